@@ -1,0 +1,21 @@
+# cmake -DOUT=embedded.c -DROOT=dir -DARGPARSE=file -P embed.cmake
+# Turns what lies in ROOT/stdlib and ROOT/scripts, and the system's argparse,
+# into one C file, bytes unchanged.
+file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
+list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json)$")
+list(APPEND files stdlib/argparse.lua)
+list(SORT files)
+set(arrays "")
+set(rows "")
+foreach(file IN LISTS files)
+  set(path ${ROOT}/${file})
+  if(file STREQUAL stdlib/argparse.lua)
+    set(path ${ARGPARSE})
+  endif()
+  file(READ ${path} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(MAKE_C_IDENTIFIER "embedded_${file}" id)
+  string(APPEND arrays "static const unsigned char ${id}[] = {${bytes}0};\n")
+  string(APPEND rows "  {\"${file}\", (const char *)${id}, sizeof ${id} - 1},\n")
+endforeach()
+file(WRITE ${OUT} "/* generated; do not edit */\n#include \"embed.h\"\n\n${arrays}\nconst struct embedded embedded[] = {\n${rows}  {0, 0, 0}};\n")

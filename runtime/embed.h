@@ -1,0 +1,19 @@
+/* The Lua files that travel in the binary. */
+#ifndef EMBED_H
+#define EMBED_H
+
+#include <stddef.h>
+
+struct embedded {
+  const char *name; /* "stdlib/task.lua", "scripts/setup/…"; NULL ends the list */
+  const char *text;
+  size_t length;
+};
+
+/* Sorted by name; written by embed.cmake. */
+extern const struct embedded embedded[];
+
+/* The file of that name, or NULL. */
+const struct embedded *embed_find(const char *name);
+
+#endif

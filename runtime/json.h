@@ -1,0 +1,23 @@
+/* JSON for other native modules: strict, exact, and careful with secrets. */
+#ifndef JSON_H
+#define JSON_H
+
+#include "lib.h"
+
+/* What a decode accepts, and which members become secrets. */
+struct json_rules {
+  size_t max_bytes;           /* 0: the default, 4 MiB */
+  const char *const *secrets; /* member names whose string values are lifted, NULL-terminated; may be NULL.
+                                 The well-known names (json.c) are always lifted besides. */
+};
+
+/* Push the decoded value and return 1; or push a message that says what is
+ * wrong and at which byte (never quoting the text), and return 0. [-0, +1, m] */
+int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules);
+
+/* Append the value at index to out as JSON. Secrets are written in clear when
+ * lower is 1 (bodies that are sent), as "[secret]" when it is 0 (text a person
+ * sees). Raises for what JSON has no form for. [-0, +0, e] */
+void json_encode(lua_State *L, int index, struct buffer *out, int lower);
+
+#endif

@@ -1,0 +1,46 @@
+/* What every native module shares: one way to define a type, one way to fail,
+ * one growing buffer that is wiped when it goes. */
+#ifndef LIB_H
+#define LIB_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stddef.h>
+
+/* Define a userdata type whose close function serves close(), __close and
+ * __gc. Defining it again changes nothing. [-0, +0, m] */
+void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
+
+/* Push a zeroed userdata of that type, with one user value. [-0, +1, m] */
+void *lib_new(lua_State *L, size_t size, const char *name);
+
+/* Push fail and a message: the outcome of an operation that may fail.
+ * Returns 2, to be returned. [-0, +2, m] */
+int lib_fail(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same with a symbolic kind after the message ("timeout", "tls", …).
+ * Returns 3. [-0, +3, m] */
+int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A growing run of bytes on the C heap. Keep it inside a userdata, so that a
+ * Lua error cannot leak it. */
+struct buffer {
+  char *data;
+  size_t length, capacity;
+};
+
+/* Append bytes; 0 when memory is out (the buffer is unchanged then). What is
+ * left behind by growing is wiped. */
+int buffer_append(struct buffer *buffer, const void *data, size_t length);
+
+/* Append a NUL-terminated string. */
+int buffer_append_string(struct buffer *buffer, const char *text);
+
+/* Wipe, free and empty the buffer. Idempotent. */
+void buffer_free(struct buffer *buffer);
+
+/* Push an empty buffer as a userdata that is wiped when it is closed or
+ * collected: scratch space for code that may raise. [-0, +1, m] */
+struct buffer *buffer_new(lua_State *L);
+
+#endif

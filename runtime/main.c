@@ -1,0 +1,83 @@
+/* moonlatch: prepares the process, then hands over to stdlib/cli.lua. */
+#include "state.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* What could weaken TLS, redirect traffic or load code, by name or prefix. */
+static const char *const scrubbed[] = {"SSLKEYLOGFILE", "OPENSSL_", "SSL_CERT_",      "CURL_", "LD_",
+                                       "LUA_",          "MALLOC_",  "GLIBC_TUNABLES", NULL};
+
+extern char **environ;
+
+static int is_scrubbed(const char *entry) {
+  size_t name = strcspn(entry, "=");
+  for (const char *const *prefix = scrubbed; *prefix; prefix++)
+    if (strncmp(entry, *prefix, strlen(*prefix)) == 0) return 1;
+  return name >= 6 && strncasecmp(entry + name - 6, "_proxy", 6) == 0;
+}
+
+static void scrub_environment(void) {
+  char **kept = environ;
+  for (char **entry = environ; *entry; entry++)
+    if (!is_scrubbed(*entry)) *kept++ = *entry;
+  *kept = NULL;
+}
+
+/* No core, no same-user ptrace or /proc/PID/mem, private files, no SIGPIPE. */
+static void harden_process(void) {
+  struct rlimit none = {0, 0};
+  umask(077);
+  signal(SIGPIPE, SIG_IGN);
+  setrlimit(RLIMIT_CORE, &none);
+#ifndef MOONLATCH_DUMPABLE
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+  scrub_environment();
+}
+
+/* cli.main(arguments) -> exit status */
+static int run(lua_State *L) {
+  int count = (int)lua_tointeger(L, 1);
+  char **arguments = lua_touserdata(L, 2);
+  const char *stdlib_dir = count > 2 && strcmp(arguments[1], "--stdlib") == 0 ? arguments[2] : NULL;
+  int first = stdlib_dir ? 3 : 1;
+  state_open(L, stdlib_dir);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "cli");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_createtable(L, count, 0);
+  for (int i = first; i < count; i++) {
+    lua_pushstring(L, arguments[i]);
+    lua_rawseti(L, -2, i - first + 1);
+  }
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  int status = EXIT_FAILURE;
+  harden_process();
+  lua_State *L = luaL_newstate();
+  if (!L) {
+    fputs("moonlatch: not enough memory to start\n", stderr);
+    return status;
+  }
+  lua_pushcfunction(L, state_message);
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  if (lua_pcall(L, 2, 1, 1) == LUA_OK)
+    status = (int)lua_tointeger(L, -1);
+  else
+    fprintf(stderr, "moonlatch: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return status;
+}

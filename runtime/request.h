@@ -1,0 +1,83 @@
+/* A request before it is sent, the answer after, and the credential between.
+ *
+ * Protocol modules (oauth.c, graph.c, devolutions.c) build requests and judge
+ * answers; the gate sends. Nothing here touches a socket.
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "lib.h"
+
+#include <curl/curl.h>
+
+#define REQUEST "host.request"
+#define ANSWER "host.answer"
+#define CREDENTIAL "host.credential"
+
+/* One call as the gate checks it: a plain request has one, a $batch as many as it carries. */
+struct call {
+  char *method;
+  char *path;    /* below the peer's base, no query: "/applications/{…}/addPassword" with real ids */
+  char *members; /* top-level members of the body, comma-separated, or NULL */
+};
+
+struct request {
+  const char *peer; /* "login", "graph", "devolutions": static text */
+  char *method;     /* "GET" */
+  char *url;        /* absolute, parsed and accepted by libcurl */
+  char *origin;     /* scheme://host:port of url, lower case, port always there */
+  struct call *calls;
+  size_t call_count;
+  int changes;    /* 1: something may be different afterwards; the gate records it first */
+  int repeatable; /* 1: sending it twice does no harm */
+  int fresh;      /* 1: on a connection of its own */
+  struct curl_slist *headers;
+  struct buffer body;
+  int has_body;
+};
+
+struct answer {
+  long status;
+  struct curl_slist *headers; /* "name: value", names in lower case */
+  struct buffer body;         /* wiped with the answer */
+};
+
+struct credential {
+  char *origin;        /* where it may go: as in struct request */
+  char *header;        /* "Authorization" or "tokenId" */
+  struct buffer value; /* the whole header value ("Bearer …"); wiped with it */
+};
+
+/* Push an empty request for this method and absolute https URL (http only for
+ * a metadata address); raises an argument error when libcurl's parser, the
+ * method or a CR/LF/NUL refuses it. [-0, +1, e] */
+struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url);
+
+/* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII. */
+void request_header(lua_State *L, struct request *request, const char *name, const char *value);
+
+/* Add one call that the gate has to allow. members may be NULL. */
+void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members);
+
+struct request *request_check(lua_State *L, int index);
+struct answer *answer_check(lua_State *L, int index);
+struct credential *credential_check(lua_State *L, int index);
+
+/* Push an answer; bytes are copied. [-0, +1, m] */
+struct answer *answer_new(lua_State *L, long status);
+int answer_header_add(struct answer *answer, const char *name, const char *value);
+/* The value of a header (name in lower case), or NULL. */
+const char *answer_header(const struct answer *answer, const char *name);
+
+/* Push a credential for this origin. [-0, +1, e] */
+struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
+                                  const char *value, size_t length);
+
+/* Parse with libcurl and push scheme://host:port, lower case, or push fail and
+ * a message and return 0. Refuses a user part, a trailing dot, non-ASCII. [-0, +1|+2, m] */
+int request_origin(lua_State *L, const char *url);
+
+/* Define the three types; each protocol module's luaopen calls it. Idempotent. */
+void request_types(lua_State *L);
+
+#endif

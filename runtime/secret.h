@@ -1,0 +1,29 @@
+/* Secrets: bytes that Lua may pass on but never read. */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include "lib.h"
+
+#define SECRET "host.secret"
+
+struct secret {
+  char *bytes; /* on OpenSSL's secure heap, followed by a NUL; NULL once closed */
+  size_t length;
+};
+
+/* Push a secret with a copy of these bytes and register it for redaction.
+ * Raises when the secure heap is full. [-0, +1, e] */
+struct secret *secret_new(lua_State *L, const char *bytes, size_t length);
+
+/* The open secret at this index; raises an argument error if it is none. */
+const struct secret *secret_check(lua_State *L, int index);
+
+/* The open secret at this index, or NULL. Never raises. */
+const struct secret *secret_test(lua_State *L, int index);
+
+/* Push text with every living secret replaced by [secret], in each form it
+ * could appear in: as it is, percent-, form-, base64-, base64url-, hex- and
+ * JSON-escaped. [-0, +1, m] */
+void secret_redact(lua_State *L, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,684 @@
+---@meta host
+error("this file describes the native modules for editors and help; it is not to be required")
+
+--- The native modules. Arguments are positional here; the comfortable modules
+--- of the plain names stand in stdlib/. Times are seconds since 1970 (number)
+--- unless a name says otherwise. An operation that may fail returns
+--- `nil, message`, and where a caller has to branch, a third value, the kind.
+
+---------------------------------------------------------------------------
+--- host.secret: values that can be passed on but not read.
+
+---@class host.secret
+--- tostring gives "[secret]"; concatenation, comparison with <, and length raise.
+local Secret = {}
+--- Wipe it now. Idempotent; a closed secret raises wherever it is used.
+function Secret:close() end
+--- Are the two the same bytes? Compared in constant time.
+---@param other host.secret
+---@return boolean
+function Secret:equals(other) end
+--- The first `count` (at most 3) characters, as Entra's `hint` shows them.
+---@param count integer
+---@return string
+function Secret:hint(count) end
+---@return integer bytes
+function Secret:size() end
+--- How many of the four classes (lower, upper, digit, symbol) it draws on.
+---@return integer
+function Secret:classes() end
+
+local secret = {}
+--- Is the value a secret (open or closed)?
+---@return boolean
+function secret.is(value) end
+--- Make a secret of text that is one already in the wrong place (a test, a form field the emulator received).
+---@param text string
+---@return host.secret
+function secret.from(text) end
+--- A random password: one character of each class, the rest from all, then shuffled.
+---@param length integer 8 to 256
+---@param excluded string? characters never used
+---@return host.secret
+function secret.generate(length, excluded) end
+--- Random bytes as a secret (keys).
+---@param bytes integer
+---@return host.secret
+function secret.random(bytes) end
+--- Text with every living secret replaced by [secret], in every encoding.
+---@param text string
+---@return string
+function secret.redact(text) end
+--- "locked", "unlocked" (usable, but it may be swapped) or "closed" (not yet used).
+---@return string
+function secret.heap() end
+
+---------------------------------------------------------------------------
+--- host.json
+
+local json = {}
+json.null = nil ---@type lightuserdata the JSON null; never the same as absent
+--- Strict decode. Objects become tables; arrays become tables with the array mark
+--- (so [] stays []); whole numbers become integers. Well-known secret members, and
+--- those named, become host.secret.
+---@param text string
+---@param secrets string[]? further member names to lift
+---@return any|nil value, string? message
+function json.decode(text, secrets) end
+--- Encode. Keys sorted, so that the same value gives the same text. A secret gives "[secret]".
+---@param value any
+---@param pretty boolean? two-space indentation
+---@return string
+function json.encode(value, pretty) end
+--- Mark a table as an array, so that it encodes as [] when empty. Returns it.
+---@param list table?
+---@return table
+function json.array(list) end
+---@return boolean
+function json.is_array(value) end
+
+---------------------------------------------------------------------------
+--- host.crypto
+
+---@class host.crypto.key an RSA private key
+local Key = {}
+--- A compact JWS over two JSON texts.
+---@param algorithm "RS256"|"PS256"
+---@param header string JSON without alg
+---@param claims string JSON
+---@return string
+function Key:sign(algorithm, header, claims) end
+--- The public half, base64url without padding.
+---@return string n, string e
+function Key:public() end
+function Key:close() end
+
+local crypto = {}
+---@param count integer
+---@return string bytes
+function crypto.random(count) end
+--- A random (version 4) UUID in lower case.
+---@return string
+function crypto.uuid() end
+---@param algorithm "sha256"|"sha1"
+---@param text string
+---@return string bytes
+function crypto.digest(algorithm, text) end
+---@param key host.secret
+---@param text string
+---@return string bytes HMAC-SHA-256
+function crypto.hmac(key, text) end
+---@param bytes string
+---@return string
+function crypto.hex(bytes) end
+---@param bytes string
+---@return string
+function crypto.base64(bytes) end
+---@param bytes string
+---@return string without padding
+function crypto.base64url(bytes) end
+---@param text string base64 or base64url, padded or not
+---@return string|nil bytes
+function crypto.unbase64(text) end
+--- A new 2048-bit RSA key.
+---@return host.crypto.key
+function crypto.key() end
+--- Seal a secret (AES-256-GCM, fresh nonce): nonce, ciphertext, tag.
+---@param key host.secret 32 bytes
+---@param binding string additional authenticated data
+---@param value host.secret
+---@return string bytes
+function crypto.seal(key, binding, value) end
+---@param key host.secret
+---@param binding string
+---@param sealed string
+---@return host.secret|nil value, string? message
+function crypto.open(key, binding, sealed) end
+
+---------------------------------------------------------------------------
+--- Requests, answers and credentials: made by the protocol modules, sent by the gate.
+
+---@class host.request
+local Request = {}
+---@return string
+function Request:method() end
+--- Scheme, host, port, path and query; secrets redacted.
+---@return string
+function Request:url() end
+---@return string "login", "graph" or "devolutions"
+function Request:peer() end
+--- May something be different after it?
+---@return boolean
+function Request:changes() end
+--- Does sending it twice no harm?
+---@return boolean
+function Request:repeatable() end
+--- Mark whether sending it twice does no harm (protocol modules decide; this is for what only the caller knows).
+---@param yes boolean
+function Request:set_repeatable(yes) end
+--- Send it on a connection of its own.
+function Request:set_fresh() end
+--- The body as text a person may see: secrets masked. nil when there is none.
+---@return string|nil
+function Request:body() end
+
+---@class host.answer
+local Answer = {}
+---@return integer
+function Answer:status() end
+---@param name string in lower case
+---@return string|nil
+function Answer:header(name) end
+function Answer:close() end
+
+---@class host.credential opaque; goes only to the origin it was made for
+local Credential = {}
+---@return string origin scheme://host:port
+function Credential:origin() end
+function Credential:close() end
+
+---------------------------------------------------------------------------
+--- host.gate: the one door to the network.
+
+---@class host.gate.transfer
+local Transfer = {}
+--- The answer; or nil, message, kind, maybe_sent (may the far side have acted on it?).
+--- Kinds: "journal", "dns", "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory".
+---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
+function Transfer:answer() end
+--- Abandon it, or free it. Idempotent.
+function Transfer:close() end
+
+---@class host.gate.door
+local Door = {}
+--- Name a peer: requests to it must match this origin. Under a real door the origin
+--- is https and not loopback, under an emulator's it is loopback.
+---@param name "login"|"graph"|"devolutions"
+---@param base string URL; the path is what call templates are relative to
+---@param ca string? PEM file that replaces the system's roots for this peer
+---@param proxy string?
+---@return boolean|nil ok, string? message
+function Door:peer(name, base, ca, proxy) end
+--- Declare a call. `template` as in needs: "/applications/{id}/addPassword",
+--- "/applications(uniqueName)", "/*" for all. `members` limits a body to these top-level members.
+---@param peer string
+---@param method string
+---@param template string
+---@param members string? comma-separated
+function Door:allow(peer, method, template, members) end
+--- May undeclared or changing calls be sent at all? "declared" (the default): only
+--- declared calls. "read": any call that changes nothing. "write": any call.
+---@param mode "declared"|"read"|"write"
+function Door:mode(mode) end
+--- Queue a request. What changes something is put in the journal (audit) here and
+--- leaves only after flush has made that durable.
+--- Refusals (kind): "undeclared", "peer", "credential" (another origin), "closed", "journal".
+---@param request host.request
+---@param credential host.credential?
+---@param timeout number seconds, from the moment it is sent
+---@param note string? what this is for ("setup/entra-pam-provider, step 'Client secret', intent …")
+---@return host.gate.transfer|nil transfer, string? message, string? kind
+function Door:submit(request, credential, timeout, note) end
+--- Commit the journal, then start what is queued. When the journal cannot be
+--- written, nothing queued that changes something is sent: those transfers finish with kind "journal".
+---@return integer started
+function Door:flush() end
+--- Flush, then block at most `ms` for transfers to finish.
+---@param ms integer
+---@return host.gate.transfer[]
+function Door:poll(ms) end
+---@return integer queued or in flight
+function Door:running() end
+function Door:close() end
+
+local gate = {}
+---@param kind "real"|"emulator"
+---@param journal host.journal.journal? required for anything that changes something
+---@return host.gate.door
+function gate.door(kind, journal) end
+--- An answer made of given bytes: for the tests' door and for replay.
+---@param status integer
+---@param headers table<string, string>
+---@param body string
+---@return host.answer
+function gate.answer(status, headers, body) end
+
+---------------------------------------------------------------------------
+--- host.oauth: the Microsoft identity platform, protocol only.
+--- `authority` is "https://login.microsoftonline.com/contoso.onmicrosoft.com".
+
+---@class host.oauth.token
+---@field credential host.credential for the resource's origin
+---@field refresh_token host.secret?
+---@field expires_in integer seconds
+---@field scope string? as answered
+---@field claims table decoded payload (not verified; diagnostics): roles, scp, tid, oid, appid, wids, exp
+---@class host.oauth.failure
+---@field error string "invalid_client", "authorization_pending", … or "not_json", "http"
+---@field suberror string?
+---@field code integer? first AADSTS number
+---@field message string one line, no trace ids
+---@field trace_id string?
+---@field status integer
+---@field retry_after number? seconds
+
+local oauth = {}
+--- OpenID discovery of the tenant.
+---@param authority string
+---@return host.request
+function oauth.discovery(authority) end
+--- The tenant's GUID and issuer. Endpoints on another host than the authority's are a failure.
+---@param answer host.answer
+---@param authority string
+---@return {tenant: string, issuer: string}|nil, host.oauth.failure?
+function oauth.judge_discovery(answer, authority) end
+---@param authority string
+---@param client_id string
+---@param scope string
+---@return host.request
+function oauth.device_code(authority, client_id, scope) end
+---@param answer host.answer
+---@return {device_code: host.secret, user_code: string, verification_uri: string, expires_in: integer, interval: integer, message: string}|nil, host.oauth.failure?
+function oauth.judge_device_code(answer) end
+--- Redeem a device code.
+---@param authority string
+---@param client_id string
+---@param device_code host.secret
+---@return host.request
+function oauth.device_token(authority, client_id, device_code) end
+---@param authority string
+---@param client_id string
+---@param client_secret host.secret
+---@param scope string "https://graph.microsoft.com/.default"
+---@return host.request
+function oauth.client_secret(authority, client_id, client_secret, scope) end
+---@param authority string
+---@param client_id string
+---@param refresh_token host.secret
+---@param scope string
+---@return host.request
+function oauth.refresh(authority, client_id, refresh_token, scope) end
+--- Judge a token answer. The credential is bound to the origin of `resource`.
+---@param answer host.answer
+---@param resource string URL of the API the token is for
+---@return host.oauth.token|nil, host.oauth.failure?
+function oauth.judge_token(answer, resource) end
+
+---------------------------------------------------------------------------
+--- host.graph: Microsoft Graph, protocol only.
+
+---@class host.graph.failure
+---@field kind "refused"|"denied"|"auth"|"missing"|"conflict"|"throttled"|"transient"|"bad_answer"
+---@field status integer
+---@field code string as Graph said it; "" when none
+---@field message string
+---@field target string?
+---@field details table? list of {code, message, target}
+---@field request_id string?
+---@field client_request_id string?
+---@field retry_after number? seconds, from seconds or a date, capped at 180
+---@field date number? server time of the answer
+
+local graph = {}
+--- Build a request. GET, and POST to getByIds and the like, change nothing; all else does.
+--- A random client-request-id is sent.
+---@param base string "https://graph.microsoft.com/v1.0"
+---@param method string
+---@param path string below base, segments already escaped (graph.segment), no query
+---@param query table<string, string>? "$select" = "id,…": escaped here
+---@param body table?
+---@param headers table<string, string>? only ConsistencyLevel and Prefer
+---@return host.request
+function graph.request(base, method, path, query, body, headers) end
+--- The next page. A link to another origin than base is refused without a request.
+---@param base string
+---@param link string @odata.nextLink
+---@param headers table<string, string>? those of the first page
+---@return host.request|nil, string? message
+function graph.next(base, link, headers) end
+--- Escape one path segment (an id, a UPN).
+---@param value string
+---@return string
+function graph.segment(value) end
+--- A value as an OData literal: quotes doubled, booleans and numbers plain.
+---@param value string|number|boolean
+---@return string
+function graph.literal(value) end
+--- Judge an answer: the decoded body ({} for 204 and empty bodies), or a failure. Server time second on success.
+---@param request host.request
+---@param answer host.answer
+---@return table|nil value, host.graph.failure|number|nil failure_or_date
+function graph.judge(request, answer) end
+
+---------------------------------------------------------------------------
+--- host.devolutions: Devolutions Server's public API, protocol only.
+
+---@class host.devolutions.failure
+---@field kind "refused"|"auth"|"missing"|"transient"|"bad_answer"
+---@field status integer
+---@field message string
+
+local devolutions = {}
+---@param base string "https://dvls.contoso.com/path"
+---@param app_key string
+---@param app_secret host.secret
+---@return host.request
+function devolutions.login(base, app_key, app_secret) end
+--- The session (header tokenId), bound to the base's origin.
+---@param answer host.answer
+---@param base string
+---@return host.credential|nil, host.devolutions.failure?
+function devolutions.judge_login(answer, base) end
+---@param base string
+---@param method string
+---@param path string "/api/v1/vault/{id}/entry": segments escaped (devolutions.segment)
+---@param query table<string, string>?
+---@param body table?
+---@return host.request
+function devolutions.request(base, method, path, query, body) end
+---@param value string
+---@return string
+function devolutions.segment(value) end
+--- Judge an answer; members of an entry's data that are secrets come back as host.secret.
+---@param request host.request
+---@param answer host.answer
+---@return any|nil value, host.devolutions.failure?
+function devolutions.judge(request, answer) end
+
+---------------------------------------------------------------------------
+--- host.journal: what must survive a crash. SQLite, WAL, synchronous=FULL.
+
+---@class host.journal.row
+---@field id string
+---@field kind string
+---@field state string
+---@field body table
+---@field created number
+---@field updated number
+
+---@class host.journal.journal
+local Journal = {}
+--- Insert or replace a record, and append the same to the audit chain. Durable at the next commit.
+---@param kind string "intent", "adopted", "made", …
+---@param id string
+---@param state string
+---@param body table encoded as JSON; a secret in it is an error
+---@param time number
+function Journal:put(kind, id, state, body, time) end
+---@param kind string
+---@param id string
+---@return host.journal.row|nil
+function Journal:get(kind, id) end
+--- Oldest first.
+---@param kind string
+---@return host.journal.row[]
+function Journal:list(kind) end
+--- Keep a secret, sealed under the journal's key with the id and the journal's binding as AAD.
+---@param id string
+---@param value host.secret
+function Journal:seal(id, value) end
+--- nil without a message: nothing is held under this id.
+---@param id string
+---@return host.secret|nil value, string? message
+function Journal:unseal(id) end
+--- Drop a sealed value. Only what is confirmed and superseded may go (the caller's rule).
+---@param id string
+function Journal:forget(id) end
+--- Append to the audit chain.
+---@param kind string
+---@param body table
+---@param time number
+function Journal:audit(kind, body, time) end
+--- The last `count` audit records, oldest first.
+---@param count integer
+---@return {seq: integer, time: number, kind: string, body: table}[]
+function Journal:history(count) end
+--- Make everything since the last commit durable.
+---@return boolean|nil ok, string? message
+function Journal:commit() end
+--- Walk the audit chain and hold the records against it.
+---@return integer|nil count, string? message, integer? seq
+function Journal:verify() end
+---@return integer seq, string hash hex
+function Journal:head() end
+--- A random id made when the journal was made; in the displayName of secrets.
+---@return string 8 hex digits
+function Journal:installation() end
+--- A kernel lock held by this process until closed; nil and a message when another holds it.
+---@param name string
+---@return host.journal.lease|nil lease, string? message
+function Journal:lease(name) end
+function Journal:close() end
+
+---@class host.journal.lease
+local Lease = {}
+function Lease:close() end
+
+local journal = {}
+--- Open or make the journal in this folder (0700, ours). Kinds: "key" (the key does not
+--- open it), "binding" (it belongs to another tenant), "damaged", "io".
+---@param directory string
+---@param key host.secret 32 bytes
+---@param binding string "<login host>/<tenant>"
+---@return host.journal.journal|nil, string? message, string? kind
+function journal.open(directory, key, binding) end
+
+---------------------------------------------------------------------------
+--- host.httpd: a small HTTPS server on loopback, for the emulator and the OAuth redirect.
+
+---@class host.httpd.identity a certificate authority constrained to loopback, and a server certificate of it; keys only in memory
+local Identity = {}
+---@return string PEM of the authority
+function Identity:ca() end
+
+---@class host.httpd.request
+local Incoming = {}
+---@return integer index of the listener it came in by
+function Incoming:listener() end
+---@return string
+function Incoming:method() end
+---@return string path as sent, still percent-encoded, without the query
+function Incoming:path() end
+---@return string query without "?"; "" when none
+function Incoming:query() end
+---@param name string
+---@return string|nil
+function Incoming:header(name) end
+---@return string
+function Incoming:body() end
+--- The body as JSON, well-known secrets lifted.
+---@return any|nil value, string? message
+function Incoming:json() end
+--- The body as a form; client_secret, client_assertion, password, refresh_token, code and device_code are secrets.
+---@return table<string, string|host.secret>
+function Incoming:form() end
+--- Answer. Raises when it was answered before. A table is encoded as JSON with its secrets in clear.
+---@param status integer
+---@param headers table<string, string>
+---@param body string|table
+function Incoming:reply(status, headers, body) end
+--- Close the connection without an answer.
+function Incoming:drop() end
+--- Send the head and only the first `bytes` of the body, then close.
+---@param status integer
+---@param headers table<string, string>
+---@param body string|table
+---@param bytes integer
+function Incoming:cut(status, headers, body, bytes) end
+
+---@class host.httpd.server
+local Server = {}
+--- Listen on a loopback address; port 0 picks one.
+---@param host string
+---@param port integer
+---@return integer|nil port, integer|string listener_or_message
+function Server:listen(host, port) end
+--- Block at most `ms`; the requests that came in. Returns early on SIGINT/SIGTERM.
+---@param ms integer
+---@return host.httpd.request[]
+function Server:poll(ms) end
+function Server:close() end
+
+local httpd = {}
+---@return host.httpd.identity
+function httpd.identity() end
+--- A server; plain HTTP without an identity.
+---@param identity host.httpd.identity?
+---@return host.httpd.server
+function httpd.server(identity) end
+
+---------------------------------------------------------------------------
+--- host.process: other programs. Always an argument list, never a shell.
+
+---@class host.process.child
+local Child = {}
+--- One line of its output, without the newline; nil at the end or after `seconds`.
+---@param seconds number
+---@return string|nil
+function Child:line(seconds) end
+--- Exit status (128+n for signal n), waiting at most `seconds`.
+---@param seconds number
+---@return integer|nil
+function Child:wait(seconds) end
+---@param signal "TERM"|"KILL"|"INT"
+function Child:kill(signal) end
+---@return integer
+function Child:pid() end
+--- Close its input, which tells a private emulator to end; then collect it.
+function Child:close() end
+
+local process = {}
+--- Start a program: empty environment, standard input a pipe (the secret, when given, is
+--- written to it), output a pipe, standard error ours.
+---@param arguments string[] the first is an absolute path
+---@param input host.secret?
+---@return host.process.child|nil, string? message
+function process.start(arguments, input) end
+
+---------------------------------------------------------------------------
+--- host.sys: clocks, private files, environment.
+
+---@class host.sys.clock
+--- An emulator's clock: an offset to real time that only grows, shared through a file.
+local Clock = {}
+---@return number seconds
+function Clock:offset() end
+---@param seconds number added to the offset
+function Clock:advance(seconds) end
+function Clock:close() end
+
+local sys = {}
+---@return number seconds since some start; never goes back
+function sys.monotonic() end
+---@return number seconds since 1970
+function sys.time() end
+--- Broken-down UTC and back (timegm).
+---@param time number
+---@return {year:integer, month:integer, day:integer, hour:integer, minute:integer, second:integer}
+function sys.utc(time) end
+---@return number
+function sys.from_utc(year, month, day, hour, minute, second) end
+---@param path string
+---@param create boolean?
+---@return host.sys.clock|nil, string? message
+function sys.clock(path, create) end
+---@param name string
+---@return string|nil
+function sys.getenv(name) end
+--- Read an environment variable into a secret and remove it from the environment.
+---@param name string
+---@return host.secret|nil
+function sys.take_env(name) end
+--- Read a file of at most `limit` bytes. Refused unless a regular file, ours (or root's) and not writable by others.
+---@param path string
+---@param limit integer
+---@return string|nil, string? message, string? kind "missing"|"mode"|"io"
+function sys.read(path, limit) end
+--- Read a key or secret file: besides, mode & 077 must be 0 and it may be no symbolic link. One trailing newline is dropped.
+---@param path string
+---@return host.secret|nil, string? message, string? kind
+function sys.read_secret(path) end
+--- Read a secret from an inherited file descriptor to its end.
+---@param fd integer
+---@return host.secret|nil, string? message
+function sys.read_secret_fd(fd) end
+--- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder).
+--- "new" refuses an existing one.
+---@param path string
+---@param content string|host.secret
+---@param how "replace"|"new"
+---@return boolean|nil, string? message, string? kind "exists"|"io"
+function sys.write(path, content, how) end
+--- Make a folder and those above it, 0700.
+---@param path string
+---@return boolean|nil, string? message
+function sys.mkdir(path) end
+---@param path string
+---@return boolean|nil, string? message
+function sys.remove(path) end
+--- Remove a folder and what is in it; never follows links.
+---@param path string
+---@return boolean|nil, string? message
+function sys.remove_tree(path) end
+--- A new private folder below the temporary directory.
+---@param prefix string
+---@return string|nil path, string? message
+function sys.temporary(prefix) end
+---@param path string
+---@return {type: "file"|"directory"|"link"|"other", mode: integer, ours: boolean, size: integer, modified: number}|nil
+function sys.stat(path) end
+--- Names in a folder, sorted.
+---@param path string
+---@return string[]|nil, string? message
+function sys.list(path) end
+---@param path string
+---@return number|nil bytes free for us
+function sys.free_space(path) end
+---@return integer
+function sys.pid() end
+--- Path of the running program.
+---@return string
+function sys.executable() end
+--- Text of a file in the binary: "scripts/setup/entra-pam-provider.lua".
+---@param name string
+---@return string|nil
+function sys.embedded(name) end
+--- Names in the binary that start so, sorted.
+---@param prefix string
+---@return string[]
+function sys.embedded_list(prefix) end
+--- Install handlers for SIGINT and SIGTERM that only set a flag.
+function sys.catch_interrupts() end
+--- How many interrupts came since they are caught.
+---@return integer
+function sys.interrupts() end
+---@return string "0.1.0"
+function sys.version() end
+
+---------------------------------------------------------------------------
+--- host.term: the terminal. Everything a person reads leaves here, redacted.
+
+local term = {}
+--- Write text to standard output ("out") or standard error ("err"), redacted by value.
+---@param stream "out"|"err"
+---@param text string
+function term.write(stream, text) end
+---@param stream "in"|"out"|"err"
+---@return boolean
+function term.is_terminal(stream) end
+---@return integer columns (80 when unknown)
+function term.width() end
+--- Prompt on the terminal; nil at end of input or interrupt.
+---@param prompt string
+---@return string|nil
+function term.read_line(prompt) end
+--- Prompt on /dev/tty without echo.
+---@param prompt string
+---@return host.secret|nil, string? message
+function term.read_secret(prompt) end
+--- Show a secret on the terminal's alternate screen under `heading` until Enter is pressed, then clear it.
+--- Only with a terminal; the caller audits it.
+---@param heading string
+---@param value host.secret
+---@return boolean|nil shown, string? message
+function term.reveal(heading, value) end

@@ -1,0 +1,48 @@
+/* Runs busted specs inside the product's own Lua state: every native module
+ * is there by its name, the library is read from the source tree, and busted
+ * comes from the system. Test only. */
+#include "state.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+
+static const char prologue[] = "local source, arch, specs = ...\n"
+                               "package.path = source .. '/stdlib/?.lua;' .. source .. '/tests/?.lua;'\n"
+                               "  .. '/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua'\n"
+                               "package.cpath = '/usr/lib/' .. arch .. '/lua/5.4/?.so'\n"
+                               "_G.SOURCE = source\n"
+                               "require 'lfs'\n"
+                               "require('busted.runner')({ standalone = false })\n";
+
+static int run(lua_State *L) {
+  int count = (int)lua_tointeger(L, 1);
+  char **arguments = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  state_preload(L);
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    lua_pushstring(L, arguments[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setglobal(L, "arg");
+  if (luaL_loadbufferx(L, prologue, sizeof prologue - 1, "=launcher", "t") != LUA_OK) return lua_error(L);
+  lua_pushliteral(L, MOONLATCH_SOURCE);
+  lua_pushliteral(L, MOONLATCH_ARCH);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (!L) return 1;
+  signal(SIGPIPE, SIG_IGN);
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK) fprintf(stderr, "launcher: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return status == LUA_OK ? 0 : 1;
+}

@@ -1,0 +1,5 @@
+describe("the library", function()
+  it("is found by require in the source tree", function()
+    assert.is_function(require("cli").main)
+  end)
+end)
