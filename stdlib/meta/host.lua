@@ -253,6 +253,13 @@ function gate.answer(status, headers, body) end
 ---@field expires_in integer seconds
 ---@field scope string? as answered
 ---@field claims table decoded payload (not verified; diagnostics): roles, scp, tid, oid, appid, wids, exp
+---@class host.oauth.device_code
+---@field device_code host.secret
+---@field user_code string
+---@field verification_uri string
+---@field expires_in integer seconds
+---@field interval integer seconds
+---@field message string
 ---@class host.oauth.failure
 ---@field error string "invalid_client", "authorization_pending", … or "not_json", "http"
 ---@field suberror string?
@@ -278,7 +285,7 @@ function oauth.judge_discovery(answer, authority) end
 ---@return host.request
 function oauth.device_code(authority, client_id, scope) end
 ---@param answer host.answer
----@return {device_code: host.secret, user_code: string, verification_uri: string, expires_in: integer, interval: integer, message: string}|nil, host.oauth.failure?
+---@return host.oauth.device_code|nil, host.oauth.failure?
 function oauth.judge_device_code(answer) end
 --- Redeem a device code.
 ---@param authority string
@@ -466,7 +473,8 @@ function journal.open(directory, key, binding) end
 ---------------------------------------------------------------------------
 --- host.httpd: a small HTTPS server on loopback, for the emulator and the OAuth redirect.
 
----@class host.httpd.identity a certificate authority constrained to loopback, and a server certificate of it; keys only in memory
+--- A certificate authority constrained to loopback, and a server certificate of it; keys only in memory.
+---@class host.httpd.identity
 local Identity = {}
 ---@return string PEM of the authority
 function Identity:ca() end
@@ -594,7 +602,8 @@ function sys.take_env(name) end
 ---@param limit integer
 ---@return string|nil, string? message, string? kind "missing"|"mode"|"io"
 function sys.read(path, limit) end
---- Read a key or secret file: besides, mode & 077 must be 0 and it may be no symbolic link. One trailing newline is dropped.
+--- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
+--- symbolic link. One trailing newline is dropped.
 ---@param path string
 ---@return host.secret|nil, string? message, string? kind
 function sys.read_secret(path) end
@@ -625,7 +634,8 @@ function sys.remove_tree(path) end
 ---@return string|nil path, string? message
 function sys.temporary(prefix) end
 ---@param path string
----@return {type: "file"|"directory"|"link"|"other", mode: integer, ours: boolean, size: integer, modified: number}|nil
+--- `type` is "file", "directory", "link" or "other".
+---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
 function sys.stat(path) end
 --- Names in a folder, sorted.
 ---@param path string
