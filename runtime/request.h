@@ -24,7 +24,8 @@ struct call {
 struct request {
   const char *peer; /* "login", "graph", "devolutions": static text */
   char *method;     /* "GET" */
-  char *url;        /* absolute, parsed and accepted by libcurl */
+  char *url;        /* absolute, as it was given */
+  CURLU *parsed;    /* the same as libcurl understood it: what is compared is what is sent */
   char *origin;     /* scheme://host:port of url, lower case, port always there */
   struct call *calls;
   size_t call_count;
@@ -48,15 +49,19 @@ struct credential {
   struct buffer value; /* the whole header value ("Bearer …"); wiped with it */
 };
 
-/* Push an empty request for this method and absolute https URL (http only for
- * a metadata address); raises an argument error when libcurl's parser, the
- * method or a CR/LF/NUL refuses it. [-0, +1, e] */
+/* Push an empty request for this method and absolute https URL. Raises when the
+ * method is none, and for a URL that libcurl does not parse or that has a user
+ * part, a fragment, a dot segment, a host with a trailing dot, or characters a
+ * URL may not have. [-0, +1, e] */
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url);
 
-/* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII. */
+/* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII, and
+ * for headers of framing, routing and credentials. [-0, +0, e] */
 void request_header(lua_State *L, struct request *request, const char *name, const char *value);
 
-/* Add one call that the gate has to allow. members may be NULL. */
+/* Add one call that the gate has to allow. members may be NULL. For anything
+ * but a $batch the first call is the request itself: its method and the URL's
+ * path below the peer's base, byte for byte. [-0, +0, e] */
 void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members);
 
 struct request *request_check(lua_State *L, int index);
@@ -69,7 +74,8 @@ int answer_header_add(struct answer *answer, const char *name, const char *value
 /* The value of a header (name in lower case), or NULL. */
 const char *answer_header(const struct answer *answer, const char *name);
 
-/* Push a credential for this origin. [-0, +1, e] */
+/* Push a credential for this origin; raises when the value is empty or has
+ * characters that no header may have. [-0, +1, e] */
 struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
                                   const char *value, size_t length);
 

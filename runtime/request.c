@@ -1,0 +1,377 @@
+/* Requests, answers and credentials: plain values that protocol modules fill
+ * and the gate carries; see request.h.
+ *
+ * Ownership: each userdata owns what its fields point to (peer excepted, which
+ * is static text); closing it wipes and frees everything.
+ */
+#include "request.h"
+
+#include "secret.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a request may not set by hand: framing and routing belong to libcurl,
+ * credentials to the gate. */
+static const char *const reserved[] = {"Authorization",       "tokenId", "Cookie",  "Host",       "Content-Length",
+                                       "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
+                                       "Proxy-Authorization", "Expect",  NULL};
+
+static int is_token(const char *text) {
+  if (!*text) return 0;
+  for (; *text; text++)
+    if (!isalnum((unsigned char)*text) && !strchr("!#$%&'*+-.^_`|~", *text)) return 0;
+  return 1;
+}
+
+/* Printable ASCII and spaces: nothing that ends a header line or hides in it. */
+static int is_header_text(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (text[i] < ' ' || text[i] > '~') return 0;
+  return 1;
+}
+
+static char *copy_text(lua_State *L, const char *text) {
+  char *copy = strdup(text);
+  if (!copy) luaL_error(L, "out of memory");
+  return copy;
+}
+
+static void free_wiped(char **text) {
+  if (*text) explicit_bzero(*text, strlen(*text));
+  free(*text);
+  *text = NULL;
+}
+
+/* ---- URLs ---- */
+
+/* Only what RFC 3986 lets stand in a URL: libcurl would pass the rest on raw. */
+static const char *refuse_text(const char *url) {
+  if (strncasecmp(url, "https://", 8) != 0) return "it does not begin with https://";
+  if (url[8] == '/') return "it has no host";
+  for (const char *at = url; *at; at++) {
+    if (*at <= ' ' || *at > '~') return "it contains a space, a control character or a character beyond ASCII";
+    if (strchr("\\\"<>^`{|}", *at)) return "it contains a character that has to be percent-encoded";
+  }
+  return NULL;
+}
+
+/* Length of "." written plainly or as %2e at text; 0 when there is none. */
+static size_t dot_length(const char *text) {
+  return *text == '.' ? 1 : strncasecmp(text, "%2e", 3) == 0 ? 3 : 0;
+}
+
+/* "." and ".." would make the path that is checked another than the one that is meant. */
+static int has_dot_segment(const char *path) {
+  for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
+    size_t dots = dot_length(at + 1);
+    if (dots) dots += dot_length(at + 1 + dots);
+    if (dots && (at[1 + dots] == '/' || at[1 + dots] == '\0')) return 1;
+  }
+  return 0;
+}
+
+/* One part of the parsed URL in *part, to be freed with curl_free; NULL when absent. */
+static char *url_part(CURLU *parsed, CURLUPart which) {
+  char *part = NULL;
+  return curl_url_get(parsed, which, &part, CURLU_DEFAULT_PORT) == CURLUE_OK ? part : NULL;
+}
+
+static int part_present(CURLU *parsed, CURLUPart which) {
+  char *part = url_part(parsed, which);
+  curl_free(part);
+  return part != NULL;
+}
+
+static const char *refuse_parts(CURLU *parsed) {
+  char *path = url_part(parsed, CURLUPART_PATH);
+  int dots = path && has_dot_segment(path);
+  curl_free(path);
+  if (dots) return "its path has a segment \".\" or \"..\"";
+  if (part_present(parsed, CURLUPART_USER) || part_present(parsed, CURLUPART_PASSWORD)) return "it names a user";
+  if (part_present(parsed, CURLUPART_FRAGMENT)) return "it has a fragment (#)";
+  if (part_present(parsed, CURLUPART_ZONEID)) return "it has an IPv6 zone";
+  return NULL;
+}
+
+/* scheme://host:port in lower case on the C heap; NULL when memory is out. */
+static char *make_origin(const char *host, const char *port) {
+  char *origin = NULL;
+  if (!host || !port || asprintf(&origin, "https://%s:%s", host, port) < 0) return NULL;
+  for (char *at = origin; *at; at++) *at = (char)tolower((unsigned char)*at);
+  return origin;
+}
+
+static const char *parsed_origin(CURLU *parsed, char **origin) {
+  char *host = url_part(parsed, CURLUPART_HOST);
+  char *port = url_part(parsed, CURLUPART_PORT);
+  size_t length = host ? strlen(host) : 0;
+  const char *why = length && host[length - 1] == '.' ? "its host ends with a dot" : NULL;
+  for (size_t i = 0; i < length && !why; i++)
+    if (host[i] <= ' ' || host[i] > '~') why = "its host has a character beyond ASCII";
+  *origin = why ? NULL : make_origin(host, port);
+  curl_free(host);
+  curl_free(port);
+  return why ? why : *origin ? NULL : "memory is out";
+}
+
+/* Parse with libcurl, into things the caller frees. Returns NULL, or why not. */
+static const char *parse_url(const char *url, CURLU **parsed, char **origin) {
+  const char *why = refuse_text(url);
+  if (why) return why;
+  *parsed = curl_url();
+  if (!*parsed) return "memory is out";
+  CURLUcode code = curl_url_set(*parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER | CURLU_PATH_AS_IS);
+  if (code != CURLUE_OK) return curl_url_strerror(code);
+  why = refuse_parts(*parsed);
+  return why ? why : parsed_origin(*parsed, origin);
+}
+
+int request_origin(lua_State *L, const char *url) {
+  CURLU *parsed = NULL;
+  char *origin = NULL;
+  char text[1024] = "";
+  const char *why = parse_url(url, &parsed, &origin);
+  curl_url_cleanup(parsed);
+  if (!why && strlen(origin) >= sizeof text) why = "its host is too long";
+  if (!why) strcpy(text, origin);
+  free(origin);
+  if (why) {
+    lib_fail(L, "the URL %s is refused: %s", url, why);
+    return 0;
+  }
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* ---- requests ---- */
+
+struct request *request_check(lua_State *L, int index) {
+  struct request *request = luaL_checkudata(L, index, REQUEST);
+  luaL_argcheck(L, request->method, index, "request is closed");
+  return request;
+}
+
+static void free_calls(struct request *request) {
+  for (size_t i = 0; i < request->call_count; i++) {
+    free(request->calls[i].method);
+    free_wiped(&request->calls[i].path);
+    free(request->calls[i].members);
+  }
+  free(request->calls);
+  request->calls = NULL;
+  request->call_count = 0;
+}
+
+/* __close and __gc. Idempotent. */
+static int request_close(lua_State *L) {
+  struct request *request = luaL_checkudata(L, 1, REQUEST);
+  free_calls(request);
+  curl_url_cleanup(request->parsed);
+  curl_slist_free_all(request->headers);
+  buffer_free(&request->body);
+  free_wiped(&request->url);
+  free(request->origin);
+  free(request->method);
+  *request = (struct request){0};
+  return 0;
+}
+
+struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url) {
+  if (!is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
+  struct request *request = lib_new(L, sizeof *request, REQUEST);
+  request->peer = peer;
+  const char *why = parse_url(url, &request->parsed, &request->origin);
+  if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
+  request->url = copy_text(L, url);
+  request->method = copy_text(L, method);
+  return request;
+}
+
+/* "Name: value" as libcurl takes it; "Name;" is how it takes an empty value. */
+static struct curl_slist *append_header(struct curl_slist *list, const char *name, const char *value) {
+  char *line = NULL;
+  if (asprintf(&line, *value ? "%s: %s" : "%s;%s", name, value) < 0) return NULL;
+  struct curl_slist *longer = curl_slist_append(list, line);
+  free_wiped(&line);
+  return longer;
+}
+
+void request_header(lua_State *L, struct request *request, const char *name, const char *value) {
+  if (!is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
+  for (const char *const *one = reserved; *one; one++)
+    if (strcasecmp(*one, name) == 0) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
+  if (!is_header_text(value, strlen(value)))
+    luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
+  struct curl_slist *longer = append_header(request->headers, name, value);
+  if (!longer) luaL_error(L, "out of memory");
+  request->headers = longer;
+}
+
+void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members) {
+  struct call *calls = reallocarray(request->calls, request->call_count + 1, sizeof *calls);
+  if (!calls) luaL_error(L, "out of memory");
+  request->calls = calls;
+  struct call *call = &calls[request->call_count++];
+  *call = (struct call){0};
+  call->method = copy_text(L, method);
+  call->path = copy_text(L, path);
+  if (members) call->members = copy_text(L, members);
+}
+
+static int request_method(lua_State *L) {
+  lua_pushstring(L, request_check(L, 1)->method);
+  return 1;
+}
+
+/* request:url() -> text, redacted */
+static int request_url(lua_State *L) {
+  const struct request *request = request_check(L, 1);
+  secret_redact(L, request->url, strlen(request->url));
+  return 1;
+}
+
+static int request_peer(lua_State *L) {
+  lua_pushstring(L, request_check(L, 1)->peer);
+  return 1;
+}
+
+static int request_changes(lua_State *L) {
+  lua_pushboolean(L, request_check(L, 1)->changes);
+  return 1;
+}
+
+static int request_repeatable(lua_State *L) {
+  lua_pushboolean(L, request_check(L, 1)->repeatable);
+  return 1;
+}
+
+static int request_set_repeatable(lua_State *L) {
+  struct request *request = request_check(L, 1);
+  luaL_checktype(L, 2, LUA_TBOOLEAN);
+  request->repeatable = lua_toboolean(L, 2);
+  return 0;
+}
+
+static int request_set_fresh(lua_State *L) {
+  request_check(L, 1)->fresh = 1;
+  return 0;
+}
+
+/* request:body() -> text with secrets masked | nil */
+static int request_body(lua_State *L) {
+  const struct request *request = request_check(L, 1);
+  if (!request->has_body) return 0;
+  secret_redact(L, request->body.length ? request->body.data : "", request->body.length);
+  return 1;
+}
+
+/* ---- answers ---- */
+
+struct answer *answer_check(lua_State *L, int index) {
+  struct answer *answer = luaL_checkudata(L, index, ANSWER);
+  luaL_argcheck(L, answer->status, index, "answer is closed");
+  return answer;
+}
+
+/* answer:close(), __close and __gc. Idempotent. */
+static int answer_close(lua_State *L) {
+  struct answer *answer = luaL_checkudata(L, 1, ANSWER);
+  for (struct curl_slist *header = answer->headers; header; header = header->next)
+    explicit_bzero(header->data, strlen(header->data));
+  curl_slist_free_all(answer->headers);
+  buffer_free(&answer->body);
+  *answer = (struct answer){0};
+  return 0;
+}
+
+struct answer *answer_new(lua_State *L, long status) {
+  struct answer *answer = lib_new(L, sizeof *answer, ANSWER);
+  answer->status = status;
+  return answer;
+}
+
+int answer_header_add(struct answer *answer, const char *name, const char *value) {
+  char *line = NULL;
+  if (asprintf(&line, "%s: %s", name, value) < 0) return 0;
+  for (size_t i = 0; name[i]; i++) line[i] = (char)tolower((unsigned char)line[i]);
+  struct curl_slist *longer = curl_slist_append(answer->headers, line);
+  free_wiped(&line);
+  if (longer) answer->headers = longer;
+  return longer != NULL;
+}
+
+const char *answer_header(const struct answer *answer, const char *name) {
+  size_t length = strlen(name);
+  for (const struct curl_slist *header = answer->headers; header; header = header->next)
+    if (strncmp(header->data, name, length) == 0 && header->data[length] == ':') return header->data + length + 2;
+  return NULL;
+}
+
+static int answer_status(lua_State *L) {
+  lua_pushinteger(L, answer_check(L, 1)->status);
+  return 1;
+}
+
+static int answer_get_header(lua_State *L) {
+  const struct answer *answer = answer_check(L, 1);
+  lua_pushstring(L, answer_header(answer, luaL_checkstring(L, 2)));
+  return 1;
+}
+
+/* ---- credentials ---- */
+
+struct credential *credential_check(lua_State *L, int index) {
+  struct credential *credential = luaL_checkudata(L, index, CREDENTIAL);
+  luaL_argcheck(L, credential->origin, index, "credential is closed");
+  return credential;
+}
+
+/* credential:close(), __close and __gc. Idempotent. */
+static int credential_close(lua_State *L) {
+  struct credential *credential = luaL_checkudata(L, 1, CREDENTIAL);
+  buffer_free(&credential->value);
+  free(credential->header);
+  free(credential->origin);
+  *credential = (struct credential){0};
+  return 0;
+}
+
+struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
+                                  const char *value, size_t length) {
+  if (!is_token(header)) luaL_error(L, "cannot make a credential: '%s' is not a header name", header);
+  /* A server must not be able to write headers of ours through the token it issues. */
+  if (!length || !is_header_text(value, length))
+    luaL_error(L, "cannot make a credential for %s: its value is empty or has characters no header may have", origin);
+  struct credential *credential = lib_new(L, sizeof *credential, CREDENTIAL);
+  if (!buffer_append_string(&credential->value, prefix) || !buffer_append(&credential->value, value, length))
+    luaL_error(L, "out of memory");
+  credential->header = copy_text(L, header);
+  credential->origin = copy_text(L, origin);
+  return credential;
+}
+
+static int credential_origin(lua_State *L) {
+  lua_pushstring(L, credential_check(L, 1)->origin);
+  return 1;
+}
+
+void request_types(lua_State *L) {
+  static const luaL_Reg request[] = {{"method", request_method},
+                                     {"url", request_url},
+                                     {"peer", request_peer},
+                                     {"changes", request_changes},
+                                     {"repeatable", request_repeatable},
+                                     {"set_repeatable", request_set_repeatable},
+                                     {"set_fresh", request_set_fresh},
+                                     {"body", request_body},
+                                     {NULL, NULL}};
+  static const luaL_Reg answer[] = {
+      {"status", answer_status}, {"header", answer_get_header}, {"close", answer_close}, {NULL, NULL}};
+  static const luaL_Reg credential[] = {{"origin", credential_origin}, {"close", credential_close}, {NULL, NULL}};
+  lib_type(L, REQUEST, request, request_close);
+  lib_type(L, ANSWER, answer, answer_close);
+  lib_type(L, CREDENTIAL, credential, credential_close);
+}
