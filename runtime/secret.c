@@ -1,10 +1,325 @@
-#include <lua.h>
-int luaopen_host_secret(lua_State *L);
-int luaopen_host_secret(lua_State *L) {
-  lua_newtable(L);
+/* host.secret: values that can be passed on but not read.
+ *
+ * The bytes are on OpenSSL's secure heap: locked in memory where the system
+ * allows, between guard pages, left out of core dumps, wiped when freed. Lua
+ * holds a userdata without any way to the bytes; other native modules get them
+ * through secret.h.
+ *
+ * Ownership: a secret owns its bytes. The vault, one a Lua state, in the
+ * registry, owns the index that redaction searches; the index borrows each
+ * secret's bytes until the secret is closed.
+ */
+#include "secret.h"
+
+#include "secret_index.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <string.h>
+
+#define VAULT "host.secret.vault"
+
+enum { HEAP_SIZE = 1 << 20, HEAP_MINIMUM = 16 };
+enum { LONGEST_PASSWORD = 256, LONGEST_RANDOM = 4096, LONGEST_HINT = 3 };
+
+/* What a userdata of type SECRET is; others see only its first member. */
+struct living {
+  struct secret secret;
+  struct secret_needle needles[FORM_COUNT];
+};
+
+struct vault {
+  struct secret_index index;
+  int heap; /* 1 locked, 2 not locked */
+};
+
+static const char vault_key;
+
+/* Symbols that need no escape in the forms, connection strings and files
+ * passwords are pasted into. */
+static const char *const classes[] = {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789",
+                                      "!#%*+-.:=?@^_~"};
+enum { CLASS_COUNT = sizeof classes / sizeof *classes };
+static const char *const class_names[CLASS_COUNT] = {"lower-case letter", "upper-case letter", "digit", "symbol"};
+
+static int vault_close(lua_State *L) {
+  struct vault *vault = luaL_checkudata(L, 1, VAULT);
+  index_free(&vault->index);
+  return 0;
+}
+
+/* The heap is the process's: the first state in it opens it, and one that
+ * comes later cannot know how that went. */
+static int open_heap(void) {
+  if (CRYPTO_secure_malloc_initialized()) return 2;
+  return CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_MINIMUM) == 1 ? 1 : 2;
+}
+
+static struct vault *vault_open(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lib_type(L, VAULT, none, vault_close);
+  struct vault *vault = lib_new(L, sizeof *vault, VAULT);
+  vault->heap = open_heap();
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &vault_key);
+  return vault;
+}
+
+/* The vault, or NULL before the first secret. [-0, +0, -] */
+static struct vault *vault_find(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &vault_key);
+  struct vault *vault = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return vault;
+}
+
+static struct vault *vault_get(lua_State *L) {
+  struct vault *vault = vault_find(L);
+  return vault ? vault : vault_open(L);
+}
+
+struct secret_index *secret_living(lua_State *L) {
+  return &vault_get(L)->index;
+}
+
+/* secret:close(), __close and __gc. Idempotent. */
+static int secret_close(lua_State *L) {
+  struct living *living = luaL_checkudata(L, 1, SECRET);
+  if (!living->secret.bytes) return 0;
+  index_remove(&vault_get(L)->index, living->needles);
+  OPENSSL_secure_clear_free(living->secret.bytes, living->secret.length + 1);
+  living->secret.bytes = NULL;
+  living->secret.length = 0;
+  return 0;
+}
+
+const struct secret *secret_test(lua_State *L, int index) {
+  const struct secret *secret = luaL_testudata(L, index, SECRET);
+  return secret && secret->bytes ? secret : NULL;
+}
+
+const struct secret *secret_check(lua_State *L, int index) {
+  const struct secret *secret = luaL_checkudata(L, index, SECRET);
+  luaL_argcheck(L, secret->bytes, index, "secret is closed");
+  return secret;
+}
+
+static int secret_tostring(lua_State *L) {
+  lua_pushliteral(L, "[secret]");
   return 1;
 }
-#include "secret.h"
-void secret_redact(lua_State *L, const char *text, size_t length) {
-  lua_pushlstring(L, text, length);
+
+static int secret_concat(lua_State *L) {
+  return luaL_error(L, "a secret cannot be joined to text: pass the secret itself to what needs it");
+}
+
+static int secret_compare(lua_State *L) {
+  return luaL_error(L, "a secret has no order: use secret:equals(other) to compare");
+}
+
+static int secret_len(lua_State *L) {
+  return luaL_error(L, "a secret has no #: use secret:size()");
+}
+
+/* secret:equals(other) -> boolean */
+static int secret_equals(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  const struct secret *other = secret_check(L, 2);
+  lua_pushboolean(L,
+                  secret->length == other->length && CRYPTO_memcmp(secret->bytes, other->bytes, secret->length) == 0);
+  return 1;
+}
+
+/* secret:hint(count) -> text. Never more than a quarter of the secret. */
+static int secret_hint(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  lua_Integer count = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, count >= 1 && count <= LONGEST_HINT, 2, "a hint has 1 to 3 characters");
+  size_t most = secret->length / 4;
+  lua_pushlstring(L, secret->bytes, (size_t)count < most ? (size_t)count : most);
+  return 1;
+}
+
+/* secret:size() -> bytes */
+static int secret_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)secret_check(L, 1)->length);
+  return 1;
+}
+
+static int class_of(char c) {
+  for (int class = 0; class < CLASS_COUNT - 1; class ++)
+    if (c && strchr(classes[class], c)) return class;
+  return CLASS_COUNT - 1;
+}
+
+/* secret:classes() -> integer. What is no ASCII letter or digit is a symbol. */
+static int secret_classes(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  int present[CLASS_COUNT] = {0}, count = 0;
+  for (size_t i = 0; i < secret->length; i++) present[class_of(secret->bytes[i])] = 1;
+  for (int class = 0; class < CLASS_COUNT; class ++) count += present[class];
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static const luaL_Reg secret_methods[] = {{"equals", secret_equals},   {"hint", secret_hint},   {"size", secret_size},
+                                          {"classes", secret_classes}, {"close", secret_close}, {NULL, NULL}};
+
+static const luaL_Reg secret_metamethods[] = {{"__tostring", secret_tostring}, {"__concat", secret_concat},
+                                              {"__lt", secret_compare},        {"__le", secret_compare},
+                                              {"__len", secret_len},           {NULL, NULL}};
+
+static void define_type(lua_State *L) {
+  int known = luaL_getmetatable(L, SECRET) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (known) return;
+  lib_type(L, SECRET, secret_methods, secret_close);
+  luaL_getmetatable(L, SECRET);
+  luaL_setfuncs(L, secret_metamethods, 0);
+  lua_pop(L, 1);
+}
+
+/* Secrets nobody holds any more may still wait for the collector, which sees
+ * only how small their userdata are. */
+static char *allocate(lua_State *L, size_t size) {
+  char *bytes = OPENSSL_secure_zalloc(size);
+  if (bytes) return bytes;
+  lua_gc(L, LUA_GCCOLLECT);
+  return OPENSSL_secure_zalloc(size);
+}
+
+struct secret *secret_reserve(lua_State *L, size_t length) {
+  vault_get(L);
+  define_type(L);
+  struct living *living = lib_new(L, sizeof *living, SECRET);
+  living->secret.bytes = length < HEAP_SIZE ? allocate(L, length + 1) : NULL;
+  if (!living->secret.bytes)
+    luaL_error(L, "no room for a secret of %I bytes: the memory for secrets (1 MiB) is full; close those done with",
+               (lua_Integer)length);
+  living->secret.length = length;
+  return &living->secret;
+}
+
+void secret_register(lua_State *L) {
+  struct living *living = luaL_checkudata(L, -1, SECRET);
+  living->secret.bytes[living->secret.length] = '\0';
+  if (!index_add(&vault_get(L)->index, &living->secret, living->needles)) luaL_error(L, "out of memory");
+}
+
+struct secret *secret_new(lua_State *L, const char *bytes, size_t length) {
+  struct secret *secret = secret_reserve(L, length);
+  if (length) memcpy(secret->bytes, bytes, length);
+  secret_register(L);
+  return secret;
+}
+
+/* secret.is(value) -> boolean */
+static int is_secret(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, luaL_testudata(L, 1, SECRET) != NULL);
+  return 1;
+}
+
+/* secret.from(text) -> secret */
+static int from(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  secret_new(L, text, length);
+  return 1;
+}
+
+static void fill_random(lua_State *L, void *bytes, size_t length) {
+  if (RAND_priv_bytes(bytes, (int)length) != 1) luaL_error(L, "no random bytes: the system's source failed");
+}
+
+/* secret.random(bytes) -> secret */
+static int random_bytes(lua_State *L) {
+  lua_Integer length = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, length >= 1 && length <= LONGEST_RANDOM, 1, "1 to 4096 bytes");
+  struct secret *secret = secret_reserve(L, (size_t)length);
+  fill_random(L, secret->bytes, secret->length);
+  secret_register(L);
+  return 1;
+}
+
+/* A number below limit (at most 256), each as likely as the other: draws in
+ * the last, incomplete multiple of limit are thrown away. */
+static size_t random_below(lua_State *L, size_t limit) {
+  unsigned char draw;
+  do fill_random(L, &draw, 1);
+  while (draw >= 256 - 256 % limit);
+  return draw % limit;
+}
+
+struct alphabet {
+  char letters[128];
+  size_t length;
+};
+
+/* The class's letters without the excluded ones, appended. */
+static void add_class(struct alphabet *alphabet, int class, const char *excluded) {
+  for (const char *c = classes[class]; *c; c++)
+    if (!strchr(excluded, *c)) alphabet->letters[alphabet->length++] = *c;
+}
+
+static void check_classes(lua_State *L, const char *excluded) {
+  for (int class = 0; class < CLASS_COUNT; class ++) {
+    struct alphabet alphabet = {0};
+    add_class(&alphabet, class, excluded);
+    if (!alphabet.length) luaL_argerror(L, 2, lua_pushfstring(L, "leaves no %s", class_names[class]));
+  }
+}
+
+static void shuffle(lua_State *L, char *bytes, size_t length) {
+  for (size_t left = length; left > 1; left--) {
+    size_t chosen = random_below(L, left);
+    char swapped = bytes[left - 1];
+    bytes[left - 1] = bytes[chosen];
+    bytes[chosen] = swapped;
+  }
+}
+
+/* secret.generate(length, excluded?) -> secret */
+static int generate(lua_State *L) {
+  lua_Integer length = luaL_checkinteger(L, 1);
+  const char *excluded = luaL_optstring(L, 2, "");
+  luaL_argcheck(L, length >= 8 && length <= LONGEST_PASSWORD, 1, "8 to 256 characters");
+  check_classes(L, excluded);
+  struct secret *secret = secret_reserve(L, (size_t)length);
+  struct alphabet all = {0};
+  for (int class = 0; class < CLASS_COUNT; class ++) {
+    size_t start = all.length;
+    add_class(&all, class, excluded);
+    secret->bytes[class] = all.letters[start + random_below(L, all.length - start)];
+  }
+  for (size_t i = CLASS_COUNT; i < secret->length; i++) secret->bytes[i] = all.letters[random_below(L, all.length)];
+  shuffle(L, secret->bytes, secret->length);
+  secret_register(L);
+  return 1;
+}
+
+/* secret.redact(text) -> text */
+static int redact(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  secret_redact(L, text, length);
+  return 1;
+}
+
+/* secret.heap() -> "locked" | "unlocked" | "closed" */
+static int heap(lua_State *L) {
+  static const char *const states[] = {"closed", "locked", "unlocked"};
+  const struct vault *vault = vault_find(L);
+  lua_pushstring(L, states[vault ? vault->heap : 0]);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"is", is_secret}, {"from", from}, {"generate", generate}, {"random", random_bytes}, {"redact", redact},
+    {"heap", heap},    {NULL, NULL}};
+
+int luaopen_host_secret(lua_State *L);
+int luaopen_host_secret(lua_State *L) {
+  define_type(L);
+  luaL_newlib(L, functions);
+  return 1;
 }

@@ -15,6 +15,14 @@ struct secret {
  * Raises when the secure heap is full. [-0, +1, e] */
 struct secret *secret_new(lua_State *L, const char *bytes, size_t length);
 
+/* Push a secret of that many zero bytes for the caller to fill, so that they
+ * are never anywhere else; the caller may lower length. It is redacted only
+ * after secret_register. Raises when the secure heap is full. [-0, +1, e] */
+struct secret *secret_reserve(lua_State *L, size_t length);
+
+/* Register the filled secret at the top of the stack for redaction. [-0, +0, m] */
+void secret_register(lua_State *L);
+
 /* The open secret at this index; raises an argument error if it is none. */
 const struct secret *secret_check(lua_State *L, int index);
 
@@ -23,7 +31,7 @@ const struct secret *secret_test(lua_State *L, int index);
 
 /* Push text with every living secret replaced by [secret], in each form it
  * could appear in: as it is, percent-, form-, base64-, base64url-, hex- and
- * JSON-escaped. [-0, +1, m] */
+ * JSON-escaped. Secrets shorter than 6 bytes are not looked for. [-0, +1, m] */
 void secret_redact(lua_State *L, const char *text, size_t length);
 
 #endif

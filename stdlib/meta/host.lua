@@ -10,7 +10,8 @@ error("this file describes the native modules for editors and help; it is not to
 --- host.secret: values that can be passed on but not read.
 
 ---@class host.secret
---- tostring gives "[secret]"; concatenation, comparison with <, and length raise.
+--- tostring gives "[secret]"; concatenation, comparison with <, and length raise;
+--- == compares identity. Living secrets share 1 MiB of memory (a token takes 2 to 4 KiB).
 local Secret = {}
 --- Wipe it now. Idempotent; a closed secret raises wherever it is used.
 function Secret:close() end
@@ -18,7 +19,8 @@ function Secret:close() end
 ---@param other host.secret
 ---@return boolean
 function Secret:equals(other) end
---- The first `count` (at most 3) characters, as Entra's `hint` shows them.
+--- The first `count` (at most 3) characters, as Entra's `hint` shows them, but never
+--- more than a quarter of the secret.
 ---@param count integer
 ---@return string
 function Secret:hint(count) end
@@ -45,7 +47,9 @@ function secret.generate(length, excluded) end
 ---@param bytes integer
 ---@return host.secret
 function secret.random(bytes) end
---- Text with every living secret replaced by [secret], in every encoding.
+--- Text with every living secret replaced by [secret], in every encoding, also one that is
+--- cut off after 16 characters or more. Secrets shorter than 6 bytes are not looked for:
+--- masking them would make other text unreadable.
 ---@param text string
 ---@return string
 function secret.redact(text) end

@@ -1,0 +1,50 @@
+/* Finding many secrets in a text in one pass, in every form but the escaped
+ * ones (secret_redact.c undoes those first). No Lua here. */
+#ifndef SECRET_INDEX_H
+#define SECRET_INDEX_H
+
+#include "secret.h"
+
+#include <stdint.h>
+
+enum { SECRET_WINDOW = 6 }; /* bytes that are hashed; shorter secrets are not indexed */
+
+enum secret_form { FORM_RAW, FORM_HEX, FORM_BASE64_0, FORM_BASE64_1, FORM_BASE64_2, FORM_COUNT };
+
+/* One form of one secret, in the index. Lives inside the secret's userdata. */
+struct secret_needle {
+  struct secret_needle *next;
+  const struct secret *secret;
+  enum secret_form form;
+};
+
+struct secret_index {
+  struct secret_needle **buckets; /* a power of two of them; NULL before the first add */
+  size_t bucket_count, count;
+  size_t stale;          /* removed since the filter was filled */
+  uint64_t filter[1024]; /* one bit for each 16-bit hash that may be there */
+};
+
+/* Where a secret stands in a text. Zero it, and index_next gives one after the
+ * other; they may overlap. */
+struct secret_hit {
+  size_t start, end;
+  size_t position; /* where the search goes on */
+  uint64_t window;
+};
+
+/* Add all forms of a secret; 0 when memory is out. */
+int index_add(struct secret_index *index, const struct secret *secret, struct secret_needle needles[FORM_COUNT]);
+
+/* Take them out again, while the secret's bytes are still there. */
+void index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]);
+
+/* The next hit; 0 when there is none. */
+int index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit);
+
+void index_free(struct secret_index *index);
+
+/* The index of this state's living secrets. [-0, +0, m] */
+struct secret_index *secret_living(lua_State *L);
+
+#endif

@@ -1,0 +1,144 @@
+/* Masking secrets in text by value: the text is searched as it is, and again
+ * with percent and with JSON escapes undone, when it has any. */
+#include "secret_index.h"
+
+#include <string.h>
+
+/* A text with escapes undone. The bytes may hold secrets in clear, so they
+ * are in a buffer that is wiped. */
+struct view {
+  struct buffer *bytes;
+  size_t *from; /* where in the text each of the bytes starts */
+};
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The value of count hex digits, or -1. */
+static long hex_value(const char *text, size_t length, size_t count) {
+  long value = 0;
+  if (length < count) return -1;
+  for (size_t i = 0; i < count; i++) {
+    int digit = hex_digit(text[i]);
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+static size_t utf8(unsigned long code, char out[4]) {
+  static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+  size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  for (size_t i = size - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
+  out[0] = (char)(size == 1 ? code : lead[size] | code);
+  return size;
+}
+
+/* One escape at text: what it stands for goes to out and its size to *size;
+ * returns how many characters it takes, 0 when it is none. */
+static size_t undo_percent(const char *text, size_t length, char out[4], size_t *size) {
+  long value = *text == '%' ? hex_value(text + 1, length - 1, 2) : -1;
+  if (value < 0) return 0;
+  out[0] = (char)value;
+  *size = 1;
+  return 3;
+}
+
+static size_t undo_unicode(const char *text, size_t length, char out[4], size_t *size) {
+  long code = hex_value(text + 2, length - 2, 4);
+  if (code < 0) return 0;
+  long low = -1;
+  if (code >= 0xd800 && code < 0xdc00 && length >= 12 && text[6] == '\\' && text[7] == 'u')
+    low = hex_value(text + 8, length - 8, 4);
+  int pair = low >= 0xdc00 && low < 0xe000;
+  if (pair) code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+  *size = utf8((unsigned long)code, out);
+  return pair ? 12 : 6;
+}
+
+static size_t undo_json(const char *text, size_t length, char out[4], size_t *size) {
+  static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+  if (length < 2 || *text != '\\') return 0;
+  if (text[1] == 'u') return undo_unicode(text, length, out, size);
+  const char *letter = memchr(letters, text[1], sizeof letters - 1);
+  if (!letter) return 0;
+  out[0] = values[letter - letters];
+  *size = 1;
+  return 2;
+}
+
+typedef size_t undo_function(const char *text, size_t length, char out[4], size_t *size);
+
+/* Push what the view stands on. [-0, +2, m] */
+static struct view view_new(lua_State *L, const char *text, size_t length, undo_function *undo) {
+  struct view view = {buffer_new(L), lua_newuserdatauv(L, length * sizeof(size_t), 0)};
+  for (size_t i = 0; i < length;) {
+    char out[4];
+    size_t size = 1, taken = undo(text + i, length - i, out, &size);
+    for (size_t k = 0; k < size; k++) view.from[view.bytes->length + k] = i;
+    if (!buffer_append(view.bytes, taken ? out : text + i, size)) luaL_error(L, "out of memory");
+    i += taken ? taken : 1;
+  }
+  return view;
+}
+
+/* Push a byte for each of the text's that is 1 where it is to be masked, when
+ * there is none yet. [-0, +0|1, m] */
+static char *mask_new(lua_State *L, char *mask, size_t length) {
+  return mask ? mask : memset(lua_newuserdatauv(L, length, 0), 0, length);
+}
+
+static char *mask_text(lua_State *L, const char *text, size_t length, char *mask) {
+  const struct secret_index *index = secret_living(L);
+  struct secret_hit hit = {0};
+  while (index_next(index, text, length, &hit)) {
+    mask = mask_new(L, mask, length);
+    memset(mask + hit.start, 1, hit.end - hit.start);
+  }
+  return mask;
+}
+
+static size_t view_end(const struct view *view, size_t end, size_t length) {
+  while (end < view->bytes->length && view->from[end] == view->from[end - 1]) end++;
+  return end < view->bytes->length ? view->from[end] : length;
+}
+
+static char *mask_view(lua_State *L, const char *text, size_t length, char *mask, undo_function *undo) {
+  const struct secret_index *index = secret_living(L);
+  struct view view = view_new(L, text, length, undo);
+  struct secret_hit hit = {0};
+  while (index_next(index, view.bytes->data, view.bytes->length, &hit)) {
+    mask = mask_new(L, mask, length);
+    size_t start = view.from[hit.start];
+    memset(mask + start, 1, view_end(&view, hit.end, length) - start);
+  }
+  buffer_free(view.bytes);
+  return mask;
+}
+
+/* Push the text with each masked run as one [secret]. [-0, +1, m] */
+static void push_masked(lua_State *L, const char *text, size_t length, const char *mask) {
+  luaL_Buffer out;
+  luaL_buffinit(L, &out);
+  for (size_t i = 0, start = 0; i < length; start = i) {
+    while (i < length && mask[i] == mask[start]) i++;
+    if (mask[start]) luaL_addstring(&out, "[secret]");
+    if (!mask[start]) luaL_addlstring(&out, text + start, i - start);
+  }
+  luaL_pushresult(&out);
+}
+
+void secret_redact(lua_State *L, const char *text, size_t length) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 16, "redaction");
+  char *mask = mask_text(L, text, length, NULL);
+  if (memchr(text, '%', length)) mask = mask_view(L, text, length, mask, undo_percent);
+  if (memchr(text, '\\', length)) mask = mask_view(L, text, length, mask, undo_json);
+  if (mask) push_masked(L, text, length, mask);
+  if (!mask) lua_pushlstring(L, text, length);
+  lua_copy(L, -1, top + 1);
+  lua_settop(L, top + 1);
+}
