@@ -1,6 +1,182 @@
-#include <lua.h>
+/* host.sys: clocks, environment, the files in the binary, interrupts.
+ *
+ * Files are in sys_files.c, the emulator's shared clock in sys_clock.c.
+ */
+#include "sys.h"
+
+#include "embed.h"
+
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The one static that changes: a signal handler gets no argument, and what it
+ * may touch is exactly this type. */
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number) {
+  (void)signal_number;
+  interrupts++;
+}
+
+int sys_interrupts(void) {
+  return interrupts;
+}
+
+static double seconds_of(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double sys_time(void) {
+  return seconds_of(CLOCK_REALTIME);
+}
+
+/* sys.monotonic() -> seconds */
+static int monotonic(lua_State *L) {
+  lua_pushnumber(L, seconds_of(CLOCK_MONOTONIC));
+  return 1;
+}
+
+/* sys.time() -> seconds since 1970 */
+static int real_time(lua_State *L) {
+  lua_pushnumber(L, sys_time());
+  return 1;
+}
+
+static void set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* sys.utc(time) -> table */
+static int utc(lua_State *L) {
+  double given = floor(luaL_checknumber(L, 1));
+  struct tm parts;
+  luaL_argcheck(L, given > -1e15 && given < 1e15, 1, "time out of range");
+  time_t time = (time_t)given;
+  if (!gmtime_r(&time, &parts)) return luaL_argerror(L, 1, "time out of range");
+  lua_createtable(L, 0, 6);
+  set_integer(L, "year", (lua_Integer)parts.tm_year + 1900);
+  set_integer(L, "month", parts.tm_mon + 1);
+  set_integer(L, "day", parts.tm_mday);
+  set_integer(L, "hour", parts.tm_hour);
+  set_integer(L, "minute", parts.tm_min);
+  set_integer(L, "second", parts.tm_sec);
+  return 1;
+}
+
+/* Argument as an int; months and days beyond their range are carried over by timegm. */
+static int check_part(lua_State *L, int index) {
+  lua_Integer value = luaL_checkinteger(L, index);
+  luaL_argcheck(L, value > -1000000 && value < 1000000, index, "out of range");
+  return (int)value;
+}
+
+/* sys.from_utc(year, month, day, hour, minute, second) -> seconds since 1970 */
+static int from_utc(lua_State *L) {
+  struct tm parts = {
+      .tm_year = check_part(L, 1) - 1900,
+      .tm_mon = check_part(L, 2) - 1,
+      .tm_mday = check_part(L, 3),
+      .tm_hour = check_part(L, 4),
+      .tm_min = check_part(L, 5),
+      .tm_sec = check_part(L, 6),
+  };
+  lua_pushnumber(L, (lua_Number)timegm(&parts));
+  return 1;
+}
+
+/* sys.getenv(name) -> string | nil */
+static int get_environment(lua_State *L) {
+  lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+  return 1;
+}
+
+/* sys.pid() -> integer */
+static int pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+/* sys.executable() -> path */
+static int executable(lua_State *L) {
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  if (length < 0) return luaL_error(L, "cannot find the running program: /proc is not mounted");
+  lua_pushlstring(L, path, (size_t)length);
+  return 1;
+}
+
+/* sys.embedded(name) -> text | nil */
+static int embedded_text(lua_State *L) {
+  const struct embedded *file = embed_find(luaL_checkstring(L, 1));
+  if (!file) return 0;
+  lua_pushlstring(L, file->text, file->length);
+  return 1;
+}
+
+/* sys.embedded_list(prefix) -> names; the list in the binary is sorted */
+static int embedded_list(lua_State *L) {
+  const char *prefix = luaL_checkstring(L, 1);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (const struct embedded *file = embedded; file->name; file++) {
+    if (strncmp(file->name, prefix, strlen(prefix)) != 0) continue;
+    lua_pushstring(L, file->name);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+/* sys.catch_interrupts(). Without SA_RESTART, so that whatever blocks returns. */
+static int catch_interrupts(lua_State *L) {
+  struct sigaction action = {.sa_handler = on_interrupt};
+  (void)L;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  return 0;
+}
+
+/* sys.interrupts() -> integer */
+static int interrupts_so_far(lua_State *L) {
+  lua_pushinteger(L, interrupts);
+  return 1;
+}
+
+/* sys.version() -> string */
+static int version(lua_State *L) {
+  lua_pushliteral(L, MOONLATCH_VERSION);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"monotonic", monotonic},
+    {"time", real_time},
+    {"utc", utc},
+    {"from_utc", from_utc},
+    {"clock", sys_clock},
+    {"getenv", get_environment},
+    {"pid", pid},
+    {"executable", executable},
+    {"embedded", embedded_text},
+    {"embedded_list", embedded_list},
+    {"catch_interrupts", catch_interrupts},
+    {"interrupts", interrupts_so_far},
+    {"version", version},
+    {NULL, NULL},
+};
+
 int luaopen_host_sys(lua_State *L);
 int luaopen_host_sys(lua_State *L) {
-  lua_newtable(L);
+  sys_clock_type(L);
+  luaL_newlib(L, functions);
+  luaL_setfuncs(L, sys_file_functions, 0);
   return 1;
 }

@@ -626,6 +626,7 @@ function sys.write(path, content, how) end
 ---@param path string
 ---@return boolean|nil, string? message
 function sys.mkdir(path) end
+--- Remove a file or an empty folder. What is not there counts as removed.
 ---@param path string
 ---@return boolean|nil, string? message
 function sys.remove(path) end

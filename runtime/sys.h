@@ -1,0 +1,41 @@
+/* What the parts of host.sys share, and what other native modules ask of it. */
+#ifndef SYS_H
+#define SYS_H
+
+#include "lib.h"
+
+#include <sys/types.h>
+
+#define SYS_CLOCK "host.sys.clock"
+
+/* Interrupts (SIGINT, SIGTERM) caught so far. */
+int sys_interrupts(void);
+
+/* Seconds since 1970. */
+double sys_time(void);
+
+/* Offset in seconds of the emulator clock at this index; raises an argument
+ * error when it is none or is closed. */
+double sys_clock_offset(lua_State *L, int index);
+
+/* Open a regular file that is ours or root's and has none of the refused mode
+ * bits; or push fail, message and kind and return -1. [-0, +0|+3, m] */
+int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused);
+
+/* Append all that is left of the file, at most limit bytes. Returns 0 or an
+ * errno value; EFBIG when there is more. */
+int sys_read_all(int fd, struct buffer *out, size_t limit);
+
+/* Write all bytes; 0 or an errno value. Goes on after interruptions, and waits
+ * where the descriptor does not block. */
+int sys_write_all(int fd, const char *data, size_t length);
+
+/* Make a folder and those above it, 0700; 0 or an errno value. */
+int sys_make_folder(const char *path);
+
+/* Functions of host.sys that stand in other files. */
+extern const luaL_Reg sys_file_functions[];
+int sys_clock(lua_State *L);
+void sys_clock_type(lua_State *L);
+
+#endif

@@ -1,0 +1,100 @@
+/* The emulator's clock: real time plus an offset that only grows.
+ *
+ * The offset is one 64-bit count of microseconds in a file that every process
+ * of the emulator maps, and that moves only by an atomic addition. So two
+ * processes cannot lose each other's step, and one that is killed in the
+ * middle leaves nothing half written.
+ */
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MICROSECONDS 1e6
+#define MOST 1e12 /* seconds: beyond what a double or gmtime counts exactly */
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the shared clock needs lock-free 64-bit atomics");
+
+struct clock {
+  _Atomic int64_t *offset; /* mapped; NULL once closed */
+};
+
+static struct clock *check_clock(lua_State *L, int index) {
+  struct clock *clock = luaL_checkudata(L, index, SYS_CLOCK);
+  luaL_argcheck(L, clock->offset, index, "clock is closed");
+  return clock;
+}
+
+double sys_clock_offset(lua_State *L, int index) {
+  return (double)atomic_load(check_clock(L, index)->offset) / MICROSECONDS;
+}
+
+/* clock:offset() -> seconds */
+static int clock_offset(lua_State *L) {
+  lua_pushnumber(L, sys_clock_offset(L, 1));
+  return 1;
+}
+
+/* clock:advance(seconds) */
+static int clock_advance(lua_State *L) {
+  struct clock *clock = check_clock(L, 1);
+  double seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0, 2, "an emulator's clock never goes back");
+  luaL_argcheck(L, seconds + sys_clock_offset(L, 1) <= MOST, 2, "too far");
+  atomic_fetch_add(clock->offset, (int64_t)(seconds * MICROSECONDS));
+  return 0;
+}
+
+/* clock:close(), __close and __gc. Idempotent. */
+static int clock_close(lua_State *L) {
+  struct clock *clock = luaL_checkudata(L, 1, SYS_CLOCK);
+  if (clock->offset) munmap((void *)clock->offset, sizeof *clock->offset);
+  clock->offset = NULL;
+  return 0;
+}
+
+/* Give a new file its size; whoever else makes it at the same time writes the same zeros. */
+static int check_size(int fd, int create) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) return errno;
+  if (info.st_size == sizeof(int64_t)) return 0;
+  if (info.st_size != 0 || !create) return EINVAL;
+  return ftruncate(fd, sizeof(int64_t)) == 0 ? 0 : errno;
+}
+
+static const char *reason(int code) {
+  return code == EINVAL ? "it is not a clock file" : strerror(code);
+}
+
+/* sys.clock(path, create) -> clock | nil, message */
+int sys_clock(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int create = lua_toboolean(L, 2) ? O_CREAT : 0;
+  struct clock *clock = lib_new(L, sizeof *clock, SYS_CLOCK);
+  int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | create, 077);
+  if (fd < 0) return 3;
+  int code = check_size(fd, create);
+  void *mapped = code ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (!code && mapped == MAP_FAILED) code = errno;
+  close(fd);
+  if (code) return lib_fail(L, "cannot use '%s' as the emulator's clock: %s", path, reason(code));
+  clock->offset = mapped;
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"offset", clock_offset},
+    {"advance", clock_advance},
+    {"close", clock_close},
+    {NULL, NULL},
+};
+
+void sys_clock_type(lua_State *L) {
+  lib_type(L, SYS_CLOCK, methods, clock_close);
+}

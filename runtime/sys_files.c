@@ -1,0 +1,306 @@
+/* Private files: read with their owner and mode checked, written whole or not
+ * at all, and durable once the call returns.
+ */
+#include "sys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define MAX_DEPTH 32 /* folders within folders that remove_tree goes into; each holds a descriptor */
+
+/* Why this open file is not private enough, or NULL. */
+static const char *objection(const struct stat *info, mode_t refused) {
+  if (!S_ISREG(info->st_mode)) return "it is not a regular file";
+  if (info->st_uid != geteuid() && info->st_uid != 0) return "it belongs to another user";
+  if (!(info->st_mode & refused)) return NULL;
+  return refused & 044 ? "others may read it; run: chmod 600 on it" : "others may write to it; run: chmod go-w on it";
+}
+
+int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) {
+  struct stat info;
+  int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600); /* a pipe in its place must not block us */
+  if (fd < 0) {
+    int code = errno;
+    const char *why = code == ELOOP ? "it is a symbolic link" : strerror(code);
+    lib_fail_kind(L, code == ENOENT ? "missing" : code == ELOOP ? "mode" : "io", "cannot open '%s': %s", path, why);
+    return -1;
+  }
+  const char *why = fstat(fd, &info) == 0 ? objection(&info, refused) : strerror(errno);
+  if (!why) return fd;
+  close(fd);
+  lib_fail_kind(L, "mode", "refused '%s': %s", path, why);
+  return -1;
+}
+
+int sys_read_all(int fd, struct buffer *out, size_t limit) {
+  char chunk[4096];
+  ssize_t count;
+  size_t total = 0;
+  int code = 0;
+  while (!code && (count = read(fd, chunk, sizeof chunk)) != 0) {
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0)
+      code = errno;
+    else if ((total += (size_t)count) > limit)
+      code = EFBIG;
+    else if (!buffer_append(out, chunk, (size_t)count))
+      code = ENOMEM;
+  }
+  explicit_bzero(chunk, sizeof chunk);
+  return code;
+}
+
+int sys_write_all(int fd, const char *data, size_t length) {
+  while (length > 0) {
+    ssize_t count = write(fd, data, length);
+    if (count < 0 && errno == EAGAIN)
+      poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+    else if (count < 0 && errno != EINTR)
+      return errno;
+    if (count < 0) continue;
+    data += count;
+    length -= (size_t)count;
+  }
+  return 0;
+}
+
+/* sys.read(path, limit) -> text | nil, message, kind */
+static int read_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_Integer limit = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, limit >= 0, 2, "not negative");
+  struct buffer *content = buffer_new(L);
+  int fd = sys_open_private(L, path, O_RDONLY, 022);
+  if (fd < 0) return 3;
+  int code = sys_read_all(fd, content, (size_t)limit);
+  close(fd);
+  if (code == EFBIG)
+    return lib_fail_kind(L, "io", "refused '%s': it is larger than %lld bytes", path, (long long)limit);
+  if (code) return lib_fail_kind(L, "io", "cannot read '%s': %s", path, strerror(code));
+  lua_pushlstring(L, content->data ? content->data : "", content->length);
+  return 1;
+}
+
+/* Make the names in the folder that holds this path durable. */
+static int sync_folder_of(const char *path) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  int length = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
+  snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int code = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return code;
+}
+
+/* Put the temporary file in its place. "new" must not lose a race against
+ * another writer; link is for file systems that cannot rename that way. */
+static int move_in_place(const char *temporary, const char *path, int fresh) {
+  if (!fresh) return rename(temporary, path) == 0 ? 0 : errno;
+  if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (link(temporary, path) != 0) return errno;
+  unlink(temporary);
+  return 0;
+}
+
+/* Fill the temporary file, make it durable and move it; 0 or an errno value. */
+static int fill_and_move(int fd, const char *temporary, const char *path, const char *content, size_t length,
+                         int fresh) {
+  int code = sys_write_all(fd, content, length);
+  if (!code && fsync(fd) != 0) code = errno;
+  if (close(fd) != 0 && !code) code = errno;
+  return code ? code : move_in_place(temporary, path, fresh);
+}
+
+/* Write content to path by way of a temporary file beside it; 0 or an errno value. */
+static int write_durably(const char *path, const char *content, size_t length, int fresh) {
+  char temporary[PATH_MAX];
+  if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) return ENAMETOOLONG;
+  int fd = mkostemp(temporary, O_CLOEXEC);
+  if (fd < 0) return errno;
+  int code = fill_and_move(fd, temporary, path, content, length, fresh);
+  if (code) {
+    unlink(temporary);
+    return code;
+  }
+  return sync_folder_of(path);
+}
+
+/* sys.write(path, content, how) -> true | nil, message, kind */
+static int write_file(lua_State *L) {
+  static const char *const ways[] = {"replace", "new", NULL};
+  const char *path = luaL_checkstring(L, 1);
+  size_t length;
+  const char *content = luaL_checklstring(L, 2, &length);
+  int fresh = luaL_checkoption(L, 3, NULL, ways) == 1;
+  int code = write_durably(path, content, length, fresh);
+  if (code == EEXIST) return lib_fail_kind(L, "exists", "'%s' exists already and is not replaced", path);
+  if (code) return lib_fail_kind(L, "io", "cannot write '%s': %s", path, strerror(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* Make one folder; one that is there is as good. */
+static int make_one(const char *path) {
+  struct stat info;
+  if (mkdir(path, 0700) == 0) return sync_folder_of(path);
+  if (errno != EEXIST) return errno;
+  if (stat(path, &info) != 0) return errno;
+  return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+}
+
+int sys_make_folder(const char *path) {
+  char part[PATH_MAX];
+  size_t length = strlen(path);
+  if (length == 0 || length >= sizeof part) return length ? ENAMETOOLONG : ENOENT;
+  for (size_t i = 1; i < length; i++) {
+    if (path[i] != '/') continue;
+    snprintf(part, sizeof part, "%.*s", (int)i, path);
+    int code = make_one(part);
+    if (code) return code;
+  }
+  return make_one(path);
+}
+
+/* Push true, or fail and what could not be done. */
+static int outcome(lua_State *L, int code, const char *what, const char *path) {
+  if (code) return lib_fail(L, "cannot %s '%s': %s", what, path, strerror(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* sys.mkdir(path) -> true | nil, message */
+static int make_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  return outcome(L, sys_make_folder(path), "make the folder", path);
+}
+
+/* sys.remove(path) -> true | nil, message. What is not there is removed. */
+static int remove_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int code = remove(path) == 0 || errno == ENOENT ? 0 : errno;
+  return outcome(L, code, "remove", path);
+}
+
+static int remove_entries(DIR *folder, int depth);
+
+/* Remove one name; goes into it only if it is a real folder, whatever it was a moment ago. */
+static int remove_entry(int parent, const char *name, int depth) {
+  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
+  if (errno != EISDIR && errno != EPERM) return errno;
+  if (depth == 0) return ELOOP;
+  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return errno;
+  DIR *folder = fdopendir(fd);
+  int code = folder ? remove_entries(folder, depth - 1) : errno;
+  if (folder)
+    closedir(folder);
+  else
+    close(fd);
+  if (code) return code;
+  return unlinkat(parent, name, AT_REMOVEDIR) == 0 ? 0 : errno;
+}
+
+static int is_dots(const char *name) {
+  return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int remove_entries(DIR *folder, int depth) {
+  int code = 0;
+  struct dirent *entry;
+  while (!code && (entry = readdir(folder)))
+    if (!is_dots(entry->d_name)) code = remove_entry(dirfd(folder), entry->d_name, depth);
+  return code;
+}
+
+/* sys.remove_tree(path) -> true | nil, message */
+static int remove_tree(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  luaL_argcheck(L, *path && strspn(path, "/.") != strlen(path), 1, "a folder's name expected");
+  return outcome(L, remove_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
+}
+
+/* sys.temporary(prefix) -> path | nil, message */
+static int temporary_folder(lua_State *L) {
+  const char *prefix = luaL_checkstring(L, 1);
+  const char *place = getenv("TMPDIR");
+  char path[PATH_MAX];
+  luaL_argcheck(L, !strchr(prefix, '/'), 1, "a name without '/' expected");
+  int length = snprintf(path, sizeof path, "%s/%sXXXXXX", place && *place == '/' ? place : "/tmp", prefix);
+  if (length >= (int)sizeof path || !mkdtemp(path))
+    return lib_fail(L, "cannot make a folder '%s': %s", path, strerror(errno));
+  lua_pushstring(L, path);
+  return 1;
+}
+
+static const char *type_name(mode_t mode) {
+  if (S_ISREG(mode)) return "file";
+  if (S_ISDIR(mode)) return "directory";
+  return S_ISLNK(mode) ? "link" : "other";
+}
+
+/* sys.stat(path) -> table | nil. Of the link itself, where it is one. */
+static int stat_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat info;
+  if (lstat(path, &info) != 0) return 0;
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, type_name(info.st_mode));
+  lua_setfield(L, -2, "type");
+  lua_pushinteger(L, info.st_mode & 07777);
+  lua_setfield(L, -2, "mode");
+  lua_pushboolean(L, info.st_uid == geteuid());
+  lua_setfield(L, -2, "ours");
+  lua_pushinteger(L, info.st_size);
+  lua_setfield(L, -2, "size");
+  lua_pushnumber(L, (double)info.st_mtim.tv_sec + (double)info.st_mtim.tv_nsec / 1e9);
+  lua_setfield(L, -2, "modified");
+  return 1;
+}
+
+/* sys.list(path) -> names | nil, message */
+static int list_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct dirent **entries;
+  int count = scandir(path, &entries, NULL, alphasort);
+  lua_Integer kept = 0;
+  if (count < 0) return lib_fail(L, "cannot list '%s': %s", path, strerror(errno));
+  lua_newtable(L);
+  for (int i = 0; i < count; i++) {
+    if (!is_dots(entries[i]->d_name)) {
+      lua_pushstring(L, entries[i]->d_name);
+      lua_rawseti(L, -2, ++kept);
+    }
+    free(entries[i]);
+  }
+  free(entries);
+  return 1;
+}
+
+/* sys.free_space(path) -> bytes | nil */
+static int free_space(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct statvfs info;
+  if (statvfs(path, &info) != 0) return 0;
+  lua_pushnumber(L, (double)info.f_bavail * (double)info.f_frsize);
+  return 1;
+}
+
+const luaL_Reg sys_file_functions[] = {
+    {"read", read_file},          {"write", write_file},
+    {"mkdir", make_folder},       {"remove", remove_file},
+    {"remove_tree", remove_tree}, {"temporary", temporary_folder},
+    {"stat", stat_file},          {"list", list_folder},
+    {"free_space", free_space},   {NULL, NULL},
+};
