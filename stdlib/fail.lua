@@ -1,0 +1,89 @@
+--- Failures a caller can act on, and a person can read.
+
+local M = {}
+
+---@alias fail.kind
+---| "usage"       the command line or an argument is wrong
+---| "config"      a profile, a script or a file is wrong
+---| "auth"        not signed in, or not accepted
+---| "denied"      signed in, but not allowed
+---| "missing"     it is not there
+---| "conflict"    it is there already, or changed meanwhile
+---| "throttled"   asked too often
+---| "transient"   may work when tried again
+---| "refused"     the far side understood and said no
+---| "bad_answer"  the far side answered nonsense
+---| "network"     no answer at all
+---| "timeout"     a deadline of ours passed
+---| "journal"     what must be on record cannot be
+---| "person"      a person has to do something first
+---| "interrupted" a person stopped it
+---| "not_ours"    it cannot be proven ours
+
+local KINDS = {}
+for kind in ([[usage config auth denied missing conflict throttled transient refused bad_answer
+  network timeout journal person interrupted not_ours]]):gmatch("%S+") do
+  KINDS[kind] = true
+end
+
+---@class fail.fields
+---@field kind fail.kind what to branch on
+---@field what string what was being done, on what
+---@field why string why it failed
+---@field fix string? what to do about it
+---@field status integer? of the HTTP answer
+---@field code string|integer? the far side's code
+---@field request_id string?
+---@field cause any? the error below this one
+
+---@class Failure: fail.fields
+local Failure = { __name = "failure" }
+Failure.__index = Failure
+
+--- "what: why", and on a second line the fix.
+function Failure:__tostring()
+  local text = self.what .. ": " .. self.why
+  if self.fix then text = text .. "\n" .. self.fix end
+  return text
+end
+
+--- Make a failure without raising it.
+---@param fields fail.fields
+---@return Failure
+function M.new(fields)
+  if not KINDS[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
+  for _, member in ipairs { "what", "why" } do
+    if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
+  end
+  return setmetatable(fields, Failure)
+end
+
+--- Raise a failure.
+---@param fields fail.fields
+function M.raise(fields)
+  error(M.new(fields), 0)
+end
+
+--- Is the value a failure, and of this kind when one is given?
+---@param value any
+---@param kind fail.kind?
+---@return boolean
+function M.is(value, kind)
+  return getmetatable(value) == Failure and (kind == nil or value.kind == kind)
+end
+
+--- Call `fn(...)`; its results, or nil and the failure when it failed with this
+--- kind. Any other error goes on.
+---@param kind fail.kind
+---@param fn function
+---@return any
+function M.catch(kind, fn, ...)
+  local function outcome(ok, ...)
+    if ok then return ... end
+    if M.is(..., kind) then return nil, (...) end
+    error((...), 0)
+  end
+  return outcome(pcall(fn, ...))
+end
+
+return M
