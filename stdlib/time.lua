@@ -1,0 +1,139 @@
+--- Moments and durations. A moment is seconds since 1970 as a number, a duration
+--- is seconds. With an emulator's clock in use, all moments are the emulator's.
+
+local fail = require "fail"
+local sys = require "host.sys"
+
+local M = {}
+
+--- What tells the time. A host.sys.clock is one; the tests bring their own, which
+--- also say what the real time is and move for any wait.
+---@class time.clock
+---@field offset fun(self): number seconds ahead of real time
+---@field advance fun(self, seconds: number) move it
+---@field time nil|fun(self): number instead of sys.time
+---@field monotonic nil|fun(self): number instead of sys.monotonic
+---@field least number? the shortest wait that moves it (1)
+
+local clock ---@type time.clock?
+
+--- Use a clock from now on; nil goes back to real time. Returns the one before.
+---@param new time.clock?
+---@return time.clock?
+function M.use(new)
+  local before = clock
+  clock = new
+  return before
+end
+
+--- The shortest wait that moves the clock instead of passing; nil for real time.
+---@return number?
+function M.least()
+  return clock and (clock.least or 1)
+end
+
+--- Move a virtual clock.
+---@param seconds number
+function M.advance(seconds)
+  if not clock then error("only a virtual clock can be moved", 2) end
+  clock:advance(seconds)
+end
+
+--- Now, in seconds since 1970.
+---@return number
+function M.now()
+  if not clock then return sys.time() end
+  return (clock.time and clock:time() or sys.time()) + clock:offset()
+end
+
+--- Seconds since some start; never goes back. For deadlines and waits.
+---@return number
+function M.monotonic()
+  if not clock then return sys.monotonic() end
+  return (clock.monotonic and clock:monotonic() or sys.monotonic()) + clock:offset()
+end
+
+--- "2026-11-23T05:00:00Z". Fractions are cut off.
+---@param time number
+---@return string
+function M.iso(time)
+  local at = sys.utc(time // 1)
+  return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(at.year, at.month, at.day, at.hour, at.minute, at.second)
+end
+
+--- "2026-11-23", the day in UTC.
+---@param time number
+---@return string
+function M.day(time)
+  return M.iso(time):sub(1, 10)
+end
+
+local function refuse(what, value, why)
+  fail.raise { kind = "usage", what = ("read the %s %q"):format(what, tostring(value)), why = why }
+end
+
+local MONTHS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+local function days_in(year, month)
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  return month == 2 and leap and 29 or MONTHS[month]
+end
+
+local function zone_of(text)
+  if text == "Z" or text == "z" then return 0 end
+  local sign, hours, minutes = text:match("^([+-])(%d%d):(%d%d)$")
+  if not sign then return nil end
+  local seconds = hours * 3600 + minutes * 60
+  return sign == "-" and -seconds or seconds
+end
+
+--- Read a moment as Graph writes it: any number of fraction digits, "Z" or an offset.
+---@param text string
+---@return number
+function M.parse(text)
+  local y, mo, d, h, mi, s, fraction, zone = tostring(text)
+    :match("^(%d%d%d%d)-(%d%d)-(%d%d)[Tt](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$")
+  local offset = y and zone_of(zone)
+  if not offset then refuse("time", text, "it is not of the form 2026-11-23T05:00:00Z") end
+  local year, month, day = math.tointeger(y), math.tointeger(mo), math.tointeger(d)
+  local hour, minute, second = math.tointeger(h), math.tointeger(mi), math.tointeger(s)
+  if month < 1 or month > 12 or day < 1 or day > days_in(year, month) or hour > 23 or minute > 59 or second > 60 then
+    refuse("time", text, "there is no such moment")
+  end
+  return sys.from_utc(year, month, day, hour, minute, second) + (tonumber("0" .. fraction) or 0) - offset
+end
+
+local UNITS = { s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
+
+--- Seconds of "180d", "7d12h", "30m", "45s", "2w", or of a number of seconds.
+---@param value string|number
+---@return number
+function M.duration(value)
+  if type(value) == "number" and value >= 0 then return value end
+  local text, seconds, after = tostring(value), 0, 1
+  for from, count, unit, to in text:gmatch("()(%d+)([smhdw])()") do
+    if from ~= after then break end
+    seconds, after = seconds + count * UNITS[unit], to
+  end
+  if after == 1 or after <= #text then
+    refuse("duration", value, "it is not of the form 180d, 7d12h, 30m or 45s")
+  end
+  return math.tointeger(seconds) or seconds
+end
+
+local STEPS = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } }
+
+--- "30 days", "1 hour", "90 seconds": the largest unit of which there are at least two, or exactly one.
+---@param seconds number
+---@return string
+function M.span(seconds)
+  seconds = math.abs(seconds)
+  for _, step in ipairs(STEPS) do
+    local size, name = step[1], step[2]
+    local count = math.tointeger((seconds + size / 2) // size)
+    if seconds >= 2 * size or seconds == size then return ("%d %s%s"):format(count, name, count == 1 and "" or "s") end
+  end
+  return seconds < 0.5 and "0 seconds" or seconds < 1.5 and "1 second" or "2 seconds"
+end
+
+return M
