@@ -19,8 +19,8 @@
 static volatile sig_atomic_t interrupts;
 
 static void on_interrupt(int signal_number) {
-  (void)signal_number;
   interrupts++;
+  if (interrupts >= 2) signal(signal_number, SIG_DFL); /* a third ends what no longer listens */
 }
 
 int sys_interrupts(void) {
@@ -92,6 +92,15 @@ static int from_utc(lua_State *L) {
   return 1;
 }
 
+/* sys.sleep(ms). A signal ends it early. */
+static int sleep_for(lua_State *L) {
+  lua_Integer ms = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, ms >= 0, 1, "must not be negative");
+  struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  nanosleep(&time, NULL);
+  return 0;
+}
+
 /* sys.getenv(name) -> string | nil */
 static int get_environment(lua_State *L) {
   lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
@@ -159,6 +168,7 @@ static int version(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"monotonic", monotonic},
     {"time", real_time},
+    {"sleep", sleep_for},
     {"utc", utc},
     {"from_utc", from_utc},
     {"clock", sys_clock},

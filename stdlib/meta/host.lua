@@ -584,6 +584,9 @@ local sys = {}
 function sys.monotonic() end
 ---@return number seconds since 1970
 function sys.time() end
+--- Do nothing for so long, or until a signal comes.
+---@param ms integer
+function sys.sleep(ms) end
 --- Broken-down UTC and back (timegm).
 ---@param time number
 ---@return {year:integer, month:integer, day:integer, hour:integer, minute:integer, second:integer}
@@ -662,7 +665,7 @@ function sys.embedded(name) end
 ---@param prefix string
 ---@return string[]
 function sys.embedded_list(prefix) end
---- Install handlers for SIGINT and SIGTERM that only set a flag.
+--- Install handlers for SIGINT and SIGTERM that only count. A third one ends the program as ever.
 function sys.catch_interrupts() end
 --- How many interrupts came since they are caught.
 ---@return integer
