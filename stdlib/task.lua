@@ -1,0 +1,444 @@
+--- Run Lua functions concurrently on one thread.
+--
+-- A task is a coroutine. It is resumed in one place (`step`) and suspends in
+-- one place (`M.suspend`). Cancelling a task closes its coroutine: `pcall`
+-- cannot swallow that, and every `<close>` variable in it is released. What
+-- needs the network to be undone is undone by the parent, for a closing
+-- coroutine cannot wait.
+--
+-- With a virtual clock (an emulator's, or a test's) a long wait moves the clock
+-- instead of passing, but only when nothing else could happen meanwhile.
+
+local fail = require "fail"
+local sys = require "host.sys"
+local time = require "time"
+
+local M = {}
+
+---@class Task
+---@field co thread
+---@field done boolean
+---@field ok boolean? once done
+---@field result any[]? once done: results, or the error
+---@field depth integer requests that had to be answered, one after another, to get here
+---@field deadline number in time.monotonic
+local Task = { __name = "task" }
+Task.__index = Task
+
+local SUSPEND = {} -- yielded by suspend; any other yield is a bug
+local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
+local NEVER = math.huge
+
+local ready, first, last = {}, 1, 0
+local timers = {} -- a heap of { at, task, asked }, the earliest first
+local living = {} ---@type table<Task, true>
+local current ---@type Task?
+local stopping = false
+
+---------------------------------------------------------------------------
+-- Timers
+
+local function sift_up(i)
+  local entry = timers[i]
+  while i > 1 and timers[i // 2].at > entry.at do
+    timers[i] = timers[i // 2]
+    i = i // 2
+  end
+  timers[i] = entry
+end
+
+local function sift_down(i)
+  local entry, count = timers[i], #timers
+  while 2 * i <= count do
+    local child = 2 * i
+    if child < count and timers[child + 1].at < timers[child].at then child = child + 1 end
+    if timers[child].at >= entry.at then break end
+    timers[i] = timers[child]
+    i = child
+  end
+  timers[i] = entry
+end
+
+local function add_timer(task, at, asked)
+  timers[#timers + 1] = { at = at, task = task, asked = asked }
+  sift_up(#timers)
+end
+
+local function take_timer()
+  local entry, final = timers[1], table.remove(timers)
+  if entry ~= final then
+    timers[1] = final
+    sift_down(1)
+  end
+  return entry
+end
+
+-- The next timer somebody still waits for.
+local function next_timer()
+  while timers[1] and timers[1].task.done do take_timer() end
+  return timers[1]
+end
+
+---------------------------------------------------------------------------
+-- One task
+
+--- Make `task` runnable. Waking twice, or waking a finished task, does nothing.
+---@param task Task
+function M.wake(task)
+  if task.queued or task.done then return end
+  task.queued = true
+  last = last + 1
+  ready[last] = task
+end
+
+local function finish(task, ok, ...)
+  if task.done then return end
+  living[task] = nil
+  task.done, task.ok, task.result = true, ok, table.pack(...)
+  for _, waiter in ipairs(task.waiters) do M.wake(waiter) end
+end
+
+local function settle(task, ok, ...)
+  if not ok then
+    local err = ...
+    if type(err) == "string" then err = debug.traceback(task.co, err) end
+    coroutine.close(task.co)
+    finish(task, false, err)
+  elseif coroutine.status(task.co) == "dead" then
+    finish(task, true, ...)
+  elseif ... ~= SUSPEND then
+    coroutine.close(task.co)
+    finish(task, false, "a task may only wait through the task library")
+  end
+end
+
+local function step(task)
+  task.queued = false
+  if task.done then return end
+  local before = current
+  current = task
+  settle(task, coroutine.resume(task.co))
+  current = before
+end
+
+local function check_inside(level)
+  if not current or coroutine.running() ~= current.co then
+    error("this call waits, so it must run directly inside a task", level + 1)
+  end
+end
+
+local function raise_timeout()
+  fail.raise {
+    kind = "timeout", what = "wait", why = "the time allowed for this has passed",
+    fix = "Try again; nothing that was started is lost.",
+  }
+end
+
+--- Suspend the running task until it is woken. Wake-ups can be early: callers
+--- loop until the thing they wait for has happened. Raises a "timeout" when the
+--- task's deadline has passed, unless told that what it waits for must not be abandoned.
+---@param to_the_end boolean?
+function M.suspend(to_the_end)
+  check_inside(3)
+  if not to_the_end and current.deadline <= time.monotonic() then raise_timeout() end
+  coroutine.yield(SUSPEND)
+end
+
+---@return Task?
+function M.current() return current end
+
+--- Start `fn(...)` as a task; it first runs when the caller next waits. It
+--- inherits the caller's deadline.
+---@return Task
+function M.spawn(fn, ...)
+  local args = table.pack(...)
+  local co = coroutine.create(function() return fn(table.unpack(args, 1, args.n)) end)
+  local task = setmetatable({
+    co = co, waiters = {}, done = false,
+    depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
+  }, Task)
+  if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
+  living[task] = true
+  M.wake(task)
+  return task
+end
+
+-- What the child needed, the parent needed who waited for it.
+local function join(task)
+  current.depth = math.max(current.depth, task.depth)
+end
+
+--- Wait for the task; return its results or raise its error.
+function Task:wait()
+  check_inside(2)
+  if self == current then error("a task cannot wait for itself", 2) end
+  table.insert(self.waiters, current)
+  while not self.done do M.suspend() end
+  join(self)
+  if not self.ok then error(self.result[1], 0) end
+  return table.unpack(self.result, 1, self.result.n)
+end
+
+--- Stop the task now. Its `<close>` variables run; nothing else of it does.
+---@param reason any
+function Task:cancel(reason)
+  if self.done then return end
+  if self == current or coroutine.status(self.co) ~= "suspended" then
+    error("a task cannot cancel itself; raise an error", 2)
+  end
+  local ok, err = coroutine.close(self.co)
+  finish(self, false, ok and (reason or "cancelled") or err)
+end
+
+---------------------------------------------------------------------------
+-- Waiting for time
+
+--- Was the program asked to stop? Then nothing new is to be started.
+---@return boolean
+function M.stopping() return stopping end
+
+--- Raise "interrupted" when the program was asked to stop. Called between
+--- things that are safe to stop between.
+function M.check()
+  if not stopping then return end
+  fail.raise {
+    kind = "interrupted", what = "stopped", why = "asked to, with Ctrl-C",
+    fix = "Run the same command again to go on.",
+  }
+end
+
+--- Wait. A request to stop ends the wait with "interrupted", a deadline with "timeout".
+---@param seconds number
+function M.sleep(seconds)
+  check_inside(2)
+  local at = time.monotonic() + seconds
+  add_timer(current, at, seconds)
+  while time.monotonic() < at do
+    M.check()
+    M.suspend()
+  end
+end
+
+--- Seconds until the running task's deadline; math.huge when it has none.
+---@return number
+function M.left()
+  if not current or current.deadline == NEVER then return NEVER end
+  return math.max(0, current.deadline - time.monotonic())
+end
+
+--- Call `fn(...)` with at most so many seconds, or fewer when the caller has fewer.
+---@param seconds number
+---@param fn function
+function M.within(seconds, fn, ...)
+  check_inside(2)
+  local task, before = current, current.deadline
+  local _ <close> = setmetatable({}, { __close = function() task.deadline = before end })
+  local at = time.monotonic() + seconds
+  if at < before then
+    task.deadline = at
+    add_timer(task, at, seconds)
+  end
+  return fn(...)
+end
+
+---------------------------------------------------------------------------
+-- Many at once
+
+-- `count` workers, each calling `work(place)` for the places it takes, until
+-- `go_on` says no. Depth is that of the caller for each place: places do not
+-- depend on each other, only streams are scarce.
+local function crew(count, limit, go_on, work)
+  local workers, taken, base = {}, 0, current.depth
+  local function run()
+    local me = current
+    local deepest = base
+    while taken < count and go_on() do
+      taken = taken + 1
+      me.depth = base
+      work(taken)
+      deepest = math.max(deepest, me.depth)
+    end
+    me.depth = deepest
+  end
+  for n = 1, math.min(limit, count) do
+    workers[n] = M.spawn(run)
+    table.insert(workers[n].waiters, current)
+  end
+  return workers
+end
+
+-- Wait until no worker runs; raise the first error of one.
+local function attend(workers, to_the_end)
+  local running = #workers
+  while running > 0 do
+    M.suspend(to_the_end)
+    running = 0
+    for _, worker in ipairs(workers) do
+      if not worker.done then running = running + 1
+      elseif not worker.ok then error(worker.result[1], 0) end
+    end
+  end
+  for _, worker in ipairs(workers) do join(worker) end
+end
+
+local function dismiss(workers)
+  return setmetatable({}, { __close = function()
+    for _, worker in ipairs(workers) do worker:cancel("cancelled") end
+  end })
+end
+
+local function always() return true end
+
+--- Call `fn(item)` for every item, at most `limit` at once; the results in the
+--- order of the items. For reads: the first error, or a request to stop, cancels
+--- the rest and is raised here.
+---@param items any[]
+---@param limit integer
+---@param fn fun(item: any, place: integer): any
+---@return any[] results nil where fn returned nothing
+function M.map(items, limit, fn)
+  check_inside(2)
+  local results = {}
+  local workers = crew(#items, limit, always, function(place)
+    M.check()
+    results[place] = fn(items[place], place)
+  end)
+  local _ <close> = dismiss(workers)
+  attend(workers, false)
+  return results
+end
+
+--- Run functions side by side; their first results in order. The first error
+--- cancels the rest and is raised here. For reads.
+---@param functions function[]
+---@return any ...
+function M.all(functions)
+  check_inside(2)
+  local results = M.map(functions, #functions, function(fn) return (fn()) end)
+  return table.unpack(results, 1, #functions)
+end
+
+---@class task.outcome
+---@field item any
+---@field ok boolean
+---@field result any what fn returned, or the error
+
+--- Call `fn(item)` for every item, at most `limit` at once. For changes: every
+--- started item runs to its end whatever happens to others. After a failure
+--- (with `stop_on_failure`) or a request to stop no further item starts.
+---@param items any[]
+---@param limit integer
+---@param fn fun(item: any, place: integer): any
+---@param options { stop_on_failure: boolean? }?
+---@return task.outcome[] outcomes of the started items, in order of the items
+---@return integer failures
+function M.each(items, limit, fn, options)
+  check_inside(2)
+  local found, failures = {}, 0
+  local stop_on_failure = options and options.stop_on_failure
+  local function go_on() return not stopping and not (stop_on_failure and failures > 0) end
+  local workers = crew(#items, limit, go_on, function(place)
+    local ok, result = xpcall(fn, M.keep_trace, items[place], place)
+    if not ok then failures = failures + 1 end
+    found[place] = { item = items[place], ok = ok, result = result }
+  end)
+  local _ <close> = dismiss(workers)
+  attend(workers, true) -- a deadline of ours must not cut their changes short; they have it too
+  local outcomes = {}
+  for place = 1, #items do outcomes[#outcomes + 1] = found[place] end
+  return outcomes, failures
+end
+
+--- For xpcall: add a traceback to an error that is a text, leave others alone.
+---@param err any
+---@return any
+function M.keep_trace(err)
+  if type(err) == "string" then return debug.traceback(err, 2) end
+  return err
+end
+
+---------------------------------------------------------------------------
+-- The loop
+
+-- Run who is ready now; who becomes ready meanwhile waits for the next turn,
+-- so that the network is looked after however busy the tasks are.
+local function run_ready()
+  local final = last
+  while first <= final do
+    local task = ready[first]
+    ready[first], first = nil, first + 1
+    step(task)
+  end
+end
+
+-- Wake whose time has come; seconds until the next, at most LONGEST.
+local function wake_timers()
+  local now, entry = time.monotonic(), next_timer()
+  while entry and entry.at <= now do
+    M.wake(take_timer().task)
+    entry = next_timer()
+  end
+  return entry and math.min(LONGEST, entry.at - now) or LONGEST
+end
+
+-- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
+local function leap()
+  local entry, least = next_timer(), time.least()
+  if not entry or not least or entry.asked < least then return false end
+  time.advance(math.max(0, entry.at - time.monotonic()))
+  return true
+end
+
+-- The first Ctrl-C since `base` asks to stop, the second aborts.
+local function heed_interrupts(base, main)
+  local count = sys.interrupts() - base
+  if count >= 1 and not stopping then
+    stopping = true
+    for _, entry in ipairs(timers) do M.wake(entry.task) end
+  end
+  if count < 2 or main.done then return end
+  main:cancel(fail.new {
+    kind = "interrupted", what = "aborted", why = "Ctrl-C was pressed twice",
+    fix = "Run the same command again: what was begun is on record and is finished first.",
+  })
+end
+
+-- Wait outside for at most `wait` seconds, or leap.
+local function wait_outside(poll, wait, main)
+  local running = time.least() and poll(0)
+  if first <= last or (running == 0 and leap()) then return end
+  running = poll(math.ceil(wait * 1000))
+  if running > 0 or first <= last or next_timer() then return end
+  main:cancel("every task waits for another, and nothing can wake them")
+end
+
+-- Nothing outlives the loop.
+local function drop_all()
+  for task in pairs(living) do task:cancel("the program is over") end
+  ready, first, last, timers, living, stopping = {}, 1, 0, {}, {}, false
+end
+
+--- Run `fn(...)` to completion. `poll(ms)` waits for outside events, wakes the
+--- tasks they belong to and returns how many are still awaited; it is the only
+--- place the program blocks. The first Ctrl-C asks to stop (`stopping`), the
+--- second aborts. Tasks that are left are cancelled.
+---@param poll fun(ms: integer): integer
+---@param fn function
+---@return any ...
+function M.run(poll, fn, ...)
+  if current then error("task.run cannot be used inside a task", 2) end
+  local base = sys.interrupts()
+  local main = M.spawn(fn, ...)
+  local _ <close> = setmetatable({}, { __close = drop_all })
+  while not main.done do
+    heed_interrupts(base, main)
+    run_ready()
+    local wait = wake_timers()
+    if main.done then break end
+    if first <= last then poll(0) else wait_outside(poll, wait, main) end
+  end
+  if not main.ok then error(main.result[1], 0) end
+  return table.unpack(main.result, 1, main.result.n)
+end
+
+return M
