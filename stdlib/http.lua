@@ -1,0 +1,121 @@
+--- One request at a time per task, many tasks at a time per connection.
+--
+-- All requests of the program go through one door (host.gate's, or a test's of
+-- the same shape); which one is said with `use`. The door does what must not be
+-- left to Lua: may it go, put it on record, attach the credential, send.
+
+local sys = require "host.sys"
+local task = require "task"
+
+local M = {}
+
+local LIMIT = 100 -- requests in flight: what servers grant as streams
+
+local door ---@type host.gate.door?
+local in_flight = 0
+local queue, first, last = {}, 1, 0 -- tasks waiting for a stream
+local owners = setmetatable({}, { __mode = "k" }) -- running transfer -> its task
+local sent, longest = 0, 0
+
+--- Send through this door from now on (nil: through none). Returns the one before.
+---@param new host.gate.door?
+---@return host.gate.door?
+function M.use(new)
+  local before = door
+  if before and in_flight > 0 then error("requests are in flight through the other door", 2) end
+  door, queue, first, last, sent, longest = new, {}, 1, 0, 0, 0
+  return before
+end
+
+local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1 end })
+
+local function acquire()
+  while in_flight >= LIMIT do
+    last = last + 1
+    queue[last] = task.current()
+    task.suspend()
+  end
+  in_flight = in_flight + 1
+  return stream
+end
+
+-- Wake as many queued tasks as there are free streams. Done here, once per turn
+-- of the loop, so a task cancelled while queued cannot take a wake-up with it.
+local function admit()
+  local free = LIMIT - in_flight
+  local woken = 0
+  while woken < free and first <= last do
+    local waiter = queue[first]
+    queue[first], first = nil, first + 1
+    if not waiter.done then
+      task.wake(waiter)
+      woken = woken + 1
+    end
+  end
+  return woken
+end
+
+-- This request needed every answer its task, or the tasks it joined, had before.
+local function count(me)
+  sent = sent + 1
+  me.depth = me.depth + 1
+  longest = math.max(longest, me.depth)
+end
+
+---@class http.options
+---@field timeout number? seconds from when it is sent (30), never more than the task has left
+---@field note string? what it is for, for the record
+
+--- Send one request and wait for the answer. Fails with the kinds of
+--- host.gate's submit and answer; `maybe_sent` says whether the far side may have
+--- acted on it. Once submitted it is not abandoned by a deadline: its own timeout is that.
+---@param request host.request
+---@param credential host.credential?
+---@param options http.options?
+---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
+function M.send(request, credential, options)
+  if not door then error("no door to the network is open: session.open makes one", 2) end
+  local me = task.current() or error("this call waits, so it must run directly inside a task", 2)
+  local _ <close> = acquire()
+  local timeout = math.min(options and options.timeout or 30, task.left())
+  if timeout <= 0 then task.suspend() end -- raises: the time is over
+  local transfer <close>, message, kind = door:submit(request, credential, timeout, options and options.note)
+  if not transfer then return nil, message, kind, false end
+  count(me)
+  owners[transfer] = me
+  while owners[transfer] do task.suspend(true) end
+  return transfer:answer()
+end
+
+--- Wake the tasks whose requests finished. This is the `poll` given to task.run.
+---@param ms integer longest time to block
+---@return integer running requests still awaited; without a door it only waits
+function M.poll(ms)
+  if not door then
+    sys.sleep(ms)
+    return 0
+  end
+  if admit() > 0 then ms = 0 end
+  for _, transfer in ipairs(door:poll(ms)) do
+    local owner = owners[transfer]
+    owners[transfer] = nil
+    if owner then task.wake(owner) end
+  end
+  return door:running()
+end
+
+--- Requests queued or in flight.
+---@return integer
+function M.running()
+  return door and door:running() or 0
+end
+
+--- Requests submitted through this door.
+---@return integer
+function M.requests() return sent end
+
+--- The longest chain of requests that each needed the answer before it.
+---@return integer
+function M.chain() return longest end
+
+return M
