@@ -1,0 +1,116 @@
+--- What a person is told while work goes on. Results go through `report`.
+--
+-- Everything leaves by host.term, which takes secrets out by value.
+
+local term = require "host.term"
+local time = require "time"
+
+local M = {}
+
+local ON_TERMINAL = 0.1 -- seconds between two states of the changing line
+local PIPED = 10 -- seconds between two plain lines of progress
+local CLEAR = "\r\27[K"
+
+---@class log.settings
+---@field json boolean? standard output belongs to one JSON document
+---@field quiet boolean? only what has to be said
+---@field verbose boolean?
+---@field color boolean?
+
+local settings = {} ---@type log.settings
+local shown ---@type string? the changing line that is on the terminal now
+local progressed = -math.huge
+
+--- Set how to speak from now on.
+---@param new log.settings
+function M.configure(new)
+  settings, shown, progressed = new, nil, -math.huge
+end
+
+---@return boolean
+function M.verbose() return settings.verbose == true end
+
+---@return boolean
+function M.json() return settings.json == true end
+
+local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
+
+--- The text in this style, where colour is wanted.
+---@param style "bold"|"dim"|"red"|"green"|"yellow"|"cyan"
+---@param text string
+---@return string
+function M.style(style, text)
+  if not settings.color then return text end
+  return ("\27[%sm%s\27[0m"):format(STYLES[style], text)
+end
+
+local function clear()
+  if not shown then return end
+  shown = nil
+  term.write("err", CLEAR)
+end
+
+local function line(stream, text)
+  clear()
+  term.write(settings.json and "err" or stream, text .. "\n")
+end
+
+--- A part of the work begins.
+---@param name string
+function M.step(name)
+  if settings.quiet then return end
+  line("out", M.style("bold", name))
+end
+
+--- Something the person has to hear.
+---@param text string
+function M.say(text)
+  line("out", text)
+end
+
+--- Something for who asked for --verbose.
+---@param text string
+function M.detail(text)
+  if not settings.verbose then return end
+  line("err", M.style("dim", text))
+end
+
+--- Something that may be wrong.
+---@param text string
+function M.warn(text)
+  line("err", M.style("yellow", "warning: ") .. text)
+end
+
+--- Something that went wrong. Not for failures: those are raised.
+---@param text string
+function M.error(text)
+  line("err", text)
+end
+
+local function fit(text)
+  local width = term.width() - 1
+  if (utf8.len(text) or #text) <= width then return text end
+  local cut = utf8.offset(text, width)
+  return cut and text:sub(1, cut - 1) .. "…" or text:sub(1, width)
+end
+
+--- How far a long piece of work is: one changing line on a terminal, now and
+--- then a plain line elsewhere.
+---@param text string
+function M.progress(text)
+  if settings.quiet then return end
+  local now, live = time.monotonic(), term.is_terminal("err")
+  if now - progressed < (live and ON_TERMINAL or PIPED) then return end
+  progressed = now
+  if not live then return term.write("err", text .. "\n") end
+  shown = fit(text)
+  term.write("err", CLEAR .. shown)
+end
+
+--- The long piece of work is over: take the changing line away.
+function M.done()
+  clear()
+  progressed = -math.huge
+end
+
+return M
