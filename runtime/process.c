@@ -1,6 +1,277 @@
-#include <lua.h>
+/* host.process: other programs. Always an argument list, never a shell.
+ *
+ * A child gets two variables and nothing of ours: a PATH without surprises and
+ * a UTF-8 locale, so that programs which start others, or print names, work.
+ * It leads a process group of its own: Ctrl-C is for us to handle, and a
+ * private emulator has to outlive it. A child that is closed is reaped.
+ */
+#include "secret.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHILD "host.process.child"
+#define MAX_LINE ((size_t)1 << 20)
+#define PATIENCE 2.0 /* seconds a child gets to end by itself, and again after SIGTERM */
+
+struct child {
+  pid_t pid;             /* 0 before it is started and once it is closed */
+  int status;            /* as exit status, once reaped */
+  int reaped;            /* 1: pid is no longer ours to signal */
+  int input;             /* our end of its standard input, or -1 */
+  int output;            /* our end of its standard output, or -1 */
+  struct buffer pending; /* output not yet asked for */
+};
+
+static struct child *check_child(lua_State *L) {
+  struct child *child = luaL_checkudata(L, 1, CHILD);
+  luaL_argcheck(L, child->pid, 1, "child is closed");
+  return child;
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Milliseconds until then, rounded up; 0 when it is past. */
+static int left_until(double deadline) {
+  double left = (deadline - now()) * 1000;
+  return left <= 0 ? 0 : left > 1e9 ? 1000000000 : (int)left + 1;
+}
+
+static void close_end(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/* Reap the child if it has ended. */
+static int has_ended(struct child *child) {
+  int status;
+  if (child->reaped) return 1;
+  if (waitpid(child->pid, &status, WNOHANG) != child->pid) return 0;
+  child->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  child->reaped = 1;
+  return 1;
+}
+
+/* Wait for its end until the deadline. An interrupt ends the wait when patient is 0. */
+static int wait_end(struct child *child, double deadline, int patient) {
+  int before = sys_interrupts();
+  int fd = child->reaped ? -1 : (int)syscall(SYS_pidfd_open, child->pid, 0);
+  struct pollfd source = {.fd = fd, .events = POLLIN};
+  while (!has_ended(child)) {
+    int left = left_until(deadline);
+    if (left == 0 || (!patient && sys_interrupts() != before)) break;
+    poll(&source, 1, fd >= 0 || left < 10 ? left : 10); /* without a pidfd: look again soon */
+  }
+  if (fd >= 0) close(fd);
+  return child->reaped;
+}
+
+/* Signal the child and what it started. */
+static void signal_group(struct child *child, int number) {
+  if (!child->reaped && kill(-child->pid, number) != 0) kill(child->pid, number);
+}
+
+/* child:close(), __close and __gc. Idempotent. */
+static int child_close(lua_State *L) {
+  static const int steps[] = {0, SIGTERM, SIGKILL};
+  struct child *child = luaL_checkudata(L, 1, CHILD);
+  if (!child->pid) return 0;
+  close_end(&child->input);
+  close_end(&child->output);
+  for (size_t i = 0; i < sizeof steps / sizeof *steps && !child->reaped; i++) {
+    if (steps[i]) signal_group(child, steps[i]);
+    wait_end(child, now() + PATIENCE, 1);
+  }
+  buffer_free(&child->pending);
+  child->pid = 0;
+  return 0;
+}
+
+/* Push the first length bytes of what is pending and drop them with the newline. */
+static int take_line(lua_State *L, struct buffer *pending, size_t length, size_t newline) {
+  lua_pushlstring(L, length ? pending->data : "", length);
+  pending->length -= length + newline;
+  memmove(pending->data, pending->data + length + newline, pending->length);
+  return 1;
+}
+
+/* Read what there is of the output; 0 at its end. */
+static int read_more(struct child *child) {
+  char chunk[4096];
+  ssize_t count = read(child->output, chunk, sizeof chunk);
+  if (count < 0 && (errno == EINTR || errno == EAGAIN)) return 1;
+  if (count > 0 && buffer_append(&child->pending, chunk, (size_t)count)) return 1;
+  close_end(&child->output);
+  return 0;
+}
+
+/* Wait for output until the deadline or an interrupt; 0 when none came. */
+static int wait_output(const struct child *child, double deadline) {
+  int before = sys_interrupts();
+  struct pollfd source = {.fd = child->output, .events = POLLIN};
+  int left;
+  do {
+    left = left_until(deadline);
+    if (poll(&source, 1, left) > 0) return 1;
+  } while (left > 0 && sys_interrupts() == before);
+  return 0;
+}
+
+/* child:line(seconds) -> text | nil, "end" or "timeout" */
+static int child_line(lua_State *L) {
+  struct child *child = check_child(L);
+  double deadline = now() + luaL_checknumber(L, 2);
+  struct buffer *pending = &child->pending;
+  for (size_t seen = 0;;) {
+    char *newline = pending->length > seen ? memchr(pending->data + seen, '\n', pending->length - seen) : NULL;
+    if (newline) return take_line(L, pending, (size_t)(newline - pending->data), 1);
+    seen = pending->length;
+    if (seen >= MAX_LINE || (child->output < 0 && seen > 0)) return take_line(L, pending, seen, 0);
+    int timeout = child->output >= 0 && !wait_output(child, deadline);
+    if (timeout || child->output < 0) {
+      luaL_pushfail(L);
+      lua_pushstring(L, timeout ? "timeout" : "end");
+      return 2;
+    }
+    read_more(child);
+  }
+}
+
+/* child:wait(seconds) -> exit status | nil */
+static int child_wait(lua_State *L) {
+  struct child *child = check_child(L);
+  double deadline = now() + luaL_checknumber(L, 2);
+  if (!wait_end(child, deadline, 0)) return 0;
+  lua_pushinteger(L, child->status);
+  return 1;
+}
+
+/* child:kill(signal) */
+static int child_kill(lua_State *L) {
+  static const char *const names[] = {"TERM", "KILL", "INT", NULL};
+  static const int numbers[] = {SIGTERM, SIGKILL, SIGINT};
+  struct child *child = check_child(L);
+  signal_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
+  return 0;
+}
+
+/* child:pid() -> integer */
+static int child_pid(lua_State *L) {
+  lua_pushinteger(L, check_child(L)->pid);
+  return 1;
+}
+
+/* Push the arguments as an array for exec; refuses what could not be passed on, and secrets. */
+static char **push_arguments(lua_State *L, int index) {
+  lua_Integer count = luaL_len(L, index);
+  luaL_argcheck(L, count > 0 && count < 4096, index, "a list of arguments expected");
+  char **arguments = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *arguments, 0);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t length;
+    luaL_argcheck(L, lua_geti(L, index, i) == LUA_TSTRING, index, "an argument is not a string");
+    const char *text = lua_tolstring(L, -1, &length); /* stays while the list does */
+    luaL_argcheck(L, strlen(text) == length, index, "an argument holds a NUL");
+    secret_redact(L, text, length);
+    luaL_argcheck(L, lua_rawequal(L, -1, -2), index, "a secret must not be an argument: every user could read it");
+    arguments[i - 1] = (char *)text;
+    lua_pop(L, 2);
+  }
+  arguments[count] = NULL;
+  luaL_argcheck(L, arguments[0][0] == '/', index, "the program's absolute path expected first");
+  return arguments;
+}
+
+/* Default signals, nothing blocked, a process group of its own. */
+static void set_attributes(posix_spawnattr_t *attributes) {
+  sigset_t set;
+  posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  sigfillset(&set);
+  posix_spawnattr_setsigdefault(attributes, &set);
+  sigemptyset(&set);
+  posix_spawnattr_setsigmask(attributes, &set);
+  posix_spawnattr_setpgroup(attributes, 0);
+}
+
+/* Start it with these ends as its standard input and output; 0 or an errno value. */
+static int spawn(struct child *child, char **arguments, int input, int output) {
+  static char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", NULL};
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  set_attributes(&attributes);
+  pid_t pid = 0;
+  int code = posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (!code) child->pid = pid;
+  return code;
+}
+
+/* Make both pipes and start; 0 or an errno value. All ends close on exec. */
+static int connect_and_spawn(struct child *child, char **arguments) {
+  int input[2], output[2];
+  if (pipe2(input, O_CLOEXEC) != 0) return errno;
+  child->input = input[1];
+  if (pipe2(output, O_CLOEXEC) != 0) {
+    int code = errno;
+    close(input[0]);
+    return code;
+  }
+  child->output = output[0];
+  int code = spawn(child, arguments, input[0], output[1]);
+  close(input[0]);
+  close(output[1]);
+  return code;
+}
+
+/* process.start(arguments, input) -> child | nil, message */
+static int process_start(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  lua_settop(L, 2);
+  char **arguments = push_arguments(L, 1);
+  struct child *child = lib_new(L, sizeof *child, CHILD);
+  child->input = child->output = -1;
+  int code = connect_and_spawn(child, arguments);
+  if (code) {
+    close_end(&child->input);
+    close_end(&child->output);
+    return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
+  }
+  if (!given) return 1;
+  /* A child that ended without reading tells so by its exit status. */
+  sys_write_all(child->input, given->bytes, given->length);
+  close_end(&child->input);
+  return 1;
+}
+
+static const luaL_Reg child_methods[] = {
+    {"line", child_line}, {"wait", child_wait},   {"kill", child_kill},
+    {"pid", child_pid},   {"close", child_close}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"start", process_start}, {NULL, NULL}};
+
 int luaopen_host_process(lua_State *L);
 int luaopen_host_process(lua_State *L) {
-  lua_newtable(L);
+  lib_type(L, CHILD, child_methods, child_close);
+  luaL_newlib(L, functions);
   return 1;
 }

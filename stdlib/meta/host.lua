@@ -546,7 +546,7 @@ function httpd.server(identity) end
 local Child = {}
 --- One line of its output, without the newline; nil at the end or after `seconds`.
 ---@param seconds number
----@return string|nil
+---@return string|nil line, string? why "end" or "timeout"
 function Child:line(seconds) end
 --- Exit status (128+n for signal n), waiting at most `seconds`.
 ---@param seconds number
@@ -556,12 +556,14 @@ function Child:wait(seconds) end
 function Child:kill(signal) end
 ---@return integer
 function Child:pid() end
---- Close its input, which tells a private emulator to end; then collect it.
+--- Close its input, which tells a private emulator to end; then collect it. What does not
+--- end by itself in two seconds is terminated, and after two more killed, with what it started.
 function Child:close() end
 
 local process = {}
---- Start a program: empty environment, standard input a pipe (the secret, when given, is
---- written to it), output a pipe, standard error ours.
+--- Start a program: in the environment only a fixed PATH and LANG, standard input a pipe (the
+--- secret, when given, is written to it and the pipe closed), output a pipe, standard error ours.
+--- It leads a process group of its own, so that Ctrl-C does not reach it.
 ---@param arguments string[] the first is an absolute path
 ---@param input host.secret?
 ---@return host.process.child|nil, string? message
@@ -677,9 +679,11 @@ function sys.version() end
 --- host.term: the terminal. Everything a person reads leaves here, redacted.
 
 local term = {}
---- Write text to standard output ("out") or standard error ("err"), redacted by value.
+--- Write text to standard output ("out") or standard error ("err"), redacted by value. Of control
+--- characters only newline, tab, return, colours and erase-line are let through.
 ---@param stream "out"|"err"
 ---@param text string
+---@return boolean|nil ok, string? message
 function term.write(stream, text) end
 ---@param stream "in"|"out"|"err"
 ---@return boolean
