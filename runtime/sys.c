@@ -1,6 +1,7 @@
 /* host.sys: clocks, environment, the files in the binary, interrupts.
  *
- * Files are in sys_files.c, the emulator's shared clock in sys_clock.c.
+ * Files are in sys_files.c, secrets that come from outside in sys_secret.c,
+ * the emulator's shared clock in sys_clock.c.
  */
 #include "sys.h"
 
@@ -188,5 +189,6 @@ int luaopen_host_sys(lua_State *L) {
   sys_clock_type(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, sys_file_functions, 0);
+  luaL_setfuncs(L, sys_secret_functions, 0);
   return 1;
 }

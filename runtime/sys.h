@@ -35,6 +35,7 @@ int sys_make_folder(const char *path);
 
 /* Functions of host.sys that stand in other files. */
 extern const luaL_Reg sys_file_functions[];
+extern const luaL_Reg sys_secret_functions[];
 int sys_clock(lua_State *L);
 void sys_clock_type(lua_State *L);
 

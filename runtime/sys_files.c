@@ -1,6 +1,7 @@
 /* Private files: read with their owner and mode checked, written whole or not
  * at all, and durable once the call returns.
  */
+#include "secret.h"
 #include "sys.h"
 
 #include <dirent.h>
@@ -115,21 +116,20 @@ static int move_in_place(const char *temporary, const char *path, int fresh) {
 }
 
 /* Fill the temporary file, make it durable and move it; 0 or an errno value. */
-static int fill_and_move(int fd, const char *temporary, const char *path, const char *content, size_t length,
-                         int fresh) {
-  int code = sys_write_all(fd, content, length);
+static int fill_and_move(int fd, const char *temporary, const char *path, const struct secret *content, int fresh) {
+  int code = sys_write_all(fd, content->bytes, content->length);
   if (!code && fsync(fd) != 0) code = errno;
   if (close(fd) != 0 && !code) code = errno;
   return code ? code : move_in_place(temporary, path, fresh);
 }
 
 /* Write content to path by way of a temporary file beside it; 0 or an errno value. */
-static int write_durably(const char *path, const char *content, size_t length, int fresh) {
+static int write_durably(const char *path, const struct secret *content, int fresh) {
   char temporary[PATH_MAX];
   if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) return ENAMETOOLONG;
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) return errno;
-  int code = fill_and_move(fd, temporary, path, content, length, fresh);
+  int code = fill_and_move(fd, temporary, path, content, fresh);
   if (code) {
     unlink(temporary);
     return code;
@@ -141,10 +141,11 @@ static int write_durably(const char *path, const char *content, size_t length, i
 static int write_file(lua_State *L) {
   static const char *const ways[] = {"replace", "new", NULL};
   const char *path = luaL_checkstring(L, 1);
-  size_t length;
-  const char *content = luaL_checklstring(L, 2, &length);
+  const struct secret *given = secret_test(L, 2);
   int fresh = luaL_checkoption(L, 3, NULL, ways) == 1;
-  int code = write_durably(path, content, length, fresh);
+  struct secret content = {0};
+  if (!given) content.bytes = (char *)luaL_checklstring(L, 2, &content.length);
+  int code = write_durably(path, given ? given : &content, fresh);
   if (code == EEXIST) return lib_fail_kind(L, "exists", "'%s' exists already and is not replaced", path);
   if (code) return lib_fail_kind(L, "io", "cannot write '%s': %s", path, strerror(code));
   lua_pushboolean(L, 1);

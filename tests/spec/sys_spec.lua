@@ -1,10 +1,6 @@
-local process = require "host.process"
+local child = require "child"
+local secret = require "host.secret"
 local sys = require "host.sys"
-
-local function folder()
-  local path = assert(sys.temporary("sys-spec-"))
-  return setmetatable({ path = path }, { __close = function() assert(sys.remove_tree(path)) end })
-end
 
 local function put(path, text, mode)
   local file <close> = assert(io.open(path, "w"))
@@ -31,7 +27,7 @@ end)
 
 describe("the emulator's clock", function()
   it("is shared through its file and only grows", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     local one <close> = assert(sys.clock(place.path .. "/clock", true))
     local two <close> = assert(sys.clock(place.path .. "/clock"))
     assert.equal(0, one:offset())
@@ -45,7 +41,7 @@ describe("the emulator's clock", function()
   end)
 
   it("is not made unless asked for, and never of another file", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     local path = place.path .. "/clock"
     local clock, message = sys.clock(path)
     assert.is_nil(clock)
@@ -60,7 +56,7 @@ describe("the emulator's clock", function()
   end)
 
   it("refuses a file that others may write to, and a link", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     put(place.path .. "/clock", "", "620")
     local _, message, kind = sys.clock(place.path .. "/clock", true)
     assert.equal("mode", kind)
@@ -72,26 +68,22 @@ describe("the emulator's clock", function()
   end)
 
   it("loses no step when many processes advance it, some killed", function()
-    if not process.start then return pending("host.process is not there yet") end
-    local place <close> = folder()
-    put(place.path .. "/cli.lua", [[
-      local sys = require "host.sys"
-      return { main = function(arguments)
-        local clock = assert(sys.clock(arguments[1]))
-        for _ = 1, 20000 do clock:advance(1) end
-        return 0
-      end }]])
+    local place <close> = child.folder()
+    local steps = [[
+      local clock = assert(require "host.sys".clock(arguments[1]))
+      for _ = 1, 20000 do clock:advance(1) end
+      return 0]]
     local clock <close> = assert(sys.clock(place.path .. "/clock", true))
     local children = {}
     for i = 1, 4 do
-      children[i] = assert(process.start { os.getenv("MOONLATCH"), "--stdlib", place.path, place.path .. "/clock" })
+      children[i] = child.start(place, steps, place.path .. "/clock")
     end
-    for _, child in ipairs(children) do
-      assert.equal(0, child:wait(30))
-      child:close()
+    for _, one in ipairs(children) do
+      assert.equal(0, one:wait(30))
+      one:close()
     end
     assert.equal(80000, clock:offset())
-    local killed = assert(process.start { os.getenv("MOONLATCH"), "--stdlib", place.path, place.path .. "/clock" })
+    local killed = child.start(place, steps, place.path .. "/clock")
     killed:kill("KILL")
     killed:close()
     local offset = clock:offset()
@@ -101,7 +93,7 @@ describe("the emulator's clock", function()
   end)
 
   it("raises once closed", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     local clock = assert(sys.clock(place.path .. "/clock", true))
     clock:close()
     clock:close()
@@ -111,7 +103,7 @@ end)
 
 describe("host.sys files", function()
   it("are written whole, private and durable", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     local path = place.path .. "/note"
     assert(sys.write(path, "one", "new"))
     local ok, message, kind = sys.write(path, "two", "new")
@@ -126,7 +118,7 @@ describe("host.sys files", function()
   end)
 
   it("leave nothing behind when writing fails", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     assert(sys.mkdir(place.path .. "/taken"))
     local ok, message, kind = sys.write(place.path .. "/taken", "text", "replace")
     assert.is_nil(ok)
@@ -137,7 +129,7 @@ describe("host.sys files", function()
   end)
 
   it("are refused when they are missing, too large, writable by others or no file", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     local path = place.path .. "/file"
     local text, message, kind = sys.read(path, 10)
     assert.is_nil(text)
@@ -163,7 +155,7 @@ describe("host.sys files", function()
   end)
 
   it("of another user are refused", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     if sys.stat("/").ours == false then return pending("only root can make a file of another user") end
     local path = place.path .. "/theirs"
     put(path, "x", "644")
@@ -175,7 +167,7 @@ describe("host.sys files", function()
   end)
 
   it("have folders that are private, with all above them", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     assert(sys.mkdir(place.path .. "/a/b/c"))
     assert(sys.mkdir(place.path .. "/a/b/c"))
     assert.equal(tonumber("700", 8), sys.stat(place.path .. "/a/b").mode)
@@ -186,7 +178,7 @@ describe("host.sys files", function()
   end)
 
   it("are removed with their folder, but never through a link", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     assert(sys.mkdir(place.path .. "/tree/deep/deeper"))
     assert(sys.mkdir(place.path .. "/outside"))
     put(place.path .. "/outside/kept", "x")
@@ -205,7 +197,7 @@ describe("host.sys files", function()
   end)
 
   it("are listed in order, told apart, and removed", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     for _, name in ipairs { "b", "a", "c" } do put(place.path .. "/" .. name, name) end
     assert.same({ "a", "b", "c" }, sys.list(place.path))
     assert(sys.remove(place.path .. "/b"))
@@ -222,9 +214,80 @@ describe("host.sys files", function()
   end)
 
   it("make temporary folders nobody else reads", function()
-    local place <close> = folder()
+    local place <close> = child.folder()
     assert.equal(tonumber("700", 8), sys.stat(place.path).mode)
     assert.has_error(function() sys.temporary("a/b") end, "bad argument #1 to 'temporary' (a name without '/' expected)")
+  end)
+end)
+
+describe("host.sys secrets", function()
+  it("are read from a private file, less one newline", function()
+    local place <close> = child.folder()
+    local path = place.path .. "/key"
+    put(path, "correct horse\n\n", "600")
+    local value <close> = assert(sys.read_secret(path))
+    assert.equal("[secret]", tostring(value))
+    local expected <close> = secret.from("correct horse\n")
+    assert.is_true(value:equals(expected))
+  end)
+
+  it("are refused in a file that others may read, a link, and an empty file", function()
+    local place <close> = child.folder()
+    local path = place.path .. "/key"
+    put(path, "correct horse", "640")
+    local value, message, kind = sys.read_secret(path)
+    assert.is_nil(value)
+    assert.equal("mode", kind)
+    assert.equal(("refused '%s': others may read it; run: chmod 600 on it"):format(path), message)
+    assert(os.execute(("chmod 600 '%s'; ln -s key '%s/link'"):format(path, place.path)))
+    value, message, kind = sys.read_secret(place.path .. "/link")
+    assert.is_nil(value)
+    assert.equal("mode", kind)
+    assert.equal(("cannot open '%s/link': it is a symbolic link"):format(place.path), message)
+    put(path, "\n")
+    value, message, kind = sys.read_secret(path)
+    assert.is_nil(value)
+    assert.equal("io", kind)
+    assert.equal(("no secret in '%s': it is empty"):format(path), message)
+    assert.equal("missing", select(3, sys.read_secret(place.path .. "/gone")))
+  end)
+
+  it("are written without becoming Lua strings", function()
+    local place <close> = child.folder()
+    local path = place.path .. "/key"
+    local value <close> = secret.random(32)
+    assert(sys.write(path, value, "new"))
+    assert.equal(32, sys.stat(path).size)
+    assert.equal(tonumber("600", 8), sys.stat(path).mode)
+    local ok, _, kind = sys.write(path, value, "new")
+    assert.is_nil(ok)
+    assert.equal("exists", kind)
+    value:close()
+    assert.has_error(function() sys.write(path, value, "replace") end)
+    assert.equal(32, sys.stat(path).size)
+  end)
+
+  it("come from a descriptor and from the environment, which forgets them", function()
+    local place <close> = child.folder()
+    local words = child.arguments(place, [[
+      local secret, sys, term = require "host.secret", require "host.sys", require "host.term"
+      local expected = secret.from("swordfish-42")
+      assert(assert(sys.take_env("TAKEN")):equals(expected))
+      assert(sys.getenv("TAKEN") == nil and sys.take_env("TAKEN") == nil)
+      assert(assert(sys.read_secret_fd(5)):equals(expected))
+      local value, message = sys.read_secret_fd(5)
+      assert(value == nil and message == "cannot read the secret from file descriptor 5: Bad file descriptor", message)
+      term.write("out", "ready\n")
+      term.read_line("")
+      return 0]])
+    local command = ("printf 'swordfish-42\\n' > '%s/in'; TAKEN=swordfish-42 exec '%s' 5<'%s/in'"):format(
+      place.path, table.concat(words, "' '"), place.path)
+    local shell <close> = assert(require "host.process".start({ "/bin/sh", "-c", command }))
+    assert.equal("ready", shell:line(10))
+    local file <close> = assert(io.open(("/proc/%d/environ"):format(shell:pid()), "rb"))
+    local environment = file:read("a")
+    assert.truthy(environment:find("TAKEN=\0", 1, true))
+    assert.is_nil(environment:find("swordfish", 1, true))
   end)
 end)
 

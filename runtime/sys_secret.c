@@ -1,0 +1,66 @@
+/* Secrets that come from outside: a key file, a file descriptor, an
+ * environment variable. They never become Lua strings.
+ */
+#include "secret.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_SECRET ((size_t)64 << 10)
+
+/* Push the content as a secret, less one newline at its end; or fail. */
+static int push_secret(lua_State *L, const struct buffer *content, const char *from) {
+  size_t length = content->length;
+  if (length > 0 && content->data[length - 1] == '\n') length--;
+  if (length == 0) return lib_fail_kind(L, "io", "no secret in %s: it is empty", from);
+  secret_new(L, content->data, length);
+  return 1;
+}
+
+/* sys.read_secret(path) -> secret | nil, message, kind */
+static int read_secret(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const char *from = lua_pushfstring(L, "'%s'", path);
+  struct buffer *content = buffer_new(L);
+  int fd = sys_open_private(L, path, O_RDONLY | O_NOFOLLOW, 077);
+  if (fd < 0) return 3;
+  int code = sys_read_all(fd, content, MAX_SECRET);
+  close(fd);
+  if (code) return lib_fail_kind(L, "io", "cannot read the secret in '%s': %s", path, strerror(code));
+  return push_secret(L, content, from);
+}
+
+/* sys.read_secret_fd(fd) -> secret | nil, message, kind. Reads to the end and closes it. */
+static int read_secret_fd(lua_State *L) {
+  lua_Integer fd = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, fd >= 0 && fd < 65536, 1, "not a file descriptor");
+  const char *from = lua_pushfstring(L, "file descriptor %I", fd);
+  struct buffer *content = buffer_new(L);
+  int code = sys_read_all((int)fd, content, MAX_SECRET);
+  close((int)fd);
+  if (code) return lib_fail_kind(L, "io", "cannot read the secret from %s: %s", from, strerror(code));
+  return push_secret(L, content, from);
+}
+
+/* sys.take_env(name) -> secret | nil. The bytes are wiped where the kernel put
+ * them, so that /proc/PID/environ does not show them either. */
+static int take_env(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  char *value = getenv(name);
+  if (!value || !*value) return 0;
+  secret_new(L, value, strlen(value));
+  explicit_bzero(value, strlen(value));
+  unsetenv(name);
+  return 1;
+}
+
+const luaL_Reg sys_secret_functions[] = {
+    {"read_secret", read_secret},
+    {"read_secret_fd", read_secret_fd},
+    {"take_env", take_env},
+    {NULL, NULL},
+};
