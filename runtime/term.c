@@ -1,6 +1,281 @@
-#include <lua.h>
+/* host.term: what a person reads and types.
+ *
+ * Everything printed is redacted by value here, and what could steer the
+ * terminal instead of being read (names in a tenant are anybody's text) is
+ * taken out. The terminal is put back on every way out: while its echo is off,
+ * signals wait until it is on again.
+ */
+#include "secret.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define MAX_LINE ((size_t)1 << 20)
+
+/* Signals that end or stop a process, held back while the terminal is changed.
+ * The handlers stay as they are: held-back signals go to them afterwards. */
+struct watch {
+  sigset_t before;
+  int signals; /* readable when one has come */
+};
+
+enum outcome { LINE, END, INTERRUPTED, FAILED };
+
+static int watch_open(struct watch *watch) {
+  static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < sizeof held / sizeof *held; i++) sigaddset(&set, held[i]);
+  sigprocmask(SIG_BLOCK, &set, &watch->before);
+  watch->signals = signalfd(-1, &set, SFD_CLOEXEC);
+  if (watch->signals >= 0) return 1;
+  sigprocmask(SIG_SETMASK, &watch->before, NULL);
+  return 0;
+}
+
+static void watch_close(struct watch *watch) {
+  close(watch->signals);
+  sigprocmask(SIG_SETMASK, &watch->before, NULL);
+}
+
+/* Wait until fd can be read (1) or a signal has come (0). */
+static int wait_input(const struct watch *watch, int fd) {
+  struct pollfd sources[] = {{.fd = fd, .events = POLLIN}, {.fd = watch->signals, .events = POLLIN}};
+  while (poll(sources, 2, -1) < 0 && errno == EINTR) continue;
+  return !(sources[1].revents & POLLIN);
+}
+
+/* Read up to a newline, byte by byte: what follows belongs to the next reader. */
+static enum outcome read_up_to_newline(const struct watch *watch, int fd, struct buffer *line) {
+  char byte = 0;
+  while (line->length < MAX_LINE) {
+    if (!wait_input(watch, fd)) return INTERRUPTED;
+    ssize_t count = read(fd, &byte, 1);
+    if (count == 0) return line->length ? LINE : END;
+    if (count < 0) return FAILED;
+    if (byte == '\n') return LINE;
+    if (!buffer_append(line, &byte, 1)) return FAILED;
+  }
+  return FAILED;
+}
+
+/* The code point of the UTF-8 sequence at text, and its length; length 0 when it is none. */
+static unsigned decode(const unsigned char *text, size_t left, size_t *length) {
+  size_t size = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : *text >= 0xc2 ? 2 : 0;
+  unsigned point = size == 1 ? *text : *text & (0x7fu >> size);
+  *length = 0;
+  if (size == 0 || size > left) return 0;
+  for (size_t i = 1; i < size; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+    point = point << 6 | (text[i] & 0x3fu);
+  }
+  *length = size;
+  return point;
+}
+
+/* Length of a colour (ESC [ … m) or erase-line (ESC [ … K) sequence at text, else 0. */
+static size_t styling(const unsigned char *text, size_t left) {
+  if (left < 3 || text[0] != 27 || text[1] != '[') return 0;
+  size_t i = 2;
+  while (i < left && i < 20 && strchr("0123456789;", text[i]) && text[i]) i++;
+  return i < left && (text[i] == 'm' || text[i] == 'K') ? i + 1 : 0;
+}
+
+/* How many bytes at text a terminal only shows; 0 when they would steer it
+ * (control characters) or turn the reading direction round. */
+static size_t readable(const unsigned char *text, size_t left) {
+  size_t length;
+  if (*text == '\n' || *text == '\t' || *text == '\r') return 1;
+  if (*text == 27) return styling(text, left);
+  unsigned point = decode(text, left, &length);
+  if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
+  if ((point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069)) return 0;
+  return length;
+}
+
+/* Push the text as it may be shown: redacted, harmless. [-0, +1, m] */
+static const char *push_shown(lua_State *L, const char *text, size_t length, size_t *shown) {
+  secret_redact(L, text, length);
+  const char *redacted = lua_tolstring(L, -1, &length);
+  luaL_Buffer out;
+  luaL_buffinit(L, &out);
+  for (size_t i = 0, size; i < length; i += size ? size : 1) {
+    size = readable((const unsigned char *)redacted + i, length - i);
+    luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
+  }
+  luaL_pushresult(&out);
+  lua_remove(L, -2);
+  return lua_tolstring(L, -1, shown);
+}
+
+static int check_stream(lua_State *L, int index, const char *const names[]) {
+  return luaL_checkoption(L, index, NULL, names);
+}
+
+/* term.write(stream, text) -> true | nil, message */
+static int term_write(lua_State *L) {
+  static const char *const streams[] = {"out", "err", NULL};
+  size_t length;
+  int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
+  const char *text = luaL_checklstring(L, 2, &length);
+  const char *shown = push_shown(L, text, length, &length);
+  int code = sys_write_all(fd, shown, length);
+  const char *name = fd == STDOUT_FILENO ? "output" : "error";
+  if (code) return lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* term.is_terminal(stream) -> boolean */
+static int term_is_terminal(lua_State *L) {
+  static const char *const streams[] = {"in", "out", "err", NULL};
+  lua_pushboolean(L, isatty(check_stream(L, 1, streams)));
+  return 1;
+}
+
+/* term.width() -> columns */
+static int term_width(lua_State *L) {
+  struct winsize size = {0};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+  lua_pushinteger(L, size.ws_col ? size.ws_col : 80);
+  return 1;
+}
+
+/* term.read_line(prompt) -> text | nil. No prompt where nobody sits. */
+static int term_read_line(lua_State *L) {
+  size_t length;
+  struct watch watch;
+  const char *prompt = luaL_checklstring(L, 1, &length);
+  prompt = push_shown(L, prompt, length, &length);
+  struct buffer *line = buffer_new(L);
+  if (isatty(STDIN_FILENO)) sys_write_all(STDERR_FILENO, prompt, length);
+  if (!watch_open(&watch)) return 0;
+  enum outcome outcome = read_up_to_newline(&watch, STDIN_FILENO, line);
+  watch_close(&watch);
+  if (outcome != LINE) return 0;
+  lua_pushlstring(L, line->data ? line->data : "", line->length);
+  return 1;
+}
+
+/* Switch off echo (but for the newline) and stopping; 0 when that cannot be done. */
+static int echo_off(int tty, struct termios *before) {
+  if (tcgetattr(tty, before) != 0) return 0;
+  struct termios quiet = *before;
+  quiet.c_lflag &= ~(tcflag_t)ECHO;
+  quiet.c_lflag |= ECHONL;
+  quiet.c_cc[VSUSP] = _POSIX_VDISABLE;
+  return tcsetattr(tty, TCSAFLUSH, &quiet) == 0;
+}
+
+/* Show text, then read a line that is not shown. clear, when given, is written before the terminal is put back. */
+static enum outcome ask_quietly(int tty, const struct buffer *text, struct buffer *line, const char *clear) {
+  struct termios before;
+  struct watch watch;
+  enum outcome outcome = FAILED;
+  if (!watch_open(&watch)) return FAILED;
+  if (echo_off(tty, &before)) {
+    if (sys_write_all(tty, text->data, text->length) == 0) outcome = read_up_to_newline(&watch, tty, line);
+    if (clear) sys_write_all(tty, clear, strlen(clear));
+    tcsetattr(tty, TCSAFLUSH, &before);
+  }
+  watch_close(&watch);
+  return outcome;
+}
+
+static int open_terminal(void) {
+  return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+}
+
+static void append(lua_State *L, struct buffer *out, const char *data, size_t length) {
+  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
+}
+
+/* Why no secret was read. */
+static const char *const reasons[] = {
+    [LINE] = "nothing was entered",
+    [END] = "nothing was entered",
+    [INTERRUPTED] = "interrupted",
+    [FAILED] = "the terminal cannot be read",
+};
+
+/* term.read_secret(prompt) -> secret | nil, message */
+static int term_read_secret(lua_State *L) {
+  size_t length;
+  const char *prompt = luaL_checklstring(L, 1, &length);
+  prompt = push_shown(L, prompt, length, &length);
+  struct buffer *text = buffer_new(L);
+  struct buffer *line = buffer_new(L);
+  append(L, text, prompt, length);
+  int tty = open_terminal();
+  if (tty < 0)
+    return lib_fail(L, "cannot ask for a secret: there is no terminal; give it by a file or a file descriptor");
+  enum outcome outcome = ask_quietly(tty, text, line, NULL);
+  close(tty);
+  if (outcome != LINE || line->length == 0) return lib_fail(L, "no secret: %s", reasons[outcome]);
+  secret_new(L, line->data, line->length);
+  return 1;
+}
+
+static int is_printable(const struct secret *value) {
+  for (size_t i = 0; i < value->length; i++)
+    if (value->bytes[i] < 0x20 || value->bytes[i] == 0x7f) return 0;
+  return 1;
+}
+
+/* Can the terminal show another screen and come back? */
+static int has_screens(void) {
+  const char *name = getenv("TERM");
+  return name && *name && strcmp(name, "dumb") != 0;
+}
+
+/* term.reveal(heading, value) -> true | nil, message. The bytes go straight
+ * from the secret to the terminal. */
+static int term_reveal(lua_State *L) {
+  static const char screen[] = "\033[?1049h\033[2J\033[H";
+  static const char leave[] = "\033[2J\033[H\033[?1049l";
+  static const char hint[] = "\n\nPress Enter to clear it from the screen.";
+  size_t length;
+  const char *heading = luaL_checklstring(L, 1, &length);
+  const struct secret *value = secret_check(L, 2);
+  luaL_argcheck(L, is_printable(value), 2, "not text that can be shown");
+  heading = push_shown(L, heading, length, &length);
+  struct buffer *text = buffer_new(L);
+  struct buffer *line = buffer_new(L);
+  append(L, text, screen, sizeof screen - 1);
+  append(L, text, heading, length);
+  append(L, text, "\n\n", 2);
+  append(L, text, value->bytes, value->length);
+  append(L, text, hint, sizeof hint - 1);
+  int tty = has_screens() ? open_terminal() : -1;
+  if (tty < 0) return lib_fail(L, "cannot show a secret: there is no terminal that can clear it again");
+  enum outcome outcome = ask_quietly(tty, text, line, leave);
+  close(tty);
+  if (outcome == INTERRUPTED || outcome == FAILED) return lib_fail(L, "not confirmed: %s", reasons[outcome]);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"write", term_write},
+    {"is_terminal", term_is_terminal},
+    {"width", term_width},
+    {"read_line", term_read_line},
+    {"read_secret", term_read_secret},
+    {"reveal", term_reveal},
+    {NULL, NULL},
+};
+
 int luaopen_host_term(lua_State *L);
 int luaopen_host_term(lua_State *L) {
-  lua_newtable(L);
+  luaL_newlib(L, functions);
   return 1;
 }

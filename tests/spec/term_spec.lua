@@ -1,0 +1,203 @@
+local child = require "child"
+local process = require "host.process"
+local sys = require "host.sys"
+local term = require "host.term"
+
+--- Play a person at a program that runs `body`; steps are pairs of what to wait for and what to type.
+local function play(place, steps, body)
+  local arguments = { "/usr/bin/env", "TERM=" .. (steps.TERM or "xterm") }
+  for _, option in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
+    if os.getenv(option) then arguments[#arguments + 1] = option .. "=" .. os.getenv(option) end
+  end
+  for _, word in ipairs { "/usr/bin/python3", SOURCE .. "/tests/terminal.py" } do arguments[#arguments + 1] = word end
+  for _, word in ipairs(steps) do arguments[#arguments + 1] = word end
+  arguments[#arguments + 1] = "--"
+  for _, word in ipairs(child.arguments(place, body)) do arguments[#arguments + 1] = word end
+  local person <close> = assert(process.start(arguments))
+  local status, echo, lines = tonumber(person:line(30)), person:line(5), {}
+  for line in function() return person:line(5) end do lines[#lines + 1] = line end
+  return { status = status, echo = echo == "on", shown = table.concat(lines, "\n") }
+end
+
+--- What `body` writes to standard output when no terminal is there.
+local function output(place, body, input)
+  local words = table.concat(child.arguments(place, body), "' '")
+  local shell <close> = assert(process.start({ "/bin/sh", "-c", ("%s '%s'"):format(input or "", words) }))
+  local lines = {}
+  for line in function() return shell:line(10) end do lines[#lines + 1] = line end
+  return table.concat(lines, "\n"), shell:wait(5)
+end
+
+describe("host.term writing", function()
+  it("redacts living secrets", function()
+    local place <close> = child.folder()
+    assert.equal("the password is [secret].", (output(place, [[
+      local value = require "host.secret".from("hunter2hunter2")
+      require "host.term".write("out", "the password is hunter2hunter2.\n")
+      return 0]])))
+  end)
+
+  it("takes out what would steer the terminal, and keeps what is read", function()
+    local place <close> = child.folder()
+    assert.equal("a?]0;title?b\27[31mred\27[0m\27[K ?[2J é 漢 🌙 ???x ?? tab\tend", (output(place, [[
+      require "host.term".write("out", "a\27]0;title\7b\27[31mred\27[0m\27[K \27[2J é 漢 🌙 \u{202e}x \u{9b} tab\tend\n")
+      return 0]])))
+    assert.equal("cut ??", (output(place, [[require "host.term".write("out", "cut \xe6\xbc\n") return 0]])))
+  end)
+
+  it("writes much to a slow reader", function()
+    local place <close> = child.folder()
+    local words = table.concat(child.arguments(place,
+      [[require "host.term".write("out", ("x"):rep(1000000) .. "\n") return 0]]), "' '")
+    local shell <close> = assert(process.start({ "/bin/sh", "-c", ("'%s' | (sleep 0.3; wc -c)"):format(words) }))
+    assert.equal("1000001", shell:line(10))
+  end)
+
+  it("says when nobody reads any more", function()
+    local place <close> = child.folder()
+    local body = [[
+      local sys, term = require "host.sys", require "host.term"
+      sys.sleep(300)
+      local ok, message = term.write("out", "text\n")
+      assert(not ok and message == "cannot write to standard output: Broken pipe", message)
+      return 5]]
+    local words = table.concat(child.arguments(place, body), "' '")
+    local shell <close> = assert(process.start({ "/bin/bash", "-c", ("'%s' | true; echo ${PIPESTATUS[0]}"):format(words) }))
+    assert.equal("5", shell:line(10))
+  end)
+
+  it("knows no terminal here", function()
+    local place <close> = child.folder()
+    assert.equal("false 80", (output(place, [[
+      local term = require "host.term"
+      term.write("out", tostring(term.is_terminal("out")) .. " " .. term.width() .. "\n")
+      return 0]])))
+    assert.has_error(function() term.write("log", "x") end, "bad argument #1 to 'write' (invalid option 'log')")
+  end)
+end)
+
+describe("host.term reading", function()
+  it("takes lines of a pipe, without a prompt", function()
+    local place <close> = child.folder()
+    local text = output(place, [[
+      local term = require "host.term"
+      while true do
+        local line = term.read_line("> ")
+        if not line then break end
+        term.write("out", "<" .. line .. ">\n")
+      end
+      return 0]], "printf 'one\\n\\nthree' |")
+    assert.equal("<one>\n<>\n<three>", text)
+  end)
+
+  it("prompts a person", function()
+    local place <close> = child.folder()
+    local seen = play(place, { "name? ", "Ada\\n", "again? ", "^D" }, [[
+      local term = require "host.term"
+      term.write("out", "hello " .. term.read_line("name? ") .. "\n")
+      assert(term.is_terminal("in") and term.read_line("again? ") == nil)
+      return 3]])
+    assert.equal(3, seen.status)
+    assert.truthy(seen.shown:find("hello Ada", 1, true))
+  end)
+
+  it("ends at an interrupt that is caught", function()
+    local place <close> = child.folder()
+    local seen = play(place, { "name? ", "^C" }, [[
+      local sys, term = require "host.sys", require "host.term"
+      sys.catch_interrupts()
+      assert(term.read_line("name? ") == nil and sys.interrupts() == 1)
+      return 4]])
+    assert.equal(4, seen.status)
+  end)
+
+  it("takes a secret without showing it, and puts the echo back", function()
+    local place <close> = child.folder()
+    local seen = play(place, { "password: ", "swordfish-42\\n", "really: ", "visible\\n" }, [[
+      local secret, term = require "host.secret", require "host.term"
+      local value = assert(term.read_secret("password: "))
+      assert(value:equals(secret.from("swordfish-42")))
+      term.read_line("really: ")
+      return 0]])
+    assert.equal(0, seen.status)
+    assert.is_true(seen.echo)
+    assert.is_nil(seen.shown:find("swordfish", 1, true))
+    assert.truthy(seen.shown:find("visible", 1, true))
+  end)
+
+  it("puts the echo back when it is interrupted, caught or not", function()
+    local place <close> = child.folder()
+    local caught = play(place, { "password: ", "^C" }, [[
+      local sys, term = require "host.sys", require "host.term"
+      sys.catch_interrupts()
+      local value, message = term.read_secret("password: ")
+      assert(value == nil and message == "no secret: interrupted" and sys.interrupts() == 1, message)
+      return 6]])
+    assert.equal(6, caught.status)
+    assert.is_true(caught.echo)
+    local died = play(place, { "password: ", "^C" }, [[require "host.term".read_secret("password: ") return 0]])
+    assert.equal(-2, died.status)
+    assert.is_true(died.echo)
+  end)
+
+  it("knows that nothing was entered", function()
+    local place <close> = child.folder()
+    for _, keys in ipairs { "\\n", "^D" } do
+      local seen = play(place, { "password: ", keys }, [[
+        local value, message = require "host.term".read_secret("password: ")
+        assert(value == nil and message == "no secret: nothing was entered", message)
+        return 7]])
+      assert.equal(7, seen.status)
+    end
+  end)
+
+  it("asks for no secret without a terminal", function()
+    local place <close> = child.folder()
+    local words = child.arguments(place, [[
+      local secret, term = require "host.secret", require "host.term"
+      local value, message = term.read_secret("password: ")
+      term.write("out", tostring(value) .. " " .. message .. "\n")
+      value, message = term.reveal("heading", secret.from("swordfish-42"))
+      term.write("out", tostring(value) .. " " .. message .. "\n")
+      return 0]])
+    local apart <close> = assert(process.start({ "/usr/bin/setsid", "-w", table.unpack(words) }))
+    assert.equal("nil cannot ask for a secret: there is no terminal; give it by a file or a file descriptor", apart:line(10))
+    assert.equal("nil cannot show a secret: there is no terminal that can clear it again", apart:line(10))
+  end)
+end)
+
+describe("host.term.reveal", function()
+  local body = [[
+    local secret, sys, term = require "host.secret", require "host.sys", require "host.term"
+    sys.catch_interrupts()
+    local ok, message = term.reveal("The client secret", secret.from("swordfish-42"))
+    term.write("out", tostring(ok) .. " " .. tostring(message) .. "\n")
+    return 0]]
+
+  it("shows a secret on another screen and clears it", function()
+    local place <close> = child.folder()
+    local seen = play(place, { "Press Enter", "\\n" }, body)
+    assert.equal(0, seen.status)
+    assert.is_true(seen.echo)
+    local screen, rest = seen.shown:match("\27%[%?1049h\27%[2J\27%[H(.-)\27%[2J\27%[H\27%[%?1049l(.*)")
+    assert.truthy(screen:find("The client secret", 1, true))
+    assert.truthy(screen:find("swordfish-42", 1, true))
+    assert.truthy(rest:find("true nil", 1, true))
+    assert.is_nil(rest:find("swordfish", 1, true))
+  end)
+
+  it("clears it when interrupted", function()
+    local place <close> = child.folder()
+    local seen = play(place, { "Press Enter", "^C" }, body)
+    assert.truthy(seen.shown:find("\27[?1049l", 1, true))
+    assert.truthy(seen.shown:find("nil not confirmed: interrupted", 1, true))
+    assert.is_true(seen.echo)
+  end)
+
+  it("is refused where nothing can be cleared", function()
+    local place <close> = child.folder()
+    local seen = play(place, { TERM = "dumb" }, body)
+    assert.truthy(seen.shown:find("cannot show a secret: there is no terminal that can clear it again", 1, true))
+    assert.is_nil(seen.shown:find("swordfish", 1, true))
+  end)
+end)

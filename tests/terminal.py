@@ -1,0 +1,66 @@
+"""Runs a program on a terminal of its own and plays a person at it.
+
+terminal.py [EXPECT SEND]... -- PROGRAM ARGUMENTS...
+Waits for each EXPECT in what the program shows, then types SEND ("^C" and
+"^D" are those keys, "\\n" is Enter). Prints the exit status, whether the
+terminal echoes afterwards, and what it showed.
+"""
+import os
+import pty
+import select
+import sys
+import termios
+import time
+
+split = sys.argv.index("--")
+steps = sys.argv[1:split]
+command = sys.argv[split + 1:]
+KEYS = {"^C": b"\x03", "^D": b"\x04"}
+LIMIT = time.monotonic() + 20
+
+terminal, other_end = pty.openpty()  # held open, so that its settings can be read at the end
+pid = os.fork()
+if pid == 0:
+    os.close(terminal)
+    os.login_tty(other_end)
+    environment = {"TERM": os.environ.get("TERM", "xterm"), "PATH": "/usr/bin:/bin"}
+    environment.update({name: value for name, value in os.environ.items() if name.endswith("_OPTIONS")})
+    os.execve(command[0], command, environment)
+
+shown = b""
+status = None
+
+
+def read():
+    global shown
+    if select.select([terminal], [], [], 0.05)[0]:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:
+            pass
+
+
+def ended():
+    global status
+    if status is None:
+        done, code = os.waitpid(pid, os.WNOHANG)
+        if done:
+            status = os.waitstatus_to_exitcode(code)
+    return status is not None
+
+
+position = 0
+for expect, send in zip(steps[::2], steps[1::2]):
+    while shown.find(expect.encode(), position) < 0 and time.monotonic() < LIMIT and not ended():
+        read()
+    position = shown.find(expect.encode(), position) + len(expect)
+    os.write(terminal, KEYS.get(send, send.replace("\\n", "\n").encode()))
+while not ended() and time.monotonic() < LIMIT:
+    read()
+while select.select([terminal], [], [], 0.1)[0]:
+    read()
+if status is None:
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+echo = "on" if termios.tcgetattr(other_end)[3] & termios.ECHO else "off"
+sys.stdout.buffer.write(b"%d\n%s\n" % (status if status is not None else -9, echo.encode()) + shown)
