@@ -4,6 +4,9 @@
 
 #include "lib.h"
 
+/* The metatable that marks an array, so that [] stays []. */
+#define JSON_ARRAY "json.array"
+
 /* What a decode accepts, and which members become secrets. */
 struct json_rules {
   size_t max_bytes;           /* 0: the default, 4 MiB */
@@ -12,12 +15,23 @@ struct json_rules {
 };
 
 /* Push the decoded value and return 1; or push a message that says what is
- * wrong and at which byte (never quoting the text), and return 0. [-0, +1, m] */
+ * wrong and at which byte (never quoting the text), and return 0. Raises when
+ * memory is out, or the memory for secrets. [-0, +1, e] */
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules);
 
 /* Append the value at index to out as JSON. Secrets are written in clear when
  * lower is 1 (bodies that are sent), as "[secret]" when it is 0 (text a person
- * sees). Raises for what JSON has no form for. [-0, +0, e] */
+ * sees). Raises for what JSON has no form for, with the path to it. [-0, +0, e] */
 void json_encode(lua_State *L, int index, struct buffer *out, int lower);
+
+/* The same for reading: two spaces of indentation, secrets as "[secret]". [-0, +0, e] */
+void json_encode_pretty(lua_State *L, int index, struct buffer *out);
+
+/* Give the table at the top the array mark. [-0, +0, m] */
+void json_mark_array(lua_State *L);
+
+/* Is the value at index a table that is written as an array: one that is
+ * marked, or has a first element? [-0, +0, -] */
+int json_is_array(lua_State *L, int index);
 
 #endif

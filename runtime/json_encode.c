@@ -1,0 +1,260 @@
+/* Writing JSON. The same value gives the same text: keys are sorted by bytes.
+ *
+ * Tables are read raw and no Lua code runs meanwhile, so that strings stay
+ * where they are while keys point into them. The text goes into a buffer that
+ * wipes what it leaves behind; nothing here keeps a copy.
+ */
+#include "json.h"
+
+#include "json_scan.h"
+#include "secret.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct key {
+  const char *text; /* in the table's own string */
+  size_t length;
+};
+
+/* A step of the way to the value being written. */
+struct step {
+  struct key key;    /* of an object's member; text is NULL for an element */
+  lua_Integer index; /* of an array's element */
+};
+
+struct encoding {
+  lua_State *L;
+  struct buffer *out;
+  struct buffer *keys; /* of struct key: those of all open objects, innermost last */
+  int lower, pretty;
+  int depth;
+  struct step path[JSON_DEPTH];
+};
+
+static void put(struct encoding *encoding, const char *text, size_t length) {
+  if (!buffer_append(encoding->out, text, length)) luaL_error(encoding->L, "out of memory");
+}
+
+static void put_string(struct encoding *encoding, const char *text) {
+  put(encoding, text, strlen(text));
+}
+
+/* Raise, naming the value by the way to it. */
+static int refuse(struct encoding *encoding, const char *why) {
+  lua_State *L = encoding->L;
+  luaL_Buffer path;
+  luaL_buffinit(L, &path);
+  for (int i = 0; i < encoding->depth; i++) {
+    const struct step *step = &encoding->path[i];
+    char index[32];
+    snprintf(index, sizeof index, "[%lld]", (long long)step->index);
+    if (step->key.text && i > 0) luaL_addchar(&path, '.');
+    if (step->key.text)
+      luaL_addlstring(&path, step->key.text, step->key.length);
+    else
+      luaL_addstring(&path, index);
+  }
+  if (!encoding->depth) luaL_addstring(&path, "the value");
+  luaL_pushresult(&path);
+  return luaL_error(L, "%s cannot be written as JSON: %s", lua_tostring(L, -1), why);
+}
+
+static void put_escape(struct encoding *encoding, unsigned char c) {
+  static const char letters[] = "\"\\bfnrt", values[] = "\"\\\b\f\n\r\t";
+  const char *value = memchr(values, c, sizeof values - 1);
+  char escape[8] = {'\\', value ? letters[value - values] : 0, 0};
+  if (!value) snprintf(escape, sizeof escape, "\\u%04x", c);
+  put_string(encoding, escape);
+}
+
+/* A string in quotes, in runs that need no escape. */
+static void put_text(struct encoding *encoding, const char *text, size_t length) {
+  const unsigned char *bytes = (const unsigned char *)text;
+  size_t written = 0;
+  put(encoding, "\"", 1);
+  for (size_t i = 0, size; i < length; i += size) {
+    size = bytes[i] < 0x80 ? 1 : json_utf8(bytes + i, length - i);
+    if (!size) refuse(encoding, "it is not UTF-8");
+    if (bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\') continue;
+    put(encoding, text + written, i - written);
+    put_escape(encoding, bytes[i]);
+    written = i + 1;
+  }
+  put(encoding, text + written, length - written);
+  put(encoding, "\"", 1);
+}
+
+/* The shortest text that reads back as the same number. */
+static void put_float(struct encoding *encoding, lua_Number number) {
+  char text[40];
+  if (!isfinite(number)) refuse(encoding, "it is not a finite number");
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, number);
+    if (strtod(text, NULL) == number) break;
+  }
+  put_string(encoding, text);
+}
+
+static void put_number(struct encoding *encoding) {
+  lua_State *L = encoding->L;
+  char text[32];
+  if (!lua_isinteger(L, -1)) {
+    put_float(encoding, lua_tonumber(L, -1));
+    return;
+  }
+  snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, -1));
+  put_string(encoding, text);
+}
+
+static void put_secret(struct encoding *encoding) {
+  const struct secret *secret = secret_test(encoding->L, -1);
+  if (!secret)
+    refuse(encoding, luaL_testudata(encoding->L, -1, SECRET) ? "secret is closed" : "it is a userdata");
+  else if (encoding->lower)
+    put_text(encoding, secret->bytes, secret->length);
+  else
+    put_string(encoding, "\"[secret]\"");
+}
+
+/* A new line at the present depth, in pretty text. */
+static void put_line(struct encoding *encoding) {
+  if (!encoding->pretty) return;
+  put(encoding, "\n", 1);
+  for (int i = 0; i < encoding->depth; i++) put(encoding, "  ", 2);
+}
+
+static struct step *enter(struct encoding *encoding) {
+  if (encoding->depth == JSON_DEPTH) refuse(encoding, "it is nested deeper than 64 levels, or contains itself");
+  struct step *step = &encoding->path[encoding->depth++];
+  *step = (struct step){0};
+  return step;
+}
+
+/* How many entries the table at the top has. [-0, +0, -] */
+static size_t entries(lua_State *L) {
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) count++;
+  return count;
+}
+
+static void put_value(struct encoding *encoding);
+
+static void put_array(struct encoding *encoding) {
+  lua_State *L = encoding->L;
+  lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
+  if (entries(L) != (size_t)length) refuse(encoding, "it is a list with holes or with names besides its elements");
+  put(encoding, "[", 1);
+  struct step *step = enter(encoding);
+  for (step->index = 1; step->index <= length; step->index++) {
+    if (step->index > 1) put(encoding, ",", 1);
+    put_line(encoding);
+    lua_rawgeti(L, -1, step->index);
+    put_value(encoding);
+    lua_pop(L, 1);
+  }
+  encoding->depth--;
+  if (length > 0) put_line(encoding);
+  put(encoding, "]", 1);
+}
+
+static int compare(const void *a, const void *b) {
+  const struct key *left = a, *right = b;
+  int order = memcmp(left->text, right->text, left->length < right->length ? left->length : right->length);
+  return order ? order : (left->length > right->length) - (left->length < right->length);
+}
+
+/* Append the keys of the table at the top, sorted; returns how many. [-0, +0, e] */
+static size_t collect_keys(struct encoding *encoding) {
+  lua_State *L = encoding->L;
+  size_t start = encoding->keys->length;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    struct key key;
+    if (lua_type(L, -2) != LUA_TSTRING) refuse(encoding, "an object's names are strings, and it has another key");
+    key.text = lua_tolstring(L, -2, &key.length);
+    if (!buffer_append(encoding->keys, &key, sizeof key)) luaL_error(L, "out of memory");
+  }
+  size_t count = (encoding->keys->length - start) / sizeof(struct key);
+  if (count) qsort(encoding->keys->data + start, count, sizeof(struct key), compare);
+  return count;
+}
+
+/* One member of the table at the top. [-0, +0, e] */
+static void put_member(struct encoding *encoding, struct key key) {
+  lua_State *L = encoding->L;
+  put_line(encoding);
+  put_text(encoding, key.text, key.length);
+  put_string(encoding, encoding->pretty ? ": " : ":");
+  lua_pushlstring(L, key.text, key.length);
+  lua_rawget(L, -2);
+  put_value(encoding);
+  lua_pop(L, 1);
+}
+
+static void put_object(struct encoding *encoding) {
+  size_t start = encoding->keys->length, count = collect_keys(encoding);
+  put(encoding, "{", 1);
+  struct step *step = enter(encoding);
+  for (size_t i = 0; i < count; i++) {
+    memcpy(&step->key, encoding->keys->data + start + i * sizeof(struct key), sizeof(struct key));
+    if (i > 0) put(encoding, ",", 1);
+    put_member(encoding, step->key);
+  }
+  encoding->keys->length = start;
+  encoding->depth--;
+  if (count > 0) put_line(encoding);
+  put(encoding, "}", 1);
+}
+
+/* The value at the top. [-0, +0, e] */
+static void put_value(struct encoding *encoding) {
+  lua_State *L = encoding->L;
+  size_t length;
+  switch (lua_type(L, -1)) {
+  case LUA_TBOOLEAN:
+    put_string(encoding, lua_toboolean(L, -1) ? "true" : "false");
+    break;
+  case LUA_TNUMBER:
+    put_number(encoding);
+    break;
+  case LUA_TSTRING: {
+    const char *text = lua_tolstring(L, -1, &length);
+    put_text(encoding, text, length);
+    break;
+  }
+  case LUA_TTABLE:
+    if (json_is_array(L, -1))
+      put_array(encoding);
+    else
+      put_object(encoding);
+    break;
+  case LUA_TUSERDATA:
+    put_secret(encoding);
+    break;
+  default:
+    if (!lua_islightuserdata(L, -1) || lua_touserdata(L, -1))
+      refuse(encoding, lua_pushfstring(L, "it is a %s", luaL_typename(L, -1)));
+    put_string(encoding, "null");
+  }
+}
+
+static void encode(lua_State *L, int index, struct encoding encoding) {
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 4 * JSON_DEPTH + LUA_MINSTACK, "JSON");
+  encoding.L = L;
+  encoding.keys = buffer_new(L);
+  lua_pushvalue(L, index);
+  put_value(&encoding);
+  buffer_free(encoding.keys);
+  lua_pop(L, 2);
+}
+
+void json_encode(lua_State *L, int index, struct buffer *out, int lower) {
+  encode(L, index, (struct encoding){.out = out, .lower = lower});
+}
+
+void json_encode_pretty(lua_State *L, int index, struct buffer *out) {
+  encode(L, index, (struct encoding){.out = out, .pretty = 1});
+}
