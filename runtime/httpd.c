@@ -1,6 +1,290 @@
-#include <lua.h>
+/* host.httpd: a small HTTPS server on loopback, on libevent's evhttp.
+ *
+ * No Lua runs inside libevent: its callbacks only append to a list on the C
+ * heap, and poll() hands that list out as values. It refuses every address
+ * that is not loopback. HTTP/1.1 only.
+ *
+ * Ownership: a server owns the event base, one evhttp a listener, and the list
+ * of requests that wait; those given out are owned by Lua, stand in its second
+ * list, and are emptied when the server closes, because evhttp then frees what
+ * they point to. A request keeps its server alive (user value 1).
+ */
+#include "httpd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_LISTENERS 8
+#define MAX_BODY (8 << 20)
+#define MAX_HEAD (64 << 10)
+#define IDLE_SECONDS 300
+#define SLICE_MS 200 /* longest sleep, so that an interrupt is noticed: libevent swallows EINTR */
+#define FLUSH_MS 200
+
+struct listener {
+  struct httpd *server;
+  struct evhttp *http;
+  int index;
+};
+
+struct httpd {
+  struct event_base *base; /* NULL once closed */
+  struct event *timer;
+  struct event *watch; /* on a descriptor whose end ends the server's work */
+  SSL_CTX *context;    /* NULL: plain HTTP */
+  struct listener listeners[MAX_LISTENERS];
+  int listener_count;
+  struct exchanges waiting; /* came in, not yet given out */
+  struct exchanges open;    /* given out, not yet answered */
+  int woken;                /* the timer fired or the watched descriptor ended */
+  int ended;
+};
+
+static struct httpd *check_server(lua_State *L) {
+  struct httpd *server = luaL_checkudata(L, 1, HTTPD_SERVER);
+  luaL_argcheck(L, server->base, 1, "server is closed");
+  return server;
+}
+
+/* libevent callbacks. A Lua error would jump over libevent's frames, so
+ * nothing here touches a Lua state. */
+
+static void on_timer(evutil_socket_t fd, short events, void *argument) {
+  struct httpd *server = argument;
+  (void)fd;
+  (void)events;
+  server->woken = 1;
+}
+
+static void on_watched(evutil_socket_t fd, short events, void *argument) {
+  struct httpd *server = argument;
+  char ignored[256];
+  (void)events;
+  ssize_t count = read(fd, ignored, sizeof ignored);
+  if (count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN))) return;
+  event_del(server->watch);
+  server->ended = server->woken = 1;
+}
+
+/* The connection died under an open request. */
+static void on_close(struct evhttp_connection *connection, void *argument) {
+  (void)connection;
+  exchange_end(argument);
+}
+
+static void on_request(struct evhttp_request *request, void *argument) {
+  struct listener *listener = argument;
+  struct exchange *exchange = calloc(1, sizeof *exchange);
+  if (!exchange) {
+    evhttp_send_error(request, 503, "not enough memory");
+    return;
+  }
+  exchange->request = request;
+  exchange->listener = listener->index;
+  exchange->list = &listener->server->waiting;
+  TAILQ_INSERT_TAIL(exchange->list, exchange, link);
+  evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_close, exchange);
+}
+
+static struct bufferevent *on_connection(struct event_base *base, void *argument) {
+  struct httpd *server = argument;
+  SSL *ssl = SSL_new(server->context);
+  if (!ssl) return NULL;
+  struct bufferevent *stream =
+      bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+  if (stream) bufferevent_openssl_set_allow_dirty_shutdown(stream, 1);
+  return stream;
+}
+
+/* The address to bind for this host, or NULL when it is not loopback. */
+static const char *loopback_address(const char *host) {
+  struct in_addr four;
+  struct in6_addr six;
+  if (strcmp(host, "localhost") == 0) return "127.0.0.1";
+  if (inet_pton(AF_INET, host, &four) == 1) return ntohl(four.s_addr) >> 24 == 127 ? host : NULL;
+  if (inet_pton(AF_INET6, host, &six) == 1) return IN6_IS_ADDR_LOOPBACK(&six) ? host : NULL;
+  return NULL;
+}
+
+static int bound_port(int fd) {
+  struct sockaddr_storage address = {0};
+  socklen_t length = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return 0;
+  if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+  return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static struct evhttp *new_http(struct httpd *server, struct listener *listener) {
+  struct evhttp *http = evhttp_new(server->base);
+  if (!http) return NULL;
+  evhttp_set_max_body_size(http, MAX_BODY);
+  evhttp_set_max_headers_size(http, MAX_HEAD);
+  evhttp_set_timeout(http, IDLE_SECONDS);
+  evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+                                       EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
+  evhttp_set_gencb(http, on_request, listener);
+  if (server->context) evhttp_set_bevcb(http, on_connection, server);
+  return http;
+}
+
+/* server:listen(host, port) -> port, listener | nil, message */
+static int server_listen(lua_State *L) {
+  struct httpd *server = check_server(L);
+  const char *host = luaL_checkstring(L, 2);
+  lua_Integer port = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
+  luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
+  const char *address = loopback_address(host);
+  if (!address) return lib_fail(L, "listen on '%s': not a loopback address; use 127.0.0.1 or ::1", host);
+  struct listener *listener = &server->listeners[server->listener_count];
+  *listener = (struct listener){server, NULL, server->listener_count + 1};
+  listener->http = new_http(server, listener);
+  if (!listener->http) return luaL_error(L, "not enough memory");
+  server->listener_count++;
+  errno = 0;
+  struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
+  if (!bound) return lib_fail(L, "listen on %s port %d: %s", host, (int)port, strerror(errno));
+  int one = 1, fd = evhttp_bound_socket_get_fd(bound);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* inherited; else 44 ms an answer */
+  lua_pushinteger(L, bound_port(fd));
+  lua_pushinteger(L, listener->index);
+  return 2;
+}
+
+/* Run libevent until a request waits, something woke us, or ms have passed. */
+static void wait_for_work(struct httpd *server, long ms) {
+  struct timeval limit = {ms / 1000, ms % 1000 * 1000};
+  server->woken = 0;
+  event_add(server->timer, &limit);
+  while (TAILQ_EMPTY(&server->waiting) && !server->woken)
+    if (event_base_loop(server->base, EVLOOP_ONCE) < 0) break;
+  event_del(server->timer);
+}
+
+/* Append the next waiting request to the table on top as its index'th. */
+static void give_out(lua_State *L, struct httpd *server, int index) {
+  struct incoming *incoming = lib_new(L, sizeof *incoming, HTTPD_REQUEST);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  struct exchange *exchange = TAILQ_FIRST(&server->waiting);
+  TAILQ_REMOVE(&server->waiting, exchange, link);
+  TAILQ_INSERT_TAIL(&server->open, exchange, link);
+  exchange->list = &server->open;
+  incoming->exchange = exchange;
+  lua_rawseti(L, -2, index);
+}
+
+/* server:poll(ms) -> list of requests */
+static int server_poll(lua_State *L) {
+  struct httpd *server = check_server(L);
+  lua_Integer ms = luaL_checkinteger(L, 2);
+  lua_settop(L, 2);
+  lua_newtable(L);
+  wait_for_work(server, ms < 0 ? 0 : ms > SLICE_MS ? SLICE_MS : (long)ms);
+  for (int index = 1; !TAILQ_EMPTY(&server->waiting); index++) give_out(L, server, index);
+  return 1;
+}
+
+/* Does reading that descriptor ever wait? If not (a file, /dev/null) it has ended already. */
+static int can_wait(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return 0;
+  return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd);
+}
+
+/* server:watch(fd) */
+static int server_watch(lua_State *L) {
+  struct httpd *server = check_server(L);
+  int fd = (int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, !server->watch, 1, "server watches a descriptor already");
+  if (!can_wait(fd)) {
+    server->ended = 1;
+    return 0;
+  }
+  server->watch = event_new(server->base, fd, EV_READ | EV_PERSIST, on_watched, server);
+  if (!server->watch || event_add(server->watch, NULL) != 0) return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+/* server:ended() -> boolean */
+static int server_ended(lua_State *L) {
+  lua_pushboolean(L, check_server(L)->ended);
+  return 1;
+}
+
+/* Let answers that were given leave: as long as there is something to do, but not for long. */
+static void flush(struct httpd *server) {
+  struct timeval limit = {0, FLUSH_MS * 1000};
+  server->woken = 0;
+  event_add(server->timer, &limit);
+  while (!server->woken && event_base_loop(server->base, EVLOOP_NONBLOCK) == 0) {
+    int pending = event_base_get_num_events(server->base, EVENT_BASE_COUNT_ACTIVE);
+    if (pending == 0) break;
+  }
+}
+
+/* Empty a list before evhttp frees what it points to. Requests that Lua holds
+ * are freed by Lua. */
+static void end_all(struct exchanges *list, int owned) {
+  while (!TAILQ_EMPTY(list)) {
+    struct exchange *exchange = TAILQ_FIRST(list);
+    evhttp_connection_set_closecb(evhttp_request_get_connection(exchange->request), NULL, NULL);
+    exchange_end(exchange);
+    if (owned) free(exchange);
+  }
+}
+
+/* server:close(), __close and __gc. Open requests are over; their clients see
+ * the connection end. Idempotent. */
+static int server_close(lua_State *L) {
+  struct httpd *server = luaL_checkudata(L, 1, HTTPD_SERVER);
+  if (!server->base) return 0;
+  if (server->timer) flush(server);
+  end_all(&server->waiting, 1);
+  end_all(&server->open, 0);
+  for (int i = 0; i < server->listener_count; i++) evhttp_free(server->listeners[i].http);
+  if (server->watch) event_free(server->watch);
+  if (server->timer) event_free(server->timer);
+  event_base_free(server->base);
+  SSL_CTX_free(server->context);
+  server->base = NULL;
+  return 0;
+}
+
+/* httpd.server(identity or nil) -> server */
+static int httpd_server(lua_State *L) {
+  SSL_CTX *context = lua_isnoneornil(L, 1) ? NULL : identity_context(L, 1);
+  struct httpd *server = lib_new(L, sizeof *server, HTTPD_SERVER);
+  TAILQ_INIT(&server->waiting);
+  TAILQ_INIT(&server->open);
+  server->base = event_base_new();
+  server->timer = server->base ? event_new(server->base, -1, 0, on_timer, server) : NULL;
+  if (!server->timer) return luaL_error(L, "not enough memory");
+  if (context) SSL_CTX_up_ref(context);
+  server->context = context;
+  return 1;
+}
+
+static const luaL_Reg server_methods[] = {
+    {"listen", server_listen}, {"poll", server_poll},   {"watch", server_watch},
+    {"ended", server_ended},   {"close", server_close}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", httpd_server}, {NULL, NULL}};
+
 int luaopen_host_httpd(lua_State *L);
 int luaopen_host_httpd(lua_State *L) {
-  lua_newtable(L);
+  identity_type(L);
+  incoming_type(L);
+  lib_type(L, HTTPD_SERVER, server_methods, server_close);
+  luaL_newlib(L, functions);
   return 1;
 }

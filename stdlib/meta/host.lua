@@ -505,12 +505,20 @@ function Incoming:query() end
 function Incoming:header(name) end
 ---@return string
 function Incoming:body() end
+---@return integer bytes of the body
+function Incoming:size() end
 --- The body as JSON, well-known secrets lifted.
 ---@return any|nil value, string? message
 function Incoming:json() end
---- The body as a form; client_secret, client_assertion, password, refresh_token, code and device_code are secrets.
+--- The body as a form; client_secret, client_assertion, password, refresh_token, code, device_code and appSecret are secrets.
 ---@return table<string, string|host.secret>
 function Incoming:form() end
+--- The query as a table, decoded; the same names are secrets.
+---@return table<string, string|host.secret>
+function Incoming:arguments() end
+--- User and password of an `Authorization: Basic` header, form-decoded as RFC 6749 has it; nil without one.
+---@return string|nil user, host.secret? password
+function Incoming:basic() end
 --- Answer. Raises when it was answered before. A table is encoded as JSON with its secrets in clear.
 ---@param status integer
 ---@param headers table<string, string>
@@ -518,11 +526,12 @@ function Incoming:form() end
 function Incoming:reply(status, headers, body) end
 --- Close the connection without an answer.
 function Incoming:drop() end
---- Send the head and only the first `bytes` of the body, then close.
+--- Send the head and only the first `bytes` of the body (half of it without a number;
+--- never all), then close. Without a body it drops.
 ---@param status integer
 ---@param headers table<string, string>
 ---@param body string|table
----@param bytes integer
+---@param bytes integer?
 function Incoming:cut(status, headers, body, bytes) end
 
 ---@class host.httpd.server
@@ -532,10 +541,18 @@ local Server = {}
 ---@param port integer
 ---@return integer|nil port, integer|string listener_or_message
 function Server:listen(host, port) end
---- Block at most `ms`; the requests that came in. Returns early on SIGINT/SIGTERM.
+--- Block at most `ms`; the requests that came in. May return early with none: after a
+--- fifth of a second at the latest, so that an interrupt is noticed.
 ---@param ms integer
 ---@return host.httpd.request[]
 function Server:poll(ms) end
+--- Watch a descriptor (a pipe, a terminal) for its end; what can be read from it is
+--- thrown away. A file or /dev/null has ended already.
+---@param fd integer
+function Server:watch(fd) end
+---@return boolean has the watched descriptor ended?
+function Server:ended() end
+--- Open requests are over: their clients see the connection end, and using them raises.
 function Server:close() end
 
 local httpd = {}

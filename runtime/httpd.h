@@ -1,0 +1,68 @@
+/* What the parts of host.httpd share: the certificates, and one exchange. */
+#ifndef HTTPD_H
+#define HTTPD_H
+
+#include "lib.h"
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <sys/queue.h>
+
+#define HTTPD_IDENTITY "host.httpd.identity"
+#define HTTPD_REQUEST "host.httpd.request"
+#define HTTPD_SERVER "host.httpd.server"
+
+struct evhttp_request;
+
+/* A certificate and its private key, both owned. */
+struct pair {
+  X509 *certificate;
+  EVP_PKEY *key;
+};
+
+/* Make an authority that can only vouch for loopback names and addresses.
+ * 1, or 0 when OpenSSL refuses; pair_free either way. */
+int pair_authority(struct pair *authority);
+
+/* Issue a server certificate for subjectAltName text ("DNS:localhost,IP:…"). */
+int pair_issue(const struct pair *authority, const char *names, struct pair *leaf);
+void pair_free(struct pair *pair);
+
+/* The server context of the identity at this index; raises when it is none. */
+SSL_CTX *identity_context(lua_State *L, int index);
+void identity_type(lua_State *L);
+
+/* httpd.identity() -> identity. Takes 1 ms. [-0, +1, e] */
+int httpd_identity(lua_State *L);
+
+/* A request that came in and waits for its answer. It lies on the C heap, in
+ * one of the server's two lists, because libevent makes it and libevent may
+ * end it; Lua holds it through a struct incoming. */
+struct exchange {
+  TAILQ_ENTRY(exchange) link;
+  struct exchanges *list;         /* the list it is in; NULL once it is over */
+  struct evhttp_request *request; /* NULL once answered, dropped, or the server closed */
+  int listener;
+};
+TAILQ_HEAD(exchanges, exchange);
+
+struct incoming {
+  struct exchange *exchange;
+};
+
+/* Take it off its list and forget the request: nobody answers it any more. */
+void exchange_end(struct exchange *exchange);
+
+/* The open exchange of the request at index 1; raises when it is over. */
+struct exchange *incoming_check(lua_State *L);
+void incoming_type(lua_State *L);
+
+/* The ways to end an exchange, as methods. */
+int incoming_reply(lua_State *L);
+int incoming_drop(lua_State *L);
+int incoming_cut(lua_State *L);
+
+/* Close the connection it came by. */
+void exchange_drop(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,125 @@
+/* host.httpd, the answering side: a whole answer, a part of one, or none.
+ *
+ * Everything that may raise happens before the exchange ends; from then on
+ * the request belongs to libevent again.
+ */
+#include "httpd.h"
+
+#include "json.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <stdio.h>
+
+/* An answer whose parts lie on the Lua stack. */
+struct reply {
+  int status;
+  struct buffer *body;
+  int is_json;
+};
+
+/* Read (status, headers, body) from index 2 on; the body's bytes are pushed. [-0, +1, e] */
+static struct reply check_reply(lua_State *L) {
+  struct reply reply = {0};
+  size_t length;
+  reply.status = (int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, reply.status >= 200 && reply.status <= 599, 2, "status must be 200 to 599");
+  luaL_checktype(L, 3, LUA_TTABLE);
+  reply.is_json = lua_istable(L, 4);
+  const char *text = reply.is_json ? NULL : luaL_checklstring(L, 4, &length);
+  reply.body = buffer_new(L);
+  if (reply.is_json)
+    json_encode(L, 4, reply.body, 1);
+  else if (!buffer_append(reply.body, text, length))
+    luaL_error(L, "not enough memory");
+  return reply;
+}
+
+/* Put the table at index 3 into headers; raises for a name or value that would
+ * break the head of the answer. */
+static void add_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
+  evhttp_clear_headers(headers);
+  lua_pushnil(L);
+  while (lua_next(L, 3)) {
+    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_isstring(L, -1), 3, "headers must be strings");
+    const char *name = lua_tostring(L, -2);
+    if (evhttp_add_header(headers, name, lua_tostring(L, -1)) != 0)
+      luaL_error(L, "header '%s' has a line break in its name or value", name);
+    lua_pop(L, 1);
+  }
+  if (is_json && !evhttp_find_header(headers, "Content-Type"))
+    evhttp_add_header(headers, "Content-Type", "application/json; charset=utf-8");
+}
+
+/* End the exchange and return its request, to be given back to libevent. */
+static struct evhttp_request *take_request(struct exchange *exchange) {
+  struct evhttp_request *request = exchange->request;
+  evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+  exchange_end(exchange);
+  return request;
+}
+
+int incoming_reply(lua_State *L) {
+  struct exchange *exchange = incoming_check(L);
+  struct reply reply = check_reply(L);
+  add_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
+  struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
+  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return luaL_error(L, "not enough memory");
+  evhttp_send_reply(take_request(exchange), reply.status, NULL, NULL);
+  buffer_free(reply.body);
+  return 0;
+}
+
+void exchange_drop(struct exchange *exchange) {
+  evhttp_connection_free(evhttp_request_get_connection(take_request(exchange)));
+}
+
+int incoming_drop(lua_State *L) {
+  exchange_drop(incoming_check(L));
+  return 0;
+}
+
+/* libevent callbacks: what was to be sent is sent, or will never be. */
+static void cut_written(struct bufferevent *stream, void *connection) {
+  (void)stream;
+  evhttp_connection_free(connection);
+}
+
+static void cut_failed(struct bufferevent *stream, short events, void *connection) {
+  (void)stream;
+  (void)events;
+  evhttp_connection_free(connection);
+}
+
+/* Write the head as it would be for the whole body. */
+static int write_head(struct bufferevent *stream, int status, const struct evkeyvalq *headers, size_t length) {
+  struct evbuffer *out = bufferevent_get_output(stream);
+  int ok = evbuffer_add_printf(out, "HTTP/1.1 %d \r\n", status) > 0;
+  const struct evkeyval *header;
+  TAILQ_FOREACH(header, headers, next)
+  ok = ok && evbuffer_add_printf(out, "%s: %s\r\n", header->key, header->value) > 0;
+  return ok && evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", length) > 0;
+}
+
+int incoming_cut(lua_State *L) {
+  struct exchange *exchange = incoming_check(L);
+  lua_Integer wanted = luaL_optinteger(L, 5, -1);
+  struct reply reply = check_reply(L);
+  size_t length = reply.body->length, bytes = wanted < 0 ? length / 2 : (size_t)wanted;
+  if (length == 0) return incoming_drop(L);
+  if (bytes >= length) bytes = length - 1;
+  struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
+  add_headers(L, headers, reply.is_json);
+  struct evhttp_connection *connection = evhttp_request_get_connection(exchange->request);
+  struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
+  take_request(exchange);
+  bufferevent_setcb(stream, NULL, cut_written, cut_failed, connection);
+  if (!write_head(stream, reply.status, headers, length) || bufferevent_write(stream, reply.body->data, bytes) != 0 ||
+      bufferevent_enable(stream, EV_WRITE) != 0)
+    evhttp_connection_free(connection);
+  buffer_free(reply.body);
+  return 0;
+}

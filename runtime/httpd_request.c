@@ -1,0 +1,257 @@
+/* host.httpd, the reading side: what came in, as Lua asks for it.
+ *
+ * Bodies that carry secrets are not read as text but through json() and
+ * form(), which lift them.
+ */
+#include "httpd.h"
+
+#include "json.h"
+#include "secret.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BASIC 4096
+
+/* Form fields that are secrets wherever they appear. */
+static const char *const secret_fields[] = {
+    "client_secret", "client_assertion", "password", "refresh_token", "code", "device_code",
+    "appSecret",     "AppSecret",        NULL};
+
+/* Bytes that libevent owns, or the caller. */
+struct text {
+  const char *data;
+  size_t length;
+};
+
+void exchange_end(struct exchange *exchange) {
+  if (exchange->list) TAILQ_REMOVE(exchange->list, exchange, link);
+  exchange->list = NULL;
+  exchange->request = NULL;
+}
+
+struct exchange *incoming_check(lua_State *L) {
+  struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
+  luaL_argcheck(L, incoming->exchange && incoming->exchange->request, 1,
+                "the request was answered already, or its server is closed");
+  return incoming->exchange;
+}
+
+static const struct evhttp_uri *check_uri(lua_State *L) {
+  return evhttp_request_get_evhttp_uri(incoming_check(L)->request);
+}
+
+static int incoming_listener(lua_State *L) {
+  lua_pushinteger(L, incoming_check(L)->listener);
+  return 1;
+}
+
+static int incoming_method(lua_State *L) {
+  static const struct {
+    enum evhttp_cmd_type type;
+    const char *name;
+  } methods[] = {
+      {EVHTTP_REQ_GET, "GET"},     {EVHTTP_REQ_POST, "POST"},     {EVHTTP_REQ_PUT, "PUT"},
+      {EVHTTP_REQ_PATCH, "PATCH"}, {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, "OPTIONS"},
+      {EVHTTP_REQ_HEAD, "HEAD"},
+  };
+  enum evhttp_cmd_type type = evhttp_request_get_command(incoming_check(L)->request);
+  const char *name = "UNKNOWN";
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (methods[i].type == type) name = methods[i].name;
+  lua_pushstring(L, name);
+  return 1;
+}
+
+static int incoming_path(lua_State *L) {
+  const char *path = evhttp_uri_get_path(check_uri(L));
+  lua_pushstring(L, path && *path ? path : "/");
+  return 1;
+}
+
+static int incoming_query(lua_State *L) {
+  const char *query = evhttp_uri_get_query(check_uri(L));
+  lua_pushstring(L, query ? query : "");
+  return 1;
+}
+
+static const char *find_header(struct exchange *exchange, const char *name) {
+  return evhttp_find_header(evhttp_request_get_input_headers(exchange->request), name);
+}
+
+static int incoming_header(lua_State *L) {
+  struct exchange *exchange = incoming_check(L);
+  lua_pushstring(L, find_header(exchange, luaL_checkstring(L, 2)));
+  return 1;
+}
+
+static struct text body_text(struct exchange *exchange) {
+  struct evbuffer *body = evhttp_request_get_input_buffer(exchange->request);
+  struct text text = {(const char *)evbuffer_pullup(body, -1), evbuffer_get_length(body)};
+  if (!text.data) text = (struct text){"", 0};
+  return text;
+}
+
+static int incoming_body(lua_State *L) {
+  struct text text = body_text(incoming_check(L));
+  lua_pushlstring(L, text.data, text.length);
+  return 1;
+}
+
+static int incoming_size(lua_State *L) {
+  struct evbuffer *body = evhttp_request_get_input_buffer(incoming_check(L)->request);
+  lua_pushinteger(L, (lua_Integer)evbuffer_get_length(body));
+  return 1;
+}
+
+/* request:json() -> value | nil, message */
+static int incoming_json(lua_State *L) {
+  struct text text = body_text(incoming_check(L));
+  if (json_decode(L, text.data, text.length, NULL)) return 1;
+  luaL_pushfail(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int hex_digit(char letter) {
+  if (letter >= '0' && letter <= '9') return letter - '0';
+  letter |= 0x20;
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+/* Decode a form-encoded text into out; what is no valid %XX stays as it is. */
+static void form_decode(lua_State *L, struct buffer *out, struct text text) {
+  out->length = 0;
+  for (size_t i = 0; i < text.length; i++) {
+    char byte = text.data[i] == '+' ? ' ' : text.data[i];
+    int escape = byte == '%' && i + 2 < text.length;
+    int high = escape ? hex_digit(text.data[i + 1]) : -1, low = escape ? hex_digit(text.data[i + 2]) : -1;
+    if (high >= 0 && low >= 0) {
+      byte = (char)(high << 4 | low);
+      i += 2;
+    }
+    if (!buffer_append(out, &byte, 1)) luaL_error(L, "not enough memory");
+  }
+}
+
+static int is_secret_field(const char *name) {
+  for (const char *const *field = secret_fields; *field; field++)
+    if (strcmp(*field, name) == 0) return 1;
+  return 0;
+}
+
+/* Take the text up to the stop letter off the front of rest. */
+static struct text split(struct text *rest, char stop) {
+  const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
+  struct text head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
+  size_t taken = head.length + (end ? 1 : 0);
+  rest->data += taken;
+  rest->length -= taken;
+  return head;
+}
+
+/* Set one field in the table below the scratch buffer on top. */
+static void set_field(lua_State *L, struct buffer *scratch, struct text field) {
+  struct text name = split(&field, '=');
+  form_decode(L, scratch, name);
+  const char *key = lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+  form_decode(L, scratch, field);
+  if (is_secret_field(key))
+    secret_new(L, scratch->data ? scratch->data : "", scratch->length);
+  else
+    lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+  lua_rawset(L, -4);
+}
+
+/* Push the fields of a form-encoded text as a table. Of fields of one name the
+ * last counts. [-0, +1, e] */
+static void push_fields(lua_State *L, struct text text) {
+  lua_newtable(L);
+  struct buffer *scratch = buffer_new(L);
+  while (text.length) {
+    struct text field = split(&text, '&');
+    if (field.length) set_field(L, scratch, field);
+  }
+  buffer_free(scratch);
+  lua_pop(L, 1);
+}
+
+static int incoming_form(lua_State *L) {
+  push_fields(L, body_text(incoming_check(L)));
+  return 1;
+}
+
+static int incoming_arguments(lua_State *L) {
+  const char *query = evhttp_uri_get_query(check_uri(L));
+  struct text text = {query ? query : "", query ? strlen(query) : 0};
+  push_fields(L, text);
+  return 1;
+}
+
+/* Decode the base64 after "Basic " into plain (wiped with it); 0 when it is none. */
+static int decode_basic(struct buffer *plain, const char *header) {
+  unsigned char decoded[MAX_BASIC];
+  if (!header || strncasecmp(header, "Basic ", 6) != 0) return 0;
+  const char *coded = header + 6 + strspn(header + 6, " ");
+  size_t length = strlen(coded);
+  if (length == 0 || length / 4 * 3 > sizeof decoded) return 0;
+  int count = EVP_DecodeBlock(decoded, (const unsigned char *)coded, (int)length);
+  if (count < 0) return 0;
+  size_t padding = (coded[length - 1] == '=') + (size_t)(length > 1 && coded[length - 2] == '=');
+  int ok = buffer_append(plain, decoded, (size_t)count - padding);
+  explicit_bzero(decoded, sizeof decoded);
+  return ok;
+}
+
+/* request:basic() -> user, secret | nil. Both parts are form-encoded before
+ * base64 (RFC 6749, 2.3.1). */
+static int incoming_basic(lua_State *L) {
+  struct exchange *exchange = incoming_check(L);
+  struct buffer *plain = buffer_new(L), *part = buffer_new(L);
+  if (!decode_basic(plain, find_header(exchange, "Authorization"))) {
+    luaL_pushfail(L);
+    return 1;
+  }
+  struct text rest = {plain->data, plain->length};
+  form_decode(L, part, split(&rest, ':'));
+  lua_pushlstring(L, part->data ? part->data : "", part->length);
+  form_decode(L, part, rest);
+  secret_new(L, part->data ? part->data : "", part->length);
+  return 2;
+}
+
+/* __gc and __close: a request nobody will answer is dropped, so that its
+ * client does not wait for ever. */
+static int incoming_close(lua_State *L) {
+  struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
+  if (!incoming->exchange) return 0;
+  if (incoming->exchange->request) exchange_drop(incoming->exchange);
+  free(incoming->exchange);
+  incoming->exchange = NULL;
+  return 0;
+}
+
+void incoming_type(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"listener", incoming_listener},
+      {"method", incoming_method},
+      {"path", incoming_path},
+      {"query", incoming_query},
+      {"header", incoming_header},
+      {"body", incoming_body},
+      {"json", incoming_json},
+      {"form", incoming_form},
+      {"basic", incoming_basic},
+      {"arguments", incoming_arguments},
+      {"reply", incoming_reply},
+      {"drop", incoming_drop},
+      {"cut", incoming_cut},
+      {"size", incoming_size},
+      {NULL, NULL},
+  };
+  lib_type(L, HTTPD_REQUEST, methods, incoming_close);
+}

@@ -1,0 +1,89 @@
+--- curl as the client of a server that runs in this very process: it is started
+-- in the background, and the server gets its turns until curl is done.
+
+local M = {}
+
+local function quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+---@class curl.job
+---@field path string
+local Job = {}
+Job.__index = Job
+
+--- Remove what the program wrote.
+function Job:__close()
+  os.execute("rm -rf " .. quote(self.path))
+end
+
+--- Has it ended?
+---@return boolean
+function Job:done()
+  return read_file(self.path .. "/exit") ~= nil
+end
+
+--- What the program left: exit status, standard output, standard error, response head.
+function Job:result()
+  return {
+    exit = tonumber(read_file(self.path .. "/exit")),
+    out = read_file(self.path .. "/out"),
+    err = read_file(self.path .. "/err"),
+    head = read_file(self.path .. "/head") or "",
+    status = tonumber((read_file(self.path .. "/head") or ""):match("HTTP/1.1 (%d+)")),
+  }
+end
+
+--- Start a program in the background, at most 30 s, its environment empty.
+---@param words string[]
+---@param environment table<string, string>?
+---@return curl.job
+function M.program(words, environment)
+  local pipe <close> = assert(io.popen("mktemp -d"))
+  local path = pipe:read("l")
+  local line = { "env -i PATH=/usr/bin:/bin HOME=" .. quote(path) }
+  for name, value in pairs(environment or {}) do line[#line + 1] = name .. "=" .. quote(value) end
+  line[#line + 1] = "timeout 30"
+  for _, word in ipairs(words) do line[#line + 1] = quote(word):gsub("@PATH@", path) end
+  local command = table.concat(line, " ")
+  os.execute(("(cd %s; %s >out 2>err </dev/null; echo $? >code; mv code exit) &"):format(quote(path), command))
+  return setmetatable({ path = path }, Job)
+end
+
+--- Start curl with these arguments.
+---@param ... string
+---@return curl.job
+function M.start(...)
+  return M.program({ "curl", "-sS", "-D", "@PATH@/head", ... })
+end
+
+--- Give the server turns until the job is done, and return what it left.
+---@param job curl.job
+---@param turn fun(ms: integer) serves for at most that long
+function M.finish(job, turn)
+  local started = os.time()
+  while not job:done() do
+    if os.time() - started > 40 then error("the client did not end") end
+    turn(20)
+  end
+  local result = job:result()
+  job:__close()
+  return result
+end
+
+--- Run curl to its end while the server gets turns.
+---@param turn fun(ms: integer)
+---@param ... string
+function M.run(turn, ...)
+  return M.finish(M.start(...), turn)
+end
+
+return M
