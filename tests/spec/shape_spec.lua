@@ -1,0 +1,91 @@
+local fail = require "fail"
+local nearest = require "nearest"
+local shape = require "shape"
+
+local rule = {
+  type = "table",
+  members = {
+    name = { type = "string", required = true },
+    color = { type = "string", choices = { "red", "green" }, default = "red" },
+    count = { type = "integer" },
+    parts = { type = "table", each = { type = { "string", "boolean" } } },
+    inner = { type = "table", default = {}, members = { deep = { type = "number" } } },
+    even = { type = "integer", check = function(value) if value % 2 == 1 then return "it is odd" end end },
+  },
+}
+
+local function refusal(value)
+  local ok, failure = pcall(shape.check, "x.lua", "top", value, rule)
+  assert.is_false(ok)
+  assert.is_true(fail.is(failure, "config"))
+  return tostring(failure)
+end
+
+describe("shape", function()
+  it("accepts what fits and fills in defaults, each time anew", function()
+    local first, second = { name = "n" }, { name = "m" }
+    shape.check("x.lua", "top", first, rule)
+    shape.check("x.lua", "top", second, rule)
+    assert.same({ name = "n", color = "red", inner = {} }, first)
+    assert.not_equal(first.inner, second.inner)
+    local full = { name = "n", count = 1, parts = { "a", true }, inner = { deep = 1.5 }, even = 2 }
+    shape.check("x.lua", "top", full, rule)
+  end)
+
+  it("names file, member and expected type", function()
+    assert.equal("x.lua: top: a table is needed, but it is a number", refusal(1))
+    assert.equal("x.lua: top.name: it is missing; a string is needed", refusal {})
+    assert.equal("x.lua: top.name: a string is needed, but it is a boolean", refusal { name = true })
+    assert.equal("x.lua: top.count: an integer is needed, but it is a number", refusal { name = "", count = 1.5 })
+    assert.equal("x.lua: top.parts[2]: a string or boolean is needed, but it is a table",
+      refusal { name = "", parts = { "a", {} } })
+    assert.equal("x.lua: top.inner.deep: a number is needed, but it is a string",
+      refusal { name = "", inner = { deep = "1" } })
+    assert.equal("x.lua: top.even: it is odd", refusal { name = "", even = 3 })
+    assert.equal("x.lua", (function()
+      local _, failure = pcall(shape.check, "x.lua", "", 1, rule)
+      return failure.what
+    end)())
+  end)
+
+  it("guesses what was meant", function()
+    assert.equal('x.lua: top.nmae: there is no such member\nDid you mean "name"?', refusal { nmae = "" })
+    assert.equal('x.lua: top.color: "gren" is none of "red", "green"\nDid you mean "green"?',
+      refusal { name = "", color = "gren" })
+    assert.equal("x.lua: top.something: there is no such member\nThere are color, count, even, inner, name, parts.",
+      refusal { name = "", something = 1 })
+    assert.equal("x.lua: top[1]: there is no such member\nThere are color, count, even, inner, name, parts.",
+      refusal { "stray", name = "" })
+  end)
+end)
+
+describe("evaluate", function()
+  local function refused(text)
+    local ok, failure = pcall(shape.evaluate, text, "x.lua", {})
+    assert.is_false(ok)
+    assert.is_true(fail.is(failure, "config"))
+    return tostring(failure)
+  end
+
+  it("gives the value, with the names it was given only", function()
+    assert.same({ 3 }, shape.evaluate("return { one + 2 }", "x.lua", { one = 1 }))
+    assert.matches("^x.lua: run it: x.lua:1: attempt to call a nil value %(global 'print'%)", refused "print(1)")
+    assert.matches("^x.lua: read it: x.lua:2: ", refused "return {\n!")
+  end)
+
+  it("takes text only, and only so many instructions", function()
+    assert.matches("binary chunk", refused(string.dump(function() end)))
+    assert.equal("x.lua: run it: it does not come to an end: after ten million instructions it was stopped\n"
+      .. "It may only describe; nothing of the library is there.", refused "while true do end")
+  end)
+end)
+
+describe("nearest", function()
+  it("finds what is one or two edits away, and nothing further", function()
+    assert.equal("description", nearest("decsription", { "description", "name" }))
+    assert.equal("verify", nearest("VERIFY", { verify = 1, apply = 1 }))
+    assert.equal("apply", nearest("aply", { "verify", "apply" }))
+    assert.is_nil(nearest("zebra", { "verify", "apply" }))
+    assert.is_nil(nearest("x", {}))
+  end)
+end)
