@@ -1,0 +1,119 @@
+--- The profile in use: which tenant, how to sign in, where things are kept.
+
+local fail = require "fail"
+
+local M = {}
+
+---@class profile.source where a secret comes from
+---@field from "file"|"prompt"
+---@field path string?
+
+---@class profile
+---@field name string
+---@field file string the configuration it came from
+---@field kind "real"|"emulator"
+---@field tenant string GUID or domain
+---@field login string "https://login.microsoftonline.com"
+---@field graph string "https://graph.microsoft.com/v1.0"
+---@field ca string? PEM file that replaces the system's roots
+---@field proxy string?
+---@field clock string? the emulator's clock file
+---@field sign_in { method: "device_code"|"client_secret", client_id: string, secret: profile.source? }
+---@field key profile.source? of the journal
+---@field devolutions profile.devolutions?
+---@field state string folder of the journal
+---@field binding string "<login host>/<tenant>": what the journal belongs to
+
+---@class profile.devolutions either a server or a cloud
+---@field server string? "https://dvls.contoso.com"
+---@field cloud string? "https://contoso.devolutions.app"
+---@field ca string? PEM file
+---@field app_key string? of the server's application identity
+---@field app_secret profile.source?
+---@field vault string? where the credential entry goes
+---@field path string? folder in the vault
+---@field linked boolean does the consumer read this very entry?
+
+---@class profile.options
+---@field config string? path of the configuration file
+---@field name string? of the profile in it
+
+local current ---@type profile?
+local opener ---@type function?
+
+--- Read the configuration and use one of its profiles from now on.
+---@param options profile.options
+---@return profile
+function M.load(options)
+  current = require("profile.check").load(options)
+  return current
+end
+
+--- Use this profile from now on (nil: none).
+---@param profile profile?
+function M.use(profile)
+  current, opener = profile, nil
+end
+
+--- Have `fn` called when a profile is needed for the first time; it is to load one.
+---@param fn function
+function M.when_needed(fn)
+  opener = fn
+end
+
+--- The profile in use.
+---@return profile
+function M.current()
+  if not current and opener then
+    local open = opener
+    opener = nil
+    open()
+  end
+  if not current then error("no profile is loaded: profile.load does that", 2) end
+  return current
+end
+
+--- The value a source names.
+---@param source profile.source
+---@param what string "the journal's key", for messages and the prompt
+---@return host.secret
+function M.secret(source, what)
+  if source.from == "prompt" then
+    local value, message = require("host.term").read_secret(what .. ": ")
+    if value then return value end
+    fail.raise { kind = "config", what = "ask for " .. what, why = message or "nothing was entered" }
+  end
+  local value, message = require("host.sys").read_secret(source.path)
+  if value then return value end
+  fail.raise {
+    kind = "config", what = ("read %s from %s"):format(what, source.path), why = message or "it cannot be read",
+    fix = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
+  }
+end
+
+local KEY_SIZE = 32
+
+local function refuse_key(profile, why, fix)
+  fail.raise {
+    kind = "config", what = ("open the journal's key (profile '%s' in %s)"):format(profile.name, profile.file),
+    why = why, fix = fix,
+  }
+end
+
+--- The journal's key of the profile in use.
+---@return host.secret
+function M.key()
+  local profile = M.current()
+  if not profile.key then
+    refuse_key(profile, "the profile names no key, and there is no silent default",
+      'Add key = { from = "file", path = "…" }; `moonlatch init` makes such a file.')
+  end
+  local key = M.secret(profile.key, "the journal's key")
+  if key:size() ~= KEY_SIZE then
+    refuse_key(profile, ("the key has %d bytes instead of %d"):format(key:size(), KEY_SIZE),
+      "Bring the right file back. A new key does not open what the old one sealed.")
+  end
+  return key
+end
+
+return M

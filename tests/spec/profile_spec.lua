@@ -1,0 +1,160 @@
+local fail = require "fail"
+local profile = require "profile"
+local sys = require "host.sys"
+
+local folder
+
+-- Write a configuration and load a profile of it.
+local function load_text(text, name)
+  local file = folder .. "/moonlatch.lua"
+  assert(sys.write(file, text, "replace"))
+  return profile.load { config = file, name = name }
+end
+
+local function load_body(body)
+  return load_text(("return { profiles = { contoso = { %s } } }"):format(body))
+end
+
+local function refusal(load, ...)
+  local ok, failure = pcall(load, ...)
+  assert.is_false(ok)
+  assert.is_true(fail.is(failure), tostring(failure))
+  return (tostring(failure):gsub(folder:gsub("%p", "%%%0"), "DIR"))
+end
+
+describe("profile", function()
+  before_each(function() folder = assert(sys.temporary "profile") end)
+  after_each(function()
+    profile.use(nil)
+    sys.remove_tree(folder)
+  end)
+
+  it("knows the clouds, and where things go by default", function()
+    local loaded = load_body [[tenant = "Contoso.onmicrosoft.com"]]
+    assert.equal("real", loaded.kind)
+    assert.equal("contoso.onmicrosoft.com", loaded.tenant)
+    assert.equal("https://login.microsoftonline.com", loaded.login)
+    assert.equal("https://graph.microsoft.com/v1.0", loaded.graph)
+    assert.same({ method = "device_code", client_id = "14d82eec-204b-4c2f-b7e8-296a70dab67e" }, loaded.sign_in)
+    assert.equal("login.microsoftonline.com/contoso.onmicrosoft.com", loaded.binding)
+    assert.matches("/moonlatch/login.microsoftonline.com/contoso.onmicrosoft.com$", loaded.state)
+    assert.equal(loaded, profile.current())
+    assert.equal("https://graph.microsoft.us/v1.0", load_body([[tenant = "x", cloud = "gcc_high"]]).graph)
+    assert.equal("https://microsoftgraph.chinacloudapi.cn/v1.0", load_body([[tenant = "x", cloud = "china"]]).graph)
+  end)
+
+  it("takes an emulator's profile, with paths relative to the file", function()
+    local loaded = load_body [[tenant = "x", emulator = { clock = "clock" },
+      cloud = { login = "https://127.0.0.1:81/", graph = "https://127.0.0.1:82/beta", ca = "ca.pem" },
+      sign_in = { method = "client_secret", client_id = "c", secret = { from = "file", path = "s" } },
+      key = { from = "file", path = "key" },
+      devolutions = { server = "https://127.0.0.1:83/", app_key = "k", app_secret = { from = "file", path = "d" } }]]
+    assert.equal("emulator", loaded.kind)
+    assert.equal("https://127.0.0.1:81", loaded.login)
+    assert.equal("https://127.0.0.1:82/beta", loaded.graph)
+    assert.same({ folder .. "/clock", folder .. "/ca.pem", folder .. "/key", folder .. "/s", folder .. "/d" },
+      { loaded.clock, loaded.ca, loaded.key.path, loaded.sign_in.secret.path, loaded.devolutions.app_secret.path })
+    assert.equal(folder .. "/state", loaded.state)
+    assert.equal("127.0.0.1_81/x", loaded.binding)
+    assert.is_false(loaded.devolutions.linked)
+  end)
+
+  it("keeps emulators on this machine and real tenants off it", function()
+    assert.equal("DIR/moonlatch.lua: profiles.contoso.cloud.login: an emulator's profile may only reach this machine, "
+      .. "and https://login.microsoftonline.com is elsewhere\nUse a profile without `emulator` for a real tenant.",
+      refusal(load_body, [[tenant = "x", emulator = true]]))
+    for _, host in ipairs { "127.0.0.1", "localhost", "[::1]:8443", "127.9.9.9:1" } do
+      assert.matches("a real profile may not reach this machine",
+        refusal(load_body, ([[tenant = "x", cloud = { login = "https://%s", graph = "https://g" }]]):format(host)))
+    end
+    assert.matches("http://login.example is not protected by TLS\nUse https.$",
+      refusal(load_body, [[tenant = "x", cloud = { login = "http://login.example", graph = "https://g" }]]))
+    assert.matches("devolutions.server: an emulator's profile may only reach this machine",
+      refusal(load_body, [[tenant = "x", emulator = true,
+        cloud = { login = "https://127.0.0.1:1", graph = "https://127.0.0.1:1" },
+        devolutions = { server = "https://d.example", app_key = "k", app_secret = { from = "prompt" } }]]))
+  end)
+
+  it("says what is wrong with file, member and what was meant", function()
+    for body, message in pairs {
+      [""] = "profiles.contoso.tenant: it is missing; a string is needed",
+      [ [[tenant = 5]] ] = "profiles.contoso.tenant: a string is needed, but it is a number",
+      [ [[tenat = "x"]] ] = 'profiles.contoso.tenat: there is no such member\nDid you mean "tenant"?',
+      [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants; name one, by its domain or GUID',
+      [ [[tenant = "a/b"]] ] = 'tenant: "a/b" is neither a domain nor a GUID',
+      [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is no cloud that is known\nDid you mean "global"?',
+      [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc_high, dod and china; any other by { login = …",
+      [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
+        'cloud.login: "nonsense" is not a URL of the form https://host',
+      [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] = "is not a URL of the form",
+      [ [[tenant = "x", sign_in = { method = "devicecode" }]] ] =
+        'sign_in.method: "devicecode" is none of',
+      [ [[tenant = "x", sign_in = { method = "certificate" }]] ] =
+        'sign_in.method: "certificate" is not there yet; there is "device_code" and "client_secret"',
+      [ [[tenant = "x", sign_in = { method = "client_secret", client_id = "c" }]] ] =
+        'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
+      [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] =
+        'key.from: "keyring" is not there yet; there is "file"',
+      [ [[tenant = "x", key = { from = "file" }]] ] = "key.path: it is missing; a string is needed",
+      [ [[tenant = "x", devolutions = {}]] ] = "devolutions: it needs either server or cloud",
+      [ [[tenant = "x", devolutions = { server = "https://d" }]] ] = "devolutions: server needs app_key and app_secret",
+    } do
+      local text = refusal(load_body, body)
+      assert.is_truthy(text:find(message, 1, true), text)
+      assert.matches("^DIR/moonlatch.lua: ", text)
+    end
+  end)
+
+  it("chooses the named one, the default, or the only one", function()
+    local two = [[return { %s profiles = { a = { tenant = "a" }, b = { tenant = "b" } } }]]
+    assert.equal("b", load_text(two:format "", "b").tenant)
+    assert.equal("a", load_text(two:format [[default = "a",]]).tenant)
+    assert.equal("choose a profile of DIR/moonlatch.lua: there are several, and none is the default\n"
+      .. 'Say --profile NAME (a, b), or set default = "NAME" in the file.', refusal(load_text, two:format ""))
+    assert.equal("choose the profile 'c' of DIR/moonlatch.lua: there is no such profile\nDid you mean 'a'?",
+      refusal(load_text, two:format "", "c"))
+    assert.matches("There are: a, b.$", refusal(load_text, two:format "", "production"))
+  end)
+
+  it("refuses a file that is missing, open to others, or runs away", function()
+    assert.matches("^read the configuration /nowhere/moonlatch.lua: .*\n`moonlatch init` makes a first one",
+      refusal(profile.load, { config = "/nowhere/moonlatch.lua" }))
+    assert.matches("ten million instructions", refusal(load_text, "while true do end"))
+    assert.matches("global 'require'", refusal(load_text, "return require 'x'"))
+    assert.matches("a table is needed, but it is nil", refusal(load_text, ""))
+  end)
+
+  it("loads lazily when asked to, once", function()
+    local calls = 0
+    assert.error_matches(profile.current, "no profile is loaded")
+    profile.when_needed(function()
+      calls = calls + 1
+      profile.use { name = "made up" }
+    end)
+    assert.equal("made up", profile.current().name)
+    assert.equal("made up", profile.current().name)
+    assert.equal(1, calls)
+  end)
+
+  describe("key", function()
+    local function key_of(size)
+      assert(sys.write(folder .. "/key", require("host.secret").generate(size), "replace"))
+      load_body [[tenant = "x", key = { from = "file", path = "key" }]]
+      return profile.key()
+    end
+
+    it("comes from the file as a secret of 32 bytes", function()
+      assert.equal("[secret]", tostring(key_of(32)))
+    end)
+
+    it("is refused when it is not named, not there, or of another size", function()
+      assert.equal("open the journal's key (profile 'contoso' in DIR/moonlatch.lua): "
+        .. "the key has 33 bytes instead of 32\n"
+        .. "Bring the right file back. A new key does not open what the old one sealed.", refusal(key_of, 33))
+      load_body [[tenant = "x"]]
+      assert.matches("the profile names no key, and there is no silent default\nAdd key = ", refusal(profile.key))
+      load_body [[tenant = "x", key = { from = "file", path = "none" }]]
+      assert.matches("^read the journal's key from DIR/none: .*\nThe file must be yours", refusal(profile.key))
+    end)
+  end)
+end)
