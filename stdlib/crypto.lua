@@ -1,0 +1,18 @@
+--- Random bytes, digests, signatures: host.crypto under its plain name. Sealing
+--- is left out: that is the journal's.
+
+local native = require "host.crypto"
+
+local M = {}
+
+M.random = native.random
+M.uuid = native.uuid
+M.digest = native.digest
+M.hmac = native.hmac
+M.hex = native.hex
+M.base64 = native.base64
+M.base64url = native.base64url
+M.unbase64 = native.unbase64
+M.key = native.key
+
+return M
