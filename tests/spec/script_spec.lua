@@ -1,0 +1,250 @@
+local fail = require "fail"
+local script = require "script"
+local sys = require "host.sys"
+
+local folder
+
+local function write(name, text)
+  local path = folder .. "/" .. name .. ".lua"
+  assert(sys.mkdir(path:match("^(.*)/")))
+  assert(sys.write(path, text, "replace"))
+  return path
+end
+
+local function refusal(fn, ...)
+  local ok, failure = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_true(fail.is(failure), tostring(failure))
+  return (tostring(failure):gsub(folder:gsub("%p", "%%%0"), "DIR")), failure.kind
+end
+
+local RUN = "run = function() end"
+
+-- Load a script whose declaration has these members.
+local function load_body(body)
+  return script.load(write("made", ("return { summary = 'S', %s }"):format(body)))
+end
+
+describe("script", function()
+  before_each(function() folder = assert(sys.temporary "script") end)
+  after_each(function()
+    script.use_folder(nil)
+    sys.remove_tree(folder)
+  end)
+
+  describe("find", function()
+    it("looks into the folder that was given first, and says so", function()
+      write("setup/mine", "return 1")
+      script.use_folder(folder)
+      local found = script.find "setup/mine"
+      assert.equal("folder", found.origin)
+      assert.equal(("setup/mine (--scripts: %s/setup/mine.lua)"):format(folder), script.describe(found))
+      assert.is_true(table.concat(script.names(), " "):find("setup/mine", 1, true) ~= nil)
+    end)
+
+    it("takes paths as paths, and never looks into the current directory", function()
+      local path = write("here", "return 1")
+      assert.equal("path", script.find(path).origin)
+      assert.equal(path, script.describe(script.find(path)))
+      assert.equal("find the script './none': there is no such file", (refusal(script.find, "./none")))
+      assert.equal("find the script 'none.lua': there is no such file", (refusal(script.find, "none.lua")))
+      for _, name in ipairs { "", "a/../b", "..", "a//b", "setup/", "a b", "-x", "setup/../../etc/passwd" } do
+        local _, kind = refusal(script.find, name)
+        assert.equal("usage", kind)
+      end
+    end)
+
+    it("guesses what was meant", function()
+      write("setup/mine", "return 1")
+      script.use_folder(folder)
+      assert.equal("find the script 'setup/mien': there is none of that name\nDid you mean 'setup/mine'?",
+        (refusal(script.find, "setup/mien")))
+    end)
+
+    it("refuses a file that others may write", function()
+      local path = write("open", "return 1")
+      os.execute(("chmod 666 '%s'"):format(path))
+      assert.matches("^read the script DIR/open.lua: .*\nIt decides what is done in your name, so only you may "
+        .. "write it: chmod go%-w 'DIR/open.lua'.$", (refusal(script.find, path)))
+    end)
+  end)
+
+  describe("load", function()
+    it("gives the declaration, not having run it", function()
+      local declaration, found = load_body "run = function() error('ran') end"
+      assert.equal("S", declaration.summary)
+      assert.same({}, declaration.args)
+      assert.same({}, declaration.needs)
+      assert.equal(folder .. "/made.lua", found.path)
+    end)
+
+    it("names file, field and expected type of what is wrong", function()
+      for body, message in pairs {
+        ["summary = 1, " .. RUN] = "DIR/made.lua: summary: a string is needed, but it is a number",
+        ["sumary = 'x', " .. RUN] = 'DIR/made.lua: sumary: there is no such member\nDid you mean "summary"?',
+        [""] = "DIR/made.lua: it needs either run or steps",
+        [RUN .. ", steps = {}"] = "DIR/made.lua: it needs either run or steps",
+        ["run = 1"] = "DIR/made.lua: run: a function is needed, but it is a number",
+        ["args = { Name = { type = 'string', help = '' } }, " .. RUN] =
+          "DIR/made.lua: args: 'Name' is no name for an argument: lower-case letters, digits and _",
+        ["args = { json = { type = 'string', help = '' } }, " .. RUN] =
+          "DIR/made.lua: args: 'json' is an option of the command itself; choose another name",
+        ["args = { n = { type = 'string' } }, " .. RUN] =
+          "DIR/made.lua: args.n.help: it is missing; a string is needed",
+        ["args = { n = { type = 'int', help = '' } }, " .. RUN] =
+          'DIR/made.lua: args.n.type: "int" is none of "string", "integer", "boolean", "duration", "file", "path", '
+          .. '"list"\nDid you mean "integer"?',
+        ["args = { n = { type = 'integer', help = '', default = '1' } }, " .. RUN] =
+          "DIR/made.lua: args.n: its default must be an integer",
+        ["args = { n = { type = 'duration', help = '', default = 'soon' } }, " .. RUN] =
+          "DIR/made.lua: args.n: it is not of the form 180d, 7d12h, 30m or 45s",
+        ["args = { n = { type = 'string', help = '', default = '1', required = true } }, " .. RUN] =
+          "DIR/made.lua: args.n: it is required and has a default: one of the two",
+        ["needs = { graph = { 'users' } }, " .. RUN] =
+          'DIR/made.lua: needs.graph[1]: "users" is not of the form "GET /users/{id}" or '
+          .. '"PATCH /users/{id}#member,member"',
+        ["needs = { grph = {} }, " .. RUN] = 'DIR/made.lua: needs.grph: there is no such member\nDid you mean "graph"?',
+      } do
+        local text, kind = refusal(load_body, body)
+        assert.equal(message, text)
+        assert.equal("config", kind)
+      end
+      assert.equal("DIR/other.lua: a table is needed, but it is nil", (refusal(script.load, write("other", ""))))
+    end)
+
+    it("says where a script breaks", function()
+      assert.equal("load the script DIR/b.lua: DIR/b.lua:2: unexpected symbol near '!'\nCorrect the line named.",
+        (refusal(script.load, write("b", "\n!"))))
+      assert.matches("^load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\n",
+        (refusal(script.load, write("c", "return nothing"))))
+      assert.matches("binary chunk", (refusal(script.load, write("d", string.dump(function() end)))))
+    end)
+  end)
+
+  describe("what a script sees", function()
+    local function run(text)
+      return script.chunk(script.find(write("seen", text)))()
+    end
+
+    it("is the language, without doors to the machine", function()
+      for _, name in ipairs {
+        "io", "os", "debug", "load", "loadstring", "dofile", "loadfile", "collectgarbage", "package", "arg",
+      } do
+        assert.error_matches(function() run("return " .. name) end, "reads the undeclared global '" .. name .. "'")
+      end
+      assert.is_nil(run "return string.dump")
+      assert.error_matches(function() run "x = 1" end, "writes the undeclared global 'x'")
+      assert.equal("ok", run "local t = setmetatable({}, { __index = function() return 'ok' end }) return t.x")
+    end)
+
+    it("cannot change the library's strings and functions for others", function()
+      run "string.format, math.floor, table.concat = nil, nil, nil"
+      assert.is_function(string.format)
+      assert.is_nil(run "return getmetatable('')")
+    end)
+
+    it("has the library, but not what runs it", function()
+      assert.equal(90, run "return require('time').duration '90s'")
+      for name, hint in pairs {
+        ["host.sys"] = "; the library's module is 'sys'", ["host.gate"] = "", ["command.apply"] = "", cli = "",
+        session = "", io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
+      } do
+        assert.error_matches(function() run(("require '%s'"):format(name)) end,
+          (("scripts may not require '%s'%s"):format(name, hint):gsub("[.%-]", "%%%0")))
+      end
+      assert.error_matches(function() run "require 'nowhere'" end,
+        "there is no module 'nowhere', neither in the library nor beside the script")
+    end)
+
+    it("finds scripts beside it, once each, in the same surroundings", function()
+      script.use_folder(folder)
+      write("parts/counter", [[
+        local n = 0
+        return { next = function() n = n + 1 return n end, os = pcall(function() return os end) }]])
+      assert.equal(2, run [[
+        require("parts.counter").next()
+        return require("parts.counter").next()]])
+      assert.is_false(run [[return require("parts.counter").os]])
+      write("parts/a", "return require 'parts.b'")
+      write("parts/b", "return require 'parts.a'")
+      assert.error_matches(function() run "require 'parts.a'" end, "'parts.a' requires itself, by way of others")
+    end)
+  end)
+
+  describe("arguments", function()
+    local declaration
+
+    before_each(function()
+      declaration = load_body([[args = {
+        name = { type = "string", default = "Devolutions PAM", help = "the application's name" },
+        count = { type = "integer", help = "how many" },
+        jit_elevation = { type = "boolean", default = true, help = "allow it" },
+        renew_before = { type = "duration", default = "30d", help = "when to renew" },
+        managed = { type = "list", help = "who is managed" },
+        color = { type = "string", choices = { "red", "green" }, help = "which" },
+        input = { type = "file", help = "a file" },
+        output = { type = "path", help = "a path" },
+      }, id = "made", ]] .. RUN)
+    end)
+
+    local function read(...) return script.arguments(declaration, { ... }) end
+
+    it("take their defaults", function()
+      assert.same({ name = "Devolutions PAM", jit_elevation = true, renew_before = 30 * 86400, managed = {} }, read())
+    end)
+
+    it("are read by type, with or without =, with - or _", function()
+      local file = write("input", "")
+      assert.same({
+        name = "--odd", count = -3, jit_elevation = false, renew_before = 3600, managed = { "a", "b", "c" },
+        color = "red", input = file, output = "/nowhere/x",
+      }, read("--name=--odd", "--count", "-3", "--no-jit-elevation", "--renew_before", "1h", "--managed", "a, b",
+        "--managed=c", "--color", "red", "--input", file, "--output", "/nowhere/x"))
+      assert.is_false(read("--jit-elevation", "false").jit_elevation)
+      assert.is_false(read("--jit-elevation=no").jit_elevation)
+      assert.is_true(read("--jit-elevation", "--count", "1").jit_elevation)
+    end)
+
+    it("do not leak from one reading into the next", function()
+      read().managed[1] = "x"
+      assert.same({}, read().managed)
+    end)
+
+    it("are refused, saying what and why, before anything is done", function()
+      for message, words in pairs {
+        ["read the arguments of 'made': it has no argument --nmae\nDid you mean --name?"] = { "--nmae", "x" },
+        ["read the arguments of 'made': it has no argument --zebra\nIts arguments are --color, --count, --input, "
+          .. "--jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
+        ["read the arguments of 'made': 'stray' belongs to no argument\nArguments are given as --name value."] =
+          { "stray" },
+        ["read the argument --count '1.5': it needs a whole number"] = { "--count", "1.5" },
+        ["read the argument --count: it needs an integer"] = { "--count", "--name", "x" },
+        ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s"] =
+          { "--renew-before", "soon" },
+        ["read the argument --color 'gren': it is none of: red, green\nDid you mean 'green'?"] = { "--color", "gren" },
+        ["read the argument --input '/nowhere': there is no such file"] = { "--input", "/nowhere" },
+        ["read the argument --jit-elevation 'maybe': it needs true or false"] = { "--jit-elevation=maybe" },
+        ["read the argument --name: it was given twice"] = { "--name", "a", "--name", "b" },
+        ["read the argument --name: it needs a string"] = { "--name" },
+      } do
+        local text, kind = refusal(script.arguments, declaration, words)
+        assert.equal(message, text)
+        assert.equal("usage", kind)
+      end
+      declaration = load_body("id = 'x', args = { who = { type = 'string', help = 'Whom.', required = true } },"
+        .. RUN)
+      assert.equal("read the arguments of 'x': --who is missing\nWhom.", (refusal(read)))
+    end)
+
+    it("are explained by the declaration", function()
+      local found = { name = "setup/made" }
+      local help = script.help(declaration, found, "apply")
+      assert.matches("^Usage: moonlatch apply setup/made %[%-%-name value …%]\n\nS\n\nArguments:\n", help)
+      assert.matches("\n  %-%-color TEXT         which: red, green\n", help)
+      assert.matches("\n  %-%-renew%-before TIME  when to renew %(30d%)\n", help)
+      assert.matches("\n  %-%-jit%-elevation      allow it %(true%)\n", help)
+      assert.matches("\nExamples:\n  moonlatch apply setup/made\n", help)
+      assert.matches("\nOptions of the command itself: moonlatch apply %-%-help$", help)
+    end)
+  end)
+end)
