@@ -93,7 +93,9 @@ function json.is_array(value) end
 
 ---@class host.crypto.key an RSA private key
 local Key = {}
---- A compact JWS over two JSON texts.
+--- A compact JWS over two JSON texts. The header is written anew with alg and sorted
+--- names; the claims are signed as they are. PS256 salts with 32 bytes. Raises when one
+--- is no JSON object.
 ---@param algorithm "RS256"|"PS256"
 ---@param header string JSON without alg
 ---@param claims string JSON
@@ -105,7 +107,7 @@ function Key:public() end
 function Key:close() end
 
 local crypto = {}
----@param count integer
+---@param count integer 1 to 65536
 ---@return string bytes
 function crypto.random(count) end
 --- A random (version 4) UUID in lower case.
@@ -128,7 +130,7 @@ function crypto.base64(bytes) end
 ---@param bytes string
 ---@return string without padding
 function crypto.base64url(bytes) end
----@param text string base64 or base64url, padded or not
+---@param text string base64 or base64url, padded or not, nothing else in it
 ---@return string|nil bytes
 function crypto.unbase64(text) end
 --- A new 2048-bit RSA key.
@@ -140,6 +142,8 @@ function crypto.key() end
 ---@param value host.secret
 ---@return string bytes
 function crypto.seal(key, binding, value) end
+--- Open what was sealed with the same key and binding; else the message says that it
+--- does not open, or is cut off.
 ---@param key host.secret
 ---@param binding string
 ---@param sealed string
