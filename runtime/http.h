@@ -7,39 +7,55 @@
 #include "request.h"
 
 struct http;     /* the client: one multi handle */
-struct transfer; /* one running or finished request */
+struct transfer; /* one prepared, running or finished request */
+
+/* Which addresses may be connected to, judged after names are resolved. */
+enum http_reach {
+  HTTP_OUTSIDE,  /* a real peer: never loopback (a proxy may be there, though) */
+  HTTP_LOOPBACK, /* an emulator or a test server: nothing else */
+};
 
 /* How a peer is reached. Strings are borrowed for the call. */
 struct http_peer {
   const char *ca;    /* PEM file that replaces the system's roots, or NULL */
   const char *proxy; /* "http://host:port", or NULL for none */
+  enum http_reach reach;
 };
 
-/* A client for at most streams requests in flight; NULL when memory is out. */
+/* Is this host, as written (an address without brackets, or a name), loopback? */
+int http_is_loopback(const char *host);
+
+/* A client for at most streams requests in flight; NULL when memory is out or
+ * libcurl does not do TLS by OpenSSL. */
 struct http *http_open(long streams);
+
+/* Abandons what runs; its transfers stay valid until they are closed. */
 void http_close(struct http *http);
 
-/* Start sending. The request must outlive the transfer; the credential is
- * copied into libcurl's header list. NULL when memory is out. */
-struct transfer *http_start(struct http *http, const struct request *request, const struct credential *credential,
-                            const struct http_peer *peer, long timeout_ms, void *tag);
+/* Make a request ready to leave. All it needs is copied; nothing is sent.
+ * timeout_ms counts from http_begin. NULL when memory is out. */
+struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
+                              const struct http_peer *peer, long timeout_ms, void *tag);
 
-/* Block for at most ms, then return a finished transfer or NULL. Call it again
- * with 0 until NULL. The caller owns what it is given. */
+/* Start sending; 0 when memory is out. */
+int http_begin(struct transfer *transfer);
+
+/* Block for at most ms (less when a signal comes or something moves), then
+ * return a finished transfer or NULL. Call it again with 0 until NULL. */
 struct transfer *http_poll(struct http *http, int ms);
 
-int http_running(const struct http *http);
 void *transfer_tag(const struct transfer *transfer);
 
 /* NULL when the transfer brought an answer; else a symbolic kind: "dns",
  * "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory",
- * with the message, and whether bytes may have reached the peer. */
+ * with a sentence that names host and cause, and whether bytes of the request
+ * may have reached the peer. */
 const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);
 
 /* Move status, headers and body into the answer; 0 when memory is out. */
 int transfer_take(struct transfer *transfer, struct answer *answer);
 
-/* Abandon or free. */
+/* Abandon, or free. */
 void transfer_close(struct transfer *transfer);
 
 #endif

@@ -1,0 +1,234 @@
+/* The HTTP client: one libcurl multi handle for a process's requests.
+ *
+ * It knows nothing of Lua, peers or permissions: it sends what the gate gives
+ * it and says what became of it. The settings are in http_options.c, the
+ * judgement in http_judge.c.
+ *
+ * Ownership: a transfer owns copies of all it sends, so nothing it was made
+ * from has to outlive it. The client knows its transfers only to let go of
+ * them when it closes first.
+ */
+#include "http_transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOST_CONNECTIONS 16L
+
+struct http {
+  CURLM *multi;
+  struct transfer *first; /* of all transfers not yet closed */
+};
+
+/* Where systems keep their roots; the first that can be read is taken. */
+static const char *const system_roots[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                           "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem", NULL};
+
+static const char *find_roots(void) {
+  for (const char *const *file = system_roots; *file; file++)
+    if (access(*file, R_OK) == 0) return *file;
+  return system_roots[0];
+}
+
+/* ---- client ---- */
+
+/* The hardening of each connection goes through OpenSSL's own interface. */
+static int has_openssl(void) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  return info->ssl_version && strstr(info->ssl_version, "OpenSSL") != NULL;
+}
+
+/* libcurl's global state is never given back: transfers may outlive a client. */
+struct http *http_open(long streams) {
+  unsetenv("SSLKEYLOGFILE"); /* else libcurl creates the file, even if nothing is written to it */
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !has_openssl()) return NULL;
+  struct http *http = calloc(1, sizeof *http);
+  if (http) http->multi = curl_multi_init();
+  if (!http || !http->multi) {
+    free(http);
+    return NULL;
+  }
+  curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
+  curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams);
+  return http;
+}
+
+/* Take the transfer off the multi handle, if it is there. */
+static void halt(struct transfer *transfer) {
+  if (transfer->running) curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+  transfer->running = 0;
+}
+
+void http_close(struct http *http) {
+  if (!http) return;
+  for (struct transfer *transfer = http->first; transfer; transfer = transfer->next) {
+    halt(transfer);
+    transfer->http = NULL;
+  }
+  curl_multi_cleanup(http->multi);
+  free(http);
+}
+
+/* ---- preparing ---- */
+
+static void wipe_headers(struct curl_slist *headers) {
+  for (struct curl_slist *one = headers; one; one = one->next) explicit_bzero(one->data, strlen(one->data));
+  curl_slist_free_all(headers);
+}
+
+static int add_line(struct transfer *transfer, const char *line) {
+  struct curl_slist *longer = curl_slist_append(transfer->headers, line);
+  if (longer) transfer->headers = longer;
+  return longer != NULL;
+}
+
+/* The credential's line is put together in a buffer that is wiped. */
+static int add_credential(struct transfer *transfer, const struct credential *credential) {
+  struct buffer line = {0};
+  int ok = buffer_append_string(&line, credential->header) && buffer_append_string(&line, ": ") &&
+           buffer_append(&line, credential->value.data, credential->value.length) && buffer_append(&line, "", 1) &&
+           add_line(transfer, line.data);
+  buffer_free(&line);
+  return ok;
+}
+
+/* libcurl's own headers that nobody asked for are taken out by an empty value. */
+static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
+  int ok = add_line(transfer, "Expect:");
+  int has_type = 0;
+  for (const struct curl_slist *one = request->headers; one && ok; one = one->next) {
+    has_type |= strncasecmp(one->data, "content-type:", 13) == 0;
+    ok = add_line(transfer, one->data);
+  }
+  if (ok && !has_type) ok = add_line(transfer, "Content-Type:");
+  return ok && (!credential || add_credential(transfer, credential));
+}
+
+/* The host as certificates and people write it, and the port, from the URL libcurl parsed. */
+static int copy_address(struct transfer *transfer, CURLU *parsed) {
+  transfer->url = curl_url_dup(parsed);
+  if (!transfer->url || curl_url_get(transfer->url, CURLUPART_HOST, &transfer->host, 0) != CURLUE_OK ||
+      curl_url_get(transfer->url, CURLUPART_PORT, &transfer->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+    return 0;
+  size_t length = strlen(transfer->host);
+  if (*transfer->host != '[') return 1;
+  memmove(transfer->host, transfer->host + 1, length);
+  transfer->host[length - 2] = '\0';
+  return 1;
+}
+
+static int copy_peer(struct transfer *transfer, const struct http_peer *peer) {
+  transfer->reach = peer->reach;
+  transfer->ca = strdup(peer->ca ? peer->ca : find_roots());
+  transfer->proxy = peer->proxy ? strdup(peer->proxy) : NULL;
+  return transfer->ca && (transfer->proxy || !peer->proxy);
+}
+
+static void enlist(struct http *http, struct transfer *transfer) {
+  transfer->http = http;
+  transfer->next = http->first;
+  if (http->first) http->first->previous = transfer;
+  http->first = transfer;
+}
+
+static void delist(struct transfer *transfer) {
+  if (!transfer->http) return;
+  if (transfer->previous)
+    transfer->previous->next = transfer->next;
+  else
+    transfer->http->first = transfer->next;
+  if (transfer->next) transfer->next->previous = transfer->previous;
+}
+
+struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
+                              const struct http_peer *peer, long timeout_ms, void *tag) {
+  struct transfer *transfer = calloc(1, sizeof *transfer);
+  if (!transfer) return NULL;
+  enlist(http, transfer);
+  transfer->tag = tag;
+  transfer->timeout_ms = timeout_ms;
+  transfer->repeatable = request->repeatable;
+  transfer->easy = curl_easy_init();
+  if (transfer->easy && copy_address(transfer, request->parsed) && copy_peer(transfer, peer) &&
+      copy_headers(transfer, request, credential) &&
+      buffer_append(&transfer->body, request->body.data, request->body.length) && http_options(transfer, request))
+    return transfer;
+  transfer_close(transfer);
+  return NULL;
+}
+
+int http_begin(struct transfer *transfer) {
+  if (!transfer->http) return 0;
+  transfer->running = curl_multi_add_handle(transfer->http->multi, transfer->easy) == CURLM_OK;
+  return transfer->running;
+}
+
+/* ---- waiting ---- */
+
+/* The next transfer libcurl reports as done, judged; NULL when there is none. */
+static struct transfer *next_finished(struct http *http) {
+  int left;
+  CURLMsg *message;
+  while ((message = curl_multi_info_read(http->multi, &left))) {
+    struct transfer *transfer = NULL;
+    CURLcode code = message->data.result; /* message dies with the removal */
+    if (message->msg != CURLMSG_DONE) continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+    halt(transfer);
+    judge_outcome(transfer, code);
+    return transfer;
+  }
+  return NULL;
+}
+
+struct transfer *http_poll(struct http *http, int ms) {
+  int running;
+  struct transfer *transfer = next_finished(http);
+  if (transfer) return transfer;
+  curl_multi_perform(http->multi, &running);
+  transfer = next_finished(http);
+  if (transfer || ms <= 0) return transfer;
+  curl_multi_poll(http->multi, NULL, 0, ms, NULL);
+  curl_multi_perform(http->multi, &running);
+  return next_finished(http);
+}
+
+/* ---- transfers ---- */
+
+void *transfer_tag(const struct transfer *transfer) {
+  return transfer->tag;
+}
+
+const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent) {
+  *message = transfer->message;
+  *maybe_sent = transfer->maybe_sent;
+  return transfer->kind;
+}
+
+int transfer_take(struct transfer *transfer, struct answer *answer) {
+  struct curl_header *header = NULL;
+  answer->status = transfer->frame.status;
+  while ((header = curl_easy_nextheader(transfer->easy, CURLH_HEADER, -1, header)))
+    if (!answer_header_add(answer, header->name, header->value)) return 0;
+  answer->body = transfer->received;
+  transfer->received = (struct buffer){0};
+  return 1;
+}
+
+void transfer_close(struct transfer *transfer) {
+  if (!transfer) return;
+  halt(transfer);
+  delist(transfer);
+  curl_easy_cleanup(transfer->easy);
+  wipe_headers(transfer->headers);
+  curl_url_cleanup(transfer->url);
+  curl_free(transfer->host);
+  curl_free(transfer->port);
+  free(transfer->ca);
+  free(transfer->proxy);
+  buffer_free(&transfer->body);
+  buffer_free(&transfer->received);
+  explicit_bzero(transfer, sizeof *transfer);
+  free(transfer);
+}

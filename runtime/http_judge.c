@@ -1,0 +1,196 @@
+/* What became of a transfer: is its answer to be believed, and if there is
+ * none, why, in words a person can act on.
+ *
+ * libcurl accepts answers whose end depends on how one reads them. Such an
+ * answer is refused here, because a proxy in between may have read it the
+ * other way.
+ */
+#include "http_transfer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- header lines ---- */
+
+/* The number after the first space, which libcurl has seen to be there. */
+static long status_number(const char *line, size_t length) {
+  char text[8] = "";
+  const char *space = memchr(line, ' ', length);
+  size_t left = space ? length - (size_t)(space - line) - 1 : 0;
+  if (left) memcpy(text, space + 1, left < sizeof text ? left : sizeof text - 1);
+  return strtol(text, NULL, 10);
+}
+
+static const char *judge_status(struct frame *frame, const char *line, size_t length) {
+  *frame = (struct frame){.open = 1, .bytes = frame->bytes, .status = status_number(line, length)};
+  if (frame->status < 100 || frame->status > 599) return "a status that is none";
+  if (frame->status == 101) return "a switch of protocols nobody asked for";
+  return NULL;
+}
+
+static int is_named(const char *line, const char *name) {
+  size_t length = strlen(name);
+  return strncasecmp(line, name, length) == 0 && line[length] == ':';
+}
+
+/* The value without the blanks around it. */
+static size_t trim(const char **value, const char *end) {
+  while (*value < end && isspace((unsigned char)**value)) ++*value;
+  while (end > *value && isspace((unsigned char)end[-1])) end--;
+  return (size_t)(end - *value);
+}
+
+static int is_number(const char *value, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (!isdigit((unsigned char)value[i])) return 0;
+  return length > 0;
+}
+
+static const char *judge_length(struct frame *frame, const char *value, size_t length) {
+  if (!is_number(value, length) || length >= sizeof frame->length) return "a Content-Length that is no number";
+  if (frame->has_length && (strlen(frame->length) != length || memcmp(frame->length, value, length) != 0))
+    return "two different Content-Length headers";
+  memcpy(frame->length, value, length);
+  frame->length[length] = '\0';
+  frame->has_length = 1;
+  return NULL;
+}
+
+const char *judge_header(struct frame *frame, const char *line, size_t length) {
+  frame->bytes += length;
+  if (!frame->open && length >= 5 && strncmp(line, "HTTP/", 5) == 0) return judge_status(frame, line, length);
+  if (!frame->open || line[length - 1] != '\n') return NULL; /* a trailer, or a line the connection broke in */
+  if (*line == ' ' || *line == '\t') return "a folded header";
+  const char *end = line + length;
+  const char *colon = memchr(line, ':', length);
+  const char *text = line;
+  if (trim(&text, end) == 0) {
+    frame->open = 0;
+    return frame->chunked && frame->has_length ? "both a Content-Length and a Transfer-Encoding" : NULL;
+  }
+  if (!colon || colon == line || isspace((unsigned char)colon[-1])) return "a header line without a name";
+  const char *value = colon + 1;
+  size_t size = trim(&value, end);
+  if (is_named(line, "content-length")) return judge_length(frame, value, size);
+  if (is_named(line, "transfer-encoding")) frame->chunked = 1;
+  return NULL;
+}
+
+/* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */
+static const char *judge_frame(const struct transfer *transfer) {
+  const struct frame *frame = &transfer->frame;
+  long version = 0;
+  if (frame->status < 200) return "only an interim status";
+  if (frame->chunked || frame->has_length || transfer->is_head) return NULL;
+  if (frame->status == 204 || frame->status == 304) return NULL;
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+  return version < CURL_HTTP_VERSION_2_0 ? "an answer that does not say how long it is" : NULL;
+}
+
+/* ---- failures ---- */
+
+static const struct {
+  CURLcode code;
+  const char *kind;
+} kinds[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, "dns"},     {CURLE_COULDNT_RESOLVE_PROXY, "dns"},
+    {CURLE_COULDNT_CONNECT, "connect"},      {CURLE_PROXY, "connect"},
+    {CURLE_INTERFACE_FAILED, "connect"},     {CURLE_SSL_CONNECT_ERROR, "tls"},
+    {CURLE_PEER_FAILED_VERIFICATION, "tls"}, {CURLE_SSL_CACERT_BADFILE, "tls"},
+    {CURLE_SSL_CERTPROBLEM, "tls"},          {CURLE_SSL_CIPHER, "tls"},
+    {CURLE_SSL_ISSUER_ERROR, "tls"},         {CURLE_SSL_INVALIDCERTSTATUS, "tls"},
+    {CURLE_USE_SSL_FAILED, "tls"},           {CURLE_SSL_ENGINE_INITFAILED, "tls"},
+    {CURLE_OPERATION_TIMEDOUT, "timeout"},   {CURLE_FILESIZE_EXCEEDED, "too_large"},
+    {CURLE_OUT_OF_MEMORY, "memory"},         {CURLE_UNSUPPORTED_PROTOCOL, "hostile"},
+    {CURLE_WEIRD_SERVER_REPLY, "hostile"},   {CURLE_BAD_CONTENT_ENCODING, "hostile"},
+};
+
+static const char *kind_of(const struct transfer *transfer, CURLcode code) {
+  if (transfer->starved) return "memory";
+  if (transfer->too_large) return "too_large";
+  if (transfer->hostile) return "hostile";
+  if (code == CURLE_OPERATION_TIMEDOUT && !transfer->ready) return "connect";
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (kinds[i].code == code) return kinds[i].kind;
+  return "cut";
+}
+
+/* libcurl's own words, when it left some. */
+static const char *detail(const struct transfer *transfer, CURLcode code) {
+  return *transfer->error ? transfer->error : curl_easy_strerror(code);
+}
+
+static void say_connect(struct transfer *transfer, CURLcode code, char *text, size_t size) {
+  long number = 0;
+  const char *via = transfer->proxy ? " by the proxy " : "";
+  const char *proxy = transfer->proxy ? transfer->proxy : "";
+  const char *why = detail(transfer, code);
+  curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+  if (code == CURLE_OPERATION_TIMEDOUT)
+    why = "no connection came about in time";
+  else if (transfer->astray && transfer->reach == HTTP_LOOPBACK)
+    why = "an emulator is reached on loopback only, and this address is elsewhere";
+  else if (transfer->astray)
+    why = "its address is on this machine, where no real peer may be";
+  else if (code == CURLE_COULDNT_CONNECT && number)
+    why = strerror((int)number);
+  snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->host, transfer->port, via, proxy, why);
+}
+
+static void say_timeout(struct transfer *transfer, char *text, size_t size) {
+  snprintf(text, size, "%s port %s gave no complete answer within %.10g seconds", transfer->host, transfer->port,
+           (double)transfer->timeout_ms / 1000);
+}
+
+static void say_too_large(struct transfer *transfer, char *text, size_t size) {
+  int headers = transfer->too_large == 2;
+  snprintf(text, size, "the answer of %s is refused: its %s more than %zu %s", transfer->host,
+           headers ? "headers are" : "body is", headers ? HTTP_MAX_HEADERS >> 10 : HTTP_MAX_BODY >> 20,
+           headers ? "KiB" : "MiB");
+}
+
+static void say_cut(struct transfer *transfer, CURLcode code, char *text, size_t size) {
+  const char *again = transfer->resend ? "it broke after the request was sent, which was not sent a second time" : NULL;
+  snprintf(text, size, "the connection to %s port %s broke before its answer was complete: %s", transfer->host,
+           transfer->port, again ? again : detail(transfer, code));
+}
+
+static void say(struct transfer *transfer, CURLcode code) {
+  char *text = transfer->message;
+  size_t size = sizeof transfer->message;
+  const char *kind = transfer->kind;
+  if (strcmp(kind, "dns") == 0)
+    snprintf(text, size, "could not find %s: %s", transfer->host, detail(transfer, code));
+  else if (strcmp(kind, "connect") == 0)
+    say_connect(transfer, code, text, size);
+  else if (strcmp(kind, "tls") == 0)
+    snprintf(text, size, "no secure connection to %s port %s: %s", transfer->host, transfer->port,
+             detail(transfer, code));
+  else if (strcmp(kind, "timeout") == 0)
+    say_timeout(transfer, text, size);
+  else if (strcmp(kind, "too_large") == 0)
+    say_too_large(transfer, text, size);
+  else if (strcmp(kind, "hostile") == 0)
+    snprintf(text, size, "the answer of %s is not believed: it sent %s", transfer->host,
+             transfer->hostile ? transfer->hostile : detail(transfer, code));
+  else if (strcmp(kind, "memory") == 0)
+    snprintf(text, size, "out of memory while waiting for %s", transfer->host);
+  else
+    say_cut(transfer, code, text, size);
+}
+
+void judge_outcome(struct transfer *transfer, CURLcode code) {
+  long written = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &written);
+  if (code == CURLE_OK && transfer->frame.open) code = CURLE_PARTIAL_FILE; /* it ended amid the headers */
+  transfer->maybe_sent = transfer->sent || (transfer->ready && written > transfer->written);
+  if (code == CURLE_OK && !transfer->hostile) transfer->hostile = judge_frame(transfer);
+  if (code == CURLE_FILESIZE_EXCEEDED) transfer->too_large = 1;
+  if (code == CURLE_OK && !transfer->hostile) return;
+  transfer->kind = kind_of(transfer, code);
+  say(transfer, code);
+}

@@ -1,0 +1,63 @@
+/* Inside of the HTTP client: what http.c, http_options.c and http_judge.c share. */
+#ifndef HTTP_TRANSFER_H
+#define HTTP_TRANSFER_H
+
+#include "http.h"
+
+#define HTTP_MAX_BODY ((size_t)16 << 20)
+#define HTTP_MAX_HEADERS ((size_t)256 << 10)
+#define HTTP_CONNECT_MS 10000L
+
+/* What the header lines of the current answer said about its frame. */
+struct frame {
+  int open;       /* between a status line and the empty line */
+  long status;    /* of the last status line */
+  int chunked;    /* Transfer-Encoding was there */
+  int has_length; /* Content-Length was there, as length says */
+  char length[24];
+  size_t bytes; /* of all header lines so far */
+};
+
+struct transfer {
+  struct http *http; /* NULL once the client is closed */
+  struct transfer *next, *previous;
+  CURL *easy;
+  CURLU *url;
+  struct curl_slist *headers; /* carries the credential: wiped */
+  struct buffer body;         /* of the request */
+  struct buffer received;
+  char error[CURL_ERROR_SIZE];
+  char *host; /* as certificates name it: no brackets */
+  char *port;
+  char *ca;    /* the file of roots */
+  char *proxy; /* NULL for none */
+  void *tag;
+  long timeout_ms;
+  enum http_reach reach;
+  int running;    /* in the multi handle */
+  int repeatable; /* libcurl may send it again on a new connection */
+  int ready;      /* a connection was ready for it at least once */
+  int sent;       /* bytes of it were written */
+  long written;   /* request bytes libcurl had counted when the connection was ready */
+  int resend;     /* libcurl wanted to send it a second time, and was kept from it */
+  int astray;     /* an address was refused by reach */
+  int is_head;    /* the method is HEAD: no body follows whatever the headers say */
+  struct frame frame;
+  const char *hostile; /* why the answer is not believed, or NULL */
+  int too_large;       /* 1: the body, 2: the headers */
+  int starved;         /* memory ran out in a callback */
+  const char *kind;    /* of failure, or NULL */
+  char message[512];
+  int maybe_sent;
+};
+
+/* Set every option of the easy handle; 0 when libcurl refuses one. */
+int http_options(struct transfer *transfer, const struct request *request);
+
+/* Take note of one header line; NULL, or why the answer is hostile. */
+const char *judge_header(struct frame *frame, const char *line, size_t length);
+
+/* Decide what became of a transfer that ended with this code. */
+void judge_outcome(struct transfer *transfer, CURLcode code);
+
+#endif
