@@ -198,7 +198,8 @@ function Credential:close() end
 ---@class host.gate.transfer
 local Transfer = {}
 --- The answer; or nil, message, kind, maybe_sent (may the far side have acted on it?).
---- Kinds: "journal", "dns", "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory".
+--- Kinds: "journal", "dns", "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory",
+--- and "closed" when the door was closed before. Raises while it is not finished.
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function Transfer:answer() end
 --- Abandon it, or free it. Idempotent.
@@ -206,16 +207,18 @@ function Transfer:close() end
 
 ---@class host.gate.door
 local Door = {}
---- Name a peer: requests to it must match this origin. Under a real door the origin
---- is https and not loopback, under an emulator's it is loopback.
+--- Name a peer: requests to it must match this origin and lie below this path. A real
+--- door leads to nothing on this machine, an emulator's to nothing else: judged here by
+--- the name, and again by the address it resolves to.
 ---@param name "login"|"graph"|"devolutions"
 ---@param base string URL; the path is what call templates are relative to
 ---@param ca string? PEM file that replaces the system's roots for this peer
----@param proxy string?
+---@param proxy string? "http://host:port"; proxies in the environment are ignored
 ---@return boolean|nil ok, string? message
 function Door:peer(name, base, ca, proxy) end
 --- Declare a call. `template` as in needs: "/applications/{id}/addPassword",
---- "/applications(uniqueName)", "/*" for all. `members` limits a body to these top-level members.
+--- "/applications(uniqueName)", "/users/*" for all below, "/*" for all. `members` limits a
+--- body to these top-level members.
 ---@param peer string
 ---@param method string
 ---@param template string
@@ -227,10 +230,10 @@ function Door:allow(peer, method, template, members) end
 function Door:mode(mode) end
 --- Queue a request. What changes something is put in the journal (audit) here and
 --- leaves only after flush has made that durable.
---- Refusals (kind): "undeclared", "peer", "credential" (another origin), "closed", "journal".
+--- Refusals (kind): "undeclared", "peer", "credential" (another origin), "closed", "journal", "memory".
 ---@param request host.request
 ---@param credential host.credential?
----@param timeout number seconds, from the moment it is sent
+---@param timeout number seconds, at most 3600, from the moment it is sent
 ---@param note string? what this is for ("setup/entra-pam-provider, step 'Client secret', intent …")
 ---@return host.gate.transfer|nil transfer, string? message, string? kind
 function Door:submit(request, credential, timeout, note) end

@@ -1,0 +1,59 @@
+/* Inside of the gate: what gate.c, gate_rules.c and gate_record.c share. */
+#ifndef GATE_H
+#define GATE_H
+
+#include "http.h"
+
+/* Where requests of one name may go. */
+struct peer {
+  char *name;
+  char *origin;
+  char *base; /* the path that calls are relative to, without a slash at its end */
+  char *ca;
+  char *proxy;
+};
+
+/* One call that was declared. */
+struct rule {
+  char *peer;
+  char *method;
+  char *path;    /* template: "/applications/{id}/addPassword" */
+  char *members; /* comma-separated, or NULL for any */
+};
+
+enum gate_mode { GATE_DECLARED, GATE_READ, GATE_WRITE };
+
+struct rules {
+  struct peer *peers;
+  size_t peer_count;
+  struct rule *list;
+  size_t count;
+  enum gate_mode mode;
+};
+
+void rules_free(struct rules *rules);
+
+/* Copy a peer or a rule in; a peer of the same name is replaced. 0 when memory is out. */
+int rules_add_peer(struct rules *rules, const struct peer *peer);
+int rules_add(struct rules *rules, const struct rule *rule);
+
+/* May a peer be at this origin, by way of this proxy (or NULL)? NULL, or why not. */
+const char *rules_refuse_peer(const char *origin, const char *proxy, int emulator);
+
+const struct peer *rules_peer(const struct rules *rules, const char *name);
+
+/* May this request leave, with this credential (or NULL)? NULL, or the kind of
+ * refusal ("peer", "undeclared", "credential", "memory") and a sentence in message. */
+const char *rules_refuse(const struct rules *rules, const struct request *request, const struct credential *credential,
+                         char *message, size_t size);
+
+/* Does the path fit the template? For tests, too. */
+int rules_match(const char *pattern, const char *path);
+
+/* Push the audit record of a request about to be sent, or of its outcome:
+ * a JSON object, redacted. [-0, +1, m] */
+void record_request(lua_State *L, const char *id, const struct request *request, const char *note);
+void record_answer(lua_State *L, const char *id, const struct answer *answer);
+void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent);
+
+#endif

@@ -1,0 +1,140 @@
+/* What the gate puts on record: which call, where, why and what came of it,
+ * never a value of a body. Written by hand rather than through a Lua table,
+ * because a transfer that is abandoned records that from a finalizer. */
+#include "gate.h"
+
+#include "secret.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* A record under construction; ok turns 0 when memory is out. */
+struct record {
+  struct buffer *text;
+  int ok;
+};
+
+static void add(struct record *record, const char *text, size_t length) {
+  record->ok = record->ok && buffer_append(record->text, text, length);
+}
+
+/* How many bytes of UTF-8 begin here; 0 when they are none. */
+static size_t utf8_length(const char *text) {
+  unsigned char first = (unsigned char)*text;
+  size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < length; i++)
+    if (((unsigned char)text[i] & 0xc0) != 0x80) return 0;
+  return length;
+}
+
+/* What is no UTF-8 becomes a question mark, so that the record stays JSON. */
+static void add_escaped(struct record *record, const char *text) {
+  char escape[8];
+  for (size_t length; *text; text += length ? length : 1) {
+    unsigned char byte = (unsigned char)*text;
+    length = utf8_length(text);
+    snprintf(escape, sizeof escape, "\\u%04x", byte);
+    if (!length)
+      add(record, "?", 1);
+    else if (byte < ' ' || byte == '"' || byte == '\\')
+      add(record, escape, 6);
+    else
+      add(record, text, length);
+  }
+}
+
+static void add_string(struct record *record, const char *text) {
+  add(record, "\"", 1);
+  add_escaped(record, text);
+  add(record, "\"", 1);
+}
+
+/* "name": — with the comma before it, unless it is the first. */
+static void add_name(struct record *record, const char *name) {
+  add(record, record->text->length > 1 ? "," : "", record->text->length > 1);
+  add_string(record, name);
+  add(record, ":", 1);
+}
+
+static void add_field(struct record *record, const char *name, const char *value) {
+  if (!value) return;
+  add_name(record, name);
+  add_string(record, value);
+}
+
+static void add_word(struct record *record, const char *name, const char *word) {
+  add_name(record, name);
+  add(record, word, strlen(word));
+}
+
+/* [-0, +1, m]: the buffer stays on the stack until close. */
+static struct record begin(lua_State *L, const char *id) {
+  struct record record = {buffer_new(L), 1};
+  add(&record, "{", 1);
+  add_field(&record, "id", id);
+  return record;
+}
+
+/* Replace the buffer on top of the stack by its text, redacted. [-1, +1, m] */
+static void finish(lua_State *L, struct record *record) {
+  add(record, "}", 1);
+  if (!record->ok) luaL_error(L, "out of memory");
+  secret_redact(L, record->text->data, record->text->length);
+  buffer_free(record->text);
+  lua_remove(L, -2);
+}
+
+/* The value of a request's header, or NULL. */
+static const char *header_of(const struct request *request, const char *name) {
+  size_t length = strlen(name);
+  for (const struct curl_slist *one = request->headers; one; one = one->next)
+    if (strncasecmp(one->data, name, length) == 0 && one->data[length] == ':') return one->data + length + 2;
+  return NULL;
+}
+
+/* The calls of a $batch: [{"method":…,"path":…,"members":…},…] */
+static void add_calls(struct record *record, const struct request *request) {
+  add_name(record, "calls");
+  add(record, "[", 1);
+  for (size_t i = 0; i < request->call_count; i++) {
+    const struct call *call = &request->calls[i];
+    add(record, ",{\"method\":" + !i, 11 - !i);
+    add_string(record, call->method);
+    add_field(record, "path", call->path);
+    add_field(record, "members", call->members);
+    add(record, "}", 1);
+  }
+  add(record, "]", 1);
+}
+
+void record_request(lua_State *L, const char *id, const struct request *request, const char *note) {
+  struct record record = begin(L, id);
+  const struct call *only = request->call_count == 1 ? request->calls : NULL;
+  add_field(&record, "peer", request->peer);
+  add_field(&record, "method", request->method);
+  add_field(&record, "origin", request->origin);
+  if (only) add_field(&record, "path", only->path);
+  if (only) add_field(&record, "members", only->members);
+  if (!only) add_calls(&record, request);
+  add_field(&record, "note", note);
+  add_field(&record, "client_request_id", header_of(request, "client-request-id"));
+  finish(L, &record);
+}
+
+void record_answer(lua_State *L, const char *id, const struct answer *answer) {
+  char status[24];
+  struct record record = begin(L, id);
+  const char *request_id = answer_header(answer, "request-id");
+  snprintf(status, sizeof status, "%ld", answer->status);
+  add_word(&record, "status", status);
+  add_field(&record, "request_id", request_id ? request_id : answer_header(answer, "x-ms-request-id"));
+  finish(L, &record);
+}
+
+void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
+  struct record record = begin(L, id);
+  add_field(&record, "failure", kind);
+  add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");
+  finish(L, &record);
+}

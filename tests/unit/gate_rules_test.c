@@ -1,0 +1,260 @@
+/* What the gate lets through and what it refuses, without a network. */
+#include "gate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct peer peer_at(const char *name, const char *origin, const char *base) {
+  return (struct peer){(char *)name, (char *)origin, (char *)base, NULL, NULL};
+}
+
+static void allow(struct rules *rules, const char *method, const char *path, const char *members) {
+  struct rule rule = {(char *)"graph", (char *)method, (char *)path, (char *)members};
+  assert_true(rules_add(rules, &rule));
+}
+
+static int setup(void **state) {
+  lua_State *L = luaL_newstate();
+  request_types(L);
+  *state = L;
+  return 0;
+}
+
+static int teardown(void **state) {
+  lua_close(*state);
+  return 0;
+}
+
+static struct rules graph_rules(void) {
+  struct rules rules = {0};
+  struct peer peer = peer_at("graph", "https://graph.test:443", "/v1.0");
+  assert_true(rules_add_peer(&rules, &peer));
+  return rules;
+}
+
+static struct request *graph(lua_State *L, const char *method, const char *path, const char *members) {
+  const char *url = lua_pushfstring(L, "https://graph.test/v1.0%s", path);
+  struct request *request = request_new(L, "graph", method, url);
+  request_call(L, request, method, path, members);
+  request->changes = strcmp(method, "GET") != 0;
+  return request;
+}
+
+/* The kind of refusal and its sentence: "kind: sentence", or "sent". */
+static const char *verdict(const struct rules *rules, const struct request *request,
+                           const struct credential *credential, char *text) {
+  char message[1024];
+  const char *kind = rules_refuse(rules, request, credential, message, sizeof message);
+  if (!kind) return "sent";
+  snprintf(text, 1200, "%s: %s", kind, message);
+  return text;
+}
+
+static void a_template_matches_the_paths_it_means(void **state) {
+  (void)state;
+  static const struct {
+    const char *pattern, *path;
+    int fits;
+  } cases[] = {
+      {"/users", "/users", 1},
+      {"/users", "/users/", 0},
+      {"/users", "/Users", 0},
+      {"/users", "/users/1", 0},
+      {"/users/{id}", "/users/1", 1},
+      {"/users/{id}", "/users/", 0},
+      {"/users/{id}", "/users/a@b.test", 1},
+      {"/users/{id}", "/users/1/manager", 0},
+      {"/users/{id}", "/users/$count", 0},
+      {"/users/{id}", "/users/1%2Fmanager", 0},
+      {"/users/{id}", "/users/1%5cmanager", 0},
+      {"/users/{id}/manager/$ref", "/users/1/manager/$ref", 1},
+      {"/applications/{id}/addPassword", "/applications/7/addPassword", 1},
+      {"/applications/{id}/addPassword", "/applications/7/removePassword", 0},
+      {"/applications(uniqueName)", "/applications(uniqueName='x')", 1},
+      {"/applications(uniqueName)", "/applications(uniqueName='a%2Fb,c''d)')", 1},
+      {"/applications(uniqueName)", "/applications(appId='x')", 0},
+      {"/applications(uniqueName)", "/applications(uniqueName='x',appId='y')", 0},
+      {"/applications(uniqueName)", "/applications(uniqueName='x')/addPassword", 0},
+      {"/applications(uniqueName)", "/applications", 0},
+      {"/applications(uniqueName)", "/applications(", 0},
+      {"/applications(uniqueName)", "/applications()", 0},
+      {"/applications(uniqueName='{uniqueName}')", "/applications(uniqueName='x')", 1},
+      {"/applications(uniqueName)/owners", "/applications(uniqueName='x')/owners", 1},
+      {"/roles/filterByCurrentUser(on)", "/roles/filterByCurrentUser(on='principal')", 1},
+      {"/users/delta()", "/users/delta()", 1},
+      {"/users/delta()", "/users/delta(x='1')", 0},
+      {"/*", "/anything/at/all", 1},
+      {"/*", "/", 1},
+      {"/*", "", 0},
+      {"/users/*", "/users/1/manager", 1},
+      {"/users/*", "/groups/1", 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    if (rules_match(cases[i].pattern, cases[i].path) != cases[i].fits)
+      fail_msg("%s and %s", cases[i].pattern, cases[i].path);
+}
+
+static void only_declared_calls_leave(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  allow(&rules, "GET", "/users", NULL);
+  assert_string_equal(verdict(&rules, graph(*state, "GET", "/users", NULL), NULL, text), "sent");
+  assert_string_equal(verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
+                      "undeclared: GET /groups is not declared: if it is meant, add it to needs.graph of the script");
+  assert_non_null(strstr(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
+  rules_free(&rules);
+}
+
+static void only_declared_members_are_set(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  allow(&rules, "PATCH", "/users/{id}", "passwordProfile,mail");
+  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "passwordProfile"), NULL, text), "sent");
+  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "mail,accountEnabled"), NULL, text),
+                      "undeclared: PATCH /users/1 is declared for the members passwordProfile,mail only, but this "
+                      "call sets accountEnabled");
+  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", NULL), NULL, text),
+                      "undeclared: PATCH /users/1 is declared for the members passwordProfile,mail only, but this "
+                      "call sets others");
+  allow(&rules, "PATCH", "/users/{id}", "accountEnabled");
+  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "accountEnabled"), NULL, text), "sent");
+  rules_free(&rules);
+}
+
+static void every_call_of_a_batch_is_checked(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  struct request *batch = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
+  request_call(*state, batch, "GET", "/users", NULL);
+  request_call(*state, batch, "DELETE", "/users/1", NULL);
+  allow(&rules, "GET", "/users", NULL);
+  assert_non_null(strstr(verdict(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
+  allow(&rules, "DELETE", "/users/{id}", NULL);
+  assert_string_equal(verdict(&rules, batch, NULL, text), "sent");
+  rules_free(&rules);
+}
+
+static void a_request_cannot_pass_as_another(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  allow(&rules, "GET", "/users", NULL);
+  rules.mode = GATE_WRITE;
+  struct request *other = request_new(*state, "graph", "GET", "https://graph.test/v1.0/groups");
+  assert_string_equal(verdict(&rules, other, NULL, text),
+                      "undeclared: GET /v1.0/groups was built as another call than its URL says");
+  request_call(*state, other, "GET", "/users", NULL);
+  assert_non_null(strstr(verdict(&rules, other, NULL, text), "undeclared"));
+  struct request *method = request_new(*state, "graph", "DELETE", "https://graph.test/v1.0/users");
+  request_call(*state, method, "GET", "/users", NULL);
+  assert_non_null(strstr(verdict(&rules, method, NULL, text), "undeclared"));
+  struct request *empty = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
+  assert_non_null(strstr(verdict(&rules, empty, NULL, text), "undeclared"));
+  rules_free(&rules);
+}
+
+static void modes_let_undeclared_calls_through(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  rules.mode = GATE_READ;
+  assert_string_equal(verdict(&rules, graph(*state, "GET", "/users", NULL), NULL, text), "sent");
+  assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text),
+                      "undeclared: POST /users would change something, and this code may only read: --write lifts "
+                      "that");
+  rules.mode = GATE_WRITE;
+  assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "sent");
+  rules_free(&rules);
+}
+
+static void a_request_goes_only_where_its_peer_is(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  static const char *const elsewhere[] = {"https://graph.test:8443/v1.0/users", "https://graph.evil.test/v1.0/users"};
+  rules.mode = GATE_WRITE;
+  for (size_t i = 0; i < 2; i++) {
+    struct request *request = request_new(*state, "graph", "GET", elsewhere[i]);
+    request_call(*state, request, "GET", "/users", NULL);
+    assert_non_null(strstr(verdict(&rules, request, NULL, text), "peer: GET https://graph."));
+  }
+  struct request *beta = request_new(*state, "graph", "GET", "https://graph.test/v1.0beta/users");
+  request_call(*state, beta, "GET", "/users", NULL);
+  assert_string_equal(verdict(&rules, beta, NULL, text),
+                      "peer: GET /v1.0beta/users lies outside of https://graph.test:443/v1.0, which is all that may "
+                      "be reached there");
+  struct request *login = request_new(*state, "login", "GET", "https://graph.test/v1.0/users");
+  request_call(*state, login, "GET", "/users", NULL);
+  assert_string_equal(verdict(&rules, login, NULL, text),
+                      "peer: GET https://graph.test:443 is not where the profile's login is: it names none");
+  rules_free(&rules);
+}
+
+static void a_credential_goes_only_where_it_was_made_for(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  rules.mode = GATE_WRITE;
+  struct request *request = graph(*state, "GET", "/users", NULL);
+  struct credential *right = credential_new(*state, "https://graph.test:443", "Authorization", "Bearer ", "x", 1);
+  struct credential *wrong = credential_new(*state, "https://login.test:443", "Authorization", "Bearer ", "x", 1);
+  assert_string_equal(verdict(&rules, request, right, text), "sent");
+  assert_string_equal(
+      verdict(&rules, request, wrong, text),
+      "credential: the credential was made for https://login.test:443 and does not go to https://graph.test:443");
+  rules_free(&rules);
+}
+
+static void a_peer_named_again_is_replaced(void **state) {
+  (void)state;
+  struct rules rules = graph_rules();
+  struct peer moved = peer_at("graph", "https://graph.test:8443", "");
+  assert_true(rules_add_peer(&rules, &moved));
+  assert_int_equal(rules.peer_count, 1);
+  assert_string_equal(rules_peer(&rules, "graph")->origin, "https://graph.test:8443");
+  rules_free(&rules);
+}
+
+static void real_peers_are_never_on_this_machine(void **state) {
+  (void)state;
+  static const char *const local[] = {
+      "https://127.0.0.1:443",          "https://127.9.9.9:1",     "https://[::1]:443",
+      "https://localhost:443",          "https://a.localhost:443", "https://0.0.0.0:443",
+      "https://[::ffff:127.0.0.1]:443", "https://[::]:443"};
+  for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+    assert_non_null(rules_refuse_peer(local[i], NULL, 0));
+    assert_null(rules_refuse_peer(local[i], NULL, 1));
+  }
+  assert_null(rules_refuse_peer("https://graph.microsoft.com:443", NULL, 0));
+  assert_non_null(rules_refuse_peer("https://graph.microsoft.com:443", NULL, 1));
+  assert_non_null(rules_refuse_peer("https://[2001:db8::1]:443", NULL, 1));
+}
+
+static void a_proxy_is_plain_http(void **state) {
+  (void)state;
+  const char *origin = "https://graph.microsoft.com:443";
+  assert_null(rules_refuse_peer(origin, "http://proxy.test:3128", 0));
+  assert_null(rules_refuse_peer(origin, "http://127.0.0.1:3128", 0));
+  assert_non_null(rules_refuse_peer(origin, "https://proxy.test:3128", 0));
+  assert_non_null(rules_refuse_peer(origin, "socks5://proxy.test:1080", 0));
+  assert_non_null(rules_refuse_peer(origin, "http://user:word@proxy.test:3128", 0));
+  assert_non_null(rules_refuse_peer(origin, "proxy.test", 0));
+  assert_non_null(rules_refuse_peer(origin, "", 0));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_template_matches_the_paths_it_means),
+      cmocka_unit_test_setup_teardown(only_declared_calls_leave, setup, teardown),
+      cmocka_unit_test_setup_teardown(only_declared_members_are_set, setup, teardown),
+      cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
+      cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, setup, teardown),
+      cmocka_unit_test(a_peer_named_again_is_replaced),
+      cmocka_unit_test(real_peers_are_never_on_this_machine),
+      cmocka_unit_test(a_proxy_is_plain_http),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
