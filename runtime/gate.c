@@ -274,6 +274,7 @@ static int door_poll(lua_State *L) {
   }
   for (struct transfer *done = http_poll(door->http, ms); done; done = http_poll(door->http, 0))
     report(L, door, transfer_tag(done));
+  if (!door->count) commit(door); /* nothing may follow for long: let go of the journal's lock */
   return 1;
 }
 

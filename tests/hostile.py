@@ -1,0 +1,202 @@
+"""A TLS server on loopback that misbehaves on request, for the gate's specs.
+
+    hostile.py DIRECTORY [PARENT_LIFETIME_SECONDS]
+
+makes its certificates in DIRECTORY, prints one JSON line (ports by certificate,
+files of the authorities) and serves until its standard input ends, at most two
+minutes. What a path does is in ANSWERS below; /echo tells what was received,
+/seen how often each path was asked for.
+"""
+
+import collections
+import gzip
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+DIRECTORY = sys.argv[1]
+SEEN = collections.Counter()
+CONNECTIONS = collections.Counter()
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, cwd=DIRECTORY,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def authority(name):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def certificate(name, issuer, subject, extensions, days="2"):
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={subject}",
+            "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    with open(os.path.join(DIRECTORY, f"{name}.ext"), "w") as file:
+        file.write(extensions + "\n")
+    openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key",
+            "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+
+
+HERE = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+
+
+def make_certificates():
+    authority("ca")
+    authority("other")
+    certificate("good", "ca", "server", HERE)
+    certificate("wrong_host", "ca", "localhost", "subjectAltName=DNS:elsewhere.test")
+    certificate("subject_only", "ca", "localhost", "keyUsage=digitalSignature")
+    certificate("expired", "ca", "server", HERE, "-1")
+    certificate("for_clients", "ca", "server", HERE + "\nextendedKeyUsage=clientAuth")
+    certificate("stranger", "other", "server", HERE)
+
+
+def plain(body, *headers, status="200 OK"):
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def lines(*parts):
+    return "\r\n".join(parts).encode()
+
+
+OK = b"{}"
+MIB = b"x" * (1 << 20)
+
+
+def endless(head, part):
+    yield head
+    for _ in range(1 << 14):
+        yield part
+
+
+# Path -> bytes to send, or a function that gives an iterator of them. After
+# these the connection closes, except for plain answers.
+ANSWERS = {
+    "/ok": lambda: plain(OK, "Content-Type: application/json", "X-Two: words here"),
+    "/same_lengths": lambda: plain(OK, "Content-Length: 2"),
+    "/empty": lambda: lines("HTTP/1.1 204 No Content", "", ""),
+    "/early_hints": lambda: lines("HTTP/1.1 103 Early Hints", "Link: </a>", "", "") + plain(OK),
+    "/trailer": lambda: lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "2", "{}", "0", "X-Late: 1", "", ""),
+    "/gzip": lambda: plain(gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"),
+    "/bomb": lambda: plain(gzip.compress(b"\0" * (64 << 20)), "Content-Encoding: gzip"),
+    "/big": lambda: endless(lines("HTTP/1.1 200 OK", "Content-Length: 17825792", "", ""), MIB),
+    "/big_chunks": lambda: endless(lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", ""),
+                                   b"100000\r\n" + MIB + b"\r\n"),
+    "/endless_headers": lambda: endless(lines("HTTP/1.1 200 OK", ""), b"X-More: " + b"x" * 1000 + b"\r\n"),
+    "/endless_hints": lambda: endless(b"", lines("HTTP/1.1 100 Continue", "X: " + "x" * 1000, "", "")),
+    "/two_lengths": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Content-Length: 3", "", "{} "),
+    "/length_and_chunks": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Transfer-Encoding: chunked", "",
+                                        "2", "{}", "0", "", ""),
+    "/length_text": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2, 2", "", "{}"),
+    "/length_negative": lambda: lines("HTTP/1.1 200 OK", "Content-Length: -2", "", "{}"),
+    "/folded": lambda: lines("HTTP/1.1 200 OK", "X-A: 1", " folded", "Content-Length: 2", "", "{}"),
+    "/nameless": lambda: lines("HTTP/1.1 200 OK", "no colon here", "Content-Length: 2", "", "{}"),
+    "/spaced": lambda: lines("HTTP/1.1 200 OK", "Content-Length : 2", "", "{}"),
+    "/status_999": lambda: plain(OK, status="999 Odd"),
+    "/status_099": lambda: plain(OK, status="099 Odd"),
+    "/status_600": lambda: plain(OK, status="600 Odd"),
+    "/status_101": lambda: lines("HTTP/1.1 101 Switching Protocols", "Upgrade: x", "Connection: Upgrade", "", ""),
+    "/no_length": lambda: lines("HTTP/1.1 200 OK", "Connection: close", "", "{}"),
+    "/http09": lambda: b"{}",
+    "/cut": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 100", "", "{"),
+    "/cut_chunk": lambda: lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "64", "{"),
+    "/cut_head": lambda: lines("HTTP/1.1 200 OK", "Content-Le"),
+    "/drop": lambda: b"",
+    "/redirect": lambda: plain(OK, "Location: /landed", status="302 Found"),
+    "/redirect_away": lambda: plain(OK, "Location: https://127.0.0.1:1/landed", status="307 Temporary Redirect"),
+    "/cookie": lambda: plain(OK, "Set-Cookie: a=b; Path=/", 'Alt-Svc: h2="127.0.0.1:1"'),
+    "/challenge": lambda: plain(OK, "WWW-Authenticate: NTLM", "WWW-Authenticate: Negotiate", status="401 No"),
+}
+KEPT = {"/ok", "/same_lengths", "/empty", "/gzip", "/redirect", "/cookie", "/early_hints", "/trailer", "/challenge"}
+
+
+def read_request(file):
+    line = file.readline()
+    if not line.strip():
+        return None
+    method, path, _ = line.decode().split(" ", 2)
+    headers = []
+    while (line := file.readline().strip()):
+        name, value = line.decode("latin-1").split(":", 1)
+        headers.append([name.lower(), value.strip()])
+    length = int(dict(headers).get("content-length", 0))
+    return {"method": method, "path": path, "headers": headers, "body": file.read(length).decode("latin-1")}
+
+
+def answer(stream, request, number):
+    """Send what the path asks for; False when the connection has to close."""
+    path = request["path"].split("?")[0].removeprefix("/v1.0")
+    SEEN[path] += 1
+    if path.startswith("/echo"):
+        stream.sendall(plain(json.dumps({**request, "connection": number}).encode()))
+        return True
+    if path == "/seen":
+        stream.sendall(plain(json.dumps({**SEEN, "connections": number}).encode()))
+        return True
+    if path.startswith("/late/"):
+        time.sleep(int(path.removeprefix("/late/")) / 1000)
+        stream.sendall(plain(OK))
+        return True
+    if path == "/silent":
+        time.sleep(20)
+        return False
+    if path == "/second_drops":
+        CONNECTIONS[number] += 1
+        if CONNECTIONS[number] == 1:
+            stream.sendall(plain(OK))
+        return CONNECTIONS[number] == 1
+    sent = ANSWERS[path]()
+    for part in [sent] if isinstance(sent, bytes) else sent:
+        stream.sendall(part)
+    return path in KEPT
+
+
+def serve_connection(listener_context, connection, number):
+    try:
+        with listener_context.wrap_socket(connection, server_side=True) as stream:
+            file = stream.makefile("rb")
+            while (request := read_request(file)) and answer(stream, request, number):
+                pass
+            if request and request["path"].endswith("/no_length"):
+                stream.unwrap()
+    except (OSError, ValueError, KeyError):
+        pass
+
+
+def serve(name, port_listener):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(DIRECTORY, f"{name}.pem"), os.path.join(DIRECTORY, f"{name}.key"))
+    number = 0
+    while True:
+        connection, _ = port_listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number += 1
+        threading.Thread(target=serve_connection, args=(context, connection, number), daemon=True).start()
+
+
+def main():
+    signal.alarm(120)
+    make_certificates()
+    ports = {}
+    for name in ("good", "wrong_host", "subject_only", "expired", "for_clients", "stranger"):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        ports[name] = listener.getsockname()[1]
+        threading.Thread(target=serve, args=(name, listener), daemon=True).start()
+    closed = socket.create_server(("127.0.0.1", 0))
+    ports["closed"] = closed.getsockname()[1]
+    closed.close()
+    print(json.dumps({"ports": ports, "ca": os.path.join(DIRECTORY, "ca.pem"),
+                      "other": os.path.join(DIRECTORY, "other.pem")}), flush=True)
+    sys.stdin.read()
+
+
+main()
