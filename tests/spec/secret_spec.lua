@@ -214,6 +214,27 @@ describe("redaction", function()
     assert.equal("00002 is the secret", secret.redact("00002 is the secret"))
   end)
 
+  it("finds any secret in any text in any form", function()
+    math.randomseed(20261123)
+    for _ = 1, 300 do
+      local bytes = {}
+      for i = 1, math.random(6, 40) do bytes[i] = string.char(math.random(4) == 1 and math.random(0, 255) or math.random(33, 126)) end
+      local text = table.concat(bytes)
+      local value <close> = secret.from(text)
+      assert.is_truthy(value)
+      local before = ("x"):rep(math.random(0, 9))
+      local json_form = text:gsub('[%c"\\\\]', function(c) return ("\\u%04x"):format(c:byte()) end)
+      local forms = { text, percent(text), hex(text), json_form, base64(before .. text), base64(before .. text .. before, true) }
+      for i, form in ipairs(forms) do
+        local whole = before .. ": " .. form .. " " .. before
+        local result = secret.redact(whole)
+        assert.is_truthy(result:find("[secret]", 1, true), i .. " " .. hex(text))
+        assert.is_nil(result:find(form, 1, true))
+        if i <= 4 then assert.equal(before .. ": [secret] " .. before, result) end
+      end
+    end
+  end)
+
   it("forgets collected secrets", function()
     for i = 1, 50 do secret.from("collected " .. i) end
     collectgarbage()
