@@ -1,0 +1,81 @@
+--- Listeners with handlers, and answers that are late or wrong.
+
+local curl = require "curl"
+local httpd = require "httpd"
+local log = require "log"
+
+--- A service with one listener, and how to ask it.
+local function serve(handle)
+  local service = httpd.open { plain = true, listeners = { { name = "one", host = "127.0.0.1", port = 0, handle = handle } } }
+  return service, function(ms) service:turn(ms) end, service.bases.one
+end
+
+describe("httpd", function()
+  it("gives a handler the request as a table", function()
+    local seen
+    local service <close>, turn, url = serve(function(request)
+      seen = { request.method, request.path, request.query["$top"], request.text, request.header("x-a"), request.size,
+        request.base, request.form().b }
+      return 200, { ["X-B"] = "2" }, "fine"
+    end)
+    local answer = curl.run(turn, "-H", "X-A: 1", "-d", "b=1+2", url .. "/p%20q?$top=5")
+    assert.same({ "POST", "/p%20q", "5", "$top=5", "1", 5, url, "1 2" }, seen)
+    assert.equal("fine", answer.out)
+    assert.matches("X%-B: 2", answer.head)
+  end)
+
+  it("answers later without holding others up", function()
+    local service <close>, turn, url = serve(function(request)
+      if request.path == "/late" then return httpd.later(0.4, 200, {}, "late") end
+      return 200, {}, "now"
+    end)
+    local late = curl.start("-w", " %{time_total}", url .. "/late")
+    local now = curl.run(turn, "-w", " %{time_total}", url .. "/now")
+    local after = curl.finish(late, turn)
+    assert.matches("^now 0%.[0-3]", now.out)
+    assert.matches("^late 0%.[4-6]", after.out)
+  end)
+
+  it("drops and cuts when told", function()
+    local service <close>, turn, url = serve(function(request)
+      return request.path == "/drop" and httpd.drop() or httpd.cut(200, {}, "0123456789", 3)
+    end)
+    assert.equal(52, curl.run(turn, url .. "/drop").exit)
+    assert.equal("012", curl.run(turn, url .. "/cut").out)
+  end)
+
+  it("survives a handler that fails or answers nonsense, and says so", function()
+    local warned = {}
+    local warn = stub(log, "warn", function(text) warned[#warned + 1] = text end)
+    local service <close>, turn, url = serve(function(request)
+      if request.path == "/raise" then error("on purpose") end
+      return 200, { ["X-Bad"] = "a\r\nb" }, ""
+    end)
+    local first, second = curl.run(turn, url .. "/raise"), curl.run(turn, url .. "/head")
+    warn:revert()
+    assert.same({ 500, 500 }, { first.status, second.status })
+    assert.matches("on purpose", warned[1])
+    assert.matches("header 'X%-Bad' has a line break", warned[2])
+  end)
+
+  it("raises when it may not listen there", function()
+    local ok, message = pcall(httpd.open, { listeners = { { name = "a", host = "192.0.2.1", port = 0 } } })
+    assert.is_false(ok)
+    assert.equal("listen on '192.0.2.1': not a loopback address; use 127.0.0.1 or ::1", message)
+  end)
+
+  it("serves until it is told to stop", function()
+    local service <close> = serve(function() return 200, {}, "" end)
+    local asked = 0
+    httpd.serve(service, function()
+      asked = asked + 1
+      return asked > 1
+    end)
+    assert.equal(2, asked)
+  end)
+
+  it("words a date as HTTP does", function()
+    assert.equal("Sun, 06 Nov 1994 08:49:37 GMT", httpd.date(784111777))
+    assert.equal("Thu, 01 Jan 1970 00:00:00 GMT", httpd.date(0.9))
+  end)
+end)
