@@ -1,0 +1,107 @@
+--- A private folder that something temporary lives in: an emulator's authority,
+--- clock and ready profile.
+--
+-- It only ever writes into a folder that is new, empty, or marked as one of its
+-- own, so that a wrong path harms nothing.
+
+local fail = require "fail"
+local sys = require "host.sys"
+
+local M = {}
+
+local MARK = ".moonlatch-place"
+
+---@class place
+---@field path string
+---@field temporary boolean it goes when it is closed
+local Place = { __name = "place" }
+Place.__index = Place
+
+local function check(value, message, what)
+  if not value then fail.raise { kind = "config", what = what, why = message } end
+  return value
+end
+
+local function is_usable(path)
+  local found = sys.stat(path)
+  if not found then return true end
+  if found.type ~= "directory" or not found.ours then return false end
+  return sys.stat(path .. "/" .. MARK) ~= nil or #(sys.list(path) or { "?" }) == 0
+end
+
+--- Open the folder, or make a temporary one.
+---@param path string?
+---@return place
+function M.open(path)
+  local what = "use the folder " .. (path or "for temporary files")
+  if path and not is_usable(path) then
+    fail.raise {
+      kind = "config", what = what, why = "it holds other things or is not ours",
+      fix = "Name a new or empty folder.",
+    }
+  end
+  local made, message = path, nil
+  if path then
+    local ok
+    ok, message = sys.mkdir(path)
+    made = ok and path
+  else
+    made, message = sys.temporary("moonlatch-emulator-")
+  end
+  check(made, message, what)
+  local self = setmetatable({ path = made, temporary = not path }, Place)
+  self:write(MARK, "")
+  return self
+end
+
+--- The path of a file in it.
+---@param name string
+---@return string
+function Place:file(name)
+  if not name:match("^[%w._-]+$") or name:match("^%.%.?$") then error("a file's plain name is wanted", 2) end
+  return self.path .. "/" .. name
+end
+
+--- Is there a file of that name?
+---@param name string
+---@return boolean
+function Place:has(name)
+  return sys.stat(self:file(name)) ~= nil
+end
+
+--- Write a file, 0600. Returns its path.
+---@param name string
+---@param content string|host.secret
+---@return string
+function Place:write(name, content)
+  local path = self:file(name)
+  local ok, message = sys.write(path, content, "replace")
+  check(ok, message, "write " .. path)
+  return path
+end
+
+--- Make a folder in it. Returns its path.
+---@param name string
+---@return string
+function Place:folder(name)
+  local path = self:file(name)
+  local ok, message = sys.mkdir(path)
+  check(ok, message, "make the folder " .. path)
+  return path
+end
+
+--- Open a clock that others may share through its file.
+---@param path string
+---@return host.sys.clock
+function M.clock(path)
+  local clock, message = sys.clock(path, true)
+  return check(clock, message, "open the clock " .. path)
+end
+
+--- Remove it if it is temporary.
+function Place:close()
+  if self.temporary then sys.remove_tree(self.path) end
+end
+Place.__close = Place.close
+
+return M
