@@ -17,7 +17,7 @@ end
 --- DER: a value with its tag and length.
 local function der(tag, content)
   local size = #content
-  local length = size < 128 and string.char(size) or size < 256 and "\x81" .. string.char(size) or "\x82" .. (">I2"):pack(size)
+  local length = size < 128 and string.char(size) or "\x82" .. (">I2"):pack(size)
   return string.char(tag) .. length .. content
 end
 
@@ -30,13 +30,14 @@ local function public_pem(key)
   local n, e = key:public()
   local numbers = der(0x30, integer(crypto.unbase64(n)) .. integer(crypto.unbase64(e)))
   local info = der(0x30, der(0x30, bytes "06092a864886f70d0101010500") .. der(3, "\0" .. numbers))
-  return "-----BEGIN PUBLIC KEY-----\n" .. crypto.base64(info):gsub(("."):rep(64), "%0\n") .. "\n-----END PUBLIC KEY-----\n"
+  local lines = crypto.base64(info):gsub(("."):rep(64), "%0\n")
+  return "-----BEGIN PUBLIC KEY-----\n" .. lines .. "\n-----END PUBLIC KEY-----\n"
 end
 
 describe("text forms of bytes", function()
   it("are those of RFC 4648", function()
-    local cases = { [""] = "", f = "Zg==", fo = "Zm8=", foo = "Zm9v", foob = "Zm9vYg==", fooba = "Zm9vYmE=", foobar = "Zm9vYmFy",
-      ["\xfb\xff\xfe"] = "+//+" }
+    local cases = { [""] = "", f = "Zg==", fo = "Zm8=", foo = "Zm9v", foob = "Zm9vYg==", fooba = "Zm9vYmE=",
+      foobar = "Zm9vYmFy", ["\xfb\xff\xfe"] = "+//+" }
     for text, encoded in pairs(cases) do
       local url = encoded:gsub("[+/=]", { ["+"] = "-", ["/"] = "_", ["="] = "" })
       assert.equal(encoded, crypto.base64(text))
@@ -57,7 +58,9 @@ describe("text forms of bytes", function()
   end)
 
   it("are refused when they are none", function()
-    for _, text in ipairs { "a", "abcde", "a=", "YQ=", "YWI==", "Y===", "====", "=", "YQ==YQ==", "YR==", "YWJ=", "YR", "Y Q=", "YQ\n", "é", "YW.j" } do
+    local none = { "a", "abcde", "a=", "YQ=", "YWI==", "Y===", "====", "=", "YQ==YQ==", "YR==", "YWJ=", "YR", "Y Q=",
+      "YQ\n", "é", "YW.j" }
+    for _, text in ipairs(none) do
       assert.is_nil(crypto.unbase64(text), text)
     end
   end)
@@ -65,7 +68,8 @@ end)
 
 describe("digests", function()
   it("are those of FIPS 180 and RFC 4231", function()
-    assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", crypto.hex(crypto.digest("sha256", "abc")))
+    assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      crypto.hex(crypto.digest("sha256", "abc")))
     assert.equal("a9993e364706816aba3e25717850c26c9cd0d89d", crypto.hex(crypto.digest("sha1", "abc")))
     local key <close> = secret.from("Jefe")
     assert.equal("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
@@ -177,8 +181,8 @@ describe("a signing key", function()
       local signed <close> = file(signature)
       local function verifies(text)
         local input <close> = file(text)
-        return (os.execute(("openssl dgst -sha256 %s -verify %s -signature %s %s >/dev/null 2>&1"):format(options, pem.path,
-          signed.path, input.path)))
+        local command = "openssl dgst -sha256 %s -verify %s -signature %s %s >/dev/null 2>&1"
+        return (os.execute(command:format(options, pem.path, signed.path, input.path)))
       end
       assert.is_true(verifies(header .. "." .. claims), algorithm)
       assert.is_nil(verifies(header .. "." .. claims .. "x"), algorithm)

@@ -5,7 +5,8 @@ local secret = require "host.secret"
 --- Text accepted, and the value it stands for (written by the encoder).
 local accepted = {
   { "null", "null" }, { "true", "true" }, { " false ", "false" }, { "\t\n\r 1", "1" },
-  { "0", "0" }, { "-0", "0" }, { "-0.0", "0" }, { "1.0", "1" }, { "1e3", "1000" }, { "1E+2", "100" }, { "12.5e-1", "1.25" },
+  { "0", "0" }, { "-0", "0" }, { "-0.0", "0" }, { "1.0", "1" }, { "1e3", "1000" }, { "1E+2", "100" },
+  { "12.5e-1", "1.25" },
   { "0.1", "0.1" }, { "1e-400", "0" }, { "1.7976931348623157e308", "1.7976931348623157e+308" },
   { "123456789012345", "123456789012345" }, { "9007199254740993", "9007199254740993" },
   { "9223372036854775807", "9223372036854775807" }, { "-9223372036854775808", "-9223372036854775808" },
@@ -27,11 +28,14 @@ local refused = {
   { "truefalse", "byte 5, expected nothing after the value" }, { "1 2", "byte 3, expected nothing after the value" },
   { "{} x", "byte 4, expected nothing after the value" }, { "[] ]", "byte 4, expected nothing after the value" },
   { "null\0", "byte 5, expected nothing after the value" }, { "\0null", "byte 1, expected a value" },
-  { "\u{feff}1", "byte 1, expected a value" }, { "NaN", "byte 1, expected a value" }, { "Infinity", "byte 1, expected a value" },
-  { "-Infinity", "byte 2, expected a digit" }, { "-", "ends after 1 bytes, expected a digit" }, { "+1", "byte 1, expected a value" },
+  { "\u{feff}1", "byte 1, expected a value" }, { "NaN", "byte 1, expected a value" },
+  { "Infinity", "byte 1, expected a value" },
+  { "-Infinity", "byte 2, expected a digit" }, { "-", "ends after 1 bytes, expected a digit" },
+  { "+1", "byte 1, expected a value" },
   { "01", "byte 2, expected nothing after the value" }, { "-01", "byte 3, expected nothing after the value" },
   { "0x10", "byte 2, expected nothing after the value" }, { "1.", "ends after 2 bytes, expected a digit" },
-  { ".5", "byte 1, expected a value" }, { "1.e1", "byte 3, expected a digit" }, { "1e", "ends after 2 bytes, expected a digit" },
+  { ".5", "byte 1, expected a value" }, { "1.e1", "byte 3, expected a digit" },
+  { "1e", "ends after 2 bytes, expected a digit" },
   { "1e+", "ends after 3 bytes, expected a digit" }, { "1e400", "byte 1, expected a number below 1.8e308" },
   { "[-1e9999]", "byte 2, expected a number below 1.8e308" },
   { "1.8e308", "byte 1, expected a number below 1.8e308" },
@@ -41,27 +45,37 @@ local refused = {
   { "[1,-9223372036854775809]", "byte 4, expected an integer of at most 64 bits" },
   { "99999999999999999999999", "byte 1, expected an integer of at most 64 bits" },
   { "[", "ends after 1 bytes, expected a value" }, { "[1", "ends after 2 bytes, expected ',' or ']'" },
-  { "[1,", "ends after 3 bytes, expected a value" }, { "[1,]", "byte 4, expected a value" }, { "[,1]", "byte 2, expected a value" },
-  { "[1 2]", "byte 4, expected ',' or ']'" }, { "[1}", "byte 3, expected ',' or ']'" }, { "]", "byte 1, expected a value" },
-  { "{", "ends after 1 bytes, expected a member's name in quotes" }, { "{a:1}", "byte 2, expected a member's name in quotes" },
+  { "[1,", "ends after 3 bytes, expected a value" }, { "[1,]", "byte 4, expected a value" },
+  { "[,1]", "byte 2, expected a value" },
+  { "[1 2]", "byte 4, expected ',' or ']'" }, { "[1}", "byte 3, expected ',' or ']'" },
+  { "]", "byte 1, expected a value" },
+  { "{", "ends after 1 bytes, expected a member's name in quotes" },
+  { "{a:1}", "byte 2, expected a member's name in quotes" },
   { "{1:1}", "byte 2, expected a member's name in quotes" }, { '{"a"}', "byte 5, expected ':' after a member's name" },
   { '{"a":}', "byte 6, expected a value" }, { '{"a":1', "ends after 6 bytes, expected ',' or '}'" },
   { '{"a":1]', "byte 7, expected ',' or '}'" }, { '{"a":1,}', "byte 8, expected a member's name in quotes" },
-  { '{"a":1,,"b":2}', "byte 8, expected a member's name in quotes" }, { "{'a':1}", "byte 2, expected a member's name in quotes" },
+  { '{"a":1,,"b":2}', "byte 8, expected a member's name in quotes" },
+  { "{'a':1}", "byte 2, expected a member's name in quotes" },
   { "// x\n1", "byte 1, expected a value" }, { "[1/**/]", "byte 3, expected ',' or ']'" },
   { '"a', "ends after 2 bytes, expected a closing quote" }, { '"\\', "byte 2, expected an escape that JSON knows" },
-  { '"\\x"', "byte 2, expected an escape that JSON knows" }, { "\"\\\0\"", "byte 2, expected an escape that JSON knows" },
-  { '"\\u12"', "byte 2, expected four hex digits after \\u" }, { '"\\u12g4"', "byte 2, expected four hex digits after \\u" },
+  { '"\\x"', "byte 2, expected an escape that JSON knows" },
+  { "\"\\\0\"", "byte 2, expected an escape that JSON knows" },
+  { '"\\u12"', "byte 2, expected four hex digits after \\u" },
+  { '"\\u12g4"', "byte 2, expected four hex digits after \\u" },
   { '"\\ud800"', "byte 2, expected the second half of a surrogate pair" },
   { '"\\ud800\\u0041"', "byte 2, expected the second half of a surrogate pair" },
   { '"\\ud800\\ud800"', "byte 2, expected the second half of a surrogate pair" },
   { '"\\udc00"', "byte 2, expected the first half of a surrogate pair" },
-  { '"a\nb"', "byte 3, expected control characters to be escaped" }, { '"\0"', "byte 2, expected control characters to be escaped" },
+  { '"a\nb"', "byte 3, expected control characters to be escaped" },
+  { '"\0"', "byte 2, expected control characters to be escaped" },
   { '"\xff"', "byte 2, expected well-formed UTF-8" }, { '"\x80"', "byte 2, expected well-formed UTF-8" },
   { '"\xc0\xaf"', "byte 2, expected well-formed UTF-8" }, { '"\xe0\x80\x80"', "byte 2, expected well-formed UTF-8" },
-  { '"\xed\xa0\x80"', "byte 2, expected well-formed UTF-8" }, { '"\xf0\x80\x80\x80"', "byte 2, expected well-formed UTF-8" },
-  { '"\xf4\x90\x80\x80"', "byte 2, expected well-formed UTF-8" }, { '"\xf5\x80\x80\x80"', "byte 2, expected well-formed UTF-8" },
-  { '"12345678\xe2\x82"', "byte 10, expected well-formed UTF-8" }, { '"\xe2\x82', "byte 2, expected well-formed UTF-8" },
+  { '"\xed\xa0\x80"', "byte 2, expected well-formed UTF-8" },
+  { '"\xf0\x80\x80\x80"', "byte 2, expected well-formed UTF-8" },
+  { '"\xf4\x90\x80\x80"', "byte 2, expected well-formed UTF-8" },
+  { '"\xf5\x80\x80\x80"', "byte 2, expected well-formed UTF-8" },
+  { '"12345678\xe2\x82"', "byte 10, expected well-formed UTF-8" },
+  { '"\xe2\x82', "byte 2, expected well-formed UTF-8" },
   { '{"\xff":1}', "byte 3, expected well-formed UTF-8" },
   { '{"a":1,"a":2}', "byte 8, expected each member of an object only once" },
   { '[{"a":1},{"b":[{"x":1,"y":{},"\\u0078":1}]}]', "byte 30, expected each member of an object only once" },
@@ -159,7 +173,8 @@ describe("secrets in JSON", function()
   end)
 
   it("are strings only, and only that member's", function()
-    local value = json.decode('{"password":null,"secretText":5,"client_secret":["a"],"tokenId":{"x":"y"},"displayName":"password"}')
+    local value = json.decode('{"password":null,"secretText":5,"client_secret":["a"],"tokenId":{"x":"y"},'
+      .. '"displayName":"password"}')
     assert.equal(json.null, value.password)
     assert.equal(5, value.secretText)
     assert.equal("a", value.client_secret[1])
@@ -199,7 +214,8 @@ describe("encoding", function()
   end)
 
   it("writes numbers so that they read back the same", function()
-    local numbers = { 0.1, 1 / 3, 1e100, 5e-324, 2^53 + 2, 2^63, math.maxinteger, math.mininteger, 3.0, 1e14, 9007199254740993 }
+    local numbers = { 0.1, 1 / 3, 1e100, 5e-324, 2^53 + 2, 2^63, math.maxinteger, math.mininteger, 3.0, 1e14,
+      9007199254740993 }
     for _, number in ipairs(numbers) do assert.equal(number, json.decode(json.encode(number))) end
     assert.equal("0.1", json.encode(0.1))
     assert.equal("3", json.encode(3.0))
@@ -214,7 +230,8 @@ describe("encoding", function()
     local list = { "x" }
     assert.equal(list, json.array(list))
     assert.is_true(json.is_array(json.array(list)))
-    assert.error_matches(function() json.array(setmetatable({}, {})) end, "a table without another metatable is expected")
+    local other = setmetatable({}, {})
+    assert.error_matches(function() json.array(other) end, "a table without another metatable is expected")
   end)
 
   it("indents for reading", function()
@@ -237,44 +254,50 @@ describe("encoding", function()
     deep.deep = deep
     local closed = secret.from("correct horse")
     closed:close()
+    local no_list = " cannot be written as JSON: it is a list with holes or with names besides its elements"
     local cases = {
-      { { body = { users = { {}, { name = print } } } }, "body.users[2].name cannot be written as JSON: it is a function" },
+      { { body = { users = { {}, { name = print } } } },
+        "body.users[2].name cannot be written as JSON: it is a function" },
       { { 1, 2, 0 / 0 }, "[3] cannot be written as JSON: it is not a finite number" },
       { 1 / 0, "the value cannot be written as JSON: it is not a finite number" },
       { { a = coroutine.create(print) }, "a cannot be written as JSON: it is a thread" },
       { { a = io.stdout }, "a cannot be written as JSON: it is a userdata" },
       { { a = closed }, "a cannot be written as JSON: secret is closed" },
-      { { a = { 1, 2, x = 1 } }, "a cannot be written as JSON: it is a list with holes or with names besides its elements" },
-      { { a = { 1, nil, nil, 4 } }, "a cannot be written as JSON: it is a list with holes or with names besides its elements" },
+      { { a = { 1, 2, x = 1 } }, "a" .. no_list },
+      { { a = { 1, nil, nil, 4 } }, "a" .. no_list },
       { { a = { [2] = 1 } }, "a cannot be written as JSON: an object's names are strings, and it has another key" },
       { { a = { [true] = 1 } }, "a cannot be written as JSON: an object's names are strings, and it has another key" },
       { { a = "\xff" }, "a cannot be written as JSON: it is not UTF-8" },
-      { { a = json.array({ x = 1 }) }, "a cannot be written as JSON: it is a list with holes or with names besides its elements" },
+      { { a = json.array({ x = 1 }) }, "a" .. no_list },
     }
     for _, case in ipairs(cases) do
       local ok, message = pcall(json.encode, case[1])
       assert.is_false(ok)
       assert.equal(case[2], message)
     end
-    assert.error_matches(function() json.encode(deep) end, "it is nested deeper than 64 levels, or contains itself", 1, true)
+    local loop = "it is nested deeper than 64 levels, or contains itself"
+    assert.error_matches(function() json.encode(deep) end, loop, 1, true)
     assert.error_matches(function() json.encode(nil) end, "it is a nil", 1, true)
     assert.error_matches(function() json.encode() end, "value expected", 1, true)
   end)
 
   it("reads tables as they are, without asking their metatables", function()
-    local value = setmetatable({ a = 1 }, { __index = function() error("asked") end, __pairs = function() error("asked") end })
+    local function asked() error("asked") end
+    local value = setmetatable({ a = 1 }, { __index = asked, __pairs = asked, __len = asked })
     assert.equal('{"a":1}', json.encode(value))
   end)
 end)
 
 describe("any text", function()
   local seeds = {
-    '{"@odata.context":"x","value":[{"id":"1","n":1.5,"list":[],"when":null},{"id":"\\u00e9\\ud834\\udd1e","big":9007199254740993}]}',
+    '{"@odata.context":"x","value":[{"id":"1","n":1.5,"list":[],"when":null},'
+      .. '{"id":"\\u00e9\\ud834\\udd1e","big":9007199254740993}]}',
     '{"access_token":"eyJ0.a.b","expires_in":3599,"scope":"a b"}',
     '[1,-2.5e10,true,false,null,"x\\n",[[[]]],{"a":{"b":{}}}]',
   }
-  local pieces = { "[", "]", "{", "}", '"', ",", ":", "\\", "\\u", "d800", "\\udc00", "0", "9", "-", "e", ".", "\0", "\xff", "\xc3\xa9",
-    "null", "true", '"a":', '"password":"', "[]", "{}", " ", "\u{7f}", "9223372036854775808", "1e999" }
+  local pieces = { "[", "]", "{", "}", '"', ",", ":", "\\", "\\u", "d800", "\\udc00", "0", "9", "-", "e",
+    ".", "\0", "\xff",
+    "\xc3\xa9", "null", "true", '"a":', '"password":"', "[]", "{}", " ", "\u{7f}", "9223372036854775808", "1e999" }
 
   local function mutated(text)
     for _ = 1, math.random(4) do

@@ -218,13 +218,16 @@ describe("redaction", function()
     math.randomseed(20261123)
     for _ = 1, 300 do
       local bytes = {}
-      for i = 1, math.random(6, 40) do bytes[i] = string.char(math.random(4) == 1 and math.random(0, 255) or math.random(33, 126)) end
+      for i = 1, math.random(6, 40) do
+        bytes[i] = string.char(math.random(4) == 1 and math.random(0, 255) or math.random(33, 126))
+      end
       local text = table.concat(bytes)
       local value <close> = secret.from(text)
       assert.is_truthy(value)
       local before = ("x"):rep(math.random(0, 9))
       local json_form = text:gsub('[%c"\\\\]', function(c) return ("\\u%04x"):format(c:byte()) end)
-      local forms = { text, percent(text), hex(text), json_form, base64(before .. text), base64(before .. text .. before, true) }
+      local forms = { text, percent(text), hex(text), json_form, base64(before .. text),
+        base64(before .. text .. before, true) }
       for i, form in ipairs(forms) do
         local whole = before .. ": " .. form .. " " .. before
         local result = secret.redact(whole)
