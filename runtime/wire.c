@@ -1,0 +1,213 @@
+/* What the protocol modules share; see wire.h. */
+#include "wire.h"
+
+#include "json.h"
+
+#include <ctype.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define LINE_BYTES 500
+#define HEADER_BYTES 65536
+#define RETRY_SECONDS 180 /* longer waits are for a person to decide about */
+
+void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length) {
+  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
+}
+
+static int is_unreserved(unsigned char c) {
+  return c < 128 && (isalnum(c) || (c && strchr("-._~", c)));
+}
+
+void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain) {
+  static const char digits[] = "0123456789ABCDEF";
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
+    if (is_unreserved(c) || (c && strchr(plain, c)))
+      wire_append(L, out, text + i, 1);
+    else
+      wire_append(L, out, escaped, sizeof escaped);
+  }
+}
+
+void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length) {
+  if (out->length) wire_append(L, out, "&", 1);
+  wire_escape(L, out, name, strlen(name), "");
+  wire_append(L, out, "=", 1);
+  wire_escape(L, out, value, length, "");
+}
+
+/* Push a sorted list of the string keys of the table at index. [-0, +1, e] */
+static lua_Integer sorted_keys(lua_State *L, int index) {
+  lua_Integer count = 0;
+  index = lua_absindex(L, index);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ++count);
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_TABLIBNAME);
+  lua_getfield(L, -1, "sort");
+  lua_pushvalue(L, -4);
+  lua_call(L, 1, 0);
+  lua_pop(L, 2);
+  return count;
+}
+
+void wire_query(lua_State *L, int index, struct buffer *out) {
+  if (lua_isnoneornil(L, index)) return;
+  index = lua_absindex(L, index);
+  lua_Integer count = sorted_keys(L, index);
+  for (lua_Integer i = 1; i <= count; i++) {
+    size_t name_length, length;
+    lua_rawgeti(L, -1, i);
+    const char *name = lua_tolstring(L, -1, &name_length);
+    lua_getfield(L, index, name);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "query member '%s' is no string", name);
+    const char *value = lua_tolstring(L, -1, &length);
+    wire_append(L, out, i == 1 ? "?" : "&", 1);
+    wire_escape(L, out, name, name_length, "$@");
+    wire_append(L, out, "=", 1);
+    wire_escape(L, out, value, length, ",:()/'@$");
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+}
+
+static int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+static int is_escape(const char *text, size_t left) {
+  return left >= 3 && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
+}
+
+/* Is this segment only dots, plain or escaped? Empty counts. */
+static int is_dots(const char *segment, size_t length) {
+  size_t i = 0;
+  while (i < length && (segment[i] == '.' || strncasecmp(segment + i, "%2e", 3) == 0)) i += segment[i] == '.' ? 1 : 3;
+  return i >= length;
+}
+
+/* A control character, '/' or '\' must not hide behind an escape either. */
+static int is_hidden(const char *text) {
+  int c = hex_value(text[1]) * 16 + hex_value(text[2]);
+  return c < 32 || c == 127 || c == '/' || c == '\\';
+}
+
+static const char *character_fault(const char *text, size_t left) {
+  unsigned char c = (unsigned char)*text;
+  if (c == '%' && !is_escape(text, left)) return "a '%' that escapes nothing";
+  if (c == '%' && is_hidden(text)) return "a hidden separator or control character";
+  if (c != '%' && !is_unreserved(c) && (!c || !strchr("!$&'()*+,;=:@/", c))) return "a character that must be escaped";
+  return NULL;
+}
+
+const char *wire_path_fault(const char *path, size_t length) {
+  size_t start = 1;
+  if (!length || path[0] != '/') return "no '/' at its start";
+  for (size_t i = 1; i <= length; i++) {
+    const char *fault = i < length ? character_fault(path + i, length - i) : NULL;
+    if (fault) return fault;
+    if (i < length && path[i] != '/') continue;
+    if (is_dots(path + start, i - start)) return "an empty or dotted segment";
+    start = i + 1;
+  }
+  return NULL;
+}
+
+const char *wire_path_of(const char *url) {
+  const char *authority = strstr(url, "://");
+  if (!authority) return url + strlen(url);
+  return authority + 3 + strcspn(authority + 3, "/?#");
+}
+
+void wire_members(lua_State *L, int index) {
+  if (!lua_istable(L, index) || json_is_array(L, index)) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_Integer count = sorted_keys(L, index);
+  luaL_Buffer out;
+  int keys = lua_gettop(L);
+  luaL_buffinit(L, &out);
+  for (lua_Integer i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&out, ',');
+    lua_rawgeti(L, keys, i);
+    luaL_addvalue(&out);
+  }
+  luaL_pushresult(&out);
+  lua_remove(L, keys);
+}
+
+int wire_visible(const char *bytes, size_t length) {
+  if (!length || length > HEADER_BYTES) return 0;
+  for (size_t i = 0; i < length; i++)
+    if (bytes[i] <= ' ' || bytes[i] > '~') return 0;
+  return 1;
+}
+
+const char *wire_string(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  if (lua_type(L, -1) == LUA_TSTRING) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return NULL;
+}
+
+void wire_line(lua_State *L, const char *text) {
+  luaL_Buffer out;
+  size_t length = strcspn(text, "\r\n");
+  if (length > LINE_BYTES) length = LINE_BYTES;
+  while (length && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
+  luaL_buffinit(L, &out);
+  for (size_t i = 0; i < length; i++) luaL_addchar(&out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+  luaL_pushresult(&out);
+}
+
+void wire_set_line(lua_State *L, const char *name, const char *text) {
+  if (!text) return;
+  wire_line(L, text);
+  lua_setfield(L, -2, name);
+}
+
+double wire_date(const struct answer *answer) {
+  const char *value = answer_header(answer, "date");
+  return value ? (double)curl_getdate(value, NULL) : -1;
+}
+
+/* A date is read against the server's own clock when it tells us, since ours may be off. */
+static double until(const struct answer *answer, const char *value) {
+  double then = (double)curl_getdate(value, NULL);
+  double now = wire_date(answer);
+  if (then < 0) return -1;
+  if (now < 0) now = (double)time(NULL);
+  return then > now ? then - now : 0;
+}
+
+double wire_retry_after(const struct answer *answer) {
+  const char *value = answer_header(answer, "retry-after");
+  if (!value || !*value) return -1;
+  int is_number = value[strspn(value, "0123456789")] == 0;
+  double seconds = is_number ? strtod(value, NULL) : until(answer, value);
+  return seconds > RETRY_SECONDS ? RETRY_SECONDS : seconds;
+}
+
+int wire_is_html(const struct answer *answer) {
+  const char *type = answer_header(answer, "content-type");
+  size_t i = 0;
+  if (type && strncasecmp(type, "text/html", 9) == 0) return 1;
+  while (i < answer->body.length && isspace((unsigned char)answer->body.data[i])) i++;
+  return i < answer->body.length && answer->body.data[i] == '<';
+}

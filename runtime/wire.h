@@ -1,0 +1,59 @@
+/* What the protocol modules share about HTTP's texts: escaping what is sent,
+ * and reading what came back without trusting it. No I/O, no service known. */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include "request.h"
+
+/* Append bytes; raises when memory is out. [-0, +0, m] */
+void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length);
+
+/* Append the string at index, percent-encoded but for RFC 3986's unreserved
+ * characters and those in plain. [-0, +0, m] */
+void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain);
+
+/* Append "name=value" to a form body: an '&' before all but the first. [-0, +0, m] */
+void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length);
+
+/* Append "?name=value&…" for the table of strings at index, names sorted;
+ * nothing when it is nil or empty. Raises for other types. [-0, +0, e] */
+void wire_query(lua_State *L, int index, struct buffer *out);
+
+/* Why this is no path a request may have ("/users/{id}", escaped, no query, no
+ * "." or ".." in any spelling), or NULL. Two readers of a URL must never see
+ * two paths: the gate checks this one, libcurl sends it. */
+const char *wire_path_fault(const char *path, size_t length);
+
+/* base without its path ends where? The part of url after scheme://authority. */
+const char *wire_path_of(const char *url);
+
+/* Push the names of the members of the table at index, sorted and joined by
+ * commas; nil when it is no table or a list. [-0, +1, m] */
+void wire_members(lua_State *L, int index);
+
+/* Are these bytes 1 to 64 KiB of visible ASCII: may they stand in a header? */
+int wire_visible(const char *bytes, size_t length);
+
+/* Push the member of the table at index when it is a string, else nil; the
+ * text, or NULL. Numbers are no strings here. [-0, +1, -] */
+const char *wire_string(lua_State *L, int index, const char *name);
+
+/* Push the first line of a text from the far side: no control characters, at
+ * most 500 bytes, cut between characters. [-0, +1, m] */
+void wire_line(lua_State *L, const char *text);
+
+/* Set a member of the table on top of the stack to the first line of text;
+ * NULL sets nothing. [-0, +0, m] */
+void wire_set_line(lua_State *L, const char *name, const char *text);
+
+/* The answer's Date in seconds since 1970, or -1. */
+double wire_date(const struct answer *answer);
+
+/* Retry-After in seconds from now, given as seconds or as a date, 0 to 180;
+ * -1 when there is none. */
+double wire_retry_after(const struct answer *answer);
+
+/* Does the answer call its body HTML, or does it look like it? */
+int wire_is_html(const struct answer *answer);
+
+#endif
