@@ -279,7 +279,7 @@ function gate.answer(status, headers, body) end
 ---@field interval integer seconds
 ---@field message string
 ---@class host.oauth.failure
----@field error string "invalid_client", "authorization_pending", … or "not_json", "http"
+---@field error string "invalid_client", …; ours: "not_json", "bad_answer" (wrong shape), "http" (no reason given)
 ---@field suberror string?
 ---@field code integer? first AADSTS number
 ---@field message string one line, no trace ids
@@ -343,9 +343,12 @@ function oauth.judge_token(answer, resource) end
 ---@field client_request_id string?
 ---@field retry_after number? seconds, from seconds or a date, capped at 180
 ---@field date number? server time of the answer
+---@field lag boolean? a known text or code of something not yet replicated
+---@field exists boolean? a known text or code of something that is there already
 
 local graph = {}
 --- Build a request. GET, and POST to getByIds and the like, change nothing; all else does.
+--- To "/$batch" (at most 20 requests) it makes the calls that it carries.
 --- A random client-request-id is sent.
 ---@param base string "https://graph.microsoft.com/v1.0"
 ---@param method string
@@ -369,19 +372,21 @@ function graph.segment(value) end
 ---@param value string|number|boolean
 ---@return string
 function graph.literal(value) end
---- Judge an answer: the decoded body ({} for 204 and empty bodies), or a failure. Server time second on success.
+--- Judge an answer: the decoded body ({} for 204 and empty bodies, a number for a plain $count), or a failure.
+--- Server time second on success.
 ---@param request host.request
 ---@param answer host.answer
----@return table|nil value, host.graph.failure|number|nil failure_or_date
+---@return table|number|nil value, host.graph.failure|number|nil failure_or_date
 function graph.judge(request, answer) end
 
 ---------------------------------------------------------------------------
 --- host.devolutions: Devolutions Server's public API, protocol only.
 
 ---@class host.devolutions.failure
----@field kind "refused"|"auth"|"missing"|"transient"|"bad_answer"
+---@field kind "refused"|"denied"|"auth"|"missing"|"conflict"|"throttled"|"transient"|"bad_answer"
 ---@field status integer
 ---@field message string
+---@field retry_after number? seconds, capped at 180
 
 local devolutions = {}
 ---@param base string "https://dvls.contoso.com/path"

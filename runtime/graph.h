@@ -1,0 +1,10 @@
+/* The two halves of host.graph: graph.c builds requests, graph_judge.c judges answers. */
+#ifndef GRAPH_H
+#define GRAPH_H
+
+#include <lua.h>
+
+/* graph.judge(request, answer) -> value, date | nil, failure */
+int graph_judge(lua_State *L);
+
+#endif

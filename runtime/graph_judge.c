@@ -1,0 +1,274 @@
+/* host.graph: judging answers.
+ *
+ * Success must be strict JSON. Errors are read loosely, because Graph, its
+ * older parts and the gateways before it spell them in several ways; nothing
+ * of an error's text is believed but the few in the table below, which no code
+ * tells apart. Status and code decide the kind.
+ */
+#include "graph.h"
+
+#include "json.h"
+#include "wire.h"
+
+#include <string.h>
+
+#define MAX_BYTES ((size_t)16 << 20) /* a page of 999 users with many members */
+
+/* Not yet replicated: the same call will do in a moment, if we just wrote. */
+static const char *const lag_texts[] = {
+    "does not reference a valid application object", /* POST servicePrincipals after POST applications */
+    "backing application of the service principal being created must in the local tenant", /* the same, as 403 */
+    "Not a valid reference update",                                                        /* appRoleAssignedTo */
+    "does not exist or one of its queried reference-property objects are not present",     /* oauth2PermissionGrants */
+    NULL};
+static const char *const lag_codes[] = {"Authorization_IdentityNotFound", "SubjectNotFound", "RoleNotFound", NULL};
+
+/* Already so: nothing is to be done. */
+static const char *const exists_texts[] = {
+    "already exists on the object",                                           /* appRoleAssignedTo */
+    "A conflicting object with one or more of the specified property values", /* roleAssignments */
+    "added object references already exist",                                  /* members, owners */
+    "Permission entry already exists",                                        /* oauth2PermissionGrants */
+    "already in use",                                                         /* servicePrincipals of one appId */
+    "Another object with the same value for property",                        /* unique members */
+    NULL};
+static const char *const exists_codes[] = {"Request_MultipleObjectsWithSameKeyValue", "RoleAssignmentExists", NULL};
+
+static const char *const throttle_codes[] = {"TooManyRequests", "Request_ThrottledTemporarily",
+                                             "Directory_ThrottledTemporarily", NULL};
+
+static int is_one_of(const char *text, const char *const *list) {
+  for (; *list; list++)
+    if (strcmp(text, *list) == 0) return 1;
+  return 0;
+}
+
+static int holds_one_of(const char *text, const char *const *list) {
+  for (; *list; list++)
+    if (strcasestr(text, *list)) return 1;
+  return 0;
+}
+
+static const char *kind_of_status(long status) {
+  switch (status) {
+  case 401:
+    return "auth";
+  case 403:
+    return "denied";
+  case 404:
+    return "missing";
+  case 409: /* fall through */
+  case 412:
+    return "conflict";
+  case 429:
+    return "throttled";
+  case 408: /* fall through */
+  case 500: /* fall through */
+  case 502: /* fall through */
+  case 503: /* fall through */
+  case 504:
+    return "transient";
+  default:
+    return status >= 400 && status < 600 ? "refused" : "bad_answer";
+  }
+}
+
+/* A code that says more than the status does. */
+static const char *kind_of(long status, const char *code, int exists) {
+  if (is_one_of(code, throttle_codes)) return "throttled";
+  if (strcmp(code, "Directory_QuotaExceeded") == 0) return "refused";
+  if (strcmp(code, "insufficient_claims") == 0) return "denied"; /* a new token would not help */
+  if (exists && status == 400) return "conflict";
+  return kind_of_status(status);
+}
+
+/* ---- loose reading: each pushes one value, whatever it finds ---- */
+
+/* Push the member as a table, under either spelling; an empty table when it is none. [-0, +1, m] */
+static int push_table(lua_State *L, int index, const char *name, const char *other) {
+  int is_table = lua_getfield(L, index, name) == LUA_TTABLE;
+  if (!is_table) {
+    lua_pop(L, 1);
+    is_table = lua_getfield(L, index, other) == LUA_TTABLE;
+  }
+  if (is_table) return 1;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  return 0;
+}
+
+/* Push a text member, also when it is wrapped as {lang, value}; NULL when there is none. [-0, +1, -] */
+static const char *push_text(lua_State *L, int index, const char *name) {
+  if (lua_getfield(L, index, name) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return wire_string(L, index, name);
+  }
+  const char *text = wire_string(L, -1, "value");
+  lua_remove(L, -2);
+  return text;
+}
+
+/* Push {code, message, target} of the detail on top, replacing it. [-1, +1, m] */
+static void clean_detail(lua_State *L) {
+  static const char *const names[] = {"code", "message", "target", NULL};
+  int detail = lua_gettop(L);
+  lua_newtable(L);
+  for (const char *const *name = names; *name; name++) {
+    const char *text = lua_istable(L, detail) ? push_text(L, detail, *name) : NULL;
+    lua_pushvalue(L, detail + 1);
+    wire_set_line(L, *name, text);
+    lua_settop(L, detail + 1);
+  }
+  lua_remove(L, detail);
+}
+
+/* Set details in the failure on top from the error object: a list, or one alone. [-0, +0, m] */
+static void set_details(lua_State *L, int error) {
+  if (lua_getfield(L, error, "details") != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  lua_newtable(L);
+  for (lua_Integer i = 1; i <= (count ? count : 1); i++) {
+    if (count)
+      lua_rawgeti(L, -2, i);
+    else
+      lua_pushvalue(L, -2);
+    clean_detail(L);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setfield(L, -3, "details");
+  lua_pop(L, 1);
+}
+
+/* ---- failures ---- */
+
+static void set_number(lua_State *L, const char *name, double value) {
+  if (value < 0) return;
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_mark(lua_State *L, const char *name, int yes) {
+  if (!yes) return;
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, name);
+}
+
+/* Push nil and a failure of this kind with what the headers say. [-0, +2, m] */
+static void push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *code,
+                         const char *message) {
+  luaL_pushfail(L);
+  lua_newtable(L);
+  wire_set_line(L, "kind", kind);
+  wire_set_line(L, "code", code);
+  wire_set_line(L, "message", message);
+  lua_pushinteger(L, answer->status);
+  lua_setfield(L, -2, "status");
+  wire_set_line(L, "request_id", answer_header(answer, "request-id"));
+  wire_set_line(L, "client_request_id", answer_header(answer, "client-request-id"));
+  set_number(L, "retry_after", wire_retry_after(answer));
+  set_number(L, "date", wire_date(answer));
+}
+
+/* The code at error; an empty one gives way to the inner error's, and both to a claims challenge. Pushes them. */
+static const char *code_of(lua_State *L, const struct answer *answer, int error, int inner) {
+  const char *code = push_text(L, error, "code");
+  const char *deeper = push_text(L, inner, "code");
+  const char *challenge = answer_header(answer, "www-authenticate");
+  if (challenge && strstr(challenge, "insufficient_claims")) return "insufficient_claims";
+  if (code && *code) return code;
+  return deeper ? deeper : "";
+}
+
+static void set_ids(lua_State *L, const struct answer *answer, int inner) {
+  const char *request_id = wire_string(L, inner, "request-id");
+  const char *client_id = wire_string(L, inner, "client-request-id");
+  lua_pushvalue(L, -3);
+  if (!answer_header(answer, "request-id")) wire_set_line(L, "request_id", request_id);
+  if (!answer_header(answer, "client-request-id")) wire_set_line(L, "client_request_id", client_id);
+  lua_pop(L, 3);
+}
+
+/* Push nil and the failure that the error object at index error says. [-0, +n, m] */
+static int push_error(lua_State *L, const struct answer *answer, int error) {
+  push_table(L, error, "innerError", "innererror");
+  int inner = lua_gettop(L);
+  const char *code = code_of(L, answer, error, inner);
+  const char *message = push_text(L, error, "message");
+  const char *target = push_text(L, error, "target");
+  if (!message) message = "";
+  int exists = is_one_of(code, exists_codes) || holds_one_of(message, exists_texts);
+  int lag = !exists && (is_one_of(code, lag_codes) || holds_one_of(message, lag_texts));
+  push_failure(L, answer, kind_of(answer->status, code, exists), code, message);
+  wire_set_line(L, "target", target);
+  set_mark(L, "exists", exists);
+  set_mark(L, "lag", lag);
+  set_ids(L, answer, inner);
+  set_details(L, error);
+  return 2;
+}
+
+/* Push nil and the failure of an error whose body is not Graph's JSON. [-0, +n, m] */
+static int push_foreign_error(lua_State *L, const struct answer *answer) {
+  const char *what = wire_is_html(answer) ? "an HTML page" : answer->body.length ? "no error in JSON" : "an empty body";
+  lua_newtable(L);
+  const char *code = code_of(L, answer, lua_gettop(L), lua_gettop(L));
+  push_failure(L, answer, kind_of(answer->status, code, 0), code, lua_pushfstring(L, "the answer holds %s", what));
+  return 2;
+}
+
+static int is_object(lua_State *L, int index) {
+  return lua_istable(L, index) && !json_is_array(L, index);
+}
+
+static int judge_error(lua_State *L, const struct answer *answer) {
+  if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL) || !lua_istable(L, -1))
+    return push_foreign_error(L, answer);
+  if (!push_table(L, lua_gettop(L), "error", "odata.error")) return push_foreign_error(L, answer);
+  return push_error(L, answer, lua_gettop(L));
+}
+
+/* ---- success ---- */
+
+static int push_value(lua_State *L, const struct answer *answer) {
+  double date = wire_date(answer);
+  if (date >= 0)
+    lua_pushnumber(L, date);
+  else
+    lua_pushnil(L);
+  return 2;
+}
+
+/* Graph puts a byte order mark before a plain $count. */
+static int has_mark(const struct answer *answer) {
+  return answer->body.length >= 3 && memcmp(answer->body.data, "\xEF\xBB\xBF", 3) == 0;
+}
+
+static int judge_success(lua_State *L, const struct answer *answer) {
+  const struct json_rules rules = {MAX_BYTES, NULL};
+  size_t mark = has_mark(answer) ? 3 : 0;
+  const char *data = answer->body.data + mark;
+  size_t length = answer->body.length - mark;
+  if (!length)
+    lua_newtable(L);
+  else if (!json_decode(L, data, length, &rules)) {
+    const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
+    push_failure(L, answer, "bad_answer", "", lua_pushfstring(L, "the answer is no JSON: %s", why));
+    return 2;
+  }
+  if (is_object(L, -1) || lua_type(L, -1) == LUA_TNUMBER) return push_value(L, answer);
+  push_failure(L, answer, "bad_answer", "", "the answer is no JSON object");
+  return 2;
+}
+
+int graph_judge(lua_State *L) {
+  request_check(L, 1);
+  const struct answer *answer = answer_check(L, 2);
+  lua_settop(L, 2);
+  if (answer->status >= 400) return judge_error(L, answer);
+  if (answer->status >= 200 && answer->status < 300) return judge_success(L, answer);
+  push_failure(L, answer, "bad_answer", "", "redirects are not followed");
+  return 2;
+}
