@@ -1,6 +1,248 @@
-#include <lua.h>
+/* host.devolutions: Devolutions Server's public API, protocol only.
+ *
+ * Builds requests and judges answers; the session id of a login leaves only
+ * inside a credential for that server's origin. What is known of the API comes
+ * from Devolutions' own open clients (go-dvls, ansible-dvls, ScriptLibrary).
+ */
+#include "json.h"
+#include "secret.h"
+#include "wire.h"
+
+#include <string.h>
+
+/* Members of an entry's data that are secrets, beyond the well-known names. */
+static const char *const entry_secrets[] = {"password",
+                                            "apiKey",
+                                            "clientSecret",
+                                            "connectionString",
+                                            "privateKeyData",
+                                            "privateKeyOverridePassword",
+                                            "privateKeyPassPhrase",
+                                            NULL};
+
+/* ---- requests ---- */
+
+static void set_body(lua_State *L, struct request *request, int body) {
+  json_encode(L, body, &request->body, 1);
+  request->has_body = 1;
+  request_header(L, request, "Content-Type", "application/json");
+}
+
+/* devolutions.login(base, app_key, app_secret) -> request */
+static int devolutions_login(lua_State *L) {
+  const char *base = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  secret_check(L, 3);
+  lua_settop(L, 3);
+  const char *url = lua_pushfstring(L, "%s/api/v1/login", base);
+  struct request *request = request_new(L, "devolutions", "POST", url);
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "appKey");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "appSecret");
+  request_header(L, request, "Accept", "application/json");
+  request_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
+  set_body(L, request, lua_gettop(L));
+  request->repeatable = 1; /* a session that nobody uses does no harm */
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int is_change(const char *method, const char *path) {
+  return strcmp(method, "GET") != 0 && strcmp(path, "/api/v1/logout") != 0;
+}
+
+/* devolutions.request(base, method, path, query?, body?) -> request */
+static int devolutions_request(lua_State *L) {
+  static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", NULL};
+  size_t length;
+  const char *base = luaL_checkstring(L, 1);
+  const char *method = methods[luaL_checkoption(L, 2, NULL, methods)];
+  const char *path = luaL_checklstring(L, 3, &length);
+  const char *fault = wire_path_fault(path, length);
+  luaL_argcheck(L, !fault, 3, fault);
+  if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
+  if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
+  lua_settop(L, 5);
+  struct buffer *url = buffer_new(L);
+  wire_append(L, url, base, strlen(base));
+  wire_append(L, url, path, length);
+  wire_query(L, 4, url);
+  wire_append(L, url, "", 1);
+  struct request *request = request_new(L, "devolutions", method, url->data);
+  request_header(L, request, "Accept", "application/json");
+  wire_members(L, 5);
+  request_call(L, request, method, path, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  if (lua_istable(L, 5)) set_body(L, request, 5);
+  request->changes = is_change(method, path);
+  request->repeatable = strcmp(method, "POST") != 0;
+  return 1;
+}
+
+/* devolutions.segment(value) -> string */
+static int devolutions_segment(lua_State *L) {
+  size_t length;
+  const char *value = luaL_checklstring(L, 1, &length);
+  int is_dots = length <= 2 && strspn(value, ".") == length;
+  luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
+  luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
+  struct buffer *out = buffer_new(L);
+  wire_escape(L, out, value, length, "");
+  lua_pushlstring(L, out->data, out->length);
+  return 1;
+}
+
+/* ---- failures ---- */
+
+static const char *kind_of(long status) {
+  switch (status) {
+  case 401:
+    return "auth";
+  case 403:
+    return "denied";
+  case 404:
+    return "missing";
+  case 409:
+    return "conflict";
+  case 429:
+    return "throttled";
+  case 408: /* fall through */
+  case 500: /* fall through */
+  case 502: /* fall through */
+  case 503: /* fall through */
+  case 504:
+    return "transient";
+  default:
+    return status >= 400 && status < 600 ? "refused" : "bad_answer";
+  }
+}
+
+/* The older endpoints answer 200 and say what happened in "result". The
+ * numbers are go-dvls' SaveResult. */
+static const struct {
+  const char *kind, *message;
+} results[] = {
+    {"refused", "Error"},
+    {NULL, "Success"},
+    {"denied", "AccessDenied"},
+    {"refused", "InvalidData"},
+    {"conflict", "AlreadyExists"},
+    {"refused", "MaximumReached"},
+    {"missing", "NotFound"},
+    {"refused", "LicenseExpired"},
+    {"transient", "Unknown"},
+    {"auth", "TwoFactorTypeNotConfigured"},
+    {"auth", "WebApiRedirectToLogin"},
+    {"conflict", "DuplicateLoginEmail"},
+};
+
+static int push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
+  double retry_after = wire_retry_after(answer);
+  luaL_pushfail(L);
+  lua_newtable(L);
+  wire_set_line(L, "kind", kind);
+  wire_set_line(L, "message", message);
+  lua_pushinteger(L, answer->status);
+  lua_setfield(L, -2, "status");
+  if (retry_after < 0) return 2;
+  lua_pushnumber(L, retry_after);
+  lua_setfield(L, -2, "retry_after");
+  return 2;
+}
+
+/* Push what the body of an error says, or what it is instead. [-0, +1, m] */
+static const char *push_message(lua_State *L, const struct answer *answer) {
+  static const char *const names[] = {"message", "errorMessage", "title", NULL};
+  int decoded = json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL);
+  int body = lua_gettop(L);
+  for (const char *const *name = names; decoded && lua_istable(L, body) && *name; name++) {
+    const char *text = wire_string(L, body, *name);
+    if (text && *text) return text;
+  }
+  if (wire_is_html(answer)) return "the answer is an HTML page";
+  return answer->body.length ? "the answer says no reason" : "the answer is empty";
+}
+
+static int judge_error(lua_State *L, const struct answer *answer) {
+  const char *kind = answer->status < 400 ? "bad_answer" : kind_of(answer->status);
+  const char *message = answer->status < 400 ? "redirects are not followed" : push_message(L, answer);
+  return push_failure(L, answer, kind, message);
+}
+
+static int is_success(const struct answer *answer) {
+  return answer->status >= 200 && answer->status < 300;
+}
+
+/* Push the decoded body and return 1, or push nil and a failure and return 0. [-0, +n, m] */
+static int push_body(lua_State *L, const struct answer *answer, const struct json_rules *rules) {
+  if (!answer->body.length) {
+    lua_newtable(L);
+    return 1;
+  }
+  if (json_decode(L, answer->body.data, answer->body.length, rules)) return 1;
+  const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
+  push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is no JSON: %s", why));
+  return 0;
+}
+
+/* ---- judging ---- */
+
+/* devolutions.judge_login(answer, base) -> credential | nil, failure */
+static int devolutions_judge_login(lua_State *L) {
+  const struct answer *answer = answer_check(L, 1);
+  const char *base = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  if (!request_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
+  const char *origin = lua_tostring(L, 3);
+  long status = answer->status;
+  if (status == 400 || status == 401 || status == 403) return push_failure(L, answer, "auth", push_message(L, answer));
+  if (!is_success(answer)) return judge_error(L, answer);
+  if (!push_body(L, answer, NULL)) return 2;
+  if (!lua_istable(L, -1)) return push_failure(L, answer, "bad_answer", "the login's answer is no object");
+  lua_getfield(L, -1, "tokenId");
+  const struct secret *token = secret_test(L, -1);
+  if (!token || !wire_visible(token->bytes, token->length))
+    return push_failure(L, answer, "bad_answer",
+                        "tokenId is missing, no text, or holds characters that no header may carry");
+  credential_new(L, origin, "tokenId", "", token->bytes, token->length);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, 1); /* redaction knows it while it may be used */
+  return 1;
+}
+
+/* What the older endpoints' result says went wrong, or -1. [-0, +0, -] */
+static int result_of(lua_State *L, int body) {
+  if (!lua_istable(L, body)) return -1;
+  int is_number = lua_getfield(L, body, "result") == LUA_TNUMBER;
+  lua_Integer result = is_number ? lua_tointeger(L, -1) : 1;
+  lua_pop(L, 1);
+  if (result == 1) return -1;
+  return result >= 0 && result < (lua_Integer)(sizeof results / sizeof *results) ? (int)result : 0;
+}
+
+/* devolutions.judge(request, answer) -> value | nil, failure */
+static int devolutions_judge(lua_State *L) {
+  static const struct json_rules rules = {0, entry_secrets};
+  const struct request *request = request_check(L, 1);
+  const struct answer *answer = answer_check(L, 2);
+  lua_settop(L, 2);
+  if (!is_success(answer)) return judge_error(L, answer);
+  if (!push_body(L, answer, &rules)) return 2;
+  int is_current = request->call_count && strncmp(request->calls[0].path, "/api/v1/", 8) == 0;
+  int result = is_current ? -1 : result_of(L, 3);
+  return result < 0 ? 1 : push_failure(L, answer, results[result].kind, results[result].message);
+}
+
+static const luaL_Reg functions[] = {
+    {"judge", devolutions_judge},     {"judge_login", devolutions_judge_login}, {"login", devolutions_login},
+    {"request", devolutions_request}, {"segment", devolutions_segment},         {NULL, NULL},
+};
+
 int luaopen_host_devolutions(lua_State *L);
 int luaopen_host_devolutions(lua_State *L) {
-  lua_newtable(L);
+  request_types(L);
+  luaL_newlib(L, functions);
   return 1;
 }
