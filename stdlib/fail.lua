@@ -14,6 +14,7 @@ local M = {}
 ---| "refused"     the far side understood and said no
 ---| "bad_answer"  the far side answered nonsense
 ---| "network"     no answer at all
+---| "unknown_outcome" it may have happened: the answer to a change is lost or unusable
 ---| "timeout"     a deadline of ours passed
 ---| "journal"     what must be on record cannot be
 ---| "person"      a person has to do something first
@@ -22,7 +23,7 @@ local M = {}
 
 local KINDS = {}
 for kind in ([[usage config auth denied missing conflict throttled transient refused bad_answer
-  network timeout journal person interrupted not_ours]]):gmatch("%S+") do
+  network unknown_outcome timeout journal person interrupted not_ours]]):gmatch("%S+") do
   KINDS[kind] = true
 end
 

@@ -1,0 +1,163 @@
+--- How often, and how long, a failed call to a service is tried again.
+--
+-- By kind: what was not yet replicated after our own write waits for Entra; a
+-- throttle waits as long as it says; what is transient, or got no answer, is
+-- repeated only when repeating is safe; a refusal never. A call whose outcome
+-- stays unknown says so: it may have happened.
+
+local log = require "log"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
+local LAG_LONGEST = 16
+local THROTTLE_BUDGET = 600 -- seconds of waiting for one call
+local THROTTLE_LONGEST = 60 -- when no Retry-After is given
+local TRIES = 4
+
+--- What the failures of all services have in common.
+---@class retry.failure
+---@field kind string a kind of fail's
+---@field message string
+---@field status integer? of the HTTP answer
+---@field code string|integer?
+---@field retry_after number? seconds
+---@field lag boolean? known text of something not yet replicated
+---@field exists boolean? it is there already
+---@field transport string? the gate's kind, when there was no answer
+---@field maybe_sent boolean? the far side may have acted on it (on this try or one before)
+
+---@class retry.call
+---@field what string for progress
+---@field attempt fun(): any, any makes one try: value, more; or nil, failure
+---@field changes boolean? is something different after it?
+---@field repeatable boolean? does sending it twice no harm?
+---@field fresh_write boolean? did we just write what it stands on?
+---@field renew fun()? get a new credential after a 401
+
+local TRANSPORT = {
+  dns = "network", connect = "network", tls = "network", timeout = "network", cut = "network",
+  too_large = "bad_answer", hostile = "bad_answer", memory = "transient", journal = "journal",
+  undeclared = "config", peer = "config", credential = "config", closed = "interrupted",
+}
+
+--- The failure of a request that got no answer, of what http.send returned.
+---@param message string
+---@param kind string the gate's
+---@param maybe_sent boolean?
+---@return retry.failure
+function M.transport(message, kind, maybe_sent)
+  return { kind = TRANSPORT[kind] or "network", transport = kind, message = message, maybe_sent = maybe_sent or nil }
+end
+
+local PASSING = { dns = true, connect = true, timeout = true, cut = true, memory = true }
+
+-- May the far side have done it on this very try?
+local function is_open(call, failure)
+  if not call.changes then return false end
+  if failure.transport then return failure.maybe_sent end
+  return failure.kind == "transient" or failure.kind == "bad_answer"
+end
+
+local function grow(first, tries, longest)
+  return math.min(longest, first * 2 ^ tries)
+end
+
+-- Up to a quarter more or less, so that many who failed at once do not return at once.
+local function jitter(seconds)
+  return seconds * (0.75 + math.random() / 2)
+end
+
+local function lag_wait(call, failure, state)
+  local is_lag = failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
+  if not call.fresh_write or not is_lag then return nil end
+  state.lag_ends = state.lag_ends or time.monotonic() + LAG_BUDGET
+  local left = state.lag_ends - time.monotonic()
+  if left <= 0 then return nil end
+  state.lags = (state.lags or 0) + 1
+  return math.min(left, grow(1, state.lags - 1, LAG_LONGEST)), "Entra has not replicated what was just written"
+end
+
+local function throttle_wait(failure, state)
+  local wait = failure.retry_after or jitter(grow(1, state.throttles or 0, THROTTLE_LONGEST))
+  state.throttles = (state.throttles or 0) + 1
+  state.throttled = (state.throttled or 0) + wait
+  if state.throttled > THROTTLE_BUDGET then return nil end
+  return math.max(wait, 1), "the service asks to wait"
+end
+
+-- A lost update race was refused, so it may be repeated even where a lost answer may not.
+local function is_passing(call, failure)
+  if failure.code == "Directory_ConcurrencyViolation" then return true end
+  if not call.repeatable then return false end
+  return failure.kind == "transient" or (failure.transport and PASSING[failure.transport])
+end
+
+local function passing_wait(call, failure, state)
+  if not is_passing(call, failure) then return nil end
+  state.tries = (state.tries or 1) + 1
+  if state.tries > TRIES then return nil end
+  return failure.retry_after or jitter(grow(1, state.tries - 2, 8)), failure.message
+end
+
+-- Seconds until the next try and why, or nil for no more.
+local function patience(call, failure, state)
+  if failure.kind == "throttled" then return throttle_wait(failure, state) end
+  if failure.kind == "auth" and call.renew and not state.renewed then
+    state.renewed = true
+    call.renew()
+    return 0
+  end
+  local wait, why = lag_wait(call, failure, state)
+  if wait then return wait, why end
+  return passing_wait(call, failure, state)
+end
+
+-- What says something about the call itself, and so about its earlier tries at least that much.
+local PLAIN = { refused = true, denied = true, missing = true, conflict = true }
+
+local function settle(failure, state)
+  if not state.open then return failure end
+  failure.maybe_sent = true
+  if not PLAIN[failure.kind] then failure.kind = "unknown_outcome" end
+  return failure
+end
+
+local function pause(call, seconds, why)
+  if seconds <= 0 then return end
+  local text = ("%s: %s; trying again in %s"):format(call.what, why, time.span(math.max(1, seconds)))
+  if seconds >= 2 then log.progress(text) else log.detail(text) end
+  task.sleep(seconds)
+end
+
+local function try(call, state)
+  local value, failure = call.attempt()
+  if value ~= nil then return true, value, failure end
+  if is_open(call, failure) then state.open = true end
+  state.failure = failure
+  local wait, why = patience(call, failure, state)
+  if not wait then return true, nil, settle(failure, state) end
+  pause(call, wait, why)
+  return false
+end
+
+--- Try until it succeeds or trying again would be wrong. Being interrupted does
+--- not hide that an earlier try may have been carried out.
+---@param call retry.call
+---@return any value, any more_or_failure nil and a retry.failure when it did not succeed
+function M.run(call)
+  local state = {}
+  while true do
+    local ok, done, value, more = xpcall(try, task.keep_trace, call, state)
+    if not ok and not state.open then error(done, 0) end
+    if not ok then
+      state.failure.cause = done
+      return nil, settle(state.failure, state)
+    end
+    if done then return value, more end
+  end
+end
+
+return M
