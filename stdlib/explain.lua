@@ -1,0 +1,150 @@
+--- Errors of the far sides, as a cause and a fix in our words.
+--
+-- What is said here is for people. Programs branch on kinds: Microsoft promises
+-- neither its AADSTS numbers nor its texts.
+
+local aadsts = require "explain.aadsts"
+local graph_rules = require "explain.graph"
+
+local M = {}
+
+---@class explain.reason
+---@field cause string? a sentence without its full stop
+---@field fix string? sentences
+---@field source string? "docs" or "field": who says so
+
+local by_code = {}
+for _, entry in ipairs(aadsts) do
+  for _, code in ipairs(entry.codes) do by_code[code] = entry end
+end
+
+--- What an AADSTS number means; nil when it is not known here.
+---@param code integer|string 7000215, "7000215" or "AADSTS7000215"
+---@return explain.reason|nil
+function M.aadsts(code)
+  local entry = by_code[math.tointeger(tonumber((tostring(code):gsub("^AADSTS", ""))))]
+  return entry and { cause = entry.cause, fix = entry.fix, source = entry.source } or nil
+end
+
+local NETWORK = {
+  dns = { cause = "the host name cannot be resolved",
+    fix = "Check the network, and the host names in the profile." },
+  connect = { cause = "no connection can be made",
+    fix = "Check the network, the proxy and the address in the profile." },
+  tls = { cause = "the server's identity could not be verified",
+    fix = "If a proxy inspects TLS, name its certificate with `ca` in the profile; otherwise do not go on." },
+  timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
+  cut = { cause = "the connection broke before the whole answer was there",
+    fix = "Try again; check the network if it stays so." },
+  too_large = { cause = "the answer is larger than any real one",
+    fix = "Check that the address in the profile is the real service." },
+  hostile = { cause = "the answer breaks the rules of HTTP",
+    fix = "Check that the address in the profile is the real service, and what stands between." },
+  memory = { cause = "memory is out", fix = "Close other programs and try again." },
+  journal = { cause = "what was to be done could not be put on record, so it was not done",
+    fix = "See why the journal cannot be written: `moonlatch journal verify`, free disk space." },
+  undeclared = { cause = "the script does not say that it needs this call",
+    fix = "Add the call to the script's `needs`, or use --write where a person types." },
+  peer = { cause = "the address is none of this profile's", fix = "Check the addresses in the profile." },
+  credential = { cause = "the credential belongs to another address", fix = "Check the addresses in the profile." },
+  closed = { cause = "the connection to the network is closed already", fix = "Run the command again." },
+}
+
+local UNKNOWN = {
+  cause = "whether it was done is not known: the answer is missing or unusable",
+  fix = "Look before doing it again: what it should have made or changed may be there.",
+}
+
+local SIGN_IN = {
+  authorization_declined = { cause = "the person declined",
+    fix = "Run the command again and accept, or have somebody sign in who may." },
+  expired_token = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
+  code_expired = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
+  invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login." },
+  invalid_client = { cause = "the application's credential was not accepted",
+    fix = "Check the client id and the secret named in the profile's sign_in." },
+  interaction_required = { cause = "a person must do something at the sign-in page",
+    fix = "Sign in again: moonlatch login." },
+  not_json = { cause = "what answered is not Microsoft's login service",
+    fix = "Check `login` in the profile, and what proxy stands between." },
+  bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
+    fix = "Check `login` in the profile, and what proxy stands between." },
+  http = { cause = "the login service failed", fix = "Try again in some minutes." },
+}
+
+local function by_kind(failure)
+  if failure.kind == "throttled" then
+    return { cause = "it was asked too often", fix = "Wait some minutes, and do less at once." }
+  elseif failure.kind == "transient" then
+    return { cause = "the service has trouble of its own", fix = "Try again in some minutes." }
+  end
+end
+
+--- Why a sign-in failed.
+---@param failure table host.oauth.failure or retry.failure
+---@return explain.reason
+function M.login(failure)
+  if failure.transport then return NETWORK[failure.transport] or {} end
+  return failure.code and M.aadsts(failure.code) or by_kind(failure) or SIGN_IN[failure.error] or {}
+end
+
+local function holds(text, part)
+  return (text or ""):lower():find(part:lower(), 1, true) ~= nil
+end
+
+local function has_member(body, name)
+  return type(body) == "table" and body[name] ~= nil
+end
+
+local function matches(rule, failure, context)
+  return (not rule.status or rule.status == failure.status)
+    and (not rule.code or rule.code == failure.code)
+    and (not rule.kind or rule.kind == failure.kind)
+    and (not rule.text or holds(failure.message, rule.text))
+    and (not rule.method or rule.method == context.method)
+    and (not rule.path or (context.path or ""):find(rule.path) ~= nil)
+    and (not rule.member or has_member(context.body, rule.member))
+end
+
+local function by_rule(failure, context)
+  for _, rule in ipairs(graph_rules) do
+    if matches(rule, failure, context) then return { cause = rule.cause, fix = rule.fix, source = rule.source } end
+  end
+end
+
+--- Why a Graph call failed.
+---@param failure table host.graph.failure or retry.failure
+---@param context { method: string?, path: string?, body: table?, fresh_write: boolean? }? the call
+---@return explain.reason
+function M.graph(failure, context)
+  context = context or {}
+  if failure.kind == "unknown_outcome" then return UNKNOWN end
+  if failure.transport then return NETWORK[failure.transport] or {} end
+  if context.fresh_write and (failure.lag or failure.kind == "missing") then
+    return {
+      cause = "Entra has not replicated yet what was just written, after two minutes",
+      fix = "Run the same command again in some minutes: it goes on where it stopped.",
+    }
+  end
+  return by_rule(failure, context) or by_kind(failure) or {}
+end
+
+local DEVOLUTIONS = {
+  auth = { cause = "the session was not accepted",
+    fix = "Check the application key and secret in the profile, and that the application is enabled." },
+  denied = { cause = "the application identity may not do this",
+    fix = "In Devolutions Server, give it access to the vault, with View and View password." },
+  missing = { cause = "there is no such thing, or the application identity may not see it",
+    fix = "Check the name, and give the application identity access to the vault." },
+}
+
+--- Why a call to Devolutions Server failed.
+---@param failure table host.devolutions.failure or retry.failure
+---@return explain.reason
+function M.devolutions(failure)
+  if failure.kind == "unknown_outcome" then return UNKNOWN end
+  if failure.transport then return NETWORK[failure.transport] or {} end
+  return DEVOLUTIONS[failure.kind] or by_kind(failure) or {}
+end
+
+return M

@@ -1,0 +1,121 @@
+--- explain: that every known error has a cause and a fix a person can use.
+
+local aadsts = require "explain.aadsts"
+local explain = require "explain"
+local graph_rules = require "explain.graph"
+
+local function check_texts(entry, where)
+  assert.equal("string", type(entry.cause), where)
+  assert.equal("string", type(entry.fix), where)
+  assert.is_true(#entry.cause <= 220, where)
+  assert.truthy(entry.cause:match("^%l") or entry.cause:match("^Graph "), where .. ": a cause stands after a colon")
+  assert.is_nil(entry.cause:match("%.$"), where .. ": a cause has no full stop")
+  assert.truthy(entry.fix:match("^%u.*%.$"), where .. ": a fix is a sentence")
+  assert.truthy(entry.source == "docs" or entry.source == "field", where)
+end
+
+describe("explain.aadsts", function()
+  it("has a cause, a fix and a source for each number, and each number once", function()
+    local seen = {}
+    for _, entry in ipairs(aadsts) do
+      for _, code in ipairs(entry.codes) do
+        check_texts(entry, tostring(code))
+        assert.is_nil(seen[code], code)
+        seen[code] = true
+      end
+    end
+  end)
+
+  it("knows what an admin will meet", function()
+    for _, code in ipairs {
+      90002, 90038, 900144, 700016, 7000215, 7000222, 7000218, 700027, 700024, 70021, 65001, 90094, 50011, 70016,
+        50034, 50126,
+      50053, 50055, 50057, 50076, 50079, 50105, 53000, 53003, 53004, 50173, 70008, 50194, 50196, 90033, 90055, 500011,
+    } do
+      assert.truthy(explain.aadsts(code), code)
+    end
+  end)
+
+  it("takes a number, digits or the whole word", function()
+    local reason = explain.aadsts(7000222)
+    assert.equal("the client secret has expired", reason.cause)
+    assert.same(reason, explain.aadsts("7000222"))
+    assert.same(reason, explain.aadsts("AADSTS7000222"))
+    for _, unknown in ipairs { 1, "x", "", 1.5, "AADSTS" } do assert.is_nil(explain.aadsts(unknown)) end
+    assert.is_nil(explain.aadsts(nil))
+  end)
+end)
+
+describe("explain.graph", function()
+  it("has a cause, a fix and a source for each rule", function()
+    for place, rule in ipairs(graph_rules) do check_texts(rule, "rule " .. place) end
+  end)
+
+  local cases = {
+    { { code = "Authorization_RequestDenied" }, { method = "POST", path = "/servicePrincipals/1/appRoleAssignedTo" },
+      "we may not grant application permissions" },
+    { { code = "Authorization_RequestDenied" }, { method = "POST",
+      path = "/roleManagement/directory/roleAssignments" }, "we may not read or assign directory roles" },
+    { { code = "Authorization_RequestDenied" }, { method = "GET", path = "/users" },
+      "we may not do this: a permission is missing" },
+    { { code = "Authorization_RequestDenied" }, { method = "PATCH", path = "/users/1", body = { city = "x" } },
+      "we may not do this: a permission is missing" },
+    { { status = 400, message = "The specified password does not comply with password complexity requirements." }, {},
+      "the tenant's password policy refuses this password" },
+    { { status = 400, message = "Unable to update the specified properties for on-premises mastered Directory Sync"
+      .. " objects" },
+      { path = "/users/1", body = { passwordProfile = {} } }, "the account is mastered on premises" },
+    { { code = "CredentialTypeNotAllowedAsPerAppPolicy" }, {},
+      "a policy of the tenant allows applications no client secrets" },
+    { { code = "CredentialInvalidLifetimeAsPerAppPolicy" }, {},
+      "a policy of the tenant allows client secrets only a shorter life" },
+    { { code = "AadPremiumLicenseRequired" }, {}, "the tenant lacks the licence" },
+    { { code = "insufficient_claims", kind = "denied" }, {}, "a Conditional Access policy wants more proof" },
+    { { code = "Authorization_IdentityNotFound", kind = "auth" }, {}, "the tenant does not know who we are (yet)" },
+    { { code = "InvalidAuthenticationToken", kind = "auth" }, {},
+      "Graph does not accept the sign-in, not even a new one" },
+    { { code = "UnknownError", kind = "denied" }, {}, "we may not do this" },
+    { { code = "Request_UnsupportedQuery" }, {}, "this query needs Graph's advanced query mode" },
+    { { code = "Directory_QuotaExceeded" }, {}, "the directory, or who created them, has too many objects" },
+    { { kind = "conflict" }, {}, "it is so already" },
+    { { kind = "missing" }, {}, "there is no such object" },
+    { { kind = "missing" }, { fresh_write = true }, "Entra has not replicated yet" },
+    { { kind = "refused", lag = true }, { fresh_write = true }, "Entra has not replicated yet" },
+    { { kind = "throttled" }, {}, "it was asked too often" },
+    { { kind = "transient" }, {}, "the service has trouble of its own" },
+    { { kind = "bad_answer" }, {}, "what answered is not Microsoft Graph" },
+    { { kind = "unknown_outcome", transport = "cut" }, {}, "whether it was done is not known" },
+    { { kind = "network", transport = "tls" }, {}, "the server's identity could not be verified" },
+  }
+  for _, case in ipairs(cases) do
+    it("says: " .. case[3], function()
+      local reason = explain.graph(case[1], case[2])
+      assert.equal(case[3], reason.cause:sub(1, #case[3]))
+      assert.equal("string", type(reason.fix))
+    end)
+  end
+
+  it("says nothing where it knows nothing", function()
+    assert.same({}, explain.graph({ kind = "refused", code = "Request_BadRequest", status = 400, message = "x" }))
+    assert.same({}, explain.graph({ kind = "network", transport = "new" }))
+  end)
+end)
+
+describe("explain.login and explain.devolutions", function()
+  it("prefer the number, then the kind, then the word", function()
+    assert.equal("the client secret has expired", explain.login({ code = 7000222, error = "invalid_client" }).cause)
+    assert.equal("it was asked too often", explain.login({ kind = "throttled", error = "http" }).cause)
+    assert.equal("the application's credential was not accepted", explain.login({ code = 5,
+      error = "invalid_client" }).cause)
+    assert.same({}, explain.login({ error = "new" }))
+    assert.equal("the host name cannot be resolved", explain.login({ transport = "dns" }).cause)
+  end)
+
+  it("know the server's refusals", function()
+    assert.equal("the application identity may not do this", explain.devolutions({ kind = "denied" }).cause)
+    assert.equal("the session was not accepted", explain.devolutions({ kind = "auth" }).cause)
+    assert.equal("whether it was done is not known: the answer is missing or unusable",
+      explain.devolutions({ kind = "unknown_outcome" }).cause)
+    assert.same({}, explain.devolutions({ kind = "refused" }))
+  end)
+end)
