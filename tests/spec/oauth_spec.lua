@@ -1,0 +1,379 @@
+--- oauth: signing in, renewing, proving, on a network that is not there.
+
+local contoso = require "contoso"
+local fail = require "fail"
+local log = require "log"
+local oauth = require "oauth"
+local secret = require "host.secret"
+local task = require "task"
+
+local DEVICE = "/contoso.onmicrosoft.com/oauth2/v2.0/devicecode"
+local TENANT = "9c8f6b7e-0f4b-4a4b-8a55-6a5b6f2d1c3e"
+
+-- Tokens whose payload says who they are for; the emulator's tests have signed ones.
+local APP = "e30.eyJvaWQiOiJvLTEiLCJhcHBpZCI6ImFwcC0xIiwidGlkIjoidC0xIiwiaWR0eXAiOiJhcHAiLCJhcHBfZGl"
+  .. "zcGxheW5hbWUiOiJQQU0iLCJyb2xlcyI6"
+  .. "WyJVc2VyLlJlYWQuQWxsIl19.c2ln"
+local PERSON = "e30.eyJvaWQiOiJvLTIiLCJ1cG4iOiJhbm5AY29udG9zby5jb20iLCJ0aWQiOiJ0LTEiLCJzY3AiOiJVc2Vy"
+  .. "LlJlYWQuQWxsIEdyb3VwLlJlYWQuQWxsIiwi"
+  .. "d2lkcyI6WyJ3LTEiXX0.c2ln"
+
+local function refusal(error, code, status, description)
+  return { status or 400, {}, {
+    error = error, error_description = description or ("AADSTS%d: Their words. Trace ID: 1"):format(code or 0),
+    error_codes = code and { code } or nil, trace_id = "t-1",
+  } }
+end
+
+local CODE = { 200, {}, {
+  device_code = "device-code-1", user_code = "ABC-DEF", verification_uri = "https://microsoft.com/devicelogin",
+  expires_in = 900, interval = 5, message = "To sign in, enter ABC-DEF.",
+} }
+
+local tenant, said
+
+local function on(...) tenant.door:on(...) end
+local function once(...) tenant.door:once(...) end
+local function run(...) return tenant:run(...) end
+local function fails(...) return tenant:fails(...) end
+
+local function sign_in() return oauth.sign_in(tenant.profile) end
+
+local function device_tenant()
+  tenant:close()
+  tenant = contoso.new { method = "device_code", client_id = "public-1" }
+  on("POST", DEVICE, CODE)
+end
+
+describe("oauth", function()
+  local say = log.say
+  before_each(function()
+    tenant, said = contoso.new(), {}
+    log.say = function(text) said[#said + 1] = text end
+    oauth.use_scopes {}
+  end)
+  after_each(function()
+    log.say = say
+    tenant:close()
+  end)
+
+  describe("with a client secret", function()
+    it("says who we are", function()
+      on("POST", contoso.TOKEN, contoso.token { access_token = APP })
+      assert.same({ name = "PAM", oid = "o-1", appid = "app-1", tenant = "t-1", kind = "app", scopes = {},
+        roles = { "User.Read.All" }, wids = {} }, run(sign_in))
+      assert.equal("grant_type=client_credentials&client_id=app-1&scope=https%3A%2F%2Fgraph.example%"
+        .. "2F.default&client_secret=[secret]",
+        tenant.door.requests[1].body)
+    end)
+
+    it("signs in when a credential is first needed, and keeps it", function()
+      run(function()
+        assert.equal(oauth.credential(), oauth.credential())
+        assert.equal("https://graph.example:443", oauth.credential():origin())
+      end)
+      assert.equal(1, #tenant.door.requests)
+    end)
+
+    it("renews five minutes before the end", function()
+      run(function()
+        local first = oauth.credential()
+        task.sleep(3299)
+        assert.equal(first, oauth.credential())
+        task.sleep(2)
+        assert.not_equal(first, oauth.credential())
+      end)
+      assert.equal(2, tenant.door:count("POST", contoso.TOKEN))
+    end)
+
+    it("renews a short token at half its life", function()
+      on("POST", contoso.TOKEN, contoso.token { expires_in = 60 })
+      run(function()
+        oauth.credential()
+        task.sleep(29)
+        oauth.credential()
+        assert.equal(1, #tenant.door.requests)
+        task.sleep(2)
+        oauth.credential()
+        assert.equal(2, #tenant.door.requests)
+      end)
+    end)
+
+    it("asks once for all who wait", function()
+      tenant.door.latency = 2
+      run(function() task.map({ 1, 2, 3, 4 }, 4, oauth.credential) end)
+      assert.equal(1, #tenant.door.requests)
+    end)
+
+    it("fails once for all who wait", function()
+      tenant.door.latency = 2
+      on("POST", contoso.TOKEN, refusal("invalid_client", 7000215, 401))
+      run(function()
+        local outcomes, failures = task.each({ 1, 2, 3 }, 3, oauth.credential)
+        assert.equal(3, failures)
+        assert.equal(outcomes[1].result, outcomes[3].result)
+      end)
+      assert.equal(1, #tenant.door.requests)
+    end)
+
+    it("goes on when the one who asks is cancelled", function()
+      tenant.door.latency = 2
+      run(function()
+        local asks = task.spawn(oauth.credential)
+        local waits = task.spawn(oauth.credential)
+        task.sleep(1)
+        asks:cancel()
+        assert.equal("https://graph.example:443", waits:wait():origin())
+      end)
+    end)
+
+    it("gets a new token when told to, but not twice for one refused", function()
+      run(function()
+        local first = oauth.credential()
+        oauth.renew(first)
+        local second = oauth.credential()
+        assert.not_equal(first, second)
+        oauth.renew(first)
+        assert.equal(second, oauth.credential())
+        oauth.renew()
+        assert.not_equal(second, oauth.credential())
+      end)
+    end)
+
+    it("says what is wrong with the secret", function()
+      on("POST", contoso.TOKEN, refusal("invalid_client", 7000215, 401,
+        "AADSTS7000215: Invalid client secret provided. Trace ID: 1\r\nx"))
+      local err = fails(sign_in)
+      assert.equal("auth", err.kind)
+      assert.equal(7000215, err.code)
+      assert.equal("t-1", err.request_id)
+      assert.equal("sign in to 'contoso.onmicrosoft.com' as application app-1: the client secret is not valid. It said:"
+        .. " AADSTS7000215: Invalid client secret provided. (HTTP 401 invalid_client, trace id t-1)\n"
+        .. "Use the secret's value, not its id. One made a moment ago may take some minutes to work.", tostring(err))
+      assert.equal(1, #tenant.door.requests)
+    end)
+
+    it("says when the file of the secret is missing", function()
+      tenant.profile.sign_in.secret = { from = "file", path = tenant.folder .. "/none" }
+      assert.is_true(fail.is(fails(sign_in), "config"))
+    end)
+
+    it("names a method there is none of", function()
+      tenant.profile.sign_in = { method = "charm", client_id = "x" }
+      assert.equal("sign in to 'contoso.onmicrosoft.com': the profile's sign_in.method is 'charm'\n"
+        .. "Use \"device_code\" for a person or \"client_secret\" for an application.", tostring(fails(sign_in)))
+    end)
+  end)
+
+  describe("kinds", function()
+    local cases = {
+      { "invalid_client", 7000222, 401, "auth" }, { "invalid_grant", 50173, 400, "auth" },
+      { "unauthorized_client", 700016, 400, "auth" }, { "interaction_required", 50076, 400, "auth" },
+      { "invalid_request", 90002, 400, "config" }, { "invalid_scope", 70011, 400, "config" },
+      { "invalid_resource", 500011, 400, "config" }, { "something_new", nil, 400, "auth" },
+      { "http", nil, 403, "auth" },
+    }
+    for _, case in ipairs(cases) do
+      it(("%s %s is %s and not repeated"):format(case[1], case[2], case[4]), function()
+        on("POST", contoso.TOKEN, refusal(case[1], case[2], case[3]))
+        local err = fails(sign_in)
+        assert.equal(case[1] == "http" and "refused" or case[4], err.kind)
+        assert.equal(1, #tenant.door.requests)
+      end)
+    end
+
+    for _, case in ipairs {
+      { "temporarily_unavailable", nil, 400 }, { "server_error", nil, 400 }, { "x", nil, 503 }, { "invalid_grant",
+        90033, 400 },
+    } do
+      it(("%s %s %d is tried four times"):format(case[1], case[2], case[3]), function()
+        on("POST", contoso.TOKEN, refusal(case[1], case[2], case[3]))
+        assert.equal("transient", fails(sign_in).kind)
+        assert.equal(4, #tenant.door.requests)
+      end)
+    end
+
+    it("a gateway's page is tried four times", function()
+      on("POST", contoso.TOKEN, { 502, {}, "<html>" })
+      local err = fails(sign_in)
+      assert.equal("transient", err.kind)
+      assert.equal("the service has trouble of its own. It said: HTTP 502 without a reason in JSON (HTTP 502 http)",
+        err.why)
+    end)
+
+    it("a throttle is waited for", function()
+      once("POST", contoso.TOKEN, { 429, { ["retry-after"] = "30" }, "" })
+      run(sign_in)
+      assert.equal(30, tenant:passed())
+    end)
+
+    it("no answer is tried four times", function()
+      on("POST", contoso.TOKEN, { nil, "curl's words", "timeout", true })
+      local err = fails(sign_in)
+      assert.equal("network", err.kind)
+      assert.equal("no answer came in time. It said: curl's words", err.why)
+      assert.equal(4, #tenant.door.requests)
+    end)
+
+    it("an unusable answer is not repeated", function()
+      on("POST", contoso.TOKEN, contoso.token { access_token = 5 })
+      local err = fails(sign_in)
+      assert.equal("bad_answer", err.kind)
+      assert.truthy(err.why:find("access_token is missing", 1, true))
+      assert.equal("Check `login` in the profile, and what proxy stands between.", err.fix)
+      on("POST", contoso.TOKEN, { 200, {}, "<html>hello</html>" })
+      assert.truthy(fails(sign_in).why:find("what answered is not Microsoft's login service", 1, true))
+    end)
+  end)
+
+  describe("with a device code", function()
+    before_each(device_tenant)
+
+    it("shows the message and waits for the person", function()
+      oauth.use_scopes { "User.Read.All", "https://other.example/x" }
+      once("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
+      once("POST", contoso.TOKEN, refusal("slow_down"))
+      once("POST", contoso.TOKEN, { 503, {}, "" })
+      once("POST", contoso.TOKEN, { nil, "cut", "cut", true })
+      on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
+      local person = run(sign_in)
+      assert.same({ "To sign in, enter ABC-DEF." }, said)
+      assert.same({ name = "ann@contoso.com", oid = "o-2", tenant = "t-1", kind = "user", roles = {}, wids = { "w-1" },
+        scopes = { "User.Read.All", "Group.Read.All" } }, person)
+      assert.equal(5 + 5 + 10 + 10 + 10, tenant:passed())
+      assert.equal("client_id=public-1&scope=offline_access%20https%3A%2F%2Fgraph.example%2FUser.Rea"
+        .. "d.All%20https%3A%2F%2Fother.example%2Fx",
+        tenant.door.requests[1].body)
+      assert.equal("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=publ"
+        .. "ic-1&device_code=[secret]",
+        tenant.door.requests[2].body)
+    end)
+
+    it("renews with the refresh token, and keeps it when no new one comes", function()
+      once("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
+      run(function()
+        sign_in()
+        for _ = 1, 2 do
+          task.sleep(3400)
+          oauth.credential()
+        end
+      end)
+      assert.equal("grant_type=refresh_token&client_id=public-1&scope=offline_access%20https%3A%2F%2"
+        .. "Fgraph.example%2F.default"
+        .. "&refresh_token=[secret]", tenant.door.requests[4].body)
+      assert.equal(1, #said)
+    end)
+
+    it("says that the sign-in has ended", function()
+      once("POST", contoso.TOKEN, contoso.token { refresh_token = "refresh-1" })
+      on("POST", contoso.TOKEN, refusal("invalid_grant", 50173, 400, "AADSTS50173: Revoked."))
+      local err = fails(function()
+        sign_in()
+        oauth.renew()
+      end)
+      assert.equal("auth", err.kind)
+      assert.equal("renew the sign-in to 'contoso.onmicrosoft.com': the sign-in has ended: it expired, or was revoked"
+        .. " (a new"
+        .. " password does that). It said: AADSTS50173: Revoked. (HTTP 400 invalid_grant, trace id t-1)\n"
+        .. "Sign in again: moonlatch login.", tostring(err))
+    end)
+
+    for error, text in pairs {
+      authorization_declined = "the person declined. It said: Their words (HTTP 400 authorization_declined, trace id"
+        .. " t-1)",
+      expired_token = "the code was not used in time. It said: Their words (HTTP 400 expired_token, trace id t-1)",
+      code_expired = "the code was not used in time. It said: Their words (HTTP 400 code_expired, trace id t-1)",
+    } do
+      it("stops: " .. error, function()
+        on("POST", contoso.TOKEN, refusal(error, nil, 400, "Their words"))
+        local err = fails(sign_in)
+        assert.equal("person", err.kind)
+        assert.equal(text, err.why)
+        assert.equal("sign in to 'contoso.onmicrosoft.com' with a device code", err.what)
+      end)
+    end
+
+    it("stops when the code is too old", function()
+      on("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
+      local err = fails(sign_in)
+      assert.equal("person", err.kind)
+      assert.equal(900, tenant:passed())
+      assert.equal("the code was not used in time. It said: nobody signed in while the code was valid", err.why)
+      assert.equal("Run the command again for a new code.", err.fix)
+    end)
+
+    it("says that device codes are blocked", function()
+      on("POST", contoso.TOKEN, refusal("invalid_grant", 53003))
+      local err = fails(sign_in)
+      assert.equal("auth", err.kind)
+      assert.truthy(err.why:find("a Conditional Access policy blocks this sign-in", 1, true))
+    end)
+  end)
+
+  describe("prove", function()
+    local function prove() return oauth.prove("app-9", secret.from("new-secret-9")) end
+
+    it("signs the application in on a connection of its own", function()
+      on("POST", contoso.TOKEN, contoso.token { access_token = APP })
+      local proof = run(prove)
+      assert.equal("app-1", proof.claims.appid)
+      assert.equal("grant_type=client_credentials&client_id=app-9&scope=https%3A%2F%2Fgraph.example%"
+        .. "2F.default&client_secret=[secret]",
+        tenant.door.requests[1].body)
+    end)
+
+    it("asks once, and gives the failure back", function()
+      on("POST", contoso.TOKEN, refusal("invalid_client", 7000215, 401))
+      local proof, failure = run(prove)
+      assert.is_nil(proof)
+      assert.equal("auth", failure.kind)
+      assert.equal(7000215, failure.code)
+      on("POST", contoso.TOKEN, { nil, "words", "connect", false })
+      proof, failure = run(prove)
+      assert.is_nil(proof)
+      assert.equal("network", failure.kind)
+      assert.equal(2, #tenant.door.requests)
+    end)
+
+    it("leaves our own sign-in alone", function()
+      run(function()
+        local mine = oauth.credential()
+        prove()
+        assert.equal(mine, oauth.credential())
+      end)
+    end)
+  end)
+
+  describe("tenant", function()
+    local WELL_KNOWN = "/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration"
+
+    it("is found by discovery, once", function()
+      tenant.profile.login = "https://login-a.example"
+      on("GET", WELL_KNOWN, { 200, {}, { issuer = "https://login-a.example/" .. TENANT .. "/v2.0",
+        token_endpoint = "https://login-a.example/" .. TENANT .. "/oauth2/v2.0/token" } })
+      assert.equal(TENANT, run(oauth.tenant))
+      assert.equal(TENANT, run(oauth.tenant))
+      assert.equal(1, #tenant.door.requests)
+    end)
+
+    it("says that there is no such tenant", function()
+      on("GET", WELL_KNOWN, refusal("invalid_tenant", 90002, 400,
+        "AADSTS90002: Tenant 'contoso' not found. Trace ID: 7"))
+      local err = fails(oauth.tenant)
+      assert.equal("config", err.kind)
+      assert.equal("find the tenant 'contoso.onmicrosoft.com' at https://login.example: there is no such tenant at"
+        .. " this login"
+        .. " service. It said: AADSTS90002: Tenant 'contoso' not found. (HTTP 400 invalid_tenant, trace id t-1)\nCheck"
+          .. " `tenant`"
+        .. " in the profile; if it is right, the tenant is in another cloud: check `cloud`.", tostring(err))
+    end)
+
+    it("refuses an endpoint elsewhere", function()
+      on("GET", WELL_KNOWN, { 200, {}, { issuer = "https://login.example/" .. TENANT .. "/v2.0",
+        token_endpoint = "https://evil.example/token" } })
+      local err = fails(oauth.tenant)
+      assert.equal("bad_answer", err.kind)
+      assert.truthy(err.why:find("token_endpoint is missing or at another host than the authority", 1, true))
+    end)
+  end)
+end)
