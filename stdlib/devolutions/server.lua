@@ -1,0 +1,371 @@
+--- Devolutions Server: vaults and entries over its public API.
+--
+-- There is no ETag, and an update replaces the whole entry. So a change reads,
+-- compares, writes everything, and reads again.
+
+local explain = require "explain"
+local fail = require "fail"
+local http = require "http"
+local native = require "host.devolutions"
+local profile = require "profile"
+local retry = require "retry"
+local secret = require "host.secret"
+local shared = require "shared"
+
+local M = {}
+
+local PAGE = 100
+local MOST_PAGES = 1000
+
+---@class devolutions.entry
+---@field id string
+---@field name string
+---@field path string folders, separated by "\"
+---@field type string "Credential", "Folder", …
+---@field subType string
+---@field description string?
+---@field tags string[]?
+---@field data table members by subType; secrets as host.secret
+---@field modifiedOn string?
+
+local session ---@type host.credential?
+local settings ---@type table? the profile logged in with
+
+---------------------------------------------------------------------------
+-- What a script's needs mean in calls
+
+local CALLS = {
+  ["vaults:read"] = { { "GET", "/api/v1/vault" }, { "GET", "/api/v1/vault/{id}" } },
+  ["entries:read"] = { { "GET", "/api/v1/vault/{id}/entry" }, { "GET", "/api/v1/vault/{id}/entry/{id}" } },
+  ["entries:write"] = {
+    { "GET", "/api/v1/vault/{id}/entry" }, { "GET", "/api/v1/vault/{id}/entry/{id}" },
+    { "POST", "/api/v1/vault/{id}/entry" }, { "PUT", "/api/v1/vault/{id}/entry/{id}" },
+    { "DELETE", "/api/v1/vault/{id}/entry/{id}" },
+  },
+  session = { { "POST", "/api/v1/login" }, { "POST", "/api/v1/logout" }, { "GET",
+    "/api/public-instance-information" } },
+}
+
+--- The calls a word of a script's needs stands for; nil for an unknown word.
+--- "session" (log in and out, version) goes with any.
+---@param word "vaults:read"|"entries:read"|"entries:write"|"session"
+---@return { [1]: string, [2]: string }[]|nil
+function M.calls(word)
+  return CALLS[word]
+end
+
+---------------------------------------------------------------------------
+-- One call
+
+local function said(failure)
+  if not failure.status then return failure.message end
+  return ("%d: %s"):format(failure.status, failure.message)
+end
+
+-- The one place where a failed call becomes an error.
+local function raise(what, failure)
+  local reason = explain.devolutions(failure)
+  fail.raise {
+    kind = failure.kind, what = what,
+    why = reason.cause and ("%s. Devolutions Server said: %s"):format(reason.cause, said(failure)) or said(failure),
+    fix = reason.fix, status = failure.status, cause = failure,
+  }
+end
+
+local function server_of(current)
+  local devolutions = current.devolutions
+  if devolutions and devolutions.server then return devolutions end
+  fail.raise {
+    kind = "config", what = "log in to Devolutions Server", why = "the profile names no Devolutions Server",
+    fix = "Add devolutions = { server = \"https://…\", app_key = \"…\", app_secret = { … } } to the profile.",
+  }
+end
+
+local function exchange(what, request, credential, judge)
+  local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
+  if not answer then return nil, retry.transport(message, kind, maybe_sent) end
+  return judge(answer)
+end
+
+local open_session = shared.wrap(function()
+  local server = server_of(settings)
+  local what = ("log in to Devolutions Server %s"):format(server.server)
+  local app_secret <close> = profile.secret(server.app_secret, "the application secret for Devolutions Server")
+  local credential, failure = retry.run {
+    what = what, repeatable = true,
+    attempt = function()
+      return exchange(what, native.login(server.server, server.app_key, app_secret), nil, function(answer)
+        return native.judge_login(answer, server.server)
+      end)
+    end,
+  }
+  if not credential then raise(what, failure) end
+  session = credential
+end)
+
+local function login_if_needed()
+  settings = settings or profile.current()
+  if not session then open_session() end
+  return session
+end
+
+-- Send and judge one call until it is answered; a session that ended is opened once more.
+local function perform(what, method, path, query, body)
+  local used = login_if_needed()
+  local base = server_of(settings).server
+  local function build() return native.request(base, method, path, query, body) end
+  local sample = build()
+  local value, failure = retry.run {
+    what = what, changes = sample:changes(), repeatable = sample:repeatable(),
+    attempt = function()
+      local request = build()
+      used = session
+      return exchange(what, request, used, function(answer) return native.judge(request, answer) end)
+    end,
+    renew = function()
+      if session == used then open_session() end
+    end,
+  }
+  if value == nil then raise(what, failure) end
+  return value
+end
+
+local function path_of(template, ...)
+  local values, place = { ... }, 0
+  return (template:gsub("{[^}]*}", function()
+    place = place + 1
+    return native.segment(values[place])
+  end))
+end
+
+---------------------------------------------------------------------------
+-- Session
+
+--- Log in with the profile's application identity.
+---@param current table a profile
+function M.login(current)
+  settings, session = current, nil
+  open_session()
+end
+
+--- End the session. Failing to is no harm: it ends by itself.
+function M.logout()
+  if not session then return end
+  pcall(perform, "log out of Devolutions Server", "POST", "/api/v1/logout")
+  session = nil
+end
+
+--- The server's version ("2026.2.12.0") and name.
+---@return { version: string, name: string? }
+function M.info()
+  local what = "ask Devolutions Server for its version"
+  local value = perform(what, "GET", "/api/public-instance-information")
+  local data = type(value.data) == "table" and value.data or value
+  if type(data.version) ~= "string" then
+    raise(what, { kind = "bad_answer", status = 200, message = "the answer names no version" })
+  end
+  return { version = data.version, name = data.servername }
+end
+
+---------------------------------------------------------------------------
+-- Lists
+
+-- Official clients disagree on what the page's number is called. Both are sent,
+-- and the answer has to be the page that was asked for.
+local function page_of(what, path, filter, number)
+  local query = { page = ("%d"):format(number), pageNumber = ("%d"):format(number), pageSize = ("%d"):format(PAGE) }
+  for name, value in pairs(filter) do query[name] = value end
+  local page = perform(what, "GET", path, query)
+  if type(page) ~= "table" or type(page.data) ~= "table" then
+    raise(what, { kind = "bad_answer", status = 200, message = "the answer is no page: it has no list called data" })
+  end
+  if page.currentPage ~= nil and page.currentPage ~= number then
+    raise(what, { kind = "bad_answer", status = 200,
+      message = ("page %d was asked for and page %s came"):format(number, tostring(page.currentPage)) })
+  end
+  return page
+end
+
+local function list(what, path, filter)
+  local all, number = {}, 0
+  repeat
+    number = number + 1
+    local page = page_of(what, path, filter, number)
+    for _, item in ipairs(page.data) do all[#all + 1] = item end
+    local total = math.tointeger(page.totalPage) or 1
+  until number >= total or number >= MOST_PAGES
+  return all
+end
+
+--- All vaults the application identity may see.
+---@return table[] with id, name, description, …
+function M.vaults()
+  return list("list the vaults", "/api/v1/vault", {})
+end
+
+--- The vault of that name (or id). Fails when there is none, or more than one.
+---@param name string
+---@return table
+function M.vault(name)
+  local found = {}
+  for _, vault in ipairs(M.vaults()) do
+    if vault.id == name then return vault end
+    if vault.name == name then found[#found + 1] = vault end
+  end
+  if #found == 1 then return found[1] end
+  local none = #found == 0
+  fail.raise {
+    kind = none and "missing" or "conflict", what = ("find the vault '%s'"):format(name),
+    why = none and "the application identity sees no vault of that name" or ("%d vaults have that name"):format(#found),
+    fix = none and "Check the name, and give the application identity access to the vault in Devolutions Server."
+      or "Name the vault by its id.",
+  }
+end
+
+local function has_tag(entry, tag)
+  for _, one in ipairs(type(entry.tags) == "table" and entry.tags or {}) do
+    if one == tag then return true end
+  end
+  return false
+end
+
+-- The server's own filters are inexact (path) or ignored by some versions.
+local function fits(entry, filter)
+  return (not filter.name or entry.name == filter.name)
+    and (not filter.path or (entry.path or "") == filter.path)
+    and (not filter.tag or has_tag(entry, filter.tag))
+end
+
+--- The entries of a vault, without their secrets; exactly those that fit the filter.
+---@param vault_id string
+---@param filter { name: string?, path: string?, tag: string? }?
+---@return devolutions.entry[]
+function M.entries(vault_id, filter)
+  filter = filter or {}
+  local entries = {}
+  for _, entry in ipairs(list("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), filter)) do
+    if fits(entry, filter) then entries[#entries + 1] = entry end
+  end
+  return entries
+end
+
+---------------------------------------------------------------------------
+-- Entries
+
+-- The members that are the point of an entry of that subType.
+local SECRETS = {
+  Default = { "password" }, AccessCode = { "password" }, ApiKey = { "apiKey" },
+  AzureServicePrincipal = { "clientSecret" }, ConnectionString = { "connectionString" },
+}
+
+-- A server that may not show a password leaves it out or empty. That must not pass for an empty secret.
+local function check_shown(what, entry)
+  if entry.type ~= "Credential" then return end
+  for _, name in ipairs(SECRETS[entry.subType] or {}) do
+    local value = entry.data[name]
+    if not secret.is(value) or value:size() == 0 then
+      fail.raise {
+        kind = "denied", what = what, why = ("the server does not show the entry's %s"):format(name),
+        fix = "In Devolutions Server, give the application identity \"View password\" on the vault.",
+      }
+    end
+  end
+end
+
+local function get(what, vault_id, id)
+  local entry = perform(what, "GET", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
+    includePasswords = "true", includeSensitiveData = "true",
+  })
+  if type(entry) == "table" and type(entry.data) == "table" and entry.id then return entry end
+  raise(what, { kind = "bad_answer", status = 200, message = "the answer is no entry: it has no id and data" })
+end
+
+--- One entry with its secrets. Fails with "denied" when the server hides them.
+---@param vault_id string
+---@param id string
+---@return devolutions.entry
+function M.entry(vault_id, id)
+  local what = ("read the entry %s"):format(id)
+  local entry = get(what, vault_id, id)
+  check_shown(what, entry)
+  return entry
+end
+
+local function named(entry)
+  return (entry.path and entry.path ~= "") and entry.path .. "\\" .. entry.name or entry.name
+end
+
+-- Is everything of `wanted` in `kept`? The server may add members of its own.
+local function is_same(wanted, kept)
+  if secret.is(wanted) then return secret.is(kept) and wanted:equals(kept) end
+  if type(wanted) ~= "table" or type(kept) ~= "table" then return wanted == kept end
+  for name, value in pairs(wanted) do
+    if not is_same(value, kept[name]) then return false end
+  end
+  return true
+end
+
+local function check_kept(what, wanted, kept)
+  for name, value in pairs(wanted.data) do
+    if not is_same(value, kept.data[name]) then
+      fail.raise {
+        kind = "conflict", what = what, why = ("read back, its %s is not what was written"):format(name),
+        fix = "Somebody else may have changed the entry at the same time: look at it, then run this again.",
+      }
+    end
+  end
+  return kept
+end
+
+--- Make an entry, and read it back.
+---@param vault_id string
+---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
+---@return devolutions.entry
+function M.create_entry(vault_id, entry)
+  local what = ("create the entry '%s'"):format(named(entry))
+  local made = perform(what, "POST", path_of("/api/v1/vault/{id}/entry", vault_id), nil, {
+    name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
+    description = entry.description or "", tags = entry.tags, data = entry.data,
+  })
+  if type(made.id) ~= "string" then
+    raise(what, { kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry" })
+  end
+  local kept = get(what, vault_id, made.id)
+  check_shown(what, kept)
+  return check_kept(what, entry, kept)
+end
+
+--- Replace an entry that was read with `entry` and then changed. Refused when
+--- somebody else has changed it since. The entry as it is afterwards.
+---@param vault_id string
+---@param entry devolutions.entry
+---@return devolutions.entry
+function M.replace_entry(vault_id, entry)
+  local what = ("change the entry '%s'"):format(named(entry))
+  local before = get(what, vault_id, entry.id)
+  if before.modifiedOn ~= entry.modifiedOn then
+    fail.raise {
+      kind = "conflict", what = what, why = "somebody changed it after it was read",
+      fix = "Run this again: it starts from the entry as it is now.",
+    }
+  end
+  perform(what, "PUT", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
+    name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
+    description = entry.description, tags = entry.tags, data = entry.data,
+  })
+  local kept = get(what, vault_id, entry.id)
+  check_shown(what, kept)
+  return check_kept(what, entry, kept)
+end
+
+--- Remove an entry. It is no failure when it is gone already.
+---@param vault_id string
+---@param id string
+function M.delete_entry(vault_id, id)
+  local what = ("delete the entry %s"):format(id)
+  local path = path_of("/api/v1/vault/{id}/entry/{id}", vault_id, id)
+  local ok, err = pcall(perform, what, "DELETE", path)
+  if not ok and not fail.is(err, "missing") then error(err, 0) end
+end
+
+return M
