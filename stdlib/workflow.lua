@@ -1,0 +1,118 @@
+--- Jobs made of named steps: planned, applied, verified and destroyed by the
+--- same steps. What differs is only whether acting is switched on.
+
+local fail = require "fail"
+local run = require "workflow.run"
+
+local M = {}
+
+---@class workflow.Step
+---@field name string
+---@field settled boolean? starts only when all before it is observable and no person is waited for
+---@field act fun(run: workflow.Run, have: table, args: table)
+
+---@class workflow.Declaration
+---@field id string what its things are marked with; a copy that keeps it goes on with what the original made
+---@field summary string
+---@field args table?
+---@field needs table?
+---@field steps workflow.Step[]
+local Declaration = {}
+Declaration.__index = Declaration
+
+--- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
+--- what the steps before found and made; each adds to it.
+---@param name string
+---@return fun(act: function|table): workflow.Step
+function M.step(name)
+  return function(act)
+    if type(act) == "function" then return { name = name, act = act } end
+    return { name = name, settled = act.settled, act = act.act or act[1] }
+  end
+end
+
+--- Declare a job; returns what a script returns.
+---@param declaration table id, summary, args, needs, steps
+---@return workflow.Declaration
+function M.declare(declaration)
+  for i, step in ipairs(declaration.steps or {}) do
+    if type(step) ~= "table" or type(step.name) ~= "string" or type(step.act) ~= "function" then
+      error(("steps[%d] is not a step: write step \"its name\" (function(run, have, args) … end)"):format(i), 2)
+    end
+  end
+  return setmetatable(declaration, Declaration)
+end
+
+local function place_of(steps, name)
+  for i, step in ipairs(steps) do
+    if step.name == name then return i end
+  end
+  local names = {}
+  for i, step in ipairs(steps) do names[i] = "'" .. step.name .. "'" end
+  fail.raise {
+    kind = "config", what = ("change the step '%s'"):format(name), why = "there is no step of that name",
+    fix = "The steps are " .. table.concat(names, ", ") .. ".",
+  }
+end
+
+local function copy(declaration)
+  local twin = {}
+  for name, value in pairs(declaration) do twin[name] = value end
+  twin.steps = table.move(declaration.steps, 1, #declaration.steps, 1, {})
+  return setmetatable(twin, Declaration)
+end
+
+--- The same job with some steps replaced, by name; `false` leaves a step out.
+---@param replaced table<string, workflow.Step|false>
+---@return workflow.Declaration
+function Declaration:with(replaced)
+  local twin = copy(self)
+  for name, step in pairs(replaced) do
+    local place = place_of(twin.steps, name)
+    if step then twin.steps[place] = { name = name, settled = step.settled, act = step.act }
+    else table.remove(twin.steps, place) end
+  end
+  return twin
+end
+
+--- The same job with one step more, after the one named.
+---@param name string
+---@param step workflow.Step
+---@return workflow.Declaration
+function Declaration:after(name, step)
+  local twin = copy(self)
+  table.insert(twin.steps, place_of(twin.steps, name) + 1, step)
+  return twin
+end
+
+local function merged(a, b)
+  local both = {}
+  for name, value in pairs(a or {}) do both[name] = value end
+  for name, value in pairs(b or {}) do both[name] = value end
+  return both
+end
+
+local function joined(a, b)
+  local both = merged(a)
+  for peer, calls in pairs(b or {}) do
+    local before = both[peer] or {}
+    both[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
+  end
+  return both
+end
+
+--- The same job with more arguments and more needs; what is given again is replaced,
+--- needs are added to.
+---@param more { summary: string?, args: table?, needs: table? }
+---@return workflow.Declaration
+function Declaration:extend(more)
+  local twin = copy(self)
+  twin.summary = more.summary or self.summary
+  twin.args = merged(self.args, more.args)
+  twin.needs = joined(self.needs, more.needs)
+  return twin
+end
+
+M.run = run.run
+
+return M

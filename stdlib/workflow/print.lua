@@ -1,0 +1,173 @@
+--- What a run found, would do, or did: as lines a person reads, and as one table.
+
+local json = require "host.json"
+local resource = require "resource"
+local secret = require "host.secret"
+
+local M = {}
+
+local SIGN = { create = "+", update = "~", delete = "-", none = "=" }
+
+---------------------------------------------------------------------------
+-- Values and lines
+
+local function value_text(value)
+  if value == nil then return "nothing" end
+  if rawequal(value, resource.unknown) then return tostring(value) end
+  if secret.is(value) then return "[secret]" end
+  if type(value) == "string" then return '"' .. value .. '"' end
+  if type(value) ~= "table" then return tostring(value) end
+  return resource.known(value) and json.encode(value) or tostring(resource.unknown)
+end
+
+local function change_text(change)
+  if change.text then return change.text end
+  if change.from == nil then return ("%s: %s"):format(change.member, value_text(change.to)) end
+  return ("%s: %s -> %s"):format(change.member, value_text(change.from), value_text(change.to))
+end
+
+--- "+ application 'Devolutions PAM'  single tenant"
+---@param item workflow.item
+---@return string
+function M.line(item)
+  local line = ("%s %s '%s'"):format(SIGN[item.action], item.kind, item.name)
+  return item.made and line .. "  " .. item.made or line
+end
+
+local function add(lines, text, ...)
+  lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
+end
+
+local function add_step(lines, step)
+  add(lines, "\n%s", step.name)
+  for _, text in ipairs(step.warnings) do add(lines, "  ! " .. text) end
+  for _, text in ipairs(step.notes) do add(lines, "  · " .. text) end
+  for _, item in ipairs(step.items) do
+    add(lines, "  " .. M.line(item))
+    for _, change in ipairs(item.changes or {}) do add(lines, "      " .. change_text(change)) end
+  end
+end
+
+local function add_waiting(lines, waiting)
+  if #waiting == 0 then return end
+  add(lines, "\nWaiting for a person:")
+  for _, wait in ipairs(waiting) do
+    add(lines, "  ! %s: %s", wait.step, wait.what)
+    if wait.why then add(lines, "      " .. wait.why) end
+    for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
+    for _, field in ipairs(wait.form or {}) do add(lines, "      %-24s %s", field.field, field.value) end
+  end
+end
+
+local function add_left(lines, left)
+  if #left == 0 then return end
+  add(lines, "\nLeft alone:")
+  for _, thing in ipairs(left) do add(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
+end
+
+---------------------------------------------------------------------------
+-- Sums
+
+local WORDS = {
+  plan = {
+    title = "Plan", nothing = "Nothing to do: all is as it should be.",
+    create = "to create", update = "to change", delete = "to remove",
+  },
+  verify = {
+    title = "Drift", nothing = "No drift: all is as it should be.",
+    create = "missing", update = "different", delete = "to remove",
+  },
+  apply = {
+    title = "Done", nothing = "Nothing to do: all was as it should be.",
+    create = "created", update = "changed", delete = "removed",
+  },
+  destroy = { delete = "removed", nothing = "Nothing of ours is left to remove.", title = "Done" },
+  dry = { delete = "to remove", nothing = "Nothing here can be proven ours.", title = "Plan" },
+}
+
+local function words_of(result)
+  return result.dry and WORDS.dry or WORDS[result.mode]
+end
+
+--- "Plan: 9 to create, 1 to change."
+---@param result workflow.result
+---@return string
+function M.sum(result)
+  local words, parts = words_of(result), {}
+  for _, action in ipairs { "create", "update", "delete" } do
+    local count = result.changes[action]
+    if count > 0 and words[action] then parts[#parts + 1] = count .. " " .. words[action] end
+  end
+  if #parts == 0 and #result.waiting == 0 and not result.failure then return words.nothing end
+  if #parts == 0 then parts[1] = "no changes" end
+  return words.title .. ": " .. table.concat(parts, ", ") .. "."
+end
+
+--- Everything, step by step: for plan, verify, and a destroy that is asked about.
+---@param result workflow.result
+---@return string
+function M.text(result)
+  local lines = {}
+  if result.mode == "plan" or result.mode == "verify" or result.dry then
+    for _, step in ipairs(result.steps) do add_step(lines, step) end
+  end
+  add_left(lines, result.left)
+  add_waiting(lines, result.waiting)
+  if not result.failure then add(lines, "\n" .. M.sum(result)) end
+  return (table.concat(lines, "\n"):gsub("^\n", ""))
+end
+
+---------------------------------------------------------------------------
+-- As a table
+
+local function plain(value)
+  if rawequal(value, resource.unknown) then return "known after apply" end
+  if type(value) ~= "table" then return value end
+  if getmetatable(value) ~= nil and not json.is_array(value) then return tostring(value) end
+  local copy = json.is_array(value) and json.array {} or {}
+  for name, member in next, value do copy[name] = plain(member) end
+  return copy
+end
+
+local function each(list, fn)
+  local copy = json.array {}
+  for i, value in ipairs(list) do copy[i] = fn(value) end
+  return copy
+end
+
+local function item_table(item)
+  return {
+    kind = item.kind, name = item.name, action = item.action, done = item.done, about = item.made,
+    changes = item.changes and each(item.changes, function(change)
+      return { member = change.member, from = plain(change.from), to = plain(change.to) }
+    end),
+  }
+end
+
+local function step_table(step)
+  return {
+    name = step.name, state = step.state, items = each(step.items, item_table),
+    notes = json.array(step.notes), warnings = json.array(step.warnings),
+  }
+end
+
+local function failure_table(failure)
+  if not failure then return nil end
+  return {
+    kind = failure.kind, what = failure.what, why = failure.why, fix = failure.fix, step = failure.step,
+    status = failure.status, code = failure.code, request_id = failure.request_id,
+  }
+end
+
+--- The result for --json. No secret is in it, whatever was asked for.
+---@param result workflow.result
+---@return table
+function M.json(result)
+  return {
+    script = result.script, mode = result.mode, dry = result.dry, profile = result.profile, status = result.status,
+    changes = result.changes, steps = each(result.steps, step_table), waiting = each(result.waiting, plain),
+    left = each(result.left, plain), failure = failure_table(result.failure),
+  }
+end
+
+return M

@@ -1,0 +1,432 @@
+--- One going through the steps of a workflow.
+--
+-- Four modes, one way of going: "plan" and "verify" read and compare, "apply"
+-- also acts on the difference, "destroy" reads what is there and then walks
+-- back over it. What was changed is waited for in the background, for a write's
+-- own answer is enough to go on with; a step marked `settled` starts when all of
+-- it can be seen.
+
+local fail = require "fail"
+local log = require "log"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+local show = require "workflow.print"
+local task = require "task"
+
+local M = {}
+
+local SIDE_BY_SIDE = 8 -- changes at once
+local PATIENCE = 120 -- seconds until a change must be observable (facts: replication lag)
+local PAUSES = { 0, 0.5, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
+
+---@class workflow.item one thing a step looked at
+---@field kind string
+---@field name string
+---@field action "create"|"update"|"delete"|"none"
+---@field done boolean did it happen?
+---@field made string? what there is to say of it
+---@field changes resource.change[]?
+---@field why string?
+
+---@class workflow.waiting what a person has to do first
+---@field step string
+---@field what string
+---@field why string?
+---@field how string[]? one line each
+---@field form { field: string, value: string }[]?
+
+---@class workflow.Run
+---@field mode "plan"|"apply"|"verify"|"destroy"
+---@field id string of the workflow
+---@field args table
+---@field journal host.journal.journal?
+---@field profile table
+---@field interactive boolean may a person be asked something?
+local Run = {}
+Run.__index = Run
+
+---------------------------------------------------------------------------
+-- What steps say
+
+--- Is acting switched on?
+---@return boolean
+function Run:acting() return self.mode == "apply" end
+
+--- Something a reader of the plan should know. It is no change.
+---@param text string
+function Run:note(text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  table.insert(self.step.notes, text)
+  if self:acting() then log.say("  · " .. text) end
+end
+
+--- As note, but it deserves attention.
+---@param text string
+function Run:warn(text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  table.insert(self.step.warnings, text)
+  if self:acting() then log.warn(text) end
+end
+
+--- A person has to do something before this is done. Recorded; the run ends with 1.
+---@param waiting { what: string, why: string?, how: string[]?, form: table? }
+function Run:await(waiting)
+  waiting.step = self.step.name
+  table.insert(self.waiting, waiting)
+  self.step.state = "waiting"
+end
+
+--- Something that is there, may matter, and is left as it is.
+---@param kind string
+---@param name string
+---@param why string
+function Run:leave(kind, name, why)
+  table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
+end
+
+--- Close this when the run ends.
+---@param thing any
+function Run:hold(thing)
+  table.insert(self.held, thing)
+end
+
+---------------------------------------------------------------------------
+-- Acting
+
+--- Call `fn` before the first change of the run, and never when there is none.
+---@param fn fun()
+function Run:before_change(fn)
+  table.insert(self.hooks, fn)
+end
+
+-- Side by side changes wait for the same opening.
+local function open(run)
+  if not run.opening then
+    run.opening = task.spawn(function()
+      for _, hook in ipairs(run.hooks) do hook() end
+    end)
+  end
+  run.opening:wait()
+end
+
+local function report(run, item)
+  if run:acting() or run.mode == "destroy" then log.say("  " .. show.line(item)) end
+end
+
+local function new_item(run, kind, name)
+  local item = { kind = kind, name = name, action = "none", done = false }
+  table.insert(run.step.items, item)
+  return item
+end
+
+-- Do it when acting; what is known afterwards, or unknown.
+local function carry_out(run, item, action, act)
+  item.action = action
+  if not run:acting() then return resource.unknown end
+  task.check() -- a safe place to stop: nothing of this was begun
+  open(run)
+  local value = act()
+  item.done = true
+  report(run, item)
+  return value
+end
+
+--- A change that is no resource: recorded in a plan, done when acting.
+---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
+---@return any what act returned, or unknown
+function Run:change(change)
+  local item = new_item(self, change.kind, change.name)
+  item.made, item.changes = change.made, change.changes
+  return carry_out(self, item, change.action or "create", change.act)
+end
+
+--- Something that is as it should be.
+---@param kind string
+---@param name string
+---@param made string?
+function Run:found(kind, name, made)
+  local item = new_item(self, kind, name)
+  item.made = made
+  report(self, item)
+end
+
+---------------------------------------------------------------------------
+-- Waiting until it can be seen
+
+local function raise_unseen(what)
+  fail.raise {
+    kind = "transient", what = ("wait until %s can be seen everywhere"):format(what),
+    why = ("it was done, but after %d seconds it does not show yet"):format(PATIENCE),
+    fix = "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
+  }
+end
+
+--- Ask `seen` until it says yes.
+---@param what string
+---@param seen fun(): boolean
+function M.wait_until(what, seen)
+  local waited, look = 0, 1
+  while not seen() do
+    local pause = PAUSES[math.min(look + 1, #PAUSES)]
+    if waited + pause > PATIENCE then raise_unseen(what) end
+    task.sleep(pause)
+    waited, look = waited + pause, look + 1
+  end
+end
+
+local function watch(run, what, seen)
+  table.insert(run.watching, task.spawn(M.wait_until, what, seen))
+end
+
+--- Wait until all that was changed so far is observable.
+function Run:settle()
+  local watching = self.watching
+  self.watching = {}
+  for _, watcher in ipairs(watching) do watcher:wait() end
+end
+
+---------------------------------------------------------------------------
+-- Ensuring
+
+-- What an update leads to, as far as a plan can know.
+local function after_update(actual, wanted)
+  local value = {}
+  for name, member in pairs(actual) do value[name] = member end
+  for name, member in pairs(wanted or {}) do value[name] = member end
+  return value
+end
+
+local function make(run, item, thing)
+  item.made = thing.made
+  return carry_out(run, item, "create", function()
+    ownership.adding(run, thing)
+    local value = thing:create()
+    watch(run, tostring(thing), function() return thing:seen(value) end)
+    return value
+  end)
+end
+
+local function amend(run, item, thing, actual, changes)
+  item.changes = changes
+  local value = carry_out(run, item, "update", function()
+    ownership.adding(run, thing, changes)
+    local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
+    watch(run, tostring(thing), function() return thing:seen(value) end)
+    return value
+  end)
+  return run:acting() and value or after_update(actual, thing.wanted)
+end
+
+local function read(thing)
+  local fetched = thing.fetched
+  if not fetched then return thing:readable() and thing:read() or nil end
+  thing.fetched = nil -- it counts once: later it may be different
+  return fetched.value
+end
+
+-- A part of something that is ours goes with it.
+local function note_undo(run, thing, item, actual)
+  if not actual then return resource.unknown end
+  if not (thing.part and thing.host.ours) then
+    table.insert(run.undo, { item = item, thing = thing, actual = actual, step = run.step })
+  end
+  return actual
+end
+
+local function ensure(run, thing, item)
+  local actual = read(thing)
+  if run.mode == "destroy" then return note_undo(run, thing, item, actual) end
+  if not actual then return make(run, item, thing) end
+  if thing.adopt and run:acting() then thing:adopt(run, actual) end
+  local changes = thing:differs(actual)
+  if #changes > 0 then return amend(run, item, thing, actual, changes) end
+  item.made = thing.is
+  report(run, item)
+  return actual
+end
+
+--- Make it so: read, compare, act only on the difference, and see to it that the
+--- change becomes observable. Returns what is there then; unknown in a plan.
+---@param thing resource.Resource
+---@return any
+function Run:ensure(thing)
+  return ensure(self, thing, new_item(self, thing.kind, thing.name))
+end
+
+-- The first error of several side by side; the others were recorded by name.
+local function raise_first(outcomes)
+  for _, outcome in ipairs(outcomes) do
+    if not outcome.ok then error(outcome.result, 0) end
+  end
+end
+
+--- Ensure several independent things side by side. What was started is finished,
+--- whatever becomes of the others.
+---@param things resource.Resource[]
+---@return any[] values in the same order
+function Run:all(things)
+  local items, values = {}, {}
+  for i, thing in ipairs(things) do items[i] = new_item(self, thing.kind, thing.name) end
+  raise_first(task.each(things, SIDE_BY_SIDE, function(thing, i) values[i] = ensure(self, thing, items[i]) end))
+  return values
+end
+
+---------------------------------------------------------------------------
+-- Walking back
+
+--- For what is no resource: have it taken away by `destroy`.
+---@param thing { kind: string, name: string, ours: function, delete: function }
+---@param actual any
+function Run:undoing(thing, actual)
+  local item = new_item(self, thing.kind, thing.name)
+  table.insert(self.undo, { item = item, thing = thing, actual = actual, step = self.step })
+end
+
+local function judge(run, undo)
+  local ours, why = undo.thing:ours(undo.actual, run)
+  if ours then
+    undo.item.action, undo.item.made = "delete", why
+  else
+    undo.item.action = "none"
+    run.step = undo.step
+    run:leave(undo.item.kind, undo.item.name, why or "nothing proves that it was made here")
+  end
+  return ours
+end
+
+local function gone(thing)
+  return function() return thing.read == nil or thing:read() == nil end
+end
+
+local function take_away(run, undo)
+  run.step = undo.step
+  undo.thing:delete(undo.actual, run)
+  undo.item.done = true
+  ownership.removed(run, undo.thing)
+  report(run, undo.item)
+  if undo.thing.gone == false then return end
+  watch(run, ("that %s '%s' is gone"):format(undo.item.kind, undo.item.name), undo.thing.gone or gone(undo.thing))
+end
+
+-- Things of one step do not stand on each other; steps do.
+local function last_step_of(list)
+  local group, step = {}, list[#list].step
+  while list[#list] and list[#list].step == step do group[#group + 1] = table.remove(list) end
+  return group, step
+end
+
+local function walk_back(run, dry)
+  local list = {}
+  for _, undo in ipairs(run.undo) do
+    if judge(run, undo) then list[#list + 1] = undo end
+  end
+  if dry or #list == 0 then return end
+  open(run)
+  while #list > 0 do
+    local group, step = last_step_of(list)
+    task.check()
+    log.step(step.name)
+    raise_first(task.each(group, SIDE_BY_SIDE, function(undo) take_away(run, undo) end))
+    run:settle() -- what stands on it goes only when this is gone
+  end
+end
+
+---------------------------------------------------------------------------
+-- Going through
+
+local function begin(run, step)
+  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {} }
+  table.insert(run.steps, run.step)
+  if run:acting() then log.step(step.name) else log.progress(step.name) end
+end
+
+-- A step that needs firm ground: is there any?
+local function may_start(run, step)
+  if not step.settled or not run:acting() then return true end
+  run:settle()
+  return #run.waiting == 0
+end
+
+local function go(run, declaration, dry)
+  for _, step in ipairs(declaration.steps) do
+    if not may_start(run, step) then break end
+    begin(run, step)
+    step.act(run, run.have, run.args)
+  end
+  if run.mode == "destroy" then return walk_back(run, dry) end
+  run:settle()
+end
+
+local function release(run)
+  for _, watcher in ipairs(run.watching) do watcher:cancel("the run ended") end
+  for i = #run.held, 1, -1 do run.held[i]:close() end
+end
+
+local function counts(run)
+  local sums = { create = 0, update = 0, delete = 0, none = 0 }
+  for _, step in ipairs(run.steps) do
+    for _, item in ipairs(step.items) do sums[item.action] = sums[item.action] + 1 end
+  end
+  return sums
+end
+
+-- DESIGN: 0 done or nothing to do, 1 failed or waiting for a person, 3 something to do.
+local function exit_status(run, result)
+  if result.failure then return 1 end
+  local sums = result.changes
+  if run.mode == "apply" then return #run.waiting > 0 and 1 or 0 end
+  if run.mode == "destroy" then return result.dry and sums.delete > 0 and 3 or 0 end
+  return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
+end
+
+local function outcome(run, failure, dry)
+  local result = {
+    script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
+    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, failure = failure,
+  }
+  result.status = exit_status(run, result)
+  return result
+end
+
+---@class workflow.options
+---@field journal host.journal.journal?
+---@field profile table?
+---@field interactive boolean? a person is there to be asked
+---@field dry boolean? with "destroy": only say what would go
+
+---@class workflow.result
+---@field script string
+---@field mode string
+---@field changes { create: integer, update: integer, delete: integer, none: integer }
+---@field steps table[]
+---@field waiting workflow.waiting[]
+---@field left table[] what is there and was left alone, with why
+---@field failure Failure? what ended it early
+---@field status integer exit status
+
+--- Go through the steps. A failure ends the run early and is in the result; any
+--- other error is raised.
+---@param declaration workflow.Declaration
+---@param mode "plan"|"apply"|"verify"|"destroy"
+---@param args table
+---@param options workflow.options?
+---@return workflow.result result, integer status
+function M.run(declaration, mode, args, options)
+  options = options or {}
+  local run = setmetatable({
+    mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
+    interactive = options.interactive or false, have = {},
+    steps = {}, waiting = {}, left = {}, held = {}, hooks = {}, watching = {}, undo = {},
+  }, Run)
+  local scope <close> = setmetatable({}, { __close = function() release(run) end })
+  local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)
+  if not ok and not fail.is(err) then error(err, 0) end
+  if not ok then
+    err.script, err.step = err.script or declaration.id, err.step or (run.step and run.step.name)
+    if run.step then run.step.state = "failed" end
+  end
+  local result = outcome(run, not ok and err or nil, options.dry)
+  return result, result.status, scope and nil
+end
+
+return M

@@ -1,0 +1,374 @@
+local fail = require "fail"
+local fake = require "fake_door"
+local resource = require "resource"
+local show = require "workflow.print"
+local stage = require "stage"
+local task = require "task"
+local time = require "time"
+local workflow = require "workflow"
+
+local step = workflow.step
+
+-- A world of things by name; each change takes a moment to be seen.
+local function world()
+  local w = { things = {}, log = {}, lag = 0 }
+  local Thing = resource.kind "thing"
+
+  function Thing:read()
+    local there = w.things[self.name]
+    if there and there.since + w.lag <= time.now() then return there.value end
+  end
+
+  local function write(thing, verb)
+    table.insert(w.log, verb .. " " .. thing.name)
+    if thing.refused then fail.raise { kind = "denied", what = verb .. " " .. thing.name, why = "not you" } end
+    w.things[thing.name] = { since = time.now(), value = { size = thing.wanted.size, mine = true } }
+    return w.things[thing.name].value
+  end
+  function Thing:create() return write(self, "create") end
+  function Thing:update() return write(self, "update") end
+  function Thing.ours(_, actual) return actual.mine == true, not actual.mine and "it is not marked" or nil end
+  function Thing:key() return self.name end
+  function Thing:delete()
+    table.insert(w.log, "delete " .. self.name)
+    w.things[self.name] = nil
+  end
+
+  function w.thing(name, size, more)
+    local fields = { name = name, wanted = { size = size or 1 } }
+    for key, value in pairs(more or {}) do fields[key] = value end
+    return Thing(fields)
+  end
+  function w.put(name, value) w.things[name] = { since = 0, value = value } end
+  return w
+end
+
+local clock
+
+before_each(function() clock = fake.clock() end)
+
+local function run(declaration, mode, options)
+  local ears <close> = stage.ears()
+  local result, status
+  stage.run(function() result, status = workflow.run(declaration, mode, {}, options) end, clock)
+  return result, status, ears
+end
+
+local function two_steps(w, more)
+  return workflow.declare {
+    id = "test/two", summary = "two things",
+    steps = {
+      step "First" (function(r, have) have.a = r:ensure(w.thing "a") end),
+      step "Second" (function(r, have) have.b = r:ensure(w.thing("b", 2, { from = { have.a } })) end),
+      more,
+    },
+  }
+end
+
+describe("planning", function()
+  it("changes nothing and says what would be", function()
+    local w = world()
+    local result, status = run(two_steps(w), "plan")
+    assert.equal(3, status)
+    assert.same({}, w.log)
+    assert.same({ create = 2, update = 0, delete = 0, none = 0 }, result.changes)
+  end)
+
+  it("finds nothing to do when all is so", function()
+    local w = world()
+    w.put("a", { size = 1 })
+    w.put("b", { size = 2 })
+    local result, status = run(two_steps(w), "plan")
+    assert.equal(0, status)
+    assert.equal("Nothing to do: all is as it should be.", show.sum(result))
+  end)
+
+  it("does not read what stands on something unknown", function()
+    local w = world()
+    w.put("b", { size = 2 })
+    local result = run(two_steps(w), "plan")
+    assert.equal("create", result.steps[2].items[1].action)
+  end)
+
+  it("prints a difference one can read", function()
+    local w = world()
+    w.put("a", { size = 7 })
+    local result = run(two_steps(w), "plan")
+    assert.equal([[
+First
+  ~ thing 'a'
+      size: 7 -> 1
+
+Second
+  + thing 'b'
+
+Plan: 1 to create, 1 to change.]], show.text(result))
+  end)
+end)
+
+describe("applying", function()
+  it("acts on the difference only, and then finds nothing to do", function()
+    local w = world()
+    w.put("a", { size = 1 })
+    local result, status, ears = run(two_steps(w), "apply")
+    assert.equal(0, status)
+    assert.same({ "create b" }, w.log)
+    assert.same({ "First", "  = thing 'a'", "Second", "  + thing 'b'" }, ears.said)
+    assert.equal("Done: 1 created.", show.sum(result))
+    result = run(two_steps(w), "apply")
+    assert.same({ "create b" }, w.log)
+    assert.equal("Nothing to do: all was as it should be.", show.sum(result))
+  end)
+
+  it("waits until what it changed can be seen, but goes on meanwhile", function()
+    local w = world()
+    w.lag = 3
+    local began, second_at, settled_at
+    local declaration = workflow.declare {
+      id = "t", summary = "s", steps = {
+        step "First" (function(r)
+          began = time.now()
+          r:ensure(w.thing "a")
+        end),
+        step "Second" (function() second_at = time.now() end),
+        step "Third" { settled = true, function() settled_at = time.now() end },
+      },
+    }
+    run(declaration, "apply")
+    assert.equal(began, second_at)
+    assert.is_true(settled_at - began >= 3)
+  end)
+
+  it("gives up when a change never shows, and says that it was done", function()
+    local w = world()
+    w.lag = 1e6
+    local result, status = run(two_steps(w), "apply")
+    assert.equal(1, status)
+    assert.equal("transient", result.failure.kind)
+    assert.equal("wait until thing 'a' can be seen everywhere: "
+      .. "it was done, but after 120 seconds it does not show yet\n"
+      .. "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
+      tostring(result.failure))
+  end)
+
+  it("does independent things side by side and finishes what it began", function()
+    local w = world()
+    local declaration = workflow.declare {
+      id = "t", summary = "s", steps = {
+        step "Both" (function(r) r:all { w.thing("x", 1, { refused = true }), w.thing "y" } end),
+        step "Never" (function() error "not reached" end),
+      },
+    }
+    local result, status = run(declaration, "apply")
+    assert.equal(1, status)
+    assert.same({ "create x", "create y" }, w.log)
+    assert.equal("Both", result.failure.step)
+    assert.equal("failed", result.steps[1].state)
+    assert.is_false(result.steps[1].items[1].done)
+    assert.is_true(result.steps[1].items[2].done)
+  end)
+
+  it("calls what must come before the first change once, and never without one", function()
+    local w, count = world(), 0
+    local function declaration()
+      return workflow.declare {
+        id = "t", summary = "s", steps = {
+          step "Before" (function(r) r:before_change(function() count = count + 1; task.sleep(1) end) end),
+          step "Both" (function(r) r:all { w.thing "x", w.thing "y" } end),
+        },
+      }
+    end
+    run(declaration(), "plan")
+    assert.equal(0, count)
+    run(declaration(), "apply")
+    assert.equal(1, count)
+    run(declaration(), "apply")
+    assert.equal(1, count)
+  end)
+
+  it("stops before the first change when what must come before fails", function()
+    local w = world()
+    local declaration = workflow.declare {
+      id = "t", summary = "s", steps = {
+        step "Only" (function(r)
+          r:before_change(function() fail.raise { kind = "journal", what = "begin", why = "no room" } end)
+          r:all { w.thing "x", w.thing "y" }
+        end),
+      },
+    }
+    local result, status = run(declaration, "apply")
+    assert.equal(1, status)
+    assert.same({}, w.log)
+    assert.equal("journal", result.failure.kind)
+  end)
+end)
+
+describe("waiting for a person", function()
+  local function declaration(w)
+    return workflow.declare {
+      id = "t", summary = "s", steps = {
+        step "Ask" (function(r)
+          r:await { what = "grant consent", why = "Only an admin may.", how = { "open the portal" } }
+        end),
+        step "Roles" (function(r) r:ensure(w.thing "role") end),
+        step "Secret" { settled = true, function(r) r:ensure(w.thing "secret") end },
+      },
+    }
+  end
+
+  it("goes on with what does not need firm ground, and ends with 1", function()
+    local w = world()
+    local result, status = run(declaration(w), "apply")
+    assert.equal(1, status)
+    assert.same({ "create role" }, w.log)
+    assert.equal(2, #result.steps)
+    assert.equal([[
+Waiting for a person:
+  ! Ask: grant consent
+      Only an admin may.
+      1. open the portal
+
+Done: 1 created.]], show.text(result))
+  end)
+
+  it("is something to do in a plan and drift in verify", function()
+    local w = world()
+    w.put("role", { size = 1 })
+    w.put("secret", { size = 1 })
+    local result, status = run(declaration(w), "plan")
+    assert.equal(3, status)
+    assert.equal("Plan: no changes.", show.sum(result))
+    assert.equal(3, select(2, run(declaration(w), "verify")))
+  end)
+end)
+
+describe("destroying", function()
+  it("walks back over what is provably ours and lists the rest", function()
+    local w = world()
+    w.put("a", { size = 1, mine = true })
+    w.put("b", { size = 2, mine = false })
+    local third = step "Third" (function(r) r:ensure(w.thing("c", 1)) end)
+    local result, status = run(two_steps(w, third), "destroy")
+    assert.equal(0, status)
+    assert.same({ "delete a" }, w.log)
+    assert.same({ { step = "Second", kind = "thing", name = "b", why = "it is not marked" } }, result.left)
+    assert.equal("Left alone:\n  · thing 'b': it is not marked\n\nDone: 1 removed.", show.text(result))
+  end)
+
+  it("takes the last made first", function()
+    local w = world()
+    run(two_steps(w), "apply")
+    w.log = {}
+    run(two_steps(w), "destroy")
+    assert.same({ "delete b", "delete a" }, w.log)
+  end)
+
+  it("only says what would go when dry", function()
+    local w = world()
+    run(two_steps(w), "apply")
+    w.log = {}
+    local result, status = run(two_steps(w), "destroy", { dry = true })
+    assert.equal(3, status)
+    assert.same({}, w.log)
+    assert.equal("Plan: 2 to remove.", show.sum(result))
+  end)
+
+  it("removes from an adopted thing what the journal says was added, and nothing else", function()
+    local ownership = require "workflow.ownership"
+    local w, journal = world(), stage.journal()
+    local host = { id = "h", adopted = true }
+    local function on_host(name)
+      return w.thing(name, 1, { host = host, ours = function(thing, _, r) return ownership.through(r, thing) end })
+    end
+    local declaration = workflow.declare {
+      id = "t", summary = "s",
+      steps = { step "On it" (function(r) r:all { on_host "added", on_host "there" } end) },
+    }
+    w.put("there", { size = 1 })
+    run(declaration, "apply", { journal = journal })
+    assert.same({ "create added" }, w.log)
+    local result = run(declaration, "destroy", { journal = journal })
+    assert.same({ "create added", "delete added" }, w.log)
+    assert.equal("the application was adopted, and the journal does not say that this was added here",
+      result.left[1].why)
+    assert.equal("removed", journal:get("added", "added").state)
+  end)
+end)
+
+describe("a copy with other steps", function()
+  local function names(declaration)
+    local list = {}
+    for i, one in ipairs(declaration.steps) do list[i] = one.name end
+    return table.concat(list, ",")
+  end
+
+  it("replaces, leaves out and adds by name, and leaves the original alone", function()
+    local w = world()
+    local original = two_steps(w)
+    local called
+    local copy = original:with { ["Second"] = step "anything" (function() called = true end) }
+    assert.equal("First,Second", names(copy))
+    run(copy, "plan")
+    assert.is_true(called)
+    assert.equal("First", names(original:with { ["Second"] = false }))
+    assert.equal("First,Mail,Second", names(original:after("First", step "Mail" (function() end))))
+    assert.equal("First,Second", names(original))
+    assert.equal("test/two", copy.id)
+  end)
+
+  it("knows only the steps there are", function()
+    local ok, err = pcall(function() two_steps(world()):with { ["Thrid"] = false } end)
+    assert.is_false(ok)
+    assert.equal("change the step 'Thrid': there is no step of that name\nThe steps are 'First', 'Second'.",
+      tostring(err))
+  end)
+
+  it("adds arguments and needs", function()
+    local original = two_steps(world())
+    original.needs = { graph = { "GET /a" } }
+    local copy = original:extend {
+      args = { mail = { type = "string", help = "h" } }, needs = { graph = { "POST /b" } },
+    }
+    assert.same({ "GET /a", "POST /b" }, copy.needs.graph)
+    assert.same({ "GET /a" }, original.needs.graph)
+    assert.equal("string", copy.args.mail.type)
+  end)
+
+  it("refuses steps that are none where they are declared", function()
+    assert.has_error(function() workflow.declare { steps = { function() end } } end,
+      'steps[1] is not a step: write step "its name" (function(run, have, args) … end)')
+  end)
+end)
+
+describe("the result as a table", function()
+  it("has everything but secrets and unknowns", function()
+    local json = require "host.json"
+    local w = world()
+    w.put("a", { size = 7 })
+    local result = run(two_steps(w), "plan")
+    local text = json.encode(show.json(result))
+    local back = json.decode(text)
+    assert.equal("plan", back.mode)
+    assert.equal(3, back.status)
+    assert.equal("size", back.steps[1].items[1].changes[1].member)
+    assert.same(json.array {}, back.waiting)
+  end)
+
+  it("names the failure and the step it came from", function()
+    local w = world()
+    local declaration = workflow.declare {
+      id = "t", summary = "s",
+      steps = { step "X" (function(r) r:ensure(w.thing("x", 1, { refused = true })) end) },
+    }
+    local result = run(declaration, "apply")
+    local failure = show.json(result).failure
+    assert.same({ "denied", "X", "create x", "not you" }, { failure.kind, failure.step, failure.what, failure.why })
+  end)
+
+  it("lets errors that are no failures through", function()
+    local declaration = workflow.declare {
+      id = "t", summary = "s", steps = { step "X" (function() error "a bug" end) },
+    }
+    assert.has_error(function() run(declaration, "plan") end)
+  end)
+end)
