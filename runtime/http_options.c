@@ -176,12 +176,14 @@ static int set_limits(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 }
 
-/* A fresh one speaks HTTP/1.1, so that no other request joins its connection. */
+/* HTTP/1.1, so that no other request is on its connection: for a fresh one, and
+ * for what must not be sent twice. A server that retires an HTTP/2 connection
+ * drops what came late, and libcurl cannot say which requests those were. */
 static int set_connection(struct transfer *transfer, int fresh) {
   CURL *easy = transfer->easy;
-  long version = fresh ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
-  return !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) &&
-         !curl_easy_setopt(easy, CURLOPT_PIPEWAIT, fresh ? 0L : 1L) &&
+  long shared = !fresh && transfer->repeatable;
+  long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+  return !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) && !curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shared) &&
          !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) &&
          !curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, fresh ? 1L : 0L) &&
          !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -1,0 +1,382 @@
+-- What the gate's HTTP client believes, and what it says about what it does not.
+
+local gate = require "host.gate"
+local graph = require "host.graph"
+local hostile = require "hostile"
+local sys = require "host.sys"
+
+local server
+
+--- The body of a Graph answer.
+local function read(path)
+  local door <close> = server:door()
+  local request = server:get(path)
+  local answer = assert(hostile.send(door, request))
+  return assert(graph.judge(request, answer))
+end
+
+local function header(value, name)
+  for _, pair in ipairs(value.headers) do
+    if pair[1] == name then return pair[2] end
+  end
+end
+
+describe("the gate's client", function()
+  setup(function() server = hostile.start() end)
+  teardown(function() server:close() end)
+
+  describe("brings", function()
+    it("status, headers by lower-case name, and the body", function()
+      local door <close> = server:door()
+      local answer = assert(hostile.send(door, server:get("/ok")))
+      assert.equal(200, answer:status())
+      assert.equal("application/json", answer:header("content-type"))
+      assert.equal("words here", answer:header("x-two"))
+      assert.is_nil(answer:header("x-three"))
+      assert.equal(0, door:running())
+      answer:close()
+      answer:close()
+      assert.error_matches(function() answer:status() end, "answer is closed")
+    end)
+
+    it("the same answer each time it is asked for", function()
+      local door <close> = server:door()
+      local transfer <close> = assert(door:submit(server:get("/ok"), nil, 5))
+      assert.error_matches(function() transfer:answer() end, "transfer is not finished")
+      local answer = hostile.wait(door, transfer)
+      assert.equal(answer, transfer:answer())
+      transfer:close()
+      assert.error_matches(function() transfer:answer() end, "transfer is closed")
+    end)
+
+    for _, path in ipairs { "/same_lengths", "/early_hints", "/trailer", "/cookie" } do
+      it("what is odd but clear: " .. path, function()
+        local door <close> = server:door()
+        assert.equal(200, assert(hostile.send(door, server:get(path))):status())
+      end)
+    end
+
+    it("an empty answer", function()
+      local door <close> = server:door()
+      assert.equal(204, assert(hostile.send(door, server:get("/empty"))):status())
+    end)
+
+    it("compressed answers unpacked", function()
+      assert.equal(1, read("/gzip").a)
+    end)
+
+    it("an error status as an answer, with no second try by NTLM", function()
+      local door <close> = server:door()
+      assert.equal(401, assert(hostile.send(door, server:get("/challenge"))):status())
+    end)
+  end)
+
+  describe("sends", function()
+    it("what it was given and nothing that nobody asked for", function()
+      local got = read("/echo")
+      local names = {}
+      for _, pair in ipairs(got.headers) do names[#names + 1] = pair[1] end
+      table.sort(names)
+      assert.same({ "accept", "accept-encoding", "client-request-id", "host", "return-client-request-id",
+        "user-agent" }, names)
+      assert.equal("gzip", header(got, "accept-encoding"))
+      assert.matches("^moonlatch/%d", header(got, "user-agent"))
+      assert.equal("GET", got.method)
+      assert.equal("/v1.0/echo", got.path)
+    end)
+
+    it("a body with its type and length, and no wait for permission to send it", function()
+      local door <close> = server:door()
+      local request = graph.request(server:base(), "POST", "/echo/getByIds", nil, { ids = { "1" } })
+      assert.is_false(request:changes())
+      local got = graph.judge(request, assert(hostile.send(door, request)))
+      assert.equal("POST", got.method)
+      assert.equal('{"ids":["1"]}', got.body)
+      assert.equal("13", header(got, "content-length"))
+      assert.equal("application/json", header(got, "content-type"))
+      assert.is_nil(header(got, "expect"))
+    end)
+
+    it("no cookie back", function()
+      local door <close> = server:door()
+      assert(hostile.send(door, server:get("/cookie")))
+      local request = server:get("/echo")
+      assert.is_nil(header(graph.judge(request, assert(hostile.send(door, request))), "cookie"))
+    end)
+
+    it("many requests over kept connections, and a fresh one when told", function()
+      local door <close> = server:door()
+      local numbers = {}
+      for i = 1, 4 do
+        local request = server:get("/echo")
+        if i == 3 then request:set_fresh() end
+        numbers[i] = graph.judge(request, assert(hostile.send(door, request))).connection
+      end
+      assert.equal(numbers[1], numbers[2])
+      assert.not_equal(numbers[1], numbers[3])
+      assert.equal(numbers[1], numbers[4])
+    end)
+  end)
+
+  describe("does not follow", function()
+    it("a redirect", function()
+      local door <close> = server:door()
+      assert.equal(302, assert(hostile.send(door, server:get("/redirect"))):status())
+      assert.is_nil(read("/seen")["/landed"])
+    end)
+
+    it("a redirect to another host", function()
+      local door <close> = server:door()
+      local answer = assert(hostile.send(door, server:get("/redirect_away")))
+      assert.equal(307, answer:status())
+      assert.equal("https://127.0.0.1:1/landed", answer:header("location"))
+    end)
+  end)
+
+  describe("does not believe", function()
+    local reasons = {
+      { "/two_lengths", "it sent two different Content%-Length headers$" },
+      { "/length_and_chunks", "it sent both a Content%-Length and a Transfer%-Encoding$" },
+      { "/length_text", "it sent a Content%-Length that is no number$" },
+      { "/length_negative", "it sent " },
+      { "/folded", "it sent a folded header$" },
+      { "/nameless", "it sent " },
+      { "/spaced", "it sent a header line without a name$" },
+      { "/status_999", "it sent a status that is none$" },
+      { "/status_099", "it sent " },
+      { "/status_600", "it sent a status that is none$" },
+      { "/status_101", "it sent a switch of protocols nobody asked for$" },
+      { "/no_length", "it sent an answer that does not say how long it is$" },
+      { "/http09", "it sent " },
+    }
+    for _, case in ipairs(reasons) do
+      it(case[1], function()
+        local door <close> = server:door()
+        local answer, message, kind, maybe_sent = hostile.send(door, server:get(case[1]))
+        assert.is_nil(answer)
+        assert.equal("hostile", kind)
+        assert.matches("^the answer of 127%.0%.0%.1 is not believed: ", message)
+        assert.matches(case[2], message)
+        assert.is_true(maybe_sent)
+      end)
+    end
+  end)
+
+  describe("does not swallow", function()
+    for path, what in pairs { ["/big"] = "body is more than 16 MiB", ["/big_chunks"] = "body is more than 16 MiB",
+      ["/bomb"] = "body is more than 16 MiB", ["/endless_headers"] = "headers are more than 256 KiB",
+      ["/endless_hints"] = "headers are more than 256 KiB" } do
+      it(path, function()
+        local door <close> = server:door()
+        local answer, message, kind, maybe_sent = hostile.send(door, server:get(path), 20)
+        assert.is_nil(answer)
+        assert.equal("too_large", kind)
+        assert.equal("the answer of 127.0.0.1 is refused: its " .. what, message)
+        assert.is_true(maybe_sent)
+      end)
+    end
+  end)
+
+  describe("notices that an answer is cut", function()
+    for _, path in ipairs { "/cut", "/cut_chunk", "/cut_head", "/drop" } do
+      it(path, function()
+        local door <close> = server:door()
+        local answer, message, kind, maybe_sent = hostile.send(door, server:get(path))
+        assert.is_nil(answer)
+        assert.equal("cut", kind)
+        assert.matches("^the connection to 127%.0%.0%.1 port %d+ broke before its answer was complete: ", message)
+        assert.is_true(maybe_sent)
+      end)
+    end
+  end)
+
+  describe("waits no longer than it is told", function()
+    it("for an answer", function()
+      local door <close> = server:door()
+      local before = sys.monotonic()
+      local answer, message, kind, maybe_sent = hostile.send(door, server:get("/silent"), 0.3)
+      assert.is_nil(answer)
+      assert.equal("timeout", kind)
+      assert.matches("^127%.0%.0%.1 port %d+ gave no complete answer within 0%.3 seconds$", message)
+      assert.is_true(maybe_sent)
+      local took = sys.monotonic() - before
+      assert.is_true(took >= 0.29 and took < 3)
+    end)
+
+    it("in poll", function()
+      local door <close> = server:door()
+      local before = sys.monotonic()
+      assert.same({}, door:poll(100)) -- before anything was sent
+      assert(hostile.send(door, server:get("/ok")))
+      assert.same({}, door:poll(100)) -- with an idle connection
+      local took = sys.monotonic() - before
+      assert.is_true(took >= 0.19 and took < 3)
+    end)
+  end)
+
+  describe("tells failures before sending apart", function()
+    it("nobody listens", function()
+      local door <close> = server:door("closed")
+      local answer, message, kind, maybe_sent = hostile.send(door, server:get("/ok", "closed"))
+      assert.is_nil(answer)
+      assert.equal("connect", kind)
+      assert.equal(("could not connect to 127.0.0.1 port %d: Connection refused"):format(server.ports.closed), message)
+      assert.is_false(maybe_sent)
+    end)
+
+    it("a name that is none", function()
+      local base = ("https://%s.invalid/v1.0"):format(("x"):rep(64)) -- too long a label to ask anyone for
+      local door <close> = gate.door("real")
+      assert(door:peer("graph", base))
+      door:mode("read")
+      local request = graph.request(base, "GET", "/me")
+      local answer, message, kind, maybe_sent = hostile.send(door, request)
+      assert.is_nil(answer)
+      assert.equal("dns", kind)
+      assert.matches("^could not find x+%.invalid: ", message)
+      assert.is_false(maybe_sent)
+    end)
+
+    local certificates = {
+      { "stranger", "unable to get local issuer certificate" },
+      { "wrong_host", "IP address mismatch" },
+      { "expired", "certificate has expired" },
+      { "subject_only", "IP address mismatch" },
+      { "for_clients", "unsuitable certificate purpose" },
+    }
+    for _, case in ipairs(certificates) do
+      it("a certificate that is " .. case[1], function()
+        local door <close> = server:door(case[1])
+        local answer, message, kind, maybe_sent = hostile.send(door, server:get("/ok", case[1]))
+        assert.is_nil(answer)
+        assert.equal("tls", kind)
+        assert.equal(("no secure connection to 127.0.0.1 port %d: SSL certificate problem: %s")
+          :format(server.ports[case[1]], case[2]), message)
+        assert.is_false(maybe_sent)
+      end)
+    end
+
+    it("a certificate that carries the name in its subject only", function()
+      local base = ("https://localhost:%d/v1.0"):format(server.ports.subject_only)
+      local door <close> = gate.door("emulator")
+      assert(door:peer("graph", base, server.ca))
+      door:mode("read")
+      local answer, message, kind = hostile.send(door, graph.request(base, "GET", "/ok"))
+      assert.is_nil(answer)
+      assert.equal("tls", kind)
+      assert.matches("hostname mismatch$", message)
+    end)
+
+    it("the system's roots do not vouch for an emulator", function()
+      local door <close> = gate.door("emulator")
+      assert(door:peer("graph", server:base()))
+      door:mode("read")
+      local _, _, kind = hostile.send(door, server:get("/ok"))
+      assert.equal("tls", kind)
+    end)
+
+    it("a ca replaces the system's roots, and only where it was named", function()
+      local door <close> = server:door("good", server.other)
+      local _, _, kind = hostile.send(door, server:get("/ok"))
+      assert.equal("tls", kind)
+      local missing <close> = server:door("good", server.ca .. ".missing")
+      local _, message, missing_kind = hostile.send(missing, server:get("/ok"))
+      assert.equal("tls", missing_kind)
+      assert.matches("missing", message)
+    end)
+  end)
+
+  describe("does not send twice by itself", function()
+    local function second(change)
+      local door <close> = server:door()
+      assert(hostile.send(door, server:get("/second_drops")))
+      local before = read("/seen")["/second_drops"]
+      local request = server:get("/second_drops")
+      request:set_repeatable(not change)
+      local answer, message, kind, maybe_sent = hostile.send(door, request)
+      return read("/seen")["/second_drops"] - before, answer, message, kind, maybe_sent
+    end
+
+    it("what must not be, when a kept connection breaks", function()
+      local times, answer, message, kind, maybe_sent = second(true)
+      assert.equal(1, times)
+      assert.is_nil(answer)
+      assert.equal("cut", kind)
+      assert.matches("it broke after the request was sent, which was not sent a second time$", message)
+      assert.is_true(maybe_sent)
+    end)
+
+    it("but does what may be", function()
+      local times, answer = second(false)
+      assert.equal(2, times)
+      assert.equal(200, answer:status())
+    end)
+  end)
+
+  describe("keeps many in flight", function()
+    it("and finishes each once", function()
+      local door <close> = server:door()
+      local open, count = {}, 0
+      for _ = 1, 100 do open[assert(door:submit(server:get("/late/20"), nil, 20))] = true end
+      assert.equal(100, door:running())
+      assert.equal(100, door:flush())
+      local deadline = sys.monotonic() + 20
+      while door:running() > 0 and sys.monotonic() < deadline do
+        for _, transfer in ipairs(door:poll(1000)) do
+          assert.is_true(open[transfer])
+          open[transfer] = nil
+          assert.equal(200, assert(transfer:answer()):status())
+          count = count + 1
+        end
+      end
+      assert.equal(100, count)
+    end)
+
+    it("and forgets those that are abandoned", function()
+      local door <close> = server:door()
+      local kept = assert(door:submit(server:get("/late/50"), nil, 20))
+      do
+        local queued <close> = assert(door:submit(server:get("/late/50"), nil, 20))
+        assert.equal(2, door:running())
+        assert.is_userdata(queued)
+      end
+      assert.equal(1, door:running())
+      local flying = assert(door:submit(server:get("/silent"), nil, 20))
+      assert.equal(2, door:flush())
+      door:poll(10)
+      flying:close()
+      flying:close()
+      assert.equal(1, door:running())
+      assert.equal(200, assert(hostile.wait(door, kept)):status())
+    end)
+
+    it("and lets go of all when the door closes first", function()
+      local door = server:door()
+      local flying = assert(door:submit(server:get("/silent"), nil, 20))
+      door:flush()
+      local queued = assert(door:submit(server:get("/ok"), nil, 20))
+      door:poll(10)
+      door:close()
+      door:close()
+      local answer, message, kind, maybe_sent = flying:answer()
+      assert.is_nil(answer)
+      assert.equal("it was abandoned before its answer came", message)
+      assert.equal("closed", kind)
+      assert.is_true(maybe_sent)
+      assert.is_nil(queued:answer())
+      flying:close()
+      assert.error_matches(function() door:poll(0) end, "door is closed")
+      assert.equal("closed", select(3, door:submit(server:get("/ok"), nil, 5)))
+    end)
+
+    it("also when everything is dropped at once", function()
+      local door = server:door()
+      assert(door:submit(server:get("/silent"), nil, 20))
+      door:poll(10)
+      assert(door:submit(server:get("/ok"), nil, 20))
+      door = nil ---@diagnostic disable-line: unused-local
+      collectgarbage()
+      collectgarbage()
+    end)
+  end)
+end)
