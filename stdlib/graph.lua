@@ -29,7 +29,7 @@ local M = {}
 ---@field timeout number? seconds for one try (30)
 ---@field note string? for the record; `what` by default
 
-local ahead -- seconds the server's clock is ahead of ours, by the last answer
+local skew = {} ---@type { ahead: number?, profile: profile? } by the last answer
 
 ---------------------------------------------------------------------------
 -- Building
@@ -101,21 +101,33 @@ end
 -- Sending
 
 local function note_date(date)
-  if date then ahead = date - time.now() end
+  if date then skew = { ahead = date - time.now(), profile = profile.current() } end
+end
+
+-- Behind one connection may be one machine that has trouble, so the next try goes by another
+-- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
+local function note_trouble(call, failure)
+  call.fresh = failure.status == 503 or failure.status == 504
 end
 
 local function attempt(call)
   local request, refused = call.build()
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
+  if call.fresh then request:set_fresh() end
   call.credential = oauth.credential()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, {
     timeout = call.options.timeout or 30, note = call.options.note or call.what,
   })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, more = native.judge(request, answer)
-  if value == nil then note_date(more.date) else note_date(more) end
-  return value, more
+  if value ~= nil then
+    note_date(more)
+    return value, more
+  end
+  note_date(more.date)
+  note_trouble(call, more)
+  return nil, more
 end
 
 local function perform(call)
@@ -332,7 +344,7 @@ end
 --- Seconds Graph's clock is ahead of ours (behind: negative), by its last answer; nil before one.
 ---@return number?
 function M.now()
-  return ahead
+  return skew.profile == profile.current() and skew.ahead or nil
 end
 
 return M

@@ -104,7 +104,7 @@ local open_session = shared.wrap(function()
 end)
 
 local function login_if_needed()
-  settings = settings or profile.current()
+  if settings ~= profile.current() then settings, session = profile.current(), nil end
   if not session then open_session() end
   return session
 end

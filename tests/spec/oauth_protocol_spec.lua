@@ -362,3 +362,33 @@ describe("host.oauth.judge_discovery", function()
     assert.equal(90002, failure.code)
   end)
 end)
+
+describe("host.oauth", function()
+  local function judge_all(status, body)
+    oauth.judge_token(answer(status, body), GRAPH)
+    oauth.judge_device_code(answer(status, body))
+    oauth.judge_discovery(answer(status, body), AUTHORITY)
+  end
+
+  it("survives any bytes", function()
+    math.randomseed(3)
+    for _ = 1, 1000 do
+      local bytes = {}
+      for i = 1, math.random(0, 40) do bytes[i] = string.char(math.random(0, 255)) end
+      judge_all(({ 200, 302, 400, 401, 500 })[math.random(5)], table.concat(bytes))
+    end
+  end)
+
+  it("survives every cut and every changed byte of an answer", function()
+    local text = json.encode {
+      token_type = "Bearer", access_token = "e30.eyJhIjoxfQ.c2ln", expires_in = 5, refresh_token = "r", scope = "s",
+      issuer = "https://login.microsoftonline.com/x/v2.0", token_endpoint = "https://login.microsoftonline.com/t",
+    }
+    for i = 1, #text do
+      judge_all(200, text:sub(1, i))
+      for _, c in ipairs { '"', "{", "0", "\\", "\0", "." } do
+        judge_all(200, text:sub(1, i - 1) .. c .. text:sub(i + 1))
+      end
+    end
+  end)
+end)
