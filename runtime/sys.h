@@ -14,9 +14,14 @@ int sys_interrupts(void);
 /* Seconds since 1970. */
 double sys_time(void);
 
-/* Offset in seconds of the emulator clock at this index; raises an argument
- * error when it is none or is closed. */
-double sys_clock_offset(lua_State *L, int index);
+/* An emulator's clock. */
+struct clock;
+
+/* The open clock at this index; raises an argument error if it is none. */
+struct clock *sys_clock_check(lua_State *L, int index);
+
+/* Its offset to real time in seconds; 0 once it is closed. */
+double sys_clock_offset(const struct clock *clock);
 
 /* Open a regular file that is ours or root's and has none of the refused mode
  * bits; or push fail, message and kind and return -1. [-0, +0|+3, m] */

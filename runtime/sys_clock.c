@@ -25,28 +25,28 @@ struct clock {
   _Atomic int64_t *offset; /* mapped; NULL once closed */
 };
 
-static struct clock *check_clock(lua_State *L, int index) {
+struct clock *sys_clock_check(lua_State *L, int index) {
   struct clock *clock = luaL_checkudata(L, index, SYS_CLOCK);
   luaL_argcheck(L, clock->offset, index, "clock is closed");
   return clock;
 }
 
-double sys_clock_offset(lua_State *L, int index) {
-  return (double)atomic_load(check_clock(L, index)->offset) / MICROSECONDS;
+double sys_clock_offset(const struct clock *clock) {
+  return clock->offset ? (double)atomic_load(clock->offset) / MICROSECONDS : 0;
 }
 
 /* clock:offset() -> seconds */
 static int clock_offset(lua_State *L) {
-  lua_pushnumber(L, sys_clock_offset(L, 1));
+  lua_pushnumber(L, sys_clock_offset(sys_clock_check(L, 1)));
   return 1;
 }
 
 /* clock:advance(seconds) */
 static int clock_advance(lua_State *L) {
-  struct clock *clock = check_clock(L, 1);
+  struct clock *clock = sys_clock_check(L, 1);
   double seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0, 2, "an emulator's clock never goes back");
-  luaL_argcheck(L, seconds + sys_clock_offset(L, 1) <= MOST, 2, "too far");
+  luaL_argcheck(L, seconds + sys_clock_offset(clock) <= MOST, 2, "too far");
   atomic_fetch_add(clock->offset, (int64_t)(seconds * MICROSECONDS));
   return 0;
 }
