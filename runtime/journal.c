@@ -1,18 +1,435 @@
-#include "journal.h"
-int luaopen_host_journal(lua_State *L);
+/* host.journal: what must survive a crash.
+ *
+ * This file is the Lua face: arguments, JSON, and the rule that no living
+ * secret is written in clear. What is put is durable at the next commit and
+ * gone if there is none. Nothing here decides what may be forgotten.
+ *
+ * Ownership: a journal owns its database and keys, and anchors the emulator's
+ * clock it was given (user value 1).
+ */
+#include "journal_parts.h"
+#include "json.h"
+#include "secret.h"
+#include "sys.h"
+
+#include <math.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LONGEST_NAME 512
+
 struct journal *journal_check(lua_State *L, int index) {
-  (void)luaL_checkudata(L, index, JOURNAL);
-  return NULL;
+  struct journal *journal = luaL_checkudata(L, index, JOURNAL);
+  luaL_argcheck(L, journal->database, index, "journal is closed");
+  return journal;
 }
-const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
-  (void)journal, (void)kind, (void)text, (void)length;
-  return "this build has no journal";
+
+/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+static int raise(lua_State *L, const struct journal *journal) {
+  lua_pushstring(L, journal->message);
+  return lua_error(L);
 }
-const char *journal_commit(struct journal *journal) {
-  (void)journal;
-  return "this build has no journal";
+
+/* The journal, if it still does anything. */
+static struct journal *check_working(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  if (journal->refusing) raise(L, journal);
+  return journal;
 }
-int luaopen_host_journal(lua_State *L) {
+
+/* Refuse text that holds a living secret. */
+static void check_no_secret(lua_State *L, int index, int argument) {
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  lua_pushvalue(L, index);
+  secret_redact(L, text, length);
+  int same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  luaL_argcheck(L, same, argument, "holds a secret: seal it (journal:seal) and record its id");
+}
+
+/* A kind, id or state: short, readable, no secret. */
+static const char *check_name(lua_State *L, int index) {
+  size_t length;
+  const char *name = luaL_checklstring(L, index, &length);
+  luaL_argcheck(L, length > 0 && length <= LONGEST_NAME, index, "1 to 512 bytes expected");
+  for (size_t i = 0; i < length; i++)
+    luaL_argcheck(L, (unsigned char)name[i] >= 0x20, index, "control character in it");
+  check_no_secret(L, index, index);
+  return name;
+}
+
+/* A kind of audit record; the journal's own are not for others to write. */
+static const char *check_kind(lua_State *L, int index) {
+  const char *kind = check_name(L, index);
+  luaL_argcheck(L, strncmp(kind, "journal.", 8) != 0, index, "kinds that begin with 'journal.' are the journal's own");
+  return kind;
+}
+
+static double check_time(lua_State *L, int index) {
+  double time = luaL_checknumber(L, index);
+  luaL_argcheck(L, isfinite(time), index, "a time expected");
+  return time;
+}
+
+/* Push the table at index as JSON, after making sure that no secret is in it:
+ * neither a secret value, which encodes differently when written in clear, nor
+ * the text of one. [-0, +1, e] */
+static const char *push_body(lua_State *L, int index, size_t *length) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  struct buffer *masked = buffer_new(L);
+  struct buffer *clear = buffer_new(L);
+  json_encode(L, index, masked, 0);
+  json_encode(L, index, clear, 1);
+  int same = masked->length == clear->length && memcmp(masked->data, clear->data, masked->length) == 0;
+  luaL_argcheck(L, same, index, "holds a secret: seal it (journal:seal) and record its id");
+  const char *body = lua_pushlstring(L, masked->data, masked->length);
+  check_no_secret(L, lua_gettop(L), index);
+  *length = masked->length;
+  return body;
+}
+
+/* Append what SQL says about a row to the chain. */
+static int append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind) {
+  if (sqlite3_step(as_json) != SQLITE_ROW) return store_refuse(journal, "the row just written cannot be read");
+  const char *text = (const char *)sqlite3_column_text(as_json, 0);
+  int done = text ? audit_append(journal, time, kind, text, (size_t)sqlite3_column_bytes(as_json, 0))
+                  : store_refuse(journal, "not enough memory");
+  sqlite3_reset(as_json);
+  return done;
+}
+
+static int put_record(struct journal *journal, const char *const names[3], const char *body, size_t length,
+                      double time) {
+  if (!store_begin(journal)) return 0;
+  sqlite3_stmt *put = store_statement(journal, PUT);
+  for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
+  sqlite3_bind_text(put, 4, body, (int)length, SQLITE_STATIC);
+  sqlite3_bind_double(put, 5, time);
+  sqlite3_bind_int64(put, 6, journal->head.seq + 1);
+  if (!store_run(journal, put)) return 0;
+  sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
+  for (int i = 0; i < 2; i++) sqlite3_bind_text(as_json, i + 1, names[i], -1, SQLITE_STATIC);
+  return append_row(journal, as_json, time, AUDIT_PUT);
+}
+
+/* journal:put(kind, id, state, body, time) */
+static int journal_put(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *const names[] = {check_name(L, 2), check_name(L, 3), check_name(L, 4)};
+  double time = check_time(L, 6);
+  size_t length;
+  lua_settop(L, 6);
+  const char *body = push_body(L, 5, &length);
+  return put_record(journal, names, body, length, time) ? 0 : raise(L, journal);
+}
+
+static void push_column(lua_State *L, sqlite3_stmt *row, int column) {
+  lua_pushlstring(L, (const char *)sqlite3_column_text(row, column), (size_t)sqlite3_column_bytes(row, column));
+}
+
+/* Push the JSON in this column as a value. [-0, +1, e] */
+static void push_json(lua_State *L, sqlite3_stmt *row, int column) {
+  struct json_rules rules = {0};
+  push_column(L, row, column); /* the row may go when an error is raised */
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (!json_decode(L, text, length, &rules))
+    luaL_error(L, "the journal holds a body that is no JSON: %s", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+/* Push a record as a table. [-0, +1, e] */
+static void push_record(lua_State *L, sqlite3_stmt *row) {
+  static const char *const names[] = {"kind", "id", "state"};
+  lua_createtable(L, 0, 6);
+  for (int i = 0; i < 3; i++) {
+    push_column(L, row, i);
+    lua_setfield(L, -2, names[i]);
+  }
+  push_json(L, row, 3);
+  lua_setfield(L, -2, "body");
+  lua_pushnumber(L, sqlite3_column_double(row, 4));
+  lua_setfield(L, -2, "created");
+  lua_pushnumber(L, sqlite3_column_double(row, 5));
+  lua_setfield(L, -2, "updated");
+}
+
+/* Step a statement that reads: 1 for a row, 0 at the end. Raises when the database cannot be read. */
+static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
+  int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) return 1;
+  if (code != SQLITE_DONE)
+    luaL_error(L, "journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database), journal->directory);
+  sqlite3_reset(statement);
+  return 0;
+}
+
+/* journal:get(kind, id) -> record | nil */
+static int journal_get(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *kind = luaL_checkstring(L, 2), *id = luaL_checkstring(L, 3);
+  sqlite3_stmt *get = store_statement(journal, GET);
+  sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(get, 2, id, -1, SQLITE_TRANSIENT);
+  if (!next_row(L, journal, get)) return 0;
+  push_record(L, get);
+  sqlite3_reset(get);
+  return 1;
+}
+
+/* journal:list(kind) -> records; of every kind when none is given */
+static int journal_list(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *kind = luaL_optstring(L, 2, NULL);
+  sqlite3_stmt *list = store_statement(journal, LIST);
+  lua_Integer count = 0;
+  sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
+  while (next_row(L, journal, list)) {
+    push_record(L, list);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+/* Push the value sealed under this id and return 1; 0 when there is none; -1
+ * when it does not open. [-0, +0|+1, e] */
+static int push_value(lua_State *L, struct journal *journal, const char *id) {
+  const struct seal_name name = {"value", journal->binding, id};
+  sqlite3_stmt *read = store_statement(journal, UNSEAL);
+  sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
+  if (!next_row(L, journal, read)) return 0;
+  size_t length = (size_t)sqlite3_column_bytes(read, 0);
+  if (length < SEAL_OVERHEAD) return -1;
+  struct secret *value = secret_reserve(L, length - SEAL_OVERHEAD);
+  int opened = seal_decrypt(journal, &name, sqlite3_column_blob(read, 0), length, value->bytes);
+  sqlite3_reset(read);
+  if (opened) secret_register(L);
+  if (!opened) lua_pop(L, 1);
+  return opened ? 1 : -1;
+}
+
+static int altered_value(lua_State *L, const char *id) {
+  return lib_fail(L,
+                  "the value sealed under '%s' does not open: it was altered or moved from another record. Nothing of "
+                  "it can be trusted; run: moonlatch journal verify",
+                  id);
+}
+
+static int insert_value(struct journal *journal, const char *id, const struct buffer *sealed) {
+  if (!store_begin(journal)) return 0;
+  sqlite3_stmt *insert = store_statement(journal, SEAL);
+  sqlite3_bind_text(insert, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(insert, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(insert, 3, journal->head.seq + 1);
+  if (!store_run(journal, insert)) return 0;
+  sqlite3_stmt *as_json = store_statement(journal, SEALED_AS_JSON);
+  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
+  return append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
+}
+
+/* The value at the top of the stack is held already under this id: fine if it is the same. */
+static int keep_value(lua_State *L, const char *id, const struct secret *value) {
+  const struct secret *held = secret_check(L, -1);
+  if (held->length == value->length && CRYPTO_memcmp(held->bytes, value->bytes, value->length) == 0) return 0;
+  lua_pushfstring(L, "another value is sealed under '%s': it is not replaced; seal under an id of its own", id);
+  return lua_error(L);
+}
+
+/* journal:seal(id, value). Another value under the same id would destroy one
+ * that may be in force. */
+static int journal_seal(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *id = check_name(L, 2);
+  const struct secret *value = secret_check(L, 3);
+  const struct seal_name name = {"value", journal->binding, id};
+  lua_settop(L, 3);
+  if (!store_begin(journal)) return raise(L, journal); /* before looking: nobody may seal in between */
+  int held = push_value(L, journal, id);
+  if (held > 0) return keep_value(L, id, value);
+  if (held < 0) {
+    altered_value(L, id);
+    return lua_error(L);
+  }
+  struct buffer *sealed = buffer_new(L);
+  if (!seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return raise(L, journal);
+  return insert_value(journal, id, sealed) ? 0 : raise(L, journal);
+}
+
+/* journal:unseal(id) -> secret | nil | nil, message */
+static int journal_unseal(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *id = luaL_checkstring(L, 2);
+  int held = push_value(L, journal, id);
+  return held < 0 ? altered_value(L, id) : held;
+}
+
+/* Push {"id": …} and drop the value. */
+static int drop_value(lua_State *L, struct journal *journal, const char *id) {
+  size_t length;
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, id);
+  lua_setfield(L, -2, "id");
+  const char *body = push_body(L, lua_gettop(L), &length);
+  sqlite3_stmt *drop = store_statement(journal, FORGET);
+  sqlite3_bind_text(drop, 1, id, -1, SQLITE_STATIC);
+  if (!store_run(journal, drop)) return 0;
+  if (sqlite3_changes(journal->database) == 0) return 1;
+  return audit_append(journal, audit_now(journal), AUDIT_FORGET, body, length);
+}
+
+/* journal:forget(id). What is not held is forgotten. */
+static int journal_forget(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *id = check_name(L, 2);
+  lua_settop(L, 2);
+  return store_begin(journal) && drop_value(L, journal, id) ? 0 : raise(L, journal);
+}
+
+/* journal:audit(kind, body, time) */
+static int journal_audit_lua(lua_State *L) {
+  struct journal *journal = check_working(L);
+  const char *kind = check_kind(L, 2);
+  double time = check_time(L, 4);
+  size_t length;
+  lua_settop(L, 4);
+  const char *body = push_body(L, 3, &length);
+  return store_begin(journal) && audit_append(journal, time, kind, body, length) ? 0 : raise(L, journal);
+}
+
+/* Push one record of the chain as a table. [-0, +1, e] */
+static void push_entry(lua_State *L, sqlite3_stmt *row) {
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, sqlite3_column_int64(row, 0));
+  lua_setfield(L, -2, "seq");
+  lua_pushnumber(L, sqlite3_column_double(row, 1));
+  lua_setfield(L, -2, "time");
+  push_column(L, row, 2);
+  lua_setfield(L, -2, "kind");
+  push_json(L, row, 3);
+  lua_setfield(L, -2, "body");
+}
+
+/* journal:history(count) -> the last audit records, oldest first */
+static int journal_history(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  lua_Integer wanted = luaL_checkinteger(L, 2), count = 0;
+  luaL_argcheck(L, wanted >= 0, 2, "not negative");
+  sqlite3_stmt *history = store_statement(journal, HISTORY);
+  sqlite3_bind_int64(history, 1, wanted);
+  lua_newtable(L);
+  while (next_row(L, journal, history)) {
+    push_entry(L, history);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+/* journal:commit() -> true | nil, message */
+static int commit(lua_State *L) {
+  const char *message = journal_commit(journal_check(L, 1));
+  if (message) return lib_fail(L, "%s", message);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* journal:verify() -> count | nil, message, seq */
+static int verify(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  int64_t count, seq;
+  if (audit_verify(journal, &count, &seq)) {
+    lua_pushinteger(L, count);
+    return 1;
+  }
+  lib_fail(L, "the journal in '%s' was altered: %s", journal->directory, journal->message);
+  lua_pushinteger(L, seq);
+  return 3;
+}
+
+/* journal:head() -> seq, hash in hex */
+static int journal_head(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  struct head head = journal->head;
+  char hex[2 * HASH_SIZE + 1];
+  const char *why = journal->writing ? NULL : audit_read_head(journal, &head);
+  if (why) return luaL_error(L, "the journal in '%s' has no head: %s", journal->directory, why);
+  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", head.hash[i]);
+  lua_pushinteger(L, head.seq);
+  lua_pushstring(L, hex);
+  return 2;
+}
+
+/* journal:installation() -> 8 hex digits */
+static int installation(lua_State *L) {
+  lua_pushstring(L, journal_check(L, 1)->installation);
+  return 1;
+}
+
+/* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
+static int journal_close(lua_State *L) {
+  struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
+  store_close(journal);
+  OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
+  journal->keys = NULL;
+  free(journal->binding);
+  journal->binding = NULL;
+  buffer_free(&journal->scratch);
+  return 0;
+}
+
+/* Everything that can fail while opening; NULL, or the kind of failure. */
+static const char *open_journal(struct journal *journal, const char *directory, const struct secret *key,
+                                struct buffer *scratch) {
+  const char *kind = store_open(journal, directory);
+  if (kind) return kind;
+  return seal_derive(journal, key->bytes, key->length) ? seal_check(journal, scratch) : "io";
+}
+
+static void check_binding(lua_State *L, int index) {
+  size_t length;
+  const char *binding = luaL_checklstring(L, index, &length);
+  luaL_argcheck(L, length > 0 && length < JOURNAL_BINDING && strlen(binding) == length, index,
+                "'<login host>/<tenant>' expected");
+}
+
+/* journal.open(directory, key, binding, clock) -> journal | nil, message, kind */
+static int journal_open(lua_State *L) {
+  const char *directory = luaL_checkstring(L, 1);
+  const struct secret *key = secret_check(L, 2);
+  luaL_argcheck(L, key->length >= KEY_SIZE, 2, "a key of at least 32 bytes expected");
+  check_binding(L, 3);
+  lua_settop(L, 4);
+  struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
+  struct buffer *scratch = buffer_new(L);
+  struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, -2, 1);
+  journal->clock = clock;
+  journal->binding = strdup(lua_tostring(L, 3));
+  if (!journal->binding) return luaL_error(L, "out of memory");
+  const char *kind = open_journal(journal, directory, key, scratch);
+  if (!kind) return 1;
+  store_close(journal);
+  return lib_fail_kind(L, kind, "%s", journal->message);
+}
+
+static const luaL_Reg methods[] = {
+    {"put", journal_put},         {"get", journal_get},         {"list", journal_list},
+    {"seal", journal_seal},       {"unseal", journal_unseal},   {"forget", journal_forget},
+    {"audit", journal_audit_lua}, {"history", journal_history}, {"commit", commit},
+    {"verify", verify},           {"head", journal_head},       {"installation", installation},
+    {"lease", journal_lease},     {"close", journal_close},     {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};
+
+int luaopen_host_journal(lua_State *L);
+int luaopen_host_journal(lua_State *L) {
+  lib_type(L, JOURNAL, methods, journal_close);
+  lease_type(L);
+  luaL_newlib(L, functions);
   return 1;
 }

@@ -428,7 +428,8 @@ function devolutions.judge(request, answer) end
 
 ---@class host.journal.journal
 local Journal = {}
---- Insert or replace a record, and append the same to the audit chain. Durable at the next commit.
+--- Insert or replace a record, and append the same to the audit chain (kind "journal.put").
+--- Durable at the next commit. Raises "journal cannot be written: …", as do seal, forget and audit.
 ---@param kind string "intent", "adopted", "made", …
 ---@param id string
 ---@param state string
@@ -439,11 +440,12 @@ function Journal:put(kind, id, state, body, time) end
 ---@param id string
 ---@return host.journal.row|nil
 function Journal:get(kind, id) end
---- Oldest first.
----@param kind string
+--- Oldest first; of every kind when none is given.
+---@param kind string?
 ---@return host.journal.row[]
 function Journal:list(kind) end
 --- Keep a secret, sealed under the journal's key with the id and the journal's binding as AAD.
+--- The same value again does nothing; another one under an id in use raises.
 ---@param id string
 ---@param value host.secret
 function Journal:seal(id, value) end
@@ -455,8 +457,8 @@ function Journal:unseal(id) end
 ---@param id string
 function Journal:forget(id) end
 --- Append to the audit chain.
----@param kind string
----@param body table
+---@param kind string not beginning with "journal."
+---@param body table encoded as JSON; a secret in it is an error
 ---@param time number
 function Journal:audit(kind, body, time) end
 --- The last `count` audit records, oldest first.
@@ -488,10 +490,11 @@ local journal = {}
 --- Open or make the journal in this folder (0700, ours). Kinds: "key" (the key does not
 --- open it), "binding" (it belongs to another tenant), "damaged", "io".
 ---@param directory string
----@param key host.secret 32 bytes
+---@param key host.secret at least 32 bytes
 ---@param binding string "<login host>/<tenant>"
+---@param clock host.sys.clock? an emulator's, for the times of what the gate puts on record
 ---@return host.journal.journal|nil, string? message, string? kind
-function journal.open(directory, key, binding) end
+function journal.open(directory, key, binding, clock) end
 
 ---------------------------------------------------------------------------
 --- host.httpd: a small HTTPS server on loopback, for the emulator and the OAuth redirect.

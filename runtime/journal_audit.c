@@ -1,0 +1,238 @@
+/* The audit chain: what happened, in an order nobody can change unnoticed.
+ *
+ * hash(n) = SHA-256(hash(n-1), seq, time, kind, body), lengths before texts.
+ * The chain's end, with an HMAC under the journal's key, is kept beside it and
+ * renewed with every commit. So without the key nothing can be edited, taken
+ * out, put in, moved or cut off; and before anything is appended the end is
+ * checked, so that a later commit cannot paper over it. Bringing back an older
+ * copy of the whole file is not noticed here: the head in a run's report is for
+ * that.
+ *
+ * Records and sealed values stand in tables of their own; each carries the seq
+ * of the chain's last word about it.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The head as it is stored: seq, hash, HMAC. */
+enum { STORED_HEAD = 8 + HASH_SIZE + HASH_SIZE };
+
+double audit_now(const struct journal *journal) {
+  return sys_time() + (journal->clock ? sys_clock_offset(journal->clock) : 0);
+}
+
+static void put_number(unsigned char out[8], uint64_t value) {
+  for (int i = 7; i >= 0; i--, value >>= 8) out[i] = (unsigned char)value;
+}
+
+static uint64_t get_number(const unsigned char in[8]) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; i++) value = value << 8 | in[i];
+  return value;
+}
+
+/* One record of the chain. */
+struct entry {
+  int64_t seq;
+  double time;
+  const char *kind, *body;
+  size_t kind_length, body_length;
+};
+
+static int add_number(struct buffer *out, uint64_t value) {
+  unsigned char bytes[8];
+  put_number(bytes, value);
+  return buffer_append(out, bytes, sizeof bytes);
+}
+
+static int add_text(struct buffer *out, const char *text, size_t length) {
+  return add_number(out, length) && buffer_append(out, text, length);
+}
+
+/* The hash of an entry that follows that one; 0 when memory is out. */
+static int hash_entry(struct journal *journal, const struct entry *entry, const unsigned char *before,
+                      unsigned char out[HASH_SIZE]) {
+  struct buffer *space = &journal->scratch;
+  uint64_t time;
+  memcpy(&time, &entry->time, sizeof time);
+  space->length = 0;
+  int done = buffer_append(space, before, HASH_SIZE) && add_number(space, (uint64_t)entry->seq) &&
+             add_number(space, time) && add_text(space, entry->kind, entry->kind_length) &&
+             add_text(space, entry->body, entry->body_length);
+  return done && SHA256((const unsigned char *)space->data, space->length, out);
+}
+
+/* What the head's HMAC covers: whose journal it is, and the head. */
+static void mac_head(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
+  unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
+  memcpy(bytes, journal->binding, strlen(journal->binding));
+  memcpy(bytes + JOURNAL_BINDING, journal->installation, INSTALLATION_SIZE);
+  put_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
+  memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
+  seal_mac(journal, bytes, sizeof bytes, out);
+}
+
+void audit_start(const struct journal *journal, struct head *head) {
+  head->seq = 0;
+  SHA256((const unsigned char *)journal->installation, INSTALLATION_SIZE, head->hash);
+}
+
+/* Read the head and check its HMAC; 0 when it is not ours. */
+static int read_stored_head(struct journal *journal, struct head *head) {
+  unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
+  if (!store_read_meta(journal, "head", stored, sizeof stored)) return 0;
+  head->seq = (int64_t)get_number(stored);
+  memcpy(head->hash, stored + 8, HASH_SIZE);
+  mac_head(journal, head, expected);
+  return CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
+}
+
+int audit_write_head(struct journal *journal) {
+  unsigned char stored[STORED_HEAD];
+  put_number(stored, (uint64_t)journal->head.seq);
+  memcpy(stored + 8, journal->head.hash, HASH_SIZE);
+  mac_head(journal, &journal->head, stored + 8 + HASH_SIZE);
+  return store_write_meta(journal, "head", stored, sizeof stored);
+}
+
+/* The last record of the chain as it stands; an empty chain has its start. */
+static int read_tail(struct journal *journal, struct head *tail) {
+  sqlite3_stmt *read = store_statement(journal, TAIL);
+  int code = sqlite3_step(read);
+  int whole = code == SQLITE_ROW && sqlite3_column_bytes(read, 1) == HASH_SIZE;
+  if (whole) {
+    tail->seq = sqlite3_column_int64(read, 0);
+    memcpy(tail->hash, sqlite3_column_blob(read, 1), HASH_SIZE);
+  }
+  sqlite3_reset(read);
+  if (code == SQLITE_DONE) audit_start(journal, tail);
+  return whole || code == SQLITE_DONE;
+}
+
+const char *audit_read_head(struct journal *journal, struct head *head) {
+  struct head tail;
+  if (!read_stored_head(journal, head))
+    return "the end of its audit chain is not sealed by this key: it was altered outside moonlatch. Run: moonlatch "
+           "journal verify";
+  if (read_tail(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0) return NULL;
+  return "the end of its audit chain was altered outside moonlatch. Run: moonlatch journal verify";
+}
+
+static int insert_entry(struct journal *journal, const struct entry *entry, const unsigned char *hash) {
+  sqlite3_stmt *append = store_statement(journal, APPEND);
+  sqlite3_bind_int64(append, 1, entry->seq);
+  sqlite3_bind_double(append, 2, entry->time);
+  sqlite3_bind_text(append, 3, entry->kind, (int)entry->kind_length, SQLITE_STATIC);
+  sqlite3_bind_text(append, 4, entry->body, (int)entry->body_length, SQLITE_STATIC);
+  sqlite3_bind_blob(append, 5, hash, HASH_SIZE, SQLITE_STATIC);
+  return store_run(journal, append);
+}
+
+int audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length) {
+  struct entry entry = {journal->head.seq + 1, time, kind, body, strlen(kind), length};
+  unsigned char hash[HASH_SIZE];
+  if (!hash_entry(journal, &entry, journal->head.hash, hash)) return store_refuse(journal, "not enough memory");
+  if (!insert_entry(journal, &entry, hash)) return 0;
+  journal->head.seq = entry.seq;
+  memcpy(journal->head.hash, hash, HASH_SIZE);
+  return 1;
+}
+
+const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
+  if (!store_begin(journal)) return journal->message;
+  return audit_append(journal, audit_now(journal), kind, text, length) ? NULL : journal->message;
+}
+
+static void read_entry(sqlite3_stmt *walk, struct entry *entry) {
+  entry->seq = sqlite3_column_int64(walk, 0);
+  entry->time = sqlite3_column_double(walk, 1);
+  entry->kind = (const char *)sqlite3_column_text(walk, 2);
+  entry->kind_length = (size_t)sqlite3_column_bytes(walk, 2);
+  entry->body = (const char *)sqlite3_column_text(walk, 3);
+  entry->body_length = (size_t)sqlite3_column_bytes(walk, 3);
+}
+
+static int complain(struct journal *journal, const char *text, int64_t seq) {
+  snprintf(journal->message, sizeof journal->message, text, (long long)seq);
+  return 0;
+}
+
+/* Hold one record of the chain against the one before it, and become it. */
+static int follow(struct journal *journal, sqlite3_stmt *walk, struct head *at) {
+  struct entry entry;
+  unsigned char hash[HASH_SIZE];
+  read_entry(walk, &entry);
+  int64_t expected = at->seq + 1;
+  at->seq = expected;
+  if (entry.seq != expected) return complain(journal, "audit record %lld is missing", expected);
+  if (!entry.kind || !entry.body || !hash_entry(journal, &entry, at->hash, hash))
+    return complain(journal, "audit record %lld cannot be read", expected);
+  if (sqlite3_column_bytes(walk, 4) != HASH_SIZE || memcmp(sqlite3_column_blob(walk, 4), hash, HASH_SIZE) != 0)
+    return complain(journal, "audit record %lld was altered, or what stood before it", expected);
+  memcpy(at->hash, hash, HASH_SIZE);
+  return 1;
+}
+
+/* Walk the chain; at says how far it got. */
+static int walk_chain(struct journal *journal, struct head *at) {
+  sqlite3_stmt *walk = store_statement(journal, WALK);
+  int sound = 1, code = SQLITE_DONE;
+  audit_start(journal, at);
+  while (sound && (code = sqlite3_step(walk)) == SQLITE_ROW) sound = follow(journal, walk, at);
+  sqlite3_reset(walk);
+  if (sound && code != SQLITE_DONE)
+    return complain(journal, "the audit chain cannot be read after record %lld", at->seq);
+  return sound;
+}
+
+/* Hold the chain's end against the head that was sealed. */
+static int compare_head(struct journal *journal, struct head *at) {
+  struct head head = journal->head;
+  int64_t last = at->seq;
+  if (!journal->writing && !read_stored_head(journal, &head))
+    return complain(journal, "the head of the audit chain is not sealed by this key; the chain has %lld records", last);
+  if (head.seq == last && memcmp(head.hash, at->hash, HASH_SIZE) == 0) return 1;
+  if (head.seq > last) return complain(journal, "the audit chain was cut off after record %lld", last);
+  if (head.seq == last) return complain(journal, "audit record %lld and others were written anew", last);
+  at->seq = head.seq + 1;
+  return complain(journal, "audit record %lld was added without the journal's key", at->seq);
+}
+
+/* Run a check whose rows are faults: what it is about, and its seq. */
+static int find_fault(struct journal *journal, enum statement check, const char *format, int64_t *seq) {
+  sqlite3_stmt *find = store_statement(journal, check);
+  int code = sqlite3_step(find);
+  if (code == SQLITE_ROW) {
+    *seq = sqlite3_column_int64(find, 1);
+    snprintf(journal->message, sizeof journal->message, format, (const char *)sqlite3_column_text(find, 0));
+  } else if (code != SQLITE_DONE) {
+    snprintf(journal->message, sizeof journal->message, "cannot be checked: %s", sqlite3_errmsg(journal->database));
+  }
+  sqlite3_reset(find);
+  return code == SQLITE_DONE;
+}
+
+/* The chain by itself, then what stands beside it. */
+static int verify_all(struct journal *journal, int64_t *count, int64_t *seq) {
+  struct head at;
+  int sound = walk_chain(journal, &at) && compare_head(journal, &at);
+  *count = *seq = at.seq;
+  return sound && find_fault(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
+         find_fault(journal, LOST_RECORD, "the record %s is missing or was put back to an older state", seq) &&
+         find_fault(journal, ALTERED_VALUE, "the sealed value %s differs from the audit chain", seq) &&
+         find_fault(journal, LOST_VALUE, "the sealed value %s is missing or was put back to an older one", seq) &&
+         find_fault(journal, FOREIGN_VALUE, "the sealed value %s was dropped, and is there again", seq);
+}
+
+int audit_verify(struct journal *journal, int64_t *count, int64_t *seq) {
+  int alone = !journal->writing; /* then one view of everything, while others may write */
+  if (alone) sqlite3_exec(journal->database, "BEGIN", NULL, NULL, NULL);
+  int sound = verify_all(journal, count, seq);
+  if (alone) sqlite3_exec(journal->database, "COMMIT", NULL, NULL, NULL);
+  return sound;
+}

@@ -1,0 +1,69 @@
+/* Leases: kernel locks on one file, held by a process and gone with it.
+ *
+ * A name is a byte of that file, far out where nothing is stored: where, its
+ * hash says. So there is no file for each name to clean up, and a lock of the
+ * kind that belongs to the open file (OFD) also keeps two leases of one
+ * process apart. Time plays no part.
+ */
+#include "journal_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEASE "host.journal.lease"
+#define FILE_NAME "leases"
+
+struct lease {
+  int fd; /* 0 once closed: never a lock file's */
+};
+
+/* lease:close(), __close and __gc. Idempotent. */
+static int lease_close(lua_State *L) {
+  struct lease *lease = luaL_checkudata(L, 1, LEASE);
+  if (lease->fd > 0) close(lease->fd);
+  lease->fd = 0;
+  return 0;
+}
+
+/* The byte that stands for this name. */
+static off_t place_of(const char *name, size_t length) {
+  unsigned char hash[SHA256_DIGEST_LENGTH];
+  uint64_t place;
+  SHA256((const unsigned char *)name, length, hash);
+  memcpy(&place, hash, sizeof place);
+  return (off_t)(place & (UINT64_MAX >> 2));
+}
+
+/* Open the file and lock the byte; 0 or an errno value. */
+static int take(struct lease *lease, const char *path, off_t place) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+  lease->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lease->fd < 0) return errno;
+  return fcntl(lease->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+}
+
+int journal_lease(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  size_t length;
+  char path[PATH_MAX];
+  const char *name = luaL_checklstring(L, 2, &length);
+  snprintf(path, sizeof path, "%s/" FILE_NAME, journal->directory);
+  struct lease *lease = lib_new(L, sizeof *lease, LEASE);
+  int code = take(lease, path, place_of(name, length));
+  if (code == 0) return 1;
+  if (lease->fd > 0) close(lease->fd);
+  lease->fd = 0;
+  if (code == EAGAIN || code == EACCES)
+    return lib_fail(L, "'%s' is being worked on by another moonlatch on this machine: wait for it, or stop it", name);
+  return lib_fail(L, "cannot lock '%s' in '%s': %s", name, journal->directory, strerror(code));
+}
+
+void lease_type(lua_State *L) {
+  static const luaL_Reg methods[] = {{"close", lease_close}, {NULL, NULL}};
+  lib_type(L, LEASE, methods, lease_close);
+}

@@ -1,0 +1,156 @@
+/* The journal's keys: what is sealed, and what proves the chain's end.
+ *
+ * AES-256-GCM with a fresh nonce each time. A sealed value opens only under
+ * the use, binding and id it was sealed with, so that one moved to another
+ * row, tenant or purpose is as good as destroyed, and is noticed. Layout: one
+ * byte of version, nonce, ciphertext, tag.
+ */
+#include "journal_parts.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SEAL_VERSION = 1, NONCE_SIZE = 12, TAG_SIZE = 16, LONGEST_CHECK = JOURNAL_BINDING + SEAL_OVERHEAD };
+
+static int derive(const char *key, size_t length, const char *label, unsigned char *out) {
+  return HMAC(EVP_sha256(), key, (int)length, (const unsigned char *)label, strlen(label), out, NULL) != NULL;
+}
+
+int seal_derive(struct journal *journal, const char *key, size_t length) {
+  journal->keys = OPENSSL_secure_malloc(2 * KEY_SIZE);
+  if (journal->keys && derive(key, length, "moonlatch journal 1: sealed values", journal->keys) &&
+      derive(key, length, "moonlatch journal 1: audit chain", journal->keys + KEY_SIZE))
+    return 1;
+  snprintf(journal->message, sizeof journal->message, "cannot open the journal: not enough locked memory for its keys");
+  return 0;
+}
+
+void seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
+  HMAC(EVP_sha256(), journal->keys + KEY_SIZE, KEY_SIZE, data, length, out, NULL);
+}
+
+/* Feed the name as authenticated data; the NULs keep its parts apart. */
+static int add_name(EVP_CIPHER_CTX *context, const struct seal_name *name) {
+  const char *const parts[] = {name->use, name->binding, name->id};
+  int unused;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (!EVP_CipherUpdate(context, NULL, &unused, (const unsigned char *)parts[i], (int)strlen(parts[i]) + 1)) return 0;
+  return 1;
+}
+
+/* All but the tag: nonce and name in, length bytes through. */
+static int run_cipher(const struct journal *journal, EVP_CIPHER_CTX *context, const struct seal_name *name,
+                      const unsigned char *nonce, const void *in, size_t length, void *out, int encrypt) {
+  int written = 0;
+  return length <= INT32_MAX && EVP_CipherInit_ex2(context, EVP_aes_256_gcm(), journal->keys, nonce, encrypt, NULL) &&
+         add_name(context, name) && EVP_CipherUpdate(context, out, &written, in, (int)length);
+}
+
+/* Seal into space, which holds length + SEAL_OVERHEAD bytes. */
+static int encrypt_into(const struct journal *journal, EVP_CIPHER_CTX *context, const struct seal_name *name,
+                        const char *plain, size_t length, unsigned char *space) {
+  unsigned char *nonce = space + 1, *text = nonce + NONCE_SIZE, *tag = text + length;
+  int written = 0;
+  *space = SEAL_VERSION;
+  return RAND_bytes(nonce, NONCE_SIZE) == 1 && run_cipher(journal, context, name, nonce, plain, length, text, 1) &&
+         EVP_CipherFinal_ex(context, tag, &written) &&
+         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag);
+}
+
+int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
+                 struct buffer *out) {
+  size_t size = length + SEAL_OVERHEAD;
+  unsigned char *space = OPENSSL_malloc(size);
+  EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+  int done =
+      space && context && encrypt_into(journal, context, name, plain, length, space) && buffer_append(out, space, size);
+  EVP_CIPHER_CTX_free(context);
+  OPENSSL_free(space);
+  if (!done) snprintf(journal->message, sizeof journal->message, "cannot seal a value: not enough memory");
+  return done;
+}
+
+int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
+                 size_t length, char *plain) {
+  if (length < SEAL_OVERHEAD || *sealed != SEAL_VERSION) return 0;
+  EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+  const unsigned char *nonce = sealed + 1, *text = nonce + NONCE_SIZE, *tag = sealed + length - TAG_SIZE;
+  size_t size = length - SEAL_OVERHEAD;
+  unsigned char rest[16];
+  int written = 0;
+  int done = context && run_cipher(journal, context, name, nonce, text, size, plain, 0) &&
+             EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, (void *)tag) &&
+             EVP_CipherFinal_ex(context, rest, &written) == 1;
+  EVP_CIPHER_CTX_free(context);
+  if (!done) OPENSSL_cleanse(plain, size);
+  return done;
+}
+
+/* A new journal: its installation, its check record (the binding, sealed) and an empty chain. */
+static int make(struct journal *journal, struct buffer *sealed) {
+  unsigned char random[INSTALLATION_SIZE / 2];
+  if (RAND_bytes(random, sizeof random) != 1) return 0;
+  for (size_t i = 0; i < sizeof random; i++) snprintf(journal->installation + 2 * i, 3, "%02x", random[i]);
+  const struct seal_name name = {"check", "", journal->installation};
+  audit_start(journal, &journal->head);
+  return seal_encrypt(journal, &name, journal->binding, strlen(journal->binding), sealed) &&
+         store_write_meta(journal, "installation", journal->installation, INSTALLATION_SIZE) &&
+         store_write_meta(journal, "check", sealed->data, sealed->length) && !journal_commit(journal);
+}
+
+/* Copy the check record out; its length, or 0. */
+static size_t read_check(struct journal *journal, unsigned char *space, size_t size) {
+  sqlite3_stmt *read = store_statement(journal, READ_META);
+  sqlite3_bind_text(read, 1, "check", -1, SQLITE_STATIC);
+  size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
+  if (length > size) length = 0;
+  if (length) memcpy(space, sqlite3_column_blob(read, 0), length);
+  sqlite3_reset(read);
+  return length;
+}
+
+/* Make the journal if it is empty and no other process is quicker. NULL, or the kind of failure. */
+static const char *make_if_new(struct journal *journal, struct buffer *scratch) {
+  unsigned char found[LONGEST_CHECK];
+  if (!store_lock(journal)) return "io";
+  if (read_check(journal, found, sizeof found)) {
+    store_abandon(journal);
+    return NULL;
+  }
+  if (sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE) return make(journal, scratch) ? NULL : "io";
+  store_abandon(journal);
+  snprintf(
+      journal->message, sizeof journal->message,
+      "the journal in '%s' is damaged: the record that checks its key is gone. Keep the folder and bring back a backup",
+      journal->directory);
+  return "damaged";
+}
+
+static const char *wrong_key(struct journal *journal) {
+  snprintf(journal->message, sizeof journal->message,
+           "the key does not open the journal in '%s': it was made with another one. Find that key: what it sealed "
+           "exists nowhere else. Only if the key is lost for good, give the profile another state folder",
+           journal->directory);
+  return "key";
+}
+
+const char *seal_check(struct journal *journal, struct buffer *scratch) {
+  unsigned char sealed[LONGEST_CHECK];
+  char binding[LONGEST_CHECK] = {0};
+  const struct seal_name name = {"check", "", journal->installation};
+  size_t length = read_check(journal, sealed, sizeof sealed);
+  const char *failed = length ? NULL : make_if_new(journal, scratch);
+  if (failed) return failed;
+  if (!length) length = read_check(journal, sealed, sizeof sealed);
+  if (!store_read_meta(journal, "installation", journal->installation, INSTALLATION_SIZE)) return wrong_key(journal);
+  if (!seal_decrypt(journal, &name, sealed, length, binding)) return wrong_key(journal);
+  if (strcmp(binding, journal->binding) == 0) return NULL;
+  snprintf(journal->message, sizeof journal->message,
+           "the journal in '%s' belongs to %s, not to %s: give this profile a state folder of its own",
+           journal->directory, binding, journal->binding);
+  return "binding";
+}

@@ -1,0 +1,317 @@
+/* The journal's database: SQLite in WAL mode, each commit synced.
+ *
+ * After any failed write nothing is trusted any more: what a failed fsync left
+ * in the page cache may or may not be on the disk, and trying again would only
+ * hide that. The transaction is given up and the journal refuses everything;
+ * the next process finds the last commit that succeeded.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_NAME "journal.db"
+#define BUSY_MS 5000 /* a second writer waits so long for the first */
+
+/* What the chain says about a record and about a sealed value: made with these
+ * when they are written, and again when the two are compared. */
+#define RECORD_JSON                                                                                                    \
+  "json_object('kind', records.kind, 'id', records.id, 'state', records.state, 'created', records.created,"            \
+  " 'body', json(records.body))"
+#define VALUE_JSON "json_object('id', sealed.id, 'digest', sha256(sealed.value))"
+
+/* The chain's last word about each record, and about each sealed value. */
+#define LAST_PUTS                                                                                                      \
+  "SELECT json_extract(body, '$.kind') AS kind, json_extract(body, '$.id') AS id, max(seq) AS seq FROM audit"          \
+  " WHERE kind = '" AUDIT_PUT "' GROUP BY 1, 2"
+#define LAST_SEALS                                                                                                     \
+  "SELECT id, seq FROM (SELECT json_extract(body, '$.id') AS id, max(seq) AS seq, kind FROM audit"                     \
+  " WHERE kind IN ('" AUDIT_SEAL "', '" AUDIT_FORGET "') GROUP BY 1) WHERE kind = '" AUDIT_SEAL "'"
+
+/* Each step takes the database from version i to i + 1. Add steps; never change one. */
+static const char *const migrations[] = {
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit (seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;"
+    "CREATE TABLE records (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL,"
+    "  body TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, seq INTEGER NOT NULL, UNIQUE (kind, id)) "
+    "STRICT;"
+    "CREATE TABLE sealed (id TEXT PRIMARY KEY, value BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+};
+enum { VERSION = sizeof migrations / sizeof *migrations };
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [READ_META] = "SELECT value FROM meta WHERE name = ?1",
+    [WRITE_META] = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [PUT] = "INSERT INTO records (kind, id, state, body, created, updated, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)"
+            " ON CONFLICT (kind, id) DO UPDATE SET state = excluded.state, body = excluded.body,"
+            " updated = excluded.updated, seq = excluded.seq",
+    [RECORD_AS_JSON] = "SELECT " RECORD_JSON " FROM records WHERE kind = ?1 AND id = ?2",
+    [GET] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1 AND id = ?2",
+    [LIST] =
+        "SELECT kind, id, state, body, created, updated FROM records WHERE ?1 IS NULL OR kind = ?1 ORDER BY number",
+    [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
+    [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
+    [UNSEAL] = "SELECT value FROM sealed WHERE id = ?1",
+    [FORGET] = "DELETE FROM sealed WHERE id = ?1",
+    [APPEND] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)",
+    [TAIL] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
+    [HISTORY] = "SELECT * FROM (SELECT seq, time, kind, body FROM audit ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+    [WALK] = "SELECT seq, time, kind, body, hash FROM audit ORDER BY seq",
+    [ALTERED_RECORD] =
+        "SELECT kind || ' ' || id, seq FROM records WHERE NOT EXISTS (SELECT 1 FROM audit"
+        " WHERE audit.seq = records.seq AND audit.kind = '" AUDIT_PUT "' AND audit.time = records.updated"
+        " AND audit.body = " RECORD_JSON ") LIMIT 1",
+    [LOST_RECORD] =
+        "SELECT kind || ' ' || id, seq FROM (" LAST_PUTS " EXCEPT SELECT kind, id, seq FROM records) LIMIT 1",
+    [ALTERED_VALUE] = "SELECT id, seq FROM sealed WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.seq = sealed.seq"
+                      " AND audit.kind = '" AUDIT_SEAL "' AND audit.body = " VALUE_JSON ") LIMIT 1",
+    [LOST_VALUE] = "SELECT id, seq FROM (" LAST_SEALS " EXCEPT SELECT id, seq FROM sealed) LIMIT 1",
+    [FOREIGN_VALUE] = "SELECT id, seq FROM (SELECT id, seq FROM sealed EXCEPT " LAST_SEALS ") LIMIT 1",
+};
+
+/* sha256(blob) -> hex, for SQL that compares sealed values with the chain. */
+static void sha256_function(sqlite3_context *context, int count, sqlite3_value **values) {
+  unsigned char hash[SHA256_DIGEST_LENGTH];
+  char hex[2 * SHA256_DIGEST_LENGTH + 1];
+  (void)count;
+  const void *data = sqlite3_value_blob(values[0]);
+  SHA256(data ? data : "", (size_t)sqlite3_value_bytes(values[0]), hash);
+  for (size_t i = 0; i < sizeof hash; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+  sqlite3_result_text(context, hex, -1, SQLITE_TRANSIENT);
+}
+
+/* What the database says, with the system's word where there is one. */
+static const char *reason(const struct journal *journal, char *space, size_t size) {
+  int code = sqlite3_errcode(journal->database), system_code = sqlite3_system_errno(journal->database);
+  int has_word = (code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL) && system_code;
+  snprintf(space, size, "%s%s%s%s", sqlite3_errmsg(journal->database), has_word ? " (" : "",
+           has_word ? strerror(system_code) : "", has_word ? ")" : "");
+  return space;
+}
+
+static const char *advice(const struct journal *journal) {
+  int code = sqlite3_errcode(journal->database), system_code = sqlite3_system_errno(journal->database);
+  if (code == SQLITE_FULL || system_code == ENOSPC || system_code == EDQUOT) return "Make room on that disk";
+  if (code == SQLITE_READONLY || code == SQLITE_PERM || system_code == EROFS) return "Make that folder writable";
+  return "See to that disk";
+}
+
+void store_abandon(struct journal *journal) {
+  if (journal->writing) sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL); /* may be rolled back already */
+  journal->writing = 0;
+}
+
+int store_refuse(struct journal *journal, const char *why) {
+  snprintf(journal->message, sizeof journal->message, "journal cannot be written: %s", why);
+  journal->refusing = 1;
+  store_abandon(journal);
+  return 0;
+}
+
+/* Refuse because of what the database just said. */
+static int refuse_with_reason(struct journal *journal) {
+  char space[256], why[768];
+  snprintf(why, sizeof why,
+           "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run it again: "
+           "it goes on from the last commit",
+           reason(journal, space, sizeof space), journal->directory, advice(journal));
+  return store_refuse(journal, why);
+}
+
+sqlite3_stmt *store_statement(struct journal *journal, enum statement which) {
+  sqlite3_stmt *statement = journal->statements[which];
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return statement;
+}
+
+int store_run(struct journal *journal, sqlite3_stmt *statement) {
+  int code = sqlite3_step(statement);
+  int done = code == SQLITE_DONE || refuse_with_reason(journal);
+  sqlite3_reset(statement);
+  return done;
+}
+
+/* Another process is writing: not a failure of ours, so the journal goes on. */
+static int say_busy(struct journal *journal) {
+  snprintf(journal->message, sizeof journal->message,
+           "journal cannot be written: another moonlatch has been writing to '%s' for more than %d seconds. "
+           "Wait for it, or stop it",
+           journal->directory, BUSY_MS / 1000);
+  return 0;
+}
+
+int store_lock(struct journal *journal) {
+  sqlite3_stmt *begin = store_statement(journal, BEGIN);
+  int code = sqlite3_step(begin);
+  sqlite3_reset(begin);
+  if (code == SQLITE_BUSY) return say_busy(journal);
+  if (code != SQLITE_DONE) return refuse_with_reason(journal);
+  journal->writing = 1;
+  return 1;
+}
+
+int store_begin(struct journal *journal) {
+  if (journal->refusing) return 0;
+  if (journal->writing) return 1;
+  if (!store_lock(journal)) return 0;
+  const char *why = audit_read_head(journal, &journal->head);
+  return why ? store_refuse(journal, why) : 1;
+}
+
+const char *journal_commit(struct journal *journal) {
+  if (journal->refusing) return journal->message;
+  if (!journal->writing) return NULL;
+  if (!audit_write_head(journal)) return journal->message;
+  if (!store_run(journal, store_statement(journal, COMMIT))) return journal->message;
+  journal->writing = 0;
+  return NULL;
+}
+
+int store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
+  sqlite3_stmt *read = store_statement(journal, READ_META);
+  sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
+  int fits = sqlite3_step(read) == SQLITE_ROW && (size_t)sqlite3_column_bytes(read, 0) == size;
+  if (fits) memcpy(out, sqlite3_column_blob(read, 0), size);
+  sqlite3_reset(read);
+  return fits;
+}
+
+int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size) {
+  sqlite3_stmt *write = store_statement(journal, WRITE_META);
+  sqlite3_bind_text(write, 1, name, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(write, 2, value, (int)size, SQLITE_STATIC);
+  return store_run(journal, write);
+}
+
+void store_close(struct journal *journal) {
+  for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(journal->statements[i]);
+  sqlite3_close(journal->database); /* what was not committed is rolled back */
+  free(journal->directory);
+  memset(journal->statements, 0, sizeof journal->statements);
+  journal->database = NULL;
+  journal->directory = NULL;
+}
+
+/* Say why the journal cannot be opened; returns the kind. */
+static const char *cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why) {
+  snprintf(journal->message, sizeof journal->message, "cannot open the journal in '%s': %s", directory, why);
+  return kind;
+}
+
+/* Why this is not a private thing of ours, or NULL. */
+static const char *objection(const char *path, mode_t type) {
+  struct stat info;
+  if (lstat(path, &info) != 0) return strerror(errno);
+  if ((info.st_mode & S_IFMT) != type) return type == S_IFDIR ? "it is not a folder" : "journal.db is not a file";
+  if (info.st_uid != geteuid()) return "it belongs to another user";
+  return info.st_mode & 077 ? "others may enter it; run: chmod -R go= on it" : NULL;
+}
+
+/* Make the folder and an empty private file; NULL, or why not. The file is
+ * never opened when it is there: closing it would drop SQLite's locks. */
+static const char *make_private(struct journal *journal, const char *directory, char file[PATH_MAX]) {
+  int code = sys_make_folder(directory);
+  if (code) return strerror(code);
+  journal->directory = realpath(directory, NULL);
+  if (!journal->directory) return strerror(errno);
+  const char *why = objection(journal->directory, S_IFDIR);
+  if (why) return why;
+  if (snprintf(file, PATH_MAX, "%s/" FILE_NAME, journal->directory) >= PATH_MAX) return strerror(ENAMETOOLONG);
+  int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno != EEXIST) return strerror(errno);
+  if (fd >= 0) close(fd);
+  return objection(file, S_IFREG);
+}
+
+static const char *kind_of_failure(const struct journal *journal) {
+  int code = sqlite3_errcode(journal->database);
+  return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? "damaged" : "io";
+}
+
+/* Run SQL whose first row's first column must be that word (NULL: whatever it is). */
+static int expect(struct journal *journal, const char *sql, const char *word) {
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v2(journal->database, sql, -1, &statement, NULL) != SQLITE_OK) return 0;
+  int code = sqlite3_step(statement);
+  const char *value = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  int ok = word ? value && strcmp(value, word) == 0 : code == SQLITE_ROW || code == SQLITE_DONE;
+  sqlite3_finalize(statement); /* a failure stays readable */
+  return ok;
+}
+
+/* How the database is used. */
+static int set_up(struct journal *journal) {
+  static const char *const pragmas[][2] = {
+      {"PRAGMA trusted_schema = OFF", NULL}, {"PRAGMA cell_size_check = ON", NULL}, {"PRAGMA secure_delete = ON", NULL},
+      {"PRAGMA temp_store = MEMORY", NULL},  {"PRAGMA journal_mode = WAL", "wal"},  {"PRAGMA synchronous = FULL", NULL},
+  };
+  sqlite3 *database = journal->database;
+  int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
+  sqlite3_busy_timeout(database, BUSY_MS);
+  sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+  if (sqlite3_create_function(database, "sha256", 1, flags, NULL, sha256_function, NULL, NULL) != SQLITE_OK) return 0;
+  for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++)
+    if (!expect(journal, pragmas[i][0], pragmas[i][1])) return 0;
+  return 1;
+}
+
+/* The version of the tables; 0 in a new file, -1 when it cannot be read. */
+static int read_version(struct journal *journal) {
+  sqlite3_stmt *statement = NULL;
+  int version = -1;
+  if (sqlite3_prepare_v2(journal->database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW)
+    version = sqlite3_column_int(statement, 0);
+  sqlite3_finalize(statement);
+  return version;
+}
+
+/* Bring the tables to our version in one transaction. Whoever comes second waits, and finds it done. */
+static int migrate(struct journal *journal) {
+  char last[64];
+  snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", VERSION);
+  if (read_version(journal) == VERSION) return 1;
+  if (sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) return 0;
+  int done = 1;
+  for (int i = read_version(journal); done && i >= 0 && i < VERSION; i++)
+    done = sqlite3_exec(journal->database, migrations[i], NULL, NULL, NULL) == SQLITE_OK;
+  return done && sqlite3_exec(journal->database, last, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int prepare(struct journal *journal) {
+  for (int i = 0; i < STATEMENTS; i++) {
+    int code =
+        sqlite3_prepare_v3(journal->database, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &journal->statements[i], NULL);
+    if (code != SQLITE_OK) return 0;
+  }
+  return 1;
+}
+
+const char *store_open(struct journal *journal, const char *directory) {
+  char file[PATH_MAX], space[256];
+  const char *why = make_private(journal, directory, file);
+  if (why) return cannot_open(journal, directory, "io", why);
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
+  int ok = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
+  if (!journal->database) return cannot_open(journal, directory, "io", "not enough memory");
+  ok = ok && set_up(journal);
+  if (ok && !expect(journal, "PRAGMA quick_check(1)", "ok"))
+    return cannot_open(journal, directory, "damaged", "its pages are damaged; keep the folder and bring back a backup");
+  if (ok && read_version(journal) > VERSION)
+    return cannot_open(journal, directory, "io", "a newer moonlatch made it; use that one");
+  if (ok && migrate(journal) && prepare(journal)) return NULL;
+  return cannot_open(journal, directory, kind_of_failure(journal), reason(journal, space, sizeof space));
+}

@@ -1,0 +1,99 @@
+/* What the gate does with a journal: put on record, make durable, or refuse. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "journal.h"
+#include "secret.h"
+#include "state.h"
+
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const char setup[] =
+    "local journal, sys = require 'host.journal', require 'host.sys'\n"
+    "folder = assert(sys.temporary('journal-test-'))\n"
+    "function reopen(key) return assert(journal.open(folder .. '/j', key, 'host/tenant')) end\n";
+
+static int start(void **state) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  state_preload(L);
+  assert_int_equal(luaL_dostring(L, setup), LUA_OK);
+  *state = L;
+  return 0;
+}
+
+static int stop(void **state) {
+  lua_State *L = *state;
+  assert_int_equal(luaL_dostring(L, "require('host.sys').remove_tree(folder)"), LUA_OK);
+  lua_close(L);
+  return 0;
+}
+
+/* Push the journal of this test's folder. */
+static struct journal *open_journal(lua_State *L) {
+  static const char key[] = "0123456789abcdef0123456789abcdef";
+  lua_getglobal(L, "reopen");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "host.secret");
+  lua_call(L, 1, 0);
+  secret_new(L, key, sizeof key - 1);
+  lua_call(L, 1, 1);
+  return journal_check(L, -1);
+}
+
+static void audits_and_commits(void **state) {
+  lua_State *L = *state;
+  static const char text[] = "{\"method\":\"POST\"}";
+  struct journal *journal = open_journal(L);
+  assert_null(journal_audit(journal, "sent", text, sizeof text - 1));
+  assert_null(journal_commit(journal));
+  assert_null(journal_commit(journal));
+  lua_setglobal(L, "first");
+  open_journal(L);
+  lua_setglobal(L, "second");
+  static const char check[] = "local one = second:history(1)[1]\n"
+                              "assert(one.seq == 1 and one.kind == 'sent' and one.body.method == 'POST')\n"
+                              "assert(math.abs(one.time - require('host.sys').time()) < 60)\n"
+                              "assert(second:verify() == 1)\n"
+                              "first:close() second:close()";
+  if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+}
+
+/* No file may grow: what a disk that is full does to every write. */
+static void refuses_for_good(void **state) {
+  lua_State *L = *state;
+  struct rlimit before, none;
+  struct journal *journal = open_journal(L);
+  signal(SIGXFSZ, SIG_IGN);
+  assert_null(journal_audit(journal, "sent", "{}", 2));
+  getrlimit(RLIMIT_FSIZE, &before);
+  none = (struct rlimit){0, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &none);
+  const char *message = journal_commit(journal);
+  setrlimit(RLIMIT_FSIZE, &before);
+  assert_non_null(message);
+  assert_memory_equal(message, "journal cannot be written: ", 27);
+  assert_string_equal(journal_commit(journal), message);
+  assert_string_equal(journal_audit(journal, "sent", "{}", 2), message);
+  lua_setglobal(L, "first");
+  open_journal(L);
+  lua_setglobal(L, "second");
+  static const char check[] = "first:close() assert(second:verify() == 0) second:close()";
+  if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(audits_and_commits, start, stop),
+      cmocka_unit_test_setup_teardown(refuses_for_good, start, stop),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
