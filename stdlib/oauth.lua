@@ -226,6 +226,12 @@ function M.use_scopes(list)
   scopes = list
 end
 
+--- The delegated permissions that will be asked for.
+---@return string[]
+function M.scopes()
+  return scopes
+end
+
 --- Sign in as the profile says; whom we are then.
 ---@param settings table a profile
 ---@return oauth.principal

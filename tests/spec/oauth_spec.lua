@@ -231,6 +231,7 @@ describe("oauth", function()
 
     it("shows the message and waits for the person", function()
       oauth.use_scopes { "User.Read.All", "https://other.example/x" }
+      assert.same({ "User.Read.All", "https://other.example/x" }, oauth.scopes())
       once("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
       once("POST", contoso.TOKEN, refusal("slow_down"))
       once("POST", contoso.TOKEN, { 503, {}, "" })
