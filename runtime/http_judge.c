@@ -116,7 +116,7 @@ static const char *kind_of(const struct transfer *transfer, CURLcode code) {
   if (code == CURLE_OPERATION_TIMEDOUT && !transfer->ready) return "connect";
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (kinds[i].code == code) return kinds[i].kind;
-  return "cut";
+  return transfer->ready ? "cut" : "connect"; /* a proxy, for one, that does not let it through */
 }
 
 /* libcurl's own words, when it left some. */

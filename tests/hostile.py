@@ -1,6 +1,6 @@
 """A TLS server on loopback that misbehaves on request, for the gate's specs.
 
-    hostile.py DIRECTORY [PARENT_LIFETIME_SECONDS]
+    hostile.py DIRECTORY
 
 makes its certificates in DIRECTORY, prints one JSON line (ports by certificate,
 files of the authorities) and serves until its standard input ends, at most two
@@ -183,6 +183,39 @@ def serve(name, port_listener):
         threading.Thread(target=serve_connection, args=(context, connection, number), daemon=True).start()
 
 
+def pump(source, target):
+    try:
+        while (data := source.recv(65536)):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def tunnel(connection, ports):
+    """One CONNECT of a proxy that leads to the good server and nowhere else."""
+    file = connection.makefile("rb")
+    target = file.readline().decode().split(" ")[1]
+    SEEN["CONNECT " + target] += 1
+    while (line := file.readline().strip()):
+        if line.lower().startswith(b"authorization"):
+            SEEN["CONNECT with authorization"] += 1
+    if int(target.rsplit(":", 1)[1]) != ports["good"]:
+        connection.sendall(lines("HTTP/1.1 407 Proxy Authentication Required", "Content-Length: 0", "", ""))
+        connection.close()
+        return
+    connection.sendall(lines("HTTP/1.1 200 Connected", "X-Proxy: 1", "", ""))
+    upstream = socket.create_connection(("127.0.0.1", ports["good"]))
+    threading.Thread(target=pump, args=(upstream, connection), daemon=True).start()
+    pump(connection, upstream)
+
+
+def serve_proxy(listener, ports):
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=tunnel, args=(connection, ports), daemon=True).start()
+
+
 def main():
     signal.alarm(120)
     make_certificates()
@@ -191,6 +224,9 @@ def main():
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         ports[name] = listener.getsockname()[1]
         threading.Thread(target=serve, args=(name, listener), daemon=True).start()
+    proxy = socket.create_server(("127.0.0.1", 0))
+    ports["proxy"] = proxy.getsockname()[1]
+    threading.Thread(target=serve_proxy, args=(proxy, ports), daemon=True).start()
     closed = socket.create_server(("127.0.0.1", 0))
     ports["closed"] = closed.getsockname()[1]
     closed.close()

@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#define KEY_LOG "gate_test_keys.log"
 
 int luaopen_host_gate(lua_State *L);
 int luaopen_host_json(lua_State *L);
@@ -139,6 +142,23 @@ static int run(lua_State *L, const char *chunk) {
   return 0;
 }
 
+/* What an environment could try: lead requests elsewhere, vouch for others, keep the keys. */
+static const char *const environment[][2] = {
+    {"https_proxy", "http://127.0.0.1:9"},
+    {"HTTPS_PROXY", "http://127.0.0.1:9"},
+    {"ALL_PROXY", "http://127.0.0.1:9"},
+    {"CURL_CA_BUNDLE", "/dev/null"},
+    {"SSL_CERT_FILE", "/dev/null"},
+    {"SSL_CERT_DIR", "/nowhere"},
+    {"NETRC", "/dev/null"},
+    {"SSLKEYLOGFILE", KEY_LOG},
+};
+
+static void set_environment(void) {
+  for (size_t i = 0; i < sizeof environment / sizeof *environment; i++) setenv(environment[i][0], environment[i][1], 1);
+  unlink(KEY_LOG);
+}
+
 static int setup(void **state) {
   static const luaL_Reg modules[] = {{"host.gate", luaopen_host_gate},       {"host.json", luaopen_host_json},
                                      {"host.process", luaopen_host_process}, {"host.secret", luaopen_host_secret},
@@ -146,6 +166,7 @@ static int setup(void **state) {
   static const luaL_Reg functions[] = {{"journal", make_journal}, {"heal", heal},        {"entries", entries},
                                        {"request", make_request}, {"text", answer_text}, {NULL, NULL}};
   lua_State *L = luaL_newstate();
+  set_environment();
   luaL_openlibs(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
@@ -289,6 +310,11 @@ static void a_secret_does_not_get_on_record(void **state) {
               "finish(door)\n"));
 }
 
+static void the_environment_is_ignored(void **state) {
+  assert_true(run(*state, "equal(0, reached('/nothing'))"));
+  assert_int_not_equal(access(KEY_LOG, F_OK), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_a_journal_nothing_changes),
@@ -300,6 +326,7 @@ int main(void) {
       cmocka_unit_test(a_failure_is_an_outcome_too),
       cmocka_unit_test(an_abandoned_change_is_on_record),
       cmocka_unit_test(a_secret_does_not_get_on_record),
+      cmocka_unit_test(the_environment_is_ignored),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,240 @@
+-- What a door may be told, and what it lets through.
+
+local gate = require "host.gate"
+local graph = require "host.graph"
+local hostile = require "hostile"
+local json = require "host.json"
+local oauth = require "host.oauth"
+local secret = require "host.secret"
+local sys = require "host.sys"
+
+local BASE = "https://graph.microsoft.com/v1.0"
+
+--- The credential a token answer brings for this resource.
+local function credential(resource, token)
+  token = token or "eyJhbGciOiJub25lIn0.eyJvaWQiOiIxIn0.c2ln"
+  local body = json.encode { access_token = token, expires_in = 3600, token_type = "Bearer" }
+  return assert(oauth.judge_token(gate.answer(200, { ["Content-Type"] = "application/json" }, body), resource)).credential
+end
+
+--- A name of this machine that does not say so: from the hosts file, or nil.
+local function disguised_name()
+  for line in io.lines("/etc/hosts") do
+    local address, name = line:match("^(%S+)%s+(%S+)")
+    if address and address:match("^127%.") and not name:match("localhost") then return name end
+  end
+end
+
+describe("a door", function()
+  it("is real or an emulator's", function()
+    assert.error_matches(function() gate.door("any") end, "invalid option 'any'")
+  end)
+
+  it("closes more than once, and then does nothing", function()
+    local door = gate.door("real")
+    door:close()
+    door:close()
+    assert.error_matches(function() door:mode("read") end, "door is closed")
+    assert.error_matches(function() door:running() end, "door is closed")
+  end)
+
+  it("refuses what is no way to a peer, and says why", function()
+    local door <close> = gate.door("real")
+    local refused = {
+      ["http://graph.microsoft.com"] = "the URL http://graph.microsoft.com is refused: it does not begin with https://",
+      ["https://127.0.0.1:8443"] = "graph cannot be at https://127.0.0.1:8443: a real profile does not reach this "
+        .. "machine; a profile with emulator = true does",
+      ["https://graph.microsoft.com/v1.0?a=1"] = "graph cannot be at https://graph.microsoft.com/v1.0?a=1: it has a query",
+    }
+    for url, expected in pairs(refused) do
+      local ok, message = door:peer("graph", url)
+      assert.is_nil(ok)
+      assert.equal(expected, message)
+    end
+    local ok, message = door:peer("graph", BASE, nil, "socks5://127.0.0.1:1080")
+    assert.is_nil(ok)
+    assert.equal("graph cannot be at " .. BASE .. ": a proxy is named as http://host:port", message)
+    local emulator <close> = gate.door("emulator")
+    assert.equal("graph cannot be at " .. BASE .. ": an emulator's profile reaches this machine only "
+      .. "(127.0.0.1, ::1, localhost)", select(2, emulator:peer("graph", BASE)))
+  end)
+
+  it("lets only declared calls through, until it is told otherwise", function()
+    local door <close> = gate.door("real")
+    assert(door:peer("graph", BASE))
+    door:allow("graph", "GET", "/users")
+    door:allow("graph", "PATCH", "/users/{id}", "passwordProfile")
+    local function kind(method, path, body)
+      return select(3, door:submit(graph.request(BASE, method, path, nil, body), nil, 5))
+    end
+    assert.is_nil(kind("GET", "/users"))
+    assert.equal("undeclared", kind("GET", "/groups"))
+    assert.equal("undeclared", kind("PATCH", "/users/1", { mail = "x" }))
+    assert.equal("journal", kind("PATCH", "/users/1", { passwordProfile = { a = 1 } })) -- declared; it has no journal
+    door:mode("read")
+    assert.is_nil(kind("GET", "/groups"))
+    assert.is_nil(kind("POST", "/directoryObjects/getByIds", { ids = { "1" } }))
+    assert.equal("undeclared", kind("DELETE", "/groups/1"))
+    door:mode("write")
+    assert.equal("journal", kind("DELETE", "/groups/1"))
+    assert.error_matches(function() door:mode("all") end, "invalid option 'all'")
+    assert.error_matches(function() door:allow("graph", "GET", "users") end, "a call's path begins with /")
+  end)
+
+  it("checks each call of a batch", function()
+    local door <close> = gate.door("real")
+    assert(door:peer("graph", BASE))
+    door:allow("graph", "GET", "/users")
+    local function submit(url)
+      local batch = { requests = json.array { { id = "1", method = "GET", url = "/users?$top=1" },
+        { id = "2", method = "GET", url = url } } }
+      return door:submit(graph.request(BASE, "POST", "/$batch", nil, batch), nil, 5)
+    end
+    assert.is_userdata(submit("/users"))
+    local transfer, message, kind = submit("/groups")
+    assert.is_nil(transfer)
+    assert.equal("undeclared", kind)
+    assert.equal("GET /groups is not declared: if it is meant, add it to needs.graph of the script", message)
+  end)
+
+  it("gives a credential only to where it was made for", function()
+    local door <close> = gate.door("real")
+    assert(door:peer("graph", BASE))
+    door:mode("read")
+    local request = graph.request(BASE, "GET", "/me")
+    local transfer, message, kind = door:submit(request, credential("https://graph.microsoft.us"), 5)
+    assert.is_nil(transfer)
+    assert.equal("credential", kind)
+    assert.equal("the credential was made for https://graph.microsoft.us:443 and does not go to "
+      .. "https://graph.microsoft.com:443", message)
+    assert.is_userdata(door:submit(request, credential("https://Graph.Microsoft.com:443/"), 5))
+    local closed = credential("https://graph.microsoft.com")
+    closed:close()
+    assert.error_matches(function() door:submit(request, closed, 5) end, "credential is closed")
+  end)
+
+  it("insists on a sensible timeout", function()
+    local door <close> = gate.door("real")
+    for _, seconds in ipairs { 0, -1, 3601, 0 / 0 } do
+      assert.error_matches(function() door:submit(graph.request(BASE, "GET", "/me"), nil, seconds) end, "timeout must lie")
+    end
+  end)
+
+  it("leads nowhere on this machine when it is real, whatever a name resolves to", function()
+    local name = disguised_name()
+    if not name then return pending("no name in /etc/hosts stands for this machine") end
+    local base = ("https://%s:9/v1.0"):format(name)
+    local door <close> = gate.door("real")
+    assert(door:peer("graph", base))
+    door:mode("read")
+    local answer, message, kind, maybe_sent = hostile.send(door, graph.request(base, "GET", "/me"))
+    assert.is_nil(answer)
+    assert.equal("connect", kind)
+    assert.equal(("could not connect to %s port 9: its address is on this machine, where no real peer may be"):format(name),
+      message)
+    assert.is_false(maybe_sent)
+  end)
+
+  it("leads nowhere else when it is an emulator's, proxies included", function()
+    local door <close> = gate.door("emulator")
+    assert(door:peer("graph", "https://127.0.0.1:9/v1.0", nil, "http://192.0.2.1:3128"))
+    door:mode("read")
+    local _, message, kind = hostile.send(door, graph.request("https://127.0.0.1:9/v1.0", "GET", "/me"))
+    assert.equal("connect", kind)
+    assert.matches("an emulator is reached on loopback only, and this address is elsewhere$", message)
+  end)
+
+  describe("with a server", function()
+    local server
+
+    setup(function() server = hostile.start() end)
+    teardown(function() server:close() end)
+
+    local function header(request, answer, name)
+      for _, pair in ipairs(assert(graph.judge(request, answer)).headers) do
+        if pair[1] == name then return pair[2] end
+      end
+    end
+
+    it("attaches the credential", function()
+      local door <close> = server:door()
+      local request = server:get("/echo")
+      local answer = assert(hostile.send(door, request, 5, credential(server:base(), "e30.e30.sig")))
+      assert.equal("Bearer e30.e30.sig", header(request, answer, "authorization"))
+    end)
+
+    it("sends what was submitted, whatever happens to it afterwards", function()
+      local door <close> = server:door()
+      local transfer
+      do
+        local request <close> = server:get("/echo")
+        local token <close> = credential(server:base())
+        transfer = assert(door:submit(request, token, 5))
+      end
+      collectgarbage()
+      assert.equal(200, assert(hostile.wait(door, transfer)):status())
+    end)
+
+    it("goes by a proxy when one is named, which sees no credential", function()
+      local door <close> = gate.door("emulator")
+      assert(door:peer("graph", server:base(), server.ca, ("http://127.0.0.1:%d"):format(server.ports.proxy)))
+      door:mode("read")
+      local request = server:get("/echo")
+      local answer = assert(hostile.send(door, request, 5, credential(server:base())))
+      assert.matches("^Bearer ", header(request, answer, "authorization"))
+      assert.is_nil(answer:header("x-proxy")) -- the proxy's own answer stays its own
+      local direct <close> = server:door()
+      request = server:get("/seen")
+      local seen = graph.judge(request, assert(hostile.send(direct, request)))
+      assert.equal(1, seen["CONNECT 127.0.0.1:" .. server.ports.good])
+      assert.is_nil(seen["CONNECT with authorization"])
+    end)
+
+    it("says that a proxy does not let it through", function()
+      local door <close> = gate.door("emulator")
+      local proxy = ("http://127.0.0.1:%d"):format(server.ports.proxy)
+      assert(door:peer("graph", server:base("stranger"), server.ca, proxy))
+      door:mode("read")
+      local answer, message, kind, maybe_sent = hostile.send(door, server:get("/ok", "stranger"))
+      assert.is_nil(answer)
+      assert.equal("connect", kind)
+      assert.equal(("could not connect to 127.0.0.1 port %d by the proxy %s: CONNECT tunnel failed, response 407")
+        :format(server.ports.stranger, proxy), message)
+      assert.is_false(maybe_sent)
+    end)
+  end)
+end)
+
+describe("a request's text", function()
+  it("shows no secret, also when it was closed meanwhile", function()
+    local value = secret.from("Pa55-word!")
+    local request = graph.request(BASE, "PATCH", "/users/1", nil, { passwordProfile = { password = value } })
+    assert.equal('{"passwordProfile":{"password":"[secret]"}}', request:body())
+    value:close()
+    assert.equal('{"passwordProfile":{"password":"[secret]"}}', request:body())
+  end)
+
+  it("shows no secret of a form", function()
+    local value = secret.from("s+e&c=r%et")
+    local request = oauth.client_secret("https://login.microsoftonline.com/contoso", "id-1", value, "s/.default")
+    value:close()
+    local text = request:body()
+    assert.matches("client_secret=%[secret%]", text)
+    assert.matches("client_id=id%-1", text)
+    assert.is_nil(text:find("s%2Be", 1, true))
+  end)
+
+  it("is nil when there is none", function()
+    assert.is_nil(graph.request(BASE, "GET", "/me"):body())
+    assert.equal(BASE .. "/me", graph.request(BASE, "GET", "/me"):url())
+  end)
+end)
+
+describe("an answer made by hand", function()
+  it("is judged like one that came", function()
+    local answer = gate.answer(429, { ["Retry-After"] = "5" }, "")
+    assert.equal(429, answer:status())
+    assert.equal("5", answer:header("retry-after"))
+    assert.error_matches(function() gate.answer(42, {}, "") end, "not an HTTP status")
+  end)
+end)
