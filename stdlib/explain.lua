@@ -147,4 +147,16 @@ function M.devolutions(failure)
   return DEVOLUTIONS[failure.kind] or by_kind(failure) or {}
 end
 
+--- The sentence that says why: our cause, then the words it rests on and whose they are.
+---@param reason explain.reason
+---@param failure table one without a status was found by us, not said by them
+---@param said string
+---@param who string "Graph"
+---@return string
+function M.why(reason, failure, said, who)
+  if not reason.cause then return said end
+  if not failure.status then return ("%s (%s)"):format(reason.cause, said) end
+  return ("%s. %s said: %s"):format(reason.cause, who, said)
+end
+
 return M

@@ -90,8 +90,7 @@ end
 local function raise(call, failure)
   local reason = explain.graph(failure, call)
   fail.raise {
-    kind = failure.kind, what = call.what,
-    why = reason.cause and ("%s. Graph said: %s"):format(reason.cause, said(failure)) or said(failure),
+    kind = failure.kind, what = call.what, why = explain.why(reason, failure, said(failure), "Graph"),
     fix = reason.fix, status = failure.status, code = failure.code,
     request_id = failure.request_id, cause = failure,
   }

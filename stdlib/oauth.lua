@@ -72,8 +72,7 @@ end
 local function raise(what, failure)
   local reason = explain.login(failure)
   fail.raise {
-    kind = failure.kind, what = what,
-    why = reason.cause and ("%s. It said: %s"):format(reason.cause, said(failure)) or said(failure),
+    kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "It"),
     fix = reason.fix, status = failure.status, code = failure.code or failure.error,
     request_id = failure.trace_id, cause = failure,
   }

@@ -66,8 +66,7 @@ end
 local function raise(what, failure)
   local reason = explain.devolutions(failure)
   fail.raise {
-    kind = failure.kind, what = what,
-    why = reason.cause and ("%s. Devolutions Server said: %s"):format(reason.cause, said(failure)) or said(failure),
+    kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
     fix = reason.fix, status = failure.status, cause = failure,
   }
 end
