@@ -372,6 +372,8 @@ static int installation(lua_State *L) {
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
   store_close(journal);
+  journal->refusing = 1; /* a door may still hold it, and asks from C */
+  snprintf(journal->message, sizeof journal->message, "the journal is closed");
   OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
   journal->keys = NULL;
   free(journal->binding);
