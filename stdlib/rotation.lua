@@ -1,0 +1,276 @@
+--- The client secret of an application, kept by the protocol that loses nothing:
+-- intent, sent, known (sealed at once), proven, stored or handed over, confirmed;
+-- and the one before it retiring until its date.
+--
+-- In a workflow it spans steps: made late, proven, brought to where it is used, and
+-- only then is the one before let go. Each state is on record before the next is
+-- begun, so any run can go on where another stopped.
+
+local adopt = require "rotation.adopt"
+local fail = require "fail"
+local let_go = require "rotation.let_go"
+local mint = require "rotation.mint"
+local prove = require "rotation.prove"
+local resource = require "resource"
+local rows = require "rotation.rows"
+local time = require "time"
+local view = require "rotation.view"
+
+local M = {}
+
+local KIND = "client secret"
+local HIDDEN = 3600 -- seconds a new credential may be missing from what Entra lists
+
+---@class rotation.terms
+---@field name string of the application
+---@field workflow string
+---@field lifetime number seconds
+---@field renew_before number seconds
+---@field grace number seconds
+---@field description string?
+
+---@class rotation.Secret
+---@field run workflow.Run
+---@field application table
+---@field terms rotation.terms
+---@field sink table? the readable sink, when there is one
+---@field view rotation.view
+---@field row rotation.row? the one to be in use when all is done; nil in a plan that has yet to mint
+---@field value host.secret|any its value; unknown in such a plan
+---@field roles string[] what a token must carry
+local Secret = {}
+Secret.__index = Secret
+
+local function look(self)
+  local list = rows.all(self.run.journal, self.application.appId)
+  self.view = view.of(list, self.application.passwordCredentials or {}, {
+    now = mint.now(), renew_before = self.terms.renew_before,
+  })
+end
+
+---------------------------------------------------------------------------
+-- Having one
+
+-- One that Entra does not list: hidden still, or removed by somebody? A sign-in
+-- tells, and only a clear refusal counts.
+local function is_gone(self, row, value)
+  if view.find(row, self.application.passwordCredentials or {}) then return false end
+  if mint.now() - (row.body.known_at or 0) < HIDDEN then return false end
+  local accepted, failure = prove.once(self.application.appId, value)
+  return not accepted and failure.code == 7000215
+end
+
+-- Use the newest there is, or say why that will not do.
+local function use_newest(self)
+  local newest = self.view.newest
+  if not newest then return self.view.due end
+  local value = self.adopted_value or rows.value(self.run.journal, newest)
+  if not value then return "the journal does not hold the value of the one in use" end
+  if self.view.due then return self.view.due end
+  if is_gone(self, newest, value) then return "the one in use was removed from the application by somebody" end
+  self.row, self.value = newest, value
+end
+
+-- What has expired is closed; what is lost is looked for.
+local function recover(self)
+  if not self.run:acting() then return end
+  local journal = self.run.journal
+  for _, row in ipairs(self.view.expired) do rows.close(journal, row, "it has expired") end
+  for _, lost in ipairs(self.view.lost) do
+    lost.credential = lost.credential or mint.look_for(journal, lost.row, self.application)
+  end
+end
+
+-- One that is renewed before it begins would be renewed at each run.
+local function check_terms(terms)
+  if terms.lifetime > terms.renew_before then return end
+  fail.raise {
+    kind = "usage", what = "plan the client secret",
+    why = ("it would live %s and be renewed %s before its end")
+      :format(time.span(terms.lifetime), time.span(terms.renew_before)),
+    fix = ("Use --renew-before %dd or less."):format(terms.lifetime // 86400 // 2),
+  }
+end
+
+local function until_when(self, ends)
+  return ("until %s; renewed %s before"):format(time.day(ends), time.span(self.terms.renew_before))
+end
+
+local function mint_now(self, why)
+  local run = self.run
+  check_terms(self.terms)
+  run:change {
+    kind = KIND, name = self.terms.name,
+    made = until_when(self, mint.now() + self.terms.lifetime) .. (why and " (" .. why .. ")" or ""),
+    act = function()
+      local row = mint.mint(run.journal, self.application, self.terms, self.view.intents[1])
+      table.insert(self.view.older, self.view.newest)
+      self.row, self.value, self.view.newest = row, rows.value(run.journal, row), row
+    end,
+  }
+  if not run:acting() then self.value = resource.unknown end
+end
+
+local function list_foreign(self)
+  local own = self.row and view.find(self.row, self.view.foreign) -- an adopted one
+  for _, credential in ipairs(self.view.foreign) do
+    local is_minted = tostring(credential.displayName or ""):find("^ml:%x+:%x+")
+    local why = is_minted and "of another journal; goes with: moonlatch journal retire " .. credential.keyId
+      or "made by a person"
+    if credential ~= own then self.run:leave(KIND, credential.displayName or credential.keyId, why) end
+  end
+end
+
+local function lease(self)
+  if not self.run:acting() then return end
+  local held, message = self.run.journal:lease("application/" .. self.application.appId)
+  if held then return self.run:hold(held) end
+  fail.raise {
+    kind = "conflict", what = ("work on the client secret of '%s'"):format(self.terms.name),
+    why = message or "another process holds it",
+    fix = "Wait for the other one to end, then run the same command again.",
+  }
+end
+
+local function find_one(self)
+  lease(self)
+  look(self)
+  if self.run.mode == "destroy" then return let_go.undo(self) end
+  recover(self)
+  adopt.from_sink(self)
+  local why = use_newest(self)
+  if self.row then
+    local ends = self.row.body.ends
+    self.run:found(KIND, self.row.body.marker, ends and until_when(self, ends) or "its end is not known")
+  else
+    mint_now(self, why)
+  end
+  list_foreign(self)
+end
+
+local function terms_of(run, fields)
+  return {
+    name = fields.name, workflow = run.id, renew_before = fields.renew_before, grace = fields.grace,
+    lifetime = run.mode ~= "destroy" and fields.policy:lifetime(fields.lifetime) or 0,
+    description = fields.description,
+  }
+end
+
+---@class rotation.fields
+---@field application table
+---@field name string
+---@field policy entra.credential_policy
+---@field lifetime number? seconds; by default what the policy gives
+---@field renew_before number
+---@field grace number
+---@field description string?
+---@field sink table? a readable one
+
+--- The application's client secret: the one in use, or a new one when there is none,
+--- it ends soon, or its value is lost. Goes as far as "known".
+---@param run workflow.Run
+---@param fields rotation.fields
+---@return rotation.Secret
+function M.client_secret(run, fields)
+  local self = setmetatable({
+    run = run, application = fields.application, sink = fields.sink, terms = terms_of(run, fields), roles = {},
+    view = view.of({}, {}, { now = 0, renew_before = 0 }),
+  }, Secret)
+  if resource.known(self.application) then find_one(self)
+  elseif run.mode ~= "destroy" then mint_now(self) end
+  return self
+end
+
+---------------------------------------------------------------------------
+-- Proving
+
+local function raise_not_proven(self, proof)
+  local said = proof.failure and proof.failure.message or "too few sign-ins"
+  fail.raise {
+    kind = "transient", what = ("prove the new client secret of '%s'"):format(self.terms.name),
+    why = ("after five minutes it is not accepted everywhere (%s)"):format(said),
+    fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this secret.",
+  }
+end
+
+local function raise_roles(missing)
+  fail.raise {
+    kind = "denied", what = "find the granted permissions in a token of the application",
+    why = "a token does not carry " .. table.concat(missing, ", "),
+    fix = "Look at the consent under API permissions in the portal. Entra can take a few minutes; "
+      .. "then run the same command again.",
+  }
+end
+
+-- Once more, for one that was proven before: it still signs in, and with these roles.
+local function check(self)
+  local accepted, more = prove.once(self.application.appId, self.value)
+  if not accepted then
+    return self.run:warn("the client secret in use was not accepted just now: %s", tostring(more.message))
+  end
+  local missing = prove.missing_roles(more, self.roles)
+  if #missing > 0 then return self.run:warn("a token does not carry %s", table.concat(missing, ", ")) end
+  self.run:found("proof", self.row.body.marker, prove.describe("signs in", self.roles))
+end
+
+local PROMISE = "the new secret will be proven by three sign-ins on fresh connections, over ten seconds or more"
+
+--- Show that it works: three sign-ins, and the roles a token must carry. One sign-in
+--- for what was proven before.
+---@param roles string[]
+function Secret:prove(roles)
+  local run = self.run
+  self.roles = roles
+  if run.mode == "destroy" then return end
+  if not self.row then return run:note(PROMISE) end
+  if self.row.state ~= "known" or not run:acting() then return check(self) end
+  local proof = prove.run(self.application.appId, self.value, roles)
+  if not proof.proven then raise_not_proven(self, proof) end
+  rows.put(run.journal, self.row, "proven", { proven_at = mint.now() })
+  if #proof.missing > 0 then raise_roles(proof.missing) end
+  run:found("proof", self.row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
+end
+
+---------------------------------------------------------------------------
+-- Storing and confirming
+
+--- Have a new one made at once; it goes as far as proven, and the one before stays.
+---@param why string
+function Secret:replace(why)
+  mint_now(self, why)
+  self:prove(self.roles)
+end
+
+--- On record: it lies where it was to go.
+---@param state "stored"|"handed_over"
+---@param where string
+function Secret:placed(state, where)
+  if not self.run:acting() then return end
+  local before = self.row.state
+  if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
+  rows.put(self.run.journal, self.row, state, { stored_at = mint.now(), where = where })
+end
+
+--- Is it known that the consumer uses this one?
+---@return boolean
+function Secret:is_confirmed() return self.row ~= nil and self.row.state == "confirmed" end
+
+--- The consumer uses it: put that on record, and set the date for the ones before.
+---@param how string
+function Secret:confirm(how)
+  if not self.run:acting() or self:is_confirmed() then return end
+  let_go.confirm(self.run.journal, self.row, how)
+  look(self)
+end
+
+--- Let go of what is replaced and due, and of what was lost, by the rules.
+function Secret:tidy()
+  if self.run.mode == "destroy" or not self.row or not self.row.body.proven_at then return end
+  look(self) -- an answer may have been lost on the way here
+  let_go.tidy(self)
+end
+
+M.confirm_by_hand = let_go.confirm_by_hand
+M.retire_by_hand = let_go.retire_by_hand
+
+return M

@@ -1,0 +1,78 @@
+--- A lost journal adopts before it mints: what a readable sink holds, and what
+-- signs the application in, is the secret in use, whoever made it.
+
+local fail = require "fail"
+local mint = require "rotation.mint"
+local prove = require "rotation.prove"
+local rows = require "rotation.rows"
+local view = require "rotation.view"
+
+local M = {}
+
+-- The value in the sink, when it is of this application and none of ours.
+local function stranger(self)
+  local held = self.sink and self.sink:held(self.application.appId)
+  if not held then return nil end
+  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
+    local value = rows.value(self.run.journal, row)
+    if value and value:equals(held) then return nil end
+  end
+  return held
+end
+
+-- Its credential: by the marker beside it, else the only one with its first characters.
+local function credential_of(self, held)
+  local marker, fits = self.sink:marker(), {}
+  for _, credential in ipairs(self.application.passwordCredentials or {}) do
+    local is_live = view.ends(credential) > mint.now()
+    if is_live and marker and tostring(credential.displayName):sub(1, #marker) == marker then return credential end
+    if is_live and view.same_hint(credential, held) then fits[#fits + 1] = credential end
+  end
+  return #fits == 1 and fits[1] or nil
+end
+
+-- It may be in force somewhere, so it is not replaced without a person.
+local function raise_unsettled(self, credential)
+  fail.raise {
+    kind = "conflict", what = ("go on with the client secret in %s"):format(tostring(self.sink)),
+    why = ("it is not of this journal, Entra still lists it (%s), but a sign-in with it is refused")
+      :format(credential.keyId),
+    fix = ("If it is not needed: moonlatch journal retire %s, then run the same command again.")
+      :format(credential.keyId),
+  }
+end
+
+local function row_for(self, held, credential)
+  local application, terms, journal = self.application, self.terms, self.run.journal
+  local body = {
+    application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
+    lifetime = terms.lifetime, grace = terms.grace, adopted = true, marker = self.sink:marker(),
+    key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
+    ends = credential and view.ends(credential) or nil,
+  }
+  if journal then return rows.new(journal, body) end
+  body.marker = body.marker or "in " .. tostring(self.sink)
+  return { id = "", state = "known", body = body }
+end
+
+--- Adopt what the sink holds, if it is unknown here and works.
+---@param self rotation.Secret
+function M.from_sink(self)
+  local held = stranger(self)
+  if not held then return end
+  local credential = credential_of(self, held)
+  if not prove.once(self.application.appId, held) then return credential and raise_unsettled(self, credential) end
+  local row = row_for(self, held, credential)
+  if self.run:acting() then
+    rows.seal(self.run.journal, row, held)
+    rows.put(self.run.journal, row, "known")
+  else
+    row.state = "known"
+  end
+  self.run:note("%s holds a client secret this journal does not know; it works, so it is adopted", tostring(self.sink))
+  table.insert(self.view.older, self.view.newest)
+  self.view.newest, self.adopted_value = row, held
+  self.view.due = view.why_due(self.view, { now = mint.now(), renew_before = self.terms.renew_before })
+end
+
+return M

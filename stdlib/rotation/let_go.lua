@@ -1,0 +1,217 @@
+--- Letting go of client secrets: by their date once something newer is confirmed,
+-- of lost ones by the rules, of others only when a person says so.
+
+local fail = require "fail"
+local graph = require "graph"
+local mint = require "rotation.mint"
+local prove = require "rotation.prove"
+local rows = require "rotation.rows"
+local time = require "time"
+local view = require "rotation.view"
+
+local M = {}
+
+local KIND = "client secret"
+local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
+
+local function remove(application_id, key_id, name)
+  mint.remove(application_id, key_id, ("remove the client secret '%s'"):format(name))
+end
+
+---------------------------------------------------------------------------
+-- Confirming
+
+--- The consumer uses this one: put that on record, and set the date for those before it.
+---@param journal host.journal.journal
+---@param row rotation.row
+---@param how string
+function M.confirm(journal, row, how)
+  local now = mint.now()
+  rows.stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
+  for _, other in ipairs(rows.all(journal, row.body.app_id)) do
+    if other.id ~= row.id and rows.usable(other) then
+      rows.stage(journal, other, "retiring", {
+        retire_at = now + row.body.grace, why = "replaced by " .. row.body.marker,
+      })
+    end
+  end
+  rows.commit(journal)
+end
+
+---------------------------------------------------------------------------
+-- By the rules
+
+-- The new one is proven once more just before another goes.
+local function still_works(self)
+  local accepted, failure = prove.once(self.application.appId, self.value)
+  if not accepted then
+    self.run:warn("the secret in use was not accepted just now (%s), so no other is removed", tostring(failure.message))
+  end
+  return accepted
+end
+
+local function retire(self, row, key_id, why)
+  self.run:change {
+    kind = KIND, name = row.body.marker, action = "delete", made = why,
+    act = function()
+      mint.check_clock "retire a client secret"
+      remove(self.application.id, key_id, row.body.marker)
+      rows.close(self.run.journal, row, why)
+    end,
+  }
+end
+
+local function retire_overdue(self)
+  for _, row in ipairs(self.view.overdue) do
+    local credential = view.find(row, self.application.passwordCredentials or {})
+    local key_id = row.body.key_id or (credential and credential.keyId)
+    local why = ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at))
+    if key_id then retire(self, row, key_id, why) end
+  end
+end
+
+local function tell_retiring(self)
+  for _, row in ipairs(self.view.retiring) do
+    self.run:note("%s was replaced and is retired on %s", row.body.marker, time.day(row.body.retire_at))
+  end
+end
+
+local function clear_lost(self, held)
+  for _, lost in ipairs(self.view.lost) do
+    local row, credential = lost.row, lost.credential
+    if not credential then
+      self.run:note("the answer to %s was lost; so far Entra does not show it", row.body.marker)
+    elseif view.removable(credential, self.row, held) then
+      retire(self, row, credential.keyId, "its answer was lost, its value is known to nobody")
+    else
+      self.run:leave(KIND, row.body.marker,
+        "its answer was lost; goes with: moonlatch journal retire " .. credential.keyId)
+    end
+  end
+end
+
+--- Let go of what is replaced and due, and of what was lost.
+---@param self rotation.Secret
+function M.tidy(self)
+  local confirmed = self:is_confirmed()
+  local anything = (confirmed and #self.view.overdue > 0) or #self.view.lost > 0
+  tell_retiring(self)
+  if anything and self.run:acting() and not still_works(self) then return end
+  if confirmed then retire_overdue(self) end
+  clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
+end
+
+---------------------------------------------------------------------------
+-- With `destroy`
+
+local function whose(self, row)
+  if self.application.ours then return true, "goes with the application" end
+  if row.body.adopted then return false, "it was adopted with what a sink held" end
+  if row.body.key_id then return true, "the journal says it was made here" end
+  return false, "its answer was lost; what the portal lists by this name may be removed there"
+end
+
+-- On our own application it goes with it, and comes back when that is restored: its
+-- value stays sealed for as long.
+local function take_away(self, row)
+  local journal = self.run.journal
+  if self.application.ours then
+    return rows.put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
+  end
+  remove(self.application.id, row.body.key_id, row.body.marker)
+  rows.close(journal, row, "destroyed")
+end
+
+--- Have destroy take away what is ours.
+---@param self rotation.Secret
+function M.undo(self)
+  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
+    if row.state ~= "closed" and row.state ~= "intent" then
+      self.run:undoing({
+        kind = KIND, name = row.body.marker, gone = false,
+        ours = function() return whose(self, row) end,
+        delete = function() take_away(self, row) end,
+      }, row)
+    end
+  end
+end
+
+---------------------------------------------------------------------------
+-- By hand: moonlatch journal confirm | retire
+
+local function row_named(journal, name)
+  for _, row in ipairs(rows.all(journal)) do
+    if row.id == name or row.body.marker == name or row.body.key_id == name then return row end
+  end
+end
+
+local function raise_unknown(what, name, why)
+  fail.raise {
+    kind = "missing", what = ("%s %s"):format(what, name), why = why, fix = "`moonlatch journal` lists them.",
+  }
+end
+
+--- A person says: the consumer uses this one. Needs no network.
+---@param journal host.journal.journal
+---@param name string id, marker or key id
+---@return rotation.row
+function M.confirm_by_hand(journal, name)
+  local row = row_named(journal, name)
+    or raise_unknown("confirm", name, "the journal knows no client secret by that id")
+  if row.state ~= "stored" and row.state ~= "handed_over" then
+    fail.raise {
+      kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
+      fix = "Only what was stored or handed over can be confirmed, once. apply goes on with the others.",
+    }
+  end
+  M.confirm(journal, row, "a person")
+  return row
+end
+
+local function credential_on(application_id, key_id)
+  local actual = graph.get(graph.path("/applications/{id}", application_id), {
+    select = { "id", "displayName", "passwordCredentials" }, missing = "nil", what = "look for the credential",
+  })
+  for _, credential in ipairs(actual and actual.passwordCredentials or {}) do
+    if credential.keyId == key_id then return { application = application_id, credential = credential } end
+  end
+end
+
+-- The application that has this credential, among those the journal knows.
+local function search(journal, key_id)
+  local asked = {}
+  for _, kind in ipairs { rows.all(journal), rows.applications(journal) } do
+    for _, row in ipairs(kind) do
+      local id = row.body.application
+      local found = not asked[id] and credential_on(id, key_id)
+      if found then return found end
+      asked[id] = true
+    end
+  end
+  raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
+end
+
+local function refuse_in_use(row)
+  fail.raise {
+    kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
+    fix = "Have a new one made and confirmed first; then this one is let go by itself.",
+  }
+end
+
+--- A person says: this credential goes. Any credential of an application the journal knows.
+---@param journal host.journal.journal
+---@param name string key id; or id or marker of a row
+---@return string name of what went
+function M.retire_by_hand(journal, name)
+  local row = row_named(journal, name)
+  if row and rows.usable(row) then refuse_in_use(row) end
+  local found = search(journal, row and row.body.key_id or name)
+  local credential = found.credential
+  remove(found.application, credential.keyId, tostring(credential.displayName))
+  if row then rows.close(journal, row, "retired by a person") end
+  journal:audit("retire", { key_id = credential.keyId, name = credential.displayName }, time.now())
+  rows.commit(journal)
+  return tostring(credential.displayName)
+end
+
+return M

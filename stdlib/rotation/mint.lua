@@ -1,0 +1,172 @@
+--- Having Entra make a client secret, so that its value is never lost unnoticed.
+--
+-- Entra chooses the value and shows it once. So the intent is on record before
+-- the request leaves, the value is sealed before anything else happens, and an
+-- answer that was lost is looked for and then given up: not seeing it proves
+-- nothing.
+
+local fail = require "fail"
+local graph = require "graph"
+local log = require "log"
+local rows = require "rotation.rows"
+local secret = require "host.secret"
+local task = require "task"
+local time = require "time"
+local view = require "rotation.view"
+
+local M = {}
+
+local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
+local MOST_SKEW = 300 -- seconds
+
+--- Now, by the server's clock.
+---@return number
+function M.now() return time.now() + (graph.now() or 0) end
+
+--- Stop when this machine's clock cannot be trusted with dates.
+---@param what string what is not done then
+function M.check_clock(what)
+  local skew = graph.now() or 0
+  if math.abs(skew) <= MOST_SKEW then return end
+  fail.raise {
+    kind = "config", what = what,
+    why = ("this machine's clock is %s %s Entra's"):format(time.span(skew), skew > 0 and "behind" or "ahead of"),
+    fix = "Set the clock (systemd-timesyncd or chrony), then run the same command again.",
+  }
+end
+
+--- The application's credentials as Entra shows them now. New ones can be hidden for a while.
+---@param application table
+---@return table[]
+function M.credentials(application)
+  local actual = graph.get(graph.path("/applications/{id}", application.id), {
+    select = { "id", "passwordCredentials" }, fresh_write = true,
+    what = ("read the client secrets of '%s'"):format(application.displayName),
+  })
+  return actual.passwordCredentials or {}
+end
+
+---------------------------------------------------------------------------
+-- The request
+
+-- Did it certainly not happen? Then the intent is void and nothing is lost.
+local function certainly_not(failure)
+  if failure.maybe_sent or (failure.cause and failure.cause.maybe_sent) then return false end
+  local kind = failure.kind
+  if kind == "unknown_outcome" or kind == "transient" or kind == "bad_answer" then return false end
+  return kind ~= "network" or (failure.cause ~= nil and failure.cause.transport ~= nil)
+end
+
+local function ask(row, application, description)
+  local name = description and (row.body.marker .. " " .. description) or row.body.marker
+  return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
+    passwordCredential = { displayName = name, endDateTime = time.iso(row.body.ends) },
+  }, {
+    repeatable = false, what = ("add a client secret to '%s'"):format(application.displayName),
+    note = ("client secret %s of %s"):format(row.body.marker, application.appId),
+  })
+end
+
+-- Sealed and committed before anything else is done with it.
+local function keep(journal, row, answer)
+  if not secret.is(answer.secretText) or type(answer.keyId) ~= "string" then
+    fail.raise {
+      kind = "bad_answer", what = "read the new client secret", why = "the answer does not hold it",
+      fix = "Run the same command again: what was made is looked for, and replaced.",
+    }
+  end
+  rows.seal(journal, row, answer.secretText)
+  rows.put(journal, row, "known", {
+    key_id = answer.keyId, hint = answer.hint, known_at = M.now(),
+    ends = type(answer.endDateTime) == "string" and time.parse(answer.endDateTime) or row.body.ends,
+  })
+end
+
+-- One try. True when the value is known, false when its answer was lost.
+local function try(journal, row, application, description)
+  rows.stage(journal, row, "sent", { sent_at = M.now(), ends = (M.now() + row.body.lifetime) // 1 })
+  local ok, answer = pcall(ask, row, application, description)
+  if ok then
+    keep(journal, row, answer)
+    return true
+  end
+  if not fail.is(answer) then error(answer, 0) end
+  if certainly_not(answer) then
+    rows.close(journal, row, "refused: " .. answer.why)
+    error(answer, 0)
+  end
+  rows.put(journal, row, "sent", { why = answer.why })
+  log.warn(("the answer that held the new client secret was lost (%s)"):format(answer.why))
+  return false
+end
+
+---------------------------------------------------------------------------
+-- Lost answers
+
+local function look(journal, row, application)
+  local credential = view.find(row, M.credentials(application)) or {}
+  rows.put(journal, row, "sent", { looked_at = M.now(), key_id = credential.keyId, hint = credential.hint })
+  return credential.keyId and credential
+end
+
+--- Look for the credential of a lost answer: at once, after two and after fifteen
+--- minutes, until it is seen. Stopping meanwhile is safe.
+---@param journal host.journal.journal
+---@param row rotation.row in state sent
+---@param application table
+---@return table? credential
+function M.look_for(journal, row, application)
+  for _, after in ipairs(LOOKS) do
+    local wait = row.body.sent_at + after - M.now()
+    if wait > 0 then
+      log.progress(("looking again for the client secret %s in %s; stopping now is safe")
+        :format(row.body.marker, time.span(wait)))
+      task.sleep(wait)
+    end
+    if (row.body.looked_at or 0) < row.body.sent_at + after then
+      local credential = look(journal, row, application)
+      if credential then return credential end
+    end
+  end
+end
+
+--- Have a new secret made. The row it is on record with, in state known.
+---@param journal host.journal.journal
+---@param application table
+---@param terms table name, workflow, lifetime, grace, description
+---@param again rotation.row? an intent that was recorded and never sent
+---@return rotation.row
+function M.mint(journal, application, terms, again)
+  M.check_clock "have a client secret made"
+  for _ = 1, 2 do
+    local row = again or rows.new(journal, {
+      application = application.id, app_id = application.appId, name = application.displayName,
+      workflow = terms.workflow, lifetime = terms.lifetime, grace = terms.grace,
+    })
+    again = nil
+    rows.put(journal, row, "intent", { lifetime = terms.lifetime, grace = terms.grace })
+    if try(journal, row, application, terms.description) then return row end
+    M.look_for(journal, row, application)
+  end
+  fail.raise {
+    kind = "transient", what = ("add a client secret to '%s'"):format(application.displayName),
+    why = "the answer that holds its value was lost twice",
+    fix = "Something between here and Entra cuts answers. Run the same command again later; "
+      .. "what was made in vain is known and is cleared up.",
+  }
+end
+
+--- Remove a credential. It being gone already is what was wanted.
+---@param application_id string
+---@param key_id string
+---@param what string
+function M.remove(application_id, key_id, what)
+  local path = graph.path("/applications/{id}/removePassword", application_id)
+  local ok, err = pcall(graph.post, path, { keyId = key_id }, {
+    repeatable = true, what = what, note = "client secret " .. key_id,
+  })
+  if ok or fail.is(err, "missing") then return end
+  error(err, 0)
+end
+
+return M

@@ -1,0 +1,100 @@
+--- Proof by use: the secret signs the application in, three times, each on a
+--- connection of its own, over ten seconds or more.
+
+local explain = require "explain"
+local fail = require "fail"
+local log = require "log"
+local oauth = require "oauth"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local TIMES = 3
+local OVER = 10 -- seconds from the first to the last
+local PAUSE = 5
+local BUDGET = 300 -- seconds a new secret may take to be accepted everywhere
+
+-- What a secret that has not propagated yet looks like (facts A.10: wrong secret, unknown application).
+local NOT_YET = { [7000215] = true, [700016] = true }
+local PASSING = { network = true, transient = true, throttled = true }
+
+local function not_yet(failure)
+  return NOT_YET[failure.code] or PASSING[failure.kind] or false
+end
+
+--- Are all of these among the token's roles? Those that are not.
+---@param claims table
+---@param roles string[]
+---@return string[] missing
+function M.missing_roles(claims, roles)
+  local there, missing = {}, {}
+  for _, role in ipairs(claims and claims.roles or {}) do there[role] = true end
+  for _, role in ipairs(roles) do
+    if not there[role] then missing[#missing + 1] = role end
+  end
+  return missing
+end
+
+local function raise_refused(client_id, failure)
+  local reason = explain.login(failure)
+  fail.raise {
+    kind = failure.kind or "auth", what = ("sign in as application %s with the client secret"):format(client_id),
+    why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
+    fix = reason.fix or "The secret is kept in the journal. Run the same command again once this is settled.",
+    code = failure.code or failure.error, status = failure.status, cause = failure,
+  }
+end
+
+--- "signs in; a token carries User.Read.All"
+---@param text string
+---@param roles string[]
+---@return string
+function M.describe(text, roles)
+  return #roles == 0 and text or ("%s; a token carries %s"):format(text, table.concat(roles, ", "))
+end
+
+--- One sign-in. Whether the secret is accepted, and the token's claims or the failure.
+---@param client_id string
+---@param value host.secret
+---@return boolean accepted, table claims_or_failure
+function M.once(client_id, value)
+  local proof, failure = oauth.prove(client_id, value)
+  if proof then return true, proof.claims end
+  return false, failure
+end
+
+---@class rotation.proof
+---@field proven boolean three sign-ins, long enough apart
+---@field claims table? of the last token
+---@field missing string[] roles the last token did not carry
+---@field failure table? the last refusal, when not proven
+
+--- Sign in until it counts as proof and the token carries these roles, or five minutes have passed.
+---@param client_id string
+---@param value host.secret
+---@param roles string[]
+---@return rotation.proof
+function M.run(client_id, value, roles)
+  local ends, first, count = time.monotonic() + BUDGET, nil, 0
+  local proof = { proven = false, missing = roles }
+  while true do
+    local accepted, more = M.once(client_id, value)
+    if accepted then
+      count, first = count + 1, first or time.monotonic()
+      proof.claims, proof.missing, proof.failure = more, M.missing_roles(more, roles), nil
+      proof.proven = proof.proven or (count >= TIMES and time.monotonic() - first >= OVER)
+      if proof.proven and #proof.missing == 0 then return proof end
+    elseif not_yet(more) then
+      count, first, proof.failure = 0, nil, more
+    else
+      raise_refused(client_id, more)
+    end
+    if time.monotonic() + PAUSE > ends then return proof end
+    log.progress(accepted and ("proving the new secret: %d sign-ins"):format(count)
+      or "proving the new secret: not accepted everywhere yet")
+    task.sleep(PAUSE)
+  end
+end
+
+return M

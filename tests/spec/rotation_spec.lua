@@ -1,0 +1,541 @@
+--- rotation: the client secret's protocol, on a tenant that is not there.
+
+local contoso = require "contoso"
+local fail = require "fail"
+local graph = require "graph"
+local resource = require "resource"
+local rotation = require "rotation"
+local rows = require "rotation.rows"
+local secret = require "host.secret"
+local stage = require "stage"
+local time = require "time"
+local view = require "rotation.view"
+local workflow = require "workflow"
+
+local DAY = 86400
+local APP = "/v1.0/applications/app-object"
+
+---------------------------------------------------------------------------
+-- A tenant with one application, whose secrets work until told otherwise
+
+local tenant, journal, app, sink, ears
+
+-- The sink of these tests: an entry that can be read back.
+local Sink = resource.kind "entry"
+function Sink:read() return self.content end
+function Sink:held() return self.content and self.content.value end
+function Sink:marker() return self.content and self.content.marker end
+function Sink:confirms() return self.linked end
+function Sink.where() return "the vault" end
+function Sink:hold(content) self.wanted = content end
+function Sink:create()
+  if self.down then fail.raise { kind = "network", what = "create the entry", why = "nobody answers" } end
+  self.content = self.wanted
+  return self.content
+end
+function Sink:update() return self:create() end
+function Sink.seen() return true end
+
+local function credential(name, days)
+  local id, ends = ("key-%d"):format(#app.made + 1), time.iso(tenant.start + days * DAY)
+  local one = { keyId = id, displayName = name, hint = "abc", endDateTime = ends }
+  table.insert(app.made, one)
+  table.insert(app.listed, one)
+  return one
+end
+
+local function add_password(request)
+  local asked = request.body.passwordCredential
+  local id = ("key-%d"):format(#app.made + 1)
+  local value = ("v%02d~the-value-of-%s"):format(#app.made + 1, id)
+  local one = { keyId = id, displayName = asked.displayName, hint = value:sub(1, 3), endDateTime = asked.endDateTime }
+  table.insert(app.made, one)
+  if not app.hidden then table.insert(app.listed, one) end
+  if app.lose and app.lose > 0 then
+    app.lose = app.lose - 1
+    return nil, "the connection was cut", "cut", true
+  end
+  local answer = { secretText = value }
+  for name, member in pairs(one) do answer[name] = member end
+  return 200, {}, answer
+end
+
+local function remove_password(request)
+  for i, one in ipairs(app.listed) do
+    if one.keyId == request.body.keyId then
+      table.remove(app.listed, i)
+      table.insert(app.removed, one.keyId)
+      return 204
+    end
+  end
+  return 404, {}, { error = { code = "Request_ResourceNotFound", message = "no such credential" } }
+end
+
+local function token(request)
+  if not request.note:find("^prove") then return table.unpack(contoso.token()) end
+  app.tokens = app.tokens + 1
+  local refusal = app.refuse and app.refuse(app.tokens)
+  if not refusal then return table.unpack(contoso.token()) end
+  local words = ("AADSTS%d: no."):format(refusal)
+  return 401, {}, { error = "invalid_client", error_description = words, error_codes = { refusal } }
+end
+
+local function set_up()
+  tenant, journal = contoso.new(), stage.journal()
+  tenant.start = tenant.clock.start
+  app = { made = {}, listed = {}, removed = {}, tokens = 0 }
+  sink = Sink { name = "PAM", linked = true }
+  ears = stage.ears()
+  tenant.door:on("GET", APP, function() return 200, {}, { id = "app-object", passwordCredentials = app.listed } end)
+  tenant.door:on("POST", APP .. "/addPassword", add_password)
+  tenant.door:on("POST", APP .. "/removePassword", remove_password)
+end
+
+-- Sign in first, so that only proofs count as token requests.
+local function signed_in()
+  tenant:run(function() require("oauth").credential() end)
+  tenant.door:on("POST", contoso.TOKEN, token)
+end
+
+local POLICY = { lifetime = function(_, wanted) return wanted or 180 * DAY end }
+
+local function declaration(more)
+  return workflow.declare {
+    id = "test", summary = "s", steps = {
+      workflow.step "Client secret" (function(run, have)
+        local application = { id = "app-object", appId = "client-1", displayName = "PAM", ours = true }
+        application.passwordCredentials = table.move(app.listed, 1, #app.listed, 1, {})
+        local fields = {
+          application = application,
+          name = "PAM", policy = POLICY, renew_before = 30 * DAY, grace = 7 * DAY, sink = sink,
+        }
+        for name, value in pairs(more or {}) do fields[name] = value end
+        have.secret = rotation.client_secret(run, fields)
+      end),
+      workflow.step "Proof" (function(_, have) have.secret:prove {} end),
+      workflow.step "Store" (function(run, have)
+        local it = have.secret
+        if run.mode == "destroy" then return end
+        sink:hold { value = it.value, marker = it.row and it.row.body.marker }
+        run:ensure(sink)
+        if it.row then it:placed("stored", "the vault") end
+        if sink.linked then it:confirm "read back" end
+        it:tidy()
+      end),
+    },
+  }
+end
+
+local function go(mode, more)
+  local result, status
+  tenant:run(function()
+    result, status = workflow.run(declaration(more), mode, {}, { journal = journal, profile = tenant.profile })
+  end)
+  return result, status
+end
+
+local function states()
+  local list = {}
+  for _, row in ipairs(rows.all(journal)) do list[#list + 1] = row.state end
+  return list
+end
+
+local function only() return rows.all(journal)[1] end
+
+local function listed_ids()
+  local ids = {}
+  for i, one in ipairs(app.listed) do ids[i] = one.keyId end
+  return ids
+end
+
+local function later(days) tenant.clock:advance(days * DAY) end
+
+describe("the client secret", function()
+  before_each(function()
+    set_up()
+    signed_in()
+  end)
+  after_each(function()
+    getmetatable(ears).__close()
+    tenant:close()
+  end)
+
+  it("is planned without being made", function()
+    local result, status = go "plan"
+    assert.equal(3, status)
+    assert.equal(0, #app.made)
+    assert.same({}, states())
+    assert.equal("until 2026-06-30; renewed 30 days before", result.steps[1].items[1].made)
+  end)
+
+  it("goes through every state in order, each on record before the next begins", function()
+    local result, status = go "apply"
+    assert.is_nil(result.failure)
+    assert.equal(0, status)
+    assert.same({ "intent", "sent", "known", "proven", "stored", "confirmed" }, journal:states(only().id))
+    assert.equal("ml:0a0b0c0d:" .. only().id, app.made[1].displayName)
+    assert.equal("key-1", only().body.key_id)
+    assert.is_true(sink.content.value:equals(secret.from "v01~the-value-of-key-1"))
+    assert.is_true(journal:unseal("secret/" .. only().id):equals(sink.content.value))
+  end)
+
+  it("is proven by three sign-ins over ten seconds, each on a connection of its own", function()
+    local before = tenant:passed()
+    go "apply"
+    assert.equal(3, app.tokens)
+    assert.is_true(tenant:passed() - before >= 10)
+  end)
+
+  it("is left alone when it is there, and one sign-in shows that it works", function()
+    go "apply"
+    local result, status = go "apply"
+    assert.equal(0, status)
+    assert.equal(1, #app.made)
+    assert.equal(4, app.tokens)
+    assert.equal(0, result.changes.create)
+    assert.equal(0, select(2, go "verify"))
+  end)
+
+  it("is renewed before it ends, and the one before is let go after the grace, proven once more", function()
+    go "apply"
+    later(151)
+    local planned = go "plan"
+    assert.equal("until 2026-11-28; renewed 30 days before (the one in use ends in 29 days)",
+      planned.steps[1].items[1].made)
+    go "apply"
+    assert.same({ "retiring", "confirmed" }, states())
+    assert.same({ "key-1", "key-2" }, listed_ids())
+    assert.equal(0, select(2, go "verify")) -- retiring before its date is no drift
+    later(6)
+    go "apply"
+    assert.same({ "key-1", "key-2" }, listed_ids())
+    later(2)
+    assert.equal(3, select(2, go "verify"))
+    local before = app.tokens
+    go "apply"
+    assert.same({ "key-2" }, listed_ids())
+    assert.same({ "closed", "confirmed" }, states())
+    assert.equal(before + 2, app.tokens)
+    assert.is_nil(journal:unseal("secret/" .. only().id))
+  end)
+
+  it("keeps the one before as long as nobody confirms the new one", function()
+    sink.linked = false
+    go "apply"
+    later(151)
+    go "apply"
+    assert.same({ "stored", "stored" }, states())
+    later(25)
+    go "apply"
+    assert.same({ "key-1", "key-2" }, listed_ids())
+    local second = rows.all(journal)[2]
+    tenant:run(rotation.confirm_by_hand, journal, second.id)
+    assert.same({ "retiring", "confirmed" }, states())
+  end)
+
+  it("is not removed while the new one is not accepted", function()
+    go "apply"
+    later(151)
+    go "apply"
+    later(8)
+    app.refuse = function() return 7000215 end
+    go "apply"
+    assert.same({ "key-1", "key-2" }, listed_ids())
+    assert.truthy(ears.warned[#ears.warned]:find("so no other is removed", 1, true))
+  end)
+
+  it("is replaced when somebody removed it, which a sign-in has to show", function()
+    go "apply"
+    later(1)
+    app.listed = {}
+    go "apply"
+    assert.equal(1, #app.made) -- Entra does not list it, but it works
+    app.tokens, app.refuse = 0, function(n) return n == 1 and 7000215 end
+    go "apply"
+    assert.equal(2, #app.made)
+  end)
+
+  it("is replaced when it has expired, and the expired one is closed", function()
+    go "apply"
+    later(200)
+    go "apply"
+    assert.same({ "closed", "confirmed" }, states())
+  end)
+
+  describe("when the answer is lost", function()
+    it("is looked for at once, then made anew; the lost one goes when the new one is stored", function()
+      app.lose = 1
+      local result = go "apply"
+      assert.is_nil(result.failure)
+      assert.equal(2, #app.made)
+      assert.same({ "closed", "confirmed" }, states())
+      assert.same({ "key-2" }, listed_ids())
+      assert.is_true(tenant:passed() < 120)
+    end)
+
+    it("is looked for after two and after fifteen minutes when Entra hides it, and stays open", function()
+      app.lose, app.hidden = 1, true
+      go "apply"
+      assert.same({ "sent", "confirmed" }, states())
+      assert.is_true(tenant:passed() >= 900)
+      assert.equal(3, tenant.door:count("GET", APP))
+      app.listed = { app.made[1], app.made[2] } -- now Entra shows both
+      go "apply"
+      assert.same({ "closed", "confirmed" }, states())
+      assert.same({ "key-2" }, listed_ids())
+    end)
+
+    it("goes on after having been stopped between sending and looking", function()
+      local row = rows.new(journal, {
+        application = "app-object", app_id = "client-1", lifetime = 180 * DAY, grace = 7 * DAY, sent_at = tenant.start,
+        ends = tenant.start + 180 * DAY,
+      })
+      rows.put(journal, row, "sent")
+      later(1)
+      go "apply"
+      assert.same({ "sent", "confirmed" }, states())
+      assert.equal(1, #app.made)
+    end)
+
+    it("is only listed when no sink can be read", function()
+      app.lose, sink.linked = 1, false
+      local without = { sink = false }
+      local result = go("apply", without)
+      assert.same({ "key-1", "key-2" }, listed_ids())
+      assert.equal("its answer was lost; goes with: moonlatch journal retire key-1", result.left[1].why)
+    end)
+
+    it("gives up after the second time, and says what will be done", function()
+      app.lose = 2
+      local result, status = go "apply"
+      assert.equal(1, status)
+      assert.equal("the answer that holds its value was lost twice", result.failure.why)
+      assert.same({ "sent", "sent" }, states())
+      go "apply"
+      assert.same({ "closed", "closed", "confirmed" }, states())
+      assert.same({ "key-3" }, listed_ids())
+    end)
+
+    it("takes an answer that is no answer for lost", function()
+      tenant.door:once("POST", APP .. "/addPassword", function(request)
+        add_password(request)
+        return 200, {}, "<html>hello</html>"
+      end)
+      go "apply"
+      assert.same({ "closed", "confirmed" }, states())
+      assert.equal(2, #app.made)
+    end)
+  end)
+
+  it("is not lost when it was never sent: the intent is taken up again", function()
+    local row = rows.new(journal, { application = "app-object", app_id = "client-1", lifetime = 1, grace = 1 })
+    rows.put(journal, row, "intent")
+    go "apply"
+    assert.same({ "confirmed" }, states())
+    assert.equal(row.body.marker, app.made[1].displayName)
+  end)
+
+  it("is void when Entra refuses, with the policy's name and what to do", function()
+    tenant.door:on("POST", APP .. "/addPassword", { 400, {}, {
+      error = { code = "CredentialInvalidLifetimeAsPerAppPolicy", message = "too long" },
+    } })
+    local result, status = go "apply"
+    assert.equal(1, status)
+    assert.equal("CredentialInvalidLifetimeAsPerAppPolicy", result.failure.code)
+    assert.truthy(tostring(result.failure):find("allows client secrets only a shorter life", 1, true))
+    assert.same({ "closed" }, states())
+  end)
+
+  it("is not asked for when the journal cannot be written", function()
+    journal.full = true
+    local result, status = go "apply"
+    assert.equal(1, status)
+    assert.equal("journal", result.failure.kind)
+    assert.equal(0, #app.made)
+  end)
+
+  describe("that is not accepted at once", function()
+    it("is waited for, and proven anew after each refusal", function()
+      app.refuse = function(n) return (n <= 2 or n == 4) and 7000215 end
+      go "apply"
+      assert.same({ "confirmed" }, states())
+      assert.equal(7, app.tokens)
+    end)
+
+    it("is no failure after five minutes: it stays known, and the next run goes on", function()
+      app.refuse = function() return 7000215 end
+      local result, status = go "apply"
+      assert.equal(1, status)
+      assert.equal("transient", result.failure.kind)
+      assert.same({ "known" }, states())
+      app.refuse = nil
+      go "apply"
+      assert.same({ "confirmed" }, states())
+      assert.equal(1, #app.made)
+    end)
+
+    it("stops at once at a refusal that time does not heal", function()
+      app.refuse = function() return 53003 end
+      local result = go "apply"
+      assert.equal(53003, result.failure.code)
+      assert.same({ "known" }, states())
+      assert.equal(1, app.tokens)
+    end)
+  end)
+
+  it("is kept when the sink is down, and brought there by the next run", function()
+    sink.down = true
+    local result = go "apply"
+    assert.equal("network", result.failure.kind)
+    assert.same({ "proven" }, states())
+    sink.down = nil
+    go "apply"
+    assert.same({ "confirmed" }, states())
+    assert.equal(1, #app.made)
+  end)
+
+  describe("after the journal was lost", function()
+    it("is adopted from the sink instead of made anew", function()
+      go "apply"
+      journal = stage.journal "11111111"
+      local result, status = go "plan"
+      assert.equal(0, status)
+      assert.truthy(result.steps[1].notes[1]:find("it works, so it is adopted", 1, true))
+      go "apply"
+      assert.equal(1, #app.made)
+      assert.same({ "confirmed" }, states())
+      assert.equal("key-1", only().body.key_id)
+      assert.equal(0, select(2, go "verify"))
+    end)
+
+    it("is made anew when what the sink holds is dead and Entra does not list it", function()
+      go "apply"
+      journal, app.listed = stage.journal "11111111", {}
+      app.refuse = function(n) return n == 4 and 7000215 end
+      go "apply"
+      assert.equal(2, #app.made)
+      assert.same({ "confirmed" }, states())
+    end)
+
+    it("stops when what the sink holds is listed but refused: a person must say", function()
+      go "apply"
+      journal = stage.journal "11111111"
+      app.refuse = function() return 7000215 end
+      local result, status = go "apply"
+      assert.equal(1, status)
+      assert.equal("conflict", result.failure.kind)
+      assert.truthy(tostring(result.failure):find("moonlatch journal retire key-1", 1, true))
+      assert.equal(1, #app.made)
+    end)
+
+    it("leaves what another journal made, and lists it", function()
+      credential("ml:99999999:0011", 100)
+      credential("made in the portal", 100)
+      local result = go "apply"
+      assert.same({ "key-1", "key-2", "key-3" }, listed_ids())
+      assert.equal("of another journal; goes with: moonlatch journal retire key-1", result.left[1].why)
+      assert.equal("made by a person", result.left[2].why)
+      assert.equal("ml:99999999:0011", tenant:run(rotation.retire_by_hand, journal, "key-1"))
+      assert.same({ "key-2", "key-3" }, listed_ids())
+    end)
+
+    it("goes on with what is in force when an old backup came back", function()
+      go "apply"
+      local backup = stage.journal()
+      for key, row in pairs(journal.rows) do backup.rows[key] = row end
+      backup.order = { table.unpack(journal.order) }
+      for id, value in pairs(journal.sealed) do backup.sealed[id] = value end
+      later(151)
+      go "apply"
+      journal = backup
+      for _, key in ipairs(backup.order) do backup.rows[key].state = "confirmed" end
+      go "apply"
+      assert.equal(2, #app.made) -- the sink holds the second; it was not made a third time
+      assert.same({ "key-1", "key-2" }, listed_ids())
+      assert.same({ "retiring", "confirmed" }, states())
+    end)
+  end)
+
+  it("is worked on by one process at a time", function()
+    journal.leases["application/client-1"] = true
+    local result, status = go "apply"
+    assert.equal(1, status)
+    assert.equal("conflict", result.failure.kind)
+    assert.equal(0, #app.made)
+  end)
+
+  it("is neither made nor retired while the clock is wrong", function()
+    tenant.door:on("GET", APP, { 200, { date = "Thu, 01 Jan 2026 00:20:00 GMT" }, { id = "app-object" } })
+    tenant:run(graph.get, "/applications/app-object")
+    local result, status = go "apply"
+    assert.equal(1, status)
+    assert.equal("have a client secret made: this machine's clock is 20 minutes behind Entra's\n"
+      .. "Set the clock (systemd-timesyncd or chrony), then run the same command again.", tostring(result.failure))
+    assert.equal(0, #app.made)
+  end)
+
+  it("refuses terms that would renew it at each run", function()
+    local result = go("plan", { lifetime = 20 * DAY })
+    assert.equal("it would live 20 days and be renewed 30 days before its end", result.failure.why)
+  end)
+
+  describe("confirmed and retired by hand", function()
+    it("confirms what was stored, once", function()
+      sink.linked = false
+      go "apply"
+      assert.equal("confirmed", tenant:run(rotation.confirm_by_hand, journal, only().body.marker).state)
+      local err = tenant:fails(rotation.confirm_by_hand, journal, only().id)
+      assert.truthy(tostring(err):find("it is in the state 'confirmed'", 1, true))
+    end)
+
+    it("does not know what is not there", function()
+      local err = tenant:fails(rotation.confirm_by_hand, journal, "nothing")
+      assert.equal("confirm nothing: the journal knows no client secret by that id\n`moonlatch journal` lists them.",
+        tostring(err))
+    end)
+
+    it("does not retire what is in use", function()
+      go "apply"
+      local err = tenant:fails(rotation.retire_by_hand, journal, "key-1")
+      assert.equal("refused", err.kind)
+      assert.same({ "key-1" }, listed_ids())
+    end)
+  end)
+
+  describe("when all is destroyed", function()
+    it("goes with our application, its value kept while that can be restored", function()
+      go "apply"
+      local result, status = go "destroy"
+      assert.equal(0, status)
+      assert.equal("goes with the application", result.steps[1].items[1].made)
+      assert.same({ "retiring" }, states())
+      assert.same({}, app.removed)
+    end)
+
+    it("goes from an adopted application only when the journal says it was made here", function()
+      local adopted = {
+        id = "app-object", appId = "client-1", displayName = "PAM", adopted = true, passwordCredentials = app.listed,
+      }
+      credential("made in the portal", 100)
+      go("apply", { application = adopted })
+      go("destroy", { application = adopted })
+      assert.same({ "key-2" }, app.removed)
+      assert.same({ "closed" }, states())
+    end)
+  end)
+end)
+
+describe("removing what was lost by itself", function()
+  local newest = { body = { proven_at = 1, key_id = "k2" } }
+
+  it("needs a sink that holds something else, and another one that is proven", function()
+    local lost = { keyId = "k1", hint = "abc" }
+    assert.is_true(view.removable(lost, newest, secret.from "xyz-long-enough"))
+    assert.is_false(view.removable(lost, newest, secret.from "abc-long-enough"))
+    assert.is_false(view.removable(lost, newest, secret.from "ab1"))
+    assert.is_false(view.removable(lost, newest, nil))
+    assert.is_false(view.removable(lost, { body = { key_id = "k2" } }, secret.from "xyz-long-enough"))
+    assert.is_false(view.removable({ keyId = "k1" }, newest, secret.from "xyz-long-enough"))
+    assert.is_false(view.removable({ keyId = "k2", hint = "abc" }, newest, secret.from "xyz-long-enough"))
+  end)
+end)
