@@ -30,6 +30,7 @@ local MOST_PAGES = 1000
 
 local session ---@type host.credential?
 local settings ---@type table? the profile logged in with
+local as_read = setmetatable({}, { __mode = "k" }) -- entry -> how it was when it was read
 
 ---------------------------------------------------------------------------
 -- What a script's needs mean in calls
@@ -271,11 +272,35 @@ local function check_shown(what, entry)
   end
 end
 
+-- Is everything of `wanted` in `kept`? The server may add members of its own.
+-- A secret that its owner has closed since is not held against anything.
+local function is_same(wanted, kept)
+  if secret.is(wanted) then
+    local ok, same = pcall(wanted.equals, wanted, kept)
+    return not ok and secret.is(kept) or ok and same
+  end
+  if type(wanted) ~= "table" or type(kept) ~= "table" then return wanted == kept end
+  for name, value in pairs(wanted) do
+    if not is_same(value, kept[name]) then return false end
+  end
+  return true
+end
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local made = {}
+  for name, member in pairs(value) do made[name] = copy(member) end
+  return made
+end
+
 local function get(what, vault_id, id)
   local entry = perform(what, "GET", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
     includePasswords = "true", includeSensitiveData = "true",
   })
-  if type(entry) == "table" and type(entry.data) == "table" and entry.id then return entry end
+  if type(entry) == "table" and type(entry.data) == "table" and entry.id then
+    as_read[entry] = copy(entry)
+    return entry
+  end
   raise(what, { kind = "bad_answer", status = 200, message = "the answer is no entry: it has no id and data" })
 end
 
@@ -292,16 +317,6 @@ end
 
 local function named(entry)
   return (entry.path and entry.path ~= "") and entry.path .. "\\" .. entry.name or entry.name
-end
-
--- Is everything of `wanted` in `kept`? The server may add members of its own.
-local function is_same(wanted, kept)
-  if secret.is(wanted) then return secret.is(kept) and wanted:equals(kept) end
-  if type(wanted) ~= "table" or type(kept) ~= "table" then return wanted == kept end
-  for name, value in pairs(wanted) do
-    if not is_same(value, kept[name]) then return false end
-  end
-  return true
 end
 
 local function check_kept(what, wanted, kept)
@@ -341,8 +356,8 @@ end
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry)
   local what = ("change the entry '%s'"):format(named(entry))
-  local before = get(what, vault_id, entry.id)
-  if before.modifiedOn ~= entry.modifiedOn then
+  local before, known = get(what, vault_id, entry.id), as_read[entry]
+  if before.modifiedOn ~= entry.modifiedOn or known and not is_same(known, before) then
     fail.raise {
       kind = "conflict", what = what, why = "somebody changed it after it was read",
       fix = "Run this again: it starts from the entry as it is now.",
