@@ -75,7 +75,7 @@ end
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
-  local me = task.current() or error("this call waits, so it must run directly inside a task", 2)
+  local me = task.here()
   local _ <close> = acquire()
   local timeout = math.min(options and options.timeout or 30, task.left())
   if timeout <= 0 then task.suspend() end -- raises: the time is over

@@ -147,6 +147,14 @@ end
 ---@return Task?
 function M.current() return current end
 
+--- The running task; raises where waiting is impossible. For calls that must not
+--- begin what they could not wait for.
+---@return Task
+function M.here()
+  check_inside(3)
+  return current
+end
+
 --- Start `fn(...)` as a task; it first runs when the caller next waits. It
 --- inherits the caller's deadline.
 ---@return Task
@@ -207,6 +215,13 @@ function M.check()
   }
 end
 
+-- Let the loop look around, so that code which catches "interrupted" and tries
+-- again can still be aborted.
+local function yield_turn()
+  M.wake(current)
+  M.suspend(true)
+end
+
 --- Wait. A request to stop ends the wait with "interrupted", a deadline with "timeout".
 ---@param seconds number
 function M.sleep(seconds)
@@ -214,6 +229,7 @@ function M.sleep(seconds)
   local at = time.monotonic() + seconds
   add_timer(current, at, seconds)
   while time.monotonic() < at do
+    if stopping then yield_turn() end
     M.check()
     M.suspend()
   end
