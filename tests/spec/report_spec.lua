@@ -1,0 +1,86 @@
+local json = require "host.json"
+local log = require "log"
+local report = require "report"
+local term = require "host.term"
+
+describe("what a person is told", function()
+  local out, err, write, is_terminal
+
+  before_each(function()
+    out, err, write, is_terminal = {}, {}, term.write, term.is_terminal
+    term.write = function(stream, text) table.insert(stream == "out" and out or err, text) end
+    term.is_terminal = function() return false end
+    log.configure {}
+  end)
+
+  after_each(function()
+    term.write, term.is_terminal = write, is_terminal
+    log.configure {}
+  end)
+
+  local function said(list) return table.concat(list) end
+
+  it("goes to standard output, warnings and details to standard error", function()
+    log.step "Pre-flight"
+    log.say "hello"
+    log.detail "not shown"
+    log.warn "careful"
+    assert.equal("Pre-flight\nhello\n", said(out))
+    assert.equal("warning: careful\n", said(err))
+    log.configure { verbose = true }
+    log.detail "shown"
+    assert.equal("warning: careful\nshown\n", said(err))
+  end)
+
+  it("leaves standard output to the document with --json, and says less with --quiet", function()
+    log.configure { json = true }
+    log.step "a"
+    log.say "b"
+    assert.equal("", said(out))
+    assert.equal("a\nb\n", said(err))
+    log.configure { quiet = true }
+    log.step "c"
+    log.progress "d"
+    log.say "e"
+    assert.equal("e\n", said(out))
+  end)
+
+  it("shows progress now and then where it is no terminal", function()
+    for i = 1, 100 do log.progress("part " .. i) end
+    assert.equal("part 1\n", said(err))
+  end)
+
+  it("shows progress as one changing line on a terminal, gone before other lines", function()
+    term.is_terminal = function() return true end
+    log.progress "part 1"
+    log.progress "part 2"
+    log.say "done"
+    assert.equal("\r\27[Kpart 1\r\27[K", said(err))
+    assert.equal("done\n", said(out))
+    log.progress(("x"):rep(500))
+    assert.is_true(#err[#err] < 120)
+  end)
+
+  it("is a table with aligned columns", function()
+    local rows = { { name = "é", count = 5 }, { name = "long\nname", count = 10, more = { 1 } } }
+    report.table(rows, { "name", { key = "count", title = "n" }, "more" })
+    assert.equal("NAME        N  MORE\né           5\nlong name  10  [1]\n", said(out))
+    report.table({ { b = 1, a = "x" } })
+    assert.equal("A  B\nx  1\n", out[2])
+    report.table({}, { "name" })
+    assert.equal("(nothing)\n", out[3])
+  end)
+
+  it("is one document with --json: the only value, or the list of all", function()
+    log.configure { json = true }
+    report.table({ { a = 1, b = 2 } }, { "a" })
+    report.flush()
+    assert.same({ { a = 1 } }, json.decode(said(out)))
+    out = {}
+    report.table({}, { "a" })
+    report.json { x = 1 }
+    report.flush()
+    report.flush()
+    assert.same({ {}, { x = 1 } }, json.decode(said(out)))
+  end)
+end)
