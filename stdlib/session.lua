@@ -1,0 +1,218 @@
+--- A session: the profile's door to the network, its journal and its clock.
+-- One at a time; `http` and `time` use it while it is open.
+
+local fail = require "fail"
+local http = require "http"
+local log = require "log"
+local profiles = require "profile"
+local time = require "time"
+
+local M = {}
+
+---@class session.options
+---@field needs { graph: string[]?, devolutions: string[]?, scopes: string[]? }? what may be called
+---@field mode "declared"|"read"|"write"|nil may undeclared calls be sent? ("declared")
+---@field reading boolean? leave out the declared calls that change something
+---@field journal boolean? open the journal; nothing can be changed without (true)
+
+---@class session
+---@field profile profile
+---@field journal host.journal.journal?
+---@field door host.gate.door
+local Session = { __name = "session" }
+Session.__index = Session
+
+local current ---@type session?
+
+---------------------------------------------------------------------------
+-- The journal
+
+local FIXES = {
+  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one.",
+  binding = "Give this profile a `state` folder of its own.",
+  damaged = "Keep the folder as it is, and restore it from a backup; nothing is sent meanwhile.",
+  io = "Make room, or let the folder be written; nothing is sent meanwhile.",
+}
+
+local function open_journal(profile)
+  local journal, message, kind = require("host.journal").open(profile.state, profiles.key(), profile.binding)
+  if journal then return journal end
+  fail.raise {
+    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind], code = kind,
+  }
+end
+
+---------------------------------------------------------------------------
+-- The door
+
+-- Paths that are asked with POST and change nothing.
+local ASKING = { "/getByIds$", "/checkMember%a+$", "/getMember%a+$", "/microsoft%.graph%.%a*[gG]et%a+$" }
+
+local function changes(method, path)
+  if method == "GET" then return false end
+  for _, pattern in ipairs(method == "POST" and ASKING or {}) do
+    if path:match(pattern) then return false end
+  end
+  return true
+end
+
+local function allow_graph(door, entries, reading)
+  for _, entry in ipairs(entries) do
+    local method, path, members = entry:match("^(%u+) ([^#]+)#?(.*)$")
+    if not (reading and changes(method, path)) then
+      door:allow("graph", method, path, members ~= "" and members or nil)
+    end
+  end
+end
+
+local function raise_unknown_word(word)
+  fail.raise {
+    kind = "config", what = "read needs.devolutions", why = ("'%s' is no word for a call"):format(word),
+    fix = "There are vaults:read, entries:read and entries:write.",
+  }
+end
+
+local function allow_devolutions(door, words, reading)
+  local server = require "devolutions.server"
+  for _, word in ipairs { "session", table.unpack(words) } do
+    for _, call in ipairs(server.calls(word) or raise_unknown_word(word)) do
+      local method, path = call[1], call[2]
+      if word == "session" or not (reading and changes(method, path)) then door:allow("devolutions", method, path) end
+    end
+  end
+end
+
+local function add_peer(door, name, base, profile, ca)
+  local ok, message = door:peer(name, base, ca, profile.proxy)
+  if ok then return end
+  fail.raise { kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message }
+end
+
+local function add_peers(door, profile)
+  add_peer(door, "login", profile.login, profile, profile.ca)
+  add_peer(door, "graph", profile.graph, profile, profile.ca)
+  door:allow("login", "GET", "/*")
+  door:allow("login", "POST", "/*")
+  local devolutions = profile.devolutions
+  if devolutions and devolutions.server then
+    add_peer(door, "devolutions", devolutions.server, profile, devolutions.ca or profile.ca)
+  end
+end
+
+local function open_door(profile, journal, options)
+  local door, needs = require("host.gate").door(profile.kind, journal), options.needs or {}
+  add_peers(door, profile)
+  allow_graph(door, needs.graph or {}, options.reading)
+  local devolutions = profile.devolutions
+  if devolutions and devolutions.server then allow_devolutions(door, needs.devolutions or {}, options.reading) end
+  door:mode(options.mode or "declared")
+  return door
+end
+
+---------------------------------------------------------------------------
+-- The session
+
+local function open_clock(profile)
+  if not profile.clock then return nil end
+  local clock, message = require("host.sys").clock(profile.clock)
+  if clock then return clock end
+  fail.raise {
+    kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
+    fix = "The emulator makes it; is that one running?",
+  }
+end
+
+--- Open a session for a profile, which becomes the one in use.
+---@param profile profile
+---@param options session.options?
+---@return session
+function M.open(profile, options)
+  if current then error("a session is open already", 2) end
+  options = options or {}
+  profiles.use(profile)
+  local session <const> = setmetatable({ profile = profile }, Session)
+  current = session
+  local ok, err = pcall(function()
+    session.clock = open_clock(profile)
+    session.journal = options.journal ~= false and open_journal(profile) or nil
+    session.door = open_door(profile, session.journal, options)
+  end)
+  if not ok then
+    session:close()
+    error(err, 0)
+  end
+  time.use(session.clock)
+  http.use(session.door)
+  if options.needs and options.needs.scopes then require("oauth").use_scopes(options.needs.scopes) end
+  return session
+end
+
+-- Who was signed in stays signed in no longer than the session.
+local function sign_out()
+  local oauth = package.loaded.oauth
+  if not oauth then return end
+  oauth.sign_out()
+  oauth.use_scopes {}
+end
+
+--- End it: close the door and the journal. What is in flight is abandoned. Idempotent.
+function Session:close()
+  if current ~= self then return end
+  current = nil
+  if http.requests() > 0 then
+    log.detail(("%d requests, the longest chain %d"):format(http.requests(), http.chain()))
+  end
+  sign_out()
+  http.use(nil)
+  time.use(nil)
+  profiles.use(nil)
+  for _, part in ipairs { "door", "journal", "clock" } do
+    if self[part] then self[part]:close() end
+    self[part] = nil
+  end
+  if self.emulator then self.emulator:close() end
+end
+
+Session.__close = Session.close
+
+--- The journal of the session that is open; nil when it has none.
+---@return host.journal.journal|nil
+function M.journal()
+  return current and current.journal
+end
+
+--- The session that is open.
+---@return session|nil
+function M.current() return current end
+
+--- Close the session that is open, if any.
+function M.close()
+  if current then current:close() end
+end
+
+---@class session.choice what a command line says of the profile
+---@field profile string?
+---@field config string?
+---@field emulator boolean?
+---@field scripts string?
+
+--- Open a session for the profile that the command line chose: the private
+--- emulator's with --emulator, which ends with the session.
+---@param choice session.choice
+---@param options session.options?
+---@return session
+function M.start(choice, options)
+  if not choice.emulator then
+    return M.open(profiles.load { config = choice.config, name = choice.profile }, options)
+  end
+  local emulator = require("session.emulator").start(choice)
+  local ok, session = pcall(function() return M.open(profiles.load { config = emulator.config }, options) end)
+  if not ok then
+    emulator:close()
+    error(session, 0)
+  end
+  session.emulator = emulator
+  return session
+end
+
+return M

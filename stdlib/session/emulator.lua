@@ -1,0 +1,58 @@
+--- The private emulator of --emulator: a child process of our own program that
+-- ends when its standard input does.
+
+local fail = require "fail"
+local json = require "host.json"
+local log = require "log"
+local process = require "host.process"
+local sys = require "host.sys"
+
+local M = {}
+
+local PATIENCE = 30 -- seconds until it must have said that it is ready
+
+---@class session.emulator
+---@field child host.process.child
+---@field config string its ready profile file
+local Emulator = { __name = "emulator" }
+Emulator.__index = Emulator
+
+--- End it, and wait until it is gone. Idempotent.
+function Emulator:close()
+  if self.child then self.child:close() end
+  self.child = nil
+end
+
+Emulator.__close = Emulator.close
+
+local function raise(why)
+  fail.raise {
+    kind = "config", what = "start a private emulator", why = why,
+    fix = "`moonlatch emulator --private` shows what it says by itself.",
+  }
+end
+
+local function ready_line(child)
+  local line = child:line(PATIENCE)
+  local ready = line and json.decode(line)
+  if type(ready) == "table" and type(ready.config) == "string" then return ready end
+  child:close()
+  raise(line and "its first line is not what was expected: " .. line:sub(1, 200)
+    or "it did not say that it is ready")
+end
+
+--- Start one and wait until it is ready.
+---@param choice { scripts: string? }
+---@return session.emulator
+function M.start(choice)
+  local words = { sys.executable(), "emulator", "--private" }
+  if choice.scripts then table.move({ "--scripts", choice.scripts }, 1, 2, #words + 1, words) end
+  log.progress("starting a private emulator")
+  local child, message = process.start(words)
+  if not child then raise(message) end
+  local ready = ready_line(child)
+  log.done()
+  return setmetatable({ child = child, config = ready.config, ready = ready }, Emulator)
+end
+
+return M
