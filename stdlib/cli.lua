@@ -1,11 +1,33 @@
---- The command line.
+--- The command line: which command it is, and what its outcome says to a person
+--- and to the shell.
+--
+-- What a quick `moonlatch -e CODE` does not need is required only where it is needed.
+
+local sys = require "host.sys"
 
 local M = {}
 
+-- A text gets a traceback unless it has one already; failures stay what they are.
+local function keep_trace(err)
+  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
+  return debug.traceback(err, 2)
+end
+
+local function dispatch(arguments)
+  if arguments[1] == "-e" and #arguments == 2 then
+    return require("command.eval").run { code = arguments[2] }
+  end
+  return require("cli.dispatch").run(arguments)
+end
+
 --- Run one command.
----@return integer exit status
-function M.main()
-  return 0
+---@param arguments string[] without the program's name
+---@return integer status 0 done, 1 failed or waiting for a person, 2 usage, 3 something to do
+function M.main(arguments)
+  sys.catch_interrupts()
+  local ok, status = xpcall(dispatch, keep_trace, arguments)
+  if ok then return status end
+  return require("cli.outcome").failed(status)
 end
 
 return M

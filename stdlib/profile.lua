@@ -56,7 +56,7 @@ function M.use(profile)
 end
 
 --- Have `fn` called when a profile is needed for the first time; it is to load one.
----@param fn function
+---@param fn function?
 function M.when_needed(fn)
   opener = fn
 end

@@ -315,15 +315,24 @@ local function choose(file, config, wanted)
   }
 end
 
+--- What a configuration's text means for one of its profiles.
+---@param text string
+---@param file string where it is or will be
+---@param wanted string? name of the profile
+---@return profile
+function M.text(text, file, wanted)
+  local config = shape.evaluate(text, file, {})
+  shape.check(file, "", config, file_rule)
+  local name = choose(file, config, wanted)
+  return settle(file, name, config.profiles[name])
+end
+
 --- Read a configuration file and make one of its profiles ready for use.
 ---@param options profile.options
 ---@return profile
 function M.load(options)
   local file = options.config or M.file()
-  local config = shape.evaluate(read(file), file, {})
-  shape.check(file, "", config, file_rule)
-  local name = choose(file, config, options.name)
-  return settle(file, name, config.profiles[name])
+  return M.text(read(file), file, options.name)
 end
 
 return M

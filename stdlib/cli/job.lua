@@ -1,0 +1,109 @@
+--- What plan, apply, verify and destroy share: a script of steps, its arguments,
+--- a session, a run, and what is said of it.
+
+local fail = require "fail"
+local http = require "http"
+local log = require "log"
+local outcome = require "cli.outcome"
+local report = require "report"
+local script = require "script"
+local session = require "session"
+local task = require "task"
+local term = require "host.term"
+
+local M = {}
+
+---@type { name: string, help: string }[]
+M.arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } }
+M.usage = "SCRIPT [--name value …] [options]"
+
+---@class cli.job
+---@field declaration script.declaration
+---@field args table
+---@field options table
+
+--- Load the script and read its arguments; nothing is asked of anybody yet.
+---@param options table of the command line
+---@param command string
+---@return cli.job
+function M.load(options, command)
+  local declaration, found = script.load(options.script)
+  if found.origin ~= "bundled" then log.detail("script: " .. script.describe(found)) end
+  if declaration.steps then
+    return { declaration = declaration, options = options, args = script.arguments(declaration, options.rest) }
+  end
+  fail.raise {
+    kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps to plan or apply",
+    fix = ("moonlatch run %s"):format(options.script),
+  }
+end
+
+--- Help for the script when one is named, else nil.
+---@param command string
+---@return fun(options: table): string?
+function M.help(command)
+  return function(options)
+    if not options.script then return nil end
+    local declaration, found = script.load(options.script)
+    return script.help(declaration, found, command)
+  end
+end
+
+--- Can a person be asked something?
+---@return boolean
+function M.is_interactive()
+  return term.is_terminal("in") and term.is_terminal("err") and not log.json()
+end
+
+--- Without a person to ask, changes need --yes.
+---@param options table
+---@param command string
+function M.require_consent(options, command)
+  if options.yes or M.is_interactive() then return end
+  fail.raise {
+    kind = "usage", what = command, why = "there is no terminal to ask on whether things may be changed",
+    fix = ("moonlatch plan shows what would change; moonlatch %s --yes does it."):format(command),
+  }
+end
+
+--- Ask a question that only "y" or "yes" answers with yes.
+---@param question string
+---@return boolean
+function M.ask(question)
+  log.done()
+  local answer = term.read_line(question .. " [y/N] ")
+  return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
+end
+
+--- Open the job's session and run `fn(go)` in a task; `go(mode, more)` goes through
+--- the steps once and returns result and exit status.
+---@param job cli.job
+---@param reading boolean nothing may be changed
+---@param fn fun(go: function): integer
+---@return integer exit status
+function M.run(job, reading, fn)
+  local open <close> = session.start(job.options, { needs = job.declaration.needs, reading = reading })
+  local options = { journal = open.journal, profile = open.profile }
+  options.interactive = not job.options.yes and M.is_interactive()
+  local function go(mode, more)
+    for name, value in pairs(more or {}) do options[name] = value end
+    return require("workflow").run(job.declaration, mode, job.args, options)
+  end
+  return task.run(http.poll, fn, go)
+end
+
+--- Say what came of it. With --json only the last result counts.
+---@param result workflow.result
+---@param last boolean?
+function M.show(result, last)
+  local print = require "workflow.print"
+  log.done()
+  if log.json() then
+    if last ~= false then report.json(print.json(result)) end
+  else
+    log.say(print.text(result))
+  end
+  if result.failure then log.error(outcome.text(result.failure)) end
+end
+
+return M

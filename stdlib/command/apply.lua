@@ -1,0 +1,43 @@
+--- moonlatch apply SCRIPT: do what plan shows.
+
+local job = require "cli.job"
+local log = require "log"
+
+-- Show the plan and ask. True when it may go on; else the exit status.
+local function agreed(go)
+  local result, status = go "plan"
+  job.show(result)
+  if result.failure or status == 0 then return false, status end
+  if job.ask("Apply this?") then return true end
+  log.say("Nothing was changed.")
+  return false, 1
+end
+
+---@type cli.command
+return {
+  summary = "do what plan shows, after asking",
+  details = "Safe to stop with Ctrl-C and to run again: it goes on where it was. Exits with 0 when all is done,\n"
+    .. "with 1 when something failed or waits for a person.",
+  usage = job.usage,
+  arguments = job.arguments,
+  script = "named",
+  examples = {
+    "moonlatch apply setup/entra-pam-provider --emulator",
+    "moonlatch apply setup/entra-pam-provider --yes --json",
+  },
+  help = job.help "apply",
+
+  run = function(options)
+    local made = job.load(options, "apply")
+    job.require_consent(options, "apply " .. options.script)
+    return job.run(made, false, function(go)
+      if not options.yes then
+        local yes, status = agreed(go)
+        if not yes then return status end
+      end
+      local result, status = go "apply"
+      job.show(result)
+      return status
+    end)
+  end,
+}

@@ -1,0 +1,55 @@
+--- moonlatch run FILE: run a script, or a bare file of Lua.
+--
+-- A script that declares what it needs may do that. Code that declares nothing
+-- may only read; --write lifts that.
+
+local fail = require "fail"
+local http = require "http"
+local open_later = require "session.later"
+local script = require "script"
+local session = require "session"
+local task = require "task"
+
+local function refuse_steps(name)
+  fail.raise {
+    kind = "usage", what = "run " .. name, why = "it is made of steps",
+    fix = ("moonlatch plan %s, then moonlatch apply %s."):format(name, name),
+  }
+end
+
+local function run_declared(found, value, options)
+  local declaration = script.check(found, value)
+  if declaration.steps then refuse_steps(options.script) end
+  local args = script.arguments(declaration, options.rest)
+  session.close() -- the one for undeclared code, if loading it opened one
+  local _ <close> = open_later(options, { needs = declaration.needs })
+  return declaration.run(args)
+end
+
+local function run(found, options)
+  local value = script.chunk(found)(table.unpack(options.rest))
+  if type(value) == "table" then value = run_declared(found, value, options) end
+  return math.tointeger(value) or 0
+end
+
+local function help(options)
+  if not options.script then return nil end
+  local declaration, found = script.load(options.script)
+  return script.help(declaration, found, "run")
+end
+
+---@type cli.command
+return {
+  summary = "run a script that has no steps, or a file of Lua",
+  usage = "FILE [--name value …] [options]",
+  arguments = { { name = "script", help = "a bundled script, one of yours, or a path: ./mine.lua" } },
+  script = "named",
+  examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
+  help = help,
+
+  run = function(options)
+    local found = script.find(options.script)
+    local _ <close> = open_later(options)
+    return task.run(http.poll, run, found, options)
+  end,
+}

@@ -1,0 +1,74 @@
+--- The built program as a person runs it: words in, exit status and texts out.
+
+local sys = require "host.sys"
+
+local M = {}
+
+---@class moonlatch.place a private home that goes when its variable does
+---@field path string
+local Place = { __name = "place" }
+Place.__index = Place
+
+function Place:__close()
+  assert(sys.remove_tree(self.path))
+end
+
+--- A new home.
+---@return moonlatch.place
+function M.place()
+  return setmetatable({ path = assert(sys.temporary "moonlatch-spec-") }, Place)
+end
+
+local function quote(word)
+  return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
+end
+
+--- Put a file into the home; its path.
+---@param name string
+---@param text string|host.secret
+---@return string
+function Place:write(name, text)
+  local path = self.path .. "/" .. name
+  assert(sys.mkdir((path:match("^(.*)/"))))
+  assert(sys.write(path, text, "replace"))
+  return path
+end
+
+local function slurp(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+-- The environment, and nothing else of ours.
+local function command_line(place, words, options)
+  local list = { "env", "-i", quote("HOME=" .. place.path), "LANG=C.UTF-8", "PATH=/usr/bin:/bin" }
+  for _, name in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
+    if os.getenv(name) then list[#list + 1] = quote(name .. "=" .. os.getenv(name)) end
+  end
+  for _, setting in ipairs(options.env or {}) do list[#list + 1] = quote(setting) end
+  for _, word in ipairs(options.before or {}) do list[#list + 1] = word end
+  list[#list + 1] = quote(os.getenv "MOONLATCH")
+  for _, word in ipairs(words) do list[#list + 1] = quote(word) end
+  return table.concat(list, " ")
+end
+
+---@class moonlatch.outcome
+---@field status integer
+---@field out string
+---@field err string
+
+--- Run it to its end; without a terminal, with `options.input` as its input.
+---@param words string[]
+---@param options { env: string[]?, input: string?, before: string[]? }?
+---@return moonlatch.outcome
+function Place:run(words, options)
+  options = options or {}
+  local out, err = self.path .. "/.out", self.path .. "/.err"
+  local input = self:write(".in", options.input or "")
+  local line = ("cd %s && timeout 60 %s <%s >%s 2>%s"):format(
+    quote(self.path), command_line(self, words, options), quote(input), quote(out), quote(err))
+  local _, _, status = os.execute(line)
+  return { status = status, out = slurp(out), err = slurp(err) }
+end
+
+return M

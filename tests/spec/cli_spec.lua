@@ -1,0 +1,220 @@
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local process = require "host.process"
+local sys = require "host.sys"
+
+local SCRIPT = [[
+return {
+  summary = "Say something",
+  args = { word = { type = "string", default = "hello", help = "what to say" },
+    times = { type = "integer", default = 1, help = "how often" } },
+  run = function(args) for _ = 1, args.times do print(args.word) end end,
+}]]
+
+describe("the command line", function()
+  local function run(words, options)
+    local place <close> = moonlatch.place()
+    place:write("say.lua", SCRIPT)
+    return place:run(words, options)
+  end
+
+  local function check(words, status, out, err)
+    local outcome = run(words)
+    local said = ("%s\n-> %d\n%s%s"):format(table.concat(words, " "), outcome.status, outcome.out, outcome.err)
+    assert.equal(status, outcome.status, said)
+    if out then assert.equal(out, outcome.out, said) end
+    if err then assert.equal(err, outcome.err, said) end
+    return outcome
+  end
+
+  describe("-e", function()
+    it("runs code, shows what it gives, and needs nothing for it", function()
+      check({ "-e", "" }, 0, "", "")
+      check({ "-e", "1 + 1" }, 0, "2\n", "")
+      check({ "-e", "print('a', nil) return 'b', { 3 }" }, 0, "a\tnil\nb\n[\n  3\n]\n", "")
+      check({ "-e", "-- a comment" }, 0, "", "")
+      check({ "--json", "-e", "{ a = 1 }" }, 0, '{\n  "a": 1\n}\n', "")
+      check({ "-e", "require('task').sleep(0.01) return 'slept'" }, 0, "slept\n", "")
+    end)
+
+    it("loads neither argparse nor the network nor the database", function()
+      local place <close> = moonlatch.place()
+      local trace = place.path .. "/trace"
+      place:run({ "-e", "" }, { before = { "strace", "-f", "-e", "trace=openat", "-o", trace } })
+      local names = {}
+      for line in io.lines(trace) do names[#names + 1] = line end
+      assert.is_nil(table.concat(names, "\n"):find("openssl.cnf", 1, true))
+    end)
+
+    it("is a mistake with a message, without a traceback unless asked for", function()
+      check({ "-e", "nothing()" }, 1, "",
+        "error: -e:1: reads the undeclared global 'nothing'\n  fix: --verbose shows where this comes from.\n")
+      assert.matches("stack traceback:", check({ "-e", "error('x')", "--verbose" }, 1).err)
+      check({ "-e", "1 +" }, 2, "", "error: read the code of -e\n  why: -e:1: unexpected symbol near <eof>\n"
+        .. "  fix: It has to be Lua: moonlatch -e 'print(1 + 1)'\n")
+      assert.matches("why: %-e needs code", check({ "-e" }, 2).err)
+    end)
+
+    it("has no doors to the machine", function()
+      for _, code in ipairs {
+        "io", "os", "debug", "load", "require 'host.sys'", "require 'command.apply'", "require 'session'",
+        "require 'io'",
+      } do
+        assert.equal(1, run({ "-e", code }).status, code)
+      end
+    end)
+
+    it("says what a profile is missing, only when one is needed", function()
+      local outcome = check({ "-e", "require('profile').current()" }, 1, "")
+      assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
+        .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
+    end)
+  end)
+
+  describe("help", function()
+    it("is given for all, with examples, on standard output", function()
+      local out = check({ "--help" }, 0, nil, "").out
+      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "whoami", "journal" } do
+        assert.matches("\n  " .. word .. " +%l", out)
+      end
+      assert.matches("\nExamples:\n  moonlatch plan", out)
+      check({ "--version" }, 0, "moonlatch " .. sys.version() .. "\n", "")
+    end)
+
+    it("is given for each command", function()
+      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "whoami", "journal" } do
+        local out = check({ word, "--help" }, 0, nil, "").out
+        assert.matches("^Usage: moonlatch " .. word .. " ", out)
+        assert.matches("\nExamples:\n  moonlatch ", out)
+      end
+    end)
+
+    it("is given for a script, from its declaration", function()
+      local out = check({ "run", "./say.lua", "-h" }, 0, nil, "").out
+      assert.matches("^Usage: moonlatch run %./say%.lua %[%-%-name value …%]\n\nSay something\n", out)
+      assert.matches("\n  %-%-times N    how often %(1%)\n", out)
+    end)
+  end)
+
+  describe("usage errors", function()
+    it("end with 2 and three lines, and guess what was meant", function()
+      check({}, 2, "", "error: read the command line\n  why: a command is missing\n"
+        .. "  fix: `moonlatch --help` lists the commands.\n")
+      check({ "plann" }, 2, "", "error: read the command line\n  why: there is no command 'plann'\n"
+        .. "  fix: Did you mean 'plan'?\n")
+      check({ "plan" }, 2, "", "error: read the command line\n  why: SCRIPT is missing\n"
+        .. "  fix: `moonlatch plan --help` says more.\n")
+      check({ "--emulatr", "scripts" }, 2, "", "error: read the command line\n  why: unknown option '--emulatr'\n"
+        .. "  fix: Did you mean '--emulator'?\n")
+      check({ "run", "./say.lua", "--wrod", "x" }, 2, "", "error: read the arguments of './say.lua'\n"
+        .. "  why: it has no argument --wrod\n  fix: Did you mean --word?\n")
+      check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
+        .. "  why: it needs a whole number\n")
+      check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
+        .. "  why: it has no steps to plan or apply\n  fix: moonlatch run ./say.lua\n")
+    end)
+
+    it("include --emulator beside --profile or --config", function()
+      for _, option in ipairs { "--profile", "--config" } do
+        check({ "whoami", "--emulator", option, "x" }, 2, "", "error: read the command line\n"
+          .. ("  why: --emulator stands beside %s\n"):format(option)
+          .. "  fix: A private emulator brings a profile of its own: leave one of the two out.\n")
+      end
+      assert.equal(2, run({ "-e", "", "--emulator", "--profile", "x" }).status)
+    end)
+
+    it("are a document with --json, whatever else is wrong", function()
+      local outcome = check({ "plann", "--json" }, 2)
+      assert.same({ kind = "usage", what = "read the command line", why = "there is no command 'plann'",
+        fix = "Did you mean 'plan'?" }, json.decode(outcome.out).error)
+      assert.matches("^error: read the command line\n", outcome.err)
+    end)
+  end)
+
+  describe("run", function()
+    it("runs a script with its arguments, options before and after", function()
+      check({ "--quiet", "run", "./say.lua", "--times", "2", "--word=--verbose" }, 0, "--verbose\n--verbose\n", "")
+    end)
+
+    it("runs a bare file, with the words that follow", function()
+      local place <close> = moonlatch.place()
+      place:write("bare.lua", "print(...) return 3")
+      local outcome = place:run { "run", "./bare.lua", "one", "--two" }
+      assert.same({ 3, "one\t--two\n", "" }, { outcome.status, outcome.out, outcome.err })
+    end)
+
+    it("never finds a script in the current directory by name", function()
+      check({ "run", "say" }, 2, "", "error: find the script 'say'\n  why: there is none of that name\n"
+        .. "  fix: For the file here, say ./say.lua.\n")
+    end)
+  end)
+
+  it("lists, shows and copies scripts; a copy is found first", function()
+    local place <close> = moonlatch.place()
+    place:write("more/talk/say.lua", SCRIPT)
+    local outcome = place:run { "scripts", "--scripts", place.path .. "/more" }
+    assert.matches("\ntalk/say +folder +Say something\n", outcome.out)
+    assert.equal(SCRIPT, place:run({ "scripts", "show", "talk/say", "--scripts", place.path .. "/more" }).out)
+    outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
+    assert.same({ 0, "" }, { outcome.status, outcome.err })
+    assert.equal("hello\n", place:run({ "run", "talk/say" }).out)
+    outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
+    assert.equal(1, outcome.status)
+    assert.matches("It is yours already: edit it, or move it away first.", outcome.err)
+    assert.matches("fix: There are list, show NAME and copy NAME.\n$", place:run({ "scripts", "shwo" }).err)
+  end)
+
+  describe("init", function()
+    it("makes a configuration that works, and a key that only its owner reads", function()
+      local place <close> = moonlatch.place()
+      local folder = place.path .. "/.config/moonlatch/"
+      local outcome = place:run { "init", "--tenant", "Contoso.onmicrosoft.com" }
+      assert.same({ 0, "" }, { outcome.status, outcome.err })
+      assert.same({ 384, 32 }, { sys.stat(folder .. "contoso.key").mode & 511, sys.stat(folder .. "contoso.key").size })
+      assert.equal(384, sys.stat(folder .. "moonlatch.lua").mode & 511)
+      local show = "local p = require('profile').current() return p.name, p.tenant, p.key.path, p.state"
+      assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,
+        place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
+      outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
+      assert.equal(1, outcome.status)
+      assert.matches("why: there is one already: ", outcome.err)
+    end)
+
+    it("asks nobody without a terminal, and writes nothing that is wrong", function()
+      local place <close> = moonlatch.place()
+      assert.matches("fix: moonlatch init %-%-tenant contoso.onmicrosoft.com\n$", place:run({ "init" }).err)
+      local outcome = place:run { "init", "--tenant", "contoso.com", "--cloud", "globl" }
+      assert.matches('Did you mean "global"%?', outcome.err)
+      assert.is_nil(sys.stat(place.path .. "/.config"))
+    end)
+  end)
+
+  describe("Ctrl-C", function()
+    local function interrupted(code, presses)
+      local child = assert(process.start { os.getenv "MOONLATCH", "-e", code })
+      assert.equal("ready", child:line(20))
+      for _ = 1, presses do
+        child:kill("INT")
+        sys.sleep(50)
+      end
+      local start = sys.monotonic()
+      local status = child:wait(20)
+      return status, sys.monotonic() - start
+    end
+
+    it("ends a wait cleanly", function()
+      local status, seconds = interrupted("print 'ready' require('task').sleep(600)", 1)
+      assert.equal(1, status)
+      assert.is_true(seconds < 5)
+    end)
+
+    it("twice aborts what goes on in spite of it", function()
+      local code = "print 'ready' local task = require 'task' while true do pcall(task.sleep, 600) end"
+      assert.equal(1, (interrupted(code, 2)))
+    end)
+
+    it("three times ends what does not listen", function()
+      assert.equal(130, (interrupted("print 'ready' while true do end", 3)))
+    end)
+  end)
+end)
