@@ -6,7 +6,6 @@ local hostile = require "hostile"
 local json = require "host.json"
 local oauth = require "host.oauth"
 local secret = require "host.secret"
-local sys = require "host.sys"
 
 local BASE = "https://graph.microsoft.com/v1.0"
 
@@ -14,7 +13,8 @@ local BASE = "https://graph.microsoft.com/v1.0"
 local function credential(resource, token)
   token = token or "eyJhbGciOiJub25lIn0.eyJvaWQiOiIxIn0.c2ln"
   local body = json.encode { access_token = token, expires_in = 3600, token_type = "Bearer" }
-  return assert(oauth.judge_token(gate.answer(200, { ["Content-Type"] = "application/json" }, body), resource)).credential
+  local answer = gate.answer(200, { ["Content-Type"] = "application/json" }, body)
+  return assert(oauth.judge_token(answer, resource)).credential
 end
 
 --- A name of this machine that does not say so: from the hosts file, or nil.
@@ -44,7 +44,7 @@ describe("a door", function()
       ["http://graph.microsoft.com"] = "the URL http://graph.microsoft.com is refused: it does not begin with https://",
       ["https://127.0.0.1:8443"] = "graph cannot be at https://127.0.0.1:8443: a real profile does not reach this "
         .. "machine; a profile with emulator = true does",
-      ["https://graph.microsoft.com/v1.0?a=1"] = "graph cannot be at https://graph.microsoft.com/v1.0?a=1: it has a query",
+      [BASE .. "?a=1"] = "graph cannot be at " .. BASE .. "?a=1: it has a query",
     }
     for url, expected in pairs(refused) do
       local ok, message = door:peer("graph", url)
@@ -116,7 +116,8 @@ describe("a door", function()
   it("insists on a sensible timeout", function()
     local door <close> = gate.door("real")
     for _, seconds in ipairs { 0, -1, 3601, 0 / 0 } do
-      assert.error_matches(function() door:submit(graph.request(BASE, "GET", "/me"), nil, seconds) end, "timeout must lie")
+      local request = graph.request(BASE, "GET", "/me")
+      assert.error_matches(function() door:submit(request, nil, seconds) end, "timeout must lie")
     end
   end)
 
@@ -130,8 +131,8 @@ describe("a door", function()
     local answer, message, kind, maybe_sent = hostile.send(door, graph.request(base, "GET", "/me"))
     assert.is_nil(answer)
     assert.equal("connect", kind)
-    assert.equal(("could not connect to %s port 9: its address is on this machine, where no real peer may be"):format(name),
-      message)
+    assert.equal("could not connect to " .. name
+      .. " port 9: its address is on this machine, where no real peer may be", message)
     assert.is_false(maybe_sent)
   end)
 

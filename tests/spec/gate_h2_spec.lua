@@ -2,6 +2,7 @@
 
 local gate = require "host.gate"
 local graph = require "host.graph"
+local httpd = require "host.httpd"
 local process = require "host.process"
 local sys = require "host.sys"
 
@@ -36,17 +37,24 @@ local function run(...)
   assert.equal(0, child:wait(30))
 end
 
+local function free_port()
+  local server <close> = httpd.server()
+  return assert(server:listen("127.0.0.1", 0))
+end
+
 --- Start nginx on a free port; its folder holds certificate and configuration.
 local function start()
   local folder = assert(sys.temporary("nginx"))
-  run("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-    "-subj", "/CN=nginx", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder .. "/key.pem", "-out",
-    folder .. "/cert.pem")
-  local port = 20000 + sys.pid() % 20000
+  run("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+    "-days", "2", "-subj", "/CN=nginx", "-addext", "subjectAltName=IP:127.0.0.1",
+    "-keyout", folder .. "/key.pem", "-out", folder .. "/cert.pem")
+  local port = free_port()
   local text = CONFIGURATION:gsub("FOLDER", folder):gsub("PORT", tostring(port))
   assert(sys.write(folder .. "/nginx.conf", text, "new"))
-  local child = assert(process.start({ NGINX, "-p", folder, "-e", folder .. "/error.log", "-c", folder .. "/nginx.conf" }))
-  return { child = child, folder = folder, base = ("https://127.0.0.1:%d/v1.0"):format(port), ca = folder .. "/cert.pem" }
+  local log, configuration = folder .. "/error.log", folder .. "/nginx.conf"
+  local child = assert(process.start({ NGINX, "-p", folder, "-e", log, "-c", configuration }))
+  local base = ("https://127.0.0.1:%d/v1.0"):format(port)
+  return { child = child, folder = folder, base = base, ca = folder .. "/cert.pem" }
 end
 
 local function stop(server)

@@ -370,11 +370,12 @@ describe("the gate's client", function()
     end)
 
     it("also when everything is dropped at once", function()
-      local door = server:door()
-      assert(door:submit(server:get("/silent"), nil, 20))
-      door:poll(10)
-      assert(door:submit(server:get("/ok"), nil, 20))
-      door = nil ---@diagnostic disable-line: unused-local
+      do
+        local door = server:door()
+        assert(door:submit(server:get("/silent"), nil, 20))
+        door:poll(10)
+        assert(door:submit(server:get("/ok"), nil, 20))
+      end
       collectgarbage()
       collectgarbage()
     end)
