@@ -157,8 +157,8 @@ static int term_read_line(lua_State *L) {
   const char *prompt = luaL_checklstring(L, 1, &length);
   prompt = push_shown(L, prompt, length, &length);
   struct buffer *line = buffer_new(L);
+  if (!watch_open(&watch)) return 0; /* before the prompt: Ctrl-C is an answer to it */
   if (isatty(STDIN_FILENO)) sys_write_all(STDERR_FILENO, prompt, length);
-  if (!watch_open(&watch)) return 0;
   enum outcome outcome = read_up_to_newline(&watch, STDIN_FILENO, line);
   watch_close(&watch);
   if (outcome != LINE) return 0;

@@ -1,6 +1,5 @@
 local child = require "child"
 local process = require "host.process"
-local sys = require "host.sys"
 local term = require "host.term"
 
 --- Play a person at a program that runs `body`; steps are pairs of what to wait for and what to type.
@@ -62,7 +61,8 @@ describe("host.term writing", function()
       assert(not ok and message == "cannot write to standard output: Broken pipe", message)
       return 5]]
     local words = table.concat(child.arguments(place, body), "' '")
-    local shell <close> = assert(process.start({ "/bin/bash", "-c", ("'%s' | true; echo ${PIPESTATUS[0]}"):format(words) }))
+    local line = ("'%s' | true; echo ${PIPESTATUS[0]}"):format(words)
+    local shell <close> = assert(process.start { "/bin/bash", "-c", line })
     assert.equal("5", shell:line(10))
   end)
 
@@ -161,7 +161,8 @@ describe("host.term reading", function()
       term.write("out", tostring(value) .. " " .. message .. "\n")
       return 0]])
     local apart <close> = assert(process.start({ "/usr/bin/setsid", "-w", table.unpack(words) }))
-    assert.equal("nil cannot ask for a secret: there is no terminal; give it by a file or a file descriptor", apart:line(10))
+    assert.equal("nil cannot ask for a secret: there is no terminal; give it by a file or a file descriptor",
+      apart:line(10))
     assert.equal("nil cannot show a secret: there is no terminal that can clear it again", apart:line(10))
   end)
 end)
