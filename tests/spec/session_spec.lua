@@ -1,0 +1,119 @@
+local fail = require "fail"
+local http = require "http"
+local profile = require "profile"
+local session = require "session"
+local sys = require "host.sys"
+local task = require "task"
+local time = require "time"
+
+local folder
+
+local function loaded(more)
+  local file = folder .. "/moonlatch.lua"
+  if not sys.stat(folder .. "/key") then
+    assert(sys.write(folder .. "/key", require("host.secret").generate(32), "new"))
+  end
+  assert(sys.write(file, ([[return { profiles = { p = { tenant = "x", emulator = true,
+    cloud = { login = "https://127.0.0.1:1", graph = "https://127.0.0.1:2" },
+    key = { from = "file", path = "key" }, %s } } }]]):format(more or ""), "replace"))
+  return profile.load { config = file }
+end
+
+-- What a door would send of these calls; the connection is refused, or the door does.
+local function kinds(calls)
+  local graph, list = require "host.graph", {}
+  task.run(http.poll, function()
+    for i, call in ipairs(calls) do
+      local method, path = call:match("(%S+) (%S+)")
+      local body = method ~= "GET" and { displayName = "x" } or nil
+      local request = graph.request("https://127.0.0.1:2/v1.0", method, path, nil, body)
+      local _, _, kind = http.send(request)
+      list[i] = kind
+    end
+  end)
+  return list
+end
+
+describe("session", function()
+  before_each(function() folder = assert(sys.temporary "session") end)
+  after_each(function()
+    session.close()
+    sys.remove_tree(folder)
+  end)
+
+  it("opens journal and door for the profile, and closes them again", function()
+    local open = session.open(loaded())
+    assert.equal(open, session.current())
+    assert.equal(8, #session.journal():installation())
+    assert.equal("directory", sys.stat(folder .. "/state").type)
+    assert.equal("p", profile.current().name)
+    assert.error_matches(function() session.open(open.profile) end, "a session is open already")
+    open:close()
+    open:close()
+    assert.is_nil(session.current())
+    assert.is_nil(session.journal())
+    assert.error_matches(profile.current, "no profile is loaded")
+  end)
+
+  it("lets through what is declared, and in a plan only what reads of it", function()
+    local needs = { graph = { "GET /users/{id}", "PATCH /users/{id}#displayName", "POST /directoryObjects/getByIds" } }
+    local calls = { "GET /users/a", "PATCH /users/a", "POST /directoryObjects/getByIds", "GET /groups" }
+    local open = session.open(loaded(), { needs = needs })
+    assert.same({ "connect", "connect", "connect", "undeclared" }, kinds(calls))
+    open:close()
+    session.open(loaded(), { needs = needs, reading = true })
+    assert.same({ "connect", "undeclared", "connect", "undeclared" }, kinds(calls))
+  end)
+
+  it("lets undeclared code read, or all with write", function()
+    local calls = { "GET /users/a", "PATCH /users/a" }
+    local open = session.open(loaded(), { mode = "read", journal = false })
+    assert.same({ "connect", "undeclared" }, kinds(calls))
+    open:close()
+    session.open(loaded(), { mode = "write" })
+    assert.same({ "connect", "connect" }, kinds(calls))
+  end)
+
+  it("says what is wrong with a journal, and leaves nothing open", function()
+    session.open(loaded()):close()
+    assert(sys.remove(folder .. "/key"))
+    local _, failure = pcall(session.open, loaded()) -- a new key
+    assert.is_true(fail.is(failure, "journal"))
+    assert.equal("open the journal in " .. folder .. "/state", failure.what)
+    assert.matches("a new one cannot open what is sealed under the old one", failure.fix)
+    assert.is_nil(session.current())
+    assert.error_matches(profile.current, "no profile is loaded")
+  end)
+
+  it("refuses a word of needs.devolutions it does not know", function()
+    assert(sys.write(folder .. "/app", require("host.secret").generate(32), "replace"))
+    local more = [[devolutions = { server = "https://127.0.0.1:3", app_key = "k",
+      app_secret = { from = "file", path = "app" } }]]
+    local _, failure = pcall(session.open, loaded(more), { needs = { devolutions = { "entries:wirte" } } })
+    assert.equal("read needs.devolutions: 'entries:wirte' is no word for a call\n"
+      .. "There are vaults:read, entries:read and entries:write.", tostring(failure))
+  end)
+
+  it("follows an emulator's clock while it is open", function()
+    assert(sys.clock(folder .. "/clock", true)):advance(1000)
+    local open = session.open(loaded [[emulator = { clock = "clock" }]])
+    assert.is_true(time.now() - sys.time() > 999)
+    open:close()
+    assert.is_true(math.abs(time.now() - sys.time()) < 1)
+    sys.remove(folder .. "/clock")
+    local _, failure = pcall(session.open, loaded [[emulator = { clock = "clock" }]])
+    assert.matches("^follow the emulator's clock .*\nThe emulator makes it; is that one running%?$", tostring(failure))
+  end)
+
+  it("comes when it is first needed, for code that declares nothing", function()
+    loaded()
+    profile.use(nil)
+    local later = require "session.later" { config = folder .. "/moonlatch.lua" }
+    assert.is_nil(session.current())
+    assert.equal("p", profile.current().name)
+    assert.is_not_nil(session.current())
+    assert.is_nil(session.journal())
+    getmetatable(later).__close(later)
+    assert.is_nil(session.current())
+  end)
+end)
