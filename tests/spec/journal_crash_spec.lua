@@ -109,8 +109,8 @@ describe("a commit", function()
         term.write("out", "sent\n")
       end
       return 0]], place.path .. "/j")
-    local traced <close> = assert(process.start { "/usr/bin/strace", "-f", "-qq", "-o", trace, "-e",
-      "trace=pwrite64,fdatasync,fsync,write", table.unpack(words) })
+    local traced <close> = assert(process.start(child.traced({ "-o", trace, "-e",
+      "trace=pwrite64,fdatasync,fsync,write" }, words)))
     assert.is_truthy(traced:wait(30))
     local sent, unsynced = 0, 0
     for line in io.lines(trace) do

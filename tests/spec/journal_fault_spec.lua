@@ -19,8 +19,7 @@ describe("a fault at any system call", function()
 
   --- Run it under strace; how many commits were acknowledged, and its last line.
   local function run(words, trace, options)
-    local traced <close> = assert(process.start { "/usr/bin/strace", "-f", "-qq", "-o", trace, "-e", options,
-      table.unpack(words) })
+    local traced <close> = assert(process.start(child.traced({ "-o", trace, "-e", options }, words)))
     local acknowledged, last = 0, nil
     for line in function() return traced:line(20) end do
       last = line
