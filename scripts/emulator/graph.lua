@@ -1,0 +1,261 @@
+--- Microsoft Graph v1.0 of an emulated tenant: from a request and the claims of
+--- its token to an answer. Nothing here waits or touches a socket.
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local random = require "emulator.random"
+local time = require "time"
+
+local M = {}
+
+local PARTS = {}
+for i, name in ipairs { "users", "groups", "applications", "credentials", "principals", "grants", "roles", "policies",
+  "directory", "deleted", "batch" } do
+  PARTS[i] = require("emulator.graph." .. name)
+end
+
+---@class emulator.request
+---@field method string
+---@field path string "/v1.0/applications", as sent
+---@field query table<string, string> decoded
+---@field header fun(name: string): string?
+---@field body table? decoded JSON, secrets lifted
+---@field base string "https://127.0.0.1:4711"
+---@field stale number? answer a read from the state so many seconds ago
+---@field refusal string? why the token was not accepted (then there is no caller)
+
+---@class emulator.caller claims of the token
+---@field oid string object id of the person or service principal
+---@field appid string
+---@field idtyp "app"|"user"|nil
+---@field roles string[]?
+---@field scp string?
+---@field wids string[]?
+
+---@class emulator.context what handlers are given
+---@field tenant emulator.tenant
+---@field request emulator.request
+---@field caller emulator.caller
+---@field body table
+---@field at number the moment reads look at
+---@field collection string? name of the list in @odata.context
+local Context = { __name = "emulator.context" }
+Context.__index = Context
+
+--- A context URL.
+---@param what string "applications/$entity"
+---@return string
+function Context:context(what)
+  return self.request.base .. "/v1.0/$metadata#" .. what
+end
+
+--- The emulator's time.
+---@return number
+function Context:now()
+  return self.tenant.now()
+end
+
+--- Does the request ask for an upsert?
+---@return boolean
+function Context:may_create()
+  return (self.request.header("prefer") or ""):lower():find("create-if-missing", 1, true) ~= nil
+end
+
+---------------------------------------------------------------------------
+-- Paths
+
+local function decode(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+--- "applications(appId='x')" -> "applications", {appId = "x"}; "users('x')" -> "users", "x".
+local function keyed(segment)
+  local name, inside = segment:match("^([%w%.]+)%((.*)%)$")
+  if not name then return segment end
+  local key, value = inside:match("^(%w+)='(.*)'$")
+  if key then return name, { [key] = value:gsub("''", "'") } end
+  value = inside:match("^'(.*)'$")
+  return name, value and value:gsub("''", "'") or nil
+end
+
+local function steps_of(path)
+  local steps = {}
+  for segment in path:gmatch("[^/]+") do
+    local name, key = keyed(decode(segment))
+    steps[#steps + 1] = { literal = name:lower(), text = name }
+    if key ~= nil then steps[#steps + 1] = { key = key } end
+  end
+  return steps
+end
+
+local METHODS = {} -- the key under which a node of the tree holds its handlers
+local tree ---@type table
+
+local function add_route(method_and_path, handler, template)
+  local method, path = method_and_path:match("^(%u+) (.+)$")
+  local node = tree
+  for segment in path:gmatch("[^/]+") do
+    local name = segment:lower()
+    node[name] = node[name] or {}
+    node = node[name]
+  end
+  node[METHODS] = node[METHODS] or {}
+  local call = template:gsub("/%$count$", ""):gsub("/microsoft%.graph%.user$", "")
+  node[METHODS][method] = { handler = handler, call = method .. " " .. call }
+end
+
+local function build_tree()
+  tree = {}
+  for _, part in ipairs(PARTS) do
+    for method_and_path, handler in pairs(part.routes) do
+      add_route(method_and_path, handler, method_and_path:match(" (.+)$"):lower())
+    end
+  end
+end
+
+local function step_into(node, step, parameters)
+  local next_node = step.literal and (node[step.literal] or node[step.literal:gsub("^microsoft%.graph%.", "")])
+  if next_node and step.literal ~= "{id}" then return next_node end
+  if not node["{id}"] then
+    answer.bad_query("Resource not found for the segment '%s'.", step.text or "key")
+  end
+  parameters[#parameters + 1] = step.key or step.text
+  return node["{id}"]
+end
+
+--- The handler of a request and the keys in its path.
+local function route(request)
+  if not tree then build_tree() end
+  local path = request.path:match("^/v1%.0(/.*)$") or answer.bad_query("Invalid version: %s",
+    request.path:match("^/([^/]*)") or "")
+  local node, parameters = tree, {}
+  for _, step in ipairs(steps_of(path)) do
+    node = step_into(node, step, parameters)
+  end
+  if not node[METHODS] then answer.bad_query("Resource not found for the segment '%s'.", path:match("([^/]*)$")) end
+  local found = node[METHODS][request.method]
+  if not found then
+    answer.refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+  end
+  return found, parameters
+end
+
+---------------------------------------------------------------------------
+-- The way of a request
+
+local function authenticate(ctx)
+  if not ctx.caller then
+    answer.refuse(401, "InvalidAuthenticationToken", ctx.request.refusal or "Access token is empty.")
+  end
+  local there = access.is_person(ctx) and ctx.tenant.users:get(ctx.caller.oid, ctx.at)
+    or not access.is_person(ctx) and ctx.tenant.service_principals:get(ctx.caller.oid, ctx.at)
+  if not there then
+    answer.refuse(401, "Authorization_IdentityNotFound",
+      "The identity of the calling application could not be established.")
+  end
+end
+
+--- The write limit of an app in a tenant, when the flag asks for one (Microsoft Learn: throttling-limits, 2026-02-06).
+local function throttle(ctx)
+  local quota = ctx.tenant.flags.write_quota
+  if not quota or ctx.request.method == "GET" then return end
+  local writes = ctx.tenant.writes[ctx.caller.appid] or {}
+  ctx.tenant.writes[ctx.caller.appid] = writes
+  local now = ctx:now()
+  while writes[1] and writes[1] <= now - quota[2] do
+    table.remove(writes, 1)
+  end
+  if #writes >= quota[1] then
+    local wait = math.max(1, math.ceil(writes[1] + quota[2] - now))
+    answer.refuse(429, "TooManyRequests", "Too many requests.", { headers = { ["Retry-After"] = ("%d"):format(wait),
+      ["x-ms-throttle-information"] = "WriteLimitExceeded", ["x-ms-throttle-scope"] = "Tenant_Application/ReadWrite/"
+      .. ctx.caller.appid .. "/" .. ctx.tenant.id } })
+  end
+  writes[#writes + 1] = now
+end
+
+local function check_body(ctx)
+  local method = ctx.request.method
+  if method == "PATCH" and type(ctx.body) ~= "table" then
+    answer.bad_query("Empty Payload. JSON content expected.")
+  end
+  if type(ctx.body) ~= "table" then ctx.body = {} end
+end
+
+local function run(ctx)
+  local found, parameters = route(ctx.request)
+  authenticate(ctx)
+  throttle(ctx)
+  ctx.tenant:decay()
+  check_body(ctx)
+  ctx.call = found.call
+  if not M.own_checks[found.call] then access.need(ctx, found.call) end
+  return found.handler(ctx, table.unpack(parameters))
+end
+
+--- Calls whose handlers check the permission, because it depends on the body.
+M.own_checks = { ["PATCH /users/{id}"] = true }
+
+local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+local DAYS = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" } -- 1970-01-01 was a Thursday
+
+--- A moment as HTTP writes it.
+---@param at number
+---@return string
+function M.http_date(at)
+  local year, month, day, clock = time.iso(at):match("^(%d+)-(%d+)-(%d+)T(.-)Z$")
+  return ("%s, %s %s %s %s GMT"):format(DAYS[at // 86400 % 7 // 1 + 1 | 0], day, MONTHS[tonumber(month)], year, clock)
+end
+
+local function error_body(ctx, refusal, ids)
+  return {
+    error = {
+      code = refusal.code,
+      message = refusal.message,
+      details = refusal.details,
+      innerError = {
+        date = time.iso(ctx:now()):sub(1, -2),
+        ["request-id"] = ids.request,
+        ["client-request-id"] = ids.client,
+      },
+    },
+  }
+end
+
+local function headers_of(ctx, ids, body, more)
+  local headers = {
+    ["request-id"] = ids.request,
+    ["client-request-id"] = ids.client,
+    Date = M.http_date(ctx:now()),
+    ["Cache-Control"] = "no-cache",
+  }
+  if body then
+    headers["Content-Type"] = "application/json;odata.metadata=minimal;odata.streaming=true;"
+      .. "IEEE754Compatible=false;charset=utf-8"
+  end
+  for name, value in pairs(more or {}) do
+    headers[name] = value
+  end
+  return headers
+end
+
+--- Answer one request.
+---@param tenant emulator.tenant
+---@param request emulator.request
+---@param caller emulator.caller?
+---@return integer status, table headers, table|string|nil body
+function M.handle(tenant, request, caller)
+  local ctx = setmetatable({ tenant = tenant, request = request, caller = caller, body = request.body,
+    at = tenant.now() - (request.stale or 0), handle = M.handle }, Context)
+  tenant.requests = (tenant.requests or 0) + 1
+  local ids = { request = random.guid(tenant.seed, "request", tenant.requests) }
+  ids.client = request.header("client-request-id") or ids.request
+  local ok, status, body, more = pcall(run, ctx)
+  if ok then return status, headers_of(ctx, ids, body, more), body end
+  if not answer.is_refusal(status) then error(status, 0) end
+  local refusal = status
+  body = error_body(ctx, refusal, ids)
+  return refusal.status, headers_of(ctx, ids, body, refusal.headers), body
+end
+
+return M

@@ -1,0 +1,242 @@
+--- May this caller make this call: Graph permissions first, then directory roles,
+--- as Entra checks them.
+
+local answer = require "emulator.graph.answer"
+local data = require "data"
+local directory = require "emulator.tenant.directory"
+
+local M = {}
+
+local calls ---@type table<string, {app: string[][], user: string[][]}>
+local matrix ---@type table<string, table<string, table<string, boolean>>>
+
+local function alternatives(text)
+  local list = {}
+  for alternative in text:gmatch("[^,]+") do
+    local needed = {}
+    for name in alternative:gmatch("[^+]+") do
+      needed[#needed + 1] = name
+    end
+    list[#list + 1] = needed
+  end
+  return list
+end
+
+local function load_calls()
+  calls = {}
+  for _, fields in ipairs(data.rows("scripts/emulator/data/calls.tsv")) do
+    calls[fields[1] .. " " .. fields[2]] = { app = alternatives(fields[3]), user = alternatives(fields[4]) }
+  end
+end
+
+local function load_matrix()
+  matrix = {}
+  for _, fields in ipairs(data.rows("scripts/emulator/data/reset.tsv")) do
+    local actors = {}
+    for id in fields[3]:gmatch("[^,]+") do
+      actors[id] = true
+    end
+    matrix[fields[1]] = matrix[fields[1]] or {}
+    matrix[fields[1]][fields[2]] = actors
+  end
+end
+
+--- Is the token a person's (delegated), not an app's own?
+---@param ctx emulator.context
+---@return boolean
+function M.is_person(ctx)
+  return ctx.caller.idtyp == "user" or ctx.caller.scp ~= nil
+end
+
+--- The Graph permissions in the token.
+---@param ctx emulator.context
+---@return table<string, boolean>
+function M.permissions(ctx)
+  if ctx.permissions then return ctx.permissions end
+  local set = {}
+  for name in (M.is_person(ctx) and ctx.caller.scp or ""):gmatch("%S+") do
+    set[name] = true
+  end
+  for _, name in ipairs(not M.is_person(ctx) and ctx.caller.roles or {}) do
+    set[name] = true
+  end
+  ctx.permissions = set
+  return set
+end
+
+local function covers(set, needed)
+  for _, name in ipairs(needed) do
+    if not set[name] then return false end
+  end
+  return true
+end
+
+--- Do the token's permissions let the call through? A call without a row needs none.
+---@param ctx emulator.context
+---@param call string "PATCH /applications/{id}", path in lower case
+---@return boolean
+function M.permits(ctx, call)
+  if not calls then load_calls() end
+  local row = calls[call]
+  if not row then return true end
+  for _, needed in ipairs(M.is_person(ctx) and row.user or row.app) do
+    if covers(M.permissions(ctx), needed) then return true end
+  end
+  return false
+end
+
+--- Refuse unless the permissions let the call through.
+---@param ctx emulator.context
+---@param call string
+function M.need(ctx, call)
+  if not M.permits(ctx, call) then answer.denied() end
+end
+
+--- Template ids of the caller's directory roles: those in the token, and without the claim those held now.
+---@param ctx emulator.context
+---@return table<string, boolean>
+function M.roles(ctx)
+  if ctx.roles then return ctx.roles end
+  ctx.roles = {}
+  for _, id in ipairs(ctx.caller.wids or ctx.tenant:directory_roles(ctx.caller.oid)) do
+    ctx.roles[id] = true
+  end
+  return ctx.roles
+end
+
+--- Does the caller hold one of these roles?
+---@param ctx emulator.context
+---@param names string[]
+---@return boolean
+function M.holds(ctx, names)
+  local roles = M.roles(ctx)
+  for _, name in ipairs(names) do
+    if roles[ctx.tenant.role_ids[name]] then return true end
+  end
+  return false
+end
+
+--- A person needs one of these roles besides the permission; an app does not.
+---@param ctx emulator.context
+---@param names string[]
+function M.need_role(ctx, names)
+  if M.is_person(ctx) and not M.holds(ctx, names) then answer.denied() end
+end
+
+M.APPLICATION_ROLES = { "Global Administrator", "Application Administrator", "Cloud Application Administrator" }
+M.GRANT_ROLES = { "Global Administrator", "Privileged Role Administrator" }
+
+--- May the caller change this application or service principal: a person with a role or who owns it, an app that
+--- owns it or may change all (Microsoft Learn: application-update, permissions reference).
+---@param ctx emulator.context
+---@param row table with _owners
+function M.need_application(ctx, row)
+  local owner = row._owners and row._owners[ctx.caller.oid]
+  if M.is_person(ctx) then
+    if not owner and not M.holds(ctx, M.APPLICATION_ROLES) then answer.denied() end
+    return
+  end
+  local permissions = M.permissions(ctx)
+  local all = permissions["Application.ReadWrite.All"] or permissions["Directory.ReadWrite.All"]
+  if not owner and not all then answer.denied() end
+end
+
+--- May the caller register applications?
+---@param ctx emulator.context
+function M.need_register(ctx)
+  if not M.is_person(ctx) or ctx.tenant.flags.users_register_apps then return end
+  if not M.holds(ctx, M.APPLICATION_ROLES) and not M.holds(ctx, { "Application Developer" }) then answer.denied() end
+end
+
+--- What a target's roles ask of the actor: rows of the matrix.
+local function rows_of(ctx, what, user)
+  local found = {}
+  for _, assignment in ipairs(directory.assignments(ctx.tenant, "role_assignments", user.id, ctx.at)) do
+    found[#found + 1] = matrix[what][assignment.roleDefinitionId] or matrix[what]["@other"]
+  end
+  if directory.in_role_group(ctx.tenant, user.id, ctx.at) then found[#found + 1] = matrix[what]["@group"] end
+  if #found == 0 then found[1] = matrix[what]["@none"] end
+  return found
+end
+
+local function any(roles, row)
+  for id in pairs(roles) do
+    if row[id] then return true end
+  end
+  return false
+end
+
+--- Do the caller's roles reach this user, for "password" or "sensitive" (privileged-roles-permissions.md)?
+---@param ctx emulator.context
+---@param what "password"|"sensitive"
+---@param user table
+---@return boolean reaches, boolean ordinary the user holds no role
+function M.outranks(ctx, what, user)
+  if not matrix then load_matrix() end
+  local rows = rows_of(ctx, what, user)
+  local ordinary = rows[1] == matrix[what]["@none"]
+  for _, row in ipairs(rows) do
+    if not any(M.roles(ctx), row) then return false, ordinary end
+  end
+  return true, ordinary
+end
+
+local function app_may_reset(ctx, permitted, user)
+  local reaches, ordinary = M.outranks(ctx, "password", user)
+  if ctx.tenant.flags.reset_needs_permission and not permitted then return false end
+  if reaches then return true end
+  return permitted and ordinary and not ctx.tenant.flags.reset_needs_role
+end
+
+--- May the caller set this user's password? See the flags reset_needs_permission and reset_needs_role.
+---@param ctx emulator.context
+---@param user table
+function M.need_reset(ctx, user)
+  local permitted = M.permits(ctx, "PATCH /users/{id}#passwordprofile")
+  local may
+  if M.is_person(ctx) then
+    may = permitted and M.outranks(ctx, "password", user)
+  else
+    may = app_may_reset(ctx, permitted, user)
+  end
+  if not may or M.restricted(ctx, user.id) then answer.denied() end
+end
+
+--- Is the object in a restricted unit where the caller holds no role (CSDL: isMemberManagementRestricted)?
+---@param ctx emulator.context
+---@param id string
+---@return boolean
+function M.restricted(ctx, id)
+  for _, unit in ctx.tenant.units:scan(ctx.at) do
+    if unit.isMemberManagementRestricted and unit._members[id] then
+      local scope = "/administrativeUnits/" .. unit.id
+      return #directory.roles(ctx.tenant, ctx.caller.oid, ctx.at, scope) == 0
+    end
+  end
+  return false
+end
+
+local READERS = {
+  user = { "User.Read.All", "User.ReadWrite.All", "User.ReadBasic.All", "Directory.Read.All",
+    "Directory.ReadWrite.All" },
+  group = { "Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All", "Group.ReadBasic.All",
+    "Directory.Read.All", "Directory.ReadWrite.All" },
+  servicePrincipal = { "Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy",
+    "Directory.Read.All", "Directory.ReadWrite.All" },
+}
+READERS.application = READERS.servicePrincipal
+
+--- May the caller see more of an object than its id? Lists of mixed objects show stubs otherwise (Microsoft Learn:
+--- group-list-members, "limited information").
+---@param ctx emulator.context
+---@param type_name string
+---@return boolean
+function M.sees(ctx, type_name)
+  local permissions = M.permissions(ctx)
+  for _, name in ipairs(READERS[type_name] or {}) do
+    if permissions[name] then return true end
+  end
+  return READERS[type_name] == nil
+end
+
+return M

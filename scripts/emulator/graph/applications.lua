@@ -1,0 +1,289 @@
+--- /applications (Microsoft Learn: application-post-applications,
+--- application-upsert 2026-03-14, application-update, application-delete).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
+local json = require "json"
+local query = require "emulator.query"
+local schema = require "emulator.schema"
+local time = require "time"
+
+local M = {}
+
+local function fits_key(key)
+  local name, value = next(key)
+  if name ~= "appId" and name ~= "uniqueName" then
+    answer.bad_query("The key '%s' is not an alternate key of 'microsoft.graph.application'.", tostring(name))
+  end
+  if name == "appId" then value = value:lower() end
+  return function(row) return row[name] == value end
+end
+
+--- The application of a path segment: object id, {appId = …} or {uniqueName = …}. Without a moment, as written last.
+---@param ctx emulator.context
+---@param key string|table
+---@param at number?
+---@return table?
+function M.find(ctx, key, at)
+  local applications = ctx.tenant.applications
+  if type(key) == "table" then return (applications:find(fits_key(key), at)) end
+  if at then return applications:get(key:lower(), at) end
+  return applications:newest(key:lower())
+end
+
+local function visible(ctx, key)
+  return M.find(ctx, key, ctx.at) or answer.missing(type(key) == "table" and select(2, next(key)) or key)
+end
+M.visible = visible
+
+--- What GET shows of a password credential: all but the secret (passwordCredential resource).
+---@param ctx emulator.context
+---@param owner string
+---@return table[]
+function M.credentials(ctx, owner)
+  local list = json.array {}
+  for i, row in ipairs(ctx.tenant:passwords(owner, ctx.at)) do
+    list[i] = {
+      customKeyIdentifier = json.null, displayName = row.displayName or json.null, endDateTime = row.endDateTime,
+      hint = row.hint, keyId = row.keyId, secretText = json.null, startDateTime = row.startDateTime,
+    }
+  end
+  return list
+end
+
+local function without_keys(list)
+  local bare = json.array {}
+  for i, credential in ipairs(list or {}) do
+    local copy = { key = json.null }
+    for name, value in pairs(credential) do
+      if name ~= "key" then copy[name] = value end
+    end
+    bare[i] = copy
+  end
+  return bare
+end
+
+local function empty_settings()
+  return {
+    api = { knownClientApplications = json.array {}, oauth2PermissionScopes = json.array {},
+      preAuthorizedApplications = json.array {}, acceptMappedClaims = json.null,
+      requestedAccessTokenVersion = json.null },
+    web = { homePageUrl = json.null, logoutUrl = json.null, redirectUris = json.array {},
+      redirectUriSettings = json.array {},
+      implicitGrantSettings = { enableIdTokenIssuance = false, enableAccessTokenIssuance = false } },
+    spa = { redirectUris = json.array {} },
+    publicClient = { redirectUris = json.array {} },
+    info = { termsOfServiceUrl = json.null, supportUrl = json.null, privacyStatementUrl = json.null,
+      marketingUrl = json.null, logoUrl = json.null },
+    oauth2RequirePostResponse = false,
+  }
+end
+
+local function dressed(ctx)
+  return function(row)
+    local shown = empty_settings()
+    for name, value in pairs(row) do
+      shown[name] = value
+    end
+    shown.passwordCredentials = M.credentials(ctx, row.id)
+    local selected = (ctx.request.query["$select"] or ""):find("keyCredentials", 1, true)
+    shown.keyCredentials = selected and row.keyCredentials or without_keys(row.keyCredentials)
+    return shown
+  end
+end
+
+local function owner_ids(row)
+  local ids = {}
+  for id in pairs(row._owners or {}) do
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  return ids
+end
+
+--- Walk a list of ids as query.objects wants it.
+---@param ids string[]
+---@return fun(at: number, from: integer): fun(): integer?, string?
+function M.walk(ids)
+  return function(_, from)
+    local place = from - 1
+    return function()
+      place = place + 1
+      if ids[place] then return place, ids[place] end
+    end
+  end
+end
+
+local function expand_owners(ctx)
+  return function(row)
+    local list = json.array {}
+    for _, id in ipairs(owner_ids(row)) do
+      local object, type_name = directory.object(ctx.tenant, id, ctx.at)
+      if object then list[#list + 1] = query.object(ctx, type_name, object) end
+    end
+    return list
+  end
+end
+
+local function source(ctx)
+  return query.source(ctx.tenant.applications, { dress = dressed(ctx), expand = { owners = expand_owners(ctx) } })
+end
+
+local function list(ctx)
+  return query.list(ctx, "application", source(ctx))
+end
+
+local function count(ctx)
+  return query.count(ctx, "application", source(ctx))
+end
+
+local function get(ctx, key)
+  return query.entity(ctx, "application", visible(ctx, key), source(ctx))
+end
+
+---------------------------------------------------------------------------
+-- Writing
+
+local AUDIENCES = { AzureADMyOrg = true, AzureADMultipleOrgs = true, AzureADandPersonalMicrosoftAccount = true,
+  PersonalMicrosoftAccount = true }
+
+local function check(body, allowed)
+  local refusal = schema.refusal("application", body, allowed)
+  if refusal then answer.bad("%s", refusal) end
+  if body.displayName == "" or body.displayName == json.null then
+    answer.bad("A value is required for property 'displayName' of resource 'Application'.")
+  end
+  if body.signInAudience and not AUDIENCES[body.signInAudience] then
+    answer.bad("Invalid value specified for property 'signInAudience' of resource 'Application'.")
+  end
+end
+
+--- Whoever calls becomes the owner: the person, or the app's service principal.
+local function owners_of(ctx)
+  return { [ctx.caller.oid] = true }
+end
+
+--- The default audience is the widest one, as in the documentation's own answers.
+local function create(ctx, body, unique_name)
+  if body.displayName == nil then
+    answer.bad("A value is required for property 'displayName' of resource 'Application'.")
+  end
+  local row = { signInAudience = "AzureADandPersonalMicrosoftAccount" }
+  for name, value in pairs(body) do
+    row[name] = value
+  end
+  row.id, row.appId = directory.new_id(ctx.tenant), directory.new_id(ctx.tenant)
+  row.uniqueName = unique_name
+  row.publisherDomain = ctx.tenant.domain
+  row.createdDateTime = time.iso(ctx:now())
+  row._owners = owners_of(ctx)
+  ctx.tenant.applications:put(row.id, row)
+  local _, shown = query.entity(ctx, "application", row, { dress = dressed(ctx) })
+  return 201, shown, { Location = ctx.request.base .. "/v1.0/applications/" .. row.id }
+end
+
+local function post(ctx)
+  access.need_register(ctx)
+  check(ctx.body)
+  return create(ctx, ctx.body)
+end
+
+local function change(ctx, row)
+  access.need_application(ctx, row)
+  local changes = {}
+  for name, value in pairs(ctx.body) do
+    if not name:find("@odata.", 1, true) then changes[name] = value end
+  end
+  ctx.tenant.applications:change(row.id, changes)
+  return 204
+end
+
+local function check_deleted(ctx, unique_name)
+  if not ctx.tenant.flags.deleted_keeps_unique_name then return end
+  for _, item in ctx.tenant.deleted:scan(math.huge) do
+    if item.type == "application" and item.row.uniqueName == unique_name then
+      answer.same_key(ctx.tenant, "Another object with the same value for property uniqueName already exists.",
+        "uniqueName")
+    end
+  end
+end
+
+--- PATCH /applications(uniqueName='x') with Prefer: create-if-missing makes it or changes it (application-upsert).
+--- Keys are unique in the directory, not in a copy of it, so what was written a moment ago counts.
+local function upsert(ctx, unique_name)
+  local row = M.find(ctx, { uniqueName = unique_name })
+  check(ctx.body, { uniqueName = ctx.body.uniqueName == unique_name })
+  if row then return change(ctx, row) end
+  if not ctx:may_create() then answer.missing(unique_name) end
+  access.need_register(ctx)
+  check_deleted(ctx, unique_name)
+  return create(ctx, ctx.body, unique_name)
+end
+
+local function patch(ctx, key)
+  if type(key) == "table" and key.uniqueName then return upsert(ctx, key.uniqueName) end
+  local row = visible(ctx, key)
+  check(ctx.body, { uniqueName = ctx.body.uniqueName == row.uniqueName })
+  return change(ctx, row)
+end
+
+--- Deleted softly: restorable for 30 days, its service principal with it (application-delete).
+local function delete(ctx, key)
+  local row = visible(ctx, key)
+  access.need_application(ctx, row)
+  ctx.tenant:bury("application", row)
+  local principal = ctx.tenant:principal_of(row.appId)
+  if principal then ctx.tenant:bury("servicePrincipal", principal) end
+  return 204
+end
+
+---------------------------------------------------------------------------
+-- Owners
+
+local function owners(ctx, key)
+  ctx.collection = "directoryObjects"
+  return query.list(ctx, "directoryObject", query.objects(ctx, M.walk(owner_ids(visible(ctx, key)))))
+end
+
+local function change_owner(ctx, row, id, owner)
+  local set = {}
+  for other in pairs(row._owners or {}) do
+    set[other] = true
+  end
+  set[id] = owner or nil
+  ctx.tenant.applications:change(row.id, { _owners = set })
+  return 204
+end
+
+local function add_owner(ctx, key)
+  local row = visible(ctx, key)
+  access.need_application(ctx, row)
+  local id = groups.reference(ctx)
+  if (ctx.tenant.applications:newest(row.id)._owners or {})[id] then
+    answer.bad("One or more added object references already exist for the following modified properties: 'owners'.")
+  end
+  return change_owner(ctx, row, id, true)
+end
+
+local function remove_owner(ctx, key, id)
+  local row = visible(ctx, key)
+  access.need_application(ctx, row)
+  if not (row._owners or {})[id] then answer.missing(id) end
+  return change_owner(ctx, row, id, false)
+end
+
+M.routes = {
+  ["GET /applications"] = list,
+  ["GET /applications/$count"] = count,
+  ["POST /applications"] = post,
+  ["GET /applications/{id}"] = get,
+  ["PATCH /applications/{id}"] = patch,
+  ["DELETE /applications/{id}"] = delete,
+  ["GET /applications/{id}/owners"] = owners,
+  ["POST /applications/{id}/owners/$ref"] = add_owner,
+  ["DELETE /applications/{id}/owners/{id}/$ref"] = remove_owner,
+}
+
+return M

@@ -1,0 +1,135 @@
+--- addPassword and removePassword, and the policies that forbid (Microsoft Learn:
+--- application-addpassword, tenantappmanagementpolicy; the error codes: OfficeDev
+--- teamsfx, aadErrorCode).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local applications = require "emulator.graph.applications"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local principals = require "emulator.graph.principals"
+local secret = require "secret"
+local time = require "time"
+
+local M = {}
+
+local TWO_YEARS = 730 * 86400
+
+local function moment(text, property)
+  if text == nil or text == json.null then return nil end
+  local ok, at = pcall(time.parse, text)
+  if not ok then
+    answer.bad("Invalid value specified for property '%s' of resource 'PasswordCredential'.", property)
+  end
+  return at
+end
+
+local function days_of(duration)
+  return tonumber(tostring(duration or ""):match("^P(%d+)D"))
+end
+
+local function rule_applies(rule, created)
+  if rule.state == "disabled" then return false end
+  local since = rule.restrictForAppsCreatedAfterDateTime
+  return not since or since == json.null or not created or time.parse(since) <= time.parse(created)
+end
+
+local function check_rule(rule, seconds)
+  if rule.restrictionType == "passwordAddition" then
+    answer.refuse(400, "CredentialTypeNotAllowedAsPerAppPolicy",
+      "Credential type not allowed as per assigned policy 'PasswordAddition'.")
+  end
+  local days = rule.restrictionType == "passwordLifetime" and days_of(rule.maxLifetime)
+  if days and seconds > days * 86400 + 1 then
+    answer.refuse(400, "CredentialInvalidLifetimeAsPerAppPolicy",
+      "Credential lifetime exceeds the max value allowed as per assigned policy 'PasswordLifetime'.")
+  end
+end
+
+--- The policy in force for an application: its own, else the tenant's.
+local function restrictions(ctx, row)
+  for _, policy in ctx.tenant.app_policies:scan(ctx.at) do
+    if policy._app == row.id and policy.isEnabled then return policy.restrictions end
+  end
+  return ctx.tenant.policy.isEnabled and ctx.tenant.policy.applicationRestrictions or nil
+end
+
+local function check_policy(ctx, row, seconds)
+  local policy = restrictions(ctx, row)
+  for _, rule in ipairs(policy and policy.passwordCredentials or {}) do
+    if rule_applies(rule, row.createdDateTime) then check_rule(rule, seconds) end
+  end
+end
+
+local MEMBERS = { displayName = true, startDateTime = true, endDateTime = true, customKeyIdentifier = true }
+
+local function asked_for(ctx)
+  local asked = ctx.body.passwordCredential
+  if asked == nil or asked == json.null then return {} end
+  for name in pairs(asked) do
+    if not MEMBERS[name] and not name:find("@odata.", 1, true) then
+      answer.bad("Property '%s' cannot be set: the secret is made by the service.", name)
+    end
+  end
+  return asked
+end
+
+local function span(ctx, asked)
+  local from = moment(asked.startDateTime, "startDateTime") or ctx:now()
+  local to = moment(asked.endDateTime, "endDateTime") or from + TWO_YEARS
+  if to <= from then answer.bad("The end date of the credential must be later than its start date.") end
+  return from, to
+end
+
+--- The secret is in this answer and nowhere else, ever; 40 characters, hint is its first 3.
+local function add(ctx, row)
+  access.need_application(ctx, row)
+  local asked = asked_for(ctx)
+  local from, to = span(ctx, asked)
+  check_policy(ctx, row, to - from)
+  local value = secret.generate(40, "\"'`\\ ,;:|^<>{}[]()#%&$@!?/+=*")
+  local stored = ctx.tenant:put_secret(row.id, { keyId = directory.new_id(ctx.tenant), displayName = asked.displayName,
+    _value = value, _start = from, _end = to })
+  return 200, {
+    ["@odata.context"] = ctx:context("microsoft.graph.passwordCredential"),
+    customKeyIdentifier = json.null,
+    displayName = stored.displayName or json.null,
+    endDateTime = stored.endDateTime,
+    hint = stored.hint,
+    keyId = stored.keyId,
+    secretText = value,
+    startDateTime = stored.startDateTime,
+  }
+end
+
+local function has_key(ctx, owner, key)
+  for _, other in ipairs(ctx.tenant.keys_of[owner] or {}) do
+    if other == key and ctx.tenant.working_secrets:newest(key) then return true end
+  end
+  return false
+end
+
+local function remove(ctx, row)
+  access.need_application(ctx, row)
+  local key = tostring(ctx.body.keyId or ""):lower()
+  if not has_key(ctx, row.id, key) then answer.bad("No password credential found with keyId '%s'.", key) end
+  ctx.tenant:drop_secret(key)
+  return 204
+end
+
+local function of_application(handler)
+  return function(ctx, key) return handler(ctx, applications.visible(ctx, key)) end
+end
+
+local function of_principal(handler)
+  return function(ctx, key) return handler(ctx, principals.visible(ctx, key)) end
+end
+
+M.routes = {
+  ["POST /applications/{id}/addPassword"] = of_application(add),
+  ["POST /applications/{id}/removePassword"] = of_application(remove),
+  ["POST /servicePrincipals/{id}/addPassword"] = of_principal(add),
+  ["POST /servicePrincipals/{id}/removePassword"] = of_principal(remove),
+}
+
+return M

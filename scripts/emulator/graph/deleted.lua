@@ -1,0 +1,54 @@
+--- /directory/deletedItems: what was deleted in the last 30 days (Microsoft Learn:
+--- directory-deleteditems-list, -get, -restore, -delete).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local query = require "emulator.query"
+
+local M = {}
+
+local function list(type_name)
+  return function(ctx)
+    local source = query.source(ctx.tenant.deleted, { only = function(item) return item.type == type_name end,
+      dress = function(item) return item.row end })
+    ctx.collection = "directoryObjects/microsoft.graph." .. type_name
+    return query.list(ctx, type_name, source)
+  end
+end
+
+local function find(ctx, id)
+  return ctx.tenant.deleted:get(id:lower(), ctx.at) or answer.missing(id)
+end
+
+local function get(ctx, id)
+  local item = find(ctx, id)
+  local body = query.object(ctx, item.type, item.row)
+  body["@odata.context"] = ctx:context("directoryObjects/$entity")
+  return 200, body
+end
+
+local function restore(ctx, id)
+  local item = find(ctx, id)
+  access.need_application(ctx, item.row)
+  ctx.tenant:exhume(item)
+  local body = query.object(ctx, item.type, ctx.tenant:newest(item.row.id))
+  body["@odata.context"] = ctx:context("directoryObjects/$entity")
+  return 200, body
+end
+
+local function erase(ctx, id)
+  local item = find(ctx, id)
+  access.need_application(ctx, item.row)
+  ctx.tenant.deleted:drop(item.row.id)
+  return 204
+end
+
+M.routes = {
+  ["GET /directory/deletedItems/microsoft.graph.application"] = list("application"),
+  ["GET /directory/deletedItems/microsoft.graph.servicePrincipal"] = list("servicePrincipal"),
+  ["GET /directory/deletedItems/{id}"] = get,
+  ["DELETE /directory/deletedItems/{id}"] = erase,
+  ["POST /directory/deletedItems/{id}/restore"] = restore,
+}
+
+return M

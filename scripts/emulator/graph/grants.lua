@@ -1,0 +1,202 @@
+--- App role assignments and delegated grants: consent (Microsoft Learn:
+--- serviceprincipal-post-approleassignedto, oauth2permissiongrant-post;
+--- refusals: terraform's azuread provider, app_role_assignment_resource.go).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local principals = require "emulator.graph.principals"
+local query = require "emulator.query"
+local schema = require "emulator.schema"
+local time = require "time"
+
+local M = {}
+
+local function only(property, id)
+  return function(row) return row[property] == id end
+end
+
+local function assignments(property)
+  return function(ctx, key)
+    local row = principals.visible(ctx, key)
+    ctx.collection = "appRoleAssignments"
+    local source = query.source(ctx.tenant.app_role_assignments, { only = only(property, row.id) })
+    return query.list(ctx, "appRoleAssignment", source)
+  end
+end
+
+local function role_of(resource, id)
+  for _, role in ipairs(resource.appRoles or {}) do
+    if role.id == id then return role end
+  end
+end
+
+--- Graph's own roles take a Privileged Role or Global Administrator; those of other resources an application
+--- administrator too.
+local function need_grant_role(ctx, resource)
+  access.need_role(ctx, resource.id == ctx.tenant.graph.id and access.GRANT_ROLES
+    or { "Global Administrator", "Privileged Role Administrator", "Application Administrator",
+      "Cloud Application Administrator" })
+end
+
+local NO_ROLE = "00000000-0000-0000-0000-000000000000" -- "default access"
+
+local function check_new(ctx, principal_id, resource, role_id)
+  if role_id ~= NO_ROLE and not role_of(resource, role_id) then
+    answer.bad("Permission being assigned was not found on application '%s'.", resource.appId)
+  end
+  local taken = ctx.tenant.app_role_assignments:find(function(row)
+    return row.principalId == principal_id and row.resourceId == resource.id and row.appRoleId == role_id
+  end)
+  if taken then answer.bad("Permission being assigned already exists on the object") end
+end
+
+local function id_in(body, property)
+  local value = body[property]
+  if type(value) ~= "string" then
+    answer.bad("A value is required for property '%s' of resource 'AppRoleAssignment'.", property)
+  end
+  return value:lower()
+end
+
+local PRINCIPAL_TYPES = { user = "User", group = "Group", servicePrincipal = "ServicePrincipal" }
+
+local function grant(ctx, principal_id, resource_id)
+  local role_id = id_in(ctx.body, "appRoleId")
+  local resource = ctx.tenant.service_principals:get(resource_id, ctx.at) or answer.missing(resource_id)
+  local principal, type_name = directory.object(ctx.tenant, principal_id, ctx.at)
+  if not principal then answer.bad("Not a valid reference update.") end
+  need_grant_role(ctx, resource)
+  check_new(ctx, principal_id, resource, role_id)
+  local row = { id = directory.new_id(ctx.tenant):gsub("-", ""):sub(1, 27), principalId = principal_id,
+    resourceId = resource.id, appRoleId = role_id, principalType = PRINCIPAL_TYPES[type_name],
+    principalDisplayName = principal.displayName, resourceDisplayName = resource.displayName,
+    createdDateTime = time.iso(ctx:now()) }
+  ctx.tenant.app_role_assignments:put(row.id, row)
+  return query.entity(ctx, "appRoleAssignment", row)
+end
+
+local function created(status, body)
+  return status and 201, body
+end
+
+local function assign_to(ctx, key)
+  local resource = principals.visible(ctx, key)
+  if id_in(ctx.body, "resourceId") ~= resource.id then answer.bad("Not a valid reference update.") end
+  return created(grant(ctx, id_in(ctx.body, "principalId"), resource.id))
+end
+
+local function assign(ctx, key)
+  local principal = principals.visible(ctx, key)
+  if id_in(ctx.body, "principalId") ~= principal.id then answer.bad("Not a valid reference update.") end
+  return created(grant(ctx, principal.id, id_in(ctx.body, "resourceId")))
+end
+
+local function assignment(ctx, property, key, id)
+  local principal = principals.visible(ctx, key)
+  local row = ctx.tenant.app_role_assignments:get(id, ctx.at)
+  if not row or row[property] ~= principal.id then answer.missing(id) end
+  return row
+end
+
+local function get(property)
+  return function(ctx, key, id)
+    return query.entity(ctx, "appRoleAssignment", assignment(ctx, property, key, id))
+  end
+end
+
+local function revoke(property)
+  return function(ctx, key, id)
+    local row = assignment(ctx, property, key, id)
+    need_grant_role(ctx, ctx.tenant.service_principals:newest(row.resourceId) or { id = row.resourceId })
+    ctx.tenant.app_role_assignments:drop(id)
+    return 204
+  end
+end
+
+---------------------------------------------------------------------------
+-- Delegated grants
+
+local CONSENT_ROLES = { "Global Administrator", "Privileged Role Administrator", "Application Administrator",
+  "Cloud Application Administrator" }
+
+local function list_grants(ctx)
+  return query.list(ctx, "oAuth2PermissionGrant", query.source(ctx.tenant.grants))
+end
+
+local function grants_of(ctx, key)
+  local row = principals.visible(ctx, key)
+  return query.list(ctx, "oAuth2PermissionGrant", query.source(ctx.tenant.grants, { only = only("clientId", row.id) }))
+end
+
+local function visible_grant(ctx, id)
+  return ctx.tenant.grants:get(id, ctx.at) or answer.missing(id)
+end
+
+local function check_grant(ctx, body)
+  local refusal = schema.refusal("oAuth2PermissionGrant", body)
+  if refusal then answer.bad("%s", refusal) end
+  local client = ctx.tenant.service_principals:get(tostring(body.clientId), ctx.at)
+  local resource = ctx.tenant.service_principals:get(tostring(body.resourceId), ctx.at)
+  if not client or not resource then answer.missing(client and body.resourceId or body.clientId) end
+  if body.consentType ~= "AllPrincipals" and body.consentType ~= "Principal" then
+    answer.bad("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
+  end
+end
+
+local function post_grant(ctx)
+  local body = ctx.body
+  access.need_role(ctx, CONSENT_ROLES)
+  check_grant(ctx, body)
+  local principal = body.consentType == "Principal" and body.principalId or json.null
+  local taken = ctx.tenant.grants:find(function(row)
+    return row.clientId == body.clientId and row.resourceId == body.resourceId and row.principalId == principal
+  end)
+  if taken then answer.same_key(ctx.tenant, "Permission entry already exists.", "clientId") end
+  local id = directory.new_id(ctx.tenant):gsub("-", "")
+  local row = { id = id, clientId = body.clientId, resourceId = body.resourceId, consentType = body.consentType,
+    principalId = principal, scope = body.scope or "" }
+  ctx.tenant.grants:put(id, row)
+  return created(query.entity(ctx, "oAuth2PermissionGrant", row))
+end
+
+local function get_grant(ctx, id)
+  return query.entity(ctx, "oAuth2PermissionGrant", visible_grant(ctx, id))
+end
+
+local function patch_grant(ctx, id)
+  visible_grant(ctx, id)
+  access.need_role(ctx, CONSENT_ROLES)
+  if type(ctx.body.scope) ~= "string" then
+    answer.bad("A value is required for property 'scope' of resource 'OAuth2PermissionGrant'.")
+  end
+  ctx.tenant.grants:change(id, { scope = ctx.body.scope })
+  return 204
+end
+
+local function delete_grant(ctx, id)
+  visible_grant(ctx, id)
+  access.need_role(ctx, CONSENT_ROLES)
+  ctx.tenant.grants:drop(id)
+  return 204
+end
+
+M.routes = {
+  ["GET /servicePrincipals/{id}/appRoleAssignedTo"] = assignments("resourceId"),
+  ["POST /servicePrincipals/{id}/appRoleAssignedTo"] = assign_to,
+  ["GET /servicePrincipals/{id}/appRoleAssignedTo/{id}"] = get("resourceId"),
+  ["DELETE /servicePrincipals/{id}/appRoleAssignedTo/{id}"] = revoke("resourceId"),
+  ["GET /servicePrincipals/{id}/appRoleAssignments"] = assignments("principalId"),
+  ["POST /servicePrincipals/{id}/appRoleAssignments"] = assign,
+  ["GET /servicePrincipals/{id}/appRoleAssignments/{id}"] = get("principalId"),
+  ["DELETE /servicePrincipals/{id}/appRoleAssignments/{id}"] = revoke("principalId"),
+  ["GET /servicePrincipals/{id}/oauth2PermissionGrants"] = grants_of,
+  ["GET /oauth2PermissionGrants"] = list_grants,
+  ["POST /oauth2PermissionGrants"] = post_grant,
+  ["GET /oauth2PermissionGrants/{id}"] = get_grant,
+  ["PATCH /oauth2PermissionGrants/{id}"] = patch_grant,
+  ["DELETE /oauth2PermissionGrants/{id}"] = delete_grant,
+}
+
+return M

@@ -1,0 +1,114 @@
+--- /groups and who is in them (Microsoft Learn: group-list-members,
+--- group-list-transitivemembers, group-post-members).
+
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local query = require "emulator.query"
+
+local M = {}
+
+local function find(ctx, key)
+  local row = type(key) == "string" and ctx.tenant.groups:get(key:lower(), ctx.at)
+  return row or answer.missing(key)
+end
+
+local function expand_members(ctx, walk)
+  return function(row)
+    local list = json.array {}
+    for _, id in walk(ctx.tenant, row.id, ctx.at) do
+      if #list == 20 then break end
+      local object, type_name = directory.object(ctx.tenant, id, ctx.at)
+      if object then list[#list + 1] = query.object(ctx, type_name, object) end
+    end
+    return list
+  end
+end
+
+local function source(ctx)
+  return query.source(ctx.tenant.groups, {
+    expand = {
+      members = expand_members(ctx, directory.members),
+      transitiveMembers = expand_members(ctx, directory.all_members),
+    },
+  })
+end
+
+local function list(ctx)
+  return query.list(ctx, "group", source(ctx))
+end
+
+local function count(ctx)
+  return query.count(ctx, "group", source(ctx))
+end
+
+local function get(ctx, key)
+  return query.entity(ctx, "group", find(ctx, key), source(ctx))
+end
+
+local function members(walk, only)
+  return function(ctx, key)
+    local group = find(ctx, key)
+    local objects = query.objects(ctx, function(at, from) return walk(ctx.tenant, group.id, at, from) end, only)
+    ctx.collection = only and only .. "s" or "directoryObjects"
+    return query.list(ctx, only or "directoryObject", objects)
+  end
+end
+
+local function owners(ctx, key)
+  local group, ids = find(ctx, key), {}
+  local row = ctx.tenant.members:get(group.id, ctx.at)
+  for id in pairs(row and row.owners or {}) do
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  ctx.collection = "directoryObjects"
+  return query.list(ctx, "directoryObject", query.objects(ctx, function(_, from)
+    local place = from - 1
+    return function()
+      place = place + 1
+      if ids[place] then return place, ids[place] end
+    end
+  end))
+end
+
+--- The object id in {"@odata.id": ".../directoryObjects/<id>"}.
+---@param ctx emulator.context
+---@return string
+function M.reference(ctx)
+  local id = tostring(ctx.body["@odata.id"] or ""):match("/(%x+%-%x+%-%x+%-%x+%-%x+)$")
+  if not id then answer.bad("A value is required for property '@odata.id'.") end
+  local row = directory.object(ctx.tenant, id:lower(), ctx.at)
+  return row and row.id or answer.missing(id)
+end
+
+local function add(ctx, key)
+  local group, id = find(ctx, key), M.reference(ctx)
+  if directory.is_member(ctx.tenant, group.id, id, math.huge) then
+    answer.bad("One or more added object references already exist for the following modified properties: 'members'.")
+  end
+  ctx.tenant:change_members(group.id, id, true)
+  return 204
+end
+
+local function remove(ctx, key, id)
+  local group = find(ctx, key)
+  if not directory.is_member(ctx.tenant, group.id, id, math.huge) then answer.missing(id) end
+  ctx.tenant:change_members(group.id, id, false)
+  return 204
+end
+
+M.routes = {
+  ["GET /groups"] = list,
+  ["GET /groups/$count"] = count,
+  ["GET /groups/{id}"] = get,
+  ["GET /groups/{id}/members"] = members(directory.members),
+  ["GET /groups/{id}/members/microsoft.graph.user"] = members(directory.members, "user"),
+  ["GET /groups/{id}/transitiveMembers"] = members(directory.all_members),
+  ["GET /groups/{id}/transitiveMembers/microsoft.graph.user"] = members(directory.all_members, "user"),
+  ["GET /groups/{id}/owners"] = owners,
+  ["POST /groups/{id}/members/$ref"] = add,
+  ["DELETE /groups/{id}/members/{id}/$ref"] = remove,
+}
+
+return M

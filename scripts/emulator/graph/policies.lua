@@ -1,0 +1,107 @@
+--- Policies: what credentials applications may have, and what PIM demands of a
+--- role (Microsoft Learn: tenantappmanagementpolicy,
+--- unifiedrolemanagementpolicyassignment, identity-governance rules).
+
+local answer = require "emulator.graph.answer"
+local applications = require "emulator.graph.applications"
+local json = require "json"
+local query = require "emulator.query"
+local roles = require "emulator.graph.roles"
+local schema = require "emulator.schema"
+
+local M = {}
+
+local function default_policy(ctx)
+  return query.entity(ctx, "tenantAppManagementPolicy", ctx.tenant.policy, nil,
+    "policies/defaultAppManagementPolicy/$entity")
+end
+
+local function app_policies(ctx)
+  ctx.collection = "policies/appManagementPolicies"
+  return query.list(ctx, "appManagementPolicy", query.source(ctx.tenant.app_policies))
+end
+
+local function policies_of(ctx, key)
+  local row = applications.visible(ctx, key)
+  ctx.collection = "policies/appManagementPolicies"
+  return query.list(ctx, "appManagementPolicy", query.source(ctx.tenant.app_policies, {
+    only = function(policy) return policy._app == row.id end,
+  }))
+end
+
+local function target(caller, level)
+  return { ["@odata.type"] = "microsoft.graph.unifiedRoleManagementPolicyRuleTarget", caller = caller,
+    operations = json.array { "All" }, level = level, inheritableSettings = json.array {},
+    enforcedSettings = json.array {} }
+end
+
+local function rule(kind, id, level, caller, more)
+  more["@odata.type"] = ("#microsoft.graph.unifiedRoleManagementPolicy%sRule"):format(kind)
+  more.id, more.target = id, target(caller, level)
+  return more
+end
+
+local function is_pim_only(tenant, role)
+  for _, name in ipairs(tenant.flags.pim_only or {}) do
+    if tenant.role_names[role] == name then return true end
+  end
+  return false
+end
+
+local function rules_of(tenant, role)
+  local demanded = is_pim_only(tenant, role)
+  return json.array {
+    rule("Expiration", "Expiration_Admin_Eligibility", "Eligibility", "Admin",
+      { isExpirationRequired = false, maximumDuration = "P365D" }),
+    rule("Expiration", "Expiration_Admin_Assignment", "Assignment", "Admin",
+      { isExpirationRequired = demanded, maximumDuration = demanded and "P15D" or "P180D" }),
+    rule("Enablement", "Enablement_Admin_Assignment", "Assignment", "Admin",
+      { enabledRules = json.array { "Justification" } }),
+    rule("Expiration", "Expiration_EndUser_Assignment", "Assignment", "EndUser",
+      { isExpirationRequired = true, maximumDuration = "PT8H" }),
+    rule("Enablement", "Enablement_EndUser_Assignment", "Assignment", "EndUser",
+      { enabledRules = json.array { "MultiFactorAuthentication", "Justification" } }),
+  }
+end
+
+local function policy_of(tenant, role)
+  local id = ("DirectoryRole_%s_%s"):format(tenant.id, role)
+  return { id = id, displayName = "DirectoryRole", description = "DirectoryRole", isOrganizationDefault = false,
+    scopeId = "/", scopeType = "DirectoryRole", lastModifiedDateTime = json.null,
+    lastModifiedBy = { displayName = json.null, id = json.null } }
+end
+
+local function expand_policy(ctx)
+  return function(row, inner)
+    local policy = schema.show("unifiedRoleManagementPolicy", policy_of(ctx.tenant, row.roleDefinitionId))
+    if inner:find("rules", 1, true) then policy.rules = rules_of(ctx.tenant, row.roleDefinitionId) end
+    return policy
+  end
+end
+
+--- The service asks for scopeId and scopeType in the filter.
+local function role_policies(ctx)
+  roles.need_premium(ctx)
+  local wanted = ctx.request.query["$filter"] or ""
+  if not wanted:find("scopeId", 1, true) or not wanted:find("scopeType", 1, true) then
+    answer.bad_query("The scopeId and scopeType filters are required.")
+  end
+  local rows = {}
+  for i, role in ipairs(ctx.tenant.role_order) do
+    local policy = policy_of(ctx.tenant, role)
+    rows[i] = { id = policy.id .. "_" .. role, policyId = policy.id, roleDefinitionId = role, scopeId = "/",
+      scopeType = "DirectoryRole" }
+  end
+  ctx.collection = "policies/roleManagementPolicyAssignments"
+  return query.list(ctx, "unifiedRoleManagementPolicyAssignment",
+    query.rows(rows, { expand = { policy = expand_policy(ctx) } }))
+end
+
+M.routes = {
+  ["GET /policies/defaultAppManagementPolicy"] = default_policy,
+  ["GET /policies/appManagementPolicies"] = app_policies,
+  ["GET /applications/{id}/appManagementPolicies"] = policies_of,
+  ["GET /policies/roleManagementPolicyAssignments"] = role_policies,
+}
+
+return M

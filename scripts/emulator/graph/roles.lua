@@ -1,0 +1,272 @@
+--- Directory roles: definitions, assignments, what PIM makes of them (Microsoft
+--- Learn: rbacapplication-post-roleassignments; refusals: terraform's azuread
+--- provider, odata/errors.go).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local query = require "emulator.query"
+local schema = require "emulator.schema"
+
+local M = {}
+
+local function definition(tenant, id)
+  local name = tenant.role_names[id]
+  return name and {
+    id = id, templateId = id, displayName = name, description = name, isBuiltIn = true, isEnabled = true, version = "1",
+    resourceScopes = json.array { "/" },
+    rolePermissions = json.array { { allowedResourceActions = json.array {}, condition = json.null } },
+  }
+end
+
+local function definitions(ctx)
+  local rows = {}
+  for i, id in ipairs(ctx.tenant.role_order) do
+    rows[i] = definition(ctx.tenant, id)
+  end
+  ctx.collection = "roleManagement/directory/roleDefinitions"
+  return query.list(ctx, "unifiedRoleDefinition", query.rows(rows))
+end
+
+local function get_definition(ctx, id)
+  return query.entity(ctx, "unifiedRoleDefinition", definition(ctx.tenant, id:lower()) or answer.missing(id), nil,
+    "roleManagement/directory/roleDefinitions/$entity")
+end
+
+local function selected(inner)
+  local text = inner:match("%$select=([^;]+)")
+  if not text then return nil end
+  local list = {}
+  for name in text:gmatch("[^,%s]+") do
+    list[#list + 1] = name
+  end
+  return list
+end
+
+local function expansions(ctx)
+  return {
+    principal = function(row, inner)
+      local object, type_name = directory.object(ctx.tenant, row.principalId, ctx.at)
+      return object and query.object(ctx, type_name, object, selected(inner)) or json.null
+    end,
+    roleDefinition = function(row, inner)
+      return schema.show("unifiedRoleDefinition", definition(ctx.tenant, row.roleDefinitionId), selected(inner))
+    end,
+    directoryScope = function() return json.null end,
+  }
+end
+
+local function assignments(ctx)
+  ctx.collection = "roleManagement/directory/roleAssignments"
+  local source = query.source(ctx.tenant.role_assignments, { expand = expansions(ctx) })
+  return query.list(ctx, "unifiedRoleAssignment", source)
+end
+
+local function visible(ctx, id)
+  return ctx.tenant.role_assignments:get(id, ctx.at) or answer.missing(id)
+end
+
+local function get_assignment(ctx, id)
+  return query.entity(ctx, "unifiedRoleAssignment", visible(ctx, id), { expand = expansions(ctx) },
+    "roleManagement/directory/roleAssignments/$entity")
+end
+
+--- A unit or one object can be a scope, but not for every role.
+local SCOPED = "The given built-in role is not supported to be assigned to a single resource scope."
+
+local function check_scope(ctx, body)
+  local scope = body.directoryScopeId
+  if scope == "/" or type(scope) ~= "string" then
+    if type(scope) ~= "string" then
+      answer.bad("A value is required for property 'directoryScopeId' of resource 'UnifiedRoleAssignment'.")
+    end
+    return
+  end
+  local unit = scope:match("^/administrativeUnits/(.+)$")
+  if unit then return ctx.tenant.units:get(unit, ctx.at) or answer.missing(unit) end
+  local row, type_name = directory.object(ctx.tenant, scope:sub(2), ctx.at)
+  if not row then answer.missing(scope:sub(2)) end
+  local for_applications = ctx.tenant.role_names[body.roleDefinitionId]:find("Application", 1, true)
+  if not for_applications or type_name == "user" then answer.bad(SCOPED) end
+end
+
+local function check_principal(ctx, id)
+  local row, type_name = directory.object(ctx.tenant, id, ctx.at)
+  if not row then answer.missing(id) end
+  if type_name == "group" and not row.isAssignableToRole then
+    answer.bad("The group is not assignable to a role: isAssignableToRole must be true.")
+  end
+end
+
+--- Where a role may only be held through PIM, an active assignment without end breaks its policy.
+local function check_pim(ctx, role)
+  for _, name in ipairs(ctx.tenant.flags.pim_only or {}) do
+    if ctx.tenant.role_names[role] == name then
+      answer.refuse(400, "RoleAssignmentRequestPolicyValidationFailed",
+        'The following policy rules failed: ["ExpirationRule"]')
+    end
+  end
+end
+
+local function lower(value)
+  return type(value) == "string" and value:lower() or ""
+end
+
+local function check_new(ctx, body)
+  local refusal = schema.refusal("unifiedRoleAssignment", body)
+  if refusal then answer.bad("%s", refusal) end
+  body.principalId, body.roleDefinitionId = lower(body.principalId), lower(body.roleDefinitionId)
+  if not ctx.tenant.role_names[body.roleDefinitionId] then answer.missing(body.roleDefinitionId) end
+  check_principal(ctx, body.principalId)
+  check_scope(ctx, body)
+  check_pim(ctx, body.roleDefinitionId)
+end
+
+local function taken(ctx, body)
+  for _, row in ctx.tenant.role_assignments:scan(math.huge, 1, { "principalId", body.principalId }) do
+    if row.principalId == body.principalId and row.roleDefinitionId == body.roleDefinitionId
+      and row.directoryScopeId == body.directoryScopeId then
+      return true
+    end
+  end
+  return false
+end
+
+local function assign(ctx)
+  local body = ctx.body
+  access.need_role(ctx, access.GRANT_ROLES)
+  check_new(ctx, body)
+  if taken(ctx, body) then
+    answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
+  end
+  local id = directory.new_id(ctx.tenant):gsub("-", "") .. "-1"
+  local row = { id = id, principalId = body.principalId, roleDefinitionId = body.roleDefinitionId,
+    directoryScopeId = body.directoryScopeId }
+  ctx.tenant.role_assignments:put(id, row)
+  local _, shown = query.entity(ctx, "unifiedRoleAssignment", row, nil,
+    "roleManagement/directory/roleAssignments/$entity")
+  return 201, shown
+end
+
+local function unassign(ctx, id)
+  visible(ctx, id)
+  access.need_role(ctx, access.GRANT_ROLES)
+  ctx.tenant.role_assignments:drop(id)
+  return 204
+end
+
+---------------------------------------------------------------------------
+-- PIM's views
+
+--- PIM needs Entra ID P2 (RoleManagementPolicy and schedule calls; 400 and 403 were both seen: a flag).
+---@param ctx emulator.context
+function M.need_premium(ctx)
+  if ctx.tenant.flags.premium then return end
+  answer.refuse(ctx.tenant.flags.premium_status, "AadPremiumLicenseRequired",
+    "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.")
+end
+
+local function instance_of(kind)
+  return function(row)
+    local shown = { memberType = "Direct", startDateTime = "2025-01-01T00:00:00Z" }
+    if kind == "assignment" then
+      shown.assignmentType = "Assigned"
+      shown.roleAssignmentOriginId, shown.roleAssignmentScheduleId = row.id, row.id
+    else
+      shown.roleEligibilityScheduleId = row.id
+    end
+    shown.scheduleInfo = { startDateTime = shown.startDateTime, recurrence = json.null,
+      expiration = { type = "noExpiration", endDateTime = json.null, duration = json.null } }
+    shown.status, shown.createdUsing = "Provisioned", row.id
+    return setmetatable(shown, { __index = row })
+  end
+end
+
+local function schedule(type_name, kind)
+  return function(ctx)
+    M.need_premium(ctx)
+    local collection = ctx.tenant[kind == "assignment" and "role_assignments" or "role_eligibilities"]
+    ctx.collection = "roleManagement/directory/" .. type_name:gsub("^unifiedR", "r") .. "s"
+    local source = query.source(collection, { dress = instance_of(kind), expand = expansions(ctx) })
+    return query.list(ctx, type_name, source)
+  end
+end
+
+---------------------------------------------------------------------------
+-- /directoryRoles: only those somebody holds; no paging (merill/msgraph: paging)
+
+local function role_object(tenant, id)
+  return { id = id, roleTemplateId = id, displayName = tenant.role_names[id], description = tenant.role_names[id] }
+end
+
+local function active_roles(ctx)
+  local held, rows = {}, {}
+  for _, row in ctx.tenant.role_assignments:scan(ctx.at) do
+    held[row.roleDefinitionId] = true
+  end
+  for _, id in ipairs(ctx.tenant.role_order) do
+    if held[id] then rows[#rows + 1] = role_object(ctx.tenant, id) end
+  end
+  return rows
+end
+
+local function list_roles(ctx)
+  return query.list(ctx, "directoryRole", query.rows(active_roles(ctx), { single_page = true }))
+end
+
+local function find_role(ctx, key)
+  local id = type(key) == "table" and key.roleTemplateId or key
+  if type(id) ~= "string" or not ctx.tenant.role_names[id:lower()] then answer.missing(id) end
+  return id:lower()
+end
+
+local function get_role(ctx, key)
+  return query.entity(ctx, "directoryRole", role_object(ctx.tenant, find_role(ctx, key)))
+end
+
+local function role_members(ctx, key)
+  local role = find_role(ctx, key)
+  ctx.collection = "directoryObjects"
+  local source = query.objects(ctx, function(at, from)
+    local step = ctx.tenant.role_assignments:scan(at, from)
+    return function()
+      for place, row in step do
+        if row.roleDefinitionId == role and row.directoryScopeId == "/" then return place, row.principalId end
+      end
+    end
+  end)
+  source.single_page = true
+  return query.list(ctx, "directoryObject", source)
+end
+
+local function templates(ctx)
+  local rows = {}
+  for i, id in ipairs(ctx.tenant.role_order) do
+    rows[i] = role_object(ctx.tenant, id)
+  end
+  return query.list(ctx, "directoryRoleTemplate", query.rows(rows, { single_page = true }))
+end
+
+M.routes = {
+  ["GET /roleManagement/directory/roleDefinitions"] = definitions,
+  ["GET /roleManagement/directory/roleDefinitions/{id}"] = get_definition,
+  ["GET /roleManagement/directory/roleAssignments"] = assignments,
+  ["POST /roleManagement/directory/roleAssignments"] = assign,
+  ["GET /roleManagement/directory/roleAssignments/{id}"] = get_assignment,
+  ["DELETE /roleManagement/directory/roleAssignments/{id}"] = unassign,
+  ["GET /roleManagement/directory/roleEligibilityScheduleInstances"] =
+    schedule("unifiedRoleEligibilityScheduleInstance", "eligibility"),
+  ["GET /roleManagement/directory/roleAssignmentScheduleInstances"] =
+    schedule("unifiedRoleAssignmentScheduleInstance", "assignment"),
+  ["GET /roleManagement/directory/roleEligibilitySchedules"] =
+    schedule("unifiedRoleEligibilitySchedule", "eligibility"),
+  ["GET /roleManagement/directory/roleAssignmentSchedules"] =
+    schedule("unifiedRoleAssignmentSchedule", "assignment"),
+  ["GET /directoryRoles"] = list_roles,
+  ["GET /directoryRoles/{id}"] = get_role,
+  ["GET /directoryRoles/{id}/members"] = role_members,
+  ["GET /directoryRoleTemplates"] = templates,
+}
+
+return M

@@ -1,0 +1,235 @@
+--- /me and /users (Microsoft Learn: user-list, user-get, user-update, 2026-07).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local query = require "emulator.query"
+local schema = require "emulator.schema"
+local secret = require "secret"
+local time = require "time"
+
+local M = {}
+
+local BASIC = {} -- what User.ReadBasic.All shows (Microsoft Learn: permissions reference)
+for name in ("displayName givenName id mail photo securityIdentifier surname userPrincipalName"):gmatch("%S+") do
+  BASIC[name] = true
+end
+
+local function restricted(tenant, id, at)
+  for _, unit in tenant.units:scan(at) do
+    if unit.isMemberManagementRestricted and unit._members[id] then return true end
+  end
+  return false
+end
+
+local function dressed(ctx)
+  return function(row)
+    return setmetatable({
+      isManagementRestricted = restricted(ctx.tenant, row.id, ctx.at),
+      -- the flags come, the password never does
+      passwordProfile = {
+        password = json.null,
+        forceChangePasswordNextSignIn = row._force or false,
+        forceChangePasswordNextSignInWithMfa = row._force_mfa or false,
+      },
+    }, { __index = row })
+  end
+end
+
+local function objects_of(ctx, ids)
+  local list = json.array {}
+  for i, id in ipairs(ids) do
+    if i > 20 then break end -- $expand gives at most 20 and no next page (query-parameters)
+    local row, type_name = directory.object(ctx.tenant, id, ctx.at)
+    list[i] = query.object(ctx, type_name, row)
+  end
+  return list
+end
+
+local function source(ctx)
+  return query.source(ctx.tenant.users, {
+    dress = dressed(ctx),
+    expand = {
+      memberOf = function(row) return objects_of(ctx, directory.groups(ctx.tenant, row.id, ctx.at)) end,
+      transitiveMemberOf = function(row) return objects_of(ctx, directory.all_groups(ctx.tenant, row.id, ctx.at)) end,
+    },
+  })
+end
+
+--- With User.ReadBasic.All alone, other properties than the basic ones are refused.
+local function check_basic(ctx)
+  local permissions = access.permissions(ctx)
+  for _, name in ipairs { "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All" } do
+    if permissions[name] then return end
+  end
+  if ctx.call == "GET /me" then return end
+  for name in (ctx.request.query["$select"] or ""):gmatch("[^,%s]+") do
+    if not BASIC[name] then answer.denied() end
+  end
+  ctx.request.query["$select"] = ctx.request.query["$select"]
+    or "displayName,givenName,id,mail,surname,userPrincipalName"
+end
+
+--- The user of a path segment: object id or user principal name.
+---@param ctx emulator.context
+---@param key string
+---@return table
+function M.find(ctx, key)
+  local row = type(key) == "string" and ctx.tenant.users:get(key:lower(), ctx.at)
+  if row then return row end
+  local wanted = tostring(key):lower()
+  for _, user in ctx.tenant.users:scan(ctx.at, 1, { "userPrincipalName", key }) do
+    if user.userPrincipalName:lower() == wanted then return user end
+  end
+  answer.missing(key)
+end
+
+local function list(ctx)
+  check_basic(ctx)
+  return query.list(ctx, "user", source(ctx))
+end
+
+local function count(ctx)
+  return query.count(ctx, "user", source(ctx))
+end
+
+local function get(ctx, key)
+  check_basic(ctx)
+  return query.entity(ctx, "user", M.find(ctx, key), source(ctx))
+end
+
+local function me(ctx)
+  if not access.is_person(ctx) then
+    answer.bad("/me request is only valid with delegated authentication flow.")
+  end
+  return get(ctx, ctx.caller.oid)
+end
+
+---------------------------------------------------------------------------
+-- PATCH
+
+local WEAK = "The specified password does not comply with password complexity requirements. "
+  .. "Please provide a different password."
+
+--- 8 to 256 characters, three of four classes (entra-docs: concept-sspr-policy, 2025-05).
+local function check_password(user, value)
+  local strong = not (user.passwordPolicies or ""):find("DisableStrongPassword")
+  local size = value:size()
+  if size < 8 or size > 256 or strong and value:classes() < 3 then answer.bad(WEAK) end
+end
+
+--- A user whose password lives elsewhere.
+local function check_mastered(ctx, user)
+  if user.onPremisesSyncEnabled == true and ctx.tenant.flags.synced_reset == "refuse" then
+    answer.bad("Unable to update the specified properties for on-premises mastered Directory Sync objects or objects "
+      .. "currently undergoing migration.")
+  end
+  if user.userType == "Guest" then -- an assumption: Microsoft's pages only say that it cannot be done
+    answer.bad("Unable to update the password of an external user.")
+  end
+end
+
+local function password_changes(ctx, user, profile)
+  local changes = {
+    _force = profile.forceChangePasswordNextSignIn,
+    _force_mfa = profile.forceChangePasswordNextSignInWithMfa,
+  }
+  if profile.password == nil or profile.password == json.null then return changes end
+  if not secret.is(profile.password) then
+    answer.bad("Invalid value specified for property 'password' of resource 'User'.")
+  end
+  check_mastered(ctx, user)
+  check_password(user, profile.password)
+  changes._password = profile.password
+  changes.lastPasswordChangeDateTime = time.iso(ctx:now())
+  return changes
+end
+
+local function need_sensitive(ctx, user)
+  access.need(ctx, "PATCH /users/{id}#accountenabled")
+  local reaches, ordinary = access.outranks(ctx, "sensitive", user)
+  if not reaches and (access.is_person(ctx) or not ordinary) then answer.denied() end
+end
+
+--- Each kind of property needs its own permission (Microsoft Learn: user-update, 2026-07-04).
+local function check_update(ctx, user, body)
+  local others = false
+  for name in pairs(body) do
+    if name ~= "passwordProfile" and name ~= "accountEnabled" and not name:find("@", 1, true) then others = true end
+  end
+  if body.passwordProfile ~= nil then access.need_reset(ctx, user) end
+  if body.accountEnabled ~= nil then need_sensitive(ctx, user) end
+  if others then access.need(ctx, "PATCH /users/{id}") end
+end
+
+local function update(ctx, key)
+  local user = M.find(ctx, key)
+  check_update(ctx, user, ctx.body)
+  local refusal = schema.refusal("user", ctx.body)
+  if refusal then answer.bad("%s", refusal) end
+  local changes = {}
+  for name, value in pairs(ctx.body) do
+    if name ~= "passwordProfile" then changes[name] = value end
+  end
+  if type(ctx.body.passwordProfile) == "table" then
+    for name, value in pairs(password_changes(ctx, user, ctx.body.passwordProfile)) do
+      changes[name] = value
+    end
+  end
+  ctx.tenant.users:change(user.id, changes)
+  return 204
+end
+
+---------------------------------------------------------------------------
+
+local function walk_ids(ids)
+  return function(_, from)
+    local place = from - 1
+    return function()
+      place = place + 1
+      if ids[place] then return place, ids[place] end
+    end
+  end
+end
+
+local function memberships(all)
+  return function(ctx, key)
+    local user = M.find(ctx, key)
+    local ids = (all and directory.all_groups or directory.groups)(ctx.tenant, user.id, ctx.at)
+    ctx.collection = "directoryObjects"
+    return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
+  end
+end
+
+local function owned(ctx, key)
+  local user, ids = M.find(ctx, key), {}
+  for _, kind in ipairs { "applications", "service_principals" } do
+    for _, row in ctx.tenant[kind]:scan(ctx.at) do
+      if row._owners and row._owners[user.id] then ids[#ids + 1] = row.id end
+    end
+  end
+  ctx.collection = "directoryObjects"
+  return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
+end
+
+--- Documented as 204 once; the service answers 200 with a value (microsoft-graph-docs: known issues).
+local function revoke(ctx, key)
+  local user = M.find(ctx, key)
+  ctx.tenant.users:change(user.id, { signInSessionsValidFromDateTime = time.iso(ctx:now()) })
+  return 200, { ["@odata.context"] = ctx:context("Edm.Boolean"), value = true }
+end
+
+M.routes = {
+  ["GET /me"] = me,
+  ["GET /users"] = list,
+  ["GET /users/$count"] = count,
+  ["GET /users/{id}"] = get,
+  ["PATCH /users/{id}"] = update,
+  ["GET /users/{id}/memberOf"] = memberships(false),
+  ["GET /users/{id}/transitiveMemberOf"] = memberships(true),
+  ["GET /users/{id}/ownedObjects"] = owned,
+  ["POST /users/{id}/revokeSignInSessions"] = revoke,
+}
+
+return M

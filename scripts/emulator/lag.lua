@@ -1,0 +1,231 @@
+--- What is written now and read a little later, as in a directory that is kept
+--- in many copies (Microsoft Learn, user-list: "replication delays"; terraform's
+--- azuread provider waits for five hits in a row).
+--
+-- A collection holds rows by id. Rows are never changed, only replaced: a write
+-- adds a version that becomes visible after a delay, and a reader asks for what
+-- was visible at a moment. Rows of a crowd are not stored at all until somebody
+-- writes them; they follow from their number.
+
+local random = require "emulator.random"
+
+local M = {}
+
+local KEEP = 3600 -- seconds a superseded version stays, for readers that ask for an older state
+
+---@class emulator.lag.source where delays come from
+---@field now fun(): number
+---@field min number? seconds; nil: no lag
+---@field max number?
+local Source = { __name = "emulator.lag.source" }
+Source.__index = Source
+
+--- Delays that follow from the seed and the number of the write.
+---@param options {seed: integer, now: (fun(): number), min: number?, max: number?}
+---@return emulator.lag.source
+function M.source(options)
+  return setmetatable({ seed = options.seed, now = options.now, min = options.min, max = options.max, writes = 0 },
+    Source)
+end
+
+--- Seconds until the next write is visible; in another range when one is given.
+---@param range number[]? {min, max}
+---@return number
+function Source:delay(range)
+  self.writes = self.writes + 1
+  local min, max = self.min, self.max
+  if not max then return 0 end
+  if range then
+    min, max = range[1], range[2]
+  end
+  return min + (max - min) * random.fraction(self.seed, "lag", self.writes)
+end
+
+---@class emulator.lag.crowd rows that follow from their number
+---@field size integer
+---@field id fun(number: integer): string
+---@field number fun(id: string): integer?
+---@field row fun(number: integer): table
+---@field find nil|fun(property: string, value: any): integer[]? the numbers a row with that value can have; nil: any
+
+---@class emulator.lag.collection
+local Collection = { __name = "emulator.lag.collection" }
+Collection.__index = Collection
+
+---@type emulator.lag.crowd
+local NOBODY = {
+  size = 0,
+  id = function() error("the crowd is empty") end,
+  number = function() end,
+  row = function() error("the crowd is empty") end,
+  find = function() return {} end,
+}
+
+--- An empty collection, or one with a crowd.
+---@param source emulator.lag.source
+---@param crowd emulator.lag.crowd?
+---@return emulator.lag.collection
+function M.collection(source, crowd)
+  return setmetatable({ source = source, crowd = crowd or NOBODY, versions = {}, order = {}, named = 0 }, Collection)
+end
+
+local function from_crowd(self, id)
+  local number = self.crowd.number(id)
+  if number and number >= 1 and number <= self.crowd.size then return self.crowd.row(number) end
+end
+
+--- The row as it was visible at a moment; nil when it was not there.
+---@param id string
+---@param at number
+---@return table?
+function Collection:get(id, at)
+  local versions = self.versions[id]
+  for i = versions and #versions or 0, 1, -1 do
+    if versions[i].at <= at then return versions[i].row or nil end
+  end
+  return from_crowd(self, id)
+end
+
+--- The row as written last, visible or not.
+---@param id string
+---@return table?
+function Collection:newest(id)
+  local versions = self.versions[id]
+  if versions then return versions[#versions].row or nil end
+  return from_crowd(self, id)
+end
+
+--- Forget versions that nobody can ask for any more.
+local function trim(versions, before)
+  while versions[2] and versions[2].at < before do
+    table.remove(versions, 1)
+  end
+end
+
+local function add_version(self, id, at, row)
+  local versions = self.versions[id]
+  if not versions then
+    versions = {}
+    if not from_crowd(self, id) then self.order[#self.order + 1] = id end
+    self.versions[id] = versions
+  end
+  local last = versions[#versions]
+  versions[#versions + 1] = { at = last and math.max(at, last.at) or at, row = row }
+  trim(versions, self.source.now() - KEEP)
+end
+
+--- Put a row that has been there for ever, in front of the crowd.
+---@param id string
+---@param row table
+function Collection:seed(id, row)
+  add_version(self, id, -math.huge, row)
+  self.named = #self.order
+end
+
+--- Write a row. Visible after `delay` seconds, or after the source's next delay.
+---@param id string
+---@param row table
+---@param delay number?
+function Collection:put(id, row, delay)
+  add_version(self, id, self.source.now() + (delay or self.source:delay()), row)
+end
+
+--- Write a copy of the newest row with some members changed.
+---@param id string
+---@param changes table
+---@param delay number?
+---@return table row
+function Collection:change(id, changes, delay)
+  local row = {}
+  for key, value in pairs(self:newest(id)) do
+    row[key] = value
+  end
+  for key, value in pairs(changes) do
+    row[key] = value
+  end
+  self:put(id, row, delay)
+  return row
+end
+
+--- Remove a row.
+---@param id string
+---@param delay number?
+function Collection:drop(id, delay)
+  add_version(self, id, self.source.now() + (delay or self.source:delay()), false)
+end
+
+--- id, or number in the crowd, at a place in the order of listing: the named ones, the crowd (or those of it in
+--- `only`), the later ones.
+local function whose_place(self, place, only)
+  local named = self.named
+  if place <= named then return self.order[place] end
+  local size = only and #only or self.crowd.size
+  if place <= named + size then return nil, only and only[place - named] or place - named end
+  return self.order[place - size]
+end
+
+local function row_of_number(self, number, at)
+  local id = self.crowd.id(number)
+  if self.versions[id] then return self:get(id, at), id end
+  return self.crowd.row(number), id
+end
+
+--- Walk what was visible at a moment, from a place on: place, row, id.
+--- `equals` (property, value) lets a crowd that can skip most of itself do so; the rows may still differ.
+---@param at number
+---@param from integer?
+---@param equals {[1]: string, [2]: any}?
+---@return fun(): integer?, table?, string?
+function Collection:scan(at, from, equals)
+  local only = equals and self.crowd.find and self.crowd.find(equals[1], equals[2])
+  local place = (from or 1) - 1
+  return function()
+    while true do
+      place = place + 1
+      local row
+      local id, number = whose_place(self, place, only)
+      if number then
+        row, id = row_of_number(self, number, at)
+      elseif id then
+        row = self:get(id, at)
+      else
+        return nil
+      end
+      if row then return place, row, id end
+    end
+  end
+end
+
+--- How many were visible at a moment.
+---@param at number
+---@return integer
+function Collection:count(at)
+  local count = self.crowd.size
+  for id in pairs(self.versions) do
+    local there, was = self:get(id, at), from_crowd(self, id)
+    if there and not was then
+      count = count + 1
+    elseif was and not there then
+      count = count - 1
+    end
+  end
+  return count
+end
+
+--- The first row for which `fits(row)`, visible at a moment; without a moment, as written last. Crowds are not walked.
+---@param fits fun(row: table): boolean
+---@param at number?
+---@return table? row, string? id
+function Collection:find(fits, at)
+  for _, id in ipairs(self.order) do
+    local row
+    if at then
+      row = self:get(id, at)
+    else
+      row = self:newest(id)
+    end
+    if row and fits(row) then return row, id end
+  end
+end
+
+return M

@@ -1,0 +1,346 @@
+--- A directory tenant in memory: what is in it, who may do what, and how late
+--- its readers learn of a change. No sockets here: the login pages and Graph are
+--- functions of this object.
+
+local admin = require "emulator.tenant.admin"
+local crowd = require "emulator.tenant.crowd"
+local data = require "data"
+local directory = require "emulator.tenant.directory"
+local graveyard = require "emulator.tenant.graveyard"
+local json = require "json"
+local lag = require "emulator.lag"
+local random = require "emulator.random"
+local seed = require "emulator.tenant.seed"
+local time = require "time"
+
+local M = {}
+
+M.GRAPH_APP, M.CLI_APP = seed.GRAPH_APP, seed.CLI_APP
+
+--- What nobody outside Microsoft knows, or what differs from tenant to tenant: switches, each tested both ways.
+M.FLAGS = {
+  -- Must an app that has the directory role hold User-PasswordProfile.ReadWrite.All too, to reset a password?
+  -- Microsoft's pages contradict each other (Learn, user-update, 2026-07-04: yes; microsoft-graph-docs#13135: the
+  -- role alone works).
+  reset_needs_permission = false,
+  -- Does an app with that permission need a directory role even for users who hold none? (Learn, user-update: yes;
+  -- the include users-passwordprofile-permissions.md and docs PR #9577: no.)
+  reset_needs_role = false,
+  -- A password for a synced user: "refuse" (microsoft-graph-docs#7301) or "cloud" (204, and only the cloud copy
+  -- changes: msgraph-sdk-powershell#1761).
+  synced_reset = "refuse",
+  -- How long new passwordCredentials stay out of GET, seconds {min, max} ("can take several minutes": terraform's
+  -- azuread provider). false: as any other write.
+  secret_hidden = { 5, 60 },
+  -- May any member register applications (authorizationPolicy.defaultUserRolePermissions.allowedToCreateApps)?
+  users_register_apps = false,
+  -- Has the tenant Entra ID P2? Without it PIM calls fail with AadPremiumLicenseRequired.
+  premium = true,
+  -- Status of that refusal: 400 and 403 were both seen.
+  premium_status = 400,
+  -- Status of "another object has this key": 400 and 409 were both seen.
+  same_key_status = 400,
+  -- Which tells an upsert that the key belongs to a soft-deleted application (true), or is it made anew (false)? Not
+  -- documented; we assume the key stays taken for the 30 days.
+  deleted_keeps_unique_name = true,
+  -- Writes an app may make: {count, seconds}, as {3000, 150} in Learn, throttling-limits, 2026-02-06. false: no limit.
+  write_quota = false,
+  -- Does the policy demand PIM (eligible only) for these role names? Shown in roleManagementPolicyAssignments.
+  pim_only = false,
+}
+
+---@class emulator.tenant
+local Tenant = { __name = "emulator.tenant" }
+Tenant.__index = Tenant
+for _, part in ipairs { admin, graveyard } do
+  for name, method in pairs(part) do
+    Tenant[name] = method
+  end
+end
+
+local function flags_of(given)
+  local flags = {}
+  for name, default in pairs(M.FLAGS) do
+    flags[name] = default
+  end
+  for name, value in pairs(given or {}) do
+    if M.FLAGS[name] == nil then error(("unknown flag %q of the emulated tenant"):format(name), 3) end
+    flags[name] = value
+  end
+  return flags
+end
+
+local function load_roles(tenant)
+  for i, fields in ipairs(data.rows("scripts/emulator/data/roles.tsv")) do
+    local id, name = fields[1], fields[2]
+    tenant.role_ids[name] = id
+    tenant.role_names[id] = name
+    tenant.role_order[i] = id
+  end
+end
+
+local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
+  "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies" }
+
+local function open_collections(tenant, options)
+  local users = options.users or 0
+  local groups = options.groups or (users + 99) // 100
+  local holders = options.holders or (users + 199) // 200
+  local size = { seed = tenant.seed, domain = tenant.domain, users = users, groups = groups, holders = holders }
+  tenant.users = lag.collection(tenant.source, crowd.users(size))
+  tenant.groups = lag.collection(tenant.source, crowd.groups(size))
+  tenant.role_assignments = lag.collection(tenant.source, crowd.holders(size))
+  for _, name in ipairs(COLLECTIONS) do
+    tenant[name] = lag.collection(tenant.source)
+  end
+end
+
+--- The credential policy of a new tenant: nothing forbidden (Microsoft Learn: tenantappmanagementpolicy).
+local function default_policy()
+  return {
+    id = "00000000-0000-0000-0000-000000000000",
+    displayName = "Default app management tenant policy",
+    description = "Default tenant policy that enforces app management restrictions on applications and service "
+      .. "principals.",
+    isEnabled = false,
+    applicationRestrictions = { passwordCredentials = json.array {}, keyCredentials = json.array {} },
+    servicePrincipalRestrictions = { passwordCredentials = json.array {}, keyCredentials = json.array {} },
+  }
+end
+
+---@class emulator.tenant.options
+---@field now fun(): number the emulator's clock, seconds since 1970
+---@field seed integer? 1
+---@field users integer? how many besides the named ones
+---@field groups integer? one for a hundred users
+---@field holders integer? of roles; one of two hundred users
+---@field lag number[]|false|nil {min, max} seconds; {1, 5}
+---@field flags table? see M.FLAGS
+
+--- A new tenant.
+---@param options emulator.tenant.options
+---@return emulator.tenant
+function M.new(options)
+  local range = options.lag == nil and { 1, 5 } or options.lag or {}
+  local tenant = setmetatable({
+    seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
+    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {},
+    role_ids = {}, role_names = {}, role_order = {}, writes = {},
+  }, Tenant)
+  tenant.id = random.guid(tenant.seed, "tenant", 1)
+  tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2] }
+  open_collections(tenant, options)
+  load_roles(tenant)
+  tenant.policy = default_policy()
+  seed.fill(tenant)
+  return tenant
+end
+
+--- Turn the lag on ({min, max} seconds) or off (false), for the writes that follow.
+---@param range number[]|false
+function Tenant:set_lag(range)
+  self.source.min, self.source.max = range and range[1] or nil, range and range[2] or nil
+end
+
+--- A new service principal's row for an application.
+---@param id string
+---@param application table
+---@return table
+function Tenant:principal_row(id, application)
+  return {
+    id = id,
+    appId = application.appId,
+    displayName = application.displayName,
+    appDisplayName = application.displayName,
+    appOwnerOrganizationId = self.id,
+    accountEnabled = true,
+    appRoleAssignmentRequired = false,
+    servicePrincipalType = "Application",
+    signInAudience = application.signInAudience,
+    servicePrincipalNames = json.array { application.appId },
+    tags = json.array {},
+    appRoles = application.appRoles,
+  }
+end
+
+local function by_app_id(collection, app_id, at)
+  app_id = tostring(app_id):lower()
+  return collection:find(function(row) return row.appId == app_id end, at)
+end
+
+--- The service principal of a client id; without a moment, as written last.
+---@param app_id string
+---@param at number?
+---@return table?
+function Tenant:principal_of(app_id, at)
+  return (by_app_id(self.service_principals, app_id, at))
+end
+
+--- The application with a client id; without a moment, as written last.
+---@param app_id string
+---@param at number?
+---@return table?
+function Tenant:application_of(app_id, at)
+  return (by_app_id(self.applications, app_id, at))
+end
+
+--- What the token endpoint knows of a client id now; nil when neither an application nor a service principal is
+--- visible.
+---@param app_id string
+---@return {application: table?, service_principal: table?, first_party: boolean}?
+function Tenant:client(app_id)
+  local at = self.now()
+  local application, principal = self:application_of(app_id, at), self:principal_of(app_id, at)
+  if not application and not principal then return nil end
+  return { application = application, service_principal = principal,
+    first_party = principal ~= nil and principal._first_party == true }
+end
+
+--- Is this a secret of the client, in force now?
+---@param app_id string
+---@param value host.secret
+---@return boolean? ok, string? reason "unknown_app", "disabled", "expired" or "invalid"
+function Tenant:check_secret(app_id, value)
+  local client, now = self:client(app_id), self.now()
+  if not client or not client.service_principal then return nil, "unknown_app" end
+  if client.service_principal.accountEnabled == false then return nil, "disabled" end
+  local reason = "invalid"
+  for _, owner in ipairs { client.service_principal.id, client.application and client.application.id } do
+    for _, key in ipairs(self.keys_of[owner] or {}) do
+      local row = self.working_secrets:get(key, now)
+      if row and row._value:equals(value) then
+        if row._start <= now and now < row._end then return true end
+        reason = now >= row._end and "expired" or reason
+      end
+    end
+  end
+  return nil, reason
+end
+
+--- Graph permissions (values of app roles) in a token issued to a service principal now.
+---@param principal_id string
+---@return string[] sorted
+function Tenant:app_roles(principal_id)
+  local names, found = self:graph_roles(), {}
+  for _, row in self.app_role_assignments:scan(self.now()) do
+    if row.principalId == principal_id and row.resourceId == self.graph.id and names[row.appRoleId] then
+      found[#found + 1] = names[row.appRoleId]
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+--- Values of Graph's app roles by id.
+---@return table<string, string>
+function Tenant:graph_roles()
+  if not self.graph_role_names then
+    self.graph_role_names = {}
+    for _, role in ipairs(self.graph.appRoles) do
+      self.graph_role_names[role.id] = role.value
+    end
+  end
+  return self.graph_role_names
+end
+
+--- Delegated Graph scopes consented to a client, for everybody or for one person.
+---@param app_id string
+---@param person_id string?
+---@return string[] sorted
+function Tenant:scopes(app_id, person_id)
+  local at, set, found = self.now(), {}, {}
+  local principal = self:principal_of(app_id, at)
+  for _, row in self.grants:scan(at) do
+    local for_them = row.consentType == "AllPrincipals" or row.principalId == person_id
+    if principal and row.clientId == principal.id and row.resourceId == self.graph.id and for_them then
+      for scope in (row.scope or ""):gmatch("%S+") do
+        set[scope] = true
+      end
+    end
+  end
+  for scope in pairs(set) do
+    found[#found + 1] = scope
+  end
+  table.sort(found)
+  return found
+end
+
+--- Template ids of the directory roles a principal holds now, itself or through a group.
+---@param principal_id string
+---@return string[]
+function Tenant:directory_roles(principal_id)
+  return directory.roles(self, principal_id, self.now())
+end
+
+--- A user by user principal name, id or the short name of a seeded person.
+---@param name string
+---@return table?
+function Tenant:person(name)
+  local at = self.now()
+  local row = self.users:get(self.ids[name] or name, at)
+  if row then return row end
+  local wanted = tostring(name):lower()
+  for _, user in self.users:scan(at, 1, { "userPrincipalName", name }) do
+    if user.userPrincipalName:lower() == wanted then return user end
+  end
+end
+
+--- The seeded people, for whoever asks how to sign in.
+---@return {key: string, upn: string, name: string, about: string}[]
+function Tenant:people()
+  local list = {}
+  for i, person in ipairs(seed.PEOPLE) do
+    local row = self.users:newest(self.ids[person.key])
+    list[i] = { key = person.key, upn = row and row.userPrincipalName, name = person.name, about = person.about }
+  end
+  return list
+end
+
+--- Is this the person's password?
+---@param upn string
+---@param value host.secret
+---@return boolean
+function Tenant:check_password(upn, value)
+  local row = self:person(upn)
+  return row ~= nil and row._password ~= nil and row._password:equals(value)
+end
+
+--- The password credentials of an application or service principal that GET shows at a moment.
+---@param owner string
+---@param at number
+---@return table[]
+function Tenant:passwords(owner, at)
+  local list = json.array {}
+  for _, key in ipairs(self.keys_of[owner] or {}) do
+    local row = self.listed_secrets:get(key, at)
+    if row then list[#list + 1] = row end
+  end
+  return list
+end
+
+--- Store a new secret of an application or service principal.
+---@param owner string
+---@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number}
+---@param listed number? seconds until GET shows it; by default the flag `secret_hidden` says
+---@param working number? seconds until the token endpoint takes it
+---@return table row as Graph shows it
+function Tenant:put_secret(owner, row, listed, working)
+  row.hint = row._value:hint(3)
+  row.startDateTime, row.endDateTime = time.iso(row._start), time.iso(row._end)
+  local keys = self.keys_of[owner] or {}
+  self.keys_of[owner] = keys
+  keys[#keys + 1] = row.keyId
+  self.listed_secrets:put(row.keyId, row, listed or self.source:delay(self.flags.secret_hidden or nil))
+  self.working_secrets:put(row.keyId, row, working)
+  return row
+end
+
+--- Remove a secret.
+---@param key string
+---@param delay number?
+function Tenant:drop_secret(key, delay)
+  self.listed_secrets:drop(key, delay)
+  self.working_secrets:drop(key, delay)
+end
+
+return M

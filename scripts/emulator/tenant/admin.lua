@@ -1,0 +1,271 @@
+--- What another admin does meanwhile: for the control endpoint and for tests.
+--- These happened a while ago: readers see them at once.
+
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local secret = require "secret"
+local time = require "time"
+
+local M = {}
+
+local function principal_id(tenant, who)
+  if tenant.ids[who] then return tenant.ids[who] end
+  local person = tenant:person(who)
+  if person then return person.id end
+  local principal = tenant:principal_of(who)
+  return principal and principal.id or who
+end
+
+local function role_id(tenant, name)
+  local id = tenant.role_ids[name] or tenant.role_names[name] and name
+  return id or error(("there is no directory role %q"):format(tostring(name)), 3)
+end
+
+--- Give a directory role.
+---@param who string person, client id or object id
+---@param role string name or template id
+---@param options {eligible: boolean?, scope: string?}?
+---@return string id of the assignment
+function M:assign_role(who, role, options)
+  options = options or {}
+  local id = directory.new_id(self):gsub("-", "") .. "-1"
+  local collection = options.eligible and self.role_eligibilities or self.role_assignments
+  collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
+    directoryScopeId = options.scope or "/" }, 0)
+  return id
+end
+
+--- Take a directory role away, active and eligible.
+---@param who string
+---@param role string
+---@return integer how many assignments went
+function M:remove_role(who, role)
+  local principal, wanted, count = principal_id(self, who), role_id(self, role), 0
+  for _, collection in ipairs { self.role_assignments, self.role_eligibilities } do
+    for _, row, id in collection:scan(math.huge, 1, { "principalId", principal }) do
+      if row.principalId == principal and row.roleDefinitionId == wanted then
+        collection:drop(id, 0)
+        count = count + 1
+      end
+    end
+  end
+  return count
+end
+
+--- Activate every role a person is eligible for.
+---@param who string
+function M:activate(who)
+  local principal = principal_id(self, who)
+  for _, row in self.role_eligibilities:scan(math.huge) do
+    if row.principalId == principal then self:assign_role(principal, row.roleDefinitionId) end
+  end
+end
+
+--- Withdraw application permissions, all or one.
+---@param client string client id or object id of the service principal
+---@param permission string? "User.Read.All"
+---@return integer how many went
+function M:remove_consent(client, permission)
+  local principal, names, count = principal_id(self, client), self:graph_roles(), 0
+  for _, row, id in self.app_role_assignments:scan(math.huge) do
+    if row.principalId == principal and (not permission or names[row.appRoleId] == permission) then
+      self.app_role_assignments:drop(id, 0)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+local function graph_role_id(tenant, permission)
+  for id, name in pairs(tenant:graph_roles()) do
+    if name == permission then return id end
+  end
+  error(("Graph has no application permission %q"):format(permission), 3)
+end
+
+--- Grant an application permission of Graph.
+---@param client string client id or object id of the service principal
+---@param permission string
+function M:grant(client, permission)
+  local principal = self.service_principals:newest(principal_id(self, client))
+  local id = directory.new_id(self):gsub("-", ""):sub(1, 27)
+  self.app_role_assignments:put(id, { id = id, principalId = principal.id, resourceId = self.graph.id,
+    appRoleId = graph_role_id(self, permission), principalType = "ServicePrincipal",
+    principalDisplayName = principal.displayName, resourceDisplayName = self.graph.displayName,
+    createdDateTime = time.iso(self.now()) }, 0)
+end
+
+--- Consent to delegated Graph scopes: what happens at an admin's first sign-in with a client.
+---@param client string client id
+---@param scopes string[]
+---@param person string? only for this person
+function M:consent(client, scopes, person)
+  local principal = assert(self:principal_of(client), "no such client")
+  local user = person and principal_id(self, person)
+  for _, row, id in self.grants:scan(math.huge) do
+    if row.clientId == principal.id and row.principalId == (user or json.null) then
+      self.grants:change(id, { scope = row.scope .. " " .. table.concat(scopes, " ") }, 0)
+      return
+    end
+  end
+  local id = directory.new_id(self):gsub("-", "")
+  self.grants:put(id, { id = id, clientId = principal.id, resourceId = self.graph.id,
+    consentType = user and "Principal" or "AllPrincipals", principalId = user or json.null,
+    scope = table.concat(scopes, " ") }, 0)
+end
+
+local function set_enabled(tenant, who, enabled)
+  local id = principal_id(tenant, who)
+  local collection = tenant.users:newest(id) and tenant.users or tenant.service_principals
+  collection:change(id, { accountEnabled = enabled }, 0)
+end
+
+--- Disable a user or a service principal.
+---@param who string
+function M:disable(who)
+  set_enabled(self, who, false)
+end
+
+--- Enable it again.
+---@param who string
+function M:enable(who)
+  set_enabled(self, who, true)
+end
+
+--- Restrict the secrets of applications, in the whole tenant or of one application.
+--- secrets = false forbids them, days is the longest lifetime.
+---@param rule {secrets: boolean?, days: integer?, app: string?, since: string?}
+function M:set_policy(rule)
+  local since = rule.since or "2020-01-01T00:00:00Z"
+  local list = json.array {}
+  if rule.secrets == false then
+    list[#list + 1] = { restrictionType = "passwordAddition", state = "enabled", maxLifetime = json.null,
+      restrictForAppsCreatedAfterDateTime = since }
+  end
+  if rule.days then
+    list[#list + 1] = { restrictionType = "passwordLifetime", state = "enabled",
+      maxLifetime = ("P%dD"):format(rule.days), restrictForAppsCreatedAfterDateTime = since }
+  end
+  local restrictions = { passwordCredentials = list, keyCredentials = json.array {} }
+  if not rule.app then
+    self.policy.isEnabled, self.policy.applicationRestrictions = #list > 0, restrictions
+    return
+  end
+  local id = directory.new_id(self)
+  self.app_policies:put(id, { id = id, displayName = "Custom app management policy", isEnabled = true,
+    restrictions = restrictions, _app = principal_id(self, rule.app) }, 0)
+end
+
+--- Change a switch (tenant.FLAGS).
+---@param name string
+---@param value any
+function M:set_flag(name, value)
+  if self.flags[name] == nil then error(("unknown flag %q of the emulated tenant"):format(tostring(name)), 2) end
+  self.flags[name] = value
+end
+
+--- Put somebody into a group.
+---@param group string group key or id
+---@param who string
+function M:add_member(group, who)
+  self:change_members(principal_id(self, group), principal_id(self, who), true, 0)
+end
+
+--- Take somebody out of a group.
+---@param group string
+---@param who string
+function M:remove_member(group, who)
+  self:change_members(principal_id(self, group), principal_id(self, who), false, 0)
+end
+
+--- Change who is in a group.
+---@param group string id
+---@param id string
+---@param member boolean
+---@param delay number?
+function M:change_members(group, id, member, delay)
+  local row = self.members:newest(group) or { list = {}, set = {}, out = {}, owners = {} }
+  local new = { list = {}, set = {}, out = {}, owners = row.owners }
+  for _, other in ipairs(row.list) do
+    if other ~= id then new.list[#new.list + 1] = other end
+  end
+  for other in pairs(row.out) do
+    new.out[other] = true
+  end
+  new.out[id] = not member or nil
+  if member and not directory.in_crowd(self, group, id) then new.list[#new.list + 1] = id end
+  for _, other in ipairs(new.list) do
+    new.set[other] = true
+  end
+  self.members:put(group, new, delay)
+end
+
+--- Change a user, an application or a service principal.
+---@param who string
+---@param changes table properties
+function M:change(who, changes)
+  local id = principal_id(self, who)
+  for _, collection in ipairs { self.users, self.service_principals, self.applications, self.groups } do
+    if collection:newest(id) then
+      collection:change(id, changes, 0)
+      return
+    end
+  end
+  error(("there is no %q"):format(who), 2)
+end
+
+--- Set somebody's password, as a person in the portal would.
+---@param who string
+---@param value host.secret?
+function M:change_password(who, value)
+  self:change(who, { _password = value or secret.generate(24), lastPasswordChangeDateTime = time.iso(self.now()) })
+end
+
+--- Put a secret of an application that is there from the start.
+---@param owner string id
+---@param name string
+---@param from number
+---@param to number
+---@param value host.secret?
+---@return host.secret
+function M:seed_secret(owner, name, from, to, value)
+  value = value or secret.generate(40)
+  local row = { keyId = directory.new_id(self), displayName = name, _value = value, _start = from, _end = to }
+  self:put_secret(owner, row, 0, 0)
+  return value
+end
+
+--- Register an application with a secret, permissions and roles.
+---@param options {name: string, permissions: string[]?, roles: string[]?, days: integer?, secret: host.secret?}
+---@return {id: string, appId: string, principal: string, secret: host.secret}
+function M:add_app(options)
+  local id, app_id, principal = directory.new_id(self), directory.new_id(self), directory.new_id(self)
+  self.applications:put(id, { id = id, appId = app_id, displayName = options.name, signInAudience = "AzureADMyOrg",
+    publisherDomain = self.domain, createdDateTime = time.iso(self.now()) }, 0)
+  self.service_principals:put(principal, self:principal_row(principal, self.applications:newest(id)), 0)
+  for _, permission in ipairs(options.permissions or {}) do
+    self:grant(principal, permission)
+  end
+  for _, role in ipairs(options.roles or {}) do
+    self:assign_role(principal, role)
+  end
+  local now = self.now()
+  local value = self:seed_secret(id, options.name, now - 60, now + (options.days or 180) * 86400, options.secret)
+  return { id = id, appId = app_id, principal = principal, secret = value }
+end
+
+--- Remove a secret by its key id.
+---@param key string
+function M:remove_secret(key)
+  self:drop_secret(key, 0)
+end
+
+--- Delete an application for good, its service principal too.
+---@param app_id string client id
+function M:erase_application(app_id)
+  local application, principal = self:application_of(app_id), self:principal_of(app_id)
+  if application then self.applications:drop(application.id, 0) end
+  if principal then self.service_principals:drop(principal.id, 0) end
+end
+
+return M

@@ -1,0 +1,79 @@
+--- Soft deletion: an application or service principal goes, with what hangs on
+--- it, and comes back whole within 30 days. That a restored application brings
+--- its service principal and grants back is an assumption.
+
+local time = require "time"
+
+local M = {}
+
+local KEPT = 30 * 86400
+local COLLECTIONS = { application = "applications", servicePrincipal = "service_principals" }
+local LINKS = { app_role_assignments = "principalId", grants = "clientId", role_assignments = "principalId",
+  role_eligibilities = "principalId" }
+
+local function take_links(tenant, id)
+  local links = {}
+  for collection, property in pairs(LINKS) do
+    for _, row, key in tenant[collection]:scan(math.huge, 1, { property, id }) do
+      if row[property] == id then
+        links[#links + 1] = { collection = collection, key = key, row = row }
+        tenant[collection]:drop(key)
+      end
+    end
+  end
+  return links
+end
+
+--- Delete softly.
+---@param type_name "application"|"servicePrincipal"
+---@param row table
+function M:bury(type_name, row)
+  local newest = self[COLLECTIONS[type_name]]:newest(row.id)
+  if not newest then return end
+  local copy = { deletedDateTime = time.iso(self.now()) }
+  for name, value in pairs(newest) do
+    copy[name] = value
+  end
+  local item = { type = type_name, row = copy, at = self.now(), links = take_links(self, row.id) }
+  self[COLLECTIONS[type_name]]:drop(row.id)
+  self.deleted:put(row.id, item)
+end
+
+local function bring_back(tenant, item)
+  local row = {}
+  for name, value in pairs(item.row) do
+    if name ~= "deletedDateTime" then row[name] = value end
+  end
+  tenant[COLLECTIONS[item.type]]:put(row.id, row)
+  for _, link in ipairs(item.links) do
+    tenant[link.collection]:put(link.key, link.row)
+  end
+  tenant.deleted:drop(row.id)
+end
+
+--- Restore a deleted item, an application with the service principal that went with it.
+---@param item table
+function M:exhume(item)
+  bring_back(self, item)
+  if item.type ~= "application" then return end
+  local principal = self.deleted:find(function(other)
+    return other.type == "servicePrincipal" and other.row.appId == item.row.appId
+  end)
+  if principal then bring_back(self, principal) end
+end
+
+--- Forget what was deleted more than 30 days ago. Called before the deleted items are looked at.
+function M:decay()
+  for _, item, id in self.deleted:scan(math.huge) do
+    if item.at + KEPT < self.now() then self.deleted:drop(id, 0) end
+  end
+end
+
+--- An application or service principal as written last.
+---@param id string
+---@return table?
+function M:newest(id)
+  return self.applications:newest(id) or self.service_principals:newest(id)
+end
+
+return M
