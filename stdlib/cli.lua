@@ -3,6 +3,7 @@
 --
 -- What a quick `moonlatch -e CODE` does not need is required only where it is needed.
 
+local strict = require "strict"
 local sys = require "host.sys"
 
 local M = {}
@@ -24,6 +25,7 @@ end
 ---@param arguments string[] without the program's name
 ---@return integer status 0 done, 1 failed or waiting for a person, 2 usage, 3 something to do
 function M.main(arguments)
+  strict.guard(_G)
   sys.catch_interrupts()
   local ok, status = xpcall(dispatch, keep_trace, arguments)
   if ok then return status end
