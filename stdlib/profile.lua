@@ -18,11 +18,17 @@ local M = {}
 ---@field ca string? PEM file that replaces the system's roots
 ---@field proxy string?
 ---@field clock string? the emulator's clock file
----@field sign_in { method: "device_code"|"client_secret", client_id: string, secret: profile.source? }
+---@field sign_in profile.sign_in
 ---@field key profile.source? of the journal
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
+
+---@class profile.sign_in
+---@field method "device_code"|"client_secret"
+---@field client_id string
+---@field secret profile.source? with "client_secret"
+---@field scopes string[]? what a person signs in for when no script says it ("Directory.Read.All")
 
 ---@class profile.devolutions either a server or a cloud
 ---@field server string? "https://dvls.contoso.com"

@@ -122,6 +122,17 @@ local function open_clock(profile)
   }
 end
 
+local FOR_LOOKING_AROUND = { "Directory.Read.All" }
+
+-- What a person signs in for: a script's word, or the profile's for code that declares nothing.
+local function use_scopes(profile, options)
+  local scopes = options.needs and options.needs.scopes
+  if not scopes and (options.mode or "declared") ~= "declared" then
+    scopes = profile.sign_in.scopes or FOR_LOOKING_AROUND
+  end
+  if scopes then require("oauth").use_scopes(scopes) end
+end
+
 --- Open a session for a profile, which becomes the one in use.
 ---@param profile profile
 ---@param options session.options?
@@ -143,7 +154,7 @@ function M.open(profile, options)
   end
   time.use(session.clock)
   http.use(session.door)
-  if options.needs and options.needs.scopes then require("oauth").use_scopes(options.needs.scopes) end
+  use_scopes(profile, options)
   return session
 end
 

@@ -74,6 +74,7 @@ local sign_in_rule = {
     },
     client_id = { type = "string" },
     secret = secret_rule,
+    scopes = { type = "table", each = { type = "string" } },
   },
   check = function(sign_in)
     if sign_in.method ~= "client_secret" then return nil end

@@ -188,6 +188,7 @@ end
 
 local function shown(value)
   if type(value) == "table" then return table.concat(value, ",") end
+  if value == true then return "yes; --no-… says no" end
   return tostring(value)
 end
 
@@ -195,8 +196,8 @@ local function right_of(argument)
   local text = argument.help
   if argument.choices then text = ("%s: %s"):format(text, table.concat(argument.choices, ", ")) end
   if argument.required then return text .. " (needed)" end
-  if argument.default == nil or argument.default == "" then return text end
-  return ("%s (%s)"):format(text, shown(argument.default))
+  local default = argument.default ~= nil and argument.default ~= false and shown(argument.default) or ""
+  return default == "" and text or ("%s (%s)"):format(text, default)
 end
 
 -- Every script runs with its defaults; what is required is shown as it is to be given.
@@ -211,9 +212,10 @@ end
 
 local function add_arguments(lines, args)
   local width = 0
-  for name, argument in pairs(args) do width = math.max(width, #left_of(name, argument)) end
+  for name, argument in pairs(args) do width = math.max(width, utf8.len(left_of(name, argument))) end
   for _, name in ipairs(sorted_names(args)) do
-    lines[#lines + 1] = ("  %-" .. width .. "s  %s"):format(left_of(name, args[name]), right_of(args[name]))
+    local left = left_of(name, args[name])
+    lines[#lines + 1] = "  " .. left .. (" "):rep(width - utf8.len(left) + 2) .. right_of(args[name])
   end
 end
 
