@@ -1,6 +1,7 @@
 --- moonlatch whoami: sign in and say as whom.
 
 local http = require "http"
+local json = require "host.json"
 local log = require "log"
 local report = require "report"
 local session = require "session"
@@ -11,6 +12,7 @@ local function list(words)
 end
 
 local function show(profile, principal)
+  for _, name in ipairs { "scopes", "roles", "wids" } do json.array(principal[name]) end
   if log.json() then return report.json(principal) end
   log.say(("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person"))
   log.say("  tenant      " .. principal.tenant)

@@ -47,12 +47,10 @@ end
 function M.start(choice)
   local words = { sys.executable(), "emulator", "--private" }
   if choice.scripts then table.move({ "--scripts", choice.scripts }, 1, 2, #words + 1, words) end
-  log.progress("starting a private emulator")
+  log.detail("starting a private emulator")
   local child, message = process.start(words)
   if not child then raise(message) end
-  local ready = ready_line(child)
-  log.done()
-  return setmetatable({ child = child, config = ready.config, ready = ready }, Emulator)
+  return setmetatable({ child = child, config = ready_line(child).config }, Emulator)
 end
 
 return M
