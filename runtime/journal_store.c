@@ -279,16 +279,32 @@ static int read_version(struct journal *journal) {
   return version;
 }
 
+/* Run the steps that are missing, and say which version it is now. */
+static int run_migrations(struct journal *journal) {
+  char last[64];
+  int version = read_version(journal);
+  if (version < 0) return 0;
+  for (int i = version; i < VERSION; i++)
+    if (sqlite3_exec(journal->database, migrations[i], NULL, NULL, NULL) != SQLITE_OK) return 0;
+  snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", VERSION);
+  return sqlite3_exec(journal->database, last, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* Bring the tables to our version in one transaction. Whoever comes second waits, and finds it done. */
 static int migrate(struct journal *journal) {
-  char last[64];
-  snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", VERSION);
   if (read_version(journal) == VERSION) return 1;
-  if (sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) return 0;
-  int done = 1;
-  for (int i = read_version(journal); done && i >= 0 && i < VERSION; i++)
-    done = sqlite3_exec(journal->database, migrations[i], NULL, NULL, NULL) == SQLITE_OK;
-  return done && sqlite3_exec(journal->database, last, NULL, NULL, NULL) == SQLITE_OK;
+  return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
+}
+
+/* Set up, and again while another process opens or closes the same file: then
+ * SQLite says busy at once, whatever its timeout. */
+static int set_up_patiently(struct journal *journal) {
+  int left = BUSY_MS;
+  while (!set_up(journal)) {
+    if (sqlite3_errcode(journal->database) != SQLITE_BUSY || left <= 0) return 0;
+    left -= sqlite3_sleep(20);
+  }
+  return 1;
 }
 
 static int prepare(struct journal *journal) {
@@ -307,7 +323,7 @@ const char *store_open(struct journal *journal, const char *directory) {
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int ok = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
   if (!journal->database) return cannot_open(journal, directory, "io", "not enough memory");
-  ok = ok && set_up(journal);
+  ok = ok && set_up_patiently(journal);
   if (ok && !expect(journal, "PRAGMA quick_check(1)", "ok"))
     return cannot_open(journal, directory, "damaged", "its pages are damaged; keep the folder and bring back a backup");
   if (ok && read_version(journal) > VERSION)

@@ -10,6 +10,10 @@ describe("two processes", function()
     for i = 1, 3 do
       writers[i] = child.start(place, journals.OPEN .. [[
         for n = 1, 50 do
+          if n % 5 == 0 then -- opening and closing are the crowded moments
+            j:close()
+            j = assert(journal.open(arguments[1], key, "login.microsoftonline.com/contoso.onmicrosoft.com"))
+          end
           j:put("work", arguments[2] .. "-" .. n, "done", { n = n }, n)
           local ok, why = j:commit()
           if not ok then term.write("out", why .. "\n") return 8 end
@@ -116,7 +120,7 @@ describe("a commit", function()
     for line in io.lines(trace) do
       if line:find("pwrite64(", 1, true) then unsynced = unsynced + 1 end
       if line:find("sync(", 1, true) then unsynced = 0 end
-      if line:find('write(1, "sent', 1, true) then
+      if line:find("write(1, ", 1, true) then -- strace may not read what is written
         sent = sent + 1
         assert.equal(0, unsynced)
       end
