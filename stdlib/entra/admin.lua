@@ -1,0 +1,166 @@
+--- Who is signed in, and what of a job this person or application can do: by the
+--- roles and permissions in the token, and by what is eligible but not activated.
+
+local fail = require "fail"
+local graph = require "graph"
+local log = require "log"
+local names = require "entra.names"
+local oauth = require "oauth"
+
+local M = {}
+
+---@class entra.ability
+---@field what string
+---@field roles string[] any one of them, for a person
+---@field scopes string[] any one of them, for a person
+---@field permissions string[] any one of them, for an application
+
+--- What there is to be able to do.
+---@type table<string, entra.ability>
+M.abilities = {
+  applications = {
+    what = "register applications and add secrets to them",
+    roles = { "Application Administrator", "Cloud Application Administrator", "Global Administrator" },
+    scopes = { "Application.ReadWrite.All" },
+    permissions = { "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy" },
+  },
+  consent = {
+    what = "grant admin consent to application permissions of Microsoft Graph",
+    roles = { "Privileged Role Administrator", "Global Administrator" },
+    scopes = { "AppRoleAssignment.ReadWrite.All" },
+    permissions = { "AppRoleAssignment.ReadWrite.All" },
+  },
+  roles = {
+    what = "assign directory roles",
+    roles = { "Privileged Role Administrator", "Global Administrator" },
+    scopes = { "RoleManagement.ReadWrite.Directory" },
+    permissions = { "RoleManagement.ReadWrite.Directory" },
+  },
+}
+
+---@class entra.admin
+---@field principal oauth.principal
+---@field eligible table<string, boolean>? template ids of roles that could be activated; nil: not asked
+---@field reasons table<string, string> ability -> why not
+local Admin = {}
+Admin.__index = Admin
+
+local function set_of(list)
+  local set = {}
+  for _, value in ipairs(list or {}) do set[value] = true end
+  return set
+end
+
+local function any(list, set, id_of)
+  for _, value in ipairs(list) do
+    if set[id_of and id_of[value] or value] then return value end
+  end
+end
+
+local function either(list)
+  if #list == 1 then return list[1] end
+  return table.concat(list, ", ", 1, #list - 1) .. " or " .. list[#list]
+end
+
+local function judge_app(principal, ability)
+  if any(ability.permissions, set_of(principal.roles)) then return nil end
+  return ("the application '%s' that is signed in does not have %s"):format(principal.name, either(ability.permissions))
+end
+
+local function judge_person(admin, ability)
+  local principal = admin.principal
+  if not any(ability.scopes, set_of(principal.scopes)) then
+    return ("the sign-in was not consented to %s"):format(either(ability.scopes))
+  end
+  if any(ability.roles, set_of(principal.wids), names.roles) then return nil end
+  local dormant = any(ability.roles, admin.eligible or {}, names.roles)
+  if dormant then
+    return ("%s is eligible for the role '%s' but has not activated it; that is done under "
+      .. "Privileged Identity Management > My roles, and then it takes a new sign-in"):format(principal.name, dormant)
+  end
+  return ("%s does not hold the role %s"):format(principal.name, either(ability.roles))
+end
+
+local function judge(admin)
+  for name, ability in pairs(M.abilities) do
+    admin.reasons[name] = admin.principal.kind == "app" and judge_app(admin.principal, ability) or
+      admin.principal.kind == "user" and judge_person(admin, ability) or nil
+  end
+end
+
+--- May this person do that? ("applications", "consent", "roles")
+---@param ability string
+---@return boolean
+function Admin:may(ability) return self.reasons[ability] == nil end
+
+--- Why not.
+---@param ability string
+---@return string?
+function Admin:why_not(ability) return self.reasons[ability] end
+
+--- What an ability is, in words.
+---@param ability string
+---@return string
+function Admin.what(ability) return M.abilities[ability].what end
+
+local BY_LICENCE = { AadPremiumLicenseRequired = true }
+
+-- Roles that could be activated; a tenant without the licence has none, a refusal leaves it open.
+local function eligible_roles(oid)
+  local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
+    filter = graph.filter("principalId eq %s", oid), what = "read which roles could be activated",
+  })
+  if ok then
+    local ids = {}
+    for i, instance in ipairs(list) do ids[i] = instance.roleDefinitionId end
+    return set_of(ids)
+  end
+  if fail.is(list) and (BY_LICENCE[list.code] or list.kind == "denied") then return {} end
+  error(list, 0)
+end
+
+--- Where a role is missing, look whether it could be activated. Waits; for the pre-flight.
+function Admin:look_closer()
+  if self.principal.kind ~= "user" or next(self.reasons) == nil then return end
+  self.eligible = eligible_roles(self.principal.oid)
+  judge(self)
+end
+
+--- Stop when this cannot be done at all by who is signed in.
+---@param ability string
+function Admin:must(ability)
+  local why = self.reasons[ability]
+  if not why then return end
+  fail.raise {
+    kind = "denied", what = M.abilities[ability].what, why = why,
+    fix = ("Sign in as somebody with the role %s, or have the role assigned and sign in again.")
+      :format(either(M.abilities[ability].roles)),
+  }
+end
+
+local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
+
+-- A person is told first what will be consented, and to whom.
+local function announce(profile)
+  local sign_in = profile.sign_in or {}
+  if sign_in.method ~= "device_code" then return end
+  local scopes = oauth.scopes()
+  if #scopes == 0 then return end
+  log.say(("Signing in to '%s' through the application %s. On first use its consent page asks for:")
+    :format(profile.tenant, sign_in.client_name or sign_in.client_id))
+  log.say("  " .. table.concat(scopes, ", "))
+end
+
+--- Sign in, once for all runs in this process, and judge what can be done. Waits.
+---@param profile table
+---@return entra.admin
+function M.sign_in(profile)
+  if not signed[profile] then announce(profile) end
+  local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
+  signed[profile] = true
+  local admin = setmetatable({ principal = principal, reasons = {} }, Admin)
+  judge(admin)
+  return admin
+end
+
+return M

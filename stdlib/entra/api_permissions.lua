@@ -1,0 +1,135 @@
+--- Which application permissions an application declares that it needs
+--- (requiredResourceAccess). Declaring grants nothing; see entra.consent.
+
+local fail = require "fail"
+local graph = require "graph"
+local json = require "host.json"
+local names = require "entra.names"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+
+---@class entra.api_permissions: resource.Resource
+---@field host table the application
+---@field permissions { value: string, id: string }[]
+local Permissions = resource.kind "API permissions"
+
+local M = {}
+
+--- Application permissions by value ("User.Read.All") to what Graph's service principal says their ids are.
+---@param graph_principal table
+---@param values string[]
+---@return { value: string, id: string }[]
+function M.look_up(graph_principal, values)
+  local ids = {}
+  for _, role in ipairs(graph_principal.appRoles) do ids[role.value] = role.id end
+  local found = {}
+  for i, value in ipairs(values) do
+    if not ids[value] then
+      fail.raise {
+        kind = "missing", what = ("look up the application permission %s"):format(value),
+        why = "Microsoft Graph offers none of that name in this tenant's cloud",
+        fix = "Check the name against the Graph permissions reference.",
+      }
+    end
+    found[i] = { value = value, id = ids[value] }
+  end
+  return found
+end
+
+--- The application declares these permissions of Microsoft Graph, besides whatever else it declares.
+---@param fields { application: table, name: string, permissions: { value: string, id: string }[] }
+---@return entra.api_permissions
+function M.of(fields)
+  local values = {}
+  for i, permission in ipairs(fields.permissions) do values[i] = permission.value end
+  return Permissions {
+    name = fields.name, host = fields.application, from = { fields.application }, permissions = fields.permissions,
+    made = table.concat(values, ", "), is = table.concat(values, ", "),
+    part = true, -- of the application: it goes with it
+  }
+end
+
+function Permissions:key() return "API permissions/" .. self.host.appId end
+
+local function declared(application)
+  local ids = {}
+  for _, access in ipairs(application.requiredResourceAccess or {}) do
+    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
+      if entry.type == "Role" then ids[entry.id] = true end
+    end
+  end
+  return ids
+end
+
+-- The application was just read, and with it what it declares.
+function Permissions:read() return self.host end
+
+function Permissions:differs(application)
+  local there, changes = declared(application), {}
+  for _, permission in ipairs(self.permissions) do
+    if not there[permission.id] then
+      changes[#changes + 1] = { member = permission.value, to = permission.id, text = "+ " .. permission.value }
+    end
+  end
+  return changes
+end
+
+function Permissions.entries(_, changes)
+  local ids = {}
+  for i, change in ipairs(changes) do ids[i] = change.to end
+  return ids
+end
+
+-- The whole list with Graph's own part changed by `keep` (which entries stay) and `more` (ids added).
+local function rewritten(application, keep, more)
+  local list, own = json.array {}, nil
+  for _, access in ipairs(application.requiredResourceAccess or {}) do
+    local copy = { resourceAppId = access.resourceAppId, resourceAccess = json.array {} }
+    local graphs = access.resourceAppId == names.GRAPH
+    for _, entry in ipairs(access.resourceAccess) do
+      if not graphs or keep(entry) then table.insert(copy.resourceAccess, { id = entry.id, type = entry.type }) end
+    end
+    if graphs then own = copy end
+    if not graphs or #copy.resourceAccess > 0 or #more > 0 then list[#list + 1] = copy end
+  end
+  if not own and #more > 0 then
+    own = { resourceAppId = names.GRAPH, resourceAccess = json.array {} }
+    list[#list + 1] = own
+  end
+  for _, id in ipairs(more) do table.insert(own.resourceAccess, { id = id, type = "Role" }) end
+  return list
+end
+
+local function write(self, list, what)
+  graph.patch(graph.path("/applications/{id}", self.host.id), { requiredResourceAccess = list }, {
+    repeatable = true, fresh_write = true, what = what .. " of " .. tostring(self.host.displayName),
+  })
+end
+
+function Permissions:update(application, changes)
+  local list = rewritten(application, function() return true end, self:entries(changes))
+  write(self, list, "declare the API permissions")
+  application.requiredResourceAccess = list
+  return application
+end
+
+function Permissions:seen()
+  local application = graph.get(graph.path("/applications/{id}", self.host.id), {
+    select = { "requiredResourceAccess" }, missing = "nil", what = "read the API permissions",
+  })
+  return application ~= nil and #self:differs(application) == 0
+end
+
+function Permissions:ours(_, run) return ownership.through(run, self) end
+
+-- Only on an adopted application: what the journal says was added, and nothing else.
+function Permissions:delete(application, run)
+  local added = {}
+  for _, id in ipairs((ownership.added(run, self) or {}).entries or {}) do added[id] = true end
+  write(self, rewritten(application, function(entry) return not added[entry.id] end, {}),
+    "take back the API permissions")
+end
+
+Permissions.gone = false -- the list stays, shorter
+
+return M

@@ -1,0 +1,108 @@
+--- An application registration: found by its uniqueName, which Entra keeps unique
+--- and immutable, or adopted by its client id.
+
+local fail = require "fail"
+local graph = require "graph"
+local names = require "entra.names"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+local time = require "time"
+
+---@class entra.application: resource.Resource
+---@field workflow string id of the workflow it is marked with
+---@field client_id string? of an existing one, to be adopted
+---@field unique_name string
+local Application = resource.kind "application"
+
+local MEMBERS = {
+  "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",
+  "passwordCredentials", "requiredResourceAccess",
+}
+
+--- An application of this name, or the one with this client id.
+---@param fields { name: string, workflow: string, client_id: string? }
+---@return entra.application
+local function application(fields)
+  local self = Application(fields)
+  self.unique_name = ("moonlatch-%s-%s"):format(names.slug(self.workflow), names.slug(self.name))
+  self.mark = ownership.mark(self.workflow)
+  self.made = "single tenant, uniqueName " .. self.unique_name
+  self.wanted = self.client_id and {} or { displayName = self.name, signInAudience = "AzureADMyOrg" }
+  return self
+end
+
+local function path_of(self)
+  if self.client_id then return graph.path("/applications(appId={appId})", self.client_id) end
+  return graph.path("/applications(uniqueName={uniqueName})", self.unique_name)
+end
+
+local function raise_foreign(self, actual)
+  fail.raise {
+    kind = "not_ours", what = ("look for %s"):format(tostring(self)),
+    why = ("the uniqueName '%s' belongs to an application (client id %s) whose notes do not carry the line '%s'")
+      :format(self.unique_name, actual.appId, self.mark),
+    fix = ("If it is yours to use, adopt it with --client-id %s; else choose another --name."):format(actual.appId),
+  }
+end
+
+local function raise_not_there(self)
+  fail.raise {
+    kind = "missing", what = ("adopt the application with the client id %s"):format(self.client_id),
+    why = "there is no such application registration in this tenant",
+    fix = "Check the Application (client) ID on the application's overview page. "
+      .. "An enterprise application of another tenant cannot be adopted.",
+  }
+end
+
+-- Ours by its marks, or adopted.
+local function judged(self, actual)
+  local marked = actual.notes and tostring(actual.notes):find(self.mark, 1, true) ~= nil
+  if not marked and not self.client_id then raise_foreign(self, actual) end
+  actual.ours, actual.adopted = marked or false, not marked
+  return actual
+end
+
+function Application:read()
+  local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = "look for " .. tostring(self) })
+  if actual then return judged(self, actual) end
+  if self.client_id then raise_not_there(self) end
+end
+
+-- Created, or there already: both end with one application of this uniqueName.
+function Application:create()
+  local actual = graph.patch(path_of(self), {
+    displayName = self.name, signInAudience = "AzureADMyOrg",
+    notes = self.mark .. " This line is how it is recognised.",
+  }, { prefer = "create-if-missing", repeatable = true, what = "create " .. tostring(self) })
+  if not actual.appId then -- it was there, and the read before lagged
+    actual = graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
+  end
+  return judged(self, actual)
+end
+
+function Application:update(actual, changes)
+  local body = {}
+  for _, change in ipairs(changes) do body[change.member] = change.to end
+  graph.patch(graph.path("/applications/{id}", actual.id), body, { what = "change " .. tostring(self) })
+end
+
+function Application.ours(_, actual)
+  if actual.ours then return true, "its notes carry our line; it can be restored for 30 days" end
+  return false, "it was adopted, not made here"
+end
+
+function Application:delete(actual)
+  graph.delete(graph.path("/applications/{id}", actual.id), { missing = "nil", what = "delete " .. tostring(self) })
+end
+
+--- On record that it was there before. Called by the workflow when acting.
+function Application.adopt(_, run, actual)
+  if not actual.adopted then return end
+  local id = "application/" .. actual.appId
+  if run.journal and not run.journal:get("adopted", id) then
+    run.journal:put("adopted", id, "adopted", { workflow = run.id, id = actual.id, name = actual.displayName },
+      time.now())
+  end
+end
+
+return application

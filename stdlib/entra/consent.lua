@@ -1,0 +1,110 @@
+--- Admin consent: the application permissions granted to a service principal
+--- (its app role assignments on Microsoft Graph).
+
+local fail = require "fail"
+local graph = require "graph"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+local upsert = require "entra.upsert"
+
+---@class entra.grant: resource.Resource
+---@field host table the application
+---@field principal table its service principal
+---@field graph table Microsoft Graph's
+---@field permission { value: string, id: string }
+local Grant = resource.kind "admin consent"
+
+local M = {}
+
+local function granted_to(principal)
+  return graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
+    top = 999, fresh_write = true, what = "read which permissions are granted to " .. tostring(principal.displayName),
+  })
+end
+
+local function find(self, list)
+  for _, assignment in ipairs(list) do
+    if assignment.appRoleId == self.permission.id and assignment.resourceId == self.graph.id then return assignment end
+  end
+end
+
+function Grant:key() return ("consent/%s/%s"):format(self.principal.id, self.permission.id) end
+
+function Grant:read() return find(self, granted_to(self.principal)) end
+
+-- "Already exists" is what a read that lagged looks like.
+function Grant:create()
+  local value = upsert.post(graph.path("/servicePrincipals/{id}/appRoleAssignedTo", self.graph.id), {
+    principalId = self.principal.id, resourceId = self.graph.id, appRoleId = self.permission.id,
+  }, { fresh_write = true, what = "grant admin consent for " .. self.permission.value })
+  return value or self:read() or {}
+end
+
+function Grant:ours(_, run) return ownership.through(run, self) end
+
+function Grant:delete(actual)
+  graph.delete(graph.path("/servicePrincipals/{id}/appRoleAssignedTo/{assignment}", self.graph.id, actual.id), {
+    repeatable = true, missing = "nil", what = "take back the consent for " .. self.permission.value,
+  })
+end
+
+local function portal(fields, missing, why)
+  local application = fields.application
+  return {
+    what = ("grant admin consent to '%s' for %s"):format(fields.name, table.concat(missing, ", ")),
+    why = why .. ". It takes a Privileged Role Administrator or a Global Administrator.",
+    how = {
+      ("in the Entra admin center: App registrations > %s > API permissions > Grant admin consent"):format(fields.name),
+      ("or by this address: %s/%s/adminconsent?client_id=%s")
+        :format(fields.login, fields.tenant, tostring(application.appId)),
+      "then run apply again; it goes on from here",
+    },
+  }
+end
+
+-- Grants, each with what is there now.
+local function grants(fields)
+  local list = resource.known(fields.principal) and granted_to(fields.principal) or {}
+  local things = {}
+  for i, permission in ipairs(fields.permissions) do
+    things[i] = Grant {
+      name = permission.value, permission = permission, host = fields.application,
+      principal = fields.principal, graph = fields.graph, from = { fields.principal },
+    }
+    things[i].fetched = { value = find(things[i], list) }
+  end
+  return things
+end
+
+local function missing_of(things)
+  local names = {}
+  for _, thing in ipairs(things) do
+    if not thing.fetched.value then names[#names + 1] = thing.name end
+  end
+  return names
+end
+
+---@class entra.consent.fields
+---@field name string of the application
+---@field application table
+---@field principal table
+---@field graph table Microsoft Graph's service principal
+---@field permissions { value: string, id: string }[]
+---@field admin entra.admin
+
+--- Have these permissions granted; where this person may not, say who has to do what.
+---@param run workflow.Run
+---@param fields entra.consent.fields
+function M.ensure(run, fields)
+  fields.login, fields.tenant = run.profile.login, fields.admin.principal.tenant
+  local things = grants(fields)
+  local missing = missing_of(things)
+  if run.mode ~= "destroy" and #missing > 0 and not fields.admin:may "consent" then
+    return run:await(portal(fields, missing, fields.admin:why_not "consent"))
+  end
+  if not run:acting() then return run:all(things) end
+  local _, denied = fail.catch("denied", run.all, run, things)
+  if denied then run:await(portal(fields, missing, denied.why)) end
+end
+
+return M

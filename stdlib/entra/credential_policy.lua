@@ -1,0 +1,125 @@
+--- What the tenant's application management policies say of client secrets: may
+--- there be any, and for how long.
+
+local fail = require "fail"
+local graph = require "graph"
+local time = require "time"
+
+---@class entra.credential_policy
+---@field forbidden boolean are new secrets refused?
+---@field longest number? seconds a secret may live; nil for no limit
+---@field says string which policy it is
+---@field checked boolean could it be read?
+local Policy = {}
+Policy.__index = Policy
+
+local M = {}
+
+-- Days of the parts of an ISO 8601 duration; months and years as Entra counts them.
+local DATE_PART = { Y = 365, M = 30, W = 7, D = 1 }
+local TIME_PART = { H = 3600, M = 60, S = 1 }
+
+--- Seconds of "P90D", "P1Y", "PT12H", "P4DT12H30M5S"; nil when it is none.
+---@param text string
+---@return number?
+function M.seconds(text)
+  local date, clock = tostring(text):match("^P([%dYMWD]*)T?([%dHMS.]*)$")
+  if not date or (date == "" and clock == "") then return nil end
+  local seconds = 0
+  for count, part in date:gmatch("(%d+)(%a)") do seconds = seconds + count * DATE_PART[part] * 86400 end
+  for count, part in clock:gmatch("([%d.]+)(%a)") do seconds = seconds + count * TIME_PART[part] end
+  return math.tointeger(seconds) or seconds
+end
+
+-- A restriction may count only for applications made after a date.
+local function counts(restriction, created)
+  if restriction.state == "disabled" then return false end
+  local from = restriction.restrictForAppsCreatedAfterDateTime
+  return type(from) ~= "string" or created >= time.parse(from)
+end
+
+local function apply(policy, restrictions, created, says)
+  for _, restriction in ipairs(restrictions or {}) do
+    if counts(restriction, created) then
+      if restriction.restrictionType == "passwordAddition" then
+        policy.forbidden, policy.says = true, says
+      elseif restriction.restrictionType == "passwordLifetime" then
+        local longest = M.seconds(restriction.maxLifetime)
+        if longest and longest < (policy.longest or math.huge) then policy.longest, policy.says = longest, says end
+      end
+    end
+  end
+end
+
+-- Reading policies needs a permission of its own; without it this is simply not checked.
+local function try(read)
+  local ok, value = pcall(read)
+  if ok then return value end
+  if fail.is(value, "denied") then return nil end
+  error(value, 0)
+end
+
+local function new(default)
+  return setmetatable({
+    forbidden = false, checked = default ~= nil, default = default, says = "no policy limits client secrets",
+  }, Policy)
+end
+
+local function apply_default(policy, created)
+  local default = policy.default
+  local restrictions = default and default.isEnabled and default.applicationRestrictions
+  if not restrictions then return policy end
+  apply(policy, restrictions.passwordCredentials, created, "the tenant's default application management policy")
+  return policy
+end
+
+--- The policy of the tenant, as it counts for applications made now.
+---@return entra.credential_policy
+function M.read()
+  local default = try(function()
+    return graph.get("/policies/defaultAppManagementPolicy", { what = "read the tenant's policy for client secrets" })
+  end)
+  return apply_default(new(default), time.now())
+end
+
+--- The same as it counts for this application: its own policy, where it has one,
+--- replaces the tenant's.
+---@param application table
+---@return entra.credential_policy
+function Policy:of(application)
+  local own = try(function()
+    return graph.first(graph.path("/applications/{id}/appManagementPolicies", application.id), {
+      what = "read the policies of " .. tostring(application.displayName),
+    })
+  end)
+  local created = application.createdDateTime and time.parse(application.createdDateTime) or time.now()
+  if not own or own.isEnabled == false or not own.restrictions then return apply_default(new(self.default), created) end
+  local policy = new(self.default)
+  apply(policy, own.restrictions.passwordCredentials, created,
+    ("the policy '%s' of this application"):format(tostring(own.displayName)))
+  return policy
+end
+
+local function raise(why, fix)
+  fail.raise { kind = "refused", what = "plan the client secret", why = why, fix = fix }
+end
+
+--- The lifetime a new secret gets: what was asked for, or the shorter of 180 days and the tenant's maximum.
+---@param wanted number? seconds
+---@return number seconds
+function Policy:lifetime(wanted)
+  if self.forbidden then
+    raise(self.says .. " forbids client secrets",
+      "Have this application exempted (Entra admin center > Enterprise applications > Application policies), "
+        .. "then run the same command again.")
+  end
+  if not wanted then return math.min(180 * 86400, self.longest or math.huge) end
+  if self.longest and wanted > self.longest then
+    raise(("a lifetime of %s was asked for; %s allows %s")
+      :format(time.span(wanted), self.says, time.span(self.longest)),
+      ("Use --lifetime %dd or less."):format(self.longest // 86400))
+  end
+  return wanted
+end
+
+return M

@@ -1,0 +1,34 @@
+--- Ids that are the same in every tenant (Microsoft's published constants), and
+--- how the roles that matter here are called.
+
+local M = {}
+
+--- Microsoft Graph's application id.
+M.GRAPH = "00000003-0000-0000-c000-000000000000"
+
+--- Directory roles by name: template id, which is also the id of the built-in definition.
+M.roles = {
+  ["Global Administrator"] = "62e90394-69f5-4237-9190-012177145e10",
+  ["Privileged Role Administrator"] = "e8611ab8-c189-46e8-94e1-60213ab1f814",
+  ["Privileged Authentication Administrator"] = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13",
+  ["Application Administrator"] = "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",
+  ["Cloud Application Administrator"] = "158c047a-c907-4556-b7ef-446551a6b5f7",
+  ["Authentication Administrator"] = "c4e39bd9-1100-46d3-8c65-fb160da0071f",
+  ["User Administrator"] = "fe930be7-5e62-47db-91af-98c3a49a38b1",
+  ["Helpdesk Administrator"] = "729827e3-9c14-49f7-bb1b-9608f156bbb8",
+  ["Password Administrator"] = "966707d0-3269-4727-9be2-8c3a10f19b9d",
+}
+
+--- Text as part of a name: lower case, digits and dashes. What cannot be written so
+--- leaves a short digest, so that two names never become one.
+---@param text string
+---@return string
+function M.slug(text)
+  local crypto = require "host.crypto"
+  local slug = text:lower():gsub("[^%w]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
+  if not text:find("[^%w %-_/]") then return slug end
+  local digest = crypto.hex(crypto.digest("sha256", text)):sub(1, 8)
+  return slug == "" and digest or slug .. "-" .. digest
+end
+
+return M

@@ -1,0 +1,172 @@
+--- What has to be known before anything is made: read side by side, changing nothing.
+
+local credential_policy = require "entra.credential_policy"
+local deleted = require "entra.deleted"
+local directory_role = require "entra.directory_role"
+local fail = require "fail"
+local file = require "sink.file"
+local graph = require "graph"
+local reach = require "entra.reach"
+local service_principal = require "entra.service_principal"
+local sys = require "host.sys"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local ROOM = 16 << 20 -- bytes the journal must have room for
+
+---@class entra.found
+---@field application table?
+---@field graph table Microsoft Graph's service principal
+---@field tenant string GUID
+---@field policy entra.credential_policy
+---@field accounts entra.account[]
+---@field pim table<string, string> role -> why it is to be assigned through PIM
+
+---------------------------------------------------------------------------
+-- Before the network
+
+local function check_terms(args)
+  if args.lifetime and args.lifetime <= args.renew_before then
+    fail.raise {
+      kind = "usage", what = "plan the client secret",
+      why = ("it would live %s and be renewed %s before its end")
+        :format(time.span(args.lifetime), time.span(args.renew_before)),
+      fix = "Make --lifetime longer or --renew-before shorter.",
+    }
+  end
+  if args.secret_file then file.check(args.secret_file) end
+end
+
+local function check_room(run)
+  local folder = run.profile.state
+  local free = folder and sys.free_space(folder)
+  if not free or free >= ROOM then return end
+  fail.raise {
+    kind = "journal", what = "begin", why = ("there are %d KiB left on the disk of %s"):format(free // 1024, folder),
+    fix = "Make room: nothing is sent that could not be put on record.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- Reading
+
+-- Something good to know that not everybody may read.
+local function unless_denied(read)
+  local ok, value = pcall(read)
+  if ok then return value end
+  if fail.is(value, "denied") then return nil end
+  error(value, 0)
+end
+
+local function organization()
+  return unless_denied(function()
+    return graph.first("/organization", { select = { "id", "displayName" }, what = "read the tenant's name" })
+  end)
+end
+
+local function licences()
+  return unless_denied(function()
+    local plans = {}
+    for sku in graph.list("/subscribedSkus", { select = { "skuPartNumber", "servicePlans" },
+      what = "read the tenant's licences" }) do
+      for _, plan in ipairs(sku.servicePlans or {}) do plans[plan.servicePlanName] = true end
+    end
+    return plans
+  end)
+end
+
+-- The application, and what policy counts for it: its own when it is there, else the tenant's.
+local function application_and_policy(have)
+  local application, policy
+  application, policy = task.all {
+    function() return have.wanted:fetch() or false end, credential_policy.read,
+  }
+  if application then policy = policy:of(application) end
+  return { application = application or nil, policy = policy }
+end
+
+local function demands()
+  local helpdesk, privileged = task.all {
+    function() return directory_role.pim_demanded "Helpdesk Administrator" or false end,
+    function() return directory_role.pim_demanded "Privileged Authentication Administrator" or false end,
+  }
+  return { ["Helpdesk Administrator"] = helpdesk, ["Privileged Authentication Administrator"] = privileged }
+end
+
+---------------------------------------------------------------------------
+-- Saying what was found
+
+local function describe(run, have, info, company, plans)
+  local tenant = have.admin.principal.tenant
+  run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
+  if plans then
+    run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
+      or "licence: no Entra ID P2, so there are no eligible roles")
+  end
+  if info then run:note("Devolutions Server %s, vault '%s'", info.version, have.entry.vault) end
+  if not run.profile.devolutions then run:note("the profile names no Devolutions: the secret is handed to a person") end
+end
+
+local function say_policy(run, policy)
+  if not policy.checked then
+    return run:warn "the policies for client secrets could not be read; Entra may still refuse one"
+  end
+  if policy.longest then run:note("%s limits client secrets to %s", policy.says, time.span(policy.longest)) end
+end
+
+local function say_adopted(run, application)
+  if not application or not application.adopted then return end
+  run:note("'%s' is adopted: it was there before, so it is never destroyed", application.displayName)
+  if application.signInAudience ~= "AzureADMyOrg" then
+    run:warn("'%s' accepts accounts of other tenants (%s); single tenant would be AzureADMyOrg",
+      application.displayName, tostring(application.signInAudience))
+  end
+end
+
+-- Who cannot make what is missing is told before anything is made.
+local function check_admin(run, have, found)
+  have.admin:look_closer()
+  if run.mode == "destroy" then return end
+  if not found.application then have.admin:must "applications" end
+  for _, ability in ipairs { "applications", "consent", "roles" } do
+    local why = have.admin:why_not(ability)
+    if why then run:note("another admin has to do this part: %s (%s)", have.admin.what(ability), why) end
+  end
+end
+
+--- Look at everything. Fails where going on could not end well.
+---@param run workflow.Run
+---@param have table admin, wanted, entry
+---@param args table
+---@return entra.found
+function M.look(run, have, args)
+  check_terms(args)
+  local both, principal, company, plans, accounts, info, pim = task.all {
+    function() return application_and_policy(have) end,
+    service_principal.graph,
+    function() return organization() or false end,
+    function() return licences() or false end,
+    function() return reach.find(args.managed) end,
+    function() return have.entry and have.entry:open(run.profile) or false end,
+    demands,
+    function() return deleted.check(have.wanted) end,
+  }
+  local found = {
+    application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
+    tenant = have.admin.principal.tenant,
+  }
+  describe(run, have, info, company, plans)
+  say_policy(run, found.policy)
+  say_adopted(run, found.application)
+  check_admin(run, have, found)
+  if run.mode ~= "destroy" then found.policy:lifetime(args.lifetime) end
+  run:before_change(function()
+    check_room(run)
+    if have.entry and run:acting() then have.entry:probe() end
+  end)
+  return found
+end
+
+return M

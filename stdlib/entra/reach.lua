@@ -1,0 +1,315 @@
+--- Who may reset whose password: the accounts to be managed, the admin roles they
+--- hold, and what Microsoft's table says of a role holder's reach.
+
+local data = require "data"
+local fail = require "fail"
+local graph = require "graph"
+local names = require "entra.names"
+local task = require "task"
+
+local M = {}
+
+local AT_ONCE = 16 -- reads side by side
+local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "userType", "onPremisesSyncEnabled",
+  "isManagementRestricted" }
+
+---@class entra.account
+---@field id string
+---@field upn string
+---@field roles { id: string, name: string, how: string }[] admin roles, active, eligible or through groups
+---@field group string? a role-assignable group it is a member or an owner of
+---@field restricted boolean in a restricted management administrative unit
+---@field synced boolean its password is kept on-premises
+---@field guest boolean its password is kept elsewhere
+
+---------------------------------------------------------------------------
+-- Microsoft's table
+
+local function load_matrix()
+  local rows = {}
+  for _, row in ipairs(data.rows "stdlib/data/reset-matrix.tsv") do
+    local target, id, settled, by = table.unpack(row)
+    local may = {}
+    for actor in by:gmatch("[^,]+") do may[actor] = true end
+    rows[id ~= "" and id or target] = { name = target, may = may, settled = settled == "settled" }
+  end
+  return rows
+end
+
+local matrix ---@type table? read when first asked for
+
+local function row_of(id)
+  matrix = matrix or load_matrix()
+  return matrix[id] or matrix["@other"]
+end
+
+local function may(row, held)
+  for id in pairs(held) do
+    if row.may[id] then return true end
+  end
+  return false
+end
+
+local function ids_of(roles)
+  local ids = {}
+  for _, name in ipairs(roles) do ids[names.roles[name]] = true end
+  return ids
+end
+
+-- The rows of the table that count for an account, each with what makes it count.
+local function rows_for(account)
+  local rows = {}
+  for i, role in ipairs(account.roles) do
+    rows[i] = { row_of(role.id), ("%s (%s)"):format(role.name, role.how) }
+  end
+  if account.group then
+    local why = ("member or owner of the role-assignable group '%s'"):format(account.group)
+    rows[#rows + 1] = { row_of "@role-assignable-group", why }
+  end
+  if #rows == 0 then rows[1] = { row_of "@none", "no admin role" } end
+  return rows
+end
+
+local function elsewhere(account)
+  if account.synced then return "its password is kept on-premises (synced account)" end
+  if account.guest then return "it is a guest: its password is kept elsewhere" end
+  if account.restricted then
+    return "it is in a restricted management administrative unit: only roles scoped to that unit reach it"
+  end
+end
+
+--- Can a holder of these roles reset the account's password, by the table?
+---@param account entra.account
+---@param roles string[] names
+---@return "yes"|"no"|"unknown" verdict, string why
+function M.judge(account, roles)
+  local why = elsewhere(account)
+  if why then return "no", why end
+  local held, unsettled = ids_of(roles), nil
+  for _, entry in ipairs(rows_for(account)) do
+    local row, because = entry[1], entry[2]
+    if not may(row, held) then return "no", because end
+    if not row.settled then unsettled = because end
+  end
+  if unsettled then return "unknown", unsettled .. ": Microsoft's pages contradict each other on this role" end
+  return "yes", rows_for(account)[1][2]
+end
+
+--- The weakest roles of the guide that reach these accounts, and for whom the stronger one is.
+---@param accounts entra.account[]
+---@return string[] roles, entra.account[] privileged
+function M.roles_for(accounts)
+  local helpdesk, privileged = { "Helpdesk Administrator" }, {}
+  for _, account in ipairs(accounts) do
+    if not elsewhere(account) and M.judge(account, helpdesk) == "no" then privileged[#privileged + 1] = account end
+  end
+  if #privileged == 0 then return helpdesk, privileged end
+  return { "Helpdesk Administrator", "Privileged Authentication Administrator" }, privileged
+end
+
+---------------------------------------------------------------------------
+-- The accounts
+
+local function is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
+
+local function raise_nobody(name, why, fix)
+  fail.raise { kind = "missing", what = ("find the managed accounts '%s'"):format(name), why = why, fix = fix }
+end
+
+local function group_named(name)
+  local found = graph.all("/groups", {
+    filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
+      what = ("find the group '%s'"):format(name),
+  })
+  if #found == 0 then raise_nobody(name, "there is no group of that name",
+    "Give a group's name or id, or user names with an @.") end
+  if #found > 1 then raise_nobody(name, ("there are %d groups of that name"):format(#found),
+    "Give the id of the one that is meant.") end
+  return found[1]
+end
+
+-- The cast to users is an advanced query (facts: ConsistencyLevel and $count).
+local function users_in(group_id)
+  return graph.all(graph.path("/groups/{id}/transitiveMembers/microsoft.graph.user", group_id), {
+    select = USER, top = 999, count = true, consistency = "eventual", what = "read the members of the group",
+  })
+end
+
+local function user_of(name)
+  local user = graph.get(graph.path("/users/{id}", name),
+    { select = USER, missing = "nil", what = ("find the user '%s'"):format(name) })
+  return { user or raise_nobody(name, "there is no such user", "Check the user principal name.") }
+end
+
+local function users_of(name)
+  if name:find("@", 1, true) then return user_of(name) end
+  if not is_id(name) then return users_in(group_named(name).id) end
+  local group = graph.get(graph.path("/groups/{id}", name),
+    { select = { "id" }, missing = "nil", what = "find the group" })
+  return group and users_in(name) or user_of(name)
+end
+
+local function account_of(user)
+  return {
+    id = user.id, upn = user.userPrincipalName, roles = {}, restricted = user.isManagementRestricted == true,
+    synced = user.onPremisesSyncEnabled == true, guest = user.userType == "Guest",
+  }
+end
+
+local function accounts_of(managed)
+  local lists = task.map(managed, AT_ONCE, users_of)
+  local accounts, by_id = {}, {}
+  for _, list in ipairs(lists) do
+    for _, user in ipairs(list) do
+      if not by_id[user.id] then
+        by_id[user.id] = account_of(user)
+        accounts[#accounts + 1] = by_id[user.id]
+      end
+    end
+  end
+  return accounts, by_id
+end
+
+---------------------------------------------------------------------------
+-- The roles they hold: the tenant's assignments are few, its people are many
+
+local function assignments()
+  return graph.all("/roleManagement/directory/roleAssignments", { what = "read who holds which directory role" })
+end
+
+-- Without the licence nobody is eligible for anything.
+local function eligibilities()
+  local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
+    what = "read who is eligible for which directory role",
+  })
+  if ok then return list end
+  if fail.is(list) and list.code == "AadPremiumLicenseRequired" then return {} end
+  error(list, 0)
+end
+
+local function definitions()
+  local named = {}
+  for definition in graph.list("/roleManagement/directory/roleDefinitions",
+    { select = { "id", "displayName" }, what = "read the names of the roles" }) do
+    named[definition.id] = definition.displayName
+  end
+  return named
+end
+
+local function role_groups()
+  local groups = graph.all("/groups", {
+    filter = "isAssignableToRole eq true", select = { "id", "displayName" }, what = "find the role-assignable groups",
+  })
+  return task.map(groups, AT_ONCE, function(group)
+    local members, owners = task.all {
+      function() return users_in(group.id) end,
+      function() return graph.all(graph.path("/groups/{id}/owners", group.id),
+        { select = { "id" }, what = "read the owners of the group" }) end,
+    }
+    return { id = group.id, name = group.displayName, members = members, owners = owners }
+  end)
+end
+
+local function hold(account, id, named, how)
+  if not account then return end
+  table.insert(account.roles, { id = id, name = named[id] or "a custom role", how = how })
+end
+
+local function spread(by_id, groups_by_id, list, named, how)
+  for _, assignment in ipairs(list) do
+    local group = groups_by_id[assignment.principalId]
+    hold(by_id[assignment.principalId], assignment.roleDefinitionId, named, how)
+    for _, member in ipairs(group and group.members or {}) do
+      hold(by_id[member.id], assignment.roleDefinitionId, named, ("%s, through the group '%s'"):format(how, group.name))
+    end
+  end
+end
+
+local function mark_groups(by_id, groups)
+  local by_group = {}
+  for _, group in ipairs(groups) do
+    by_group[group.id] = group
+    for _, list in ipairs { group.members, group.owners } do
+      for _, user in ipairs(list) do
+        if by_id[user.id] then by_id[user.id].group = group.name end
+      end
+    end
+  end
+  return by_group
+end
+
+--- The accounts meant, each with the admin roles it holds. Waits; reads side by side.
+---@param managed string[]? a group's name or id, user names
+---@return entra.account[]
+function M.find(managed)
+  if not managed or #managed == 0 then return {} end
+  local found, active, eligible, named, groups = task.all {
+    function() return table.pack(accounts_of(managed)) end, assignments, eligibilities, definitions, role_groups,
+  }
+  local accounts, by_id = found[1], found[2]
+  local by_group = mark_groups(by_id, groups)
+  spread(by_id, by_group, active, named, "active")
+  spread(by_id, by_group, eligible, named, "eligible")
+  return accounts
+end
+
+---------------------------------------------------------------------------
+-- Saying it
+
+local MOST_LINES = 10
+
+local function several(count, word) return ("%d %s%s"):format(count, word, count == 1 and "" or "s") end
+
+local function list(run, accounts, text_of)
+  for i, account in ipairs(accounts) do
+    if i > MOST_LINES then return run:note("… and %d more", #accounts - MOST_LINES) end
+    run:note("%s: %s", account.upn, text_of(account))
+  end
+end
+
+--- The roles needed for these accounts, having said why.
+---@param run workflow.Run
+---@param accounts entra.account[]
+---@param managed string[]?
+---@return string[] roles
+function M.explain(run, accounts, managed)
+  local roles, privileged = M.roles_for(accounts)
+  if not managed or #managed == 0 then
+    run:note "--managed is not given: Helpdesk Administrator alone resets hardly anybody who holds an admin role"
+  elseif #privileged > 0 then
+    run:note("%s of %d can only be reset by a Privileged Authentication Administrator:",
+      several(#privileged, "account"), #accounts)
+    list(run, privileged, function(account) return select(2, M.judge(account, { "Helpdesk Administrator" })) end)
+  else
+    run:note("%s to manage, none beyond the reach of Helpdesk Administrator", several(#accounts, "account"))
+  end
+  return roles
+end
+
+local UNSETTLED = "whether an application needs a permission besides the role, Microsoft's pages do not agree: "
+  .. "unknown until a first reset"
+
+--- What can be said of resetting each account with these roles, and no more than that.
+---@param run workflow.Run
+---@param accounts entra.account[]
+---@param roles string[]
+function M.report(run, accounts, roles)
+  if run.mode == "destroy" or #accounts == 0 then return end
+  local by = { yes = {}, no = {}, unknown = {} }
+  for _, account in ipairs(accounts) do table.insert(by[M.judge(account, roles)], account) end
+  if #by.yes > 0 then
+    run:note("%s within reach of these roles by Microsoft's table", several(#by.yes, "account"))
+    run:note(UNSETTLED)
+  end
+  local function why(account) return select(2, M.judge(account, roles)) end
+  if #by.unknown > 0 then
+    run:note("%s unknown until a first reset:", several(#by.unknown, "account"))
+    list(run, by.unknown, why)
+  end
+  if #by.no > 0 then
+    run:warn("%s cannot be reset:", several(#by.no, "account"))
+    list(run, by.no, why)
+  end
+end
+
+return M

@@ -1,0 +1,58 @@
+--- A service principal: the application as a member of this tenant. Found by its appId.
+
+local graph = require "graph"
+local names = require "entra.names"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+
+---@class entra.service_principal: resource.Resource
+---@field host table the application
+local ServicePrincipal = resource.kind "service principal"
+
+local MEMBERS = { "id", "appId", "displayName", "accountEnabled", "servicePrincipalType" }
+
+local M = {}
+
+--- The service principal of an application.
+---@param fields { application: table, name: string }
+---@return entra.service_principal
+function M.of(fields)
+  return ServicePrincipal { name = fields.name, host = fields.application, from = { fields.application } }
+end
+
+--- Microsoft Graph's own, with its permissions.
+---@return table
+function M.graph()
+  return graph.get(graph.path("/servicePrincipals(appId={appId})", names.GRAPH), {
+    select = { "id", "appId", "appRoles" }, what = "read the permissions Microsoft Graph offers",
+  })
+end
+
+local function path_of(self)
+  return graph.path("/servicePrincipals(appId={appId})", self.host.appId)
+end
+
+function ServicePrincipal:key() return "service principal/" .. self.host.appId end
+
+function ServicePrincipal:read()
+  return graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = "look for " .. tostring(self) })
+end
+
+-- The tag is what makes the portal list it among the enterprise applications.
+function ServicePrincipal:create()
+  local actual = graph.patch(path_of(self), { tags = { "WindowsAzureActiveDirectoryIntegratedApp" } }, {
+    prefer = "create-if-missing", fresh_write = true, repeatable = true, what = "create " .. tostring(self),
+  })
+  if actual.id then return actual end
+  return graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
+end
+
+function ServicePrincipal:ours(_, run) return ownership.through(run, self) end
+
+function ServicePrincipal:delete(actual)
+  graph.delete(graph.path("/servicePrincipals/{id}", actual.id), {
+    repeatable = true, missing = "nil", what = "delete " .. tostring(self),
+  })
+end
+
+return M
