@@ -1,0 +1,47 @@
+--- Bringing a proven secret to where it is used: into an entry that can be read
+-- back, or by a person's hand, or both; then letting go of the one before.
+
+local entry = require "sink.entry"
+local handover = require "sink.handover"
+
+local M = {}
+
+--- The entry the profile and the arguments name; nil where there is no Devolutions Server.
+---@param run workflow.Run
+---@param fields { name: string, vault: string?, path: string? }
+---@return sink.entry?
+function M.entry(run, fields)
+  local devolutions = run.profile.devolutions
+  if not devolutions or not devolutions.server then return nil end
+  return entry {
+    name = fields.name, vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
+    workflow = run.id, linked = devolutions.linked,
+  }
+end
+
+local function store(run, secret, to, fields)
+  to:hold {
+    tenant = fields.tenant, client_id = fields.client_id, value = secret.value, application = fields.name,
+    marker = secret.row and secret.row.body.marker,
+  }
+  run:ensure(to)
+  secret:placed("stored", to:where())
+  if to:confirms() then secret:confirm("read back from " .. to:where()) end
+end
+
+--- Store it, hand it over where nothing confirms it, and tidy up.
+---@param run workflow.Run
+---@param secret rotation.Secret
+---@param fields sink.fields
+function M.deliver(run, secret, fields)
+  local to = fields.entry
+  if run.mode == "destroy" then return to and run:ensure(to) end
+  local again
+  repeat
+    if to then store(run, secret, to, fields) end
+    again = not (to and to:confirms()) and not secret:is_confirmed() and handover.offer(run, secret, fields)
+  until again ~= "again"
+  secret:tidy()
+end
+
+return M

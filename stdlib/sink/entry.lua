@@ -1,0 +1,189 @@
+--- Where a secret goes: a credential entry of Devolutions Server (subType
+--- AzureServicePrincipal). It can be read back, so what lies there is known; that
+--- the consumer reads this very entry a person must have said (`linked`).
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local ownership = require "workflow.ownership"
+local resource = require "resource"
+local secret = require "host.secret"
+local server = require "devolutions.server"
+local task = require "task"
+
+---@class sink.entry: resource.Resource
+---@field workflow string
+---@field vault string name or id
+---@field path string folders, separated by "\"
+---@field linked boolean
+---@field vault_id string once opened
+---@field entry devolutions.entry? as read
+local Entry = resource.kind "Devolutions entry"
+
+local PROBE = "moonlatch-probe"
+
+--- An entry in a vault.
+---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
+---@return sink.entry
+local function entry(fields)
+  local self = Entry(fields)
+  self.path = self.path or ""
+  self.tag = ownership.tag(self.workflow)
+  self.made = ("in the vault '%s'%s"):format(self.vault, self.path ~= "" and ", folder " .. self.path or "")
+  return self
+end
+
+---------------------------------------------------------------------------
+-- Looking
+
+local function raise_foreign(self)
+  fail.raise {
+    kind = "not_ours", what = ("look for %s"):format(tostring(self)),
+    why = ("there is an entry of this name %s that does not carry the tag '%s'"):format(self.made, self.tag),
+    fix = "Choose another --name or --path; or, if it is to be used and what it holds replaced, give it that tag.",
+  }
+end
+
+local function raise_several(self, count)
+  fail.raise {
+    kind = "conflict", what = ("look for %s"):format(tostring(self)),
+    why = ("%d entries %s have this name and the tag '%s'"):format(count, self.made, self.tag),
+    fix = "Delete those that are not used, then run the same command again.",
+  }
+end
+
+local function has_tag(found, tag)
+  for _, one in ipairs(type(found.tags) == "table" and found.tags or {}) do
+    if one == tag then return true end
+  end
+  return false
+end
+
+local function pick(self, list)
+  local ours = {}
+  for _, found in ipairs(list) do
+    if has_tag(found, self.tag) then ours[#ours + 1] = found end
+  end
+  if #ours > 1 then raise_several(self, #ours) end
+  if #ours == 0 and #list > 0 then raise_foreign(self) end
+  return ours[1]
+end
+
+--- What lies there now, secret included; nil when nothing does.
+---@return devolutions.entry?
+function Entry:read()
+  local found = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  self.entry = found and server.entry(self.vault_id, found.id) or nil
+  return self.entry
+end
+
+--- Reach the server, find the vault, read what is there. Changes nothing.
+---@param profile table
+---@return { version: string, name: string? } info
+function Entry:open(profile)
+  server.login(profile)
+  local info, vault = task.all { server.info, function() return server.vault(self.vault) end }
+  self.vault_id = vault.id
+  local stale
+  self.fetched, stale = task.all {
+    function() return { value = self:read() } end,
+    function() return server.entries(self.vault_id, { tag = PROBE }) end,
+  }
+  self.stale = stale
+  return info
+end
+
+--- The secret it holds, when it is one of this application.
+---@param client_id string
+---@return host.secret?
+function Entry:held(client_id)
+  local data = self.entry and self.entry.data
+  if not data or data.clientId ~= client_id or not secret.is(data.clientSecret) then return nil end
+  return data.clientSecret
+end
+
+--- The marker of the rotation it was written by, from its description.
+---@return string?
+function Entry:marker()
+  return self.entry and tostring(self.entry.description or ""):match("ml:%x+:%x+")
+end
+
+--- Does the consumer read this very entry, so that storing is using?
+---@return boolean
+function Entry:confirms() return self.linked == true end
+
+--- Where it is, for people.
+---@return string
+function Entry:where()
+  return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", self.name)
+end
+
+---------------------------------------------------------------------------
+-- The first act of a run that changes something
+
+--- Does the vault take an entry, give it back as it was, and give it up? Raises when not.
+function Entry:probe()
+  for _, stale in ipairs(self.stale or {}) do server.delete_entry(self.vault_id, stale.id) end
+  self.stale = nil
+  local made = server.create_entry(self.vault_id, {
+    name = "moonlatch probe " .. crypto.hex(crypto.random(4)), path = self.path, type = "Credential",
+      subType = "Default",
+    description = "Written to see whether this vault can be written and read back. It may be deleted.",
+    tags = { PROBE }, data = { domain = "", username = "probe", password = secret.generate(16) },
+  })
+  server.delete_entry(self.vault_id, made.id)
+end
+
+---------------------------------------------------------------------------
+-- Writing
+
+--- What it is to hold.
+---@param content { tenant: string, client_id: string, value: any, marker: string, application: string }
+function Entry:hold(content)
+  self.content = content
+  self.from = {}
+end
+
+local function data_of(content)
+  return { tenantId = content.tenant, clientId = content.client_id, clientSecret = content.value }
+end
+
+local function description_of(content)
+  return ("Client secret of the application '%s', kept by Moonlatch (%s)."):format(content.application, content.marker)
+end
+
+function Entry:differs(actual)
+  local changes = resource.compare(actual.data, data_of(self.content))
+  for _, change in ipairs(changes) do
+    if change.member == "clientSecret" then change.text = "clientSecret: the new one" end
+  end
+  return changes
+end
+
+function Entry:create()
+  self.entry = server.create_entry(self.vault_id, {
+    name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
+    description = description_of(self.content), tags = { self.tag }, data = data_of(self.content),
+  })
+  return self.entry
+end
+
+function Entry:update(actual)
+  for name, value in pairs(data_of(self.content)) do actual.data[name] = value end
+  actual.description = description_of(self.content)
+  self.entry = server.replace_entry(self.vault_id, actual)
+  return self.entry
+end
+
+-- Writing read it back already.
+function Entry.seen() return true end
+
+function Entry:ours(actual)
+  if has_tag(actual, self.tag) then return true, "it carries our tag" end
+  return false, "it does not carry the tag " .. self.tag
+end
+
+function Entry:delete(actual) server.delete_entry(self.vault_id, actual.id) end
+
+Entry.gone = false -- the server answers for itself at once
+
+return entry

@@ -1,0 +1,38 @@
+--- Where a secret goes: a new file, for nobody's eyes but the owner's. It cannot
+--- be read back as a proof of use, so it confirms nothing.
+
+local fail = require "fail"
+local sys = require "host.sys"
+
+local M = {}
+
+local function raise(path, why, fix)
+  fail.raise { kind = "usage", what = "write the client secret to " .. path, why = why, fix = fix }
+end
+
+--- Refuse what could not be written, before anything is made.
+---@param path string
+function M.check(path)
+  if sys.stat(path) then raise(path, "the file exists already",
+    "Name a new file; an existing one is never overwritten.") end
+  local folder = path:match("^(.*)/[^/]*$")
+  folder = folder == nil and "." or folder == "" and "/" or folder
+  local there = sys.stat(folder)
+  if not there or there.type ~= "directory" then raise(path, ("there is no folder %s"):format(folder),
+    "Make the folder first.") end
+end
+
+--- Write it: a new file with mode 0600.
+---@param path string
+---@param value host.secret
+function M.write(path, value)
+  local ok, message, kind = sys.write(path, value, "new")
+  if ok then return end
+  if kind == "exists" then M.check(path) end
+  fail.raise {
+    kind = "config", what = "write the client secret to " .. path, why = message or "the file cannot be written",
+    fix = "The secret is kept in the journal: name another file with --secret-file and run the same command again.",
+  }
+end
+
+return M
