@@ -1,0 +1,159 @@
+--- Create an Entra ID PAM provider for Devolutions: the how-to, as ten steps.
+--
+-- The order is the how-to's but for the secret, which comes late: nothing is made
+-- that could not be used. Each step reads, compares, and acts on the difference.
+
+local admin = require "entra.admin"
+local api_permissions = require "entra.api_permissions"
+local application = require "entra.application"
+local checklist = require "devolutions.checklist"
+local consent = require "entra.consent"
+local directory_role = require "entra.directory_role"
+local preflight = require "entra.preflight"
+local reach = require "entra.reach"
+local rotation = require "rotation"
+local service_principal = require "entra.service_principal"
+local sink = require "sink"
+local workflow = require "workflow"
+
+local step = workflow.step
+
+-- What the provider reads; and what it needs besides to elevate accounts for a while.
+local PERMISSIONS = { "Group.Read.All", "User.Read.All" }
+local FOR_ELEVATION = "RoleManagement.ReadWrite.Directory"
+
+return workflow.declare {
+  id = "setup/entra-pam-provider",
+  summary = "Create an Entra ID PAM provider for Devolutions",
+
+  args = {
+    name = {
+      type = "string", default = "Devolutions PAM",
+      help = "name of the application, of the entry and of the provider",
+    },
+    description = { type = "string", help = "description of the client secret and of the provider" },
+    client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    managed = {
+      type = "list",
+      help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
+    },
+    jit_elevation = {
+      type = "boolean", default = true,
+      help = "allow just-in-time elevation: " .. FOR_ELEVATION .. ", which can make its holder Global Administrator",
+    },
+    justification = {
+      type = "string", default = "Devolutions PAM resets the passwords of the accounts it manages",
+      help = "why the directory roles are assigned; goes on record",
+    },
+    lifetime = {
+      type = "duration",
+      help = "how long a client secret lives (default: 180 days, or what the tenant allows if that is less)",
+    },
+    renew_before = { type = "duration", default = "30d", help = "make a new client secret this long before the end" },
+    grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
+    vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
+    path = { type = "string", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
+    secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
+    prepared = {
+      type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
+    },
+  },
+
+  needs = {
+    graph = {
+      "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
+      "GET /policies/roleManagementPolicyAssignments", "GET /directory/deletedItems/microsoft.graph.application",
+
+      "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
+      "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
+      "GET /applications/{id}/appManagementPolicies",
+      "POST /applications/{id}/addPassword", "POST /applications/{id}/removePassword",
+
+      "GET /servicePrincipals(appId)", "PATCH /servicePrincipals(appId)", "DELETE /servicePrincipals/{id}",
+      "GET /servicePrincipals/{id}/appRoleAssignments", "POST /servicePrincipals/{id}/appRoleAssignedTo",
+      "DELETE /servicePrincipals/{id}/appRoleAssignedTo/{id}",
+
+      "GET /roleManagement/directory/roleAssignments", "POST /roleManagement/directory/roleAssignments",
+      "DELETE /roleManagement/directory/roleAssignments/{id}", "GET /roleManagement/directory/roleDefinitions",
+      "GET /roleManagement/directory/roleEligibilityScheduleInstances",
+
+      "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
+      "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+    },
+    scopes = {
+      "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
+      "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
+    },
+    devolutions = { "vaults:read", "entries:read", "entries:write" },
+  },
+
+  steps = {
+    step "Sign in" (function(run, have)
+      have.admin = admin.sign_in(run.profile)
+      run:note("signed in as %s", have.admin.principal.name)
+    end),
+
+    step "Pre-flight" (function(run, have, args)
+      have.entry = sink.entry(run, args)
+      have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
+      have.permissions = args.jit_elevation and { PERMISSIONS[1], PERMISSIONS[2], FOR_ELEVATION } or PERMISSIONS
+      have.found = preflight.look(run, have, args)
+      checklist.ensure(run, args.prepared)
+    end),
+
+    step "App registration" (function(run, have)
+      have.application = run:ensure(have.wanted)
+    end),
+
+    step "Service principal" (function(run, have, args)
+      have.principal = run:ensure(service_principal.of { name = args.name, application = have.application })
+    end),
+
+    step "API permissions" (function(run, have, args)
+      if args.jit_elevation then
+        run:note("%s serves just-in-time elevation only, and can make its holder Global Administrator;"
+          .. " --no-jit-elevation leaves it out", FOR_ELEVATION)
+      end
+      have.declared = api_permissions.look_up(have.found.graph, have.permissions)
+      run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
+    end),
+
+    step "Admin consent" (function(run, have, args)
+      consent.ensure(run, {
+        name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
+        graph = have.found.graph, admin = have.admin,
+      })
+    end),
+
+    step "Roles and administrators" (function(run, have, args)
+      have.roles = reach.explain(run, have.found.accounts, args.managed)
+      directory_role.ensure(run, {
+        name = args.name, application = have.application, principal = have.principal, roles = have.roles,
+        admin = have.admin, justification = args.justification, pim = have.found.pim,
+      })
+    end),
+
+    step "Client secret" {
+      settled = true,
+      function(run, have, args)
+        have.secret = rotation.client_secret(run, {
+          application = have.application, name = args.name, description = args.description, sink = have.entry,
+          policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+        })
+      end,
+    },
+
+    step "Proof" (function(run, have)
+      have.secret:prove(have.permissions)
+      directory_role.show(run, have.principal, have.roles)
+      reach.report(run, have.found.accounts, have.roles)
+    end),
+
+    step "Devolutions" (function(run, have, args)
+      sink.deliver(run, have.secret, {
+        entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
+        tenant = have.found.tenant, client_id = have.application.appId,
+      })
+    end),
+  },
+}
