@@ -76,7 +76,8 @@ local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 function M.date(time)
   local at = sys.utc(time // 1)
   local day = DAYS[(time // 86400 + 4) % 7 + 1] -- 1970 began on a Thursday
-  return ("%s, %02d %s %04d %02d:%02d:%02d GMT"):format(day, at.day, MONTHS[at.month], at.year, at.hour, at.minute, at.second)
+  local clock = ("%02d:%02d:%02d"):format(at.hour, at.minute, at.second)
+  return ("%s, %02d %s %04d %s GMT"):format(day, at.day, MONTHS[at.month], at.year, clock)
 end
 
 --- Listen. Raises when a port cannot be had.

@@ -29,6 +29,16 @@ local function is_usable(path)
   return sys.stat(path .. "/" .. MARK) ~= nil or #(sys.list(path) or { "?" }) == 0
 end
 
+local function folder(path, what)
+  if path then
+    local ok, message = sys.mkdir(path)
+    check(ok, message, what)
+    return path
+  end
+  local made, message = sys.temporary("moonlatch-emulator-")
+  return check(made, message, what)
+end
+
 --- Open the folder, or make a temporary one.
 ---@param path string?
 ---@return place
@@ -40,16 +50,7 @@ function M.open(path)
       fix = "Name a new or empty folder.",
     }
   end
-  local made, message = path, nil
-  if path then
-    local ok
-    ok, message = sys.mkdir(path)
-    made = ok and path
-  else
-    made, message = sys.temporary("moonlatch-emulator-")
-  end
-  check(made, message, what)
-  local self = setmetatable({ path = made, temporary = not path }, Place)
+  local self = setmetatable({ path = folder(path, what), temporary = not path }, Place)
   self:write(MARK, "")
   return self
 end

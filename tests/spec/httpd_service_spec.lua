@@ -4,54 +4,56 @@ local curl = require "curl"
 local httpd = require "httpd"
 local log = require "log"
 
---- A service with one listener, and how to ask it.
+--- A service with one listener, its turn and its address.
 local function serve(handle)
-  local service = httpd.open { plain = true, listeners = { { name = "one", host = "127.0.0.1", port = 0, handle = handle } } }
-  return service, function(ms) service:turn(ms) end, service.bases.one
+  local listener = { name = "one", host = "127.0.0.1", port = 0, handle = handle }
+  local service = httpd.open { plain = true, listeners = { listener } }
+  local site = { service = service, turn = function(ms) service:turn(ms) end, url = service.bases.one }
+  return setmetatable(site, { __close = function() service:close() end })
 end
 
 describe("httpd", function()
   it("gives a handler the request as a table", function()
     local seen
-    local service <close>, turn, url = serve(function(request)
+    local site <close> = serve(function(request)
       seen = { request.method, request.path, request.query["$top"], request.text, request.header("x-a"), request.size,
         request.base, request.form().b }
       return 200, { ["X-B"] = "2" }, "fine"
     end)
-    local answer = curl.run(turn, "-H", "X-A: 1", "-d", "b=1+2", url .. "/p%20q?$top=5")
-    assert.same({ "POST", "/p%20q", "5", "$top=5", "1", 5, url, "1 2" }, seen)
+    local answer = curl.run(site.turn, "-H", "X-A: 1", "-d", "b=1+2", site.url .. "/p%20q?$top=5")
+    assert.same({ "POST", "/p%20q", "5", "$top=5", "1", 5, site.url, "1 2" }, seen)
     assert.equal("fine", answer.out)
     assert.matches("X%-B: 2", answer.head)
   end)
 
   it("answers later without holding others up", function()
-    local service <close>, turn, url = serve(function(request)
+    local site <close> = serve(function(request)
       if request.path == "/late" then return httpd.later(0.4, 200, {}, "late") end
       return 200, {}, "now"
     end)
-    local late = curl.start("-w", " %{time_total}", url .. "/late")
-    local now = curl.run(turn, "-w", " %{time_total}", url .. "/now")
-    local after = curl.finish(late, turn)
+    local late = curl.start("-w", " %{time_total}", site.url .. "/late")
+    local now = curl.run(site.turn, "-w", " %{time_total}", site.url .. "/now")
+    local after = curl.finish(late, site.turn)
     assert.matches("^now 0%.[0-3]", now.out)
     assert.matches("^late 0%.[4-6]", after.out)
   end)
 
   it("drops and cuts when told", function()
-    local service <close>, turn, url = serve(function(request)
+    local site <close> = serve(function(request)
       return request.path == "/drop" and httpd.drop() or httpd.cut(200, {}, "0123456789", 3)
     end)
-    assert.equal(52, curl.run(turn, url .. "/drop").exit)
-    assert.equal("012", curl.run(turn, url .. "/cut").out)
+    assert.equal(52, curl.run(site.turn, site.url .. "/drop").exit)
+    assert.equal("012", curl.run(site.turn, site.url .. "/cut").out)
   end)
 
   it("survives a handler that fails or answers nonsense, and says so", function()
     local warned = {}
     local warn = stub(log, "warn", function(text) warned[#warned + 1] = text end)
-    local service <close>, turn, url = serve(function(request)
+    local site <close> = serve(function(request)
       if request.path == "/raise" then error("on purpose") end
       return 200, { ["X-Bad"] = "a\r\nb" }, ""
     end)
-    local first, second = curl.run(turn, url .. "/raise"), curl.run(turn, url .. "/head")
+    local first, second = curl.run(site.turn, site.url .. "/raise"), curl.run(site.turn, site.url .. "/head")
     warn:revert()
     assert.same({ 500, 500 }, { first.status, second.status })
     assert.matches("on purpose", warned[1])
@@ -65,9 +67,9 @@ describe("httpd", function()
   end)
 
   it("serves until it is told to stop", function()
-    local service <close> = serve(function() return 200, {}, "" end)
+    local site <close> = serve(function() return 200, {}, "" end)
     local asked = 0
-    httpd.serve(service, function()
+    httpd.serve(site.service, function()
       asked = asked + 1
       return asked > 1
     end)

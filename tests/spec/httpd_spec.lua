@@ -101,8 +101,9 @@ describe("host.httpd", function()
 
   it("refuses a body over 8 MiB by itself", function()
     local server <close>, turn, url = serve(function() error("not reached") end)
-    local job = curl.program({ "sh", "-c", "head -c 9000000 /dev/zero | curl -sS -o /dev/null -w '%{http_code}' --cacert "
-      .. CA .. " --data-binary @- " .. url .. "/" })
+    local upload = "head -c 9000000 /dev/zero"
+      .. " | curl -sS -o /dev/null -w '%%{http_code}' --cacert %s --data-binary @- %s/"
+    local job = curl.program { "sh", "-c", upload:format(CA, url) }
     assert.equal("413", curl.finish(job, turn).out)
     server:close()
   end)
@@ -363,6 +364,7 @@ describe("host.httpd", function()
     for _ = 1, 20 do server:poll(server:ended() and 0 or 200) end
     assert.is_true(server:ended())
     server:close()
+    pipe:close()
   end)
 
   it("takes a descriptor that never waits as ended", function()
