@@ -1,0 +1,120 @@
+--- What a `scope` parameter asks for, and what of it a client is granted.
+
+local refusal = require "emulator.login.refusal"
+
+local M = {}
+
+local OPENID = { openid = true, profile = true, email = true, offline_access = true }
+
+--- Who may consent for others to delegated permissions (Learn: grant-admin-consent).
+local MAY_CONSENT = {
+  "Global Administrator", "Privileged Role Administrator", "Cloud Application Administrator",
+  "Application Administrator",
+}
+
+---@class emulator.scopes
+---@field resource string as the client named it: the audience
+---@field default boolean `.default` was asked for
+---@field names string[] permissions by name
+---@field openid table<string, boolean> openid, profile, offline_access, email
+
+local function split(word)
+  local resource, name = word:match("^(.+)/([^/]+)$")
+  return resource and resource:gsub("/$", ""), name or word
+end
+
+--- Read a scope parameter. Raises a refusal.
+---@param login emulator.login
+---@param text string?
+---@return emulator.scopes
+function M.read(login, text)
+  if not text or text == "" then refusal.raise(900144, "scope") end
+  local asked = { default = false, names = {}, openid = {} }
+  for word in text:gmatch("%S+") do
+    if OPENID[word] then
+      asked.openid[word] = true
+    else
+      local resource, name = split(word)
+      resource = resource or M.GRAPH
+      if not login.audiences[resource] then refusal.raise(500011, resource) end
+      if asked.resource and login.audiences[asked.resource] ~= login.audiences[resource] then refusal.raise(700022) end
+      asked.resource = asked.resource or resource
+      if name == ".default" then asked.default = true else asked.names[#asked.names + 1] = name end
+    end
+  end
+  if asked.default and #asked.names > 0 then refusal.raise(70011, text) end
+  asked.resource = asked.resource or M.GRAPH
+  return asked
+end
+
+M.GRAPH = "https://graph.microsoft.com"
+
+local function set_of(list)
+  local set = {}
+  for _, value in ipairs(list) do set[value] = true end
+  return set
+end
+
+--- Delegated scopes of Graph: name -> "User" or "Admin", who may consent to it.
+local function known_scopes(login)
+  if not login.known_scopes then
+    login.known_scopes = {}
+    for _, row in ipairs(login.tenant.graph.oauth2PermissionScopes) do login.known_scopes[row.value] = row.type end
+  end
+  return login.known_scopes
+end
+
+--- May this person consent for others?
+---@param login emulator.login
+---@param person table
+---@return boolean
+function M.may_consent(login, person)
+  local held = set_of(login.tenant:directory_roles(person.id))
+  for _, name in ipairs(MAY_CONSENT) do
+    if held[login.tenant.role_ids[name]] then return true end
+  end
+  return false
+end
+
+--- The names that have no consent yet.
+local function missing(login, client_id, person, names)
+  local consented, list = set_of(login.tenant:scopes(client_id, person.id)), {}
+  for _, name in ipairs(names) do
+    if not consented[name] then list[#list + 1] = name end
+  end
+  return list
+end
+
+--- Let the person consent to what is missing, as the page after a sign-in does.
+--- Raises a refusal when they may not or do not want to.
+---@param login emulator.login
+---@param client_id string
+---@param person table
+---@param asked emulator.scopes
+function M.consent(login, client_id, person, asked)
+  local known, lacking = known_scopes(login), missing(login, client_id, person, asked.names)
+  for _, name in ipairs(lacking) do
+    if not known[name] then refusal.raise(70011, name) end
+    if known[name] == "Admin" and not M.may_consent(login, person) then refusal.raise(65001, name, client_id) end
+  end
+  if #lacking == 0 then return end
+  if not login.consents then refusal.raise(65004) end
+  login.tenant:consent(client_id, lacking, person.userPrincipalName)
+end
+
+--- What a token for this client and person carries: everything consented for the
+--- resource. Raises a refusal when nothing is, or less than asked for.
+---@param login emulator.login
+---@param client_id string
+---@param person table
+---@param asked emulator.scopes
+---@return string[]
+function M.granted(login, client_id, person, asked)
+  local lacking = missing(login, client_id, person, asked.names)
+  if #lacking > 0 then refusal.raise(65001, table.concat(lacking, " "), client_id) end
+  local granted = login.tenant:scopes(client_id, person.id)
+  if #granted == 0 and (asked.default or #asked.names > 0) then refusal.raise(65001, asked.resource, client_id) end
+  return granted
+end
+
+return M
