@@ -1,0 +1,171 @@
+--- The emulator's own page below /emulator on the login address: what a test or a
+--- rehearsing admin does to the world meanwhile. Answers are JSON.
+
+local json = require "json"
+local time = require "time"
+
+local M = {}
+
+M.HELP = [[
+GET    /emulator                this text
+GET    /emulator/requests       what was asked so far: {requests: [...]}; ?after=N only newer ones
+DELETE /emulator/requests       forget them
+GET    /emulator/faults         the rules and how often each was used
+POST   /emulator/faults         {"rule": "POST /applications/*/addPassword drop-after"}
+DELETE /emulator/faults         no more faults
+GET    /emulator/clock          {now, offset}
+POST   /emulator/clock          {"advance": "30d"}, or seconds; it never goes back
+POST   /emulator/lag            {"lag": "1-5"}; "0" for none
+POST   /emulator/approve        {"user": "adele"|"none"|"decline", "consent": true}: who signs in from now on;
+                                with {"code": "ABCDEFGHJ"} only at that device code
+POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`
+POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false]}, likewise "seal" and "enable"
+*      /emulator/graph/v1.0/... Graph as a Global Administrator with every permission
+]]
+
+--- Methods of the tenant that stand for another admin's doing, with their arguments.
+M.ACTIONS = {
+  activate = "person",
+  add_app = "{name, permissions, roles, days, secret}",
+  add_member = "group, member",
+  assign_role = "principal, role, {eligible, scope}?",
+  change = "object, {properties}",
+  change_password = "person; the value as the member \"password\", else random",
+  consent = "client, [scopes], person?",
+  disable = "principal",
+  enable = "principal",
+  erase_application = "client",
+  grant = "client, permission",
+  remove_consent = "client, permission?",
+  remove_member = "group, member",
+  remove_role = "principal, role",
+  remove_secret = "key id",
+  set_flag = "name, value",
+  set_policy = "{secrets: false?, days?, app?, since?}",
+}
+
+--- The same for the Devolutions Server.
+M.SERVER_ACTIONS = {
+  enable = "true or false: the application identity",
+  permit = "view, view_password, add, edit or delete; true or false",
+  seal = "vault id, entry id",
+}
+
+local function bad(message)
+  return 400, {}, { message = message }
+end
+
+local function done(result)
+  return 200, {}, { result = result == nil and true or result }
+end
+
+--- Read "1-5", "3" or "0".
+---@param text string
+---@return number[]|false|nil range, string? message
+function M.lag(text)
+  local min, max = tostring(text):match("^(%d+%.?%d*)%-(%d+%.?%d*)$")
+  if not min then min = tostring(text):match("^%d+%.?%d*$") end
+  if not min then return nil, ("lag %q: give seconds as MIN-MAX, or 0 for none"):format(tostring(text)) end
+  min, max = tonumber(min), tonumber(max or min)
+  if min > max then return nil, ("lag %q: the first number is the smaller one"):format(text) end
+  return max > 0 and { min, max } or false
+end
+
+local function act(target, actions, body)
+  local action = body["do"]
+  if not actions[action] then
+    return 400, {}, { message = ("there is no action %q"):format(tostring(action)), actions = actions }
+  end
+  local arguments = body.with or {}
+  if body.password then arguments[#arguments + 1] = body.password end
+  local ok, result = pcall(target[action], target, table.unpack(arguments))
+  if not ok then return bad(tostring(result)) end
+  return done(result)
+end
+
+local function approve(world, body)
+  local name = body.user
+  if name and name ~= "none" and name ~= "decline" and not world.tenant:person(name) then
+    return bad(("there is no person %q"):format(name))
+  end
+  if body.code then
+    local ok, message = world.login:approve_device(body.code, name or world.login.approve)
+    if not ok then return bad(message) end
+    return done()
+  end
+  world.login.approve = name or world.login.approve
+  if body.consent ~= nil then world.login.consents = body.consent end
+  return done()
+end
+
+local function graph(world, request, path)
+  local admin = world.tenant:person(world.admin)
+  local scopes = {}
+  for i, row in ipairs(world.tenant.graph.oauth2PermissionScopes) do scopes[i] = row.value end
+  local claims = {
+    oid = admin.id, appid = world.client, idtyp = "user", scp = table.concat(scopes, " "),
+    wids = { world.tenant.role_ids["Global Administrator"] }, tid = world.tenant.id,
+  }
+  request.path = path
+  return world.graph(request, claims)
+end
+
+local function read_clock(world)
+  return 200, {}, { now = time.iso(time.now()), offset = world.clock:offset() }
+end
+
+---@type table<string, fun(world: table, request: httpd.request, body: table?)>
+local ROUTES = {
+  ["GET /emulator"] = function() return 200, { ["Content-Type"] = "text/plain" }, M.HELP end,
+  ["GET /emulator/requests"] = function(world, request)
+    return 200, {}, { requests = world.record:after(tonumber(request.query.after) or 0) }
+  end,
+  ["DELETE /emulator/requests"] = function(world) return done(world.record:clear()) end,
+  ["GET /emulator/faults"] = function(world) return 200, {}, { faults = json.array(world.faults:list()) } end,
+  ["POST /emulator/faults"] = function(world, _, body)
+    local ok, message = world.faults:add(tostring(body.rule))
+    if not ok then return bad(message) end
+    return done()
+  end,
+  ["DELETE /emulator/faults"] = function(world) return done(world.faults:clear()) end,
+  ["GET /emulator/clock"] = read_clock,
+  ["POST /emulator/clock"] = function(world, _, body)
+    local ok, seconds = pcall(time.duration, body.advance)
+    if not ok or seconds < 0 then return bad("advance: give seconds, or a duration like \"30d\"") end
+    world.clock:advance(seconds)
+    return read_clock(world)
+  end,
+  ["POST /emulator/lag"] = function(world, _, body)
+    local range, message = M.lag(body.lag)
+    if range == nil then return bad(message) end
+    world.tenant:set_lag(range)
+    return done()
+  end,
+  ["POST /emulator/approve"] = function(world, _, body) return approve(world, body) end,
+  ["POST /emulator/tenant"] = function(world, _, body) return act(world.tenant, M.ACTIONS, body) end,
+  ["POST /emulator/devolutions"] = function(world, _, body) return act(world.devolutions, M.SERVER_ACTIONS, body) end,
+}
+
+--- Is the path one of ours?
+---@param path string
+---@return boolean
+function M.owns(path)
+  return path == "/emulator" or path:sub(1, 10) == "/emulator/"
+end
+
+--- Answer one request.
+---@param world table {tenant, login, faults, record, clock, graph, admin, client}
+---@param request httpd.request
+---@return integer|table status, table? headers, string|table|nil body
+function M.handle(world, request)
+  local path = request.path:match("^/emulator/graph(/.*)$")
+  if path then return graph(world, request, path) end
+  local route = ROUTES[request.method .. " " .. request.path]
+  if not route then return 404, { ["Content-Type"] = "text/plain" }, M.HELP end
+  if request.method ~= "POST" then return route(world, request) end
+  local body, message = request.json()
+  if type(body) ~= "table" then return bad(message or "send a JSON object") end
+  return route(world, request, body)
+end
+
+return M

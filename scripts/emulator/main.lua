@@ -1,0 +1,37 @@
+--- The emulated Entra tenant and Devolutions Server, as a command.
+
+local httpd = require "httpd"
+local json = require "json"
+local log = require "log"
+local world = require "emulator.world"
+
+local STANDARD_INPUT = 0
+
+local function run(args)
+  local emulator <close> = world.open(args)
+  if args.private then emulator.service:watch(STANDARD_INPUT) end
+  log.say(json.encode(emulator.ready))
+  httpd.serve(emulator.service)
+end
+
+return {
+  summary = "Serve an Entra tenant, Graph and a Devolutions Server on this machine, to try things out",
+  args = {
+    listen = { type = "string", default = "127.0.0.1",
+      help = "loopback address, with a port for the login service (the others take the next two); without one any" },
+    users = { type = "integer", default = 200, help = "how many besides the named people; a million cost nothing" },
+    seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
+    latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },
+    lag = { type = "string", default = "1-5", help = "seconds until what was written is visible; 0 for at once" },
+    fault = { type = "list", default = {},
+      help = "what goes wrong: [PEER] METHOD PATH KIND[:ARGUMENT] [COUNT] [@NTH]" },
+    clock = { type = "path", help = "file of the emulator's clock; in the folder by default" },
+    directory = { type = "path", help = "new or own folder for the authority, the clock and the ready profile" },
+    approve = { type = "string", help = "who signs in by device code or browser: a person, none, or decline; "
+      .. "by default the Global Administrator" },
+    interval = { type = "integer", default = 5, help = "seconds between two polls of a device code" },
+    private = { type = "boolean", default = false, help = "end when standard input does" },
+  },
+  needs = {},
+  run = run,
+}

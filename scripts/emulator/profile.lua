@@ -1,0 +1,68 @@
+--- The files a client of the emulator needs: its authority, a key for the journal,
+--- and a configuration that is ready for --config.
+
+local crypto = require "crypto"
+local secret = require "secret"
+
+local M = {}
+
+local CONFIG = [[
+-- Written by the emulator; it is of no use elsewhere.
+return {
+  default = "emulator",
+  profiles = {
+    emulator = {
+      emulator = { clock = %q },
+      tenant = %q,
+      cloud = { login = %q, graph = %q, ca = "ca.pem" },
+      sign_in = { method = "device_code", client_id = %q },
+      key = { from = "file", path = "journal.key" },
+      devolutions = {
+        server = %q,
+        ca = "ca.pem",
+        app_key = %q,
+        app_secret = { from = "file", path = "devolutions.secret" },
+        vault = %q,
+        linked = true, -- the emulated server counts as reading the entry itself
+      },
+    },
+  },
+}
+]]
+
+--- 32 bytes that do not end in a newline, which readers of key files drop.
+local function journal_key()
+  local bytes
+  repeat bytes = crypto.random(32) until bytes:sub(-1) ~= "\n"
+  return secret.from(bytes)
+end
+
+--- Write the files; what the ready line says.
+---@param world emulator.world
+---@return table
+function M.write(world)
+  local place, bases, server = world.place, world.service.bases, world.devolutions
+  local graph = bases.graph .. "/v1.0"
+  if not place:has("journal.key") then place:write("journal.key", journal_key()) end
+  place:write("devolutions.secret", server.app_secret)
+  return {
+    login = bases.login,
+    graph = graph,
+    devolutions = bases.devolutions,
+    tenant = world.tenant.domain,
+    ca = place:write("ca.pem", world.service.ca),
+    config = place:write("moonlatch.lua", CONFIG:format(world.clock_file, world.tenant.domain, bases.login, graph,
+      world.client, bases.devolutions, server.app_key, server.vault)),
+    clock = world.clock_file,
+    control = bases.login .. "/emulator",
+    admin = {
+      approves = world.login.approve,
+      client_id = world.client,
+      people = world.tenant:people(),
+      how = "Sign in by device code or in a browser: `approves` does so by itself; POST {\"user\": key} to "
+        .. bases.login .. "/emulator/approve to be somebody else.",
+    },
+  }
+end
+
+return M

@@ -1,0 +1,230 @@
+--- The emulated cloud as one object: tenant, login service, Graph and Devolutions
+--- Server on three addresses, with latency, faults, a clock and a record.
+
+local control = require "emulator.control"
+local crypto = require "crypto"
+local devolutions = require "emulator.devolutions"
+local fail = require "fail"
+local faults = require "emulator.faults"
+local graph = require "emulator.graph"
+local httpd = require "httpd"
+local login = require "emulator.login"
+local place = require "place"
+local profile = require "emulator.profile"
+local record = require "emulator.record"
+local tenant = require "emulator.tenant"
+local time = require "time"
+
+local M = {}
+
+---@class emulator.world
+---@field ready table what the ready line says
+---@field tenant emulator.tenant
+---@field login emulator.login
+---@field devolutions emulator.devolutions
+---@field faults emulator.faults
+---@field record emulator.record
+---@field clock host.sys.clock
+---@field service httpd.service
+---@field admin string user principal name of the seeded Global Administrator
+---@field client string client id of the tool people sign in with
+local World = { __name = "emulator.world" }
+World.__index = World
+
+local CODES = {
+  [400] = "BadRequest", [401] = "InvalidAuthenticationToken", [403] = "Authorization_RequestDenied",
+  [404] = "Request_ResourceNotFound", [409] = "Directory_ConcurrencyViolation", [429] = "TooManyRequests",
+  [500] = "generalException", [503] = "serviceNotAvailable",
+}
+
+--- Graph's refusal where Graph itself is not asked.
+local function graph_refusal(status, message, request)
+  local id = crypto.uuid()
+  local inner = { date = time.iso(time.now()):sub(1, 19), ["request-id"] = id }
+  inner["client-request-id"] = request and request.header("client-request-id") or id
+  local body = { error = { code = CODES[status] or "UnknownError", message = message, innerError = inner } }
+  return { status = status, headers = { ["request-id"] = id, ["Content-Type"] = "application/json" }, body = body }
+end
+
+--- What Graph answers; the body read and the caller known.
+local function ask_graph(self, request, caller)
+  if request.size > 0 then
+    local body, message = request.json()
+    if body == nil then return graph_refusal(400, "Unable to read JSON request payload: " .. message, request) end
+    request.body = body
+  end
+  return graph.handle(self.tenant, request, caller)
+end
+
+local function handle_graph(self, request)
+  local caller, message = self.login:caller(request.header("authorization"))
+  request.caller, request.refusal = caller, message
+  local status, headers, body = ask_graph(self, request, caller)
+  if not caller and headers then
+    local page = self.login.base .. "/common/oauth2/authorize"
+    headers["WWW-Authenticate"] = ('Bearer realm="", authorization_uri="%s"'):format(page)
+  end
+  return status, headers, body
+end
+
+local function handle_devolutions(self, request)
+  return devolutions.handle(self.devolutions, request)
+end
+
+--- Each service: what answers, and how it refuses when a fault rule wants it to.
+local SERVICES = {
+  login = {
+    handle = function(self, request) return self.login:handle(request) end,
+    refuse = function(self, status) return self.login:refuse(status) end,
+  },
+  graph = {
+    handle = handle_graph,
+    refuse = function(_, status) return graph_refusal(status, "The emulator was asked to fail here.") end,
+  },
+  devolutions = {
+    handle = handle_devolutions,
+    refuse = function(_, status)
+      return { status = status, headers = {}, body = { message = "The emulator was asked to fail here." } }
+    end,
+  },
+}
+
+local function as_answer(status, headers, body)
+  if type(status) == "table" then return status end
+  return { status = status, headers = headers, body = body }
+end
+
+local OUTCOMES = { drop = "dropped", cut = "cut" }
+
+local function note(self, peer, request, answer, rule)
+  local caller = request.caller or {}
+  self.record:add {
+    time = time.iso(time.now()), peer = peer, method = request.method,
+    path = request.path .. (request.text ~= "" and "?" .. request.text or ""),
+    status = OUTCOMES[answer.how] or answer.status, caller = caller.appid,
+    person = caller.idtyp == "user" and caller.oid or nil, fault = rule and rule.text,
+  }
+end
+
+--- Answer one request of a service: faults, latency, record.
+local function serve(self, peer, request)
+  local service = SERVICES[peer]
+  if peer == "login" and control.owns(request.path) then return control.handle(self, request) end
+  local rule = self.faults:take(peer, request.method, request.path)
+  local function ask(asked) return as_answer(service.handle(self, asked)) end
+  local answer = rule and faults.apply(rule, request, ask, function(status) return service.refuse(self, status) end)
+    or ask(request)
+  if answer.headers then answer.headers["Date"] = httpd.date(time.now()) end
+  answer.wait = (answer.wait or 0) + self.latency
+  note(self, peer, request, answer, rule)
+  return answer
+end
+
+local function read_listen(text)
+  local host, port = text:match("^%[(.+)%]:(%d+)$")
+  if not host then host, port = text:match("^([^:]+):(%d+)$") end
+  return host or text, tonumber(port or 0)
+end
+
+local function listen(self, text)
+  local host, port = read_listen(text)
+  local listeners = {}
+  for i, name in ipairs { "login", "graph", "devolutions" } do
+    listeners[i] = {
+      name = name, host = host, port = port == 0 and 0 or port + i - 1,
+      handle = function(request) return serve(self, name, request) end,
+    }
+  end
+  return httpd.open { listeners = listeners }
+end
+
+local function read_options(options)
+  local range, message = control.lag(options.lag or "1-5")
+  if range == nil then fail.raise { kind = "usage", what = "start the emulator", why = message } end
+  local rules = faults.new()
+  for _, rule in ipairs(options.fault or {}) do
+    local ok, wrong = rules:add(rule)
+    if not ok then fail.raise { kind = "usage", what = "start the emulator", why = wrong } end
+  end
+  return range, rules
+end
+
+local function check_approve(self, name)
+  if name == "none" or name == "decline" or self.tenant:person(name) then return end
+  local people = {}
+  for i, person in ipairs(self.tenant:people()) do people[i] = person.key end
+  fail.raise {
+    kind = "usage", what = "start the emulator", why = ("nobody is called %q"):format(name),
+    fix = "Say --approve none, decline, or one of " .. table.concat(people, ", ") .. ".",
+  }
+end
+
+local function make_tenant(self, options, range)
+  self.tenant = tenant.new {
+    seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = options.flags,
+  }
+  self.admin, self.client = self.tenant:people()[1].upn, tenant.CLI_APP
+  check_approve(self, options.approve or self.admin)
+end
+
+---@class emulator.options
+---@field listen string? "127.0.0.1:9443": the login service's; the others take the next two ports. No port: any
+---@field users integer? besides the named people
+---@field seed integer?
+---@field latency integer? milliseconds
+---@field lag string? "1-5" seconds; "0": none
+---@field fault string[]? rules
+---@field clock string? file
+---@field directory string? for the authority, the clock and the ready profile
+---@field approve string? who signs in: a person, "none" or "decline"
+---@field interval integer? seconds between two polls of a device code
+---@field flags table? switches of the tenant (tests)
+
+local function build(self, options, range)
+  self.place = place.open(options.directory)
+  self.clock_file = options.clock or self.place:file("clock")
+  self.clock = place.clock(self.clock_file)
+  time.use(self.clock)
+  make_tenant(self, options, range)
+  self.devolutions = devolutions.new { seed = options.seed or 1, now = time.now }
+  self.service = listen(self, options.listen or "127.0.0.1")
+  local bases = self.service.bases
+  self.login = login.new {
+    tenant = self.tenant, base = bases.login, graph = bases.graph, approve = options.approve or self.admin,
+    interval = options.interval,
+  }
+  self.graph = function(request, caller) return ask_graph(self, request, caller) end
+  self.ready = profile.write(self)
+end
+
+--- Build the world and listen. Close it.
+---@param options emulator.options
+---@return emulator.world
+function M.open(options)
+  local range, rules = read_options(options)
+  local self = setmetatable({ faults = rules, record = record.new(), latency = (options.latency or 0) / 1000 }, World)
+  local _ <close> = setmetatable({}, { __close = function(_, failure)
+    if failure then self:close() end
+  end })
+  build(self, options, range)
+  return self
+end
+
+--- Serve for at most `ms`.
+---@param ms integer
+function World:turn(ms)
+  self.service:turn(ms)
+end
+
+--- Stop, and remove what was temporary.
+function World:close()
+  if self.closed then return end
+  self.closed = true
+  time.use(nil)
+  if self.service then self.service:close() end
+  if self.clock then self.clock:close() end
+  if self.place then self.place:close() end
+end
+World.__close = World.close
+
+return M

@@ -1,0 +1,52 @@
+--- The emulator as the script it is: loaded like any other, with what scripts may use.
+
+local curl = require "curl"
+local json = require "json"
+local script = require "script"
+local sys = require "host.sys"
+
+describe("the emulator's script", function()
+  it("loads with what scripts may use, and reads its arguments", function()
+    local declaration = script.load("emulator/main")
+    local args = script.arguments(declaration, { "--users", "5", "--fault", "GET /users 503", "--private" })
+    assert.same({ 5, true, 1, "1-5", 0 }, { args.users, args.private, args.seed, args.lag, args.latency })
+    assert.same({ "GET /users 503" }, args.fault)
+    assert.is_function(declaration.run)
+  end)
+
+  local PROGRAM = os.getenv("MOONLATCH")
+
+  --- Run a shell line with the program as $0; what it wrote on its standard output.
+  local function shell(line)
+    local result = curl.finish(curl.program { "sh", "-c", line, PROGRAM }, function() os.execute("sleep 0.02") end)
+    assert.equal(0, result.exit, result.err)
+    return result.out
+  end
+
+  it("says that it is ready in one line, and ends with its standard input", function()
+    local out = shell('until [ -s ready ]; do sleep 0.05; done | "$0" emulator --private --users 3 >ready; cat ready')
+    local ready = json.decode(out)
+    assert.matches("^[^\n]+\n$", out)
+    assert.matches("^https://127%.0%.0%.1:%d+/v1%.0$", ready.graph)
+    assert.is_nil(sys.stat(ready.config))
+  end)
+
+  it("ends when it is told to, and leaves nothing behind", function()
+    local wait = "until [ -s ready ]; do sleep 0.05; done"
+    local out = shell('"$0" emulator --users 3 >ready & ' .. wait .. "; kill $!; wait $!; cat ready")
+    assert.is_nil(sys.stat(json.decode(out).config))
+  end)
+
+  it("is served by the bundled program to any client", function()
+    local out = shell(table.concat({
+      'mkfifo stop; "$0" emulator --private --lag 0 --latency 1 >ready <stop &',
+      'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
+      "field() { sed 's/.*\"'$1'\":\"\\([^\"]*\\)\".*/\\1/' ready; }",
+      'curl -sS --cacert "$(field ca)" "$(field login)/$(field tenant)/v2.0/.well-known/openid-configuration"',
+      'curl -sS --cacert "$(field ca)" "$(field devolutions)/api/public-instance-information"',
+      "exec 3>&-; wait",
+    }, "\n"))
+    assert.matches('"token_endpoint":"https://127', out)
+    assert.matches('"version":"', out)
+  end)
+end)
