@@ -31,7 +31,7 @@ end
 
 local function target(caller, level)
   return { ["@odata.type"] = "microsoft.graph.unifiedRoleManagementPolicyRuleTarget", caller = caller,
-    operations = json.array { "All" }, level = level, inheritableSettings = json.array {},
+    operations = json.array { "all" }, level = level, inheritableSettings = json.array {},
     enforcedSettings = json.array {} }
 end
 
