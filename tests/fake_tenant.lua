@@ -59,6 +59,23 @@ function World:ask(who, method, target, body, headers)
   return status, content, answered
 end
 
+--- Register an application with its service principal, both visible.
+function World:set_up(who)
+  local _, application = self:ask(who, "PATCH", "/applications(uniqueName='ours')",
+    { displayName = "Ours", signInAudience = "AzureADMyOrg" }, { prefer = "create-if-missing" })
+  self:wait(5)
+  local _, principal = self:ask(who, "POST", "/servicePrincipals", { appId = application.appId })
+  self:wait(5)
+  return application, principal
+end
+
+--- Hold an answer against a refusal.
+function M.refused(status, code, message, got, body)
+  local refusal = body and body.error or {}
+  if got == status and refusal.code == code and refusal.message == message then return end
+  error(("expected %s %s: %s\ngot %s %s: %s"):format(status, code, message, got, refusal.code, refusal.message), 2)
+end
+
 --- The id of a Graph application permission.
 function World:permission(name)
   for id, value in pairs(self.tenant:graph_roles()) do

@@ -93,7 +93,7 @@ function M.new(options)
   return server
 end
 
-function Server:new_id()
+local function new_id(self)
   self.made = self.made + 1
   return random.guid(self.seed, "dvls", self.made)
 end
@@ -255,7 +255,7 @@ local function create_vault(server, request)
   local name, content = text(body, "name"), text(body, "contentType") or "Everything"
   if type(name) ~= "string" or name == "" then refuse(400, "name is required.") end
   if not CONTENT[content] then refuse(400, "contentType is not valid.") end
-  return 201, add_vault(server, server:new_id(), name, { contentType = content, description = text(body, "description"),
+  return 201, add_vault(server, new_id(server), name, { contentType = content, description = text(body, "description"),
     securityLevel = text(body, "securityLevel"), visibility = text(body, "visibility") })
 end
 
@@ -379,7 +379,7 @@ local function create_entry(server, request, vault_id)
   need_session(server, request)
   need(server, "add")
   local rows, body = server.entries[find_vault(server, vault_id).id], body_of(request)
-  local entry = { id = server:new_id(), type = text(body, "type"), subType = text(body, "subType") or "Default",
+  local entry = { id = new_id(server), type = text(body, "type"), subType = text(body, "subType") or "Default",
     created = server.now() }
   if not members_of(entry.type, entry.subType) then refuse(400, "The type or subType of the entry is not valid.") end
   rows[#rows + 1] = fill(server, entry, body)

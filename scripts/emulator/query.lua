@@ -14,6 +14,7 @@ local M = {}
 local DIRECTORY = { user = true, group = true, application = true, servicePrincipal = true, directoryObject = true }
 local MIXED = { "user", "group", "servicePrincipal", "application" } -- what a directoryObject may be
 local PAGE, LARGEST = 100, 999
+local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true } -- Microsoft Learn: user resource
 
 ---@class emulator.query
 ---@field select string[]?
@@ -51,6 +52,14 @@ local function check_property(type_name, name)
   if not has_property(type_name, name) then
     answer.bad_query("Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, type_name)
   end
+end
+
+local function check_filterable(type_name, name)
+  check_property(type_name, name)
+  if not SELECT_ONLY[name] then return end
+  local resource = type_name:sub(1, 1):upper() .. type_name:sub(2)
+  answer.refuse(400, "Request_UnsupportedQuery",
+    ("Unsupported or invalid query filter clause specified for property '%s' of resource '%s'."):format(name, resource))
 end
 
 local function names_of(text, type_name)
@@ -162,7 +171,7 @@ function M.read(ctx, type_name)
   local text = option(ctx, "filter")
   if text then
     local message
-    query.filter, message = filter.parse(text, function(name) check_property(type_name, name) end)
+    query.filter, message = filter.parse(text, function(name) check_filterable(type_name, name) end)
     if not query.filter then answer.bad_query("%s", message) end
   end
   query.top = page_size(ctx, query)

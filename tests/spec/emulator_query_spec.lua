@@ -167,6 +167,9 @@ describe("a list of the emulated Graph", function()
       { refusal("/users?$select=upn") })
     assert.same({ "BadRequest", "Could not find a property named 'upn' on type 'microsoft.graph.user'." },
       { refusal("/users?$filter=upn eq 'x'") })
+    assert.same({ "Request_UnsupportedQuery", "Unsupported or invalid query filter clause specified for property "
+      .. "'lastPasswordChangeDateTime' of resource 'User'." },
+      { refusal("/users?$filter=lastPasswordChangeDateTime ge 2024-01-01T00:00:00Z") })
     assert.equals("Request_UnsupportedQuery", (refusal("/users?$skip=5")))
     assert.same({ "Request_UnsupportedQuery",
       "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive." }, { refusal("/users?$top=1000") })
