@@ -525,7 +525,8 @@ function Incoming:size() end
 --- The body as JSON, well-known secrets lifted.
 ---@return any|nil value, string? message
 function Incoming:json() end
---- The body as a form; client_secret, client_assertion, password, refresh_token, code, device_code and appSecret are secrets.
+--- The body as a form; client_secret, client_assertion, password, refresh_token, code,
+--- device_code and appSecret are secrets.
 ---@return table<string, string|host.secret>
 function Incoming:form() end
 --- The query as a table, decoded; the same names are secrets.

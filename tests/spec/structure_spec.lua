@@ -1,0 +1,122 @@
+-- The house rules that a machine can hold: who may require whom, how long a
+-- file and a function may be, and that every native name is described.
+
+local lfs = require "lfs"
+
+local function files(folder, ending, found)
+  found = found or {}
+  for name in lfs.dir(folder) do
+    local path = folder .. "/" .. name
+    local mode = name:sub(1, 1) ~= "." and lfs.attributes(path, "mode")
+    if mode == "directory" and name ~= "node_modules" then
+      files(path, ending, found)
+    elseif mode == "file" and name:sub(-#ending) == ending then
+      found[#found + 1] = path
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+local function short(path) return path:sub(#SOURCE + 2) end
+
+local function requires(text)
+  local names = {}
+  text = text:gsub("%-%-[^\n]*", "") -- comments show what others may write
+  for name in text:gmatch("require%s*%(?%s*[\"']([%w_.%-]+)[\"']") do names[#names + 1] = name end
+  return names
+end
+
+-- Is there a module of that name? `require("graph." .. kind)` names a folder of them.
+local function in_room(folder, name)
+  local path = ("%s/%s/%s"):format(SOURCE, folder, (name:gsub("%.", "/")))
+  if name:sub(-1) == "." then return lfs.attributes(path, "mode") == "directory" end
+  return lfs.attributes(path .. ".lua", "mode") == "file"
+end
+
+describe("the rooms", function()
+  it("are entered in one direction: the library requires the library and the host, never a script", function()
+    for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
+      for _, name in ipairs(requires(read(path))) do
+        local known = name:find("^host%.") or name == "argparse" or in_room("stdlib", name)
+        assert(known, short(path) .. " requires " .. name .. ", which is not in the library")
+      end
+    end
+  end)
+
+  it("keep scripts off the native modules and the commands", function()
+    for _, path in ipairs(files(SOURCE .. "/scripts", ".lua")) do
+      for _, name in ipairs(requires(read(path))) do
+        assert(not name:find("^host%.") and not name:find("^command%."), short(path) .. " requires " .. name)
+        assert(in_room("stdlib", name) or in_room("scripts", name),
+          short(path) .. " requires " .. name .. ", which does not exist")
+      end
+    end
+  end)
+
+  it("let C name one Lua module", function()
+    for _, path in ipairs(files(SOURCE .. "/runtime", ".c")) do
+      for _, name in ipairs(requires(read(path))) do
+        assert(name == "cli", short(path) .. " requires " .. name)
+      end
+    end
+  end)
+
+  it("let only the gate reach the network client", function()
+    for _, path in ipairs(files(SOURCE .. "/runtime", ".c")) do
+      local name = short(path)
+      if read(path):find('#include "http.h"', 1, true) then
+        assert(name:find("^runtime/http") or name:find("^runtime/gate"), name .. " includes http.h")
+      end
+    end
+  end)
+end)
+
+describe("the size of things", function()
+  it("keeps files below 500 lines", function()
+    for _, ending in ipairs { ".c", ".h", ".lua" } do
+      for _, folder in ipairs { "runtime", "stdlib", "scripts" } do
+        for _, path in ipairs(files(SOURCE .. "/" .. folder, ending)) do
+          local _, lines = read(path):gsub("\n", "")
+          assert(lines <= 500 or short(path):find("^stdlib/meta/"), short(path) .. " has " .. lines .. " lines")
+        end
+      end
+    end
+  end)
+
+  it("keeps C functions below 40 lines", function()
+    for _, path in ipairs(files(SOURCE .. "/runtime", ".c")) do
+      local start, number = nil, 0
+      for line in read(path):gmatch("([^\n]*)\n") do
+        number = number + 1
+        if line:find("^[%a].*%(.*") and line:find("{$") then start = number end
+        if line == "}" and start then
+          local lines = number - start - 1
+          assert(lines <= 40, ("%s:%d: a function of %d lines"):format(short(path), start, lines))
+          start = nil
+        end
+      end
+    end
+  end)
+end)
+
+describe("the description of the native modules", function()
+  it("has every name that C gives to Lua", function()
+    local described = read(SOURCE .. "/stdlib/meta/host.lua")
+    for _, path in ipairs(files(SOURCE .. "/runtime", ".c")) do
+      for list in read(path):gmatch("luaL_Reg [%w_]+%[%] = (%b{})") do
+        for name in list:gmatch('{"([%l_]+)",') do
+          if not name:find("^__") then
+            assert(described:find("[.:]" .. name .. "[%( ]"),
+              ("%s gives Lua '%s', which meta/host.lua does not describe"):format(short(path), name))
+          end
+        end
+      end
+    end
+  end)
+end)
