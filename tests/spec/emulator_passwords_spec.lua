@@ -58,11 +58,21 @@ describe("the emulated Graph", function()
 
     it("not of members of a restricted unit", function()
       local all = app({ "Privileged Authentication Administrator" }, { RESET })
-      local unit = world.tenant.units:newest(world.tenant.ids.restricted)
-      unit._members[world.tenant.ids.uma] = true
+      world.tenant:add_unit { name = "Restricted", restricted = true, members = { "uma" } }
       assert.equals(403, (reset(all, "uma")))
       local _, user = world:ask("priya", "GET", "/users/" .. world.tenant.ids.uma .. "?$select=isManagementRestricted")
       assert.is_true(user.isManagementRestricted)
+    end)
+
+    it("of members of a unit that the role is scoped to, if they hold none", function()
+      local unit = world.tenant:add_unit { name = "Unit", members = { "uma", "t0-boris" } }
+      local scoped = app({ "Directory Readers" }, {})
+      world.tenant:assign_role(scoped.appId, "Helpdesk Administrator", { scope = "/administrativeUnits/" .. unit })
+      assert.equals(204, (reset(scoped, "uma")))
+      assert.equals(403, (reset(scoped, "t0-boris")))
+      assert.equals(403, (reset(scoped, "t0-chen")))
+      world.tenant:remove_role(scoped.appId, "Directory Readers")
+      assert.equals(403, (reset(scoped, "uma")))
     end)
 
     it("by a person with the scope and the role", function()

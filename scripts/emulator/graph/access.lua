@@ -166,6 +166,21 @@ local function any(roles, row)
   return false
 end
 
+--- Roles of the caller that are scoped to a unit the user is in. They reach only users without any role, and an app
+--- needs Directory Readers in the whole tenant besides (entra-docs: manage-roles-portal, "Service principals and guest
+--- users").
+local function unit_roles(ctx, user)
+  local found = {}
+  if not M.is_person(ctx) and not M.holds(ctx, { "Directory Readers" }) then return found end
+  for _, unit in ctx.tenant.units:scan(ctx.at) do
+    local scope = "/administrativeUnits/" .. unit.id
+    for _, id in ipairs(unit._members[user.id] and directory.roles(ctx.tenant, ctx.caller.oid, ctx.at, scope) or {}) do
+      found[id] = true
+    end
+  end
+  return found
+end
+
 --- Do the caller's roles reach this user, for "password" or "sensitive" (privileged-roles-permissions.md)?
 ---@param ctx emulator.context
 ---@param what "password"|"sensitive"
@@ -175,6 +190,7 @@ function M.outranks(ctx, what, user)
   if not matrix then load_matrix() end
   local rows = rows_of(ctx, what, user)
   local ordinary = rows[1] == matrix[what]["@none"]
+  if ordinary and any(unit_roles(ctx, user), rows[1]) then return true, true end
   for _, row in ipairs(rows) do
     if not any(M.roles(ctx), row) then return false, ordinary end
   end

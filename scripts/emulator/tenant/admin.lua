@@ -200,6 +200,19 @@ function M:change_members(group, id, member, delay)
   self.members:put(group, new, delay)
 end
 
+--- Make an administrative unit.
+---@param options {name: string, restricted: boolean?, members: string[]}
+---@return string id
+function M:add_unit(options)
+  local id, members = directory.new_id(self), {}
+  for _, who in ipairs(options.members) do
+    members[principal_id(self, who)] = true
+  end
+  self.units:put(id, { id = id, displayName = options.name, isMemberManagementRestricted = options.restricted or false,
+    _members = members }, 0)
+  return id
+end
+
 --- Change a user, an application or a service principal.
 ---@param who string
 ---@param changes table properties
