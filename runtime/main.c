@@ -30,11 +30,13 @@ static void scrub_environment(void) {
   *kept = NULL;
 }
 
-/* No core, no same-user ptrace or /proc/PID/mem, private files, no SIGPIPE. */
+/* No core, no same-user ptrace or /proc/PID/mem, private files. A broken pipe and
+ * a file at its size limit are errors that are told, not signals. */
 static void harden_process(void) {
   struct rlimit none = {0, 0};
   umask(077);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   setrlimit(RLIMIT_CORE, &none);
 #ifndef MOONLATCH_DUMPABLE
   prctl(PR_SET_DUMPABLE, 0);
