@@ -62,6 +62,13 @@ function M.step(name)
   line("out", M.style("bold", name))
 end
 
+--- A part of what goes on, that --quiet can do without.
+---@param text string
+function M.note(text)
+  if settings.quiet then return end
+  line("out", text)
+end
+
 --- Something the person has to hear.
 ---@param text string
 function M.say(text)

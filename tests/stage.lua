@@ -101,9 +101,11 @@ end
 ---@return { said: string[], warned: string[] }
 function M.ears()
   local heard = { said = {}, warned = {} }
-  local before = { step = log.step, say = log.say, warn = log.warn, progress = log.progress, detail = log.detail }
+  local before = {}
+  for _, name in ipairs { "step", "say", "note", "warn", "progress", "detail" } do before[name] = log[name] end
   log.step = function(name) table.insert(heard.said, name) end
   log.say = function(text) table.insert(heard.said, text) end
+  log.note = log.say
   log.warn = function(text) table.insert(heard.warned, text) end
   log.progress, log.detail = function() end, function() end
   return setmetatable(heard, { __close = function()

@@ -57,7 +57,7 @@ function Run:acting() return self.mode == "apply" end
 function Run:note(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
   table.insert(self.step.notes, text)
-  if self:acting() then log.say("  · " .. text) end
+  if self:acting() then log.note("  · " .. text) end
 end
 
 --- As note, but it deserves attention.
@@ -110,7 +110,9 @@ local function open(run)
 end
 
 local function report(run, item)
-  if run:acting() or run.mode == "destroy" then log.say("  " .. show.line(item)) end
+  if not run:acting() and run.mode ~= "destroy" then return end
+  local tell = item.action == "none" and log.note or log.say -- a change has to be said
+  tell("  " .. show.line(item))
 end
 
 local function new_item(run, kind, name)

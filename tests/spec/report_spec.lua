@@ -41,6 +41,7 @@ describe("what a person is told", function()
     log.configure { quiet = true }
     log.step "c"
     log.progress "d"
+    log.note "d"
     log.say "e"
     assert.equal("e\n", said(out))
   end)

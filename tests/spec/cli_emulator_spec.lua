@@ -1,0 +1,92 @@
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local process = require "host.process"
+local sys = require "host.sys"
+
+-- Commands against the emulator they start themselves, as a newcomer runs them.
+describe("a command with --emulator", function()
+  local function run(words, options)
+    local place <close> = moonlatch.place()
+    return place:run(words, options)
+  end
+
+  it("signs in and says as whom", function()
+    local outcome = run { "whoami", "--emulator", "--json" }
+    assert.equal(0, outcome.status, outcome.err)
+    local who = assert(json.decode(outcome.out))
+    assert.same({ "user", "adele@contoso.onmicrosoft.com", { "Directory.Read.All" }, {} },
+      { who.kind, who.name, who.scopes, who.roles })
+  end)
+
+  it("lets code of a line read, and not write unless told to", function()
+    local names = "for user in require('graph').list('/users') do print(user.userPrincipalName) return end"
+    local outcome = run { "-e", names, "--emulator", "--quiet" }
+    assert.matches("\n[%w._-]+@contoso.onmicrosoft.com\n$", outcome.out)
+    assert.equal(0, outcome.status)
+
+    local post = "require('graph').post('/groups', { displayName = 'x' })"
+    outcome = run { "-e", post, "--emulator" }
+    assert.equal(1, outcome.status)
+    assert.matches("error: POST /groups\n  why: .*this code may only read: %-%-write lifts that", outcome.err)
+    outcome = run { "-e", post, "--emulator", "--write" }
+    assert.is_nil(outcome.err:find("may only read", 1, true), outcome.err)
+  end)
+
+  it("gives a script just what it declared", function()
+    local place <close> = moonlatch.place()
+    place:write("look.lua", [[
+      local graph = require "graph"
+      return {
+        summary = "Look",
+        needs = { graph = { "GET /organization" }, scopes = { "Organization.Read.All", "User.Read.All" } },
+        args = { users = { type = "boolean", default = false, help = "also undeclared users" } },
+        run = function(args)
+          require("report").table(graph.all("/organization"), { "displayName" })
+          if args.users then graph.all("/users") end
+        end,
+      }]])
+    local outcome = place:run { "run", "./look.lua", "--emulator" }
+    assert.equal(0, outcome.status, outcome.err)
+    assert.matches("\nDISPLAYNAME\nContoso\n$", outcome.out)
+    outcome = place:run { "run", "./look.lua", "--users", "--emulator" }
+    assert.equal(1, outcome.status)
+    assert.matches("the script does not say that it needs this call", outcome.err)
+    outcome = place:run { "run", "./look.lua", "--emulator", "--json" }
+    assert.same({ { displayName = "Contoso" } }, json.decode(outcome.out))
+  end)
+
+  it("plans the setup", function()
+    local outcome = run { "plan", "setup/entra-pam-provider", "--emulator", "--json" }
+    assert.equal(3, outcome.status, outcome.err)
+    assert.equal(0, assert(json.decode(outcome.out)).changes.delete)
+  end)
+
+  it("says with --quiet what it changed, and nothing of what it found", function()
+    local outcome = run { "apply", "setup/entra-pam-provider", "--emulator", "--yes", "--quiet" }
+    assert.equal(0, outcome.status, outcome.err)
+    assert.matches("and enter the code %w+ to authenticate%.\n  %+ application 'Devolutions PAM'", outcome.out)
+    assert.matches("\nDone: 8 created, 1 changed%.\n$", outcome.out)
+    for line in outcome.out:gmatch("\n(  [^\n]+)") do
+      assert.is_truthy(line:find("^  [+~] ") or line:find("^  Application%.ReadWrite%.All, "), line)
+    end
+    assert.equal("", outcome.err)
+  end)
+
+  it("leaves nothing of the emulator behind", function()
+    local outcome = run { "-e", "require('profile').current().file", "--emulator" }
+    local folder = assert(outcome.out:match("^(/.*)/moonlatch.lua\n$"), outcome.err)
+    assert.is_nil(sys.stat(folder))
+  end)
+
+  it("ends the emulator also when it is killed itself", function()
+    local child = assert(process.start {
+      os.getenv "MOONLATCH", "--emulator", "-e", "print(require('profile').current().file) require('task').sleep(0.9)",
+    })
+    local file = assert(child:line(20))
+    child:kill("KILL")
+    child:wait(10)
+    local deadline = sys.monotonic() + 10
+    while sys.stat(file) and sys.monotonic() < deadline do sys.sleep(20) end
+    assert.is_nil(sys.stat(file))
+  end)
+end)
