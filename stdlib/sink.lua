@@ -6,17 +6,20 @@ local handover = require "sink.handover"
 
 local M = {}
 
---- The entry the profile and the arguments name; nil where there is no Devolutions Server.
+--- The entry the profile and the arguments name; nil where there is no Devolutions
+--- Server. Reaching it is begun here; `opened` waits for it.
 ---@param run workflow.Run
 ---@param fields { name: string, vault: string?, path: string? }
 ---@return sink.entry?
 function M.entry(run, fields)
   local devolutions = run.profile.devolutions
   if not devolutions or not devolutions.server then return nil end
-  return entry {
+  local to = entry {
     name = fields.name, vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
     workflow = run.id, linked = devolutions.linked,
   }
+  to:open(run)
+  return to
 end
 
 local function store(run, secret, to, fields)

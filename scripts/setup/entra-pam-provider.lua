@@ -88,13 +88,13 @@ return workflow.declare {
   },
 
   steps = {
-    step "Sign in" (function(run, have)
+    step "Sign in" (function(run, have, args)
+      have.entry = sink.entry(run, args) -- Devolutions Server is looked at meanwhile
       have.admin = admin.sign_in(run.profile)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 
     step "Pre-flight" (function(run, have, args)
-      have.entry = sink.entry(run, args)
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = args.jit_elevation and { PERMISSIONS[1], PERMISSIONS[2], FOR_ELEVATION } or PERMISSIONS
       have.found = preflight.look(run, have, args)
@@ -127,7 +127,7 @@ return workflow.declare {
 
     step "Roles and administrators" (function(run, have, args)
       have.roles = reach.explain(run, have.found.accounts, args.managed)
-      directory_role.ensure(run, {
+      have.held = directory_role.ensure(run, {
         name = args.name, application = have.application, principal = have.principal, roles = have.roles,
         admin = have.admin, justification = args.justification, pim = have.found.pim,
       })
@@ -145,7 +145,7 @@ return workflow.declare {
 
     step "Proof" (function(run, have)
       have.secret:prove(have.permissions)
-      directory_role.show(run, have.principal, have.roles)
+      if have.held then run:note("the directory shows that it holds %s", table.concat(have.held, ", ")) end
       reach.report(run, have.found.accounts, have.roles)
     end),
 

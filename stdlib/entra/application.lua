@@ -1,6 +1,7 @@
 --- An application registration: found by its uniqueName, which Entra keeps unique
 --- and immutable, or adopted by its client id.
 
+local answer = require "entra.answer"
 local fail = require "fail"
 local graph = require "graph"
 local names = require "entra.names"
@@ -56,6 +57,7 @@ end
 
 -- Ours by its marks, or adopted.
 local function judged(self, actual)
+  answer.with(actual, "read " .. tostring(self), "id", "appId")
   local marked = actual.notes and tostring(actual.notes):find(self.mark, 1, true) ~= nil
   if not marked and not self.client_id then raise_foreign(self, actual) end
   actual.ours, actual.adopted = marked or false, not marked
@@ -74,7 +76,9 @@ function Application:create()
     displayName = self.name, signInAudience = "AzureADMyOrg",
     notes = self.mark .. " This line is how it is recognised.",
   }, { prefer = "create-if-missing", repeatable = true, what = "create " .. tostring(self) })
-  if not actual.appId then -- it was there, and the read before lagged
+  if actual.appId then
+    actual.fresh = true -- made just now: nothing hangs on it yet
+  else -- it was there, and the read before lagged
     actual = graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
   end
   return judged(self, actual)

@@ -64,7 +64,8 @@ end
 
 -- Grants, each with what is there now.
 local function grants(fields)
-  local list = resource.known(fields.principal) and granted_to(fields.principal) or {}
+  local principal = fields.principal
+  local list = resource.known(principal) and not principal.fresh and granted_to(principal) or {}
   local things = {}
   for i, permission in ipairs(fields.permissions) do
     things[i] = Grant {

@@ -18,10 +18,8 @@ local Role = resource.kind "directory role"
 
 local M = {}
 
---- The tenant-wide roles a principal holds actively.
----@param principal table
----@return table[]
-function M.held_by(principal)
+-- The roles a principal holds actively.
+local function held_by(principal)
   return graph.all("/roleManagement/directory/roleAssignments", {
     filter = graph.filter("principalId eq %s", principal.id), fresh_write = true,
     what = "read the directory roles of " .. tostring(principal.displayName or principal.id),
@@ -36,7 +34,7 @@ end
 
 function Role:key() return ("directory role/%s/%s"):format(self.principal.id, self.role) end
 
-function Role:read() return find(self, M.held_by(self.principal)) end
+function Role:read() return find(self, held_by(self.principal)) end
 
 function Role:create()
   self.run.journal:audit("assignment", {
@@ -90,20 +88,6 @@ function M.pim_demanded(role)
   return read_policy(role)
 end
 
---- Say which directory roles the principal is seen to hold.
----@param run workflow.Run
----@param principal table
----@param names_wanted string[]
-function M.show(run, principal, names_wanted)
-  if run.mode == "destroy" or not resource.known(principal) then return end
-  local held, seen = {}, {}
-  for _, assignment in ipairs(M.held_by(principal)) do held[assignment.roleDefinitionId] = true end
-  for _, name in ipairs(names_wanted) do
-    if held[names.roles[name]] then seen[#seen + 1] = name end
-  end
-  if #seen > 0 then run:note("holds the directory role %s", table.concat(seen, ", ")) end
-end
-
 ---------------------------------------------------------------------------
 -- Ensuring
 
@@ -123,7 +107,8 @@ local function portal(fields, missing, why)
 end
 
 local function roles(run, fields)
-  local list = resource.known(fields.principal) and M.held_by(fields.principal) or {}
+  local principal = fields.principal
+  local list = resource.known(principal) and not principal.fresh and held_by(principal) or {}
   local things = {}
   for i, name in ipairs(fields.roles) do
     things[i] = Role {
@@ -173,13 +158,14 @@ end
 --- Have these roles assigned; where this person may not, or the tenant wants it done otherwise, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.directory_role.fields
+---@return string[]? held the roles it is known to hold now
 function M.ensure(run, fields)
   local things = roles(run, fields)
   local missing = missing_of(things)
   local why = run.mode ~= "destroy" and #missing > 0 and obstacle(fields, missing)
   if why then return run:await(portal(fields, missing, why)) end
   local ok, err = pcall(run.all, run, things)
-  if ok then return end
+  if ok then return (run:acting() or #missing == 0) and fields.roles or nil end
   if not by_other_means(err) then error(err, 0) end
   run:await(portal(fields, missing, err.why))
 end

@@ -149,9 +149,9 @@ function M.look(run, have, args)
     function() return organization() or false end,
     function() return licences() or false end,
     function() return reach.find(args.managed) end,
-    function() return have.entry and have.entry:open(run.profile) or false end,
+    function() return have.entry and have.entry:opened() or false end,
     demands,
-    function() return deleted.check(have.wanted) end,
+    function() return run.mode ~= "destroy" and deleted.check(have.wanted) end,
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,

@@ -1,5 +1,6 @@
 --- A service principal: the application as a member of this tenant. Found by its appId.
 
+local answer = require "entra.answer"
 local graph = require "graph"
 local names = require "entra.names"
 local ownership = require "workflow.ownership"
@@ -23,9 +24,11 @@ end
 --- Microsoft Graph's own, with its permissions.
 ---@return table
 function M.graph()
-  return graph.get(graph.path("/servicePrincipals(appId={appId})", names.GRAPH), {
-    select = { "id", "appId", "appRoles" }, what = "read the permissions Microsoft Graph offers",
+  local what = "read the permissions Microsoft Graph offers"
+  local principal = graph.get(graph.path("/servicePrincipals(appId={appId})", names.GRAPH), {
+    select = { "id", "appId", "appRoles" }, what = what,
   })
+  return answer.with(principal, what, "id", "appRoles")
 end
 
 local function path_of(self)
@@ -35,7 +38,13 @@ end
 function ServicePrincipal:key() return "service principal/" .. self.host.appId end
 
 function ServicePrincipal:read()
-  return graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = "look for " .. tostring(self) })
+  if self.host.fresh then
+    self.host.fresh = nil
+    return nil
+  end
+  local what = "look for " .. tostring(self)
+  local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = what })
+  return actual and answer.with(actual, what, "id")
 end
 
 -- The tag is what makes the portal list it among the enterprise applications.
@@ -43,8 +52,12 @@ function ServicePrincipal:create()
   local actual = graph.patch(path_of(self), { tags = { "WindowsAzureActiveDirectoryIntegratedApp" } }, {
     prefer = "create-if-missing", fresh_write = true, repeatable = true, what = "create " .. tostring(self),
   })
-  if actual.id then return actual end
-  return graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
+  if actual.id then
+    actual.fresh = true -- it holds nothing yet
+    return actual
+  end
+  local what = "read " .. tostring(self)
+  return answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
 end
 
 function ServicePrincipal:ours(_, run) return ownership.through(run, self) end

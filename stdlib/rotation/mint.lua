@@ -43,7 +43,8 @@ function M.credentials(application)
     select = { "id", "passwordCredentials" }, fresh_write = true,
     what = ("read the client secrets of '%s'"):format(application.displayName),
   })
-  return actual.passwordCredentials or {}
+  if actual.passwordCredentials then return actual.passwordCredentials end
+  fail.raise { kind = "bad_answer", what = "read the client secrets", why = "the answer does not list them" }
 end
 
 ---------------------------------------------------------------------------

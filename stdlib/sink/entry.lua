@@ -76,10 +76,7 @@ function Entry:read()
   return self.entry
 end
 
---- Reach the server, find the vault, read what is there. Changes nothing.
----@param profile table
----@return { version: string, name: string? } info
-function Entry:open(profile)
+local function reach(self, profile)
   server.login(profile)
   local info, vault = task.all { server.info, function() return server.vault(self.vault) end }
   self.vault_id = vault.id
@@ -91,6 +88,16 @@ function Entry:open(profile)
   self.stale = stale
   return info
 end
+
+--- Begin to reach the server, find the vault, and read what is there. Changes nothing.
+---@param run workflow.Run
+function Entry:open(run)
+  self.opening = run:meanwhile(function() return reach(self, run.profile) end)
+end
+
+--- Wait until that is done.
+---@return { version: string, name: string? } info
+function Entry:opened() return self.opening:wait() end
 
 --- The secret it holds, when it is one of this application.
 ---@param client_id string

@@ -17,7 +17,7 @@ local M = {}
 
 local SIDE_BY_SIDE = 8 -- changes at once
 local PATIENCE = 120 -- seconds until a change must be observable (facts: replication lag)
-local PAUSES = { 0, 0.5, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
+local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 
 ---@class workflow.item one thing a step looked at
 ---@field kind string
@@ -82,6 +82,16 @@ end
 ---@param why string
 function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
+end
+
+--- Do something meanwhile; `wait` on what this returns gives its results. It ends
+--- with the run at the latest.
+---@param fn fun(): any
+---@return Task
+function Run:meanwhile(fn)
+  local begun = task.spawn(fn)
+  self:hold { close = function() begun:cancel "the run ended" end }
+  return begun
 end
 
 --- Close this when the run ends.
@@ -169,7 +179,7 @@ end
 function M.wait_until(what, seen)
   local waited, look = 0, 1
   while not seen() do
-    local pause = PAUSES[math.min(look + 1, #PAUSES)]
+    local pause = PAUSES[math.min(look, #PAUSES)]
     if waited + pause > PATIENCE then raise_unseen(what) end
     task.sleep(pause)
     waited, look = waited + pause, look + 1

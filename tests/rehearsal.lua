@@ -1,0 +1,115 @@
+--- An emulator of one's own, the built program beside it, and a look behind the curtain.
+
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local process = require "host.process"
+local sys = require "host.sys"
+
+local M = {}
+
+---@class rehearsal
+---@field place moonlatch.place
+---@field child host.process.child
+---@field ready table what the emulator said when it was ready
+local Rehearsal = { __name = "rehearsal" }
+Rehearsal.__index = Rehearsal
+
+function Rehearsal:__close()
+  self.child:close()
+  local _ <close> = self.place
+end
+
+local function arguments(place, words)
+  local list = { "/usr/bin/env", "HOME=" .. place.path }
+  for _, name in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
+    if os.getenv(name) then list[#list + 1] = name .. "=" .. os.getenv(name) end
+  end
+  for _, word in ipairs { os.getenv "MOONLATCH", "emulator", "--private", "--directory", place.path .. "/emulator" } do
+    list[#list + 1] = word
+  end
+  return table.move(words, 1, #words, #list + 1, list)
+end
+
+--- Start an emulator; it ends with its variable.
+---@param ... string its options
+---@return rehearsal
+function M.new(...)
+  local place = moonlatch.place()
+  local child = assert(process.start(arguments(place, { ... })))
+  local line = assert(child:line(20), "the emulator did not get ready")
+  local self = setmetatable({ place = place, child = child, ready = assert(json.decode(line)) }, Rehearsal)
+  self.config = self.ready.config
+  return self
+end
+
+local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
+
+--- Ask the emulator's own page; the decoded answer.
+---@param method string
+---@param path string below /emulator
+---@param body table?
+---@return any
+function Rehearsal:control(method, path, body)
+  local line = ("curl -sS --cacert %s -X %s %s"):format(quote(self.ready.ca), method, quote(self.ready.control .. path))
+  if body then line = line .. " -H 'Content-Type: application/json' -d " .. quote(json.encode(body)) end
+  local pipe <close> = assert(io.popen(line))
+  local text = pipe:read "a"
+  return assert(json.decode(text == "" and "{}" or text))
+end
+
+--- What Graph says to a Global Administrator with every permission; all of a list.
+---@param path string
+---@return any
+function Rehearsal:graph(path)
+  local answer = self:control("GET", "/graph/v1.0" .. path)
+  return answer.value or answer
+end
+
+--- What another admin does.
+function Rehearsal:admin(what, ...)
+  return assert(self:control("POST", "/tenant", { ["do"] = what, with = { ... } }).result)
+end
+
+--- Let time pass.
+---@param span string "30d"
+function Rehearsal:later(span) self:control("POST", "/clock", { advance = span }) end
+
+--- Where the journal is.
+---@return string
+function Rehearsal:state() return self.config:match("^(.*)/") .. "/state" end
+
+--- Have something go wrong.
+---@param rule string
+function Rehearsal:fault(rule)
+  assert(self:control("POST", "/faults", { rule = rule }).result, rule)
+end
+
+--- Run the program on this emulator's profile.
+---@param words string[]
+---@param options table?
+---@return moonlatch.outcome
+function Rehearsal:run(words, options)
+  local all = { table.unpack(words) }
+  for _, word in ipairs { "--config", self.config } do all[#all + 1] = word end
+  return self.place:run(all, options)
+end
+
+--- The same with --json: status and the document.
+---@return integer status, table document, moonlatch.outcome
+function Rehearsal:json(words)
+  local all = { table.unpack(words) }
+  all[#all + 1] = "--json"
+  local outcome = self:run(all)
+  local document, message = json.decode(outcome.out)
+  assert(document, ("no JSON (%s): %s\n%s"):format(tostring(message), outcome.out, outcome.err))
+  return outcome.status, document, outcome
+end
+
+--- Change the profile: `edit(text)` gives the new text of the configuration.
+---@param edit fun(text: string): string
+function Rehearsal:configure(edit)
+  local text = assert(sys.read(self.config, 65536))
+  assert(sys.write(self.config, edit(text), "replace"))
+end
+
+return M
