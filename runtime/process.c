@@ -1,7 +1,8 @@
 /* host.process: other programs. Always an argument list, never a shell.
  *
- * A child gets two variables and nothing of ours: a PATH without surprises and
- * a UTF-8 locale, so that programs which start others, or print names, work.
+ * A child gets two variables, a PATH without surprises and a UTF-8 locale, so
+ * that programs which start others, or print names, work; and of ours only
+ * those its caller names.
  * It leads a process group of its own: Ctrl-C is for us to handle, and a
  * private emulator has to outlive it. A child that is closed is reaped.
  */
@@ -13,7 +14,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +24,7 @@
 
 #define CHILD "host.process.child"
 #define MAX_LINE ((size_t)1 << 20)
+#define MAX_SECRET ((size_t)64 << 10)
 #define PATIENCE 2.0 /* seconds a child gets to end by itself, and again after SIGTERM */
 
 struct child {
@@ -29,7 +33,14 @@ struct child {
   int reaped;            /* 1: pid is no longer ours to signal */
   int input;             /* our end of its standard input, or -1 */
   int output;            /* our end of its standard output, or -1 */
+  int complaints;        /* a file in memory that its standard error goes to, or -1: ours */
   struct buffer pending; /* output not yet asked for */
+};
+
+/* What one is started with. */
+struct plan {
+  char **arguments, **environment;
+  int input, output; /* the child's ends */
 };
 
 static struct child *check_child(lua_State *L) {
@@ -91,6 +102,7 @@ static int child_close(lua_State *L) {
   if (!child->pid) return 0;
   close_end(&child->input);
   close_end(&child->output);
+  close_end(&child->complaints);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && !child->reaped; i++) {
     if (steps[i]) signal_group(child, steps[i]);
     wait_end(child, now() + PATIENCE, 1);
@@ -113,9 +125,10 @@ static int read_more(struct child *child) {
   char chunk[4096];
   ssize_t count = read(child->output, chunk, sizeof chunk);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return 1;
-  if (count > 0 && buffer_append(&child->pending, chunk, (size_t)count)) return 1;
-  close_end(&child->output);
-  return 0;
+  int kept = count > 0 && buffer_append(&child->pending, chunk, (size_t)count);
+  explicit_bzero(chunk, sizeof chunk); /* it may have been a secret */
+  if (!kept) close_end(&child->output);
+  return kept;
 }
 
 /* Wait for output until the deadline or an interrupt; 0 when none came. */
@@ -148,6 +161,31 @@ static int child_line(lua_State *L) {
     }
     read_more(child);
   }
+}
+
+/* child:secret(seconds) -> secret | nil, "empty", "timeout" or "too long" */
+static int child_secret(lua_State *L) {
+  struct child *child = check_child(L);
+  double deadline = now() + luaL_checknumber(L, 2);
+  struct buffer *pending = &child->pending;
+  while (child->output >= 0 && pending->length <= MAX_SECRET && wait_output(child, deadline)) read_more(child);
+  size_t length = pending->length;
+  if (child->output >= 0) return lib_fail(L, "%s", length > MAX_SECRET ? "too long" : "timeout");
+  if (length > 0 && pending->data[length - 1] == '\n') length--;
+  if (length == 0) return lib_fail(L, "empty");
+  secret_new(L, pending->data, length);
+  buffer_free(pending);
+  return 1;
+}
+
+/* child:complaint() -> text | nil. What it wrote to its standard error so far, at most 4 KiB. */
+static int child_complaint(lua_State *L) {
+  struct child *child = check_child(L);
+  char text[4096];
+  ssize_t length = child->complaints < 0 ? 0 : pread(child->complaints, text, sizeof text, 0);
+  if (length <= 0) return 0;
+  secret_redact(L, text, (size_t)length);
+  return 1;
 }
 
 /* child:wait(seconds) -> exit status | nil */
@@ -205,19 +243,41 @@ static void set_attributes(posix_spawnattr_t *attributes) {
   posix_spawnattr_setpgroup(attributes, 0);
 }
 
-/* Start it with these ends as its standard input and output; 0 or an errno value. */
-static int spawn(struct child *child, char **arguments, int input, int output) {
-  static char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", NULL};
+/* Push the environment for exec: what every child gets, and those of our
+ * variables that are named in the list at index. */
+static char **push_environment(lua_State *L, int index) {
+  static const char *const always[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
+  lua_Integer named = lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
+  luaL_argcheck(L, named < 64, index, "too many names");
+  char **environment = lua_newuserdatauv(L, ((size_t)named + 3) * sizeof *environment, 1);
+  lua_createtable(L, (int)named, 0); /* keeps the texts alive */
+  int count = 0;
+  for (size_t i = 0; i < sizeof always / sizeof *always; i++) environment[count++] = (char *)always[i];
+  for (lua_Integer i = 1; i <= named; i++) {
+    luaL_argcheck(L, lua_geti(L, index, i) == LUA_TSTRING, index, "a name is not a string");
+    const char *name = lua_tostring(L, -1), *value = getenv(name);
+    if (value) environment[count++] = (char *)lua_pushfstring(L, "%s=%s", name, value);
+    if (value) lua_rawseti(L, -3, i);
+    lua_pop(L, 1);
+  }
+  environment[count] = NULL;
+  lua_setiuservalue(L, -2, 1);
+  return environment;
+}
+
+/* Start it; 0 or an errno value. */
+static int spawn(struct child *child, const struct plan *plan) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, plan->input, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, plan->output, STDOUT_FILENO);
+  if (child->complaints >= 0) posix_spawn_file_actions_adddup2(&actions, child->complaints, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   set_attributes(&attributes);
   pid_t pid = 0;
-  int code = posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment);
+  int code = posix_spawn(&pid, plan->arguments[0], &actions, &attributes, plan->arguments, plan->environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (!code) child->pid = pid;
@@ -225,7 +285,7 @@ static int spawn(struct child *child, char **arguments, int input, int output) {
 }
 
 /* Make both pipes and start; 0 or an errno value. All ends close on exec. */
-static int connect_and_spawn(struct child *child, char **arguments) {
+static int connect_and_spawn(struct child *child, struct plan *plan) {
   int input[2], output[2];
   if (pipe2(input, O_CLOEXEC) != 0) return errno;
   child->input = input[1];
@@ -235,25 +295,32 @@ static int connect_and_spawn(struct child *child, char **arguments) {
     return code;
   }
   child->output = output[0];
-  int code = spawn(child, arguments, input[0], output[1]);
+  plan->input = input[0];
+  plan->output = output[1];
+  int code = spawn(child, plan);
   close(input[0]);
   close(output[1]);
   return code;
 }
 
-/* process.start(arguments, input) -> child | nil, message */
+/* process.start(arguments, input, pass, errors) -> child | nil, message */
 static int process_start(lua_State *L) {
+  static const char *const places[] = {"shown", "kept", NULL};
   luaL_checktype(L, 1, LUA_TTABLE);
   const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
-  lua_settop(L, 2);
-  char **arguments = push_arguments(L, 1);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  int keep = luaL_checkoption(L, 4, "shown", places);
+  lua_settop(L, 3);
+  struct plan plan = {.arguments = push_arguments(L, 1), .environment = push_environment(L, 3)};
   struct child *child = lib_new(L, sizeof *child, CHILD);
   child->input = child->output = -1;
-  int code = connect_and_spawn(child, arguments);
+  child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
+  int code = keep && child->complaints < 0 ? errno : connect_and_spawn(child, &plan);
   if (code) {
     close_end(&child->input);
     close_end(&child->output);
-    return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
+    close_end(&child->complaints);
+    return lib_fail(L, "cannot start '%s': %s", plan.arguments[0], strerror(code));
   }
   if (!given) return 1;
   /* A child that ended without reading tells so by its exit status. */
@@ -263,8 +330,8 @@ static int process_start(lua_State *L) {
 }
 
 static const luaL_Reg child_methods[] = {
-    {"line", child_line}, {"wait", child_wait},   {"kill", child_kill},
-    {"pid", child_pid},   {"close", child_close}, {NULL, NULL},
+    {"line", child_line}, {"secret", child_secret}, {"complaint", child_complaint}, {"wait", child_wait},
+    {"kill", child_kill}, {"pid", child_pid},       {"close", child_close},         {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"start", process_start}, {NULL, NULL}};

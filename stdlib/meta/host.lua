@@ -149,6 +149,18 @@ function crypto.seal(key, binding, value) end
 ---@param sealed string
 ---@return host.secret|nil value, string? message
 function crypto.open(key, binding, sealed) end
+--- A key of 32 bytes made of a passphrase (scrypt with r = 8, p = 1). 2^17 takes half a second and
+--- 128 MiB; more than 2^20 is refused, since whoever may write the number could stop us with it.
+---@param passphrase host.secret
+---@param salt string 16 bytes or more
+---@param work integer N is 2^work; 10 to 20
+---@return host.secret|nil key, string? message
+function crypto.scrypt(passphrase, salt, work) end
+--- A key of 32 bytes made of another, for one use only: HMAC-SHA-256 of the label.
+---@param key host.secret 32 bytes or more
+---@param label string
+---@return host.secret
+function crypto.derive(key, label) end
 
 ---------------------------------------------------------------------------
 --- Requests, answers and credentials: made by the protocol modules, sent by the gate.
@@ -588,6 +600,13 @@ local Child = {}
 ---@param seconds number
 ---@return string|nil line, string? why "end" or "timeout"
 function Child:line(seconds) end
+--- All of its output that was not asked for yet, as a secret, less one newline at its end.
+---@param seconds number until its output must have ended
+---@return host.secret|nil value, string? why "empty", "timeout" or "too long" (64 KiB)
+function Child:secret(seconds) end
+--- What it wrote to its standard error so far, redacted, at most 4 KiB; nil when nothing, or when it was not kept.
+---@return string|nil
+function Child:complaint() end
 --- Exit status (128+n for signal n), waiting at most `seconds`.
 ---@param seconds number
 ---@return integer|nil
@@ -606,8 +625,10 @@ local process = {}
 --- It leads a process group of its own, so that Ctrl-C does not reach it.
 ---@param arguments string[] the first is an absolute path
 ---@param input host.secret?
+---@param pass string[]? names of variables of our environment that it gets too
+---@param errors "shown"|"kept"|nil its standard error: ours, or kept for `complaint`
 ---@return host.process.child|nil, string? message
-function process.start(arguments, input) end
+function process.start(arguments, input, pass, errors) end
 
 ---------------------------------------------------------------------------
 --- host.sys: clocks, private files, environment.

@@ -75,6 +75,47 @@ describe("host.process", function()
     assert.equal(1, child:wait(5))
   end)
 
+  it("takes a program's output as a secret", function()
+    local child <close> = start("/usr/bin/printf", "correct horse\\nbattery\\n")
+    local value <close> = child:secret(5)
+    assert.is_true(value:equals(secret.from("correct horse\nbattery")))
+    assert.equal("a [secret]", secret.redact("a correct horse\nbattery"))
+    local rest, why = child:secret(5)
+    assert.same({ nil, "empty" }, { rest, why })
+  end)
+
+  it("takes no secret that is nothing, comes too late, or does not end", function()
+    local silent <close> = start("/bin/echo")
+    assert.same({ nil, "empty" }, { silent:secret(5) })
+    local slow <close> = start("/bin/sh", "-c", "printf half; exec sleep 20")
+    assert.same({ nil, "timeout" }, { slow:secret(0.1) })
+    local endless <close> = start("/usr/bin/yes")
+    assert.same({ nil, "too long" }, { endless:secret(5) })
+  end)
+
+  it("keeps what a program complains of, when asked to", function()
+    local value <close> = secret.from("hunter2hunter2")
+    local line = "echo out; echo 'no such h''unter2hunter2' >&2; exit 3"
+    local child <close> = assert(process.start({ "/bin/sh", "-c", line }, nil, nil, "kept"))
+    assert.equal(3, child:wait(5))
+    assert.equal("no such [secret]\n", child:complaint())
+    assert.equal("out", child:line(5))
+    local quiet <close> = start("/bin/true")
+    assert.is_nil(quiet:complaint())
+    assert.equal(14, value:size())
+    assert.has_error(function() process.start({ "/bin/true" }, nil, nil, "lost") end)
+  end)
+
+  it("hands on the variables that are named, and no others", function()
+    local child <close> = assert(process.start({ "/usr/bin/env" }, nil, { "HOME", "NO_SUCH_VARIABLE" }))
+    local lines = {}
+    for line in function() return child:line(5) end do lines[#lines + 1] = line end
+    table.sort(lines)
+    assert.same({ "HOME=" .. os.getenv "HOME", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin" }, lines)
+    assert.has_error(function() process.start({ "/bin/true" }, nil, { 7 }) end,
+      "bad argument #3 to 'start' (a name is not a string)")
+  end)
+
   it("refuses a secret as an argument", function()
     local value <close> = secret.from("hunter2hunter2")
     assert.has_error(function() process.start({ "/bin/echo", "-p=hunter2hunter2" }) end,
