@@ -1,6 +1,7 @@
-/* host.crypto: random bytes, digests, text forms of bytes, signing keys and
- * sealed boxes; the last two are in crypto_key.c and crypto_seal.c. Nothing
- * here is an algorithm of our own: OpenSSL does the work. */
+/* host.crypto: random bytes, digests, text forms of bytes, signing keys, sealed
+ * boxes and keys made of others; the last three are in crypto_key.c,
+ * crypto_seal.c and crypto_derive.c. Nothing here is an algorithm of our own:
+ * OpenSSL does the work. */
 #include "crypto.h"
 
 #include <openssl/evp.h>
@@ -216,6 +217,7 @@ static const luaL_Reg functions[] = {{"random", random_bytes},
 int luaopen_host_crypto(lua_State *L);
 int luaopen_host_crypto(lua_State *L) {
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, crypto_derive_functions, 0);
   crypto_push_key(L);
   lua_setfield(L, -2, "key");
   return 1;

@@ -21,6 +21,9 @@ int crypto_open(lua_State *L, const struct secret *key, const char *binding, siz
 /* Append base64url without padding; 0 when memory is out. */
 int crypto_base64url(struct buffer *out, const void *bytes, size_t length);
 
+/* Functions of host.crypto that stand in crypto_derive.c. */
+extern const luaL_Reg crypto_derive_functions[];
+
 /* Define host.crypto.key, and push a function that makes one. [-0, +1, m] */
 void crypto_push_key(lua_State *L);
 

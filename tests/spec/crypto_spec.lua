@@ -214,4 +214,35 @@ describe("a signing key", function()
     closed:close()
     assert.error_matches(function() closed:sign("RS256", "{}", "{}") end, "key is closed", 1, true)
   end)
+
+  describe("keys made of others", function()
+    local function unhex(text) return (text:gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end)) end
+
+    it("come of a passphrase by scrypt", function()
+      -- Python: hashlib.scrypt(b"pleaseletmein", salt=b"SodiumChloride16", n=2**14, r=8, p=1, dklen=32)
+      local made <close> = crypto.scrypt(secret.from "pleaseletmein", "SodiumChloride16", 14)
+      assert.is_true(made:equals(secret.from(unhex(
+        "cb07772ae1b937be7effe9ff0a37ea778aa3cd041a9d1d6323548f7eb14a5cd6"))))
+    end)
+
+    it("take no work that could stop us", function()
+      assert.same({ nil, "a work factor of 2^21 is refused: it may be 2^20 at most" },
+        { crypto.scrypt(secret.from "passphrase", ("s"):rep(16), 21) })
+      assert.has_error(function() crypto.scrypt(secret.from "passphrase", "short", 14) end,
+        "bad argument #2 to 'scrypt' (at least 16 bytes)")
+      assert.has_error(function() crypto.scrypt(secret.from "passphrase", ("s"):rep(16), 9) end,
+        "bad argument #3 to 'scrypt' (a work factor of 2^10 or more)")
+    end)
+
+    it("come of a key by its label", function()
+      local master = secret.from(("k"):rep(32))
+      local one, other = crypto.derive(master, "one"), crypto.derive(master, "other")
+      assert.equal(32, one:size())
+      assert.is_true(one:equals(crypto.derive(master, "one")))
+      assert.is_false(one:equals(other))
+      assert.is_true(one:equals(secret.from(crypto.hmac(master, "one"))))
+      assert.has_error(function() crypto.derive(secret.from "short", "one") end,
+        "bad argument #1 to 'derive' (a key of 32 bytes or more is expected)")
+    end)
+  end)
 end)
