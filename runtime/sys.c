@@ -173,6 +173,7 @@ static const luaL_Reg functions[] = {
     {"utc", utc},
     {"from_utc", from_utc},
     {"clock", sys_clock},
+    {"lock", sys_lock},
     {"getenv", get_environment},
     {"pid", pid},
     {"executable", executable},
@@ -187,6 +188,7 @@ static const luaL_Reg functions[] = {
 int luaopen_host_sys(lua_State *L);
 int luaopen_host_sys(lua_State *L) {
   sys_clock_type(L);
+  sys_lock_type(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, sys_file_functions, 0);
   luaL_setfuncs(L, sys_secret_functions, 0);

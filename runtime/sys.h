@@ -43,5 +43,7 @@ extern const luaL_Reg sys_file_functions[];
 extern const luaL_Reg sys_secret_functions[];
 int sys_clock(lua_State *L);
 void sys_clock_type(lua_State *L);
+int sys_lock(lua_State *L);
+void sys_lock_type(lua_State *L);
 
 #endif

@@ -21,12 +21,16 @@ static int push_secret(lua_State *L, const struct buffer *content, const char *f
   return 1;
 }
 
-/* sys.read_secret(path) -> secret | nil, message, kind */
+/* sys.read_secret(path, kept_by) -> secret | nil, message, kind. A service
+ * manager hands credentials to another user by an access list, whose mask shows
+ * as the group's permission to read (systemd since 254). */
 static int read_secret(lua_State *L) {
+  static const char *const keepers[] = {"person", "manager", NULL};
   const char *path = luaL_checkstring(L, 1);
+  mode_t refused = luaL_checkoption(L, 2, "person", keepers) == 1 ? 037 : 077;
   const char *from = lua_pushfstring(L, "'%s'", path);
   struct buffer *content = buffer_new(L);
-  int fd = sys_open_private(L, path, O_RDONLY | O_NOFOLLOW, 077);
+  int fd = sys_open_private(L, path, O_RDONLY | O_NOFOLLOW, refused);
   if (fd < 0) return 3;
   int code = sys_read_all(fd, content, MAX_SECRET);
   close(fd);

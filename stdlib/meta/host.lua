@@ -642,7 +642,24 @@ function Clock:offset() end
 function Clock:advance(seconds) end
 function Clock:close() end
 
+--- A lock between processes, gone with the one that holds it.
+---@class host.sys.lock
+local Lock = {}
+--- Leave a mark for whoever holds the lock next, should we be cut off before `unmark`.
+---@return boolean
+function Lock:mark() end
+---@return boolean
+function Lock:unmark() end
+--- Was the one who held it before cut off?
+---@return boolean
+function Lock:marked() end
+function Lock:close() end
+
 local sys = {}
+--- Take the lock of this file (0600, made when it is not there), or say at once that it is held.
+---@param path string
+---@return host.sys.lock|nil, string? message, string? kind "held"|"io"
+function sys.lock(path) end
 ---@return number seconds since some start; never goes back
 function sys.monotonic() end
 ---@return number seconds since 1970
@@ -674,9 +691,11 @@ function sys.take_env(name) end
 function sys.read(path, limit) end
 --- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
 --- symbolic link. One trailing newline is dropped.
+--- What a service manager keeps may besides be readable by its group.
 ---@param path string
+---@param kept_by "person"|"manager"|nil
 ---@return host.secret|nil, string? message, string? kind
-function sys.read_secret(path) end
+function sys.read_secret(path, kept_by) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer
 ---@return host.secret|nil, string? message

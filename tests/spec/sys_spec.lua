@@ -269,6 +269,19 @@ describe("host.sys secrets", function()
     assert.equal(32, sys.stat(path).size)
   end)
 
+  it("may be readable by the group where a service manager keeps them, and no more", function()
+    local place <close> = child.folder()
+    local path = place.path .. "/credential"
+    put(path, "hunter2", "440")
+    assert.same({ nil, ("refused '%s': others may read it; run: chmod 600 on it"):format(path), "mode" },
+      { sys.read_secret(path) })
+    assert.equal(7, sys.read_secret(path, "manager"):size())
+    for _, mode in ipairs { "444", "460", "404" } do
+      assert(os.execute(("chmod %s '%s'"):format(mode, path)))
+      assert.equal("mode", select(3, sys.read_secret(path, "manager")), mode)
+    end
+  end)
+
   it("come from a descriptor and from the environment, which forgets them", function()
     local place <close> = child.folder()
     local words = child.arguments(place, [[
@@ -291,6 +304,42 @@ describe("host.sys secrets", function()
     local environment = file:read("a")
     assert.truthy(environment:find("TAKEN=\0", 1, true))
     assert.is_nil(environment:find("swordfish", 1, true))
+  end)
+end)
+
+describe("a lock", function()
+  it("is held by one, until it is closed", function()
+    local place <close> = child.folder()
+    local path = place.path .. "/lock"
+    local lock = assert(sys.lock(path))
+    assert.same({ nil, ("cannot lock '%s': another process holds it"):format(path), "held" }, { sys.lock(path) })
+    assert.equal(384, sys.stat(path).mode)
+    lock:close()
+    lock:close()
+    local again <close> = assert(sys.lock(path))
+    assert.is_false(again:marked())
+    assert.has_error(function() lock:mark() end, "calling 'mark' on bad self (lock is closed)")
+    assert.equal("io", select(3, sys.lock(place.path .. "/no/lock")))
+  end)
+
+  it("goes with its process, and tells of a mark that was left", function()
+    local place <close> = child.folder()
+    local holder <close> = child.start(place, [[
+      local sys = require "host.sys"
+      local lock <close> = assert(sys.lock(arguments[1]))
+      assert(lock:mark())
+      require "host.term".write("out", "held\n")
+      sys.sleep(60000)
+      return 0]], place.path .. "/lock")
+    assert.equal("held", holder:line(10))
+    assert.equal("held", select(3, sys.lock(place.path .. "/lock")))
+    holder:kill("KILL")
+    holder:wait(5)
+    local lock = assert(sys.lock(place.path .. "/lock"))
+    assert.is_true(lock:marked())
+    lock:unmark()
+    assert.is_false(lock:marked())
+    lock:close()
   end)
 end)
 
