@@ -34,7 +34,15 @@ local EARLY = 300 -- seconds before its end at which a token is renewed
 ---@field claims table
 ---@field renew_at number
 
+--- Where a person's sign-in is kept from one run to the next.
+---@class oauth.keeper
+---@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token? calls `exchange`
+--- with the newest refresh token there is, and returns what it gives once the refresh token in that is durable;
+--- nil when nothing is kept, or what is kept is of no use any more
+---@field keep fun(token: host.oauth.token) what a new sign-in gave; it is durable when this returns
+
 local signed ---@type table? the profile signed in with
+local keeper ---@type oauth.keeper?
 local held ---@type oauth.held?
 local client_secret ---@type host.secret?
 local scopes = {} ---@type string[]
@@ -166,10 +174,24 @@ end
 
 local METHODS = { client_secret = by_client_secret, device_code = by_device_code }
 
+-- By a refresh token, the kept one before the one we hold: another process may have
+-- renewed it since. nil when there is none.
+local function renewed(settings)
+  local function exchange(refresh_token) return by_refresh(settings, refresh_token) end
+  local token = keeper and keeper.renew(exchange)
+  if token then return token end
+  return held and held.refresh_token and exchange(held.refresh_token)
+end
+
 local function fetch(settings)
-  if held and held.refresh_token then return by_refresh(settings, held.refresh_token) end
+  local token = renewed(settings)
+  if token then return token end
   local method = METHODS[settings.sign_in.method]
-  if method then return method(settings) end
+  if method then
+    token = method(settings)
+    if keeper and token.refresh_token then keeper.keep(token) end
+    return token
+  end
   fail.raise {
     kind = "config", what = ("sign in to '%s'"):format(settings.tenant),
     why = ("the profile's sign_in.method is '%s'"):format(tostring(settings.sign_in.method)),
@@ -229,6 +251,13 @@ end
 ---@return string[]
 function M.scopes()
   return scopes
+end
+
+--- Keep sign-ins there from now on (nil: nowhere). No access token is used before the
+--- refresh token that came with it is durable.
+---@param new oauth.keeper?
+function M.keep(new)
+  keeper = new
 end
 
 --- Sign in as the profile says; whom we are then.

@@ -265,6 +265,61 @@ describe("oauth", function()
       assert.equal(1, #said)
     end)
 
+    describe("that is kept", function()
+      local events, kept
+
+      -- Keeps one token in memory, and notes what happens in which order.
+      local function keeper()
+        return {
+          renew = function(exchange)
+            if not kept then return nil end
+            local token = exchange(kept)
+            kept = token.refresh_token or kept
+            events[#events + 1] = "durable"
+            return token
+          end,
+          keep = function(token)
+            kept = token.refresh_token
+            events[#events + 1] = "kept"
+          end,
+        }
+      end
+
+      before_each(function()
+        events, kept = {}, nil
+        oauth.keep(keeper())
+        on("POST", contoso.TOKEN, function()
+          events[#events + 1] = "answered"
+          return table.unpack(contoso.token { access_token = PERSON, refresh_token = "refresh-" .. #events })
+        end)
+      end)
+      after_each(function() oauth.keep(nil) end)
+
+      it("is kept before its access token is used, and renewed instead of asked for", function()
+        run(function()
+          sign_in()
+          assert.same({ "answered", "kept" }, events)
+          oauth.renew()
+          oauth.sign_out()
+          oauth.credential()
+        end)
+        assert.same({ "answered", "kept", "answered", "durable", "answered", "durable" }, events)
+        assert.equal(1, tenant.door:count("POST", DEVICE))
+      end)
+
+      it("is not used when it cannot be made durable", function()
+        kept = secret.from "refresh-0"
+        oauth.keep { renew = function(exchange)
+          exchange(kept)
+          fail.raise { kind = "config", what = "keep the sign-in", why = "the disk is full" }
+        end }
+        assert.equal("the disk is full", fails(sign_in).why)
+        oauth.keep(nil)
+        run(oauth.credential)
+        assert.equal(1, tenant.door:count("POST", DEVICE)) -- what it gave is not held either
+      end)
+    end)
+
     it("says that the sign-in has ended", function()
       once("POST", contoso.TOKEN, contoso.token { refresh_token = "refresh-1" })
       on("POST", contoso.TOKEN, refusal("invalid_grant", 50173, 400, "AADSTS50173: Revoked."))
