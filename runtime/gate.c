@@ -144,7 +144,7 @@ static const char *record_intent(lua_State *L, struct door *door, struct entry *
 static struct transfer *prepare(struct door *door, struct entry *entry, const struct request *request,
                                 const struct credential *credential, double timeout) {
   const struct peer *peer = rules_peer(&door->rules, request->peer);
-  struct http_peer route = {peer->ca, peer->proxy, door->emulator ? HTTP_LOOPBACK : HTTP_OUTSIDE};
+  struct http_peer route = {peer->ca, peer->proxy, door->emulator ? HTTP_LOOPBACK : HTTP_OUTSIDE, peer->lenient};
   if (!door->http) door->http = http_open(STREAMS);
   if (!door->http) return NULL;
   return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), entry);
@@ -338,19 +338,20 @@ static const char *push_base(lua_State *L, const struct request *request) {
   return base;
 }
 
-/* door:peer(name, base, ca, proxy) -> true | nil, message */
+/* door:peer(name, base, ca, proxy, lenient) -> true | nil, message */
 static int door_peer(lua_State *L) {
   struct door *door = check_door(L);
   const char *name = luaL_checkstring(L, 2);
   const char *url = luaL_checkstring(L, 3);
   const char *ca = luaL_optstring(L, 4, NULL);
   const char *proxy = luaL_optstring(L, 5, NULL);
+  int lenient = lua_toboolean(L, 6);
   if (!request_origin(L, url)) return 2;
   const char *why = rules_refuse_peer(lua_tostring(L, -1), proxy, door->emulator);
   if (!why && strchr(url, '?')) why = "it has a query";
   if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
   const struct request *base = request_new(L, name, "GET", url);
-  struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy};
+  struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy, lenient};
   if (!rules_add_peer(&door->rules, &peer)) return luaL_error(L, "out of memory");
   lua_pushboolean(L, 1);
   return 1;

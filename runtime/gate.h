@@ -11,6 +11,7 @@ struct peer {
   char *base; /* the path that calls are relative to, without a slash at its end */
   char *ca;
   char *proxy;
+  int lenient; /* as in struct http_peer */
 };
 
 /* One call that was declared. */

@@ -57,8 +57,8 @@ static struct peer *peer_slot(struct rules *rules, const char *name) {
 
 int rules_add_peer(struct rules *rules, const struct peer *peer) {
   int ok = 1;
-  struct peer made = {copy(peer->name, &ok), copy(peer->origin, &ok), copy(peer->base, &ok), copy(peer->ca, &ok),
-                      copy(peer->proxy, &ok)};
+  struct peer made = {copy(peer->name, &ok), copy(peer->origin, &ok), copy(peer->base, &ok),
+                      copy(peer->ca, &ok),   copy(peer->proxy, &ok),  peer->lenient};
   struct peer *slot = ok ? peer_slot(rules, peer->name) : NULL;
   if (!slot) {
     free_peer(&made);

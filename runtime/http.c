@@ -120,6 +120,7 @@ static int copy_address(struct transfer *transfer, CURLU *parsed) {
 
 static int copy_peer(struct transfer *transfer, const struct http_peer *peer) {
   transfer->reach = peer->reach;
+  transfer->lenient = peer->lenient;
   transfer->ca = strdup(peer->ca ? peer->ca : find_roots());
   transfer->proxy = peer->proxy ? strdup(peer->proxy) : NULL;
   return transfer->ca && (transfer->proxy || !peer->proxy);

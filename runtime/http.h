@@ -20,6 +20,7 @@ struct http_peer {
   const char *ca;    /* PEM file that replaces the system's roots, or NULL */
   const char *proxy; /* "http://host:port", or NULL for none */
   enum http_reach reach;
+  int lenient; /* 1: certificates need not have all that RFC 5280 asks of them */
 };
 
 /* Is this host, as written (an address without brackets, or a name), loopback? */

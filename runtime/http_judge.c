@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,32 @@ static void say_cut(struct transfer *transfer, CURLcode code, char *text, size_t
            transfer->port, again ? again : detail(transfer, code));
 }
 
+/* The certificate is refused only for breaking RFC 5280's rules of form, which a profile can waive. */
+static int is_sloppy(struct transfer *transfer) {
+  long result = X509_V_OK;
+  curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+  return !transfer->lenient && result >= X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA &&
+         result <= X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3;
+}
+
+/* OpenSSL's reason, which stands behind the last of the colons in libcurl's text. */
+static const char *reason(const char *text) {
+  for (const char *colon = strstr(text, "::"); colon; colon = strstr(text, "::")) text = colon + 2;
+  return text;
+}
+
+static void say_tls(struct transfer *transfer, CURLcode code, char *text, size_t size) {
+  const char *why = detail(transfer, code);
+  const char *waive =
+      is_sloppy(transfer) ? " (strict_certificates = false beside its address would let this pass)" : "";
+  int differ =
+      strstr(why, "handshake failure") || strstr(why, "protocol version") || strstr(why, "unsupported protocol");
+  snprintf(text, size,
+           differ ? "no secure connection to %s port %s: it offers no TLS 1.2 or later that is safe (%s)%s"
+                  : "no secure connection to %s port %s: %s%s",
+           transfer->host, transfer->port, reason(why), waive);
+}
+
 static void say(struct transfer *transfer, CURLcode code) {
   char *text = transfer->message;
   size_t size = sizeof transfer->message;
@@ -168,8 +195,7 @@ static void say(struct transfer *transfer, CURLcode code) {
   else if (strcmp(kind, "connect") == 0)
     say_connect(transfer, code, text, size);
   else if (strcmp(kind, "tls") == 0)
-    snprintf(text, size, "no secure connection to %s port %s: %s", transfer->host, transfer->port,
-             detail(transfer, code));
+    say_tls(transfer, code, text, size);
   else if (strcmp(kind, "timeout") == 0)
     say_timeout(transfer, text, size);
   else if (strcmp(kind, "too_large") == 0)

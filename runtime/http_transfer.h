@@ -34,6 +34,7 @@ struct transfer {
   void *tag;
   long timeout_ms;
   enum http_reach reach;
+  int lenient;    /* certificates that break RFC 5280's rules of form will do */
   int running;    /* in the multi handle */
   int repeatable; /* libcurl may send it again on a new connection */
   int ready;      /* a connection was ready for it at least once */

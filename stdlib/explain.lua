@@ -31,8 +31,9 @@ local NETWORK = {
     fix = "Check the network, and the host names in the profile." },
   connect = { cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile." },
-  tls = { cause = "the server's identity could not be verified",
-    fix = "If a proxy inspects TLS, name its certificate with `ca` in the profile; otherwise do not go on." },
+  tls = { cause = "no connection can be made that is safe",
+    fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
+      .. " a good certificate and TLS 1.2 or later. Otherwise do not go on: it may be somebody else's." },
   timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
   cut = { cause = "the connection broke before the whole answer was there",
     fix = "Try again; check the network if it stays so." },

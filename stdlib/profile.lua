@@ -16,6 +16,7 @@ local M = {}
 ---@field login string "https://login.microsoftonline.com"
 ---@field graph string "https://graph.microsoft.com/v1.0"
 ---@field ca string? PEM file that replaces the system's roots
+---@field strict_certificates boolean must the certificates of login and Graph keep to RFC 5280's form? (true)
 ---@field proxy string?
 ---@field clock string? the emulator's clock file
 ---@field sign_in profile.sign_in
@@ -34,6 +35,7 @@ local M = {}
 ---@field server string? "https://dvls.contoso.com"
 ---@field cloud string? "https://contoso.devolutions.app"
 ---@field ca string? PEM file
+---@field strict_certificates boolean as above, for this server
 ---@field app_key string? of the server's application identity
 ---@field app_secret profile.source?
 ---@field vault string? where the credential entry goes

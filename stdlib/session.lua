@@ -82,20 +82,22 @@ local function allow_devolutions(door, words, reading)
   end
 end
 
-local function add_peer(door, name, base, profile, ca)
-  local ok, message = door:peer(name, base, ca, profile.proxy)
+-- Certificates are checked as `settings`, the profile or a part of it, says.
+local function add_peer(door, name, base, profile, settings)
+  local lenient = settings.strict_certificates == false
+  local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
   if ok then return end
   fail.raise { kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message }
 end
 
 local function add_peers(door, profile)
-  add_peer(door, "login", profile.login, profile, profile.ca)
-  add_peer(door, "graph", profile.graph, profile, profile.ca)
+  add_peer(door, "login", profile.login, profile, profile)
+  add_peer(door, "graph", profile.graph, profile, profile)
   door:allow("login", "GET", "/*")
   door:allow("login", "POST", "/*")
   local devolutions = profile.devolutions
   if devolutions and devolutions.server then
-    add_peer(door, "devolutions", devolutions.server, profile, devolutions.ca or profile.ca)
+    add_peer(door, "devolutions", devolutions.server, profile, devolutions)
   end
 end
 

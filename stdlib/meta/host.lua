@@ -226,8 +226,10 @@ local Door = {}
 ---@param base string URL; the path is what call templates are relative to
 ---@param ca string? PEM file that replaces the system's roots for this peer
 ---@param proxy string? "http://host:port"; proxies in the environment are ignored
+---@param lenient boolean? take certificates that break RFC 5280's rules of form (no key usage in
+--- an authority's, no key identifiers, …), as home-made authorities' do; all else is checked as ever
 ---@return boolean|nil ok, string? message
-function Door:peer(name, base, ca, proxy) end
+function Door:peer(name, base, ca, proxy, lenient) end
 --- Declare a call. `template` as in needs: "/applications/{id}/addPassword",
 --- "/applications(uniqueName)", "/users/*" for all below, "/*" for all. `members` limits a
 --- body to these top-level members.

@@ -87,6 +87,7 @@ local devolutions_rule = {
   type = "table",
   members = {
     server = url_rule, cloud = url_rule, ca = { type = "string" },
+    strict_certificates = { type = "boolean", default = true },
     app_key = { type = "string" }, app_secret = secret_rule,
     vault = { type = "string" }, path = { type = "string" }, linked = { type = "boolean", default = false },
   },
@@ -125,6 +126,7 @@ local cloud_rule = {
     login = { type = "string", required = true, check = check_url },
     graph = { type = "string", required = true, check = check_url },
     ca = { type = "string" },
+    strict_certificates = { type = "boolean", default = true },
   },
 }
 
@@ -271,6 +273,7 @@ local function settle(file, name, given)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_base(cloud.graph),
     ca = resolve(cloud.ca, folder), proxy = given.proxy, clock = emulator and resolve(emulator.clock, folder),
+    strict_certificates = cloud.strict_certificates ~= false,
     sign_in = given.sign_in, key = given.key, devolutions = settle_devolutions(given.devolutions, folder),
     state = state_of(given, kind, binding, folder), binding = binding,
   }

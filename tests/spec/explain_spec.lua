@@ -85,7 +85,7 @@ describe("explain.graph", function()
     { { kind = "transient" }, {}, "the service has trouble of its own" },
     { { kind = "bad_answer" }, {}, "what answered is not Microsoft Graph" },
     { { kind = "unknown_outcome", transport = "cut" }, {}, "whether it was done is not known" },
-    { { kind = "network", transport = "tls" }, {}, "the server's identity could not be verified" },
+    { { kind = "network", transport = "tls" }, {}, "no connection can be made that is safe" },
   }
   for _, case in ipairs(cases) do
     it("says: " .. case[3], function()

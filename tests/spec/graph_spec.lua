@@ -238,7 +238,7 @@ describe("graph", function()
     end
 
     local refusals = {
-      { "tls", "network", "the server's identity could not be verified" },
+      { "tls", "network", "no connection can be made that is safe" },
       { "too_large", "bad_answer", "the answer is larger than any real one" },
       { "hostile", "bad_answer", "the answer breaks the rules of HTTP" },
       { "journal", "journal", "what was to be done could not be put on record, so it was not done" },

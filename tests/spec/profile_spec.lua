@@ -43,6 +43,19 @@ describe("profile", function()
     assert.equal("https://microsoftgraph.chinacloudapi.cn/v1.0", load_body([[tenant = "x", cloud = "china"]]).graph)
   end)
 
+  it("insists on certificates of good form, unless it is told for whom not to", function()
+    local body = [[tenant = "x", cloud = { login = "https://a.test", graph = "https://b.test", %s },
+      devolutions = { server = "https://c.test", app_key = "k", app_secret = { from = "file", path = "d" }, %s }]]
+    local function strict(cloud, devolutions)
+      local loaded = load_body(body:format(cloud, devolutions))
+      return { loaded.strict_certificates, loaded.devolutions.strict_certificates }
+    end
+    assert.same({ true, true }, strict("", ""))
+    assert.same({ false, true }, strict("strict_certificates = false", ""))
+    assert.same({ true, false }, strict("", "strict_certificates = false"))
+    assert.is_true(load_body([[tenant = "x", cloud = "china"]]).strict_certificates)
+  end)
+
   it("takes an emulator's profile, with paths relative to the file", function()
     local loaded = load_body [[tenant = "x", emulator = { clock = "clock" },
       cloud = { login = "https://127.0.0.1:81/", graph = "https://127.0.0.1:82/beta", ca = "ca.pem" },

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 static struct peer peer_at(const char *name, const char *origin, const char *base) {
-  return (struct peer){(char *)name, (char *)origin, (char *)base, NULL, NULL};
+  return (struct peer){(char *)name, (char *)origin, (char *)base, NULL, NULL, 0};
 }
 
 static void allow(struct rules *rules, const char *method, const char *path, const char *members) {
