@@ -30,6 +30,8 @@ return {
     approve = { type = "string", help = "who signs in by device code or browser: a person, none, or decline; "
       .. "by default the Global Administrator" },
     interval = { type = "integer", default = 5, help = "seconds between two polls of a device code" },
+    exchanges = { type = "boolean", default = false,
+      help = "keep what is said, secrets masked, on the control page under requests" },
     private = { type = "boolean", default = false, help = "end when standard input does" },
   },
   needs = {},

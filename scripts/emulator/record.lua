@@ -1,5 +1,5 @@
---- What was asked of the emulator, without what must not be kept: no bodies, no
---- headers, and no secret in an address.
+--- What was asked of the emulator, without what must not be kept: bodies only when
+--- asked for and masked, and no secret in an address.
 
 local json = require "json"
 local log = require "log"
@@ -19,6 +19,7 @@ local KEEP = 10000 -- entries
 ---@field caller string? client id
 ---@field person string? object id, when a person's token was used
 ---@field fault string? the rule it met
+---@field exchange { headers: table, body: string?, answer: string? }? JSON texts, when bodies are kept
 
 ---@class emulator.record
 local Record = { __name = "emulator.record" }

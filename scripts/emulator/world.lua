@@ -8,6 +8,7 @@ local fail = require "fail"
 local faults = require "emulator.faults"
 local graph = require "emulator.graph"
 local httpd = require "httpd"
+local json = require "json"
 local login = require "emulator.login"
 local place = require "place"
 local profile = require "emulator.profile"
@@ -96,9 +97,19 @@ end
 
 local OUTCOMES = { drop = "dropped", cut = "cut" }
 
+-- What was said both ways, secrets masked.
+local function exchange(request, answer)
+  return {
+    headers = { Prefer = request.header("prefer"), ConsistencyLevel = request.header("consistencylevel") },
+    body = request.body and json.encode(request.body),
+    answer = type(answer.body) == "table" and json.encode(answer.body) or nil,
+  }
+end
+
 local function note(self, peer, request, answer, rule)
   local caller = request.caller or {}
   self.record:add {
+    exchange = self.exchanges and exchange(request, answer) or nil,
     time = time.iso(time.now()), peer = peer, method = request.method,
     path = request.path .. (request.text ~= "" and "?" .. request.text or ""),
     status = OUTCOMES[answer.how] or answer.status, caller = caller.appid,
@@ -178,6 +189,7 @@ end
 ---@field directory string? for the authority, the clock and the ready profile
 ---@field approve string? who signs in: a person, "none" or "decline"
 ---@field interval integer? seconds between two polls of a device code
+---@field exchanges boolean? keep what is said in the record, secrets masked
 ---@field flags table? switches of the tenant (tests)
 
 local function build(self, options, range)
@@ -202,7 +214,9 @@ end
 ---@return emulator.world
 function M.open(options)
   local range, rules = read_options(options)
-  local self = setmetatable({ faults = rules, record = record.new(), latency = (options.latency or 0) / 1000 }, World)
+  local self = setmetatable({
+    faults = rules, record = record.new(), exchanges = options.exchanges, latency = (options.latency or 0) / 1000,
+  }, World)
   local _ <close> = setmetatable({}, { __close = function(_, failure)
     if failure then self:close() end
   end })
