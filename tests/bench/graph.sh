@@ -1,0 +1,123 @@
+# Benchmarks of what scripts do with Graph. Sourced by run.
+
+bench() { "$build/tests/bench_$1" "${@:2}"; }
+
+# ask PROFILE SCRIPT [ARG…]: what a script of this folder prints.
+ask() {
+  "$build/moonlatch" --config "$far_place/$1.lua" run "./tests/bench/$2.lua" "${@:3}"
+}
+
+# best COMMAND…: of three runs, the one whose first word is the largest number.
+best() {
+  local i
+  for i in 1 2 3; do "$@"; done | sort -g | tail -n 1
+}
+
+# Small GETs over one HTTP/2 connection, 100 in flight, beside libcurl alone.
+small_get_rate() {
+  far_start
+  local rate raw
+  rate=$(best ask small small_gets 20000)
+  raw=$(best bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 20000 100 2 GET "" "$(far_token)")
+  row small_get_rate "${rate%% *}" /s "${raw%% *}" \
+    "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is better)"
+}
+
+# cost_of COMMAND…: wall and CPU seconds and peak MiB of the cheapest of three runs.
+cost_of() {
+  local i
+  for i in 1 2 3; do
+    bench cost "$far_place/cost" "$@" >/dev/null
+    cat "$far_place/cost"
+  done | sort -g -k 2 | head -n 1
+}
+
+# 10,000 users in 11 pages, beside curl fetching the same bytes.
+users_10k() {
+  far_start
+  local wall cpu base_cpu mib links page
+  links=("$far/10k/v1.0/users")
+  for page in $(seq 2 11); do links+=("$far/10k/v1.0/users?\$skiptoken=$page"); done
+  read -r _ cpu mib < <(cost_of "$build/moonlatch" --config "$far_place/10k.lua" run ./tests/bench/users.lua)
+  read -r _ base_cpu _ < <(cost_of curl -sg --http2 --cacert "$far_place/cert.pem" "${links[@]}")
+  read -r wall _ < <(cost_of "$build/moonlatch" --config "$far_place/late.lua" run ./tests/bench/users.lua)
+  row users_10k "$cpu" s "$base_cpu" "CPU of reading 10,000 users, beside curl fetching the same 11 pages"
+  row users_10k_late "$wall" s 1.1 "wall time at 100 ms latency, beside the latency of 11 pages that follow each other"
+}
+
+# A million users in the memory of ten thousand.
+users_1m_memory() {
+  far_start
+  local mib base_mib
+  read -r _ _ base_mib < <(cost_of "$build/moonlatch" --config "$far_place/10k.lua" run ./tests/bench/users.lua)
+  bench cost "$far_place/cost" "$build/moonlatch" --config "$far_place/1m.lua" run ./tests/bench/users.lua >"$far_place/report"
+  grep -q '^1000000 ' "$far_place/report" || { echo "not a million: $(cat "$far_place/report")" >&2; return 1; }
+  read -r _ _ mib <"$far_place/cost"
+  row users_1m_memory "$mib" MiB "$base_mib" "peak memory of reading 1,000,000 users, beside 10,000"
+}
+
+# Decoding a page of users, beside lua-cjson alone.
+json_decode() {
+  far_start
+  local cjson ours
+  curl -s --cacert "$far_place/cert.pem" "$far/10k/v1.0/users" >"$far_place/page.json"
+  read -r cjson ours < <(bench decode "$far_place/page.json" 30)
+  row json_decode "$ours" MB/s "$cjson" "strict scan and decode, beside lua-cjson alone on the same page (more is better)"
+}
+
+# 100 PATCHes at 100 ms latency, without the write budget.
+patch_100() {
+  far_start
+  local wall raw
+  wall=$(ask changed patches 100 --write)
+  read -r _ raw _ < <(bench requests "$far/changed/v1.0/users/x" "$far_place/cert.pem" 100 100 2 PATCH '{"department":"x"}' "$(far_token)")
+  row patch_100 "$wall" s "$raw" "100 changes at 100 ms latency, each on record before it leaves, beside libcurl alone"
+}
+
+# 10,000 tasks that sleep and wake, beside coroutines alone.
+task_switch() {
+  local cost raw raw_bytes few many
+  far_start
+  cost=$(for _ in 1 2 3; do "$build/moonlatch" run ./tests/bench/switches.lua 10000 20; done | sort -g | head -n 1)
+  read -r _ _ many < <(cost_of "$build/moonlatch" run ./tests/bench/switches.lua 10000 1)
+  read -r _ _ few < <(cost_of "$build/moonlatch" run ./tests/bench/switches.lua 1 1)
+  read -r raw raw_bytes < <(bench switch 10000 20)
+  row task_switch "$cost" us "$raw" "one of 10,000 tasks sleeps and wakes, beside resume and yield in C; $(awk \
+    -v a="$many" -v b="$few" 'BEGIN { printf "%.0f", (a - b) * 1048576 / 10000 }') bytes a task beside $raw_bytes"
+}
+
+# Small answers of the emulator, beside nginx's.
+emulator_rate() {
+  far_start
+  local folder rate raw token base ca
+  folder=$(mktemp -d)
+  emulator_start "$folder" --lag 0 --users 1000000 --interval 1
+  token=$(emulator_token "$folder")
+  base=$(sed -n 's/.*"graph": *"\([^"]*\)".*/\1/p' "$folder/ready")
+  ca=$(sed -n 's/.*"ca": *"\([^"]*\)".*/\1/p' "$folder/ready")
+  rate=$(best bench requests "$base/me?\$select=id,displayName" "$ca" 10000 16 1.1 GET "" "$token")
+  raw=$(best bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 10000 16 1.1 GET "" "$(far_token)")
+  emulator_stop
+  rm -rf "$folder"
+  row emulator_rate "${rate%% *}" /s "${raw%% *}" \
+    "small answers over 16 connections of HTTP/1.1, beside nginx's of the same size (more is better)"
+}
+
+# A token of the emulator's administrator, by device code.
+emulator_token() {
+  local login ca client form device
+  login=$(sed -n 's/.*"login": *"\([^"]*\)".*/\1/p' "$1/ready")
+  ca=$(sed -n 's/.*"ca": *"\([^"]*\)".*/\1/p' "$1/ready")
+  client=$(sed -n 's/.*"client_id": *"\([^"]*\)".*/\1/p' "$1/ready")
+  form="$login/contoso.onmicrosoft.com/oauth2/v2.0"
+  device=$(curl -s --cacert "$ca" "$form/devicecode" -d "client_id=$client" -d "scope=https://graph.microsoft.com/User.Read.All" |
+    sed -n 's/.*"device_code": *"\([^"]*\)".*/\1/p')
+  for _ in $(seq 10); do
+    sleep 1
+    curl -s --cacert "$ca" "$form/token" -d "client_id=$client" -d "device_code=$device" \
+      -d grant_type=urn:ietf:params:oauth:grant-type:device_code | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p' |
+      grep . && return
+  done
+  echo "the emulator gave no token" >&2
+  return 1
+}
