@@ -71,14 +71,17 @@ end
 local WORDS = {
   plan = {
     title = "Plan", nothing = "Nothing to do: all is as it should be.",
+    waiting = "Nothing to do here: what is left waits for a person, as said above.",
     create = "to create", update = "to change", delete = "to remove",
   },
   verify = {
     title = "Drift", nothing = "No drift: all is as it should be.",
+    waiting = "No drift, but something waits for a person, as said above.",
     create = "missing", update = "different", delete = "to remove",
   },
   apply = {
     title = "Done", nothing = "Nothing to do: all was as it should be.",
+    waiting = "Nothing was left to do here; the rest waits for a person, as said above.",
     create = "created", update = "changed", delete = "removed",
   },
   destroy = { delete = "removed", nothing = "Nothing of ours is left to remove.", title = "Done" },
@@ -98,7 +101,9 @@ function M.sum(result)
     local count = result.changes[action]
     if count > 0 and words[action] then parts[#parts + 1] = count .. " " .. words[action] end
   end
-  if #parts == 0 and #result.waiting == 0 and not result.failure then return words.nothing end
+  if #parts == 0 and not result.failure then
+    return #result.waiting > 0 and words.waiting or words.nothing
+  end
   if #parts == 0 then parts[1] = "no changes" end
   return words.title .. ": " .. table.concat(parts, ", ") .. "."
 end
