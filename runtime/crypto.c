@@ -1,6 +1,7 @@
 /* host.crypto: random bytes, digests, text forms of bytes, signing keys, sealed
- * boxes and keys made of others; the last three are in crypto_key.c,
- * crypto_seal.c and crypto_derive.c. Nothing here is an algorithm of our own:
+ * boxes and keys made of others; the last three are in crypto_key.c (with
+ * crypto_certificate.c and crypto_jws.c), crypto_seal.c and crypto_derive.c.
+ * Nothing here is an algorithm of our own:
  * OpenSSL does the work. */
 #include "crypto.h"
 
@@ -161,14 +162,18 @@ static size_t decode(const char *text, size_t length, char *out) {
   return bits & ((1u << held) - 1) ? SIZE_MAX : filled;
 }
 
+size_t crypto_unbase64(const char *text, size_t length, char *out) {
+  length = unpadded(text, length);
+  return length == SIZE_MAX ? SIZE_MAX : decode(text, length, out);
+}
+
 /* crypto.unbase64(text) -> bytes | nil */
 static int unbase64(lua_State *L) {
   size_t length, size;
   const char *text = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, length);
-  length = unpadded(text, length);
-  size = length == SIZE_MAX ? SIZE_MAX : decode(text, length, room);
+  size = crypto_unbase64(text, length, room);
   luaL_pushresultsize(&out, size == SIZE_MAX ? 0 : size);
   if (size == SIZE_MAX) luaL_pushfail(L);
   return 1;
@@ -212,13 +217,17 @@ static const luaL_Reg functions[] = {{"random", random_bytes},
                                      {"unbase64", unbase64},
                                      {"seal", seal},
                                      {"open", unseal},
+                                     {"key", crypto_make_key},
+                                     {"certificate", crypto_certificate},
+                                     {"x509", crypto_x509},
+                                     {"public_key", crypto_public_key},
+                                     {"jws", crypto_jws},
                                      {NULL, NULL}};
 
 int luaopen_host_crypto(lua_State *L);
 int luaopen_host_crypto(lua_State *L) {
+  crypto_key_type(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, crypto_derive_functions, 0);
-  crypto_push_key(L);
-  lua_setfield(L, -2, "key");
   return 1;
 }

@@ -4,7 +4,20 @@
 
 #include "secret.h"
 
+#include <openssl/types.h>
+
+#define KEY "host.crypto.key"
+
 enum { CRYPTO_KEY_SIZE = 32 }; /* bytes of a key that seals */
+
+/* An RSA key, with the certificate it came with. */
+struct key {
+  EVP_PKEY *pair;    /* NULL once closed */
+  X509 *certificate; /* NULL when there is none */
+  int is_private;    /* can it sign? */
+};
+
+enum jws_algorithm { JWS_NONE, JWS_RS256, JWS_PS256 };
 
 /* Append the secret sealed (AES-256-GCM with a fresh random nonce: nonce,
  * ciphertext, tag) under a key of CRYPTO_KEY_SIZE bytes, bound to some text
@@ -24,7 +37,32 @@ int crypto_base64url(struct buffer *out, const void *bytes, size_t length);
 /* Functions of host.crypto that stand in crypto_derive.c. */
 extern const luaL_Reg crypto_derive_functions[];
 
-/* Define host.crypto.key, and push a function that makes one. [-0, +1, m] */
-void crypto_push_key(lua_State *L);
+/* Fill out (as long as the text) with the bytes of base64 or base64url, padded
+ * or not; returns how many, or SIZE_MAX when it is none. */
+size_t crypto_unbase64(const char *text, size_t length, char *out);
+
+/* Push an RSA key without a pair, for the caller to fill. [-0, +1, m] */
+struct key *crypto_new_key(lua_State *L);
+
+/* Does the signature (base64url) over the text belong to this key? */
+int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const char *text, size_t length,
+                    const char *signature, size_t signature_length);
+
+/* What of these goes by the module's table: see stdlib/meta/host.lua. */
+int crypto_make_key(lua_State *L);
+int crypto_certificate(lua_State *L);
+int crypto_x509(lua_State *L);
+int crypto_public_key(lua_State *L);
+int crypto_jws(lua_State *L);
+
+/* Methods of keys in the other files. */
+int crypto_key_describe(lua_State *L);
+int crypto_key_verify(lua_State *L);
+
+/* The open key at this index; raises an argument error if it is none. */
+struct key *crypto_check_key(lua_State *L, int index);
+
+/* Define host.crypto.key. [-0, +0, m] */
+void crypto_key_type(lua_State *L);
 
 #endif

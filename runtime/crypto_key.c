@@ -1,28 +1,30 @@
 /* host.crypto.key: RSA keys that sign compact JWS (RFC 7515), RS256 and PS256
- * (RFC 7518, 3.3 and 3.5). */
+ * (RFC 7518, 3.3 and 3.5). Where they come from besides: crypto_certificate.c;
+ * reading and verifying what others signed: crypto_jws.c. */
 #include "crypto.h"
 
 #include "json.h"
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <string.h>
 
-#define KEY "host.crypto.key"
+enum { KEY_BITS = 2048, LARGEST_KEY = 2048 }; /* bits made; bytes taken */
 
-enum { KEY_BITS = 2048, KEY_BYTES = KEY_BITS / 8 };
+static const char *const algorithms[] = {"RS256", "PS256", NULL}; /* as in enum jws_algorithm, from 1 */
 
-struct key {
-  EVP_PKEY *pair; /* NULL once closed */
-};
+struct key *crypto_check_key(lua_State *L, int index) {
+  struct key *key = luaL_checkudata(L, index, KEY);
+  luaL_argcheck(L, key->pair, index, "key is closed");
+  return key;
+}
 
-static const char *const algorithms[] = {"RS256", "PS256", NULL};
-enum { RS256, PS256 };
-
-static struct key *check_key(lua_State *L) {
-  struct key *key = luaL_checkudata(L, 1, KEY);
-  luaL_argcheck(L, key->pair, 1, "key is closed");
+static struct key *check_private(lua_State *L) {
+  struct key *key = crypto_check_key(L, 1);
+  luaL_argcheck(L, key->is_private, 1, "only the public half of this key is there");
   return key;
 }
 
@@ -30,7 +32,8 @@ static struct key *check_key(lua_State *L) {
 static int key_close(lua_State *L) {
   struct key *key = luaL_checkudata(L, 1, KEY);
   EVP_PKEY_free(key->pair);
-  key->pair = NULL;
+  X509_free(key->certificate);
+  *key = (struct key){0};
   return 0;
 }
 
@@ -65,49 +68,81 @@ static void append_claims(lua_State *L, struct buffer *out, int index) {
   lua_pop(L, 1);
 }
 
-static int set_padding(EVP_PKEY_CTX *context, int algorithm) {
-  if (algorithm == RS256) return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0;
+static int set_padding(EVP_PKEY_CTX *context, enum jws_algorithm algorithm) {
+  if (algorithm == JWS_RS256) return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0;
   return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
          EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
 }
 
-static int sign(EVP_PKEY *pair, int algorithm, const struct buffer *text, unsigned char signature[KEY_BYTES]) {
-  size_t size = KEY_BYTES;
+/* Fill signature; its length, or 0. */
+static size_t sign(EVP_PKEY *pair, enum jws_algorithm algorithm, const struct buffer *text,
+                   unsigned char signature[LARGEST_KEY]) {
+  size_t size = LARGEST_KEY;
   EVP_PKEY_CTX *context; /* belongs to digest */
   EVP_MD_CTX *digest = EVP_MD_CTX_new();
   int fine = digest && EVP_DigestSignInit(digest, &context, EVP_sha256(), NULL, pair) > 0 &&
              set_padding(context, algorithm) &&
              EVP_DigestSign(digest, signature, &size, (const unsigned char *)text->data, text->length) > 0;
   EVP_MD_CTX_free(digest);
-  return fine && size == KEY_BYTES;
+  return fine ? size : 0;
+}
+
+int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const char *text, size_t length,
+                    const char *signature, size_t signature_length) {
+  char bytes[LARGEST_KEY * 2];
+  if (algorithm == JWS_NONE || signature_length > sizeof bytes) return 0;
+  size_t size = crypto_unbase64(signature, signature_length, bytes);
+  if (size == SIZE_MAX) return 0;
+  EVP_PKEY_CTX *context; /* belongs to digest */
+  EVP_MD_CTX *digest = EVP_MD_CTX_new();
+  int fine = digest && EVP_DigestVerifyInit(digest, &context, EVP_sha256(), NULL, key->pair) > 0 &&
+             set_padding(context, algorithm) &&
+             EVP_DigestVerify(digest, (const unsigned char *)bytes, size, (const unsigned char *)text, length) == 1;
+  EVP_MD_CTX_free(digest);
+  return fine;
 }
 
 static void append_dot(lua_State *L, struct buffer *out) {
   if (!buffer_append(out, ".", 1)) luaL_error(L, "out of memory");
 }
 
-/* key:sign(algorithm, header, claims) -> compact JWS */
-static int key_sign(lua_State *L) {
-  struct key *key = check_key(L);
+/* Push a buffer with the compact JWS that the arguments ask for. [-0, +1, e] */
+static struct buffer *push_signed(lua_State *L) {
+  struct key *key = check_private(L);
   int algorithm = luaL_checkoption(L, 2, NULL, algorithms);
   luaL_checkstring(L, 3);
   luaL_checkstring(L, 4);
   struct buffer *out = buffer_new(L);
-  unsigned char signature[KEY_BYTES];
+  unsigned char signature[LARGEST_KEY];
   append_header(L, out, 3, algorithms[algorithm]);
   append_dot(L, out);
   append_claims(L, out, 4);
-  if (!sign(key->pair, algorithm, out, signature)) return luaL_error(L, "OpenSSL could not sign");
+  size_t size = sign(key->pair, (enum jws_algorithm)(algorithm + 1), out, signature);
+  if (!size) luaL_error(L, "OpenSSL could not sign");
   append_dot(L, out);
-  append(L, out, signature, sizeof signature);
+  append(L, out, signature, size);
+  return out;
+}
+
+/* key:sign(algorithm, header, claims) -> compact JWS */
+static int key_sign(lua_State *L) {
+  const struct buffer *out = push_signed(L);
   lua_pushlstring(L, out->data, out->length);
   return 1;
 }
 
+/* key:assertion(algorithm, header, claims) -> compact JWS as a secret */
+static int key_assertion(lua_State *L) {
+  const struct buffer *out = push_signed(L);
+  secret_new(L, out->data, out->length);
+  return 1;
+}
+
 static void push_number(lua_State *L, const EVP_PKEY *pair, const char *name) {
-  unsigned char bytes[KEY_BYTES];
+  unsigned char bytes[LARGEST_KEY];
   BIGNUM *number = NULL;
-  int length = EVP_PKEY_get_bn_param(pair, name, &number) ? BN_bn2bin(number, bytes) : -1;
+  int fits = EVP_PKEY_get_bn_param(pair, name, &number) && BN_num_bytes(number) <= LARGEST_KEY;
+  int length = fits ? BN_bn2bin(number, bytes) : -1;
   BN_free(number);
   if (length < 0) luaL_error(L, "OpenSSL could not read the key");
   struct buffer *out = buffer_new(L);
@@ -117,7 +152,7 @@ static void push_number(lua_State *L, const EVP_PKEY *pair, const char *name) {
 
 /* key:public() -> n, e */
 static int key_public(lua_State *L) {
-  struct key *key = check_key(L);
+  struct key *key = crypto_check_key(L, 1);
   lua_settop(L, 1);
   push_number(L, key->pair, OSSL_PKEY_PARAM_RSA_N);
   push_number(L, key->pair, OSSL_PKEY_PARAM_RSA_E);
@@ -125,16 +160,25 @@ static int key_public(lua_State *L) {
   return 2;
 }
 
-/* crypto.key() -> key */
-static int make_key(lua_State *L) {
-  struct key *key = lib_new(L, sizeof *key, KEY);
+struct key *crypto_new_key(lua_State *L) {
+  return lib_new(L, sizeof(struct key), KEY);
+}
+
+int crypto_make_key(lua_State *L) {
+  struct key *key = crypto_new_key(L);
   key->pair = EVP_RSA_gen(KEY_BITS);
   if (!key->pair) return luaL_error(L, "OpenSSL could not make a key");
+  key->is_private = 1;
   return 1;
 }
 
-void crypto_push_key(lua_State *L) {
-  static const luaL_Reg methods[] = {{"sign", key_sign}, {"public", key_public}, {"close", key_close}, {NULL, NULL}};
+void crypto_key_type(lua_State *L) {
+  static const luaL_Reg methods[] = {{"sign", key_sign},
+                                     {"assertion", key_assertion},
+                                     {"verify", crypto_key_verify},
+                                     {"describe", crypto_key_describe},
+                                     {"public", key_public},
+                                     {"close", key_close},
+                                     {NULL, NULL}};
   lib_type(L, KEY, methods, key_close);
-  lua_pushcfunction(L, make_key);
 }

@@ -14,5 +14,9 @@ M.base64 = native.base64
 M.base64url = native.base64url
 M.unbase64 = native.unbase64
 M.key = native.key
+M.certificate = native.certificate
+M.x509 = native.x509
+M.public_key = native.public_key
+M.jws = native.jws
 
 return M

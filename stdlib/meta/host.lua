@@ -91,7 +91,7 @@ function json.is_array(value) end
 ---------------------------------------------------------------------------
 --- host.crypto
 
----@class host.crypto.key an RSA private key
+---@class host.crypto.key an RSA key; public keys and certificates alone have no private half
 local Key = {}
 --- A compact JWS over two JSON texts. The header is written anew with alg and sorted
 --- names; the claims are signed as they are. PS256 salts with 32 bytes. Raises when one
@@ -101,6 +101,20 @@ local Key = {}
 ---@param claims string JSON
 ---@return string
 function Key:sign(algorithm, header, claims) end
+--- The same as a secret: who holds it can sign in with it for as long as it lasts.
+---@param algorithm "RS256"|"PS256"
+---@param header string JSON without alg
+---@param claims string JSON
+---@return host.secret
+function Key:assertion(algorithm, header, claims) end
+--- Was this compact JWS signed with the other half, by this algorithm? What is none was not.
+---@param algorithm string "RS256" or "PS256" (with a salt of 32 bytes); no other verifies
+---@param text string|host.secret
+---@return boolean
+function Key:verify(algorithm, text) end
+--- What the certificate that came with the key says; nil when none did.
+---@return {subject: string, not_before: integer?, not_after: integer?, sha1: string, sha256: string, der: string}|nil
+function Key:describe() end
 --- The public half, base64url without padding.
 ---@return string n, string e
 function Key:public() end
@@ -136,6 +150,26 @@ function crypto.unbase64(text) end
 --- A new 2048-bit RSA key.
 ---@return host.crypto.key
 function crypto.key() end
+--- The private key of a file's content and the certificate that belongs to it: PEM (other
+--- certificates may stand in it) or PKCS#12. RSA of 2048 to 16384 bits. The message is what
+--- is wrong with "it", the file.
+---@param content host.secret
+---@param passphrase host.secret?
+---@return host.crypto.key|nil key, string? message
+function crypto.certificate(content, passphrase) end
+--- A certificate alone.
+---@param der string
+---@return host.crypto.key|nil key, string? message
+function crypto.x509(der) end
+--- The public key of these numbers.
+---@param n string base64url
+---@param e string base64url
+---@return host.crypto.key|nil key, string? message
+function crypto.public_key(n, e) end
+--- Read a compact JWS without verifying it: Key:verify does that.
+---@param text string|host.secret
+---@return table|nil header, table|string claims_or_message
+function crypto.jws(text) end
 --- Seal a secret (AES-256-GCM, fresh nonce): nonce, ciphertext, tag.
 ---@param key host.secret 32 bytes
 ---@param binding string additional authenticated data
