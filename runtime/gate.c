@@ -140,11 +140,16 @@ static const char *record_intent(lua_State *L, struct door *door, struct entry *
   return failure;
 }
 
+static enum http_reach reach_of(const struct door *door, const struct peer *peer) {
+  if (door->emulator) return HTTP_LOOPBACK;
+  return strcmp(peer->name, "identity") == 0 ? HTTP_NEAR : HTTP_OUTSIDE;
+}
+
 /* Step 4: the credential is attached to the copy that leaves. */
 static struct transfer *prepare(struct door *door, struct entry *entry, const struct request *request,
                                 const struct credential *credential, double timeout) {
   const struct peer *peer = rules_peer(&door->rules, request->peer);
-  struct http_peer route = {peer->ca, peer->proxy, door->emulator ? HTTP_LOOPBACK : HTTP_OUTSIDE, peer->lenient};
+  struct http_peer route = {peer->ca, peer->proxy, reach_of(door, peer), peer->lenient};
   if (!door->http) door->http = http_open(STREAMS);
   if (!door->http) return NULL;
   return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), entry);
@@ -346,8 +351,8 @@ static int door_peer(lua_State *L) {
   const char *ca = luaL_optstring(L, 4, NULL);
   const char *proxy = luaL_optstring(L, 5, NULL);
   int lenient = lua_toboolean(L, 6);
-  if (!request_origin(L, url)) return 2;
-  const char *why = rules_refuse_peer(lua_tostring(L, -1), proxy, door->emulator);
+  if (!request_origin_of(L, name, url)) return 2;
+  const char *why = rules_refuse_peer(name, lua_tostring(L, -1), proxy, door->emulator);
   if (!why && strchr(url, '?')) why = "it has a query";
   if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
   const struct request *base = request_new(L, name, "GET", url);

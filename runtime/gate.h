@@ -38,8 +38,8 @@ void rules_free(struct rules *rules);
 int rules_add_peer(struct rules *rules, const struct peer *peer);
 int rules_add(struct rules *rules, const struct rule *rule);
 
-/* May a peer be at this origin, by way of this proxy (or NULL)? NULL, or why not. */
-const char *rules_refuse_peer(const char *origin, const char *proxy, int emulator);
+/* May the peer of this name be at this origin, by way of this proxy (or NULL)? NULL, or why not. */
+const char *rules_refuse_peer(const char *name, const char *origin, const char *proxy, int emulator);
 
 const struct peer *rules_peer(const struct rules *rules, const char *name);
 

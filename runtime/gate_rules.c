@@ -94,10 +94,12 @@ static void host_of(const char *origin, char *host, size_t size) {
 }
 
 /* NULL, or why this kind of door does not lead there. */
-static const char *refuse_host(const char *origin, int emulator) {
+static const char *refuse_host(const char *name, const char *origin, int emulator) {
   char host[256];
   host_of(origin, host, sizeof host);
   int local = http_is_loopback(host);
+  if (!emulator && strcmp(name, "identity") == 0)
+    return http_is_near(host) ? NULL : "managed identities are served on this machine or its link (169.254.*.*) only";
   if (emulator && !local) return "an emulator's profile reaches this machine only (127.0.0.1, ::1, localhost)";
   if (!emulator && local) return "a real profile does not reach this machine; a profile with emulator = true does";
   return NULL;
@@ -116,8 +118,9 @@ static const char *refuse_proxy(const char *proxy) {
   return plain ? NULL : "a proxy is named as http://host:port";
 }
 
-const char *rules_refuse_peer(const char *origin, const char *proxy, int emulator) {
-  const char *why = refuse_host(origin, emulator);
+const char *rules_refuse_peer(const char *name, const char *origin, const char *proxy, int emulator) {
+  const char *why = refuse_host(name, origin, emulator);
+  if (!why && proxy && strcmp(name, "identity") == 0) why = "no proxy leads to it";
   return why ? why : refuse_proxy(proxy);
 }
 

@@ -150,6 +150,7 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->tag = tag;
   transfer->timeout_ms = timeout_ms;
   transfer->repeatable = request->repeatable;
+  transfer->plain = strncmp(request->origin, "http:", 5) == 0;
   transfer->easy = curl_easy_init();
   if (transfer->easy && copy_address(transfer, request->parsed) && copy_peer(transfer, peer) &&
       copy_headers(transfer, request, credential) &&

@@ -13,6 +13,7 @@ struct transfer; /* one prepared, running or finished request */
 enum http_reach {
   HTTP_OUTSIDE,  /* a real peer: never loopback (a proxy may be there, though) */
   HTTP_LOOPBACK, /* an emulator or a test server: nothing else */
+  HTTP_NEAR,     /* this machine or its link, where the identity endpoints of Azure are */
 };
 
 /* How a peer is reached. Strings are borrowed for the call. */
@@ -25,6 +26,9 @@ struct http_peer {
 
 /* Is this host, as written (an address without brackets, or a name), loopback? */
 int http_is_loopback(const char *host);
+
+/* Is it loopback, or an IPv4 address of the link (169.254.0.0/16)? */
+int http_is_near(const char *host);
 
 /* A client for at most streams requests in flight; NULL when memory is out or
  * libcurl does not do TLS by OpenSSL. */

@@ -65,6 +65,10 @@ static int is_loopback4(uint32_t address) {
   return address >> 24 == 127 || address >> 24 == 0; /* 0.0.0.0 connects to this machine, too */
 }
 
+static int is_link4(uint32_t address) {
+  return address >> 16 == (169 << 8 | 254);
+}
+
 static int is_loopback6(const struct in6_addr *address) {
   uint32_t last;
   memcpy(&last, address->s6_addr + 12, sizeof last);
@@ -89,13 +93,24 @@ int http_is_loopback(const char *host) {
   return strcasecmp(host, "localhost") == 0 || (length > 10 && strcasecmp(host + length - 10, ".localhost") == 0);
 }
 
+int http_is_near(const char *host) {
+  struct in_addr four;
+  return http_is_loopback(host) || (inet_pton(AF_INET, host, &four) == 1 && is_link4(ntohl(four.s_addr)));
+}
+
+static int is_within(const struct transfer *transfer, const struct sockaddr *address) {
+  int local = is_loopback(address);
+  if (transfer->reach == HTTP_LOOPBACK) return local;
+  if (transfer->reach == HTTP_OUTSIDE) return !local || transfer->proxy != NULL;
+  return local || (address->sa_family == AF_INET &&
+                   is_link4(ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr)));
+}
+
 /* The address is judged after the name was resolved, so that no DNS answer
  * leads a token to a place its profile does not reach. */
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
   struct transfer *transfer = arg;
-  int local = is_loopback(&address->addr);
-  int allowed = transfer->reach == HTTP_LOOPBACK ? local : !local || transfer->proxy != NULL;
-  if (purpose != CURLSOCKTYPE_IPCXN || !allowed) {
+  if (purpose != CURLSOCKTYPE_IPCXN || !is_within(transfer, &address->addr)) {
     transfer->astray = 1;
     return CURL_SOCKET_BAD;
   }
@@ -152,8 +167,8 @@ static int set_tls(struct transfer *transfer) {
 /* No redirects, no other protocol, no proxy nobody named, no stored logins. */
 static int set_route(struct transfer *transfer) {
   CURL *easy = transfer->easy;
-  const char *proxy = transfer->proxy ? transfer->proxy : "";
-  return !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https") &&
+  const char *proxy = transfer->proxy ? transfer->proxy : "", *protocol = transfer->plain ? "http" : "https";
+  return !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocol) &&
          !curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https") &&
          !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
          !curl_easy_setopt(easy, CURLOPT_UNRESTRICTED_AUTH, 0L) &&

@@ -36,6 +36,7 @@ struct transfer {
   enum http_reach reach;
   int lenient;    /* certificates that break RFC 5280's rules of form will do */
   int running;    /* in the multi handle */
+  int plain;      /* HTTP without TLS */
   int repeatable; /* libcurl may send it again on a new connection */
   int ready;      /* a connection was ready for it at least once */
   int sent;       /* bytes of it were written */

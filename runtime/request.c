@@ -48,10 +48,18 @@ static void free_wiped(char **text) {
 
 /* ---- URLs ---- */
 
+/* Identity endpoints of Azure's machines and services speak plain HTTP. Where
+ * such a peer may be is the gate's to say: nowhere beyond this machine and link. */
+static int may_be_plain(const char *peer) {
+  return strcmp(peer, "identity") == 0;
+}
+
 /* Only what RFC 3986 lets stand in a URL: libcurl would pass the rest on raw. */
-static const char *refuse_text(const char *url) {
-  if (strncasecmp(url, "https://", 8) != 0) return "it does not begin with https://";
-  if (url[8] == '/') return "it has no host";
+static const char *refuse_text(const char *peer, const char *url) {
+  size_t scheme = strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+  if (!scheme && may_be_plain(peer) && strncasecmp(url, "http://", 7) == 0) scheme = 7;
+  if (!scheme) return "it does not begin with https://";
+  if (url[scheme] == '/') return "it has no host";
   for (const char *at = url; *at; at++) {
     if (*at <= ' ' || *at > '~') return "it contains a space, a control character or a character beyond ASCII";
     if (strchr("\\\"<>^`{|}", *at)) return "it contains a character that has to be percent-encoded";
@@ -98,29 +106,31 @@ static const char *refuse_parts(CURLU *parsed) {
 }
 
 /* scheme://host:port in lower case on the C heap; NULL when memory is out. */
-static char *make_origin(const char *host, const char *port) {
+static char *make_origin(const char *scheme, const char *host, const char *port) {
   char *origin = NULL;
-  if (!host || !port || asprintf(&origin, "https://%s:%s", host, port) < 0) return NULL;
+  if (!scheme || !host || !port || asprintf(&origin, "%s://%s:%s", scheme, host, port) < 0) return NULL;
   for (char *at = origin; *at; at++) *at = (char)tolower((unsigned char)*at);
   return origin;
 }
 
 static const char *parsed_origin(CURLU *parsed, char **origin) {
+  char *scheme = url_part(parsed, CURLUPART_SCHEME);
   char *host = url_part(parsed, CURLUPART_HOST);
   char *port = url_part(parsed, CURLUPART_PORT);
   size_t length = host ? strlen(host) : 0;
   const char *why = length && host[length - 1] == '.' ? "its host ends with a dot" : NULL;
   for (size_t i = 0; i < length && !why; i++)
     if (host[i] <= ' ' || host[i] > '~') why = "its host has a character beyond ASCII";
-  *origin = why ? NULL : make_origin(host, port);
+  *origin = why ? NULL : make_origin(scheme, host, port);
+  curl_free(scheme);
   curl_free(host);
   curl_free(port);
   return why ? why : *origin ? NULL : "memory is out";
 }
 
 /* Parse with libcurl, into things the caller frees. Returns NULL, or why not. */
-static const char *parse_url(const char *url, CURLU **parsed, char **origin) {
-  const char *why = refuse_text(url);
+static const char *parse_url(const char *peer, const char *url, CURLU **parsed, char **origin) {
+  const char *why = refuse_text(peer, url);
   if (why) return why;
   *parsed = curl_url();
   if (!*parsed) return "memory is out";
@@ -131,10 +141,14 @@ static const char *parse_url(const char *url, CURLU **parsed, char **origin) {
 }
 
 int request_origin(lua_State *L, const char *url) {
+  return request_origin_of(L, "", url);
+}
+
+int request_origin_of(lua_State *L, const char *peer, const char *url) {
   CURLU *parsed = NULL;
   char *origin = NULL;
   char text[1024] = "";
-  const char *why = parse_url(url, &parsed, &origin);
+  const char *why = parse_url(peer, url, &parsed, &origin);
   curl_url_cleanup(parsed);
   if (!why && strlen(origin) >= sizeof text) why = "its host is too long";
   if (!why) strcpy(text, origin);
@@ -184,7 +198,7 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
   if (!is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
-  const char *why = parse_url(url, &request->parsed, &request->origin);
+  const char *why = parse_url(peer, url, &request->parsed, &request->origin);
   if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->url = copy_text(L, url);
   request->method = copy_text(L, method);
@@ -263,8 +277,8 @@ static int request_set_fresh(lua_State *L) {
 
 /* Secrets by name, where they stand in a form; JSON has its own list. */
 static int is_secret_field(const char *field, size_t length) {
-  static const char *const names[] = {"client_secret", "client_assertion", "password", "refresh_token",
-                                      "code",          "device_code",      NULL};
+  static const char *const names[] = {"client_secret", "client_assertion", "password",    "refresh_token",
+                                      "code",          "code_verifier",    "device_code", NULL};
   for (const char *const *name = names; *name; name++)
     if (strlen(*name) == length && strncmp(*name, field, length) == 0) return 1;
   return 0;

@@ -22,7 +22,7 @@ struct call {
 };
 
 struct request {
-  const char *peer; /* "login", "graph", "devolutions": static text */
+  const char *peer; /* "login", "graph", "devolutions", "identity": static text */
   char *method;     /* "GET" */
   char *url;        /* absolute, as it was given */
   CURLU *parsed;    /* the same as libcurl understood it: what is compared is what is sent */
@@ -49,7 +49,8 @@ struct credential {
   struct buffer value; /* the whole header value ("Bearer …"); wiped with it */
 };
 
-/* Push an empty request for this method and absolute https URL. Raises when the
+/* Push an empty request for this method and absolute https URL (http as well
+ * for the peer "identity"). Raises when the
  * method is none, and for a URL that libcurl does not parse or that has a user
  * part, a fragment, a dot segment, a host with a trailing dot, or characters a
  * URL may not have. [-0, +1, e] */
@@ -82,6 +83,9 @@ struct credential *credential_new(lua_State *L, const char *origin, const char *
 /* Parse with libcurl and push scheme://host:port, lower case, or push fail and
  * a message and return 0. Refuses a user part, a trailing dot, non-ASCII. [-0, +1|+2, m] */
 int request_origin(lua_State *L, const char *url);
+
+/* The same for a URL of this peer: plain HTTP for "identity". [-0, +1|+2, m] */
+int request_origin_of(lua_State *L, const char *peer, const char *url);
 
 /* Define the three types; each protocol module's luaopen calls it. Idempotent. */
 void request_types(lua_State *L);

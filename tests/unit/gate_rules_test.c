@@ -222,24 +222,40 @@ static void real_peers_are_never_on_this_machine(void **state) {
       "https://localhost:443",          "https://a.localhost:443", "https://0.0.0.0:443",
       "https://[::ffff:127.0.0.1]:443", "https://[::]:443"};
   for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-    assert_non_null(rules_refuse_peer(local[i], NULL, 0));
-    assert_null(rules_refuse_peer(local[i], NULL, 1));
+    assert_non_null(rules_refuse_peer("graph", local[i], NULL, 0));
+    assert_null(rules_refuse_peer("graph", local[i], NULL, 1));
   }
-  assert_null(rules_refuse_peer("https://graph.microsoft.com:443", NULL, 0));
-  assert_non_null(rules_refuse_peer("https://graph.microsoft.com:443", NULL, 1));
-  assert_non_null(rules_refuse_peer("https://[2001:db8::1]:443", NULL, 1));
+  assert_null(rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 0));
+  assert_non_null(rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 1));
+  assert_non_null(rules_refuse_peer("graph", "https://[2001:db8::1]:443", NULL, 1));
+}
+
+static void identities_are_served_near_by(void **state) {
+  (void)state;
+  static const char *const near[] = {"http://169.254.169.254:80", "http://127.0.0.1:41741", "http://localhost:42356",
+                                     "http://169.254.129.3:8081", "http://[::1]:80"};
+  static const char *const far[] = {"http://169.253.169.254:80", "http://10.0.0.1:80", "http://identity.test:80",
+                                    "http://169.254.169.254.evil.test:80", "http://[fe80::1]:80"};
+  for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+    assert_null(rules_refuse_peer("identity", near[i], NULL, 0));
+    assert_non_null(rules_refuse_peer("identity", near[i], "http://proxy.test:3128", 0));
+    assert_non_null(rules_refuse_peer("identity", far[i], NULL, 0));
+    assert_non_null(rules_refuse_peer("identity", far[i], NULL, 1));
+  }
+  assert_non_null(rules_refuse_peer("identity", near[0], NULL, 1));
+  assert_null(rules_refuse_peer("identity", near[1], NULL, 1));
 }
 
 static void a_proxy_is_plain_http(void **state) {
   (void)state;
   const char *origin = "https://graph.microsoft.com:443";
-  assert_null(rules_refuse_peer(origin, "http://proxy.test:3128", 0));
-  assert_null(rules_refuse_peer(origin, "http://127.0.0.1:3128", 0));
-  assert_non_null(rules_refuse_peer(origin, "https://proxy.test:3128", 0));
-  assert_non_null(rules_refuse_peer(origin, "socks5://proxy.test:1080", 0));
-  assert_non_null(rules_refuse_peer(origin, "http://user:word@proxy.test:3128", 0));
-  assert_non_null(rules_refuse_peer(origin, "proxy.test", 0));
-  assert_non_null(rules_refuse_peer(origin, "", 0));
+  assert_null(rules_refuse_peer("graph", origin, "http://proxy.test:3128", 0));
+  assert_null(rules_refuse_peer("graph", origin, "http://127.0.0.1:3128", 0));
+  assert_non_null(rules_refuse_peer("graph", origin, "https://proxy.test:3128", 0));
+  assert_non_null(rules_refuse_peer("graph", origin, "socks5://proxy.test:1080", 0));
+  assert_non_null(rules_refuse_peer("graph", origin, "http://user:word@proxy.test:3128", 0));
+  assert_non_null(rules_refuse_peer("graph", origin, "proxy.test", 0));
+  assert_non_null(rules_refuse_peer("graph", origin, "", 0));
 }
 
 int main(void) {
@@ -254,6 +270,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, setup, teardown),
       cmocka_unit_test(a_peer_named_again_is_replaced),
       cmocka_unit_test(real_peers_are_never_on_this_machine),
+      cmocka_unit_test(identities_are_served_near_by),
       cmocka_unit_test(a_proxy_is_plain_http),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,26 @@ static void urls_that_are_not_plain_https_are_refused(void **state) {
   }
 }
 
+static int make_identity(lua_State *L) {
+  lua_pushstring(L, request_new(L, "identity", lua_tostring(L, 2), lua_tostring(L, 1))->origin);
+  lua_setglobal(L, "origin");
+  return 0;
+}
+
+static void only_identities_are_asked_in_the_clear(void **state) {
+  lua_State *L = *state;
+  assert_null(failure(L, make_identity, "http://169.254.169.254/metadata/identity/oauth2/token?x=1", "GET"));
+  lua_getglobal(L, "origin");
+  assert_string_equal(lua_tostring(L, -1), "http://169.254.169.254:80");
+  assert_null(failure(L, make_identity, "https://127.0.0.1:99/a", "GET"));
+  assert_non_null(strstr(failure(L, make_identity, "ftp://127.0.0.1/a", "GET"), "does not begin with https://"));
+  assert_non_null(strstr(failure(L, make_identity, "http:///127.0.0.1/a", "GET"), "has no host"));
+  assert_non_null(strstr(failure(L, make_identity, "http://me@127.0.0.1/a", "GET"), "redentials"));
+  assert_int_equal(request_origin(L, "http://169.254.169.254/"), 0);
+  assert_int_equal(request_origin_of(L, "login", "http://169.254.169.254/"), 0);
+  assert_int_equal(request_origin_of(L, "identity", "http://169.254.169.254/"), 1);
+}
+
 static void an_origin_is_lower_case_and_has_its_port(void **state) {
   static const char *const good[][2] = {
       {"https://Graph.Test/v1.0?$top=1", "https://graph.test:443"},
@@ -151,6 +171,7 @@ static void a_closed_request_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, setup, teardown),
       cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, setup, teardown),
       cmocka_unit_test_setup_teardown(a_refused_origin_says_why, setup, teardown),
       cmocka_unit_test_setup_teardown(a_method_is_a_token, setup, teardown),
