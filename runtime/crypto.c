@@ -91,6 +91,18 @@ static void encode_group(const unsigned char *bytes, size_t count, const char *l
   for (size_t i = 0; i < 4; i++) out[i] = i <= count ? letters[bits >> (18 - 6 * i) & 63] : '=';
 }
 
+/* Append the letters of these bytes; 0 when memory is out. */
+static int append_base64(struct buffer *out, const char *letters, int padded, const void *bytes, size_t length) {
+  const unsigned char *from = bytes;
+  for (size_t i = 0; i < length; i += 3) {
+    char group[4];
+    size_t count = length - i < 3 ? length - i : 3;
+    encode_group(from + i, count, letters, group);
+    if (!buffer_append(out, group, padded ? 4 : count + 1)) return 0;
+  }
+  return 1;
+}
+
 static void push_base64(lua_State *L, const char *letters, int padded) {
   size_t length;
   const unsigned char *bytes = (const unsigned char *)luaL_checklstring(L, 1, &length);
@@ -104,15 +116,12 @@ static void push_base64(lua_State *L, const char *letters, int padded) {
   luaL_pushresultsize(&out, groups * 4 - (padded ? 0 : missing));
 }
 
+int crypto_base64(struct buffer *out, const void *bytes, size_t length) {
+  return append_base64(out, base64_letters, 1, bytes, length);
+}
+
 int crypto_base64url(struct buffer *out, const void *bytes, size_t length) {
-  const unsigned char *from = bytes;
-  for (size_t i = 0; i < length; i += 3) {
-    char group[4];
-    size_t count = length - i < 3 ? length - i : 3;
-    encode_group(from + i, count, url_letters, group);
-    if (!buffer_append(out, group, count + 1)) return 0;
-  }
-  return 1;
+  return append_base64(out, url_letters, 0, bytes, length);
 }
 
 /* crypto.base64(bytes) -> text */

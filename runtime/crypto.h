@@ -31,7 +31,8 @@ int crypto_seal(const struct secret *key, const char *binding, size_t binding_le
 int crypto_open(lua_State *L, const struct secret *key, const char *binding, size_t binding_length, const char *sealed,
                 size_t length);
 
-/* Append base64url without padding; 0 when memory is out. */
+/* Append base64, or base64url without padding; 0 when memory is out. */
+int crypto_base64(struct buffer *out, const void *bytes, size_t length);
 int crypto_base64url(struct buffer *out, const void *bytes, size_t length);
 
 /* Functions of host.crypto that stand in crypto_derive.c. */

@@ -12,30 +12,34 @@
 
 #define MAX_SECRET ((size_t)64 << 10)
 
-/* Push the content as a secret, less one newline at its end; or fail. */
-static int push_secret(lua_State *L, const struct buffer *content, const char *from) {
+/* Push the content as a secret, less one newline at its end unless all of it is wanted; or fail. */
+static int push_secret(lua_State *L, const struct buffer *content, const char *from, int whole) {
   size_t length = content->length;
-  if (length > 0 && content->data[length - 1] == '\n') length--;
+  if (!whole && length > 0 && content->data[length - 1] == '\n') length--;
   if (length == 0) return lib_fail_kind(L, "io", "no secret in %s: it is empty", from);
   secret_new(L, content->data, length);
   return 1;
 }
 
-/* sys.read_secret(path, kept_by) -> secret | nil, message, kind. A service
- * manager hands credentials to another user by an access list, whose mask shows
- * as the group's permission to read (systemd since 254). */
+/* sys.read_secret(path, kept_by, whole) -> secret | nil, message, kind. A
+ * service manager hands credentials to another user by an access list, whose
+ * mask shows as the group's permission to read (systemd since 254). A platform
+ * (Kubernetes) mounts short-lived tokens as links to files that its container
+ * may read. */
 static int read_secret(lua_State *L) {
-  static const char *const keepers[] = {"person", "manager", NULL};
+  static const char *const keepers[] = {"person", "manager", "platform", NULL};
+  static const mode_t refused_by[] = {077, 037, 022};
   const char *path = luaL_checkstring(L, 1);
-  mode_t refused = luaL_checkoption(L, 2, "person", keepers) == 1 ? 037 : 077;
+  int keeper = luaL_checkoption(L, 2, "person", keepers), whole = lua_toboolean(L, 3);
+  mode_t refused = refused_by[keeper];
   const char *from = lua_pushfstring(L, "'%s'", path);
   struct buffer *content = buffer_new(L);
-  int fd = sys_open_private(L, path, O_RDONLY | O_NOFOLLOW, refused);
+  int fd = sys_open_private(L, path, O_RDONLY | (keeper == 2 ? 0 : O_NOFOLLOW), refused);
   if (fd < 0) return 3;
   int code = sys_read_all(fd, content, MAX_SECRET);
   close(fd);
   if (code) return lib_fail_kind(L, "io", "cannot read the secret in '%s': %s", path, strerror(code));
-  return push_secret(L, content, from);
+  return push_secret(L, content, from, whole);
 }
 
 /* sys.read_secret_fd(fd) -> secret | nil, message, kind. Reads to the end and closes it. */
@@ -47,7 +51,7 @@ static int read_secret_fd(lua_State *L) {
   int code = sys_read_all((int)fd, content, MAX_SECRET);
   close((int)fd);
   if (code) return lib_fail_kind(L, "io", "cannot read the secret from %s: %s", from, strerror(code));
-  return push_secret(L, content, from);
+  return push_secret(L, content, from, 0);
 }
 
 /* sys.take_env(name) -> secret | nil. The bytes are wiped where the kernel put

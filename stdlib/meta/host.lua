@@ -206,7 +206,7 @@ function Request:method() end
 --- Scheme, host, port, path and query; secrets redacted.
 ---@return string
 function Request:url() end
----@return string "login", "graph" or "devolutions"
+---@return string "login", "graph", "devolutions" or "identity"
 function Request:peer() end
 --- May something be different after it?
 ---@return boolean
@@ -255,8 +255,10 @@ function Transfer:close() end
 local Door = {}
 --- Name a peer: requests to it must match this origin and lie below this path. A real
 --- door leads to nothing on this machine, an emulator's to nothing else: judged here by
---- the name, and again by the address it resolves to.
----@param name "login"|"graph"|"devolutions"
+--- the name, and again by the address it resolves to. "identity", where managed identities
+--- are had, is on this machine or its link (169.254.*.*), may be plain HTTP, and is never
+--- behind a proxy.
+---@param name "login"|"graph"|"devolutions"|"identity"
 ---@param base string URL; the path is what call templates are relative to
 ---@param ca string? PEM file that replaces the system's roots for this peer
 ---@param proxy string? "http://host:port"; proxies in the environment are ignored
@@ -325,7 +327,7 @@ function gate.answer(status, headers, body) end
 ---@field verification_uri string
 ---@field expires_in integer seconds
 ---@field interval integer seconds
----@field message string
+---@field message string? what to tell the person, in the service's words
 ---@class host.oauth.failure
 ---@field error string "invalid_client", …; ours: "not_json", "bad_answer" (wrong shape), "http" (no reason given)
 ---@field suberror string?
@@ -334,6 +336,7 @@ function gate.answer(status, headers, body) end
 ---@field trace_id string?
 ---@field status integer
 ---@field retry_after number? seconds
+---@field date number? server time of the answer
 
 local oauth = {}
 --- OpenID discovery of the tenant.
@@ -361,10 +364,61 @@ function oauth.judge_device_code(answer) end
 function oauth.device_token(authority, client_id, device_code) end
 ---@param authority string
 ---@param client_id string
----@param client_secret host.secret
+---@param client_secret host.secret? none when it goes with the request as `basic` credential
 ---@param scope string "https://graph.microsoft.com/.default"
 ---@return host.request
 function oauth.client_secret(authority, client_id, client_secret, scope) end
+--- The client's id and secret as an Authorization header for the authority's host (RFC 6749, 2.3.1).
+---@param authority string
+---@param client_id string
+---@param client_secret host.secret
+---@return host.credential
+function oauth.basic(authority, client_id, client_secret) end
+--- Client credentials proven by a signed JWT: our own, or a federated issuer's.
+---@param authority string
+---@param client_id string
+---@param assertion host.secret
+---@param scope string
+---@return host.request
+function oauth.client_assertion(authority, client_id, assertion, scope) end
+--- A verifier and its challenge (S256) for one sign-in by code.
+---@return host.secret verifier, string challenge
+function oauth.pkce() end
+--- Address of the page where a person signs in.
+---@param authority string
+---@param client_id string
+---@param redirect_uri string
+---@param scope string
+---@param state string
+---@param challenge string
+---@param login_hint string?
+---@return string
+function oauth.authorize(authority, client_id, redirect_uri, scope, state, challenge, login_hint) end
+--- Redeem an authorization code. It works once, so this is not to be sent twice.
+---@param authority string
+---@param client_id string
+---@param code host.secret
+---@param redirect_uri string as in `authorize`
+---@param verifier host.secret
+---@param scope string
+---@return host.request
+function oauth.code(authority, client_id, code, redirect_uri, verifier, scope) end
+--- Ask the endpoint of a virtual machine for its identity's token.
+---@param endpoint string "http://169.254.169.254/metadata/identity/oauth2/token"
+---@param resource string
+---@param which table<string, string> client_id, object_id or msi_res_id of one of several identities
+---@return host.request
+function oauth.machine(endpoint, resource, which) end
+--- Ask the endpoint of App Service or Container Apps; goes with `service_credential`.
+---@param endpoint string $IDENTITY_ENDPOINT
+---@param resource string
+---@param which table<string, string> client_id, object_id or mi_res_id
+---@return host.request
+function oauth.service(endpoint, resource, which) end
+---@param endpoint string
+---@param header host.secret $IDENTITY_HEADER
+---@return host.credential
+function oauth.service_credential(endpoint, header) end
 ---@param authority string
 ---@param client_id string
 ---@param refresh_token host.secret
@@ -376,6 +430,19 @@ function oauth.refresh(authority, client_id, refresh_token, scope) end
 ---@param resource string URL of the API the token is for
 ---@return host.oauth.token|nil, host.oauth.failure?
 function oauth.judge_token(answer, resource) end
+--- The same of a managed identity's endpoint, which may say when the token ends instead of
+--- how long it lives.
+---@param answer host.answer
+---@param resource string
+---@param now number
+---@return host.oauth.token|nil, host.oauth.failure?
+function oauth.judge_identity(answer, resource, now) end
+--- A token that somebody else got. It has to say when it ends; the message is what is wrong with "it".
+---@param access_token host.secret
+---@param resource string
+---@param now number
+---@return host.oauth.token|nil, string? message
+function oauth.given(access_token, resource, now) end
 
 ---------------------------------------------------------------------------
 --- host.graph: Microsoft Graph, protocol only.
@@ -727,11 +794,13 @@ function sys.take_env(name) end
 function sys.read(path, limit) end
 --- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
 --- symbolic link. One trailing newline is dropped.
---- What a service manager keeps may besides be readable by its group.
+--- What a service manager keeps may besides be readable by its group; what a platform mounts
+--- (Kubernetes' tokens) may be a link, and readable by all.
 ---@param path string
----@param kept_by "person"|"manager"|nil
+---@param kept_by "person"|"manager"|"platform"|nil
+---@param whole boolean? drop nothing: the file is binary
 ---@return host.secret|nil, string? message, string? kind
-function sys.read_secret(path, kept_by) end
+function sys.read_secret(path, kept_by, whole) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer
 ---@return host.secret|nil, string? message
