@@ -73,6 +73,25 @@ local SIGN_IN = {
   http = { cause = "the login service failed", fix = "Try again in some minutes." },
 }
 
+-- Microsoft's finer names of what a sign-in lacks (A.9 of what is known of its errors, MSAL's list).
+local SUBERRORS = {
+  basic_action = SIGN_IN.interaction_required,
+  additional_action = { cause = "a person must do something at the sign-in page, and more outside of it",
+    fix = "Sign in again: moonlatch login. Do what the page asks for (register a device, turn off a VPN)." },
+  message_only = { cause = "the sign-in page has something to say that cannot be put right there",
+    fix = "Sign in in a browser to read it, and take it to an administrator." },
+  user_password_expired = { cause = "the password has expired", fix = "Change it, then sign in again." },
+  consent_required = { cause = "nobody has consented to what is asked for",
+    fix = "Have an administrator grant consent to the application." },
+  bad_token = { cause = "the sign-in has ended: it was revoked (a new password does that)",
+    fix = "Sign in again: moonlatch login." },
+  token_expired = { cause = "the sign-in has ended: it expired", fix = "Sign in again: moonlatch login." },
+  protection_policy_required = { cause = "a policy of the tenant wants an app that is managed on this device",
+    fix = "Sign in as an application, or have the policy exclude this." },
+  client_mismatch = { cause = "the sign-in belongs to another application",
+    fix = "Check `client_id` in the profile, then sign in again: moonlatch login." },
+}
+
 local function by_kind(failure)
   if failure.kind == "throttled" then
     return { cause = "it was asked too often", fix = "Wait some minutes, and do less at once." }
@@ -86,7 +105,31 @@ end
 ---@return explain.reason
 function M.login(failure)
   if failure.transport then return NETWORK[failure.transport] or {} end
-  return failure.code and M.aadsts(failure.code) or by_kind(failure) or SIGN_IN[failure.error] or {}
+  return failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
+    or SIGN_IN[failure.error] or {}
+end
+
+local NO_IDENTITY = {
+  cause = "nothing here gives out managed identities",
+  fix = "They are there on Azure's virtual machines, in App Service and in Container Apps, once one is turned on.",
+}
+
+local UNKNOWN_IDENTITY = {
+  cause = "this machine or service does not have that identity",
+  fix = "Turn on its own identity, or assign the one that sign_in of the profile names by client_id, object_id or"
+    .. " resource_id.",
+}
+
+--- Why a managed identity gave no token; nil for what a sign-in shares.
+---@param failure table host.oauth.failure or retry.failure
+---@return explain.reason|nil
+function M.identity(failure)
+  if failure.transport and not failure.maybe_sent and NETWORK[failure.transport] ~= NETWORK.peer then
+    return NO_IDENTITY
+  end
+  if failure.error == "invalid_request" and failure.message:lower():find("identity not found", 1, true) then
+    return UNKNOWN_IDENTITY
+  end
 end
 
 local function holds(text, part)

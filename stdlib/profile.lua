@@ -26,10 +26,19 @@ local M = {}
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
 
 ---@class profile.sign_in
----@field method "device_code"|"client_secret"
----@field client_id string
----@field secret profile.source? with "client_secret"
+---@field method "browser"|"device_code"|"client_secret"|"certificate"|"workload_identity"|"managed_identity"|"token"
+---@field client_id string? optional with "managed_identity", unused with "token"
 ---@field scopes string[]? what a person signs in for when no script says it ("Directory.Read.All")
+---@field secret profile.source? with "client_secret"
+---@field client_auth "post"|"basic"|nil with "client_secret": in the form, or in a header
+---@field certificate { path: string, passphrase: profile.source? }? with "certificate": key and certificate
+---@field token_file string? with "workload_identity"
+---@field token { from: "stdin"|"fd", fd: integer? }? with "token"
+---@field redirect string? with "browser": "http://localhost"; without a port any that is free
+---@field login_hint string? with "browser": who is to sign in
+---@field object_id string? with "managed_identity", of one of several
+---@field resource_id string? the same
+---@field endpoint string? of an emulator's managed identity
 
 ---@class profile.devolutions either a server or a cloud
 ---@field server string? "https://dvls.contoso.com"

@@ -90,7 +90,16 @@ local function add_peer(door, name, base, profile, settings)
   fail.raise { kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message }
 end
 
+-- The endpoint of a managed identity; no proxy leads there.
+local function add_identity(door, profile)
+  if profile.sign_in.method ~= "managed_identity" then return end
+  local base, path = require("oauth.identity").place(profile)
+  add_peer(door, "identity", base, { file = profile.file, ca = profile.ca }, profile)
+  door:allow("identity", "GET", path)
+end
+
 local function add_peers(door, profile)
+  add_identity(door, profile)
   add_peer(door, "login", profile.login, profile, profile)
   add_peer(door, "graph", profile.graph, profile, profile)
   door:allow("login", "GET", "/*")

@@ -70,7 +70,7 @@ return {
   details = "Writes the configuration file and a key file beside it; both only you can read.",
   options = {
     { name = "--tenant", value = "TENANT", help = "its domain or GUID" },
-    { name = "--cloud", value = "NAME", help = "global (the default), gcc_high, dod or china" },
+    { name = "--cloud", value = "NAME", help = "global (the default), gcc, gcc_high, dod or china" },
     { name = "--client-id", value = "ID", help = "the public client to sign in with, if not Microsoft's own" },
   },
   examples = { "moonlatch init", "moonlatch init --tenant contoso.onmicrosoft.com --profile contoso" },

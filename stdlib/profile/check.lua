@@ -3,6 +3,7 @@
 local fail = require "fail"
 local nearest = require "nearest"
 local shape = require "shape"
+local sign_in = require "profile.sign_in"
 local sys = require "host.sys"
 
 local M = {}
@@ -13,13 +14,11 @@ local LIMIT = 1 << 20 -- bytes of a configuration file
 -- (concepts/deployments), with the login hosts MSAL knows. GCC uses the global ones.
 local CLOUDS = {
   global = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
+  gcc = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
   gcc_high = { login = "https://login.microsoftonline.us", graph = "https://graph.microsoft.us" },
   dod = { login = "https://login.microsoftonline.us", graph = "https://dod-graph.microsoft.us" },
   china = { login = "https://login.partner.microsoftonline.cn", graph = "https://microsoftgraph.chinacloudapi.cn" },
 }
-
--- Microsoft Graph Command Line Tools, the public client most tenants know already.
-local GRAPH_TOOLS = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 
 local function not_yet(there, coming)
   local soon = {}
@@ -63,26 +62,6 @@ end
 
 local url_rule = { type = "string", check = check_url }
 
-local sign_in_rule = {
-  type = "table", default = {},
-  members = {
-    method = {
-      type = "string", default = "device_code",
-      choices = { "device_code", "client_secret", "browser", "certificate", "managed_identity", "workload_identity" },
-      check = not_yet('"device_code" and "client_secret"',
-        { "browser", "certificate", "managed_identity", "workload_identity" }),
-    },
-    client_id = { type = "string" },
-    secret = secret_rule,
-    scopes = { type = "table", each = { type = "string" } },
-  },
-  check = function(sign_in)
-    if sign_in.method ~= "client_secret" then return nil end
-    if not sign_in.client_id then return 'method = "client_secret" needs a client_id' end
-    if not sign_in.secret then return 'method = "client_secret" needs secret = { from = "file", path = "…" }' end
-  end,
-}
-
 local devolutions_rule = {
   type = "table",
   members = {
@@ -113,7 +92,7 @@ local profile_rule = {
     cloud = { type = { "string", "table" }, default = "global" },
     proxy = url_rule,
     emulator = { type = { "boolean", "table" }, default = false },
-    sign_in = sign_in_rule,
+    sign_in = sign_in.rule(secret_rule),
     key = key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
@@ -217,7 +196,7 @@ local function cloud_of(file, where, cloud)
   if CLOUDS[cloud] then return CLOUDS[cloud] end
   local meant = nearest(cloud, CLOUDS)
   raise(file, where, ('"%s" is no cloud that is known'):format(cloud), meant and ('Did you mean "%s"?'):format(meant)
-    or "There are global, gcc_high, dod and china; any other by { login = …, graph = … }.")
+    or "There are global, gcc, gcc_high, dod and china; any other by { login = …, graph = … }.")
 end
 
 local function without_slash(url) return (url:gsub("/+$", "")) end
@@ -241,7 +220,18 @@ local function state_of(given, kind, binding, folder)
   return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch/" .. binding
 end
 
+-- Where managed identities are had is known, but for an emulator.
+local function check_endpoint(file, where, profile)
+  local endpoint = profile.sign_in.endpoint
+  if endpoint and profile.kind == "real" then
+    raise(file, where, "it is for an emulator's profile only",
+      "Leave it out: a machine's endpoint is known, and a service's stands in its environment.")
+  end
+  check_reach(file, where, endpoint, profile.kind)
+end
+
 local function check_reaches(file, where, profile)
+  check_endpoint(file, where .. ".sign_in.endpoint", profile)
   check_reach(file, where .. ".cloud.login", profile.login, profile.kind)
   check_reach(file, where .. ".cloud.graph", profile.graph, profile.kind)
   local devolutions = profile.devolutions or {}
@@ -267,9 +257,10 @@ local function settle(file, name, given)
   local emulator = emulator_of(file, where .. ".emulator", given.emulator)
   local kind, login, tenant = emulator and "emulator" or "real", without_slash(cloud.login), given.tenant:lower()
   local binding = login:match("^%a+://([^/]+)"):gsub(":", "_") .. "/" .. tenant
-  given.sign_in.client_id = given.sign_in.client_id or GRAPH_TOOLS
+  sign_in.settle(given.sign_in, function(path) return resolve(path, folder) end)
   resolve_source(given.key, folder)
   resolve_source(given.sign_in.secret, folder)
+  resolve_source(given.sign_in.certificate and given.sign_in.certificate.passphrase, folder)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_base(cloud.graph),
     ca = resolve(cloud.ca, folder), proxy = given.proxy, clock = emulator and resolve(emulator.clock, folder),

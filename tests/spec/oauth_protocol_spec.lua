@@ -69,6 +69,51 @@ describe("host.oauth requests", function()
     assert.has_error(function() oauth.client_secret(AUTHORITY, "id", "plain text", "x") end)
   end)
 
+  it("redeem a code once, with its verifier, and neither is shown", function()
+    local verifier, challenge = oauth.pkce()
+    assert.equal(43, verifier:size())
+    assert.matches("^[%w_-]+$", challenge)
+    assert.equal(43, #challenge)
+    local code, redirect = secret.from("the-code-1"), "http://localhost:81/a"
+    local request = oauth.code(AUTHORITY, "id", code, redirect, verifier, "s/.default")
+    assert.equal("grant_type=authorization_code&client_id=id&redirect_uri=http%3A%2F%2Flocalhost%3A81%2Fa"
+      .. "&scope=s%2F.default&code_verifier=[secret]&code=[secret]", request:body())
+    assert.is_false(request:repeatable())
+    assert.is_false(request:changes())
+  end)
+
+  it("lead a browser to the page", function()
+    assert.equal(AUTHORITY .. "/oauth2/v2.0/authorize?client_id=a%26b&response_type=code"
+      .. "&redirect_uri=http%3A%2F%2Flocalhost%3A81&response_mode=query&scope=x%20y&state=st&code_challenge=ch"
+      .. "&code_challenge_method=S256&login_hint=ann%40contoso.com",
+      oauth.authorize(AUTHORITY, "a&b", "http://localhost:81", "x y", "st", "ch", "ann@contoso.com"))
+    assert.is_nil(oauth.authorize(AUTHORITY, "a", "http://localhost", "x", "st", "ch"):find("login_hint", 1, true))
+  end)
+
+  it("carry an assertion that no text shows", function()
+    local request = oauth.client_assertion(AUTHORITY, "id", secret.from("a.b.c-assertion"), "x/.default")
+    assert.equal("grant_type=client_credentials&client_id=id&scope=x%2F.default&client_assertion_type="
+      .. "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=[secret]", request:body())
+    assert.equal("login", request:peer())
+  end)
+
+  it("ask for managed identities where they are, in the clear if need be", function()
+    local endpoint = "http://169.254.169.254/metadata/identity/oauth2/token"
+    local machine = oauth.machine(endpoint, "https://graph.microsoft.com", { client_id = "c 1" })
+    assert.equal(endpoint .. "?api-version=2018-02-01&client_id=c%201&resource=https://graph.microsoft.com",
+      machine:url())
+    assert.same({ "identity", "GET", false, true },
+      { machine:peer(), machine:method(), machine:changes(), machine:repeatable() })
+    local service = oauth.service("http://localhost:42356/msi/token", "https://graph.microsoft.com", {})
+    assert.matches("^http://localhost:42356/msi/token%?api%-version=2019%-08%-01&resource=", service:url())
+    local credential = oauth.service_credential("http://localhost:42356/msi/token", secret.from("header-value-1"))
+    assert.equal("http://localhost:42356", credential:origin())
+    for _, bad in ipairs { "http://169.254.169.254", "http://h/a?b=c", "http://h/a/../b", "ftp://h/a", "/a" } do
+      assert.has_error(function() oauth.machine(bad, "r", {}) end, nil, bad)
+      assert.has_error(function() oauth.service_credential(bad, secret.from("header-value-1")) end, nil, bad)
+    end
+  end)
+
   it("refuse an authority that is not one host and one tenant", function()
     for _, bad in ipairs {
       "https://login.microsoftonline.com", "https://login.microsoftonline.com/",
@@ -245,6 +290,65 @@ describe("host.oauth.judge_token", function()
   end)
 end)
 
+describe("host.oauth.judge_identity", function()
+  local NOW = 1767225600
+  local function judge_with(changes)
+    local body = { token_type = "Bearer", access_token = "a.b.c", expires_in = "3599",
+      expires_on = tostring(NOW + 3599), refresh_token = "", resource = "https://graph.microsoft.com" }
+    for name, value in pairs(changes) do body[name] = value ~= "gone" and value or nil end
+    return oauth.judge_identity(answer(200, body), GRAPH, NOW)
+  end
+
+  it("takes digits, the end instead of the length, and an empty refresh token", function()
+    assert.equal(3599, assert(judge_with {}).expires_in)
+    assert.equal(60, assert(judge_with { expires_in = "gone", expires_on = tostring(NOW + 60) }).expires_in)
+    assert.equal(60, assert(judge_with { expires_in = "", expires_on = NOW + 60 }).expires_in)
+    assert.is_nil(assert(judge_with { refresh_token = "r" }).refresh_token)
+    assert.equal("https://graph.microsoft.com:443", assert(judge_with {}).credential:origin())
+  end)
+
+  it("refuses a token that says no end, one that has ended, and one that never does", function()
+    local ends = { "gone", "", tostring(NOW), tostring(NOW - 5), "12/31/2026", tostring(NOW + 604801), "1e12" }
+    for _, on in ipairs(ends) do
+      local token, failure = judge_with { expires_in = "gone", expires_on = on }
+      assert.is_nil(token, on)
+      assert.equal("bad_answer", failure.error)
+    end
+  end)
+
+  it("passes a refusal on", function()
+    local token, failure = oauth.judge_identity(answer(400, { error = "invalid_request",
+      error_description = "Identity not found" }), GRAPH, NOW)
+    assert.is_nil(token)
+    assert.same({ "invalid_request", "Identity not found", 400 }, { failure.error, failure.message, failure.status })
+  end)
+end)
+
+describe("host.oauth.given", function()
+  local NOW = 1767225600
+
+  it("binds a token that says when it ends", function()
+    local token = assert(oauth.given(secret.from(jwt { exp = NOW + 60, scp = "User.Read" }), GRAPH, NOW))
+    assert.same({ 60, "User.Read", "https://graph.microsoft.com:443" },
+      { token.expires_in, token.claims.scp, token.credential:origin() })
+    assert.equal(604800, assert(oauth.given(secret.from(jwt { exp = NOW + 1e9 }), GRAPH, NOW)).expires_in)
+    assert.equal(604800, assert(oauth.given(secret.from(jwt { exp = 1e300 }), GRAPH, NOW)).expires_in)
+  end)
+
+  it("refuses what has ended or is none", function()
+    local UNKNOWN = "it is no access token for Graph: nothing in it says when it ends"
+    for token, why in pairs {
+      [jwt { exp = NOW }] = "it has expired", [jwt { exp = -1 }] = "it has expired", [jwt { exp = "soon" }] = UNKNOWN,
+      [jwt {}] = UNKNOWN, opaque = UNKNOWN, ["a.b"] = UNKNOWN,
+      [jwt { exp = NOW + 60 } .. "\r\nX: 1"] = "it holds characters that no header may carry, so it is no token",
+    } do
+      local none, message = oauth.given(secret.from(token), GRAPH, NOW)
+      assert.is_nil(none)
+      assert.equal(why, message)
+    end
+  end)
+end)
+
 describe("host.oauth.judge_device_code", function()
   local GOOD = {
     device_code = "DAQABAAE", user_code = "C7XQ-9PLM", verification_uri = "https://microsoft.com/devicelogin",
@@ -278,12 +382,17 @@ describe("host.oauth.judge_device_code", function()
   end)
 
   local PREFIX = "the login service's answer is not usable: "
+  it("does without a message, which is Microsoft's own", function()
+    for _, message in ipairs { "", 5, json.null } do
+      assert.is_nil(assert(judge_with { message = message }).message)
+    end
+  end)
+
   local shapes = {
     { { device_code = 1 }, "device_code is missing or no text" },
     { { user_code = 1234 }, "user_code is missing or no text" },
     { { verification_uri = "javascript:alert(1)" }, "verification_uri is no https address" },
     { { verification_uri = "https://a b" }, "verification_uri is no https address" },
-    { { message = "" }, "message is missing or no text" },
     { { expires_in = -5 }, "expires_in is no whole number of seconds between 1 and 604800" },
   }
   for _, shape in ipairs(shapes) do

@@ -75,6 +75,23 @@ describe("oauth", function()
       assert.equal(1, #tenant.door.requests)
     end)
 
+    it("says when the token ends", function()
+      run(function()
+        local at = require("time").now() + 3600
+        assert.equal(at, oauth.expires())
+      end)
+    end)
+
+    it("goes into a header when the profile says so, both parts escaped", function()
+      tenant.profile.sign_in.client_auth = "basic"
+      tenant.profile.sign_in.client_id = "a:b c"
+      run(sign_in)
+      local request = tenant.door.requests[1]
+      assert.equal("grant_type=client_credentials&client_id=a%3Ab%20c&scope=https%3A%2F%2Fgraph.example%2F.default",
+        request.body)
+      assert.equal("https://login.example:443", request.credential:origin())
+    end)
+
     it("renews five minutes before the end", function()
       run(function()
         local first = oauth.credential()
@@ -153,6 +170,28 @@ describe("oauth", function()
       assert.equal(1, #tenant.door.requests)
     end)
 
+    it("says whose clock is wrong when an assertion is outside its time", function()
+      local date = "Thu, 01 Jan 2026 00:12:00 GMT" -- the clock here stands at midnight
+      on("POST", contoso.TOKEN, { 401, { date = date }, { error = "invalid_client", error_codes = { 700024 },
+        error_description = "AADSTS700024: Not within its valid time range." } })
+      assert.truthy(fails(sign_in).why:find("the signed assertion is outside its time: "
+        .. "this computer's clock is 12 minutes behind theirs. It said:", 1, true))
+    end)
+
+    for suberror, cause in pairs {
+      basic_action = "a person must do something at the sign-in page",
+      user_password_expired = "the password has expired",
+      client_mismatch = "the sign-in belongs to another application",
+      protection_policy_required = "a policy of the tenant wants an app that is managed on this device",
+      something_new = "the sign-in is not valid any more",
+    } do
+      it("explains by suberror what has no known number: " .. suberror, function()
+        on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = suberror,
+          error_description = "AADSTS9999999: Words." } })
+        assert.equal(cause .. ". It said: AADSTS9999999: Words. (HTTP 400 invalid_grant)", fails(sign_in).why)
+      end)
+    end
+
     it("says when the file of the secret is missing", function()
       tenant.profile.sign_in.secret = { from = "file", path = tenant.folder .. "/none" }
       assert.is_true(fail.is(fails(sign_in), "config"))
@@ -161,7 +200,8 @@ describe("oauth", function()
     it("names a method there is none of", function()
       tenant.profile.sign_in = { method = "charm", client_id = "x" }
       assert.equal("sign in to 'contoso.onmicrosoft.com': the profile's sign_in.method is 'charm'\n"
-        .. "Use \"device_code\" for a person or \"client_secret\" for an application.", tostring(fails(sign_in)))
+        .. "Use \"browser\" or \"device_code\" for a person; \"certificate\", \"workload_identity\", "
+        .. "\"managed_identity\" or \"client_secret\" for an application.", tostring(fails(sign_in)))
     end)
   end)
 
@@ -332,6 +372,15 @@ describe("oauth", function()
         .. " (a new"
         .. " password does that). It said: AADSTS50173: Revoked. (HTTP 400 invalid_grant, trace id t-1)\n"
         .. "Sign in again: moonlatch login.", tostring(err))
+    end)
+
+    it("tells the page and the code when the service has no words for it", function()
+      on("POST", DEVICE, { 200, {}, { device_code = "device-code-1", user_code = "ABC-DEF", expires_in = 900,
+        verification_uri = "https://login.example/device" } })
+      on("POST", contoso.TOKEN, contoso.token { access_token = PERSON })
+      run(sign_in)
+      assert.same({ "To sign in, open https://login.example/device and enter the code ABC-DEF." }, said)
+      assert.equal(5, tenant:passed()) -- without an interval: five seconds (RFC 8628, 3.2)
     end)
 
     for error, text in pairs {

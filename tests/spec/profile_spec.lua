@@ -56,6 +56,24 @@ describe("profile", function()
     assert.is_true(load_body([[tenant = "x", cloud = "china"]]).strict_certificates)
   end)
 
+  it("fills in what a way to sign in leaves open", function()
+    local graph_tools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+    local function sign_in(text)
+      return load_body(([[tenant = "x", sign_in = { method = %s }]]):format(text)).sign_in
+    end
+    assert.same({ method = "browser", client_id = graph_tools, redirect = "http://localhost" }, sign_in '"browser"')
+    assert.same({ method = "managed_identity" }, sign_in '"managed_identity"')
+    assert.same({ method = "token", token = { from = "stdin" } }, sign_in '"token"')
+    assert.same({ method = "certificate", client_id = "c", certificate = { path = folder .. "/app.pem" } },
+      sign_in '"certificate", client_id = "c", certificate = { path = "app.pem" }')
+    assert.same({ method = "workload_identity", client_id = "c", token_file = "/var/run/token" },
+      sign_in '"workload_identity", client_id = "c", token_file = "/var/run/token"')
+    local redirects = { "http://localhost", "http://127.0.0.1", "http://localhost:8400/", "http://127.0.0.1/a-b" }
+    for _, redirect in ipairs(redirects) do
+      assert.equal(redirect, sign_in(('"browser", redirect = %q'):format(redirect)).redirect)
+    end
+  end)
+
   it("takes an emulator's profile, with paths relative to the file", function()
     local loaded = load_body [[tenant = "x", emulator = { clock = "clock" },
       cloud = { login = "https://127.0.0.1:81/", graph = "https://127.0.0.1:82/beta", ca = "ca.pem" },
@@ -96,14 +114,31 @@ describe("profile", function()
       [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants; name one, by its domain or GUID',
       [ [[tenant = "a/b"]] ] = 'tenant: "a/b" is neither a domain nor a GUID',
       [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is no cloud that is known\nDid you mean "global"?',
-      [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc_high, dod and china; any other by { login = …",
+      [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc, gcc_high, dod and china; any other by { login = …",
       [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
         'cloud.login: "nonsense" is not a URL of the form https://host',
       [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] = "is not a URL of the form",
       [ [[tenant = "x", sign_in = { method = "devicecode" }]] ] =
         'sign_in.method: "devicecode" is none of',
-      [ [[tenant = "x", sign_in = { method = "certificate" }]] ] =
-        'sign_in.method: "certificate" is not there yet; there is "device_code" and "client_secret"',
+      [ [[tenant = "x", sign_in = { method = "certificate" }]] ] = 'sign_in: method = "certificate" needs a client_id',
+      [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c" }]] ] =
+        'sign_in: method = "certificate" needs certificate = { path = "…" }',
+      [ [[tenant = "x", sign_in = { method = "workload_identity", client_id = "c" }]] ] =
+        'sign_in: method = "workload_identity" needs token_file = "…"',
+      [ [[tenant = "x", sign_in = { method = "browser", token_file = "t" }]] ] =
+        'sign_in: method = "browser" has no token_file; that is for "workload_identity"',
+      [ [[tenant = "x", sign_in = { scopes = {}, method = "managed_identity" }]] ] =
+        'method = "managed_identity" has no scopes; that is for "browser", "device_code", "token"',
+      [ [[tenant = "x", sign_in = { method = "browser", redirect = "https://localhost" }]] ] =
+        'sign_in.redirect: "https://localhost" is not http://localhost or http://127.0.0.1, with a port',
+      [ [[tenant = "x", sign_in = { method = "browser", redirect = "http://localhost.evil.example" }]] ] =
+        "is not http://localhost or",
+      [ [[tenant = "x", sign_in = { method = "browser", redirect = "http://localhost:81@evil.example" }]] ] =
+        "is not http://localhost or",
+      [ [[tenant = "x", sign_in = { method = "token", token = { from = "fd" } }]] ] =
+        'sign_in.token: it is { from = "stdin" } or { from = "fd", fd = 3 }',
+      [ [[tenant = "x", sign_in = { method = "managed_identity", endpoint = "http://169.254.169.254/x" }]] ] =
+        "sign_in.endpoint: it is for an emulator's profile only",
       [ [[tenant = "x", sign_in = { method = "client_secret", client_id = "c" }]] ] =
         'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
       [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] =

@@ -1,0 +1,138 @@
+--- A person signs in in a browser on this computer, which then comes back to a
+--- page of ours on loopback: authorization code with PKCE (RFC 6749, 7636, 8252).
+--
+-- While it waits for the browser this program looks at the page and at its other
+-- requests in turn. The page believes nobody: only what carries the state of
+-- this sign-in counts, and only under a loopback name.
+
+local ask = require "oauth.ask"
+local crypto = require "host.crypto"
+local fail = require "fail"
+local http = require "http"
+local httpd = require "host.httpd"
+local log = require "log"
+local native = require "host.oauth"
+local page = require "oauth.page"
+local task = require "task"
+local time = require "time"
+
+local PATIENCE = 900 -- seconds a person has, as with a device code
+local LOOK = 0.02 -- seconds between two looks while other requests run
+local BLOCK = 50 -- milliseconds to wait for the browser when nothing else goes on
+
+local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
+
+---@class oauth.browser.visit
+---@field server host.httpd.server
+---@field redirect string where the browser comes back to, with its port
+---@field path string of that
+---@field start string path of the page that leads to the sign-in
+---@field state string
+---@field page string address of the sign-in page
+
+local function refuse_port(port, message)
+  fail.raise {
+    kind = "config", what = "wait for the browser on this computer", why = message,
+    fix = port ~= 0 and "Name another port in `redirect` of the profile's sign_in, or none for any free one." or nil,
+  }
+end
+
+-- "localhost" is either family's address, so the page is at both, if there are both.
+local function listen(server, port)
+  local found, message = server:listen("127.0.0.1", port)
+  if not found then refuse_port(port, message) end
+  server:listen("::1", found)
+  return found
+end
+
+local function open(settings)
+  local host, port, path = settings.sign_in.redirect:match("^http://([^:/]+):?(%d*)(.*)$")
+  local server = httpd.server()
+  local found = listen(server, tonumber(port) or 0)
+  return setmetatable({
+    server = server, path = path == "" and "/" or path, redirect = ("http://%s:%d%s"):format(host, found, path),
+    start = "/sign-in/" .. crypto.base64url(crypto.random(12)), state = crypto.base64url(crypto.random(24)),
+  }, { __close = function() server:close() end })
+end
+
+local function show(incoming, status, text, headers)
+  local all = page.headers()
+  for name, value in pairs(headers or {}) do all[name] = value end
+  incoming:reply(status, all, text)
+end
+
+-- Another name that leads here is somebody else's page calling.
+local function is_ours(incoming)
+  local host = (incoming:header("host") or ""):lower():gsub(":%d+$", "")
+  return NAMES[host] == true and incoming:method() == "GET"
+end
+
+-- The answer of the sign-in page, if this request brings it; else it is answered here.
+local function take(visit, incoming)
+  if not is_ours(incoming) then return show(incoming, 403, page.stranger()) end
+  if incoming:path() == visit.start then return show(incoming, 302, "", { Location = visit.page }) end
+  if incoming:path() ~= visit.path then return show(incoming, 404, page.nothing()) end
+  local fields = incoming:arguments()
+  if fields.state ~= visit.state then return show(incoming, 400, page.another()) end
+  if not fields.code and not fields.error then return show(incoming, 400, page.another()) end
+  return fields
+end
+
+-- Look once at the page, and let the other tasks have their turn.
+local function look(visit)
+  local busy = http.running() > 0
+  for _, incoming in ipairs(visit.server:poll(busy and 0 or BLOCK)) do
+    local fields = take(visit, incoming)
+    if fields then return fields, incoming end
+  end
+  task.sleep(LOOK)
+end
+
+local function await_browser(visit, what)
+  local ends = time.monotonic() + PATIENCE
+  repeat
+    local fields, incoming = look(visit)
+    if fields then return fields, incoming end
+  until time.monotonic() >= ends
+  fail.raise {
+    kind = "person", what = what, why = "nobody signed in within 15 minutes", fix = "Run the command again.",
+  }
+end
+
+-- The error of the page as host.oauth gives those of the token endpoint; its words are foreign.
+local function failure_of(fields)
+  local words = (fields.error_description or ""):gsub("%c.*", ""):gsub(" Trace ID:.*", ""):sub(1, 500)
+  local code = math.tointeger(tonumber(words:match("AADSTS(%d+)")))
+  return {
+    error = fields.error, suberror = fields.error_subcode, code = code, message = words ~= "" and words or fields.error,
+    kind = fields.error == "access_denied" and "person" or "auth",
+  }
+end
+
+-- A code is used once: a lost answer is not asked for again.
+local function redeem(settings, what, fields, visit, verifier, scope)
+  if fields.error then return nil, failure_of(fields) end
+  local authority, client_id = ask.authority(settings), settings.sign_in.client_id
+  return ask.once(what, function()
+    return native.code(authority, client_id, fields.code, visit.redirect, verifier, scope)
+  end, native.judge_token, settings.graph)
+end
+
+---@type oauth.way
+return function(settings, _, scopes)
+  local what = ("sign in to '%s' in the browser"):format(settings.tenant)
+  local scope, verifier, challenge = ask.user_scope(settings, scopes), native.pkce()
+  local visit <close> = open(settings)
+  visit.page = native.authorize(ask.authority(settings), settings.sign_in.client_id, visit.redirect, scope, visit.state,
+    challenge, settings.sign_in.login_hint)
+  log.say("To sign in, open this page in a browser on this computer: "
+    .. visit.redirect:match("^http://[^/]+") .. visit.start)
+  local fields, incoming = await_browser(visit, what)
+  local token, failure = redeem(settings, what, fields, visit, verifier, scope)
+  if token then
+    show(incoming, 200, page.done())
+    return token
+  end
+  show(incoming, 200, page.failed(failure.message))
+  ask.raise(what, failure, "The sign-in page")
+end

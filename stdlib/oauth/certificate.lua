@@ -1,0 +1,70 @@
+--- Signing in as an application with a certificate: a JWT signed with its key
+--- (Microsoft Learn, certificate-credentials: PS256, x5t#S256, ten minutes at most).
+
+local ask = require "oauth.ask"
+local crypto = require "host.crypto"
+local fail = require "fail"
+local json = require "host.json"
+local log = require "log"
+local native = require "host.oauth"
+local profile = require "profile"
+local sys = require "host.sys"
+local time = require "time"
+
+local LIFETIME = 600 -- seconds of an assertion
+local SOON = 14 * 86400 -- seconds before its end from which a certificate is spoken of
+
+local function refuse(source, why, fix)
+  fail.raise { kind = "config", what = "use the certificate " .. source.path, why = why, fix = fix }
+end
+
+local function read(source)
+  local content <close>, message, kind = sys.read_secret(source.path, "person", true)
+  if not content then
+    refuse(source, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(source.path) or nil)
+  end
+  local passphrase = source.passphrase and profile.secret(source.passphrase, "the passphrase of the certificate")
+  local key, why = crypto.certificate(content, passphrase)
+  if key then return key end
+  refuse(source, why, "It must hold the private key and the certificate, in PEM or PKCS#12. Make it with: "
+    .. "openssl req -x509 -newkey rsa:3072 -nodes -days 180 -subj /CN=NAME -keyout NAME.pem -out NAME.crt; "
+    .. "cat NAME.crt >> NAME.pem. The application gets NAME.crt.")
+end
+
+-- One that has ended is refused over there too, in fewer words.
+local function check_dates(source, about)
+  local now = time.now()
+  if about.not_before and now < about.not_before then
+    refuse(source, "it is not valid before " .. time.iso(about.not_before), "Check this computer's clock.")
+  elseif about.not_after and now >= about.not_after then
+    refuse(source, "it ended on " .. time.iso(about.not_after), "Make a new one, and add it to the application.")
+  elseif about.not_after and about.not_after - now < SOON then
+    log.warn(("the certificate %s ends in %s, on %s"):format(source.path, time.span(about.not_after - now),
+      time.iso(about.not_after)))
+  end
+end
+
+local function open(source)
+  local key = read(source)
+  local about = key:describe()
+  check_dates(source, about)
+  return key, json.encode { typ = "JWT", ["x5t#S256"] = crypto.base64url(about.sha256) }
+end
+
+local function claims(authority, client_id)
+  local now = math.floor(time.now())
+  return json.encode {
+    aud = authority .. "/oauth2/v2.0/token", iss = client_id, sub = client_id, jti = crypto.uuid(),
+    nbf = now, iat = now, exp = now + LIFETIME,
+  }
+end
+
+---@type oauth.way
+return function(settings, kept)
+  local authority, client_id = ask.authority(settings), settings.sign_in.client_id
+  if not kept.key then kept.key, kept.header = open(settings.sign_in.certificate) end
+  return ask.ask(ask.as_application(settings), function()
+    local assertion = kept.key:assertion("PS256", kept.header, claims(authority, client_id))
+    return native.client_assertion(authority, client_id, assertion, ask.app_scope(settings))
+  end, native.judge_token, settings.graph)
+end

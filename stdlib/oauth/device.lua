@@ -1,0 +1,37 @@
+--- A person signs in on another device, with a code shown here (RFC 8628).
+
+local ask = require "oauth.ask"
+local log = require "log"
+local native = require "host.oauth"
+local task = require "task"
+local time = require "time"
+
+local WAITABLE = { pending = true, transient = true, throttled = true, network = true }
+
+-- Ask until the person has signed in, at the pace the service wants (RFC 8628, 3.5).
+local function await_person(settings, code)
+  local what = ("sign in to '%s' with a device code"):format(settings.tenant)
+  local interval, ends = code.interval, time.now() + code.expires_in
+  local function build()
+    return native.device_token(ask.authority(settings), settings.sign_in.client_id, code.device_code)
+  end
+  repeat
+    task.sleep(interval)
+    local token, failure = ask.once(what, build, native.judge_token, settings.graph)
+    if token then return token end
+    if failure.error == "slow_down" then interval = interval + 5 end
+    if not WAITABLE[failure.kind] then ask.raise(what, failure) end
+    if failure.retry_after then interval = math.max(interval, failure.retry_after) end
+  until time.now() >= ends
+  ask.raise(what, { kind = "person", error = "expired_token", message = "nobody signed in while the code was valid" })
+end
+
+---@type oauth.way
+return function(settings, _, scopes)
+  local client_id, scope = settings.sign_in.client_id, ask.user_scope(settings, scopes)
+  local code = ask.ask(("ask '%s' for a device code"):format(settings.tenant), function()
+    return native.device_code(ask.authority(settings), client_id, scope)
+  end, native.judge_device_code)
+  log.say(code.message or ("To sign in, open %s and enter the code %s."):format(code.verification_uri, code.user_code))
+  return await_person(settings, code)
+end

@@ -1,0 +1,23 @@
+--- Which tenant an authority stands for, by OpenID discovery.
+
+local ask = require "oauth.ask"
+local native = require "host.oauth"
+
+local M = {}
+
+local tenants = {} ---@type table<string, string> authority -> GUID
+
+--- The tenant's GUID; asked for once.
+---@param settings profile
+---@return string
+function M.tenant(settings)
+  local authority = ask.authority(settings)
+  if not tenants[authority] then
+    tenants[authority] = ask.ask(("find the tenant '%s' at %s"):format(settings.tenant, settings.login), function()
+      return native.discovery(authority)
+    end, native.judge_discovery, authority).tenant
+  end
+  return tenants[authority]
+end
+
+return M

@@ -1,0 +1,105 @@
+--- Signing in as the managed identity of the Azure machine or service this runs on.
+--
+-- The endpoint of a machine is at an address of the link, that of App Service or
+-- Container Apps where the environment says; the gate lets these two be asked in
+-- the clear, and nothing else (Microsoft Learn: how-to-use-vm-token,
+-- overview-managed-identity of App Service).
+
+local ask = require "oauth.ask"
+local explain = require "explain"
+local fail = require "fail"
+local native = require "host.oauth"
+local sys = require "host.sys"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local MACHINE = "http://169.254.169.254/metadata/identity/oauth2/token"
+local WAITS = { 2, 6, 14, 30 } -- seconds between tries (how-to-use-vm-token, "Retry guidance")
+local UPDATING = 70 -- seconds within which one that answers 410 is back
+
+local header ---@type host.secret? proves to the service's endpoint that we run in it
+
+-- The variable is taken out of the environment, so it is asked for once.
+local function service_header()
+  header = header or sys.take_env("IDENTITY_HEADER")
+  return header
+end
+
+---@class oauth.identity.endpoint
+---@field url string
+---@field header host.secret? of App Service or Container Apps; a machine's endpoint wants none
+
+--- Where the identity is asked for. The address may be named for an emulator only.
+---@param settings profile
+---@return oauth.identity.endpoint
+function M.endpoint(settings)
+  local service = service_header() and (settings.sign_in.endpoint or sys.getenv("IDENTITY_ENDPOINT"))
+  if service then return { url = service, header = header } end
+  return { url = settings.sign_in.endpoint or MACHINE }
+end
+
+--- What a door has to let through: the origin, and the path to GET.
+---@param settings profile
+---@return string origin, string path
+function M.place(settings)
+  local url = M.endpoint(settings).url
+  local origin, path = url:match("^(%a+://[^/?#]+)(/[^?#]*)$")
+  if origin then return origin, path end
+  fail.raise {
+    kind = "config", what = "find the managed identity's endpoint", why = ("'%s' is no address of one"):format(url),
+    fix = "App Service and Container Apps set the environment variable IDENTITY_ENDPOINT; elsewhere leave it out.",
+  }
+end
+
+-- Which of several identities, by the names each endpoint has for it.
+local function which(sign_in, endpoint)
+  local resource_name = endpoint.header and "mi_res_id" or "msi_res_id"
+  return { client_id = sign_in.client_id, object_id = sign_in.object_id, [resource_name] = sign_in.resource_id }
+end
+
+local function build(settings)
+  local endpoint, resource = M.endpoint(settings), ask.resource(settings)
+  local asked = which(settings.sign_in, endpoint)
+  if not endpoint.header then return native.machine(endpoint.url, resource, asked) end
+  return native.service(endpoint.url, resource, asked), native.service_credential(endpoint.url, endpoint.header)
+end
+
+local AGAIN = { transient = true, throttled = true }
+
+-- Seconds until the next try; nil for no more. Where nothing listens there is no identity.
+local function patience(failure, tries)
+  if failure.transport and not failure.maybe_sent then return tries == 1 and 1 or nil end
+  local is_passing = AGAIN[failure.kind] or failure.status == 404 or failure.status == 410
+    or failure.transport == "timeout" or failure.transport == "cut"
+  if not is_passing or not WAITS[tries] then return nil end
+  local least = failure.status == 410 and tries == #WAITS and UPDATING - WAITS[1] - WAITS[2] - WAITS[3] or 0
+  return math.max(WAITS[tries], failure.retry_after or 0, least)
+end
+
+local function raise(what, failure)
+  local reason = explain.identity(failure)
+  if not reason then ask.raise(what, failure, "The endpoint") end
+  fail.raise {
+    kind = failure.kind, what = what, why = explain.why(reason, failure, failure.message, "The endpoint"),
+    fix = reason.fix, status = failure.status, code = failure.error, cause = failure,
+  }
+end
+
+---@type oauth.way
+function M.fetch(settings)
+  local what = ("sign in to '%s' with the managed identity"):format(settings.tenant)
+  local tries = 0
+  while true do
+    tries = tries + 1
+    local token, failure = ask.once(what, function() return build(settings) end, native.judge_identity,
+      settings.graph, time.now())
+    if token then return token end
+    local wait = patience(failure, tries)
+    if not wait then raise(what, failure) end
+    task.sleep(wait)
+  end
+end
+
+return M

@@ -1,0 +1,95 @@
+--- What a profile may say of how to sign in.
+
+local M = {}
+
+-- Microsoft Graph Command Line Tools, the public client most tenants know already.
+local GRAPH_TOOLS = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+
+local METHODS = {
+  "browser", "device_code", "client_secret", "certificate", "workload_identity", "managed_identity", "token",
+}
+
+local NEEDS = {
+  client_secret = { client_id = "a client_id", secret = 'secret = { from = "file", path = "…" }' },
+  certificate = { client_id = "a client_id", certificate = 'certificate = { path = "…" }' },
+  workload_identity = { client_id = "a client_id", token_file = 'token_file = "…"' },
+}
+
+-- Members that mean something to some methods only.
+local BELONGS = {
+  secret = { "client_secret" }, client_auth = { "client_secret" }, certificate = { "certificate" },
+  token_file = { "workload_identity" }, token = { "token" }, redirect = { "browser" }, login_hint = { "browser" },
+  object_id = { "managed_identity" }, resource_id = { "managed_identity" }, endpoint = { "managed_identity" },
+  scopes = { "browser", "device_code", "token" },
+}
+
+local OF_PEOPLE = { browser = true, device_code = true }
+
+local function has(list, value)
+  for _, one in ipairs(list) do
+    if one == value then return true end
+  end
+  return false
+end
+
+local function check_members(sign_in)
+  local method = sign_in.method
+  for _, member in ipairs { "client_id", "secret", "certificate", "token_file" } do
+    local words = NEEDS[method] and NEEDS[method][member]
+    if words and not sign_in[member] then return ('method = "%s" needs %s'):format(method, words) end
+  end
+  for _, member in ipairs { "secret", "client_auth", "certificate", "token_file", "token", "redirect", "login_hint",
+    "object_id", "resource_id", "endpoint", "scopes" } do
+    if sign_in[member] ~= nil and not has(BELONGS[member], method) then
+      return ('method = "%s" has no %s; that is for "%s"'):format(method, member, table.concat(BELONGS[member], '", "'))
+    end
+  end
+end
+
+-- Only a loopback address may be plain HTTP, and only there is our page.
+local function check_redirect(value)
+  local host, port, path = value:match("^http://([%w.]+)(:?%d*)(.*)$")
+  local is_ours = has({ "localhost", "127.0.0.1" }, host) and (port == "" or port:match("^:%d+$"))
+  if is_ours and path:match("^/?[%w/_-]*$") then return nil end
+  return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
+end
+
+local function check_token(token)
+  if (token.from == "fd") ~= (token.fd ~= nil) then return 'it is { from = "stdin" } or { from = "fd", fd = 3 }' end
+end
+
+--- The shape of `sign_in`.
+---@param secret_rule shape.rule of a source of a secret
+---@return shape.rule
+function M.rule(secret_rule)
+  local text = { type = "string" }
+  return {
+    type = "table", default = {},
+    members = {
+      method = { type = "string", default = "device_code", choices = METHODS },
+      client_id = text, scopes = { type = "table", each = text }, login_hint = text,
+      secret = secret_rule, client_auth = { type = "string", choices = { "post", "basic" } },
+      certificate = { type = "table", members = { path = { type = "string", required = true },
+        passphrase = secret_rule } },
+      token_file = text,
+      token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
+        choices = { "stdin", "fd" } }, fd = { type = "integer" } } },
+      redirect = { type = "string", check = check_redirect },
+      object_id = text, resource_id = text, endpoint = text,
+    },
+    check = check_members,
+  }
+end
+
+--- Fill in what was left out, and make paths absolute.
+---@param sign_in table as it was given
+---@param resolve fun(path: string?): string?
+function M.settle(sign_in, resolve)
+  if OF_PEOPLE[sign_in.method] then sign_in.client_id = sign_in.client_id or GRAPH_TOOLS end
+  if sign_in.method == "browser" then sign_in.redirect = sign_in.redirect or "http://localhost" end
+  if sign_in.method == "token" then sign_in.token = sign_in.token or { from = "stdin" } end
+  sign_in.token_file = resolve(sign_in.token_file)
+  if sign_in.certificate then sign_in.certificate.path = resolve(sign_in.certificate.path) end
+end
+
+return M
