@@ -26,7 +26,7 @@ local TURN_MS = 1000
 ---@field headers table<string, string>?
 ---@field body string|table|nil
 ---@field wait number? seconds before it is sent
----@field how "reply"|"drop"|"cut"|nil
+---@field how "reply"|"drop"|"cut"|"hold"|nil
 ---@field bytes integer? how much of the body a cut answer carries
 
 ---@class httpd.listener
@@ -55,6 +55,12 @@ end
 ---@return httpd.answer
 function M.drop()
   return { how = "drop" }
+end
+
+--- No answer, ever, on a connection that stays open.
+---@return httpd.answer
+function M.hold()
+  return { how = "hold" }
 end
 
 --- The head of an answer and the first `bytes` of its body.
@@ -161,8 +167,9 @@ end
 local function accept(self, incoming)
   local listener, request = describe(self, incoming)
   local _, answer = xpcall(ask, crash, listener, request)
-  if not answer.wait or answer.wait <= 0 then return send(incoming, answer) end
-  self.held[#self.held + 1] = { due = sys.monotonic() + answer.wait, incoming = incoming, answer = answer }
+  local wait = answer.how == "hold" and math.huge or answer.wait or 0
+  if wait <= 0 then return send(incoming, answer) end
+  self.held[#self.held + 1] = { due = sys.monotonic() + wait, incoming = incoming, answer = answer }
 end
 
 --- Send what is due; return seconds until the next is.

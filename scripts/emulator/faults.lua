@@ -6,6 +6,7 @@
 ---   login POST /*/oauth2/v2.0/token 503:2 3          three times, Retry-After: 2
 ---   graph GET /users** stale:30 always               as it was 30 s ago
 ---   * /** drop-before @7                             the seventh request of all
+---   * /** hold-after @7                              it is applied and never answered
 ---
 --- PEER is login, graph or devolutions; without it any. METHOD may be *. In PATH
 --- a * stands for anything within a segment, ** for anything; Graph's version is
@@ -29,6 +30,7 @@ end
 ---@type table<string, fun(): httpd.answer>
 local BEFORE = {
   ["drop-before"] = function() return { how = "drop" } end,
+  ["hold-before"] = function() return { how = "hold" } end,
 }
 
 --- Changes to the request.
@@ -41,6 +43,7 @@ local PREPARE = {
 ---@type table<string, fun(answer: httpd.answer, argument: integer?): httpd.answer>
 local AFTER = {
   ["drop-after"] = function() return { how = "drop" } end,
+  ["hold-after"] = function() return { how = "hold" } end,
   cut = function(answer, argument)
     answer.how, answer.bytes = "cut", argument
     return answer

@@ -15,7 +15,7 @@ local KEEP = 10000 -- entries
 ---@field peer string
 ---@field method string
 ---@field path string with the query; secrets in it are masked
----@field status integer|string what was answered, or "dropped", "cut"
+---@field status integer|string what was answered, or "dropped", "cut", "held"
 ---@field caller string? client id
 ---@field person string? object id, when a person's token was used
 ---@field fault string? the rule it met

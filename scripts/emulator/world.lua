@@ -95,7 +95,7 @@ local function as_answer(status, headers, body)
   return { status = status, headers = headers, body = body }
 end
 
-local OUTCOMES = { drop = "dropped", cut = "cut" }
+local OUTCOMES = { drop = "dropped", cut = "cut", hold = "held" }
 
 -- What was said both ways, secrets masked.
 local function exchange(request, answer)

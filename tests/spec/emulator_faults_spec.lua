@@ -47,7 +47,7 @@ describe("a fault rule", function()
   end)
 
   it("says what is wrong with it", function()
-    local kinds = "there are big, cut, drop-after, drop-before, empty, garbage, html, slow, stale, "
+    local kinds = "there are big, cut, drop-after, drop-before, empty, garbage, hold-after, hold-before, html, slow, stale, "
       .. "and statuses from 400 to 599"
     for text, message in pairs {
       ["POST addPassword 404"] = "a rule reads [PEER] METHOD /PATH KIND[:ARGUMENT] [COUNT] [@NTH]",
@@ -63,11 +63,13 @@ describe("a fault rule", function()
     local answer = apply(rules("* /** 429:7"):take("graph", "GET", "/"))
     assert.same({ status = 429, headers = { ["Retry-After"] = "7" }, body = { refused = true } }, answer)
     assert.same({ how = "drop" }, apply(rules("* /** drop-before"):take("graph", "GET", "/")))
+    assert.same({ how = "hold" }, apply(rules("* /** hold-before"):take("graph", "GET", "/")))
   end)
 
   it("spoils the answer of what was applied", function()
     local function spoil(text) return apply(rules("* /** " .. text):take("graph", "GET", "/")) end
     assert.same({ how = "drop" }, spoil "drop-after")
+    assert.same({ how = "hold" }, spoil "hold-after")
     local cut = spoil "cut:4"
     assert.same({ "cut", 4, 201, true }, { cut.how, cut.bytes, cut.status, cut.body.applied })
     assert.same({ 200, "text/html" }, { spoil("html").status, spoil("html").headers["Content-Type"] })

@@ -46,6 +46,18 @@ describe("httpd", function()
     assert.equal("012", curl.run(site.turn, site.url .. "/cut").out)
   end)
 
+  it("holds an answer for good while others are given, also when the client has left", function()
+    local held = 0
+    local site <close> = serve(function(request)
+      if request.path ~= "/hold" then return 200, {}, "now" end
+      held = held + 1
+      return httpd.hold()
+    end)
+    for _ = 1, 2 do assert.equal(28, curl.run(site.turn, "--max-time", "0.2", site.url .. "/hold").exit) end
+    assert.equal("now", curl.run(site.turn, site.url .. "/now").out)
+    assert.equal(2, held)
+  end)
+
   it("survives a handler that fails or answers nonsense, and says so", function()
     local warned = {}
     local warn = stub(log, "warn", function(text) warned[#warned + 1] = text end)
