@@ -37,6 +37,12 @@ local function journal_key()
   return secret.from(bytes)
 end
 
+-- As the profile says it: beside it by its name, so that the folder may be named in any way.
+local function clock_of(world)
+  local own = world.clock_file == world.place:file("clock")
+  return own and "clock" or world.clock_file
+end
+
 --- Write the files; what the ready line says.
 ---@param world emulator.world
 ---@return table
@@ -51,7 +57,7 @@ function M.write(world)
     devolutions = bases.devolutions,
     tenant = world.tenant.domain,
     ca = place:write("ca.pem", world.service.ca),
-    config = place:write("moonlatch.lua", CONFIG:format(world.clock_file, world.tenant.domain, bases.login, graph,
+    config = place:write("moonlatch.lua", CONFIG:format(clock_of(world), world.tenant.domain, bases.login, graph,
       world.client, bases.devolutions, server.app_key, server.vault)),
     clock = world.clock_file,
     control = bases.login .. "/emulator",

@@ -37,6 +37,15 @@ describe("the emulator's script", function()
     assert.is_nil(sys.stat(json.decode(out).config))
   end)
 
+  it("may live in a folder named from here", function()
+    local out = shell(table.concat({
+      'mkfifo stop; "$0" emulator --private --lag 0 --users 3 --directory here >ready <stop &',
+      'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
+      '"$0" --config here/moonlatch.lua whoami; exec 3>&-; wait',
+    }, "\n"))
+    assert.matches("adele@contoso.onmicrosoft.com %(person%)", out)
+  end)
+
   it("is served by the bundled program to any client", function()
     local out = shell(table.concat({
       'mkfifo stop; "$0" emulator --private --lag 0 --latency 1 >ready <stop &',
