@@ -38,6 +38,7 @@ local HIDDEN = 3600 -- seconds a new credential may be missing from what Entra l
 ---@field row rotation.row? the one to be in use when all is done; nil in a plan that has yet to mint
 ---@field value host.secret|any its value; unknown in such a plan
 ---@field roles string[] what a token must carry
+---@field minted boolean? in this run
 local Secret = {}
 Secret.__index = Secret
 
@@ -104,6 +105,7 @@ local function mint_now(self, why)
     made = until_when(self, mint.now() + self.terms.lifetime) .. (why and " (" .. why .. ")" or ""),
     act = function()
       local row = mint.mint(run.journal, self.application, self.terms, self.view.intents[1])
+      self.minted = true
       table.insert(self.view.older, self.view.newest)
       self.row, self.value, self.view.newest = row, rows.value(run.journal, row), row
     end,
@@ -145,7 +147,7 @@ local function find_one(self)
   else
     mint_now(self, why)
   end
-  list_foreign(self)
+  if not self.run:acting() then list_foreign(self) end -- else at the end, when more can be seen
 end
 
 local function terms_of(run, fields)
@@ -263,11 +265,20 @@ function Secret:confirm(how)
   look(self)
 end
 
+-- By now Entra may show what it hid before: what was made by a run that was cut
+-- short, and of which this journal knows nothing if its folder was lost since.
+local function look_again(self)
+  local application = self.application
+  if self.minted and not application.made_now then application.passwordCredentials = mint.credentials(application) end
+  look(self)
+  if self.run:acting() then list_foreign(self) end
+end
+
 --- Let go of what is replaced and due, and of what was lost, by the rules.
 function Secret:tidy()
-  if self.run.mode == "destroy" or not self.row or not self.row.body.proven_at then return end
-  look(self) -- an answer may have been lost on the way here
-  let_go.tidy(self)
+  if self.run.mode == "destroy" or not self.row then return end
+  look_again(self)
+  if self.row.body.proven_at then let_go.tidy(self) end
 end
 
 M.confirm_by_hand = let_go.confirm_by_hand

@@ -77,7 +77,7 @@ function Application:create()
     notes = self.mark .. " This line is how it is recognised.",
   }, { prefer = "create-if-missing", repeatable = true, what = "create " .. tostring(self) })
   if actual.appId then
-    actual.fresh = true -- made just now: nothing hangs on it yet
+    actual.fresh, actual.made_now = true, true -- nothing hangs on it yet
   else -- it was there, and the read before lagged
     actual = graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
   end
