@@ -391,6 +391,19 @@ local function exit_status(run, result)
   return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
 end
 
+local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
+local PASSING = { network = true, transient = true, throttled = true, timeout = true, unknown_outcome = true }
+
+-- Where and in what it failed; and of what passes, or is settled by looking, that
+-- the same command does it.
+local function complete(run, failure)
+  failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
+  if run.mode ~= "apply" and run.mode ~= "destroy" or not PASSING[failure.kind] then return end
+  local fix = failure.kind ~= "unknown_outcome" and failure.fix
+  if fix and fix:find("the same command again", 1, true) then return end
+  failure.fix = fix and fix .. " " .. AGAIN or AGAIN
+end
+
 local function outcome(run, failure, dry)
   local result = {
     script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
@@ -434,7 +447,7 @@ function M.run(declaration, mode, args, options)
   local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
-    err.script, err.step = err.script or declaration.id, err.step or (run.step and run.step.name)
+    complete(run, err)
     if run.step then run.step.state = "failed" end
   end
   local result = outcome(run, not ok and err or nil, options.dry)

@@ -365,6 +365,23 @@ describe("the result as a table", function()
     assert.same({ "denied", "X", "create x", "not you" }, { failure.kind, failure.step, failure.what, failure.why })
   end)
 
+  it("says that the same command goes on where something passes, or is settled by looking", function()
+    local again = "Run the same command again: it looks at what is there, and goes on from that."
+    local function fix_of(mode, fields)
+      fields.what, fields.why = "do it", "it went wrong"
+      local declaration = workflow.declare {
+        id = "t", summary = "s", steps = { step "X" (function() fail.raise(fields) end) },
+      }
+      return run(declaration, mode).failure.fix
+    end
+    assert.equal(again, fix_of("apply", { kind = "unknown_outcome", fix = "Look before doing it again." }))
+    assert.equal("Check the network. " .. again, fix_of("destroy", { kind = "network", fix = "Check the network." }))
+    assert.equal("Run the same command again later.",
+      fix_of("apply", { kind = "transient", fix = "Run the same command again later." }))
+    assert.equal("Ask.", fix_of("apply", { kind = "denied", fix = "Ask." }))
+    assert.equal("Check.", fix_of("plan", { kind = "network", fix = "Check." }))
+  end)
+
   it("lets errors that are no failures through", function()
     local declaration = workflow.declare {
       id = "t", summary = "s", steps = { step "X" (function() error "a bug" end) },
