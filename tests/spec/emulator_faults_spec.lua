@@ -47,8 +47,8 @@ describe("a fault rule", function()
   end)
 
   it("says what is wrong with it", function()
-    local kinds = "there are big, cut, drop-after, drop-before, empty, garbage, hold-after, hold-before, html, slow, stale, "
-      .. "and statuses from 400 to 599"
+    local kinds = "there are big, cut, drop-after, drop-before, empty, garbage, hold-after, hold-before, html, slow, "
+      .. "stale, and statuses from 400 to 599"
     for text, message in pairs {
       ["POST addPassword 404"] = "a rule reads [PEER] METHOD /PATH KIND[:ARGUMENT] [COUNT] [@NTH]",
       ["GET /users explode"] = 'no kind "explode"; ' .. kinds,

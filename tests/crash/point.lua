@@ -1,0 +1,196 @@
+--- One point: a cloud of its own, a job that comes to grief at its nth request,
+--- the same command again, and what is there then.
+
+local cloud = require "crash.cloud"
+local judge = require "crash.judge"
+local json = require "host.json"
+local program = require "crash.program"
+local sys = require "host.sys"
+
+local M = {}
+
+local MOST_RUNS = 3 -- after the blow; more than one only when the program asks for it
+local LONGEST = 120 -- seconds a run may take
+
+---@class crash.point
+---@field cloud crash.cloud
+---@field act crash.act
+---@field blow crash.blow
+---@field runs integer
+---@field report table? what the last run said of itself
+---@field complaints string[]
+local Point = { __name = "point" }
+Point.__index = Point
+
+--- Something is not as it should be.
+---@param text string
+function Point:complain(text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  table.insert(self.complaints, text)
+end
+
+---------------------------------------------------------------------------
+-- The program
+
+function Point:start(words)
+  self.runs = self.runs + 1
+  return program.start(("%s/run-%d"):format(self.cloud.home, self.runs),
+    { os.getenv "MOONLATCH", "--config", self.cloud.ready.config, table.unpack(words) })
+end
+
+--- Run it to its end.
+---@param words string[]
+---@return crash.program.outcome
+function Point:run(words)
+  return self:start(words):finish(LONGEST)
+end
+
+--- Run it, and insist on its exit status.
+---@param status integer
+---@param words string[]
+---@return crash.program.outcome
+function Point:must(status, words)
+  local outcome = self:run(words)
+  if outcome.status == status then return outcome end
+  error(("%s: exit status %s instead of %d\n%s%s"):format(
+    table.concat(words, " "), tostring(outcome.status), status, outcome.out, outcome.err), 2)
+end
+
+--- Our application as it is now.
+---@return table
+function Point:application()
+  for _, application in ipairs(self.cloud:graph("/applications?$top=999").value) do
+    if tostring(application.uniqueName):find("^moonlatch%-") then return application end
+  end
+  error("there is no application of ours", 2)
+end
+
+--- From now on nobody has said that the provider reads the entry itself.
+function Point:unlink()
+  local config = self.cloud.ready.config
+  local text, count = program.read(config):gsub("linked = true", "linked = false")
+  assert(count == 1)
+  assert(sys.write(config, text, "replace"))
+end
+
+--- Say that the secret this run waits for was pasted.
+---@param outcome crash.program.outcome
+function Point:confirm(outcome)
+  local id = assert(outcome.out:match("moonlatch journal confirm (%x+)"), outcome.out)
+  self:must(0, { "journal", "confirm", id })
+end
+
+---------------------------------------------------------------------------
+-- The state folder
+
+local function copy(from, to)
+  assert(os.execute(("rm -rf '%s' && cp -a '%s' '%s'"):format(to, from, to)))
+end
+
+--- Put a copy of the state aside.
+function Point:save_state()
+  copy(self.cloud.folder .. "/state", self.cloud.home .. "/backup")
+end
+
+local function lose_state(self)
+  local folder = self.cloud.folder .. "/state"
+  if self.blow.state == "deleted" then assert(sys.remove_tree(folder)) end
+  if self.blow.state == "restored" then copy(self.cloud.home .. "/backup", folder) end
+end
+
+---------------------------------------------------------------------------
+-- The blow
+
+-- Whether it was met, and what came of the run.
+local function strike(self, place)
+  for _, rule in ipairs(self.blow.rules) do self.cloud:fault(rule:format(place)) end
+  local signal = self.blow.signal
+  local run <close> = self:start(self.act.words)
+  local struck = run:watch(LONGEST, signal and function() return self.cloud:struck() end or nil)
+  if struck then run:signal(signal) end
+  local outcome = run:finish(signal == "KILL" and 1 or LONGEST)
+  struck = struck or self.cloud:struck()
+  self.cloud:calm()
+  return struck, outcome
+end
+
+local function wants_again(outcome)
+  local text = outcome.out .. outcome.err
+  return (text:find("[Rr]un the same command again") or text:find("[Rr]un the command again")) ~= nil
+end
+
+-- Did it end as it should? What it said of itself.
+local function is_done(self, outcome)
+  if outcome.status ~= (self.act.by_hand and 1 or 0) then return false end
+  local report = json.decode(outcome.out)
+  if report.failure then return false end
+  return not self.act.by_hand or #report.waiting > 0, report
+end
+
+-- Once more, and as often as it says itself, within reason.
+local function go_on(self, outcome)
+  local done, report = is_done(self, outcome)
+  while not done and self.again < MOST_RUNS do
+    if self.again > 0 and not wants_again(outcome) then break end
+    self.again = self.again + 1
+    outcome = self:run(self.act.words)
+    done, report = is_done(self, outcome)
+  end
+  self.report = report
+  if done then return end
+  self:complain("after %d more runs: exit status %s\n%s", self.again, tostring(outcome.status), outcome.err)
+end
+
+local function play(self, place)
+  local foreign = judge.furnish(self)
+  self.act.prepare(self)
+  local struck, outcome = strike(self, place)
+  if not struck then return false end
+  self.before = judge.remember(self)
+  if self.blow.signal ~= "KILL" and not is_done(self, outcome) and not wants_again(outcome) then
+    self:complain("it does not say that it can be run again\n%s", outcome.err)
+  end
+  lose_state(self)
+  go_on(self, outcome)
+  judge.look(self, foreign)
+  return true
+end
+
+---@class crash.outcome
+---@field met boolean did the job get as far as that request?
+---@field complaints string[] none: all is as it should be
+---@field again integer runs it took after the blow
+---@field listed integer credentials a person was told of at once
+---@field later integer and at the next look, because Entra hid them
+
+--- Play one point.
+---@param act crash.act
+---@param blow crash.blow
+---@param place integer which request
+---@param seed integer
+---@return crash.outcome
+function M.play(act, blow, place, seed)
+  local there <close> = cloud.start(seed)
+  local self = setmetatable({
+    cloud = there, act = act, blow = blow, runs = 0, complaints = {}, again = 0, listed = 0, later = 0,
+  }, Point)
+  local ok, met = xpcall(play, debug.traceback, self, place)
+  if not ok then self:complain("%s", met) end
+  return { met = not ok or met, complaints = self.complaints, again = self.again, listed = self.listed,
+    later = self.later }
+end
+
+--- How many requests an act makes when nothing goes wrong.
+---@param act crash.act
+---@param seed integer
+---@return integer
+function M.count(act, seed)
+  local there <close> = cloud.start(seed)
+  local self = setmetatable({ cloud = there, act = act, runs = 0, complaints = {} }, Point)
+  act.prepare(self)
+  local before = #there:requests()
+  self:must(act.by_hand and 1 or 0, act.words)
+  return #there:requests() - before
+end
+
+return M

@@ -1,0 +1,110 @@
+--- What is to be crashed, and how: the jobs with what has to be there before
+--- them, and the ways in which they come to grief.
+
+local M = {}
+
+local JOB = "setup/entra-pam-provider"
+local RENEWAL = "155d" -- of 180, with 30 to be renewed before
+local GRACE = "8d" -- and one more than it is
+
+M.APPLY = { "apply", JOB, "--yes", "--json" }
+M.DESTROY = { "destroy", JOB, "--yes", "--json" }
+M.PLAN = { "plan", JOB, "--json" }
+
+---@class crash.act
+---@field name string
+---@field words string[] the command that is crashed
+---@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed
+---@field renews boolean? there was a secret before, and one made by hand
+---@field prepare fun(point: crash.point) what was before; puts an old copy of the state aside on the way
+
+--- Somebody adds a secret by hand in the portal.
+local function made_by_hand(point)
+  local application = point:application()
+  point.cloud:graph("/applications/" .. application.id .. "/addPassword", {
+    passwordCredential = { displayName = "made by hand" },
+  })
+end
+
+local function plan_only(point)
+  point:must(3, M.PLAN)
+  point:save_state()
+end
+
+local function wait_for_renewal(point)
+  point:save_state()
+  made_by_hand(point)
+  point.cloud:pass(RENEWAL)
+end
+
+---@type crash.act[]
+M.ACTS = {
+  { name = "setup", words = M.APPLY, prepare = plan_only },
+  {
+    name = "renewal", words = M.APPLY, renews = true,
+    prepare = function(point)
+      point:must(0, M.APPLY)
+      wait_for_renewal(point)
+    end,
+  },
+  {
+    name = "retirement", words = M.APPLY, renews = true,
+    prepare = function(point)
+      point:must(0, M.APPLY)
+      point:save_state()
+      made_by_hand(point)
+      point.cloud:pass(RENEWAL)
+      point:must(0, M.APPLY)
+      point.cloud:pass(GRACE)
+    end,
+  },
+  {
+    name = "destroy", words = M.DESTROY,
+    prepare = function(point)
+      point:must(0, M.APPLY)
+      point:save_state()
+      point.cloud:pass(RENEWAL)
+      point:must(0, M.APPLY)
+    end,
+  },
+  {
+    name = "setup by hand", words = M.APPLY, by_hand = true,
+    prepare = function(point)
+      point:unlink()
+      plan_only(point)
+    end,
+  },
+  {
+    name = "renewal by hand", words = M.APPLY, by_hand = true, renews = true,
+    prepare = function(point)
+      point:unlink()
+      point:confirm(point:must(1, M.APPLY))
+      wait_for_renewal(point)
+    end,
+  },
+}
+
+---@class crash.blow
+---@field name string
+---@field rules string[] with %d for which request
+---@field signal "KILL"|"INT"|nil what the program gets at that request
+---@field state "kept"|"deleted"|"restored" what becomes of the state folder before the next run
+
+-- Once one is held all that follow are, so that nothing happens between it and the kill.
+local BEFORE = { "* /** hold-before always @%d" }
+local AFTER = { "* /** hold-after @%d", "* /** hold-before always @%d" }
+
+---@type crash.blow[]
+M.BLOWS = {
+  { name = "killed before it is applied", rules = BEFORE, signal = "KILL", state = "kept" },
+  { name = "killed before its answer", rules = AFTER, signal = "KILL", state = "kept" },
+  { name = "answer lost", rules = { "* /** drop-after @%d" }, state = "kept" },
+  { name = "no network from there on", rules = { "* /** drop-before always @%d" }, state = "kept" },
+  { name = "interrupted", rules = { "* /** slow:250 @%d" }, signal = "INT", state = "kept" },
+  { name = "killed before it is applied, state deleted", rules = BEFORE, signal = "KILL", state = "deleted" },
+  { name = "killed before its answer, state deleted", rules = AFTER, signal = "KILL", state = "deleted" },
+  { name = "killed before it is applied, old state restored", rules = BEFORE, signal = "KILL", state = "restored" },
+  { name = "killed before its answer, old state restored", rules = AFTER, signal = "KILL", state = "restored" },
+}
+
+return M
