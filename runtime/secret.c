@@ -139,6 +139,13 @@ static int secret_hint(lua_State *L) {
   return 1;
 }
 
+/* secret:copy() -> secret */
+static int secret_copy(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  secret_new(L, secret->bytes, secret->length);
+  return 1;
+}
+
 /* secret:size() -> bytes */
 static int secret_size(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)secret_check(L, 1)->length);
@@ -162,7 +169,7 @@ static int secret_classes(lua_State *L) {
 }
 
 static const luaL_Reg secret_methods[] = {{"equals", secret_equals},   {"hint", secret_hint},   {"size", secret_size},
-                                          {"classes", secret_classes}, {"close", secret_close}, {NULL, NULL}};
+                                          {"classes", secret_classes}, {"copy", secret_copy}, {"close", secret_close}, {NULL, NULL}};
 
 static const luaL_Reg secret_metamethods[] = {{"__tostring", secret_tostring}, {"__concat", secret_concat},
                                               {"__lt", secret_compare},        {"__le", secret_compare},

@@ -1,12 +1,6 @@
 --- The profile in use: which tenant, how to sign in, where things are kept.
 
-local fail = require "fail"
-
 local M = {}
-
----@class profile.source where a secret comes from
----@field from "file"|"prompt"
----@field path string?
 
 ---@class profile
 ---@field name string
@@ -20,7 +14,7 @@ local M = {}
 ---@field proxy string?
 ---@field clock string? the emulator's clock file
 ---@field sign_in profile.sign_in
----@field key profile.source? of the journal
+---@field key profile.source? of what is sealed
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
@@ -58,17 +52,24 @@ local M = {}
 local current ---@type profile?
 local opener ---@type function?
 
+-- What can be had only once, or takes a person: kept while its profile is in use.
+local held = {} ---@type table<table, host.secret> by source
+
 --- Read the configuration and use one of its profiles from now on.
 ---@param options profile.options
 ---@return profile
 function M.load(options)
-  current = require("profile.check").load(options)
+  M.use(require("profile.check").load(options))
   return current
 end
 
 --- Use this profile from now on (nil: none).
 ---@param profile profile?
 function M.use(profile)
+  for source, value in pairs(held) do
+    value:close()
+    held[source] = nil
+  end
   current, opener = profile, nil
 end
 
@@ -90,47 +91,33 @@ function M.current()
   return current
 end
 
---- The value a source names.
+local ONCE = { environment = true, fd = true, prompt = true }
+
+local function hold(source, value)
+  held[source] = value
+  return value:copy()
+end
+
+--- The value a source names. Raises a "config" failure.
 ---@param source profile.source
----@param what string "the journal's key", for messages and the prompt
+---@param what string "the client secret", for messages and the prompt
 ---@return host.secret
 function M.secret(source, what)
-  if source.from == "prompt" then
-    local value, message = require("host.term").read_secret(what .. ": ")
-    if value then return value end
-    fail.raise { kind = "config", what = "ask for " .. what, why = message or "nothing was entered" }
-  end
-  local value, message = require("host.sys").read_secret(source.path)
-  if value then return value end
-  fail.raise {
-    kind = "config", what = ("read %s from %s"):format(what, source.path), why = message or "it cannot be read",
-    fix = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
-  }
+  if held[source] then return held[source]:copy() end
+  local value = require("profile.source").read(source, what)
+  return ONCE[source.from] and hold(source, value) or value
 end
 
-local KEY_SIZE = 32
-
-local function refuse_key(profile, why, fix)
-  fail.raise {
-    kind = "config", what = ("open the journal's key (profile '%s' in %s)"):format(profile.name, profile.file),
-    why = why, fix = fix,
-  }
-end
-
---- The journal's key of the profile in use.
+--- The key that seals what a profile keeps. Raises a "config" failure.
+---@param profile profile? the one in use
 ---@return host.secret
-function M.key()
-  local profile = M.current()
-  if not profile.key then
-    refuse_key(profile, "the profile names no key, and there is no silent default",
-      'Add key = { from = "file", path = "…" }; `moonlatch init` makes such a file.')
-  end
-  local key = M.secret(profile.key, "the journal's key")
-  if key:size() ~= KEY_SIZE then
-    refuse_key(profile, ("the key has %d bytes instead of %d"):format(key:size(), KEY_SIZE),
-      "Bring the right file back. A new key does not open what the old one sealed.")
-  end
-  return key
+function M.key(profile)
+  profile = profile or M.current()
+  local source = profile.key
+  if source and held[source] then return held[source]:copy() end
+  local key = require("profile.key").read(profile)
+  if profile ~= current or source.from == "file" then return key end
+  return hold(source, key)
 end
 
 return M

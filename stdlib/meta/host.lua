@@ -24,6 +24,9 @@ function Secret:equals(other) end
 ---@param count integer
 ---@return string
 function Secret:hint(count) end
+--- Another one with the same bytes, for who closes what it was given.
+---@return host.secret
+function Secret:copy() end
 ---@return integer bytes
 function Secret:size() end
 --- How many of the four classes (lower, upper, digit, symbol) it draws on.

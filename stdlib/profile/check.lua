@@ -4,6 +4,7 @@ local fail = require "fail"
 local nearest = require "nearest"
 local shape = require "shape"
 local sign_in = require "profile.sign_in"
+local source = require "profile.source"
 local sys = require "host.sys"
 
 local M = {}
@@ -20,40 +21,6 @@ local CLOUDS = {
   china = { login = "https://login.partner.microsoftonline.cn", graph = "https://microsoftgraph.chinacloudapi.cn" },
 }
 
-local function not_yet(there, coming)
-  local soon = {}
-  for _, word in ipairs(coming) do soon[word] = true end
-  local message = '"%s" is not there yet; there is %s'
-  return function(value)
-    return soon[value] and message:format(value, there) or nil
-  end
-end
-
-local key_rule = {
-  type = "table",
-  members = {
-    from = {
-      type = "string", required = true, choices = { "file", "keyring", "credentials_directory", "passphrase" },
-      check = not_yet('"file"', { "keyring", "credentials_directory", "passphrase" }),
-    },
-    path = { type = "string", required = true },
-  },
-}
-
-local secret_rule = {
-  type = "table",
-  members = {
-    from = {
-      type = "string", required = true, choices = { "file", "prompt", "keyring", "credentials_directory" },
-      check = not_yet('"file" and "prompt"', { "keyring", "credentials_directory" }),
-    },
-    path = { type = "string" },
-  },
-  check = function(source)
-    if source.from == "file" and not source.path then return 'from = "file" needs a path' end
-  end,
-}
-
 local function check_url(value)
   if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
     return ('"%s" is not a URL of the form https://host'):format(value)
@@ -67,7 +34,7 @@ local devolutions_rule = {
   members = {
     server = url_rule, cloud = url_rule, ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
-    app_key = { type = "string" }, app_secret = secret_rule,
+    app_key = { type = "string" }, app_secret = source.rule,
     vault = { type = "string" }, path = { type = "string" }, linked = { type = "boolean", default = false },
   },
   check = function(devolutions)
@@ -92,8 +59,8 @@ local profile_rule = {
     cloud = { type = { "string", "table" }, default = "global" },
     proxy = url_rule,
     emulator = { type = { "boolean", "table" }, default = false },
-    sign_in = sign_in.rule(secret_rule),
-    key = key_rule,
+    sign_in = sign_in.rule(source.rule),
+    key = source.key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
   },
@@ -154,8 +121,14 @@ local function resolve(path, folder)
   return folder .. "/" .. path
 end
 
-local function resolve_source(source, folder)
-  if source then source.path = resolve(source.path, folder) end
+-- Secrets that the profile only says the place of.
+local function settle_sources(given, binding, folder)
+  local function path(value) return resolve(value, folder) end
+  source.settle(given.key, "key", binding, path)
+  source.settle(given.sign_in.secret, "client-secret", binding, path)
+  source.settle(given.sign_in.certificate and given.sign_in.certificate.passphrase, "certificate-passphrase", binding,
+    path)
+  if given.devolutions then source.settle(given.devolutions.app_secret, "devolutions-secret", binding, path) end
 end
 
 ---------------------------------------------------------------------------
@@ -243,7 +216,6 @@ end
 
 local function settle_devolutions(devolutions, folder)
   if not devolutions then return nil end
-  resolve_source(devolutions.app_secret, folder)
   devolutions.ca = resolve(devolutions.ca, folder)
   devolutions.server = devolutions.server and without_slash(devolutions.server)
   devolutions.cloud = devolutions.cloud and without_slash(devolutions.cloud)
@@ -258,9 +230,7 @@ local function settle(file, name, given)
   local kind, login, tenant = emulator and "emulator" or "real", without_slash(cloud.login), given.tenant:lower()
   local binding = login:match("^%a+://([^/]+)"):gsub(":", "_") .. "/" .. tenant
   sign_in.settle(given.sign_in, function(path) return resolve(path, folder) end)
-  resolve_source(given.key, folder)
-  resolve_source(given.sign_in.secret, folder)
-  resolve_source(given.sign_in.certificate and given.sign_in.certificate.passphrase, folder)
+  settle_sources(given, binding, folder)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_base(cloud.graph),
     ca = resolve(cloud.ca, folder), proxy = given.proxy, clock = emulator and resolve(emulator.clock, folder),

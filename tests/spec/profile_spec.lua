@@ -141,9 +141,19 @@ describe("profile", function()
         "sign_in.endpoint: it is for an emulator's profile only",
       [ [[tenant = "x", sign_in = { method = "client_secret", client_id = "c" }]] ] =
         'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
-      [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] =
-        'key.from: "keyring" is not there yet; there is "file"',
-      [ [[tenant = "x", key = { from = "file" }]] ] = "key.path: it is missing; a string is needed",
+      [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] = 'key: from = "keyring" has no path',
+      [ [[tenant = "x", key = { from = "file" }]] ] = 'key: from = "file" needs path = "…"',
+      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "keyring", "creden',
+      [ [[tenant = "x", sign_in = { secret = { from = "environment" } }]] ] =
+        'sign_in.secret: from = "environment" needs name = "…"',
+      [ [[tenant = "x", sign_in = { secret = { from = "environment", name = "A=B" } }]] ] =
+        'sign_in.secret: "A=B" is no name of a variable',
+      [ [[tenant = "x", sign_in = { secret = { from = "fd", fd = "3" } }]] ] =
+        'sign_in.secret.fd: an integer is needed, but it is a string',
+      [ [[tenant = "x", sign_in = { secret = { from = "credentials_directory", name = "../key" } }]] ] =
+        "sign_in.secret: name is the name of a credential, without a folder",
+      [ [[tenant = "x", sign_in = { secret = { from = "sealed", name = "x" } }]] ] =
+        'sign_in.secret: from = "sealed" has no name',
       [ [[tenant = "x", devolutions = {}]] ] = "devolutions: it needs either server or cloud",
       [ [[tenant = "x", devolutions = { server = "https://d" }]] ] = "devolutions: server needs app_key and app_secret",
     } do
@@ -191,14 +201,15 @@ describe("profile", function()
       return profile.key()
     end
 
-    it("comes from the file as a secret of 32 bytes", function()
+    it("comes from the file as a secret of 32 bytes or more", function()
       assert.equal("[secret]", tostring(key_of(32)))
+      assert.equal(64, key_of(64):size())
     end)
 
-    it("is refused when it is not named, not there, or of another size", function()
+    it("is refused when it is not named, not there, or too short", function()
       assert.equal("open the journal's key (profile 'contoso' in DIR/moonlatch.lua): "
-        .. "the key has 33 bytes instead of 32\n"
-        .. "Bring the right file back. A new key does not open what the old one sealed.", refusal(key_of, 33))
+        .. "the key has 31 bytes, and 32 are the least\n"
+        .. "Bring the right one back. A new key does not open what the old one sealed.", refusal(key_of, 31))
       load_body [[tenant = "x"]]
       assert.matches("the profile names no key, and there is no silent default\nAdd key = ", refusal(profile.key))
       load_body [[tenant = "x", key = { from = "file", path = "none" }]]

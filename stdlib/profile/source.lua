@@ -1,0 +1,204 @@
+--- Where a secret comes from: what a profile may say, and reading and keeping it.
+
+local fail = require "fail"
+local sys = require "host.sys"
+
+local M = {}
+
+---@class profile.source where a secret comes from
+---@field from "file"|"keyring"|"credentials_directory"|"sealed"|"environment"|"fd"|"prompt"|"passphrase"
+---@field path string? of a file
+---@field name string? in the keyring, of the credential, of the variable, of the sealed file
+---@field fd integer? an open descriptor that it can be read from, once
+---@field word string? what it is, as `moonlatch login --secret` calls it; filled in
+
+---------------------------------------------------------------------------
+-- What may be said
+
+local MEMBER = { file = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd" }
+local EXAMPLE = { path = 'path = "…"', name = 'name = "…"', fd = "fd = 3" }
+
+local function check_name(source)
+  if source.from == "credentials_directory" and source.name:find("/", 1, true) then
+    return "name is the name of a credential, without a folder"
+  end
+  if source.from == "environment" and not source.name:match("^[%a_][%w_]*$") then
+    return ('"%s" is no name of a variable'):format(source.name)
+  end
+end
+
+-- Exactly the member that belongs to where it is from. `optional`: it may also be left out.
+local function check_members(source, optional)
+  local needed = MEMBER[source.from]
+  for _, member in ipairs { "path", "name", "fd" } do
+    local wanted = member == needed or optional[source.from] == member
+    if source[member] ~= nil and not wanted then return ('from = "%s" has no %s'):format(source.from, member) end
+  end
+  if needed and source[needed] == nil and optional[source.from] ~= needed then
+    return ('from = "%s" needs %s'):format(source.from, EXAMPLE[needed])
+  end
+  return source.name and check_name(source)
+end
+
+local function rule(choices, optional)
+  return {
+    type = "table",
+    members = {
+      from = { type = "string", required = true, choices = choices },
+      path = { type = "string" }, name = { type = "string" }, fd = { type = "integer" },
+    },
+    check = function(source) return check_members(source, optional) end,
+  }
+end
+
+--- The shape of a source of any secret.
+---@type shape.rule
+M.rule = rule({ "file", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
+  { keyring = "name" })
+
+--- The shape of a source of the journal's key.
+---@type shape.rule
+M.key_rule = rule({ "file", "keyring", "credentials_directory", "passphrase" }, { keyring = "name", passphrase = "fd" })
+
+--- Fill in what follows from the rest of the profile.
+---@param source profile.source?
+---@param word string what it is ("client-secret"): names the sealed file, and the keyring's item
+---@param binding string the profile's
+---@param resolve fun(path: string?): string? makes a path absolute
+function M.settle(source, word, binding, resolve)
+  if not source then return end
+  source.path, source.word = resolve(source.path), word
+  if source.from == "sealed" then source.name = word end
+  if source.from == "keyring" then source.name = source.name or ("%s %s"):format(word, binding) end
+end
+
+---------------------------------------------------------------------------
+-- In words
+
+local WORDS = {
+  file = function(source) return source.path end,
+  keyring = function(source) return ("the keyring (%s)"):format(source.name) end,
+  credentials_directory = function(source) return "the credential " .. source.name end,
+  sealed = function() return "what is kept sealed" end,
+  environment = function(source) return "the variable " .. source.name end,
+  fd = function(source) return "file descriptor " .. source.fd end,
+  prompt = function() return "the terminal" end,
+  passphrase = function() return "a passphrase" end,
+}
+
+--- Where it comes from, for a sentence: "the keyring (…)".
+---@param source profile.source
+---@return string
+function M.words(source) return WORDS[source.from](source) end
+
+local function raise(source, what, why, fix)
+  fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.words(source)), why = why, fix = fix }
+end
+
+---------------------------------------------------------------------------
+-- Reading
+
+-- How to put it where it is not yet.
+local function how_to_put(source)
+  return source.word == "key" and "`moonlatch init` makes one and puts it there."
+    or ("Put it there: moonlatch login --secret %s"):format(source.word)
+end
+
+---@type table<string, fun(source: profile.source, what: string): host.secret>
+local READ = {}
+
+function READ.file(source, what)
+  local value, message = sys.read_secret(source.path)
+  if value then return value end
+  raise(source, what, message, ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path))
+end
+
+function READ.keyring(source, what)
+  local value, why, kind = require("keyring").read(source.name)
+  if value then return value end
+  if kind == "absent" then raise(source, what, why, how_to_put(source)) end
+  raise(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
+    .. 'from = "credentials_directory", a machine without a desktop "file".')
+end
+
+function READ.credentials_directory(source, what)
+  local folder = sys.getenv "CREDENTIALS_DIRECTORY"
+  if not folder or folder:sub(1, 1) ~= "/" then
+    raise(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
+      ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand: systemd-run -p LoadCredential=…")
+      :format(source.name))
+  end
+  local value, message = sys.read_secret(folder .. "/" .. source.name, "manager")
+  if value then return value end
+  raise(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
+    :format(source.name))
+end
+
+function READ.environment(source, what)
+  local value = sys.take_env(source.name)
+  if value then return value end
+  raise(source, what, "it is not set, or empty",
+    "Every process of yours can read the environment: a file descriptor or a credential is better.")
+end
+
+function READ.fd(source, what)
+  local value, message = sys.read_secret_fd(source.fd)
+  if value then return value end
+  raise(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd))
+end
+
+function READ.prompt(source, what)
+  local value, message = require("host.term").read_secret(what .. ": ")
+  if value then return value end
+  raise(source, what, message)
+end
+
+function READ.sealed(source, what)
+  local value = require("sealed").read(require("profile").current(), source.name)
+  if value then return value end
+  raise(source, what, "nothing is kept there yet", how_to_put(source))
+end
+
+--- The value a source names. Raises a "config" failure.
+---@param source profile.source
+---@param what string "the client secret", for messages and the prompt
+---@return host.secret
+function M.read(source, what)
+  return READ[source.from](source, what)
+end
+
+---------------------------------------------------------------------------
+-- Keeping
+
+---@type table<string, fun(source: profile.source, what: string, value: host.secret): any, string?>
+local WRITE = {}
+
+function WRITE.file(source, _, value) return sys.write(source.path, value, "replace") end
+
+function WRITE.keyring(source, what, value)
+  return require("keyring").write(source.name, "Moonlatch: " .. what, value)
+end
+
+function WRITE.sealed(source, what, value)
+  require("sealed").write(require("profile").current(), source.name, { what = what }, value)
+  return true
+end
+
+--- Can we put a value where this source is read from?
+---@param source profile.source
+---@return boolean
+function M.can_keep(source) return WRITE[source.from] ~= nil end
+
+--- Put a value where the source is read from. Raises a "config" failure.
+---@param source profile.source
+---@param what string
+---@param value host.secret
+function M.keep(source, what, value)
+  local write = WRITE[source.from]
+  if not write then error(("what comes from %s is not ours to keep"):format(M.words(source)), 2) end
+  local ok, why = write(source, what, value)
+  if ok then return end
+  fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.words(source)), why = why }
+end
+
+return M
