@@ -14,6 +14,7 @@ local M = {}
 ---@field mode "declared"|"read"|"write"|nil may undeclared calls be sent? ("declared")
 ---@field reading boolean? leave out the declared calls that change something
 ---@field journal boolean? open the journal; nothing can be changed without (true)
+---@field fresh boolean? a person signs in anew, and stays signed in
 
 ---@class session
 ---@field profile profile
@@ -135,13 +136,26 @@ end
 
 local FOR_LOOKING_AROUND = { "Directory.Read.All" }
 
+-- With a sign-in that is kept: what it was consented to, whatever that is.
+local function looking_around(profile, fresh)
+  local cache = require "token_cache"
+  local kept = not fresh and cache.is_personal(profile) and cache.about(profile)
+  return kept and {} or FOR_LOOKING_AROUND
+end
+
 -- What a person signs in for: a script's word, or the profile's for code that declares nothing.
 local function use_scopes(profile, options)
   local scopes = options.needs and options.needs.scopes
   if not scopes and (options.mode or "declared") ~= "declared" then
-    scopes = profile.sign_in.scopes or FOR_LOOKING_AROUND
+    scopes = profile.sign_in.scopes or looking_around(profile, options.fresh)
   end
   if scopes then require("oauth").use_scopes(scopes) end
+end
+
+-- A person who signed in with `moonlatch login` stays signed in.
+local function keep_sign_in(profile, fresh)
+  local cache = require "token_cache"
+  if cache.is_personal(profile) then require("oauth").keep(cache.keeper(profile, fresh)) end
 end
 
 --- Open a session for a profile, which becomes the one in use.
@@ -166,6 +180,7 @@ function M.open(profile, options)
   time.use(session.clock)
   http.use(session.door)
   use_scopes(profile, options)
+  keep_sign_in(profile, options.fresh)
   return session
 end
 
@@ -174,6 +189,7 @@ local function sign_out()
   local oauth = package.loaded.oauth
   if not oauth then return end
   oauth.sign_out()
+  oauth.keep(nil)
   oauth.use_scopes {}
 end
 
