@@ -29,7 +29,7 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "run", "scripts", "init", "whoami", "journal", "emulator",
+  "plan", "apply", "verify", "destroy", "run", "scripts", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 
 ---@type cli.option[]

@@ -1,65 +1,100 @@
---- moonlatch whoami: sign in and say as whom.
+--- moonlatch whoami: sign in and say as whom, with which rights, and until when.
 
 local http = require "http"
 local json = require "host.json"
 local log = require "log"
 local oauth = require "oauth"
 local report = require "report"
+local secret = require "host.secret"
 local session = require "session"
 local task = require "task"
 local time = require "time"
+local token_cache = require "token_cache"
 
 local function list(words)
   return #words > 0 and table.concat(words, " ") or "none"
 end
 
--- What a person once consented to comes back in every token of that client, whoever asks for less: after a
--- setup that is more than looking around needs. What only reads is no reason for a word.
-local function left_behind(principal)
-  local asked, found = {}, {}
-  for _, scope in ipairs(oauth.scopes()) do asked[scope] = true end
-  for _, scope in ipairs(principal.scopes) do
-    local changes = scope:find("ReadWrite", 1, true) or scope:find("AccessAsUser", 1, true)
-    if changes and not asked[scope] then found[#found + 1] = scope end
-  end
-  return found
+local function ending(expires)
+  local left = expires - time.now()
+  return ("%s, in %s"):format(time.iso(expires), time.span(left))
 end
 
-local function show_left(principal, left)
-  if #left == 0 then return end
-  log.say(("  left behind %s\n"
-    .. "              These were consented to earlier, were not asked for now, and are in every sign-in with this\n"
-    .. "              client (%s). If nothing needs them any more, take the\n"
-    .. "              consent back: Enterprise applications, that client, Permissions."):format(list(left),
-    principal.appid or "its id is not said"))
+local function keeping(profile, kept)
+  if not token_cache.is_personal(profile) then return nil end
+  if not kept then return "no: `moonlatch login` keeps it" end
+  return ("since %s, sealed in %s"):format(kept.since, token_cache.path(profile))
 end
 
-local function show(profile)
-  local principal, ends = oauth.sign_in(profile), oauth.expires()
-  local left = left_behind(principal)
-  for _, name in ipairs { "scopes", "roles", "wids" } do json.array(principal[name]) end
-  if log.json() then
-    principal.expires, principal.left_behind = time.iso(ends), json.array(left)
-    return report.json(principal)
-  end
+local CONSENT = [[
+
+Left behind: %s has consent%s to change things, with
+  %s
+%s
+If nobody needs it any more, take it back:
+  Entra admin center > Enterprise applications > %s > Permissions]]
+
+local WHO = {
+  [true] = { " for everybody", "Whoever signs in as this client may use that, as far as their own roles reach." },
+  [false] = { " for you",
+    "You may use that, and any program that you sign in to as this client, as far as your roles reach." },
+  unknown = { "", "Any program that you sign in to as this client may use that, as far as your roles reach." },
+}
+
+local function show_consent(consent)
+  local who = consent.for_all == nil and WHO.unknown or WHO[consent.for_all]
+  log.say(CONSENT:format(consent.client, who[1], table.concat(consent.scopes, " "), who[2], consent.client))
+end
+
+local function show(profile, principal, found)
   log.say(("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person"))
   log.say("  tenant      " .. (principal.tenant or "not said"))
   log.say("  object id   " .. (principal.oid or "not said"))
   log.say("  scopes      " .. list(principal.scopes))
   log.say("  app roles   " .. list(principal.roles))
-  log.say(("  token       until %s, in %s"):format(time.iso(ends), time.span(ends - time.now())))
+  log.say("  token       until " .. ending(found.expires))
+  local kept = keeping(profile, found.kept)
+  if kept then log.say("  kept        " .. kept) end
   log.say(("  profile     %s (%s)"):format(profile.name, profile.file))
-  show_left(principal, left)
+  for _, consent in ipairs(found.consents) do show_consent(consent) end
+  if secret.heap() == "unlocked" then
+    log.warn("the memory for secrets could not be locked, so the system may write it to swap; `ulimit -l` is the limit")
+  end
+end
+
+local function show_json(principal, found)
+  for _, name in ipairs { "scopes", "roles", "wids" } do json.array(principal[name]) end
+  principal.expires = time.iso(found.expires)
+  principal.kept = found.kept and found.kept.since
+  principal.left_behind = json.array(found.consents)
+  report.json(principal)
+end
+
+local function consents_of(profile, principal)
+  if principal.kind ~= "user" then return {} end
+  local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
+  return require("entra.sign_in_client").left_behind(principal, client, profile.sign_in.scopes or {})
+end
+
+local function look(profile)
+  local principal = oauth.sign_in(profile)
+  local about = token_cache.is_personal(profile) and token_cache.about(profile) or nil
+  local found = {
+    expires = oauth.expires(), kept = about and about.oid == principal.oid and about or nil,
+    consents = consents_of(profile, principal),
+  }
+  if log.json() then return show_json(principal, found) end
+  show(profile, principal, found)
 end
 
 ---@type cli.command
 return {
-  summary = "sign in, and say as whom and with which rights",
+  summary = "sign in, and say as whom, with which rights and until when",
   examples = { "moonlatch whoami", "moonlatch whoami --profile contoso --json" },
 
   run = function(options)
     local open <close> = session.start(options, { journal = false, mode = "read" })
-    task.run(http.poll, show, open.profile)
+    task.run(http.poll, look, open.profile)
     return 0
   end,
 }

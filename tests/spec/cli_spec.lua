@@ -74,7 +74,8 @@ describe("the command line", function()
   describe("help", function()
     it("is given for all, with examples, on standard output", function()
       local out = check({ "--help" }, 0, nil, "").out
-      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "whoami", "journal" } do
+      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "login",
+        "logout", "whoami", "journal" } do
         assert.matches("\n  " .. word .. " +%l", out)
       end
       assert.matches("\nExamples:\n  moonlatch plan", out)
@@ -82,7 +83,8 @@ describe("the command line", function()
     end)
 
     it("is given for each command", function()
-      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "whoami", "journal" } do
+      for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "login",
+        "logout", "whoami", "journal" } do
         local out = check({ word, "--help" }, 0, nil, "").out
         assert.matches("^Usage: moonlatch " .. word .. " ", out)
         assert.matches("\nExamples:\n  moonlatch ", out)
@@ -170,7 +172,7 @@ describe("the command line", function()
       local folder = place.path .. "/.config/moonlatch/"
       local outcome = place:run { "init", "--tenant", "Contoso.onmicrosoft.com" }
       assert.same({ 0, "" }, { outcome.status, outcome.err })
-      assert.same({ 384, 32 }, { sys.stat(folder .. "contoso.key").mode & 511, sys.stat(folder .. "contoso.key").size })
+      assert.same({ 384, 43 }, { sys.stat(folder .. "contoso.key").mode & 511, sys.stat(folder .. "contoso.key").size })
       assert.equal(384, sys.stat(folder .. "moonlatch.lua").mode & 511)
       local show = "local p = require('profile').current() return p.name, p.tenant, p.key.path, p.state"
       assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,

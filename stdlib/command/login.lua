@@ -1,0 +1,162 @@
+--- moonlatch login: sign in once, and stay signed in; or put a secret where the profile says it is.
+
+local fail = require "fail"
+local http = require "http"
+local json = require "host.json"
+local log = require "log"
+local profiles = require "profile"
+local report = require "report"
+local sealed = require "sealed"
+local session = require "session"
+local source = require "profile.source"
+local sys = require "host.sys"
+local task = require "task"
+local term = require "host.term"
+local token_cache = require "token_cache"
+
+local WHAT = {
+  ["client-secret"] = "the client secret to sign in with",
+  ["devolutions-secret"] = "the application secret for Devolutions Server",
+  ["certificate-passphrase"] = "the passphrase of the certificate",
+}
+
+-- In the order in which they are asked for.
+local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret" }
+
+local function refuse_emulator()
+  fail.raise {
+    kind = "usage", what = "moonlatch login --emulator", why = "a private emulator is gone when the command ends",
+    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+  }
+end
+
+-- The profile's secrets by what they are called.
+local function sources_of(profile)
+  return {
+    ["client-secret"] = profile.sign_in.secret,
+    ["devolutions-secret"] = profile.devolutions and profile.devolutions.app_secret,
+    ["certificate-passphrase"] = profile.sign_in.certificate and profile.sign_in.certificate.passphrase,
+  }
+end
+
+---------------------------------------------------------------------------
+-- Putting a secret where the profile says it is
+
+local function read_descriptor(text, what)
+  local fd = math.tointeger(tonumber(text))
+  local value, message
+  if fd and fd >= 0 then value, message = sys.read_secret_fd(fd) end
+  if value then return value end
+  fail.raise {
+    kind = "usage", what = ("read %s from file descriptor %s"):format(what, text),
+    why = message or "that is no number of a descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
+  }
+end
+
+local function ask(what)
+  local value, message = term.read_secret(what .. ": ")
+  if value then return value end
+  fail.raise {
+    kind = "config", what = "ask for " .. what, why = message, fix = "moonlatch login --secret … --fd 3 3<file",
+  }
+end
+
+local function refuse_foreign(profile, word, from)
+  fail.raise {
+    kind = "usage", what = ("put %s in its place"):format(WHAT[word]),
+    why = from and ("the profile '%s' takes it from %s, which is not ours to write"):format(profile.name,
+        source.words(from))
+      or ("the profile '%s' names none"):format(profile.name),
+    fix = 'from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.',
+  }
+end
+
+local function put(profile, word, options)
+  local from = sources_of(profile)[word]
+  if not (from and source.can_keep(from)) then refuse_foreign(profile, word, from) end
+  if from.from == "sealed" then profiles.key():close() end -- before anything is asked
+  local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(WHAT[word])
+  source.keep(from, WHAT[word], value)
+  log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed.path(profile, from.name)
+    or source.words(from)))
+end
+
+local function put_named(options)
+  if not WHAT[options.secret] then
+    fail.raise {
+      kind = "usage", what = "moonlatch login --secret " .. options.secret, why = "there is no such secret",
+      fix = ("There are %s."):format(table.concat(WORDS, ", ")),
+    }
+  end
+  local profile = profiles.load { config = options.config, name = options.profile }
+  put(profile, options.secret, options)
+  profiles.use(nil)
+  return 0
+end
+
+-- What is to be sealed, and is not there yet.
+local function put_missing(profile, options)
+  for _, word in ipairs(WORDS) do
+    local from = sources_of(profile)[word]
+    if from and from.from == "sealed" and not sealed.has(profile, from.name) then put(profile, word, options) end
+  end
+end
+
+---------------------------------------------------------------------------
+-- Signing in
+
+local function scopes_of(options)
+  if not options["for"] then return nil end
+  local declaration = require("script").load(options["for"])
+  return declaration.needs and declaration.needs.scopes
+end
+
+local function show(profile, principal, kept)
+  if log.json() then
+    for _, name in ipairs { "scopes", "roles", "wids" } do json.array(principal[name]) end
+    principal.kept = kept and token_cache.path(profile) or nil
+    return report.json(principal)
+  end
+  log.say(("signed in to %s as %s"):format(principal.tenant or profile.tenant, principal.name))
+  if kept then
+    log.say(("kept, sealed, in %s\n`moonlatch logout` forgets it."):format(token_cache.path(profile)))
+  elseif token_cache.is_personal(profile) then
+    log.warn "the sign-in is not kept: the service gave no refresh token"
+  else
+    log.say "Nothing is kept of it: an application proves itself anew each time."
+  end
+end
+
+local function sign_in(profile)
+  local principal = require("oauth").sign_in(profile)
+  local about = token_cache.is_personal(profile) and token_cache.about(profile)
+  show(profile, principal, about and about.oid == principal.oid)
+end
+
+---@type cli.command
+return {
+  summary = "sign in, and stay signed in",
+  details = "A person signs in once; the refresh token is kept, sealed under the profile's key, and renewed as it is\n"
+    .. "used. Secrets that the profile has from = \"sealed\" are asked for when they are not there yet.",
+  options = {
+    { name = "--for", value = "SCRIPT", help = "ask for the permissions this script needs" },
+    { name = "--secret", value = "NAME", help = "only put this secret in its place: client-secret, …" },
+    { name = "--fd", value = "N", help = "read the secret from this file descriptor instead of the terminal" },
+  },
+  examples = {
+    "moonlatch login", "moonlatch login --for setup/entra-pam-provider",
+    "moonlatch login --secret devolutions-secret", "moonlatch login --secret client-secret --fd 3 3<file",
+  },
+
+  run = function(options)
+    if options.emulator then refuse_emulator() end
+    if options.secret then return put_named(options) end
+    local open <close> = session.start(options, {
+      journal = false, mode = "read", fresh = true, needs = { scopes = scopes_of(options) },
+    })
+    profiles.key():close() -- a key that is not there is better noticed before the person has signed in
+    put_missing(open.profile, options)
+    task.run(http.poll, sign_in, open.profile)
+    return 0
+  end,
+}

@@ -1,0 +1,66 @@
+--- moonlatch logout: forget a sign-in that was kept, and say what stays valid.
+
+local fail = require "fail"
+local log = require "log"
+local profiles = require "profile"
+local report = require "report"
+local sealed = require "sealed"
+local token_cache = require "token_cache"
+
+local STAYS = [[
+What stays valid:
+  - access tokens that were given out, until they end by themselves, 60 to 90 minutes as a rule: nobody takes them back
+  - the refresh token itself, should there be a copy of it elsewhere, until it was not used for 90 days
+  - sign-ins in browsers and on other machines, and the consent that was given to the sign-in client
+To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke sessions. It takes minutes.]]
+
+local function refuse_emulator()
+  fail.raise {
+    kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it is gone by now",
+    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+  }
+end
+
+-- Secrets that were sealed here; removed with --secrets.
+local function forget_secrets(profile)
+  local removed = {}
+  local devolutions, certificate = profile.devolutions or {}, profile.sign_in.certificate or {}
+  for _, from in ipairs { profile.sign_in.secret or {}, certificate.passphrase or {}, devolutions.app_secret or {} } do
+    if from.from == "sealed" and sealed.has(profile, from.name) then
+      sealed.remove(profile, from.name)
+      removed[#removed + 1] = from.name
+    end
+  end
+  return removed
+end
+
+local function show(about, secrets, path)
+  for _, name in ipairs(secrets) do log.say(("the %s is forgotten. It stays valid where it was made."):format(name)) end
+  if about then
+    log.say(("signed out: the sign-in of %s is forgotten (%s)"):format(about.name, path))
+    log.say(STAYS:format(about.name))
+  elseif #secrets == 0 then
+    log.say "Nothing was kept, so there is nothing to forget."
+  end
+end
+
+---@type cli.command
+return {
+  summary = "forget the sign-in that is kept here, and say what stays valid",
+  options = { { name = "--secrets", help = "forget the profile's sealed secrets too" } },
+  examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
+
+  run = function(options)
+    if options.emulator then refuse_emulator() end
+    local profile = profiles.load { config = options.config, name = options.profile }
+    local path, about = token_cache.path(profile), token_cache.forget(profile)
+    local secrets = options.secrets and forget_secrets(profile) or {}
+    profiles.use(nil)
+    if log.json() then
+      report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
+    else
+      show(about, secrets, path)
+    end
+    return 0
+  end,
+}

@@ -1,0 +1,132 @@
+-- login, whoami and logout as a person runs them, at an emulator that stays.
+
+local json = require "host.json"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+describe("a person", function()
+  local scene
+
+  before_each(function() scene = rehearsal.new("--lag", "0", "--users", "0", "--interval", "1") end)
+  after_each(function() local _ <close> = scene end)
+
+  local function run(...) return scene:run { ... } end
+
+  local function done(...)
+    local outcome = run(...)
+    assert.equal(0, outcome.status, outcome.out .. outcome.err)
+    assert.equal("", outcome.err)
+    return outcome.out
+  end
+
+  -- The files that keep sign-ins.
+  local function sealed()
+    local list = {}
+    for _, name in ipairs(sys.list(scene:state()) or {}) do
+      if name:find("%.sealed$") then list[#list + 1] = name end
+    end
+    return list
+  end
+
+  local ASKED = "To sign in, use a web browser to open the page "
+
+  it("signs in once and stays signed in, until logging out", function()
+    assert.matches("^" .. ASKED, done "whoami")
+    assert.same({}, sealed())
+
+    local out = done "login"
+    assert.matches("^" .. ASKED .. "[^\n]+\nsigned in to %x+%-[%x-]+ as adele@contoso%.onmicrosoft%.com\n"
+      .. "kept, sealed, in /[^\n]+/state/sign%-in%-%x+%.sealed\n`moonlatch logout` forgets it%.\n$", out)
+    assert.equal(1, #sealed())
+
+    for _ = 1, 2 do
+      out = done "whoami"
+      assert.matches("^adele@contoso%.onmicrosoft%.com %(person%)\n  tenant      %x+%-[%x-]+\n"
+        .. "  object id   [%x-]+\n  scopes      Directory%.Read%.All\n  app roles   none\n"
+        .. "  token       until %d+%-%d%d%-%d%dT[%d:]+Z, in 60 minutes\n"
+        .. "  kept        since %d[%dT:-]+Z, sealed in /[^\n]+\n  profile     emulator %(/[^\n]+%)\n$", out)
+    end
+    assert.equal("Contoso\n", done("-e", "require('graph').first('/organization').displayName"))
+
+    out = done "logout"
+    assert.matches("^signed out: the sign%-in of adele@contoso%.onmicrosoft%.com is forgotten %(/[^\n]+%)\n"
+      .. "What stays valid:\n  %- access tokens that were given out", out)
+    assert.matches("\nTo end all sign%-ins of adele@contoso.onmicrosoft.com: Entra admin center > Users", out)
+    assert.same({}, sealed())
+    assert.equal("Nothing was kept, so there is nothing to forget.\n", done "logout")
+    assert.matches("^" .. ASKED, done "whoami")
+  end)
+
+  it("is told as a document with --json", function()
+    local who = assert(json.decode(run("login", "--json").out))
+    assert.same({ "adele@contoso.onmicrosoft.com", "user" }, { who.name, who.kind })
+    assert.matches("/state/sign%-in%-%x+%.sealed$", who.kept)
+    who = assert(json.decode(done("whoami", "--json")))
+    assert.is_string(who.expires)
+    assert.is_string(who.kept)
+    assert.same({}, who.left_behind)
+    assert.equal("adele@contoso.onmicrosoft.com", json.decode(done("logout", "--json")).forgotten)
+  end)
+
+  it("is shown a consent that setup left behind, and where to take it back", function()
+    local LEFT = [[
+
+Left behind: Microsoft Graph Command Line Tools has consent%s to change things, with
+  AppRoleAssignment.ReadWrite.All Application.ReadWrite.All RoleManagement.ReadWrite.Directory
+%s program that you sign in to as this client%s, as far as your roles reach.
+If nobody needs it any more, take it back:
+  Entra admin center > Enterprise applications > Microsoft Graph Command Line Tools > Permissions
+]]
+    assert.matches("signed in to", done("login", "--for", "setup/entra-pam-provider"))
+    local out = done "whoami" -- which may not read the consents, and so tells of its own token
+    assert.is_truthy(out:find(LEFT:format("", "Any", " may use that"), 1, true), out)
+    done "logout"
+    out = done "whoami"
+    assert.is_truthy(out:find(LEFT:format(" for you", "You may use that, and any", ""), 1, true), out)
+    done("login", "--for", "setup/entra-pam-provider")
+    assert.equal(3, run("plan", "setup/entra-pam-provider").status)
+  end)
+
+  it("hears what to do when the sign-in does not cover what a script needs", function()
+    done "login"
+    local outcome = run("plan", "setup/entra-pam-provider")
+    assert.equal(1, outcome.status)
+    assert.matches("error: .*: renew the sign%-in kept for adele@contoso%.onmicrosoft%.com\n"
+      .. "  why: nobody has consented to what is asked for%. .*\n"
+      .. "  fix: Sign in with what is needed: moonlatch login %-%-for SCRIPT%.\n$", outcome.err)
+  end)
+
+  it("is asked again when the sign-in that was kept is over, and unattended runs say so", function()
+    done "login"
+    sys.sleep(1100) -- their times are whole seconds
+    scene:control("POST", "/graph/v1.0/users/adele@contoso.onmicrosoft.com/revokeSignInSessions")
+    local outcome = run "whoami"
+    assert.equal(1, outcome.status, outcome.out)
+    assert.matches("^error: renew the sign%-in kept for adele@contoso%.onmicrosoft%.com\n"
+      .. "  why: the sign%-in has ended: .*\n"
+      .. "  fix: Sign in again: moonlatch login%.\n$", outcome.err)
+    assert.matches("signed in to", done "login")
+    done "whoami"
+    scene:later "91d"
+    assert.matches("fix: Sign in again: moonlatch login%.\n$", run("whoami").err)
+  end)
+
+  it("cannot log in to what is gone when the command ends", function()
+    for _, command in ipairs { "login", "logout" } do
+      local outcome = scene.place:run { command, "--emulator" }
+      assert.equal(2, outcome.status)
+      assert.matches("fix: For an emulator that goes on, name its configuration: %-%-config FILE%.\n$", outcome.err)
+    end
+  end)
+
+  it("cannot stay signed in without a key, and hears so before signing in", function()
+    local text = assert(sys.read(scene.config, 65536))
+    local config = scene.config:gsub("moonlatch%.lua$", "no-key.lua")
+    assert(sys.write(config, (text:gsub("key = {[^}]*},", "")), "new"))
+    local outcome = scene.place:run { "login", "--config", config }
+    assert.equal(1, outcome.status)
+    assert.equal("", outcome.out)
+    assert.matches("why: the profile names no key, and there is no silent default\n", outcome.err)
+    assert.equal(0, scene.place:run({ "whoami", "--config", config }).status)
+  end)
+end)

@@ -1,0 +1,106 @@
+-- A key made of a passphrase: chosen once, asked for after that.
+
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local process = require "host.process"
+local sys = require "host.sys"
+
+local CONFIG = [[return { profiles = { contoso = { tenant = "contoso.com", state = "state",
+  key = { from = "passphrase"%s } } } }]]
+local SHOW = "local c = require('crypto') return c.hex(c.hmac(require('profile').key(), 'x')):sub(1, 8)"
+
+describe("a passphrase", function()
+  local place
+
+  before_each(function() place = moonlatch.place() end)
+  after_each(function() local _ <close> = place end)
+
+  -- With the passphrase on descriptor 3.
+  local function run(words, passphrase)
+    place:write("passphrase", passphrase or "")
+    local shell = ("'exec 3<%s/passphrase; exec \"$@\"'"):format(place.path)
+    return place:run(words, { before = { "sh", "-c", shell, "sh" } })
+  end
+
+  -- A person at a terminal: pairs of what is waited for and what is typed.
+  local function play(steps, words)
+    local line = { "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "TERM=xterm" }
+    for _, name in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
+      if os.getenv(name) then line[#line + 1] = name .. "=" .. os.getenv(name) end
+    end
+    for _, word in ipairs { "/usr/bin/python3", SOURCE .. "/tests/terminal.py" } do line[#line + 1] = word end
+    table.move(steps, 1, #steps, #line + 1, line)
+    for _, word in ipairs { "--", "/usr/bin/env", "HOME=" .. place.path, os.getenv "MOONLATCH" } do
+      line[#line + 1] = word
+    end
+    table.move(words, 1, #words, #line + 1, line)
+    local person <close> = assert(process.start(line))
+    local status, _, lines = tonumber(person:line(30)), person:line(5), {}
+    for text in function() return person:line(5) end do lines[#lines + 1] = text:gsub("\r", "") end
+    return status, table.concat(lines, "\n")
+  end
+
+  local function config(more)
+    return place:write("moonlatch.lua", CONFIG:format(more or ""))
+  end
+
+  it("is chosen at the terminal, twice, and never shown", function()
+    local word = "correct horse battery"
+    local status, shown = play({ "characters or more: ", word .. "\\n", "once more: ", word .. "\\n" },
+      { "init", "--tenant", "contoso.com", "--key", "passphrase" })
+    assert.equal(0, status, shown)
+    assert.is_nil(shown:find("battery", 1, true))
+    assert.matches("The key is made of your passphrase; how, stands in .*/contoso%.com/passphrase%.json%.", shown)
+
+    status, shown = play({ "'contoso': ", "wrong\\n", "once more", "", "'contoso': ", word .. "\\n" }, { "-e", SHOW })
+    assert.equal(0, status, shown)
+    assert.matches("warning: that is not the passphrase; once more\n", shown)
+    assert.matches("\n%x%x%x%x%x%x%x%x$", shown)
+  end)
+
+  it("that differs the second time is refused, with nothing written", function()
+    local status, shown = play({ "characters or more: ", "correct horse battery\\n", "once more: ", "another\\n" },
+      { "init", "--tenant", "contoso.com", "--key", "passphrase" })
+    assert.equal(1, status)
+    assert.matches("why: the two are not the same\n  fix: Nothing was written; start again%.", shown)
+    assert.is_nil(sys.stat(place.path .. "/.config"))
+  end)
+
+  it("comes by a descriptor where nobody sits, and always makes the same key", function()
+    local file = config ", fd = 3"
+    assert.matches("why: no passphrase was chosen on this machine, .*\n"
+      .. "  fix: To choose one: moonlatch init %-%-profile contoso%.", run({ "-e", SHOW, "--config", file }, "x").err)
+    local made = run({ "init", "--config", file }, "correct horse battery\n")
+    assert.same({ 0, "" }, { made.status, made.err })
+
+    local one = run({ "-e", SHOW, "--config", file }, "correct horse battery")
+    assert.matches("^%x%x%x%x%x%x%x%x\n$", one.out, one.err)
+    assert.equal(one.out, run({ "-e", SHOW, "--config", file }, "correct horse battery\n").out)
+    local wrong = run({ "-e", SHOW, "--config", file }, "correct horse batteri")
+    assert.matches("^error: make the key of the passphrase %(.*/state/passphrase%.json%)\n"
+      .. "  why: that is not the passphrase\n  fix: It cannot be recovered", wrong.err)
+
+    local path = place.path .. "/state/passphrase.json"
+    local found = json.decode(assert(sys.read(path, 4096)))
+    assert.same({ "scrypt", 17 }, { found.kdf, found.work })
+    for _, change in ipairs { { work = 21 }, { work = 10 }, { salt = "AAAAAAAAAAAAAAAAAAAAAA==" }, { salt = "" } } do
+      local altered = json.decode(json.encode(found))
+      for name, value in pairs(change) do altered[name] = value end
+      assert(sys.write(path, json.encode(altered), "replace"))
+      assert.equal(1, run({ "-e", SHOW, "--config", file }, "correct horse battery").status)
+    end
+    found.work = 21
+    assert(sys.write(path, json.encode(found), "replace"))
+    assert.matches("why: a work factor of 2^21 is refused: it may be 2^20 at most",
+      run({ "-e", SHOW, "--config", file }, "correct horse battery").err, 1, true)
+  end)
+
+  it("that is short is refused, and none is asked for without a terminal", function()
+    local short = run({ "init", "--config", config ", fd = 3" }, "secret")
+    assert.matches("why: it has 6 characters; 12 are the least", short.err)
+    assert.is_nil(sys.stat(place.path .. "/state"))
+    local alone = place:run({ "init", "--config", config() }, { before = { "setsid", "-w" } })
+    assert.matches('fix: Without a terminal: key = { from = "passphrase", fd = 3 } and 3<file; better',
+      alone.err, 1, true)
+  end)
+end)

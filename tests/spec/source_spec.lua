@@ -1,0 +1,150 @@
+-- Where a profile's secrets come from, as a person meets it.
+
+local moonlatch = require "moonlatch"
+local secret = require "host.secret"
+
+local CONFIG = [[return { profiles = { contoso = {
+  tenant = "contoso.onmicrosoft.com", state = "state", key = { from = "file", path = "key" },
+  sign_in = { method = "client_secret", client_id = "app-1", secret = { %s } },
+} } }]]
+
+local VALUE = "s3cret-value-1"
+
+-- The secret's size, asked for twice, and whether it is the right one.
+local LOOK = [[
+local profile, crypto = require "profile", require "crypto"
+local source = profile.current().sign_in.secret
+local one, two = profile.secret(source, "the client secret"), profile.secret(source, "the client secret")
+return one:size(), one:equals(two), crypto.hex(crypto.hmac(one, "x")):sub(1, 8)]]
+
+local PROOF = "14\ntrue\n" .. (function()
+  local crypto = require "host.crypto"
+  return crypto.hex(crypto.hmac(secret.from(VALUE), "x")):sub(1, 8)
+end)() .. "\n"
+
+describe("a secret of a profile", function()
+  local place
+
+  before_each(function()
+    place = moonlatch.place()
+    place:write("key", secret.generate(43))
+  end)
+  after_each(function() local _ <close> = place end)
+
+  local function look(source, options)
+    local config = place:write("moonlatch.lua", CONFIG:format(source))
+    return place:run({ "-e", LOOK, "--config", config }, options)
+  end
+
+  local function gives(source, options)
+    local outcome = look(source, options)
+    assert.equal(PROOF, outcome.out, outcome.err)
+  end
+
+  -- Three lines of a failure, with the home named HOME.
+  local function refused(source, options)
+    local outcome = look(source, options)
+    assert.equal(1, outcome.status, outcome.out)
+    return (outcome.err:gsub(place.path:gsub("%p", "%%%0"), "HOME"))
+  end
+
+  it("comes from a file that is private", function()
+    place:write("secret", VALUE .. "\n")
+    gives 'from = "file", path = "secret"'
+    os.execute(("chmod 644 '%s/secret'"):format(place.path))
+    assert.equal("error: read the client secret from HOME/secret\n"
+      .. "  why: refused 'HOME/secret': others may read it; run: chmod 600 on it\n"
+      .. "  fix: The file must be yours and closed to others: chmod 600 'HOME/secret'.\n",
+      refused 'from = "file", path = "secret"')
+    os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
+    assert.matches("it is a symbolic link", refused 'from = "file", path = "secret"')
+  end)
+
+  it("comes from a variable, which is gone once it was read", function()
+    gives('from = "environment", name = "ML_SECRET"', { env = { "ML_SECRET=" .. VALUE } })
+    assert.equal("error: read the client secret from the variable ML_SECRET\n  why: it is not set, or empty\n"
+      .. "  fix: Every process of yours can read the environment: a file descriptor or a credential is better.\n",
+      refused 'from = "environment", name = "ML_SECRET"')
+  end)
+
+  it("comes from a descriptor, read once and kept", function()
+    place:write("secret", VALUE)
+    local config = place:write("moonlatch.lua", CONFIG:format 'from = "fd", fd = 3')
+    local line = ("exec 3<'%s/secret'; exec \"$@\""):format(place.path)
+    local outcome = place:run({ "-e", LOOK, "--config", config },
+      { before = { "sh", "-c", "'" .. line:gsub("'", "'\\''") .. "'", "sh" } })
+    assert.equal(PROOF, outcome.out, outcome.err)
+    assert.equal("error: read the client secret from file descriptor 3\n"
+      .. "  why: cannot read the secret from file descriptor 3: Bad file descriptor\n"
+      .. "  fix: Open it for this program: moonlatch … 3<file\n", refused 'from = "fd", fd = 3')
+  end)
+
+  it("comes from the service manager's credentials", function()
+    local folder = place:write("credentials/secret", VALUE):match "^(.*)/"
+    local env = { "CREDENTIALS_DIRECTORY=" .. folder }
+    gives('from = "credentials_directory", name = "secret"', { env = env })
+    os.execute(("chmod 440 '%s/secret'"):format(folder)) -- what an access list looks like
+    gives('from = "credentials_directory", name = "secret"', { env = env })
+    os.execute(("chmod 444 '%s/secret'"):format(folder))
+    assert.matches("others may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
+    assert.equal("error: read the client secret from the credential other\n"
+      .. "  why: cannot open 'HOME/credentials/other': No such file or directory\n"
+      .. "  fix: In the service's unit: LoadCredential=other:/path, or LoadCredentialEncrypted=.\n",
+      refused('from = "credentials_directory", name = "other"', { env = env }))
+    assert.equal("error: read the client secret from the credential secret\n"
+      .. "  why: CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials\n"
+      .. "  fix: In its unit: LoadCredential=secret:/path, or LoadCredentialEncrypted=. "
+      .. "By hand: systemd-run -p LoadCredential=…\n",
+      refused 'from = "credentials_directory", name = "secret"')
+  end)
+
+  it("is asked for at the terminal, and nowhere else", function()
+    assert.equal("error: read the client secret from the terminal\n"
+      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n",
+      refused('from = "prompt"', { before = { "setsid", "-w" } }))
+  end)
+
+  it("says what a keyring is missing", function()
+    local installed = os.execute "test -x /usr/bin/secret-tool"
+    local why = installed
+      and "there is no session bus to find a keyring by: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR "
+        .. "leads to one"
+      or "the program secret-tool, which talks to keyrings, is not installed (Debian: libsecret-tools)"
+    assert.equal("error: read the client secret from the keyring "
+      .. "(client-secret login.microsoftonline.com/contoso.onmicrosoft.com)\n  why: " .. why .. "\n"
+      .. "  fix: Unlock the keyring in a session of its own, or name another source: a service has "
+      .. 'from = "credentials_directory", a machine without a desktop "file".\n', refused 'from = "keyring"')
+  end)
+
+  it("is kept sealed, once it was put there", function()
+    assert.equal("error: read the client secret from what is kept sealed\n  why: nothing is kept there yet\n"
+      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "sealed"')
+    place:write("secret", VALUE)
+    local config, shell = place.path .. "/moonlatch.lua", ("'exec 3<%s/secret; exec \"$@\"'"):format(place.path)
+    local login = { "login", "--secret", "client-secret", "--fd", "3", "--config", config }
+    local outcome = place:run(login, { before = { "sh", "-c", shell, "sh" } })
+    assert.equal(("the client secret to sign in with is kept: %s/state/client-secret.sealed\n"):format(place.path),
+      outcome.out, outcome.err)
+    gives 'from = "sealed"'
+    local text = assert(io.open(place.path .. "/state/client-secret.sealed")):read "a"
+    assert.is_nil(text:find(VALUE, 1, true))
+
+    place:write("key", secret.generate(43))
+    assert.matches("error: open the secret in HOME/state/client%-secret%.sealed\n"
+      .. "  why: the sealed value does not open: it was sealed with another key .*\n"
+      .. "  fix: Bring the right key or file back; or put the secret there anew: "
+      .. "moonlatch login%.\n$", refused 'from = "sealed"')
+  end)
+
+  it("is put in its place only where that is ours to write", function()
+    local config = place:write("moonlatch.lua", CONFIG:format 'from = "environment", name = "X"')
+    local function put(name) return place:run { "login", "--secret", name, "--config", config }.err end
+    assert.equal("error: put the client secret to sign in with in its place\n"
+      .. "  why: the profile 'contoso' takes it from the variable X, which is not ours to write\n"
+      .. '  fix: from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.\n',
+      put "client-secret")
+    assert.matches("why: the profile 'contoso' names none\n", put "devolutions-secret")
+    assert.matches("why: there is no such secret\n"
+      .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret%.\n", put "password")
+  end)
+end)
