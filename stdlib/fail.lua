@@ -34,7 +34,10 @@ end
 ---@field fix string? what to do about it
 ---@field status integer? of the HTTP answer
 ---@field code string|integer? the far side's code
+---@field message string? the far side's words
+---@field target string? what of the request the far side means
 ---@field request_id string?
+---@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
 ---@field cause any? the error below this one
 
 ---@class Failure: fail.fields

@@ -17,6 +17,7 @@ local M = {}
 
 ---@class Task
 ---@field co thread
+---@field crew task.crew? it works in
 ---@field done boolean
 ---@field ok boolean? once done
 ---@field result any[]? once done: results, or the error
@@ -96,6 +97,7 @@ local function finish(task, ok, ...)
   living[task] = nil
   task.done, task.ok, task.result = true, ok, table.pack(...)
   for _, waiter in ipairs(task.waiters) do M.wake(waiter) end
+  if task.crew then task.crew:left(task) end
 end
 
 local function settle(task, ok, ...)
@@ -117,7 +119,13 @@ local function step(task)
   if task.done then return end
   local before = current
   current = task
-  settle(task, coroutine.resume(task.co))
+  local args = task.args
+  task.args = nil
+  if args then
+    settle(task, coroutine.resume(task.co, table.unpack(args, 1, args.n)))
+  else
+    settle(task, coroutine.resume(task.co))
+  end
   current = before
 end
 
@@ -159,10 +167,8 @@ end
 --- inherits the caller's deadline.
 ---@return Task
 function M.spawn(fn, ...)
-  local args = table.pack(...)
-  local co = coroutine.create(function() return fn(table.unpack(args, 1, args.n)) end)
   local task = setmetatable({
-    co = co, waiters = {}, done = false,
+    co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
   }, Task)
   if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
@@ -260,11 +266,32 @@ end
 ---------------------------------------------------------------------------
 -- Many at once
 
--- `count` workers, each calling `work(place)` for the places it takes, until
--- `go_on` says no. Depth is that of the caller for each place: places do not
--- depend on each other, only streams are scarce.
-local function crew(count, limit, go_on, work)
-  local workers, taken, base = {}, 0, current.depth
+-- Workers that share a list of places, and the task that waits for them. It is woken
+-- when the last has left or the first has failed, not for each.
+---@class task.crew
+---@field owner Task
+---@field workers Task[]
+---@field running integer
+---@field failed Task?
+local Crew = { __name = "crew" }
+Crew.__index = Crew
+
+function Crew:left(worker)
+  self.running = self.running - 1
+  if not worker.ok then self.failed = self.failed or worker end
+  if self.running == 0 or self.failed == worker then M.wake(self.owner) end
+end
+
+function Crew:__close()
+  for _, worker in ipairs(self.workers) do worker:cancel("cancelled") end
+end
+
+-- `limit` workers, each calling `work(place)` for the places it takes, until `go_on`
+-- says no. Depth is that of the caller for each place: places do not depend on each
+-- other, only streams are scarce.
+local function crew_of(count, limit, go_on, work)
+  local crew = setmetatable({ owner = current, workers = {}, running = math.min(limit, count) }, Crew)
+  local taken, base = 0, current.depth
   local function run()
     local me = current
     local deepest = base
@@ -276,31 +303,18 @@ local function crew(count, limit, go_on, work)
     end
     me.depth = deepest
   end
-  for n = 1, math.min(limit, count) do
-    workers[n] = M.spawn(run)
-    table.insert(workers[n].waiters, current)
+  for n = 1, crew.running do
+    crew.workers[n] = M.spawn(run)
+    crew.workers[n].crew = crew
   end
-  return workers
+  return crew
 end
 
 -- Wait until no worker runs; raise the first error of one.
-local function attend(workers, to_the_end)
-  local running = #workers
-  while running > 0 do
-    M.suspend(to_the_end)
-    running = 0
-    for _, worker in ipairs(workers) do
-      if not worker.done then running = running + 1
-      elseif not worker.ok then error(worker.result[1], 0) end
-    end
-  end
-  for _, worker in ipairs(workers) do join(worker) end
-end
-
-local function dismiss(workers)
-  return setmetatable({}, { __close = function()
-    for _, worker in ipairs(workers) do worker:cancel("cancelled") end
-  end })
+local function attend(crew, to_the_end)
+  while crew.running > 0 and not crew.failed do M.suspend(to_the_end) end
+  if crew.failed then error(crew.failed.result[1], 0) end
+  for _, worker in ipairs(crew.workers) do join(worker) end
 end
 
 local function always() return true end
@@ -315,12 +329,11 @@ local function always() return true end
 function M.map(items, limit, fn)
   check_inside(2)
   local results = {}
-  local workers = crew(#items, limit, always, function(place)
+  local crew <close> = crew_of(#items, limit, always, function(place)
     M.check()
     results[place] = fn(items[place], place)
   end)
-  local _ <close> = dismiss(workers)
-  attend(workers, false)
+  attend(crew, false)
   return results
 end
 
@@ -341,25 +354,28 @@ end
 
 --- Call `fn(item)` for every item, at most `limit` at once. For changes: every
 --- started item runs to its end whatever happens to others. After a failure
---- (with `stop_on_failure`) or a request to stop no further item starts.
+--- (with `stop_on_failure`) or a request to stop no further item starts. When an item
+--- fails because the far side cannot be reached at all, the items not yet started fail
+--- with the same failure at once.
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
 ---@param options { stop_on_failure: boolean? }?
----@return task.outcome[] outcomes of the started items, in order of the items
+---@return task.outcome[] outcomes of the items, in their order; of those not started only after such a failure
 ---@return integer failures
 function M.each(items, limit, fn, options)
   check_inside(2)
-  local found, failures = {}, 0
+  local found, failures, unreachable = {}, 0, nil
   local stop_on_failure = options and options.stop_on_failure
   local function go_on() return not stopping and not (stop_on_failure and failures > 0) end
-  local workers = crew(#items, limit, go_on, function(place)
-    local ok, result = xpcall(fn, M.keep_trace, items[place], place)
+  local crew <close> = crew_of(#items, limit, go_on, function(place)
+    local ok, result = false, unreachable
+    if not unreachable then ok, result = xpcall(fn, M.keep_trace, items[place], place) end
     if not ok then failures = failures + 1 end
+    if not ok and fail.is(result) and result.unreachable then unreachable = result end
     found[place] = { item = items[place], ok = ok, result = result }
   end)
-  local _ <close> = dismiss(workers)
-  attend(workers, true) -- a deadline of ours must not cut their changes short; they have it too
+  attend(crew, true) -- a deadline of ours must not cut their changes short; they have it too
   local outcomes = {}
   for place = 1, #items do outcomes[#outcomes + 1] = found[place] end
   return outcomes, failures

@@ -7,7 +7,7 @@ local time = require "time"
 local count, rounds = math.tointeger((...)), math.tointeger((select(2, ...)))
 
 local function nap()
-  for _ = 1, rounds do task.sleep(0) end
+  for _ = 1, rounds do task.sleep(0.001) end
 end
 
 local places = {}
