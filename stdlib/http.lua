@@ -13,7 +13,7 @@ local LIMIT = 100 -- requests in flight: what servers grant as streams
 
 local door ---@type host.gate.door?
 local in_flight = 0
-local queue, first, last = {}, 1, 0 -- tasks waiting for a stream
+local queue, first, last = {}, 1, 0 -- places of tasks waiting for a stream
 local owners = setmetatable({}, { __mode = "k" }) -- running transfer -> its task
 local sent, longest = 0, 0
 
@@ -27,16 +27,42 @@ function M.use(new)
   return before
 end
 
+--- The door in use.
+---@return host.gate.door?
+function M.door() return door end
+
 local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1 end })
 
-local function acquire()
+---@class http.place in the queue
+---@field task Task
+---@field peer string
+---@field refusal { message: string, kind: string }?
+
+-- A stream to be closed; or nil and why the peer cannot be reached.
+local function acquire(peer)
   while in_flight >= LIMIT do
+    local place = { task = task.current(), peer = peer }
     last = last + 1
-    queue[last] = task.current()
+    queue[last] = place
     task.suspend()
+    if place.refusal then return nil, place.refusal end
   end
   in_flight = in_flight + 1
   return stream
+end
+
+--- Fail the requests to this peer that wait for a stream: it cannot be reached.
+---@param peer string
+---@param message string
+---@param kind string of host.gate's
+function M.reject(peer, message, kind)
+  for i = first, last do
+    local place = queue[i]
+    if place.peer == peer and not place.refusal then
+      place.refusal = { message = message, kind = kind }
+      task.wake(place.task)
+    end
+  end
 end
 
 -- Wake as many queued tasks as there are free streams. Done here, once per turn
@@ -45,10 +71,10 @@ local function admit()
   local free = LIMIT - in_flight
   local woken = 0
   while woken < free and first <= last do
-    local waiter = queue[first]
+    local place = queue[first]
     queue[first], first = nil, first + 1
-    if not waiter.done then
-      task.wake(waiter)
+    if not place.task.done and not place.refusal then
+      task.wake(place.task)
       woken = woken + 1
     end
   end
@@ -76,7 +102,8 @@ end
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
   local me = task.here()
-  local _ <close> = acquire()
+  local _ <close>, refusal = acquire(request:peer())
+  if refusal then return nil, refusal.message, refusal.kind, false end
   local timeout = math.min(options and options.timeout or 30, task.left())
   if timeout <= 0 then task.suspend() end -- raises: the time is over
   local transfer <close>, message, kind = door:submit(request, credential, timeout, options and options.note)

@@ -6,7 +6,9 @@
 -- stays unknown says so: it may have happened.
 
 local log = require "log"
+local outage = require "retry.outage"
 local task = require "task"
+local throttle = require "retry.throttle"
 local time = require "time"
 
 local M = {}
@@ -31,6 +33,8 @@ local TRIES = 4
 
 ---@class retry.call
 ---@field what string for progress
+---@field peer string whom it is to: "graph", "login", "devolutions"
+---@field resource string? what of the peer is throttled together: "/users"
 ---@field attempt fun(): any, any makes one try: value, more; or nil, failure
 ---@field changes boolean? is something different after it?
 ---@field repeatable boolean? does sending it twice no harm?
@@ -88,9 +92,11 @@ local function throttle_wait(failure, state)
   return math.max(wait, 1), "the service asks to wait"
 end
 
--- A lost update race was refused, so it may be repeated even where a lost answer may not.
+-- A lost update race was refused, and what could not be connected was not sent, so
+-- they may be repeated even where a lost answer may not.
 local function is_passing(call, failure)
   if failure.code == "Directory_ConcurrencyViolation" then return true end
+  if outage.is(failure) then return PASSING[failure.transport] end
   if not call.repeatable then return false end
   return failure.kind == "transient" or (failure.transport and PASSING[failure.transport])
 end
@@ -102,8 +108,10 @@ local function passing_wait(call, failure, state)
   return failure.retry_after or jitter(grow(1, state.tries - 2, 8)), failure.message
 end
 
--- Seconds until the next try and why, or nil for no more.
+-- Seconds until the next try and why, or nil for no more. Where a connection cannot
+-- be made, one call waits and tries for all.
 local function patience(call, failure, state)
+  if outage.is(failure) and not outage.leads(call.peer) then return not state.hopeless and 0 or nil end
   if failure.kind == "throttled" then return throttle_wait(failure, state) end
   if failure.kind == "auth" and call.renew and not state.renewed then
     state.renewed = true
@@ -132,14 +140,53 @@ local function pause(call, seconds, why)
   task.sleep(seconds)
 end
 
-local function try(call, state)
-  local value, failure = call.attempt()
-  if value ~= nil then return true, value, failure end
+-- One try, when neither an outage nor a throttle that others met keeps it back.
+local function attempt(call, state)
+  local failure = outage.hold(call.peer)
+  if failure then
+    state.hopeless = true
+    return nil, M.transport(failure.message, failure.transport)
+  end
+  while throttle.left(call) > 0 do pause(call, throttle.left(call), "the service asked to wait") end
+  local value, more = call.attempt()
+  outage.learn(call.peer, value == nil and more or nil)
+  return value, more
+end
+
+--- What to do after a failure: seconds to wait before the next try, and why; or nil
+--- and the failure as it stands. `state` is this call's own, at first {}.
+---@param call retry.call
+---@param failure retry.failure
+---@param state table
+---@return number? seconds, string|retry.failure why_or_failure
+function M.after(call, failure, state)
   if is_open(call, failure) then state.open = true end
   state.failure = failure
   local wait, why = patience(call, failure, state)
-  if not wait then return true, nil, settle(failure, state) end
-  pause(call, wait, why)
+  if failure.kind == "throttled" then throttle.note(call, wait) end
+  if wait then return wait, why end
+  outage.leave(call.peer, outage.is(failure))
+  return nil, settle(failure, state)
+end
+
+--- The failure of a call that was stopped between its tries: not to know whether an
+--- earlier one was carried out outweighs why it was stopped.
+---@param state table
+---@param failure retry.failure when nothing is open
+---@param cause any
+---@return retry.failure
+function M.cut_short(state, failure, cause)
+  if not state.open then return failure end
+  state.failure.cause = cause or failure.cause
+  return settle(state.failure, state)
+end
+
+local function try(call, state)
+  local value, failure = attempt(call, state)
+  if value ~= nil then return true, value, failure end
+  local wait, more = M.after(call, failure, state)
+  if not wait then return true, nil, more end
+  pause(call, wait, more)
   return false
 end
 
@@ -151,11 +198,9 @@ function M.run(call)
   local state = {}
   while true do
     local ok, done, value, more = xpcall(try, task.keep_trace, call, state)
+    if not ok then outage.leave(call.peer, false) end
     if not ok and not state.open then error(done, 0) end
-    if not ok then
-      state.failure.cause = done
-      return nil, settle(state.failure, state)
-    end
+    if not ok then return nil, M.cut_short(state, nil, done) end
     if done then return value, more end
   end
 end

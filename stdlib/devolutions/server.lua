@@ -7,6 +7,7 @@ local explain = require "explain"
 local fail = require "fail"
 local http = require "http"
 local native = require "host.devolutions"
+local outage = require "retry.outage"
 local profile = require "profile"
 local retry = require "retry"
 local secret = require "host.secret"
@@ -69,6 +70,7 @@ local function raise(what, failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
     fix = reason.fix, status = failure.status, cause = failure,
+    unreachable = outage.is(failure) or nil,
   }
 end
 
@@ -92,7 +94,7 @@ local open_session = shared.wrap(function()
   local what = ("log in to Devolutions Server %s"):format(server.server)
   local app_secret <close> = profile.secret(server.app_secret, "the application secret for Devolutions Server")
   local credential, failure = retry.run {
-    what = what, repeatable = true,
+    what = what, peer = "devolutions", repeatable = true,
     attempt = function()
       return exchange(what, native.login(server.server, server.app_key, app_secret), nil, function(answer)
         return native.judge_login(answer, server.server)
@@ -116,7 +118,7 @@ local function perform(what, method, path, query, body)
   local function build() return native.request(base, method, path, query, body) end
   local sample = build()
   local value, failure = retry.run {
-    what = what, changes = sample:changes(), repeatable = sample:repeatable(),
+    what = what, peer = "devolutions", changes = sample:changes(), repeatable = sample:repeatable(),
     attempt = function()
       local request = build()
       used = session

@@ -3,6 +3,7 @@
 local explain = require "explain"
 local fail = require "fail"
 local http = require "http"
+local outage = require "retry.outage"
 local retry = require "retry"
 local time = require "time"
 
@@ -56,7 +57,7 @@ function M.raise(what, failure, who)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
     fix = reason.fix, status = failure.status, code = failure.code or failure.error,
-    request_id = failure.trace_id, cause = failure,
+    request_id = failure.trace_id, cause = failure, unreachable = outage.is(failure) or nil,
   }
 end
 
@@ -87,7 +88,7 @@ end
 function M.ask(what, build, judge, ...)
   local more = table.pack(...)
   local value, failure = retry.run {
-    what = what, repeatable = true,
+    what = what, peer = "login", repeatable = true,
     attempt = function() return M.once(what, build, judge, table.unpack(more, 1, more.n)) end,
   }
   if not value then M.raise(what, failure) end
