@@ -44,6 +44,7 @@ static int is_repeatable(const char *method, const char *path) {
 
 static void add_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members) {
   request_call(L, request, method, path, members);
+  request->calls[request->call_count - 1].changes = !is_read(method, path);
   request->changes |= !is_read(method, path);
   request->repeatable &= is_repeatable(method, path);
 }
@@ -244,6 +245,14 @@ static int graph_segment(lua_State *L) {
   return push_buffer(L, out);
 }
 
+/* graph.query(query) -> string */
+static int graph_query(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  struct buffer *out = buffer_new(L);
+  wire_query(L, 1, out);
+  return push_buffer(L, out);
+}
+
 static void quote(lua_State *L, struct buffer *out, const char *value, size_t length) {
   wire_append(L, out, "'", 1);
   for (size_t i = 0; i < length; i++) {
@@ -267,8 +276,8 @@ static int graph_literal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"judge", graph_judge},     {"literal", graph_literal}, {"next", graph_next},
-    {"request", graph_request}, {"segment", graph_segment}, {NULL, NULL},
+    {"judge", graph_judge}, {"judge_batch", graph_judge_batch}, {"literal", graph_literal}, {"next", graph_next},
+    {"query", graph_query}, {"request", graph_request},         {"segment", graph_segment}, {NULL, NULL},
 };
 
 int luaopen_host_graph(lua_State *L);

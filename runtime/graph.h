@@ -7,4 +7,7 @@
 /* graph.judge(request, answer) -> value, date | nil, failure */
 int graph_judge(lua_State *L);
 
+/* graph.judge_batch(request, answer) -> outcomes, date | nil, failure */
+int graph_judge_batch(lua_State *L);
+
 #endif

@@ -223,11 +223,16 @@ static int is_object(lua_State *L, int index) {
   return lua_istable(L, index) && !json_is_array(L, index);
 }
 
-static int judge_error(lua_State *L, const struct answer *answer) {
-  if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL) || !lua_istable(L, -1))
+/* Push nil and the failure of the decoded body on top. [-0, +n, m] */
+static int judge_refusal(lua_State *L, const struct answer *answer) {
+  if (!lua_istable(L, -1) || !push_table(L, lua_gettop(L), "error", "odata.error"))
     return push_foreign_error(L, answer);
-  if (!push_table(L, lua_gettop(L), "error", "odata.error")) return push_foreign_error(L, answer);
   return push_error(L, answer, lua_gettop(L));
+}
+
+static int judge_error(lua_State *L, const struct answer *answer) {
+  if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL)) lua_pushnil(L);
+  return judge_refusal(L, answer);
 }
 
 /* ---- success ---- */
@@ -263,12 +268,85 @@ static int judge_success(lua_State *L, const struct answer *answer) {
   return 2;
 }
 
+static int judge(lua_State *L, const struct answer *answer) {
+  if (answer->status >= 400) return judge_error(L, answer);
+  if (answer->status >= 200 && answer->status < 300) return judge_success(L, answer);
+  push_failure(L, answer, "bad_answer", "", "redirects are not followed");
+  return 2;
+}
+
 int graph_judge(lua_State *L) {
   request_check(L, 1);
   const struct answer *answer = answer_check(L, 2);
   lua_settop(L, 2);
-  if (answer->status >= 400) return judge_error(L, answer);
-  if (answer->status >= 200 && answer->status < 300) return judge_success(L, answer);
-  push_failure(L, answer, "bad_answer", "", "redirects are not followed");
+  return judge(L, answer);
+}
+
+/* ---- $batch ---- */
+
+/* Fill the answer with the headers of the part at index, and with the batch's
+ * own Date, which parts have not. [-0, +0, m] */
+static void copy_headers(lua_State *L, int part, struct answer *answer, const struct answer *batch) {
+  const char *date = answer_header(batch, "date");
+  int ok = !date || answer_header_add(answer, "date", date);
+  if (lua_getfield(L, part, "headers") == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      int is_text = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING;
+      ok = ok && (!is_text || answer_header_add(answer, lua_tostring(L, -2), lua_tostring(L, -1)));
+    }
+  }
+  lua_pop(L, 1);
+  if (!ok) luaL_error(L, "out of memory");
+}
+
+/* Push the outcome of the part of a batch at index: {value=, date=} or {failure=}. [-0, +1, m] */
+static void push_outcome(lua_State *L, int part, const struct answer *batch) {
+  lua_createtable(L, 0, 2);
+  int outcome = lua_gettop(L);
+  lua_getfield(L, part, "status");
+  struct answer *answer = answer_new(L, (long)lua_tointeger(L, -1));
+  copy_headers(L, part, answer, batch);
+  lua_getfield(L, part, "body");
+  if (answer->status >= 400) {
+    judge_refusal(L, answer);
+    lua_setfield(L, outcome, "failure");
+  } else if (answer->status >= 200 && answer->status < 300) {
+    if (lua_isnil(L, -1) || lua_islightuserdata(L, -1)) lua_newtable(L);
+    lua_setfield(L, outcome, "value");
+  } else {
+    push_failure(L, answer, "bad_answer", "", "an answer in the batch has no status that means anything");
+    lua_setfield(L, outcome, "failure");
+  }
+  lua_settop(L, outcome);
+}
+
+/* Add the outcome of the part on top to the table at outcomes, by its id. [-1, +0, m] */
+static void add_outcome(lua_State *L, int outcomes, const struct answer *batch) {
+  int part = lua_gettop(L);
+  const char *id = lua_istable(L, part) ? wire_string(L, part, "id") : NULL;
+  if (id) {
+    push_outcome(L, part, batch);
+    lua_setfield(L, outcomes, id);
+  }
+  lua_settop(L, part - 1);
+}
+
+int graph_judge_batch(lua_State *L) {
+  request_check(L, 1);
+  const struct answer *answer = answer_check(L, 2);
+  lua_settop(L, 2);
+  int count = judge(L, answer);
+  if (lua_isnil(L, -2)) return count;
+  lua_newtable(L);
+  if (!lua_istable(L, 3) || lua_getfield(L, 3, "responses") != LUA_TTABLE) {
+    push_failure(L, answer, "bad_answer", "", "the answer is no batch: it has no list called responses");
+    return 2;
+  }
+  for (lua_Integer i = 1, parts = (lua_Integer)lua_rawlen(L, 6); i <= parts; i++) {
+    lua_rawgeti(L, 6, i);
+    add_outcome(L, 5, answer);
+  }
+  lua_pushvalue(L, 5);
+  lua_pushvalue(L, 4);
   return 2;
 }

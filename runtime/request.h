@@ -19,6 +19,7 @@ struct call {
   char *method;
   char *path;    /* below the peer's base, no query: "/applications/{…}/addPassword" with real ids */
   char *members; /* top-level members of the body, comma-separated, or NULL */
+  int changes;   /* something may be different after it: it counts against the write budget */
 };
 
 struct request {

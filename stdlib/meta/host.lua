@@ -482,6 +482,10 @@ function graph.request(base, method, path, query, body, headers) end
 ---@param headers table<string, string>? those of the first page
 ---@return host.request|nil, string? message
 function graph.next(base, link, headers) end
+--- A query as it is sent, with its "?"; "" for none.
+---@param query table<string, string>
+---@return string
+function graph.query(query) end
 --- Escape one path segment (an id, a UPN).
 ---@param value string
 ---@return string
@@ -496,6 +500,13 @@ function graph.literal(value) end
 ---@param answer host.answer
 ---@return table|number|nil value, host.graph.failure|number|nil failure_or_date
 function graph.judge(request, answer) end
+--- Judge the answer to a batch: for each part's id { value = … } or { failure = … }; a part
+--- that is missing in the answer is missing here. A failure is the whole batch's.
+---@param request host.request
+---@param answer host.answer
+---@return table<string, {value: any, failure: host.graph.failure?}>|nil outcomes
+---@return host.graph.failure|number|nil failure_or_date
+function graph.judge_batch(request, answer) end
 
 ---------------------------------------------------------------------------
 --- host.devolutions: Devolutions Server's public API, protocol only.

@@ -1,0 +1,113 @@
+--- Lists that come in pages, as iterators over their items.
+--
+-- While one page is used the next is fetched, and no more than these two are held:
+-- each page is asked for by a link in the one before, so looking further ahead could
+-- not be faster, and a million items take the memory of two thousand.
+
+local call = require "graph.call"
+local task = require "task"
+
+local M = {}
+
+---@class graph.pages
+---@field call graph.call
+---@field page table?
+---@field coming Task?
+---@field link string? to the next page
+---@field marked string? a link met before, to notice circles
+---@field count integer pages so far
+---@field eager boolean
+local Pages = { __name = "pages" }
+Pages.__index = Pages
+
+function Pages:close()
+  if self.coming then self.coming:cancel() end
+  self.coming = nil
+end
+
+Pages.__close = Pages.close
+
+local function check_page(first, page)
+  if type(page) == "table" and type(page.value) == "table" then return page end
+  call.raise(first, { kind = "bad_answer", message = "the answer is no page: it has no list called value" })
+end
+
+-- A circle comes back to a link that was marked; marking at powers of two finds any
+-- circle (Brent), and keeps one link instead of all.
+local function check_circle(self, link)
+  if link == self.marked then
+    call.raise(self.call, { kind = "bad_answer", message = "a next page's link leads back to a page already read" })
+  end
+  if self.count & (self.count - 1) == 0 then self.marked = link end
+end
+
+local function link_of(self)
+  local link = self.page["@odata.nextLink"]
+  if type(link) ~= "string" then return nil end
+  self.count = self.count + 1
+  check_circle(self, link)
+  return link
+end
+
+local function fetch(first, link)
+  return check_page(first, (call.perform(call.page(link, first))))
+end
+
+function Pages:prefetch()
+  self.link = link_of(self)
+  self.coming = self.link and self.eager and task.spawn(fetch, self.call, self.link) or nil
+end
+
+function Pages:first()
+  local page = call.perform(self.call)
+  return page and check_page(self.call, page) or { value = {} }
+end
+
+-- The next page, or nil after the last.
+function Pages:next()
+  local before = self.page
+  self.page = nil -- not held while the next one comes
+  if self.coming then
+    local coming = self.coming
+    self.page = coming:wait()
+    self.coming = nil
+  elseif self.link then
+    self.page = fetch(self.call, self.link)
+  elseif not before and self.count == 0 then
+    self.page = self:first()
+  else
+    return nil
+  end
+  self:prefetch()
+  return self.page
+end
+
+--- The pages of a list.
+---@param path string
+---@param options graph.options?
+---@param eager boolean fetch ahead?
+---@return graph.pages
+function M.of(path, options, eager)
+  return setmetatable({ call = call.new("GET", path, nil, options or {}), count = 0, eager = eager }, Pages)
+end
+
+--- An iterator over the items of all pages, in the form a generic for takes. An item
+--- that was given out is held no longer.
+---@param pages graph.pages
+function M.items(pages)
+  local list, place, count = {}, 0, 0
+  local function next_item()
+    while place >= count do
+      local page = pages:next()
+      if not page then return nil end
+      list, place, count = page.value, 0, #page.value
+    end
+    place = place + 1
+    local item = list[place]
+    list[place] = false
+    return item
+  end
+  return next_item, nil, nil, pages
+end
+
+return M

@@ -1,0 +1,118 @@
+--- Texts of Graph's queries and paths, built from values: quoted, escaped, never pasted.
+
+local native = require "host.graph"
+local time = require "time"
+
+local M = {}
+
+--- Names joined by commas.
+---@param value string|string[]|nil
+---@return string?
+function M.list(value)
+  return type(value) == "table" and table.concat(value, ",") or value
+end
+
+local function names_of(map)
+  local names = {}
+  for name in pairs(map) do
+    if type(name) ~= "string" then error("an option of a Graph query has names, or places, but not both", 4) end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+--- A template with its values quoted: %s takes a text, number or boolean, %t a moment, %% a percent sign.
+---@param template string "displayName eq %s and createdDateTime ge %t"
+---@return string
+function M.fill(template, ...)
+  local values, place = table.pack(...), 0
+  local text = template:gsub("%%(.)", function(kind)
+    if kind == "%" then return "%" end
+    place = place + 1
+    if place > values.n then error("graph.filter: more places than values", 4) end
+    if kind == "t" then return time.iso(values[place]) end
+    if kind ~= "s" then error(("graph.filter: unknown place %%%s"):format(kind), 4) end
+    return native.literal(values[place])
+  end)
+  if place < values.n then error("graph.filter: more values than places", 3) end
+  return text
+end
+
+local function comparison(name, value)
+  if type(value) ~= "table" then return ("%s eq %s"):format(name, native.literal(value)) end
+  local list = {}
+  for i, one in ipairs(value) do list[i] = native.literal(one) end
+  return ("%s in (%s)"):format(name, table.concat(list, ", "))
+end
+
+--- A filter as data: a text as it is; { template, values… }; or { name = value } for what has to be
+--- equal, where a list of values means any of them.
+---@param filter string|table|nil
+---@return string?
+function M.filter(filter)
+  if type(filter) ~= "table" then return filter end
+  if filter[1] ~= nil then return M.fill(table.unpack(filter, 1, filter.n or #filter)) end
+  local parts = {}
+  for i, name in ipairs(names_of(filter)) do parts[i] = comparison(name, filter[name]) end
+  return table.concat(parts, " and ")
+end
+
+--- A search as data: { displayName = "adm" }; several have all to be met.
+---@param search string|table|nil
+---@return string?
+function M.search(search)
+  if type(search) ~= "table" then return search end
+  local parts = {}
+  for i, name in ipairs(names_of(search)) do
+    parts[i] = ('"%s:%s"'):format(name, (tostring(search[name]):gsub('[\\"]', "\\%0")))
+  end
+  return table.concat(parts, " AND ")
+end
+
+local function expansion(name, options)
+  local parts = {}
+  for _, option in ipairs(names_of(options)) do
+    parts[#parts + 1] = ("$%s=%s"):format(option, option == "filter" and M.filter(options[option])
+      or M.list(options[option]))
+  end
+  return #parts > 0 and ("%s(%s)"):format(name, table.concat(parts, ";")) or name
+end
+
+--- What to expand, as data: { "memberOf" } or { memberOf = { select = { "id" } } }.
+---@param expand string|table|nil
+---@return string?
+function M.expand(expand)
+  if type(expand) ~= "table" or expand[1] ~= nil then return M.list(expand) end
+  local parts = {}
+  for i, name in ipairs(names_of(expand)) do parts[i] = expansion(name, expand[name]) end
+  return table.concat(parts, ",")
+end
+
+-- A key that begins with "$" would be taken for an option of the query (Microsoft Learn: get a user).
+local function as_segment(slash, value)
+  if slash == "/" and value:sub(1, 1) == "$" then return ("('%s')"):format(native.segment((value:gsub("'", "''")))) end
+  return slash .. native.segment(value)
+end
+
+--- A path with its values escaped. A place after "=" is a key: '/applications(uniqueName={name})'.
+---@param template string "/applications/{id}/addPassword"
+---@return string
+function M.path(template, ...)
+  local values, place = table.pack(...), 0
+  local function take()
+    place = place + 1
+    if type(values[place]) ~= "string" then
+      error(("graph.path: value %d for %s is %s, not a string"):format(place, template, type(values[place])), 4)
+    end
+    return values[place]
+  end
+  local text = template:gsub("([=/]?){[^}]*}", function(before)
+    if before == "=" then return "='" .. native.segment((take():gsub("'", "''"))) .. "'" end
+    return as_segment(before, take())
+  end)
+  if place < values.n then error("graph.path: more values than places", 3) end
+  return text
+end
+
+return M
