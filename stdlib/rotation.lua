@@ -204,14 +204,25 @@ local function raise_roles(missing)
   }
 end
 
+local function await_look(self, what, why)
+  self.run:await { what = what, why = why, how = {
+    "look at the application's sign-ins in the Entra admin center: Sign-in logs > Service principal sign-ins",
+    "then run apply again",
+  } }
+end
+
 -- Once more, for one that was proven before: it still signs in, and with these roles.
 local function check(self)
   local accepted, more = prove.once(self.application.appId, self.value)
   if not accepted then
-    return self.run:warn("the client secret in use was not accepted just now: %s", tostring(more.message))
+    prove.raise_if_passing(self.application.appId, more)
+    return await_look(self, "find out why the client secret in use is refused", tostring(more.message))
   end
   local missing = prove.missing_roles(more, self.roles)
-  if #missing > 0 then return self.run:warn("a token does not carry %s", table.concat(missing, ", ")) end
+  if #missing > 0 then
+    return await_look(self, "find out why a token lacks " .. table.concat(missing, ", "),
+      "It is granted, as far as is seen.")
+  end
   self.run:found("proof", self.row.body.marker, prove.describe("signs in", self.roles))
 end
 

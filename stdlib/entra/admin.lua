@@ -146,8 +146,9 @@ local function announce(profile)
   if sign_in.method ~= "device_code" then return end
   local scopes = oauth.scopes()
   if #scopes == 0 then return end
-  log.say(("Signing in to '%s' through the application %s. On first use its consent page asks for:")
-    :format(profile.tenant, sign_in.client_name or sign_in.client_id))
+  local client = names.clients[sign_in.client_id]
+  log.say(("Signing in to '%s' through %s. On first use its consent page asks for:")
+    :format(profile.tenant, client and ("'%s'"):format(client) or "the application " .. sign_in.client_id))
   log.say("  " .. table.concat(scopes, ", "))
 end
 

@@ -62,7 +62,7 @@ local function portal(fields, missing, why)
   }
 end
 
--- Grants, each with what is there now.
+-- Grants, each with what is there now; and all that is granted.
 local function grants(fields)
   local principal = fields.principal
   local list = resource.known(principal) and not principal.fresh and granted_to(principal) or {}
@@ -74,7 +74,19 @@ local function grants(fields)
     }
     things[i].fetched = { value = find(things[i], list) }
   end
-  return things
+  return things, list
+end
+
+-- What it holds besides, which this job does not ask for: good to know, not ours to take.
+local function tell_others(run, fields, list)
+  local wanted, names = {}, {}
+  for _, permission in ipairs(fields.permissions) do wanted[permission.id] = true end
+  for _, role in ipairs(fields.graph.appRoles) do
+    for _, assignment in ipairs(list) do
+      if assignment.appRoleId == role.id and not wanted[role.id] then names[#names + 1] = role.value end
+    end
+  end
+  if #names > 0 then run:note("granted besides, and not needed by this: %s", table.concat(names, ", ")) end
 end
 
 local function missing_of(things)
@@ -98,7 +110,8 @@ end
 ---@param fields entra.consent.fields
 function M.ensure(run, fields)
   fields.login, fields.tenant = run.profile.login, fields.admin.principal.tenant
-  local things = grants(fields)
+  local things, list = grants(fields)
+  tell_others(run, fields, list)
   local missing = missing_of(things)
   if run.mode ~= "destroy" and #missing > 0 and not fields.admin:may "consent" then
     return run:await(portal(fields, missing, fields.admin:why_not "consent"))

@@ -6,6 +6,12 @@ local M = {}
 --- Microsoft Graph's application id.
 M.GRAPH = "00000003-0000-0000-c000-000000000000"
 
+--- Client ids people sign in with, by the name their consent page shows.
+M.clients = {
+  ["14d82eec-204b-4c2f-b7e8-296a70dab67e"] = "Microsoft Graph Command Line Tools",
+  ["04b07795-8ddb-461a-bbee-02f9e1bf7b46"] = "Microsoft Azure CLI",
+}
+
 --- Directory roles by name: template id, which is also the id of the built-in definition.
 M.roles = {
   ["Global Administrator"] = "62e90394-69f5-4237-9190-012177145e10",

@@ -20,15 +20,26 @@ local function stranger(self)
   return held
 end
 
--- Its credential: by the marker beside it, else the only one with its first characters.
-local function credential_of(self, held)
-  local marker, fits = self.sink:marker(), {}
-  for _, credential in ipairs(self.application.passwordCredentials or {}) do
-    local is_live = view.ends(credential) > mint.now()
-    if is_live and marker and tostring(credential.displayName):sub(1, #marker) == marker then return credential end
-    if is_live and view.same_hint(credential, held) then fits[#fits + 1] = credential end
+-- Credentials the value may be of: live, and none whose value we hold.
+local function suspects(self, held)
+  local list = {}
+  for _, credential in ipairs(self.view.foreign) do
+    if view.same_hint(credential, held) then list[#list + 1] = credential end
   end
-  return #fits == 1 and fits[1] or nil
+  return list
+end
+
+local function marker_of(credential)
+  return credential and tostring(credential.displayName or ""):match("^ml:%x+:%x+")
+end
+
+-- The one it is of: named beside it in the sink, or the only one that fits.
+local function credential_of(self, list)
+  local marker = self.sink:marker()
+  for _, credential in ipairs(list) do
+    if marker and marker_of(credential) == marker then return credential end
+  end
+  return #list == 1 and list[1] or nil
 end
 
 -- It may be in force somewhere, so it is not replaced without a person.
@@ -46,7 +57,7 @@ local function row_for(self, held, credential)
   local application, terms, journal = self.application, self.terms, self.run.journal
   local body = {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
-    lifetime = terms.lifetime, grace = terms.grace, adopted = true, marker = self.sink:marker(),
+    lifetime = terms.lifetime, grace = terms.grace, adopted = true, marker = marker_of(credential),
     key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
     ends = credential and view.ends(credential) or nil,
   }
@@ -60,8 +71,9 @@ end
 function M.from_sink(self)
   local held = stranger(self)
   if not held then return end
-  local credential = credential_of(self, held)
-  if not prove.once(self.application.appId, held) then return credential and raise_unsettled(self, credential) end
+  local list = suspects(self, held)
+  if not prove.once(self.application.appId, held) then return list[1] and raise_unsettled(self, list[1]) end
+  local credential = credential_of(self, list)
   local row = row_for(self, held, credential)
   if self.run:acting() then
     rows.seal(self.run.journal, row, held)

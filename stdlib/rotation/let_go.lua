@@ -151,6 +151,18 @@ local function raise_unknown(what, name, why)
   }
 end
 
+local FIXES = {
+  known = "It is not proven yet: run apply first.",
+  proven = "Nobody was given it yet: apply shows it on a terminal, or writes it with --secret-file PATH.",
+}
+
+local function refuse_confirm(row)
+  fail.raise {
+    kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
+    fix = FIXES[row.state] or "Only what was stored or handed over can be confirmed, once.",
+  }
+end
+
 --- A person says: the consumer uses this one. Needs no network.
 ---@param journal host.journal.journal
 ---@param name string id, marker or key id
@@ -158,12 +170,7 @@ end
 function M.confirm_by_hand(journal, name)
   local row = row_named(journal, name)
     or raise_unknown("confirm", name, "the journal knows no client secret by that id")
-  if row.state ~= "stored" and row.state ~= "handed_over" then
-    fail.raise {
-      kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-      fix = "Only what was stored or handed over can be confirmed, once. apply goes on with the others.",
-    }
-  end
+  if row.state ~= "stored" and row.state ~= "handed_over" then refuse_confirm(row) end
   M.confirm(journal, row, "a person")
   return row
 end

@@ -63,7 +63,7 @@ local function ask(row, application, description)
   return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
     passwordCredential = { displayName = name, endDateTime = time.iso(row.body.ends) },
   }, {
-    repeatable = false, what = ("add a client secret to '%s'"):format(application.displayName),
+    repeatable = false, fresh_write = true, what = ("add a client secret to '%s'"):format(application.displayName),
     note = ("client secret %s of %s"):format(row.body.marker, application.appId),
   })
 end

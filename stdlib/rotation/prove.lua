@@ -46,6 +46,13 @@ local function raise_refused(client_id, failure)
   }
 end
 
+--- Raise what says nothing about the secret: no answer, or a service that is not well.
+---@param client_id string
+---@param failure table
+function M.raise_if_passing(client_id, failure)
+  if PASSING[failure.kind] then raise_refused(client_id, failure) end
+end
+
 --- "signs in; a token carries User.Read.All"
 ---@param text string
 ---@param roles string[]

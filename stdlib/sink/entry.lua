@@ -166,12 +166,20 @@ function Entry:differs(actual)
   return changes
 end
 
-function Entry:create()
-  self.entry = server.create_entry(self.vault_id, {
+local function create(self)
+  return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
     description = description_of(self.content), tags = { self.tag }, data = data_of(self.content),
   })
-  return self.entry
+end
+
+-- When the answer is lost, the server is asked what it did.
+function Entry:create()
+  local made, unknown = fail.catch("unknown_outcome", create, self)
+  self.entry = made or self:read()
+  if not self.entry and unknown then error(unknown, 0) end
+  self.is_new = true
+  return #self:differs(self.entry) == 0 and self.entry or self:update(self.entry)
 end
 
 function Entry:update(actual)

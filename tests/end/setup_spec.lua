@@ -243,8 +243,7 @@ describe("an answer that was lost", function()
   it("of the entry's creation ends with one entry", function()
     local emu <close> = rehearsal.new()
     emu:fault "devolutions POST /api/v1/vault/*/entry drop-after 1 @2"
-    must(apply(emu), 1)
-    must(apply(emu), 0)
+    must(apply(emu), 0) -- the server is asked what it did
     assert_exact(emu)
     assert.equal(0, (verify(emu)))
   end)
@@ -396,6 +395,35 @@ describe("a hand-over", function()
     assert.equal(tonumber("600", 8), sys.stat(path).mode & tonumber("777", 8))
     local outcome = must(apply(emu, "--secret-file", path), 1)
     assert.truthy(outcome.err:find("the file exists already", 1, true))
+  end)
+end)
+
+describe("Devolutions Cloud, which has no public API", function()
+  it("has its checklist gone through first, and the secret carried by a person", function()
+    local emu <close> = rehearsal.new()
+    emu:configure(function(text)
+      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
+    end)
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    assert.equal("prepare Devolutions Cloud", document.waiting[1].what)
+    assert.truthy(document.waiting[1].how[5]:find("Host: https://contoso.devolutions.app", 1, true))
+    assert.equal(0, #truth(emu).credentials)
+
+    status, document = emu:json(words("apply", "--yes", "--prepared"))
+    assert.equal(1, status)
+    assert.equal(1, #document.waiting)
+    local values = {}
+    for _, field in ipairs(document.waiting[1].form) do values[field.field] = field.value end
+    assert.equal(truth(emu).application.appId, values["Client ID"])
+    assert.equal("Custom", values["Credential type"])
+
+    local id = table.concat(document.waiting[1].how, "\n"):match "journal confirm (%x+)"
+    must(emu:run { "journal", "confirm", id }, 1) -- nobody was given it yet
+    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
+    must(emu:run { "journal", "confirm", id }, 0)
+    must(apply(emu), 0) -- the checklist is asked about once
+    assert_exact(emu)
   end)
 end)
 

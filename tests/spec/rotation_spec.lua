@@ -255,6 +255,24 @@ describe("the client secret", function()
     assert.equal(2, #app.made)
   end)
 
+  it("is put right in the sink when somebody changed what lies there", function()
+    go "apply"
+    sink.content = { value = secret.from "something-else-entirely", marker = only().body.marker }
+    app.tokens, app.refuse = 0, function(n) return n == 1 and 7000215 end
+    local result = go "apply"
+    assert.is_nil(result.failure)
+    assert.equal(1, #app.made)
+    assert.is_true(sink.content.value:equals(secret.from "v01~the-value-of-key-1"))
+  end)
+
+  it("that is refused though nothing is wrong here is something for a person, and drift", function()
+    go "apply"
+    app.refuse = function() return 7000112 end
+    local result, status = go "verify"
+    assert.equal(3, status)
+    assert.equal("find out why the client secret in use is refused", result.waiting[1].what)
+  end)
+
   it("is replaced when it has expired, and the expired one is closed", function()
     go "apply"
     later(200)
