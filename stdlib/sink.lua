@@ -23,19 +23,13 @@ function M.entry(run, fields)
   return to
 end
 
--- Where the provider reads the entry itself, its form is filled in once and needs no secret.
-local function tell_form(run, fields)
-  run:note "the provider form, if the provider is not there yet (Administration > Privileged access > Providers):"
-  for _, field in ipairs(form.fields(fields)) do run:note("  %-18s %s", field.field, field.value) end
-end
-
 local function store(run, secret, to, fields)
   to:hold {
     tenant = fields.tenant, client_id = fields.client_id, value = secret.value, application = fields.name,
     marker = secret.row and secret.row.body.marker,
   }
   run:ensure(to)
-  if to.is_new and to:confirms() then tell_form(run, fields) end
+  if to.is_new and to:confirms() then form.tell(run, fields) end
   secret:placed("stored", to:where())
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end

@@ -32,4 +32,12 @@ function M.fields(values)
   }
 end
 
+--- Say what to put where.
+---@param run workflow.Run
+---@param values devolutions.form.values
+function M.tell(run, values)
+  run:note "the provider form (Administration > Privileged access > Providers > Add; once, if it is not there yet):"
+  for _, field in ipairs(M.fields(values)) do run:note("  %-18s %s", field.field, field.value) end
+end
+
 return M

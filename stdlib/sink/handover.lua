@@ -4,6 +4,7 @@
 
 local file = require "sink.file"
 local form = require "devolutions.form"
+local log = require "log"
 local term = require "host.term"
 local time = require "time"
 
@@ -34,14 +35,16 @@ local function write(run, secret, path)
 end
 
 local FIRST = "Show the client secret now, to paste it into the provider form? [s]how, or Enter for later: "
-local AGAIN = "Is the secret in the provider form? [y]es, [s]how it again, have a [n]ew one made, or Enter for later: "
+local AGAIN = "Is the secret in the provider form? [y]es, [s]how it, have a [n]ew one made, or Enter for later: "
 
 local function choose(prompt)
+  log.done()
   return (M.talk.ask(prompt) or ""):lower():sub(1, 1)
 end
 
 -- Ask until there is an answer to end with.
 local function converse(run, secret, fields)
+  form.tell(run, fields)
   while true do
     local answer = choose(secret.row.state == "proven" and FIRST or AGAIN)
     local offered = secret.row.state ~= "proven"

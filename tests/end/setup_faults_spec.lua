@@ -1,0 +1,108 @@
+--- The setup script when things go wrong: the built program on the built-in emulator.
+
+local job = require "setup_job"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+local apply, assert_exact, must, truth, verify = job.apply, job.assert_exact, job.must, job.truth, job.verify
+
+describe("an answer that was lost", function()
+  it("of addPassword leaves one current secret, and none that nobody knows", function()
+    local emu <close> = rehearsal.new()
+    emu:fault "POST /applications/*/addPassword drop-after"
+    must(apply(emu), 0)
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+
+  it("of anything else makes nothing twice", function()
+    for _, path in ipairs {
+      "PATCH /applications(uniqueName=*)", "PATCH /servicePrincipals(appId=*)", "PATCH /applications/*",
+      "POST /servicePrincipals/*/appRoleAssignedTo", "POST /roleManagement/directory/roleAssignments",
+    } do
+      local emu <close> = rehearsal.new()
+      emu:fault(path .. " drop-after")
+      local outcome = apply(emu)
+      if outcome.status ~= 0 then must(apply(emu), 0) end
+      assert_exact(emu)
+    end
+  end)
+
+  it("of the entry's creation ends with one entry", function()
+    local emu <close> = rehearsal.new()
+    emu:fault "devolutions POST /api/v1/vault/*/entry drop-after 1 @2"
+    must(apply(emu), 0) -- the server is asked what it did
+    assert_exact(emu)
+    assert.equal(0, (verify(emu)))
+  end)
+end)
+
+describe("answers that are none", function()
+  for _, kind in ipairs { "html", "cut:10", "empty", "garbage", "big" } do
+    it("(" .. kind .. ") are clear errors, and the next apply finishes", function()
+      local emu <close> = rehearsal.new()
+      emu:fault("graph GET /servicePrincipals(appId=*) " .. kind .. " always")
+      local outcome = must(apply(emu), 1)
+      assert.truthy(outcome.err:find("read the permissions Microsoft Graph offers", 1, true))
+      emu:control("DELETE", "/faults")
+      must(apply(emu), 0)
+      assert_exact(emu)
+    end)
+
+    it("(" .. kind .. ") to what makes the application do not make a second one", function()
+      local emu <close> = rehearsal.new()
+      emu:fault("graph PATCH /applications(uniqueName=*) " .. kind .. " always")
+      apply(emu)
+      emu:control("DELETE", "/faults")
+      must(apply(emu), 0)
+      assert_exact(emu)
+    end)
+  end
+end)
+
+describe("Devolutions Server", function()
+  it("that refuses after the secret exists does not lose it", function()
+    local emu <close> = rehearsal.new()
+    emu:fault "devolutions POST /api/v1/vault/*/entry 403 1 @2"
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("create the entry 'Devolutions PAM'", 1, true))
+    must(apply(emu), 0)
+    assert_exact(emu) -- the same secret, not a second one
+  end)
+
+  it("that cannot be written stops before anything is made", function()
+    local emu <close> = rehearsal.new()
+    emu:control("POST", "/devolutions", { ["do"] = "permit", with = { "add", false } })
+    must(apply(emu), 1)
+    assert.equal(0, #truth(emu).applications)
+  end)
+
+  it("that hides passwords stops before anything is made", function()
+    local emu <close> = rehearsal.new()
+    emu:control("POST", "/devolutions", { ["do"] = "permit", with = { "view_password", false } })
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("View password", 1, true))
+    assert.equal(0, #truth(emu).applications)
+  end)
+
+  it("whose entry somebody changed is put right", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    emu:later "151d"
+    must(apply(emu), 0)
+    assert.equal(0, (verify(emu)))
+  end)
+end)
+
+describe("a lost state folder", function()
+  it("is made good from the entry: nothing is minted, nothing in force is removed", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    local before = assert_exact(emu).credentials[1].keyId
+    assert(sys.remove_tree(emu:state()))
+    local outcome = must(apply(emu), 0)
+    assert.truthy(outcome.out:find("it works, so it is adopted", 1, true))
+    assert.equal(before, assert_exact(emu).credentials[1].keyId)
+    assert.equal(0, (verify(emu)))
+  end)
+end)

@@ -1,0 +1,160 @@
+--- The setup script where a person, or another one, has to do something: the built
+-- program on the built-in emulator.
+
+local job = require "setup_job"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+local apply, assert_exact, must = job.apply, job.assert_exact, job.must
+local truth, verify, words = job.truth, job.verify, job.words
+
+describe("an admin who may not do everything", function()
+  it("is told what another has to do, and the next apply goes on", function()
+    local emu <close> = rehearsal.new()
+    emu:control("POST", "/approve", { user = "arno" })
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    assert.equal(2, #document.waiting)
+    assert.equal("Admin consent", document.waiting[1].step)
+    assert.truthy(document.waiting[1].how[2]:find("/adminconsent?client_id=", 1, true))
+    assert.truthy(document.waiting[2].how[3]:find("justification: Devolutions PAM resets", 1, true))
+    assert.equal(0, #truth(emu).credentials) -- nothing is made that could not be used
+    emu:control("POST", "/approve", { user = "adele" })
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+
+  it("is stopped before anything is made when it could not register the application", function()
+    local emu <close> = rehearsal.new()
+    emu:control("POST", "/approve", { user = "rita" })
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("rita@contoso.onmicrosoft.com does not hold the role Application Administrator",
+      1, true))
+    assert.equal(0, #truth(emu).applications)
+  end)
+
+  it("is told when its role is eligible but not activated", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("consent", "14d82eec-204b-4c2f-b7e8-296a70dab67e", {
+      "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
+      "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
+    })
+    emu:control("POST", "/approve", { user = "elias" })
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("is eligible for the role", 1, true))
+  end)
+
+  it("is told when the tenant demands PIM for a role", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_flag", "pim_only", { "Helpdesk Administrator" })
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    assert.equal("Roles and administrators", document.waiting[1].step)
+    assert.truthy(document.waiting[1].why:find("Privileged Identity Management", 1, true))
+  end)
+end)
+
+describe("consent that was taken away", function()
+  it("is drift, and is granted again", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    emu:admin("remove_consent", truth(emu).application.appId, "User.Read.All")
+    emu:later "60s"
+    local status, document = verify(emu)
+    assert.equal(3, status)
+    assert.equal(1, document.changes.create)
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+end)
+
+describe("a tenant's policy", function()
+  it("shortens the secret's life", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_policy", { days = 90 })
+    must(apply(emu), 0)
+    local outcome = emu:run(words("plan", "--lifetime", "365d"))
+    assert.equal(1, outcome.status)
+    assert.truthy(outcome.err:find("allows 90 days", 1, true))
+  end)
+
+  it("that forbids secrets stops before anything is made", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_policy", { secrets = false })
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("forbids client secrets", 1, true))
+    assert.equal(0, #truth(emu).applications)
+  end)
+end)
+
+describe("a hand-over", function()
+  local function unlinked(emu)
+    emu:configure(function(text) return (text:gsub("linked = true", "linked = false")) end)
+  end
+
+  it("waits for a person, who confirms it", function()
+    local emu <close> = rehearsal.new()
+    unlinked(emu)
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    local waiting = document.waiting[1]
+    assert.equal("Devolutions", waiting.step)
+    assert.equal(3, (verify(emu)))
+    local id = table.concat(waiting.how, "\n"):match "journal confirm (%x+)"
+    must(emu:run { "journal", "confirm", id }, 0)
+    assert.equal(0, (verify(emu)))
+    must(apply(emu), 0)
+  end)
+
+  it("shows the secret on a terminal, on request, once, and takes the person's word", function()
+    local emu <close> = rehearsal.new()
+    unlinked(emu)
+    local shown = emu:talk(words "apply", {
+      "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
+    })
+    assert.truthy(shown:find("the provider form (Administration > Privileged access", 1, true), shown)
+    assert.truthy(shown:find("Done: 8 created, 1 changed.", 1, true), shown)
+    assert.equal(0, (verify(emu)))
+    local history = emu:run { "journal", "history", "200" }
+    assert.truthy(history.out:find('"how":"terminal"', 1, true))
+  end)
+
+  it("writes the secret to a new file when told to, and to none that exists", function()
+    local emu <close> = rehearsal.new()
+    unlinked(emu)
+    local path = emu.place.path .. "/secret"
+    must(apply(emu, "--secret-file", path), 1)
+    assert.equal(tonumber("600", 8), sys.stat(path).mode & tonumber("777", 8))
+    local outcome = must(apply(emu, "--secret-file", path), 1)
+    assert.truthy(outcome.err:find("the file exists already", 1, true))
+  end)
+end)
+
+describe("Devolutions Cloud, which has no public API", function()
+  it("has its checklist gone through first, and the secret carried by a person", function()
+    local emu <close> = rehearsal.new()
+    emu:configure(function(text)
+      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
+    end)
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    assert.equal("prepare Devolutions Cloud", document.waiting[1].what)
+    assert.truthy(document.waiting[1].how[5]:find("Host: https://contoso.devolutions.app", 1, true))
+    assert.equal(0, #truth(emu).credentials)
+
+    status, document = emu:json(words("apply", "--yes", "--prepared"))
+    assert.equal(1, status)
+    assert.equal(1, #document.waiting)
+    local values = {}
+    for _, field in ipairs(document.waiting[1].form) do values[field.field] = field.value end
+    assert.equal(truth(emu).application.appId, values["Client ID"])
+    assert.equal("Custom", values["Credential type"])
+
+    local id = table.concat(document.waiting[1].how, "\n"):match "journal confirm (%x+)"
+    must(emu:run { "journal", "confirm", id }, 1) -- nobody was given it yet
+    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
+    must(emu:run { "journal", "confirm", id }, 0)
+    must(apply(emu), 0) -- the checklist is asked about once
+    assert_exact(emu)
+  end)
+end)
