@@ -24,7 +24,9 @@ local HIDDEN = 3600 -- seconds a new credential may be missing from what Entra l
 ---@class rotation.terms
 ---@field name string of the application
 ---@field workflow string
----@field lifetime number seconds
+---@field policy entra.credential_policy
+---@field wanted number? the lifetime asked for, in seconds
+---@field lifetime number? seconds, known once one is to be made
 ---@field renew_before number seconds
 ---@field grace number seconds
 ---@field description string?
@@ -82,8 +84,10 @@ local function recover(self)
   end
 end
 
--- One that is renewed before it begins would be renewed at each run.
-local function check_terms(terms)
+-- The policy counts when one is to be made, not for one that is there. One that is
+-- renewed before it begins would be renewed at each run.
+local function settle_terms(terms)
+  terms.lifetime = terms.policy:lifetime(terms.wanted)
   if terms.lifetime > terms.renew_before then return end
   fail.raise {
     kind = "usage", what = "plan the client secret",
@@ -99,7 +103,7 @@ end
 
 local function mint_now(self, why)
   local run = self.run
-  check_terms(self.terms)
+  settle_terms(self.terms)
   run:change {
     kind = KIND, name = self.terms.name,
     made = until_when(self, mint.now() + self.terms.lifetime) .. (why and " (" .. why .. ")" or ""),
@@ -153,8 +157,7 @@ end
 local function terms_of(run, fields)
   return {
     name = fields.name, workflow = run.id, renew_before = fields.renew_before, grace = fields.grace,
-    lifetime = run.mode ~= "destroy" and fields.policy:lifetime(fields.lifetime) or 0,
-    description = fields.description,
+    policy = fields.policy, wanted = fields.lifetime, description = fields.description,
   }
 end
 

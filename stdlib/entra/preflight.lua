@@ -113,6 +113,7 @@ local function say_policy(run, policy)
   if not policy.checked then
     return run:warn "the policies for client secrets could not be read; Entra may still refuse one"
   end
+  if policy.forbidden then run:warn("%s forbids new client secrets", policy.says) end
   if policy.longest then run:note("%s limits client secrets to %s", policy.says, time.span(policy.longest)) end
 end
 
@@ -161,7 +162,7 @@ function M.look(run, have, args)
   say_policy(run, found.policy)
   say_adopted(run, found.application)
   check_admin(run, have, found)
-  if run.mode ~= "destroy" then found.policy:lifetime(args.lifetime) end
+  if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
     check_room(run)
     if have.entry and run:acting() then have.entry:probe() end

@@ -57,7 +57,7 @@ local function row_for(self, held, credential)
   local application, terms, journal = self.application, self.terms, self.run.journal
   local body = {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
-    lifetime = terms.lifetime, grace = terms.grace, adopted = true, marker = marker_of(credential),
+    grace = terms.grace, adopted = true, marker = marker_of(credential),
     key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
     ends = credential and view.ends(credential) or nil,
   }
