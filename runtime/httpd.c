@@ -122,7 +122,7 @@ static int bound_port(int fd) {
   return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-static struct evhttp *new_http(struct httpd *server, struct listener *listener) {
+static struct evhttp *new_http(struct httpd *server, struct listener *listener, int plain) {
   struct evhttp *http = evhttp_new(server->base);
   if (!http) return NULL;
   evhttp_set_max_body_size(http, MAX_BODY);
@@ -131,22 +131,23 @@ static struct evhttp *new_http(struct httpd *server, struct listener *listener) 
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                        EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
   evhttp_set_gencb(http, on_request, listener);
-  if (server->context) evhttp_set_bevcb(http, on_connection, server);
+  if (server->context && !plain) evhttp_set_bevcb(http, on_connection, server);
   return http;
 }
 
-/* server:listen(host, port) -> port, listener | nil, message */
+/* server:listen(host, port, plain) -> port, listener | nil, message */
 static int server_listen(lua_State *L) {
   struct httpd *server = check_server(L);
   const char *host = luaL_checkstring(L, 2);
   lua_Integer port = luaL_checkinteger(L, 3);
+  int plain = lua_toboolean(L, 4);
   luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
   luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
   const char *address = loopback_address(host);
   if (!address) return lib_fail(L, "listen on '%s': not a loopback address; use 127.0.0.1 or ::1", host);
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1};
-  listener->http = new_http(server, listener);
+  listener->http = new_http(server, listener, plain);
   if (!listener->http) return luaL_error(L, "not enough memory");
   server->listener_count++;
   errno = 0;

@@ -33,6 +33,7 @@ local TURN_MS = 1000
 ---@field name string
 ---@field host string
 ---@field port integer 0: any
+---@field plain boolean? plain HTTP, though the others have TLS
 ---@field handle fun(request: httpd.request): integer|httpd.answer, table?, string|table|nil
 
 ---@class httpd.service
@@ -100,13 +101,13 @@ function M.open(options)
     held = {},
   }, Service)
   for _, listener in ipairs(options.listeners) do
-    local port, index = self.server:listen(listener.host, listener.port)
+    local port, index = self.server:listen(listener.host, listener.port, listener.plain)
     if not port then
       self.server:close()
       error(index, 0)
     end
     local host = listener.host:find(":", 1, true) and "[" .. listener.host .. "]" or listener.host
-    local scheme = identity and "https" or "http"
+    local scheme = identity and not listener.plain and "https" or "http"
     self.listeners[index] = listener
     self.bases[listener.name] = ("%s://%s:%d"):format(scheme, host, port)
   end

@@ -26,7 +26,9 @@ POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false
 --- Methods of the tenant that stand for another admin's doing, with their arguments.
 M.ACTIONS = {
   activate = "person",
-  add_app = "{name, permissions, roles, days, secret}",
+  add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
+  add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
+  add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
   add_member = "group, member",
   assign_role = "principal, role, {eligible, scope}?",
   change = "object, {properties}",

@@ -2,9 +2,11 @@
 
 local crypto = require "crypto"
 local grants = require "emulator.login.grants"
+local identity = require "emulator.login.identity"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
 local scopes = require "emulator.login.scopes"
+local secret = require "secret"
 local sign_in = require "emulator.login.sign_in"
 local tokens = require "emulator.tokens"
 
@@ -19,11 +21,13 @@ local ANY_TENANT = { common = true, organizations = true }
 ---@field audiences table<string, string> name of a resource -> the resource; the names tokens may be asked for
 ---@field approve string who signs in: a person, "none" or "decline"
 ---@field consents boolean does that person consent to what is asked?
+---@field identity_header host.secret what App Service's endpoint wants to be told
 ---@field interval integer seconds between two polls of a device code
 local Login = { __name = "emulator.login" }
 Login.__index = Login
 
----@param options {tenant: emulator.tenant, base: string, graph: string, approve: string, interval: integer?}
+---@param options {tenant: emulator.tenant, base: string, graph: string, approve: string, interval: integer?,
+--- identity_header: host.secret?}
 ---@return emulator.login
 function M.new(options)
   local graph = "graph"
@@ -36,6 +40,7 @@ function M.new(options)
     approve = options.approve,
     consents = true,
     interval = options.interval or 5,
+    identity_header = options.identity_header or secret.generate(32, "\"\\ "),
     devices = {}, codes = {}, refresh_tokens = {},
   }, Login)
 end
@@ -51,7 +56,9 @@ local function discovery(self, asked)
     device_authorization_endpoint = root .. "/oauth2/v2.0/devicecode",
     end_session_endpoint = root .. "/oauth2/v2.0/logout",
     jwks_uri = root .. "/discovery/v2.0/keys",
-    token_endpoint_auth_methods_supported = json.array { "client_secret_post", "client_secret_basic" },
+    token_endpoint_auth_methods_supported = json.array { "client_secret_post", "private_key_jwt",
+      "client_secret_basic" },
+    token_endpoint_auth_signing_alg_values_supported = json.array { "RS256", "PS256" },
     response_modes_supported = json.array { "query", "fragment", "form_post" },
     response_types_supported = json.array { "code" },
     subject_types_supported = json.array { "pairwise" },
@@ -134,6 +141,13 @@ function Login:handle(request)
   headers["Cache-Control"], headers["x-ms-request-id"] = "no-store, no-cache", crypto.uuid()
   headers["client-request-id"] = correlation
   return status, headers, body
+end
+
+--- Answer one request to where managed identities are had.
+---@param request httpd.request
+---@return integer status, table headers, string|table body
+function Login:identity(request)
+  return identity.handle(self, request)
 end
 
 --- A refusal with this status for a fault rule.

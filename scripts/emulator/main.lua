@@ -18,7 +18,7 @@ return {
   summary = "Serve an Entra tenant, Graph and a Devolutions Server on this machine, to try things out",
   args = {
     listen = { type = "string", default = "127.0.0.1",
-      help = "loopback address, with a port for the login service (the others take the next two); without one any" },
+      help = "loopback address, with a port for the login service (the others take the next three); without one any" },
     users = { type = "integer", default = 200, help = "how many besides the named people; a million cost nothing" },
     seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
     latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },

@@ -8,24 +8,30 @@ local M = {}
 
 local CONFIG = [[
 -- Written by the emulator; it is of no use elsewhere.
+local function by(sign_in)
+  return {
+    emulator = { clock = %q },
+    tenant = %q,
+    cloud = { login = %q, graph = %q, ca = "ca.pem" },
+    sign_in = sign_in,
+    key = { from = "file", path = "journal.key" },
+    devolutions = {
+      server = %q,
+      ca = "ca.pem",
+      app_key = %q,
+      app_secret = { from = "file", path = "devolutions.secret" },
+      vault = %q,
+      linked = true, -- the emulated server counts as reading the entry itself
+    },
+  }
+end
+
 return {
   default = "emulator",
   profiles = {
-    emulator = {
-      emulator = { clock = %q },
-      tenant = %q,
-      cloud = { login = %q, graph = %q, ca = "ca.pem" },
-      sign_in = { method = "device_code", client_id = %q },
-      key = { from = "file", path = "journal.key" },
-      devolutions = {
-        server = %q,
-        ca = "ca.pem",
-        app_key = %q,
-        app_secret = { from = "file", path = "devolutions.secret" },
-        vault = %q,
-        linked = true, -- the emulated server counts as reading the entry itself
-      },
-    },
+    emulator = by { method = "device_code", client_id = %q },
+    browser = by { method = "browser", client_id = %q },
+    identity = by { method = "managed_identity", endpoint = %q },
   },
 }
 ]]
@@ -48,7 +54,7 @@ end
 ---@return table
 function M.write(world)
   local place, bases, server = world.place, world.service.bases, world.devolutions
-  local graph = bases.graph .. "/v1.0"
+  local graph, machine = bases.graph .. "/v1.0", bases.identity .. "/metadata/identity/oauth2/token"
   if not place:has("journal.key") then place:write("journal.key", journal_key()) end
   place:write("devolutions.secret", server.app_secret)
   return {
@@ -58,7 +64,14 @@ function M.write(world)
     tenant = world.tenant.domain,
     ca = place:write("ca.pem", world.service.ca),
     config = place:write("moonlatch.lua", CONFIG:format(clock_of(world), world.tenant.domain, bases.login, graph,
-      world.client, bases.devolutions, server.app_key, server.vault)),
+      bases.devolutions, server.app_key, server.vault, world.client, world.client, machine)),
+    identity = {
+      machine = machine,
+      service = bases.identity .. "/msi/token",
+      header = place:write("identity.header", world.login.identity_header),
+      how = "POST {\"do\": \"add_identity\", \"with\": [{\"name\": …}]} to " .. bases.login .. "/emulator/tenant turns"
+        .. " one on. A service's program gets IDENTITY_ENDPOINT, and what is in `header` as IDENTITY_HEADER.",
+    },
     clock = world.clock_file,
     control = bases.login .. "/emulator",
     admin = {

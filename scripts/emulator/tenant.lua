@@ -124,7 +124,7 @@ function M.new(options)
   local range = options.lag == nil and { 1, 5 } or options.lag or {}
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
-    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {},
+    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
     role_ids = {}, role_names = {}, role_order = {}, writes = {},
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
@@ -215,6 +215,23 @@ function Tenant:check_secret(app_id, value)
     end
   end
   return nil, reason
+end
+
+--- The federated credentials of a client.
+---@param app_id string
+---@return {issuer: string, subject: string, audience: string, keys: table}[]
+function Tenant:federations(app_id)
+  return self.federated[app_id] or {}
+end
+
+--- The managed identities that are turned on.
+---@return table[] service principals
+function Tenant:identities()
+  local list = {}
+  for _, row in self.service_principals:scan(self.now()) do
+    if row.servicePrincipalType == "ManagedIdentity" then list[#list + 1] = row end
+  end
+  return list
 end
 
 --- Graph permissions (values of app roles) in a token issued to a service principal now.

@@ -1,5 +1,5 @@
 --- The emulated cloud as one object: tenant, login service, Graph and Devolutions
---- Server on three addresses, with latency, faults, a clock and a record.
+--- Server and managed identities on four addresses, with latency, faults, a clock and a record.
 
 local control = require "emulator.control"
 local crypto = require "crypto"
@@ -90,6 +90,13 @@ local SERVICES = {
   },
 }
 
+SERVICES.identity = {
+  handle = function(self, request) return self.login:identity(request) end,
+  refuse = function(_, status)
+    return { status = status, headers = {}, body = { error = "emulated", error_description = "Asked to fail here." } }
+  end,
+}
+
 local function as_answer(status, headers, body)
   if type(status) == "table" then return status end
   return { status = status, headers = headers, body = body }
@@ -140,9 +147,9 @@ end
 local function listen(self, text)
   local host, port = read_listen(text)
   local listeners = {}
-  for i, name in ipairs { "login", "graph", "devolutions" } do
+  for i, name in ipairs { "login", "graph", "devolutions", "identity" } do
     listeners[i] = {
-      name = name, host = host, port = port == 0 and 0 or port + i - 1,
+      name = name, host = host, port = port == 0 and 0 or port + i - 1, plain = name == "identity",
       handle = function(request) return serve(self, name, request) end,
     }
   end
@@ -179,7 +186,7 @@ local function make_tenant(self, options, range)
 end
 
 ---@class emulator.options
----@field listen string? "127.0.0.1:9443": the login service's; the others take the next two ports. No port: any
+---@field listen string? "127.0.0.1:9443": the login service's; the others take the next three ports. No port: any
 ---@field users integer? besides the named people
 ---@field seed integer?
 ---@field latency integer? milliseconds

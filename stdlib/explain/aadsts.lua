@@ -47,6 +47,8 @@ return {
   -- Its certificate or federated credential
   { codes = { 700027 }, source = "docs", cause = "the signature was not made with a certificate of the application",
     fix = "Check which certificate the application has. One added a moment ago may take some minutes." },
+  { codes = { 700023 }, source = "field", cause = "the signed assertion is meant for another endpoint",
+    fix = "Check `tenant` and `cloud` in the profile: the assertion names the endpoint that they make." },
   { codes = { 700024 }, source = "field", cause = "the signed assertion is outside its time",
     fix = "Set this computer's clock right." },
   { codes = { 50012, 700030 }, source = "docs", cause = "the certificate is not one the application accepts",

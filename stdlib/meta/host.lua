@@ -684,8 +684,9 @@ local Server = {}
 --- Listen on a loopback address; port 0 picks one.
 ---@param host string
 ---@param port integer
+---@param plain boolean? plain HTTP there, though the server has an identity
 ---@return integer|nil port, integer|string listener_or_message
-function Server:listen(host, port) end
+function Server:listen(host, port, plain) end
 --- Block at most `ms`; the requests that came in. May return early with none: after a
 --- fifth of a second at the latest, so that an interrupt is noticed.
 ---@param ms integer

@@ -296,6 +296,16 @@ describe("host.httpd", function()
     server:close()
   end)
 
+  it("speaks in the clear where told to, beside its TLS", function()
+    local server <close> = httpd.server(identity)
+    local port = assert(server:listen("127.0.0.1", 0, true))
+    assert.is_number((server:listen("127.0.0.1", 0)))
+    local answer = curl.run(function(ms)
+      for _, request in ipairs(server:poll(ms)) do request:reply(200, {}, "plain") end
+    end, ("http://127.0.0.1:%d/"):format(port))
+    assert.equal("plain", answer.out)
+  end)
+
   it("listens on loopback only", function()
     local server <close> = httpd.server(identity)
     for _, host in ipairs { "0.0.0.0", "::", "192.0.2.1", "example.org", "128.0.0.1", "::ffff:10.0.0.1", "" } do

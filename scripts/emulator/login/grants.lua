@@ -1,6 +1,7 @@
 --- The token endpoint: each grant checks who asks, then a token is made of what
 --- the tenant knows at this moment.
 
+local assertion = require "emulator.login.assertion"
 local crypto = require "crypto"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
@@ -21,33 +22,46 @@ local function check_secret(login, client_id, value)
   if not ok then refusal.raise(REASONS[reason], client_id) end
 end
 
---- A public client sends no secret, another has to: checks whichever it is.
-local function authenticate(login, client, form)
-  if form.client_assertion then refusal.raise(700027) end
-  if sign_in.is_public(client) then
-    if form.client_secret then refusal.raise(700025) end
-  elseif not form.client_secret then
-    refusal.raise(7000218)
-  else
-    check_secret(login, form.client_id, form.client_secret)
+--- How a client proved itself, as the claim appidacr has it.
+local NOTHING, BY_SECRET, BY_ASSERTION = "0", "1", "2"
+
+--- Raises a refusal unless the client proves itself, by secret or by assertion.
+---@return string
+local function check_proof(login, client, form)
+  if form.client_assertion then
+    assertion.check(login, client, form)
+    return BY_ASSERTION
   end
+  check_secret(login, form.client_id, form.client_secret)
+  return BY_SECRET
 end
 
-local function app_claims(login, client, asked)
-  local principal = client.service_principal
+--- A public client sends no proof, another has to: checks whichever it is.
+---@return string
+local function authenticate(login, client, form)
+  local has_proof = form.client_secret or form.client_assertion
+  if sign_in.is_public(client) then
+    if has_proof then refusal.raise(700025) end
+    return NOTHING
+  end
+  if not has_proof then refusal.raise(7000218) end
+  return check_proof(login, client, form)
+end
+
+local function app_claims(login, principal, resource, proof)
   local roles = login.tenant:app_roles(principal.id)
   return {
-    aud = asked.resource, appid = principal.appId, app_displayname = principal.displayName, appidacr = "1",
+    aud = resource, appid = principal.appId, app_displayname = principal.displayName, appidacr = proof,
     idtyp = "app", oid = principal.id, sub = principal.id,
     roles = #roles > 0 and json.array(roles) or nil,
     wids = json.array(login.tenant:directory_roles(principal.id)),
   }
 end
 
-local function person_claims(login, client, person, asked, granted)
+local function person_claims(login, client, person, asked, granted, proof)
   return {
     aud = asked.resource, appid = client.service_principal.appId,
-    app_displayname = client.service_principal.displayName, appidacr = sign_in.is_public(client) and "0" or "1",
+    app_displayname = client.service_principal.displayName, appidacr = proof,
     idtyp = "user", oid = person.id, sub = person.id,
     name = person.displayName, upn = person.userPrincipalName, unique_name = person.userPrincipalName,
     scp = table.concat(granted, " "), wids = json.array(login.tenant:directory_roles(person.id)),
@@ -89,10 +103,10 @@ local function keep_refresh(login, client, person)
   return text
 end
 
---- Tokens of a person who has signed in.
-local function person_answer(login, client, form, person, asked, nonce)
+--- Tokens of a person who has signed in, with a client that proved itself so.
+local function person_answer(login, client, form, person, asked, proof, nonce)
   local granted = scopes.granted(login, form.client_id, person, asked)
-  local body = answer(login, person_claims(login, client, person, asked, granted))
+  local body = answer(login, person_claims(login, client, person, asked, granted, proof))
   body.scope = scope_text(asked, granted)
   if asked.openid.offline_access then body.refresh_token = keep_refresh(login, client, person) end
   if asked.openid.openid then body.id_token = id_token(login, client, person, nonce) end
@@ -104,25 +118,34 @@ end
 local GRANTS = {}
 
 function GRANTS.client_credentials(login, client, form)
-  if form.client_assertion then refusal.raise(700027) end
-  if not form.client_secret then refusal.raise(7000216) end
+  if not form.client_secret and not form.client_assertion then refusal.raise(7000216) end
   if login.asked_tenant == "common" then refusal.raise(9001023) end
-  check_secret(login, form.client_id, form.client_secret)
+  local proof = check_proof(login, client, form)
   if (form.scope or "") == "" then refusal.raise(900144, "scope") end
   if not form.scope:match("^%S+/%.default$") then refusal.raise(1002012, form.scope) end
-  return answer(login, app_claims(login, client, scopes.read(login, form.scope)))
+  local asked = scopes.read(login, form.scope)
+  return answer(login, app_claims(login, client.service_principal, asked.resource, proof))
+end
+
+--- A token of a managed identity, as an endpoint on its machine hands it out.
+---@param login emulator.login
+---@param principal table
+---@param resource string
+---@return string token, integer expires_in
+function M.app_token(login, principal, resource)
+  return login.tokens:access(app_claims(login, principal, resource, BY_ASSERTION))
 end
 
 function GRANTS.device_code(login, client, form)
   if not sign_in.is_public(client) then refusal.raise(7000218) end
   local person, asked = sign_in.redeem_device(login, form)
-  return person_answer(login, client, form, person, asked)
+  return person_answer(login, client, form, person, asked, NOTHING)
 end
 
 function GRANTS.authorization_code(login, client, form)
-  authenticate(login, client, form)
+  local proof = authenticate(login, client, form)
   local person, asked, nonce = sign_in.redeem_code(login, form)
-  return person_answer(login, client, form, person, asked, nonce)
+  return person_answer(login, client, form, person, asked, proof, nonce)
 end
 
 --- Did something happen to the account since that ends its sign-ins?
@@ -136,7 +159,7 @@ end
 
 --- The old token stays valid, as Entra's do; the answer carries a newer one.
 function GRANTS.refresh_token(login, client, form)
-  authenticate(login, client, form)
+  local proof = authenticate(login, client, form)
   local record = sign_in.find(login.refresh_tokens, form.refresh_token)
   if not record or record.client_id ~= form.client_id then refusal.raise(70000) end
   local person = sign_in.person(login, record.person)
@@ -144,18 +167,18 @@ function GRANTS.refresh_token(login, client, form)
   if time.now() - record.issued > REFRESH_LIFETIME then refusal.raise(700082) end
   local asked = scopes.read(login, form.scope or scopes.GRAPH .. "/.default")
   asked.openid.offline_access = true
-  return person_answer(login, client, form, person, asked)
+  return person_answer(login, client, form, person, asked, proof)
 end
 
 --- Here so that tests can prove which password is in force.
 function GRANTS.password(login, client, form)
-  authenticate(login, client, form)
+  local proof = authenticate(login, client, form)
   if not form.username then refusal.raise(900144, "username") end
   local person = sign_in.person(login, form.username)
   if not secret.is(form.password) or not login.tenant:check_password(person.userPrincipalName, form.password) then
     refusal.raise(50126)
   end
-  return person_answer(login, client, form, person, scopes.read(login, form.scope))
+  return person_answer(login, client, form, person, scopes.read(login, form.scope), proof)
 end
 
 GRANTS["urn:ietf:params:oauth:grant-type:device_code"] = GRANTS.device_code

@@ -1,6 +1,7 @@
 --- What another admin does meanwhile: for the control endpoint and for tests.
 --- These happened a while ago: readers see them at once.
 
+local crypto = require "crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local secret = require "secret"
@@ -248,13 +249,28 @@ function M:seed_secret(owner, name, from, to, value)
   return value
 end
 
---- Register an application with a secret, permissions and roles.
----@param options {name: string, permissions: string[]?, roles: string[]?, days: integer?, secret: host.secret?}
+--- The certificates of an application as Graph has them (keyCredential resource).
+local function key_credentials(tenant, certificate)
+  if not certificate then return nil end
+  local der = crypto.unbase64(certificate)
+  local key = assert(der and crypto.x509(der), "the certificate is no DER in base64")
+  local about = key:describe()
+  return json.array { {
+    customKeyIdentifier = crypto.hex(about.sha1):upper(), displayName = about.subject, key = certificate,
+    keyId = directory.new_id(tenant), type = "AsymmetricX509Cert", usage = "Verify",
+    startDateTime = time.iso(about.not_before), endDateTime = time.iso(about.not_after),
+  } }
+end
+
+--- Register an application with a secret, permissions and roles; a certificate (DER in base64) if given.
+---@param options {name: string, permissions: string[]?, roles: string[]?, days: integer?, secret: host.secret?,
+--- certificate: string?}
 ---@return {id: string, appId: string, principal: string, secret: host.secret}
 function M:add_app(options)
   local id, app_id, principal = directory.new_id(self), directory.new_id(self), directory.new_id(self)
   self.applications:put(id, { id = id, appId = app_id, displayName = options.name, signInAudience = "AzureADMyOrg",
-    publisherDomain = self.domain, createdDateTime = time.iso(self.now()) }, 0)
+    publisherDomain = self.domain, createdDateTime = time.iso(self.now()),
+    keyCredentials = key_credentials(self, options.certificate) }, 0)
   self.service_principals:put(principal, self:principal_row(principal, self.applications:newest(id)), 0)
   for _, permission in ipairs(options.permissions or {}) do
     self:grant(principal, permission)
@@ -265,6 +281,35 @@ function M:add_app(options)
   local now = self.now()
   local value = self:seed_secret(id, options.name, now - 60, now + (options.days or 180) * 86400, options.secret)
   return { id = id, appId = app_id, principal = principal, secret = value }
+end
+
+--- Turn on a managed identity; the machine's own, when there is one only.
+---@param options {name: string, permissions: string[]?, roles: string[]?, resource_id: string?}
+---@return {appId: string, principal: string}
+function M:add_identity(options)
+  local app_id, principal = directory.new_id(self), directory.new_id(self)
+  local row = self:principal_row(principal, { appId = app_id, displayName = options.name })
+  row.servicePrincipalType, row._resource_id = "ManagedIdentity", options.resource_id
+  self.service_principals:put(principal, row, 0)
+  for _, permission in ipairs(options.permissions or {}) do
+    self:grant(principal, permission)
+  end
+  for _, role in ipairs(options.roles or {}) do
+    self:assign_role(principal, role)
+  end
+  return { appId = app_id, principal = principal }
+end
+
+--- Let an application trust the tokens of another issuer; its public keys as in a JWKS.
+---@param client string client id
+---@param credential {issuer: string, subject: string, audience: string?, keys: {n: string, e: string}[]}
+function M:add_federation(client, credential)
+  local list = self.federated[client] or {}
+  self.federated[client] = list
+  list[#list + 1] = {
+    issuer = credential.issuer, subject = credential.subject, keys = credential.keys,
+    audience = credential.audience or "api://AzureADTokenExchange",
+  }
 end
 
 --- Remove a secret by its key id.

@@ -1,0 +1,108 @@
+--- Clients that prove themselves by a signed JWT (RFC 7523): with the key of one of
+--- their certificates, or with a token of an issuer they trust (Microsoft Learn:
+--- certificate-credentials, workload-identity-federation-considerations).
+
+local crypto = require "crypto"
+local refusal = require "emulator.login.refusal"
+local time = require "time"
+
+local M = {}
+
+local TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+local SKEW = 300 -- seconds the client's clock may be off
+
+local function text(value)
+  return type(value) == "string" and value or ""
+end
+
+--- Raises a refusal unless the assertion is in force.
+local function check_time(claims)
+  local now, ends, begins = time.now(), claims.exp, claims.nbf or claims.iat or 0
+  if type(ends) ~= "number" or type(begins) ~= "number" or now > ends + SKEW or now < begins - SKEW then
+    refusal.raise(700024)
+  end
+end
+
+--- May the assertion be meant for this endpoint? The tenant goes by any of its names.
+local function is_for_us(login, aud)
+  for _, name in ipairs { login.tenant.id, login.tenant.domain, "common" } do
+    if aud == ("%s/%s/oauth2/v2.0/token"):format(login.base, name) then return true end
+  end
+  return false
+end
+
+---------------------------------------------------------------------------
+-- Certificates
+
+--- Which of its certificates the client says it signed with: x5t#S256, the older x5t, or kid.
+local function is_named(header, about)
+  if header["x5t#S256"] then return header["x5t#S256"] == crypto.base64url(about.sha256) end
+  if header.x5t then return header.x5t == crypto.base64url(about.sha1) end
+  return text(header.kid):lower() == crypto.hex(about.sha1)
+end
+
+local function certificates_of(client)
+  local found = {}
+  for _, row in ipairs(client.application and client.application.keyCredentials or {}) do
+    local der = type(row.key) == "string" and crypto.unbase64(row.key)
+    local key = der and crypto.x509(der)
+    if key then found[#found + 1] = { key = key, about = key:describe() } end
+  end
+  return found
+end
+
+local function check_own(login, client, header, claims, assertion)
+  if not is_for_us(login, claims.aud) then refusal.raise(700023) end
+  for _, certificate in ipairs(certificates_of(client)) do
+    if is_named(header, certificate.about) and certificate.key:verify(text(header.alg), assertion) then
+      if time.now() > certificate.about.not_after then refusal.raise(700027, "The key was expired.") end
+      return
+    end
+  end
+  refusal.raise(700027, "The key was not found.")
+end
+
+---------------------------------------------------------------------------
+-- Federated credentials
+
+--- The federated credentials whose `member` is this value; raises a refusal when none is.
+local function fitting(list, member, value, code)
+  local found = {}
+  for _, row in ipairs(list) do
+    if row[member] == value then found[#found + 1] = row end
+  end
+  if #found == 0 then refusal.raise(code, tostring(value)) end
+  return found
+end
+
+local function check_foreign(login, client, header, claims, assertion)
+  local list = login.tenant:federations(client.service_principal.appId)
+  list = fitting(list, "issuer", claims.iss, 700211)
+  list = fitting(list, "subject", claims.sub, 700213)
+  list = fitting(list, "audience", claims.aud, 700212)
+  for _, row in ipairs(list) do
+    for _, numbers in ipairs(row.keys) do
+      local key = crypto.public_key(numbers.n, numbers.e)
+      if key and key:verify(text(header.alg), assertion) then return end
+    end
+  end
+  refusal.raise(700027, "The key was not found.")
+end
+
+--- Raises a refusal unless the form's assertion proves the client.
+---@param login emulator.login
+---@param client table
+---@param form table
+function M.check(login, client, form)
+  if form.client_assertion_type ~= TYPE then refusal.raise(900144, "client_assertion_type") end
+  local header, claims = crypto.jws(form.client_assertion)
+  if not header then refusal.raise(700027, "It is no JWT.") end
+  check_time(claims)
+  local client_id = client.service_principal.appId
+  if claims.iss == client_id and claims.sub == client_id then
+    return check_own(login, client, header, claims, form.client_assertion)
+  end
+  check_foreign(login, client, header, claims, form.client_assertion)
+end
+
+return M
