@@ -83,41 +83,10 @@ static int devolutions_request(lua_State *L) {
 
 /* devolutions.segment(value) -> string */
 static int devolutions_segment(lua_State *L) {
-  size_t length;
-  const char *value = luaL_checklstring(L, 1, &length);
-  int is_dots = length <= 2 && strspn(value, ".") == length;
-  luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
-  luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
-  struct buffer *out = buffer_new(L);
-  wire_escape(L, out, value, length, "");
-  lua_pushlstring(L, out->data, out->length);
-  return 1;
+  return wire_segment(L, "");
 }
 
 /* ---- failures ---- */
-
-static const char *kind_of(long status) {
-  switch (status) {
-  case 401:
-    return "auth";
-  case 403:
-    return "denied";
-  case 404:
-    return "missing";
-  case 409:
-    return "conflict";
-  case 429:
-    return "throttled";
-  case 408: /* fall through */
-  case 500: /* fall through */
-  case 502: /* fall through */
-  case 503: /* fall through */
-  case 504:
-    return "transient";
-  default:
-    return status >= 400 && status < 600 ? "refused" : "bad_answer";
-  }
-}
 
 /* The older endpoints answer 200 and say what happened in "result". The
  * numbers are go-dvls' SaveResult. */
@@ -166,7 +135,7 @@ static const char *push_message(lua_State *L, const struct answer *answer) {
 }
 
 static int judge_error(lua_State *L, const struct answer *answer) {
-  const char *kind = answer->status < 400 ? "bad_answer" : kind_of(answer->status);
+  const char *kind = answer->status < 400 ? "bad_answer" : wire_kind(answer->status);
   const char *message = answer->status < 400 ? "redirects are not followed" : push_message(L, answer);
   return push_failure(L, answer, kind, message);
 }

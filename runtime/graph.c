@@ -235,14 +235,7 @@ static int push_buffer(lua_State *L, struct buffer *buffer) {
 
 /* graph.segment(value) -> string */
 static int graph_segment(lua_State *L) {
-  size_t length;
-  const char *value = luaL_checklstring(L, 1, &length);
-  int is_dots = length <= 2 && strspn(value, ".") == length;
-  luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
-  luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
-  struct buffer *out = buffer_new(L);
-  wire_escape(L, out, value, length, "@");
-  return push_buffer(L, out);
+  return wire_segment(L, "@");
 }
 
 /* graph.query(query) -> string */

@@ -49,37 +49,13 @@ static int holds_one_of(const char *text, const char *const *list) {
   return 0;
 }
 
-static const char *kind_of_status(long status) {
-  switch (status) {
-  case 401:
-    return "auth";
-  case 403:
-    return "denied";
-  case 404:
-    return "missing";
-  case 409: /* fall through */
-  case 412:
-    return "conflict";
-  case 429:
-    return "throttled";
-  case 408: /* fall through */
-  case 500: /* fall through */
-  case 502: /* fall through */
-  case 503: /* fall through */
-  case 504:
-    return "transient";
-  default:
-    return status >= 400 && status < 600 ? "refused" : "bad_answer";
-  }
-}
-
 /* A code that says more than the status does. */
 static const char *kind_of(long status, const char *code, int exists) {
   if (is_one_of(code, throttle_codes)) return "throttled";
   if (strcmp(code, "Directory_QuotaExceeded") == 0) return "refused";
   if (strcmp(code, "insufficient_claims") == 0) return "denied"; /* a new token would not help */
   if (exists && status == 400) return "conflict";
-  return kind_of_status(status);
+  return wire_kind(status);
 }
 
 /* ---- loose reading: each pushes one value, whatever it finds ---- */

@@ -211,3 +211,39 @@ int wire_is_html(const struct answer *answer) {
   while (i < answer->body.length && isspace((unsigned char)answer->body.data[i])) i++;
   return i < answer->body.length && answer->body.data[i] == '<';
 }
+
+const char *wire_kind(long status) {
+  switch (status) {
+  case 401:
+    return "auth";
+  case 403:
+    return "denied";
+  case 404:
+    return "missing";
+  case 409: /* fall through */
+  case 412:
+    return "conflict";
+  case 429:
+    return "throttled";
+  case 408: /* fall through */
+  case 500: /* fall through */
+  case 502: /* fall through */
+  case 503: /* fall through */
+  case 504:
+    return "transient";
+  default:
+    return status >= 400 && status < 600 ? "refused" : "bad_answer";
+  }
+}
+
+int wire_segment(lua_State *L, const char *plain) {
+  size_t length;
+  const char *value = luaL_checklstring(L, 1, &length);
+  int is_dots = length <= 2 && strspn(value, ".") == length;
+  luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
+  luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
+  struct buffer *out = buffer_new(L);
+  wire_escape(L, out, value, length, plain);
+  lua_pushlstring(L, out->data, out->length);
+  return 1;
+}

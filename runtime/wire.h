@@ -12,6 +12,11 @@ void wire_append(lua_State *L, struct buffer *out, const char *data, size_t leng
  * characters and those in plain. [-0, +0, m] */
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain);
 
+/* The whole of a Lua function segment(value): push the string at index 1 as one
+ * segment of a path; raises where it could be read as more or none. Returns 1.
+ * [-0, +1, e] */
+int wire_segment(lua_State *L, const char *plain);
+
 /* Append "name=value" to a form body: an '&' before all but the first. [-0, +0, m] */
 void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length);
 
@@ -52,6 +57,11 @@ double wire_date(const struct answer *answer);
 /* Retry-After in seconds from now, given as seconds or as a date, 0 to 180;
  * -1 when there is none. */
 double wire_retry_after(const struct answer *answer);
+
+/* What a caller branches on, from the status alone: "auth", "denied", "missing",
+ * "conflict", "throttled", "transient" (worth another try), "refused", or
+ * "bad_answer" for what is no HTTP failure. */
+const char *wire_kind(long status);
 
 /* Does the answer call its body HTML, or does it look like it? */
 int wire_is_html(const struct answer *answer);
