@@ -23,11 +23,12 @@ local ANY_TENANT = { common = true, organizations = true }
 ---@field consents boolean does that person consent to what is asked?
 ---@field identity_header host.secret what App Service's endpoint wants to be told
 ---@field interval integer seconds between two polls of a device code
+---@field refresh "reuse"|"once" how often a refresh token is good
 local Login = { __name = "emulator.login" }
 Login.__index = Login
 
 ---@param options {tenant: emulator.tenant, base: string, graph: string, approve: string, interval: integer?,
---- identity_header: host.secret?}
+--- identity_header: host.secret?, refresh: string?}
 ---@return emulator.login
 function M.new(options)
   local graph = "graph"
@@ -40,6 +41,7 @@ function M.new(options)
     approve = options.approve,
     consents = true,
     interval = options.interval or 5,
+    refresh = options.refresh or "reuse",
     identity_header = options.identity_header or secret.generate(32, "\"\\ "),
     devices = {}, codes = {}, refresh_tokens = {},
   }, Login)

@@ -32,6 +32,8 @@ return {
     interval = { type = "integer", default = 5, help = "seconds between two polls of a device code" },
     exchanges = { type = "boolean", default = false,
       help = "keep what is said, secrets masked, on the control page under requests" },
+    refresh = { type = "string", choices = { "reuse", "once" }, default = "reuse",
+      help = "may a refresh token be used again, as Entra's may, or does that end the sign-in" },
     private = { type = "boolean", default = false, help = "end when standard input does" },
   },
   needs = {},

@@ -196,6 +196,7 @@ end
 ---@field directory string? for the authority, the clock and the ready profile
 ---@field approve string? who signs in: a person, "none" or "decline"
 ---@field interval integer? seconds between two polls of a device code
+---@field refresh "reuse"|"once"|nil how often a refresh token is good
 ---@field exchanges boolean? keep what is said in the record, secrets masked
 ---@field flags table? switches of the tenant (tests)
 
@@ -210,7 +211,7 @@ local function build(self, options, range)
   local bases = self.service.bases
   self.login = login.new {
     tenant = self.tenant, base = bases.login, graph = bases.graph, approve = options.approve or self.admin,
-    interval = options.interval,
+    interval = options.interval, refresh = options.refresh,
   }
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
   self.ready = profile.write(self)

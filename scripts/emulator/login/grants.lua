@@ -95,10 +95,12 @@ local function answer(login, claims)
   return { token_type = "Bearer", expires_in = lifetime, ext_expires_in = lifetime, access_token = token }
 end
 
-local function keep_refresh(login, client, person)
+--- `line` is shared by the refresh tokens that follow from one sign-in.
+local function keep_refresh(login, client, person, line)
   local value, text = sign_in.random()
   table.insert(login.refresh_tokens, {
     value = value, client_id = client.service_principal.appId, person = person.id, issued = time.now(),
+    line = line or {},
   })
   return text
 end
@@ -108,7 +110,7 @@ local function person_answer(login, client, form, person, asked, proof, nonce)
   local granted = scopes.granted(login, form.client_id, person, asked)
   local body = answer(login, person_claims(login, client, person, asked, granted, proof))
   body.scope = scope_text(asked, granted)
-  if asked.openid.offline_access then body.refresh_token = keep_refresh(login, client, person) end
+  if asked.openid.offline_access then body.refresh_token = keep_refresh(login, client, person, asked.line) end
   if asked.openid.openid then body.id_token = id_token(login, client, person, nonce) end
   if form.client_info == "1" then body.client_info = client_info(login, person) end
   return body
@@ -157,7 +159,18 @@ local function is_revoked(person, issued)
   return false
 end
 
---- The old token stays valid, as Entra's do; the answer carries a newer one.
+--- Where refresh tokens are good for one use, a second use ends the sign-in: one of the two was a thief
+--- (RFC 9700, 4.14.2).
+local function use_up(record)
+  if record.used or record.line.ended then
+    record.line.ended = true
+    refusal.raise(70000)
+  end
+  record.used = true
+end
+
+--- The old token stays valid, as Entra's do, unless the emulator was started otherwise; the
+--- answer carries a newer one.
 function GRANTS.refresh_token(login, client, form)
   local proof = authenticate(login, client, form)
   local record = sign_in.find(login.refresh_tokens, form.refresh_token)
@@ -165,8 +178,9 @@ function GRANTS.refresh_token(login, client, form)
   local person = sign_in.person(login, record.person)
   if is_revoked(person, record.issued) then refusal.raise(50173) end
   if time.now() - record.issued > REFRESH_LIFETIME then refusal.raise(700082) end
+  if login.refresh == "once" then use_up(record) end
   local asked = scopes.read(login, form.scope or scopes.GRAPH .. "/.default")
-  asked.openid.offline_access = true
+  asked.openid.offline_access, asked.line = true, record.line
   return person_answer(login, client, form, person, asked, proof)
 end
 

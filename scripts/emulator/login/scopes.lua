@@ -17,6 +17,7 @@ local MAY_CONSENT = {
 ---@field default boolean `.default` was asked for
 ---@field names string[] permissions by name
 ---@field openid table<string, boolean> openid, profile, offline_access, email
+---@field line table? of a refresh token that is used: shared by those that follow from one sign-in
 
 local function split(word)
   local resource, name = word:match("^(.+)/([^/]+)$")
