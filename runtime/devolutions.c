@@ -198,6 +198,8 @@ static int devolutions_judge(lua_State *L) {
   const struct answer *answer = answer_check(L, 2);
   lua_settop(L, 2);
   if (!is_success(answer)) return judge_error(L, answer);
+  if (answer->status == 200 && !answer->body.length && strcmp(request->method, "GET") == 0)
+    return push_failure(L, answer, "bad_answer", "the answer is empty");
   if (!push_body(L, answer, &rules)) return 2;
   int is_current = request->call_count && strncmp(request->calls[0].path, "/api/v1/", 8) == 0;
   int result = is_current ? -1 : result_of(L, 3);

@@ -51,6 +51,13 @@ static int is_number(const char *value, size_t length) {
   return length > 0;
 }
 
+/* Control characters, which one reader takes for an end of line and another does not. */
+static int has_control(const char *value, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (iscntrl((unsigned char)value[i]) && value[i] != '\t') return 1;
+  return 0;
+}
+
 static const char *judge_length(struct frame *frame, const char *value, size_t length) {
   if (!is_number(value, length) || length >= sizeof frame->length) return "a Content-Length that is no number";
   if (frame->has_length && (strlen(frame->length) != length || memcmp(frame->length, value, length) != 0))
@@ -76,6 +83,7 @@ const char *judge_header(struct frame *frame, const char *line, size_t length) {
   if (!colon || colon == line || isspace((unsigned char)colon[-1])) return "a header line without a name";
   const char *value = colon + 1;
   size_t size = trim(&value, end);
+  if (has_control(value, size)) return "a header with a control character in it";
   if (is_named(line, "content-length")) return judge_length(frame, value, size);
   if (is_named(line, "transfer-encoding")) frame->chunked = 1;
   return NULL;
@@ -149,9 +157,12 @@ static void say_timeout(struct transfer *transfer, char *text, size_t size) {
 
 static void say_too_large(struct transfer *transfer, char *text, size_t size) {
   int headers = transfer->too_large == 2;
-  snprintf(text, size, "the answer of %s is refused: its %s more than %zu %s", transfer->host,
-           headers ? "headers are" : "body is", headers ? HTTP_MAX_HEADERS >> 10 : HTTP_MAX_BODY >> 20,
-           headers ? "KiB" : "MiB");
+  if (transfer->too_large == 3)
+    snprintf(text, size, "the answer of %s is refused: it has a header line without end", transfer->host);
+  else
+    snprintf(text, size, "the answer of %s is refused: its %s more than %zu %s", transfer->host,
+             headers ? "headers are" : "body is", headers ? HTTP_MAX_HEADERS >> 10 : HTTP_MAX_BODY >> 20,
+             headers ? "KiB" : "MiB");
 }
 
 static void say_cut(struct transfer *transfer, CURLcode code, char *text, size_t size) {
@@ -201,12 +212,23 @@ static void say(struct transfer *transfer, CURLcode code) {
   else if (strcmp(kind, "too_large") == 0)
     say_too_large(transfer, text, size);
   else if (strcmp(kind, "hostile") == 0)
-    snprintf(text, size, "the answer of %s is not believed: it sent %s", transfer->host,
+    snprintf(text, size, "the answer of %s is not believed: %s%s", transfer->host, transfer->hostile ? "it sent " : "",
              transfer->hostile ? transfer->hostile : detail(transfer, code));
   else if (strcmp(kind, "memory") == 0)
     snprintf(text, size, "out of memory while waiting for %s", transfer->host);
   else
     say_cut(transfer, code, text, size);
+}
+
+/* What libcurl says with a code that usually means something else. */
+static void reinterpret(struct transfer *transfer, CURLcode code) {
+  if (transfer->hostile || transfer->too_large || transfer->starved) return;
+  if (code == CURLE_WRITE_ERROR) transfer->hostile = "a compressed body that cannot be unpacked";
+  if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
+    transfer->hostile = "a chunk without a proper length";
+  /* Its limit for one line. Memory that is really out is met in our own callbacks, or before anything is sent. */
+  if (code == CURLE_OUT_OF_MEMORY && transfer->ready && (transfer->frame.open || !transfer->frame.status))
+    transfer->too_large = 3;
 }
 
 void judge_outcome(struct transfer *transfer, CURLcode code) {
@@ -216,6 +238,7 @@ void judge_outcome(struct transfer *transfer, CURLcode code) {
   transfer->maybe_sent = transfer->sent || (transfer->ready && written > transfer->written);
   if (code == CURLE_OK && !transfer->hostile) transfer->hostile = judge_frame(transfer);
   if (code == CURLE_FILESIZE_EXCEEDED) transfer->too_large = 1;
+  reinterpret(transfer, code);
   if (code == CURLE_OK && !transfer->hostile) return;
   transfer->kind = kind_of(transfer, code);
   say(transfer, code);

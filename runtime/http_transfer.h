@@ -4,7 +4,7 @@
 
 #include "http.h"
 
-#define HTTP_MAX_BODY ((size_t)16 << 20)
+#define HTTP_MAX_BODY ((size_t)8 << 20)
 #define HTTP_MAX_HEADERS ((size_t)256 << 10)
 #define HTTP_CONNECT_MS 10000L
 
@@ -46,7 +46,7 @@ struct transfer {
   int is_head;    /* the method is HEAD: no body follows whatever the headers say */
   struct frame frame;
   const char *hostile; /* why the answer is not believed, or NULL */
-  int too_large;       /* 1: the body, 2: the headers */
+  int too_large;       /* 1: the body, 2: the headers, 3: one line of them */
   int starved;         /* memory ran out in a callback */
   const char *kind;    /* of failure, or NULL */
   char message[512];

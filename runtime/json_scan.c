@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_NUMBER = 400 };
+enum { LONGEST_NUMBER = 400, LONGEST_SECRET = 128 << 10 };
+enum { MOST_VALUES = 400000 }; /* small ones take many times their text in memory */
 
 #define EACH_BYTE(c) (0x0101010101010101 * (uint64_t)(c))
 
@@ -260,11 +261,15 @@ static int string_value(struct json_scan *scan) {
   size_t start = scan->at;
   int lift = scan->lift;
   if (!scan_string(scan)) return 0;
-  return lift ? add_spot(scan, SPOT_SECRET, start) : 1;
+  if (!lift) return 1;
+  if (scan->at - start <= LONGEST_SECRET) return add_spot(scan, SPOT_SECRET, start);
+  scan->at = start;
+  return fail(scan, "a secret of at most 128 KiB");
 }
 
 static int begin_value(struct json_scan *scan) {
   skip_space(scan);
+  if (++scan->values > MOST_VALUES) return fail(scan, "at most 400000 values");
   unsigned char c = peek(scan);
   switch (c) {
   case '"':

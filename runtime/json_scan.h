@@ -37,6 +37,7 @@ struct json_scan {
 
   /* the outcome */
   size_t members;       /* in all objects together */
+  size_t values;        /* begun */
   size_t at;            /* where it stopped */
   const char *expected; /* what should have been there; NULL: memory is out */
 

@@ -70,7 +70,14 @@ local SIGN_IN = {
     fix = "Check `login` in the profile, and what proxy stands between." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
     fix = "Check `login` in the profile, and what proxy stands between." },
-  http = { cause = "the login service failed", fix = "Try again in some minutes." },
+  http = { cause = "what answered is not Microsoft's login service, or it failed",
+    fix = "Check `login` in the profile, and what proxy stands between; or try again in some minutes." },
+}
+
+-- Of errors that nothing is known of.
+local REFUSED = {
+  cause = "the login service refuses",
+  fix = "Its own words say why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
 }
 
 -- Microsoft's finer names of what a sign-in lacks (A.9 of what is known of its errors, MSAL's list).
@@ -106,7 +113,7 @@ end
 function M.login(failure)
   if failure.transport then return NETWORK[failure.transport] or {} end
   return failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
-    or SIGN_IN[failure.error] or {}
+    or SIGN_IN[failure.error] or REFUSED
 end
 
 local NO_IDENTITY = {
@@ -180,6 +187,12 @@ local DEVOLUTIONS = {
     fix = "In Devolutions Server, give it access to the vault, with View and View password." },
   missing = { cause = "there is no such thing, or the application identity may not see it",
     fix = "Check the name, and give the application identity access to the vault." },
+  conflict = { cause = "it is there already, or somebody else changed it at the same time",
+    fix = "Run this again: what is there is read first." },
+  refused = { cause = "Devolutions Server refuses this",
+    fix = "Its own words say why; its log says more." },
+  bad_answer = { cause = "what answered is not Devolutions Server's API, or the answer was damaged",
+    fix = "Check `devolutions.server` in the profile, and what proxy stands between." },
 }
 
 --- Why a call to Devolutions Server failed.

@@ -20,7 +20,7 @@ Servers.__index = Servers
 ---@return bad_tls
 function M.start()
   local folder = assert(sys.temporary("bad-tls"))
-  local child = assert(process.start({ "/usr/bin/python3", SOURCE .. "/tests/bad_tls.py", folder }))
+  local child = assert(process.start({ "/usr/bin/python3", "-B", SOURCE .. "/tests/bad_tls.py", folder }))
   local servers = assert(json.decode(assert(child:line(60))))
   servers.child, servers.folder = child, folder
   return setmetatable(servers, Servers)

@@ -19,7 +19,7 @@ Server.__index = Server
 ---@return hostile
 function M.start()
   local folder = assert(sys.temporary("hostile"))
-  local child = assert(process.start({ "/usr/bin/python3", SOURCE .. "/tests/hostile.py", folder }))
+  local child = assert(process.start({ "/usr/bin/python3", "-B", SOURCE .. "/tests/hostile.py", folder }))
   local line = assert(child:line(30))
   local server = assert(json.decode(line))
   server.child, server.folder = child, folder

@@ -4,12 +4,11 @@
 
 makes its certificates in DIRECTORY, prints one JSON line (ports by certificate,
 files of the authorities) and serves until its standard input ends, at most two
-minutes. What a path does is in ANSWERS below; /echo tells what was received,
+minutes. What a path does is in misdeeds.py; /echo tells what was received,
 /seen how often each path was asked for.
 """
 
 import collections
-import gzip
 import json
 import os
 import signal
@@ -19,6 +18,8 @@ import subprocess
 import sys
 import threading
 import time
+
+from misdeeds import KEPT, OK, PLAIN, lines, plain
 
 DIRECTORY = sys.argv[1]
 SEEN = collections.Counter()
@@ -59,66 +60,6 @@ def make_certificates():
     certificate("stranger", "other", "server", HERE)
 
 
-def plain(body, *headers, status="200 OK"):
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-def lines(*parts):
-    return "\r\n".join(parts).encode()
-
-
-OK = b"{}"
-MIB = b"x" * (1 << 20)
-
-
-def endless(head, part):
-    yield head
-    for _ in range(1 << 14):
-        yield part
-
-
-# Path -> bytes to send, or a function that gives an iterator of them. After
-# these the connection closes, except for plain answers.
-ANSWERS = {
-    "/ok": lambda: plain(OK, "Content-Type: application/json", "X-Two: words here"),
-    "/same_lengths": lambda: plain(OK, "Content-Length: 2"),
-    "/empty": lambda: lines("HTTP/1.1 204 No Content", "", ""),
-    "/early_hints": lambda: lines("HTTP/1.1 103 Early Hints", "Link: </a>", "", "") + plain(OK),
-    "/trailer": lambda: lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "2", "{}", "0", "X-Late: 1", "", ""),
-    "/gzip": lambda: plain(gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"),
-    "/bomb": lambda: plain(gzip.compress(b"\0" * (64 << 20)), "Content-Encoding: gzip"),
-    "/big": lambda: endless(lines("HTTP/1.1 200 OK", "Content-Length: 17825792", "", ""), MIB),
-    "/big_chunks": lambda: endless(lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", ""),
-                                   b"100000\r\n" + MIB + b"\r\n"),
-    "/endless_headers": lambda: endless(lines("HTTP/1.1 200 OK", ""), b"X-More: " + b"x" * 1000 + b"\r\n"),
-    "/endless_hints": lambda: endless(b"", lines("HTTP/1.1 100 Continue", "X: " + "x" * 1000, "", "")),
-    "/two_lengths": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Content-Length: 3", "", "{} "),
-    "/length_and_chunks": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Transfer-Encoding: chunked", "",
-                                        "2", "{}", "0", "", ""),
-    "/length_text": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2, 2", "", "{}"),
-    "/length_negative": lambda: lines("HTTP/1.1 200 OK", "Content-Length: -2", "", "{}"),
-    "/folded": lambda: lines("HTTP/1.1 200 OK", "X-A: 1", " folded", "Content-Length: 2", "", "{}"),
-    "/nameless": lambda: lines("HTTP/1.1 200 OK", "no colon here", "Content-Length: 2", "", "{}"),
-    "/spaced": lambda: lines("HTTP/1.1 200 OK", "Content-Length : 2", "", "{}"),
-    "/status_999": lambda: plain(OK, status="999 Odd"),
-    "/status_099": lambda: plain(OK, status="099 Odd"),
-    "/status_600": lambda: plain(OK, status="600 Odd"),
-    "/status_101": lambda: lines("HTTP/1.1 101 Switching Protocols", "Upgrade: x", "Connection: Upgrade", "", ""),
-    "/no_length": lambda: lines("HTTP/1.1 200 OK", "Connection: close", "", "{}"),
-    "/http09": lambda: b"{}",
-    "/cut": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 100", "", "{"),
-    "/cut_chunk": lambda: lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "64", "{"),
-    "/cut_head": lambda: lines("HTTP/1.1 200 OK", "Content-Le"),
-    "/drop": lambda: b"",
-    "/redirect": lambda: plain(OK, "Location: /landed", status="302 Found"),
-    "/redirect_away": lambda: plain(OK, "Location: https://127.0.0.1:1/landed", status="307 Temporary Redirect"),
-    "/cookie": lambda: plain(OK, "Set-Cookie: a=b; Path=/", 'Alt-Svc: h2="127.0.0.1:1"'),
-    "/challenge": lambda: plain(OK, "WWW-Authenticate: NTLM", "WWW-Authenticate: Negotiate", status="401 No"),
-}
-KEPT = {"/ok", "/same_lengths", "/empty", "/gzip", "/redirect", "/cookie", "/early_hints", "/trailer", "/challenge"}
-
-
 def read_request(file):
     line = file.readline()
     if not line.strip():
@@ -154,10 +95,10 @@ def answer(stream, request, number):
         if CONNECTIONS[number] == 1:
             stream.sendall(plain(OK))
         return CONNECTIONS[number] == 1
-    sent = ANSWERS[path]()
+    sent = PLAIN[path[1:]]()
     for part in [sent] if isinstance(sent, bytes) else sent:
         stream.sendall(part)
-    return path in KEPT
+    return path[1:] in KEPT
 
 
 def serve_connection(listener_context, connection, number):

@@ -59,14 +59,14 @@ end
 
 --- Run it to its end; without a terminal, with `options.input` as its input.
 ---@param words string[]
----@param options { env: string[]?, input: string?, before: string[]? }?
+---@param options { env: string[]?, input: string?, before: string[]?, seconds: integer? }?
 ---@return moonlatch.outcome
 function Place:run(words, options)
   options = options or {}
   local out, err = self.path .. "/.out", self.path .. "/.err"
   local input = self:write(".in", options.input or "")
-  local line = ("cd %s && timeout 60 %s <%s >%s 2>%s"):format(
-    quote(self.path), command_line(self, words, options), quote(input), quote(out), quote(err))
+  local line = ("cd %s && timeout %d %s <%s >%s 2>%s"):format(
+    quote(self.path), options.seconds or 60, command_line(self, words, options), quote(input), quote(out), quote(err))
   local _, _, status = os.execute(line)
   return { status = status, out = slurp(out), err = slurp(err) }
 end

@@ -96,4 +96,6 @@ return {
   -- What cannot be right
   { kind = "bad_answer", source = "docs", cause = "what answered is not Microsoft Graph, or the answer was damaged",
     fix = "Check `graph` in the profile, and what proxy stands between." },
+  { kind = "refused", source = "docs", cause = "Graph understood this and refuses it",
+    fix = "Its own words say why; with the request-id Microsoft's support can find the call." },
 }

@@ -124,6 +124,7 @@ describe("host.devolutions.judge", function()
 
   it("takes an empty body, and a bare true", function()
     assert.same({}, (judge(204, "")))
+    assert.equal("the answer is empty", select(2, judge(200, "")).message)
     assert.is_true((judge(200, "true")))
   end)
 

@@ -84,6 +84,8 @@ describe("explain.graph", function()
     { { kind = "throttled" }, {}, "it was asked too often" },
     { { kind = "transient" }, {}, "the service has trouble of its own" },
     { { kind = "bad_answer" }, {}, "what answered is not Microsoft Graph" },
+    { { kind = "refused", code = "Request_BadRequest", status = 400, message = "x" }, {},
+      "Graph understood this and refuses it" },
     { { kind = "unknown_outcome", transport = "cut" }, {}, "whether it was done is not known" },
     { { kind = "network", transport = "tls" }, {}, "no connection can be made that is safe" },
   }
@@ -96,7 +98,6 @@ describe("explain.graph", function()
   end
 
   it("says nothing where it knows nothing", function()
-    assert.same({}, explain.graph({ kind = "refused", code = "Request_BadRequest", status = 400, message = "x" }))
     assert.same({}, explain.graph({ kind = "network", transport = "new" }))
   end)
 end)
@@ -107,7 +108,7 @@ describe("explain.login and explain.devolutions", function()
     assert.equal("it was asked too often", explain.login({ kind = "throttled", error = "http" }).cause)
     assert.equal("the application's credential was not accepted", explain.login({ code = 5,
       error = "invalid_client" }).cause)
-    assert.same({}, explain.login({ error = "new" }))
+    assert.equal("the login service refuses", explain.login({ error = "new" }).cause)
     assert.equal("the host name cannot be resolved", explain.login({ transport = "dns" }).cause)
   end)
 
@@ -116,6 +117,6 @@ describe("explain.login and explain.devolutions", function()
     assert.equal("the session was not accepted", explain.devolutions({ kind = "auth" }).cause)
     assert.equal("whether it was done is not known: the answer is missing or unusable",
       explain.devolutions({ kind = "unknown_outcome" }).cause)
-    assert.same({}, explain.devolutions({ kind = "refused" }))
+    assert.equal("Devolutions Server refuses this", explain.devolutions({ kind = "refused" }).cause)
   end)
 end)

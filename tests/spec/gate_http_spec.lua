@@ -125,6 +125,15 @@ describe("the gate's client", function()
       assert.is_nil(read("/seen")["/landed"])
     end)
 
+    it("an answer nobody asked for with the next request", function()
+      local door <close> = server:door()
+      for i = 1, 3 do
+        local request = server:get(i == 2 and "/two_answers" or "/echo")
+        local value = graph.judge(request, assert(hostile.send(door, request)))
+        assert.equal(i ~= 2 and "/v1.0/echo" or nil, value.path)
+      end
+    end)
+
     it("a redirect to another host", function()
       local door <close> = server:door()
       local answer = assert(hostile.send(door, server:get("/redirect_away")))
@@ -138,16 +147,22 @@ describe("the gate's client", function()
       { "/two_lengths", "it sent two different Content%-Length headers$" },
       { "/length_and_chunks", "it sent both a Content%-Length and a Transfer%-Encoding$" },
       { "/length_text", "it sent a Content%-Length that is no number$" },
-      { "/length_negative", "it sent " },
+      { "/length_negative", "Invalid Content%-Length" },
       { "/folded", "it sent a folded header$" },
-      { "/nameless", "it sent " },
+      { "/nameless", "Header without colon$" },
       { "/spaced", "it sent a header line without a name$" },
       { "/status_999", "it sent a status that is none$" },
-      { "/status_099", "it sent " },
+      { "/status_099", "Unsupported response code" },
       { "/status_600", "it sent a status that is none$" },
       { "/status_101", "it sent a switch of protocols nobody asked for$" },
       { "/no_length", "it sent an answer that does not say how long it is$" },
-      { "/http09", "it sent " },
+      { "/http09", "Received HTTP/0.9" },
+      { "/cr_in_header", "it sent a header with a control character in it$" },
+      { "/nul_in_header", "Nul byte in header$" },
+      { "/chunk_text", "it sent a chunk without a proper length$" },
+      { "/chunk_enormous", "it sent a chunk without a proper length$" },
+      { "/gzip_broken", "Error while processing content unencoding" },
+      { "/bomb_of_many", "it sent a compressed body that cannot be unpacked$" },
     }
     for _, case in ipairs(reasons) do
       it(case[1], function()
@@ -163,8 +178,8 @@ describe("the gate's client", function()
   end)
 
   describe("does not swallow", function()
-    for path, what in pairs { ["/big"] = "body is more than 16 MiB", ["/big_chunks"] = "body is more than 16 MiB",
-      ["/bomb"] = "body is more than 16 MiB", ["/endless_headers"] = "headers are more than 256 KiB",
+    for path, what in pairs { ["/big"] = "body is more than 8 MiB", ["/big_chunks"] = "body is more than 8 MiB",
+      ["/bomb"] = "body is more than 8 MiB", ["/endless_headers"] = "headers are more than 256 KiB",
       ["/endless_hints"] = "headers are more than 256 KiB" } do
       it(path, function()
         local door <close> = server:door()
@@ -173,6 +188,15 @@ describe("the gate's client", function()
         assert.equal("too_large", kind)
         assert.equal("the answer of 127.0.0.1 is refused: its " .. what, message)
         assert.is_true(maybe_sent)
+      end)
+    end
+
+    for _, path in ipairs { "/endless_header", "/endless_status" } do
+      it(path, function()
+        local door <close> = server:door()
+        local _, message, kind = hostile.send(door, server:get(path), 20)
+        assert.equal("too_large", kind)
+        assert.equal("the answer of 127.0.0.1 is refused: it has a header line without end", message)
       end)
     end
   end)

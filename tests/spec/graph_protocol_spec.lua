@@ -192,6 +192,8 @@ describe("host.graph.judge, success", function()
 
   it("gives an empty table for no body", function()
     local value, date = judge(204, "")
+    local _, failure = judge(200, "")
+    assert.same({ "bad_answer", "the answer is empty" }, { failure.kind, failure.message })
     assert.same({}, value)
     assert.is_nil(date)
   end)

@@ -89,10 +89,12 @@ describe("graph", function()
         .. " reset them: Privileged Authentication Administrator may reset all.", tostring(err))
     end)
 
-    it("repeats Graph's words where it knows nothing better", function()
+    it("has Graph's words speak where it knows nothing better", function()
       on("POST", "/v1.0/groups", reply(400, "Request_BadRequest", "Invalid value.", {}))
       local err = fails(graph.post, "/groups", {})
-      assert.equal("POST /groups: 400 Request_BadRequest: Invalid value.", tostring(err))
+      assert.equal("POST /groups: Graph understood this and refuses it. Graph said: 400 Request_BadRequest: "
+        .. "Invalid value.\nIts own words say why; with the request-id Microsoft's support can find the call.",
+        tostring(err))
       assert.equal("refused", err.kind)
       assert.equal(1, tenant.door:count("POST", "/v1.0/groups"))
     end)

@@ -79,6 +79,8 @@ local refused = {
   { '{"\xff":1}', "byte 3, expected well-formed UTF-8" },
   { '{"a":1,"a":2}', "byte 8, expected each member of an object only once" },
   { '[{"a":1},{"b":[{"x":1,"y":{},"\\u0078":1}]}]', "byte 30, expected each member of an object only once" },
+  { "[" .. ("1,"):rep(400000) .. "1]", "byte 800000, expected at most 400000 values" },
+  { '{"password":"' .. ("x"):rep(131072) .. '"}', "byte 13, expected a secret of at most 128 KiB" },
   { ("["):rep(65) .. ("]"):rep(65), "byte 65, expected at most 64 levels of nesting" },
   { ('{"a":'):rep(100000), "byte 321, expected at most 64 levels of nesting" },
 }
