@@ -45,7 +45,8 @@ local function quote(text) return '"' .. text:gsub('[\\"]', "\\%0") .. '"' end
 -- Secrets go by a file, never by the command line.
 local function settings(self, folder, call)
   local lines = { "silent", "show-error", "cacert = " .. quote(self.ready.ca), "url = " .. quote(call.url),
-    "request = " .. quote(call.method or "GET"), [[write-out = "\n%{http_code}"]] }
+    "request = " .. quote(call.method or "GET"), "output = " .. quote(folder .. "/answer"),
+    [[write-out = "%{http_code}\n"]] }
   for _, header in ipairs(call.headers or {}) do lines[#lines + 1] = "header = " .. quote(header) end
   if call.body then
     assert(sys.write(folder .. "/body", call.body, "replace"))
@@ -54,28 +55,43 @@ local function settings(self, folder, call)
   return table.concat(lines, "\n") .. "\n"
 end
 
---- One call; its answer as text and its status.
----@param call { url: string, method: string?, headers: string[]?, body: string? }
----@return string text, integer status
-function Cloud:curl(call)
+---@class crash.call
+---@field url string
+---@field method string?
+---@field headers string[]?
+---@field body string?
+
+--- Several calls by one curl, one after the other: their texts, and their statuses.
+---@param calls crash.call[]
+---@return string[] texts, integer[] statuses
+function Cloud:curl(calls)
   self.calls = self.calls + 1
-  local folder = ("%s/curl-%d"):format(self.home, self.calls)
-  assert(sys.mkdir(folder))
-  assert(sys.write(folder .. "/settings", settings(self, folder, call), "replace"))
+  local folder, parts, texts, statuses = ("%s/curl-%d"):format(self.home, self.calls), {}, {}, {}
+  for i, call in ipairs(calls) do
+    assert(sys.mkdir(folder .. "/" .. i))
+    parts[i] = settings(self, folder .. "/" .. i, call)
+  end
+  assert(sys.write(folder .. "/settings", table.concat(parts, "next\n"), "replace"))
   local outcome = program.run(folder, { "/usr/bin/curl", "--disable", "--config", folder .. "/settings" })
+  if outcome.status ~= 0 then error(("curl %s: %s"):format(calls[1].url, outcome.err), 2) end
+  for i in ipairs(calls) do texts[i] = program.read(folder .. "/" .. i .. "/answer") end
+  for status in outcome.out:gmatch("%d+") do statuses[#statuses + 1] = tonumber(status) end
   assert(sys.remove_tree(folder))
-  local text, status = outcome.out:match("^(.*)\n(%d+)$")
-  if outcome.status ~= 0 then error(("curl %s: %s"):format(call.url, outcome.err), 2) end
-  return text, tonumber(status)
+  return texts, statuses
 end
 
---- The same, where an answer in JSON and a good status are expected.
----@param call table
----@return any value, string text
-function Cloud:ask(call)
-  local text, status = self:curl(call)
-  if status >= 300 then error(("%s %s: %d %s"):format(call.method or "GET", call.url, status, text), 2) end
-  return json.decode(text), text
+--- The same, where good statuses are expected.
+---@param calls crash.call[]
+---@return string[] texts
+function Cloud:ask(calls)
+  if #calls == 0 then return {} end
+  local texts, statuses = self:curl(calls)
+  for i, call in ipairs(calls) do
+    if not statuses[i] or statuses[i] >= 300 then
+      error(("%s %s: %s %s"):format(call.method or "GET", call.url, tostring(statuses[i]), texts[i]), 2)
+    end
+  end
+  return texts
 end
 
 local JSON = { "Content-Type: application/json" }
@@ -88,16 +104,27 @@ local JSON = { "Content-Type: application/json" }
 ---@param body table?
 ---@return any
 function Cloud:control(path, body)
-  return (self:ask { url = self.ready.control .. path, method = body and "POST", headers = JSON,
-    body = body and json.encode(body) })
+  local call = { url = self.ready.control .. path, method = body and "POST", headers = JSON,
+    body = body and json.encode(body) }
+  return (json.decode(self:ask({ call })[1]))
 end
 
---- Graph as a Global Administrator with every permission; the value, without pages.
+--- Graph as a Global Administrator with every permission.
 ---@param path string
 ---@param body table?
 ---@return any
 function Cloud:graph(path, body)
   return self:control("/graph/v1.0" .. path, body)
+end
+
+--- Several reads of Graph at once.
+---@param paths string[]
+---@return any[]
+function Cloud:graph_all(paths)
+  local calls, values = {}, {}
+  for i, path in ipairs(paths) do calls[i] = { url = self.ready.control .. "/graph/v1.0" .. path } end
+  for i, text in ipairs(self:ask(calls)) do values[i] = json.decode(text) end
+  return values
 end
 
 --- From now on, this goes wrong.
@@ -106,7 +133,7 @@ function Cloud:fault(rule) self:control("/faults", { rule = rule }) end
 
 --- Nothing goes wrong any more. What is held stays held.
 function Cloud:calm()
-  self:ask { url = self.ready.control .. "/faults", method = "DELETE" }
+  self:ask { { url = self.ready.control .. "/faults", method = "DELETE" } }
   self.mark = #program.read(self.log)
 end
 
@@ -137,20 +164,22 @@ function Cloud:sign_in(client_id, secret)
   local function escape(text)
     return (text:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end))
   end
-  local text, status = self:curl {
+  local texts, statuses = self:curl { {
     url = ("%s/%s/oauth2/v2.0/token"):format(self.ready.login, self.ready.tenant), method = "POST",
     body = ("grant_type=client_credentials&client_id=%s&client_secret=%s&scope=%s"):format(
       escape(client_id), escape(secret), escape("https://graph.microsoft.com/.default")),
-  }
-  return status, text
+  } }
+  return statuses[1], texts[1]
 end
 
-local function devolutions(self, path, body)
-  local _, text = self:ask {
-    url = self.ready.devolutions .. path, method = body and "POST", body = body,
-    headers = { JSON[1], self.token and "tokenId: " .. self.token },
-  }
-  return text
+-- Several calls of the Devolutions Server, or one that sends something.
+local function devolutions(self, paths, body)
+  local calls = {}
+  for i, path in ipairs(paths) do
+    calls[i] = { url = self.ready.devolutions .. path, method = body and "POST", body = body,
+      headers = { JSON[1], self.token and "tokenId: " .. self.token } }
+  end
+  return self:ask(calls)
 end
 
 --- Sign in to the Devolutions Server; its sessions are short.
@@ -158,20 +187,29 @@ function Cloud:open_server()
   local key = program.read(self.ready.config):match('app_key = "([^"]+)"')
   local secret = program.read(self.folder .. "/devolutions.secret")
   self.token = nil
-  self.token = devolutions(self, "/api/v1/login", ('{"appKey":"%s","appSecret":"%s"}'):format(key, secret))
+  self.token = devolutions(self, { "/api/v1/login" }, ('{"appKey":"%s","appSecret":"%s"}'):format(key, secret))[1]
     :match('"tokenId":"([^"]+)"')
+end
+
+local function vaults(self)
+  local paths = {}
+  for vault in devolutions(self, { "/api/v1/vault" })[1]:gmatch('"id":"([^"]+)"') do
+    paths[#paths + 1] = "/api/v1/vault/" .. vault .. "/entry"
+  end
+  return paths
 end
 
 --- All entries of all vaults, with their secrets, as the server's own text.
 ---@return string[]
 function Cloud:entries()
-  local texts = {}
-  for vault in devolutions(self, "/api/v1/vault"):gmatch('"id":"([^"]+)"') do
-    local base = "/api/v1/vault/" .. vault .. "/entry"
-    for entry in devolutions(self, base .. "?pageSize=100"):gmatch('"id":"([^"]+)"') do
-      texts[#texts + 1] = devolutions(self, base .. "/" .. entry .. "?includePasswords=true")
+  local folders, lists, paths = vaults(self), {}, {}
+  for i, path in ipairs(folders) do lists[i] = path .. "?pageSize=100" end
+  for i, text in ipairs(devolutions(self, lists)) do
+    for entry in text:gmatch('"id":"([^"]+)"') do
+      paths[#paths + 1] = folders[i] .. "/" .. entry .. "?includePasswords=true"
     end
   end
+  local texts = devolutions(self, paths)
   table.sort(texts)
   return texts
 end
@@ -179,8 +217,7 @@ end
 --- Put an entry into the first vault.
 ---@param text string JSON
 function Cloud:add_entry(text)
-  local vault = devolutions(self, "/api/v1/vault"):match('"id":"([^"]+)"')
-  devolutions(self, "/api/v1/vault/" .. vault .. "/entry", text)
+  devolutions(self, { vaults(self)[1] }, text)
 end
 
 return M

@@ -18,15 +18,14 @@ local FOREIGN = [[{"name":"Payroll","path":"","type":"Credential","subType":"Def
   "tags":["payroll"],"data":{"domain":"","username":"payroll","password":"correct horse"}}]]
 
 -- All of it as texts, to be compared.
-local function read_foreign(point, client)
-  local cloud, texts = point.cloud, {}
-  local function add(path) texts[#texts + 1] = json.encode(cloud:graph(path)) end
-  add("/applications(appId='" .. client .. "')")
-  add("/servicePrincipals(appId='" .. client .. "')")
-  local principal = cloud:graph("/servicePrincipals(appId='" .. client .. "')").id
-  add("/servicePrincipals/" .. principal .. "/appRoleAssignments")
-  add("/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'" .. principal .. "'")
-  for _, text in ipairs(cloud:entries()) do
+local function read_foreign(point, app)
+  local texts = {}
+  for i, value in ipairs(point.cloud:graph_all {
+    "/applications(appId='" .. app.appId .. "')", "/servicePrincipals(appId='" .. app.appId .. "')",
+    "/servicePrincipals/" .. app.principal .. "/appRoleAssignments",
+    "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'" .. app.principal .. "'",
+  }) do texts[i] = json.encode(value) end
+  for _, text in ipairs(point.cloud:entries()) do
     if not text:find('"moonlatch', 1, true) then texts[#texts + 1] = text end
   end
   return texts
@@ -42,11 +41,11 @@ function M.furnish(point)
   } } }).result
   cloud:open_server()
   cloud:add_entry(FOREIGN)
-  return { client = app.appId, texts = read_foreign(point, app.appId) }
+  return { app = app, texts = read_foreign(point, app) }
 end
 
 local function look_at_foreign(point, foreign)
-  local now = read_foreign(point, foreign.client)
+  local now = read_foreign(point, foreign.app)
   for i = 1, math.max(#now, #foreign.texts) do
     if now[i] ~= foreign.texts[i] then
       point:complain("what is not ours was touched:\n  %s\n  %s", tostring(foreign.texts[i]), tostring(now[i]))
@@ -65,20 +64,8 @@ local function each(list, holds)
   return found
 end
 
-local function entries_with(point, tag)
-  return each(point.cloud:entries(), function(text) return text:find('"' .. tag .. '"', 1, true) ~= nil end)
-end
-
-local function read_principal(point, found)
-  local cloud = point.cloud
-  found.principals = each(cloud:graph("/servicePrincipals?$top=999").value, function(principal)
-    return principal.displayName == NAME
-  end)
-  local principal = found.principals[1]
-  if not principal then return end
-  found.grants = cloud:graph("/servicePrincipals/" .. principal.id .. "/appRoleAssignments").value
-  found.roles = cloud:graph("/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'"
-    .. principal.id .. "'").value
+local function with(texts, tag)
+  return each(texts, function(text) return text:find('"' .. tag .. '"', 1, true) ~= nil end)
 end
 
 local function read_rows(point)
@@ -89,16 +76,31 @@ local function read_rows(point)
   return rows
 end
 
+local function is_ours(thing) return thing.displayName == NAME end
+
+local function read_granted(point, found)
+  local principal = found.principals[1]
+  if not principal then return end
+  local grants, roles = table.unpack(point.cloud:graph_all {
+    "/servicePrincipals/" .. principal.id .. "/appRoleAssignments",
+    "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'" .. principal.id .. "'",
+  })
+  found.grants, found.roles = grants.value, roles.value
+end
+
 local function read(point)
   local cloud = point.cloud
   cloud:open_server()
-  local found = { grants = {}, roles = {}, rows = read_rows(point) }
-  found.applications = each(cloud:graph("/applications?$top=999").value, function(application)
-    return application.displayName == NAME
-  end)
-  found.deleted = cloud:graph("/directory/deletedItems/microsoft.graph.application").value
-  read_principal(point, found)
-  found.entries, found.probes = entries_with(point, TAG), entries_with(point, "moonlatch-probe")
+  local found, entries = { grants = {}, roles = {}, rows = read_rows(point) }, cloud:entries()
+  local applications, principals, deleted, graph = table.unpack(cloud:graph_all {
+    "/applications?$top=999", "/servicePrincipals?$top=999", "/directory/deletedItems/microsoft.graph.application",
+    "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')?$select=appRoles",
+  })
+  found.applications, found.principals = each(applications.value, is_ours), each(principals.value, is_ours)
+  found.deleted, found.permissions = deleted.value, {}
+  for _, role in ipairs(graph.appRoles) do found.permissions[role.id] = role.value end
+  found.entries, found.probes = with(entries, TAG), with(entries, "moonlatch-probe")
+  read_granted(point, found)
   return found
 end
 
@@ -107,7 +109,7 @@ end
 ---@return table
 function M.remember(point)
   point.cloud:open_server()
-  local entry = entries_with(point, TAG)[1]
+  local entry = with(point.cloud:entries(), TAG)[1]
   return { marker = entry and entry:match(MARKER), requests = #point.cloud:requests() }
 end
 
@@ -118,11 +120,9 @@ local function expect(point, what, wanted, got)
   if wanted ~= got then point:complain("%s: %s instead of %s", what, tostring(got), tostring(wanted)) end
 end
 
-local function names_of_grants(point, grants)
-  local values, names = {}, {}
-  local graph = point.cloud:graph("/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')?$select=appRoles")
-  for _, role in ipairs(graph.appRoles) do values[role.id] = role.value end
-  for i, grant in ipairs(grants) do names[i] = values[grant.appRoleId or grant.id] or "?" end
+local function names_of(found, grants)
+  local names = {}
+  for i, grant in ipairs(grants) do names[i] = found.permissions[grant.appRoleId or grant.id] or "?" end
   table.sort(names)
   return table.concat(names, " ")
 end
@@ -131,14 +131,13 @@ local function judge_things(point, found)
   local wanted = table.concat(PERMISSIONS, " ")
   expect(point, "applications", 1, #found.applications)
   expect(point, "service principals", 1, #found.principals)
-  expect(point, "grants", wanted, names_of_grants(point, found.grants))
+  expect(point, "grants", wanted, names_of(found, found.grants))
   expect(point, "role assignments", 1, #found.roles)
   expect(point, "entries", 1, #found.entries)
   expect(point, "probe entries", 0, #found.probes)
   local required = found.applications[1] and found.applications[1].requiredResourceAccess or {}
   expect(point, "resources asked for", 1, #required)
-  local access = required[1] and required[1].resourceAccess or {}
-  expect(point, "permissions asked for", wanted, names_of_grants(point, access))
+  expect(point, "permissions asked for", wanted, names_of(found, required[1] and required[1].resourceAccess or {}))
 end
 
 local PASSING = { retiring = true, sent = true, closed = true }
