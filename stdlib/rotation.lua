@@ -41,11 +41,13 @@ local HIDDEN = 3600 -- seconds a new credential may be missing from what Entra l
 ---@field value host.secret|any its value; unknown in such a plan
 ---@field roles string[] what a token must carry
 ---@field minted boolean? in this run
+---@field is_known boolean? did the journal know of a secret of the application?
 local Secret = {}
 Secret.__index = Secret
 
 local function look(self)
   local list = rows.all(self.run.journal, self.application.appId)
+  self.is_known = self.is_known or #list > 0
   self.view = view.of(list, self.application.passwordCredentials or {}, {
     now = mint.now(), renew_before = self.terms.renew_before,
   })
@@ -117,11 +119,19 @@ local function mint_now(self, why)
   if not run:acting() then self.value = resource.unknown end
 end
 
+-- What another journal had made moments ago cannot be listed yet.
+local function note_hidden(self)
+  if self.is_known or self.application.made_now then return end
+  self.run:note("this journal did not know the application yet: a client secret made elsewhere in the last minutes "
+    .. "may be hidden still; moonlatch verify lists it later")
+end
+
 local function list_foreign(self)
   local own = self.row and view.find(self.row, self.view.foreign) -- an adopted one
   for _, credential in ipairs(self.view.foreign) do
     local is_minted = tostring(credential.displayName or ""):find("^ml:%x+:%x+")
-    local why = is_minted and "of another journal; goes with: moonlatch journal retire " .. credential.keyId
+    local why = is_minted and "of another journal, and perhaps in use; once nothing uses it, it goes with: "
+      .. "moonlatch journal retire " .. credential.keyId
       or "made by a person"
     if credential ~= own then self.run:leave(KIND, credential.displayName or credential.keyId, why) end
   end
@@ -149,6 +159,7 @@ local function find_one(self)
     local ends = self.row.body.ends
     self.run:found(KIND, self.row.body.marker, ends and until_when(self, ends) or "its end is not known")
   else
+    note_hidden(self)
     mint_now(self, why)
   end
   if not self.run:acting() then list_foreign(self) end -- else at the end, when more can be seen
