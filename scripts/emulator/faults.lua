@@ -8,8 +8,8 @@
 ---   * /** drop-before @7                             the seventh request of all
 ---   * /** hold-after @7                              it is applied and never answered
 ---
---- PEER is login, graph or devolutions; without it any. METHOD may be *. In PATH
---- a * stands for anything within a segment, ** for anything; Graph's version is
+--- PEER is login, graph or devolutions; without it any. METHOD may be *, or !GET
+--- for any but that. In PATH a * stands for anything within a segment, ** for anything; Graph's version is
 --- not part of it. COUNT is how often (1), or "always". @NTH skips the first
 --- matches. A KIND is one of those below, or a status from 400 to 599, whose
 --- argument is the Retry-After.
@@ -156,8 +156,13 @@ function Faults:clear()
   self.rules = {}
 end
 
+local function is_method(rule, method)
+  if rule.method:sub(1, 1) == "!" then return rule.method ~= "!" .. method end
+  return rule.method == "*" or rule.method == method
+end
+
 local function matches(rule, peer, method, path)
-  return rule.left > 0 and (not rule.peer or rule.peer == peer) and (rule.method == "*" or rule.method == method)
+  return rule.left > 0 and (not rule.peer or rule.peer == peer) and is_method(rule, method)
     and path:find(rule.pattern) ~= nil
 end
 

@@ -137,12 +137,12 @@ function Cloud:calm()
   self.mark = #program.read(self.log)
 end
 
---- Was a fault met since it was calm? Cheap, so that it can be asked all the time.
----@return boolean
+--- Was a fault met since it was calm? By which request. Cheap, so that it can be asked all the time.
+---@return string? request
 function Cloud:struck()
   local file <close> = assert(io.open(self.log))
   file:seek("set", self.mark)
-  return file:read("a"):find("fault: ", 1, true) ~= nil
+  return file:read("a"):match("fault: (%u+ [^\n]-): [^\n]*\n")
 end
 
 --- Let time pass.

@@ -15,10 +15,10 @@ local options = {
 }
 
 describe("what is stopped anywhere and run again", function()
-  local results, counts
+  local results, few
 
   setup(function()
-    results, counts = sweep.run(options)
+    results, few = sweep.run(options)
   end)
 
   local function of(act)
@@ -34,13 +34,16 @@ describe("what is stopped anywhere and run again", function()
       it("ends exactly where it was to: " .. act.name, function()
         local played = of(act.name)
         assert(#played > 0, "no point was played")
-        assert(#played >= counts[act.name] // options.stride or options.at, "too few points were met")
         assert.equal("", sweep.complaints(played))
       end)
     end
   end
 
+  it("gets as far as that", function()
+    assert(#results >= few or options.at, ("%d points were met, which is too few"):format(#results))
+  end)
+
   teardown(function()
-    if talks then io.stderr:write(sweep.line("crash", results), "\n") end
+    if talks and results then io.stderr:write(sweep.line("crash", results), "\n") end
   end)
 end)

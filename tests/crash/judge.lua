@@ -187,6 +187,19 @@ local function is_listed(point, found, credential)
   return row.state == "retiring" or row.state == "sent" or (point.act.by_hand and point.act.renews) or false
 end
 
+-- What the entry held already is not replaced because something was stopped or lost.
+local function judge_needless(point, marker)
+  local before = point.before.marker
+  if before and before ~= point.first then expect(point, "the secret in the entry", before, marker) end
+end
+
+-- Of what Entra hides nobody can be told at once; that there may be something is said.
+local function judge_warning(point)
+  if point.later == 0 or point.blow.state ~= "deleted" then return end
+  local text = json.encode(point.report.steps)
+  if not text:find("may be hidden still", 1, true) then point:complain("what is hidden is not warned of") end
+end
+
 -- Every other credential is on its way out, on record as lost, made by hand, or told of.
 local function judge_others(point, found, marker, value, later)
   local current, listed = 0, told(point.report)
@@ -196,6 +209,7 @@ local function judge_others(point, found, marker, value, later)
       current = current + 1
       expect(point, "hint of the current credential", value:sub(1, 3), credential.hint)
     elseif not is_listed(point, found, credential) then
+      if point.blow.state == "kept" then point:complain("the journal does not know %s", name) end
       if listed[credential.keyId] then point.listed = point.listed + 1
       elseif later[credential.keyId] then point.later = point.later + 1
       else point:complain("nobody is told of the credential '%s' (%s)", name, credential.keyId) end
@@ -211,10 +225,20 @@ local function has(application, marker)
   return false
 end
 
+-- The one before is let go by its date, and by a journal that knows it.
+local function judge_first(point, found)
+  if not point.first then return end
+  local kept = point.blow.state == "kept"
+  local stays = not kept or point.act.first ~= "closed"
+  expect(point, "the one before is there", stays, has(found.applications[1], point.first))
+  if kept then expect(point, "state of the one before", point.act.first, found.rows[point.first].state) end
+end
+
 -- What was in force stays; only a journal that was there all along may take something away.
 local function judge_removals(point, found)
   local application, marker = found.applications[1], point.before.marker
   if marker and not has(application, marker) then point:complain("%s was in force and is gone", marker) end
+  judge_first(point, found)
   expect(point, "credentials made by hand", point.act.renews and 1 or 0, has(application, "made by hand") and 1 or 0)
   if point.blow.state == "kept" then return end
   for _, request in ipairs(point.cloud:requests()) do
@@ -242,8 +266,10 @@ local function look_after_apply(point)
   if #found.applications ~= 1 or #found.entries ~= 1 then return end
   judge_removals(point, found)
   local marker, value = judge_current(point, found)
+  judge_needless(point, marker)
   local later = look_once_more(point)
   judge_others(point, found, marker, value, later)
+  judge_warning(point)
   if next(later) then follow_advice(point, later, marker, value) end
 end
 

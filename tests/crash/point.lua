@@ -17,6 +17,8 @@ local LONGEST = 120 -- seconds a run may take
 ---@field act crash.act
 ---@field blow crash.blow
 ---@field runs integer
+---@field first string? marker of the secret in use before the last one
+---@field before table what there was right after the blow
 ---@field report table? what the last run said of itself
 ---@field complaints string[]
 local Point = { __name = "point" }
@@ -28,6 +30,12 @@ function Point:complain(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
   table.insert(self.complaints, text)
 end
+
+--- Is this blow dealt only at requests that can change something?
+---@param act crash.act
+---@param blow crash.blow
+---@return boolean
+function M.is_changing(act, blow) return act.by_hand or blow.changing or false end
 
 ---------------------------------------------------------------------------
 -- The program
@@ -73,6 +81,9 @@ function Point:unlink()
   assert(sys.write(config, text, "replace"))
 end
 
+--- Note which secret is in use before the one that is made next.
+function Point:note_first() self.first = judge.remember(self).marker end
+
 --- Say that the secret this run waits for was pasted.
 ---@param outcome crash.program.outcome
 function Point:confirm(outcome)
@@ -101,9 +112,10 @@ end
 ---------------------------------------------------------------------------
 -- The blow
 
--- Whether it was met, and what came of the run.
+-- The request that met it, if one did, and what came of the run.
 local function strike(self, place)
-  for _, rule in ipairs(self.blow.rules) do self.cloud:fault(rule:format(place)) end
+  local method = M.is_changing(self.act, self.blow) and "!GET" or "*"
+  for _, rule in ipairs(self.blow.rules) do self.cloud:fault(rule:format(method, place)) end
   local signal = self.blow.signal
   local run <close> = self:start(self.act.words)
   local struck = run:watch(LONGEST, signal and function() return self.cloud:struck() end or nil)
@@ -146,6 +158,7 @@ local function play(self, place)
   self.act.prepare(self)
   local struck, outcome = strike(self, place)
   if not struck then return false end
+  self.request = struck
   self.before = judge.remember(self)
   if self.blow.signal ~= "KILL" and not is_done(self, outcome) and not wants_again(outcome) then
     self:complain("it does not say that it can be run again\n%s", outcome.err)
@@ -158,6 +171,7 @@ end
 
 ---@class crash.outcome
 ---@field met boolean did the job get as far as that request?
+---@field request string? which one it was
 ---@field complaints string[] none: all is as it should be
 ---@field again integer runs it took after the blow
 ---@field listed integer credentials a person was told of at once
@@ -176,21 +190,28 @@ function M.play(act, blow, place, seed)
   }, Point)
   local ok, met = xpcall(play, debug.traceback, self, place)
   if not ok then self:complain("%s", met) end
-  return { met = not ok or met, complaints = self.complaints, again = self.again, listed = self.listed,
-    later = self.later }
+  return { met = not ok or met, request = self.request, complaints = self.complaints, again = self.again,
+    listed = self.listed, later = self.later }
 end
 
---- How many requests an act makes when nothing goes wrong.
+--- How many requests an act makes when nothing goes wrong, and how many of them can change something.
 ---@param act crash.act
 ---@param seed integer
----@return integer
+---@return { all: integer, changing: integer }
 function M.count(act, seed)
   local there <close> = cloud.start(seed)
   local self = setmetatable({ cloud = there, act = act, runs = 0, complaints = {} }, Point)
   act.prepare(self)
   local before = #there:requests()
   self:must(act.by_hand and 1 or 0, act.words)
-  return #there:requests() - before
+  local count = { all = 0, changing = 0 }
+  for i, request in ipairs(there:requests()) do
+    if i > before then
+      count.all = count.all + 1
+      if request.method ~= "GET" then count.changing = count.changing + 1 end
+    end
+  end
+  return count
 end
 
 return M

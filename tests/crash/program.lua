@@ -43,15 +43,15 @@ end
 
 --- Wait until `seen()` says yes or it has ended.
 ---@param seconds number
----@param seen nil|fun(): boolean
----@return boolean seen
+---@param seen nil|fun(): any
+---@return any seen what it said; nil when it ended or time did
 function Program:watch(seconds, seen)
   local ends = sys.monotonic() + seconds
   while not self:status() and sys.monotonic() < ends do
-    if seen and seen() then return true end
+    local found = seen and seen()
+    if found then return found end
     task.sleep(LOOK)
   end
-  return false
 end
 
 --- Send a signal. What is killed is gone when this returns.

@@ -14,8 +14,10 @@ M.PLAN = { "plan", JOB, "--json" }
 ---@class crash.act
 ---@field name string
 ---@field words string[] the command that is crashed
----@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed
+---@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed.
+--- Such an act is crashed at requests that can change something; what it reads is read in the others
 ---@field renews boolean? there was a secret before, and one made by hand
+---@field first string? the state the one before is in when all is done and the journal was there all along
 ---@field prepare fun(point: crash.point) what was before; puts an old copy of the state aside on the way
 
 --- Somebody adds a secret by hand in the portal.
@@ -33,6 +35,7 @@ end
 
 local function wait_for_renewal(point)
   point:save_state()
+  point:note_first()
   made_by_hand(point)
   point.cloud:pass(RENEWAL)
 end
@@ -41,19 +44,17 @@ end
 M.ACTS = {
   { name = "setup", words = M.APPLY, prepare = plan_only },
   {
-    name = "renewal", words = M.APPLY, renews = true,
+    name = "renewal", words = M.APPLY, renews = true, first = "retiring",
     prepare = function(point)
       point:must(0, M.APPLY)
       wait_for_renewal(point)
     end,
   },
   {
-    name = "retirement", words = M.APPLY, renews = true,
+    name = "retirement", words = M.APPLY, renews = true, first = "closed",
     prepare = function(point)
       point:must(0, M.APPLY)
-      point:save_state()
-      made_by_hand(point)
-      point.cloud:pass(RENEWAL)
+      wait_for_renewal(point)
       point:must(0, M.APPLY)
       point.cloud:pass(GRACE)
     end,
@@ -75,7 +76,7 @@ M.ACTS = {
     end,
   },
   {
-    name = "renewal by hand", words = M.APPLY, by_hand = true, renews = true,
+    name = "renewal by hand", words = M.APPLY, by_hand = true, renews = true, first = "confirmed",
     prepare = function(point)
       point:unlink()
       point:confirm(point:must(1, M.APPLY))
@@ -86,25 +87,29 @@ M.ACTS = {
 
 ---@class crash.blow
 ---@field name string
----@field rules string[] with %d for which request
+---@field rules string[] with %s for the method, and %d for which request
 ---@field signal "KILL"|"INT"|nil what the program gets at that request
 ---@field state "kept"|"deleted"|"restored" what becomes of the state folder before the next run
+---@field changing boolean? only at requests that can change something
 
 -- Once one is held all that follow are, so that nothing happens between it and the kill.
-local BEFORE = { "* /** hold-before always @%d" }
-local AFTER = { "* /** hold-after @%d", "* /** hold-before always @%d" }
+local BEFORE = { "%s /** hold-before always @%d" }
+local AFTER = { "%s /** hold-after @%d", "%s /** hold-before always @%d" }
 
+-- To be killed before the answer of what only reads is to be killed before it.
 ---@type crash.blow[]
 M.BLOWS = {
   { name = "killed before it is applied", rules = BEFORE, signal = "KILL", state = "kept" },
-  { name = "killed before its answer", rules = AFTER, signal = "KILL", state = "kept" },
-  { name = "answer lost", rules = { "* /** drop-after @%d" }, state = "kept" },
-  { name = "no network from there on", rules = { "* /** drop-before always @%d" }, state = "kept" },
-  { name = "interrupted", rules = { "* /** slow:250 @%d" }, signal = "INT", state = "kept" },
+  { name = "killed before its answer", rules = AFTER, signal = "KILL", state = "kept", changing = true },
+  { name = "answer lost", rules = { "%s /** drop-after @%d" }, state = "kept" },
+  { name = "no network from there on", rules = { "%s /** drop-before always @%d" }, state = "kept" },
+  { name = "interrupted", rules = { "%s /** slow:250 @%d" }, signal = "INT", state = "kept" },
   { name = "killed before it is applied, state deleted", rules = BEFORE, signal = "KILL", state = "deleted" },
-  { name = "killed before its answer, state deleted", rules = AFTER, signal = "KILL", state = "deleted" },
+  { name = "killed before its answer, state deleted", rules = AFTER, signal = "KILL", state = "deleted",
+    changing = true },
   { name = "killed before it is applied, old state restored", rules = BEFORE, signal = "KILL", state = "restored" },
-  { name = "killed before its answer, old state restored", rules = AFTER, signal = "KILL", state = "restored" },
+  { name = "killed before its answer, old state restored", rules = AFTER, signal = "KILL", state = "restored",
+    changing = true },
 }
 
 return M

@@ -45,7 +45,8 @@ local function points_of(options, acts, blows, counts)
   end
   for i, act in ipairs(acts) do
     for _, blow in ipairs(blows) do
-      for place = 1, counts[i] + MARGIN do add(act, blow, place) end
+      local count = play.is_changing(act, blow) and counts[i].changing or counts[i].all
+      for place = 1, count + MARGIN do add(act, blow, place) end
     end
   end
   return points
@@ -90,7 +91,8 @@ function M.complaints(results)
   local lines = {}
   for _, result in ipairs(results) do
     for _, text in ipairs(result.outcome.complaints) do
-      lines[#lines + 1] = ("%s, %s, request %d: %s"):format(result.act, result.blow, result.place, text)
+      lines[#lines + 1] = ("%s, %s, request %d (%s): %s"):format(result.act, result.blow, result.place,
+        result.outcome.request or "?", text)
     end
   end
   return table.concat(lines, "\n")
@@ -106,6 +108,7 @@ local function teller(options, points)
     left[name], groups[name] = left[name] - 1, groups[name] or {}
     if result.outcome.met then table.insert(groups[name], result) end
     if not options.tell then return end
+    if options.at then options.tell(("request %d: %s"):format(point.place, result.outcome.request or "none")) end
     if #result.outcome.complaints > 0 then options.tell(M.complaints { result }) end
     if left[name] == 0 then options.tell(M.line(name, groups[name])) end
   end
@@ -125,13 +128,13 @@ end
 --- Play the points. Those after the last request are not in the results.
 ---@param options crash.options
 ---@return crash.result[]
----@return table<string, integer> requests of each act when nothing goes wrong
+---@return integer few how many there should be at least
 function M.run(options)
   return task.run(program.poll, function()
     local acts, blows = chosen(options)
-    local counts, named = task.map(acts, options.lanes, function(act) return play.count(act, options.seed) end), {}
-    for i, act in ipairs(acts) do named[act.name] = counts[i] end
-    return play_all(options, points_of(options, acts, blows, counts)), named
+    local counts = task.map(acts, options.lanes, function(act) return play.count(act, options.seed) end)
+    local points = points_of(options, acts, blows, counts)
+    return play_all(options, points), #points - #acts * #blows * MARGIN * 2 // options.stride - 1
   end)
 end
 

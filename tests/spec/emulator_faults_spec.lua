@@ -40,6 +40,13 @@ describe("a fault rule", function()
     assert.is_nil(list:take("login", "POST", "/"))
   end)
 
+  it("may mean any method but one", function()
+    local list = rules("!GET /** 503 always")
+    assert.is_nil(list:take("graph", "GET", "/v1.0/users"))
+    assert.truthy(list:take("graph", "PATCH", "/v1.0/users/1"))
+    assert.truthy(list:take("login", "POST", "/t/oauth2/v2.0/token"))
+  end)
+
   it("takes letters of patterns for what they are", function()
     local list = rules("PATCH /applications(uniqueName=*) 404")
     assert.truthy(list:take("graph", "PATCH", "/v1.0/applications(uniqueName='a-b.c')"))
