@@ -168,8 +168,9 @@ static int secret_classes(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg secret_methods[] = {{"equals", secret_equals},   {"hint", secret_hint},   {"size", secret_size},
-                                          {"classes", secret_classes}, {"copy", secret_copy}, {"close", secret_close}, {NULL, NULL}};
+static const luaL_Reg secret_methods[] = {
+    {"equals", secret_equals}, {"hint", secret_hint},   {"size", secret_size}, {"classes", secret_classes},
+    {"copy", secret_copy},     {"close", secret_close}, {NULL, NULL}};
 
 static const luaL_Reg secret_metamethods[] = {{"__tostring", secret_tostring}, {"__concat", secret_concat},
                                               {"__lt", secret_compare},        {"__le", secret_compare},
