@@ -4,8 +4,8 @@ local http = require "http"
 local json = require "host.json"
 local log = require "log"
 local oauth = require "oauth"
+local remarks = require "profile.remarks"
 local report = require "report"
-local secret = require "host.secret"
 local session = require "session"
 local task = require "task"
 local time = require "time"
@@ -57,9 +57,7 @@ local function show(profile, principal, found)
   if kept then log.say("  kept        " .. kept) end
   log.say(("  profile     %s (%s)"):format(profile.name, profile.file))
   for _, consent in ipairs(found.consents) do show_consent(consent) end
-  if secret.heap() == "unlocked" then
-    log.warn("the memory for secrets could not be locked, so the system may write it to swap; `ulimit -l` is the limit")
-  end
+  for _, remark in ipairs(remarks.of(profile)) do log.warn(("%s. %s"):format(remark.what, remark.fix)) end
 end
 
 local function show_json(principal, found)

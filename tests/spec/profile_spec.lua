@@ -194,6 +194,19 @@ describe("profile", function()
     assert.equal(1, calls)
   end)
 
+  it("is remarked on where it could be safer", function()
+    local remarks = require "profile.remarks"
+    local loaded = load_body [[tenant = "x", key = { from = "keyring" },
+      sign_in = { method = "client_secret", client_id = "c", secret = { from = "sealed" } }]]
+    assert.same({}, remarks.of(loaded))
+    loaded = load_body [[tenant = "x",
+      sign_in = { method = "client_secret", client_id = "c", secret = { from = "environment", name = "X" } }]]
+    local list = remarks.of(loaded)
+    assert.equal("the client secret comes from the environment, which every process of the same user can read",
+      list[1].what)
+    assert.equal("the profile names no key, so nothing can be kept: no journal, no sign-in", list[2].what)
+  end)
+
   describe("key", function()
     local function key_of(size)
       assert(sys.write(folder .. "/key", require("host.secret").generate(size), "replace"))

@@ -1,0 +1,49 @@
+--- What could be safer about how a profile keeps its secrets; for `doctor`, and for `whoami`.
+
+local secret = require "host.secret"
+
+local M = {}
+
+---@class profile.remark
+---@field what string
+---@field fix string
+
+local UNLOCKED = {
+  what = "the memory for secrets could not be locked, so the system may write it to swap",
+  fix = "Let this user lock 2 MiB or more (`ulimit -l`; LimitMEMLOCK= in a service's unit), or use encrypted swap.",
+}
+
+-- Secrets of the profile, by what they are.
+local function sources_of(profile)
+  local sign_in, devolutions = profile.sign_in or {}, profile.devolutions or {}
+  return {
+    { "the client secret", sign_in.secret }, { "Devolutions Server's application secret", devolutions.app_secret },
+    { "the passphrase of the certificate", sign_in.certificate and sign_in.certificate.passphrase },
+  }
+end
+
+--- Remarks on the profile, and on this process once it has used a secret.
+---@param profile profile
+---@return profile.remark[]
+function M.of(profile)
+  local list = {}
+  if secret.heap() == "unlocked" then list[1] = UNLOCKED end
+  for _, entry in ipairs(sources_of(profile)) do
+    local what, source = entry[1], entry[2]
+    if source and source.from == "environment" then
+      list[#list + 1] = {
+        what = what .. " comes from the environment, which every process of the same user can read",
+        fix = 'Use from = "credentials_directory" in a service, else "sealed" or "keyring".',
+      }
+    end
+  end
+  if not profile.key then
+    list[#list + 1] = {
+      what = "the profile names no key, so nothing can be kept: no journal, no sign-in",
+      fix = 'Add key = { from = "keyring" }, "file", "credentials_directory" or "passphrase".',
+    }
+  end
+  return list
+end
+
+return M
