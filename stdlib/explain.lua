@@ -107,11 +107,18 @@ local function by_kind(failure)
   end
 end
 
+local REDIRECT = {
+  cause = "what answered wants to lead elsewhere (a redirect), which is never followed: secrets go to the login service"
+    .. " and nowhere else",
+  fix = "Check `login` in the profile, and what proxy or sign-in page of a network stands between.",
+}
+
 --- Why a sign-in failed.
 ---@param failure table host.oauth.failure or retry.failure
 ---@return explain.reason
 function M.login(failure)
   if failure.transport then return NETWORK[failure.transport] or {} end
+  if failure.status and failure.status >= 300 and failure.status < 400 then return REDIRECT end
   return failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
     or SIGN_IN[failure.error] or REFUSED
 end

@@ -1,9 +1,11 @@
 """Microsoft's own client library signs in at the emulator.
 
-usage: msal_sign_in.py secret|device|code LOGIN TENANT GRAPH CLIENT_ID [SECRET]
+usage: msal_sign_in.py secret|certificate|device|code LOGIN TENANT GRAPH CLIENT_ID [SECRET | KEY_AND_CERTIFICATE]
 The certificate authority comes by REQUESTS_CA_BUNDLE. Prints one JSON object.
 """
+import hashlib
 import json
+import ssl
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,6 +27,14 @@ def by_secret(app, graph):
     return app.acquire_token_for_client(scopes=[f"{graph}/.default"])
 
 
+def certificate(file):
+    """The key with the SHA-1 thumbprint that this library goes by."""
+    with open(file) as opened:
+        text = opened.read()
+    der = ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE"):])
+    return {"private_key": text, "thumbprint": hashlib.sha1(der).hexdigest()}
+
+
 def by_device(app, graph):
     flow = app.initiate_device_flow(scopes=[f"{graph}/User.Read"])
     assert "user_code" in flow, flow
@@ -40,9 +50,9 @@ def by_code(app, graph):
 
 def main(how, login, tenant, graph, client_id, secret=None):
     kind = msal.ConfidentialClientApplication if secret else msal.PublicClientApplication
-    options = {"client_credential": secret} if secret else {}
+    options = {"client_credential": certificate(secret) if how == "certificate" else secret} if secret else {}
     app = kind(client_id, authority=f"{login}/{tenant}", validate_authority=False, instance_discovery=False, **options)
-    result = {"secret": by_secret, "device": by_device, "code": by_code}[how](app, graph)
+    result = {"secret": by_secret, "certificate": by_secret, "device": by_device, "code": by_code}[how](app, graph)
     if "access_token" not in result:
         print(json.dumps({key: result.get(key) for key in ("error", "error_codes", "error_description")}))
         return

@@ -2,8 +2,10 @@
 
 package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
+local crypto = require "crypto"
 local curl = require "curl"
 local json = require "json"
+local peers = require "peers"
 local secret = require "secret"
 local world = require "emulator.world"
 
@@ -47,6 +49,18 @@ describe("MSAL for Python", function()
     local claims = sign_in(emulator, "secret", client, value).claims
     assert.same({ "User.Read.All" }, claims.roles)
     assert.same({ client, "app" }, { claims.appid, claims.idtyp })
+  end)
+
+  it("signs in by certificate, by its older thumbprint", function()
+    local emulator <close> = open()
+    local place <close> = peers.place()
+    place:openssl("x509 -in app.crt -outform der -out app.der")
+    local file <close> = assert(io.open(place.path .. "/app.der", "rb"))
+    local app = emulator.tenant:add_app { name = "one", permissions = { "User.Read.All" },
+      certificate = crypto.base64(file:read("a")) }
+    local report = sign_in(emulator, "certificate", app.appId, place.path .. "/app.pem")
+    assert.same({ app.appId, "2" }, report.claims and { report.claims.appid, report.claims.appidacr },
+      json.encode(report))
   end)
 
   it("understands a refusal", function()

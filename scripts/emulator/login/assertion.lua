@@ -37,7 +37,7 @@ end
 --- Which of its certificates the client says it signed with: x5t#S256, the older x5t, or kid.
 local function is_named(header, about)
   if header["x5t#S256"] then return header["x5t#S256"] == crypto.base64url(about.sha256) end
-  if header.x5t then return header.x5t == crypto.base64url(about.sha1) end
+  if header.x5t then return text(header.x5t):gsub("=+$", "") == crypto.base64url(about.sha1) end
   return text(header.kid):lower() == crypto.hex(about.sha1)
 end
 
