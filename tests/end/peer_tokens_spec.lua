@@ -51,7 +51,7 @@ describe("a token endpoint", function()
     newline = { "bad_answer", TOKEN }, nul = { "bad_answer", TOKEN }, letters = { "bad_answer", TOKEN },
     long = { "bad_answer", TOKEN },
     past = { "bad_answer", LIFE }, never = { "bad_answer", LIFE },
-    huge = { "bad_answer", "JSON" }, deep = { "bad_answer", "what answered is not Microsoft's login service" },
+    huge = { "bad_answer", "the answer is larger than any real one" }, deep = { "bad_answer", "what answered is not Microsoft's login service" },
     mac = { "bad_answer", "token_type is not Bearer" },
     list = { "bad_answer", "it is no object" }, null = { "bad_answer", "it is no object" },
     both = { "auth", "the application's credential was not accepted" },
