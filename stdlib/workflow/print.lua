@@ -85,7 +85,10 @@ local WORDS = {
     create = "created", update = "changed", delete = "removed",
   },
   destroy = { delete = "removed", nothing = "Nothing of ours is left to remove.", title = "Done" },
-  dry = { delete = "to remove", nothing = "Nothing here can be proven ours.", title = "Plan" },
+  dry = {
+    delete = "to remove", nothing = "Nothing of ours is there to remove.", left = "Nothing here can be proven ours.",
+    title = "Plan",
+  },
 }
 
 local function words_of(result)
@@ -102,7 +105,7 @@ function M.sum(result)
     if count > 0 and words[action] then parts[#parts + 1] = count .. " " .. words[action] end
   end
   if #parts == 0 and not result.failure then
-    return #result.waiting > 0 and words.waiting or words.nothing
+    return #result.waiting > 0 and words.waiting or #result.left > 0 and words.left or words.nothing
   end
   if #parts == 0 then parts[1] = "no changes" end
   return words.title .. ": " .. table.concat(parts, ", ") .. "."

@@ -273,6 +273,19 @@ describe("destroying", function()
     assert.equal("Plan: 2 to remove.", show.sum(result))
   end)
 
+  it("tells nothing there from nothing of ours", function()
+    local w = world()
+    local function said(options)
+      local result, status = run(two_steps(w), "destroy", options)
+      assert.equal(0, status)
+      return show.sum(result)
+    end
+    assert.equal("Nothing of ours is there to remove.", said { dry = true })
+    assert.equal("Nothing of ours is left to remove.", said {})
+    w.put("a", { size = 1 })
+    assert.equal("Nothing here can be proven ours.", said { dry = true })
+  end)
+
   it("removes from an adopted thing what the journal says was added, and nothing else", function()
     local ownership = require "workflow.ownership"
     local w, journal = world(), stage.journal()
