@@ -40,17 +40,19 @@ function M.is_changing(act, blow) return act.by_hand or blow.changing or false e
 ---------------------------------------------------------------------------
 -- The program
 
-function Point:start(words)
+-- Below another program, if one is given.
+local function start(self, words, below)
   self.runs = self.runs + 1
-  return program.start(("%s/run-%d"):format(self.cloud.home, self.runs),
-    { os.getenv "MOONLATCH", "--config", self.cloud.ready.config, table.unpack(words) })
+  local line = { os.getenv "MOONLATCH", "--config", self.cloud.ready.config, table.unpack(words) }
+  if below then table.move(line, 1, #line, #below + 1, below) end
+  return program.start(("%s/run-%d"):format(self.cloud.home, self.runs), below or line)
 end
 
 --- Run it to its end.
 ---@param words string[]
 ---@return crash.program.outcome
 function Point:run(words)
-  return self:start(words):finish(LONGEST)
+  return start(self, words):finish(LONGEST)
 end
 
 --- Run it, and insist on its exit status.
@@ -112,12 +114,20 @@ end
 ---------------------------------------------------------------------------
 -- The blow
 
+-- Give the journal's files only so much room. What was too little, and what came of the run.
+local function squeeze(self, place)
+  local room = place * self.blow.room
+  local run <close> = start(self, self.act.words, { "/usr/bin/prlimit", "--fsize=" .. room })
+  local outcome = run:finish(LONGEST)
+  return outcome.status ~= (self.act.by_hand and 1 or 0) and ("%d KiB"):format(room // 1024), outcome
+end
+
 -- The request that met it, if one did, and what came of the run.
 local function strike(self, place)
-  local method = M.is_changing(self.act, self.blow) and "!GET" or "*"
+  if self.blow.room then return squeeze(self, place) end
+  local method, signal = M.is_changing(self.act, self.blow) and "!GET" or "*", self.blow.signal
   for _, rule in ipairs(self.blow.rules) do self.cloud:fault(rule:format(method, place)) end
-  local signal = self.blow.signal
-  local run <close> = self:start(self.act.words)
+  local run <close> = start(self, self.act.words)
   local struck = run:watch(LONGEST, signal and function() return self.cloud:struck() end or nil)
   if struck then run:signal(signal) end
   local outcome = run:finish(signal == "KILL" and 1 or LONGEST)
@@ -128,7 +138,10 @@ end
 
 local function wants_again(outcome)
   local text = outcome.out .. outcome.err
-  return (text:find("[Rr]un the same command again") or text:find("[Rr]un the command again")) ~= nil
+  for _, what in ipairs { "the same command", "the command", "it" } do
+    if text:find("[Rr]un " .. what .. " again") then return true end
+  end
+  return false
 end
 
 -- Did it end as it should? What it said of itself.

@@ -88,6 +88,8 @@ M.ACTS = {
 ---@class crash.blow
 ---@field name string
 ---@field rules string[] with %s for the method, and %d for which request
+---@field room integer? bytes the journal's files may have, times the place instead of which request
+---@field places integer? how many of these
 ---@field signal "KILL"|"INT"|nil what the program gets at that request
 ---@field state "kept"|"deleted"|"restored" what becomes of the state folder before the next run
 ---@field changing boolean? only at requests that can change something
@@ -103,6 +105,7 @@ M.BLOWS = {
   { name = "killed before its answer", rules = AFTER, signal = "KILL", state = "kept", changing = true },
   { name = "answer lost", rules = { "%s /** drop-after @%d" }, state = "kept" },
   { name = "no network from there on", rules = { "%s /** drop-before always @%d" }, state = "kept" },
+  { name = "disk full", rules = {}, room = 8192, places = 56, state = "kept" },
   { name = "interrupted", rules = { "%s /** slow:250 @%d" }, signal = "INT", state = "kept" },
   { name = "killed before it is applied, state deleted", rules = BEFORE, signal = "KILL", state = "deleted" },
   { name = "killed before its answer, state deleted", rules = AFTER, signal = "KILL", state = "deleted",

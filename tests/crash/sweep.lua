@@ -35,21 +35,29 @@ local function chosen(options)
   return acts, blows
 end
 
--- Every point, blow by blow; the stride goes on from one list to the next.
+-- How many places a blow has in an act.
+local function places_of(act, blow, count)
+  if blow.places then return blow.places end
+  return (play.is_changing(act, blow) and count.changing or count.all) + MARGIN
+end
+
+-- Every point, blow by blow; the stride goes on from one list to the next. And how
+-- many of them at least there are.
 local function points_of(options, acts, blows, counts)
-  local points, number = {}, 0
-  local function add(act, blow, place)
+  local points, number, few = {}, 0, 0
+  local function add(act, blow, place, sure)
     number = number + 1
-    local wanted = not options.at or options.at == place
-    if wanted and number % options.stride == 0 then points[#points + 1] = { act = act, blow = blow, place = place } end
+    if options.at and options.at ~= place or number % options.stride ~= 0 then return end
+    points[#points + 1] = { act = act, blow = blow, place = place }
+    if sure then few = few + 1 end
   end
   for i, act in ipairs(acts) do
     for _, blow in ipairs(blows) do
-      local count = play.is_changing(act, blow) and counts[i].changing or counts[i].all
-      for place = 1, count + MARGIN do add(act, blow, place) end
+      local places = places_of(act, blow, counts[i])
+      for place = 1, places do add(act, blow, place, not blow.places and place <= places - 2 * MARGIN) end
     end
   end
-  return points
+  return points, few
 end
 
 ---@class crash.sum
@@ -133,8 +141,8 @@ function M.run(options)
   return task.run(program.poll, function()
     local acts, blows = chosen(options)
     local counts = task.map(acts, options.lanes, function(act) return play.count(act, options.seed) end)
-    local points = points_of(options, acts, blows, counts)
-    return play_all(options, points), #points - #acts * #blows * MARGIN * 2 // options.stride - 1
+    local points, few = points_of(options, acts, blows, counts)
+    return play_all(options, points), few
   end)
 end
 
