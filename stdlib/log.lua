@@ -31,6 +31,9 @@ end
 function M.verbose() return settings.verbose == true end
 
 ---@return boolean
+function M.quiet() return settings.quiet == true end
+
+---@return boolean
 function M.json() return settings.json == true end
 
 local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }

@@ -101,7 +101,7 @@ function M.show(result, last)
   if log.json() then
     if last ~= false then report.json(print.json(result)) end
   else
-    log.say(print.text(result))
+    log.say(print.text(result, log.quiet()))
   end
   if result.failure then log.error(outcome.text(result.failure)) end
 end

@@ -38,14 +38,18 @@ local function add(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
-local function add_step(lines, step)
-  add(lines, "\n%s", step.name)
-  for _, text in ipairs(step.warnings) do add(lines, "  ! " .. text) end
-  for _, text in ipairs(step.notes) do add(lines, "  · " .. text) end
+-- What a step found, or would do; `brief` leaves out what is as it should be.
+local function add_step(lines, step, brief)
+  local own = {}
+  for _, text in ipairs(step.warnings) do add(own, "  ! " .. text) end
+  for _, text in ipairs(brief and {} or step.notes) do add(own, "  · " .. text) end
   for _, item in ipairs(step.items) do
-    add(lines, "  " .. M.line(item))
-    for _, change in ipairs(item.changes or {}) do add(lines, "      " .. change_text(change)) end
+    if not brief or item.action ~= "none" then add(own, "  " .. M.line(item)) end
+    for _, change in ipairs(item.changes or {}) do add(own, "      " .. change_text(change)) end
   end
+  if brief and #own == 0 then return end
+  add(lines, "\n%s", step.name)
+  table.move(own, 1, #own, #lines + 1, lines)
 end
 
 local function add_waiting(lines, waiting)
@@ -113,11 +117,12 @@ end
 
 --- Everything, step by step: for plan, verify, and a destroy that is asked about.
 ---@param result workflow.result
+---@param brief boolean? only changes and what waits
 ---@return string
-function M.text(result)
+function M.text(result, brief)
   local lines = {}
   if result.mode == "plan" or result.mode == "verify" or result.dry then
-    for _, step in ipairs(result.steps) do add_step(lines, step) end
+    for _, step in ipairs(result.steps) do add_step(lines, step, brief) end
   end
   add_left(lines, result.left)
   add_waiting(lines, result.waiting)

@@ -72,6 +72,15 @@ describe("a command with --emulator", function()
     assert.equal("", outcome.err)
   end)
 
+  it("plans with --quiet only what would change", function()
+    local outcome = run { "plan", "setup/entra-pam-provider", "--emulator", "--quiet" }
+    assert.equal(3, outcome.status, outcome.err)
+    local plan = outcome.out:match("to authenticate%.\n(.*)$")
+    assert.matches("^App registration\n  %+ application 'Devolutions PAM'", plan)
+    assert.matches("\n\nPlan: 9 to create%.\n$", plan)
+    assert.is_nil(plan:find("·", 1, true) or plan:find("\nSign in", 1, true))
+  end)
+
   it("leaves nothing of the emulator behind", function()
     local outcome = run { "-e", "require('profile').current().file", "--emulator" }
     local folder = assert(outcome.out:match("^(/.*)/moonlatch.lua\n$"), outcome.err)
