@@ -30,8 +30,8 @@ static void set_body(lua_State *L, struct request *request, int body) {
 
 /* devolutions.login(base, app_key, app_secret) -> request */
 static int devolutions_login(lua_State *L) {
-  const char *base = luaL_checkstring(L, 1);
-  luaL_checkstring(L, 2);
+  const char *base = lib_checktext(L, 1);
+  lib_checktext(L, 2);
   secret_check(L, 3);
   lua_settop(L, 3);
   const char *url = lua_pushfstring(L, "%s/api/v1/login", base);
@@ -57,7 +57,7 @@ static int is_change(const char *method, const char *path) {
 static int devolutions_request(lua_State *L) {
   static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", NULL};
   size_t length;
-  const char *base = luaL_checkstring(L, 1);
+  const char *base = lib_checktext(L, 1);
   const char *method = methods[luaL_checkoption(L, 2, NULL, methods)];
   const char *path = luaL_checklstring(L, 3, &length);
   const char *fault = wire_path_fault(path, length);
@@ -161,7 +161,7 @@ static int push_body(lua_State *L, const struct answer *answer, const struct jso
 /* devolutions.judge_login(answer, base) -> credential | nil, failure */
 static int devolutions_judge_login(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
-  const char *base = luaL_checkstring(L, 2);
+  const char *base = lib_checktext(L, 2);
   lua_settop(L, 2);
   if (!request_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 3);

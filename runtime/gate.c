@@ -162,7 +162,7 @@ static int door_submit(lua_State *L) {
   const struct request *request = request_check(L, 2);
   const struct credential *credential = lua_isnoneornil(L, 3) ? NULL : credential_check(L, 3);
   double timeout = luaL_checknumber(L, 4);
-  const char *note = luaL_optstring(L, 5, NULL);
+  const char *note = lib_opttext(L, 5);
   luaL_argcheck(L, timeout > 0 && timeout <= MAX_TIMEOUT, 4, "timeout must lie between 0 and 3600 seconds");
   lua_settop(L, 5);
   if (!door->open) return lib_fail_kind(L, "closed", "%s %s: the door is closed", request->method, request->origin);
@@ -346,10 +346,10 @@ static const char *push_base(lua_State *L, const struct request *request) {
 /* door:peer(name, base, ca, proxy, lenient) -> true | nil, message */
 static int door_peer(lua_State *L) {
   struct door *door = check_door(L);
-  const char *name = luaL_checkstring(L, 2);
-  const char *url = luaL_checkstring(L, 3);
-  const char *ca = luaL_optstring(L, 4, NULL);
-  const char *proxy = luaL_optstring(L, 5, NULL);
+  const char *name = lib_checktext(L, 2);
+  const char *url = lib_checktext(L, 3);
+  const char *ca = lib_opttext(L, 4);
+  const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
   if (!request_origin_of(L, name, url)) return 2;
   const char *why = rules_refuse_peer(name, lua_tostring(L, -1), proxy, door->emulator);
@@ -365,10 +365,10 @@ static int door_peer(lua_State *L) {
 /* door:allow(peer, method, template, members) */
 static int door_allow(lua_State *L) {
   struct door *door = check_door(L);
-  const char *peer = luaL_checkstring(L, 2);
-  const char *method = luaL_checkstring(L, 3);
-  const char *path = luaL_checkstring(L, 4);
-  const char *members = luaL_optstring(L, 5, NULL);
+  const char *peer = lib_checktext(L, 2);
+  const char *method = lib_checktext(L, 3);
+  const char *path = lib_checktext(L, 4);
+  const char *members = lib_opttext(L, 5);
   luaL_argcheck(L, *path == '/', 4, "a call's path begins with /");
   luaL_argcheck(L, !members || !strpbrk(members, " \t"), 5, "members are separated by commas only");
   struct rule rule = {(char *)peer, (char *)method, (char *)path, (char *)members};

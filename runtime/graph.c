@@ -74,7 +74,7 @@ static void set_headers(lua_State *L, struct request *request, int index) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     if (!is_one_of(name, strlen(name), allowed)) luaL_error(L, "header '%s' cannot be set here", name);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "header '%s' is no string", name);
-    request_header(L, request, name, lua_tostring(L, -1));
+    request_header(L, request, name, lib_checktext(L, -1));
     lua_pop(L, 1);
   }
 }
@@ -169,7 +169,7 @@ static void add_calls(lua_State *L, struct request *request, const char *method,
 
 /* graph.request(base, method, path, query?, body?, headers?) -> request */
 static int graph_request(lua_State *L) {
-  const char *base = luaL_checkstring(L, 1);
+  const char *base = lib_checktext(L, 1);
   const char *method = check_method(L, 2);
   const char *path = check_path(L, 3);
   if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
@@ -214,7 +214,7 @@ static int is_same_origin(lua_State *L, const char *base, const char *link) {
 /* graph.next(base, link, headers?) -> request | nil, message */
 static int graph_next(lua_State *L) {
   size_t length;
-  const char *base = luaL_checkstring(L, 1);
+  const char *base = lib_checktext(L, 1);
   const char *link = luaL_checklstring(L, 2, &length);
   lua_settop(L, 3);
   if (!wire_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is no URL");

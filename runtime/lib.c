@@ -52,6 +52,17 @@ int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) {
   return 3;
 }
 
+const char *lib_checktext(lua_State *L, int index) {
+  size_t length;
+  const char *text = luaL_checklstring(L, index, &length);
+  luaL_argcheck(L, strlen(text) == length, index, "a NUL has no place in it");
+  return text;
+}
+
+const char *lib_opttext(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? NULL : lib_checktext(L, index);
+}
+
 /* realloc may leave a copy behind, so growing is copy, wipe, free. */
 static int buffer_grow(struct buffer *buffer, size_t needed) {
   size_t capacity = needed < 256 ? 256 : needed + needed / 2;

@@ -22,6 +22,13 @@ int lib_fail(lua_State *L, const char *format, ...) __attribute__((format(printf
  * Returns 3. [-0, +3, m] */
 int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The string argument at this index, as C reads it: one with a NUL in it is an
+ * argument error, because what is checked has to be all there is. */
+const char *lib_checktext(lua_State *L, int index);
+
+/* The same, or NULL when it is absent or nil. */
+const char *lib_opttext(lua_State *L, int index);
+
 /* A growing run of bytes on the C heap. Keep it inside a userdata, so that a
  * Lua error cannot leak it. */
 struct buffer {

@@ -25,7 +25,7 @@ enum { VERIFIER_BYTES = 32, DIGEST_BYTES = 32 };
 /* ---- requests ---- */
 
 const char *oauth_check_authority(lua_State *L, int index) {
-  const char *authority = luaL_checkstring(L, index);
+  const char *authority = lib_checktext(L, index);
   const char *path = wire_path_of(authority);
   const char *fault = wire_path_fault(path, strlen(path));
   if (!fault && strchr(path + 1, '/')) fault = "more than one segment";
@@ -79,8 +79,8 @@ static int oauth_discovery(lua_State *L) {
 /* oauth.device_code(authority, client_id, scope) -> request */
 static int oauth_device_code(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
-  const char *scope = luaL_checkstring(L, 3);
+  const char *client_id = lib_checktext(L, 2);
+  const char *scope = lib_checktext(L, 3);
   struct request *request = new_form(L, authority, "/oauth2/v2.0/devicecode");
   add_text(L, request, "client_id", client_id);
   add_text(L, request, "scope", scope);
@@ -90,7 +90,7 @@ static int oauth_device_code(lua_State *L) {
 /* oauth.device_token(authority, client_id, device_code) -> request */
 static int oauth_device_token(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   secret_check(L, 3);
   struct request *request = new_grant(L, authority, GRANT_DEVICE, client_id);
   add_secret(L, request, "device_code", 3);
@@ -100,10 +100,10 @@ static int oauth_device_token(lua_State *L) {
 /* oauth.client_secret(authority, client_id, client_secret or nil, scope) -> request */
 static int oauth_client_secret(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   int in_body = !lua_isnil(L, 3);
   if (in_body) secret_check(L, 3);
-  const char *scope = luaL_checkstring(L, 4);
+  const char *scope = lib_checktext(L, 4);
   struct request *request = new_grant(L, authority, "client_credentials", client_id);
   add_text(L, request, "scope", scope);
   if (in_body) add_secret(L, request, "client_secret", 3);
@@ -114,7 +114,7 @@ static int oauth_client_secret(lua_State *L) {
  * form-encoded before base64 (RFC 6749, 2.3.1). */
 static int oauth_basic(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   const struct secret *secret = secret_check(L, 3);
   lua_settop(L, 3);
   if (!request_origin(L, authority)) return luaL_argerror(L, 1, lua_tostring(L, -1));
@@ -131,9 +131,9 @@ static int oauth_basic(lua_State *L) {
 /* oauth.client_assertion(authority, client_id, assertion, scope) -> request */
 static int oauth_client_assertion(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   secret_check(L, 3);
-  const char *scope = luaL_checkstring(L, 4);
+  const char *scope = lib_checktext(L, 4);
   struct request *request = new_grant(L, authority, "client_credentials", client_id);
   add_text(L, request, "scope", scope);
   add_text(L, request, "client_assertion_type", ASSERTION_JWT);
@@ -144,9 +144,9 @@ static int oauth_client_assertion(lua_State *L) {
 /* oauth.refresh(authority, client_id, refresh_token, scope) -> request */
 static int oauth_refresh(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   secret_check(L, 3);
-  const char *scope = luaL_checkstring(L, 4);
+  const char *scope = lib_checktext(L, 4);
   struct request *request = new_grant(L, authority, "refresh_token", client_id);
   add_text(L, request, "scope", scope);
   add_secret(L, request, "refresh_token", 3);
@@ -178,9 +178,9 @@ static void add_query(lua_State *L, struct buffer *out, const char *name, const 
 /* oauth.authorize(authority, client_id, redirect_uri, scope, state, challenge, login_hint) -> URL of the page */
 static int oauth_authorize(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2), *redirect = luaL_checkstring(L, 3);
-  const char *scope = luaL_checkstring(L, 4), *state = luaL_checkstring(L, 5);
-  const char *challenge = luaL_checkstring(L, 6), *hint = luaL_optstring(L, 7, NULL);
+  const char *client_id = lib_checktext(L, 2), *redirect = lib_checktext(L, 3);
+  const char *scope = lib_checktext(L, 4), *state = lib_checktext(L, 5);
+  const char *challenge = lib_checktext(L, 6), *hint = lib_opttext(L, 7);
   struct buffer *query = buffer_new(L);
   add_query(L, query, "client_id", client_id);
   add_query(L, query, "response_type", "code");
@@ -199,11 +199,11 @@ static int oauth_authorize(lua_State *L) {
 /* oauth.code(authority, client_id, code, redirect_uri, verifier, scope) -> request */
 static int oauth_code(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
-  const char *client_id = luaL_checkstring(L, 2);
+  const char *client_id = lib_checktext(L, 2);
   secret_check(L, 3);
-  const char *redirect = luaL_checkstring(L, 4);
+  const char *redirect = lib_checktext(L, 4);
   secret_check(L, 5);
-  const char *scope = luaL_checkstring(L, 6);
+  const char *scope = lib_checktext(L, 6);
   struct request *request = new_grant(L, authority, "authorization_code", client_id);
   add_text(L, request, "redirect_uri", redirect);
   add_text(L, request, "scope", scope);
@@ -218,7 +218,7 @@ static int oauth_code(lua_State *L) {
 /* Push a GET of endpoint with this query (the table at index 3, which gets the
  * version and the resource). The endpoint is the address of peer "identity". [-0, +1, e] */
 static struct request *new_identity_request(lua_State *L, const char *endpoint, const char *version) {
-  const char *resource = luaL_checkstring(L, 2);
+  const char *resource = lib_checktext(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
   lua_pushstring(L, version);
@@ -237,7 +237,7 @@ static struct request *new_identity_request(lua_State *L, const char *endpoint, 
 }
 
 static const char *check_endpoint(lua_State *L) {
-  const char *endpoint = luaL_checkstring(L, 1);
+  const char *endpoint = lib_checktext(L, 1);
   const char *path = wire_path_of(endpoint);
   const char *fault = wire_path_fault(path, strlen(path));
   if (fault) luaL_argerror(L, 1, lua_pushfstring(L, "an endpoint is http://host/path; its path has %s", fault));

@@ -193,7 +193,7 @@ static void push_token(lua_State *L, int index, const char *origin, lua_Integer 
 
 /* Push the origin the token is for; raises when the argument is no URL. [-0, +1, e] */
 static const char *push_resource(lua_State *L, int index) {
-  if (!request_origin(L, luaL_checkstring(L, index))) luaL_argerror(L, index, lua_tostring(L, -1));
+  if (!request_origin(L, lib_checktext(L, index))) luaL_argerror(L, index, lua_tostring(L, -1));
   return lua_tostring(L, -1);
 }
 

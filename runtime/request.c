@@ -366,7 +366,7 @@ static int answer_status(lua_State *L) {
 
 static int answer_get_header(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
-  lua_pushstring(L, answer_header(answer, luaL_checkstring(L, 2)));
+  lua_pushstring(L, answer_header(answer, lib_checktext(L, 2)));
   return 1;
 }
 

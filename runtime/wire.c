@@ -145,6 +145,7 @@ void wire_members(lua_State *L, int index) {
   for (lua_Integer i = 1; i <= count; i++) {
     if (i > 1) luaL_addchar(&out, ',');
     lua_rawgeti(L, keys, i);
+    if (strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1)) luaL_error(L, "a member's name has a NUL in it");
     luaL_addvalue(&out);
   }
   luaL_pushresult(&out);
@@ -159,8 +160,10 @@ int wire_visible(const char *bytes, size_t length) {
 }
 
 const char *wire_string(lua_State *L, int index, const char *name) {
+  size_t length;
   lua_getfield(L, index, name);
-  if (lua_type(L, -1) == LUA_TSTRING) return lua_tostring(L, -1);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+  if (text && strlen(text) == length) return text;
   lua_pop(L, 1);
   lua_pushnil(L);
   return NULL;

@@ -33,14 +33,14 @@ const char *wire_path_fault(const char *path, size_t length);
 const char *wire_path_of(const char *url);
 
 /* Push the names of the members of the table at index, sorted and joined by
- * commas; nil when it is no table or a list. [-0, +1, m] */
+ * commas; nil when it is no table or a list. Raises for a name with a NUL. [-0, +1, e] */
 void wire_members(lua_State *L, int index);
 
 /* Are these bytes 1 to 64 KiB of visible ASCII: may they stand in a header? */
 int wire_visible(const char *bytes, size_t length);
 
 /* Push the member of the table at index when it is a string, else nil; the
- * text, or NULL. Numbers are no strings here. [-0, +1, -] */
+ * text, or NULL. Numbers are no strings here, nor is a text with a NUL in it. [-0, +1, -] */
 const char *wire_string(lua_State *L, int index, const char *name);
 
 /* Push the first line of a text from the far side: no control characters, at

@@ -78,8 +78,17 @@ function Tap:rules(rules)
   assert(sys.write(self.directory .. "/rules", table.concat(rules, "\n"), "replace"))
 end
 
---- Have Graph's "/v1.0/NAME" answered by a page with this next link.
----@param links table<string, string>
+--- What was said so far, as the program saw it.
+---@return { peer: string, method: string, path: string, headers: string[][], body: string, status: integer }[]
+function Tap:wire()
+  local list = {}
+  for line in slurp(self.directory .. "/wire.jsonl"):gmatch("[^\n]+") do list[#list + 1] = json.decode(line) end
+  return list
+end
+
+--- Have Graph's "/v1.0/NAME" answered by a page with this next link, and the
+--- discovery of the tenant NAME by this token endpoint.
+---@param links table<string, any>
 function Tap:links(links)
   assert(sys.write(self.directory .. "/links.json", json.encode(links), "replace"))
 end

@@ -10,9 +10,10 @@ Each exchange goes to DIRECTORY/wire.jsonl as the program saw it: {peer,
 method, path, headers, body, status, answer}. What a request names as
 `misdeed-NAME` (in its path or body), or what a line "PEER METHOD PATH NAME" of
 DIRECTORY/rules says (* in PATH stands for anything; used up from the top), is
-answered by that misdeed of misdeeds.py. DIRECTORY/links.json is an object: a
-Graph path holding a key is answered by a page whose next link is the value. A third party
-(`elsewhere`, plain and TLS) only counts who comes, in DIRECTORY/strays.
+answered by that misdeed of misdeeds.py. DIRECTORY/links.json is an object of
+names and texts: Graph's /v1.0/NAME is answered by a page with that next link,
+the login service's discovery of the tenant NAME by one with that token endpoint.
+Two more listeners, with TLS and without, write who comes to DIRECTORY/strays.
 """
 
 import fnmatch
@@ -183,16 +184,23 @@ def spoil(stream, peer, asked, name):
     return name in misdeeds.KEPT
 
 
+DISCOVERY = "/v2.0/.well-known/openid-configuration"
+
+
 def page_for(peer, asked):
-    """A page with the next link that is asked for, or None."""
-    if peer != "graph" or not os.path.exists(path("links.json")):
+    """A page, or a discovery, with the link that is asked for, or None."""
+    if not os.path.exists(path("links.json")):
         return None
     with open(path("links.json")) as file:
         links = json.load(file)
-    for name, link in links.items():
-        if f"/{name}" == urllib.parse.urlsplit(asked["path"]).path.removeprefix("/v1.0"):
-            return misdeeds.said(json.dumps({"value": [{"id": name}], "@odata.nextLink": link}))
-    return None
+    target = urllib.parse.urlsplit(asked["path"]).path
+    name = target.removeprefix("/v1.0/") if peer == "graph" else target.removesuffix(DISCOVERY).removeprefix("/")
+    if name not in links:
+        return None
+    if peer == "graph":
+        return misdeeds.said(json.dumps({"value": [{"id": name}], "@odata.nextLink": links[name]}))
+    issuer = f"https://{dict(asked['headers'])['host']}/11111111-2222-3333-4444-555555555555/v2.0"
+    return misdeeds.said(json.dumps({"issuer": issuer, "token_endpoint": links[name]}))
 
 
 def serve_one(stream, peer, asked):

@@ -5,6 +5,7 @@
 -- not be faster, and a million items take the memory of two thousand.
 
 local call = require "graph.call"
+local json = require "host.json"
 local task = require "task"
 
 local M = {}
@@ -41,9 +42,13 @@ local function check_circle(self, link)
   if self.count & (self.count - 1) == 0 then self.marked = link end
 end
 
+-- A link that is none must not pass for the end of the list.
 local function link_of(self)
   local link = self.page["@odata.nextLink"]
-  if type(link) ~= "string" then return nil end
+  if link == nil or link == json.null then return nil end
+  if type(link) ~= "string" then
+    call.raise(self.call, { kind = "bad_answer", message = "the next page's link is no text" })
+  end
   self.count = self.count + 1
   check_circle(self, link)
   return link
