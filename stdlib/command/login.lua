@@ -127,7 +127,8 @@ local function show(profile, principal, kept)
   end
 end
 
-local function sign_in(profile)
+local function sign_in(profile, announced)
+  if announced and token_cache.is_personal(profile) then require("entra.admin").announce(profile) end
   local principal = require("oauth").sign_in(profile)
   local about = token_cache.is_personal(profile) and token_cache.about(profile)
   show(profile, principal, about and about.oid == principal.oid)
@@ -156,7 +157,7 @@ return {
     })
     profiles.key():close() -- a key that is not there is better noticed before the person has signed in
     put_missing(open.profile, options)
-    task.run(http.poll, sign_in, open.profile)
+    task.run(http.poll, sign_in, open.profile, options["for"] ~= nil)
     return 0
   end,
 }

@@ -6,6 +6,7 @@ local graph = require "graph"
 local log = require "log"
 local names = require "entra.names"
 local oauth = require "oauth"
+local token_cache = require "token_cache"
 
 local M = {}
 
@@ -140,11 +141,10 @@ end
 
 local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
 
--- A person is told first what will be consented, and to whom.
-local function announce(profile)
-  local sign_in = profile.sign_in or {}
-  if sign_in.method ~= "device_code" then return end
-  local scopes = oauth.scopes()
+--- Tell a person what will be consented, and to whom, before they sign in.
+---@param profile profile
+function M.announce(profile)
+  local sign_in, scopes = profile.sign_in or {}, oauth.scopes()
   if #scopes == 0 then return end
   local client = names.clients[sign_in.client_id]
   log.say(("Signing in to '%s' through %s. On first use its consent page asks for:")
@@ -152,11 +152,16 @@ local function announce(profile)
   log.say("  " .. table.concat(scopes, ", "))
 end
 
+-- Does signing in take a person now?
+local function asks_person(profile)
+  return profile.sign_in ~= nil and token_cache.is_personal(profile) and not token_cache.about(profile)
+end
+
 --- Sign in, once for all runs in this process, and judge what can be done. Waits.
 ---@param profile table
 ---@return entra.admin
 function M.sign_in(profile)
-  if not signed[profile] then announce(profile) end
+  if not signed[profile] and asks_person(profile) then M.announce(profile) end
   local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
   signed[profile] = true
   local admin = setmetatable({ principal = principal, reasons = {} }, Admin)
