@@ -71,4 +71,20 @@ function Place:run(words, options)
   return { status = status, out = slurp(out), err = slurp(err) }
 end
 
+--- Run it on a terminal of its own and play a person: pairs of what to wait for and
+--- what to type. What the terminal showed, with the status first (tests/terminal.py).
+---@param words string[]
+---@param talk string[]
+---@return string
+function Place:talk(words, talk)
+  local line = { "cd", quote(self.path), "&&", "python3", quote(SOURCE .. "/tests/terminal.py") }
+  for _, word in ipairs(talk) do line[#line + 1] = quote(word) end
+  for _, word in ipairs { "--", "/usr/bin/env", "HOME=" .. self.path, os.getenv "MOONLATCH" } do
+    line[#line + 1] = quote(word)
+  end
+  for _, word in ipairs(words) do line[#line + 1] = quote(word) end
+  local pipe <close> = assert(io.popen(table.concat(line, " ")))
+  return pipe:read "a"
+end
+
 return M

@@ -94,20 +94,14 @@ function Rehearsal:run(words, options)
   return self.place:run(all, options)
 end
 
---- Run it on a terminal of its own and play a person: pairs of what to wait for and
---- what to type. What the terminal showed, with the status first (tests/terminal.py).
+--- Run it on a terminal of its own and play a person: see moonlatch.place.
 ---@param words string[]
 ---@param talk string[]
 ---@return string
 function Rehearsal:talk(words, talk)
-  local line = { "python3", quote(SOURCE .. "/tests/terminal.py") }
-  for _, word in ipairs(talk) do line[#line + 1] = quote(word) end
-  for _, word in ipairs { "--", "/usr/bin/env", "HOME=" .. self.place.path, os.getenv "MOONLATCH" } do
-    line[#line + 1] = quote(word)
-  end
-  for _, word in ipairs(words) do line[#line + 1] = quote(word) end
-  local pipe <close> = assert(io.popen(table.concat(line, " ") .. " --config " .. quote(self.config)))
-  return pipe:read "a"
+  local all = table.move(words, 1, #words, 1, {})
+  for _, word in ipairs { "--config", self.config } do all[#all + 1] = word end
+  return self.place:talk(all, talk)
 end
 
 --- The same with --json: status and the document.

@@ -80,14 +80,15 @@ return {
   profiles = {
     [%q] = {
       tenant = %q, -- a domain of it, or its GUID
-      cloud = %q, -- "global" (and GCC), "gcc_high", "dod", "china"; or { login = "https://…", graph = "https://…" }
+      cloud = %q, -- "global", "gcc", "gcc_high", "dod", "china"; or { login = "https://…", graph = "https://…" }
 
-      -- Who signs in. A person, in a browser on any machine:
+      -- Who signs in. A person, in a browser on any machine; or with "browser" in the one of this machine:
       sign_in = {
         method = "device_code",
         %s
       },
-      -- An application, for runs that nobody watches:
+      -- An application, for runs that nobody watches; "workload_identity" and "managed_identity" need no secret:
+      -- sign_in = { method = "certificate", client_id = "…", certificate = { path = "app.pem" } },
       -- sign_in = { method = "client_secret", client_id = "…", secret = { from = "sealed" } },
       -- A secret is from = "sealed" (asked for by `moonlatch login`, kept here under the key below), "keyring",
       -- "file", "credentials_directory", "environment", "fd" or "prompt".

@@ -111,6 +111,17 @@ If nobody needs it any more, take it back:
     assert.matches("fix: Sign in again: moonlatch login%.\n$", run("whoami").err)
   end)
 
+  it("signs in anew at a terminal when the sign-in that was kept is over, and stays signed in", function()
+    done "login"
+    scene:later "91d"
+    local shown = scene:talk({ "whoami", "--no-color" }, {}):gsub("\r", "")
+    assert.matches("^0\n", shown)
+    assert.is_truthy(shown:find("warning: the sign-in kept for adele@contoso.onmicrosoft.com does not serve any more: "
+      .. "the sign-in has ended: ", 1, true), shown)
+    assert.matches("\nTo sign in, use a web browser ", shown)
+    assert.is_nil(done("whoami"):find(ASKED, 1, true))
+  end)
+
   it("cannot log in to what is gone when the command ends", function()
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
