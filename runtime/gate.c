@@ -277,7 +277,7 @@ static int door_poll(lua_State *L) {
     poll(NULL, 0, ms < 0 ? 0 : ms); /* nothing was ever sent: just the wait */
     return 1;
   }
-  for (struct transfer *done = http_poll(door->http, ms); done; done = http_poll(door->http, 0))
+  for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
     report(L, door, transfer_tag(done));
   if (!door->count) commit(door); /* nothing may follow for long: let go of the journal's lock */
   return 1;

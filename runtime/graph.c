@@ -82,13 +82,18 @@ static void set_headers(lua_State *L, struct request *request, int index) {
 /* A random (version 4) UUID, so that a call can be found in Microsoft's logs
  * even when its answer is lost. */
 static void set_client_id(lua_State *L, struct request *request) {
-  unsigned char b[16];
-  char text[37];
-  if (RAND_bytes(b, sizeof b) != 1) luaL_error(L, "no random bytes");
-  b[6] = (b[6] & 0x0F) | 0x40;
-  b[8] = (b[8] & 0x3F) | 0x80;
-  snprintf(text, sizeof text, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-           b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+  static const char digits[] = "0123456789abcdef", form[] = "xxxxxxxx-xxxx-4xxx-Nxxx-xxxxxxxxxxxx";
+  unsigned char bytes[18], *next = bytes;
+  char text[sizeof form];
+  int half = 0;
+  if (RAND_bytes(bytes, sizeof bytes) != 1) luaL_error(L, "no random bytes");
+  for (size_t i = 0; i < sizeof form; i++) {
+    int value = form[i] == 'N' ? 8 | (*next & 3) : half ? *next >> 4 : *next & 15;
+    int drawn = form[i] == 'x' || form[i] == 'N';
+    text[i] = drawn ? digits[value] : form[i];
+    next += drawn && half;
+    half ^= drawn;
+  }
   request_header(L, request, "client-request-id", text);
   request_header(L, request, "return-client-request-id", "true");
 }

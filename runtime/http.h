@@ -45,9 +45,12 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
 /* Start sending; 0 when memory is out. */
 int http_begin(struct transfer *transfer);
 
-/* Block for at most ms (less when a signal comes or something moves), then
- * return a finished transfer or NULL. Call it again with 0 until NULL. */
+/* Move what can be moved, and block for at most ms (less when a signal comes)
+ * when nothing is finished; then a finished transfer, or NULL. */
 struct transfer *http_poll(struct http *http, int ms);
+
+/* The next that is finished already, or NULL. */
+struct transfer *http_next(struct http *http);
 
 void *transfer_tag(const struct transfer *transfer);
 

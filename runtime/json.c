@@ -262,6 +262,7 @@ static int decode(struct decoding *decoding) {
   lua_State *L = decoding->L;
   decoding->scan.spots = buffer_new(L);
   if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
+  luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
   decoding->spots = (const void *)decoding->scan.spots->data;
   decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
   lua_newtable(L);
@@ -283,7 +284,6 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
     return 0;
   }
   int top = lua_gettop(L);
-  luaL_checkstack(L, 4 * JSON_DEPTH + LUA_MINSTACK, "JSON");
   struct decoding decoding = {.L = L};
   decoding.scan.text = (const unsigned char *)text;
   decoding.scan.length = length;

@@ -232,6 +232,7 @@ static int open_level(struct json_scan *scan, int is_object) {
   uint64_t bit = (uint64_t)1 << scan->depth;
   scan->objects = is_object ? scan->objects | bit : scan->objects & ~bit;
   scan->open[scan->depth++] = ++scan->opened;
+  if (scan->depth > scan->deepest) scan->deepest = scan->depth;
   scan->at++;
   scan->lift = 0;
   skip_space(scan);

@@ -38,6 +38,7 @@ struct json_scan {
   /* the outcome */
   size_t members;       /* in all objects together */
   size_t values;        /* begun */
+  unsigned deepest;     /* level of nesting */
   size_t at;            /* where it stopped */
   const char *expected; /* what should have been there; NULL: memory is out */
 
