@@ -9,6 +9,7 @@
 #include "gate.h"
 
 #include "journal.h"
+#include "sys.h"
 
 #include <math.h>
 #include <openssl/rand.h>
@@ -47,6 +48,7 @@ struct door {
   int open;
   int emulator;
   struct journal *journal; /* anchored; NULL for none */
+  struct budget *budget;   /* of changes at Graph; its clock is anchored. NULL: no limit */
   int unsaved;             /* something was recorded since the last commit */
 };
 
@@ -155,11 +157,23 @@ static struct transfer *prepare(struct door *door, struct entry *entry, const st
   return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), entry);
 }
 
+/* Step 2: seconds until the write budget lets it leave. */
+static double budget_left(struct door *door, struct request *request) {
+  int counts = door->budget && request->changes && strcmp(request->peer, "graph") == 0;
+  return counts ? budget_wait(door->budget, request) : 0;
+}
+
+static int refuse_early(lua_State *L, const struct request *request, double wait) {
+  lib_fail_kind(L, "budget", "%s %s has to wait for the write budget", request->method, request->origin);
+  lua_pushnumber(L, wait);
+  return 4;
+}
+
 /* door:submit(request, credential, timeout, note) -> transfer | nil, message, kind */
 static int door_submit(lua_State *L) {
   char message[1024];
   struct door *door = luaL_checkudata(L, 1, DOOR);
-  const struct request *request = request_check(L, 2);
+  struct request *request = request_check(L, 2);
   const struct credential *credential = lua_isnoneornil(L, 3) ? NULL : credential_check(L, 3);
   double timeout = luaL_checknumber(L, 4);
   const char *note = lib_opttext(L, 5);
@@ -169,8 +183,8 @@ static int door_submit(lua_State *L) {
 
   const char *kind = rules_refuse(&door->rules, request, credential, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
-  /* 2. Budget: not built. A write budget of tenant and app has its place here,
-   * before anything is on record. */
+  double wait = budget_left(door, request);
+  if (wait > 0) return refuse_early(L, request, wait);
   struct entry *entry = lib_new(L, sizeof *entry, TRANSFER);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 6, 1);
@@ -384,6 +398,34 @@ static int door_mode(lua_State *L) {
   return 0;
 }
 
+/* door:budget(path, count, seconds, clock) -> true | nil, message */
+static int door_budget(lua_State *L) {
+  struct door *door = check_door(L);
+  const char *path = luaL_checkstring(L, 2);
+  double count = luaL_checknumber(L, 3), seconds = luaL_checknumber(L, 4);
+  const struct clock *clock = lua_isnoneornil(L, 5) ? NULL : sys_clock_check(L, 5);
+  luaL_argcheck(L, count >= 1 && count <= 1e6, 3, "1 to a million changes");
+  luaL_argcheck(L, seconds > 0 && seconds / count <= 60, 4, "a minute a change at most");
+  luaL_argcheck(L, !door->budget, 1, "door has a budget already");
+  lua_settop(L, 5);
+  door->budget = budget_open(L, path, count, seconds, clock);
+  if (!door->budget) return lua_gettop(L) - 5;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 5);
+  lua_setfield(L, -2, "clock");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* door:pace() -> rate, ahead | nothing */
+static int door_pace(lua_State *L) {
+  const struct door *door = check_door(L);
+  if (!door->budget) return 0;
+  lua_pushnumber(L, budget_rate(door->budget));
+  lua_pushnumber(L, budget_ahead(door->budget));
+  return 2;
+}
+
 /* door:running() -> count */
 static int door_running(lua_State *L) {
   lua_pushinteger(L, check_door(L)->count);
@@ -413,6 +455,8 @@ static int door_close(lua_State *L) {
   door->open = 0;
   http_close(door->http);
   rules_free(&door->rules);
+  budget_close(door->budget);
+  door->budget = NULL;
   door->http = NULL;
   door->journal = NULL;
   lua_pushnil(L);
@@ -438,31 +482,13 @@ static int gate_door(lua_State *L) {
   return 1;
 }
 
-/* gate.answer(status, headers, body) -> answer */
-static int gate_answer(lua_State *L) {
-  size_t length;
-  lua_Integer status = luaL_checkinteger(L, 1);
-  const char *body = luaL_checklstring(L, 3, &length);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_argcheck(L, status >= 100 && status <= 999, 1, "not an HTTP status");
-  lua_settop(L, 3);
-  struct answer *answer = answer_new(L, (long)status);
-  if (!buffer_append(&answer->body, body, length)) return luaL_error(L, "out of memory");
-  lua_pushnil(L);
-  while (lua_next(L, 2)) {
-    if (lua_type(L, -2) != LUA_TSTRING) return luaL_argerror(L, 2, "header names are strings");
-    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return luaL_error(L, "out of memory");
-    lua_pop(L, 1);
-  }
-  return 1;
-}
-
 int luaopen_host_gate(lua_State *L) {
-  static const luaL_Reg door[] = {{"peer", door_peer},       {"allow", door_allow}, {"mode", door_mode},
-                                  {"submit", door_submit},   {"flush", door_flush}, {"poll", door_poll},
-                                  {"running", door_running}, {"close", door_close}, {NULL, NULL}};
+  static const luaL_Reg door[] = {{"peer", door_peer},     {"allow", door_allow}, {"mode", door_mode},
+                                  {"budget", door_budget}, {"pace", door_pace},   {"submit", door_submit},
+                                  {"flush", door_flush},   {"poll", door_poll},   {"running", door_running},
+                                  {"close", door_close},   {NULL, NULL}};
   static const luaL_Reg transfer[] = {{"answer", entry_answer}, {"close", entry_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"door", gate_door}, {"answer", gate_answer}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"door", gate_door}, {"answer", answer_make}, {NULL, NULL}};
   request_types(L);
   lib_type(L, DOOR, door, door_close);
   lib_type(L, TRANSFER, transfer, entry_close);

@@ -51,6 +51,25 @@ const char *rules_refuse(const struct rules *rules, const struct request *reques
 /* Does the path fit the template? For tests, too. */
 int rules_match(const char *pattern, const char *path);
 
+/* ---- the write budget (gate_budget.c) ---- */
+
+struct budget;
+struct clock;
+
+/* At most count changes in so many seconds, shared through the file. NULL, with
+ * fail and a message pushed, when the file cannot be used. The clock, an
+ * emulator's or NULL, has to live as long. [-0, +0|+2|+3, m] */
+struct budget *budget_open(lua_State *L, const char *path, double count, double seconds, const struct clock *clock);
+void budget_close(struct budget *budget);
+
+/* Seconds until this request may leave; 0: now, and its moment is used up. It
+ * keeps its place in the queue between two calls. */
+double budget_wait(struct budget *budget, struct request *request);
+
+/* Changes a second, and seconds of changes that already wait for their moment. */
+double budget_rate(const struct budget *budget);
+double budget_ahead(const struct budget *budget);
+
 /* Push the audit record of a request about to be sent, or of its outcome:
  * a JSON object, redacted. [-0, +1, m] */
 void record_request(lua_State *L, const char *id, const struct request *request, const char *note);

@@ -352,6 +352,24 @@ int answer_header_add(struct answer *answer, const char *name, const char *value
   return longer != NULL;
 }
 
+int answer_make(lua_State *L) {
+  size_t length;
+  lua_Integer status = luaL_checkinteger(L, 1);
+  const char *body = luaL_checklstring(L, 3, &length);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_argcheck(L, status >= 100 && status <= 999, 1, "not an HTTP status");
+  lua_settop(L, 3);
+  struct answer *answer = answer_new(L, (long)status);
+  if (!buffer_append(&answer->body, body, length)) return luaL_error(L, "out of memory");
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    if (lua_type(L, -2) != LUA_TSTRING) return luaL_argerror(L, 2, "header names are strings");
+    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return luaL_error(L, "out of memory");
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
 const char *answer_header(const struct answer *answer, const char *name) {
   size_t length = strlen(name);
   for (const struct curl_slist *header = answer->headers; header; header = header->next)

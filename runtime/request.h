@@ -9,6 +9,7 @@
 #include "lib.h"
 
 #include <curl/curl.h>
+#include <stdint.h>
 
 #define REQUEST "host.request"
 #define ANSWER "host.answer"
@@ -33,6 +34,7 @@ struct request {
   int changes;    /* 1: something may be different afterwards; the gate records it first */
   int repeatable; /* 1: sending it twice does no harm */
   int fresh;      /* 1: on a connection of its own */
+  int64_t moment; /* the gate's: when the write budget lets it leave; 0 for none */
   struct curl_slist *headers;
   struct buffer body;
   int has_body;
@@ -73,6 +75,8 @@ struct credential *credential_check(lua_State *L, int index);
 /* Push an answer; bytes are copied. [-0, +1, m] */
 struct answer *answer_new(lua_State *L, long status);
 int answer_header_add(struct answer *answer, const char *name, const char *value);
+/* gate.answer(status, headers, body) -> answer: made of given bytes. */
+int answer_make(lua_State *L);
 /* The value of a header (name in lower case), or NULL. */
 const char *answer_header(const struct answer *answer, const char *name);
 

@@ -92,9 +92,25 @@ end
 ---@field timeout number? seconds from when it is sent (30), never more than the task has left
 ---@field note string? what it is for, for the record
 
+-- One try to send it: an answer or a failure; or, when the write budget has no room, how
+-- many seconds it has to wait, without a stream.
+local function send(me, request, credential, options)
+  local _ <close>, refusal = acquire(request:peer())
+  if refusal then return nil, nil, refusal.message, refusal.kind, false end
+  local timeout = math.min(options and options.timeout or 30, task.left())
+  if timeout <= 0 then task.suspend() end -- raises: the time is over
+  local transfer <close>, message, kind, wait = door:submit(request, credential, timeout, options and options.note)
+  if not transfer then return wait, nil, message, kind, false end
+  count(me)
+  owners[transfer] = me
+  while owners[transfer] do task.suspend(true) end
+  return nil, transfer:answer()
+end
+
 --- Send one request and wait for the answer. Fails with the kinds of
 --- host.gate's submit and answer; `maybe_sent` says whether the far side may have
 --- acted on it. Once submitted it is not abandoned by a deadline: its own timeout is that.
+--- What has to wait for the write budget waits here, and is on record nowhere yet.
 ---@param request host.request
 ---@param credential host.credential?
 ---@param options http.options?
@@ -102,16 +118,19 @@ end
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
   local me = task.here()
-  local _ <close>, refusal = acquire(request:peer())
-  if refusal then return nil, refusal.message, refusal.kind, false end
-  local timeout = math.min(options and options.timeout or 30, task.left())
-  if timeout <= 0 then task.suspend() end -- raises: the time is over
-  local transfer <close>, message, kind = door:submit(request, credential, timeout, options and options.note)
-  if not transfer then return nil, message, kind, false end
-  count(me)
-  owners[transfer] = me
-  while owners[transfer] do task.suspend(true) end
-  return transfer:answer()
+  local wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
+  while wait do
+    task.sleep(wait)
+    wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
+  end
+  return answer, message, kind, maybe_sent
+end
+
+--- The write budget: changes a second, and the seconds until a new one would have its
+--- turn; nothing without one.
+---@return number? rate, number? ahead
+function M.pace()
+  if door and door.pace then return door:pace() end
 end
 
 --- Wake the tasks whose requests finished. This is the `poll` given to task.run.

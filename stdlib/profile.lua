@@ -18,6 +18,7 @@ local M = {}
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
+---@field write_budget { writes: number, seconds: number }? how fast we may change things at Graph; nil: no limit
 
 ---@class profile.sign_in
 ---@field method "browser"|"device_code"|"client_secret"|"certificate"|"workload_identity"|"managed_identity"|"token"

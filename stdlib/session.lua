@@ -121,6 +121,20 @@ local function open_door(profile, journal, options)
   return door
 end
 
+-- All processes that change one tenant as one application share its budget.
+local function open_budget(session)
+  local profile, budget = session.profile, session.profile.write_budget
+  if not budget or not session.journal then return end
+  local name = (profile.sign_in.client_id or profile.sign_in.method):gsub("[^%w-]", "_")
+  local path = ("%s/writes-%s"):format(profile.state, name)
+  local ok, message = session.door:budget(path, budget.writes, budget.seconds, session.clock)
+  if ok then return end
+  fail.raise {
+    kind = "config", what = "count what is changed", why = message,
+    fix = ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
+  }
+end
+
 ---------------------------------------------------------------------------
 -- The session
 
@@ -172,6 +186,7 @@ function M.open(profile, options)
     session.clock = open_clock(profile)
     session.journal = options.journal ~= false and open_journal(profile) or nil
     session.door = open_door(profile, session.journal, options)
+    open_budget(session)
   end)
   if not ok then
     session:close()

@@ -281,14 +281,27 @@ function Door:allow(peer, method, template, members) end
 --- declared calls. "read": any call that changes nothing. "write": any call.
 ---@param mode "declared"|"read"|"write"
 function Door:mode(mode) end
+--- Let changes at Graph leave no faster than so many in so many seconds, one at a time,
+--- counted over all processes that use this file. With an emulator's clock its time counts.
+---@param path string
+---@param count number
+---@param seconds number
+---@param clock host.sys.clock?
+---@return boolean|nil ok, string? message
+function Door:budget(path, count, seconds, clock) end
+--- The budget: changes a second, and seconds of changes of all processes that wait their turn; nothing without one.
+---@return number? rate, number? ahead
+function Door:pace() end
 --- Queue a request. What changes something is put in the journal (audit) here and
 --- leaves only after flush has made that durable.
---- Refusals (kind): "undeclared", "peer", "credential" (another origin), "closed", "journal", "memory".
+--- Refusals (kind): "undeclared", "peer", "credential" (another origin), "closed", "journal", "memory", and
+--- "budget": nothing is on record; the request has its place in the queue, and is to be
+--- submitted again in `wait` seconds.
 ---@param request host.request
 ---@param credential host.credential?
 ---@param timeout number seconds, at most 3600, from the moment it is sent
 ---@param note string? what this is for ("setup/entra-pam-provider, step 'Client secret', intent …")
----@return host.gate.transfer|nil transfer, string? message, string? kind
+---@return host.gate.transfer|nil transfer, string? message, string? kind, number? wait
 function Door:submit(request, credential, timeout, note) end
 --- Commit the journal, then start what is queued. When the journal cannot be
 --- written, nothing queued that changes something is sent: those transfers finish with kind "journal".

@@ -63,6 +63,22 @@ local profile_rule = {
     key = source.key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
+    write_budget = { type = { "boolean", "table" }, default = true },
+  },
+}
+
+-- What Graph lets an application change in a tenant (learn.microsoft.com: throttling-limits, 2026-02-06).
+local WRITE_BUDGET = { writes = 3000, seconds = 150 }
+
+local function check_positive(value)
+  if value <= 0 then return "it has to be more than none" end
+end
+
+local write_budget_rule = {
+  type = "table",
+  members = {
+    writes = { type = "number", required = true, check = check_positive },
+    seconds = { type = "number", required = true, check = check_positive },
   },
 }
 
@@ -187,6 +203,15 @@ local function emulator_of(file, where, emulator)
   end
 end
 
+-- nil: no limit
+local function budget_of(file, where, budget)
+  if budget == true then return WRITE_BUDGET end
+  if type(budget) == "table" then
+    shape.check(file, where, budget, write_budget_rule)
+    return budget
+  end
+end
+
 local function state_of(given, kind, binding, folder)
   if given.state then return resolve(given.state, folder) end
   if kind == "emulator" then return folder .. "/state" end
@@ -237,6 +262,7 @@ local function settle(file, name, given)
     strict_certificates = cloud.strict_certificates ~= false,
     sign_in = given.sign_in, key = given.key, devolutions = settle_devolutions(given.devolutions, folder),
     state = state_of(given, kind, binding, folder), binding = binding,
+    write_budget = budget_of(file, where .. ".write_budget", given.write_budget),
   }
   check_reaches(file, where, profile)
   return profile

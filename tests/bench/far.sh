@@ -44,16 +44,16 @@ far_pages() {
   }'
 }
 
-# far_profile NAME FOLDER
+# far_profile NAME [BUDGET]
 far_profile() {
   cat >"$far_place/$1.lua" <<END
 return { profiles = { far = {
   emulator = true, tenant = "contoso.onmicrosoft.com",
-  cloud = { login = "$far", graph = "$far/$1/v1.0", ca = "cert.pem" },
+  cloud = { login = "$far", graph = "$far/${1%-paced}/v1.0", ca = "cert.pem" },
   sign_in = { method = "client_secret", client_id = "00000000-0000-0000-0000-000000000001",
     secret = { from = "file", path = "secret" } },
   key = { from = "file", path = "journal.key" },
-  state = "state-$1",
+  state = "state-$1", write_budget = ${2:-false},
 } } }
 END
   chmod 600 "$far_place/$1.lua"
@@ -114,6 +114,7 @@ far_start() {
   far_pages 1m 1000000
   (umask 077; echo bench >"$far_place/secret"; head -c 32 /dev/zero | tr '\0' 'k' >"$far_place/journal.key")
   for page in small 10k 1m late changed; do far_profile "$page"; done
+  far_profile changed-paced true
   far_configuration "$port" "$(far_token)" >"$far_place/nginx.conf"
   /usr/sbin/nginx -p "$far_place" -e "$far_place/error.log" -c "$far_place/nginx.conf" &
   far_pid=$!

@@ -65,13 +65,16 @@ json_decode() {
   row json_decode "$ours" MB/s "$cjson" "strict scan and decode, beside lua-cjson alone on the same page (more is better)"
 }
 
-# 100 PATCHes at 100 ms latency, without the write budget.
+# 100 PATCHes at 100 ms latency, without the write budget and with it.
 patch_100() {
   far_start
   local wall raw
   wall=$(ask changed patches 100 --write)
   read -r _ raw _ < <(bench requests "$far/changed/v1.0/users/x" "$far_place/cert.pem" 100 100 2 PATCH '{"department":"x"}' "$(far_token)")
   row patch_100 "$wall" s "$raw" "100 changes at 100 ms latency, each on record before it leaves, beside libcurl alone"
+  wall=$(ask changed-paced patches 100 --write)
+  row patch_100_paced "$(awk -v s="$wall" 'BEGIN { print 100 / s }')" /s 20 \
+    "the same with the write budget of 3,000 in 150 s: changes a second"
 }
 
 # 10,000 tasks that sleep and wake, beside coroutines alone.

@@ -1,0 +1,113 @@
+/* The gate's write budget: changes leave no faster than so many in so many
+ * seconds, counted over all processes of this machine that share the file.
+ *
+ * The file holds one 64-bit moment, in microseconds since the machine started:
+ * the first at which the next change may leave. A change takes it for its own
+ * and moves it on by its share, in one atomic step; so nothing is lost when a
+ * process dies, and nobody holds a lock. With an emulator's clock the moments
+ * are its.
+ */
+#include "gate.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MICROSECONDS 1000000
+#define HORIZON (60LL * MICROSECONDS) /* no moment is given away further ahead */
+#define MOST_AT_ONCE 20               /* changes of one $batch */
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the shared budget needs lock-free 64-bit atomics");
+
+struct budget {
+  _Atomic int64_t *next; /* mapped */
+  int64_t share;         /* microseconds of one change */
+  const struct clock *clock;
+};
+
+static int64_t now_of(const struct budget *budget) {
+  struct timespec time;
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  int64_t now = (int64_t)time.tv_sec * MICROSECONDS + time.tv_nsec / 1000;
+  return budget->clock ? now + (int64_t)(sys_clock_offset(budget->clock) * MICROSECONDS) : now;
+}
+
+/* Nobody gives away a moment so far ahead: the file is from before the machine
+ * or its emulator was started anew. */
+static int is_stale(const struct budget *budget, int64_t next, int64_t now) {
+  return next > now + HORIZON + (MOST_AT_ONCE + 1) * budget->share;
+}
+
+/* Take the first free moment for so many changes; 0 when none is to be given yet. */
+static int64_t take(struct budget *budget, int64_t count, int64_t now) {
+  int64_t next = atomic_load(budget->next), moment;
+  do {
+    int64_t from = is_stale(budget, next, now) ? now : next;
+    if (from > now + HORIZON) return 0;
+    moment = from > now ? from : now;
+  } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->share));
+  return moment;
+}
+
+static int64_t changes_of(const struct request *request) {
+  int64_t count = 0;
+  for (size_t i = 0; i < request->call_count; i++) count += request->calls[i].changes;
+  return count ? count : 1;
+}
+
+double budget_wait(struct budget *budget, struct request *request) {
+  int64_t now = now_of(budget);
+  if (request->moment && is_stale(budget, request->moment, now)) request->moment = 0;
+  if (!request->moment) request->moment = take(budget, changes_of(request), now);
+  if (!request->moment) return 1;
+  double wait = (double)(request->moment - now) / MICROSECONDS;
+  if (wait <= 0) request->moment = 0;
+  return wait > 0 ? wait : 0;
+}
+
+double budget_rate(const struct budget *budget) {
+  return (double)MICROSECONDS / (double)budget->share;
+}
+
+double budget_ahead(const struct budget *budget) {
+  int64_t now = now_of(budget), next = atomic_load(budget->next);
+  return next <= now || is_stale(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
+}
+
+/* Give a new file its size; whoever else makes it at the same time writes the same zeros. */
+static int check_size(int fd) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) return errno;
+  if (info.st_size == sizeof(int64_t)) return 0;
+  return ftruncate(fd, sizeof(int64_t)) == 0 ? 0 : errno;
+}
+
+struct budget *budget_open(lua_State *L, const char *path, double count, double seconds, const struct clock *clock) {
+  int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
+  if (fd < 0) return NULL;
+  int code = check_size(fd);
+  void *mapped = code ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (!code && mapped == MAP_FAILED) code = errno;
+  close(fd);
+  struct budget *budget = code ? NULL : calloc(1, sizeof *budget);
+  if (budget) {
+    *budget = (struct budget){mapped, (int64_t)(seconds * MICROSECONDS / count), clock};
+    return budget;
+  }
+  if (mapped != MAP_FAILED) munmap(mapped, sizeof(int64_t));
+  lib_fail(L, "cannot use '%s' for the write budget: %s", path, strerror(code ? code : ENOMEM));
+  return NULL;
+}
+
+void budget_close(struct budget *budget) {
+  if (!budget) return;
+  munmap((void *)budget->next, sizeof(int64_t));
+  free(budget);
+}
