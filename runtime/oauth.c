@@ -111,7 +111,8 @@ static int oauth_client_secret(lua_State *L) {
 }
 
 /* oauth.basic(authority, client_id, client_secret) -> credential. Both are
- * form-encoded before base64 (RFC 6749, 2.3.1). */
+ * form-encoded before base64 (RFC 6749, 2.3.1). In that form the secret is
+ * another one, which redaction knows while the credential is there. */
 static int oauth_basic(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
   const char *client_id = lib_checktext(L, 2);
@@ -124,7 +125,10 @@ static int oauth_basic(lua_State *L) {
   wire_append(L, plain, ":", 1);
   wire_escape(L, plain, secret->bytes, secret->length, "");
   if (!crypto_base64(coded, plain->data, plain->length)) return luaL_error(L, "out of memory");
-  credential_new(L, origin, "Authorization", "Basic ", coded->data, coded->length);
+  const struct secret *whole = secret_new(L, coded->data, coded->length);
+  credential_new(L, origin, "Authorization", "Basic ", whole->bytes, whole->length);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
   return 1;
 }
 

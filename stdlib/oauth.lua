@@ -33,7 +33,8 @@ local EARLY = 300 -- seconds before its end at which a token is renewed
 ---@field ends number
 
 --- One way to get a token: for this profile, with what is `kept` between the
---- tokens of one sign-in, and the delegated permissions to ask for.
+--- tokens of one sign-in, and the delegated permissions to ask for. A token that is
+--- `final` cannot be renewed, so it is used to its end.
 ---@alias oauth.way fun(settings: profile, kept: table, scopes: string[]): host.oauth.token
 
 --- Where a person's sign-in is kept from one run to the next.
@@ -119,7 +120,7 @@ local function principal_of(claims)
 end
 
 local function hold(token)
-  local early = math.min(EARLY, token.expires_in / 2)
+  local early = token.final and 0 or math.min(EARLY, token.expires_in / 2)
   local ends = time.now() + token.expires_in
   held = {
     credential = token.credential, claims = token.claims, renew_at = ends - early, ends = ends,

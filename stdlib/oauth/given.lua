@@ -86,6 +86,6 @@ return function(settings, kept, scopes)
   check_audience(settings, token.claims)
   check_tenant(settings, token.claims)
   check_permissions(token.claims, scopes)
-  kept.given = true
+  kept.given, token.final = true, true
   return token
 end

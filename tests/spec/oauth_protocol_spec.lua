@@ -69,6 +69,13 @@ describe("host.oauth requests", function()
     assert.has_error(function() oauth.client_secret(AUTHORITY, "id", "plain text", "x") end)
   end)
 
+  it("carry a secret in a header that no text shows either", function()
+    local credential = oauth.basic(AUTHORITY, "a:b", secret.from("Zq8~b/c+d e&f"))
+    assert.equal("https://login.microsoftonline.com:443", credential:origin())
+    assert.equal("Basic [secret]", secret.redact("Basic YSUzQWI6WnE4fmIlMkZjJTJCZCUyMGUlMjZm"))
+    credential:close()
+  end)
+
   it("redeem a code once, with its verifier, and neither is shown", function()
     local verifier, challenge = oauth.pkce()
     assert.equal(43, verifier:size())
