@@ -380,7 +380,9 @@ function M.objects(ctx, walk, only)
       for place, id in step do
         local row, type_name = directory.object(ctx.tenant, id, at)
         if row and (not only or type_name == only) then
-          return place, setmetatable({ _type = type_name }, { __index = row })
+          local restricted
+          if type_name == "user" then restricted = directory.is_restricted(ctx.tenant, id, at) end
+          return place, setmetatable({ _type = type_name, isManagementRestricted = restricted }, { __index = row })
         end
       end
     end

@@ -47,6 +47,10 @@ M.FLAGS = {
   write_quota = false,
   -- Does the policy demand PIM (eligible only) for these role names? Shown in roleManagementPolicyAssignments.
   pim_only = false,
+  -- Seconds until a granted permission is in the tokens an app gets (facts of the field: minutes, not documented).
+  token_delay = 0,
+  -- Does a Conditional Access policy for workload identities refuse the sign-ins of apps (AADSTS53003)?
+  blocks_apps = false,
 }
 
 ---@class emulator.tenant
@@ -239,7 +243,7 @@ end
 ---@return string[] sorted
 function Tenant:app_roles(principal_id)
   local names, found = self:graph_roles(), {}
-  for _, row in self.app_role_assignments:scan(self.now()) do
+  for _, row in self.app_role_assignments:scan(self.now() - self.flags.token_delay) do
     if row.principalId == principal_id and row.resourceId == self.graph.id and names[row.appRoleId] then
       found[#found + 1] = names[row.appRoleId]
     end

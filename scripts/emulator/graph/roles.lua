@@ -8,6 +8,7 @@ local directory = require "emulator.tenant.directory"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
+local time = require "time"
 
 local M = {}
 
@@ -178,6 +179,7 @@ local function instance_of(kind)
     end
     shown.scheduleInfo = { startDateTime = shown.startDateTime, recurrence = json.null,
       expiration = { type = "noExpiration", endDateTime = json.null, duration = json.null } }
+    if row._ends then shown.endDateTime = time.iso(row._ends) end
     shown.status, shown.createdUsing = "Provisioned", row.id
     return setmetatable(shown, { __index = row })
   end

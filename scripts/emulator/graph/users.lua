@@ -16,17 +16,10 @@ for name in ("displayName givenName id mail photo securityIdentifier surname use
   BASIC[name] = true
 end
 
-local function restricted(tenant, id, at)
-  for _, unit in tenant.units:scan(at) do
-    if unit.isMemberManagementRestricted and unit._members[id] then return true end
-  end
-  return false
-end
-
 local function dressed(ctx)
   return function(row)
     return setmetatable({
-      isManagementRestricted = restricted(ctx.tenant, row.id, ctx.at),
+      isManagementRestricted = directory.is_restricted(ctx.tenant, row.id, ctx.at),
       -- the flags come, the password never does
       passwordProfile = {
         password = json.null,

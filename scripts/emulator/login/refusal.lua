@@ -19,6 +19,7 @@ local CODES = {
   [50173] = { "invalid_grant", 400, "The grant was revoked: the password or sessions changed since.", "bad_token" },
   [500011] = { "invalid_resource", 400, "The resource principal named '%s' was not found in this tenant." },
   [501481] = { "invalid_grant", 400, "The code_verifier does not match the code_challenge." },
+  [53003] = { "invalid_grant", 400, "Access was blocked by Conditional Access policies: no token is issued." },
   [54005] = { "invalid_grant", 400, "The authorization code was already redeemed." },
   [65001] = { "invalid_grant", 400, "The user or an administrator has not consented to '%s' for the application '%s'.",
     "consent_required" },

@@ -22,17 +22,17 @@ local function role_id(tenant, name)
   return id or error(("there is no directory role %q"):format(tostring(name)), 3)
 end
 
---- Give a directory role.
+--- Give a directory role; with days, PIM says that it ends then (nobody ends it here).
 ---@param who string person, client id or object id
 ---@param role string name or template id
----@param options {eligible: boolean?, scope: string?}?
+---@param options {eligible: boolean?, scope: string?, days: number?}?
 ---@return string id of the assignment
 function M:assign_role(who, role, options)
   options = options or {}
   local id = directory.new_id(self):gsub("-", "") .. "-1"
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
-    directoryScopeId = options.scope or "/" }, 0)
+    directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
   return id
 end
 
@@ -199,6 +199,25 @@ function M:change_members(group, id, member, delay)
     new.set[other] = true
   end
   self.members:put(group, new, delay)
+end
+
+--- Make somebody an owner of a group, or no longer one.
+---@param group string group key or id
+---@param who string
+---@param no_longer boolean?
+function M:add_owner(group, who, no_longer)
+  local id = principal_id(self, group)
+  local row = self.members:newest(id) or { list = {}, set = {}, out = {}, owners = {} }
+  local owners = {}
+  for owner in pairs(row.owners) do owners[owner] = true end
+  owners[principal_id(self, who)] = not no_longer or nil
+  self.members:put(id, { list = row.list, set = row.set, out = row.out, owners = owners }, 0)
+end
+
+--- Remove an administrative unit.
+---@param id string
+function M:remove_unit(id)
+  self.units:drop(id, 0)
 end
 
 --- Make an administrative unit.

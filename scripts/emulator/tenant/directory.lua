@@ -197,4 +197,16 @@ function M.new_id(tenant)
   return random.guid(tenant.seed, "made", tenant.made)
 end
 
+--- Is the object in a restricted management administrative unit (CSDL: isManagementRestricted)?
+---@param tenant emulator.tenant
+---@param id string
+---@param at number
+---@return boolean
+function M.is_restricted(tenant, id, at)
+  for _, unit in tenant.units:scan(at) do
+    if unit.isMemberManagementRestricted and unit._members[id] then return true end
+  end
+  return false
+end
+
 return M
