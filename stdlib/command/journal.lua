@@ -73,7 +73,10 @@ local function retire(journal, id, options)
   log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
 end
 
-local RETIRE_NEEDS = { graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" } }
+local RETIRE_NEEDS = {
+  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
+  scopes = { "Application.ReadWrite.All" },
+}
 
 ---@type table<string, { run: function, id: boolean?, needs: table? }>
 local ACTIONS = {
