@@ -29,7 +29,8 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "run", "scripts", "init", "login", "logout", "whoami", "journal", "emulator",
+  "plan", "apply", "verify", "destroy", "run", "scripts", "discover", "init", "login", "logout", "whoami",
+  "journal", "emulator",
 }
 
 ---@type cli.option[]

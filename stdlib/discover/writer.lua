@@ -1,0 +1,90 @@
+--- Rows that leave as they come: a table, CSV or JSON, however many there are.
+
+local json = require "host.json"
+local log = require "log"
+local report = require "report"
+local term = require "host.term"
+
+local M = {}
+
+local BLOCK = 500 -- rows of a table that are measured together
+
+---@class discover.writer
+---@field columns report.column[]
+---@field count integer
+---@field row fun(self: discover.writer, row: table) one more
+---@field close fun(self: discover.writer) the last was written
+
+--- A field as RFC 4180 has it. One that a spreadsheet would take for a formula gets a
+--- quote before it.
+---@param value any
+---@return string
+function M.field(value)
+  local text = value == nil and "" or tostring(value)
+  if text:find "^[=+@\t\r-]" then text = "'" .. text end
+  if text:find '[",\r\n]' then return '"' .. text:gsub('"', '""') .. '"' end
+  return text
+end
+
+local function csv_line(columns, value_of)
+  local fields = {}
+  for place, column in ipairs(columns) do fields[place] = M.field(value_of(column)) end
+  term.write("out", table.concat(fields, ",") .. "\r\n")
+end
+
+local Csv = {}
+Csv.__index = Csv
+
+function Csv:row(row)
+  self.count = self.count + 1
+  csv_line(self.columns, function(column) return row[column.key] end)
+end
+
+function Csv.close() end
+
+local Json = {}
+Json.__index = Json
+
+function Json:row(row)
+  local picked = {}
+  for _, column in ipairs(self.columns) do picked[column.key] = row[column.key] end
+  term.write("out", (self.count == 0 and "[\n  " or ",\n  ") .. json.encode(picked))
+  self.count = self.count + 1
+end
+
+function Json:close() term.write("out", self.count == 0 and "[]\n" or "\n]\n") end
+
+local Table = {}
+Table.__index = Table
+
+local function flush(self)
+  if #self.block > 0 then report.table(self.block, self.columns) end
+  self.block = {}
+end
+
+function Table:row(row)
+  self.count = self.count + 1
+  table.insert(self.block, row)
+  if #self.block == BLOCK then flush(self) end
+end
+
+function Table:close()
+  if self.count == 0 then return log.say "(nothing)" end
+  flush(self)
+end
+
+--- A writer for these columns.
+---@param format "table"|"csv"|"json"
+---@param columns report.column[]
+---@return discover.writer
+function M.new(format, columns)
+  local self = { columns = columns, count = 0, block = {} }
+  if format == "csv" then
+    setmetatable(self, Csv)
+    csv_line(columns, function(column) return column.key end)
+    return self
+  end
+  return setmetatable(self, format == "json" and Json or Table)
+end
+
+return M

@@ -1,0 +1,84 @@
+--- Who holds power in the emulated tenant: the built program, as a table, CSV and JSON.
+
+local rehearsal = require "rehearsal"
+
+local emu
+
+-- The row of an account.
+local function of(rows, name)
+  for _, row in ipairs(rows) do
+    if row.account == name .. "@contoso.onmicrosoft.com" then return row end
+  end
+end
+
+describe("moonlatch discover", function()
+  setup(function() emu = rehearsal.new("--lag", "0", "--users", "3000") end)
+  teardown(function() local _ <close> = emu end)
+
+  it("knows the ways to power: active, eligible, through a group, by owning one", function()
+    local status, rows = emu:json { "discover" }
+    assert.equal(0, status)
+    assert.equal("User Administrator (active)", of(rows, "t0-anna").privileges)
+    assert.equal("Privileged Authentication Administrator (eligible)", of(rows, "t0-dana").privileges)
+    assert.equal("Security Administrator (active, through the group 'Security administrators')",
+      of(rows, "t0-emil").privileges)
+    assert.truthy(of(rows, "adele").privileges:find("owner of the role-assignable group 'Security administrators'", 1,
+      true))
+    assert.is_nil(of(rows, "uma"))
+    assert.equal("no", of(rows, "t0-anna").managed)
+  end)
+
+  it("tells who is managed, by the entries of Devolutions Server", function()
+    local outcome = emu:run { "--write", "-e", [[
+      local server, secret = require "devolutions.server", require "secret"
+      server.create_entry(server.vault("Privileged").id, { name = "Anna, tier 0", subType = "Default",
+        data = { username = "T0-Anna@contoso.onmicrosoft.com", domain = "", password = secret.generate(20) } })
+      server.create_entry(server.vault("Privileged").id, { name = "t0-dana@contoso.onmicrosoft.com",
+        subType = "Default", data = { username = "", domain = "", password = secret.generate(20) } })
+    ]] }
+    assert.equal(0, outcome.status, outcome.err)
+    local _, rows = emu:json { "discover" }
+    assert.equal("yes", of(rows, "t0-dana").managed)
+    assert.equal("no", of(rows, "adele").managed)
+    _, rows = emu:json { "discover", "--unmanaged" }
+    assert.is_nil(of(rows, "t0-dana"))
+  end)
+
+  it("lists a group's accounts, nested ones too, and says what is peculiar about them", function()
+    local _, rows = emu:json { "discover", "--group", "PAM managed" }
+    assert.equal(6, #rows)
+    emu:admin("add_member", "managed", "sven")
+    emu:admin("add_member", "managed", "dora")
+    _, rows = emu:json { "discover", "--group", "PAM managed" }
+    assert.equal("yes", of(rows, "sven").synced)
+    assert.equal("no", of(rows, "dora").enabled)
+    assert.equal("integer", math.type(of(rows, "dora").password_days))
+  end)
+
+  it("lists a unit's accounts", function()
+    emu:admin("add_unit", { name = "Shop", members = { "uma", "henry" } })
+    local _, rows = emu:json { "discover", "--unit", "Shop" }
+    assert.equal(2, #rows)
+  end)
+
+  it("writes CSV and nothing else to standard output", function()
+    local outcome = emu:run { "discover", "--all", "--format", "csv" }
+    assert.equal(0, outcome.status, outcome.err)
+    local count = 0
+    for line in outcome.out:gmatch "([^\r\n]*)\r\n" do
+      count = count + 1
+      assert.truthy(count == 1 or line:find("@contoso.onmicrosoft.com,", 1, true), line)
+    end
+    assert.equal(1 + 16 + 3000, count)
+  end)
+
+  it("says what cannot go together, and what is not there", function()
+    local outcome = emu:run { "discover", "--group", "x", "--all" }
+    assert.equal(2, outcome.status)
+    assert.truthy(outcome.err:find("each say which accounts", 1, true))
+    outcome = emu:run { "discover", "--group", "Nobody here" }
+    assert.equal(1, outcome.status)
+    assert.truthy(outcome.err:find("find the group 'Nobody here': there is none of that name", 1, true)
+      or outcome.err:find("there is none of that name", 1, true))
+  end)
+end)
