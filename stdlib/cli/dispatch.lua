@@ -29,7 +29,7 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "run", "scripts", "discover", "init", "login", "logout", "whoami",
+  "plan", "apply", "verify", "destroy", "run", "scripts", "doctor", "discover", "init", "login", "logout", "whoami",
   "journal", "emulator",
 }
 

@@ -18,6 +18,7 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---@field upn string
 ---@field roles { id: string, name: string, how: string }[] admin roles, active, eligible or through groups
 ---@field group string? a role-assignable group it is a member or an owner of
+---@field enabled boolean may it sign in?
 ---@field restricted boolean in a restricted management administrative unit
 ---@field synced boolean its password is kept on-premises
 ---@field guest boolean its password is kept elsewhere
@@ -153,6 +154,7 @@ local function account_of(user)
   return {
     id = user.id, upn = user.userPrincipalName, roles = {}, restricted = user.isManagementRestricted == true,
     synced = user.onPremisesSyncEnabled == true, guest = user.userType == "Guest",
+    enabled = user.accountEnabled ~= false,
   }
 end
 

@@ -1,0 +1,60 @@
+--- Why does PAM for Entra not work, what ends when, and who has more power than
+--- needed: looks at everything, changes nothing.
+
+local doctor = require "doctor"
+local first_contact = require "doctor.first_contact"
+
+local PERMISSIONS = { "Group.Read.All", "User.Read.All" }
+local FOR_ELEVATION = "RoleManagement.ReadWrite.Directory"
+
+local function expected(args)
+  local permissions = { table.unpack(PERMISSIONS) }
+  if args.jit_elevation then permissions[#permissions + 1] = FOR_ELEVATION end
+  return {
+    workflow = "setup/entra-pam-provider", permissions = permissions,
+    elevation = args.jit_elevation and FOR_ELEVATION or nil,
+  }
+end
+
+return {
+  summary = "Find out why PAM for Entra does not work, what ends when, and what is over-privileged",
+
+  args = {
+    name = { type = "string", default = "Devolutions PAM", help = "name the setup was given" },
+    client_id = { type = "string", help = "client id of the application, where the setup adopted one" },
+    managed = { type = "list", help = "the accounts that are managed: a group's name or id, or user names" },
+    jit_elevation = { type = "boolean", default = true, help = "is " .. FOR_ELEVATION .. " wanted?" },
+    renew_before = { type = "duration", default = "30d", help = "warn this long before a client secret ends" },
+    vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
+    path = { type = "string", help = "folder in the vault (default: the profile's)" },
+    first_contact = {
+      type = "boolean", default = false,
+      help = "list what is believed of the real services and could not be tried, and settle what reading can settle",
+    },
+  },
+
+  needs = {
+    graph = {
+      "GET /applications(appId)", "GET /applications(uniqueName)", "GET /applications/{id}/appManagementPolicies",
+      "GET /directory/deletedItems/microsoft.graph.application", "GET /domains", "GET /groups", "GET /groups/{id}",
+      "GET /groups/{id}/owners", "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identity/conditionalAccess/policies", "GET /oauth2PermissionGrants", "GET /organization",
+      "GET /policies/defaultAppManagementPolicy", "GET /roleManagement/directory/roleAssignments",
+      "GET /roleManagement/directory/roleAssignmentScheduleInstances", "GET /roleManagement/directory/roleDefinitions",
+      "GET /roleManagement/directory/roleEligibilityScheduleInstances", "GET /servicePrincipals(appId)",
+      "GET /servicePrincipals/{id}/appRoleAssignments", "GET /users", "GET /users/{id}",
+    },
+    scopes = { "Directory.Read.All", "Policy.Read.All", "RoleManagement.Read.Directory" },
+    devolutions = { "vaults:read", "entries:read" },
+  },
+
+  examples = {
+    "moonlatch doctor", "moonlatch doctor --managed \"PAM managed tier 0\"", "moonlatch doctor --json",
+    "moonlatch doctor --first-contact",
+  },
+
+  run = function(args)
+    if args.first_contact then return first_contact.run(args) end
+    return doctor.show(doctor.examine(expected(args), args))
+  end,
+}

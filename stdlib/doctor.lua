@@ -1,0 +1,109 @@
+--- The doctor: checks side by side that change nothing, each with a verdict, its
+--- evidence, a cause and a fix; the likeliest root of the trouble first.
+
+local exam = require "doctor.exam"
+local http = require "http"
+local log = require "log"
+local report = require "report"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+---@alias doctor.verdict "ok"|"warning"|"broken"|"unknown"
+
+---@class doctor.finding
+---@field check string "client secret"
+---@field verdict doctor.verdict
+---@field evidence string what was seen
+---@field cause string? why it is so
+---@field fix string? what to do
+
+---@class doctor.report
+---@field verdict "healthy"|"warnings"|"broken"
+---@field findings doctor.finding[] the worst first, and among these what others hang on
+---@field seconds number
+---@field requests integer
+---@field chain integer requests that each needed the answer before
+
+-- What comes first explains what comes later: no secret is judged where nobody is reached.
+local CHECKS = {
+  "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
+  "permissions", "roles", "accounts", "policy", "journal", "credentials", "privilege", "machine",
+}
+
+local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }
+
+local function sort(findings)
+  for place, finding in ipairs(findings) do finding.place = place end
+  table.sort(findings, function(a, b)
+    if a.verdict ~= b.verdict then return WORST[a.verdict] < WORST[b.verdict] end
+    return a.place < b.place
+  end)
+  for _, finding in ipairs(findings) do finding.place = nil end
+  return findings
+end
+
+local function worst(findings)
+  local first = findings[1] and findings[1].verdict
+  return first == "broken" and "broken" or first == "warning" and "warnings" or "healthy"
+end
+
+---@class doctor.expectation what PAM was set up with
+---@field workflow string id of the setup
+---@field permissions string[]
+---@field elevation string? the permission for just-in-time elevation, when that is wanted
+
+--- Look at everything. Waits; changes nothing.
+---@param expected doctor.expectation
+---@param args table of the script: name, client_id, managed, vault, path, renew_before
+---@return doctor.report
+function M.examine(expected, args)
+  local began = time.monotonic()
+  local one <close> = exam.new(expected, args)
+  local lists = task.map(CHECKS, #CHECKS, function(name)
+    return one:run(require("doctor.check." .. name))
+  end)
+  local findings = {}
+  for _, list in ipairs(lists) do table.move(list, 1, #list, #findings + 1, findings) end
+  sort(findings)
+  return {
+    verdict = worst(findings), findings = findings, seconds = time.monotonic() - began,
+    requests = http.requests(), chain = http.chain(),
+  }
+end
+
+local STATUS = { healthy = 0, broken = 1, warnings = 3 }
+local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
+
+local function indent(text) return (text:gsub("\n", "\n             ")) end
+
+local function say(finding)
+  local verdict = log.style(COLOR[finding.verdict], ("%-8s"):format(finding.verdict))
+  log.say(("%s %s: %s"):format(verdict, finding.check, indent(finding.evidence)))
+  if finding.cause then log.say("         why: " .. indent(finding.cause)) end
+  if finding.fix then log.say("         fix: " .. indent(finding.fix)) end
+end
+
+local function counts(findings)
+  local by = { broken = 0, warning = 0, unknown = 0, ok = 0 }
+  for _, finding in ipairs(findings) do by[finding.verdict] = by[finding.verdict] + 1 end
+  return ("%d broken, %d warning%s, %d unknown, %d ok")
+    :format(by.broken, by.warning, by.warning == 1 and "" or "s", by.unknown, by.ok)
+end
+
+--- Show a report; the exit status it stands for: 0 healthy, 1 broken, 3 warnings.
+---@param found doctor.report
+---@return integer
+function M.show(found)
+  if log.json() then
+    report.json(found)
+  else
+    for _, finding in ipairs(found.findings) do say(finding) end
+    log.note(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+      :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds))
+  end
+  return STATUS[found.verdict]
+end
+
+return M

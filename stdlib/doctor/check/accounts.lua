@@ -1,0 +1,94 @@
+--- The managed accounts: can each be reset, and is it worth while?
+
+local fail = require "fail"
+local graph = require "graph"
+local reach = require "entra.reach"
+
+local MOST = 5 -- named in one finding
+
+local function names_of(accounts)
+  local list = {}
+  for place, account in ipairs(accounts) do
+    if place > MOST then
+      list[#list + 1] = ("and %d more"):format(#accounts - MOST)
+      break
+    end
+    list[place] = account.upn
+  end
+  return table.concat(list, ", ")
+end
+
+-- Domains whose people sign in elsewhere; {} where that may not be read.
+local function federated_domains()
+  local ok, list = pcall(graph.all, "/domains", { select = { "id", "authenticationType" }, what = "read the domains" })
+  if not ok then
+    if fail.is(list) and not fail.is(list, "interrupted") then return {} end
+    error(list, 0)
+  end
+  local set = {}
+  for _, domain in ipairs(list) do set[domain.id:lower()] = domain.authenticationType == "Federated" end
+  return set
+end
+
+---@class doctor.kind_of_account
+---@field verdict "broken"|"warning"
+---@field is fun(account: entra.account, federated: table<string, boolean>): boolean
+---@field evidence string
+---@field cause string
+---@field fix string
+
+---@type doctor.kind_of_account[]
+local KINDS = {
+  { verdict = "broken", is = function(account) return account.synced end, evidence = "synced from on-premises: %s",
+    cause = "Their passwords are kept on-premises; Entra does not change them.",
+    fix = "Manage them with a provider for Active Directory, or replace them by cloud-only accounts." },
+  { verdict = "broken", is = function(account) return account.guest end, evidence = "guests: %s",
+    cause = "Their passwords are kept in another organisation.", fix = "Take them out of what is managed." },
+  { verdict = "broken", is = function(account) return account.restricted end,
+    evidence = "in a restricted management administrative unit: %s",
+    cause = "Only roles that are scoped to that unit reach them.",
+    fix = "Assign the application a role on that unit, or take them out of it." },
+  { verdict = "broken",
+    is = function(account, federated) return federated[(account.upn:match("@(.+)$") or ""):lower()] == true end,
+    evidence = "in a federated domain: %s", cause = "They sign in elsewhere, so a password in Entra is of no use.",
+    fix = "Give them names in a managed domain, or take them out of what is managed." },
+  { verdict = "warning", is = function(account) return not account.enabled end, evidence = "disabled: %s",
+    cause = "Nobody can sign in with them.", fix = "Enable them, or take them out of what is managed." },
+}
+
+local function pick(accounts, kind, federated)
+  local found = {}
+  for _, account in ipairs(accounts) do
+    if kind.is(account, federated) then found[#found + 1] = account end
+  end
+  return found
+end
+
+local function tell_doubts(record, accounts)
+  local roles = reach.roles_for(accounts)
+  local doubtful = pick(accounts, { is = function(account) return reach.judge(account, roles) == "unknown" end })
+  if #doubtful == 0 then return end
+  record:unknown { evidence = "whether these can be reset: " .. names_of(doubtful),
+    cause = "Microsoft's pages contradict each other on roles they hold.", fix = "A first reset of one of them tells." }
+end
+
+---@type doctor.check
+return {
+  name = "managed accounts",
+  run = function(record, look)
+    if #(look.args.managed or {}) == 0 then
+      return record:unknown { evidence = "not checked: --managed does not say which accounts these are" }
+    end
+    local accounts, federated, told = look:want "accounts", federated_domains(), false
+    for _, kind in ipairs(KINDS) do
+      local found = pick(accounts, kind, federated)
+      if #found > 0 then
+        told = true
+        record[kind.verdict](record, { evidence = kind.evidence:format(names_of(found)), cause = kind.cause,
+          fix = kind.fix })
+      end
+    end
+    tell_doubts(record, accounts)
+    if not told then record:ok("%d accounts, none synced, guest, federated or disabled", #accounts) end
+  end,
+}

@@ -1,0 +1,39 @@
+--- Is there the application that the setup made, and is it as it was made?
+
+local application = require "entra.application"
+local deleted = require "entra.deleted"
+local fail = require "fail"
+
+-- Not there: deleted, or never made?
+local function tell_missing(record, look)
+  local wanted = application { name = look.args.name, workflow = look.expected.workflow }
+  local ok, failure = pcall(deleted.check, wanted)
+  if not ok and fail.is(failure, "conflict") then
+    return record:broken { evidence = ("the application '%s' was deleted"):format(look.args.name),
+      cause = failure.why, fix = "In the Entra admin center: App registrations > Deleted applications > Restore." }
+  end
+  record:broken {
+    evidence = ("there is no application with the uniqueName '%s'"):format(wanted.unique_name),
+    cause = "The setup was not applied in this tenant, or under another name, or it was deleted for good.",
+    fix = look.setup .. "; or say which it is, with --name or --client-id.",
+  }
+end
+
+---@type doctor.check
+return {
+  name = "application",
+  run = function(record, look)
+    local found = look:want "application"
+    if not found then return tell_missing(record, look) end
+    if found.signInAudience ~= "AzureADMyOrg" then
+      record:warning {
+        evidence = ("'%s' accepts accounts of other tenants (%s)"):format(found.displayName,
+          tostring(found.signInAudience)),
+        cause = "It is registered for more than this organisation.",
+        fix = "In the Entra admin center: App registrations > the application > Authentication > "
+          .. "Accounts in this organizational directory only.",
+      }
+    end
+    record:ok("the application '%s' is there (client id %s)", found.displayName, found.appId)
+  end,
+}

@@ -1,0 +1,25 @@
+--- Does this computer's clock agree with the servers'?
+
+local time = require "time"
+
+local MOST, MUCH = 300, 60 -- seconds: rotation stops; people should look
+
+---@type doctor.check
+return {
+  name = "clock",
+  run = function(record, look)
+    local ahead = look:want("login").ahead
+    if not ahead then return record:unknown { evidence = "the login service's answer carries no date" } end
+    local off = math.abs(ahead)
+    local says = ("this computer's clock is %s %s the login service's")
+      :format(time.span(math.floor(off)), ahead > 0 and "behind" or "ahead of")
+    local fix = "Set the clock right, and have it kept right (NTP)."
+    if off > MOST then
+      return record:broken { evidence = says, fix = fix,
+        cause = "More than five minutes stop rotation and make signed assertions and dates wrong." }
+    elseif off > MUCH then
+      return record:warning { evidence = says, cause = "Beyond five minutes nothing is rotated.", fix = fix }
+    end
+    record:ok("the clock agrees with the login service's within %d seconds", math.ceil(off))
+  end,
+}

@@ -1,0 +1,37 @@
+--- Every credential of the application: when it ends, and whether anybody here knows it.
+
+local time = require "time"
+local views = require "rotation.view"
+
+local function describe(credential)
+  local ends = views.ends(credential)
+  return ("'%s' (%s), until %s"):format(credential.displayName or "", credential.keyId,
+    ends < math.huge and time.day(ends) or "no end")
+end
+
+local function tell_foreign(record, look, credential, has_journal)
+  local minted = tostring(credential.displayName or ""):find("^ml:%x+:%x+")
+  local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
+  record:warning {
+    evidence = "a credential that nobody here knows: " .. describe(credential),
+    cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
+      or "A person or another program made it. Whoever holds it can do all that the application may.",
+    fix = (not has_journal and look.setup .. " adopts what the entry holds. " or "") .. retire,
+  }
+end
+
+local function by_end(a, b) return views.ends(a) < views.ends(b) end
+
+---@type doctor.check
+return {
+  name = "credentials",
+  run = function(record, look)
+    local view, found = look:want "view", look:want "application"
+    if not view then return record:unknown { evidence = "not checked: there is no application" } end
+    local has_journal = look:want "journal" ~= false
+    table.sort(view.foreign, by_end)
+    for _, credential in ipairs(view.foreign) do tell_foreign(record, look, credential, has_journal) end
+    local known = #(found.passwordCredentials or {}) - #view.foreign
+    if #view.foreign == 0 then record:ok("%d client secret%s, known here", known, known == 1 and "" or "s") end
+  end,
+}

@@ -1,0 +1,61 @@
+--- The records: unbroken, and nothing left half done?
+
+local time = require "time"
+
+-- Does the chain of records hold?
+local function check_chain(record, journal, profile)
+  local count, message, seq = journal:verify()
+  if not count then
+    return record:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
+      cause = message, fix = ("Keep %s as it is: it is evidence. Restore a backup to go on."):format(profile.state) }
+  end
+  record:ok("the journal's %d records are unbroken", count)
+end
+
+local function tell_lost(record, look, view)
+  for _, lost in ipairs(view.lost) do
+    record:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
+      cause = "A run was cut off while a secret was made.",
+      fix = look.setup .. " looks for it, and removes it when that is safe." }
+  end
+  for _, row in ipairs(view.overdue) do
+    record:warning { evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker,
+      time.day(row.body.retire_at)), cause = "No run has let go of it yet.", fix = look.setup .. " removes it." }
+  end
+end
+
+local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
+local HANDED = { stored = "stored", handed_over = "handed over" }
+
+local function tell_newest(record, look, newest)
+  if not newest then return end
+  local state = newest.state
+  if HALFWAY[state] then
+    record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[state]),
+      cause = "A run stopped there.", fix = look.setup .. " goes on there." }
+  elseif HANDED[state] then
+    local days = newest.body.ends and ("; it ends in " .. time.span(newest.body.ends - time.now())) or ""
+    record:warning { check = "hand-over",
+      evidence = ("%s is %s, and nobody said that it is in use%s"):format(newest.body.marker, HANDED[state], days),
+      cause = "Storing is not using: until it is confirmed, the one before is never retired.",
+      fix = ("When it is in the provider form and Test connection succeeded: moonlatch journal confirm %s")
+        :format(newest.id) }
+  end
+end
+
+---@type doctor.check
+return {
+  name = "journal",
+  run = function(record, look)
+    local journal = look:want "journal"
+    if not journal then
+      return record:unknown { evidence = ("there is no journal in %s"):format(look.profile.state),
+        cause = "Nothing was set up from here, or the folder was lost." }
+    end
+    check_chain(record, journal, look.profile)
+    local view = look:want "view"
+    if not view then return end
+    tell_newest(record, look, view.newest)
+    tell_lost(record, look, view)
+  end,
+}

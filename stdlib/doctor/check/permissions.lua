@@ -1,0 +1,80 @@
+--- What the application declares, what is consented, and what its tokens carry.
+
+local names = require "entra.names"
+local prove = require "rotation.prove"
+
+local function declared_ids(application)
+  local ids = {}
+  for _, access in ipairs(application.requiredResourceAccess or {}) do
+    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
+      if entry.type == "Role" then ids[entry.id] = true end
+    end
+  end
+  return ids
+end
+
+local function granted_ids(grants, graph_id)
+  local ids = {}
+  for _, grant in ipairs(grants) do
+    if grant.resourceId == graph_id then ids[grant.appRoleId] = true end
+  end
+  return ids
+end
+
+-- Those of `wanted` whose ids are not in the set.
+local function missing(wanted, offered, ids)
+  local list = {}
+  for _, value in ipairs(wanted) do
+    for _, role in ipairs(offered.appRoles) do
+      if role.value == value and not ids[role.id] then list[#list + 1] = value end
+    end
+  end
+  return list
+end
+
+local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
+  .. "Grant admin consent."
+
+local function tell_consent(record, look, absent)
+  record:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
+    cause = "It was never granted, or somebody took it back.", fix = CONSENT:format(look.setup) }
+end
+
+local function tell_token(record, look, absent)
+  local proof = look:want "proof"
+  if not proof or not proof.accepted then
+    return record:unknown { evidence = "not checked: what a token carries, as there is none" }
+  end
+  local waiting = {}
+  local there = {}
+  for _, value in ipairs(absent) do there[value] = true end
+  for _, value in ipairs(prove.missing_roles(proof.claims, look.expected.permissions)) do
+    if not there[value] then waiting[#waiting + 1] = value end
+  end
+  if #waiting > 0 then
+    return record:broken { evidence = ("a token made now does not carry %s, which is consented")
+      :format(table.concat(waiting, ", ")), cause = "A new consent takes some minutes to reach the tokens.",
+      fix = "Wait some minutes; then have Devolutions sign in again: a token that is there already never changes." }
+  end
+  if #absent == 0 then record:ok("a token carries %s", table.concat(look.expected.permissions, ", ")) end
+end
+
+---@type doctor.check
+return {
+  name = "permissions",
+  run = function(record, look)
+    local found = look:want "application"
+    if not found then return record:unknown { evidence = "not checked: there is no application" } end
+    local grants, offered = look:want "grants", look:want "offered"
+    if not grants then return record:unknown { evidence = "not checked: there is no service principal" } end
+    local absent = missing(look.expected.permissions, offered, granted_ids(grants, offered.id))
+    if #absent > 0 then tell_consent(record, look, absent) end
+    tell_token(record, look, absent)
+    local undeclared = missing(look.expected.permissions, offered, declared_ids(found))
+    if #undeclared > 0 then
+      record:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
+        cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",
+        fix = look.setup }
+    end
+  end,
+}

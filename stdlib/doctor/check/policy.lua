@@ -1,0 +1,45 @@
+--- What the tenant's policies leave of the lifetimes in use.
+
+local time = require "time"
+
+local EXEMPT = "Have the application exempted (Entra admin center > Enterprise applications > Application policies), "
+
+-- The lifetime of the newest secret of ours, in seconds.
+local function lifetime_of(look)
+  local newest = look:want "view" and look:want("view").newest
+  return newest and newest.body.lifetime
+end
+
+---@type doctor.check
+return {
+  name = "policy",
+  run = function(record, look)
+    local policy = look:want "policy"
+    if not policy.checked then
+      return record:unknown { evidence = "not checked: the policies for client secrets could not be read" }
+    end
+    if policy.forbidden then
+      return record:warning { evidence = policy.says .. " forbids new client secrets",
+        cause = "The one in use works until it ends; it cannot be renewed.",
+        fix = EXEMPT .. "before the secret in use ends." }
+    end
+    local longest, lifetime = policy.longest, lifetime_of(look)
+    if longest and longest <= look.args.renew_before then
+      return record:warning {
+        evidence = ("%s allows %s, and a secret is renewed %s before its end")
+          :format(policy.says, time.span(longest), time.span(look.args.renew_before)),
+        cause = "A new secret would be due for renewal at once.",
+        fix = ("%s --renew-before %dd"):format(look.setup, math.max(1, longest // 86400 // 2)),
+      }
+    elseif longest and lifetime and lifetime > longest then
+      return record:warning {
+        evidence = ("%s allows %s; the secret in use was made for %s")
+          :format(policy.says, time.span(longest), time.span(lifetime)),
+        cause = "The tenant's policy was shortened since.",
+        fix = ("From now on: %s --lifetime %dd; Entra lets the one in use live on.")
+          :format(look.setup, longest // 86400),
+      }
+    end
+    record:ok("%s", longest and ("%s allows %s"):format(policy.says, time.span(longest)) or policy.says)
+  end,
+}

@@ -1,0 +1,102 @@
+--- Directory roles of the application, against what the managed accounts need.
+
+local names = require "entra.names"
+local reach = require "entra.reach"
+local time = require "time"
+
+local SOON = 14 * 86400
+local EITHER = { "Helpdesk Administrator", "Privileged Authentication Administrator" }
+
+-- Where each role is held: role id -> scope -> true.
+local function scopes_of(held)
+  local by_role = {}
+  for _, assignment in ipairs(held) do
+    local scopes = by_role[assignment.roleDefinitionId] or {}
+    scopes[#scopes + 1] = assignment.directoryScopeId
+    if assignment.directoryScopeId == "/" then scopes.whole = true end
+    by_role[assignment.roleDefinitionId] = scopes
+  end
+  return by_role
+end
+
+-- Held through a group, a token says so.
+local function in_token(proof, id)
+  for _, one in ipairs(proof and proof.claims and proof.claims.wids or {}) do
+    if one == id then return true end
+  end
+  return false
+end
+
+local HOW = "In the Entra admin center: Roles and administrators > %s > Add assignments, to the application, in the "
+  .. "whole directory; or %s."
+
+local function tell_missing(record, look, name, scopes)
+  local apply = look.setup
+  if look.args.managed then apply = ("%s --managed '%s'"):format(apply, table.concat(look.args.managed, ",")) end
+  if scopes then
+    return record:broken {
+      evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),
+      cause = "It was assigned on the wrong scope: outside of that it reaches nobody.", fix = HOW:format(name, apply),
+    }
+  end
+  record:broken { evidence = ("the application does not hold the role '%s'"):format(name),
+    cause = "It was never assigned, was taken away, or an assignment for a time (PIM) has ended.",
+    fix = HOW:format(name, apply) }
+end
+
+local function check_needed(record, look, needed)
+  local by_role, proof, lacking = scopes_of(look:want "held" or {}), look:want "proof", false
+  for _, name in ipairs(needed) do
+    local id = names.roles[name]
+    if not (by_role[id] and by_role[id].whole) and not in_token(proof, id) then
+      lacking = true
+      tell_missing(record, look, name, by_role[id])
+    end
+  end
+  if not lacking then record:ok("the application holds %s", table.concat(needed, ", ")) end
+end
+
+-- An end that no new assignment follows.
+local function check_ends(record, look)
+  for _, one in ipairs(look:want "schedules" or {}) do
+    local ends = type(one.endDateTime) == "string" and time.parse(one.endDateTime)
+    if ends then
+      local name = look:want("role_names")[one.roleDefinitionId] or one.roleDefinitionId
+      local left = ends - time.now()
+      local text = ("the role '%s' is assigned for a time, until %s (%s)"):format(name, time.day(ends), time.span(left))
+      if left > SOON then record:ok("%s", text)
+      else
+        record:warning { evidence = text, cause = "Then nobody is reset any more.",
+          fix = "Have it renewed: Entra admin center > Privileged Identity Management > Microsoft Entra roles > "
+            .. "Assignments > Extend." }
+      end
+    end
+  end
+end
+
+-- Without the accounts, which of the two roles it takes is not known: either will do.
+local function without_accounts(record, look)
+  local by_role = scopes_of(look:want "held" or {})
+  for _, name in ipairs(EITHER) do
+    local scopes = by_role[names.roles[name]]
+    if scopes and scopes.whole then
+      record:ok("the application holds %s", name)
+      return record:unknown { evidence = "not checked: whether its roles reach the managed accounts",
+        cause = "--managed does not say which these are." }
+    end
+  end
+  check_needed(record, look, { EITHER[1] })
+end
+
+---@type doctor.check
+return {
+  name = "roles",
+  run = function(record, look)
+    if not look:want "principal_of_app" then
+      return record:unknown { evidence = "not checked: there is no service principal" }
+    end
+    if #(look.args.managed or {}) == 0 then without_accounts(record, look)
+    else check_needed(record, look, (reach.roles_for(look:want "accounts"))) end
+    check_ends(record, look)
+  end,
+}

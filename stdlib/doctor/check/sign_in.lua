@@ -1,0 +1,15 @@
+--- Does the profile's own sign-in work?
+
+local oauth = require "oauth"
+local time = require "time"
+
+---@type doctor.check
+return {
+  name = "sign-in",
+  denied = "broken",
+  run = function(record, look)
+    local principal = look:want "principal"
+    record:ok("signed in as %s (%s), until %s", principal.name, principal.kind == "app" and "application" or "person",
+      time.iso(oauth.expires()))
+  end,
+}

@@ -1,0 +1,201 @@
+--- What the checks stand on: each thing, how it is read, and which check tells when
+--- it cannot be. Nothing here changes anything.
+
+local application = require "entra.application"
+local consent = require "entra.sign_in_client"
+local credential_policy = require "entra.credential_policy"
+local entry = require "sink.entry"
+local fail = require "fail"
+local graph = require "graph"
+local journal = require "doctor.journal"
+local oauth = require "oauth"
+local peers = require "doctor.peers"
+local prove = require "rotation.prove"
+local reach = require "entra.reach"
+local rows = require "rotation.rows"
+local service_principal = require "entra.service_principal"
+local task = require "task"
+local time = require "time"
+local view = require "rotation.view"
+
+---@class doctor.fact
+---@field owner string name of the check that tells why it could not be read
+---@field what string
+---@field read fun(exam: doctor.exam): any false for what is not there
+
+---@type table<string, doctor.fact>
+local M = {}
+
+local function fact(name, owner, what, read)
+  M[name] = { owner = owner, what = what, read = read }
+end
+
+---------------------------------------------------------------------------
+-- The far sides
+
+fact("login", "reach", "whether the login service is reached", function(exam) return peers.login(exam.profile) end)
+fact("graph", "reach", "whether Graph is reached", function(exam) return peers.graph(exam.profile) end)
+fact("devolutions", "reach", "whether Devolutions Server is reached", function(exam)
+  local devolutions = exam.profile.devolutions
+  return devolutions and devolutions.server and peers.devolutions(devolutions) or false
+end)
+
+fact("principal", "sign-in", "who is signed in", function(exam)
+  exam:need "login"
+  return oauth.sign_in(exam.profile)
+end)
+
+-- Signed in, and with Graph in reach: what every call to it needs.
+fact("session", "sign-in", "who is signed in", function(exam)
+  local principal = task.all {
+    function() return exam:need "principal" end, function() return exam:need "graph" end,
+  }
+  return principal
+end)
+
+---------------------------------------------------------------------------
+-- The application
+
+fact("application", "application", "the application", function(exam)
+  exam:need "session"
+  local wanted = application {
+    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.expected.workflow,
+  }
+  return wanted:read() or false
+end)
+
+local function of_application(read)
+  return function(exam)
+    local found = exam:need "application"
+    return found and read(found, exam) or false
+  end
+end
+
+fact("principal_of_app", "service principal", "the service principal", of_application(function(found)
+  return graph.get(graph.path("/servicePrincipals(appId={appId})", found.appId), {
+    select = { "id", "appId", "displayName", "accountEnabled" }, missing = "nil",
+    what = "look for the service principal",
+  })
+end))
+
+fact("offered", "permissions", "which permissions Graph offers", function(exam)
+  exam:need "session"
+  return service_principal.graph()
+end)
+
+local function of_principal(read)
+  return function(exam)
+    local found = exam:need "principal_of_app"
+    return found and read(found) or false
+  end
+end
+
+fact("grants", "permissions", "which permissions are granted", of_principal(function(found)
+  return graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", found.id), {
+    top = 999, what = "read which permissions are granted",
+  })
+end))
+
+fact("held", "roles", "which directory roles the application holds", of_principal(function(found)
+  return graph.all("/roleManagement/directory/roleAssignments", {
+    filter = graph.filter("principalId eq %s", found.id), what = "read the directory roles of the application",
+  })
+end))
+
+fact("schedules", "roles", "which role assignments end", of_principal(function(found)
+  local ok, list = pcall(graph.all, "/roleManagement/directory/roleAssignmentScheduleInstances", {
+    filter = graph.filter("principalId eq %s", found.id), what = "read which role assignments end",
+  })
+  if ok then return list end
+  if fail.is(list) and not fail.is(list, "interrupted") then return false end
+  error(list, 0)
+end))
+
+fact("role_names", "roles", "the names of the roles", function(exam)
+  exam:need "session"
+  local named = {}
+  for role in graph.list("/roleManagement/directory/roleDefinitions",
+    { select = { "id", "displayName" }, what = "read the names of the roles" }) do
+    named[role.id] = role.displayName
+  end
+  return named
+end)
+
+fact("policy", "policy", "the policy for client secrets", function(exam)
+  exam:need "session"
+  local policy, found = task.all { credential_policy.read, function() return exam:need "application" end }
+  return found and policy:of(found) or policy
+end)
+
+fact("accounts", "managed accounts", "the managed accounts", function(exam)
+  exam:need "session"
+  return reach.find(exam.args.managed)
+end)
+
+fact("left_behind", "privilege", "what was consented to the sign-in client", function(exam)
+  local principal = exam:need "session"
+  if principal.kind ~= "user" then return {} end
+  local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
+  return consent.left_behind(principal, client, exam.profile.sign_in.scopes or {})
+end)
+
+---------------------------------------------------------------------------
+-- What is on record, and what is stored
+
+fact("journal", "journal", "what is on record", function(exam) return journal.open(exam) or false end)
+
+fact("entry", "entry", "the entry", function(exam)
+  if not exam:need "devolutions" then return false end
+  local devolutions = exam.profile.devolutions
+  local to = entry {
+    name = exam.args.name, vault = exam.args.vault or devolutions.vault or "Default",
+    path = exam.args.path or devolutions.path, workflow = exam.expected.workflow, linked = devolutions.linked,
+  }
+  to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
+  to:opened()
+  return to
+end)
+
+-- How the credentials of the application and the records fit.
+fact("view", "journal", "which secrets are known", of_application(function(found, exam)
+  local list = exam:need "journal" and rows.all(exam.journal, found.appId) or {}
+  return view.of(list, found.passwordCredentials or {}, { now = time.now(), renew_before = exam.args.renew_before })
+end))
+
+-- The values there are: that of the journal, and that of the entry, where they can be had.
+fact("values", "journal", "the value of the secret", of_application(function(found, exam)
+  local newest = exam:need("view").newest
+  local ok, to = pcall(exam.need, exam, "entry")
+  return {
+    newest = newest, journal = newest and rows.value(exam.journal, newest) or nil,
+    entry = ok and to and to:held(found.appId) or nil,
+  }
+end))
+
+---@class doctor.proof
+---@field accepted boolean
+---@field claims table?
+---@field failure table?
+
+local function prove_value(found, value)
+  if not value then return false end
+  local accepted, more = prove.once(found.appId, value)
+  if not accepted then prove.raise_if_passing(found.appId, more) end
+  return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
+end
+
+-- Does what is on record work? Without a record: does what the entry holds?
+fact("proof", "client secret", "whether the client secret works", of_application(function(found, exam)
+  local values = exam:need "values"
+  return prove_value(found, values.journal or values.entry)
+end))
+
+-- Where the entry holds another one: does that work?
+fact("entry_proof", "entry", "whether what the entry holds works", of_application(function(found, exam)
+  local values = exam:need "values"
+  if not values.entry then return false end
+  if not values.journal or values.journal:equals(values.entry) then return exam:need "proof" end
+  return prove_value(found, values.entry)
+end))
+
+return M

@@ -1,0 +1,185 @@
+--- What is believed of the real services and could not be tried where this was built:
+--- each with the one call that settles it. What only reads is run when asked for.
+
+local fail = require "fail"
+local graph = require "graph"
+local log = require "log"
+local oauth = require "oauth"
+local peers = require "doctor.peers"
+local profile = require "profile"
+local report = require "report"
+local server = require "devolutions.server"
+
+local M = {}
+
+---@class doctor.belief
+---@field id string
+---@field belief string
+---@field doubt string why it is not certain
+---@field call string the one call that settles it
+---@field settle nil|fun(profile: profile): boolean?, string reads; true: it holds, false: it does not, nil: still open
+
+-- What a call fails with, which is what is asked about.
+local function failure_of(fn, ...)
+  local ok, err = pcall(fn, ...)
+  if ok then return nil end
+  if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
+  return err
+end
+
+local function works(path, options)
+  local failure = failure_of(graph.first, path, options)
+  if not failure then return true, "it was answered" end
+  return failure.kind == "denied" and nil or false, failure.why
+end
+
+local function premium()
+  local failure = failure_of(graph.first, "/roleManagement/directory/roleEligibilityScheduleInstances", {
+    what = "read who is eligible",
+  })
+  if not failure then return nil, "this tenant has the licence, so it is not refused" end
+  if failure.code ~= "AadPremiumLicenseRequired" then return nil, failure.why end
+  return true, ("refused with status %s"):format(tostring(failure.status))
+end
+
+local NO_SERVER = "the profile names no Devolutions Server"
+
+local function has_server(current) return current.devolutions and current.devolutions.server end
+
+local function pages(current)
+  if not has_server(current) then return nil, NO_SERVER end
+  server.login(current)
+  local vaults = server.vaults() -- fails when another page comes than was asked for
+  return #vaults > 100 and true or nil, #vaults > 100 and "the second page came when asked for"
+    or ("there are %d vaults, so one page holds them all"):format(#vaults)
+end
+
+local function server_version(current)
+  if not has_server(current) then return nil, NO_SERVER end
+  server.login(current)
+  return true, "version " .. server.info().version
+end
+
+local function date_of_login(current)
+  local peer = peers.login(current)
+  if not peer.ahead then return false, "the answer has no Date" end
+  return true, ("its clock and ours differ by %.0f seconds"):format(math.abs(peer.ahead))
+end
+
+local function refuses_without_token(current)
+  return true, ("status %d"):format(peers.graph(current).status)
+end
+
+local function roles_in_token()
+  local wids = oauth.claims().wids
+  if type(wids) == "table" then return true, ("%d role ids in the token in use"):format(#wids) end
+  return false, "the token in use has no wids"
+end
+
+local GROUP_CAST = "/groups/{id}/transitiveMembers/microsoft.graph.user"
+
+local function cast()
+  local group = graph.first("/groups", { select = { "id" }, what = "find any group" })
+  if not group then return nil, "there is no group" end
+  return works(graph.path(GROUP_CAST, group.id), { select = { "id" }, count = true, consistency = "eventual",
+    what = "read a group's users" })
+end
+
+---@type doctor.belief[]
+M.beliefs = {
+  { id = "login-date", belief = "the login service says its time in each answer", doubt = "not promised anywhere",
+    call = "GET {login}/{tenant}/v2.0/.well-known/openid-configuration", settle = date_of_login },
+  { id = "graph-401", belief = "Graph answers 401 to who shows no token", doubt = "seen in the field only",
+    call = "GET /organization without a token", settle = refuses_without_token },
+  { id = "wids", belief = "tokens list the directory roles held (wids)",
+    doubt = "documented for people, not for applications",
+    call = "any sign-in; look at the claim wids", settle = roles_in_token },
+  { id = "restricted-member", belief = "users tell whether a restricted unit holds them (isManagementRestricted)",
+    doubt = "it is in the schema, and on no page",
+    call = "GET /users?$select=id,isManagementRestricted&$top=1", settle = function()
+      return works("/users",
+        { select = { "id", "isManagementRestricted" }, top = 1, what = "read isManagementRestricted" })
+    end },
+  { id = "group-cast", belief = "the users in a group, nested ones too, come by a cast with $count",
+    doubt = "an advanced query: the pages name it, the details differ",
+    call = "GET " .. GROUP_CAST .. "?$count=true", settle = cast },
+  { id = "app-policy", belief = "the tenant's policy for client secrets is read with Policy.Read.All",
+    doubt = "the permission tables disagree", call = "GET /policies/defaultAppManagementPolicy", settle = function()
+      local failure = failure_of(graph.get, "/policies/defaultAppManagementPolicy", { what = "read the policy" })
+      return failure == nil, failure and failure.why or "it was answered"
+    end },
+  { id = "premium-status", belief = "without Entra ID P2, calls of PIM fail with AadPremiumLicenseRequired",
+    doubt = "statuses 400 and 403 were both seen",
+    call = "GET /roleManagement/directory/roleEligibilityScheduleInstances", settle = premium },
+  { id = "workload-access", belief = "Conditional Access policies for workload identities can be listed",
+    doubt = "it takes a licence, and what is refused without one is not known",
+    call = "GET /identity/conditionalAccess/policies", settle = function()
+      local answered, said = works("/identity/conditionalAccess/policies", { what = "read the policies" })
+      return answered or nil, said -- a refusal may be the licence's
+    end },
+  { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
+    doubt = "known from its clients only",
+    call = "GET {dvls}/api/public-instance-information", settle = server_version },
+  { id = "dvls-page", belief = "Devolutions Server turns pages by page and pageNumber, sent together",
+    doubt = "its official clients use one or the other",
+    call = "GET {dvls}/api/v1/vault?page=2&pageNumber=2&pageSize=100; currentPage has to be 2", settle = pages },
+
+  { id = "reset-role", belief = "an application resets the passwords of admins by its directory role alone",
+    doubt = "Microsoft's pages contradict each other on whether it needs a permission besides",
+    call = "PATCH /users/{id} with a passwordProfile, on an account made for it" },
+  { id = "synced-reset", belief = "a password for a synced account is refused", doubt = "a 204 was seen, too",
+    call = "PATCH /users/{id} with a passwordProfile, on a synced account made for it" },
+  { id = "secret-hidden", belief = "a new secret may be missing from what Graph lists for minutes",
+    doubt = "no page says how long", call = "POST /applications/{id}/addPassword, then GET /applications/{id}" },
+  { id = "token-delay", belief = "a new consent reaches the tokens after some minutes", doubt = "no page says how many",
+    call = "POST /servicePrincipals/{id}/appRoleAssignedTo, then a sign-in each minute" },
+  { id = "deleted-name", belief = "a deleted application keeps its uniqueName for 30 days", doubt = "not documented",
+    call = "PATCH /applications(uniqueName='…') after DELETE /applications/{id}" },
+  { id = "upsert", belief = "creating by uniqueName twice makes one application", doubt = "documented, not tried",
+    call = "PATCH /applications(uniqueName='…') with Prefer: create-if-missing, twice" },
+  { id = "dvls-login", belief = "a login with a wrong secret is refused with 401", doubt = "known from no client",
+    call = "POST {dvls}/api/v1/login with a wrong secret, once" },
+  { id = "dvls-hidden",
+    belief = "without View password an entry comes without its secret, or with an empty one",
+    doubt = "known from one client's manual",
+    call = "GET {dvls}/api/v1/vault/{id}/entry/{id} with that permission off" },
+  { id = "dvls-linked", belief = "the PAM provider can read an ordinary entry (Credential type: Linked credential)",
+    doubt = "its private interface is not published",
+    call = "choose the entry in the provider's form, then Test connection" },
+}
+
+local WORDS = { [true] = "holds", [false] = "does not hold" }
+
+local function settle(belief)
+  if not belief.settle then return "not tried: it changes something, or takes a person", nil end
+  local ok, verdict, seen = pcall(belief.settle, profile.current())
+  if ok then return verdict == nil and "still open" or WORDS[verdict], seen end
+  if not fail.is(verdict) or fail.is(verdict, "interrupted") then error(verdict, 0) end
+  return "still open", verdict.why
+end
+
+local function say(row)
+  log.say(("%s: %s"):format(row.id, row.belief))
+  log.say("  doubt: " .. row.doubt)
+  log.say("  call:  " .. row.call)
+  log.say(("  %s%s"):format(row.verdict, row.seen and " (" .. row.seen .. ")" or ""))
+end
+
+--- Go through the list. Waits; reads only.
+---@return integer status 0, or 1 when a belief does not hold
+function M.run()
+  oauth.sign_in(profile.current())
+  local rows, wrong = {}, false
+  for place, belief in ipairs(M.beliefs) do
+    local verdict, seen = settle(belief)
+    wrong = wrong or verdict == WORDS[false]
+    rows[place] = {
+      id = belief.id, belief = belief.belief, doubt = belief.doubt, call = belief.call, verdict = verdict, seen = seen,
+    }
+    if not log.json() then say(rows[place]) end
+  end
+  if log.json() then report.json(rows) end
+  return wrong and 1 or 0
+end
+
+return M

@@ -1,0 +1,102 @@
+--- Is there somebody at the addresses of the profile, and are they who they should be?
+
+local explain = require "explain"
+local fail = require "fail"
+local http = require "http"
+local native_devolutions = require "host.devolutions"
+local native_graph = require "host.graph"
+local native_oauth = require "host.oauth"
+local retry = require "retry"
+local time = require "time"
+
+local M = {}
+
+local WAIT = 10 -- seconds
+
+---@class doctor.peer
+---@field base string
+---@field status integer
+---@field ahead number? seconds its clock is ahead of ours
+---@field took number seconds
+
+local MONTHS = {}
+for place, name in ipairs { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" } do
+  MONTHS[name] = place
+end
+
+--- Seconds of an HTTP date, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7); nil for anything else.
+---@param text string?
+---@return number?
+function M.date(text)
+  local day, month, year, clock = (text or ""):match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
+  return day and MONTHS[month] and time.parse(("%s-%02d-%sT%sZ"):format(year, MONTHS[month], day, clock)) or nil
+end
+
+local function raise(who, base, failure)
+  local reason = explain.graph(failure)
+  fail.raise {
+    kind = "network", what = ("reach %s at %s"):format(who, base),
+    why = reason.cause and ("%s (%s)"):format(reason.cause, failure.message) or failure.message,
+    fix = reason.fix, cause = failure,
+  }
+end
+
+-- One request without a credential. Its own clock is read in the middle of the round trip.
+local function ask(who, base, request)
+  local sent, now = time.monotonic(), time.now()
+  local answer <close>, message, kind = http.send(request, nil, { timeout = WAIT, note = "reach " .. who })
+  if not answer then raise(who, base, retry.transport(message, kind)) end
+  local took = time.monotonic() - sent
+  local date = M.date(answer:header "date")
+  return {
+    base = base, status = answer:status(), took = took, ahead = date and date + 0.5 - (now + took / 2) or nil,
+    type = answer:header "content-type" or "",
+  }
+end
+
+local function somebody_else(who, peer, how)
+  fail.raise {
+    kind = "config", what = ("find %s at %s"):format(who, peer.base),
+    why = ("something else answers there (HTTP %d, %s)"):format(peer.status, peer.type),
+    fix = how, cause = { message = "status " .. peer.status },
+  }
+end
+
+local CLOUD = "Check `cloud` in the profile: the login and Graph addresses have to be those of the tenant's cloud."
+
+--- The login service; raises when it is not reached, or is none.
+---@param profile profile
+---@return doctor.peer
+function M.login(profile)
+  local who = "the login service"
+  local peer = ask(who, profile.login, native_oauth.discovery(profile.login .. "/" .. profile.tenant))
+  if peer.status >= 500 then return peer end
+  if (peer.status ~= 200 and peer.status ~= 400) or not peer.type:find("json", 1, true) then
+    somebody_else(who, peer, CLOUD)
+  end
+  return peer
+end
+
+--- Graph, which refuses who shows no token.
+---@param profile profile
+---@return doctor.peer
+function M.graph(profile)
+  local peer = ask("Graph", profile.graph, native_graph.request(profile.graph, "GET", "/organization"))
+  if peer.status < 500 and peer.status ~= 401 then somebody_else("Graph", peer, CLOUD) end
+  return peer
+end
+
+--- Devolutions Server.
+---@param devolutions table the profile's
+---@return doctor.peer
+function M.devolutions(devolutions)
+  local who = "Devolutions Server"
+  local peer = ask(who, devolutions.server,
+    native_devolutions.request(devolutions.server, "GET", "/api/public-instance-information"))
+  if peer.status < 500 and peer.status ~= 200 then
+    somebody_else(who, peer, "Check `server` under devolutions in the profile, with the path of the instance.")
+  end
+  return peer
+end
+
+return M
