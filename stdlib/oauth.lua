@@ -39,9 +39,9 @@ local EARLY = 300 -- seconds before its end at which a token is renewed
 
 --- Where a person's sign-in is kept from one run to the next.
 ---@class oauth.keeper
----@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token? calls `exchange`
---- with the newest refresh token there is, and returns what it gives once the refresh token in that is durable;
---- nil when nothing is kept, or what is kept is of no use any more
+---@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token?, boolean? calls
+--- `exchange` with the newest refresh token there is, and returns what it gives once the refresh token in that is
+--- durable; nil when nothing is kept, and nil and true when the sign-in is over
 ---@field keep fun(token: host.oauth.token) what a new sign-in gave; it is durable when this returns
 
 local signed ---@type profile? the profile signed in with
@@ -74,8 +74,9 @@ local WAYS = {
 -- renewed it since. nil when there is none.
 local function renewed(settings)
   local function exchange(refresh_token) return by_refresh(settings, refresh_token) end
-  local token = keeper and keeper.renew(exchange)
-  if token then return token end
+  local token, over
+  if keeper then token, over = keeper.renew(exchange) end
+  if token or over then return token end
   return held and held.refresh_token and exchange(held.refresh_token)
 end
 

@@ -101,8 +101,7 @@ end
 local function give_up(failure, about, cut_off)
   local why = cut_off and ("%s. It said: %s"):format(LOST, failure.why) or failure.why
   if term.is_terminal("in") and term.is_terminal("err") and not log.json() then
-    log.warn(("the sign-in kept for %s does not serve any more: %s"):format(about.name, why))
-    return nil
+    return log.warn(("the sign-in kept for %s does not serve any more: %s"):format(about.name, why))
   end
   fail.raise {
     kind = failure.kind, what = ("renew the sign-in kept for %s"):format(about.name), why = why,
@@ -135,7 +134,10 @@ local function renew(profile, exchange)
   local cut_off = lock:marked()
   local token, failure = exchange_marked(lock, exchange, refresh_token)
   refresh_token:close()
-  if not token then return give_up(failure, about, cut_off or may_be_lost(failure)) end
+  if not token then
+    give_up(failure, about, cut_off or may_be_lost(failure))
+    return nil, true
+  end
   if token.refresh_token then write(profile, token, about.since) end
   lock:unmark()
   return token

@@ -165,6 +165,29 @@ describe("a sign-in that is kept", function()
       assert.is_true(is_kept "refresh-1") -- it may still be good for other permissions
     end)
 
+    it("is asked for anew where somebody sits at a terminal, also in the middle of a run", function()
+      local term, warn, warned = require "host.term", log.warn, {}
+      local is_terminal = term.is_terminal
+      term.is_terminal = function() return true end
+      log.warn = function(text) warned[#warned + 1] = text end
+      local restore <close> = setmetatable({}, { __close = function()
+        term.is_terminal, log.warn = is_terminal, warn
+      end })
+      sign_in(true)
+      use()
+      tenant:run(function()
+        oauth.credential()
+        tenant.door:once("POST", contoso.TOKEN, refusal "invalid_grant")
+        tenant.door:on("POST", contoso.TOKEN, answer "refresh-9")
+        oauth.renew()
+      end)
+      assert.equal(2, asked)
+      assert.is_true(is_kept "refresh-9")
+      assert.matches("^the sign%-in kept for ann@contoso%.com does not serve any more: ", warned[1])
+      assert.equal(1, #warned)
+      assert.is_table(restore)
+    end)
+
     it("says that a run was cut off in a renewal, if one was", function()
       over "invalid_grant"
       local lock = assert(sys.lock((token_cache.path(profile):gsub("sealed$", "lock"))))
