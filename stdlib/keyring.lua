@@ -96,14 +96,4 @@ function M.write(name, label, value)
   return nil, complaint(child) or "the keyring did not take it"
 end
 
---- Remove what is kept under this name, if anything is.
----@param name string
----@return boolean|nil ok, string? why
-function M.remove(name)
-  local child <close>, why = start { "clear", attributes(name) }
-  if not child then return nil, why end
-  if child:wait(PATIENCE) == 0 or not complaint(child) then return true end
-  return nil, complaint(child)
-end
-
 return M

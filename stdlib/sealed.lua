@@ -51,7 +51,9 @@ function M.write(profile, name, about, value)
   local ok, message = sys.mkdir(profile.state)
   if ok then ok, message = sys.write(path, head .. "\n" .. box .. "\n", "replace") end
   if ok then return end
-  fail.raise { kind = "config", what = "keep a secret in " .. path, why = message, fix = "Nothing was lost of before." }
+  fail.raise {
+    kind = "config", what = "keep a secret in " .. path, why = message, fix = "What was there before is there still.",
+  }
 end
 
 local function raise_damaged(path, why)

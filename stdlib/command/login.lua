@@ -30,6 +30,13 @@ local function refuse_emulator()
   }
 end
 
+local function refuse_descriptor()
+  fail.raise {
+    kind = "usage", what = "read the command line", why = "--fd stands without --secret",
+    fix = "moonlatch login --secret client-secret --fd 3 3<file",
+  }
+end
+
 -- The profile's secrets by what they are called.
 local function sources_of(profile)
   return {
@@ -53,11 +60,12 @@ local function read_descriptor(text, what)
   }
 end
 
-local function ask(what)
-  local value, message = term.read_secret(what .. ": ")
+local function ask(word)
+  local value, message = term.read_secret(WHAT[word] .. ": ")
   if value then return value end
   fail.raise {
-    kind = "config", what = "ask for " .. what, why = message, fix = "moonlatch login --secret … --fd 3 3<file",
+    kind = "config", what = "ask for " .. WHAT[word], why = message,
+    fix = ("moonlatch login --secret %s --fd 3 3<file"):format(word),
   }
 end
 
@@ -75,7 +83,7 @@ local function put(profile, word, options)
   local from = sources_of(profile)[word]
   if not (from and source.can_keep(from)) then refuse_foreign(profile, word, from) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
-  local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(WHAT[word])
+  local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(word)
   source.keep(from, WHAT[word], value)
   log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed.path(profile, from.name)
     or source.words(from)))
@@ -94,11 +102,24 @@ local function put_named(options)
   return 0
 end
 
--- What is to be sealed, and is not there yet.
-local function put_missing(profile, options)
+-- Put what is to be sealed and is not there yet; the names of what was put.
+local function put_missing(profile)
+  local names = {}
   for _, word in ipairs(WORDS) do
     local from = sources_of(profile)[word]
-    if from and from.from == "sealed" and not sealed.has(profile, from.name) then put(profile, word, options) end
+    if from and from.from == "sealed" and not sealed.has(profile, from.name) then
+      put(profile, word, {})
+      names[#names + 1] = from.name
+    end
+  end
+  return names
+end
+
+-- A secret that was just typed and does not serve is asked for again next time.
+local function forget(profile, names, err)
+  if not (fail.is(err, "auth") or fail.is(err, "config")) then return end
+  for _, name in ipairs(names) do
+    if name ~= "devolutions-secret" then sealed.remove(profile, name) end
   end
 end
 
@@ -152,12 +173,15 @@ return {
   run = function(options)
     if options.emulator then refuse_emulator() end
     if options.secret then return put_named(options) end
+    if options.fd then refuse_descriptor() end
     local open <close> = session.start(options, {
       journal = false, mode = "read", fresh = true, needs = { scopes = scopes_of(options) },
     })
     profiles.key():close() -- a key that is not there is better noticed before the person has signed in
-    put_missing(open.profile, options)
-    task.run(http.poll, sign_in, open.profile, options["for"] ~= nil)
-    return 0
+    local names = put_missing(open.profile)
+    local ok, err = xpcall(task.run, task.keep_trace, http.poll, sign_in, open.profile, options["for"] ~= nil)
+    if ok then return 0 end
+    forget(open.profile, names, err)
+    error(err, 0)
   end,
 }

@@ -122,6 +122,39 @@ If nobody needs it any more, take it back:
     assert.is_nil(done("whoami"):find(ASKED, 1, true))
   end)
 
+  it("who is an application proves itself anew each time, with a secret that is kept sealed", function()
+    local file = scene.place.path .. "/made"
+    scene:configure(function(text)
+      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
+    end)
+    local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--prepared", "--secret-file",
+      file)
+    assert(sys.stat(file), applied.out .. applied.err)
+    local client
+    for _, application in ipairs(scene:graph "/applications") do
+      client = application.displayName == "Devolutions PAM" and application.appId or client
+    end
+    scene:configure(function(text)
+      return (text:gsub("emulator = by %b{}", ('emulator = by { method = "client_secret", client_id = "%s", '
+        .. 'secret = { from = "sealed" } }'):format(client)))
+    end)
+    local outcome = scene:run({ "login" }, { before = { "setsid", "-w" } })
+    assert.equal("error: ask for the client secret to sign in with\n"
+      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
+      .. "  fix: moonlatch login --secret client-secret --fd 3 3<file\n", outcome.err)
+    assert.matches("why: %-%-fd stands without %-%-secret\n", run("login", "--fd", "3").err)
+
+    local wrong = scene:talk({ "login", "--no-color" }, { "to sign in with: ", "not-the-secret\\n" })
+    assert.matches("error: sign in to 'contoso.onmicrosoft.com' as application " .. client, wrong, 1, true)
+    local shown = scene:talk({ "login" }, { "to sign in with: ", assert(io.open(file)):read("l") .. "\\n" })
+    assert.matches("\nsigned in to [%x-]+ as Devolutions PAM\n"
+      .. "Nothing is kept of it: an application proves itself anew each time%.\n", (shown:gsub("\r", "")))
+    assert.matches("^Devolutions PAM %(application%)\n", done "whoami")
+    assert.matches("^the client%-secret is forgotten%. It stays valid where it was made%.\n",
+      done("logout", "--secrets"))
+    assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$", run("whoami").err)
+  end)
+
   it("cannot log in to what is gone when the command ends", function()
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
