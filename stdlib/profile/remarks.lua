@@ -1,4 +1,4 @@
---- What could be safer about how a profile keeps its secrets; for `doctor`, and for `whoami`.
+--- What could be safer about how a profile keeps its secrets; doctor's words, and whoami's.
 
 local secret = require "host.secret"
 
@@ -6,10 +6,12 @@ local M = {}
 
 ---@class profile.remark
 ---@field what string
+---@field why string what it means
 ---@field fix string
 
 local UNLOCKED = {
-  what = "the memory for secrets could not be locked, so the system may write it to swap",
+  what = "the memory for secrets could not be locked",
+  why = "The system may write it to swap: the limit for locked memory is too low.",
   fix = "Let this user lock 2 MiB or more (`ulimit -l`; LimitMEMLOCK= in a service's unit), or use encrypted swap.",
 }
 
@@ -32,14 +34,16 @@ function M.of(profile)
     local what, source = entry[1], entry[2]
     if source and source.from == "environment" then
       list[#list + 1] = {
-        what = what .. " comes from the environment, which every process of the same user can read",
+        what = what .. " comes from the environment",
+        why = "Every process of the same user can read it until it was taken from there.",
         fix = 'Use from = "credentials_directory" in a service, else "sealed" or "keyring".',
       }
     end
   end
   if not profile.key then
     list[#list + 1] = {
-      what = "the profile names no key, so nothing can be kept: no journal, no sign-in",
+      what = "the profile names no key",
+      why = "Nothing can be kept: no journal, no sign-in, no sealed secret.",
       fix = 'Add key = { from = "keyring" }, "file", "credentials_directory" or "passphrase".',
     }
   end

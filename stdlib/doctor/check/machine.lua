@@ -1,17 +1,16 @@
---- This computer: the memory for secrets.
+--- This computer and this profile: how secrets are kept.
 
+local remarks = require "profile.remarks"
 local secret = require "host.secret"
 
 ---@type doctor.check
 return {
   name = "machine",
-  run = function(record)
+  run = function(record, look)
     local _ <close> = secret.random(16) -- the memory is had with the first
-    if secret.heap() == "unlocked" then
-      return record:warning { evidence = "the memory for secrets is not locked",
-        cause = "The system may write it to swap: the limit for locked memory is too low.",
-        fix = "Raise it (`ulimit -l`, or LimitMEMLOCK in a systemd unit)." }
+    for _, remark in ipairs(remarks.of(look.profile)) do
+      record:warning { evidence = remark.what, cause = remark.why, fix = remark.fix }
     end
-    record:ok("the memory for secrets is %s", secret.heap())
+    if secret.heap() == "locked" then record:ok("the memory for secrets is locked") end
   end,
 }
