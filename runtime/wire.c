@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include "json.h"
+#include "secret.h"
 
 #include <ctype.h>
 #include <lualib.h>
@@ -171,12 +172,15 @@ const char *wire_string(lua_State *L, int index, const char *name) {
 
 void wire_line(lua_State *L, const char *text) {
   luaL_Buffer out;
-  size_t length = strcspn(text, "\r\n");
+  size_t length;
+  secret_redact(L, text, strcspn(text, "\r\n"));
+  text = lua_tolstring(L, -1, &length);
   if (length > LINE_BYTES) length = LINE_BYTES;
   while (length && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
   luaL_buffinit(L, &out);
   for (size_t i = 0; i < length; i++) luaL_addchar(&out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
   luaL_pushresult(&out);
+  lua_remove(L, -2);
 }
 
 void wire_set_line(lua_State *L, const char *name, const char *text) {

@@ -44,7 +44,8 @@ int wire_visible(const char *bytes, size_t length);
 const char *wire_string(lua_State *L, int index, const char *name);
 
 /* Push the first line of a text from the far side: no control characters, at
- * most 500 bytes, cut between characters. [-0, +1, m] */
+ * most 500 bytes, cut between characters. It may repeat the secrets it was
+ * sent: they are masked now, because later they may be closed and unknown. [-0, +1, m] */
 void wire_line(lua_State *L, const char *text);
 
 /* Set a member of the table on top of the stack to the first line of text;

@@ -72,7 +72,8 @@ function Tap:strays()
   return list
 end
 
---- Have requests answered by misdeeds: lines "PEER METHOD PATH NAME".
+--- Have requests answered by misdeeds: lines "PEER METHOD PATTERN NAME", the pattern
+--- for path, a space and the body.
 ---@param rules string[]
 function Tap:rules(rules)
   assert(sys.write(self.directory .. "/rules", table.concat(rules, "\n"), "replace"))

@@ -8,8 +8,8 @@ serves until its standard input ends, at most ten minutes.
 
 Each exchange goes to DIRECTORY/wire.jsonl as the program saw it: {peer,
 method, path, headers, body, status, answer}. What a request names as
-`misdeed-NAME` (in its path or body), or what a line "PEER METHOD PATH NAME" of
-DIRECTORY/rules says (* in PATH stands for anything; used up from the top), is
+`misdeed-NAME` (in its path or body), or what a line "PEER METHOD PATTERN NAME" of
+DIRECTORY/rules says (* stands for anything in path, space and body; used up from the top), is
 answered by that misdeed of misdeeds.py. DIRECTORY/links.json is an object of
 names and texts: Graph's /v1.0/NAME is answered by a page with that next link,
 the login service's discovery of the tenant NAME by one with that token endpoint.
@@ -152,7 +152,8 @@ def rule_for(peer, asked):
             rules = file.read().splitlines()
         for i, rule in enumerate(rules):
             wanted, method, pattern, name = rule.split(" ")
-            if wanted == peer and method == asked["method"] and fnmatch.fnmatch(asked["path"], pattern):
+            text = f"{asked['path']} {asked['body']}"
+            if wanted == peer and method == asked["method"] and fnmatch.fnmatchcase(text, pattern):
                 with open(path("rules"), "w") as file:
                     file.write("\n".join(rules[:i] + rules[i + 1:]))
                 return name

@@ -3,6 +3,7 @@
 -- are played for Graph; what lies below what is said is the same for the other
 -- calls, which get one of each kind here, and all in tests/long.
 
+local canary = require "canary"
 local misdeeds = require "misdeeds"
 local tap = require "tap"
 
@@ -34,6 +35,7 @@ end
 
 describe("a far side that misbehaves", function()
   local far
+  local said = {}
 
   setup(function() far = tap.start() end)
   teardown(function() far:close() end)
@@ -43,6 +45,7 @@ describe("a far side that misbehaves", function()
     local list, outcome = misdeeds.run(far, what, names, {
       hurry = true, before = { "/usr/bin/python3", SOURCE .. "/tests/measure.py", measure }, seconds = 120,
     })
+    said[#said + 1] = far.place:write("said-" .. #said + 1, outcome.out .. outcome.err)
     assert.equal(0, outcome.status, outcome.err)
     assert.equal(#names, #list)
     for _, one in ipairs(list) do misdeeds.check(one, what) end
@@ -74,6 +77,12 @@ describe("a far side that misbehaves", function()
 
   it("as Devolutions Server, logged in", function()
     play("vault", joined(SOME, far.answers))
+  end)
+
+  it("gets no secret told, though it repeats all it was", function()
+    local found = canary.search(far, { files = said })
+    assert.equal("", canary.describe(found))
+    assert.is_true(found.secrets.access_token > 0 and found.searched > 20000)
   end)
 
   it("gets no visit where it wanted to send us", function()
