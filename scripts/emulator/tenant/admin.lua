@@ -22,7 +22,7 @@ local function role_id(tenant, name)
   return id or error(("there is no directory role %q"):format(tostring(name)), 3)
 end
 
---- Give a directory role; with days, PIM says that it ends then (nobody ends it here).
+--- Give a directory role; with days, PIM ends it then, and `remove_role` does not reach it before.
 ---@param who string person, client id or object id
 ---@param role string name or template id
 ---@param options {eligible: boolean?, scope: string?, days: number?}?
@@ -33,6 +33,7 @@ function M:assign_role(who, role, options)
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
     directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
+  if options.days then collection:drop(id, options.days * 86400) end
   return id
 end
 
