@@ -5,8 +5,8 @@ local exam = require "doctor.exam"
 local http = require "http"
 local log = require "log"
 local report = require "report"
+local sys = require "host.sys"
 local task = require "task"
-local time = require "time"
 
 local M = {}
 
@@ -59,7 +59,7 @@ end
 ---@param args table of the script: name, client_id, managed, vault, path, renew_before
 ---@return doctor.report
 function M.examine(expected, args)
-  local began = time.monotonic()
+  local began = sys.monotonic() -- an emulator's clock may leap
   local one <close> = exam.new(expected, args)
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
@@ -68,7 +68,7 @@ function M.examine(expected, args)
   for _, list in ipairs(lists) do table.move(list, 1, #list, #findings + 1, findings) end
   sort(findings)
   return {
-    verdict = worst(findings), findings = findings, seconds = time.monotonic() - began,
+    verdict = worst(findings), findings = findings, seconds = sys.monotonic() - began,
     requests = http.requests(), chain = http.chain(),
   }
 end

@@ -243,9 +243,15 @@ local CASES = {
       emu:admin("remove_role", app.appId, "Helpdesk Administrator")
       emu:admin("assign_role", app.appId, "Helpdesk Administrator", { days = 3 })
     end, fix = "Extend", heal = function()
-      emu:admin("remove_role", app.appId, "Helpdesk Administrator")
+      emu:later "4d"
       to_healthy_role()
     end },
+  { "the assignment through PIM has ended", check = "roles", says = "an assignment for a time (PIM) has ended",
+    fault = function()
+      emu:admin("remove_role", app.appId, "Helpdesk Administrator")
+      emu:admin("assign_role", app.appId, "Helpdesk Administrator", { days = 1 })
+      emu:later "25h"
+    end, fix = "Add assignments", heal = to_healthy_role },
   { "a managed account outranks the application", check = "roles", says = "Privileged Authentication Administrator",
     fault = function() emu:admin("assign_role", "uma", "Global Administrator") end, fix = "Add assignments",
     heal = function() emu:admin("remove_role", "uma", "Global Administrator") end },
@@ -352,6 +358,20 @@ local CASES = {
     end },
   { "the client secret has expired", check = "client secret", says = "has expired", fix = "makes a new one",
     fault = function() emu:later "181d" end, heal = function() apply() end },
+  { "another rotator put a secret of its own into the entry", check = "entry", verdict = "warning",
+    says = "Another rotator", fix = "adopts it",
+    fault = function()
+      local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
+        { passwordCredential = { displayName = "theirs" } })
+      emu:later "2m"
+      edit_entry("clientSecret", ('require("profile").secret({ from = "file", path = %q }, "it")')
+        :format(emu.place:write("theirs", made.secretText)))
+    end,
+    heal = function()
+      apply() -- adopts it
+      emu:later "8d"
+      apply() -- lets go of the one before
+    end },
   { "somebody removed the client secret", check = "client secret", says = "removed it from the application",
     fix = "apply", fault = function()
       emu:later "2h"

@@ -40,8 +40,15 @@ fact("devolutions", "reach", "whether Devolutions Server is reached", function(e
   return devolutions and devolutions.server and peers.devolutions(devolutions) or false
 end)
 
+local NO_CONSENT = 65001
+
+-- Where nobody consented to all that would be good to read: with what was consented to.
 fact("principal", "sign-in", "who is signed in", function(exam)
   exam:need "login"
+  local ok, principal = pcall(oauth.sign_in, exam.profile)
+  if ok then return principal end
+  if not fail.is(principal) or principal.code ~= NO_CONSENT then error(principal, 0) end
+  oauth.use_scopes {}
   return oauth.sign_in(exam.profile)
 end)
 

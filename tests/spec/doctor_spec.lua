@@ -1,5 +1,7 @@
 --- Parts of doctor and discover that need nobody else.
 
+local access = require "doctor.check.conditional_access"
+local json = require "host.json"
 local peers = require "doctor.peers"
 local secrets = require "doctor.check.secret"
 local secret = require "host.secret"
@@ -21,6 +23,26 @@ describe("a Secret ID", function()
     assert.equal(list[1], secrets.is_id(secret.from "0a1b2c3d-0000-4000-8000-00000000000f", list))
     assert.equal(list[1], secrets.is_id(secret.from "0A1B2C3D-0000-4000-8000-00000000000F", list))
     assert.is_nil(secrets.is_id(secret.from "something else", list))
+  end)
+end)
+
+describe("a Conditional Access policy for workload identities", function()
+  local function policy(changes)
+    local made = { state = "enabled", grantControls = { builtInControls = { "block" } },
+      conditions = { clientApplications = { includeServicePrincipals = { "ServicePrincipalsInMyTenant" } } } }
+    for name, value in pairs(changes or {}) do made[name] = value end
+    return made
+  end
+
+  it("blocks whom it names, unless it excludes them, is off, or blocks nothing", function()
+    assert.truthy(access.blocks(policy(), "sp"))
+    local named = { clientApplications = { includeServicePrincipals = { "sp" } } }
+    assert.truthy(access.blocks(policy { conditions = named }, "sp"))
+    assert.falsy(access.blocks(policy { state = "disabled" }, "sp"))
+    assert.falsy(access.blocks(policy { grantControls = json.null }, "sp"))
+    assert.falsy(access.blocks(policy { conditions = { users = {} } }, "sp"))
+    assert.falsy(access.blocks(policy { conditions = { clientApplications = {
+      includeServicePrincipals = { "ServicePrincipalsInMyTenant" }, excludeServicePrincipals = { "sp" } } } }, "sp"))
   end)
 end)
 

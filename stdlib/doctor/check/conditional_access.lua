@@ -13,7 +13,8 @@ local function has(list, value)
   return false
 end
 
--- Does the policy speak of this service principal, and block it?
+-- Does the policy speak of this service principal, and block it? (conditionalAccessPolicy,
+-- conditionalAccessClientApplications in Graph's schema)
 local function blocks(policy, id)
   local clients = type(policy.conditions) == "table" and policy.conditions.clientApplications
   if policy.state ~= "enabled" or type(clients) ~= "table" then return false end
@@ -51,18 +52,19 @@ local function read_policies(record, id)
 end
 
 ---@type doctor.check
-return {
-  name = "conditional access",
-  run = function(record, look)
-    local principal, proof = look:want "principal_of_app", look:want "proof"
-    local code = proof and proof.failure and proof.failure.code
-    if BLOCKED[code] then
-      local reason = explain.aadsts(code)
-      return record:broken { evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
-        cause = reason and reason.cause,
-        fix = "Let the policy exclude this application, or name the address it signs in from as a trusted location: "
-          .. "Entra admin center > Conditional Access > Policies; the sign-in log says which policy it is." }
-    end
-    if principal then read_policies(record, principal.id) end
-  end,
-}
+local M = { name = "conditional access", blocks = blocks }
+
+function M.run(record, look)
+  local principal, proof = look:want "principal_of_app", look:want "proof"
+  local code = proof and proof.failure and proof.failure.code
+  if BLOCKED[code] then
+    local reason = explain.aadsts(code)
+    return record:broken { evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
+      cause = reason and reason.cause,
+      fix = "Let the policy exclude this application, or name the address it signs in from as a trusted location: "
+        .. "Entra admin center > Conditional Access > Policies; the sign-in log says which policy it is." }
+  end
+  if principal then read_policies(record, principal.id) end
+end
+
+return M

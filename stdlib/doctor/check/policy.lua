@@ -1,13 +1,18 @@
 --- What the tenant's policies leave of the lifetimes in use.
 
 local time = require "time"
+local views = require "rotation.view"
 
 local EXEMPT = "Have the application exempted (Entra admin center > Enterprise applications > Application policies), "
 
--- The lifetime of the newest secret of ours, in seconds.
+-- The lifetime of the secret in use, in seconds: by Entra's dates, or as it was asked for.
 local function lifetime_of(look)
   local newest = look:want "view" and look:want("view").newest
-  return newest and newest.body.lifetime
+  if not newest then return nil end
+  local credential = views.find(newest, look:want("application").passwordCredentials or {})
+  local from, to = credential and credential.startDateTime, credential and credential.endDateTime
+  if type(from) == "string" and type(to) == "string" then return time.parse(to) - time.parse(from) end
+  return newest.body.lifetime
 end
 
 ---@type doctor.check
@@ -31,7 +36,7 @@ return {
         cause = "A new secret would be due for renewal at once.",
         fix = ("%s --renew-before %dd"):format(look.setup, math.max(1, longest // 86400 // 2)),
       }
-    elseif longest and lifetime and lifetime > longest then
+    elseif longest and lifetime and lifetime > longest + 86400 then
       return record:warning {
         evidence = ("%s allows %s; the secret in use was made for %s")
           :format(policy.says, time.span(longest), time.span(lifetime)),

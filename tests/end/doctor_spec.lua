@@ -1,0 +1,50 @@
+--- The doctor's visit: how long it takes, that it changes nothing, and first contact.
+
+local job = require "setup_job"
+local rehearsal = require "rehearsal"
+
+local emu
+
+describe("moonlatch doctor", function()
+  setup(function() emu = rehearsal.new("--lag", "0") end)
+  teardown(function() local _ <close> = emu end)
+
+  it("says that nothing was set up, and how to", function()
+    local outcome = job.must(emu:run { "doctor" }, 1)
+    assert.equal("broken   application: there is no application with the uniqueName "
+      .. "'moonlatch-setup-entra-pam-provider-devolutions-pam'", outcome.out:match "(broken[^\n]*)\n")
+    assert.truthy(outcome.out:find("fix: moonlatch apply setup/entra-pam-provider; or say which it is", 1, true))
+  end)
+
+  it("reads side by side, and only reads", function()
+    job.must(job.apply(emu), 0)
+    emu:control("DELETE", "/requests")
+    local status, document = emu:json { "doctor" }
+    assert.equal(3, status)
+    assert.equal("privilege", document.findings[1].check) -- the consents of the setup
+    assert(document.chain <= 10, document.chain)
+    for _, request in ipairs(emu:control("GET", "/requests").requests) do
+      assert(request.method == "GET" or request.peer == "login" or request.path:find("/api/v1/login", 1, true),
+        request.method .. " " .. request.path)
+    end
+  end)
+
+  it("lists what is believed, and settles what reading can settle", function()
+    local status, list = emu:json { "doctor", "--first-contact" }
+    assert.equal(0, status)
+    local by_id = {}
+    for _, one in ipairs(list) do by_id[one.id] = one end
+    assert.equal("holds", by_id["graph-401"].verdict)
+    assert.equal("holds", by_id["restricted-member"].verdict)
+    assert.equal("still open", by_id["dvls-page"].verdict)
+    assert.equal("not tried: it changes something, or takes a person", by_id["reset-role"].verdict)
+    for id, one in pairs(by_id) do assert(one.call and one.doubt, id) end
+  end)
+
+  it("has help with examples", function()
+    for _, name in ipairs { "doctor", "discover" } do
+      local outcome = job.must(emu.place:run { name, "--help" }, 0)
+      assert.truthy(outcome.out:find("Examples:\n  moonlatch " .. name, 1, true), outcome.out)
+    end
+  end)
+end)
