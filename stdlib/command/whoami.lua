@@ -57,7 +57,9 @@ local function show(profile, principal, found)
   if kept then log.say("  kept        " .. kept) end
   log.say(("  profile     %s (%s)"):format(profile.name, profile.file))
   for _, consent in ipairs(found.consents) do show_consent(consent) end
-  for _, remark in ipairs(remarks.of(profile)) do log.warn(("%s. %s %s"):format(remark.what, remark.why, remark.fix)) end
+  for _, remark in ipairs(remarks.of(profile)) do
+    log.warn(("%s. %s %s"):format(remark.what, remark.why, remark.fix))
+  end
 end
 
 local function show_json(principal, found)
