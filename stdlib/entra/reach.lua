@@ -79,14 +79,14 @@ local function elsewhere(account)
   end
 end
 
---- Can a holder of these roles reset the account's password, by the table?
+--- Can somebody who holds these roles reset the account's password, by the table?
 ---@param account entra.account
----@param roles string[] names
+---@param held table<string, boolean> template ids of roles
 ---@return "yes"|"no"|"unknown" verdict, string why
-function M.judge(account, roles)
+function M.verdict(account, held)
   local why = elsewhere(account)
   if why then return "no", why end
-  local held, unsettled = ids_of(roles), nil
+  local unsettled
   for _, entry in ipairs(rows_for(account)) do
     local row, because = entry[1], entry[2]
     if not may(row, held) then return "no", because end
@@ -94,6 +94,21 @@ function M.judge(account, roles)
   end
   if unsettled then return "unknown", unsettled .. ": Microsoft's pages contradict each other on this role" end
   return "yes", rows_for(account)[1][2]
+end
+
+--- The same for roles by their names.
+---@param account entra.account
+---@param roles string[]
+---@return "yes"|"no"|"unknown" verdict, string why
+function M.judge(account, roles)
+  return M.verdict(account, ids_of(roles))
+end
+
+--- Does it hold an admin role, or could it, or make itself hold one?
+---@param account entra.account
+---@return boolean
+function M.is_admin(account)
+  return #account.roles > 0 or account.group ~= nil
 end
 
 --- The weakest roles of the guide that reach these accounts, and for whom the stronger one is.
@@ -240,19 +255,50 @@ local function mark_groups(by_id, groups)
   return by_group
 end
 
+---@class entra.holders who holds which directory role, in the whole tenant
+---@field active table[] assignments
+---@field eligible table[]
+---@field named table<string, string> role id -> name
+---@field groups table[] role-assignable ones, with members and owners
+
+--- Read who holds which directory role. Waits; reads side by side.
+---@return entra.holders
+function M.holders()
+  local active, eligible, named, groups = task.all { assignments, eligibilities, definitions, role_groups }
+  return { active = active, eligible = eligible, named = named, groups = groups }
+end
+
+--- Note with each account the admin roles it holds.
+---@param holders entra.holders
+---@param by_id table<string, entra.account>
+function M.note_roles(holders, by_id)
+  local by_group = mark_groups(by_id, holders.groups)
+  spread(by_id, by_group, holders.active, holders.named, "active")
+  spread(by_id, by_group, holders.eligible, holders.named, "eligible")
+end
+
+--- The roles somebody holds now in the whole tenant, by assignments of their own.
+---@param holders entra.holders
+---@param id string object id of a user or service principal
+---@return table<string, boolean> template ids
+function M.held_by(holders, id)
+  local held = {}
+  for _, assignment in ipairs(holders.active) do
+    if assignment.principalId == id and (assignment.directoryScopeId or "/") == "/" then
+      held[assignment.roleDefinitionId] = true
+    end
+  end
+  return held
+end
+
 --- The accounts meant, each with the admin roles it holds. Waits; reads side by side.
 ---@param managed string[]? a group's name or id, user names
 ---@return entra.account[]
 function M.find(managed)
   if not managed or #managed == 0 then return {} end
-  local found, active, eligible, named, groups = task.all {
-    function() return table.pack(accounts_of(managed)) end, assignments, eligibilities, definitions, role_groups,
-  }
-  local accounts, by_id = found[1], found[2]
-  local by_group = mark_groups(by_id, groups)
-  spread(by_id, by_group, active, named, "active")
-  spread(by_id, by_group, eligible, named, "eligible")
-  return accounts
+  local found, holders = task.all { function() return table.pack(accounts_of(managed)) end, M.holders }
+  M.note_roles(holders, found[2])
+  return found[1]
 end
 
 ---------------------------------------------------------------------------

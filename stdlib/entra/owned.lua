@@ -1,0 +1,67 @@
+--- Applications whose client secrets a rotation keeps: by client id, the one that
+--- setup made, or all that we own.
+
+local application = require "entra.application"
+local fail = require "fail"
+local graph = require "graph"
+local oauth = require "oauth"
+
+local M = {}
+
+--- What the setup script marks its application with.
+M.SETUP = "setup/entra-pam-provider"
+
+---@class entra.owned_application
+---@field id string object id
+---@field appId string
+---@field displayName string
+---@field passwordCredentials table[]
+---@field workflow string whose marks it carries, and so the entry of its secret
+---@field ours boolean?
+
+-- Whose it is, by the line that application.lua puts into the notes.
+local function workflow_of(actual)
+  return type(actual.notes) == "string" and actual.notes:match("Made by Moonlatch, workflow (%S+)%.") or "rotate"
+end
+
+--- The application with this client id.
+---@param client_id string
+---@return entra.owned_application
+function M.by_client_id(client_id)
+  local actual = application { name = client_id, workflow = "rotate", client_id = client_id }:read()
+  actual.workflow = workflow_of(actual)
+  return actual
+end
+
+--- The application that setup made for the provider of this name.
+---@param name string
+---@return entra.owned_application
+function M.provider(name)
+  local wanted = application { name = name, workflow = M.SETUP }
+  local actual = wanted:read()
+  if not actual then
+    fail.raise {
+      kind = "missing", what = ("find the application of the provider '%s'"):format(name),
+      why = ("there is none with the uniqueName '%s'"):format(wanted.unique_name),
+      fix = ("`moonlatch apply %s --name '%s'` makes it; one made by hand is named by its client_id.")
+        :format(M.SETUP, name),
+    }
+  end
+  actual.workflow = M.SETUP
+  return actual
+end
+
+--- All applications that whoever is signed in owns.
+---@return entra.owned_application[]
+function M.all()
+  local me, list = oauth.principal(), {}
+  local template = me.kind == "app" and "/servicePrincipals/{id}/ownedObjects" or "/users/{id}/ownedObjects"
+  for object in graph.list(graph.path(template, me.oid), { what = "list the applications we own" }) do
+    if object["@odata.type"] == "#microsoft.graph.application" then
+      list[#list + 1] = M.by_client_id(object.appId)
+    end
+  end
+  return list
+end
+
+return M

@@ -1,0 +1,167 @@
+--- Users as a rotation sees them: who they are, whether Entra keeps their
+--- password, and when it last changed.
+
+local fail = require "fail"
+local graph = require "graph"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local AT_ONCE = 16 -- reads side by side
+local COLUMNS = {
+  "id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled", "isManagementRestricted",
+  "lastPasswordChangeDateTime",
+}
+local NAMES = { "displayName", "givenName", "surname", "mailNickname" }
+
+---@class entra.user: entra.account
+---@field enabled boolean
+---@field federated boolean its domain signs people in elsewhere
+---@field changed number? when its password last changed, server time
+
+-- What is kept of a user: ten thousand of them have to fit.
+local function account_of(user, federated)
+  local changed = user.lastPasswordChangeDateTime
+  return {
+    id = user.id, upn = user.userPrincipalName, roles = {}, enabled = user.accountEnabled ~= false,
+    restricted = user.isManagementRestricted == true, synced = user.onPremisesSyncEnabled == true,
+    guest = user.userType == "Guest", federated = federated[user.userPrincipalName:match("@(.*)$")] == true,
+    changed = type(changed) == "string" and time.parse(changed) or nil,
+  }
+end
+
+--- Domains whose people do not sign in with a password of Entra.
+---@return table<string, boolean>
+function M.federated_domains()
+  local company = graph.first("/organization", {
+    select = { "id", "verifiedDomains" }, what = "read which of the tenant's domains are federated",
+  })
+  local domains = {}
+  for _, domain in ipairs(company and company.verifiedDomains or {}) do
+    if type(domain.type) == "string" and domain.type ~= "Managed" then domains[domain.name] = true end
+  end
+  return domains
+end
+
+local function raise_missing(what, why, fix)
+  fail.raise { kind = "missing", what = what, why = why, fix = fix }
+end
+
+local function is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
+
+local function group_id(name)
+  if is_id(name) then return name end
+  local what = ("find the group '%s'"):format(name)
+  local found = graph.all("/groups", {
+    filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" }, what = what,
+  })
+  if #found == 1 then return found[1].id end
+  if #found == 0 then raise_missing(what, "there is no group of that name", "Give a group's name or its id.") end
+  raise_missing(what, ("there are %d groups of that name"):format(#found), "Give the id of the one that is meant.")
+end
+
+local function members_of(id)
+  return graph.list(graph.path("/groups/{id}/transitiveMembers/microsoft.graph.user", id), {
+    select = COLUMNS, top = 999, count = true, consistency = "eventual", what = "read the members of the group",
+  })
+end
+
+---@class entra.users.reader what leaves have to know besides their own words
+---@field federated table<string, boolean>
+---@field holders fun(): entra.holders
+
+--- The users in a group, those in groups within it included.
+---@param reader entra.users.reader
+---@param name string its name or id
+---@return entra.user[]
+function M.in_group(reader, name)
+  local list = {}
+  for user in members_of(group_id(name)) do list[#list + 1] = account_of(user, reader.federated) end
+  return list
+end
+
+local function read(key, columns, what)
+  return graph.get(graph.path("/users/{id}", key), { select = columns, missing = "nil", what = what })
+end
+
+--- The user of this name or id.
+---@param reader entra.users.reader
+---@param name string
+---@return entra.user[] one
+function M.named(reader, name)
+  local what = ("find the user '%s'"):format(name)
+  local user = read(name, COLUMNS, what)
+    or raise_missing(what, "there is no such user", "Check the user principal name: it has an @.")
+  return { account_of(user, reader.federated) }
+end
+
+local function role_id(holders, name)
+  if is_id(name) then return name end
+  for id, other in pairs(holders.named) do
+    if other:lower() == name:lower() then return id end
+  end
+  raise_missing(("find the directory role '%s'"):format(name), "there is no role of that name",
+    "Give it as the Entra admin center does: User Administrator.")
+end
+
+local function principals_of(holders, id)
+  local wanted, seen = {}, {}
+  for _, list in ipairs { holders.active, holders.eligible } do
+    for _, assignment in ipairs(list) do
+      if assignment.roleDefinitionId == id and not seen[assignment.principalId] then
+        seen[assignment.principalId] = true
+        wanted[#wanted + 1] = assignment.principalId
+      end
+    end
+  end
+  return wanted
+end
+
+--- The users who hold a directory role or could activate it, through groups too.
+---@param reader entra.users.reader
+---@param name string
+---@return entra.user[]
+function M.with_role(reader, name)
+  local holders = reader.holders()
+  local by_group, list, plain = {}, {}, {}
+  for _, group in ipairs(holders.groups) do by_group[group.id] = true end
+  for _, id in ipairs(principals_of(holders, role_id(holders, name))) do
+    if not by_group[id] then
+      plain[#plain + 1] = id
+    else
+      for user in members_of(id) do list[#list + 1] = account_of(user, reader.federated) end
+    end
+  end
+  for _, user in ipairs(task.map(plain, AT_ONCE, function(id) return read(id, COLUMNS, "read a holder of the role") or
+    false end)) do
+    if user then list[#list + 1] = account_of(user, reader.federated) end -- else an application holds it
+  end
+  return list
+end
+
+--- The user as it is now, with the names a password must not contain.
+---@param reader { federated: table<string, boolean> }
+---@param id string
+---@return entra.user? account, string[] names
+function M.fresh(reader, id)
+  local columns = table.move(NAMES, 1, #NAMES, #COLUMNS + 1, table.move(COLUMNS, 1, #COLUMNS, 1, {}))
+  local user = read(id, columns, "read the account")
+  if not user then return nil, {} end
+  local names = {}
+  for _, name in ipairs(NAMES) do
+    if type(user[name]) == "string" then names[#names + 1] = user[name] end
+  end
+  return account_of(user, reader.federated), names
+end
+
+--- When its password last changed, by Entra; nil when it is not there or says nothing.
+---@param id string
+---@return number? moment
+function M.changed(id)
+  local user = read(id, { "id", "lastPasswordChangeDateTime" }, "ask when the password was changed")
+  local text = user and user.lastPasswordChangeDateTime
+  return type(text) == "string" and time.parse(text) or nil
+end
+
+return M
