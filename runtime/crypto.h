@@ -55,6 +55,7 @@ int crypto_certificate(lua_State *L);
 int crypto_x509(lua_State *L);
 int crypto_public_key(lua_State *L);
 int crypto_jws(lua_State *L);
+int crypto_seal_to(lua_State *L);
 
 /* Methods of keys in the other files. */
 int crypto_key_describe(lua_State *L);

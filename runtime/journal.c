@@ -180,13 +180,15 @@ static int journal_get(lua_State *L) {
   return 1;
 }
 
-/* journal:list(kind) -> records; of every kind when none is given */
+/* journal:list(kind, except) -> records; of every kind when none is given, and
+ * without those in the state `except` */
 static int journal_list(lua_State *L) {
   struct journal *journal = check_working(L);
-  const char *kind = luaL_optstring(L, 2, NULL);
+  const char *kind = luaL_optstring(L, 2, NULL), *except = luaL_optstring(L, 3, NULL);
   sqlite3_stmt *list = store_statement(journal, LIST);
   lua_Integer count = 0;
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
   while (next_row(L, journal, list)) {
     push_record(L, list);

@@ -59,8 +59,8 @@ static const char *const texts[STATEMENTS] = {
             " updated = excluded.updated, seq = excluded.seq",
     [RECORD_AS_JSON] = "SELECT " RECORD_JSON " FROM records WHERE kind = ?1 AND id = ?2",
     [GET] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1 AND id = ?2",
-    [LIST] =
-        "SELECT kind, id, state, body, created, updated FROM records WHERE ?1 IS NULL OR kind = ?1 ORDER BY number",
+    [LIST] = "SELECT kind, id, state, body, created, updated FROM records WHERE (?1 IS NULL OR kind = ?1)"
+             " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
     [UNSEAL] = "SELECT value FROM sealed WHERE id = ?1",

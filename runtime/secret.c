@@ -16,6 +16,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <strings.h>
 
 #define VAULT "host.secret.vault"
 
@@ -168,9 +169,22 @@ static int secret_classes(lua_State *L) {
   return 1;
 }
 
+/* secret:contains(text) -> boolean. ASCII letters count alike in either case. */
+static int secret_contains(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  size_t length;
+  const char *text = luaL_checklstring(L, 2, &length);
+  luaL_argcheck(L, length > 0, 2, "nothing to look for");
+  int found = 0;
+  for (size_t i = 0; i + length <= secret->length && !found; i++)
+    found = strncasecmp(secret->bytes + i, text, length) == 0;
+  lua_pushboolean(L, found);
+  return 1;
+}
+
 static const luaL_Reg secret_methods[] = {
-    {"equals", secret_equals}, {"hint", secret_hint},   {"size", secret_size}, {"classes", secret_classes},
-    {"copy", secret_copy},     {"close", secret_close}, {NULL, NULL}};
+    {"equals", secret_equals},     {"hint", secret_hint}, {"size", secret_size},   {"classes", secret_classes},
+    {"contains", secret_contains}, {"copy", secret_copy}, {"close", secret_close}, {NULL, NULL}};
 
 static const luaL_Reg secret_metamethods[] = {{"__tostring", secret_tostring}, {"__concat", secret_concat},
                                               {"__lt", secret_compare},        {"__le", secret_compare},

@@ -40,11 +40,11 @@ function Journal:get(kind, id)
   return copy(self.rows[kind .. "\0" .. id])
 end
 
-function Journal:list(kind)
+function Journal:list(kind, except)
   local list = {}
   for _, key in ipairs(self.order) do
     local row = self.rows[key]
-    if row.kind == kind then list[#list + 1] = copy(row) end
+    if row.kind == kind and row.state ~= except then list[#list + 1] = copy(row) end
   end
   return list
 end

@@ -32,6 +32,10 @@ function Secret:size() end
 --- How many of the four classes (lower, upper, digit, symbol) it draws on.
 ---@return integer
 function Secret:classes() end
+--- Is this text in it, whatever the case of its letters?
+---@param text string
+---@return boolean
+function Secret:contains(text) end
 
 local secret = {}
 --- Is the value a secret (open or closed)?
@@ -179,6 +183,12 @@ function crypto.jws(text) end
 ---@param value host.secret
 ---@return string bytes
 function crypto.seal(key, binding, value) end
+--- Seal a secret to a public key (RSA-OAEP with SHA-256), which opens with
+--- openssl pkeyutl -decrypt -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256.
+---@param pem string a public key, or a certificate with one
+---@param value host.secret at most 190 bytes for a key of 2048 bits
+---@return string|nil bytes, string? message
+function crypto.seal_to(pem, value) end
 --- Open what was sealed with the same key and binding; else the message says that it
 --- does not open, or is cut off.
 ---@param key host.secret
@@ -584,8 +594,9 @@ function Journal:put(kind, id, state, body, time) end
 function Journal:get(kind, id) end
 --- Oldest first; of every kind when none is given.
 ---@param kind string?
+---@param except string? leave out those in this state
 ---@return host.journal.row[]
-function Journal:list(kind) end
+function Journal:list(kind, except) end
 --- Keep a secret, sealed under the journal's key with the id and the journal's binding as AAD.
 --- The same value again does nothing; another one under an id in use raises.
 ---@param id string

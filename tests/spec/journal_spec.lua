@@ -44,6 +44,8 @@ describe("host.journal", function()
     for i, one in ipairs(j:list("intent")) do ids[i] = one.id end
     assert.same({ "one", "two" }, ids)
     assert.equal(3, #j:list())
+    assert.equal(1, #j:list("intent", "sent"))
+    assert.equal(2, #j:list(nil, "sent"))
     assert.equal(4, j:verify())
   end)
 

@@ -22,6 +22,15 @@ local function base64(text, url)
 end
 
 describe("a secret", function()
+  it("tells whether a name is part of it, in any case", function()
+    local value <close> = secret.from "x9-BorisPetrov!"
+    assert.is_true(value:contains "petrov")
+    assert.is_true(value:contains "X9-b")
+    assert.is_false(value:contains "petrova")
+    assert.is_false(value:contains "borisp!")
+    assert.has_error(function() value:contains "" end, "bad argument #1 to 'contains' (nothing to look for)")
+  end)
+
   it("shows only [secret]", function()
     local value <close> = secret.from("correct horse")
     assert.equal("[secret]", tostring(value))

@@ -1,0 +1,58 @@
+/* Sealing to a public key: whoever holds the private half opens it, with the
+ * tools everybody has (openssl pkeyutl -decrypt). We cannot.
+ */
+#include "crypto.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <string.h>
+
+enum { FEWEST_BITS = 2048, MOST_BITS = 8192 };
+
+/* The public key in a PEM text, its own or a certificate's; NULL when there is none. */
+static EVP_PKEY *read_key(const char *text, size_t length) {
+  BIO *bio = BIO_new_mem_buf(text, (int)length);
+  EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+  if (bio && !key) BIO_reset(bio);
+  X509 *certificate = bio && !key ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+  if (certificate) key = X509_get_pubkey(certificate);
+  X509_free(certificate);
+  BIO_free(bio);
+  ERR_clear_error();
+  return key;
+}
+
+/* RSA-OAEP with SHA-256 (RFC 8017, 7.1) into out, which has room for a block of
+ * the key; 0 when it does not fit or memory is out. */
+static int encrypt(EVP_PKEY *key, const struct secret *value, unsigned char *out, size_t *length) {
+  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+  int fine = context && EVP_PKEY_encrypt_init(context) > 0 &&
+             EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) > 0 &&
+             EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) > 0 &&
+             EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) > 0 &&
+             EVP_PKEY_encrypt(context, out, length, (const unsigned char *)value->bytes, value->length) > 0;
+  EVP_PKEY_CTX_free(context);
+  ERR_clear_error();
+  return fine;
+}
+
+/* crypto.seal_to(pem, value) -> bytes | nil, message */
+int crypto_seal_to(lua_State *L) {
+  size_t length, sealed = MOST_BITS / 8;
+  unsigned char out[MOST_BITS / 8];
+  const char *text = luaL_checklstring(L, 1, &length);
+  const struct secret *value = secret_check(L, 2);
+  luaL_argcheck(L, length <= 1 << 20, 1, "too long for a key");
+  EVP_PKEY *key = read_key(text, length);
+  int bits = key && EVP_PKEY_is_a(key, "RSA") ? EVP_PKEY_get_bits(key) : 0;
+  int fits = bits >= FEWEST_BITS && bits <= MOST_BITS;
+  int done = fits && encrypt(key, value, out, &sealed);
+  EVP_PKEY_free(key);
+  if (!fits) return lib_fail(L, "it holds no public RSA key of %d bits or more in PEM", FEWEST_BITS);
+  if (!done) return lib_fail(L, "a value of %zu bytes does not fit a key of %d bits", value->length, bits);
+  lua_pushlstring(L, (const char *)out, sealed);
+  return 1;
+}

@@ -1,0 +1,71 @@
+--- sink.sealed: a secret that only the holder of a private key can read, with openssl.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local sealed = require "sink.sealed"
+local secret = require "host.secret"
+local sys = require "host.sys"
+
+local function shell(line)
+  local pipe = assert(io.popen(line))
+  local text = pipe:read("a")
+  return pipe:close() and text
+end
+
+local folder
+
+describe("a file sealed to a public key", function()
+  setup(function()
+    folder = assert(sys.temporary "sealed-")
+    for _, line in ipairs {
+      "openssl genrsa -out %s/key.pem 2048", "openssl rsa -in %s/key.pem -pubout -out %s/public.pem",
+      "openssl req -x509 -key %s/key.pem -subj /CN=x -days 2 -out %s/certificate.pem",
+      "openssl genrsa -out %s/short.key 1024", "openssl rsa -in %s/short.key -pubout -out %s/short.pem",
+    } do
+      assert(shell(line:gsub("%%s", folder) .. " 2>&1"))
+    end
+  end)
+
+  teardown(function() sys.remove_tree(folder) end)
+
+  local function opened(path)
+    return shell(("base64 -d <%s | openssl pkeyutl -decrypt -inkey %s/key.pem -pkeyopt rsa_padding_mode:oaep "
+      .. "-pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256"):format(path, folder))
+  end
+
+  it("opens with openssl and the private key, and holds nothing readable", function()
+    for _, key in ipairs { "public.pem", "certificate.pem" } do
+      local value <close> = secret.from("v~" .. key .. "~the value")
+      local path = ("%s/%s.sealed"):format(folder, key)
+      sealed.write(path, folder .. "/" .. key, value)
+      assert.equal("v~" .. key .. "~the value", opened(path))
+      assert.equal(384, sys.stat(path).mode & 511) -- 0600
+    end
+  end)
+
+  it("that is there already is left as it is", function()
+    local path = folder .. "/there.sealed"
+    local first <close> = secret.from "the first value"
+    local second <close> = secret.from "the second value"
+    sealed.write(path, folder .. "/public.pem", first)
+    sealed.write(path, folder .. "/public.pem", second)
+    assert.equal("the first value", opened(path))
+  end)
+
+  it("is refused without a key that will do", function()
+    local value <close> = secret.from "some value or other"
+    local cases = {
+      ["none.pem"] = "cannot open '" .. folder .. "/none.pem': No such file or directory",
+      ["short.pem"] = folder .. "/short.pem: it holds no public RSA key of 2048 bits or more in PEM",
+      ["key.pem"] = folder .. "/key.pem: it holds no public RSA key of 2048 bits or more in PEM",
+    }
+    for key, why in pairs(cases) do
+      local ok, err = pcall(sealed.write, folder .. "/x.sealed", folder .. "/" .. key, value)
+      assert.is_true(not ok and fail.is(err, "config"), key)
+      assert.equal(why, err.why)
+    end
+    local long <close> = secret.random(200)
+    local pem = assert(sys.read(folder .. "/public.pem", 10000))
+    assert.equal("a value of 200 bytes does not fit a key of 2048 bits", select(2, crypto.seal_to(pem, long)))
+  end)
+end)
