@@ -1,6 +1,7 @@
 --- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
 --- for scripts; this is what its parts share.
 
+local budget = require "budget"
 local explain = require "explain"
 local fail = require "fail"
 local http = require "http"
@@ -31,6 +32,7 @@ local M = {}
 ---@field repeatable boolean? may it be sent again when the answer is lost? (default: by method)
 ---@field timeout number? seconds for one try (30)
 ---@field note string? for the record; `what` by default
+---@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
 
 ---@class graph.call: retry.call
 ---@field method string
@@ -166,6 +168,8 @@ function M.once(call, judge)
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   call.credential = oauth.credential()
+  if call.changes then budget.take() end
+  if call.options.sending then call.options.sending() end
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, {
     timeout = call.options.timeout or 30, note = call.options.note or call.what,
   })
