@@ -188,14 +188,26 @@ local function page_of(what, path, filter, number)
   return page
 end
 
+-- Go through the items of all pages.
+local function each(what, path, filter)
+  local page, number, place = { data = {} }, 0, 0
+  local function is_last()
+    return number > 0 and number >= (math.tointeger(page.totalPage) or 1) or number >= MOST_PAGES
+  end
+  return function()
+    while place >= #page.data do
+      if is_last() then return nil end
+      number, place = number + 1, 0
+      page = page_of(what, path, filter, number)
+    end
+    place = place + 1
+    return page.data[place]
+  end
+end
+
 local function list(what, path, filter)
-  local all, number = {}, 0
-  repeat
-    number = number + 1
-    local page = page_of(what, path, filter, number)
-    for _, item in ipairs(page.data) do all[#all + 1] = item end
-    local total = math.tointeger(page.totalPage) or 1
-  until number >= total or number >= MOST_PAGES
+  local all = {}
+  for item in each(what, path, filter) do all[#all + 1] = item end
   return all
 end
 
@@ -238,16 +250,27 @@ local function fits(entry, filter)
     and (not filter.tag or has_tag(entry, filter.tag))
 end
 
---- The entries of a vault, without their secrets; exactly those that fit the filter.
+--- Go through the entries of a vault, without their secrets; exactly those that fit the filter.
+---@param vault_id string
+---@param filter { name: string?, path: string?, tag: string? }?
+---@return fun(): devolutions.entry?
+function M.each_entry(vault_id, filter)
+  filter = filter or {}
+  local next_entry = each("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), filter)
+  return function()
+    for entry in next_entry do
+      if fits(entry, filter) then return entry end
+    end
+  end
+end
+
+--- The same as a list.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return devolutions.entry[]
 function M.entries(vault_id, filter)
-  filter = filter or {}
   local entries = {}
-  for _, entry in ipairs(list("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), filter)) do
-    if fits(entry, filter) then entries[#entries + 1] = entry end
-  end
+  for entry in M.each_entry(vault_id, filter) do entries[#entries + 1] = entry end
   return entries
 end
 

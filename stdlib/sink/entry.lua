@@ -2,9 +2,9 @@
 --- AzureServicePrincipal). It can be read back, so what lies there is known; that
 --- the consumer reads this very entry a person must have said (`linked`).
 
-local crypto = require "host.crypto"
 local fail = require "fail"
 local ownership = require "workflow.ownership"
+local probe = require "sink.probe"
 local resource = require "resource"
 local secret = require "host.secret"
 local server = require "devolutions.server"
@@ -18,8 +18,6 @@ local task = require "task"
 ---@field vault_id string once opened
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind "Devolutions entry"
-
-local PROBE = "moonlatch-probe"
 
 --- An entry in a vault.
 ---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
@@ -83,7 +81,7 @@ local function reach(self, profile)
   local stale
   self.fetched, stale = task.all {
     function() return { value = self:read() } end,
-    function() return server.entries(self.vault_id, { tag = PROBE }) end,
+    function() return server.entries(self.vault_id, { tag = probe.TAG }) end,
   }
   self.stale = stale
   return info
@@ -129,15 +127,8 @@ end
 
 --- Does the vault take an entry, give it back as it was, and give it up? Raises when not.
 function Entry:probe()
-  for _, stale in ipairs(self.stale or {}) do server.delete_entry(self.vault_id, stale.id) end
+  probe.run(self.vault_id, self.path, self.stale)
   self.stale = nil
-  local made = server.create_entry(self.vault_id, {
-    name = "moonlatch probe " .. crypto.hex(crypto.random(4)), path = self.path, type = "Credential",
-      subType = "Default",
-    description = "Written to see whether this vault can be written and read back. It may be deleted.",
-    tags = { PROBE }, data = { domain = "", username = "probe", password = secret.generate(16) },
-  })
-  server.delete_entry(self.vault_id, made.id)
 end
 
 ---------------------------------------------------------------------------
