@@ -37,6 +37,7 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field examples string[]?
 ---@field run nil|fun(args: table): any
 ---@field steps table[]?
+---@field policy policy.terms?
 
 local folder ---@type string? of --scripts
 
@@ -276,9 +277,12 @@ local declaration_rule = {
     examples = strings,
     run = { type = "function" },
     steps = { type = "table" },
+    policy = { type = "table" },
   },
   check = function(declaration)
-    if (declaration.run == nil) == (declaration.steps == nil) then return "it needs either run or steps" end
+    local kinds = 0
+    for _, kind in ipairs { "run", "steps", "policy" } do kinds = kinds + (declaration[kind] ~= nil and 1 or 0) end
+    if kinds ~= 1 then return "it needs either run or steps" end
   end,
 }
 
@@ -287,6 +291,8 @@ local declaration_rule = {
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
+  local policy = package.loaded.policy -- a file that is one has required it
+  if policy and policy.is(value) then value = policy.declare(found, value) end
   shape.check(found.path, "", value, declaration_rule)
   value.id = value.id or found.name
   return value

@@ -1,0 +1,247 @@
+--- What a policy file may say: whose credentials are changed, how often, when,
+--- within which limits, and where the new ones go. A policy reads as data; it is
+--- checked when it is loaded, and asks nobody.
+--
+--   local policy = require "policy"
+--   return policy {
+--     summary = "Tier 0 accounts, monthly",
+--     select = policy.users { group = "PAM managed tier 0" } - policy.users { upn = "breakglass@…" },
+--     every = "30d", sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
+--   }
+
+local fail = require "fail"
+local select = require "policy.select"
+local shape = require "shape"
+local sinks = require "policy.sinks"
+local time = require "time"
+
+local M = {}
+
+---@class policy.limits
+---@field max_changes integer in one run
+---@field canary integer how many are changed first, alone and to the end
+---@field stop_on_failure boolean
+
+---@class policy.terms what a policy file says, checked, durations in seconds
+---@field name string
+---@field target "users"|"applications"
+---@field summary string
+---@field select policy.selection
+---@field never string[] user names never touched, whatever select says
+---@field every number
+---@field jitter number
+---@field window policy.window?
+---@field limits policy.limits
+---@field password { length: integer, excluded: string }
+---@field lifetime number? of a client secret
+---@field grace number how long the one before stays
+---@field sink policy.sink
+---@field after { revoke_sessions: boolean, run: string[]? }
+---@field reconcile boolean change what somebody else has changed?
+
+local Policy = { __name = "policy" }
+
+--- Is it a policy as `policy { … }` makes it?
+---@param value any
+---@return boolean
+function M.is(value) return getmetatable(value) == Policy end
+
+M.users = select.users
+M.applications = select.applications
+M.devolutions = { server = sinks.server }
+M.handover = sinks.handover
+M.sealed = sinks.sealed
+M.command = sinks.command
+
+setmetatable(M, { __call = function(_, fields)
+  if type(fields) ~= "table" then error("policy { … } needs a table", 2) end
+  return setmetatable(fields, Policy)
+end })
+
+---------------------------------------------------------------------------
+-- What may be in it
+
+local function check_duration(value)
+  local ok, result = pcall(time.duration, value)
+  if not ok then return result.why end
+end
+
+local duration = { type = "string", check = check_duration }
+
+local function with(rule, more)
+  local all = {}
+  for name, value in pairs(rule) do all[name] = value end
+  for name, value in pairs(more) do all[name] = value end
+  return all
+end
+
+local function at_least(least)
+  return function(value)
+    if value < least then return ("%d is too few; at least %d"):format(value, least) end
+  end
+end
+
+local function check_length(value)
+  if value < 8 or value > 256 then return ("%d is not between 8 and 256"):format(value) end
+end
+
+local function check_window(value)
+  local ok, failure = pcall(require("policy.window").parse, value)
+  if not ok then return failure.why .. ". " .. failure.fix end
+end
+
+local function check_command(value)
+  if #value == 0 or not tostring(value[1]):match("^/") then return "it begins with a program's absolute path" end
+end
+
+local strings = { type = "table", each = { type = "string" } }
+
+local rule = {
+  type = "table",
+  members = {
+    summary = { type = "string", required = true },
+    description = { type = "string" },
+    select = { type = "table", required = true, check = select.check },
+    never = with(strings, { default = {} }),
+    every = with(duration, { required = true }),
+    jitter = with(duration, { default = "0s" }),
+    window = { type = "string", check = check_window },
+    limits = {
+      type = "table", default = {},
+      members = {
+        max_changes = { type = "integer", default = 50, check = at_least(1) },
+        canary = { type = "integer", default = 1, check = at_least(0) },
+        stop_on_failure = { type = "boolean", default = true },
+      },
+    },
+    password = {
+      type = "table", default = {},
+      members = {
+        length = { type = "integer", default = 32, check = check_length },
+        excluded = { type = "string", default = "" },
+      },
+    },
+    lifetime = duration,
+    grace = with(duration, { default = "7d" }),
+    sink = { type = "table", required = true, check = sinks.check },
+    after = {
+      type = "table", default = {},
+      members = {
+        revoke_sessions = { type = "boolean", default = false },
+        run = with(strings, { check = check_command }),
+      },
+    },
+    reconcile = { type = "boolean", default = false },
+  },
+}
+
+local function raise(file, where, why, fix)
+  fail.raise { kind = "config", what = file .. ": " .. where, why = why, fix = fix }
+end
+
+local ONLY_FOR = {
+  lifetime = "applications", grace = "applications", password = "users", reconcile = "users", jitter = "users",
+  never = "users",
+}
+
+-- What belongs to the other target is a mistake, not to be passed over.
+local function check_target(file, fields, given)
+  for name, target in pairs(ONLY_FOR) do
+    if given[name] and fields.select.kind ~= target then
+      raise(file, name, ("it means something for %s only, and this selects %s"):format(target, fields.select.kind))
+    end
+  end
+end
+
+local function names_given(fields)
+  local given = {}
+  for name in pairs(fields) do given[name] = true end
+  return given
+end
+
+local function check_sense(file, terms)
+  if terms.target == "users" then
+    local wrong = terms.sink:why_not_for_passwords()
+    if wrong then raise(file, "sink", wrong) end
+    if terms.every < 3600 then raise(file, "every", "less than an hour is no rotation but a storm") end
+  elseif terms.lifetime <= terms.every then
+    raise(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
+      :format(time.span(terms.lifetime), time.span(terms.every)))
+  end
+  if terms.jitter >= terms.every then raise(file, "jitter", "it is not shorter than every") end
+end
+
+local function plain(fields)
+  local copy = {}
+  for name, value in next, fields do copy[name] = value end
+  return copy
+end
+
+---------------------------------------------------------------------------
+-- From what is written to what is meant
+
+local function settle(name, fields)
+  local terms = plain(fields)
+  terms.name, terms.target = name, fields.select.kind
+  for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
+    terms[member] = fields[member] and time.duration(fields[member])
+  end
+  if terms.target == "applications" then terms.lifetime = terms.lifetime or 2 * terms.every end
+  terms.window = fields.window and require("policy.window").parse(fields.window)
+  return terms
+end
+
+local function joined(...)
+  local all, seen = {}, {}
+  for _, list in ipairs { ... } do
+    for _, word in ipairs(list) do
+      if not seen[word] then all[#all + 1] = word end
+      seen[word] = true
+    end
+  end
+  table.sort(all)
+  return all
+end
+
+local CALLS = {
+  users = { "PATCH /users/{id}#passwordProfile" },
+  applications = {
+    "POST /applications/{id}/addPassword", "POST /applications/{id}/removePassword",
+    "GET /applications/{id}/appManagementPolicies", "GET /policies/defaultAppManagementPolicy",
+  },
+}
+local SCOPES = {
+  users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
+}
+
+--- The calls a policy makes, as a script's needs.
+---@param terms policy.terms
+---@return { graph: string[], scopes: string[], devolutions: string[] }
+function M.needs(terms)
+  local calls, scopes = select.needs(terms.select)
+  local revoke = terms.after.revoke_sessions
+  return {
+    graph = joined(calls, CALLS[terms.target], revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
+    scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
+    devolutions = terms.sink:needs(),
+  }
+end
+
+--- Check a policy and make the declaration of a script of it.
+---@param found { name: string, path: string }
+---@param value table as `policy { … }` made it
+---@return script.declaration
+function M.declare(found, value)
+  local fields = plain(value)
+  local given = names_given(fields)
+  shape.check(found.path, "", fields, rule)
+  check_target(found.path, fields, given)
+  local terms = settle(found.name, fields)
+  check_sense(found.path, terms)
+  return {
+    id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
+    policy = terms,
+  }
+end
+
+return M

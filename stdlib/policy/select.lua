@@ -1,0 +1,206 @@
+--- Whom a policy is about: users{…} and applications{…}, added with + and taken
+--- away with -. Writing one asks nobody; `find` does.
+
+local reach = require "entra.reach"
+local shape = require "shape"
+local users = require "entra.users"
+
+local M = {}
+
+---@class policy.selection
+---@field kind "users"|"applications"
+---@field operator "+"|"-"|nil of two selections
+---@field left policy.selection?
+---@field right policy.selection?
+---@field fields table<string, string[]>? of a plain one
+local Selection = { __name = "selection" }
+Selection.__index = Selection
+
+local function check_both(left, right)
+  if not M.is(left) or not M.is(right) then error("a selection is added to, or taken from, a selection", 3) end
+  if left.kind ~= right.kind then
+    error(("%s cannot be mixed with %s: write two policies"):format(left.kind, right.kind), 3)
+  end
+end
+
+local function both(operator)
+  return function(left, right)
+    check_both(left, right)
+    return setmetatable({ kind = left.kind, operator = operator, left = left, right = right }, Selection)
+  end
+end
+
+Selection.__add, Selection.__sub = both "+", both "-"
+
+--- Is it a selection?
+---@param value any
+---@return boolean
+function M.is(value) return getmetatable(value) == Selection end
+
+local function list_of(value)
+  return type(value) == "table" and value or { value }
+end
+
+local strings = { type = "table", each = { type = "string" } }
+local words = { type = { "string", "table" }, check = function(value)
+  local ok, failure = pcall(shape.check, "", "", list_of(value), strings)
+  if not ok then return failure.why end
+end }
+
+local RULES = {
+  users = { type = "table", members = { group = words, upn = words, role = words } },
+  applications = {
+    type = "table", members = { client_id = words, provider = words, owned = { type = "boolean" } },
+  },
+}
+
+local function plain(kind, fields)
+  local ok, failure = pcall(shape.check, kind, "", fields, RULES[kind])
+  if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
+  if next(fields) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
+  local lists = {}
+  for name, value in pairs(fields) do lists[name] = value and list_of(value) or nil end
+  return setmetatable({ kind = kind, fields = lists }, Selection)
+end
+
+--- Users: in a group (with the groups within it), by name, by directory role (active or eligible).
+---@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
+---@return policy.selection
+function M.users(fields) return plain("users", fields) end
+
+--- Applications: by client id, those we own, or the provider that setup made, by its name.
+---@param fields { client_id: string|string[]|nil, provider: string|string[]|nil, owned: boolean? }
+---@return policy.selection
+function M.applications(fields) return plain("applications", fields) end
+
+local WORDS = { "group", "upn", "role", "client_id", "provider", "owned" }
+
+---------------------------------------------------------------------------
+-- As text
+
+local function text_of(selection)
+  if selection.operator then
+    return ("%s %s %s"):format(text_of(selection.left), selection.operator, text_of(selection.right))
+  end
+  local parts = {}
+  for _, name in ipairs(WORDS) do
+    for _, value in ipairs(selection.fields[name] or {}) do
+      parts[#parts + 1] = value == true and "those we own" or ("%s '%s'"):format(name, value)
+    end
+  end
+  return table.concat(parts, ", ")
+end
+
+Selection.__tostring = text_of
+
+---------------------------------------------------------------------------
+-- Asking who that is
+
+-- Does any part of it, added or taken away, say this?
+local function mentions(selection, name)
+  if selection.operator then return mentions(selection.left, name) or mentions(selection.right, name) end
+  return selection.fields[name] ~= nil
+end
+
+local function union(lists)
+  local all, seen = {}, {}
+  for _, list in ipairs(lists) do
+    for _, account in ipairs(list) do
+      if not seen[account.id] then all[#all + 1] = account end
+      seen[account.id] = true
+    end
+  end
+  return all
+end
+
+local function difference(list, without)
+  local gone, left = {}, {}
+  for _, account in ipairs(without) do gone[account.id] = true end
+  for _, account in ipairs(list) do
+    if not gone[account.id] then left[#left + 1] = account end
+  end
+  return left
+end
+
+-- What a selection means, when `leaf(fields)` says what a plain one does.
+local function evaluate(selection, leaf)
+  if not selection.operator then return union(leaf(selection.fields)) end
+  local left, right = evaluate(selection.left, leaf), evaluate(selection.right, leaf)
+  return selection.operator == "+" and union { left, right } or difference(left, right)
+end
+
+-- A leaf whose words are read by the functions of that name.
+local function reading(readers)
+  return function(fields)
+    local lists = {}
+    for _, name in ipairs(WORDS) do
+      for _, value in ipairs(readers[name] and fields[name] or {}) do lists[#lists + 1] = readers[name](value) end
+    end
+    return lists
+  end
+end
+
+---@class policy.found
+---@field accounts entra.user[] in no particular order
+---@field holders entra.holders
+---@field federated table<string, boolean>
+
+--- The users meant, each with the admin roles it holds.
+---@param selection policy.selection
+---@param federated table<string, boolean>
+---@param holders entra.holders
+---@return policy.found
+function M.accounts(selection, federated, holders)
+  local reader, by_id = { federated = federated, holders = function() return holders end }, {}
+  local accounts = evaluate(selection, reading {
+    group = function(name) return users.in_group(reader, name) end,
+    upn = function(name) return users.named(reader, name) end,
+    role = function(name) return users.with_role(reader, name) end,
+  })
+  for _, account in ipairs(accounts) do by_id[account.id] = account end
+  reach.note_roles(holders, by_id)
+  return { accounts = accounts, holders = holders, federated = federated }
+end
+
+--- The applications meant, as Entra has them now.
+---@param selection policy.selection
+---@return entra.owned_application[]
+function M.applications_of(selection)
+  local owned = require "entra.owned"
+  return evaluate(selection, reading {
+    client_id = function(id) return { owned.by_client_id(id) } end,
+    provider = function(name) return { owned.provider(name) } end,
+    owned = owned.all,
+  })
+end
+
+---------------------------------------------------------------------------
+-- What it takes to ask
+
+--- The calls and scopes that finding takes.
+---@param selection policy.selection
+---@return string[] calls, string[] scopes
+function M.needs(selection)
+  if selection.kind == "applications" then
+    local calls = { "GET /applications/{id}", "GET /applications(appId)", "GET /applications(uniqueName)" }
+    if mentions(selection, "owned") then
+      calls[#calls + 1], calls[#calls + 2] = "GET /users/{id}/ownedObjects", "GET /servicePrincipals/{id}/ownedObjects"
+    end
+    return calls, { "Application.Read.All" }
+  end
+  return {
+    "GET /organization", "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
+    "GET /groups/{id}/transitiveMembers/microsoft.graph.user", "GET /roleManagement/directory/roleAssignments",
+    "GET /roleManagement/directory/roleDefinitions", "GET /roleManagement/directory/roleEligibilityScheduleInstances",
+  }, { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory" }
+end
+
+--- Refuse text that is no selection, with what to write.
+---@param value any
+---@return string? wrong
+function M.check(value)
+  if M.is(value) then return nil end
+  return 'it is no selection: write policy.users{ group = "…" } or policy.applications{ … }'
+end
+
+return M

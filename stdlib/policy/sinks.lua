@@ -1,0 +1,99 @@
+--- Where a policy's new values go, as a policy file says it, and what such a place
+--- can do: hold values that are pending, be read back, say that a value is in use.
+
+local profile = require "profile"
+local shape = require "shape"
+
+local M = {}
+
+---@class policy.sink
+---@field kind "server"|"handover"|"sealed"|"command"
+---@field fields table
+---@field can { pending: boolean, read_back: boolean, confirms: boolean }
+local Sink = { __name = "sink" }
+Sink.__index = Sink
+
+local KINDS = {
+  server = {
+    can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
+    rule = { type = "table", members = { vault = { type = "string" }, path = { type = "string" } } },
+  },
+  handover = { can = {}, needs = {}, rule = { type = "table", members = {} } },
+  sealed = {
+    can = {}, needs = {},
+    rule = {
+      type = "table",
+      members = { to = { type = "string", required = true }, folder = { type = "string", required = true } },
+    },
+  },
+  command = {
+    can = {}, needs = {},
+    rule = { type = "table", each = { type = "string" }, check = function(fields)
+      if not tostring(fields[1]):match("^/") then return "it begins with a program's absolute path" end
+    end },
+  },
+}
+
+local function maker(kind)
+  return function(fields)
+    local ok, failure = pcall(shape.check, kind, "", fields, KINDS[kind].rule)
+    if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
+    return setmetatable({ kind = kind, fields = fields, can = KINDS[kind].can }, Sink)
+  end
+end
+
+--- Entries of Devolutions Server: in this vault and folder, else in the profile's.
+---@param fields { vault: string?, path: string? }
+---@return policy.sink
+M.server = maker "server"
+
+--- A person's hands. For client secrets.
+---@return policy.sink
+M.handover = maker "handover"
+
+--- A new file in a folder, which only the holder of a private key can open. For client secrets.
+---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM
+---@return policy.sink
+M.sealed = maker "sealed"
+
+--- A program that reads the value from its standard input. For client secrets.
+---@param fields string[] the program's absolute path and its arguments
+---@return policy.sink
+M.command = maker "command"
+
+--- Refuse what is no sink.
+---@param value any
+---@return string? wrong
+function M.check(value)
+  if getmetatable(value) ~= Sink then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
+end
+
+--- Why it cannot keep users' passwords, if it cannot.
+---@return string?
+function Sink:why_not_for_passwords()
+  if self.can.pending and self.can.read_back then return nil end
+  return ("a user's password is set only when the new one lies safe and was read back, and %s cannot do that; "
+    .. "policy.devolutions.server can"):format(tostring(self))
+end
+
+--- What of Devolutions Server it calls, as words of a script's needs.
+---@return string[]
+function Sink:needs() return KINDS[self.kind].needs end
+
+local TEXT = {
+  server = function(fields)
+    local there = profile.current().devolutions or {}
+    local vault, path = fields.vault or there.vault or "Default", fields.path or there.path
+    return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
+  end,
+  handover = function() return "a person's hands" end,
+  sealed = function(fields) return ("a file in %s, sealed to %s"):format(fields.folder, fields.to) end,
+  command = function(fields) return "the command " .. fields[1] end,
+}
+
+function Sink:__tostring()
+  if self.kind == "server" and not pcall(profile.current) then return "Devolutions Server" end
+  return TEXT[self.kind](self.fields)
+end
+
+return M

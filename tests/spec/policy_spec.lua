@@ -1,0 +1,105 @@
+--- policy: what a policy file may say, and what is said when it says something else.
+
+local fail = require "fail"
+local policy = require "policy"
+local script = require "script"
+
+local users, server = policy.users, policy.devolutions.server
+
+local function fields(more)
+  local all = {
+    summary = "s", select = users { group = "tier 0" }, every = "30d", sink = server { vault = "Privileged" },
+  }
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
+local function declare(more)
+  return script.check({ name = "policies/x", path = "x.lua" }, policy(fields(more)))
+end
+
+local function refused(more)
+  local ok, err = pcall(declare, more)
+  assert(not ok and fail.is(err, "config"), tostring(err))
+  return ("%s: %s"):format(err.what, err.why)
+end
+
+local function applications(more)
+  local all = { select = policy.applications { client_id = "c" }, every = "90d", sink = policy.handover {} }
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
+describe("a policy", function()
+  it("is a script that is neither run nor made of steps, with its defaults filled in", function()
+    local declaration = declare { window = "02:00-04:00 America/Toronto", jitter = "12h" }
+    local terms = declaration.policy
+    assert.equal("policies/x", declaration.id)
+    assert.same({ 30 * 86400, 43200, "users" }, { terms.every, terms.jitter, terms.target })
+    assert.same({ max_changes = 50, canary = 1, stop_on_failure = true }, terms.limits)
+    assert.same({ length = 32, excluded = "" }, terms.password)
+    assert.equal("02:00-04:00 America/Toronto", tostring(terms.window))
+    assert.is_false(terms.reconcile)
+  end)
+
+  it("says which calls it makes, and no more than those", function()
+    local plain, more = declare().needs, declare({ after = { revoke_sessions = true } }).needs
+    assert.same({ "GroupMember.Read.All", "RoleManagement.Read.Directory", "User-PasswordProfile.ReadWrite.All",
+      "User.Read.All" }, plain.scopes)
+    assert.same({ "vaults:read", "entries:read", "entries:write" }, plain.devolutions)
+    local calls = {}
+    for _, call in ipairs(plain.graph) do calls[call] = true end
+    assert.is_true(calls["PATCH /users/{id}#passwordProfile"])
+    assert.is_nil(calls["POST /users/{id}/revokeSignInSessions"])
+    assert.equal(#plain.graph + 1, #more.graph)
+    assert.equal("User.RevokeSessions.All", more.scopes[#more.scopes])
+    local secrets = declare(applications()).needs
+    assert.same({}, secrets.devolutions)
+    assert.same({ "Application.Read.All", "Application.ReadWrite.All" }, secrets.scopes)
+  end)
+
+  it("takes selections apart and puts them together, but not of different kinds", function()
+    local chosen = users { group = "a" } + users { role = { "b", "c" } } - users { upn = "d@x" }
+    assert.equal("group 'a' + role 'b', role 'c' - upn 'd@x'", tostring(chosen))
+    assert.has_error(function() return users { group = "a" } - policy.applications { client_id = "x" } end,
+      "users cannot be mixed with applications: write two policies")
+    assert.has_error(function() return users { group = "a" } - "d@x" end,
+      "a selection is added to, or taken from, a selection")
+    assert.has_error(function() users { grup = "a" } end, "users: grup: there is no such member")
+    assert.has_error(function() users {} end, "users{} selects nobody: say whom")
+  end)
+
+  it("refuses what it cannot mean, with the file and the member", function()
+    local cases = {
+      { { every = "monthly" }, "x.lua: every: it is not of the form 180d, 7d12h, 30m or 45s" },
+      { { every = "10m" }, "x.lua: every: less than an hour is no rotation but a storm" },
+      { { jitter = "30d" }, "x.lua: jitter: it is not shorter than every" },
+      { { evry = "30d" }, "x.lua: evry: there is no such member" },
+      { { select = "everybody" }, "x.lua: select: a table is needed, but it is a string" },
+      { { select = { "everybody" } }, 'x.lua: select: it is no selection: write policy.users{ group = "…" } or '
+        .. "policy.applications{ … }" },
+      { { sink = {} }, 'x.lua: sink: it is no sink: write policy.devolutions.server{ vault = "…" }' },
+      { { window = "nights" }, 'x.lua: window: it is not of the form HH:MM-HH:MM ZONE. Write it as '
+        .. '"02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
+      { { password = { length = 7 } }, "x.lua: password.length: 7 is not between 8 and 256" },
+      { { limits = { max_changes = 0 } }, "x.lua: limits.max_changes: 0 is too few; at least 1" },
+      { { after = { run = { "mail" } } }, "x.lua: after.run: it begins with a program's absolute path" },
+      { { lifetime = "90d" }, "x.lua: lifetime: it means something for applications only, and this selects users" },
+      { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the new one lies safe and was "
+        .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
+      { applications { reconcile = true },
+        "x.lua: reconcile: it means something for users only, and this selects applications" },
+      { applications { lifetime = "90d" },
+        "x.lua: lifetime: a secret that lives 90 days cannot be replaced every 90 days" },
+    }
+    for _, case in ipairs(cases) do assert.equal(case[2], refused(case[1])) end
+  end)
+
+  it("says what is wrong with a sink where it is written", function()
+    assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
+    assert.has_error(function() policy.command { "mail" } end,
+      "command: it begins with a program's absolute path")
+    assert.has_error(function() policy.sealed { to = "key.pem" } end,
+      "sealed: folder: it is missing; a string is needed")
+  end)
+end)
