@@ -7,14 +7,12 @@ local fail = require "fail"
 local file = require "sink.file"
 local graph = require "graph"
 local reach = require "entra.reach"
+local room = require "room"
 local service_principal = require "entra.service_principal"
-local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
 
 local M = {}
-
-local ROOM = 16 << 20 -- bytes the journal must have room for
 
 ---@class entra.found
 ---@field application table?
@@ -37,16 +35,6 @@ local function check_terms(args)
     }
   end
   if args.secret_file then file.check(args.secret_file) end
-end
-
-local function check_room(run)
-  local folder = run.profile.state
-  local free = folder and sys.free_space(folder)
-  if not free or free >= ROOM then return end
-  fail.raise {
-    kind = "journal", what = "begin", why = ("there are %d KiB left on the disk of %s"):format(free // 1024, folder),
-    fix = "Make room: nothing is sent that could not be put on record.",
-  }
 end
 
 ---------------------------------------------------------------------------
@@ -164,7 +152,7 @@ function M.look(run, have, args)
   check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
-    check_room(run)
+    room.check(run.profile)
     if have.entry and run:acting() then have.entry:probe() end
   end)
   return found

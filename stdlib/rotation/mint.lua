@@ -8,6 +8,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
+local outcome = require "rotation.outcome"
 local rows = require "rotation.rows"
 local secret = require "host.secret"
 local task = require "task"
@@ -50,14 +51,6 @@ end
 ---------------------------------------------------------------------------
 -- The request
 
--- Did it certainly not happen? Then the intent is void and nothing is lost.
-local function certainly_not(failure)
-  if failure.maybe_sent or (failure.cause and failure.cause.maybe_sent) then return false end
-  local kind = failure.kind
-  if kind == "unknown_outcome" or kind == "transient" or kind == "bad_answer" then return false end
-  return kind ~= "network" or (failure.cause ~= nil and failure.cause.transport ~= nil)
-end
-
 local function ask(row, application, description)
   local name = description and (row.body.marker .. " " .. description) or row.body.marker
   return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
@@ -92,7 +85,7 @@ local function try(journal, row, application, description)
     return true
   end
   if not fail.is(answer) then error(answer, 0) end
-  if certainly_not(answer) then
+  if outcome.certainly_not(answer) then
     rows.close(journal, row, "refused: " .. answer.why)
     error(answer, 0)
   end

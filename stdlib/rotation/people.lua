@@ -1,0 +1,267 @@
+--- A policy for users: whom it is about today, what is to be done about each, and
+--- doing it, within its limits: what was begun first, a few alone, then the rest.
+
+local accounts = require "rotation.accounts"
+local command = require "rotation.command"
+local due = require "rotation.due"
+local fail = require "fail"
+local log = require "log"
+local mint = require "rotation.mint"
+local password = require "rotation.password"
+local passwords = require "sink.passwords"
+local progress = require "progress"
+local select = require "policy.select"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+local AT_ONCE = 100
+local PERMISSION = "User-PasswordProfile.ReadWrite.All"
+
+---@class rotation.entry one account of a run
+---@field name string
+---@field what string the verdict's; once worked on "changed", "failed", "waits" or "busy"
+---@field why string
+---@field due number?
+---@field account entra.user
+---@field adopt table?
+---@field failure any?
+
+---@class rotation.people
+---@field terms policy.terms
+---@field entries rotation.entry[]
+---@field run rotation.run
+---@field changes rotation.entry[] what this run may change, oldest due first
+---@field later integer due too, but beyond the limit of a run
+---@field recoveries rotation.entry[]
+local People = {}
+People.__index = People
+
+---------------------------------------------------------------------------
+-- Looking
+
+local function set_of(list)
+  local set = {}
+  for _, word in ipairs(list) do set[word:lower()] = true end
+  return set
+end
+
+local function has(list, wanted)
+  for _, word in ipairs(list) do
+    if word == wanted then return true end
+  end
+  return false
+end
+
+-- Rights go: they are looked at again before each run.
+local function check_rights(terms, tenant)
+  local me = tenant.me
+  if me.kind == "user" or has(me.roles, PERMISSION) or next(tenant.held) then return end
+  fail.raise {
+    kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
+    why = ("its token carries no %s, and it holds no directory role"):format(PERMISSION),
+    fix = "Somebody withdrew its rights: `moonlatch verify setup/rotator` shows which, and apply gives them back.",
+  }
+end
+
+local function setting_of(terms, tenant, journal)
+  return {
+    terms = terms, now = mint.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
+    held = tenant.held, installation = journal:installation(),
+    by_permission = tenant.me.kind == "app" and has(tenant.me.roles, PERMISSION),
+  }
+end
+
+local function entry_of(self, account)
+  local row = accounts.get(self.run.journal, account.id)
+  local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
+  return {
+    name = account.upn, account = account, what = judged.what, why = judged.why, due = judged.due, adopt = judged.adopt,
+  }
+end
+
+-- What this policy began about accounts that it does not select any more.
+local function add_outside(self, found, seen)
+  for _, row in ipairs(accounts.unfinished(self.run.journal)) do
+    if row.body.policy == self.terms.name and not seen[row.id] then
+      local account = users.fresh(found, row.id)
+        or { id = row.id, upn = row.body.name, roles = {}, enabled = false }
+      account.outside = true
+      table.insert(self.entries, entry_of(self, account))
+    end
+  end
+end
+
+local function place_for(terms, profile)
+  local devolutions = profile.devolutions
+  if not devolutions or not devolutions.server then
+    fail.raise {
+      kind = "config", what = "plan " .. terms.name,
+      why = "the profile names no Devolutions Server to keep the passwords in",
+      fix = "Add devolutions = { server = \"https://…\", … } to the profile.",
+    }
+  end
+  local fields = terms.sink.fields
+  return passwords {
+    vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
+  }
+end
+
+local ORDER = { change = 1, recover = 2, stop = 3, refuse = 4, wait = 5, never = 6 }
+
+local function by_urgency(a, b)
+  if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
+  if (a.due or 0) ~= (b.due or 0) then return (a.due or 0) < (b.due or 0) end
+  return a.name < b.name
+end
+
+local function sort_out(self)
+  table.sort(self.entries, by_urgency)
+  self.changes, self.recoveries, self.later = {}, {}, 0
+  for _, entry in ipairs(self.entries) do
+    if entry.what == "recover" then table.insert(self.recoveries, entry) end
+    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
+    elseif entry.what == "change" then self.later = self.later + 1 end
+  end
+end
+
+---@class rotation.tenant what all policies of a run share
+---@field me oauth.principal
+---@field held table<string, boolean> directory roles we hold
+---@field holders entra.holders
+---@field federated table<string, boolean>
+
+--- Whom the policy is about, and what is to be done about each. Changes nothing.
+---@param terms policy.terms
+---@param tenant rotation.tenant
+---@param options { journal: host.journal.journal, profile: table }
+---@return rotation.people
+function M.look(terms, tenant, options)
+  local self = setmetatable({ terms = terms, entries = {} }, People)
+  local place = place_for(terms, options.profile)
+  local found = task.all {
+    function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
+    function() return place:open(options.profile) end,
+  }
+  check_rights(terms, tenant)
+  self.run = {
+    journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options.journal),
+    federated = tenant.federated,
+  }
+  local seen = {}
+  for i, account in ipairs(found.accounts) do
+    seen[account.id] = true
+    self.entries[i] = entry_of(self, account)
+  end
+  add_outside(self, { federated = tenant.federated }, seen)
+  sort_out(self)
+  self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
+  return self
+end
+
+--- Is now a time at which changes may begin? Until when, or from when.
+---@return boolean open, number? moment
+function People:open()
+  if not self.terms.window then return true end
+  return self.terms.window:at(time.now())
+end
+
+---------------------------------------------------------------------------
+-- Doing
+
+local function settle_failure(entry, failure)
+  entry.failure = failure
+  entry.what = fail.is(failure) and failure.code == "window" and "waits" or "failed"
+  entry.why = fail.is(failure) and failure.why or tostring(failure)
+end
+
+local function say(entry)
+  if entry.what == "changed" then return log.detail("changed " .. entry.name) end
+  if entry.what == "failed" then log.warn(("%s: %s"):format(entry.name, entry.why)) end
+end
+
+local function tell_others(self, entry, done)
+  if done.what ~= "changed" or not self.terms.after.run then return end
+  local ok, failure = pcall(command.notify, self.run.journal, self.terms.after.run, {
+    name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
+  })
+  if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
+end
+
+local function work(self, entry)
+  local open = self:open()
+  if entry.what == "change" and not open then
+    entry.what, entry.why = "waits", "the window has closed"
+    return
+  end
+  local ok, done = xpcall(password.work, task.keep_trace, self.run, entry.account)
+  if not ok then
+    settle_failure(entry, done)
+    say(entry)
+    if entry.what == "failed" then error(done, 0) end
+    return
+  end
+  entry.what, entry.why = done.what, done.why or "done"
+  if done.warning then log.warn(done.warning) end
+  say(entry)
+  tell_others(self, entry, done)
+end
+
+local function each(self, entries, limit, stop)
+  local _, failures = task.each(entries, limit, function(entry)
+    local _ <close> = setmetatable({}, { __close = function() self.progress:step() end })
+    work(self, entry)
+  end, { stop_on_failure = stop })
+  return failures
+end
+
+local function split(entries, count)
+  return table.move(entries, 1, math.min(count, #entries), 1, {}),
+    table.move(entries, count + 1, #entries, 1, {})
+end
+
+local function adopt_all(self)
+  for _, entry in ipairs(self.entries) do
+    if entry.adopt and entry.what == "wait" then
+      log.say(("%s: what lies in the sink is in force, though this journal did not set it; it is adopted")
+        :format(entry.name))
+      password.adopt(self.run, entry.account, entry.adopt)
+    end
+  end
+end
+
+local function not_begun(self, why)
+  for _, entry in ipairs(self.changes) do
+    if entry.what == "change" then entry.what, entry.why = "skipped", why end
+  end
+end
+
+-- The sink is tried before the first change of a run, and never when there is none.
+local function try_sink(self)
+  if not self.tried then self.run.sink:probe() end
+  self.tried = true
+end
+
+--- End what a run before this one began.
+function People:recover()
+  if #self.recoveries > 0 then try_sink(self) end
+  each(self, self.recoveries, AT_ONCE, false)
+end
+
+--- Do it: a few alone, then the rest.
+function People:act()
+  adopt_all(self)
+  local changes = self:open() and self.changes or {}
+  if #changes > 0 then try_sink(self) end
+  local canary, rest = split(changes, self.terms.limits.canary)
+  if each(self, canary, 1, true) > 0 then
+    not_begun(self, "one of the first failed, so no other was begun")
+  elseif each(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
+    not_begun(self, "another one failed, and the policy stops then")
+  end
+  accounts.settle(self.run.journal)
+end
+
+return M

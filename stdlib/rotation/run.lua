@@ -1,0 +1,129 @@
+--- A run of policies: whether it may begin at all, what was left unfinished first,
+--- then what is due, each policy within its limits.
+
+local fail = require "fail"
+local mint = require "rotation.mint"
+local oauth = require "oauth"
+local people = require "rotation.people"
+local reach = require "entra.reach"
+local room = require "room"
+local secrets = require "rotation.secrets"
+local task = require "task"
+local users = require "entra.users"
+
+local M = {}
+
+local LOOK = { users = people.look, applications = secrets.look }
+
+local function any(policies, target)
+  for _, terms in ipairs(policies) do
+    if terms.target == target then return true end
+  end
+  return false
+end
+
+-- What the policies share: who we are, who holds which role, which domains are federated.
+local function tenant_of(policies, profile)
+  local tenant = { me = oauth.sign_in(profile), held = {} }
+  if not any(policies, "users") then return tenant end
+  tenant.holders, tenant.federated = task.all { reach.holders, users.federated_domains }
+  tenant.held = reach.held_by(tenant.holders, tenant.me.oid)
+  for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
+  return tenant
+end
+
+---@class rotation.outcome_of_policy
+---@field terms policy.terms
+---@field entries rotation.entry[]
+---@field changes rotation.entry[]
+---@field later integer
+---@field open boolean is its window open?
+---@field moment number? until when, or from when
+---@field failure Failure? it could not even be looked at
+
+local function look(terms, tenant, options)
+  local ok, found = xpcall(LOOK[terms.target], task.keep_trace, terms, tenant, options)
+  if not ok then
+    if not fail.is(found) then error(found, 0) end
+    return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }
+  end
+  return found
+end
+
+local function note_window(found)
+  if found.failure then return end
+  found.is_open, found.moment = found:open()
+end
+
+--- What there is to do, changing nothing.
+---@param policies policy.terms[]
+---@param options { journal: host.journal.journal, profile: table }
+---@return table[] found one a policy
+function M.plan(policies, options)
+  local tenant, all = tenant_of(policies, options.profile), {}
+  for i, terms in ipairs(policies) do
+    all[i] = look(terms, tenant, options)
+    note_window(all[i])
+  end
+  return all
+end
+
+local function has_work(all)
+  for _, found in ipairs(all) do
+    if #found.changes + #found.recoveries > 0 then return true end
+  end
+  return false
+end
+
+-- Failures of single accounts are in their entries; what stops a policy is here.
+local function guarded(found, step)
+  if found.failure then return end
+  local ok, failure = xpcall(found[step], task.keep_trace, found)
+  if ok then return end
+  if not fail.is(failure) then error(failure, 0) end
+  found.failure = failure
+end
+
+--- Do it once: what was begun first, then what is due.
+---@param policies policy.terms[]
+---@param options { journal: host.journal.journal, profile: table, confirm: nil|fun(all: table[]): boolean }
+---@return table[] found one a policy
+function M.once(policies, options)
+  local all = M.plan(policies, options)
+  if has_work(all) then
+    mint.check_clock "rotate"
+    room.check(options.profile)
+    if options.confirm and not options.confirm(all) then return all end
+  end
+  for _, step in ipairs { "recover", "act" } do
+    for _, found in ipairs(all) do
+      guarded(found, step)
+      task.check()
+    end
+  end
+  return all
+end
+
+---------------------------------------------------------------------------
+-- How it ended
+
+local TO_DO = { change = true, recover = true, stop = true }
+local BAD = { failed = true, stop = true, skipped = true, person = true }
+
+--- The exit status: 0 all is well, 1 something failed or a person is needed, 3 a plan has something to do.
+---@param all table[]
+---@param is_plan boolean
+---@return integer
+function M.status(all, is_plan)
+  local status = 0
+  for _, found in ipairs(all) do
+    if found.failure then return 1 end
+    for _, entry in ipairs(found.entries) do
+      if is_plan and TO_DO[entry.what] then status = 3 end
+      if not is_plan and BAD[entry.what] then status = 1 end
+    end
+  end
+  return status
+end
+
+return M

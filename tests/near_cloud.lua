@@ -1,0 +1,312 @@
+--- The emulated tenant and Devolutions Server behind a door in this very process: no
+--- sockets, a clock that the test moves, and anything can go wrong at any request.
+--
+-- Requests keep their bodies for the emulator beside the real, masked ones, and
+-- answers get their secrets back after the real judges have read them.
+
+package.path = SOURCE .. "/scripts/?.lua;" .. package.path
+
+local batch = require "emulator.graph.batch"
+local crypto = require "host.crypto"
+local devolutions = require "emulator.devolutions"
+local fake = require "fake_door"
+local gate = require "host.gate"
+local graph = require "emulator.graph"
+local host_devolutions = require "host.devolutions"
+local host_graph = require "host.graph"
+local host_oauth = require "host.oauth"
+local json = require "host.json"
+local secret = require "host.secret"
+local sys = require "host.sys"
+local tenant = require "emulator.tenant"
+local time = require "time"
+
+local M = {}
+
+local START = 1795000000
+
+---------------------------------------------------------------------------
+-- What travels beside the wire
+
+local bodies = setmetatable({}, { __mode = "k" }) -- request -> what it carries
+local answers = setmetatable({}, { __mode = "k" }) -- answer -> the body it was made of
+
+local copying = secret.random(32)
+
+-- Each side may close its own.
+local function twin(value)
+  if secret.is(value) then return (assert(crypto.open(copying, "", crypto.seal(copying, "", value)))) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for name, member in next, value do copy[name] = twin(member) end
+  return json.is_array(value) and json.array(copy) or copy
+end
+
+local function graft(value, body)
+  for name, member in pairs(body) do
+    if secret.is(member) then value[name] = twin(member)
+    elseif type(member) == "table" and type(value[name]) == "table" then graft(value[name], member) end
+  end
+end
+
+local function wrap(module, name, note)
+  local plain = module[name]
+  module[name] = function(...)
+    local request, message = plain(...)
+    if request then bodies[request] = note(...) end
+    return request, message
+  end
+end
+
+local function wrap_judge(module)
+  local plain = module.judge
+  module.judge = function(request, answer)
+    local value, more = plain(request, answer)
+    if type(value) == "table" and type(answers[answer]) == "table" then graft(value, answers[answer]) end
+    return value, more
+  end
+end
+
+wrap(host_graph, "request", function(_, _, _, _, body, headers) return { body = twin(body), headers = headers } end)
+wrap(host_devolutions, "request", function(_, _, _, _, body) return { body = twin(body) } end)
+wrap(host_devolutions, "login", function(_, key, value) return { body = { appKey = key, appSecret = twin(value) } } end)
+wrap(host_oauth, "client_secret", function(_, client, value)
+  return { client = client, secret = twin(value) }
+end)
+wrap_judge(host_graph)
+wrap_judge(host_devolutions)
+
+---------------------------------------------------------------------------
+-- The services
+
+---@class near_cloud
+---@field tenant emulator.tenant
+---@field server emulator.devolutions
+---@field clock fake.clock
+---@field app table what add_app returned: whom we sign in as
+---@field profile table
+---@field meet nil|fun(request: table): string? what happens to a request: "before", "after", a status, or nothing
+---@field requests table[]
+local Cloud = { __name = "near cloud" }
+Cloud.__index = Cloud
+
+local function token_for(self, body)
+  local ok, why = self.tenant:check_secret(body.client, body.secret)
+  if not ok then
+    local code = why == "expired" and 7000222 or why == "unknown_app" and 700016 or 7000215
+    local words = ("AADSTS%d: no."):format(code)
+    return 401, {}, { error = "invalid_client", error_codes = { code }, error_description = words }
+  end
+  local principal = self.tenant:principal_of(body.client)
+  self.issued = self.issued + 1
+  local claims = {
+    oid = principal.id, appid = body.client, tid = self.tenant.id, idtyp = "app",
+    app_displayname = principal.displayName, roles = self.tenant:app_roles(principal.id),
+    wids = self.tenant:directory_roles(principal.id),
+    n = self.issued, exp = self.tenant.now() // 1 + 3600,
+  }
+  local text = ("%s.%s.sig"):format(crypto.base64url('{"alg":"none"}'), crypto.base64url(json.encode(claims)))
+  self.claims = claims -- the last one is used: there is one of us
+  return 200, {}, { token_type = "Bearer", expires_in = 3600, access_token = secret.from(text) }, text
+end
+
+local SERVE = {}
+
+function SERVE.login(self, _, body)
+  local status, headers, answer, text = token_for(self, body)
+  if text then answer.access_token = text end
+  return status, headers, answer
+end
+
+function SERVE.graph(self, seen, body)
+  local headers = {}
+  for name, value in pairs(body.headers or {}) do headers[name:lower()] = value end
+  return graph.handle(self.tenant, {
+    method = seen.method, path = seen.path, query = seen.query, base = "https://graph.example", body = body.body,
+    header = function(name) return headers[name:lower()] end, stale = seen.stale,
+  }, self.claims)
+end
+
+function SERVE.devolutions(self, seen, body)
+  return devolutions.handle(self.server, {
+    method = seen.method, path = seen.path, query = seen.query, body = body.body,
+    header = function(name) return name == "tokenid" and self.session or nil end,
+    json = function() return body.body end,
+  })
+end
+
+-- The session's token has to be text once, for a header.
+local function note_session(self, answer)
+  if type(answer) ~= "table" or not secret.is(answer.tokenId) then return answer end
+  self.session = ("session-%d"):format(self.issued)
+  self.server.sessions[#self.server.sessions].token = secret.from(self.session)
+  return { tokenId = self.session }
+end
+
+local function decode(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function describe(request)
+  local path, query = request:url():match("^%a+://[^/]*([^?]*)%??(.*)$")
+  return {
+    method = request:method(), path = path, query = batch.options(query), peer = request:peer(), name = decode(path),
+  }
+end
+
+---------------------------------------------------------------------------
+-- The door
+
+local Transfer = { __name = "near transfer" }
+Transfer.__index = Transfer
+
+function Transfer:answer()
+  if self.kind then return nil, "the connection was cut", self.kind, self.maybe_sent end
+  return self.reply
+end
+
+function Transfer.close() end
+Transfer.__close = Transfer.close
+
+local Door = {}
+Door.__index = Door
+
+local function refuse(status)
+  local headers = status == 429 and { ["Retry-After"] = "2" } or {}
+  return status, headers, { error = { code = "x", message = "it was asked to" } }
+end
+
+local function text_of(body)
+  if type(body) == "table" then return json.encode(body) end
+  return body or ""
+end
+
+local function reply(self, transfer, status, headers, body)
+  local cloud = self.cloud
+  if transfer.seen.path:find("/login$") then body = note_session(cloud, body) end
+  headers["Date"] = headers["Date"] or graph.http_date(cloud.tenant.now())
+  if type(body) == "table" then headers["Content-Type"] = "application/json" end
+  transfer.reply = gate.answer(status, headers, text_of(body))
+  answers[transfer.reply] = body
+end
+
+-- One request of those that were queued: what happens to it.
+local function carry(self, transfer)
+  local cloud, seen = self.cloud, transfer.seen
+  local fate = cloud.meet and cloud.meet(seen, "before")
+  if fate == "before" then
+    transfer.kind, transfer.maybe_sent = "cut", true
+    return
+  end
+  if tonumber(fate) then return reply(self, transfer, refuse(tonumber(fate))) end
+  local status, headers, body = SERVE[seen.peer](cloud, seen, transfer.body)
+  seen.status = status
+  if cloud.meet then cloud.meet(seen, "applied") end
+  if fate == "after" then
+    transfer.kind, transfer.maybe_sent = "cut", true
+    return
+  end
+  reply(self, transfer, status, headers, body)
+end
+
+function Door:submit(request, _, _, note)
+  local seen = describe(request)
+  seen.note = note
+  table.insert(self.cloud.requests, seen)
+  local transfer = setmetatable({ seen = seen, body = bodies[request] or {}, changes = request:changes() }, Transfer)
+  table.insert(self.queued, transfer)
+  if transfer.changes and self.journal then self.journal:audit("request", { note = note or "" }, time.now()) end
+  return transfer
+end
+
+function Door:poll(ms)
+  local queued = self.queued
+  self.queued = {}
+  if self.journal and #queued > 0 then assert(self.journal:commit()) end
+  for _, transfer in ipairs(queued) do carry(self, transfer) end
+  if #queued == 0 and ms > 0 then time.advance(ms / 1000) end
+  return queued
+end
+
+function Door:running() return #self.queued end
+function Door.flush() return 0 end
+function Door:close() self.queued = {} end
+
+---------------------------------------------------------------------------
+-- A cloud
+
+--- Run `fn(...)` as a task behind a door of this cloud.
+---@param journal host.journal.journal?
+function Cloud:run(journal, fn, ...)
+  local door = setmetatable({ cloud = self, queued = {}, journal = journal }, Door)
+  self.session, self.claims = nil, nil
+  return fake.run(door, self.clock, fn, ...)
+end
+
+local PERMISSIONS = { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory",
+  "User-PasswordProfile.ReadWrite.All", "User.RevokeSessions.All", "Application.ReadWrite.OwnedBy" }
+
+---@class near_cloud.options
+---@field seed integer?
+---@field users integer? besides the named people
+---@field lag number[]|false|nil
+---@field permissions string[]?
+---@field roles string[]?
+
+--- A cloud with an application that may rotate.
+---@param options near_cloud.options?
+---@return near_cloud
+function M.new(options)
+  options = options or {}
+  local self = setmetatable({ clock = fake.clock(START), requests = {}, issued = 0 }, Cloud)
+  local function now() return self.clock:time() + self.clock:offset() end
+  self.tenant = tenant.new { seed = options.seed or 1, users = options.users or 0, now = now, lag = options.lag }
+  self.server = devolutions.new { seed = options.seed or 1, now = now }
+  self.app = self.tenant:add_app {
+    name = "Rotator", permissions = options.permissions or PERMISSIONS,
+    roles = options.roles or { "Privileged Authentication Administrator" }, days = 3650,
+  }
+  self.folder = assert(sys.temporary "near-cloud-")
+  local function file(name, value)
+    assert(sys.write(self.folder .. "/" .. name, value, "new"))
+    return { from = "file", path = self.folder .. "/" .. name }
+  end
+  self.profile = {
+    name = "near", kind = "emulator", tenant = self.tenant.domain, login = "https://login.example",
+    graph = "https://graph.example/v1.0", state = self.folder,
+    sign_in = { method = "client_secret", client_id = self.app.appId, secret = file("app", self.app.secret) },
+    devolutions = { server = "https://dvls.example", app_key = self.server.app_key, vault = "Privileged",
+      app_secret = file("dvls", self.server.app_secret), linked = true },
+  }
+  return self
+end
+
+--- Let seconds pass.
+function Cloud:wait(seconds) self.clock:advance(seconds) end
+
+--- The entries of the vault, by name: lists, for there may be several of one.
+---@return table<string, table[]>
+function Cloud:entries()
+  local by_name = {}
+  for _, entry in ipairs(self.server.entries[self.server:vault_id "Privileged"]) do
+    by_name[entry.name] = by_name[entry.name] or {}
+    table.insert(by_name[entry.name], entry)
+  end
+  return by_name
+end
+
+--- Is this the password in force?
+---@param who string
+---@param value host.secret?
+function Cloud:in_force(who, value)
+  local row = self.tenant.users:newest(self.tenant.ids[who] or who)
+  return value ~= nil and row._password:equals(value)
+end
+
+function Cloud:__close()
+  require("oauth").sign_out()
+  require("profile").use(nil)
+  sys.remove_tree(self.folder)
+end
+
+return M
