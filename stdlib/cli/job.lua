@@ -34,7 +34,7 @@ function M.load(options, command)
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps to plan or apply",
-    fix = ("moonlatch run %s"):format(options.script),
+    fix = ("moonlatch %s %s"):format(declaration.policy and "rotate" or "run", options.script),
   }
 end
 

@@ -1,6 +1,23 @@
---- moonlatch plan SCRIPT: what apply would change.
+--- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
 
+local http = require "http"
 local job = require "cli.job"
+local log = require "log"
+local report = require "report"
+local session = require "session"
+local task = require "task"
+
+-- Who is due by a policy, and why.
+local function plan_policy(options)
+  local rotate = require "rotation.rotate"
+  local loaded = rotate.load { options.script }
+  local open <close> = session.start(options, { needs = loaded.needs, reading = true })
+  local surroundings = { journal = open.journal, profile = open.profile }
+  local all, status = task.run(http.poll, rotate.plan, loaded.policies, surroundings)
+  log.done()
+  if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
+  return status
+end
 
 ---@type cli.command
 return {
@@ -13,10 +30,12 @@ return {
     "moonlatch plan setup/entra-pam-provider --emulator",
     "moonlatch plan setup/entra-pam-provider --name 'PAM provider' --no-jit-elevation",
     "moonlatch plan setup/entra-pam-provider --help      the script's own arguments",
+    "moonlatch plan policies/tier0-users                 who is due, and why",
   },
   help = job.help "plan",
 
   run = function(options)
+    if require("script").load(options.script).policy then return plan_policy(options) end
     return job.run(job.load(options, "plan"), true, function(go)
       local result, status = go "plan"
       job.show(result)

@@ -1,0 +1,58 @@
+--- moonlatch rotate POLICY…: change what is due, by policy.
+
+local fail = require "fail"
+local http = require "http"
+local job = require "cli.job"
+local log = require "log"
+local report = require "report"
+local rotate = require "rotation.rotate"
+local session = require "session"
+local task = require "task"
+
+local function confirm(all)
+  log.done()
+  log.say(rotate.plan_text(all))
+  return job.ask "Do this?"
+end
+
+local function run(options, loaded, open)
+  local surroundings = { journal = open.journal, profile = open.profile }
+  if not options.yes then surroundings.confirm = confirm end
+  if options.watch then return rotate.watch(loaded.policies, surroundings) end
+  local all, status = rotate.once(loaded.policies, surroundings)
+  log.done()
+  if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.text(all)) end
+  return status
+end
+
+local function refuse_together(options)
+  if not options.watch or not log.json() then return end
+  fail.raise {
+    kind = "usage", what = "rotate --watch --json", why = "a service never comes to the end of a document",
+    fix = "Leave --json out; the journal has it all: moonlatch journal history.",
+  }
+end
+
+---@type cli.command
+return {
+  summary = "change what is due, by policy; end what was begun first",
+  details = "`moonlatch plan POLICY` shows who is due, and why, changing nothing.",
+  usage = "POLICY… [options]",
+  arguments = {
+    { name = "policy", help = "bundled, yours, or a path: policies/tier0-users, ./mine.lua", many = true },
+  },
+  options = { { name = "--watch", help = "stay, and run whenever something falls due" } },
+  examples = {
+    "moonlatch plan policies/tier0-users --emulator",
+    "moonlatch rotate policies/tier0-users --yes --emulator",
+    "moonlatch rotate policies/tier0-users policies/app-client-secrets --watch --yes",
+  },
+
+  run = function(options)
+    local loaded = rotate.load(options.policy or {})
+    refuse_together(options)
+    job.require_consent(options, "rotate " .. table.concat(options.policy, " "))
+    local open <close> = session.start(options, { needs = loaded.needs })
+    return task.run(http.poll, run, options, loaded, open)
+  end,
+}
