@@ -364,6 +364,21 @@ static int journal_head(lua_State *L) {
   return 2;
 }
 
+/* journal:hash(seq) -> hex | nil */
+static int journal_hash(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  lua_Integer seq = luaL_checkinteger(L, 2);
+  char hex[2 * HASH_SIZE + 1];
+  sqlite3_stmt *read = store_statement(journal, HASH_AT);
+  sqlite3_bind_int64(read, 1, seq);
+  if (!next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
+  const unsigned char *hash = sqlite3_column_blob(read, 0);
+  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+  sqlite3_reset(read);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
 /* journal:installation() -> 8 hex digits */
 static int installation(lua_State *L) {
   lua_pushstring(L, journal_check(L, 1)->installation);
@@ -421,11 +436,22 @@ static int journal_open(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"put", journal_put},         {"get", journal_get},         {"list", journal_list},
-    {"seal", journal_seal},       {"unseal", journal_unseal},   {"forget", journal_forget},
-    {"audit", journal_audit_lua}, {"history", journal_history}, {"commit", commit},
-    {"verify", verify},           {"head", journal_head},       {"installation", installation},
-    {"lease", journal_lease},     {"close", journal_close},     {NULL, NULL},
+    {"put", journal_put},
+    {"get", journal_get},
+    {"list", journal_list},
+    {"seal", journal_seal},
+    {"unseal", journal_unseal},
+    {"forget", journal_forget},
+    {"audit", journal_audit_lua},
+    {"history", journal_history},
+    {"commit", commit},
+    {"verify", verify},
+    {"head", journal_head},
+    {"hash", journal_hash},
+    {"installation", installation},
+    {"lease", journal_lease},
+    {"close", journal_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};

@@ -46,6 +46,7 @@ enum statement {
   APPEND,
   TAIL,
   HISTORY,
+  HASH_AT,
   WALK,
   ALTERED_RECORD,
   LOST_RECORD,

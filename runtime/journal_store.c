@@ -68,6 +68,7 @@ static const char *const texts[STATEMENTS] = {
     [APPEND] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)",
     [TAIL] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
     [HISTORY] = "SELECT * FROM (SELECT seq, time, kind, body FROM audit ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+    [HASH_AT] = "SELECT hash FROM audit WHERE seq = ?1",
     [WALK] = "SELECT seq, time, kind, body, hash FROM audit ORDER BY seq",
     [ALTERED_RECORD] =
         "SELECT kind || ' ' || id, seq FROM records WHERE NOT EXISTS (SELECT 1 FROM audit"

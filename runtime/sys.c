@@ -4,6 +4,7 @@
  * the emulator's shared clock in sys_clock.c.
  */
 #include "sys.h"
+#include "secret.h"
 
 #include "embed.h"
 
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,6 +162,15 @@ static int interrupts_so_far(lua_State *L) {
   return 1;
 }
 
+/* sys.syslog(text): one line to the system's log, where there is one */
+static int to_syslog(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  secret_redact(L, text, length);
+  syslog(LOG_AUTH | LOG_NOTICE, "%s", lua_tostring(L, -1));
+  return 0;
+}
+
 /* sys.version() -> string */
 static int version(lua_State *L) {
   lua_pushliteral(L, MOONLATCH_VERSION);
@@ -181,6 +192,7 @@ static const luaL_Reg functions[] = {
     {"embedded_list", embedded_list},
     {"catch_interrupts", catch_interrupts},
     {"interrupts", interrupts_so_far},
+    {"syslog", to_syslog},
     {"version", version},
     {NULL, NULL},
 };

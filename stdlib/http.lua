@@ -91,6 +91,8 @@ end
 ---@class http.options
 ---@field timeout number? seconds from when it is sent (30), never more than the task has left
 ---@field note string? what it is for, for the record
+---@field sending nil|fun() called for each try when it has its turn: what it stages in the journal is durable when
+--- the try leaves
 
 -- One try to send it: an answer or a failure; or, when the write budget has no room, how
 -- many seconds it has to wait, without a stream.
@@ -101,6 +103,7 @@ local function send(me, request, credential, options)
   if timeout <= 0 then task.suspend() end -- raises: the time is over
   local transfer <close>, message, kind, wait = door:submit(request, credential, timeout, options and options.note)
   if not transfer then return wait, nil, message, kind, false end
+  if options and options.sending then options.sending() end
   count(me)
   owners[transfer] = me
   while owners[transfer] do task.suspend(true) end

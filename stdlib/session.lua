@@ -35,12 +35,24 @@ local FIXES = {
   io = "Make room, or let the folder be written; nothing is sent meanwhile.",
 }
 
-local function open_journal(profile)
-  local journal, message, kind = require("host.journal").open(profile.state, profiles.key(), profile.binding)
+local function open_journal(profile, clock)
+  local journal, message, kind = require("host.journal").open(profile.state, profiles.key(), profile.binding, clock)
   if journal then return journal end
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind], code = kind,
   }
+end
+
+-- Where the chain ends is said elsewhere too: whoever replaces the whole journal by an
+-- older one of ours does not reach the system's log. moonlatch journal verify --head.
+local function tell_head(session)
+  local journal = session.journal
+  if session.profile.kind ~= "real" or not journal then return end
+  local ok, seq, hash = pcall(function()
+    if journal:commit() then return journal:head() end
+  end)
+  if not ok or not seq or seq == session.began_at then return end
+  require("host.sys").syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
 end
 
 ---------------------------------------------------------------------------
@@ -184,7 +196,8 @@ function M.open(profile, options)
   current = session
   local ok, err = pcall(function()
     session.clock = open_clock(profile)
-    session.journal = options.journal ~= false and open_journal(profile) or nil
+    session.journal = options.journal ~= false and open_journal(profile, session.clock) or nil
+    session.began_at = session.journal and session.journal:head()
     session.door = open_door(profile, session.journal, options)
     open_budget(session)
   end)
@@ -220,6 +233,7 @@ function Session:close()
   time.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
+    if part == "journal" then tell_head(self) end
     if self[part] then self[part]:close() end
     self[part] = nil
   end

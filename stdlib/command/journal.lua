@@ -1,5 +1,6 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
+local accounts = require "rotation.accounts"
 local fail = require "fail"
 local http = require "http"
 local job = require "cli.job"
@@ -7,14 +8,21 @@ local log = require "log"
 local report = require "report"
 local session = require "session"
 local task = require "task"
+local term = require "host.term"
 local time = require "time"
+
+-- A person knows an account by its name, a secret by its marker.
+local function name_of(row)
+  if row.kind == accounts.KIND then return row.body.name end
+  return row.body.marker or row.body.name
+end
 
 local function list(journal)
   local rows = {}
   for i, row in ipairs(journal:list()) do
     local body = row.body
     rows[i] = {
-      id = row.id, kind = body.type or row.kind, state = row.state, name = body.marker or body.name,
+      id = row.id, kind = body.type or row.kind, state = row.state, name = name_of(row),
       updated = time.iso(row.updated),
     }
   end
@@ -28,13 +36,46 @@ local function raise_unknown(id)
   }
 end
 
-local function show(journal, id)
+local function rows_named(journal, id)
   local found = {}
   for _, row in ipairs(journal:list()) do
-    if row.id == id or row.body.marker == id or row.body.key_id == id then found[#found + 1] = row end
+    local body = row.body
+    if row.id == id or body.marker == id or body.key_id == id or body.name == id and row.kind == accounts.KIND then
+      found[#found + 1] = row
+    end
   end
   if #found == 0 then raise_unknown(id) end
-  for _, row in ipairs(found) do
+  return found
+end
+
+local function value_of(journal, row)
+  if row.kind == accounts.KIND then return row.body.value and accounts.value(journal, row.body.value) end
+  return row.body.type == "client secret" and require("rotation.rows").value(journal, row) or nil
+end
+
+-- On a terminal, cleared afterwards, and on record before it is shown.
+local function reveal(journal, id)
+  local row = rows_named(journal, id)[1]
+  local value <close> = value_of(journal, row)
+  if not value then
+    fail.raise {
+      kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
+      fix = "What is closed and superseded is forgotten; what is in use lies in the sink.",
+    }
+  end
+  journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
+  local ok, message = journal:commit()
+  if ok then ok, message = term.reveal(name_of(row), value) end
+  if ok then return end
+  fail.raise {
+    kind = "usage", what = "show the value of " .. id, why = message or "there is no terminal",
+    fix = "Run it on a terminal.",
+  }
+end
+
+local function show(journal, id, options)
+  if options.reveal then return reveal(journal, id) end
+  for _, row in ipairs(rows_named(journal, id)) do
     row.created, row.updated = time.iso(row.created), time.iso(row.updated)
     report.json(row)
   end
@@ -46,7 +87,25 @@ local function history(journal, count)
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 
-local function verify(journal)
+-- Is it the chain that ended so once? Elsewhere this was put on record: system's log, a run's report.
+local function check_head(journal, text)
+  local seq, hash = tostring(text):match("^(%d+):(%x+)$")
+  if not seq then
+    fail.raise {
+      kind = "usage", what = "journal verify --head " .. text, why = "it is not of the form NUMBER:HASH",
+      fix = "The system's log has it: journalctl -t moonlatch.",
+    }
+  end
+  local there = journal:hash(math.tointeger(tonumber(seq)))
+  if there == hash:lower() then return end
+  fail.raise {
+    kind = "journal", what = "verify the journal's chain", why = there
+      and ("record %s is not the one it was"):format(seq) or ("it ends before record %s"):format(seq),
+    fix = "This is an older copy, or another journal: keep the folder as it is, and bring back the newest backup.",
+  }
+end
+
+local function verify(journal, _, options)
   local count, message, seq = journal:verify()
   if not count then
     fail.raise {
@@ -55,9 +114,10 @@ local function verify(journal)
       fix = "Keep the folder as it is: it is evidence. Restore a backup to go on.",
     }
   end
+  if options.head then check_head(journal, options.head) end
   local head, hash = journal:head()
   if log.json() then return report.json { records = count, head = head, hash = hash } end
-  log.say(("%d records, unbroken; the last is %d with %s"):format(count, head, hash))
+  log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
 end
 
 local function confirm(journal, id)
@@ -73,6 +133,12 @@ local function retire(journal, id, options)
   log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
 end
 
+local function resume(journal, id)
+  local row = require("rotation.by_hand").resume(journal, id)
+  log.say(("%s: the next rotate goes on with it."):format(row.body.name))
+end
+
+local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 local RETIRE_NEEDS = {
   graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
   scopes = { "Application.ReadWrite.All" },
@@ -81,7 +147,8 @@ local RETIRE_NEEDS = {
 ---@type table<string, { run: function, id: boolean?, needs: table? }>
 local ACTIONS = {
   list = { run = list }, show = { run = show, id = true }, history = { run = history }, verify = { run = verify },
-  confirm = { run = confirm, id = true }, retire = { run = retire, id = true, needs = RETIRE_NEEDS },
+  confirm = { run = confirm, id = true }, retire = { run = retire, id = true, needs = RETIRE_NEEDS, asks = true },
+  resume = { run = resume, id = true, needs = RESUME_NEEDS },
 }
 
 local function action_of(options)
@@ -90,26 +157,31 @@ local function action_of(options)
   fail.raise {
     kind = "usage", what = "journal " .. (options.action or ""),
     why = action and "ID is missing" or "there is no such action",
-    fix = "There are list, show ID, history [COUNT], verify, confirm ID and retire ID.",
+    fix = "There are list, show ID, history [COUNT], verify, confirm ID, retire ID and resume ID.",
   }
 end
 
 ---@type cli.command
 return {
   summary = "what is on record; confirm or retire a secret by hand",
-  usage = "[list | show ID | history [COUNT] | verify | confirm ID | retire ID] [options]",
+  usage = "[list | show ID | history [COUNT] | verify | confirm ID | retire ID | resume ID] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, history, verify, confirm or retire", optional = true },
-    { name = "id", help = "of a record, a secret's marker, or a credential's key id", optional = true },
+    { name = "action", help = "list (the default), show, history, verify, confirm, retire or resume", optional = true },
+    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id", optional = true },
+  },
+  options = {
+    { name = "--reveal", help = "with show: the value too, on a terminal" },
+    { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
   },
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       the secret was pasted where it is used",
     "moonlatch journal retire KEYID     remove a credential that is not needed any more",
+    "moonlatch journal resume USER      a person has looked at the account: the next rotate goes on with it",
   },
 
   run = function(options)
     local action = action_of(options)
-    if action.needs then job.require_consent(options, "journal retire " .. options.id) end
+    if action.asks then job.require_consent(options, "journal retire " .. options.id) end
     local open <close> = session.start(options, { needs = action.needs })
     return task.run(http.poll, action.run, open.journal, options.id, options) or 0
   end,

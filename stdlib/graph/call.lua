@@ -1,7 +1,6 @@
 --- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
 --- for scripts; this is what its parts share.
 
-local budget = require "budget"
 local explain = require "explain"
 local fail = require "fail"
 local http = require "http"
@@ -168,10 +167,9 @@ function M.once(call, judge)
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   call.credential = oauth.credential()
-  if call.changes then budget.take() end
-  if call.options.sending then call.options.sending() end
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, {
     timeout = call.options.timeout or 30, note = call.options.note or call.what,
+    sending = call.options.sending,
   })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, more = judge(request, answer)

@@ -626,6 +626,10 @@ function Journal:commit() end
 function Journal:verify() end
 ---@return integer seq, string hash hex
 function Journal:head() end
+--- The hash of the chain at that record; nil when there is none.
+---@param seq integer
+---@return string|nil hex
+function Journal:hash(seq) end
 --- A random id made when the journal was made; in the displayName of secrets.
 ---@return string 8 hex digits
 function Journal:installation() end
@@ -896,6 +900,9 @@ function sys.catch_interrupts() end
 --- How many interrupts came since they are caught.
 ---@return integer
 function sys.interrupts() end
+--- One line to the system's log (facility auth), redacted; nothing where there is none.
+---@param text string
+function sys.syslog(text) end
 ---@return string "0.1.0"
 function sys.version() end
 

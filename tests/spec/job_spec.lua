@@ -117,7 +117,7 @@ describe("a job", function()
       return place:run { "journal", "--config", "config.lua", "--profile", "emulated", ... }
     end
     assert.equal("(nothing)\n", journal().out)
-    assert.matches("^%d+ records, unbroken; the last is %d+ with %x+\n$", journal("verify").out)
+    assert.matches("^%d+ records, unbroken; the last is %d+:%x+\n$", journal("verify").out)
     assert.equal("error: journal show none\n  why: there is no record of that id\n"
       .. "  fix: `moonlatch journal list` shows them.\n", journal("show", "none").err)
     assert.equal(2, journal("show").status)
