@@ -10,9 +10,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* What could weaken TLS, redirect traffic or load code, by name or prefix. */
-static const char *const scrubbed[] = {"SSLKEYLOGFILE", "OPENSSL_", "SSL_CERT_",      "CURL_", "LD_",
-                                       "LUA_",          "MALLOC_",  "GLIBC_TUNABLES", NULL};
+/* What could weaken TLS, redirect traffic, load code or tell what goes on, by name or prefix. */
+static const char *const scrubbed[] = {"SSLKEYLOGFILE", "OPENSSL_", "SSL_CERT_", "CURL_",       "QLOGDIR",
+                                       "NETRC",         "LD_",      "LUA_",      "MALLOC_",     "GLIBC_TUNABLES",
+                                       "GCONV_PATH",    "LOCPATH",  "NLSPATH",   "HOSTALIASES", "LOCALDOMAIN",
+                                       "RES_OPTIONS",   "RESOLV_",  "EVENT_",    "SQLITE_",     NULL};
 
 extern char **environ;
 

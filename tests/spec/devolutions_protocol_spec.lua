@@ -147,6 +147,10 @@ describe("host.devolutions.judge", function()
       local _, failure = judge(400, body)
       return failure.message
     end
+    local value = secret.from("correct horse battery")
+    local said = message { message = "not correct horse battery " .. ("x"):rep(476) .. "correct horse battery" }
+    value:close() -- what was said stays masked
+    assert.matches("^not %[secret%] x+%[s", said) -- masked before it was cut
     assert.equal("a", message { message = "a\nb" })
     assert.equal("b", message { errorMessage = "b" })
     assert.equal("the answer says no reason", message { other = 1 })
