@@ -5,6 +5,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local record = require "record"
 local time = require "time"
 
 local M = {}
@@ -98,15 +99,7 @@ function M.stage(journal, row, state, more)
 end
 
 --- Make what is staged durable, or raise.
----@param journal host.journal.journal
-function M.commit(journal)
-  local ok, message = journal:commit()
-  if ok then return end
-  fail.raise {
-    kind = "journal", what = "put on record what was done", why = message or "the journal cannot be written",
-    fix = "Make room on the disk or repair the state folder, then run the same command again.",
-  }
-end
+M.commit = record.commit
 
 --- The value, unsealed. Nil: none is held. An error when the key does not open it.
 ---@param journal host.journal.journal?

@@ -4,6 +4,7 @@
 
 local file = require "sink.file"
 local form = require "devolutions.form"
+local record = require "record"
 local log = require "log"
 local term = require "host.term"
 local time = require "time"
@@ -15,8 +16,10 @@ local M = {}
 ---@field reveal fun(heading: string, value: host.secret): boolean?, string?
 M.talk = { ask = term.read_line, reveal = term.reveal }
 
+-- On record before anybody sees it.
 local function audit(run, row, how)
   run.journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
+  record.commit(run.journal)
 end
 
 local function reveal(run, secret, fields)

@@ -9,6 +9,7 @@
 local fail = require "fail"
 local log = require "log"
 local ownership = require "workflow.ownership"
+local record = require "record"
 local resource = require "resource"
 local show = require "workflow.print"
 local task = require "task"
@@ -369,6 +370,12 @@ local function go(run, declaration, dry)
   run:settle()
 end
 
+-- An adoption, or the last thing taken away, had no request after it that would have
+-- made its record durable.
+local function put_on_record(run)
+  if run.journal and (run:acting() or run.mode == "destroy") then record.commit(run.journal) end
+end
+
 local function release(run)
   for _, watcher in ipairs(run.watching) do watcher:cancel("the run ended") end
   for i = #run.held, 1, -1 do run.held[i]:close() end
@@ -445,6 +452,8 @@ function M.run(declaration, mode, args, options)
   }, Run)
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)
+  local kept, trouble = xpcall(put_on_record, task.keep_trace, run)
+  if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
     complete(run, err)

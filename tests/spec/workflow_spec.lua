@@ -273,6 +273,27 @@ describe("destroying", function()
     assert.equal("Plan: 2 to remove.", show.sum(result))
   end)
 
+  it("makes durable what was put on record, whatever comes of it", function()
+    local journal = stage.journal()
+    local function put(mode, more)
+      local declaration = workflow.declare {
+        id = "t", summary = "s", steps = { step "X" (function(r)
+          r.journal:put("adopted", "a", "adopted", {}, 1)
+          if more then more() end
+        end) },
+      }
+      local before = journal.commits
+      local result = run(declaration, mode, { journal = journal })
+      return journal.commits - before, result.failure and result.failure.kind
+    end
+    assert.same({ 1 }, { put "apply" })
+    assert.same({ 1 }, { put "destroy" })
+    assert.same({ 1, "denied" },
+      { put("apply", function() fail.raise { kind = "denied", what = "x", why = "y" } end) })
+    journal.full = true
+    assert.same({ 1, "journal" }, { put "apply" })
+  end)
+
   it("tells nothing there from nothing of ours", function()
     local w = world()
     local function said(options)
