@@ -5,6 +5,7 @@ local fail = require "fail"
 local graph = require "graph"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
+local removal = require "rotation.removal"
 local rows = require "rotation.rows"
 local time = require "time"
 local view = require "rotation.view"
@@ -13,10 +14,6 @@ local M = {}
 
 local KIND = "client secret"
 local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
-
-local function remove(application_id, key_id, name)
-  mint.remove(application_id, key_id, ("remove the client secret '%s'"):format(name))
-end
 
 ---------------------------------------------------------------------------
 -- Confirming
@@ -55,7 +52,7 @@ local function retire(self, row, key_id, why)
     kind = KIND, name = row.body.marker, action = "delete", made = why,
     act = function()
       mint.check_clock "retire a client secret"
-      remove(self.application.id, key_id, row.body.marker)
+      removal.run(self.application, key_id, row.body.marker, row, rows.value(self.run.journal, row))
       rows.close(self.run.journal, row, why)
     end,
   }
@@ -79,7 +76,8 @@ end
 local function clear_lost(self, held)
   for _, lost in ipairs(self.view.lost) do
     local row, credential = lost.row, lost.credential
-    if not credential then
+    local is_listed = view.find(row, self.application.passwordCredentials or {}) ~= nil
+    if not credential or not is_listed and removal.is_new(row) then
       self.run:note("the answer to %s was lost; so far Entra does not show it", row.body.marker)
     elseif view.removable(credential, self.row, held) then
       retire(self, row, credential.keyId, "its answer was lost, its value is known to nobody")
@@ -118,7 +116,7 @@ local function take_away(self, row)
   if self.application.ours then
     return rows.put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
   end
-  remove(self.application.id, row.body.key_id, row.body.marker)
+  removal.run(self.application, row.body.key_id, row.body.marker, row, rows.value(journal, row))
   rows.close(journal, row, "destroyed")
 end
 
@@ -175,12 +173,19 @@ function M.confirm_by_hand(journal, name)
   return row
 end
 
+---@class rotation.let_go.found
+---@field application rotation.removal.of
+---@field key_id string
+---@field name string
+
 local function credential_on(application_id, key_id)
   local actual = graph.get(graph.path("/applications/{id}", application_id), {
-    select = { "id", "displayName", "passwordCredentials" }, missing = "nil", what = "look for the credential",
+    select = { "id", "appId", "displayName", "passwordCredentials" }, missing = "nil", what = "look for the credential",
   })
   for _, credential in ipairs(actual and actual.passwordCredentials or {}) do
-    if credential.keyId == key_id then return { application = application_id, credential = credential } end
+    if credential.keyId == key_id then
+      return { application = actual, key_id = key_id, name = tostring(credential.displayName) }
+    end
   end
 end
 
@@ -198,6 +203,15 @@ local function search(journal, key_id)
   raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
 end
 
+-- One of the journal's own need not be listed: it may be gone since an answer was lost.
+local function of_row(row)
+  local body = row.body
+  return {
+    application = { id = body.application, appId = body.app_id, displayName = body.name }, key_id = body.key_id,
+    name = body.marker,
+  }
+end
+
 local function refuse_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
@@ -212,13 +226,12 @@ end
 function M.retire_by_hand(journal, name)
   local row = row_named(journal, name)
   if row and rows.usable(row) then refuse_in_use(row) end
-  local found = search(journal, row and row.body.key_id or name)
-  local credential = found.credential
-  remove(found.application, credential.keyId, tostring(credential.displayName))
+  local found = row and row.body.key_id and of_row(row) or search(journal, name)
+  removal.run(found.application, found.key_id, found.name, row)
   if row then rows.close(journal, row, "retired by a person") end
-  journal:audit("retire", { key_id = credential.keyId, name = credential.displayName }, time.now())
+  journal:audit("retire", { key_id = found.key_id, name = found.name }, time.now())
   rows.commit(journal)
-  return tostring(credential.displayName)
+  return found.name
 end
 
 return M

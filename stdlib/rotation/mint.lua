@@ -150,17 +150,4 @@ function M.mint(journal, application, terms, again)
   }
 end
 
---- Remove a credential. It being gone already is what was wanted.
----@param application_id string
----@param key_id string
----@param what string
-function M.remove(application_id, key_id, what)
-  local path = graph.path("/applications/{id}/removePassword", application_id)
-  local ok, err = pcall(graph.post, path, { keyId = key_id }, {
-    repeatable = true, what = what, note = "client secret " .. key_id,
-  })
-  if ok or fail.is(err, "missing") then return end
-  error(err, 0)
-end
-
 return M

@@ -65,10 +65,11 @@ local function remove_password(request)
     if one.keyId == request.body.keyId then
       table.remove(app.listed, i)
       table.insert(app.removed, one.keyId)
+      if app.cut then return nil, "the connection was cut", "cut", true end
       return 204
     end
   end
-  return 404, {}, { error = { code = "Request_ResourceNotFound", message = "no such credential" } }
+  return 400, {}, { error = { code = "Request_BadRequest", message = "no such credential" } }
 end
 
 local function token(request)
@@ -217,6 +218,40 @@ describe("the client secret", function()
     assert.same({ "closed", "confirmed" }, states())
     assert.equal(before + 2, app.tokens)
     assert.is_nil(journal:unseal("secret/" .. only().id))
+  end)
+
+  describe("whose removal is not answered", function()
+    before_each(function()
+      go "apply"
+      later(151)
+      go "apply"
+    end)
+
+    it("is gone, though Entra refuses to remove it again", function()
+      later(8)
+      app.cut = true
+      assert.is_nil((go "apply").failure)
+      assert.same({ "closed", "confirmed" }, states())
+      assert.same({ "key-1" }, app.removed)
+    end)
+
+    it("is gone when the list no longer shows it", function()
+      later(8)
+      local asked, looks = 0, 0
+      tenant.door:on("POST", APP .. "/removePassword", function()
+        asked = asked + 1
+        if asked == 1 then return nil, "the connection was cut", "cut", true end
+        return 400, {}, { error = { code = "Request_BadRequest", message = "no such credential" } }
+      end)
+      tenant.door:on("GET", APP, function()
+        looks = looks + 1
+        if looks > 3 then app.listed = { app.made[2] } end
+        return 200, {}, { id = "app-object", passwordCredentials = app.listed }
+      end)
+      assert.is_nil((go "apply").failure)
+      assert.same({ "closed", "confirmed" }, states())
+      assert.equal(4, looks)
+    end)
   end)
 
   it("keeps the one before as long as nobody confirms the new one", function()
@@ -523,6 +558,19 @@ describe("the client secret", function()
       local err = tenant:fails(rotation.confirm_by_hand, journal, "nothing")
       assert.equal("confirm nothing: the journal knows no client secret by that id\n`moonlatch journal` lists them.",
         tostring(err))
+    end)
+
+    it("retires what was lost also when it is gone by now, but not while it may only be hidden", function()
+      app.lose = 2
+      go "apply"
+      local lost = only()
+      app.listed = {}
+      local err = tenant:fails(rotation.retire_by_hand, journal, lost.id)
+      assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses to and does not list it; it "
+        .. "is so new that this does not show that it is gone\nRun the same command again in an hour.", tostring(err))
+      later(1)
+      assert.equal(lost.body.marker, tenant:run(rotation.retire_by_hand, journal, lost.id))
+      assert.equal("closed", only().state)
     end)
 
     it("does not retire what is in use", function()
