@@ -3,49 +3,16 @@
 
 local json = require "host.json"
 local scene = require "crash.scene"
+local sight = require "crash.sight"
 
 local M = {}
 
-local NAME = "Devolutions PAM"
-local TAG = "moonlatch-setup-entra-pam-provider"
-local PERMISSIONS = { "Group.Read.All", "RoleManagement.ReadWrite.Directory", "User.Read.All" }
-local MARKER = "ml:%x+:%x+"
-
----------------------------------------------------------------------------
--- What is nobody's business here
-
-local FOREIGN = [[{"name":"Payroll","path":"","type":"Credential","subType":"Default","description":"",
-  "tags":["payroll"],"data":{"domain":"","username":"payroll","password":"correct horse"}}]]
-
--- All of it as texts, to be compared.
-local function read_foreign(point, app)
-  local texts = {}
-  for i, value in ipairs(point.cloud:graph_all {
-    "/applications(appId='" .. app.appId .. "')", "/servicePrincipals(appId='" .. app.appId .. "')",
-    "/servicePrincipals/" .. app.principal .. "/appRoleAssignments",
-    "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'" .. app.principal .. "'",
-  }) do texts[i] = json.encode(value) end
-  for _, text in ipairs(point.cloud:entries()) do
-    if not text:find('"moonlatch', 1, true) then texts[#texts + 1] = text end
-  end
-  return texts
-end
-
---- Put things of others beside ours.
----@param point crash.point
----@return table foreign to be handed to `look`
-function M.furnish(point)
-  local cloud = point.cloud
-  local app = cloud:control("/tenant", { ["do"] = "add_app", with = { {
-    name = "Payroll", permissions = { "User.Read.All" }, roles = { "Directory Readers" }, days = 3650,
-  } } }).result
-  cloud:open_server()
-  cloud:add_entry(FOREIGN)
-  return { app = app, texts = read_foreign(point, app) }
-end
+local PERMISSIONS = "Group.Read.All RoleManagement.ReadWrite.Directory User.Read.All"
+local MARKER = sight.MARKER
+local BY_HAND = { ["made by hand"] = true, [sight.NAME] = true } -- names of credentials we did not make
 
 local function look_at_foreign(point, foreign)
-  local now = read_foreign(point, foreign.app)
+  local now = sight.foreign(point, foreign.app)
   for i = 1, math.max(#now, #foreign.texts) do
     if now[i] ~= foreign.texts[i] then
       point:complain("what is not ours was touched:\n  %s\n  %s", tostring(foreign.texts[i]), tostring(now[i]))
@@ -53,63 +20,12 @@ local function look_at_foreign(point, foreign)
   end
 end
 
----------------------------------------------------------------------------
--- Reading what is ours
-
-local function each(list, holds)
-  local found = {}
-  for _, item in ipairs(list) do
-    if holds(item) then found[#found + 1] = item end
-  end
-  return found
-end
-
-local function with(texts, tag)
-  return each(texts, function(text) return text:find('"' .. tag .. '"', 1, true) ~= nil end)
-end
-
-local function read_rows(point)
-  local rows = {}
-  for _, row in ipairs(json.decode(point:must(0, { "journal", "list", "--json" }).out)) do
-    if row.kind == "client secret" then rows[row.name] = row end
-  end
-  return rows
-end
-
-local function is_ours(thing) return thing.displayName == NAME end
-
-local function read_granted(point, found)
-  local principal = found.principals[1]
-  if not principal then return end
-  local grants, roles = table.unpack(point.cloud:graph_all {
-    "/servicePrincipals/" .. principal.id .. "/appRoleAssignments",
-    "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20'" .. principal.id .. "'",
-  })
-  found.grants, found.roles = grants.value, roles.value
-end
-
-local function read(point)
-  local cloud = point.cloud
-  cloud:open_server()
-  local found, entries = { grants = {}, roles = {}, rows = read_rows(point) }, cloud:entries()
-  local applications, principals, deleted, graph = table.unpack(cloud:graph_all {
-    "/applications?$top=999", "/servicePrincipals?$top=999", "/directory/deletedItems/microsoft.graph.application",
-    "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')?$select=appRoles",
-  })
-  found.applications, found.principals = each(applications.value, is_ours), each(principals.value, is_ours)
-  found.deleted, found.permissions = deleted.value, {}
-  for _, role in ipairs(graph.appRoles) do found.permissions[role.id] = role.value end
-  found.entries, found.probes = with(entries, TAG), with(entries, "moonlatch-probe")
-  read_granted(point, found)
-  return found
-end
-
 --- What counts later of how things were after the blow: what the entry held, and what had been asked.
 ---@param point crash.point
----@return table
+---@return { marker: string?, requests: integer }
 function M.remember(point)
   point.cloud:open_server()
-  local entry = with(point.cloud:entries(), TAG)[1]
+  local entry = sight.entry(point)
   return { marker = entry and entry:match(MARKER), requests = #point.cloud:requests() }
 end
 
@@ -127,17 +43,21 @@ local function names_of(found, grants)
   return table.concat(names, " ")
 end
 
+local function asked_for(found)
+  local required = found.applications[1] and found.applications[1].requiredResourceAccess or {}
+  return #required, names_of(found, required[1] and required[1].resourceAccess or {})
+end
+
 local function judge_things(point, found)
-  local wanted = table.concat(PERMISSIONS, " ")
+  local resources, permissions = asked_for(found)
   expect(point, "applications", 1, #found.applications)
   expect(point, "service principals", 1, #found.principals)
-  expect(point, "grants", wanted, names_of(found, found.grants))
-  expect(point, "role assignments", 1, #found.roles)
+  expect(point, "grants", PERMISSIONS, names_of(found, found.grants))
+  expect(point, "role assignments", point.client and 2 or 1, #found.roles)
   expect(point, "entries", 1, #found.entries)
   expect(point, "probe entries", 0, #found.probes)
-  local required = found.applications[1] and found.applications[1].requiredResourceAccess or {}
-  expect(point, "resources asked for", 1, #required)
-  expect(point, "permissions asked for", wanted, names_of(found, required[1] and required[1].resourceAccess or {}))
+  expect(point, "resources asked for", 1, resources)
+  expect(point, "permissions asked for", PERMISSIONS, permissions)
 end
 
 local PASSING = { retiring = true, sent = true, closed = true }
@@ -183,7 +103,7 @@ end
 local function is_listed(point, found, credential)
   local marker = tostring(credential.displayName):match(MARKER)
   local row = marker and found.rows[marker]
-  if not row then return credential.displayName == "made by hand" end
+  if not row then return BY_HAND[credential.displayName] or false end
   return row.state == "retiring" or row.state == "sent" or (point.act.by_hand and point.act.renews) or false
 end
 
@@ -261,7 +181,7 @@ local function follow_advice(point, advice, marker, value)
 end
 
 local function look_after_apply(point)
-  local found = read(point)
+  local found = sight.read(point)
   judge_things(point, found)
   if #found.applications ~= 1 or #found.entries ~= 1 then return end
   judge_removals(point, found)
@@ -273,12 +193,35 @@ local function look_after_apply(point)
   if next(later) then follow_advice(point, later, marker, value) end
 end
 
-local function look_after_destroy(point)
-  local found = read(point)
-  for _, what in ipairs { "applications", "principals", "grants", "roles", "entries", "probes" } do
-    expect(point, what, 0, #found[what])
+local function expect_none(point, found, names)
+  for _, name in ipairs(names) do expect(point, name, 0, #found[name]) end
+end
+
+-- What was adopted is as it was before; what no journal can prove ours is left.
+local function judge_given_back(point, found)
+  local application = found.applications[1]
+  expect_none(point, found, { "entries", "probes", "deleted" })
+  expect(point, "service principals", 1, #found.principals)
+  if not has(application, sight.NAME) then point:complain "the secret that was there before is gone" end
+  if not names_of(found, found.grants):find("User.Read.All", 1, true) then
+    point:complain "the permission that was there before is gone"
   end
-  expect(point, "deleted applications", 1, #found.deleted)
+  if point.blow.state ~= "kept" then return end
+  local resources = asked_for(found)
+  expect(point, "grants", "User.Read.All", names_of(found, found.grants))
+  expect(point, "role assignments", 1, #found.roles)
+  expect(point, "credentials", 1, #application.passwordCredentials)
+  expect(point, "resources asked for", 0, resources)
+end
+
+local function look_after_destroy(point)
+  local found = sight.read(point)
+  if point.client then
+    judge_given_back(point, found)
+  else
+    expect_none(point, found, { "applications", "principals", "grants", "roles", "entries", "probes" })
+    expect(point, "deleted applications", 1, #found.deleted)
+  end
   local again = point:must(0, point.act.words)
   expect(point, "things to remove once more", 0, json.decode(again.out).changes.delete)
 end
@@ -288,7 +231,7 @@ end
 ---@param foreign table
 function M.look(point, foreign)
   point.cloud:pass("1h") -- nothing is hidden by lag then
-  if point.act.name == "destroy" then look_after_destroy(point) else look_after_apply(point) end
+  if point.act.words == scene.DESTROY then look_after_destroy(point) else look_after_apply(point) end
   point:must(0, { "journal", "verify" })
   point.cloud:open_server()
   look_at_foreign(point, foreign)

@@ -5,6 +5,7 @@ local cloud = require "crash.cloud"
 local judge = require "crash.judge"
 local json = require "host.json"
 local program = require "crash.program"
+local sight = require "crash.sight"
 local sys = require "host.sys"
 
 local M = {}
@@ -17,6 +18,7 @@ local LONGEST = 120 -- seconds a run may take
 ---@field act crash.act
 ---@field blow crash.blow
 ---@field runs integer
+---@field client string? id of an application that was there before
 ---@field first string? marker of the secret in use before the last one
 ---@field before table what there was right after the blow
 ---@field report table? what the last run said of itself
@@ -35,7 +37,7 @@ end
 ---@param act crash.act
 ---@param blow crash.blow
 ---@return boolean
-function M.is_changing(act, blow) return act.by_hand or blow.changing or false end
+function M.is_changing(act, blow) return act.changing or blow.changing or false end
 
 ---------------------------------------------------------------------------
 -- The program
@@ -44,6 +46,7 @@ function M.is_changing(act, blow) return act.by_hand or blow.changing or false e
 local function start(self, words, below)
   self.runs = self.runs + 1
   local line = { os.getenv "MOONLATCH", "--config", self.cloud.ready.config, table.unpack(words) }
+  if self.client and words[1] ~= "journal" then table.move({ "--client-id", self.client }, 1, 2, #line + 1, line) end
   if below then table.move(line, 1, #line, #below + 1, below) end
   return program.start(("%s/run-%d"):format(self.cloud.home, self.runs), below or line)
 end
@@ -70,10 +73,13 @@ end
 ---@return table
 function Point:application()
   for _, application in ipairs(self.cloud:graph("/applications?$top=999").value) do
-    if tostring(application.uniqueName):find("^moonlatch%-") then return application end
+    if application.displayName == sight.NAME then return application end
   end
   error("there is no application of ours", 2)
 end
+
+--- From now on an application that was there before is used.
+function Point:adopt() self.client = sight.legacy(self) end
 
 --- From now on nobody has said that the provider reads the entry itself.
 function Point:unlink()
@@ -167,7 +173,7 @@ local function go_on(self, outcome)
 end
 
 local function play(self, place)
-  local foreign = judge.furnish(self)
+  local foreign = sight.furnish(self)
   self.act.prepare(self)
   local struck, outcome = strike(self, place)
   if not struck then return false end

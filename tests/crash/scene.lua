@@ -14,8 +14,8 @@ M.PLAN = { "plan", JOB, "--json" }
 ---@class crash.act
 ---@field name string
 ---@field words string[] the command that is crashed
----@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed.
---- Such an act is crashed at requests that can change something; what it reads is read in the others
+---@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed
+---@field changing boolean? crashed only at requests that can change something: what it reads another act reads as well
 ---@field renews boolean? there was a secret before, and one made by hand
 ---@field first string? the state the one before is in when all is done and the journal was there all along
 ---@field prepare fun(point: crash.point) what was before; puts an old copy of the state aside on the way
@@ -69,18 +69,35 @@ M.ACTS = {
     end,
   },
   {
-    name = "setup by hand", words = M.APPLY, by_hand = true,
+    name = "setup by hand", words = M.APPLY, by_hand = true, changing = true,
     prepare = function(point)
       point:unlink()
       plan_only(point)
     end,
   },
   {
-    name = "renewal by hand", words = M.APPLY, by_hand = true, renews = true, first = "confirmed",
+    name = "renewal by hand", words = M.APPLY, by_hand = true, changing = true, renews = true, first = "confirmed",
     prepare = function(point)
       point:unlink()
       point:confirm(point:must(1, M.APPLY))
       wait_for_renewal(point)
+    end,
+  },
+  {
+    name = "adoption", words = M.APPLY, changing = true,
+    prepare = function(point)
+      point:adopt()
+      plan_only(point)
+    end,
+  },
+  {
+    name = "giving back", words = M.DESTROY, changing = true,
+    prepare = function(point)
+      point:adopt()
+      point:must(0, M.APPLY)
+      point:save_state()
+      point.cloud:pass(RENEWAL)
+      point:must(0, M.APPLY)
     end,
   },
 }
