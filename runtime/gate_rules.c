@@ -264,7 +264,8 @@ static const char *refuse_call(const struct rules *rules, const char *peer, cons
 
 /* The mode lets through what was not declared; only then is a rule not needed. */
 static int is_open(const struct rules *rules, const struct request *request) {
-  return rules->mode == GATE_WRITE || (rules->mode == GATE_READ && !request->changes);
+  int asks = rules->mode == GATE_READ || request->explains;
+  return rules->mode == GATE_WRITE || (asks && !request->changes);
 }
 
 static const char *refuse_calls(const struct rules *rules, const struct request *request, char *message, size_t size) {

@@ -35,6 +35,8 @@ end
 ---@field status integer? of the HTTP answer
 ---@field code string|integer? the far side's code
 ---@field message string? the far side's words
+---@field said string? status, code, words and request id together
+---@field call { method: string, path: string, members: string[] }? of Graph; members of the body
 ---@field target string? what of the request the far side means
 ---@field request_id string?
 ---@field unreachable boolean? the far side was not even reached, so nothing else will reach it now

@@ -5,8 +5,7 @@
 
 local open_later = require "session.later"
 local sandbox = require "script.sandbox"
-local sys = require "host.sys"
-local task = require "task"
+local work = require "cli.work"
 
 local function raise(message)
   require("fail").raise {
@@ -22,14 +21,6 @@ local function compile(code)
   local message
   chunk, message = load(code, "=-e", "t", globals)
   return chunk or raise(as_value:match("<eof>$") and as_value or message)
-end
-
--- Without http there is no transfer to wait for.
-local function poll(ms)
-  local http = package.loaded.http
-  if http then return http.poll(ms) end
-  sys.sleep(ms)
-  return 0
 end
 
 local function show(...)
@@ -52,7 +43,7 @@ return {
   run = function(options)
     local chunk = compile(options.code)
     local _ <close> = open_later(options)
-    local results = table.pack(task.run(poll, chunk))
+    local results = table.pack(work.run(chunk))
     if results.n > 0 then show(table.unpack(results, 1, results.n)) end
     return 0
   end,

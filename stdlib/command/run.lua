@@ -4,11 +4,11 @@
 -- may only read; --write lifts that.
 
 local fail = require "fail"
-local http = require "http"
+local job = require "cli.job"
 local open_later = require "session.later"
 local script = require "script"
 local session = require "session"
-local task = require "task"
+local work = require "cli.work"
 
 local function refuse_steps(name)
   fail.raise {
@@ -21,9 +21,10 @@ local function run_declared(found, value, options)
   local declaration = script.check(found, value)
   if declaration.steps then refuse_steps(options.script) end
   local args = script.arguments(declaration, options.rest)
+  job.check_growth(declaration, found, options)
   session.close() -- the one for undeclared code, if loading it opened one
   local _ <close> = open_later(options, { needs = declaration.needs })
-  return declaration.run(args)
+  return work.explained(declaration.run, args)
 end
 
 local function run(found, options)
@@ -50,6 +51,6 @@ return {
   run = function(options)
     local found = script.find(options.script)
     local _ <close> = open_later(options)
-    return task.run(http.poll, run, found, options)
+    return work.run(run, found, options)
   end,
 }

@@ -23,6 +23,10 @@ M.roles = {
   ["User Administrator"] = "fe930be7-5e62-47db-91af-98c3a49a38b1",
   ["Helpdesk Administrator"] = "729827e3-9c14-49f7-bb1b-9608f156bbb8",
   ["Password Administrator"] = "966707d0-3269-4727-9be2-8c3a10f19b9d",
+  ["Application Developer"] = "cf1c38e5-3621-4004-a7cb-879624dced7c",
+  ["Directory Readers"] = "88d8e3e3-8f55-4a1e-953a-9b9898b8876b",
+  ["Global Reader"] = "f2ef992c-3afb-46b9-b7cf-a126ee74c451",
+  ["Groups Administrator"] = "fdd7a751-b60b-444a-984c-02652fe8fa1c",
 }
 
 --- Text as part of a name: lower case, digits and dashes. What cannot be written so

@@ -115,14 +115,22 @@ local function said(failure)
   return failure.request_id and IDENTIFIED:format(words, failure.request_id) or words
 end
 
+local function members_of(body)
+  local names = {}
+  for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
 --- The error that a failed call is. The one place where it is made.
 ---@param call graph.call
 ---@param failure retry.failure
 ---@return Failure
 function M.failure(call, failure)
-  local reason = explain.graph(failure, call)
+  local reason, words = explain.graph(failure, call), said(failure)
   return fail.new {
-    kind = failure.kind, what = call.what, why = explain.why(reason, failure, said(failure), "Graph"),
+    kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,
+    call = { method = call.method, path = call.path, members = members_of(call.body) },
     fix = reason.fix, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
     unreachable = outage.is(failure) or nil,
@@ -138,6 +146,18 @@ end
 
 ---------------------------------------------------------------------------
 -- Sending
+
+local asking_why = false -- the calls made now are to explain a refusal
+
+--- Call `fn(...)` in a way that its reads need no declaration: they are ours, to explain
+--- a refusal. As pcall.
+---@param fn function
+---@return boolean ok, any ...
+function M.explaining(fn, ...)
+  asking_why = true
+  local _ <close> = setmetatable({}, { __close = function() asking_why = false end })
+  return pcall(fn, ...)
+end
 
 --- Take note of the server's time.
 ---@param date number?
@@ -166,6 +186,7 @@ function M.once(call, judge)
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
+  if asking_why then request:set_explaining() end
   call.credential = oauth.credential()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, {
     timeout = call.options.timeout or 30, note = call.options.note or call.what,

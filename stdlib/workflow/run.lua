@@ -456,6 +456,7 @@ function M.run(declaration, mode, args, options)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
+    if fail.is(err, "denied") then require("explain.denied").explain(err) end
     complete(run, err)
     if run.step then run.step.state = "failed" end
   end

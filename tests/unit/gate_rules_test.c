@@ -156,6 +156,19 @@ static void a_request_cannot_pass_as_another(void **state) {
   rules_free(&rules);
 }
 
+static void a_question_about_a_refusal_needs_no_declaration(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  struct request *question = graph(*state, "GET", "/users/1", NULL);
+  assert_non_null(strstr(verdict(&rules, question, NULL, text), "undeclared"));
+  question->explains = 1;
+  assert_string_equal(verdict(&rules, question, NULL, text), "sent");
+  struct request *change = graph(*state, "PATCH", "/users/1", NULL);
+  change->explains = change->changes = 1;
+  assert_non_null(strstr(verdict(&rules, change, NULL, text), "undeclared"));
+  rules_free(&rules);
+}
+
 static void modes_let_undeclared_calls_through(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
