@@ -22,6 +22,19 @@ M.usage = "SCRIPT [--name value …] [options]"
 ---@field args table
 ---@field options table
 
+--- A copy that needs more than the bundled script of its name has to be accepted once. What
+--- only reads shows the difference and goes on; a private emulator needs no such care.
+---@param declaration script.declaration
+---@param found script.found
+---@param options table of the command line
+---@param reading boolean?
+function M.check_growth(declaration, found, options, reading)
+  if found.origin == "bundled" or options.emulator then return end
+  local growth = require "script.growth"
+  if reading then return growth.show(declaration, found) end
+  growth.check(declaration, found, not options.yes and M.is_interactive() and M.ask or nil)
+end
+
 --- Load the script and read its arguments; nothing is asked of anybody yet.
 ---@param options table of the command line
 ---@param command string
@@ -29,6 +42,7 @@ M.usage = "SCRIPT [--name value …] [options]"
 function M.load(options, command)
   local declaration, found = script.load(options.script)
   if found.origin ~= "bundled" then log.detail("script: " .. script.describe(found)) end
+  M.check_growth(declaration, found, options, command == "plan" or command == "verify")
   if declaration.steps then
     return { declaration = declaration, options = options, args = script.arguments(declaration, options.rest) }
   end

@@ -124,6 +124,12 @@ function M.folder()
   return base("XDG_CONFIG_HOME", "/.config") .. "/moonlatch"
 end
 
+--- The folder of what we keep: $XDG_STATE_HOME/moonlatch.
+---@return string
+function M.state_folder()
+  return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
+end
+
 --- The configuration file, unless another is named.
 ---@return string
 function M.file()
@@ -215,7 +221,7 @@ end
 local function state_of(given, kind, binding, folder)
   if given.state then return resolve(given.state, folder) end
   if kind == "emulator" then return folder .. "/state" end
-  return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch/" .. binding
+  return M.state_folder() .. "/" .. binding
 end
 
 -- Where managed identities are had is known, but for an emulator.

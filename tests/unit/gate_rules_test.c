@@ -278,6 +278,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(only_declared_members_are_set, setup, teardown),
       cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, setup, teardown),
       cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_question_about_a_refusal_needs_no_declaration, setup, teardown),
       cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, setup, teardown),
       cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, setup, teardown),
       cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, setup, teardown),

@@ -1,0 +1,182 @@
+--- moonlatch permissions: the least a script needs at Graph, and what of it we have.
+
+local fail = require "fail"
+local json = require "host.json"
+local log = require "log"
+local permissions = require "permissions"
+local profiles = require "profile"
+local report = require "report"
+local script = require "script"
+local session = require "session"
+local work = require "cli.work"
+
+local SHOWN = 2 -- calls named as reasons
+
+---------------------------------------------------------------------------
+-- What we have
+
+---@class command.permissions.held
+---@field who string
+---@field kind permissions.kind
+---@field difference permissions.difference
+---@field roles permissions.difference? of a person
+
+local function roles_of(least, held)
+  if held.kind ~= "delegated" then return nil end
+  local difference = permissions.compare(least, "roles", require("permissions.held").roles(held))
+  for _, name in ipairs(require("permissions.held").roles(held)) do
+    if name == "Global Administrator" then difference.missing, difference.blocked = {}, {} end
+  end
+  return difference
+end
+
+local function hold(least)
+  local held = require("permissions.held").token()
+  local names = {}
+  for name in pairs(held.token) do names[#names + 1] = name end
+  table.sort(names)
+  local difference = permissions.compare(least, held.kind, names)
+  return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
+end
+
+-- Whom a person would have to sign in for first.
+local function would_ask(profile)
+  local cache = require "token_cache"
+  return profile.kind == "real" and cache.is_personal(profile) and not cache.about(profile)
+end
+
+local function ask(options, least)
+  local open <close> = session.start(options, { journal = false, mode = "read" })
+  if would_ask(open.profile) then return nil, "nobody is signed in: moonlatch login" end
+  return work.run(hold, least)
+end
+
+-- What is held; or nil and why that is not known.
+local function compare(options, least)
+  if options.offline then return nil, "--offline" end
+  if not options.emulator and not options.config and not require("host.sys").stat(require("profile.check").file()) then
+    return nil, "there is no profile"
+  end
+  local ok, found, why = pcall(ask, options, least)
+  profiles.use(nil)
+  if ok then return found, why end
+  if fail.is(found) and found.kind ~= "interrupted" and found.kind ~= "usage" then return nil, tostring(found) end
+  error(found, 0)
+end
+
+---------------------------------------------------------------------------
+-- Saying it
+
+local function some(entries)
+  if #entries <= SHOWN or log.verbose() then return table.concat(entries, ", ") end
+  return ("%s and %d more"):format(table.concat(entries, ", ", 1, SHOWN), #entries - SHOWN)
+end
+
+local function section(title, least, kind)
+  log.say(title)
+  local width = 0
+  for _, name in ipairs(least[kind]) do width = math.max(width, #name) end
+  for _, name in ipairs(least[kind]) do
+    log.say(("  %-" .. width .. "s  %s"):format(name, some(permissions.reasons(least, kind, name))))
+  end
+  if #least[kind] == 0 then log.say("  none") end
+  if kind ~= "roles" and #least.unavailable[kind] > 0 then
+    log.say("  not possible so: " .. some(least.unavailable[kind]))
+  end
+end
+
+local function show_unknown(least)
+  if #least.roles_unknown > 0 then log.say("  not known for " .. some(least.roles_unknown)) end
+  if #least.unknown > 0 then log.say("\nNothing is known of " .. some(least.unknown)) end
+  for _, note in ipairs(least.notes) do log.say("\n" .. note) end
+end
+
+local function list(names) return #names > 0 and table.concat(names, ", ") or "nothing" end
+
+local function show_difference(held, why)
+  if not held then return log.say("\nNot compared with what we have: " .. why) end
+  local is_app = held.kind == "application"
+  log.say(("\n%s (%s)"):format(held.who, is_app and "application" or "person"))
+  log.say("  lacks         " .. list(held.difference.missing))
+  log.say("  needs not     " .. list(held.difference.needless))
+  if held.roles then log.say("  lacks roles   " .. list(held.roles.missing)) end
+end
+
+local function show(name, least, held, why)
+  log.say(("%s: %d calls of Graph\n"):format(name, #least.needs + #least.unknown))
+  section("As an application", least, "application")
+  section("\nAs a person (delegated)", least, "delegated")
+  section("\nWeakest directory roles of that person", least, "roles")
+  show_unknown(least)
+  show_difference(held, why)
+end
+
+local function lists_in(difference)
+  if not difference then return nil end
+  for _, part in ipairs { "missing", "blocked", "needless" } do json.array(difference[part]) end
+  return difference
+end
+
+local function show_json(name, least, held, why)
+  local calls = json.array {}
+  for i, need in ipairs(least.needs) do
+    local row = need.row
+    calls[i] = { declared = need.entry, call = row.call, application = json.array(row.application),
+      delegated = json.array(row.delegated), roles = row.roles and json.array(row.roles), source = row.source }
+  end
+  report.json {
+    script = name, application = json.array(least.application), delegated = json.array(least.delegated),
+    roles = json.array(least.roles), calls = calls, unknown = json.array(least.unknown),
+    roles_unknown = json.array(least.roles_unknown), notes = json.array(least.notes),
+    not_possible = { application = json.array(least.unavailable.application),
+      delegated = json.array(least.unavailable.delegated) },
+    not_compared = why,
+    held = held and { who = held.who, kind = held.kind, difference = lists_in(held.difference),
+      roles = lists_in(held.roles) },
+  }
+end
+
+local function status_of(held)
+  if not held then return 0 end
+  local lacks = #held.difference.missing > 0 or held.roles and #held.roles.missing > 0
+  return lacks and 3 or 0
+end
+
+local function accept(declaration, found)
+  local count = require("script.growth").accept(declaration, found)
+  if count == 0 then log.say(("%s needs no more than the bundled script of its name."):format(found.path)) end
+  if count > 0 then log.say("Accepted.") end
+  return 0
+end
+
+---@type cli.command
+return {
+  summary = "the least permissions and directory roles a script needs, and what of it we have",
+  usage = "SCRIPT [options]",
+  arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } },
+  options = {
+    { name = "--offline", help = "do not sign in to compare with what we have" },
+    { name = "--accept", help = "let this copy of a bundled script need more than that" },
+  },
+  examples = {
+    "moonlatch permissions setup/entra-pam-provider --offline", "moonlatch permissions ./mine.lua --profile contoso",
+  },
+
+  run = function(options)
+    if not options.script then
+      fail.raise { kind = "usage", what = "moonlatch permissions", why = "SCRIPT is missing",
+        fix = "`moonlatch scripts` lists what there is." }
+    end
+    local declaration, found = script.load(options.script)
+    if options.accept then return accept(declaration, found) end
+    require("script.growth").show(declaration, found)
+    local least = permissions.least(declaration.needs.graph or {})
+    local held, why = compare(options, least)
+    if log.json() then
+      show_json(found.name, least, held, why)
+    else
+      show(found.name, least, held, why)
+    end
+    return status_of(held)
+  end,
+}

@@ -1,0 +1,105 @@
+--- A person's copy of a bundled script that says it needs more than the original: the
+--- difference is shown, and asked about once.
+--
+-- This guards against accident, as all of needs does: a copy that was edited, or
+-- brought by somebody else, under a name that one has learned to trust.
+
+local fail = require "fail"
+local log = require "log"
+local script = require "script"
+local sys = require "host.sys"
+
+local M = {}
+
+local KINDS = { "graph", "devolutions", "scopes" }
+
+-- What is in the list of one and not of the other.
+local function added(kind, mine, original)
+  local known, list = {}, {}
+  for _, entry in ipairs(original[kind] or {}) do known[entry] = true end
+  for _, entry in ipairs(mine[kind] or {}) do
+    if not known[entry] then list[#list + 1] = ("%s: %s"):format(kind, entry) end
+  end
+  table.sort(list)
+  return list
+end
+
+--- What a script needs beyond the bundled original of its name. Empty when it is that,
+--- when there is none, or when it needs no more.
+---@param declaration script.declaration
+---@param found script.found
+---@return string[] "graph: POST /applications"
+function M.of(declaration, found)
+  local text = found.origin ~= "bundled" and found.origin ~= "path" and sys.embedded("scripts/" .. found.name .. ".lua")
+  if not text then return {} end
+  local bundled = { name = found.name, path = "scripts/" .. found.name .. ".lua", origin = "bundled", text = text }
+  local ok, original = pcall(function() return script.check(bundled, script.chunk(bundled)()) end)
+  local before, more = ok and original.needs or {}, {}
+  for _, kind in ipairs(KINDS) do
+    for _, entry in ipairs(added(kind, declaration.needs, before)) do more[#more + 1] = entry end
+  end
+  return more
+end
+
+-- Where it is kept that this growth of this script was accepted.
+local function pin_of(found, more)
+  local crypto = require "host.crypto"
+  local digest = crypto.hex(crypto.digest("sha256", found.name .. "\n" .. table.concat(more, "\n")))
+  return ("%s/accepted/%s"):format(require("profile.check").state_folder(), digest)
+end
+
+local function accept(found, more)
+  local path = pin_of(found, more)
+  sys.mkdir((path:match("^(.*)/")))
+  local text = ("%s\n%s\n"):format(found.name, table.concat(more, "\n"))
+  local ok, message = sys.write(path, text, "replace")
+  if not ok then log.warn("what you accepted could not be kept, and is asked again: " .. tostring(message)) end
+end
+
+local function refuse(found)
+  fail.raise {
+    kind = "person", what = ("run %s"):format(found.path), why = "it needs more than the bundled script of its name, "
+      .. "and nobody has accepted that",
+    fix = ("Look at what is listed above, then run it at a terminal and say yes, or `moonlatch permissions %s "
+      .. "--accept`."):format(found.name),
+  }
+end
+
+local function say(found, more)
+  log.say(("%s needs more than the bundled script of its name:"):format(found.path))
+  for _, entry in ipairs(more) do log.say("  + " .. entry) end
+end
+
+--- Show it, when it was not accepted before.
+---@param declaration script.declaration
+---@param found script.found
+function M.show(declaration, found)
+  local more = M.of(declaration, found)
+  if #more > 0 and not sys.stat(pin_of(found, more)) then say(found, more) end
+end
+
+--- Go on only when what this script needs beyond the bundled one was accepted, now or before.
+---@param declaration script.declaration
+---@param found script.found
+---@param ask nil|fun(question: string): boolean nil where nobody can be asked
+function M.check(declaration, found, ask)
+  local more = M.of(declaration, found)
+  if #more == 0 or sys.stat(pin_of(found, more)) then return end
+  say(found, more)
+  if not ask or not ask("Let it?") then refuse(found) end
+  accept(found, more)
+end
+
+--- Accept it without being asked, having shown it.
+---@param declaration script.declaration
+---@param found script.found
+---@return integer how many entries
+function M.accept(declaration, found)
+  local more = M.of(declaration, found)
+  if #more == 0 then return 0 end
+  say(found, more)
+  accept(found, more)
+  return #more
+end
+
+return M

@@ -1,0 +1,101 @@
+-- Permissions as a person meets them: what a script needs, a copy that needs more, and a refusal that says why.
+
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local process = require "host.process"
+
+local RESET = [[
+local graph = require "graph"
+return {
+  summary = "Set a password",
+  needs = { graph = { "PATCH /users/{id}#passwordProfile", "PATCH /users/{id}#department" },
+    scopes = { "User-PasswordProfile.ReadWrite.All", "User.Read.All", "RoleManagement.Read.Directory",
+      "Group.Read.All" } },
+  args = { user = { type = "string", required = true, help = "whose" } },
+  run = function(args)
+    graph.patch(graph.path("/users/{id}", args.user),
+      { passwordProfile = { password = "Correct-Horse-9", forceChangePasswordNextSignIn = false } })
+  end,
+}]]
+
+local COPY = [[
+return {
+  summary = "The setup, and something besides",
+  needs = { graph = { "GET /organization", "DELETE /users/{id}" } },
+  run = function() print "ran" end,
+}]]
+
+describe("moonlatch permissions", function()
+  local place
+  before_each(function() place = moonlatch.place() end)
+  after_each(function() place:__close() end)
+
+  it("prints the least a script needs", function()
+    local outcome = place:run { "permissions", "setup/entra-pam-provider", "--offline" }
+    assert.equal(0, outcome.status, outcome.err)
+    assert.matches("\nAs an application\n  AppRoleAssignment%.ReadWrite%.All ", outcome.out)
+    assert.matches("\nWeakest directory roles of that person\n  Cloud Application Administrator ", outcome.out)
+    assert.matches("\nNot compared with what we have: %-%-offline\n$", outcome.out)
+    outcome = place:run { "permissions", "setup/entra-pam-provider" }
+    assert.matches("\nNot compared with what we have: there is no profile\n$", outcome.out)
+  end)
+
+  it("says what we lack, and that something is to be done", function()
+    local outcome = place:run { "permissions", "setup/entra-pam-provider", "--emulator", "--json" }
+    assert.equal(3, outcome.status, outcome.err)
+    local told = assert(json.decode(outcome.out))
+    assert.equal("delegated", told.held.kind)
+    assert.equal("adele@contoso.onmicrosoft.com", told.held.who)
+    assert.same({}, told.held.roles.missing)
+    assert.truthy(table.concat(told.held.difference.missing, " "):find("RoleManagement.ReadWrite.Directory", 1, true))
+  end)
+
+  it("has a place for what a copy needs beyond the bundled script, asked once", function()
+    place:write(".config/moonlatch/scripts/setup/entra-pam-provider.lua", COPY)
+    local refused = place:run { "run", "setup/entra-pam-provider", "--yes" }
+    assert.equal(1, refused.status)
+    assert.matches("needs more than the bundled script of its name:\n  %+ graph: DELETE /users/{id}\n", refused.out)
+    assert.matches("fix: Look at what is listed above", refused.err)
+    local accepted = place:run { "permissions", "setup/entra-pam-provider", "--accept" }
+    assert.equal(0, accepted.status, accepted.err)
+    assert.matches("Accepted%.\n$", accepted.out)
+    local ran = place:run { "run", "setup/entra-pam-provider" }
+    assert.equal(0, ran.status, ran.err)
+    assert.equal("ran\n", ran.out)
+    place:write(".config/moonlatch/scripts/setup/entra-pam-provider.lua", (COPY:gsub("DELETE", "PATCH")))
+    assert.equal(1, place:run({ "run", "setup/entra-pam-provider" }).status)
+  end)
+
+  it("asks at a terminal", function()
+    place:write(".config/moonlatch/scripts/setup/entra-pam-provider.lua", COPY)
+    local shown = place:talk({ "run", "setup/entra-pam-provider" }, { "Let it? [y/N]", "y\n" })
+    assert.matches("ran", shown)
+    assert.equal("ran\n", place:run({ "run", "setup/entra-pam-provider" }).out)
+  end)
+
+  it("leaves a copy alone that needs no more", function()
+    place:write(".config/moonlatch/scripts/setup/entra-pam-provider.lua", (COPY:gsub(", \"DELETE.-\"", "")))
+    assert.equal("ran\n", place:run({ "run", "setup/entra-pam-provider" }).out)
+  end)
+end)
+
+describe("a refusal of Graph", function()
+  it("says that the target outranks us, after asking the tenant", function()
+    local place <close> = moonlatch.place()
+    local script = place:write("reset.lua", RESET)
+    local folder = place.path .. "/emulator"
+    local emulator <close> = assert(process.start { os.getenv "MOONLATCH", "emulator", "--private", "--lag", "0",
+      "--interval", "1", "--approve", "arno", "--directory", folder })
+    assert(emulator:line(20))
+    local config = folder .. "/moonlatch.lua"
+    local outcome = place:run { "run", script, "--config", config, "--user", "adele@contoso.onmicrosoft.com",
+      "--verbose" }
+    assert.equal(1, outcome.status)
+    assert.matches("why: adele@contoso%.onmicrosoft%.com outranks us: Global Administrator %(active%)%. "
+      .. "Our directory roles: Application Administrator%. Graph said: 403 Authorization_RequestDenied", outcome.err)
+    assert.matches("fix: Assign us a role that may reset it", outcome.err)
+    outcome = place:run { "run", script, "--config", config, "--user", "uma@contoso.onmicrosoft.com" }
+    assert.matches("why: a directory role is missing: Helpdesk Administrator would do%. "
+      .. "Yours: Application Administrator", outcome.err)
+  end)
+end)
