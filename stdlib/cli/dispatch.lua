@@ -29,8 +29,8 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "rotate", "run", "scripts", "permissions", "doctor", "discover", "init", "login",
-  "logout", "whoami", "journal", "emulator",
+  "plan", "apply", "verify", "destroy", "rotate", "run", "scripts", "permissions", "doctor", "discover", "init",
+  "login", "logout", "whoami", "journal", "emulator",
 }
 
 ---@type cli.option[]
