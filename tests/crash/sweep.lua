@@ -56,6 +56,8 @@ local function points_of(options, acts, blows, counts)
       local places = places_of(act, blow, counts[i])
       for place = 1, places do add(act, blow, place, not blow.places and place <= places - 2 * MARGIN) end
     end
+    -- A wide stride can step over a whole act, or meet only places behind its end.
+    if options.stride > 1 and not options.at then points[#points + 1] = { act = act, blow = blows[1], place = 1 } end
   end
   return points, few
 end
