@@ -19,12 +19,13 @@ Cloud.__index = Cloud
 
 --- Start one. Close it.
 ---@param seed integer
+---@param users integer? besides the named people (3)
 ---@return crash.cloud
-function M.start(seed)
+function M.start(seed, users)
   local home = assert(sys.temporary "moonlatch-crash-")
   local self = { home = home, folder = home .. "/cloud", log = home .. "/log", calls = 0, mark = 0 }
   local child = assert(process.start { "/bin/sh", "-c", 'exec "$@" 2>"$0"', self.log, os.getenv "MOONLATCH", "emulator",
-    "--private", "--verbose", "--users", "3", "--seed", tostring(seed), "--directory", self.folder })
+    "--private", "--verbose", "--users", tostring(users or 3), "--seed", tostring(seed), "--directory", self.folder })
   self.child = child
   setmetatable(self, Cloud)
   local line = child:line(30)

@@ -1,0 +1,26 @@
+--- A rotation of a user's password and of a client secret, killed at every system call,
+--- with each answer lost, and with each system call failing: nothing is lost, set
+--- twice to different values, stuck, or said to be done when it is not.
+
+local syscalls = require "crash.syscalls"
+
+local function setting(name) return os.getenv("CRASH_" .. name) end
+
+local talks = setting "TALK" ~= nil
+
+describe("a rotation that is stopped anywhere", function()
+  for _, name in ipairs { "user", "secret" } do
+    it("ends exactly where it was to: " .. name, function()
+      if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
+      if setting "TARGET" and setting "TARGET" ~= name then return pending("not asked for") end
+      local results, total = syscalls.run {
+        target = name, stride = tonumber(setting "STRIDE" or 1511), seed = tonumber(setting "SEED" or 1),
+        lanes = tonumber(setting "LANES" or 2), blow = setting "BLOW",
+        tell = talks and function(text) io.stderr:write(text, "\n") end or nil,
+      }
+      if talks then io.stderr:write(syscalls.line(name, results, total), "\n") end
+      assert(#results > 0, "no point was played")
+      assert.equal("", syscalls.complaints(results))
+    end)
+  end
+end)

@@ -1,0 +1,281 @@
+--- One rotation, stopped at a system call or made to see it fail; or with an answer
+--- lost. Points are named by the call and its number, from a run that nothing stops.
+
+local cloud = require "crash.cloud"
+local json = require "host.json"
+local program = require "crash.program"
+local target = require "crash.target"
+local task = require "task"
+
+local M = {}
+
+local MOST_RUNS = 3 -- after the blow; more than one only when the program asks for it
+local USERS = 300
+
+---@class crash.syscalls.blow
+---@field name string
+---@field inject string? what strace does at the point
+---@field loses_answer boolean? the answer that matters is lost besides
+
+---@type crash.syscalls.blow[]
+M.BLOWS = {
+  { name = "killed", inject = "signal=KILL" },
+  { name = "killed, with the answer lost", inject = "signal=KILL", loses_answer = true },
+  { name = "EIO", inject = "error=EIO" }, { name = "ENOSPC", inject = "error=ENOSPC" },
+  { name = "EINTR", inject = "error=EINTR" }, { name = "ENOMEM", inject = "error=ENOMEM" },
+}
+
+---@class crash.syscalls.point
+---@field blow crash.syscalls.blow
+---@field call string? system call
+---@field place integer its number, or that of the request whose answer is lost
+
+local STRACE = { "/usr/bin/strace", "-f", "-qq" }
+
+local function under_strace(...)
+  local words = table.move(STRACE, 1, #STRACE, 1, {})
+  for _, word in ipairs { ... } do words[#words + 1] = word end
+  return words
+end
+
+---------------------------------------------------------------------------
+-- Which points there are
+
+-- How often a run makes each system call.
+local function count_calls(lane)
+  local trace = lane.cloud.home .. "/trace"
+  lane:run(lane:rotate(), under_strace("-o", trace))
+  local counts, order = {}, {}
+  for line in io.lines(trace) do
+    local call = line:match("^%d+%s+([%l%d_]+)%(")
+    if call and not counts[call] then order[#order + 1] = call end
+    if call then counts[call] = (counts[call] or 0) + 1 end
+  end
+  return counts, order
+end
+
+-- Let it be due again.
+local function fall_due(lane)
+  lane.cloud:pass(lane.target.pass)
+  lane:note()
+end
+
+local function add_points(points, blow, counts, order)
+  for _, call in ipairs(order) do
+    for place = 1, counts[call] do points[#points + 1] = { blow = blow, call = call, place = place } end
+  end
+end
+
+--- All points of a target.
+---@param lane crash.lane
+---@return crash.syscalls.point[]
+function M.points(lane)
+  lane:renew()
+  local points = {}
+  for _, blow in ipairs(M.BLOWS) do
+    fall_due(lane)
+    if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
+    local counts, order = count_calls(lane)
+    lane.cloud:calm()
+    lane:run(lane:rotate())
+    add_points(points, blow, counts, order)
+  end
+  fall_due(lane)
+  lane:run(lane:rotate())
+  for place = 1, #lane:asked() do points[#points + 1] = { blow = { name = "answer lost" }, place = place } end
+  return points
+end
+
+---------------------------------------------------------------------------
+-- One point
+
+local function strike(lane, point)
+  local blow = point.blow
+  if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
+  local before
+  if blow.inject then
+    before = under_strace("-o", "/dev/null", "-e", "trace=" .. point.call, "-e",
+      ("inject=%s:%s:when=%d"):format(point.call, blow.inject, point.place))
+  else
+    lane.cloud:fault(("* /** drop-after @%d"):format(point.place))
+  end
+  local outcome = lane:run(lane:rotate(), before)
+  lane.cloud:calm()
+  return outcome
+end
+
+local function wants_again(outcome)
+  return (outcome.out .. outcome.err):find("[Rr]un the same command again") ~= nil
+end
+
+-- Run it again until it ends well, as often as it says itself, within reason.
+local function recover(lane, complain)
+  local outcome
+  for again = 1, MOST_RUNS do
+    outcome = lane:run(lane:rotate())
+    if outcome.status == 0 then return again end
+    if not wants_again(outcome) then break end
+  end
+  complain("STUCK: exit status %s\n%s%s", tostring(outcome.status), outcome.out, outcome.err)
+end
+
+-- Values that were sent in this point: each has its number in the note of its request.
+local function sent_values(lane)
+  local values, count = {}, 0
+  local history = json.decode(lane:must(0, { "journal", "history", "60", "--json" }).out)
+  for _, entry in ipairs(history) do
+    local note = entry.kind == "request" and entry.body.method == "PATCH" and entry.body.note
+    if note and not values[note] then values[note], count = true, count + 1 end
+  end
+  return count
+end
+
+local function check_twice(lane, complain)
+  local patches = 0
+  for _, request in ipairs(lane:asked()) do patches = patches + (request.method == "PATCH" and 1 or 0) end
+  if patches < 2 then return end
+  lane.values = lane.values or 0
+  if sent_values(lane) > lane.total then complain("TWICE: two different values were set") end
+end
+
+-- How many rotations the journal's last sixty records hold, to tell what a point added.
+local function remember(lane)
+  lane.total = lane.target.name == "user" and sent_values(lane) + 1 or 0
+end
+
+local function is_said_to_be_done(outcome)
+  return outcome.status == 0 and target.said(outcome) == "changed"
+end
+
+local function play(lane, point, complain)
+  fall_due(lane)
+  local outcome = strike(lane, point)
+  local wrong = lane.target.look(lane)
+  if wrong then complain("right after: %s", wrong) end
+  if is_said_to_be_done(outcome) and lane.target.name == "user" then
+    wrong = lane.target.whole(lane)
+    if wrong then complain("FALSE SUCCESS: %s", wrong) end
+  end
+  local again = recover(lane, complain)
+  if lane.target.name == "user" then check_twice(lane, complain) end
+  lane.target.settle(lane)
+  wrong = lane.target.whole(lane)
+  if wrong then complain("in the end: %s", wrong) end
+  local status = lane:run(lane:plan()).status
+  if status ~= 0 then complain("STUCK: a plan still has something to do (exit status %s)", tostring(status)) end
+  return again
+end
+
+---@class crash.syscalls.result
+---@field point crash.syscalls.point
+---@field complaints string[]
+---@field again integer? runs it took after the blow
+
+local RENEW_EVERY = 40 -- points on one account and one state folder
+
+-- Play a point on this lane; after a bad one, and now and then, with somebody else.
+local function play_safely(lane, point)
+  local result = { point = point, complaints = {} }
+  local function complain(text, ...) table.insert(result.complaints, text:format(...)) end
+  lane.played = (lane.played or 0) + 1
+  local ok, failure = xpcall(function()
+    if not lane.who or lane.spoilt or lane.played % RENEW_EVERY == 0 then lane:renew() end
+    remember(lane)
+    result.again = play(lane, point, complain)
+  end, debug.traceback)
+  if not ok then complain("%s", failure) end
+  lane.spoilt = #result.complaints > 0
+  return result
+end
+
+---------------------------------------------------------------------------
+-- All of them
+
+--- What a point is called.
+---@param point crash.syscalls.point
+---@return string
+function M.name(point)
+  if not point.call then return ("%s, request %d"):format(point.blow.name, point.place) end
+  return ("%s at %s %d"):format(point.blow.name, point.call, point.place)
+end
+
+---@class crash.syscalls.options
+---@field target "user"|"secret"
+---@field stride integer
+---@field seed integer
+---@field lanes integer
+---@field blow string? only blows with this in their names
+---@field tell nil|fun(text: string)
+
+local function chosen(points, options)
+  local list = {}
+  for i, point in ipairs(points) do
+    local wanted = not options.blow or point.blow.name:find(options.blow, 1, true)
+    if wanted and i % options.stride == 0 then list[#list + 1] = point end
+  end
+  return list
+end
+
+local function open_lanes(options)
+  local lanes = {}
+  for i = 1, options.lanes do
+    lanes[i] = target.lane(cloud.start(options.seed + i, USERS), target.TARGETS[options.target])
+  end
+  return setmetatable(lanes, { __close = function()
+    for _, lane in ipairs(lanes) do getmetatable(lane.cloud).__close(lane.cloud) end
+  end })
+end
+
+--- Play the points of a target.
+---@param options crash.syscalls.options
+---@return crash.syscalls.result[] results, integer points there are
+function M.run(options)
+  return task.run(program.poll, function()
+    local lanes <close> = open_lanes(options)
+    local points, results, free = M.points(lanes[1]), {}, table.move(lanes, 1, #lanes, 1, {})
+    task.each(chosen(points, options), options.lanes, function(point)
+      local lane = table.remove(free)
+      local result = play_safely(lane, point)
+      table.insert(free, lane)
+      results[#results + 1] = result
+      if not options.tell then return end
+      for _, text in ipairs(result.complaints) do options.tell(("%s: %s"):format(M.name(point), text)) end
+      if #results % 100 == 0 then options.tell(("%s: %d points"):format(options.target, #results)) end
+    end)
+    return results, #points
+  end)
+end
+
+local KINDS = { "LOST", "TWICE", "STUCK", "FALSE SUCCESS" }
+
+--- The counts in a line.
+---@param name string
+---@param results crash.syscalls.result[]
+---@param total integer
+---@return string
+function M.line(name, results, total)
+  local counts, bad = {}, 0
+  for _, result in ipairs(results) do
+    local text = table.concat(result.complaints, "\n")
+    for _, kind in ipairs(KINDS) do
+      counts[kind] = (counts[kind] or 0) + (text:find(kind .. ":", 1, true) and 1 or 0)
+    end
+    bad = bad + (#result.complaints > 0 and 1 or 0)
+  end
+  return ("rotation of a %s: %d of %d points; %d lost, %d set twice, %d stuck, %d false successes, %d wrong in all")
+    :format(name, #results, total, counts.LOST or 0, counts.TWICE or 0, counts.STUCK or 0, counts["FALSE SUCCESS"] or 0,
+      bad)
+end
+
+--- What is wrong, point by point; empty when nothing is.
+---@param results crash.syscalls.result[]
+---@return string
+function M.complaints(results)
+  local lines = {}
+  for _, result in ipairs(results) do
+    for _, text in ipairs(result.complaints) do lines[#lines + 1] = M.name(result.point) .. ": " .. text end
+  end
+  return table.concat(lines, "\n")
+end
+
+return M

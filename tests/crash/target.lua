@@ -1,0 +1,278 @@
+--- What a rotation is crashed on: an account of a person, or an application with a
+--- secret; how it falls due again, and what must be there, seen by another client.
+
+local json = require "host.json"
+local program = require "crash.program"
+local sys = require "host.sys"
+
+local M = {}
+
+---@class crash.target
+---@field name string
+---@field changes string fault rule for losing the answer that matters
+---@field policy fun(lane: crash.lane): string text of the policy file
+---@field fresh fun(lane: crash.lane) somebody nobody has rotated yet
+---@field pass string until it is due again
+---@field settle fun(lane: crash.lane) what has to happen before all is exactly as it is to be
+---@field look fun(lane: crash.lane): string? what is wrong with what is stored, if anything
+---@field whole fun(lane: crash.lane): string? the same, when all must be over
+
+---------------------------------------------------------------------------
+-- Devolutions Server
+
+-- The texts of the entries, by name: lists, for there may be several of one.
+local function entries(lane)
+  local by_name = {}
+  lane.cloud:open_server()
+  for _, text in ipairs(lane.cloud:entries()) do
+    local name = text:match('"name":"([^"]*)"')
+    by_name[name] = by_name[name] or {}
+    table.insert(by_name[name], text)
+  end
+  return by_name
+end
+
+---------------------------------------------------------------------------
+-- A person
+
+local function escape(text)
+  return (text:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+-- Does one of these passwords sign the person in? Here only: a client may not ask so on Entra.
+local function signs_in(lane, passwords)
+  local cloud, calls = lane.cloud, {}
+  for i, password in ipairs(passwords) do
+    calls[i] = {
+      url = ("%s/%s/oauth2/v2.0/token"):format(cloud.ready.login, cloud.ready.tenant), method = "POST",
+      body = ("grant_type=password&client_id=%s&username=%s&password=%s&scope=openid"):format(
+        cloud.ready.admin.client_id, escape(lane.who.upn), escape(password)),
+    }
+  end
+  local _, statuses = {}, {}
+  if #calls > 0 then _, statuses = cloud:curl(calls) end
+  for _, status in ipairs(statuses) do
+    if status == 200 then return true end
+  end
+  return false
+end
+
+local function passwords(lane)
+  local by_name, found = entries(lane), {}
+  for place, name in ipairs { lane.who.upn, lane.who.upn .. " (pending)" } do
+    found[place] = {}
+    for i, text in ipairs(by_name[name] or {}) do found[place][i] = text:match('"password":"([^"]*)"') end
+  end
+  return found[1], found[2]
+end
+
+-- Once something was stored, what is in force lies in the entry or beside it, always.
+local function look_at_user(lane)
+  local current, pending = passwords(lane)
+  if #current > 1 then return ("%d entries of one name"):format(#current) end
+  local all = table.move(pending, 1, #pending, #current + 1, table.move(current, 1, #current, 1, {}))
+  if signs_in(lane, all) then return nil end
+  if lane.rotated or #pending > 0 and #current == 0 and lane:was_set() then
+    return ("LOST: of %d stored and %d pending passwords none is in force"):format(#current, #pending)
+  end
+end
+
+local function whole_user(lane)
+  local current, pending = passwords(lane)
+  if #current ~= 1 then return ("%d entries instead of one"):format(#current) end
+  if #pending > 0 then return ("%d pending passwords are left"):format(#pending) end
+  if not signs_in(lane, current) then return "LOST: what is stored is not in force" end
+end
+
+-- People by number who are enabled and kept in the cloud, each once.
+local function next_user(lane)
+  lane.people = lane.people or lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
+    .. "onPremisesSyncEnabled,userType").value
+  repeat
+    lane.place = (lane.place or 20) + 1
+    local one = assert(lane.people[lane.place], "there are no more people")
+    lane.who = { upn = one.userPrincipalName, id = one.id }
+  until one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member"
+end
+
+local USER_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "one account", select = policy.users { upn = %q }, every = "1h",
+  sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
+}
+]]
+
+---------------------------------------------------------------------------
+-- An application
+
+local function next_application(lane)
+  lane.place = (lane.place or 0) + 1
+  local name = ("Billing %d"):format(lane.place)
+  local made = lane.cloud:control("/tenant", { ["do"] = "add_app", with = { { name = name, days = 3650 } } }).result
+  lane.who = { app_id = made.appId, id = made.id, name = name }
+end
+
+local function credentials(lane)
+  return lane.cloud:graph("/applications/" .. lane.who.id .. "?$select=id,passwordCredentials").passwordCredentials
+end
+
+local function stored_secret(lane)
+  local list = entries(lane)[lane.who.name] or {}
+  if #list > 1 then return nil, ("%d entries of one name"):format(#list) end
+  return list[1] and list[1]:match('"clientSecret":"([^"]*)"'), nil, list[1]
+end
+
+local function has_foreign(lane)
+  for _, credential in ipairs(credentials(lane)) do
+    if credential.displayName == lane.who.name then return true end
+  end
+  return false
+end
+
+-- What is stored works at every moment, and what is not ours is never touched.
+local function look_at_application(lane)
+  if not has_foreign(lane) then return "the foreign credential is gone" end
+  local value, wrong = stored_secret(lane)
+  if wrong then return wrong end
+  if value and lane.cloud:sign_in(lane.who.app_id, value) ~= 200 then return "LOST: what is stored does not sign in" end
+  if not value and lane.rotated then return "LOST: nothing is stored" end
+end
+
+local function whole_application(lane)
+  local value, wrong, text = stored_secret(lane)
+  if not value then return wrong or "nothing is stored" end
+  if lane.cloud:sign_in(lane.who.app_id, value) ~= 200 then return "LOST: what is stored does not sign in" end
+  local ours = {}
+  for _, credential in ipairs(credentials(lane)) do
+    local marker = credential.displayName:match("^ml:%x+:%x+")
+    if marker then ours[#ours + 1] = marker end
+  end
+  if #ours ~= 1 then return ("%d credentials of ours instead of one: %s"):format(#ours, table.concat(ours, " ")) end
+  if not text:find(ours[1], 1, true) then return "the one credential of ours is not the one that is stored" end
+end
+
+local APPLICATION_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "one application", select = policy.applications { client_id = %q },
+  every = "1d", lifetime = "20d", grace = "1h",
+  sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
+}
+]]
+
+---@type table<string, crash.target>
+M.TARGETS = {
+  user = {
+    name = "user", changes = "graph PATCH /users/* drop-after", pass = "2h", fresh = next_user,
+    policy = function(lane) return USER_POLICY:format(lane.who.upn) end,
+    settle = function() end, look = look_at_user, whole = whole_user,
+  },
+  secret = {
+    name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
+    fresh = next_application,
+    policy = function(lane) return APPLICATION_POLICY:format(lane.who.app_id) end,
+    settle = function(lane) -- what is replaced goes when its grace is over
+      lane.cloud:pass "2h"
+      lane:must(0, lane:rotate())
+      lane.cloud:pass "60s" -- until readers see it
+    end,
+    look = look_at_application, whole = whole_application,
+  },
+}
+
+---------------------------------------------------------------------------
+-- One emulator with somebody on it
+
+---@class crash.lane
+---@field cloud crash.cloud
+---@field target crash.target
+---@field who table
+---@field rotated boolean was it brought to its end at least once?
+---@field mark integer requests before the blow
+local Lane = { __name = "lane" }
+Lane.__index = Lane
+
+--- The words of a run of the policy.
+---@return string[]
+function Lane:rotate() return { "rotate", self.cloud.home .. "/policy.lua", "--yes", "--json" } end
+
+--- The words of a plan of it.
+---@return string[]
+function Lane:plan() return { "plan", self.cloud.home .. "/policy.lua", "--json" } end
+
+--- Run the program to its end.
+---@param words string[]
+---@param before string[]? what it is run under
+---@return crash.program.outcome
+function Lane:run(words, before)
+  local all = table.move(before or {}, 1, #(before or {}), 1, {})
+  for _, word in ipairs { os.getenv "MOONLATCH", "--config", self.cloud.ready.config } do all[#all + 1] = word end
+  return program.start(self.cloud.home .. "/run", table.move(words, 1, #words, #all + 1, all)):finish(60)
+end
+
+--- Run it, and insist on its exit status.
+---@param status integer
+---@param words string[]
+---@return crash.program.outcome
+function Lane:must(status, words)
+  local outcome = self:run(words)
+  if outcome.status == status then return outcome end
+  error(("%s: exit status %s instead of %d\n%s%s"):format(table.concat(words, " "), tostring(outcome.status), status,
+    outcome.out, outcome.err), 0)
+end
+
+--- What Graph was asked since the mark.
+---@return table[]
+function Lane:asked() return self.cloud:control(("/requests?after=%d"):format(self.mark)).requests end
+
+--- Begin to count requests here.
+function Lane:note()
+  local all = self.cloud:control("/requests?after=" .. (self.mark or 0)).requests
+  self.mark = #all > 0 and all[#all].n or self.mark or 0
+end
+
+--- Was a password or secret set since the mark?
+---@return boolean
+function Lane:was_set()
+  for _, request in ipairs(self:asked()) do
+    if request.method == "PATCH" or request.path:find("/addPassword$") then return true end
+  end
+  return false
+end
+
+--- Forget the state, as if its folder had been lost.
+function Lane:lose_state()
+  assert(sys.remove_tree(self.cloud.folder .. "/state"))
+end
+
+--- Somebody else from now on, with a state folder of its own.
+function Lane:renew()
+  self:lose_state()
+  self.target.fresh(self)
+  assert(sys.write(self.cloud.home .. "/policy.lua", self.target.policy(self), "replace"))
+  self.rotated, self.mark = false, self.mark or 0
+  self:must(0, self:rotate())
+  self.rotated = true
+  self:note()
+end
+
+--- What a run said of the one account there is.
+---@param outcome crash.program.outcome
+---@return string? what
+function M.said(outcome)
+  local document = json.decode(outcome.out)
+  local policy = type(document) == "table" and document.policies and document.policies[1]
+  local account = policy and policy.accounts[1]
+  return account and account.what
+end
+
+--- A lane on an emulator.
+---@param cloud crash.cloud
+---@param target crash.target
+---@return crash.lane
+function M.lane(cloud, target)
+  return setmetatable({ cloud = cloud, target = target, mark = 0 }, Lane)
+end
+
+return M
