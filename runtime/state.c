@@ -11,6 +11,7 @@
 
 int luaopen_host_crypto(lua_State *L);
 int luaopen_host_devolutions(lua_State *L);
+int luaopen_host_edit(lua_State *L);
 int luaopen_host_gate(lua_State *L);
 int luaopen_host_graph(lua_State *L);
 int luaopen_host_httpd(lua_State *L);
@@ -24,19 +25,13 @@ int luaopen_host_term(lua_State *L);
 
 /* All native modules. Preloaded, not opened: what nobody requires costs nothing. */
 static const luaL_Reg native[] = {
-    {"host.crypto", luaopen_host_crypto},
-    {"host.devolutions", luaopen_host_devolutions},
-    {"host.gate", luaopen_host_gate},
-    {"host.graph", luaopen_host_graph},
-    {"host.httpd", luaopen_host_httpd},
-    {"host.journal", luaopen_host_journal},
-    {"host.json", luaopen_host_json},
-    {"host.oauth", luaopen_host_oauth},
-    {"host.process", luaopen_host_process},
-    {"host.secret", luaopen_host_secret},
-    {"host.sys", luaopen_host_sys},
-    {"host.term", luaopen_host_term},
-    {NULL, NULL},
+    {"host.crypto", luaopen_host_crypto},   {"host.devolutions", luaopen_host_devolutions},
+    {"host.edit", luaopen_host_edit},       {"host.gate", luaopen_host_gate},
+    {"host.graph", luaopen_host_graph},     {"host.httpd", luaopen_host_httpd},
+    {"host.journal", luaopen_host_journal}, {"host.json", luaopen_host_json},
+    {"host.oauth", luaopen_host_oauth},     {"host.process", luaopen_host_process},
+    {"host.secret", luaopen_host_secret},   {"host.sys", luaopen_host_sys},
+    {"host.term", luaopen_host_term},       {NULL, NULL},
 };
 
 static const luaL_Reg standard[] = {

@@ -17,17 +17,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#define INSTRUCTIONS 100000 /* of Lua, between two looks at the interrupts */
+
 /* The one static that changes: a signal handler gets no argument, and what it
  * may touch is exactly this type. */
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts; /* plus TERMINATION for each that was a SIGTERM */
 
-static void on_interrupt(int signal_number) {
-  interrupts++;
-  if (interrupts >= 2) signal(signal_number, SIG_DFL); /* a third ends what no longer listens */
-}
+#define TERMINATION 0x10000
 
 int sys_interrupts(void) {
-  return interrupts;
+  return interrupts % TERMINATION;
+}
+
+static void on_interrupt(int signal_number) {
+  interrupts += signal_number == SIGTERM ? 1 + TERMINATION : 1;
+  if (sys_interrupts() >= 2) signal(signal_number, SIG_DFL); /* a third ends what no longer listens */
 }
 
 static double seconds_of(clockid_t clock) {
@@ -156,9 +160,33 @@ static int catch_interrupts(lua_State *L) {
   return 0;
 }
 
+/* sys.forget_interrupts() */
+static int forget_interrupts(lua_State *L) {
+  interrupts = 0;
+  return catch_interrupts(L); /* the second one took the handler away */
+}
+
+static void on_count(lua_State *L, lua_Debug *record) {
+  (void)record;
+  if (interrupts) luaL_error(L, "interrupted");
+}
+
+/* sys.interruptible(yes) */
+static int interruptible(lua_State *L) {
+  int yes = lua_toboolean(L, 1);
+  lua_sethook(L, yes ? on_count : NULL, yes ? LUA_MASKCOUNT : 0, INSTRUCTIONS);
+  return 0;
+}
+
 /* sys.interrupts() -> integer */
 static int interrupts_so_far(lua_State *L) {
-  lua_pushinteger(L, interrupts);
+  lua_pushinteger(L, sys_interrupts());
+  return 1;
+}
+
+/* sys.terminated() -> boolean */
+static int terminated(lua_State *L) {
+  lua_pushboolean(L, interrupts >= TERMINATION);
   return 1;
 }
 
@@ -191,8 +219,11 @@ static const luaL_Reg functions[] = {
     {"embedded", embedded_text},
     {"embedded_list", embedded_list},
     {"catch_interrupts", catch_interrupts},
+    {"forget_interrupts", forget_interrupts},
+    {"interruptible", interruptible},
     {"interrupts", interrupts_so_far},
     {"syslog", to_syslog},
+    {"terminated", terminated},
     {"version", version},
     {NULL, NULL},
 };

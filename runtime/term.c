@@ -142,11 +142,23 @@ static int term_is_terminal(lua_State *L) {
   return 1;
 }
 
-/* term.width() -> columns */
-static int term_width(lua_State *L) {
+static struct winsize window(void) {
   struct winsize size = {0};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+  return size;
+}
+
+/* term.width() -> columns */
+static int term_width(lua_State *L) {
+  struct winsize size = window();
   lua_pushinteger(L, size.ws_col ? size.ws_col : 80);
+  return 1;
+}
+
+/* term.height() -> lines */
+static int term_height(lua_State *L) {
+  struct winsize size = window();
+  lua_pushinteger(L, size.ws_row ? size.ws_row : 24);
   return 1;
 }
 
@@ -189,6 +201,34 @@ static enum outcome ask_quietly(int tty, const struct buffer *text, struct buffe
   }
   watch_close(&watch);
   return outcome;
+}
+
+/* Prompt and wait for one key; what else a key sends (arrows) is thrown away. */
+static enum outcome read_key(const char *prompt, size_t length, char *key) {
+  struct termios before;
+  struct watch watch;
+  enum outcome outcome = FAILED;
+  if (tcgetattr(STDIN_FILENO, &before) != 0 || !watch_open(&watch)) return FAILED;
+  struct termios single = before;
+  single.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+  if (tcsetattr(STDIN_FILENO, TCSADRAIN, &single) == 0) {
+    sys_write_all(STDERR_FILENO, prompt, length);
+    outcome = !wait_input(&watch, STDIN_FILENO) ? INTERRUPTED : read(STDIN_FILENO, key, 1) == 1 ? LINE : END;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+  }
+  watch_close(&watch);
+  return outcome;
+}
+
+/* term.read_key(prompt) -> key | nil. None where nobody sits. */
+static int term_read_key(lua_State *L) {
+  char key;
+  size_t length;
+  const char *prompt = luaL_checklstring(L, 1, &length);
+  prompt = push_shown(L, prompt, length, &length);
+  if (!isatty(STDIN_FILENO) || read_key(prompt, length, &key) != LINE) return 0;
+  lua_pushlstring(L, &key, 1);
+  return 1;
 }
 
 static int open_terminal(void) {
@@ -268,7 +308,9 @@ static const luaL_Reg functions[] = {
     {"write", term_write},
     {"is_terminal", term_is_terminal},
     {"width", term_width},
+    {"height", term_height},
     {"read_line", term_read_line},
+    {"read_key", term_read_key},
     {"read_secret", term_read_secret},
     {"reveal", term_reveal},
     {NULL, NULL},

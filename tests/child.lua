@@ -51,6 +51,26 @@ function M.traced(options, arguments)
   return all
 end
 
+--- Play a person at a program that runs `body`; steps are pairs of what to wait for and what to type.
+---@param place { path: string }
+---@param steps string[] also TERM
+---@param body string
+---@return { status: integer, echo: boolean, shown: string }
+function M.play(place, steps, body)
+  local arguments = { "/usr/bin/env", "TERM=" .. (steps.TERM or "xterm") }
+  for _, option in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
+    if os.getenv(option) then arguments[#arguments + 1] = option .. "=" .. os.getenv(option) end
+  end
+  for _, word in ipairs { "/usr/bin/python3", SOURCE .. "/tests/terminal.py" } do arguments[#arguments + 1] = word end
+  for _, word in ipairs(steps) do arguments[#arguments + 1] = word end
+  arguments[#arguments + 1] = "--"
+  for _, word in ipairs(M.arguments(place, body)) do arguments[#arguments + 1] = word end
+  local person <close> = assert(process.start(arguments))
+  local status, echo, lines = tonumber(person:line(30)), person:line(5), {}
+  for line in function() return person:line(5) end do lines[#lines + 1] = line end
+  return { status = status, echo = echo == "on", shown = table.concat(lines, "\n") }
+end
+
 --- Start it.
 ---@return host.process.child
 function M.start(place, body, ...)

@@ -128,29 +128,36 @@ function Key:public() end
 function Key:close() end
 
 local crypto = {}
+--- Random bytes of cryptographic strength.
 ---@param count integer 1 to 65536
 ---@return string bytes
 function crypto.random(count) end
 --- A random (version 4) UUID in lower case.
 ---@return string
 function crypto.uuid() end
+--- The hash of a text.
 ---@param algorithm "sha256"|"sha1"
 ---@param text string
 ---@return string bytes
 function crypto.digest(algorithm, text) end
+--- The HMAC-SHA-256 of a text under a key.
 ---@param key host.secret
 ---@param text string
----@return string bytes HMAC-SHA-256
+---@return string bytes
 function crypto.hmac(key, text) end
+--- Bytes as lower-case hexadecimal digits.
 ---@param bytes string
 ---@return string
 function crypto.hex(bytes) end
+--- Bytes as base64, with padding.
 ---@param bytes string
 ---@return string
 function crypto.base64(bytes) end
+--- Bytes as base64url, the form that URLs and tokens take.
 ---@param bytes string
 ---@return string without padding
 function crypto.base64url(bytes) end
+--- The bytes that base64 or base64url text stands for; nil when it is neither.
 ---@param text string base64 or base64url, padded or not, nothing else in it
 ---@return string|nil bytes
 function crypto.unbase64(text) end
@@ -328,6 +335,7 @@ function Door:running() end
 function Door:close() end
 
 local gate = {}
+--- A door that leads nowhere yet: name its peers and calls.
 ---@param kind "real"|"emulator"
 ---@param journal host.journal.journal? required for anything that changes something
 ---@return host.gate.door
@@ -376,11 +384,13 @@ function oauth.discovery(authority) end
 ---@param authority string
 ---@return {tenant: string, issuer: string}|nil, host.oauth.failure?
 function oauth.judge_discovery(answer, authority) end
+--- Ask for a device code.
 ---@param authority string
 ---@param client_id string
 ---@param scope string
 ---@return host.request
 function oauth.device_code(authority, client_id, scope) end
+--- The code a person is to enter, or why there is none.
 ---@param answer host.answer
 ---@return host.oauth.device_code|nil, host.oauth.failure?
 function oauth.judge_device_code(answer) end
@@ -390,6 +400,7 @@ function oauth.judge_device_code(answer) end
 ---@param device_code host.secret
 ---@return host.request
 function oauth.device_token(authority, client_id, device_code) end
+--- Get a token with an application's secret.
 ---@param authority string
 ---@param client_id string
 ---@param client_secret host.secret? none when it goes with the request as `basic` credential
@@ -443,10 +454,12 @@ function oauth.machine(endpoint, resource, which) end
 ---@param which table<string, string> client_id, object_id or mi_res_id
 ---@return host.request
 function oauth.service(endpoint, resource, which) end
+--- What proves us to the endpoint of a machine's identity, to be sent as that header.
 ---@param endpoint string
 ---@param header host.secret $IDENTITY_HEADER
 ---@return host.credential
 function oauth.service_credential(endpoint, header) end
+--- Get a token with a refresh token.
 ---@param authority string
 ---@param client_id string
 ---@param refresh_token host.secret
@@ -543,6 +556,7 @@ function graph.judge_batch(request, answer) end
 ---@field retry_after number? seconds, capped at 180
 
 local devolutions = {}
+--- Begin a session with an application identity.
 ---@param base string "https://dvls.contoso.com/path"
 ---@param app_key string
 ---@param app_secret host.secret
@@ -553,6 +567,7 @@ function devolutions.login(base, app_key, app_secret) end
 ---@param base string
 ---@return host.credential|nil, host.devolutions.failure?
 function devolutions.judge_login(answer, base) end
+--- Build a request.
 ---@param base string
 ---@param method string
 ---@param path string "/api/v1/vault/{id}/entry": segments escaped (devolutions.segment)
@@ -560,6 +575,7 @@ function devolutions.judge_login(answer, base) end
 ---@param body table?
 ---@return host.request
 function devolutions.request(base, method, path, query, body) end
+--- Escape one path segment.
 ---@param value string
 ---@return string
 function devolutions.segment(value) end
@@ -732,6 +748,7 @@ function Server:ended() end
 function Server:close() end
 
 local httpd = {}
+--- A new authority and a server certificate of it.
 ---@return host.httpd.identity
 function httpd.identity() end
 --- A server; plain HTTP without an identity.
@@ -779,6 +796,29 @@ local process = {}
 function process.start(arguments, input, pass, errors) end
 
 ---------------------------------------------------------------------------
+--- host.edit: a line a person types and edits.
+
+---@class host.edit.editor
+local Editor = {}
+--- Show the prompt and let a person edit a line; it may hold newlines when it was recalled. Why there is none:
+--- "end" (Ctrl-D) or "interrupted". `complete(before, after)`, the text on both sides of the cursor, is called for
+--- Tab: it returns what to insert, how many characters before the cursor to take away first, and whether it wrote
+--- something below the line. It must not wait.
+---@param prompt string
+---@param complete nil|fun(before: string, after: string): string?, integer?, boolean?
+---@return string|nil text, string? why
+function Editor:read(prompt, complete) end
+--- Put an entry into the history in memory; the oldest of 1,000 goes.
+---@param text string may hold newlines
+function Editor:remember(text) end
+function Editor:close() end
+
+local edit = {}
+--- An editor on the terminal; nil where there is none, or none whose cursor can be moved.
+---@return host.edit.editor|nil editor, string? message
+function edit.open() end
+
+---------------------------------------------------------------------------
 --- host.sys: clocks, private files, environment.
 
 ---@class host.sys.clock
@@ -808,8 +848,10 @@ local sys = {}
 ---@param path string
 ---@return host.sys.lock|nil, string? message, string? kind "held"|"io"
 function sys.lock(path) end
+--- The time for measuring.
 ---@return number seconds since some start; never goes back
 function sys.monotonic() end
+--- The time of day.
 ---@return number seconds since 1970
 function sys.time() end
 --- Do nothing for so long, or until a signal comes.
@@ -819,12 +861,15 @@ function sys.sleep(ms) end
 ---@param time number
 ---@return {year:integer, month:integer, day:integer, hour:integer, minute:integer, second:integer}
 function sys.utc(time) end
+--- The moment of broken-down UTC.
 ---@return number
 function sys.from_utc(year, month, day, hour, minute, second) end
+--- Open an emulator's clock by its file, which is made when asked for.
 ---@param path string
 ---@param create boolean?
 ---@return host.sys.clock|nil, string? message
 function sys.clock(path, create) end
+--- A variable of the environment.
 ---@param name string
 ---@return string|nil
 function sys.getenv(name) end
@@ -881,9 +926,11 @@ function sys.stat(path) end
 ---@param path string
 ---@return string[]|nil, string? message
 function sys.list(path) end
+--- Room left where a path lies.
 ---@param path string
 ---@return number|nil bytes free for us
 function sys.free_space(path) end
+--- The number of this process.
 ---@return integer
 function sys.pid() end
 --- Path of the running program.
@@ -899,12 +946,22 @@ function sys.embedded(name) end
 function sys.embedded_list(prefix) end
 --- Install handlers for SIGINT and SIGTERM that only count. A third one ends the program as ever.
 function sys.catch_interrupts() end
---- How many interrupts came since they are caught.
+--- How many interrupts came since they are caught, or were forgotten.
 ---@return integer
 function sys.interrupts() end
 --- One line to the system's log (facility auth), redacted; nothing where there is none.
 ---@param text string
 function sys.syslog(text) end
+--- Was one of them a SIGTERM, which asks the program to end?
+---@return boolean
+function sys.terminated() end
+--- Count from none again.
+function sys.forget_interrupts() end
+--- Shall an interrupt also end Lua code that only computes, with the error "interrupted"? Holds for the calling
+--- coroutine, and for those it makes meanwhile.
+---@param yes boolean
+function sys.interruptible(yes) end
+--- The version of this program.
 ---@return string "0.1.0"
 function sys.version() end
 
@@ -918,15 +975,24 @@ local term = {}
 ---@param text string
 ---@return boolean|nil ok, string? message
 function term.write(stream, text) end
+--- Is a stream a terminal?
 ---@param stream "in"|"out"|"err"
 ---@return boolean
 function term.is_terminal(stream) end
+--- How wide the terminal is.
 ---@return integer columns (80 when unknown)
 function term.width() end
+--- How high the terminal is.
+---@return integer lines (24 when unknown)
+function term.height() end
 --- Prompt on the terminal; nil at end of input or interrupt.
 ---@param prompt string
 ---@return string|nil
 function term.read_line(prompt) end
+--- Prompt and wait for one key, without Enter; nil at end of input, interrupt, or without a terminal.
+---@param prompt string
+---@return string|nil
+function term.read_key(prompt) end
 --- Prompt on /dev/tty without echo.
 ---@param prompt string
 ---@return host.secret|nil, string? message

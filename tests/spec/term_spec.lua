@@ -2,22 +2,6 @@ local child = require "child"
 local process = require "host.process"
 local term = require "host.term"
 
---- Play a person at a program that runs `body`; steps are pairs of what to wait for and what to type.
-local function play(place, steps, body)
-  local arguments = { "/usr/bin/env", "TERM=" .. (steps.TERM or "xterm") }
-  for _, option in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
-    if os.getenv(option) then arguments[#arguments + 1] = option .. "=" .. os.getenv(option) end
-  end
-  for _, word in ipairs { "/usr/bin/python3", SOURCE .. "/tests/terminal.py" } do arguments[#arguments + 1] = word end
-  for _, word in ipairs(steps) do arguments[#arguments + 1] = word end
-  arguments[#arguments + 1] = "--"
-  for _, word in ipairs(child.arguments(place, body)) do arguments[#arguments + 1] = word end
-  local person <close> = assert(process.start(arguments))
-  local status, echo, lines = tonumber(person:line(30)), person:line(5), {}
-  for line in function() return person:line(5) end do lines[#lines + 1] = line end
-  return { status = status, echo = echo == "on", shown = table.concat(lines, "\n") }
-end
-
 --- What `body` writes to standard output when no terminal is there.
 local function output(place, body, input)
   local words = table.concat(child.arguments(place, body), "' '")
@@ -92,7 +76,7 @@ describe("host.term reading", function()
 
   it("prompts a person", function()
     local place <close> = child.folder()
-    local seen = play(place, { "name? ", "Ada\\n", "again? ", "^D" }, [[
+    local seen = child.play(place, { "name? ", "Ada\\n", "again? ", "^D" }, [[
       local term = require "host.term"
       term.write("out", "hello " .. term.read_line("name? ") .. "\n")
       assert(term.is_terminal("in") and term.read_line("again? ") == nil)
@@ -103,7 +87,7 @@ describe("host.term reading", function()
 
   it("ends at an interrupt that is caught", function()
     local place <close> = child.folder()
-    local seen = play(place, { "name? ", "^C" }, [[
+    local seen = child.play(place, { "name? ", "^C" }, [[
       local sys, term = require "host.sys", require "host.term"
       sys.catch_interrupts()
       assert(term.read_line("name? ") == nil and sys.interrupts() == 1)
@@ -113,7 +97,7 @@ describe("host.term reading", function()
 
   it("takes a secret without showing it, and puts the echo back", function()
     local place <close> = child.folder()
-    local seen = play(place, { "password: ", "swordfish-42\\n", "really: ", "visible\\n" }, [[
+    local seen = child.play(place, { "password: ", "swordfish-42\\n", "really: ", "visible\\n" }, [[
       local secret, term = require "host.secret", require "host.term"
       local value = assert(term.read_secret("password: "))
       assert(value:equals(secret.from("swordfish-42")))
@@ -127,7 +111,7 @@ describe("host.term reading", function()
 
   it("puts the echo back when it is interrupted, caught or not", function()
     local place <close> = child.folder()
-    local caught = play(place, { "password: ", "^C" }, [[
+    local caught = child.play(place, { "password: ", "^C" }, [[
       local sys, term = require "host.sys", require "host.term"
       sys.catch_interrupts()
       local value, message = term.read_secret("password: ")
@@ -135,7 +119,7 @@ describe("host.term reading", function()
       return 6]])
     assert.equal(6, caught.status)
     assert.is_true(caught.echo)
-    local died = play(place, { "password: ", "^C" }, [[require "host.term".read_secret("password: ") return 0]])
+    local died = child.play(place, { "password: ", "^C" }, [[require "host.term".read_secret("password: ") return 0]])
     assert.equal(-2, died.status)
     assert.is_true(died.echo)
   end)
@@ -143,7 +127,7 @@ describe("host.term reading", function()
   it("knows that nothing was entered", function()
     local place <close> = child.folder()
     for _, keys in ipairs { "\\n", "^D" } do
-      local seen = play(place, { "password: ", keys }, [[
+      local seen = child.play(place, { "password: ", keys }, [[
         local value, message = require "host.term".read_secret("password: ")
         assert(value == nil and message == "no secret: nothing was entered", message)
         return 7]])
@@ -167,6 +151,28 @@ describe("host.term reading", function()
   end)
 end)
 
+describe("host.term.read_key", function()
+  local body = [[
+    local sys, term = require "host.sys", require "host.term"
+    sys.catch_interrupts()
+    term.write("out", ("<%s>\n"):format(tostring((term.read_key("more? ")))))
+    return 0]]
+
+  it("takes one key without Enter, and what else that key sends with it", function()
+    local place <close> = child.folder()
+    for keys, want in pairs { q = "<q>", [" "] = "< >", ["\27[A"] = "<\27>", ["^C"] = "<nil>" } do
+      local seen = child.play(place, { "more? ", keys }, body)
+      assert(seen.shown:gsub("%?$", ""):find(want:gsub("\27", "?"), 1, true), seen.shown)
+      assert.is_true(seen.echo)
+    end
+  end)
+
+  it("asks nobody without a terminal", function()
+    local place <close> = child.folder()
+    assert.equal("<nil>", (output(place, body, "echo q |")))
+  end)
+end)
+
 describe("host.term.reveal", function()
   local body = [[
     local secret, sys, term = require "host.secret", require "host.sys", require "host.term"
@@ -177,7 +183,7 @@ describe("host.term.reveal", function()
 
   it("shows a secret on another screen and clears it", function()
     local place <close> = child.folder()
-    local seen = play(place, { "Press Enter", "\\n" }, body)
+    local seen = child.play(place, { "Press Enter", "\\n" }, body)
     assert.equal(0, seen.status)
     assert.is_true(seen.echo)
     local screen, rest = seen.shown:match("\27%[%?1049h\27%[2J\27%[H(.-)\27%[2J\27%[H\27%[%?1049l(.*)")
@@ -189,7 +195,7 @@ describe("host.term.reveal", function()
 
   it("clears it when interrupted", function()
     local place <close> = child.folder()
-    local seen = play(place, { "Press Enter", "^C" }, body)
+    local seen = child.play(place, { "Press Enter", "^C" }, body)
     assert.truthy(seen.shown:find("\27[?1049l", 1, true))
     assert.truthy(seen.shown:find("nil not confirmed: interrupted", 1, true))
     assert.is_true(seen.echo)
@@ -197,7 +203,7 @@ describe("host.term.reveal", function()
 
   it("is refused where nothing can be cleared", function()
     local place <close> = child.folder()
-    local seen = play(place, { TERM = "dumb" }, body)
+    local seen = child.play(place, { TERM = "dumb" }, body)
     assert.truthy(seen.shown:find("cannot show a secret: there is no terminal that can clear it again", 1, true))
     assert.is_nil(seen.shown:find("swordfish", 1, true))
   end)

@@ -1,0 +1,237 @@
+/* host.edit: a line a person types and edits, with history and completion.
+ *
+ * It knows nothing of what is typed: what completes a line is a Lua function,
+ * what is kept of the history its caller's business.
+ *
+ * Ownership: an editor owns its EditLine and its History. libedit calls back
+ * while it reads, so for just that long it is lent a struct reading, which
+ * holds the Lua state of the call. Lua is only entered protected there: an
+ * error must not jump over libedit.
+ */
+#include "lib.h"
+#include "sys.h"
+
+#include <histedit.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define EDITOR "host.edit.editor"
+#define REMEMBERED 1000 /* entries */
+#define CTRL_D 4
+
+struct editor {
+  EditLine *line; /* NULL once closed */
+  History *history;
+};
+
+/* One call of editor:read. */
+struct reading {
+  lua_State *L;
+  const char *prompt;
+  int complete;     /* stack index of the function; 0 for none */
+  sigset_t signals; /* held back but while waiting for a key, so that none is missed */
+};
+
+static struct editor *check_editor(lua_State *L) {
+  struct editor *editor = luaL_checkudata(L, 1, EDITOR);
+  luaL_argcheck(L, editor->line, 1, "editor is closed");
+  return editor;
+}
+
+/* ---- what libedit calls ---- */
+
+static struct reading *reading_of(EditLine *line) {
+  struct reading *reading = NULL;
+  el_get(line, EL_CLIENTDATA, &reading);
+  return reading;
+}
+
+static char *on_prompt(EditLine *line) {
+  const struct reading *reading = reading_of(line);
+  return (char *)(reading ? reading->prompt : "");
+}
+
+/* complete(line, function) -> outcome for libedit. Protected. [-0, +1, e] */
+static int complete(lua_State *L) {
+  EditLine *line = lua_touserdata(L, 1);
+  const LineInfo *info = el_line(line);
+  lua_pushlstring(L, info->buffer, (size_t)(info->cursor - info->buffer));
+  lua_pushlstring(L, info->cursor, (size_t)(info->lastchar - info->cursor));
+  lua_call(L, 2, 3);
+  const char *text = luaL_optstring(L, -3, "");
+  lua_Integer erase = luaL_optinteger(L, -2, 0);
+  if (erase > 0) el_deletestr(line, (int)erase);
+  int full = *text && el_insertstr(line, text) != 0;
+  lua_pushinteger(L, full ? CC_REFRESH_BEEP : lua_toboolean(L, -1) ? CC_REDISPLAY : CC_REFRESH);
+  return 1;
+}
+
+static unsigned char on_complete(EditLine *line, int key) {
+  (void)key;
+  struct reading *reading = reading_of(line);
+  if (!reading || !reading->complete || !lua_checkstack(reading->L, 4)) return CC_ERROR;
+  lua_State *L = reading->L;
+  lua_pushcfunction(L, complete);
+  lua_pushlightuserdata(L, line);
+  lua_pushvalue(L, reading->complete);
+  unsigned char outcome = CC_ERROR;
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) outcome = (unsigned char)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return outcome;
+}
+
+/* Wait for a byte: 1, 0 at the end, -1 when it is not to be had or a signal came. */
+static int read_byte(const struct reading *reading, char *byte) {
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  if (ppoll(&input, 1, NULL, &reading->signals) < 0) return -1;
+  return (int)read(STDIN_FILENO, byte, 1);
+}
+
+/* Read a character. Ctrl-D that was typed before the editor had the terminal
+ * arrives as a NUL, which libedit would take for a key of its own. */
+static int on_read(EditLine *line, wchar_t *character) {
+  char byte;
+  mbstate_t state = {0};
+  const struct reading *reading = reading_of(line);
+  for (;;) {
+    int count = reading ? read_byte(reading, &byte) : -1;
+    if (count != 1) return count;
+    if (!byte) byte = CTRL_D;
+    size_t length = mbrtowc(character, &byte, 1, &state);
+    if (length == 1) return 1;
+    if (length == (size_t)-1) state = (mbstate_t){0}; /* no UTF-8: drop it */
+  }
+}
+
+/* ---- editors ---- */
+
+/* Push nil and why no line was read: "interrupted" or "end". [-0, +2, m] */
+static int no_line(lua_State *L, struct editor *editor, int interrupted) {
+  if (interrupted) el_reset(editor->line);
+  luaL_pushfail(L);
+  lua_pushstring(L, interrupted ? "interrupted" : "end");
+  return 2;
+}
+
+static const char *get_line(EditLine *line, struct reading *reading, int *count) {
+  sigset_t held;
+  sigemptyset(&held);
+  sigaddset(&held, SIGINT);
+  sigaddset(&held, SIGTERM);
+  sigprocmask(SIG_BLOCK, &held, &reading->signals);
+  el_resize(line);
+  el_set(line, EL_CLIENTDATA, reading);
+  el_set(line, EL_PREP_TERM, 1); /* before the prompt invites to type */
+  const char *text = el_gets(line, count);
+  el_set(line, EL_CLIENTDATA, NULL);
+  sigprocmask(SIG_SETMASK, &reading->signals, NULL);
+  return text;
+}
+
+/* editor:read(prompt, complete) -> text | nil, why */
+static int editor_read(lua_State *L) {
+  int count = 0;
+  struct editor *editor = check_editor(L);
+  struct reading reading = {.L = L, .prompt = luaL_checkstring(L, 2), .complete = lua_isnoneornil(L, 3) ? 0 : 3};
+  if (reading.complete) luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  int before = sys_interrupts();
+  const char *text = get_line(editor->line, &reading, &count);
+  if (!text || count <= 0) return no_line(L, editor, sys_interrupts() != before);
+  size_t length = (size_t)count;
+  if (text[length - 1] == '\n') length--;
+  lua_pushlstring(L, text, length);
+  return 1;
+}
+
+/* editor:remember(text) */
+static int editor_remember(lua_State *L) {
+  HistEvent event;
+  struct editor *editor = check_editor(L);
+  const char *text = luaL_checkstring(L, 2);
+  if (history(editor->history, &event, H_ENTER, text) < 0) return luaL_error(L, "out of memory");
+  return 0;
+}
+
+/* editor:close(), __close and __gc. Idempotent. */
+static int editor_close(lua_State *L) {
+  struct editor *editor = luaL_checkudata(L, 1, EDITOR);
+  if (editor->line) el_end(editor->line);
+  if (editor->history) history_end(editor->history);
+  *editor = (struct editor){0};
+  return 0;
+}
+
+/* What terminals send for keys that libedit leaves alone, and habits of other shells. */
+static void bind_keys(EditLine *line) {
+  static const char *const keys[][2] = {
+      {"^I", "complete-in-lua"},         {"^R", "em-inc-search-prev"}, {"^W", "ed-delete-prev-word"},
+      {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
+      {"\\e[1;5C", "em-next-word"},      {"\\e[1;5D", "ed-prev-word"}, {NULL, NULL},
+  };
+  for (size_t i = 0; keys[i][0]; i++) el_set(line, EL_BIND, keys[i][0], keys[i][1], NULL);
+}
+
+static void configure(struct editor *editor) {
+  HistEvent event;
+  history(editor->history, &event, H_SETSIZE, REMEMBERED);
+  history(editor->history, &event, H_SETUNIQUE, 1);
+  el_set(editor->line, EL_PROMPT, on_prompt);
+  el_set(editor->line, EL_EDITOR, "emacs");
+  el_set(editor->line, EL_SIGNAL, 0);
+  el_set(editor->line, EL_HIST, history, editor->history);
+  el_wset(editor->line, EL_ADDFN, L"complete-in-lua", L"Complete the word before the cursor", on_complete);
+  el_set(editor->line, EL_GETCFN, on_read);
+  bind_keys(editor->line);
+}
+
+/* Typed text is UTF-8, also where no locale is set. Only how characters are read is touched:
+ * with another LC_NUMERIC, Lua would write numbers with commas. */
+static void use_utf8(void) {
+  const char *name = setlocale(LC_CTYPE, "");
+  if (!name || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/* Does somebody sit there, at a terminal whose cursor can be moved? */
+static int can_edit(void) {
+  const char *terminal = getenv("TERM");
+  if (!terminal || !*terminal || strcmp(terminal, "dumb") == 0) return 0;
+  return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+/* edit.open() -> editor | nil, message */
+static int edit_open(lua_State *L) {
+  if (!can_edit()) return lib_fail(L, "this is no terminal whose cursor can be moved");
+  struct editor *editor = lib_new(L, sizeof *editor, EDITOR);
+  use_utf8();
+  editor->history = history_init();
+  editor->line = el_init("moonlatch", stdin, stdout, stderr);
+  if (!editor->line || !editor->history) return luaL_error(L, "out of memory");
+  configure(editor);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"read", editor_read},
+    {"remember", editor_remember},
+    {"close", editor_close},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"open", edit_open},
+    {NULL, NULL},
+};
+
+int luaopen_host_edit(lua_State *L);
+int luaopen_host_edit(lua_State *L) {
+  lib_type(L, EDITOR, methods, editor_close);
+  luaL_newlib(L, functions);
+  return 1;
+}
