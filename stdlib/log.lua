@@ -27,12 +27,15 @@ function M.configure(new)
   settings, shown, progressed = new, nil, -math.huge
 end
 
+--- Did the person ask for more?
 ---@return boolean
 function M.verbose() return settings.verbose == true end
 
+--- Does standard output belong to one JSON document?
 ---@return boolean
 function M.quiet() return settings.quiet == true end
 
+--- Does standard output belong to one JSON document?
 ---@return boolean
 function M.json() return settings.json == true end
 

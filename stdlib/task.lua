@@ -152,6 +152,7 @@ function M.suspend(to_the_end)
   coroutine.yield(SUSPEND)
 end
 
+--- The running task; nil outside of any.
 ---@return Task?
 function M.current() return current end
 

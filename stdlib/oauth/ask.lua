@@ -98,6 +98,7 @@ end
 ---------------------------------------------------------------------------
 -- What is asked for
 
+--- The tenant's address at the login service.
 ---@param settings profile
 ---@return string
 function M.authority(settings)
@@ -111,6 +112,7 @@ function M.resource(settings)
   return settings.graph:match("^%a+://[^/]+")
 end
 
+--- The scope of a token for the application itself.
 ---@param settings profile
 ---@return string
 function M.app_scope(settings)

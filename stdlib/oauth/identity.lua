@@ -87,6 +87,7 @@ local function raise(what, failure)
   }
 end
 
+--- Get a token for the identity of this machine.
 ---@type oauth.way
 function M.fetch(settings)
   local what = ("sign in to '%s' with the managed identity"):format(settings.tenant)

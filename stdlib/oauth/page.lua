@@ -45,11 +45,13 @@ function M.headers()
   }
 end
 
+--- The sign-in came back: the person may close the window.
 ---@return string
 function M.done()
   return frame("You are signed in", "Moonlatch goes on in the terminal. You can close this page.")
 end
 
+--- The sign-in came back with a failure.
 ---@param message string
 ---@return string
 function M.failed(message)
@@ -63,11 +65,13 @@ function M.another()
     "Open the page that the terminal names, in one browser window.")
 end
 
+--- Somebody opened another address.
 ---@return string
 function M.nothing()
   return frame("There is nothing here", "Moonlatch only waits here for a sign-in to come back.")
 end
 
+--- Somebody else asked: it is not said what waits here.
 ---@return string
 function M.stranger()
   return frame("This page is for this computer only", "Moonlatch only waits here for a sign-in to come back.")

@@ -67,10 +67,12 @@ function M.plan(policies, options)
   return all, run.status(all, true)
 end
 
+--- What came of it, for a person.
 ---@param all table[]
 ---@return string
 function M.text(all) return print.text(all, false) end
 
+--- What there is to do, for a person.
 ---@param all table[]
 ---@return string
 function M.plan_text(all) return print.text(all, true) end
