@@ -20,6 +20,7 @@ local M = {}
 ---@field crew task.crew? it works in
 ---@field done boolean
 ---@field ok boolean? once done
+---@field cancelled boolean? it was stopped by another
 ---@field result any[]? once done: results, or the error
 ---@field depth integer requests that had to be answered, one after another, to get here
 ---@field deadline number in time.monotonic
@@ -202,6 +203,7 @@ function Task:cancel(reason)
     error("a task cannot cancel itself; raise an error", 2)
   end
   local ok, err = coroutine.close(self.co)
+  self.cancelled = true
   finish(self, false, ok and (reason or "cancelled") or err)
 end
 

@@ -72,7 +72,7 @@ end
 function Pages:next()
   local before = self.page
   self.page = nil -- not held while the next one comes
-  if self.coming then
+  if self.coming and not self.coming.cancelled then -- as it is when the loop it ran in is over
     local coming = self.coming
     self.page = coming:wait()
     self.coming = nil

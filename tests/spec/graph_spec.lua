@@ -410,6 +410,15 @@ describe("graph", function()
       end)
     end)
 
+    it("go on in another loop, where the page that was coming is asked for again", function()
+      three_pages()
+      tenant.door.latency = 1
+      local next_item = run(graph.list, "/users")
+      assert.equal("1", run(next_item).id)
+      assert.same({ "2", "3" }, { run(next_item).id, run(next_item).id })
+      assert.is_nil(run(next_item))
+    end)
+
     it("ask no further for the first", function()
       three_pages()
       assert.equal("1", run(graph.first, "/users").id)
