@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local json = require "host.json"
+local layout = require "layout"
 local log = require "log"
 local term = require "host.term"
 
@@ -30,6 +31,17 @@ end
 
 local function indent(text) return (text:gsub("\n", "\n       ")) end
 
+-- On a terminal, broken between words.
+local function fitted(lines)
+  local text = table.concat(lines, "\n")
+  if not term.is_terminal("err") then return text end
+  local all = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do all[#all + 1] = line end
+  return table.concat(layout.wrap_all(all, term.width(), function(line)
+    return line:match("^  %l+: ") and 5 or 0
+  end), "\n")
+end
+
 --- The three lines of a failure.
 ---@param failure Failure
 ---@return string
@@ -37,7 +49,7 @@ function M.text(failure)
   local place = failure.step and ("%s, step '%s': "):format(failure.script or "?", failure.step) or ""
   local lines = { log.style("red", "error: ") .. indent(place .. failure.what), "  why: " .. indent(why_of(failure)) }
   if failure.fix then lines[3] = "  fix: " .. indent(failure.fix) end
-  return table.concat(lines, "\n")
+  return fitted(lines)
 end
 
 --- The same for --json.

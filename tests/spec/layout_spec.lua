@@ -1,0 +1,33 @@
+local layout = require "layout"
+
+describe("layout", function()
+  it("knows how wide a text is", function()
+    for text, width in pairs {
+      [""] = 0, abc = 3, ["häß"] = 3,
+      ["漢字"] = 4, ["🌙"] = 2, ["e\u{301}"] = 1, ["\27[31mred\27[0m"] = 3, ["\xff\xfe"] = 2,
+    } do
+      assert.equal(width, layout.width(text), text)
+    end
+  end)
+
+  it("cuts and pads by columns", function()
+    assert.equal("abcdef", layout.cut("abcdef", 6))
+    assert.equal("abcd…", layout.cut("abcdef", 5))
+    assert.equal("漢…", layout.cut("漢字漢", 4))
+    assert.equal("漢字 ", layout.pad("漢字", 5))
+    assert.equal("  12", layout.pad("12", 4, true))
+  end)
+
+  it("breaks lines between words, indented like the first, never within one", function()
+    assert.same({ "  one two", "  three" }, layout.wrap("  one two three", 10))
+    assert.same({ "why: one", "     two" }, layout.wrap("why: one two", 9, 5))
+    assert.same({ "a", "incomprehensibilities", "b" }, layout.wrap("a incomprehensibilities b", 8))
+    assert.same({ "" }, layout.wrap("", 8))
+    assert.same({ "a  b" }, layout.wrap("a  b", 8))
+  end)
+
+  it("sets words in columns, read downwards", function()
+    assert.same({ "a    ccc", "bb   d" }, layout.columns({ "a", "bb", "ccc", "d" }, 9))
+    assert.same({ "a", "bb" }, layout.columns({ "a", "bb" }, 1))
+  end)
+end)
