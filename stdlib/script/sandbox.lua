@@ -13,7 +13,7 @@ local LIBRARIES = { "coroutine", "math", "string", "table", "utf8" }
 
 -- Not for scripts: what runs them, and the standard library's doors to the machine.
 local CLOSED = {}
-for name in ("_G debug io os package argparse cli meta script session strict"):gmatch("%S+") do
+for name in ("_G debug io os package argparse cli meta repl script session strict"):gmatch("%S+") do
   CLOSED[name] = true
 end
 
@@ -37,16 +37,12 @@ local function metatable_of(value)
   return getmetatable(value)
 end
 
-local function refuse(name)
-  local plain = name:match("^host%.(.+)$")
-  local hint = plain and ("; the library's module is '%s'"):format(plain) or ""
-  error(("scripts may not require '%s'%s"):format(name, hint), 3)
-end
-
-local function check_open(name)
-  if type(name) ~= "string" then error("require needs the name of a module", 3) end
+--- May a script require the library's module of that name?
+---@param name string
+---@return boolean
+function M.is_open(name)
   local room = name:match("^[^.]+")
-  if CLOSED[room] or room == "host" or room == "command" then refuse(name) end
+  return not (CLOSED[room] or room == "host" or room == "command")
 end
 
 -- Is it a module of the library?
@@ -57,6 +53,17 @@ local function in_library(name)
     if type(loader) == "function" then return true end
   end
   return false
+end
+
+local function refuse(name)
+  local plain = name:match("^host%.(.+)$")
+  local hint = plain and in_library(plain) and ("; the library's module is '%s'"):format(plain) or ""
+  error(("scripts may not require '%s'%s"):format(name, hint), 4)
+end
+
+local function check_open(name)
+  if type(name) ~= "string" then error("require needs the name of a module", 3) end
+  if not M.is_open(name) then refuse(name) end
 end
 
 ---@alias sandbox.sibling fun(name: string): function?, string?

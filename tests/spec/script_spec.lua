@@ -146,7 +146,8 @@ describe("script", function()
     it("has the library, but not what runs it", function()
       assert.equal(90, run "return require('time').duration '90s'")
       for name, hint in pairs {
-        ["host.sys"] = "; the library's module is 'sys'", ["host.gate"] = "", ["command.apply"] = "", cli = "",
+        ["host.sys"] = "", ["host.json"] = "; the library's module is 'json'", ["host.gate"] = "",
+        ["command.apply"] = "", cli = "",
         session = "", io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
       } do
         assert.error_matches(function() run(("require '%s'"):format(name)) end,
