@@ -172,6 +172,12 @@ function M.sign_out()
   signed, held, kept = nil, nil, {}
 end
 
+--- Whom the token at hand is for; nil when nobody has signed in yet. Never waits.
+---@return oauth.principal|nil
+function M.signed_in()
+  return held and principal_of(held.claims)
+end
+
 --- The credential for Graph; signs in or renews first when needed.
 ---@return host.credential
 function M.credential()
