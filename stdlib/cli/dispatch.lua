@@ -29,7 +29,7 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "rotate", "run", "scripts", "permissions", "doctor", "discover", "init",
+  "plan", "apply", "verify", "destroy", "rotate", "run", "repl", "scripts", "permissions", "doctor", "discover", "init",
   "login", "logout", "whoami", "journal", "emulator",
 }
 
@@ -39,7 +39,7 @@ local COMMON = {
   { name = "--config", value = "FILE", help = "configuration file (~/.config/moonlatch/moonlatch.lua)" },
   { name = "--emulator", help = "run against a private emulator instead" },
   { name = "--scripts", value = "DIR", help = "look for scripts here first" },
-  { name = "--write", help = "with -e and run: let undeclared code change things" },
+  { name = "--write", help = "with -e, run and repl: let undeclared code change things" },
   { name = "--json", help = "one JSON document on standard output" },
   { name = "--yes", help = "do not ask" },
   { name = "--quiet", short = "-q", help = "say only what has to be said" },

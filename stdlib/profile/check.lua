@@ -136,6 +136,12 @@ function M.file()
   return M.folder() .. "/moonlatch.lua"
 end
 
+--- The folder of what we keep between runs: $XDG_STATE_HOME/moonlatch.
+---@return string
+function M.state_folder()
+  return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
+end
+
 -- A path in the file is relative to the file.
 local function resolve(path, folder)
   if path == nil or path:sub(1, 1) == "/" then return path end

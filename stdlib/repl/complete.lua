@@ -1,0 +1,244 @@
+--- What Tab offers: names, members, options, Graph's paths and properties, and what
+--- results have shown. It never waits and calls nothing of what was typed.
+
+local globals = require "repl.globals"
+local layout = require "layout"
+local paths = require "repl.paths"
+local reference = require "reference"
+local sandbox = require "script.sandbox"
+local scan = require "repl.scan"
+local term = require "host.term"
+
+local M = {}
+
+local MOST = 120 -- shown at once
+
+local KEYWORDS = {}
+for word in ("and break do else elseif end false for function if in local nil not or repeat return then true until "
+  .. "while"):gmatch("%a+") do
+  KEYWORDS[#KEYWORDS + 1] = word
+end
+
+---@class complete.offer
+---@field typed string what is there of it already
+---@field list string[] what it could become
+
+---------------------------------------------------------------------------
+-- Values, without running anything
+
+local function member(value, key)
+  local room = globals.room(value)
+  if room then return room.modules[key] and value[key] or nil end
+  if type(value) == "table" then
+    local own = rawget(value, key)
+    if own ~= nil then return own end
+  end
+  local meta = debug.getmetatable(value)
+  local index = type(meta) == "table" and rawget(meta, "__index")
+  return type(index) == "table" and member(index, key) or nil
+end
+
+-- What "last.value[1]." stands for; nil when that cannot be said without calling something.
+local function value_of(state, chain)
+  local name, rest = chain:match("^([%a_][%w_]*)(.*)$")
+  if not name then return nil end
+  local known = false
+  for _, other in ipairs(state.names()) do known = known or other == name end
+  local value = known and state.env[name] or nil
+  for mark, key in rest:gmatch("([.:%[])%s*\"?([^.:%[%]\"]*)\"?%s*%]?") do
+    if key == "" then break end
+    value = value ~= nil and member(value, mark == "[" and math.tointeger(tonumber(key)) or key) or nil
+  end
+  return value
+end
+
+local function add_names(list, value)
+  for key in next, value do
+    if type(key) == "string" and key:match("^[%a_][%w_]*$") then list[#list + 1] = key end
+  end
+end
+
+local function members_of(value)
+  local list, room = {}, globals.room(value)
+  if room then
+    add_names(list, room.modules)
+    return list
+  end
+  if type(value) == "table" then add_names(list, value) end
+  local meta = debug.getmetatable(value)
+  local index = type(meta) == "table" and rawget(meta, "__index")
+  if type(index) == "table" then add_names(list, index) end
+  return list
+end
+
+---------------------------------------------------------------------------
+-- Graph
+
+local function graph_call(state)
+  for place = #state.frames, 1, -1 do
+    local frame = state.frames[place]
+    if frame.callee and frame.callee:match("^graph%.%l+$") then return frame end
+  end
+end
+
+local function properties(frame)
+  local entry = frame.first and paths.find(frame.first)
+  local list = {}
+  for i, property in ipairs(entry and paths.properties(entry.type) or {}) do list[i] = property.name end
+  return list
+end
+
+-- The whole path, with one segment more.
+local function path_offers(repl, text)
+  local above, list = text:match("^(.*/)[^/]*$") or "", {}
+  for _, segment in ipairs(paths.next_segments(text)) do
+    local fixed = segment:match("^(.-){") or segment
+    if segment == "{id}" then
+      for _, seen in ipairs(repl.seen:texts(above:gsub("/$", ""))) do list[#list + 1] = above .. seen end
+    else
+      list[#list + 1] = above .. fixed
+    end
+  end
+  return { typed = text, list = list }
+end
+
+---------------------------------------------------------------------------
+-- Inside a text
+
+local function modules()
+  local list = {}
+  for _, name in ipairs(reference.modules()) do
+    if sandbox.is_open(name) then list[#list + 1] = name end
+  end
+  return list
+end
+
+local CALLS = {
+  help = function() return require("repl.help").topics() end,
+  trace = function() return { "on", "off" } end,
+  require = modules,
+}
+
+local PROPERTY_KEYS = { select = true, filter = true, order = true, expand = true, search = true }
+
+local function key_of(state)
+  for place = #state.frames, 1, -1 do
+    if state.frames[place].key then return state.frames[place].key end
+    if state.frames[place].open == "(" then return nil end
+  end
+end
+
+local function in_text(repl, state)
+  local top = state.frames[#state.frames]
+  local callee = state.callee or top and top.open == "(" and top.callee
+  local words = CALLS[callee]
+  if words then return { typed = state.text, list = words() } end
+  if state.text:sub(1, 1) == "/" then return path_offers(repl, state.text) end
+  local call = graph_call(state)
+  if (call or callee and callee:match("^graph%.%l+$")) and state.text == "" and not key_of(state) then
+    return { typed = "", list = { "/" } }
+  end
+  if call and PROPERTY_KEYS[key_of(state)] then
+    return { typed = state.text:match("[%w_]*$"), list = properties(call) }
+  end
+  return { typed = state.text, list = state.text ~= "" and repl.seen:texts("") or {} }
+end
+
+---------------------------------------------------------------------------
+-- Outside
+
+-- The members of the options that the call takes; those of the thing, where a body is written.
+local function keys_of(frame)
+  local list = {}
+  if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return properties(frame) end
+  local entry = reference.entry(frame.callee)
+  local param = entry and entry.params[frame.place]
+  local class = param and reference.class((param.type:gsub("[?|].*$", "")))
+  for i, field in ipairs(class and class.fields or {}) do list[i] = field.name end
+  return list
+end
+
+local function outside(repl, state)
+  if state.word == "" and state.line:match("%w$") then return { typed = "", list = {} } end -- a number
+  if state.chain then
+    local value = value_of(repl, state.chain)
+    return { typed = state.word, list = value ~= nil and members_of(value) or {} }
+  end
+  local list, top = {}, state.frames[#state.frames]
+  if top and top.open == "{" and top.at_key and top.callee then list = keys_of(top) end
+  if #list == 0 then
+    for _, names in ipairs { repl.names(), KEYWORDS } do table.move(names, 1, #names, #list + 1, list) end
+  end
+  return { typed = state.word, list = list }
+end
+
+---------------------------------------------------------------------------
+-- What of it fits
+
+local function fitting(offer, same)
+  local list, once = {}, {}
+  for _, text in ipairs(offer.list) do
+    if same(text:sub(1, #offer.typed), offer.typed) and not once[text] then list[#list + 1] = text end
+    once[text] = true
+  end
+  table.sort(list)
+  return list
+end
+
+local function is_same(a, b) return a == b end
+local function is_alike(a, b) return a:lower() == b:lower() end
+
+--- What could stand where the cursor is.
+---@param repl repl.state
+---@param before string all that was typed up to the cursor
+---@return string[] list, string typed
+function M.candidates(repl, before)
+  local state = scan.read(before)
+  if state.long_open then return {}, "" end
+  local offer = state.text and in_text(repl, state) or outside(repl, state)
+  local list = fitting(offer, is_same)
+  if #list == 0 and offer.typed ~= "" then list = fitting(offer, is_alike) end
+  return list, offer.typed
+end
+
+local function common(list)
+  local first, length = list[1], #list[1]
+  for _, text in ipairs(list) do
+    while text:sub(1, length) ~= first:sub(1, length) do length = length - 1 end
+  end
+  local cut = first:sub(1, length)
+  while not utf8.len(cut) and #cut > 0 do cut = cut:sub(1, -2) end
+  return cut
+end
+
+-- Of paths only the part that differs.
+local function shown(list)
+  local names = {}
+  for i, text in ipairs(list) do
+    if i > MOST then break end
+    names[i] = text:match("^/.*/([^/]+)$") or text
+  end
+  local lines = layout.columns(names, term.width())
+  if #list > MOST then lines[#lines + 1] = ("… and %d more"):format(#list - MOST) end
+  return table.concat(lines, "\n")
+end
+
+--- What Tab does, for host.edit.
+---@param repl repl.state
+---@return fun(before: string, after: string): string?, integer?, boolean?
+function M.new(repl)
+  return function(before)
+    if before:match("^%s*$") or before:match("\n%s*$") then return "  " end -- an indent
+    local list, typed = M.candidates(repl, before)
+    if #list == 0 then return nil end
+    local text = common(list)
+    if #list == 1 or #text > #typed then
+      if text:sub(1, #typed) == typed then return text:sub(#typed + 1) end
+      return text, utf8.len(typed) or #typed
+    end
+    term.write("out", "\n" .. shown(list) .. "\n")
+    return nil, 0, true
+  end
+end
+
+return M

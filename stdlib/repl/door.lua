@@ -1,0 +1,161 @@
+--- The prompt's door to the network: the session's, with a look at what passes.
+--- It shows requests with their times, and asks before something is changed.
+--
+-- It only ever says no more often than the door behind it, which keeps the rules.
+
+local fail = require "fail"
+local job = require "cli.job"
+local json = require "host.json"
+local log = require "log"
+local sys = require "host.sys"
+local term = require "host.term"
+
+local M = {}
+
+---@class repl.door.settings
+---@field write boolean may something be changed?
+---@field yes boolean without asking?
+---@field trace boolean show each request?
+
+---@class repl.door
+---@field behind host.gate.door
+---@field settings repl.door.settings
+---@field transfers table<host.gate.transfer, repl.transfer>
+---@field paths string[] Graph's paths read since `clear`
+---@field agreed table<string, boolean> changes a person said yes to and that are not done yet
+---@field all boolean did the person say yes to all that this line changes?
+local Door = { __name = "door" }
+Door.__index = Door
+
+---@class repl.transfer
+---@field behind host.gate.transfer
+---@field door repl.door
+---@field request host.request
+---@field key string?
+---@field began number
+local Transfer = { __name = "transfer" }
+Transfer.__index = Transfer
+
+---------------------------------------------------------------------------
+-- What passed
+
+local function where(request)
+  return request:url():match("^%a+://[^/]+(/.*)$") or request:url()
+end
+
+local function size_of(answer)
+  local bytes = tonumber(answer:header "content-length")
+  if not bytes then return "" end
+  return bytes < 1024 and ("%d B"):format(bytes) or ("%.1f KB"):format(bytes / 1024)
+end
+
+local function trace(transfer, answer, kind)
+  local ms = (sys.monotonic() - transfer.began) * 1000
+  local came = answer and tostring(answer:status()) or kind
+  local text = ("%-6s %s  %s  %.0f ms  %s"):format(transfer.request:method(), where(transfer.request), came, ms,
+    answer and size_of(answer) or "")
+  log.error(log.style("dim", (text:gsub("%s+$", ""))))
+end
+
+--- The answer; the person sees that it came, when requests are shown.
+function Transfer:answer()
+  local answer, message, kind, maybe_sent = self.behind:answer()
+  local door = self.door
+  if self.key and answer and answer:status() < 400 then door.agreed[self.key] = nil end
+  if door.settings.trace then trace(self, answer, kind) end
+  return answer, message, kind, maybe_sent
+end
+
+function Transfer:close()
+  self.door.transfers[self.behind] = nil
+  self.behind:close()
+end
+
+Transfer.__close = Transfer.close
+
+---------------------------------------------------------------------------
+-- Asking
+
+local function refuse(request, why, fix)
+  fail.raise {
+    kind = "refused", what = ("%s %s"):format(request:method(), where(request)), why = why, fix = fix,
+  }
+end
+
+local function preview(request)
+  local lines = { ("%s %s"):format(log.style("bold", request:method()), request:url()) }
+  local body = request:body()
+  local value = body and json.decode(body)
+  local text = value ~= nil and json.encode(value, true) or body or ""
+  for line in text:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. line end
+  return table.concat(lines, "\n")
+end
+
+local function ask(door, request)
+  log.done()
+  log.error(preview(request))
+  local answer = (term.read_line("Send this? [y/N, all: whatever else this line changes] ") or ""):lower()
+  if answer == "all" then door.all = true end
+  return answer == "y" or answer == "yes" or answer == "all"
+end
+
+-- The same change sent again because its answer was lost or refused was agreed to already.
+local function agree(door, request)
+  local key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or "")
+  if door.settings.yes or door.all or door.agreed[key] then return key end
+  if not job.is_interactive() then
+    refuse(request, "it would change something, and there is no terminal to ask on",
+      "moonlatch repl --write --yes changes things without asking.")
+  end
+  if not ask(door, request) then refuse(request, "you said no", "Nothing was sent.") end
+  door.agreed[key] = true
+  return key
+end
+
+---------------------------------------------------------------------------
+-- The door
+
+function Door:submit(request, credential, timeout, note)
+  local key
+  if request:changes() then
+    if not self.settings.write then
+      refuse(request, "it would change something, and this session only reads",
+        "Leave with Ctrl-D and start it with --write: then it asks before each change.")
+    end
+    key = agree(self, request)
+  elseif request:peer() == "graph" then
+    self.paths[#self.paths + 1] = where(request)
+  end
+  local began = sys.monotonic()
+  local behind, message, kind = self.behind:submit(request, credential, timeout, note)
+  if not behind then return nil, message, kind end
+  local transfer = setmetatable({ behind = behind, door = self, request = request, key = key, began = began }, Transfer)
+  self.transfers[behind] = transfer
+  return transfer
+end
+
+function Door:poll(ms)
+  local list = self.behind:poll(ms)
+  for i, behind in ipairs(list) do list[i] = self.transfers[behind] or behind end
+  return list
+end
+
+function Door:flush() return self.behind:flush() end
+function Door:running() return self.behind:running() end
+
+--- Another line begins: what was said of the one before does not hold for it.
+function Door:clear()
+  self.agreed, self.all, self.paths = {}, false, {}
+end
+
+--- A door before `behind`.
+---@param behind host.gate.door
+---@param settings repl.door.settings
+---@return repl.door
+function M.new(behind, settings)
+  local door = setmetatable({ behind = behind, settings = settings, transfers = {} }, Door)
+  door:clear()
+  return door
+end
+
+return M

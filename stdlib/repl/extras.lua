@@ -1,0 +1,114 @@
+--- What the prompt has besides the library: help, explain, unfold, trace.
+
+local codes = require "repl.codes"
+local fail = require "fail"
+local json = require "host.json"
+local layout = require "layout"
+local log = require "log"
+local outcome = require "cli.outcome"
+local pager = require "repl.pager"
+local show = require "repl.show"
+local term = require "host.term"
+
+local M = {}
+
+local given = setmetatable({}, { __mode = "k" }) -- what a prompt has -> its name
+
+---@class repl.prompt
+---@field state repl.state
+local Prompt = {}
+Prompt.__index = Prompt
+
+local function facts_of(failure)
+  local facts = { kind = failure.kind, status = failure.status, code = failure.code, request_id = failure.request_id }
+  local cause = failure.cause
+  if type(cause) == "table" and cause.message then facts.said = cause.message end
+  return facts
+end
+
+local function fitted(lines)
+  return layout.wrap_all(lines, term.width(), function(line) return line:match("^  %l+: ") and 5 or 2 end)
+end
+
+-- What it is, then what its code may mean.
+local function explain_failure(failure)
+  local lines = { outcome.text(failure) }
+  local code = failure.code ~= "" and failure.code or failure.status
+  local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
+  for _, more in ipairs { show.object(facts_of(failure), math.huge), known } do
+    more = fitted(more)
+    table.move(more, 1, #more, #lines + 1, lines)
+  end
+  pager.show(lines)
+end
+
+--- Say why something failed, and what its code may mean: explain(last), explain "403". It is the
+--- library's module as well.
+---@param value any a failure, or a code; the last result by default
+function Prompt:explain(value)
+  if value == nil then value = self.state.env.last end
+  if fail.is(value) then return explain_failure(value) end
+  local known = (type(value) == "string" or math.type(value)) and codes.explain(value)
+  if known then return pager.show(fitted(known)) end
+  log.say(value == nil and "Nothing has failed yet." or "That is no failure: there is nothing to explain.")
+end
+
+--- Say what there is, or what is known of a function, a module, a path of Graph, a code, a script or a
+--- command: help(graph.list), help "/users", help "403".
+---@param topic any
+function Prompt.help(_, topic)
+  local help = require "repl.help"
+  if topic == nil then return pager.show(help.overview()) end
+  pager.show(help.of(topic))
+end
+
+--- Show all of a value, nothing folded.
+---@param value any the last result by default
+function Prompt:unfold(value)
+  if value == nil then value = self.state.env.last end
+  if log.json() then return value end
+  if type(value) == "table" and value["@odata.context"] and type(value.value) == "table" then value = value.value end
+  pager.show(show.unfolded(value == nil and json.null or value))
+end
+
+--- Show each request with its time, and without its secrets; or do so no more.
+---@param word "on"|"off"|nil the other of the two by default
+function Prompt:trace(word)
+  local settings = self.state.settings
+  if word == nil then word = settings.trace and "off" or "on" end
+  if word ~= "on" and word ~= "off" then
+    fail.raise {
+      kind = "usage", what = ("trace %q"):format(tostring(word)), why = 'it is either "on" or "off"',
+      fix = 'trace "on" shows each request with its time; secrets stay masked.',
+    }
+  end
+  settings.trace = word == "on"
+  log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
+end
+
+-- `explain` stays the library's module and can be called.
+local function callable(module, fn)
+  return setmetatable({}, { __index = module, __call = function(_, ...) return fn(...) end })
+end
+
+--- The prompt's own names.
+---@param state repl.state
+---@return table<string, any>
+function M.new(state)
+  local prompt, names = setmetatable({ state = state }, Prompt), {}
+  for _, name in ipairs { "explain", "help", "trace", "unfold" } do
+    names[name] = function(...) return Prompt[name](prompt, ...) end
+  end
+  names.explain = callable(require "explain", names.explain)
+  for name, value in pairs(names) do given[value] = name end
+  return names
+end
+
+--- The name of what the prompt brought; nil for anything else.
+---@param value any
+---@return string|nil
+function M.name_of(value)
+  return value ~= nil and given[value] or nil
+end
+
+return M

@@ -1,0 +1,79 @@
+--- What a person types, or a pipe brings: lines, joined until they are whole.
+
+local edit = require "host.edit"
+local history = require "repl.history"
+local sys = require "host.sys"
+local term = require "host.term"
+
+local M = {}
+
+---@class repl.input
+---@field editor host.edit.editor? nil for a pipe, or a terminal that cannot edit
+---@field is_whole fun(text: string): boolean
+---@field complete nil|fun(before: string, after: string): string?, integer?, boolean?
+local Input = { __name = "input" }
+Input.__index = Input
+
+local function read_plain(prompt)
+  local line = term.read_line(prompt)
+  if line then return (line:gsub("\r$", "")) end
+  if sys.interrupts() == 0 then return nil, "end" end
+  term.write("err", "\n")
+  return nil, "interrupted"
+end
+
+function Input:line(prompt, earlier)
+  if not self.editor then return read_plain(prompt) end
+  local function complete(before, after) return self.complete(earlier .. before, after) end
+  local text, why = self.editor:read(prompt, self.complete and complete)
+  if why then term.write("out", "\n") end
+  return text, why
+end
+
+--- One entry: a line, or as many as make a whole. nil and why: "end" or "interrupted" (what was
+--- typed is dropped).
+---@param prompt string
+---@return string|nil text, string? why
+function Input:read(prompt)
+  local text, next_prompt = "", prompt
+  while true do
+    sys.forget_interrupts()
+    local line, why = self:line(next_prompt, text)
+    if not line then
+      if why == "end" and text:match("%S") then return text end -- a pipe's last line may be cut short
+      return nil, why
+    end
+    text = text .. line
+    if self.is_whole(text) then return text end
+    text = text .. "\n"
+    next_prompt = (" "):rep(math.max(0, utf8.len(prompt) - 4)) .. "... "
+  end
+end
+
+--- Keep an entry in the history, without the secrets in it.
+---@param text string
+function Input:remember(text)
+  if not text:match("%S") or not self.editor then return end
+  local clean = history.clean((text:gsub("%s+$", "")))
+  self.editor:remember(clean)
+  history.add(clean)
+end
+
+function Input:close()
+  if self.editor then self.editor:close() end
+  self.editor = nil
+end
+
+Input.__close = Input.close
+
+--- Read from standard input.
+---@param is_whole fun(text: string): boolean
+---@param complete nil|fun(before: string, after: string): string?, integer?, boolean?
+---@return repl.input
+function M.open(is_whole, complete)
+  local editor = edit.open()
+  for _, entry in ipairs(editor and history.load() or {}) do editor:remember(entry) end
+  return setmetatable({ editor = editor, is_whole = is_whole, complete = complete }, Input)
+end
+
+return M

@@ -1,0 +1,174 @@
+--- What stands before the cursor: is it in a text, whose argument is it, which name
+--- is being written?
+
+local M = {}
+
+---@class scan.frame an open bracket
+---@field open string "(", "{" or "["
+---@field callee string? the function whose arguments these are: "graph.get"
+---@field place integer which argument
+---@field first string? the first argument, when that is a text
+---@field key string? in a table: the member whose value is written
+---@field at_key boolean in a table: could a member's name be written here?
+
+---@class scan.state
+---@field frames scan.frame[] the innermost last
+---@field text string? what stands in the text the cursor is in
+---@field chain string? the names before the one being written: "graph.", "last.value[1]."
+---@field word string the name being written
+---@field callee string? of the text the cursor is in, where it is an argument without parentheses
+
+local Scan = {}
+Scan.__index = Scan
+
+function Scan:top() return self.frames[#self.frames] end
+
+function Scan:push(open)
+  local outer = self:top()
+  local callee, place, first = self.chain, 1, nil
+  if not callee and outer and open == "{" then callee, place, first = outer.callee, outer.place, outer.first end
+  table.insert(self.frames, { open = open, callee = callee, place = place, first = first, at_key = open == "{" })
+  self.chain = nil
+end
+
+function Scan:pop()
+  table.remove(self.frames)
+  self.chain = "?" -- the value of a call or a table: of what it is, nobody knows here
+end
+
+-- A text that has ended.
+function Scan:finish_text(content)
+  local top = self:top()
+  if self.chain then
+    self.chain = "?"
+  elseif top and top.open == "(" and top.place == 1 then
+    top.first = content
+  end
+end
+
+-- A text the cursor is in.
+function Scan:leave_open(content)
+  self.text = content
+  self.callee = self.chain
+end
+
+local CLOSERS = { ["'"] = "'", ['"'] = '"' }
+
+function Scan:quoted(place)
+  local quote, from = self.line:sub(place, place), place + 1
+  local at = from
+  while at <= #self.line do
+    local char = self.line:sub(at, at)
+    if char == "\\" then at = at + 1 end
+    if char == CLOSERS[quote] then
+      self:finish_text(self.line:sub(from, at - 1))
+      return at + 1
+    end
+    at = at + 1
+  end
+  self:leave_open(self.line:sub(from))
+  return at
+end
+
+function Scan:long(place, level)
+  local from = self.line:find("]" .. level .. "]", place, true)
+  if not from then
+    self.text = ""
+    self.long_open = true
+    return #self.line + 1
+  end
+  self:finish_text("")
+  return from + #level + 2
+end
+
+-- `last.value[1]`, `last["x"]`: part of the chain; else a bracket like others.
+function Scan:index(place)
+  local whole = self.chain and self.line:match("^%[%s*%d+%s*%]", place)
+    or self.chain and self.line:match("^%[%s*\"[^\"]*\"%s*%]", place)
+  if not whole then
+    self:push("[")
+    return place + 1
+  end
+  self.chain = self.chain .. whole
+  return place + #whole
+end
+
+function Scan:name(word, place)
+  local after_dot = self.line:sub(1, place - 1):match("[%w_%]%)}\"]%s*[.:]%s*$")
+  local joint = after_dot and after_dot:match("[.:]")
+  self.before = joint and (self.chain or "?") .. joint or nil
+  self.chain = self.before and self.before .. word or word
+  self.last_name = word
+  return place + #word
+end
+
+local function comma(scan)
+  local top = scan:top()
+  if top then top.place, top.key, top.at_key = top.open == "(" and top.place + 1 or top.place, nil, top.open == "{" end
+  scan.chain = nil
+end
+
+local function equals(scan)
+  local top = scan:top()
+  if top and top.open == "{" then top.key, top.at_key = scan.last_name, false end
+  scan.chain = nil
+end
+
+local PUNCTUATION = {
+  ["("] = function(scan) scan:push("(") end,
+  ["{"] = function(scan) scan:push("{") end,
+  [")"] = Scan.pop, ["}"] = Scan.pop, ["]"] = Scan.pop,
+  [","] = comma, [";"] = comma, ["="] = equals,
+  ["."] = function() end, [":"] = function() end,
+}
+
+local KEYWORDS = {}
+for word in ("and do else elseif for function if in local not or repeat return then until while"):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+-- One token from `place` on; where the next one begins.
+local function step(scan, place)
+  local line = scan.line
+  local char = line:sub(place, place)
+  if char:match("%s") then return place + 1 end
+  if line:match("^%-%-", place) then return line:find("\n", place, true) or #line + 1 end
+  if CLOSERS[char] then return scan:quoted(place) end
+  local level = line:match("^%[(=*)%[", place)
+  if level then return scan:long(place + 2 + #level, level) end
+  if char == "[" then return scan:index(place) end
+  local word = line:match("^[%a_][%w_]*", place)
+  if word and KEYWORDS[word] then
+    scan.chain = nil
+    return place + #word
+  end
+  if word then return scan:name(word, place) end
+  if PUNCTUATION[char] then PUNCTUATION[char](scan) else scan.chain = nil end
+  return place + (line:match("^%d[%w.]*", place) or char):len()
+end
+
+-- What is being written at the very end: a name, with the names before it.
+local function settle_end(scan)
+  local word = scan.line:match("([%a_][%w_]*)$") or ""
+  local joint = scan.line:sub(1, #scan.line - #word):match("([.:])%s*$")
+  scan.word = word
+  local is_number = scan.line:match("%d[.]?$") and not scan.line:match("[%]%a_][%w_]*[.]$")
+  if joint and not is_number and not scan.line:match("%.%.%s*[%w_]*$") then
+    scan.chain = word ~= "" and scan.before or (scan.chain or "?") .. joint
+  else
+    scan.chain = nil
+  end
+end
+
+--- Read what stands before the cursor.
+---@param line string
+---@return scan.state
+function M.read(line)
+  local scan = setmetatable({ line = line, frames = {}, word = "" }, Scan)
+  local place = 1
+  while place <= #line do place = step(scan, place) end
+  if not scan.text then settle_end(scan) end
+  return scan
+end
+
+return M

@@ -1,0 +1,68 @@
+--- Names and ids that results brought, so that they can be completed.
+
+local words = require "repl.words"
+
+local M = {}
+
+local MOST = 2000 -- kept
+local DEEPEST = 6
+
+---@class repl.seen
+---@field list { text: string, of: string, name: string? }[] the oldest first
+---@field known table<string, true>
+local Seen = { __name = "seen" }
+Seen.__index = Seen
+
+local MEMBERS = { "userPrincipalName", "id", "appId", "uniqueName" }
+
+local function add(seen, text, of, name)
+  if type(text) ~= "string" or text == "" or #text > 120 then return end
+  local key = of .. "\0" .. text
+  if seen.known[key] then return end
+  seen.known[key] = true
+  table.insert(seen.list, { text = text, of = of, name = name })
+end
+
+local function forget_old(seen)
+  local extra = #seen.list - MOST
+  if extra <= 0 then return end
+  for place = 1, extra do seen.known[seen.list[place].of .. "\0" .. seen.list[place].text] = nil end
+  seen.list = table.move(seen.list, extra + 1, #seen.list, 1, {})
+end
+
+local function walk(seen, value, of, depth, left)
+  if not words.is_data(value) or depth > DEEPEST or left.count <= 0 then return end
+  left.count = left.count - 1
+  for _, member in ipairs(MEMBERS) do add(seen, value[member], of, value.displayName) end
+  for _, member in pairs(value) do walk(seen, member, of, depth + 1, left) end
+end
+
+--- Learn the names and ids in a value.
+---@param value any
+---@param of string the collection it came from: "/users"; "" when that is not known
+function Seen:learn(value, of)
+  walk(self, value, of, 1, { count = MOST })
+  forget_old(self)
+end
+
+--- What was seen: of this collection, or else of any, the latest first.
+---@param of string
+---@return string[]
+function Seen:texts(of)
+  local here, all, once = {}, {}, {}
+  for place = #self.list, 1, -1 do
+    local entry = self.list[place]
+    if entry.of == of then here[#here + 1] = entry.text end
+    if not once[entry.text] then all[#all + 1] = entry.text end
+    once[entry.text] = true
+  end
+  return #here > 0 and here or all
+end
+
+--- Nothing seen yet.
+---@return repl.seen
+function M.new()
+  return setmetatable({ list = {}, known = {} }, Seen)
+end
+
+return M

@@ -1,0 +1,257 @@
+-- The prompt as a person meets it, and as a pipe does, on the emulator. The screens are kept in tests/screens.
+
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local rehearsal = require "rehearsal"
+local screen = require "screen"
+local sys = require "host.sys"
+
+local PROMPT = "\nemulator>"
+
+describe("the prompt", function()
+  local cloud
+
+  lazy_setup(function() cloud = rehearsal.new() end)
+  lazy_teardown(function()
+    local _ <close> = cloud
+  end)
+
+  describe("for a pipe", function()
+    local function run(input, ...)
+      local place <close> = moonlatch.place()
+      return place:run({ "repl", "--config", cloud.config, ... }, { input = input })
+    end
+
+    it("shows what each line gives, and ends with 1 when any failed", function()
+      local outcome = run '1 + 1\nfor i = 1, 2 do\nprint(i)\nend\nlocal x = "kept"\nx, nil\n-- nothing\n"last"'
+      assert.same({ 0, "2\n1\n2\nkept\nnil\nlast\n", "" }, { outcome.status, outcome.out, outcome.err })
+      outcome = run "grap\n1\nx = = 1\ngraph.lst()\nhelp 40x\nerror 'own'"
+      assert.equal("1\n", outcome.out)
+      assert.equal(1, outcome.status)
+      assert.equal([[
+error: read the name 'grap'
+  why: there is nothing of that name
+  fix: Did you mean 'graph'?
+error: read what was typed
+  why: line 1: unexpected symbol near '='
+error: run what was typed
+  why: line 1: attempt to call a nil value (field 'lst')
+  fix: Did you mean graph.list?
+error: help "40x"
+  why: there is no help of that name
+  fix: Did you mean help "400"?
+error: run what was typed
+  why: line 1: own
+]], outcome.err)
+    end)
+
+    it("waits in its calls, and keeps names and the sign-in from line to line", function()
+      local outcome = run([[
+users = graph.list("/users", { top = 2, select = { "displayName" } })
+users().displayName
+users().displayName
+users().displayName
+task.sleep(5)
+#graph.all("/groups")
+last > 0]])
+      assert.equal(0, outcome.status, outcome.err)
+      assert.matches("signed in as adele@contoso%.onmicrosoft%.com %(person%)\nAdele Arden\nPriya Raman\nArno Visser\n"
+        .. "%d+\ntrue\n$", outcome.out)
+    end)
+
+    it("gives one document with --json", function()
+      local outcome = run('graph.get("/me", { select = "userPrincipalName" }).userPrincipalName\n{ a = 1 }', "--json")
+      assert.same({ "adele@contoso.onmicrosoft.com", { a = 1 } }, json.decode(outcome.out))
+    end)
+
+    it("changes nothing without --write, nothing unasked without --yes", function()
+      local line = 'graph.delete("/applications/x")'
+      assert.matches("why: it would change something, and this session only reads\n", run(line).err)
+      assert.matches("why: it would change something, and there is no terminal to ask on\n", run(line, "--write").err)
+      assert.matches("Graph said: 40%d", run(line, "--write", "--yes").err)
+    end)
+
+    it("guesses the path that was meant, and explains failures", function()
+      local outcome = run 'graph.get "/usrs"\nexplain(last)\nhelp "AADSTS7000215"\ntrace on\ngraph.get "/me".id'
+      assert.matches('\n  fix: Did you mean "/users"%?', outcome.err)
+      assert.matches("kind +refused", outcome.out)
+      assert.matches("AADSTS7000215\n  why: the client secret is not valid\n", outcome.out)
+      assert.matches("GET    /v1%.0/me  200  %d+ ms  %d+ B\n", outcome.err)
+      assert.is_nil(outcome.err:find("eyJ", 1, true))
+    end)
+
+    it("is there without a configuration, until a call needs one", function()
+      local place <close> = moonlatch.place()
+      local outcome = place:run({ "repl" }, { input = "1 + 1\ngraph.get '/me'" })
+      assert.equal("2\n", outcome.out)
+      assert.matches("^error: read the configuration .*\n  fix: `moonlatch init` makes a first one", outcome.err)
+      outcome = place:run({ "repl", "--profile", "contoso" }, { input = "1 + 1" })
+      assert.same({ 1, "" }, { outcome.status, outcome.out })
+    end)
+
+    it("says what needs saying of any topic", function()
+      local outcome = run([[
+help()
+help(graph)
+help(graph.list)
+help "graph.batch"
+help(devolutions)
+help(json.decode)
+help "host.secret"
+help(secret.from "hunter2hunter2")
+help "/users"
+help "403"
+help "setup/entra-pam-provider"
+help "plan"
+help(explain)
+graph
+]])
+      assert.same({ 0, "" }, { outcome.status, outcome.err })
+    end)
+  end)
+
+  describe("for a person", function()
+    local function start(size, ...)
+      return screen.open(size, { "repl", "--config", cloud.config, ... })
+    end
+
+    local function person(name, fn)
+      it(name, function()
+        if not screen.there() then return pending("tmux is not installed") end
+        fn()
+      end)
+    end
+
+    person("says where, as whom and what it may, and completes", function()
+      local window <close> = start { 80, 24 }
+      window:wait(PROMPT)
+      window:type "gra"
+      window:press "Tab"
+      window:wait "> graph"
+      window:type "."
+      window:press "Tab"
+      window:wait "\nemulator> graph%."
+      window:type 'get("/use'
+      window:press "Tab"
+      window:wait '"/users'
+      window:type '", { select = { "displayN'
+      window:press "Tab"
+      window:wait "displayName"
+      window:enter('", "id" }, top = 3 })', PROMPT)
+      window:type 'graph.get "/users/'
+      window:press "Tab"
+      window:wait '"/users/'
+      window:check "completion"
+    end)
+
+    person("shows a table that fits 80 columns, a screen at a time", function()
+      local window <close> = start { 80, 16 }
+      window:wait(PROMPT)
+      window:enter('graph.get("/users", { top = 30 })', "q to stop %-%-")
+      window:check "table-80"
+      window:press "Space"
+      window:wait "30 of 32 lines: .*%-%-"
+      window:press "q"
+      window:wait(PROMPT)
+      window:enter 'graph.get "/users/adele@contoso.onmicrosoft.com"'
+      window:check "object-80"
+    end)
+
+    person("shows more of it in 140", function()
+      local window <close> = start { 140, 24 }
+      window:wait(PROMPT)
+      window:enter('graph.get("/users", { top = 12 })', PROMPT)
+      window:check "table-140"
+    end)
+
+    person("takes several lines as one entry of the history", function()
+      local window <close> = start { 80, 24 }
+      window:wait(PROMPT)
+      window:enter("for i = 1, 2 do", "%.%.%.")
+      window:enter("  print(i, \"häß\")", "%.%.%.")
+      window:enter("end", PROMPT)
+      window:press "Up"
+      window:wait "end"
+      window:press "Enter"
+      window:wait(PROMPT)
+      window:enter('secret.from "hunter2hunter2"', PROMPT)
+      window:press "C-r"
+      window:type "from"
+      window:wait "bck:from"
+      window:press "C-c"
+      window:wait(PROMPT)
+      window:check "several-lines"
+      local kept = sys.read(window.place.path .. "/.local/state/moonlatch/history", 10000)
+      assert.equal('for i = 1, 2 do\\n  print(i, "häß")\\nend\nsecret.from "[secret]"\n', kept)
+    end)
+
+    person("stops a call at Ctrl-C, not the session, and leaves at Ctrl-D", function()
+      local window <close> = start { 80, 24 }
+      window:wait(PROMPT)
+      window:go "while true do end"
+      sys.sleep(300)
+      window:press "C-c"
+      window:wait(PROMPT)
+      window:go "task.map({ 1, 2 }, 2, function() while true do pcall(error) end end)"
+      sys.sleep(300)
+      window:press "C-c"
+      window:wait(PROMPT)
+      cloud:control("POST", "/faults", { rule = "GET /organization hold-before" })
+      window:enter 'graph.get("/me").displayName'
+      window:go 'graph.get "/organization"'
+      sys.sleep(300)
+      window:press "C-c"
+      window:wait(PROMPT)
+      window:type "half a line"
+      window:wait "half a line"
+      window:press "C-c"
+      window:wait(PROMPT)
+      window:enter('"still here"', PROMPT)
+      window:press "C-d"
+      window:wait "left with 0"
+      window:check "interrupts"
+    end)
+
+    person("asks before a change, in full and without its secrets", function()
+      local window <close> = start({ 80, 24 }, "--write")
+      window:wait "\nemulator!>"
+      window:enter('graph.post("/groups", { displayName = "x", password = "hunter2hunter2" })', "changes%]")
+      window:enter("n", "\nemulator!>")
+      window:check "write"
+    end)
+
+    person("helps", function()
+      local window <close> = start { 80, 40 }
+      window:wait(PROMPT)
+      window:press "C-l"
+      window:enter("help(task.map)", PROMPT)
+      window:check "help-function"
+      window:press "C-l"
+      window:wait "emulator>"
+      window:enter("help 401", PROMPT)
+      window:check "help-401"
+    end)
+
+    it("works under script", function()
+      local place <close> = moonlatch.place()
+      local outcome = place:run({ "repl", "--config", cloud.config }, {
+        input = "1 + 1\n", env = { "TERM=xterm" }, before = { "sh", "-c", "'exec script -qec \"$*\" /dev/null'", "sh" },
+      })
+      assert.matches("\n2\r\n", outcome.out .. outcome.err)
+    end)
+
+    person("works where the cursor cannot be moved", function()
+      local window <close> = screen.open({ 80, 16 }, { "repl", "--config", cloud.config }, { "TERM=dumb" })
+      window:wait(PROMPT)
+      window:enter("1 +", "%.%.%.")
+      window:enter("1", PROMPT)
+      window:type "half"
+      window:wait "half"
+      window:press "C-c"
+      window:wait(PROMPT)
+      window:press "C-d"
+      window:wait "left with 0"
+      window:check "dumb"
+    end)
+  end)
+end)

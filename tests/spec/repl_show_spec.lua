@@ -1,0 +1,99 @@
+local json = require "host.json"
+local secret = require "host.secret"
+local show = require "repl.show"
+local stage = require "stage"
+local time = require "time"
+local words = require "repl.words"
+
+local ID = "5da79005-66ce-490b-bf77-e8975bf17403"
+
+local function text(value, width, more)
+  return table.concat(show.lines(value, width or 80, more), "\n")
+end
+
+local USERS = {
+  { displayName = "Adele Arden", userPrincipalName = "adele@contoso.onmicrosoft.com", id = ID, accountEnabled = true,
+    jobTitle = json.null, createdDateTime = "2021-01-01T00:00:00Z", city = "" },
+  { displayName = "漢字 with a very long name that goes on and on, and on", id = ID, accountEnabled = false,
+    createdDateTime = "2025-12-31T23:59:59.1234567Z", note = "two\nlines" },
+}
+
+describe("a value at the prompt", function()
+  local before
+  setup(function() before = time.use(require("fake_door").clock()) end) -- 2026-01-01T00:00:00Z
+  teardown(function() time.use(before) end)
+
+  it("is a word as people read it", function()
+    for want, value in pairs {
+      ["12"] = 12, ["3"] = 3.0, ["0.25"] = 0.25, ["true"] = true, ["[secret]"] = secret.from "hunter2hunter2",
+      ["2025-12-31 23:59"] = "2025-12-31T23:59:59Z", ["a b"] = "a\n  b", ["[]"] = json.array {}, ["{}"] = {},
+      ["one, two"] = { "one", "two" }, ["[2 items]"] = { {}, { a = 1 } }, ["{1 member}"] = { a = 1 },
+    } do
+      assert.equal(want, words.text(value))
+    end
+    assert.equal("[30 items]", words.text { table.unpack((function()
+      local list = {}
+      for i = 1, 30 do list[i] = "item" .. i end
+      return list
+    end)()) })
+  end)
+
+  it("is an object with a member a line, what tells it apart first, what is folded, what is not set", function()
+    assert.equal(([[
+displayName       Adele
+id                %s
+accountEnabled    true
+createdDateTime   2025-12-31 00:00  (1 day ago)
+assignedLicenses  [2 items]
+ends              2026-01-31 00:00  (in 30 days)
+password          [secret]
+not set: city, jobTitle]]):format(ID), text { displayName = "Adele", id = ID, accountEnabled = true,
+      ends = "2026-01-31T00:00:00Z", createdDateTime = "2025-12-31T00:00:00Z", jobTitle = json.null, city = "",
+      assignedLicenses = { { skuId = ID }, { skuId = ID } }, password = secret.from "hunter2hunter2",
+      ["@odata.context"] = "x" })
+  end)
+
+  it("is a table that fits: the last column is cut, ids never, and what is hidden is counted", function()
+    assert.equal([[
+displayName                                       userPrincipalName
+Adele Arden                                       adele@contoso.onmicro…
+漢字 with a very long name that goes on and on,…
+2 items; 4 columns hidden]], text(USERS, 72))
+    assert.equal(([[
+displayName                                       userPrincipalName              id
+Adele Arden                                       adele@contoso.onmicrosoft.com  %s
+漢字 with a very long name that goes on and on,…                                 %s
+2 items; 3 columns hidden]]):format(ID, ID), text(USERS, 120))
+    for _, width in ipairs { 20, 40, 80, 140 } do
+      for _, line in ipairs(show.lines(USERS, width)) do
+        assert.is_true(require("layout").width(line) <= width or line:find("hidden") ~= nil, line)
+      end
+    end
+  end)
+
+  it("is a table for a page of Graph, and says when there are more", function()
+    local page = { ["@odata.context"] = "x", ["@odata.nextLink"] = "y", value = { { id = "1" }, { id = "2", n = 3 } } }
+    assert.equal("id  n\n1\n2   3\n2 items, and there are more (graph.all reads all)", text(page))
+    assert.equal("(nothing)", text { ["@odata.context"] = "x", value = json.array {} })
+  end)
+
+  it("is a line an item for plain lists, and plain for what has no parts", function()
+    assert.equal("one\n2", text { "one", 2 })
+    assert.equal("some text", text "some text")
+    assert.equal("nil", text(nil))
+    assert.equal("null", text(json.null))
+    assert.equal("2026-01-01T00:00:10Z  (in 10 seconds)", text "2026-01-01T00:00:10Z")
+    assert.equal("{}", text {})
+  end)
+
+  it("unfolds", function()
+    assert.equal("name  x\nempty  []\nlist\n  1\n    a  1\n  2\n    a  null",
+      table.concat(show.unfolded { name = "x", list = { { a = 1 }, { a = json.null } }, empty = json.array {} }, "\n"))
+  end)
+
+  it("is shown without a terminal all at once", function()
+    local ears <close> = stage.ears()
+    require("repl.pager").show { "one", "two" }
+    assert.same({ "one\ntwo" }, ears.said)
+  end)
+end)
