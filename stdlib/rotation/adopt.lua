@@ -72,7 +72,11 @@ function M.from_sink(self)
   local held = stranger(self)
   if not held then return end
   local list = suspects(self, held)
-  if not prove.once(self.application.appId, held) then return list[1] and raise_unsettled(self, list[1]) end
+  local accepted, failure = prove.once(self.application.appId, held)
+  if not accepted then
+    prove.raise_if_passing(self.application.appId, failure)
+    return list[1] and raise_unsettled(self, list[1])
+  end
   local credential = credential_of(self, list)
   local row = row_for(self, held, credential)
   if self.run:acting() then

@@ -42,6 +42,7 @@ end
 local function still_works(self)
   local accepted, failure = prove.once(self.application.appId, self.value)
   if not accepted then
+    prove.raise_if_passing(self.application.appId, failure)
     self.run:warn("the secret in use was not accepted just now (%s), so no other is removed", tostring(failure.message))
   end
   return accepted

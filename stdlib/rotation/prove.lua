@@ -61,13 +61,19 @@ function M.describe(text, roles)
   return #roles == 0 and text or ("%s; a token carries %s"):format(text, table.concat(roles, ", "))
 end
 
---- One sign-in. Whether the secret is accepted, and the token's claims or the failure.
+--- One sign-in; a few tries where no answer came. Whether the secret is accepted, and
+--- the token's claims or the failure.
 ---@param client_id string
 ---@param value host.secret
 ---@return boolean accepted, table claims_or_failure
 function M.once(client_id, value)
-  local proof, failure = oauth.prove(client_id, value)
-  if proof then return true, proof.claims end
+  local proof, failure
+  for try = 1, TIMES do
+    if try > 1 then task.sleep(PAUSE) end
+    proof, failure = oauth.prove(client_id, value)
+    if proof then return true, proof.claims end
+    if not PASSING[failure.kind] then break end
+  end
   return false, failure
 end
 

@@ -76,6 +76,7 @@ local function token(request)
   if not request.note:find("^prove") then return table.unpack(contoso.token()) end
   app.tokens = app.tokens + 1
   local refusal = app.refuse and app.refuse(app.tokens)
+  if refusal == "cut" then return nil, "the connection was cut", "cut", true end
   if not refusal then return table.unpack(contoso.token()) end
   local words = ("AADSTS%d: no."):format(refusal)
   return 401, {}, { error = "invalid_client", error_description = words, error_codes = { refusal } }
@@ -277,6 +278,31 @@ describe("the client secret", function()
     go "apply"
     assert.same({ "key-1", "key-2" }, listed_ids())
     assert.truthy(ears.warned[#ears.warned]:find("so no other is removed", 1, true))
+  end)
+
+  describe("whose sign-in is not answered", function()
+    local function never() return "cut" end
+
+    it("is asked for again before anything is made of it", function()
+      go "apply"
+      later(151)
+      go "apply"
+      later(8)
+      local before = app.tokens
+      app.refuse = function(n) return n == before + 2 and "cut" end -- the look just before the removal
+      assert.is_nil((go "apply").failure)
+      assert.same({ "key-2" }, listed_ids())
+    end)
+
+    it("is a failure that passes, not a refusal", function()
+      go "apply"
+      journal, app.refuse = stage.journal "11111111", never
+      local result, status = go "apply"
+      assert.equal(1, status)
+      assert.equal("network", result.failure.kind)
+      assert.equal(1, #app.made)
+      assert.same({}, rows.all(journal))
+    end)
   end)
 
   it("is replaced when somebody removed it, which a sign-in has to show", function()
