@@ -32,7 +32,7 @@ local FIXES = {
   key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one.",
   binding = "Give this profile a `state` folder of its own.",
   damaged = "Keep the folder as it is, and restore it from a backup; nothing is sent meanwhile.",
-  io = "Make room, or let the folder be written; nothing is sent meanwhile.",
+  io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }
 
 local function open_journal(profile, clock)
