@@ -120,12 +120,20 @@ end
 ---------------------------------------------------------------------------
 -- The blow
 
+-- Did it end as it should? What it said of itself.
+local function is_done(self, outcome)
+  if outcome.status ~= (self.act.by_hand and 1 or 0) then return false end
+  local report = json.decode(outcome.out)
+  if not report or report.error or report.failure then return false end
+  return not self.act.by_hand or #report.waiting > 0, report
+end
+
 -- Give the journal's files only so much room. What was too little, and what came of the run.
 local function squeeze(self, place)
   local room = place * self.blow.room
   local run <close> = start(self, self.act.words, { "/usr/bin/prlimit", "--fsize=" .. room })
   local outcome = run:finish(LONGEST)
-  return outcome.status ~= (self.act.by_hand and 1 or 0) and ("%d KiB"):format(room // 1024), outcome
+  return not is_done(self, outcome) and ("%d KiB"):format(room // 1024), outcome
 end
 
 -- The request that met it, if one did, and what came of the run.
@@ -148,14 +156,6 @@ local function wants_again(outcome)
     if text:find("[Rr]un " .. what .. " again") then return true end
   end
   return false
-end
-
--- Did it end as it should? What it said of itself.
-local function is_done(self, outcome)
-  if outcome.status ~= (self.act.by_hand and 1 or 0) then return false end
-  local report = json.decode(outcome.out)
-  if report.failure then return false end
-  return not self.act.by_hand or #report.waiting > 0, report
 end
 
 -- Once more, and as often as it says itself, within reason.
