@@ -53,11 +53,21 @@ local function raise_unsettled(self, credential)
   }
 end
 
+-- Entra may not list the credential yet: then what is written beside the value names
+-- it, unless that is a rotation of ours, whose value this is not.
+local function unclaimed_marker(self)
+  local marker = self.sink:marker()
+  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
+    if row.body.marker == marker then return nil end
+  end
+  return marker
+end
+
 local function row_for(self, held, credential)
   local application, terms, journal = self.application, self.terms, self.run.journal
   local body = {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
-    grace = terms.grace, adopted = true, marker = marker_of(credential),
+    grace = terms.grace, adopted = true, marker = marker_of(credential) or unclaimed_marker(self),
     key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
     ends = credential and view.ends(credential) or nil,
   }
