@@ -88,7 +88,7 @@ describe("no secret of a job", function()
     assert.is_true(kinds.device_code >= 4 and kinds.tokenId >= 4)
     assert.is_true((kinds.clientSecret or 0) + (kinds.secretText or 0) + (kinds.client_secret or 0) >= 3)
     assert.is_true(kinds["key journal.key"] == 1 and kinds["key devolutions.secret"] == 1)
-    assert.is_true(found.searched > 100000)
+    assert(found.searched > 50000, found.searched .. " bytes searched")
   end)
 
   it("is in an error of a far side that repeats what it was told", function()
