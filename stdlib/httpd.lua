@@ -77,14 +77,23 @@ end
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 
---- A moment as a Date header has it: "Mon, 23 Nov 2026 05:00:00 GMT".
----@param time number
----@return string
-function M.date(time)
+local dated, date ---@type number?, string? the second last asked for, and its text
+
+local function date_of(time)
   local at = sys.utc(time // 1)
   local day = DAYS[(time // 86400 + 4) % 7 + 1] -- 1970 began on a Thursday
   local clock = ("%02d:%02d:%02d"):format(at.hour, at.minute, at.second)
   return ("%s, %02d %s %04d %s GMT"):format(day, at.day, MONTHS[at.month], at.year, clock)
+end
+
+--- A moment as a Date header has it: "Mon, 23 Nov 2026 05:00:00 GMT". Asked for with each
+--- answer, so the last one is kept.
+---@param time number
+---@return string
+function M.date(time)
+  local second = time // 1
+  if second ~= dated then dated, date = second, date_of(second) end
+  return date
 end
 
 --- Listen. Raises when a port cannot be had.
@@ -125,20 +134,32 @@ function Service:ended()
   return self.server:ended()
 end
 
+-- Parts of a request that are made when they are asked for: most are not.
+local PARTS = {
+  query = function(incoming) return incoming:arguments() end,
+  text = function(incoming) return incoming:query() end,
+  size = function(incoming) return incoming:size() end,
+  header = function(incoming) return function(name) return incoming:header(name) end end,
+  json = function(incoming) return function() return incoming:json() end end,
+  form = function(incoming) return function() return incoming:form() end end,
+  basic = function(incoming) return function() return incoming:basic() end end,
+}
+
+local Request = { __name = "httpd.request" }
+
+function Request:__index(name)
+  local make = PARTS[name]
+  if not make then return nil end
+  local part = make(self._incoming)
+  self[name] = part
+  return part
+end
+
 local function describe(self, incoming)
   local listener = self.listeners[incoming:listener()]
-  return listener, {
-    method = incoming:method(),
-    path = incoming:path(),
-    query = incoming:arguments(),
-    text = incoming:query(),
-    header = function(name) return incoming:header(name) end,
-    json = function() return incoming:json() end,
-    form = function() return incoming:form() end,
-    basic = function() return incoming:basic() end,
-    base = self.bases[listener.name],
-    size = incoming:size(),
-  }
+  return listener, setmetatable({
+    _incoming = incoming, method = incoming:method(), path = incoming:path(), base = self.bases[listener.name],
+  }, Request)
 end
 
 local function write(incoming, answer)

@@ -15,6 +15,7 @@ local graph = require "emulator.graph"
 local host_devolutions = require "host.devolutions"
 local host_graph = require "host.graph"
 local host_oauth = require "host.oauth"
+local httpd = require "httpd"
 local json = require "host.json"
 local secret = require "host.secret"
 local sys = require "host.sys"
@@ -184,7 +185,7 @@ end
 local function reply(self, transfer, status, headers, body)
   local cloud = self.cloud
   if transfer.seen.path:find("/login$") then body = note_session(cloud, body) end
-  headers["Date"] = headers["Date"] or graph.http_date(cloud.tenant.now())
+  headers["Date"] = headers["Date"] or httpd.date(cloud.tenant.now())
   if type(body) == "table" then headers["Content-Type"] = "application/json" end
   transfer.reply = gate.answer(status, headers, text_of(body))
   answers[transfer.reply] = body

@@ -3,6 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
+local httpd = require "httpd"
 local random = require "emulator.random"
 local time = require "time"
 
@@ -123,13 +124,25 @@ local function step_into(node, step, parameters)
   return node["{id}"]
 end
 
+local parsed, count = {}, 0 -- paths met lately; clients ask for a few again and again
+local MOST = 1000
+
+local function known_steps(path)
+  local steps = parsed[path]
+  if steps then return steps end
+  if count == MOST then parsed, count = {}, 0 end
+  steps = steps_of(path)
+  parsed[path], count = steps, count + 1
+  return steps
+end
+
 --- The handler of a request and the keys in its path.
 local function route(request)
   if not tree then build_tree() end
   local path = request.path:match("^/v1%.0(/.*)$") or answer.bad_query("Invalid version: %s",
     request.path:match("^/([^/]*)") or "")
   local node, parameters = tree, {}
-  for _, step in ipairs(steps_of(path)) do
+  for _, step in ipairs(known_steps(path)) do
     node = step_into(node, step, parameters)
   end
   if not node[METHODS] then answer.bad_query("Resource not found for the segment '%s'.", path:match("([^/]*)$")) end
@@ -196,17 +209,6 @@ end
 --- Calls whose handlers check the permission, because it depends on the body.
 M.own_checks = { ["PATCH /users/{id}"] = true }
 
-local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
-local DAYS = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" } -- 1970-01-01 was a Thursday
-
---- A moment as HTTP writes it.
----@param at number
----@return string
-function M.http_date(at)
-  local year, month, day, clock = time.iso(at):match("^(%d+)-(%d+)-(%d+)T(.-)Z$")
-  return ("%s, %s %s %s %s GMT"):format(DAYS[at // 86400 % 7 // 1 + 1 | 0], day, MONTHS[tonumber(month)], year, clock)
-end
-
 local function error_body(ctx, refusal, ids)
   return {
     error = {
@@ -226,7 +228,7 @@ local function headers_of(ctx, ids, body, more)
   local headers = {
     ["request-id"] = ids.request,
     ["client-request-id"] = ids.client,
-    Date = M.http_date(ctx:now()),
+    Date = httpd.date(ctx:now()),
     ["Cache-Control"] = "no-cache",
   }
   if body then

@@ -40,6 +40,7 @@ function Record:add(entry)
     self.entries[self.first] = nil
     self.first = self.first + 1
   end
+  if not log.verbose() then return end
   log.detail(("%d %s %s %s: %s"):format(entry.n, entry.peer, entry.method, entry.path, tostring(entry.status)))
 end
 

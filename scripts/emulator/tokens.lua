@@ -74,7 +74,7 @@ end
 ---@return table|nil claims, string? message
 function Tokens:verify(token, audiences)
   local claims = self.issued[digest(token)]
-  if not token:match("^[%w_-]+%.[%w_-]+%.[%w_-]+$") then
+  if not claims and not token:match("^[%w_-]+%.[%w_-]+%.[%w_-]+$") then
     return nil, "IDX14100: JWT is not well formed, there are no dots (.)."
   end
   if not claims then return nil, "Access token validation failure. Invalid signature." end

@@ -48,19 +48,22 @@ function M.is_person(ctx)
   return ctx.caller.idtyp == "user" or ctx.caller.scp ~= nil
 end
 
+local known = setmetatable({}, { __mode = "k" }) -- claims -> set; claims never change
+
 --- The Graph permissions in the token.
 ---@param ctx emulator.context
 ---@return table<string, boolean>
 function M.permissions(ctx)
-  if ctx.permissions then return ctx.permissions end
-  local set = {}
+  local set = known[ctx.caller]
+  if set then return set end
+  set = {}
   for name in (M.is_person(ctx) and ctx.caller.scp or ""):gmatch("%S+") do
     set[name] = true
   end
   for _, name in ipairs(not M.is_person(ctx) and ctx.caller.roles or {}) do
     set[name] = true
   end
-  ctx.permissions = set
+  known[ctx.caller] = set
   return set
 end
 

@@ -16,17 +16,28 @@ for name in ("displayName givenName id mail photo securityIdentifier surname use
   BASIC[name] = true
 end
 
+-- What is not in the row but follows from it; made when it is asked for.
+local DRESS = {
+  isManagementRestricted = function(ctx, row) return directory.is_restricted(ctx.tenant, row.id, ctx.at) end,
+  -- the flags come, the password never does
+  passwordProfile = function(_, row)
+    return {
+      password = json.null,
+      forceChangePasswordNextSignIn = row._force or false,
+      forceChangePasswordNextSignInWithMfa = row._force_mfa or false,
+    }
+  end,
+}
+
 local function dressed(ctx)
   return function(row)
-    return setmetatable({
-      isManagementRestricted = directory.is_restricted(ctx.tenant, row.id, ctx.at),
-      -- the flags come, the password never does
-      passwordProfile = {
-        password = json.null,
-        forceChangePasswordNextSignIn = row._force or false,
-        forceChangePasswordNextSignInWithMfa = row._force_mfa or false,
-      },
-    }, { __index = row })
+    return setmetatable({}, {
+      __index = function(_, name)
+        local make = DRESS[name]
+        if make then return make(ctx, row) end
+        return row[name]
+      end,
+    })
   end
 end
 
