@@ -1,4 +1,7 @@
-/* The HTTP client: one libcurl multi handle for a process's requests.
+/* The HTTP client: two libcurl multi handles for a process's requests. One is for
+ * those that share connections by HTTP/2, one for those that have theirs to
+ * themselves: libcurl remembers one thing of a host, whether it multiplexes, and
+ * with both kinds on one handle requests wait for connections they cannot use.
  *
  * It knows nothing of Lua, peers or permissions: it sends what the gate gives
  * it and says what became of it. The settings are in http_options.c, the
@@ -16,9 +19,14 @@
 
 #define HOST_CONNECTIONS 16L
 #define MAX_IDLE 128
+#define MAX_WAITS 64
+#define UNSEEN_MS 10 /* where a wait cannot be seen: a name being looked up */
+
+enum lane { SHARED, ALONE, LANES };
 
 struct http {
-  CURLM *multi;
+  CURLM *multi[LANES];
+  int running[LANES];     /* transfers on each */
   struct transfer *first; /* of all transfers not yet closed */
   CURL *idle[MAX_IDLE];   /* handles that have nothing set: a new one costs a third of a small request */
   int idle_count;
@@ -47,19 +55,27 @@ struct http *http_open(long streams) {
   unsetenv("SSLKEYLOGFILE"); /* else libcurl creates the file, even if nothing is written to it */
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !has_openssl()) return NULL;
   struct http *http = calloc(1, sizeof *http);
-  if (http) http->multi = curl_multi_init();
-  if (!http || !http->multi) {
-    free(http);
-    return NULL;
+  for (int lane = 0; http && lane < LANES; lane++) {
+    CURLM *multi = http->multi[lane] = curl_multi_init();
+    if (!multi) {
+      http_close(http);
+      return NULL;
+    }
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
+    curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams);
   }
-  curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
-  curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams);
   return http;
+}
+
+static enum lane lane_of(const struct transfer *transfer) {
+  return transfer->shared ? SHARED : ALONE;
 }
 
 /* Take the transfer off the multi handle, if it is there. */
 static void halt(struct transfer *transfer) {
-  if (transfer->running) curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+  if (!transfer->running) return;
+  curl_multi_remove_handle(transfer->http->multi[lane_of(transfer)], transfer->easy);
+  transfer->http->running[lane_of(transfer)]--;
   transfer->running = 0;
 }
 
@@ -70,7 +86,7 @@ void http_close(struct http *http) {
     transfer->http = NULL;
   }
   while (http->idle_count > 0) curl_easy_cleanup(http->idle[--http->idle_count]);
-  curl_multi_cleanup(http->multi);
+  for (int lane = 0; lane < LANES; lane++) curl_multi_cleanup(http->multi[lane]);
   free(http);
 }
 
@@ -183,16 +199,18 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
 
 int http_begin(struct transfer *transfer) {
   if (!transfer->http) return 0;
-  transfer->running = curl_multi_add_handle(transfer->http->multi, transfer->easy) == CURLM_OK;
+  enum lane lane = lane_of(transfer);
+  transfer->running = curl_multi_add_handle(transfer->http->multi[lane], transfer->easy) == CURLM_OK;
+  transfer->http->running[lane] += transfer->running;
   return transfer->running;
 }
 
 /* ---- waiting ---- */
 
-struct transfer *http_next(struct http *http) {
+static struct transfer *next_on(CURLM *multi) {
   int left;
   CURLMsg *message;
-  while ((message = curl_multi_info_read(http->multi, &left))) {
+  while ((message = curl_multi_info_read(multi, &left))) {
     struct transfer *transfer = NULL;
     CURLcode code = message->data.result; /* message dies with the removal */
     if (message->msg != CURLMSG_DONE) continue;
@@ -204,14 +222,57 @@ struct transfer *http_next(struct http *http) {
   return NULL;
 }
 
+struct transfer *http_next(struct http *http) {
+  struct transfer *transfer = next_on(http->multi[SHARED]);
+  return transfer ? transfer : next_on(http->multi[ALONE]);
+}
+
+static void perform(struct http *http) {
+  int running;
+  for (int lane = 0; lane < LANES; lane++)
+    if (http->running[lane]) curl_multi_perform(http->multi[lane], &running);
+}
+
+/* What the transfers that are alone wait for, for a poll that is the others'. */
+static unsigned waits_of(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
+  fd_set reading, writing, failing;
+  int highest = -1;
+  unsigned count = 0;
+  FD_ZERO(&reading);
+  FD_ZERO(&writing);
+  FD_ZERO(&failing);
+  curl_multi_fdset(multi, &reading, &writing, &failing, &highest);
+  for (int fd = 0; fd <= highest && count < MAX_WAITS; fd++) {
+    short in = FD_ISSET(fd, &reading) ? CURL_WAIT_POLLIN : 0, out = FD_ISSET(fd, &writing) ? CURL_WAIT_POLLOUT : 0;
+    if (in | out) list[count++] = (struct curl_waitfd){.fd = fd, .events = (short)(in | out)};
+  }
+  return count;
+}
+
+static void wait_for_both(struct http *http, int ms) {
+  struct curl_waitfd waits[MAX_WAITS];
+  long timeout = -1;
+  unsigned count = waits_of(http->multi[ALONE], waits);
+  curl_multi_timeout(http->multi[ALONE], &timeout);
+  if (timeout >= 0 && timeout < ms) ms = (int)timeout;
+  if (!count && ms > UNSEEN_MS) ms = UNSEEN_MS;
+  curl_multi_poll(http->multi[SHARED], waits, count, ms, NULL);
+}
+
+static void wait_for_any(struct http *http, int ms) {
+  if (http->running[SHARED] && http->running[ALONE])
+    wait_for_both(http, ms);
+  else
+    curl_multi_poll(http->multi[http->running[ALONE] ? ALONE : SHARED], NULL, 0, ms, NULL);
+}
+
 /* libcurl walks all its transfers each time, so as seldom as can be. */
 struct transfer *http_poll(struct http *http, int ms) {
-  int running;
-  curl_multi_perform(http->multi, &running);
+  perform(http);
   struct transfer *transfer = http_next(http);
   if (transfer || ms <= 0) return transfer;
-  curl_multi_poll(http->multi, NULL, 0, ms, NULL);
-  curl_multi_perform(http->multi, &running);
+  wait_for_any(http, ms);
+  perform(http);
   return http_next(http);
 }
 

@@ -1,4 +1,4 @@
-/* HTTP transfers on one libcurl multi handle. Only the gate uses this: Lua has
+/* HTTP transfers on libcurl. Only the gate uses this: Lua has
  * no way to a socket but through it. No Lua state crosses this header, so that
  * no libcurl callback can ever reach one. */
 #ifndef HTTP_H
@@ -6,7 +6,7 @@
 
 #include "request.h"
 
-struct http;     /* the client: one multi handle */
+struct http;     /* the client */
 struct transfer; /* one prepared, running or finished request */
 
 /* Which addresses may be connected to, judged after names are resolved. */

@@ -198,7 +198,7 @@ static int set_limits(struct transfer *transfer) {
  * drops what came late, and libcurl cannot say which requests those were. */
 static int set_connection(struct transfer *transfer, int fresh) {
   CURL *easy = transfer->easy;
-  long shared = !fresh && transfer->repeatable;
+  long shared = transfer->shared = !fresh && transfer->repeatable;
   long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   return !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) && !curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shared) &&
          !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) &&

@@ -35,7 +35,8 @@ struct transfer {
   long timeout_ms;
   enum http_reach reach;
   int lenient;    /* certificates that break RFC 5280's rules of form will do */
-  int running;    /* in the multi handle */
+  int running;    /* in a multi handle */
+  int shared;     /* its connection may be others', too */
   int plain;      /* HTTP without TLS */
   int repeatable; /* libcurl may send it again on a new connection */
   int ready;      /* a connection was ready for it at least once */
