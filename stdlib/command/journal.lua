@@ -1,5 +1,6 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
+local actions = require "cli.actions"
 local accounts = require "rotation.accounts"
 local fail = require "fail"
 local http = require "http"
@@ -144,22 +145,14 @@ local RETIRE_NEEDS = {
   scopes = { "Application.ReadWrite.All" },
 }
 
----@type table<string, { run: function, id: boolean?, needs: table? }>
+---@type table<string, cli.action>
 local ACTIONS = {
-  list = { run = list }, show = { run = show, id = true }, history = { run = history }, verify = { run = verify },
-  confirm = { run = confirm, id = true }, retire = { run = retire, id = true, needs = RETIRE_NEEDS, asks = true },
-  resume = { run = resume, id = true, needs = RESUME_NEEDS },
+  list = { run = list }, show = { run = show, names = "ID" }, history = { run = history, names = "[COUNT]" },
+  verify = { run = verify }, confirm = { run = confirm, names = "ID" },
+  retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
+  resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
 }
-
-local function action_of(options)
-  local action = ACTIONS[options.action or "list"]
-  if action and (options.id or not action.id) then return action end
-  fail.raise {
-    kind = "usage", what = "journal " .. (options.action or ""),
-    why = action and "ID is missing" or "there is no such action",
-    fix = "There are list, show ID, history [COUNT], verify, confirm ID, retire ID and resume ID.",
-  }
-end
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume" }
 
 ---@type cli.command
 return {
@@ -180,7 +173,7 @@ return {
   },
 
   run = function(options)
-    local action = action_of(options)
+    local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
     if action.asks then job.require_consent(options, "journal retire " .. options.id) end
     local open <close> = session.start(options, { needs = action.needs })
     return task.run(http.poll, action.run, open.journal, options.id, options) or 0

@@ -166,6 +166,13 @@ describe("the command line", function()
     assert.matches("fix: There are list, show NAME and copy NAME.\n$", place:run({ "scripts", "shwo" }).err)
   end)
 
+  it("knows which action of a command was meant", function()
+    local there = "There are list, show ID, history [COUNT], verify, confirm ID, retire ID and resume ID.\n"
+    check({ "journal", "lst" }, 2, "", "error: journal lst\n  why: there is no such action\n"
+      .. "  fix: Did you mean 'list'? " .. there)
+    check({ "journal", "show" }, 2, "", "error: journal show\n  why: ID is missing\n  fix: " .. there)
+  end)
+
   describe("init", function()
     it("makes a configuration that works, and a key that only its owner reads", function()
       local place <close> = moonlatch.place()
