@@ -81,6 +81,13 @@ function M.say(text)
   line("out", text)
 end
 
+--- Something beside the result: never mixed into standard output, and left out with --quiet.
+---@param text string
+function M.aside(text)
+  if settings.quiet then return end
+  line("err", M.style("dim", text))
+end
+
 --- Something for who asked for --verbose.
 ---@param text string
 function M.detail(text)

@@ -1,6 +1,7 @@
 --- What plan, apply, verify and destroy share: a script of steps, its arguments,
 --- a session, a run, and what is said of it.
 
+local copies = require "script.copies"
 local fail = require "fail"
 local http = require "http"
 local log = require "log"
@@ -41,7 +42,7 @@ end
 ---@return cli.job
 function M.load(options, command)
   local declaration, found = script.load(options.script)
-  if found.origin ~= "bundled" then log.detail("script: " .. script.describe(found)) end
+  copies.tell(found)
   M.check_growth(declaration, found, options, command == "plan" or command == "verify")
   if declaration.steps then
     return { declaration = declaration, options = options, args = script.arguments(declaration, options.rest) }

@@ -3,6 +3,7 @@
 -- A script that declares what it needs may do that. Code that declares nothing
 -- may only read; --write lifts that.
 
+local copies = require "script.copies"
 local fail = require "fail"
 local job = require "cli.job"
 local open_later = require "session.later"
@@ -42,7 +43,7 @@ end
 ---@type cli.command
 return {
   summary = "run a script that has no steps, or a file of Lua",
-  usage = "FILE [--name value …] [options]",
+  usage = "SCRIPT [--name value …] [options]",
   arguments = { { name = "script", help = "a bundled script, one of yours, or a path: ./mine.lua" } },
   script = "named",
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
@@ -50,6 +51,7 @@ return {
 
   run = function(options)
     local found = script.find(options.script)
+    copies.tell(found)
     local _ <close> = open_later(options)
     return work.run(run, found, options)
   end,

@@ -1,5 +1,8 @@
 --- moonlatch scripts: which there are; show one; copy one to edit it.
 
+local actions = require "cli.actions"
+local copies = require "script.copies"
+local difference = require "script.difference"
 local fail = require "fail"
 local log = require "log"
 local report = require "report"
@@ -17,14 +20,24 @@ local function list()
   local rows = {}
   for i, name in ipairs(script.names()) do
     local found = script.find(name)
-    rows[i] = { name = name, origin = found.origin, summary = summary_of(name), path = found.path }
+    local origin = found.origin .. (copies.outdated(found) and ", the bundled one has changed" or "")
+    rows[i] = { name = name, origin = origin, summary = summary_of(name), path = found.path }
   end
   report.table(rows, { "name", "origin", "summary" })
 end
 
-local function show(name)
-  local found = script.find(name)
+-- The bundled script of this name; fails when there is none.
+local function original(name)
+  return copies.original(name) or fail.raise {
+    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "there is none of that name",
+    fix = "`moonlatch scripts` lists what there is.",
+  }
+end
+
+local function show(name, options)
+  local found = options.bundled and original(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
+  copies.tell(found)
   term.write("out", found.text)
 end
 
@@ -33,38 +46,72 @@ local function copy(name)
   local path = ("%s/%s.lua"):format(script.own_folder(), name)
   sys.mkdir((path:match("^(.*)/")))
   local ok, message, kind = sys.write(path, found.text, "new")
-  if ok then
-    log.say(("%s: edit it; it is found before the bundled one."):format(path))
-    return
+  if not ok then
+    fail.raise {
+      kind = kind == "exists" and "conflict" or "config", what = ("copy %s to %s"):format(name, path), why = message,
+      fix = kind == "exists" and "It is yours already: edit it, or move it away first."
+        or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
+    }
   end
+  copies.note(name)
+  log.say(("%s: edit it; it is found before the bundled one."):format(path))
+end
+
+-- A person's own script of this name; fails when there is none.
+local function own(name, what)
+  local found = script.find(name)
+  if found.origin ~= "bundled" then return found end
   fail.raise {
-    kind = kind == "exists" and "conflict" or "config", what = ("copy %s to %s"):format(name, path), why = message,
-    fix = kind == "exists" and "It is yours already: edit it, or move it away first." or nil,
+    kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
+    fix = ("moonlatch scripts copy %s makes one."):format(name),
   }
 end
 
-local ACTIONS = { list = list, show = show, copy = copy }
+local function diff(name)
+  local found = own(name, "scripts diff")
+  local lines = difference.lines(original(name).text, found.text)
+  if log.json() then return report.json { name = name, path = found.path, lines = lines } end
+  if #lines == 0 then return log.say("They are the same.") end
+  log.say(("- the bundled one\n+ %s"):format(found.path))
+  for _, line in ipairs(lines) do
+    local styles = { ["-"] = "red", ["+"] = "green" }
+    local style = styles[line:sub(1, 1)]
+    log.say(style and log.style(style, line) or line)
+  end
+end
+
+local function keep(name)
+  local found = own(name, "scripts keep")
+  copies.note(original(name).name)
+  log.say(("%s stays as it is. You hear of it when the bundled one changes again."):format(found.path))
+end
+
+---@type table<string, cli.action>
+local ACTIONS = {
+  list = { run = list }, show = { run = show, names = "NAME" }, copy = { run = copy, names = "NAME" },
+  diff = { run = diff, names = "NAME" }, keep = { run = keep, names = "NAME" },
+}
+local ORDER = { "list", "show", "copy", "diff", "keep" }
 
 ---@type cli.command
 return {
   summary = "which scripts there are; show one; copy one to edit it",
-  usage = "[list | show NAME | copy NAME] [options]",
+  details = "A copy of yours is found before the bundled script of its name. When that changes in a later version,\n"
+    .. "you are told: `diff` shows how the two differ, and `keep` says that you have seen it.",
+  usage = "[list | show NAME | copy NAME | diff NAME | keep NAME] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show or copy", optional = true },
+    { name = "action", help = "list (the default), show, copy, diff or keep", optional = true },
     { name = "name", help = "of the script", optional = true },
   },
-  examples = { "moonlatch scripts", "moonlatch scripts copy setup/entra-pam-provider" },
+  options = { { name = "--bundled", help = "with show: the bundled one, not your copy" } },
+  examples = {
+    "moonlatch scripts", "moonlatch scripts show setup/entra-pam-provider",
+    "moonlatch scripts copy setup/entra-pam-provider      then edit it",
+    "moonlatch scripts diff setup/entra-pam-provider      what is different in yours",
+  },
 
   run = function(options)
-    local action = ACTIONS[options.action or "list"]
-    if not action or (action ~= list and not options.name) then
-      fail.raise {
-        kind = "usage", what = "scripts " .. (options.action or ""),
-        why = action and "NAME is missing" or "there is no such action",
-        fix = "There are list, show NAME and copy NAME.",
-      }
-    end
-    action(options.name)
+    actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options)
     return 0
   end,
 }

@@ -1,5 +1,6 @@
 --- Policies from their files to a run, once or for as long as it takes.
 
+local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
 local print = require "rotation.print"
@@ -41,7 +42,8 @@ function M.load(names)
   local policies, needs = {}, {}
   for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
   for i, name in ipairs(names) do
-    local declaration = script.load(name)
+    local declaration, found = script.load(name)
+    copies.tell(found)
     policies[i] = declaration.policy or raise_no_policy(name)
     for peer, list in pairs(needs) do join(list, declaration.needs[peer]) end
   end

@@ -163,7 +163,57 @@ describe("the command line", function()
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.equal(1, outcome.status)
     assert.matches("It is yours already: edit it, or move it away first.", outcome.err)
-    assert.matches("fix: There are list, show NAME and copy NAME.\n$", place:run({ "scripts", "shwo" }).err)
+    assert.matches("fix: Did you mean 'show'%? There are list, show NAME, copy NAME, diff NAME and keep NAME%.\n$",
+      place:run({ "scripts", "shwo" }).err)
+    assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
+  end)
+
+  describe("a copy of a bundled script", function()
+    local NAME = "rehearse/advance"
+
+    local function said(place, ...)
+      local outcome = place:run { ... }
+      return outcome.out, outcome.err, outcome.status
+    end
+
+    -- As when a later version of the program brings another original.
+    local function age(place)
+      local path = place.path .. "/.config/moonlatch/scripts/.originals"
+      local text = sys.read(path, 1000):gsub("\t%x+\t[%d.]+", "\t" .. ("0"):rep(64) .. "\t0.0.9")
+      assert(sys.write(path, text, "replace"))
+    end
+
+    it("is said to be used, and warned about once the original has changed", function()
+      local place <close> = moonlatch.place()
+      local file = place.path .. "/.config/moonlatch/scripts/" .. NAME .. ".lua"
+      assert.equal(0, select(3, said(place, "scripts", "copy", NAME)))
+      assert(sys.write(file, sys.read(file, 10000) .. "-- mine\n", "replace"))
+      local aside = ("script: %s (yours: %s), instead of the bundled one\n"):format(NAME, file)
+      local _, err = said(place, "scripts", "show", NAME)
+      assert.equal(aside, err)
+      assert.equal("", select(2, said(place, "scripts", "show", NAME, "--bundled")))
+      age(place)
+      _, err = said(place, "scripts", "show", NAME)
+      assert.equal(aside .. ("warning: the bundled %s has changed since you copied it (moonlatch 0.0.9). "
+        .. "See how: moonlatch scripts diff %s\n"):format(NAME, NAME), err)
+      assert.equal("warning: ", select(2, said(place, "run", NAME, "--emulator", "--quiet")):match("^warning: "))
+      assert.matches("\n" .. NAME .. " +yours, the bundled one has changed ", (said(place, "scripts")))
+    end)
+
+    it("is compared with the original, and kept as it is", function()
+      local place <close> = moonlatch.place()
+      local file = place.path .. "/.config/moonlatch/scripts/" .. NAME .. ".lua"
+      assert.matches("why: you have no copy of it\n  fix: moonlatch scripts copy " .. NAME,
+        select(2, said(place, "scripts", "diff", NAME)))
+      said(place, "scripts", "copy", NAME)
+      assert.equal("They are the same.\n", (said(place, "scripts", "diff", NAME)))
+      assert(sys.write(file, "-- mine\n" .. sys.read(file, 10000), "replace"))
+      age(place)
+      local out = said(place, "scripts", "diff", NAME)
+      assert.matches("^%- the bundled one\n%+ .*advance%.lua\n%+%-%- mine\n .*\n…\n$", out)
+      assert.equal(0, select(3, said(place, "scripts", "keep", NAME)))
+      assert.is_nil(select(2, said(place, "scripts", "show", NAME)):find("warning", 1, true))
+    end)
   end)
 
   it("knows which action of a command was meant", function()

@@ -1,0 +1,77 @@
+--- How two texts differ, line by line, for a person to read.
+
+local M = {}
+
+local AROUND = 2 -- lines shown before and after what differs
+
+local function lines_of(text)
+  local list = {}
+  for line in text:gmatch("([^\n]*)\n?") do list[#list + 1] = line end
+  if list[#list] == "" then list[#list] = nil end
+  return list
+end
+
+-- lengths[i][j]: of the longest common run of lines of a from i on and of b from j on.
+local function common(a, b)
+  local lengths = {}
+  for i = #a + 1, 1, -1 do
+    lengths[i] = {}
+    for j = #b + 1, 1, -1 do
+      if i > #a or j > #b then
+        lengths[i][j] = 0
+      elseif a[i] == b[j] then
+        lengths[i][j] = lengths[i + 1][j + 1] + 1
+      else
+        lengths[i][j] = math.max(lengths[i + 1][j], lengths[i][j + 1])
+      end
+    end
+  end
+  return lengths
+end
+
+-- Lines marked "-" (only in a), "+" (only in b) and " " (in both).
+local function marked(a, b)
+  local lengths, list, i, j = common(a, b), {}, 1, 1
+  while i <= #a or j <= #b do
+    if i <= #a and j <= #b and a[i] == b[j] then
+      list[#list + 1] = { " ", a[i] }
+      i, j = i + 1, j + 1
+    elseif j > #b or i <= #a and lengths[i + 1][j] >= lengths[i][j + 1] then
+      list[#list + 1] = { "-", a[i] }
+      i = i + 1
+    else
+      list[#list + 1] = { "+", b[j] }
+      j = j + 1
+    end
+  end
+  return list
+end
+
+local function near_a_change(list, place)
+  for i = math.max(1, place - AROUND), math.min(#list, place + AROUND) do
+    if list[i][1] ~= " " then return true end
+  end
+  return false
+end
+
+--- The lines that differ, with "-" for what only `before` has and "+" for what only `after` has, and
+--- some lines around them; "…" stands for what is left out. Empty when they are the same.
+---@param before string
+---@param after string
+---@return string[]
+function M.lines(before, after)
+  local list, shown, left_out = marked(lines_of(before), lines_of(after)), {}, false
+  for place, entry in ipairs(list) do
+    if near_a_change(list, place) then
+      if left_out then shown[#shown + 1] = "…" end
+      shown[#shown + 1] = entry[1] .. entry[2]
+      left_out = false
+    else
+      left_out = true
+    end
+  end
+  if left_out and #shown > 0 then shown[#shown + 1] = "…" end
+  return shown
+end
+
+return M
