@@ -325,9 +325,10 @@ end
 ---@param declaration script.declaration
 ---@param found script.found
 ---@param command string "apply"
+---@param options string? the command's own options, where the command is the script
 ---@return string
-function M.help(declaration, found, command)
-  return require("script.arguments").help(declaration, found, command)
+function M.help(declaration, found, command, options)
+  return require("script.arguments").help(declaration, found, command, options)
 end
 
 return M

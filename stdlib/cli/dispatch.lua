@@ -158,6 +158,14 @@ local function add_options(lines, options)
   end
 end
 
+--- The options that every command has, as its help lists them.
+---@return string
+function M.options_help()
+  local lines = { "Options:" }
+  add_options(lines, COMMON)
+  return table.concat(lines, "\n")
+end
+
 local function general_help()
   local lines = {
     "moonlatch: scriptable, safe power over Microsoft Entra ID and Devolutions PAM", "",

@@ -1,8 +1,8 @@
 --- moonlatch discover: privileged accounts.
 
 local dispatch = require "cli.dispatch"
+local fixed = require "cli.fixed"
 local http = require "http"
-local script = require "script"
 local session = require "session"
 local task = require "task"
 
@@ -11,19 +11,13 @@ local NAME = "discover"
 ---@type cli.command
 return {
   summary = "privileged accounts: by role and group, managed or not, how old",
-  usage = "[--name value …] [options]",
   script = "fixed",
   examples = { "moonlatch discover", "moonlatch discover --all --format csv" },
 
-  help = function()
-    local declaration, found = script.load(NAME)
-    found.name = ""
-    return (script.help(declaration, found, "discover"):gsub("discover  ", "discover "))
-  end,
+  help = fixed.help(NAME, "discover"),
 
   run = function(options)
-    local declaration = script.load(NAME)
-    local args = script.arguments(declaration, options.rest)
+    local declaration, args = fixed.load(NAME, options)
     if args.format ~= "table" and not options.json then -- what is said goes elsewhere, as with --json
       options.json = true
       dispatch.speak(options)

@@ -223,18 +223,23 @@ end
 ---@param declaration script.declaration
 ---@param found script.found
 ---@param command string "apply"
+---@param options string? the command's own options, where the command is the script
 ---@return string
-function M.help(declaration, found, command)
-  local lines = { ("Usage: moonlatch %s %s [--name value …]"):format(command, found.name), "", declaration.summary }
+function M.help(declaration, found, command, options)
+  local call = options and command or ("%s %s"):format(command, found.name)
+  local lines = { ("Usage: moonlatch %s [--name value …]"):format(call), "", declaration.summary }
   if declaration.description then lines[#lines + 1] = "\n" .. declaration.description end
   if next(declaration.args) then
     lines[#lines + 1] = "\nArguments:"
     add_arguments(lines, declaration.args)
   end
+  if options then lines[#lines + 1] = "\n" .. options end
   lines[#lines + 1] = "\nExamples:"
   local own = declaration.examples or { example_of(declaration, found, command) }
   for _, example in ipairs(own) do lines[#lines + 1] = "  " .. example end
-  lines[#lines + 1] = ("\nOptions of the command itself: moonlatch %s --help"):format(command)
+  if not options then
+    lines[#lines + 1] = ("\nOptions of the command itself: moonlatch %s --help"):format(command)
+  end
   return table.concat(lines, "\n")
 end
 

@@ -214,6 +214,22 @@ describe("the command line", function()
       assert.equal(0, select(3, said(place, "scripts", "keep", NAME)))
       assert.is_nil(select(2, said(place, "scripts", "show", NAME)):find("warning", 1, true))
     end)
+
+    it("is also the one that a command of that name runs", function()
+      local place <close> = moonlatch.place()
+      said(place, "scripts", "copy", "doctor")
+      local _, err = said(place, "doctor", "--wrong")
+      assert.matches("^script: doctor %(yours: ", err)
+    end)
+  end)
+
+  it("has no help that points at itself", function()
+    local out = check({ "doctor", "--help" }, 0).out
+    assert.matches("^Usage: moonlatch doctor %[%-%-name value …%]\n", out)
+    assert.matches("\nOptions:\n      %-%-profile NAME", out)
+    assert.is_nil(out:find("Options of the command itself", 1, true))
+    assert.matches("\nOptions of the command itself: moonlatch plan %-%-help\n$",
+      check({ "plan", "setup/entra-pam-provider", "--help" }, 0).out)
   end)
 
   it("knows which action of a command was meant", function()
