@@ -18,7 +18,7 @@ local Place = { __name = "place" }
 Place.__index = Place
 
 local function check(value, message, what)
-  if not value then fail.raise { kind = "config", what = what, why = message } end
+  if not value then fail.raise { kind = "config", what = what, why = message, fix = "Name another folder." } end
   return value
 end
 

@@ -124,7 +124,10 @@ function M.find(name)
     local path = at_home(name)
     local text = read_file(path)
     if text then return { name = name, path = path, origin = "path", text = text } end
-    fail.raise { kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file" }
+    fail.raise {
+      kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
+      fix = "Check the path; `moonlatch scripts` lists those that go by a name.",
+    }
   end
   return is_name(name) and find_name(name) or no_such(name)
 end

@@ -100,7 +100,10 @@ local function add_peer(door, name, base, profile, settings)
   local lenient = settings.strict_certificates == false
   local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
   if ok then return end
-  fail.raise { kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message }
+  fail.raise {
+    kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message,
+    fix = "Correct the address in the profile.",
+  }
 end
 
 -- The endpoint of a managed identity; no proxy leads there.

@@ -42,13 +42,33 @@ local function fitted(lines)
   end), "\n")
 end
 
+-- What to do, where a failure does not say it itself.
+local FIXES = {
+  usage = "`--help` with the command says how it is used.",
+  config = "Correct that, then run the command again.",
+  auth = "Sign in again: moonlatch login.",
+  denied = "See who we are with `moonlatch whoami`, and what is needed with `moonlatch permissions`.",
+  missing = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
+  conflict = "Run it again: what is there is read first.",
+  throttled = "Wait some minutes, then run it again.",
+  transient = "Try again in some minutes.",
+  network = "Check the network, then run it again.",
+  bad_answer = "Run it again; if it stays so, report it with what --verbose says.",
+  timeout = "Run it again: it goes on where it was.",
+  unknown_outcome = "Look before doing it again: it may have happened.",
+  journal = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong.",
+  interrupted = "Run it again: it goes on where it was.",
+}
+
 --- The three lines of a failure.
 ---@param failure Failure
+---@param fix string? where it names none
 ---@return string
-function M.text(failure)
+function M.text(failure, fix)
   local place = failure.step and ("%s, step '%s': "):format(failure.script or "?", failure.step) or ""
   local lines = { log.style("red", "error: ") .. indent(place .. failure.what), "  why: " .. indent(why_of(failure)) }
-  if failure.fix then lines[3] = "  fix: " .. indent(failure.fix) end
+  fix = failure.fix or fix
+  if fix then lines[3] = "  fix: " .. indent(fix) end
   return fitted(lines)
 end
 
@@ -89,7 +109,7 @@ function M.failed(err)
   log.done()
   local document
   if fail.is(err) then
-    log.error(M.text(err))
+    log.error(M.text(err, FIXES[err.kind]))
     causes(err)
     document = M.table(err)
   else

@@ -283,11 +283,12 @@ end
 ---------------------------------------------------------------------------
 -- Choosing
 
-local function read(file)
+local function read(file, named)
   local text, message, kind = sys.read(file, LIMIT)
   if text then return text end
   local fixes = {
-    missing = "`moonlatch init` makes a first one; `--emulator` needs none.",
+    missing = named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
+      or "`moonlatch init` makes a first one; `--emulator` needs none.",
     mode = ("It decides where secrets go, so only you may write it: chmod go-w '%s'."):format(file),
   }
   fail.raise { kind = "config", what = "read the configuration " .. file, why = message, fix = fixes[kind] }
@@ -335,7 +336,7 @@ end
 ---@return profile
 function M.load(options)
   local file = options.config or M.file()
-  return M.text(read(file), file, options.name)
+  return M.text(read(file, options.config ~= nil), file, options.name)
 end
 
 return M

@@ -111,7 +111,7 @@ describe("the command line", function()
       check({ "run", "./say.lua", "--wrod", "x" }, 2, "", "error: read the arguments of './say.lua'\n"
         .. "  why: it has no argument --wrod\n  fix: Did you mean --word?\n")
       check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
-        .. "  why: it needs a whole number\n")
+        .. "  why: it needs a whole number\n  fix: `--help` with the command says how it is used.\n")
       check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
         .. "  why: it has no steps to plan or apply\n  fix: moonlatch run ./say.lua\n")
     end)
@@ -230,6 +230,17 @@ describe("the command line", function()
     assert.is_nil(out:find("Options of the command itself", 1, true))
     assert.matches("\nOptions of the command itself: moonlatch plan %-%-help\n$",
       check({ "plan", "setup/entra-pam-provider", "--help" }, 0).out)
+  end)
+
+  it("ends with three lines, whatever is wrong", function()
+    for _, words in ipairs {
+      { "plan", "./nothing.lua" }, { "run", "./say.lua", "--times", "x" }, { "journal", "lst" }, { "whoami" },
+      { "whoami", "--config", "nothing.lua" }, { "emulator", "--users", "x" }, { "journal", "show" }, { "rotate" },
+      { "init", "--tenant", "not a tenant" }, { "login", "--secret", "nothing" }, { "repl", "extra" }, { "doctr" },
+    } do
+      local outcome = run(words)
+      assert.matches("^error: [^\n]+\n  why: [^\n]+\n  fix: [^\n]+\n$", outcome.err, table.concat(words, " "))
+    end
   end)
 
   it("knows which action of a command was meant", function()

@@ -175,7 +175,8 @@ describe("profile", function()
   end)
 
   it("refuses a file that is missing, open to others, or runs away", function()
-    assert.matches("^read the configuration /nowhere/moonlatch.lua: .*\n`moonlatch init` makes a first one",
+    assert.matches("^read the configuration /nowhere/moonlatch.lua: .*\n"
+      .. "Check the path; `moonlatch init %-%-config /nowhere/moonlatch.lua` makes one there%.$",
       refusal(profile.load, { config = "/nowhere/moonlatch.lua" }))
     assert.matches("ten million instructions", refusal(load_text, "while true do end"))
     assert.matches("global 'require'", refusal(load_text, "return require 'x'"))

@@ -46,8 +46,11 @@ describe("script", function()
       local path = write("here", "return 1")
       assert.equal("path", script.find(path).origin)
       assert.equal(path, script.describe(script.find(path)))
-      assert.equal("find the script './none': there is no such file", (refusal(script.find, "./none")))
-      assert.equal("find the script 'none.lua': there is no such file", (refusal(script.find, "none.lua")))
+      for _, name in ipairs { "./none", "none.lua" } do
+        assert.equal(("find the script '%s': there is no such file\n"
+          .. "Check the path; `moonlatch scripts` lists those that go by a name."):format(name),
+          (refusal(script.find, name)))
+      end
       for _, name in ipairs { "", "a/../b", "..", "a//b", "setup/", "a b", "-x", "setup/../../etc/passwd" } do
         local _, kind = refusal(script.find, name)
         assert.equal("usage", kind)
