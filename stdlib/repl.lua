@@ -25,6 +25,7 @@ local words = require "repl.words"
 local M = {}
 
 local AT_ONCE = 100 -- items of a list that is still being read
+local MOST_ROWS = 1000 -- shown on a terminal
 local CHUNK = "=prompt"
 local READS = "It only reads: --write lets it change things, and asks before each change."
 
@@ -232,6 +233,7 @@ local function run_line(state, text)
   if not chunk then
     return tell_failure(state, fail.new {
       kind = "usage", what = "read what was typed", why = message:gsub("^prompt:", "line "),
+      fix = "It has to be Lua: help() says what there is.",
     }, text)
   end
   sys.interruptible(true)
@@ -268,7 +270,8 @@ local function new_state(options)
   }
   state.env, state.names = globals.new(require("repl.extras").new(state))
   state.lines_of = function(value, more)
-    return require("repl.help").of_value(value) or show.lines(value, term.width(), more)
+    local most = term.is_terminal("out") and MOST_ROWS or nil
+    return require("repl.help").of_value(value) or show.lines(value, term.width(), { more = more, most = most })
   end
   return state
 end

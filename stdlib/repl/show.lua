@@ -134,7 +134,7 @@ end
 local function said_of(value)
   local text = words.text(value)
   local distance = words.is_moment(value) and words.distance(value)
-  return distance and ("%s  (%s)"):format(text, distance) or text
+  return distance and ("%s UTC  (%s)"):format(text, distance) or text
 end
 
 -- "not set: city, country, …", over as many lines as it takes.
@@ -225,8 +225,17 @@ local function is_rows(list)
   return #list > 0
 end
 
-local function list_lines(list, width, more)
+-- Nobody reads more than so many rows; all are there as `last`.
+local function some_rows(list, width, most)
+  local rows = table.move(list, 1, most, 1, {})
+  local lines = M.table(rows, width)
+  lines[#lines] = log.style("dim", ("the first %d of %d items; `last` has them all"):format(most, #list))
+  return lines
+end
+
+local function list_lines(list, width, more, most)
   if #list == 0 then return { log.style("dim", "(nothing)") } end
+  if is_rows(list) and #list > most then return some_rows(list, width, most) end
   if is_rows(list) then return M.table(list, width, more) end
   local lines = {}
   for i, item in ipairs(list) do lines[i] = paint(item, layout.cut(words.text(item), width)) end
@@ -236,13 +245,15 @@ end
 --- A value as lines of at most `width` columns (text is left as it is).
 ---@param value any
 ---@param width integer
+---@param options { more: boolean?, most: integer? }? `more`: it goes on elsewhere; `most`: rows at the most
 ---@return string[] lines
-function M.lines(value, width)
+function M.lines(value, width, options)
   if not words.is_data(value) then return { M.plain(value) } end
+  local most = options and options.most or math.maxinteger
   if words.is_data(value.value) and words.is_list(value.value) and value["@odata.context"] then
-    return list_lines(value.value, width, value["@odata.nextLink"] ~= nil)
+    return list_lines(value.value, width, value["@odata.nextLink"] ~= nil, most)
   end
-  if words.is_list(value) then return list_lines(value, width) end
+  if words.is_list(value) then return list_lines(value, width, options and options.more, most) end
   if next(value) == nil then return { log.style("dim", "{}") } end
   return M.object(value, width)
 end

@@ -31,14 +31,21 @@ function M.moment(value)
   return (value:gsub("^(%d+%-%d+%-%d+)T(%d+:%d+):.*$", "%1 %2"))
 end
 
---- "in 30 days", "2 hours ago"; nil when the text is no moment after all.
+local YEAR = 365.25 * 86400
+
+local function span(seconds)
+  if seconds < 2 * YEAR then return time.span(seconds) end
+  return ("%d years"):format((seconds / YEAR + 0.5) // 1)
+end
+
+--- "in 30 days", "2 hours ago", "5 years ago"; nil when the text is no moment after all.
 ---@param value string
 ---@return string|nil
 function M.distance(value)
   local ok, at = pcall(time.parse, value)
   if not ok then return nil end
   local left = at - time.now()
-  return left >= 0 and "in " .. time.span(left) or time.span(left) .. " ago"
+  return left >= 0 and "in " .. span(left) or span(-left) .. " ago"
 end
 
 --- Is there nothing to show: absent, null, or empty text?

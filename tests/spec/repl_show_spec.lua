@@ -7,8 +7,8 @@ local words = require "repl.words"
 
 local ID = "5da79005-66ce-490b-bf77-e8975bf17403"
 
-local function text(value, width, more)
-  return table.concat(show.lines(value, width or 80, more), "\n")
+local function text(value, width, options)
+  return table.concat(show.lines(value, width or 80, options), "\n")
 end
 
 local USERS = {
@@ -43,9 +43,9 @@ describe("a value at the prompt", function()
 displayName       Adele
 id                %s
 accountEnabled    true
-createdDateTime   2025-12-31 00:00  (1 day ago)
+createdDateTime   2025-12-31 00:00 UTC  (1 day ago)
 assignedLicenses  [2 items]
-ends              2026-01-31 00:00  (in 30 days)
+ends              2026-01-31 00:00 UTC  (in 30 days)
 password          [secret]
 not set: city, jobTitle]]):format(ID), text { displayName = "Adele", id = ID, accountEnabled = true,
       ends = "2026-01-31T00:00:00Z", createdDateTime = "2025-12-31T00:00:00Z", jobTitle = json.null, city = "",
@@ -75,6 +75,19 @@ Adele Arden                                       adele@contoso.onmicrosoft.com 
     local page = { ["@odata.context"] = "x", ["@odata.nextLink"] = "y", value = { { id = "1" }, { id = "2", n = 3 } } }
     assert.equal("id  n\n1\n2   3\n2 items, and there are more (graph.all reads all)", text(page))
     assert.equal("(nothing)", text { ["@odata.context"] = "x", value = json.array {} })
+  end)
+
+  it("is no more rows than anybody reads", function()
+    local rows = {}
+    for i = 1, 30 do rows[i] = { id = ("%02d"):format(i) } end
+    assert.equal("id\n01\n02\nthe first 2 of 30 items; `last` has them all", text(rows, 80, { most = 2 }))
+    assert.equal("id\n01\n1 item, and there are more (graph.all reads all)", text({ rows[1] }, 80, { more = true }))
+  end)
+
+  it("tells how far a moment is", function()
+    assert.equal("in 30 days", words.distance "2026-01-31T00:00:00Z")
+    assert.equal("5 years ago", words.distance "2021-01-01T00:00:00Z")
+    assert.is_nil(words.distance "2021-13-01T00:00:00Z")
   end)
 
   it("is a line an item for plain lists, and plain for what has no parts", function()
