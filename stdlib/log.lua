@@ -31,13 +31,17 @@ end
 ---@return boolean
 function M.verbose() return settings.verbose == true end
 
---- Does standard output belong to one JSON document?
+--- Is only that to be said which has to be?
 ---@return boolean
 function M.quiet() return settings.quiet == true end
 
 --- Does standard output belong to one JSON document?
 ---@return boolean
 function M.json() return settings.json == true end
+
+--- Does a person read standard output: is it a terminal, and no JSON asked for?
+---@return boolean
+function M.person() return term.is_terminal("out") and not settings.json end
 
 local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
 

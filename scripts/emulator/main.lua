@@ -3,14 +3,24 @@
 local httpd = require "httpd"
 local json = require "json"
 local log = require "log"
+local profile = require "emulator.profile"
+local report = require "report"
 local world = require "emulator.world"
 
 local STANDARD_INPUT = 0
 
+-- One line for a program that started this; text for a person.
+local function announce(ready)
+  if log.person() then return log.say(profile.text(ready)) end
+  if not log.json() then return log.say(json.encode(ready)) end
+  report.json(ready)
+  report.flush()
+end
+
 local function run(args)
   local emulator <close> = world.open(args)
   if args.private then emulator.service:watch(STANDARD_INPUT) end
-  log.say(json.encode(emulator.ready))
+  announce(emulator.ready)
   httpd.serve(emulator.service)
 end
 

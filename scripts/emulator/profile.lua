@@ -84,4 +84,29 @@ function M.write(world)
   }
 end
 
+--- What `write` returned, as a person reads it.
+---@param ready table
+---@return string
+function M.text(ready)
+  local lines = {
+    ("A made-up tenant is served here, %s, until Ctrl-C. Beside it, in another terminal:"):format(ready.tenant),
+    "",
+    ("  moonlatch plan setup/entra-pam-provider --config %s"):format(ready.config),
+    ("  curl --cacert %s %s/%s/v2.0/.well-known/openid-configuration"):format(ready.ca, ready.login, ready.tenant),
+    "",
+    "  login        " .. ready.login,
+    "  Graph        " .. ready.graph,
+    "  Devolutions  " .. ready.devolutions,
+    ("  control      %s  (faults, clock, people: GET it to read how)"):format(ready.control),
+    "",
+    ("Who signs in, by device code or in a browser: %s; --approve takes another:"):format(ready.admin.approves),
+    "",
+  }
+  for _, person in ipairs(ready.admin.people) do
+    lines[#lines + 1] = ("  %-11s %s"):format(person.key, person.about)
+  end
+  lines[#lines + 1] = "\nInto a pipe, all of this is one line of JSON."
+  return table.concat(lines, "\n")
+end
+
 return M

@@ -31,6 +31,15 @@ describe("the emulator's script", function()
     assert.is_nil(sys.stat(ready.config))
   end)
 
+  it("tells a person on a terminal where all is, and with --json a program", function()
+    local out = shell([[script -qec "timeout 1 $0 emulator --users 3 --lag 0" /dev/null </dev/null; true]])
+    assert.matches("moonlatch plan setup/entra%-pam%-provider %-%-config /", out)
+    assert.matches("control      https://127", out)
+    assert.matches("\n  adele       Global Administrator\r?\n", out)
+    local document = shell([[timeout 1 "$0" emulator --users 3 --json; true]])
+    assert.matches("^https://127", json.decode(document).graph)
+  end)
+
   it("ends when it is told to, and leaves nothing behind", function()
     local wait = "until [ -s ready ]; do sleep 0.05; done"
     local out = shell('"$0" emulator --users 3 >ready & ' .. wait .. "; kill $!; wait $!; cat ready")
