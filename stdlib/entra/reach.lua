@@ -315,6 +315,17 @@ local function list(run, accounts, text_of)
   end
 end
 
+-- In one text: a warning stands apart from the notes.
+local function in_words(accounts, text_of)
+  local words = {}
+  for i, account in ipairs(accounts) do
+    words[#words + 1] = i > MOST_LINES and ("and %d more"):format(#accounts - MOST_LINES)
+      or ("%s (%s)"):format(account.upn, text_of(account))
+    if i > MOST_LINES then break end
+  end
+  return table.concat(words, ", ")
+end
+
 --- The roles needed for these accounts, having said why.
 ---@param run workflow.Run
 ---@param accounts entra.account[]
@@ -355,8 +366,7 @@ function M.report(run, accounts, roles)
     list(run, by.unknown, why)
   end
   if #by.no > 0 then
-    run:warn("%s cannot be reset:", several(#by.no, "account"))
-    list(run, by.no, why)
+    run:warn("%s cannot be reset: %s", several(#by.no, "account"), in_words(by.no, why))
   end
 end
 

@@ -112,6 +112,9 @@ function M.sum(result)
     return #result.waiting > 0 and words.waiting or #result.left > 0 and words.left or words.nothing
   end
   if #parts == 0 then parts[1] = "no changes" end
+  if result.mode == "apply" and #result.waiting > 0 then
+    return ("Not done yet, it waits for a person; so far: %s."):format(table.concat(parts, ", "))
+  end
   return words.title .. ": " .. table.concat(parts, ", ") .. "."
 end
 

@@ -228,7 +228,7 @@ Waiting for a person:
       Only an admin may.
       1. open the portal
 
-Done: 1 created.]], show.text(result))
+Not done yet, it waits for a person; so far: 1 created.]], show.text(result))
   end)
 
   it("is something to do in a plan and drift in verify", function()
