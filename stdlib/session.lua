@@ -35,11 +35,15 @@ local FIXES = {
   io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }
 
-local function open_journal(profile, clock)
+--- Open a profile's journal; one that cannot be opened is an error of kind "journal".
+---@param profile profile
+---@param clock host.sys.clock?
+---@return host.journal.journal
+function M.open_journal(profile, clock)
   local journal, message, kind = require("host.journal").open(profile.state, profiles.key(), profile.binding, clock)
   if journal then return journal end
   fail.raise {
-    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind], code = kind,
+    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind],
   }
 end
 
@@ -199,7 +203,7 @@ function M.open(profile, options)
   current = session
   local ok, err = pcall(function()
     session.clock = open_clock(profile)
-    session.journal = options.journal ~= false and open_journal(profile, session.clock) or nil
+    session.journal = options.journal ~= false and M.open_journal(profile, session.clock) or nil
     session.began_at = session.journal and session.journal:head()
     session.door = open_door(profile, session.journal, options)
     open_budget(session)

@@ -234,8 +234,8 @@ describe("a journal's key and binding", function()
       "login.microsoftonline.com/fabrikam.onmicrosoft.com")
     assert.is_nil(none)
     assert.equal("binding", kind)
-    assert.equal(("the journal in '%s' belongs to %s, not to login.microsoftonline.com/fabrikam.onmicrosoft.com: "
-      .. "give this profile a state folder of its own"):format(place.path .. "/j", journals.BINDING), message)
+    assert.equal(("the journal in '%s' belongs to %s, not to %s"):format(place.path .. "/j", journals.BINDING,
+      "login.microsoftonline.com/fabrikam.onmicrosoft.com"), message)
     local j <close> = journals.open(place)
     assert.equal(8, j:verify())
   end)
