@@ -149,7 +149,7 @@ const char *seal_check(struct journal *journal, struct buffer *scratch) {
   if (!store_read_meta(journal, "installation", journal->installation, INSTALLATION_SIZE)) return wrong_key(journal);
   if (!seal_decrypt(journal, &name, sealed, length, binding)) return wrong_key(journal);
   if (strcmp(binding, journal->binding) == 0) return NULL;
-  snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s", journal->directory,
-           binding, journal->binding);
+  snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
+           journal->directory, binding, journal->binding);
   return "binding";
 }
