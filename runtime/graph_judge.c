@@ -230,7 +230,7 @@ static int has_mark(const struct answer *answer) {
 static int judge_success(lua_State *L, const struct answer *answer) {
   const struct json_rules rules = {MAX_BYTES, NULL};
   size_t mark = has_mark(answer) ? 3 : 0;
-  const char *data = answer->body.data + mark;
+  const char *data = mark ? answer->body.data + mark : answer->body.data; /* NULL when it is empty */
   size_t length = answer->body.length - mark;
   if (!length)
     lua_newtable(L);
