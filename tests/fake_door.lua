@@ -63,7 +63,8 @@ Transfer.__close = Transfer.close
 ---@field timeout number
 ---@field note string?
 ---@field at number when, by the clock
----@field request host.request
+---@field text string? the body (secrets are masked)
+---@field repeatable boolean
 
 ---@class fake.door: host.gate.door
 ---@field requests fake.request[] in the order they were sent
@@ -88,7 +89,7 @@ local function describe(request, credential, timeout, note)
   return {
     method = request:method(), url = url, path = path, query = parse_query(query or ""), peer = request:peer(),
     body = text and (json.decode(text) or text), credential = credential, timeout = timeout, note = note,
-    at = time.now(), request = request,
+    at = time.now(), text = text, repeatable = request:repeatable(),
   }
 end
 

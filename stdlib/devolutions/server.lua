@@ -83,7 +83,9 @@ local function server_of(current)
   }
 end
 
+-- The request is closed at the end, because it may carry a secret.
 local function exchange(what, request, credential, judge)
+  local _ <close> = request
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   return judge(answer)
@@ -116,7 +118,7 @@ local function perform(what, method, path, query, body)
   local used = login_if_needed()
   local base = server_of(settings).server
   local function build() return native.request(base, method, path, query, body) end
-  local sample = build()
+  local sample <close> = build()
   local value, failure = retry.run {
     what = what, peer = "devolutions", changes = sample:changes(), repeatable = sample:repeatable(),
     attempt = function()

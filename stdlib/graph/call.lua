@@ -182,7 +182,7 @@ end
 ---@param judge fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
 function M.once(call, judge)
-  local request, refused = call.build()
+  local request <close>, refused = call.build()
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end

@@ -71,7 +71,7 @@ end
 ---@param ... any further arguments of judge
 ---@return table|nil value, table? failure
 function M.once(what, build, judge, ...)
-  local request, credential = build()
+  local request <close>, credential = build() -- what it carries is wiped as soon as it has been judged
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, failure = judge(answer, ...)

@@ -211,7 +211,7 @@ describe("devolutions.server", function()
       assert.equal("e-1", run(create).id)
       assert.equal('{"data":{"clientId":"c","clientSecret":"[secret]","tenantId":"t"},"description":"","name":"svc",'
         .. '"path":"Entra\\\\Apps","subType":"AzureServicePrincipal","tags":["moonlatch"],"type":"Credential"}',
-        tenant.door.requests[1].request:body())
+        tenant.door.requests[1].text)
     end)
 
     it("fails when another value is read back", function()
@@ -253,7 +253,7 @@ describe("devolutions.server", function()
       assert.equal("2026-01-01T00:00:09", run(replace).modifiedOn)
       assert.equal('{"data":{"clientId":"c","clientSecret":"[secret]","tenantId":"t"},"description":"d","name":"svc",'
         .. '"path":"Entra\\\\Apps","subType":"AzureServicePrincipal","tags":["moonlatch"],"type":"Credential"}',
-        tenant.door.requests[3].request:body())
+        tenant.door.requests[3].text)
     end)
 
     it("stops when somebody else changed it", function()

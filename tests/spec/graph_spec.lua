@@ -213,7 +213,7 @@ describe("graph", function()
       once("POST", "/v1.0/users/1/revokeSignInSessions", reply(503, ""))
       on("POST", "/v1.0/users/1/revokeSignInSessions", { 200, {}, { value = true } })
       assert.is_true(run(graph.post, "/users/1/revokeSignInSessions", nil, { repeatable = true }).value)
-      assert.is_true(tenant.door.requests[2].request:repeatable())
+      assert.is_true(tenant.door.requests[2].repeatable)
     end)
 
     it("repeats a lost update race, which was refused", function()

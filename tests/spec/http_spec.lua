@@ -10,6 +10,7 @@ local function request(method, url, body)
   return {
     method = function() return method end, url = function() return url end,
     peer = function() return "graph" end, body = function() return body end,
+    repeatable = function() return method == "GET" end,
   }
 end
 
