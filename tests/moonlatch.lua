@@ -47,7 +47,7 @@ local function command_line(place, words, options)
   end
   for _, setting in ipairs(options.env or {}) do list[#list + 1] = quote(setting) end
   for _, word in ipairs(options.before or {}) do list[#list + 1] = word end
-  list[#list + 1] = quote(os.getenv "MOONLATCH")
+  list[#list + 1] = quote(options.program or os.getenv "MOONLATCH")
   for _, word in ipairs(words) do list[#list + 1] = quote(word) end
   return table.concat(list, " ")
 end
@@ -59,7 +59,7 @@ end
 
 --- Run it to its end; without a terminal, with `options.input` as its input.
 ---@param words string[]
----@param options { env: string[]?, input: string?, before: string[]?, seconds: integer? }?
+---@param options { env: string[]?, input: string?, before: string[]?, seconds: integer?, program: string? }?
 ---@return moonlatch.outcome
 function Place:run(words, options)
   options = options or {}

@@ -28,8 +28,9 @@ end
 
 --- Start both.
 ---@param options string[]? of the emulator
+---@param fronts table<string, integer>? ports by peer, where something else stands before the tap
 ---@return tap
-function M.start(options)
+function M.start(options, fronts)
   local place = moonlatch.place()
   local folder = place.path .. "/emulator"
   local words = { os.getenv "MOONLATCH", "emulator", "--private", "--lag", "0", "--directory", folder }
@@ -37,7 +38,9 @@ function M.start(options)
   local emulator, line = ready_of(words, 30)
   local directory = place.path .. "/tap"
   assert(sys.mkdir(directory))
-  local child, ready = ready_of({ "/usr/bin/python3", "-B", SOURCE .. "/tests/tap.py", directory, line }, 30)
+  local tapping = { "/usr/bin/python3", "-B", SOURCE .. "/tests/tap.py", directory, line }
+  if fronts then tapping[#tapping + 1] = json.encode(fronts) end
+  local child, ready = ready_of(tapping, 30)
   local tap = assert(json.decode(ready))
   tap.place, tap.emulator, tap.child = place, emulator, child
   return setmetatable(tap, Tap)

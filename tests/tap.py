@@ -1,10 +1,11 @@
 """Stands between the program and the emulator: sees all, and spoils some.
 
-    tap.py DIRECTORY READY
+    tap.py DIRECTORY READY [FRONTS]
 
-READY is the emulator's ready line. Makes an authority of its own in DIRECTORY
-and a configuration that leads here (moonlatch.lua), prints one JSON line and
-serves until its standard input ends, at most ten minutes.
+READY is the emulator's ready line; FRONTS, an object of ports by peer, says where
+something else stands before the tap and is talked to instead. Makes an authority
+of its own in DIRECTORY and a configuration that leads here (moonlatch.lua),
+prints one JSON line and serves until its standard input ends, at most ten minutes.
 
 Each exchange goes to DIRECTORY/wire.jsonl as the program saw it: {peer,
 method, path, headers, body, status, answer}. What a request names as
@@ -35,7 +36,8 @@ import misdeeds
 DIRECTORY, READY = sys.argv[1], json.loads(sys.argv[2])
 PEERS = ("login", "graph", "devolutions")
 LOCK = threading.Lock()
-PORTS = {}  # ours -> the emulator's, as texts
+PORTS = {}  # ours (or the fronts') -> the emulator's, as texts
+FRONTS = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
 
 
 def path(name):
@@ -262,8 +264,9 @@ def main():
     ready = {"directory": DIRECTORY, "config": path("moonlatch.lua"), "ca": path("ca.pem")}
     for peer in PEERS:
         ours = listen(serve_connection, context, peer)
-        PORTS[ours] = UPSTREAM[peer]
-        ready[peer] = f"https://127.0.0.1:{ours}"
+        known = str(FRONTS.get(peer, ours))
+        PORTS[known] = UPSTREAM[peer]
+        ready[peer], ready["behind_" + peer] = f"https://127.0.0.1:{known}", int(ours)
     ready["stray_tls"] = int(listen(note_stray, context, "tls"))
     ready["stray_plain"] = int(listen(note_stray, context, "plain"))
     make_configuration()

@@ -1,0 +1,33 @@
+-- What is left of secrets in the memory of a program, looked at from outside;
+-- more in tests/long.
+
+local json = require "host.json"
+local memory = require "memory"
+local tap = require "tap"
+
+describe("the memory of a program", function()
+  local far
+  local obstacle = memory.obstacle()
+  setup(function() far = not obstacle and tap.start() or nil end)
+  teardown(function() if far then far:close() end end)
+
+  it("holds no secret after a job", function()
+    if obstacle then return pending(obstacle) end
+    memory.check_clean(far, { "apply", "setup/entra-pam-provider", "--yes" })
+  end)
+
+  it("holds few copies of those in use, which the scan finds", function()
+    if obstacle then return pending(obstacle) end
+    local held = "require('oauth').credential() print('held') while true do end"
+    local raw = {}
+    for _, copy in ipairs(memory.scan(far, { "-e", held }, "held").copies) do
+      if copy.form == "raw" then raw[copy.kind] = (raw[copy.kind] or 0) + 1 end
+    end
+    -- Three pieces are searched of each (a token's payload may repeat itself): one
+    -- copy is the secret's own, one more the header line of the credential.
+    local text = json.encode(raw)
+    assert(raw.access_token >= 6 and raw.access_token <= 8, text)
+    assert(raw.refresh_token == 3 and raw.device_code <= 3, text)
+    assert.is_nil(raw["key devolutions.secret"])
+  end)
+end)
