@@ -1,0 +1,76 @@
+/* Any bytes as JSON: the scanner stays within them, accepts no more than the
+ * decoder, and what was decoded comes back the same when it is encoded. */
+#include "fuzz.h"
+#include "json.h"
+#include "json_scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const secrets[] = {"s", "password", NULL};
+
+/* Spots lie in order within the text, and secrets are strings. */
+static void check_spots(const struct json_scan *scan) {
+  const struct json_spot *spots = (const void *)scan->spots->data;
+  size_t count = scan->spots->length / sizeof *spots, before = 0;
+  for (size_t i = 0; i < count; i++) {
+    fuzz_expect(before <= spots[i].start && spots[i].start < spots[i].end, "spots in order");
+    fuzz_expect(spots[i].end <= scan->length, "spots within the text");
+    before = spots[i].end;
+    if (spots[i].kind != SPOT_SECRET) continue;
+    size_t room = spots[i].end - spots[i].start - 2;
+    char *out = malloc(room + 1);
+    if (!out) abort();
+    fuzz_expect(json_unescape((const char *)scan->text + spots[i].start + 1, room, out) <= room,
+                "no longer than it was");
+    free(out);
+  }
+}
+
+static int scan_only(lua_State *L, const struct input *input) {
+  struct json_scan scan = {.text = input->data, .length = input->size, .secrets = {secrets, NULL}};
+  scan.spots = buffer_new(L);
+  scan.names = buffer_new(L);
+  int accepted = json_scan(&scan);
+  fuzz_expect(scan.at <= input->size, "to stop within the text");
+  fuzz_expect(accepted || scan.expected, "a reason");
+  check_spots(&scan);
+  buffer_free(scan.spots);
+  buffer_free(scan.names);
+  return accepted;
+}
+
+/* Encode the value on top in clear; the text is in *out. */
+static void encode(lua_State *L, struct buffer *out) {
+  json_encode(L, lua_gettop(L), out, 1);
+}
+
+static int body(lua_State *L) {
+  const struct input *input = lua_touserdata(L, 1);
+  const struct json_rules rules = {0, secrets};
+  int accepted = scan_only(L, input);
+  int decoded = json_decode(L, (const char *)input->data, input->size, &rules);
+  if (!decoded) {
+    const char *message = lua_tostring(L, -1);
+    fuzz_expect(!accepted || strstr(message, "only once"), "what the scanner accepts to be decoded");
+    return 0;
+  }
+  fuzz_expect(accepted, "what is decoded to be accepted by the scanner");
+  struct buffer *first = buffer_new(L), *second;
+  lua_insert(L, -2);
+  encode(L, first);
+  fuzz_expect(json_decode(L, first->data, first->length, &rules), "what we encode to be JSON");
+  second = buffer_new(L);
+  lua_insert(L, -2);
+  encode(L, second);
+  fuzz_expect(first->length == second->length && memcmp(first->data, second->data, first->length) == 0,
+              "the same text for the same value");
+  buffer_free(first);
+  buffer_free(second);
+  return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  fuzz_run(body, data, size);
+  return 0;
+}

@@ -1,0 +1,65 @@
+/* Runs a harness over files without libFuzzer, so that any compiler will do: each
+ * file, each beginning of it, and a number of ways to spoil a byte of it, always
+ * the same. Speaks TAP.
+ *
+ *     fuzz_json_smoke FOLDER
+ */
+#include "fuzz.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST = 1 << 16, SPOILS = 400 };
+
+/* Run a copy of exactly this size, so that a byte read beyond it is noticed. */
+static void run(const uint8_t *data, size_t size) {
+  uint8_t *copy = malloc(size ? size : 1);
+  if (!copy) abort();
+  for (size_t i = 0; i < size; i++) copy[i] = data[i];
+  LLVMFuzzerTestOneInput(copy, size);
+  free(copy);
+}
+
+static uint32_t next_random(uint32_t x) {
+  x ^= x << 13;
+  x ^= x >> 17;
+  return x ^ x << 5;
+}
+
+/* All of it, its beginnings, and one byte after another made another. */
+static unsigned run_variants(uint8_t *data, size_t size) {
+  unsigned runs = 0;
+  for (size_t length = 0; length <= size; length++, runs++) run(data, length);
+  uint32_t random = 1;
+  for (int i = 0; size && i < SPOILS; i++, runs++) {
+    random = next_random(random);
+    uint8_t *spoiled = data + random % size, kept = *spoiled;
+    *spoiled = (uint8_t)(random >> 16);
+    run(data, size);
+    *spoiled = kept;
+  }
+  return runs;
+}
+
+static unsigned run_file(const char *folder, const char *name) {
+  static uint8_t data[MOST];
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "rb");
+  if (!file) return 0;
+  size_t size = fread(data, 1, sizeof data, file);
+  fclose(file);
+  return run_variants(data, size);
+}
+
+int main(int count, char **words) {
+  DIR *folder = count == 2 ? opendir(words[1]) : NULL;
+  if (!folder) return 2;
+  unsigned runs = 0;
+  for (struct dirent *entry; (entry = readdir(folder));)
+    if (entry->d_name[0] != '.') runs += run_file(words[1], entry->d_name);
+  closedir(folder);
+  printf("%s 1 - %s: %u inputs\n1..1\n", runs ? "ok" : "not ok", words[1], runs);
+  return !runs;
+}
