@@ -291,11 +291,15 @@ function Secret:confirm(how)
 end
 
 -- By now Entra may show what it hid before: what was made by a run that was cut
--- short, and of which this journal knows nothing if its folder was lost since.
+-- short, and of which this journal knows nothing if its folder was lost since. On an
+-- application of this run there can be nothing but what it lost itself.
 local function look_again(self)
   local application = self.application
-  if self.minted and not application.made_now then application.passwordCredentials = mint.credentials(application) end
   look(self)
+  if self.minted and (not application.made_now or #self.view.lost > 0) then
+    application.passwordCredentials = mint.credentials(application)
+    look(self)
+  end
   if self.run:acting() then list_foreign(self) end
 end
 
