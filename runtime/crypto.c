@@ -5,6 +5,8 @@
  * OpenSSL does the work. */
 #include "crypto.h"
 
+#include "base64.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -12,9 +14,6 @@
 #include <string.h>
 
 enum { LONGEST_RANDOM = 1 << 16, SHA256_SIZE = 32 };
-
-static const char base64_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char url_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void fill_random(lua_State *L, void *bytes, size_t length) {
   if (RAND_bytes(bytes, (int)length) != 1) luaL_error(L, "no random bytes: the system's source failed");
@@ -84,96 +83,23 @@ static int hex(lua_State *L) {
   return 1;
 }
 
-/* One group of at most three bytes as four letters. */
-static void encode_group(const unsigned char *bytes, size_t count, const char *letters, char out[4]) {
-  unsigned bits = 0;
-  for (size_t i = 0; i < 3; i++) bits = bits << 8 | (i < count ? bytes[i] : 0);
-  for (size_t i = 0; i < 4; i++) out[i] = i <= count ? letters[bits >> (18 - 6 * i) & 63] : '=';
-}
-
-/* Append the letters of these bytes; 0 when memory is out. */
-static int append_base64(struct buffer *out, const char *letters, int padded, const void *bytes, size_t length) {
-  const unsigned char *from = bytes;
-  for (size_t i = 0; i < length; i += 3) {
-    char group[4];
-    size_t count = length - i < 3 ? length - i : 3;
-    encode_group(from + i, count, letters, group);
-    if (!buffer_append(out, group, padded ? 4 : count + 1)) return 0;
-  }
-  return 1;
-}
-
-static void push_base64(lua_State *L, const char *letters, int padded) {
+static int push_base64(lua_State *L, int url) {
   size_t length;
-  const unsigned char *bytes = (const unsigned char *)luaL_checklstring(L, 1, &length);
-  size_t groups = (length + 2) / 3, missing = groups * 3 - length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
-  char *room = luaL_buffinitsize(L, &out, groups * 4);
-  for (size_t i = 0; i < groups; i++) {
-    size_t left = length - 3 * i;
-    encode_group(bytes + 3 * i, left < 3 ? left : 3, letters, room + 4 * i);
-  }
-  luaL_pushresultsize(&out, groups * 4 - (padded ? 0 : missing));
-}
-
-int crypto_base64(struct buffer *out, const void *bytes, size_t length) {
-  return append_base64(out, base64_letters, 1, bytes, length);
-}
-
-int crypto_base64url(struct buffer *out, const void *bytes, size_t length) {
-  return append_base64(out, url_letters, 0, bytes, length);
+  char *room = luaL_buffinitsize(L, &out, (length + 2) / 3 * 4);
+  luaL_pushresultsize(&out, base64_encode(bytes, length, url, room));
+  return 1;
 }
 
 /* crypto.base64(bytes) -> text */
 static int base64(lua_State *L) {
-  push_base64(L, base64_letters, 1);
-  return 1;
+  return push_base64(L, 0);
 }
 
 /* crypto.base64url(bytes) -> text */
 static int base64url(lua_State *L) {
-  push_base64(L, url_letters, 0);
-  return 1;
-}
-
-/* The six bits a letter of either alphabet stands for, or -1. */
-static int letter_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+' || c == '-') return 62;
-  return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* The length without padding, or SIZE_MAX when that is wrong. */
-static size_t unpadded(const char *text, size_t length) {
-  size_t padding = 0;
-  while (padding < 2 && padding < length && text[length - padding - 1] == '=') padding++;
-  if (padding && length % 4 != 0) return SIZE_MAX;
-  return (length - padding) % 4 == 1 ? SIZE_MAX : length - padding;
-}
-
-/* Fill out with the bytes of that many letters; returns how many, or SIZE_MAX
- * when one is no letter or bits that belong to no byte are not 0: there is one
- * text for the same bytes. */
-static size_t decode(const char *text, size_t length, char *out) {
-  size_t filled = 0;
-  unsigned bits = 0, held = 0;
-  for (size_t i = 0; i < length; i++) {
-    int value = letter_value(text[i]);
-    if (value < 0) return SIZE_MAX;
-    bits = (bits << 6 | (unsigned)value) & 0xfff;
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    out[filled++] = (char)(bits >> held);
-  }
-  return bits & ((1u << held) - 1) ? SIZE_MAX : filled;
-}
-
-size_t crypto_unbase64(const char *text, size_t length, char *out) {
-  length = unpadded(text, length);
-  return length == SIZE_MAX ? SIZE_MAX : decode(text, length, out);
+  return push_base64(L, 1);
 }
 
 /* crypto.unbase64(text) -> bytes | nil */
@@ -182,7 +108,7 @@ static int unbase64(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, length);
-  size = crypto_unbase64(text, length, room);
+  size = base64_decode(text, length, room);
   luaL_pushresultsize(&out, size == SIZE_MAX ? 0 : size);
   if (size == SIZE_MAX) luaL_pushfail(L);
   return 1;

@@ -31,16 +31,8 @@ int crypto_seal(const struct secret *key, const char *binding, size_t binding_le
 int crypto_open(lua_State *L, const struct secret *key, const char *binding, size_t binding_length, const char *sealed,
                 size_t length);
 
-/* Append base64, or base64url without padding; 0 when memory is out. */
-int crypto_base64(struct buffer *out, const void *bytes, size_t length);
-int crypto_base64url(struct buffer *out, const void *bytes, size_t length);
-
 /* Functions of host.crypto that stand in crypto_derive.c. */
 extern const luaL_Reg crypto_derive_functions[];
-
-/* Fill out (as long as the text) with the bytes of base64 or base64url, padded
- * or not; returns how many, or SIZE_MAX when it is none. */
-size_t crypto_unbase64(const char *text, size_t length, char *out);
 
 /* Push an RSA key without a pair, for the caller to fill. [-0, +1, m] */
 struct key *crypto_new_key(lua_State *L);

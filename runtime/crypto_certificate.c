@@ -2,6 +2,8 @@
  * PKCS#12), a certificate alone, the two numbers of a public key. */
 #include "crypto.h"
 
+#include "base64.h"
+
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -132,7 +134,7 @@ int crypto_x509(lua_State *L) {
 
 static BIGNUM *to_number(const char *text, size_t length) {
   char bytes[MOST_BITS / 8 * 2];
-  size_t size = length && length <= sizeof bytes ? crypto_unbase64(text, length, bytes) : SIZE_MAX;
+  size_t size = length && length <= sizeof bytes ? base64_decode(text, length, bytes) : SIZE_MAX;
   return size == SIZE_MAX ? NULL : BN_bin2bn((const unsigned char *)bytes, (int)size, NULL);
 }
 

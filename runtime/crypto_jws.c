@@ -1,6 +1,7 @@
 /* Compact JWS of others: reading them, and holding them against a key. */
 #include "crypto.h"
 
+#include "base64.h"
 #include "json.h"
 
 #include <stdint.h>
@@ -35,7 +36,7 @@ static int push_part(lua_State *L, const char *part, size_t length) {
   struct buffer *bytes = buffer_new(L); /* wiped: it may be part of a secret */
   int top = lua_gettop(L);
   if (!buffer_append(bytes, part, length)) luaL_error(L, "out of memory");
-  size_t size = length ? crypto_unbase64(part, length, bytes->data) : SIZE_MAX;
+  size_t size = length ? base64_decode(part, length, bytes->data) : SIZE_MAX;
   int fine = size != SIZE_MAX && json_decode(L, bytes->data, size, NULL) && lua_istable(L, -1) && !json_is_array(L, -1);
   buffer_free(bytes);
   if (fine) lua_replace(L, top);

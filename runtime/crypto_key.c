@@ -3,6 +3,7 @@
  * reading and verifying what others signed: crypto_jws.c. */
 #include "crypto.h"
 
+#include "base64.h"
 #include "json.h"
 
 #include <openssl/bn.h>
@@ -38,7 +39,7 @@ static int key_close(lua_State *L) {
 }
 
 static void append(lua_State *L, struct buffer *out, const void *bytes, size_t length) {
-  if (!crypto_base64url(out, bytes, length)) luaL_error(L, "out of memory");
+  if (!base64url_append(out, bytes, length)) luaL_error(L, "out of memory");
 }
 
 /* Append the header with its alg member. It is read and written anew, so that
@@ -91,7 +92,7 @@ int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const c
                     const char *signature, size_t signature_length) {
   char bytes[LARGEST_KEY * 2];
   if (algorithm == JWS_NONE || signature_length > sizeof bytes) return 0;
-  size_t size = crypto_unbase64(signature, signature_length, bytes);
+  size_t size = base64_decode(signature, signature_length, bytes);
   if (size == SIZE_MAX) return 0;
   EVP_PKEY_CTX *context; /* belongs to digest */
   EVP_MD_CTX *digest = EVP_MD_CTX_new();

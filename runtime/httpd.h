@@ -53,6 +53,12 @@ struct incoming {
 /* Take it off its list and forget the request: nobody answers it any more. */
 void exchange_end(struct exchange *exchange);
 
+/* End it and return its request, to be given back to libevent. */
+struct evhttp_request *exchange_take(struct exchange *exchange);
+
+/* Close the connection it came by. */
+void exchange_drop(struct exchange *exchange);
+
 /* The open exchange of the request at index 1; raises when it is over. */
 struct exchange *incoming_check(lua_State *L);
 void incoming_type(lua_State *L);
@@ -61,8 +67,5 @@ void incoming_type(lua_State *L);
 int incoming_reply(lua_State *L);
 int incoming_drop(lua_State *L);
 int incoming_cut(lua_State *L);
-
-/* Close the connection it came by. */
-void exchange_drop(struct exchange *exchange);
 
 #endif

@@ -54,27 +54,15 @@ static void add_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
     evhttp_add_header(headers, "Content-Type", "application/json; charset=utf-8");
 }
 
-/* End the exchange and return its request, to be given back to libevent. */
-static struct evhttp_request *take_request(struct exchange *exchange) {
-  struct evhttp_request *request = exchange->request;
-  evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
-  exchange_end(exchange);
-  return request;
-}
-
 int incoming_reply(lua_State *L) {
   struct exchange *exchange = incoming_check(L);
   struct reply reply = check_reply(L);
   add_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
   struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
   if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return luaL_error(L, "not enough memory");
-  evhttp_send_reply(take_request(exchange), reply.status, NULL, NULL);
+  evhttp_send_reply(exchange_take(exchange), reply.status, NULL, NULL);
   buffer_free(reply.body);
   return 0;
-}
-
-void exchange_drop(struct exchange *exchange) {
-  evhttp_connection_free(evhttp_request_get_connection(take_request(exchange)));
 }
 
 int incoming_drop(lua_State *L) {
@@ -115,7 +103,7 @@ int incoming_cut(lua_State *L) {
   add_headers(L, headers, reply.is_json);
   struct evhttp_connection *connection = evhttp_request_get_connection(exchange->request);
   struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
-  take_request(exchange);
+  exchange_take(exchange);
   bufferevent_setcb(stream, NULL, cut_written, cut_failed, connection);
   if (!write_head(stream, reply.status, headers, length) || bufferevent_write(stream, reply.body->data, bytes) != 0 ||
       bufferevent_enable(stream, EV_WRITE) != 0)

@@ -28,19 +28,6 @@ struct text {
   size_t length;
 };
 
-void exchange_end(struct exchange *exchange) {
-  if (exchange->list) TAILQ_REMOVE(exchange->list, exchange, link);
-  exchange->list = NULL;
-  exchange->request = NULL;
-}
-
-struct exchange *incoming_check(lua_State *L) {
-  struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
-  luaL_argcheck(L, incoming->exchange && incoming->exchange->request, 1,
-                "the request was answered already, or its server is closed");
-  return incoming->exchange;
-}
-
 static const struct evhttp_uri *check_uri(lua_State *L) {
   return evhttp_request_get_evhttp_uri(incoming_check(L)->request);
 }

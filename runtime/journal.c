@@ -103,7 +103,7 @@ static int append_row(struct journal *journal, sqlite3_stmt *as_json, double tim
 
 static int put_record(struct journal *journal, const char *const names[3], const char *body, size_t length,
                       double time) {
-  if (!store_begin(journal)) return 0;
+  if (!audit_begin(journal)) return 0;
   sqlite3_stmt *put = store_statement(journal, PUT);
   for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
   sqlite3_bind_text(put, 4, body, (int)length, SQLITE_STATIC);
@@ -222,7 +222,7 @@ static int altered_value(lua_State *L, const char *id) {
 }
 
 static int insert_value(struct journal *journal, const char *id, const struct buffer *sealed) {
-  if (!store_begin(journal)) return 0;
+  if (!audit_begin(journal)) return 0;
   sqlite3_stmt *insert = store_statement(journal, SEAL);
   sqlite3_bind_text(insert, 1, id, -1, SQLITE_STATIC);
   sqlite3_bind_blob(insert, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
@@ -249,7 +249,7 @@ static int journal_seal(lua_State *L) {
   const struct secret *value = secret_check(L, 3);
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
-  if (!store_begin(journal)) return raise(L, journal); /* before looking: nobody may seal in between */
+  if (!audit_begin(journal)) return raise(L, journal); /* before looking: nobody may seal in between */
   int held = push_value(L, journal, id);
   if (held > 0) return keep_value(L, id, value);
   if (held < 0) {
@@ -288,7 +288,7 @@ static int journal_forget(lua_State *L) {
   struct journal *journal = check_working(L);
   const char *id = check_name(L, 2);
   lua_settop(L, 2);
-  return store_begin(journal) && drop_value(L, journal, id) ? 0 : raise(L, journal);
+  return audit_begin(journal) && drop_value(L, journal, id) ? 0 : raise(L, journal);
 }
 
 /* journal:audit(kind, body, time) */
@@ -299,7 +299,7 @@ static int journal_audit_lua(lua_State *L) {
   size_t length;
   lua_settop(L, 4);
   const char *body = push_body(L, 3, &length);
-  return store_begin(journal) && audit_append(journal, time, kind, body, length) ? 0 : raise(L, journal);
+  return audit_begin(journal) && audit_append(journal, time, kind, body, length) ? 0 : raise(L, journal);
 }
 
 /* Push one record of the chain as a table. [-0, +1, e] */
@@ -385,6 +385,14 @@ static int installation(lua_State *L) {
   return 1;
 }
 
+/* journal:lease(name) -> lease | nil, message */
+static int journal_lease(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  size_t length;
+  const char *name = luaL_checklstring(L, 2, &length);
+  return lease_take(L, journal->directory, name, length);
+}
+
 /* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
@@ -404,7 +412,7 @@ static const char *open_journal(struct journal *journal, const char *directory, 
                                 struct buffer *scratch) {
   const char *kind = store_open(journal, directory);
   if (kind) return kind;
-  return seal_derive(journal, key->bytes, key->length) ? seal_check(journal, scratch) : "io";
+  return seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
 }
 
 static void check_binding(lua_State *L, int index) {

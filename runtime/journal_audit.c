@@ -92,7 +92,7 @@ static int read_stored_head(struct journal *journal, struct head *head) {
   return CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
 }
 
-int audit_write_head(struct journal *journal) {
+static int write_head(struct journal *journal) {
   unsigned char stored[STORED_HEAD];
   put_number(stored, (uint64_t)journal->head.seq);
   memcpy(stored + 8, journal->head.hash, HASH_SIZE);
@@ -123,6 +123,20 @@ const char *audit_read_head(struct journal *journal, struct head *head) {
   return "the end of its audit chain was altered outside moonlatch. Run: moonlatch journal verify";
 }
 
+int audit_begin(struct journal *journal) {
+  if (journal->refusing) return 0;
+  if (journal->writing) return 1;
+  if (!store_lock(journal)) return 0;
+  const char *why = audit_read_head(journal, &journal->head);
+  return why ? store_refuse(journal, why) : 1;
+}
+
+const char *journal_commit(struct journal *journal) {
+  if (journal->refusing) return journal->message;
+  if (!journal->writing) return NULL;
+  return write_head(journal) && store_commit(journal) ? NULL : journal->message;
+}
+
 static int insert_entry(struct journal *journal, const struct entry *entry, const unsigned char *hash) {
   sqlite3_stmt *append = store_statement(journal, APPEND);
   sqlite3_bind_int64(append, 1, entry->seq);
@@ -144,7 +158,7 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
 }
 
 const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
-  if (!store_begin(journal)) return journal->message;
+  if (!audit_begin(journal)) return journal->message;
   return audit_append(journal, audit_now(journal), kind, text, length) ? NULL : journal->message;
 }
 

@@ -47,12 +47,9 @@ static int take(struct lease *lease, const char *path, off_t place) {
   return fcntl(lease->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-int journal_lease(lua_State *L) {
-  struct journal *journal = journal_check(L, 1);
-  size_t length;
+int lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
   char path[PATH_MAX];
-  const char *name = luaL_checklstring(L, 2, &length);
-  snprintf(path, sizeof path, "%s/" FILE_NAME, journal->directory);
+  snprintf(path, sizeof path, "%s/" FILE_NAME, directory);
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int code = take(lease, path, place_of(name, length));
   if (code == 0) return 1;
@@ -60,7 +57,7 @@ int journal_lease(lua_State *L) {
   lease->fd = 0;
   if (code == EAGAIN || code == EACCES)
     return lib_fail(L, "'%s' is being worked on by another moonlatch on this machine: wait for it, or stop it", name);
-  return lib_fail(L, "cannot lock '%s' in '%s': %s", name, journal->directory, strerror(code));
+  return lib_fail(L, "cannot lock '%s' in '%s': %s", name, directory, strerror(code));
 }
 
 void lease_type(lua_State *L) {

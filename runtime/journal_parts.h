@@ -1,6 +1,7 @@
 /* What the files of host.journal share: journal.c (the Lua face),
- * journal_store.c (the database), journal_audit.c (the chain),
- * journal_seal.c (keys and sealing), journal_lease.c (kernel locks).
+ * journal_owner.c (whose it is), journal_audit.c (the chain, and so every
+ * transaction), journal_store.c (the database), journal_seal.c (keys and
+ * sealing), journal_lease.c (kernel locks). Calls go down that list.
  *
  * Functions that return int return 1, or 0 with the reason in
  * journal->message.
@@ -90,9 +91,8 @@ int store_run(struct journal *journal, sqlite3_stmt *statement);
 int store_lock(struct journal *journal);
 void store_abandon(struct journal *journal);
 
-/* Begin to write, unless a transaction is open. Refuses when the chain's end
- * is not as this key left it. */
-int store_begin(struct journal *journal);
+/* Make the open transaction durable. */
+int store_commit(struct journal *journal);
 
 /* Give up the transaction and refuse everything from now on. Returns 0. */
 int store_refuse(struct journal *journal, const char *why);
@@ -118,10 +118,6 @@ int seal_decrypt(const struct journal *journal, const struct seal_name *name, co
 /* HMAC-SHA-256 under the chain's key. */
 void seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]);
 
-/* Make or check the record that tells whether the key opens this journal and
- * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
-const char *seal_check(struct journal *journal, struct buffer *scratch);
-
 /* journal_audit.c */
 
 /* Seconds since 1970 on the clock in use. */
@@ -133,7 +129,10 @@ void audit_start(const struct journal *journal, struct head *head);
 /* Read the head and hold it against its MAC and the chain's last record. NULL,
  * or what is wrong with it (static text). */
 const char *audit_read_head(struct journal *journal, struct head *head);
-int audit_write_head(struct journal *journal);
+
+/* Begin to write, unless a transaction is open. Refuses when the chain's end
+ * is not as this key left it. Ended by journal_commit. */
+int audit_begin(struct journal *journal);
 
 /* Append to the chain; a transaction must be open. */
 int audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length);
@@ -147,11 +146,17 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
 
+/* journal_owner.c */
+
+/* Make or check the record that tells whether the key opens this journal and
+ * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
+const char *owner_check(struct journal *journal, struct buffer *scratch);
+
 /* journal_lease.c */
 
 void lease_type(lua_State *L);
 
-/* journal:lease(name) -> lease | nil, message */
-int journal_lease(lua_State *L);
+/* Push a lease on the name and return 1; or nil and a message, and 2. [-0, +1|2, m] */
+int lease_take(lua_State *L, const char *directory, const char *name, size_t length);
 
 #endif

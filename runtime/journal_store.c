@@ -164,21 +164,10 @@ int store_lock(struct journal *journal) {
   return 1;
 }
 
-int store_begin(struct journal *journal) {
-  if (journal->refusing) return 0;
-  if (journal->writing) return 1;
-  if (!store_lock(journal)) return 0;
-  const char *why = audit_read_head(journal, &journal->head);
-  return why ? store_refuse(journal, why) : 1;
-}
-
-const char *journal_commit(struct journal *journal) {
-  if (journal->refusing) return journal->message;
-  if (!journal->writing) return NULL;
-  if (!audit_write_head(journal)) return journal->message;
-  if (!store_run(journal, store_statement(journal, COMMIT))) return journal->message;
+int store_commit(struct journal *journal) {
+  if (!store_run(journal, store_statement(journal, COMMIT))) return 0;
   journal->writing = 0;
-  return NULL;
+  return 1;
 }
 
 int store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {

@@ -9,6 +9,7 @@
  */
 #include "oauth.h"
 
+#include "base64.h"
 #include "crypto.h"
 #include "secret.h"
 #include "wire.h"
@@ -124,7 +125,7 @@ static int oauth_basic(lua_State *L) {
   wire_escape(L, plain, client_id, strlen(client_id), "");
   wire_append(L, plain, ":", 1);
   wire_escape(L, plain, secret->bytes, secret->length, "");
-  if (!crypto_base64(coded, plain->data, plain->length)) return luaL_error(L, "out of memory");
+  if (!base64_append(coded, plain->data, plain->length)) return luaL_error(L, "out of memory");
   const struct secret *whole = secret_new(L, coded->data, coded->length);
   credential_new(L, origin, "Authorization", "Basic ", whole->bytes, whole->length);
   lua_insert(L, -2);
@@ -165,9 +166,9 @@ static int oauth_pkce(lua_State *L) {
   size_t size;
   struct buffer *verifier = buffer_new(L), *challenge = buffer_new(L);
   if (RAND_bytes(bytes, sizeof bytes) != 1) return luaL_error(L, "no random bytes: the system's source failed");
-  int fine = crypto_base64url(verifier, bytes, sizeof bytes) &&
+  int fine = base64url_append(verifier, bytes, sizeof bytes) &&
              EVP_Q_digest(NULL, "SHA256", NULL, verifier->data, verifier->length, digest, &size) &&
-             crypto_base64url(challenge, digest, sizeof digest);
+             base64url_append(challenge, digest, sizeof digest);
   explicit_bzero(bytes, sizeof bytes);
   if (!fine) return luaL_error(L, "out of memory");
   secret_new(L, verifier->data, verifier->length);

@@ -3,6 +3,7 @@
  * diagnostics only. */
 #include "oauth.h"
 
+#include "base64.h"
 #include "crypto.h"
 #include "json.h"
 #include "secret.h"
@@ -167,7 +168,7 @@ static void push_claims(lua_State *L, const struct secret *token) {
   int top = lua_gettop(L);
   struct buffer *text = buffer_new(L);
   wire_append(L, text, payload ? payload : "", length); /* as much room as it decodes into */
-  size_t size = length ? crypto_unbase64(payload, length, text->data) : SIZE_MAX;
+  size_t size = length ? base64_decode(payload, length, text->data) : SIZE_MAX;
   if (size != SIZE_MAX) json_decode(L, text->data, size, NULL);
   buffer_free(text);
   if (!lua_istable(L, -1)) lua_newtable(L);

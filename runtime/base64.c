@@ -1,0 +1,81 @@
+/* Base64 (RFC 4648): bytes as letters and back. */
+#include "base64.h"
+
+static const char base64_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* One group of at most three bytes as four letters. */
+static void encode_group(const unsigned char *bytes, size_t count, const char *letters, char out[4]) {
+  unsigned bits = 0;
+  for (size_t i = 0; i < 3; i++) bits = bits << 8 | (i < count ? bytes[i] : 0);
+  for (size_t i = 0; i < 4; i++) out[i] = i <= count ? letters[bits >> (18 - 6 * i) & 63] : '=';
+}
+
+size_t base64_encode(const void *bytes, size_t length, int url, char *out) {
+  const unsigned char *from = bytes;
+  size_t groups = (length + 2) / 3;
+  for (size_t i = 0; i < groups; i++) {
+    size_t left = length - 3 * i;
+    encode_group(from + 3 * i, left < 3 ? left : 3, url ? url_letters : base64_letters, out + 4 * i);
+  }
+  return groups * 4 - (url ? groups * 3 - length : 0);
+}
+
+/* Group by group, so that nothing else has to be made. */
+static int append(struct buffer *out, const void *bytes, size_t length, int url) {
+  const unsigned char *from = bytes;
+  for (size_t i = 0; i < length; i += 3) {
+    char group[4];
+    size_t size = base64_encode(from + i, length - i < 3 ? length - i : 3, url, group);
+    if (!buffer_append(out, group, size)) return 0;
+  }
+  return 1;
+}
+
+int base64_append(struct buffer *out, const void *bytes, size_t length) {
+  return append(out, bytes, length, 0);
+}
+
+int base64url_append(struct buffer *out, const void *bytes, size_t length) {
+  return append(out, bytes, length, 1);
+}
+
+/* The six bits a letter of either alphabet stands for, or -1. */
+static int letter_value(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+' || c == '-') return 62;
+  return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* The length without padding, or SIZE_MAX when that is wrong. */
+static size_t unpadded(const char *text, size_t length) {
+  size_t padding = 0;
+  while (padding < 2 && padding < length && text[length - padding - 1] == '=') padding++;
+  if (padding && length % 4 != 0) return SIZE_MAX;
+  return (length - padding) % 4 == 1 ? SIZE_MAX : length - padding;
+}
+
+/* Fill out with the bytes of that many letters; returns how many, or SIZE_MAX
+ * when one is no letter or bits that belong to no byte are not 0: there is one
+ * text for the same bytes. */
+static size_t read_letters(const char *text, size_t length, char *out) {
+  size_t filled = 0;
+  unsigned bits = 0, held = 0;
+  for (size_t i = 0; i < length; i++) {
+    int value = letter_value(text[i]);
+    if (value < 0) return SIZE_MAX;
+    bits = (bits << 6 | (unsigned)value) & 0xfff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    out[filled++] = (char)(bits >> held);
+  }
+  return bits & ((1u << held) - 1) ? SIZE_MAX : filled;
+}
+
+size_t base64_decode(const char *text, size_t length, char *out) {
+  length = unpadded(text, length);
+  return length == SIZE_MAX ? SIZE_MAX : read_letters(text, length, out);
+}
