@@ -1,0 +1,83 @@
+--- Many processes at once, and the order in which things leave the program.
+
+local rehearsal = require "rehearsal"
+
+local PROCESSES = 50
+
+local POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "one account", select = policy.users { upn = "uma@contoso.onmicrosoft.com" }, every = "30d",
+  sink = policy.devolutions.server { vault = "Privileged", path = "Many" },
+}
+]]
+
+local function patches(emu)
+  local count = 0
+  for _, request in ipairs(emu:control("GET", "/requests").requests) do
+    count = count + (request.method == "PATCH" and 1 or 0)
+  end
+  return count
+end
+
+describe("fifty processes started together", function()
+  it("change an account once", function()
+    local emu <close> = rehearsal.new()
+    local path = emu.place:write("one.lua", POLICY)
+    local command = ("env -i HOME='%s' PATH=/usr/bin:/bin '%s' --config '%s' rotate '%s' --yes"):format(
+      emu.place.path, os.getenv "MOONLATCH", emu.config, path)
+    local script = ("for i in $(seq %d); do (%s >'%s/said'.$i 2>&1; echo $? >'%s/status'.$i) & done; wait")
+      :format(PROCESSES, command, emu.place.path, emu.place.path)
+    assert(os.execute(script))
+    for i = 1, PROCESSES do
+      local status = assert(io.open(("%s/status.%d"):format(emu.place.path, i)))
+      local said = assert(io.open(("%s/said.%d"):format(emu.place.path, i)))
+      assert.equal("0", status:read("l"), said:read("a"))
+      status:close()
+      said:close()
+    end
+    assert.equal(1, patches(emu))
+    assert.equal(0, emu:run({ "plan", path }).status)
+    assert.equal(0, emu:run({ "journal", "verify" }).status)
+  end)
+end)
+
+describe("no byte of a request leaves", function()
+  -- In a trace of who writes what where: bytes of the journal after its last sync, when something is sent.
+  local function check(trace)
+    local unsynced, sent, synced = 0, 0, 0
+    for line in io.lines(trace) do
+      local call, file = line:match("^%d+%s+([%l%d]+)%(%d+<([^>]*)>")
+      local is_journal = file and (file:find("/journal%.db$") or file:find("/journal%.db%-wal$"))
+      if is_journal and call == "pwrite64" then unsynced = unsynced + 1 end
+      if is_journal and (call == "fdatasync" or call == "fsync") then
+        if unsynced > 0 then synced = synced + 1 end
+        unsynced = 0
+      end
+      if call == "sendto" or call == "sendmsg" then
+        sent = sent + 1
+        assert.equal(0, unsynced, line)
+      end
+    end
+    return sent, synced
+  end
+
+  for _, case in ipairs {
+    { "user passwords", "policies/tier0-users" }, { "a client secret", "policies/pam-provider-secret" },
+  } do
+    it("while bytes of the journal are not synced: rotation of " .. case[1], function()
+      if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
+      local emu <close> = rehearsal.new()
+      assert.equal(0, emu:run({ "apply", "setup/entra-pam-provider", "--yes" }).status)
+      emu:later "151d"
+      local trace = emu.place.path .. "/trace"
+      local outcome = emu:run({ "rotate", case[2], "--yes" }, {
+        env = { "ASAN_OPTIONS=detect_leaks=0" }, before = { "strace", "-f", "-y", "-qq", "-o", trace, "-e",
+          "trace=pwrite64,fdatasync,fsync,sendto,sendmsg" },
+      })
+      assert.equal(0, outcome.status, outcome.err)
+      local sent, synced = check(trace)
+      assert.is_true(sent > 20 and synced > 5, ("%d sent, %d synced"):format(sent, synced))
+    end)
+  end
+end)
