@@ -104,10 +104,11 @@ end
 ---------------------------------------------------------------------------
 -- When
 
--- So that many accounts do not fall due in the same minute.
+-- So that many accounts do not fall due in the same minute; another part for each rotation.
 local function jitter_of(setting, account, marker)
   if setting.terms.jitter == 0 then return 0 end
-  local word = string.unpack(">I4", crypto.digest("sha256", account.id .. (marker or "")))
+  local rotation = tostring(marker):match("^ml:%x+:(%x+)") or ""
+  local word = string.unpack(">I4", crypto.digest("sha256", account.id .. rotation))
   return word / 2 ^ 32 * setting.terms.jitter
 end
 

@@ -25,6 +25,7 @@ local BUDGET = 300 -- seconds until a change must be seen
 local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
 local MOST_VALUES = 4 -- that Entra may refuse before a person must look
+local OVERTAKEN = {} -- raised when there is nothing left to do
 local MOST_CANDIDATES = 32 -- of one rotation, however often a person has looked
 
 ---@class rotation.run what the accounts of a run share
@@ -212,15 +213,32 @@ local function candidate_in_force(body)
   return open
 end
 
+-- Let go of a rotation that something newer of our own has overtaken.
+local function overtaken(job, current)
+  local body, journal = job.row.body, job.run.journal
+  job.run.sink:drop_pending(body.name, body.marker)
+  for number in ipairs(body.candidates) do journal:forget(accounts.name_of(job.row, number)) end
+  if body.previous and body.previous.value then journal:forget(body.previous.value) end
+  body.candidates, body.previous, body.first, body.last, body.value = {}, nil, nil, nil, nil
+  stage(job, "closed", { marker = current.marker, changed_at = current.since, adopted = true, closed_at = mint.now() })
+  accounts.settle(journal)
+  error(OVERTAKEN, 0)
+end
+
+-- What is in force is not what this rotation set. A journal that is older than what it
+-- did finds its own later rotation in the sink; anything else a person must look at.
+local function superseded(job, changed, when)
+  local current = job.run.sink:slot(job.row.body.name).current
+  local own = current and current.marker and current.marker:match("^ml:(%x+):") == job.run.journal:installation()
+  if own and current.since == changed then overtaken(job, current) end
+  orphan(job, ("the password was changed by somebody else on %s, %s"):format(time.iso(changed), when))
+end
+
 local function observe(job)
   local changed = users.changed(job.row.body.user)
   local place = M.place_of(job.row.body, changed)
-  if place == "after" then
-    orphan(job, ("the password was changed by somebody else on %s, after ours was sent"):format(time.iso(changed)))
-  elseif place == "other" then
-    orphan(job, ("the password was changed by somebody else on %s, just before ours was sent")
-      :format(time.iso(changed)))
-  end
+  if place == "after" then superseded(job, changed, "after ours was sent") end
+  if place == "other" then superseded(job, changed, "just before ours was sent") end
   return place == "ours", changed
 end
 
@@ -433,15 +451,34 @@ local function begin(job, row, judged)
   add_candidate(job)
 end
 
--- What was begun and not sent goes on only while it is wanted.
+-- Did the password change since this rotation was begun, as far as that is not its own doing?
+local function changed_since(job)
+  local body, changed = job.row.body, job.account.changed
+  if not changed or body.forgiven or changed == body.before then return false end
+  return not body.previous or changed ~= body.previous.changed_at
+end
+
+-- What was begun and not sent goes on only while it is wanted, and what was changed is
+-- stored only while it is in force.
 local function resume(job)
-  local body = job.row.body
-  if may_be_in_force(body) or job.row.state == "changed" or job.row.state == "current" then return end
+  local body, state = job.row.body, job.row.state
+  if state == "changed" or state == "current" then
+    local later = (job.account.changed or 0) > body.changed_at
+    return later and superseded(job, job.account.changed, "after we did")
+  end
+  if may_be_in_force(body, "ours") then return end
+  if changed_since(job) then superseded(job, job.account.changed, "before ours was sent") end
+  if may_be_in_force(body) then return end
   local what, why = due.why_not(job.run.setting, job.account)
   if what then
     give_up(job, why)
     raise_not_allowed(job, why)
   end
+end
+
+local function drive(job, judged)
+  if judged.what == "change" then begin(job, job.row, judged) else resume(job) end
+  go_on(job)
 end
 
 local function raise_gone(account)
@@ -472,13 +509,13 @@ function M.work(run, account)
   local judged = due.judge(run.setting, now, row, run.sink:slot(now.upn))
   local job = { run = run, account = now, names = names, row = row }
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
-  if judged.what == "change" then begin(job, row, judged)
-  elseif judged.what == "recover" then resume(job)
-  else
+  if judged.what ~= "change" and judged.what ~= "recover" then
     fail.raise { kind = "refused", what = ("set a new password for %s"):format(now.upn), why = judged.why }
   end
-  go_on(job)
-  return { what = "changed", row = job.row, warning = job.warning }
+  local ok, err = xpcall(drive, task.keep_trace, job, judged)
+  if ok then return { what = "changed", row = job.row, warning = job.warning } end
+  if err ~= OVERTAKEN then error(err, 0) end
+  return { what = "idle", why = "a later rotation of our own is in force, and is adopted" }
 end
 
 --- Put on record that what lies in the sink is in force, though this journal did not set it.
