@@ -80,7 +80,7 @@ function PLACE.server(run, secret, self, target, have)
   run:ensure(to)
   if not secret.row then return end
   secret:placed("stored", to:where())
-  if to:confirms() then secret:confirm("read back from " .. to:where()) end
+  if to:confirms() then return secret:confirm("read back from " .. to:where()) end
   await(run, secret, target, to:where(), to, self.tenant.me.tenant)
 end
 
@@ -182,18 +182,25 @@ local function why_not(self, target)
   end
 end
 
--- A secret that was made and not yet brought anywhere: a run before this one stopped there.
-local function is_begun(self, target)
+-- Does storing count as using, for this policy?
+local function confirms(self)
+  return self.terms.sink.kind == "server" and (self.options.profile.devolutions or {}).linked == true
+end
+
+-- What a run before this one did not bring to its end, if anything.
+local function why_begun(self, target)
   for _, row in ipairs(rows.all(self.options.journal, target.appId)) do
-    if row.state == "known" or row.state == "proven" then return true end
+    local state = row.state
+    if state == "known" or state == "proven" then return "it was made, and not yet brought to where it is used" end
+    if state == "stored" and confirms(self) then return "it is stored, and not yet on record as used" end
   end
-  return false
 end
 
 local function judge(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
-  if not result.failure and is_begun(self, entry.target) then
-    entry.what, entry.why = "recover", "it was made, and not yet brought to where it is used"
+  local begun = not result.failure and why_begun(self, entry.target)
+  if begun then
+    entry.what, entry.why = "recover", begun
     return
   end
   entry.what = result.failure and "refuse" or changes > 0 and "change" or #result.waiting > 0 and "stop" or "wait"

@@ -92,9 +92,13 @@ local function mints(self)
   return count
 end
 
--- What is said to be changed is stored and in force.
+-- What is said to be changed is stored and in force; and no person is asked to bring
+-- anything anywhere, for here storing is using.
 local function check_said(self, found)
   for _, entry in ipairs(found.entries) do
+    if entry.what == "stop" and entry.why:find("bring the client secret", 1, true) then
+      self:complain("STUCK: %s: %s", entry.name, entry.why)
+    end
     local who = entry.name:match("^([^@]*)@")
     local list = who and self.set[id_of(self, who) or ""]
     if entry.what == "changed" and found.terms.target == "users" then
