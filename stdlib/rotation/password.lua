@@ -9,14 +9,17 @@ local accounts = require "rotation.accounts"
 local due = require "rotation.due"
 local fail = require "fail"
 local graph = require "graph"
+local jobs = require "rotation.job"
 local mint = require "rotation.mint"
 local outcome = require "rotation.outcome"
-local secret = require "host.secret"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
 
 local M = {}
+
+local add_candidate, keep_pending, orphan, stage, value_of, what_of
+  = jobs.add_candidate, jobs.keep_pending, jobs.orphan, jobs.stage, jobs.value, jobs.what
 
 local TIMEOUT = 30 -- seconds for one request
 local LATE = 120 -- seconds a request that timed out may still take to be carried out
@@ -28,23 +31,8 @@ local MOST_VALUES = 4 -- that Entra may refuse before a person must look
 local OVERTAKEN = {} -- raised when there is nothing left to do
 local MOST_CANDIDATES = 32 -- of one rotation, however often a person has looked
 
----@class rotation.run what the accounts of a run share
----@field journal host.journal.journal
----@field sink sink.Passwords
----@field terms policy.terms
----@field setting rotation.setting
----@field federated table<string, boolean>
-
----@class rotation.job
----@field run rotation.run
----@field account entra.user as it is now
----@field names string[] that the password must not contain
----@field row rotation.account_row
-
 ---------------------------------------------------------------------------
 -- The record
-
-local function stage(job, state, more) accounts.stage(job.run.journal, job.row, state, more) end
 
 -- What was in force before, to come back to when nothing comes of it.
 local function previous_of(row, adopt)
@@ -52,75 +40,6 @@ local function previous_of(row, adopt)
   local body = row and row.body
   if not body or not body.changed_at then return body and body.previous end
   return { marker = body.marker, changed_at = body.changed_at, value = body.value }
-end
-
-local function what_of(job) return ("set a new password for %s"):format(job.row.body.name) end
-
--- A person must look: nothing more is done about this account until then.
-local function orphan(job, why)
-  stage(job, "orphaned", { from = job.row.state, why = why })
-  accounts.settle(job.run.journal)
-  fail.raise {
-    kind = "person", what = what_of(job), why = why,
-    fix = ("Everything that may be in force is kept, in the journal and in %s. When you have looked: moonlatch journal "
-      .. "resume %s"):format(job.run.sink:where(), job.row.body.name),
-  }
-end
-
----------------------------------------------------------------------------
--- The value
-
--- Words of three letters and more in the person's names.
-local function words_of(names)
-  local words = {}
-  for _, name in ipairs(names) do
-    for word in name:gmatch("[%w\128-\255]+") do
-      if #word >= 3 then words[#words + 1] = word end
-    end
-  end
-  return words
-end
-
-local function holds_any(value, words)
-  for _, word in ipairs(words) do
-    if value:contains(word) then return true end
-  end
-  return false
-end
-
-local function generate(job)
-  local shape, words = job.run.terms.password, words_of(job.names)
-  for _ = 1, 100 do
-    local value = secret.generate(shape.length, shape.excluded)
-    if not holds_any(value, words) then return value end
-    value:close()
-  end
-  fail.raise {
-    kind = "config", what = what_of(job), why = "no password of the policy's shape is free of the person's names",
-    fix = "Make password.length larger in the policy.",
-  }
-end
-
--- A value more, beside those there are: sealed before anything else is done with it.
-local function add_candidate(job)
-  local value <close> = generate(job)
-  local list = job.row.body.candidates
-  list[#list + 1] = { state = "fresh" }
-  job.run.journal:seal(accounts.name_of(job.row, #list), value)
-  stage(job, job.row.state)
-end
-
-local function value_of(job, number)
-  local value = accounts.value(job.run.journal, accounts.name_of(job.row, number))
-  return value or orphan(job, ("the journal does not hold value %d of the rotation %s")
-    :format(number, job.row.body.marker))
-end
-
-local function keep_pending(job)
-  local body, number = job.row.body, #job.row.body.candidates
-  local value <close> = value_of(job, number)
-  job.run.sink:keep_pending(body.name, body.marker, number, value)
-  if job.row.state == "intent" then stage(job, "pending") end
 end
 
 ---------------------------------------------------------------------------
