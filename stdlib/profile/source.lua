@@ -150,7 +150,7 @@ end
 function READ.prompt(source, what)
   local value, message = require("host.term").read_secret(what .. ": ")
   if value then return value end
-  raise(source, what, message)
+  raise(source, what, message, 'Where there is no terminal, the profile can name another place: { from = "file", … }.')
 end
 
 function READ.sealed(source, what)

@@ -100,7 +100,8 @@ describe("a secret of a profile", function()
 
   it("is asked for at the terminal, and nowhere else", function()
     assert.equal("error: read the client secret from the terminal\n"
-      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n",
+      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
+      .. "  fix: Where there is no terminal, the profile can name another place: { from = \"file\", … }.\n",
       refused('from = "prompt"', { before = { "setsid", "-w" } }))
   end)
 
