@@ -156,6 +156,7 @@ static const luaL_Reg functions[] = {{"random", random_bytes},
                                      {"key", crypto_make_key},
                                      {"certificate", crypto_certificate},
                                      {"x509", crypto_x509},
+                                     {"self_signed", crypto_self_signed},
                                      {"public_key", crypto_public_key},
                                      {"jws", crypto_jws},
                                      {NULL, NULL}};

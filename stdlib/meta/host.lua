@@ -171,6 +171,12 @@ function crypto.key() end
 ---@param passphrase host.secret?
 ---@return host.crypto.key|nil key, string? message
 function crypto.certificate(content, passphrase) end
+--- A new 3072-bit RSA key and a certificate it signed itself, which may sign and nothing else.
+---@param name string its common name: 1 to 64 bytes of UTF-8
+---@param from integer seconds since 1970
+---@param until_ integer
+---@return host.secret pem both, the private key first; crypto.certificate reads it
+function crypto.self_signed(name, from, until_) end
 --- A certificate alone.
 ---@param der string
 ---@return host.crypto.key|nil key, string? message

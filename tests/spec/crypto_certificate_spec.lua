@@ -186,3 +186,34 @@ describe("a compact JWS", function()
     assert.equal("its RSA key is shorter than 2048 bits", message)
   end)
 end)
+
+describe("a certificate that signed itself", function()
+  it("comes with its key, signs, and says of itself what openssl says of it", function()
+    folder = assert(sys.temporary("certificate"))
+    local pem = crypto.self_signed("Moonlatch rotator", 1795000000, 1795864000)
+    assert.equal("[secret]", tostring(pem))
+    local key = assert(crypto.certificate(pem))
+    local about = key:describe()
+    assert.equal("CN=Moonlatch rotator", about.subject)
+    assert.equal(1795000000, about.not_before)
+    assert.equal(1795864000, about.not_after)
+    local signed = key:sign("PS256", "{}", "{}")
+    assert.is_true(assert(crypto.x509(about.der)):verify("PS256", signed))
+
+    write("made.der", about.der)
+    local text = openssl "x509 -inform DER -in made.der -noout -text"
+    for _, words in ipairs { "Version: 3", "Public-Key: (3072 bit)", "CA:FALSE", "Digital Signature",
+      "sha256WithRSAEncryption" } do
+      assert.truthy(text:find(words, 1, true), words)
+    end
+    openssl "verify -no_check_time -partial_chain -trusted made.der made.der"
+    sys.remove_tree(folder)
+  end)
+
+  it("has a name and an end after its beginning", function()
+    assert.has_error(function() crypto.self_signed("", 0, 1) end)
+    assert.has_error(function() crypto.self_signed(("x"):rep(65), 0, 1) end)
+    assert.has_error(function() crypto.self_signed("a\0b", 0, 1) end)
+    assert.has_error(function() crypto.self_signed("x", 5, 5) end)
+  end)
+end)
