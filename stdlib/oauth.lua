@@ -8,6 +8,7 @@ local discovery = require "oauth.discovery"
 local fail = require "fail"
 local native = require "host.oauth"
 local profile = require "profile"
+local secret = require "host.secret"
 local shared = require "shared"
 local time = require "time"
 
@@ -215,14 +216,24 @@ function M.renew(refused)
   renew()
 end
 
---- Does this secret sign the application in? One request, on a connection of its own.
+-- A certificate's key proves by what it signs.
+local function proving(settings, client_id, proof)
+  if secret.is(proof) then
+    return native.client_secret(ask.authority(settings), client_id, proof, ask.app_scope(settings))
+  end
+  local assertion = require "oauth.assertion"
+  return assertion.request(settings, client_id, proof, assertion.header(proof:describe()))
+end
+
+--- Does this secret, or this key with its certificate, sign the application in? One
+--- request, on a connection of its own.
 ---@param client_id string
----@param secret host.secret
+---@param proof host.secret|host.crypto.key
 ---@return { claims: table }|nil proof, table? failure with kind, error, code, message
-function M.prove(client_id, secret)
+function M.prove(client_id, proof)
   local settings = signed or profile.current()
-  local token, failure = ask.once(("prove a secret of application %s"):format(client_id), function()
-    local request = native.client_secret(ask.authority(settings), client_id, secret, ask.app_scope(settings))
+  local token, failure = ask.once(("prove a credential of application %s"):format(client_id), function()
+    local request = proving(settings, client_id, proof)
     request:set_fresh()
     return request
   end, native.judge_token, settings.graph)

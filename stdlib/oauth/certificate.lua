@@ -1,17 +1,15 @@
---- Signing in as an application with a certificate: a JWT signed with its key
---- (Microsoft Learn, certificate-credentials: PS256, x5t#S256, ten minutes at most).
+--- Signing in as an application with a certificate and its key, which lie in a file.
 
 local ask = require "oauth.ask"
+local assertion = require "oauth.assertion"
 local crypto = require "host.crypto"
 local fail = require "fail"
-local json = require "host.json"
 local log = require "log"
 local native = require "host.oauth"
 local profile = require "profile"
 local sys = require "host.sys"
 local time = require "time"
 
-local LIFETIME = 600 -- seconds of an assertion
 local SOON = 14 * 86400 -- seconds before its end from which a certificate is spoken of
 
 local function refuse(source, why, fix)
@@ -48,23 +46,13 @@ local function open(source)
   local key = read(source)
   local about = key:describe()
   check_dates(source, about)
-  return key, json.encode { typ = "JWT", ["x5t#S256"] = crypto.base64url(about.sha256) }
-end
-
-local function claims(authority, client_id)
-  local now = math.floor(time.now())
-  return json.encode {
-    aud = authority .. "/oauth2/v2.0/token", iss = client_id, sub = client_id, jti = crypto.uuid(),
-    nbf = now, iat = now, exp = now + LIFETIME,
-  }
+  return key, assertion.header(about)
 end
 
 ---@type oauth.way
 return function(settings, kept)
-  local authority, client_id = ask.authority(settings), settings.sign_in.client_id
   if not kept.key then kept.key, kept.header = open(settings.sign_in.certificate) end
   return ask.ask(ask.as_application(settings), function()
-    local assertion = kept.key:assertion("PS256", kept.header, claims(authority, client_id))
-    return native.client_assertion(authority, client_id, assertion, ask.app_scope(settings))
+    return assertion.request(settings, settings.sign_in.client_id, kept.key, kept.header)
   end, native.judge_token, settings.graph)
 end

@@ -1,5 +1,5 @@
---- Proof by use: the secret signs the application in, three times, each on a
---- connection of its own, over ten seconds or more.
+--- Proof by use: the secret, or the certificate's key, signs the application in, three
+--- times, each on a connection of its own, over ten seconds or more.
 
 local explain = require "explain"
 local fail = require "fail"
@@ -15,8 +15,9 @@ local OVER = 10 -- seconds from the first to the last
 local PAUSE = 5
 local BUDGET = 300 -- seconds a new secret may take to be accepted everywhere
 
--- What a secret that has not propagated yet looks like (facts A.10: wrong secret, unknown application).
-local NOT_YET = { [7000215] = true, [700016] = true }
+-- What a credential that has not propagated yet looks like (facts A.10: wrong secret, unknown application,
+-- certificate not on the application).
+local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
 local PASSING = { network = true, transient = true, throttled = true }
 
 local function not_yet(failure)
@@ -39,9 +40,9 @@ end
 local function raise_refused(client_id, failure)
   local reason = explain.login(failure)
   fail.raise {
-    kind = failure.kind or "auth", what = ("sign in as application %s with the client secret"):format(client_id),
+    kind = failure.kind or "auth", what = ("sign in as application %s with its new credential"):format(client_id),
     why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
-    fix = reason.fix or "The secret is kept in the journal. Run the same command again once this is settled.",
+    fix = reason.fix or "It is kept in the journal. Run the same command again once this is settled.",
     code = failure.code or failure.error, status = failure.status, cause = failure,
   }
 end
@@ -64,7 +65,7 @@ end
 --- One sign-in; a few tries where no answer came. Whether the secret is accepted, and
 --- the token's claims or the failure.
 ---@param client_id string
----@param value host.secret
+---@param value host.secret|host.crypto.key
 ---@return boolean accepted, table claims_or_failure
 function M.once(client_id, value)
   local proof, failure
@@ -85,7 +86,7 @@ end
 
 --- Sign in until it counts as proof and the token carries these roles, or five minutes have passed.
 ---@param client_id string
----@param value host.secret
+---@param value host.secret|host.crypto.key
 ---@param roles string[]
 ---@return rotation.proof
 function M.run(client_id, value, roles)
@@ -104,8 +105,8 @@ function M.run(client_id, value, roles)
       raise_refused(client_id, more)
     end
     if time.monotonic() + PAUSE > ends then return proof end
-    log.progress(accepted and ("proving the new secret: %d sign-ins"):format(count)
-      or "proving the new secret: not accepted everywhere yet")
+    log.progress(accepted and ("proving the new credential: %d sign-ins"):format(count)
+      or "proving the new credential: not accepted everywhere yet")
     task.sleep(PAUSE)
   end
 end
