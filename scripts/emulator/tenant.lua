@@ -29,6 +29,9 @@ M.FLAGS = {
   -- A password for a synced user: "refuse" (microsoft-graph-docs#7301) or "cloud" (204, and only the cloud copy
   -- changes: msgraph-sdk-powershell#1761).
   synced_reset = "refuse",
+  -- May an entry of keyCredentials that is there already be written back without its key? (Terraform's azuread
+  -- provider does so; not documented.)
+  null_key_keeps = true,
   -- How long new passwordCredentials stay out of GET, seconds {min, max} ("can take several minutes": terraform's
   -- azuread provider). false: as any other write.
   secret_hidden = { 5, 60 },

@@ -3,6 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
+local certificates = require "emulator.graph.certificates"
 local directory = require "emulator.tenant.directory"
 local groups = require "emulator.graph.groups"
 local json = require "json"
@@ -178,6 +179,8 @@ local function create(ctx, body, unique_name)
   row.uniqueName = unique_name
   row.publisherDomain = ctx.tenant.domain
   row.createdDateTime = time.iso(ctx:now())
+  row.keyCredentials = body.keyCredentials and certificates.settle(ctx, { createdDateTime = row.createdDateTime },
+    body.keyCredentials)
   row._owners = owners_of(ctx)
   ctx.tenant.applications:put(row.id, row)
   local _, shown = query.entity(ctx, "application", row, { dress = dressed(ctx) })
@@ -195,6 +198,9 @@ local function change(ctx, row)
   local changes = {}
   for name, value in pairs(ctx.body) do
     if not name:find("@odata.", 1, true) then changes[name] = value end
+  end
+  if changes.keyCredentials then
+    changes.keyCredentials = certificates.settle(ctx, ctx.tenant.applications:newest(row.id), changes.keyCredentials)
   end
   ctx.tenant.applications:change(row.id, changes)
   return 204

@@ -8,6 +8,7 @@ local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local principals = require "emulator.graph.principals"
+local restrictions = require "emulator.graph.restrictions"
 local secret = require "secret"
 local time = require "time"
 
@@ -24,40 +25,14 @@ local function moment(text, property)
   return at
 end
 
-local function days_of(duration)
-  return tonumber(tostring(duration or ""):match("^P(%d+)D"))
-end
-
-local function rule_applies(rule, created)
-  if rule.state == "disabled" then return false end
-  local since = rule.restrictForAppsCreatedAfterDateTime
-  return not since or since == json.null or not created or time.parse(since) <= time.parse(created)
-end
-
-local function check_rule(rule, seconds)
-  if rule.restrictionType == "passwordAddition" then
-    answer.refuse(400, "CredentialTypeNotAllowedAsPerAppPolicy",
-      "Credential type not allowed as per assigned policy 'PasswordAddition'.")
-  end
-  local days = rule.restrictionType == "passwordLifetime" and days_of(rule.maxLifetime)
-  if days and seconds > days * 86400 + 1 then
-    answer.refuse(400, "CredentialInvalidLifetimeAsPerAppPolicy",
-      "Credential lifetime exceeds the max value allowed as per assigned policy 'PasswordLifetime'.")
-  end
-end
-
---- The policy in force for an application: its own, else the tenant's.
-local function restrictions(ctx, row)
-  for _, policy in ctx.tenant.app_policies:scan(ctx.at) do
-    if policy._app == row.id and policy.isEnabled then return policy.restrictions end
-  end
-  return ctx.tenant.policy.isEnabled and ctx.tenant.policy.applicationRestrictions or nil
-end
-
 local function check_policy(ctx, row, seconds)
-  local policy = restrictions(ctx, row)
-  for _, rule in ipairs(policy and policy.passwordCredentials or {}) do
-    if rule_applies(rule, row.createdDateTime) then check_rule(rule, seconds) end
+  for _, rule in restrictions.each(ctx, row, "passwordCredentials") do
+    if rule.restrictionType == "passwordAddition" then
+      answer.refuse(400, "CredentialTypeNotAllowedAsPerAppPolicy",
+        "Credential type not allowed as per assigned policy 'PasswordAddition'.")
+    elseif rule.restrictionType == "passwordLifetime" then
+      restrictions.check_lifetime(rule, seconds, "PasswordLifetime")
+    end
   end
 end
 

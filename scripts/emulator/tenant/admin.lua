@@ -134,9 +134,24 @@ function M:enable(who)
   set_enabled(self, who, true)
 end
 
---- Restrict the secrets of applications, in the whole tenant or of one application.
---- secrets = false forbids them, days is the longest lifetime.
----@param rule {secrets: boolean?, days: integer?, app: string?, since: string?}
+local function key_restrictions(rule, since)
+  local list = json.array {}
+  if rule.certificate_days then
+    list[#list + 1] = { restrictionType = "asymmetricKeyLifetime", state = "enabled",
+      maxLifetime = ("P%dD"):format(rule.certificate_days), restrictForAppsCreatedAfterDateTime = since }
+  end
+  if rule.authority then
+    list[#list + 1] = { restrictionType = "trustedCertificateAuthority", state = "enabled", maxLifetime = json.null,
+      restrictForAppsCreatedAfterDateTime = since }
+  end
+  return list
+end
+
+--- Restrict the credentials of applications, in the whole tenant or of one application.
+--- secrets = false forbids secrets, days is their longest lifetime, certificate_days that of
+--- certificates; authority = true wants those of an authority.
+---@param rule {secrets: boolean?, days: integer?, certificate_days: integer?, authority: boolean?, app: string?,
+--- since: string?}
 function M:set_policy(rule)
   local since = rule.since or "2020-01-01T00:00:00Z"
   local list = json.array {}
@@ -148,9 +163,10 @@ function M:set_policy(rule)
     list[#list + 1] = { restrictionType = "passwordLifetime", state = "enabled",
       maxLifetime = ("P%dD"):format(rule.days), restrictForAppsCreatedAfterDateTime = since }
   end
-  local restrictions = { passwordCredentials = list, keyCredentials = json.array {} }
+  local keys = key_restrictions(rule, since)
+  local restrictions = { passwordCredentials = list, keyCredentials = keys }
   if not rule.app then
-    self.policy.isEnabled, self.policy.applicationRestrictions = #list > 0, restrictions
+    self.policy.isEnabled, self.policy.applicationRestrictions = #list + #keys > 0, restrictions
     return
   end
   local id = directory.new_id(self)
