@@ -1,5 +1,5 @@
---- What the tenant's application management policies say of client secrets: may
---- there be any, and for how long.
+--- What the tenant's application management policies say of client secrets and of
+--- certificates: may there be any, and for how long.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -8,6 +8,8 @@ local time = require "time"
 ---@class entra.credential_policy
 ---@field forbidden boolean are new secrets refused?
 ---@field longest number? seconds a secret may live; nil for no limit
+---@field longest_key number? seconds a certificate may live; nil for no limit
+---@field authority boolean must a certificate be of an authority the tenant trusts?
 ---@field says string which policy it is
 ---@field checked boolean could it be read?
 local Policy = {}
@@ -38,14 +40,27 @@ local function counts(restriction, created)
   return type(from) ~= "string" or created >= time.parse(from)
 end
 
+local function shorter(restriction, longest)
+  local seconds = M.seconds(restriction.maxLifetime)
+  return seconds and seconds < (longest or math.huge) and seconds or nil
+end
+
+local APPLY = {}
+
+function APPLY.passwordAddition() return { forbidden = true } end
+function APPLY.passwordLifetime(policy, restriction) return { longest = shorter(restriction, policy.longest) } end
+function APPLY.asymmetricKeyLifetime(policy, restriction)
+  return { longest_key = shorter(restriction, policy.longest_key) }
+end
+function APPLY.trustedCertificateAuthority() return { authority = true } end
+
 local function apply(policy, restrictions, created, says)
-  for _, restriction in ipairs(restrictions or {}) do
-    if counts(restriction, created) then
-      if restriction.restrictionType == "passwordAddition" then
-        policy.forbidden, policy.says = true, says
-      elseif restriction.restrictionType == "passwordLifetime" then
-        local longest = M.seconds(restriction.maxLifetime)
-        if longest and longest < (policy.longest or math.huge) then policy.longest, policy.says = longest, says end
+  for _, kind in ipairs { "passwordCredentials", "keyCredentials" } do
+    for _, restriction in ipairs(restrictions[kind] or {}) do
+      local rule = counts(restriction, created) and APPLY[restriction.restrictionType]
+      for name, value in pairs(rule and rule(policy, restriction) or {}) do
+        policy[name] = value
+        if kind == "passwordCredentials" then policy.says = says else policy.says_of_keys = says end
       end
     end
   end
@@ -69,7 +84,7 @@ local function apply_default(policy, created)
   local default = policy.default
   local restrictions = default and default.isEnabled and default.applicationRestrictions
   if not restrictions then return policy end
-  apply(policy, restrictions.passwordCredentials, created, "the tenant's default application management policy")
+  apply(policy, restrictions, created, "the tenant's default application management policy")
   return policy
 end
 
@@ -95,13 +110,13 @@ function Policy:of(application)
   local created = application.createdDateTime and time.parse(application.createdDateTime) or time.now()
   if not own or own.isEnabled == false or not own.restrictions then return apply_default(new(self.default), created) end
   local policy = new(self.default)
-  apply(policy, own.restrictions.passwordCredentials, created,
+  apply(policy, own.restrictions, created,
     ("the policy '%s' of this application"):format(tostring(own.displayName)))
   return policy
 end
 
-local function raise(why, fix)
-  fail.raise { kind = "refused", what = "plan the client secret", why = why, fix = fix }
+local function raise(why, fix, what)
+  fail.raise { kind = "refused", what = what or "plan the client secret", why = why, fix = fix }
 end
 
 --- The lifetime a new secret gets: what was asked for, or the shorter of 180 days and the tenant's maximum.
@@ -118,6 +133,25 @@ function Policy:lifetime(wanted)
     raise(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says, time.span(self.longest)),
       ("Use --lifetime %dd or less."):format(self.longest // 86400))
+  end
+  return wanted
+end
+
+--- The lifetime a new certificate gets, which signs itself: what was asked for, or the
+--- shorter of a year and the tenant's maximum.
+---@param wanted number? seconds
+---@return number seconds
+function Policy:key_lifetime(wanted)
+  local what = "plan the certificate"
+  if self.authority then
+    raise(self.says_of_keys .. " demands certificates of an authority the tenant trusts, and this one signs itself",
+      "Have this application exempted, or make a certificate by hand and name it in the profile's sign_in.", what)
+  end
+  if not wanted then return math.min(365 * 86400, self.longest_key or math.huge) end
+  if self.longest_key and wanted > self.longest_key then
+    raise(("a lifetime of %s was asked for; %s allows %s")
+      :format(time.span(wanted), self.says_of_keys, time.span(self.longest_key)),
+      ("Use --lifetime %dd or less."):format(self.longest_key // 86400), what)
   end
   return wanted
 end

@@ -86,13 +86,17 @@ end
 ---------------------------------------------------------------------------
 -- Saying what was found
 
-local function describe(run, have, info, company, plans)
+local function describe_tenant(run, have, company, plans)
   local tenant = have.admin.principal.tenant
   run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
   if plans then
     run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
       or "licence: no Entra ID P2, so there are no eligible roles")
   end
+end
+
+local function describe(run, have, info, company, plans)
+  describe_tenant(run, have, company, plans)
   if info then run:note("Devolutions Server %s, vault '%s'", info.version, have.entry.vault) end
   if not run.profile.devolutions then run:note("the profile names no Devolutions: the secret is handed to a person") end
 end
@@ -114,8 +118,11 @@ local function say_adopted(run, application)
   end
 end
 
--- Who cannot make what is missing is told before anything is made.
-local function check_admin(run, have, found)
+--- Who cannot make what is missing is told before anything is made.
+---@param run workflow.Run
+---@param have table admin
+---@param found { application: table? }
+function M.check_admin(run, have, found)
   have.admin:look_closer()
   if run.mode == "destroy" then return end
   if not found.application then have.admin:must "applications" end
@@ -123,6 +130,16 @@ local function check_admin(run, have, found)
     local why = have.admin:why_not(ability)
     if why then run:note("another admin has to do this part: %s (%s)", have.admin.what(ability), why) end
   end
+end
+
+--- Read and say which tenant this is.
+---@param run workflow.Run
+---@param have table admin
+function M.tenant(run, have)
+  local company, plans = task.all {
+    function() return organization() or false end, function() return licences() or false end,
+  }
+  describe_tenant(run, have, company, plans)
 end
 
 --- Look at everything. Fails where going on could not end well.
@@ -149,7 +166,7 @@ function M.look(run, have, args)
   describe(run, have, info, company, plans)
   say_policy(run, found.policy)
   say_adopted(run, found.application)
-  check_admin(run, have, found)
+  M.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
     room.check(run.profile)

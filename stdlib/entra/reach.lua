@@ -123,6 +123,24 @@ function M.roles_for(accounts)
   return { "Helpdesk Administrator", "Privileged Authentication Administrator" }, privileged
 end
 
+-- From the weakest up; what each may do besides resetting passwords counts too.
+local LADDER = { "Helpdesk Administrator", "User Administrator", "Privileged Authentication Administrator" }
+
+--- The weakest single role whose holder reaches as many of these accounts as any does, by the table.
+---@param accounts entra.account[]
+---@return string role, entra.account[] beyond those it does not reach for sure
+function M.weakest_for(accounts)
+  local best, beyond
+  for _, role in ipairs(LADDER) do
+    local missed = {}
+    for _, account in ipairs(accounts) do
+      if not elsewhere(account) and M.judge(account, { role }) ~= "yes" then missed[#missed + 1] = account end
+    end
+    if not best or #missed < #beyond then best, beyond = role, missed end
+  end
+  return best, beyond
+end
+
 ---------------------------------------------------------------------------
 -- The accounts
 

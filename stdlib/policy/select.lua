@@ -174,6 +174,17 @@ function M.applications_of(selection)
   })
 end
 
+--- The applications it names. Those that whoever asks owns are not among them: another asks.
+---@param selection policy.selection
+---@return entra.owned_application[]
+function M.named_applications(selection)
+  local owned = require "entra.owned"
+  return evaluate(selection, reading {
+    client_id = function(id) return { owned.by_client_id(id) } end,
+    provider = function(name) return { owned.provider(name) } end,
+  })
+end
+
 ---------------------------------------------------------------------------
 -- What it takes to ask
 

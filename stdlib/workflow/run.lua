@@ -53,6 +53,18 @@ Run.__index = Run
 ---@return boolean
 function Run:acting() return self.mode == "apply" end
 
+--- Did a plan find something to do so far? Then what is read is not what will be.
+---@return boolean
+function Run:has_plans()
+  if self:acting() then return false end
+  for _, step in ipairs(self.steps) do
+    for _, item in ipairs(step.items) do
+      if item.action ~= "none" then return true end
+    end
+  end
+  return false
+end
+
 --- Something a reader of the plan should know. It is no change.
 ---@param text string
 function Run:note(text, ...)

@@ -1,11 +1,12 @@
---- What the setup says to Graph, and what the emulator answers, held against
+--- What the setups say to Graph, and what the emulator answers, held against
 -- Microsoft's own description by Prism.
 
 local json = require "host.json"
 local rehearsal = require "rehearsal"
 local sys = require "host.sys"
 
-local SETUP = "setup/entra-pam-provider"
+local SETUP, ROTATOR = "setup/entra-pam-provider", "setup/rotator"
+local POLICIES = "policies/tier0-users,policies/pam-provider-secret"
 local DESCRIPTION = SOURCE .. "/../shared/contract/graph-openapi.json"
 local PRISM = SOURCE .. "/tests/peer/node_modules/@stoplight/prism-cli/package.json"
 
@@ -38,6 +39,13 @@ local function rehearse(emu)
   run(0, "apply", SETUP, "--managed", "PAM managed tier 0", "--yes")
   emu:later "8d"
   run(0, "apply", SETUP, "--managed", "PAM managed tier 0", "--yes")
+  run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
+  emu:later "340d"
+  run(0, "apply", SETUP, "--yes")
+  run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
+  emu:later "8d"
+  run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
+  run(0, "destroy", ROTATOR, "--yes")
   run(0, "destroy", SETUP, "--yes")
 end
 
@@ -48,7 +56,7 @@ local function check(emu, lines)
   return pipe:read "a"
 end
 
-describe("the setup and the emulator", function()
+describe("the setups and the emulator", function()
   it("keep to Microsoft's description of Graph, request by request and answer by answer", function()
     if not sys.stat(DESCRIPTION) then return pending "the description is not here (../shared/contract)" end
     if not sys.stat(PRISM) then return pending "prism is not installed (tests/peer)" end

@@ -1,0 +1,148 @@
+--- Make the application that rotation signs in as, so that it runs unattended and
+--- with no more rights than the policies need.
+--
+-- It signs in with a certificate whose key never leaves this machine, owns the
+-- applications whose secrets it keeps, and may set passwords only when policies for
+-- users are named. Each step reads, compares, and acts on the difference.
+
+local admin = require "entra.admin"
+local api_permissions = require "entra.api_permissions"
+local application = require "entra.application"
+local certificate = require "certificate"
+local consent = require "entra.consent"
+local directory_role = require "entra.directory_role"
+local owner = require "entra.owner"
+local rotator = require "entra.rotator"
+local section = require "profile.section"
+local service_principal = require "entra.service_principal"
+local workflow = require "workflow"
+
+local step = workflow.step
+
+return workflow.declare {
+  id = "setup/rotator",
+  summary = "Create the application that rotation signs in as",
+
+  args = {
+    name = { type = "string", default = "Moonlatch rotator", help = "name of the application" },
+    client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    provider = { type = "string", default = "Devolutions PAM", help = "the provider whose application it owns" },
+    policies = {
+      type = "list",
+      help = "the policies it is to run: decides which permissions and which directory role it gets",
+    },
+    justification = {
+      type = "string", default = "Moonlatch sets the passwords of the accounts in its policies",
+      help = "why the directory role is assigned; goes on record",
+    },
+    key_file = { type = "path", help = "file for key and certificate (default: beside the profile's journal)" },
+    lifetime = { type = "duration", help = "how long a certificate lives (default: a year, or what policy allows)" },
+    renew_before = { type = "duration", default = "30d", help = "make a new certificate this long before the end" },
+    grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
+  },
+
+  needs = {
+    graph = {
+      "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
+      "GET /policies/roleManagementPolicyAssignments",
+
+      "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
+      "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
+      "GET /applications/{id}/appManagementPolicies",
+      "GET /applications/{id}/owners", "POST /applications/{id}/owners/$ref",
+      "DELETE /applications/{id}/owners/{id}/$ref",
+
+      "GET /servicePrincipals(appId)", "PATCH /servicePrincipals(appId)", "DELETE /servicePrincipals/{id}",
+      "GET /servicePrincipals/{id}/appRoleAssignments", "POST /servicePrincipals/{id}/appRoleAssignedTo",
+      "DELETE /servicePrincipals/{id}/appRoleAssignedTo/{id}",
+
+      "GET /roleManagement/directory/roleAssignments", "POST /roleManagement/directory/roleAssignments",
+      "DELETE /roleManagement/directory/roleAssignments/{id}", "GET /roleManagement/directory/roleDefinitions",
+      "GET /roleManagement/directory/roleEligibilityScheduleInstances",
+
+      "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
+      "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+    },
+    scopes = {
+      "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
+      "User.Read.All", "GroupMember.Read.All", "Directory.Read.All", "Policy.Read.All", "Organization.Read.All",
+    },
+  },
+
+  steps = {
+    step "Sign in" (function(run, have)
+      have.admin = admin.sign_in(run.profile)
+      run:note("signed in as %s", have.admin.principal.name)
+    end),
+
+    step "Pre-flight" (function(run, have, args)
+      have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
+      have.found = rotator.look(run, have, args)
+    end),
+
+    step "App registration" (function(run, have)
+      have.application = run:ensure(have.wanted)
+    end),
+
+    step "Service principal" (function(run, have, args)
+      have.principal = run:ensure(service_principal.of { name = args.name, application = have.application })
+    end),
+
+    step "API permissions" (function(run, have, args)
+      have.declared = api_permissions.look_up(have.found.graph, have.found.permissions)
+      run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
+    end),
+
+    step "Admin consent" (function(run, have, args)
+      consent.ensure(run, {
+        name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
+        graph = have.found.graph, admin = have.admin,
+      })
+    end),
+
+    step "Ownership" (function(run, have)
+      local owners = {}
+      for i, owned in ipairs(have.found.owned) do
+        owners[i] = owner.of { application = have.application, principal = have.principal, owned = owned }
+      end
+      run:all(owners)
+    end),
+
+    step "Directory role" (function(run, have, args)
+      rotator.explain_roles(run, have.found)
+      directory_role.ensure(run, {
+        name = args.name, application = have.application, principal = have.principal, roles = have.found.roles,
+        admin = have.admin, justification = args.justification, pim = have.found.pim,
+      })
+    end),
+
+    step "Certificate" {
+      settled = true,
+      function(run, have, args)
+        have.path = args.key_file or run.profile.state .. "/rotator.pem"
+        have.certificate = certificate.ensure(run, {
+          application = have.application, name = args.name, policy = have.found.policy, path = have.path,
+          lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+        })
+      end,
+    },
+
+    step "Proof" (function(_, have)
+      have.certificate:prove(have.found.permissions)
+    end),
+
+    step "Key file" (function(_, have)
+      have.certificate:place()
+    end),
+
+    step "Profile" (function(run, have)
+      if run.mode == "destroy" then return end
+      run:note "unattended runs sign in by this section of the configuration's profiles:"
+      for _, line in ipairs(section.certificate(run.profile, {
+        name = "rotator", client_id = tostring(have.application.appId), path = have.path,
+      })) do
+        run:note("  %s", line)
+      end
+    end),
+  },
+}

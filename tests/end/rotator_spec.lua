@@ -1,0 +1,112 @@
+--- The application that rotation signs in as, from end to end: made, used, its
+--- certificate renewed, and taken away.
+
+local crypto = require "host.crypto"
+local job = require "setup_job"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+local ROTATOR = "setup/rotator"
+local POLICIES = "policies/tier0-users,policies/pam-provider-secret"
+local must, step_of = job.must, job.step_of
+
+local function words(command, ...) return { command, ROTATOR, ... } end
+local function apply(emu, ...) return must(emu:run(words("apply", "--yes", ...)), 0) end
+local function verify(emu, ...) return (emu:json(words("verify", ...))) end
+local function file_of(emu) return emu:state() .. "/rotator.pem" end
+
+local function rotator(emu)
+  emu:later "60s"
+  for _, app in ipairs(emu:graph "/applications?$top=999&$select=id,appId,displayName,uniqueName,keyCredentials") do
+    if app.uniqueName == "moonlatch-setup-rotator-moonlatch-rotator" then return app end
+  end
+end
+
+local function fingerprint(emu)
+  local about = crypto.certificate(assert(sys.read_secret(file_of(emu), "person", true))):describe()
+  return crypto.hex(about.sha1):upper()
+end
+
+local function has_certificate(app, sha1)
+  for _, entry in ipairs(app.keyCredentials) do
+    if entry.customKeyIdentifier == sha1 then return true end
+  end
+  return false
+end
+
+-- A profile that signs in as the section says that apply ends with.
+local function use(emu, outcome)
+  local client = outcome.out:match 'client_id = "([%x-]+)"'
+  emu:configure(function(text)
+    return (text:gsub("    browser = by", ('    rotator = by { method = "certificate", client_id = "%s", '
+      .. 'certificate = { path = "state/rotator.pem" } },\n    browser = by'):format(client), 1))
+  end)
+end
+
+-- Somebody else's certificate, added by a person in the portal.
+local function add_foreign(emu, app)
+  local key = crypto.certificate(crypto.self_signed("made by hand", 1, 4000000000))
+  emu:admin("change", app.id, { keyCredentials = { app.keyCredentials[1], {
+    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
+    key = crypto.base64(key:describe().der), customKeyIdentifier = crypto.hex(key:describe().sha1):upper(),
+    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
+  } } })
+end
+
+describe("the rotator", function()
+  it("is made with what its policies need, runs them, is renewed, and destroyed", function()
+    local emu <close> = rehearsal.new()
+    must(job.apply(emu), 0)
+    local made = apply(emu, "--policies", POLICIES)
+    assert.equal(0, verify(emu, "--policies", POLICIES))
+    local app, first = rotator(emu), fingerprint(emu)
+    assert.is_true(has_certificate(app, first))
+    assert.equal(384, sys.stat(file_of(emu)).mode & 511)
+
+    use(emu, made)
+    must(emu:run { "rotate", "policies/tier0-users", "policies/pam-provider-secret", "--yes", "--profile", "rotator" },
+      0)
+    emu:later "151d"
+    must(emu:run { "rotate", "policies/pam-provider-secret", "--yes", "--profile", "rotator" }, 0)
+    assert.equal(2, #job.truth(emu).credentials)
+
+    add_foreign(emu, app)
+    emu:later "190d"
+    assert.equal(3, verify(emu))
+    apply(emu)
+    app = rotator(emu)
+    local second = fingerprint(emu)
+    assert.are_not.equal(first, second)
+    assert.equal(3, #app.keyCredentials)
+    assert.is_true(has_certificate(app, first) and has_certificate(app, second))
+    must(emu:run { "whoami", "--profile", "rotator" }, 0)
+
+    emu:later "8d"
+    apply(emu)
+    app = rotator(emu)
+    assert.equal(2, #app.keyCredentials)
+    assert.is_false(has_certificate(app, first))
+    assert.equal("made by hand", app.keyCredentials[1].displayName)
+
+    must(emu:run(words("destroy", "--yes")), 0)
+    assert.is_nil(rotator(emu))
+    assert.is_nil(sys.stat(file_of(emu)))
+    assert.equal(1, #emu:graph(("/applications/%s/owners"):format(job.truth(emu).application.id))) -- who made it
+  end)
+
+  it("gets no right over people without policies for people", function()
+    local emu <close> = rehearsal.new()
+    must(job.apply(emu), 0)
+    local _, document = emu:json(words("plan", "--policies", "policies/pam-provider-secret"))
+    assert.equal(0, #step_of(document, "Directory role").items)
+    assert.equal("Application.ReadWrite.OwnedBy", step_of(document, "API permissions").items[1].about)
+    _, document = emu:json(words("plan", "--policies", "policies/tier0-users"))
+    assert.equal("Privileged Authentication Administrator", step_of(document, "Directory role").items[1].name)
+  end)
+
+  it("does not begin without the provider's application", function()
+    local emu <close> = rehearsal.new()
+    local outcome = must(emu:run(words "plan"), 1)
+    assert.truthy(outcome.err:find("moonlatch apply setup/entra-pam-provider --name 'Devolutions PAM'", 1, true))
+  end)
+end)
