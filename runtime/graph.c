@@ -10,9 +10,9 @@
 #include "json.h"
 #include "wire.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define BATCH_MOST 20 /* learn.microsoft.com: "Combine multiple HTTP requests using JSON batching" */
 
@@ -80,13 +80,14 @@ static void set_headers(lua_State *L, struct request *request, int index) {
 }
 
 /* A random (version 4) UUID, so that a call can be found in Microsoft's logs
- * even when its answer is lost. */
+ * even when its answer is lost. No secret, so the system's own generator will
+ * do, which takes a fraction of the time of OpenSSL's. */
 static void set_client_id(lua_State *L, struct request *request) {
   static const char digits[] = "0123456789abcdef", form[] = "xxxxxxxx-xxxx-4xxx-Nxxx-xxxxxxxxxxxx";
   unsigned char bytes[18], *next = bytes;
   char text[sizeof form];
   int half = 0;
-  if (RAND_bytes(bytes, sizeof bytes) != 1) luaL_error(L, "no random bytes");
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) luaL_error(L, "no random bytes");
   for (size_t i = 0; i < sizeof form; i++) {
     int value = form[i] == 'N' ? 8 | (*next & 3) : half ? *next >> 4 : *next & 15;
     int drawn = form[i] == 'x' || form[i] == 'N';

@@ -40,6 +40,17 @@ static char *copy_text(lua_State *L, const char *text) {
   return copy;
 }
 
+/* The texts of the list, which NULL ends, one after the other, on the C heap; NULL when
+ * memory is out. Each request has a dozen, and asprintf takes ten times as long. */
+static char *join(const char *const *texts) {
+  size_t length = 0;
+  for (const char *const *text = texts; *text; text++) length += strlen(*text);
+  char *joined = malloc(length + 1), *end = joined;
+  if (!joined) return NULL;
+  for (const char *const *text = texts; *text; text++) end = stpcpy(end, *text);
+  return joined;
+}
+
 static void free_wiped(char **text) {
   if (*text) explicit_bzero(*text, strlen(*text));
   free(*text);
@@ -107,9 +118,9 @@ static const char *refuse_parts(CURLU *parsed) {
 
 /* scheme://host:port in lower case on the C heap; NULL when memory is out. */
 static char *make_origin(const char *scheme, const char *host, const char *port) {
-  char *origin = NULL;
-  if (!scheme || !host || !port || asprintf(&origin, "%s://%s:%s", scheme, host, port) < 0) return NULL;
-  for (char *at = origin; *at; at++) *at = (char)tolower((unsigned char)*at);
+  const char *const parts[] = {scheme, "://", host, ":", port, NULL};
+  char *origin = scheme && host && port ? join(parts) : NULL;
+  for (char *at = origin; at && *at; at++) *at = (char)tolower((unsigned char)*at);
   return origin;
 }
 
@@ -207,9 +218,9 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
 
 /* "Name: value" as libcurl takes it; "Name;" is how it takes an empty value. */
 static struct curl_slist *append_header(struct curl_slist *list, const char *name, const char *value) {
-  char *line = NULL;
-  if (asprintf(&line, *value ? "%s: %s" : "%s;%s", name, value) < 0) return NULL;
-  struct curl_slist *longer = curl_slist_append(list, line);
+  const char *const parts[] = {name, *value ? ": " : ";", value, NULL};
+  char *line = join(parts);
+  struct curl_slist *longer = line ? curl_slist_append(list, line) : NULL;
   free_wiped(&line);
   return longer;
 }
@@ -348,8 +359,9 @@ struct answer *answer_new(lua_State *L, long status) {
 }
 
 int answer_header_add(struct answer *answer, const char *name, const char *value) {
-  char *line = NULL;
-  if (asprintf(&line, "%s: %s", name, value) < 0) return 0;
+  const char *const parts[] = {name, ": ", value, NULL};
+  char *line = join(parts);
+  if (!line) return 0;
   for (size_t i = 0; name[i]; i++) line[i] = (char)tolower((unsigned char)line[i]);
   struct curl_slist *longer = curl_slist_append(answer->headers, line);
   free_wiped(&line);

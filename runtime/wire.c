@@ -54,6 +54,7 @@ static lua_Integer sorted_keys(lua_State *L, int index) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, ++count);
   }
+  if (count < 2) return count;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, LUA_TABLIBNAME);
   lua_getfield(L, -1, "sort");
