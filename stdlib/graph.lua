@@ -17,7 +17,7 @@ local M = {}
 ---@return table|number|nil value nil only with missing = "nil"
 ---@return number? date
 function M.get(path, options)
-  return call.perform(call.new("GET", path, nil, options or {}))
+  return call.perform(call.new("GET", path, nil, options))
 end
 
 --- Make, or ask what takes a body. Never repeated when its answer is lost: then
@@ -27,7 +27,7 @@ end
 ---@param options graph.options?
 ---@return table value, number? date
 function M.post(path, body, options)
-  return call.perform(call.new("POST", path, body, options or {}))
+  return call.perform(call.new("POST", path, body, options))
 end
 
 --- Change, or with prefer = "create-if-missing" make. The value is {} when nothing was made.
@@ -36,7 +36,7 @@ end
 ---@param options graph.options?
 ---@return table value, number? date
 function M.patch(path, body, options)
-  return call.perform(call.new("PATCH", path, body, options or {}))
+  return call.perform(call.new("PATCH", path, body, options))
 end
 
 --- Replace.
@@ -45,7 +45,7 @@ end
 ---@param options graph.options?
 ---@return table value, number? date
 function M.put(path, body, options)
-  return call.perform(call.new("PUT", path, body, options or {}))
+  return call.perform(call.new("PUT", path, body, options))
 end
 
 --- Remove. It is no failure when it is gone after an answer of ours got lost.
@@ -53,7 +53,7 @@ end
 ---@param options graph.options?
 ---@return table|nil value, number? date
 function M.delete(path, options)
-  local ok, value, date = pcall(call.perform, call.new("DELETE", path, nil, options or {}))
+  local ok, value, date = pcall(call.perform, call.new("DELETE", path, nil, options))
   if ok then return value, date end
   if fail.is(value, "missing") and value.cause.maybe_sent then return {} end
   error(value, 0)

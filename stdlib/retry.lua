@@ -35,11 +35,11 @@ local TRIES = 4
 ---@field what string for progress
 ---@field peer string whom it is to: "graph", "login", "devolutions"
 ---@field resource string? what of the peer is throttled together: "/users"
----@field attempt fun(): any, any makes one try: value, more; or nil, failure
+---@field attempt fun(self: retry.call): any, any makes one try: value, more; or nil, failure
 ---@field changes boolean? is something different after it?
 ---@field repeatable boolean? does sending it twice no harm?
 ---@field fresh_write boolean? did we just write what it stands on?
----@field renew fun()? get a new credential after a 401
+---@field renew fun(self: retry.call)? get a new credential after a 401
 
 local TRANSPORT = {
   dns = "network", connect = "network", tls = "network", timeout = "network", cut = "network",
@@ -115,7 +115,7 @@ local function patience(call, failure, state)
   if failure.kind == "throttled" then return throttle_wait(failure, state) end
   if failure.kind == "auth" and call.renew and not state.renewed then
     state.renewed = true
-    call.renew()
+    call:renew()
     return 0
   end
   local wait, why = lag_wait(call, failure, state)
@@ -148,7 +148,7 @@ local function attempt(call, state)
     return nil, M.transport(failure.message, failure.transport)
   end
   while throttle.left(call) > 0 do pause(call, throttle.left(call), "the service asked to wait") end
-  local value, more = call.attempt()
+  local value, more = call:attempt()
   outage.learn(call.peer, value == nil and more or nil)
   return value, more
 end

@@ -38,9 +38,19 @@ local M = {}
 ---@field path string
 ---@field body table?
 ---@field options graph.options
----@field build fun(): host.request|nil, string?
+---@field base string
+---@field query table<string, string>?
+---@field headers table<string, string>?
+---@field link string? of the page it is for, instead of path and query
+---@field first host.request? built, and not yet sent
+---@field judge fun(request: host.request, answer: host.answer): any, any
+---@field credential host.credential? of the last try
+local Call = { __name = "graph.call", peer = "graph" }
+Call.__index = Call
 
-local skew = {} ---@type { ahead: number?, profile: profile? } by the last answer
+local NONE = {} ---@type graph.options
+
+local ahead, ahead_of ---@type number?, profile? by the last answer
 
 ---------------------------------------------------------------------------
 -- Building
@@ -64,28 +74,37 @@ local function resource_of(path)
   return path:match("^/[^/?(]*")
 end
 
+-- The request of the next try: each has an id of its own.
+---@return host.request|nil, string?
+function Call:build()
+  if self.link then return native.next(self.base, self.link, self.headers) end
+  local request = self.first or native.request(self.base, self.method, self.path, self.query, self.body, self.headers)
+  self.first = nil
+  return request
+end
+
+function Call:attempt() return M.once(self, self.judge) end
+
+function Call:renew() oauth.renew(self.credential) end
+
 --- A call, and what retry has to know of it.
 ---@param method string
 ---@param path string
 ---@param body table?
----@param options graph.options
+---@param options graph.options?
 ---@return graph.call
 function M.new(method, path, body, options)
-  local base = profile.current().graph
-  local query, headers = M.query(options)
-  local call = {
-    what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
-    peer = "graph", resource = resource_of(path), fresh_write = options.fresh_write,
-  }
+  local base, query, headers = profile.current().graph, nil, nil
+  if options then query, headers = M.query(options) end
+  options = options or NONE
   local first = native.request(base, method, path, query, body, headers) -- made early: a wrong one raises here
-  function call.build()
-    local request = first or native.request(base, method, path, query, body, headers)
-    first = nil -- each try has an id of its own
-    return request
-  end
-  call.changes, call.repeatable = first:changes(), first:repeatable()
-  if options.repeatable ~= nil then call.repeatable = options.repeatable end
-  return call
+  local repeatable = options.repeatable
+  if repeatable == nil then repeatable = first:repeatable() end
+  return setmetatable({
+    what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
+    base = base, query = query, headers = headers, first = first, changes = first:changes(), repeatable = repeatable,
+    resource = resource_of(path), fresh_write = options.fresh_write, judge = native.judge, credential = nil,
+  }, Call)
 end
 
 --- The call for the page a link leads to.
@@ -93,13 +112,12 @@ end
 ---@param first graph.call that of the first page
 ---@return graph.call
 function M.page(link, first)
-  local base = profile.current().graph
   local _, headers = M.query(first.options)
-  return {
-    what = first.what, method = "GET", path = first.path, options = first.options, repeatable = true,
-    peer = "graph", resource = first.resource,
-    build = function() return native.next(base, link, headers) end,
-  }
+  return setmetatable({
+    what = first.what, method = "GET", path = first.path, options = first.options, base = profile.current().graph,
+    headers = headers, link = link, changes = false, repeatable = true, resource = first.resource,
+    judge = native.judge, credential = nil,
+  }, Call)
 end
 
 ---------------------------------------------------------------------------
@@ -162,13 +180,13 @@ end
 --- Take note of the server's time.
 ---@param date number?
 function M.note_date(date)
-  if date then skew = { ahead = date - time.now(), profile = profile.current() } end
+  if date then ahead, ahead_of = date - time.now(), profile.current() end
 end
 
 --- Seconds Graph's clock is ahead of ours, by its last answer; nil before one.
 ---@return number?
 function M.ahead()
-  return skew.profile == profile.current() and skew.ahead or nil
+  return ahead_of == profile.current() and ahead or nil
 end
 
 -- Behind one connection may be one machine that has trouble, so the next try goes by another
@@ -177,21 +195,25 @@ local function note_trouble(call, failure)
   call.fresh = failure.status == 503 or failure.status == 504
 end
 
+-- The record says of a change what it was for, in words made up if need be.
+local function http_options(call)
+  local options = call.options
+  if options.note or not (call.changes or options.what) then return options end
+  return { timeout = options.timeout, note = call.what, sending = options.sending }
+end
+
 --- Send the call once and judge its answer with `judge(request, answer)`.
 ---@param call graph.call
 ---@param judge fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
 function M.once(call, judge)
-  local request <close>, refused = call.build()
+  local request <close>, refused = call:build()
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   if asking_why then request:set_explaining() end
   call.credential = oauth.credential()
-  local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, {
-    timeout = call.options.timeout or 30, note = call.options.note or call.what,
-    sending = call.options.sending,
-  })
+  local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, more = judge(request, answer)
   if value ~= nil then
@@ -208,8 +230,7 @@ end
 ---@param judge nil|fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
 function M.try(call, judge)
-  function call.attempt() return M.once(call, judge or native.judge) end
-  function call.renew() oauth.renew(call.credential) end
+  call.judge = judge or native.judge
   return retry.run(call)
 end
 

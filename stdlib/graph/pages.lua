@@ -93,7 +93,7 @@ end
 ---@param eager boolean fetch ahead?
 ---@return graph.pages
 function M.of(path, options, eager)
-  return setmetatable({ call = call.new("GET", path, nil, options or {}), count = 0, eager = eager }, Pages)
+  return setmetatable({ call = call.new("GET", path, nil, options), count = 0, eager = eager }, Pages)
 end
 
 --- An iterator over the items of all pages, in the form a generic for takes. An item
