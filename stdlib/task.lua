@@ -30,6 +30,7 @@ Task.__index = Task
 local SUSPEND = {} -- yielded by suspend; any other yield is a bug
 local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
 local NEVER = math.huge
+local TURN = 50 -- tasks run between two looks at the network
 
 local ready, first, last = {}, 1, 0
 local timers = {} -- a heap of { at, task, asked }, the earliest first
@@ -397,10 +398,12 @@ end
 ---------------------------------------------------------------------------
 -- The loop
 
--- Run who is ready now; who becomes ready meanwhile waits for the next turn,
--- so that the network is looked after however busy the tasks are.
+-- Run who is ready now, but no more than a turn's worth; the others, and who becomes
+-- ready meanwhile, wait for the next turn. So the network is looked after however busy
+-- the tasks are, and of a hundred requests in flight the far side has one half to work
+-- on while we work on the other.
 local function run_ready()
-  local final = last
+  local final = math.min(last, first + TURN - 1)
   while first <= final do
     local task = ready[first]
     ready[first], first = nil, first + 1

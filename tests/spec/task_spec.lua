@@ -296,6 +296,16 @@ describe("task", function()
       assert.equal(2, clock.passed)
     end)
 
+    it("looks at the network between the tasks that are ready, not only after the last", function()
+      local ran, looks = 0, {}
+      task.run(function() looks[#looks + 1] = ran return 1 end, function()
+        local last
+        for _ = 1, 120 do last = task.spawn(function() ran = ran + 1 end) end
+        last:wait()
+      end)
+      assert.same({ 0, 50, 100 }, { table.unpack(looks, 1, 3) })
+    end)
+
     it("does nothing with nothing", function()
       assert.same({}, run(task.map, {}, 5, error))
     end)
