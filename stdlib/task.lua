@@ -364,14 +364,14 @@ end
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
----@param options { stop_on_failure: boolean?, what: string? }? with `what` ("reset passwords") progress is shown
+---@param options { stop_on_failure: boolean?, progress: progress? }? progress goes a step on with each item
 ---@return task.outcome[] outcomes of the items, in their order; of those not started only after such a failure
 ---@return integer failures
 function M.each(items, limit, fn, options)
   check_inside(2)
   local found, failures, unreachable = {}, 0, nil
   local stop_on_failure = options and options.stop_on_failure
-  local progress = options and options.what and require("progress").of(options.what, #items)
+  local progress = options and options.progress
   local function go_on() return not stopping and not (stop_on_failure and failures > 0) end
   local crew <close> = crew_of(#items, limit, go_on, function(place)
     local ok, result = false, unreachable

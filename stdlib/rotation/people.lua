@@ -210,10 +210,9 @@ local function work(self, entry)
 end
 
 local function each(self, entries, limit, stop)
-  local _, failures = task.each(entries, limit, function(entry)
-    local _ <close> = setmetatable({}, { __close = function() self.progress:step() end })
-    work(self, entry)
-  end, { stop_on_failure = stop })
+  local _, failures = task.each(entries, limit, function(entry) work(self, entry) end, {
+    stop_on_failure = stop, progress = self.progress,
+  })
   return failures
 end
 

@@ -60,8 +60,10 @@ describe("progress", function()
     assert.equal("read users: 1, 0.5 a second", work:text())
   end)
 
-  it("is shown by task.each when it is told what is being done", function()
-    fake.run(fake.door(), clock, task.each, { 1, 2, 3 }, 1, function() task.sleep(5) end, { what = "wait" })
+  it("goes on with the items of task.each", function()
+    fake.run(fake.door(), clock, task.each, { 1, 2, 3 }, 1, function() task.sleep(5) end, {
+      progress = progress.of("wait", 3),
+    })
     assert.equal("wait: 3 of 3, 0.2 a second, 0 seconds left", told[#told])
   end)
 end)
