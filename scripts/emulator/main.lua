@@ -29,6 +29,8 @@ return {
   args = {
     listen = { type = "string", default = "127.0.0.1",
       help = "loopback address, with a port for the login service (the others take the next three); without one any" },
+    behind = { type = "list", default = {}, help = "addresses of a proxy before it: for the login service, Graph and "
+      .. "Devolutions Server" },
     users = { type = "integer", default = 200, help = "how many besides the named people; a million cost nothing" },
     seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
     latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },

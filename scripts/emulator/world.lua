@@ -156,6 +156,24 @@ local function listen(self, text)
   return httpd.open { listeners = listeners }
 end
 
+local FRONT = { "login", "graph", "devolutions" }
+
+-- The addresses that a proxy before us has, in place of our own: what we say of ourselves leads there.
+local function stand_behind(service, addresses)
+  if not addresses or #addresses == 0 then return end
+  for i, name in ipairs(FRONT) do
+    local address = addresses[i] or ""
+    if #addresses ~= #FRONT or not address:find("^https://[^/]+$") then
+      fail.raise {
+        kind = "usage", what = "start the emulator behind " .. table.concat(addresses, ","),
+        why = "it takes three addresses, as https://HOST:PORT",
+        fix = "Name those of the login service, Graph and Devolutions Server, in this order.",
+      }
+    end
+    service.bases[name] = address
+  end
+end
+
 local function read_options(options)
   local range, message = control.lag(options.lag or "1-5")
   if range == nil then fail.raise { kind = "usage", what = "start the emulator", why = message } end
@@ -187,6 +205,7 @@ end
 
 ---@class emulator.options
 ---@field listen string? "127.0.0.1:9443": the login service's; the others take the next three ports. No port: any
+---@field behind string[]? what a proxy before us is reached at: for the login service, Graph, Devolutions Server
 ---@field users integer? besides the named people
 ---@field seed integer?
 ---@field latency integer? milliseconds
@@ -208,6 +227,7 @@ local function build(self, options, range)
   make_tenant(self, options, range)
   self.devolutions = devolutions.new { seed = options.seed or 1, now = time.now }
   self.service = listen(self, options.listen or "127.0.0.1")
+  stand_behind(self.service, options.behind)
   local bases = self.service.bases
   self.login = login.new {
     tenant = self.tenant, base = bases.login, graph = bases.graph, approve = options.approve or self.admin,

@@ -40,6 +40,16 @@ describe("the emulator's script", function()
     assert.matches("^https://127", json.decode(document).graph)
   end)
 
+  it("gives the addresses of a proxy before it for its own", function()
+    local behind = "https://a.example,https://b.example:8443,https://c.example"
+    local out = shell(('echo | "$0" emulator --private --users 3 --behind %s'):format(behind))
+    local ready = json.decode(out)
+    assert.same({ "https://a.example", "https://b.example:8443/v1.0", "https://c.example" },
+      { ready.login, ready.graph, ready.devolutions })
+    out = shell [["$0" emulator --private --behind https://a.example 2>&1; true]]
+    assert.matches("three addresses.*login service, Graph and Devolutions Server, in this order", out)
+  end)
+
   it("ends when it is told to, and leaves nothing behind", function()
     local wait = "until [ -s ready ]; do sleep 0.05; done"
     local out = shell('"$0" emulator --users 3 >ready & ' .. wait .. "; kill $!; wait $!; cat ready")
