@@ -15,7 +15,6 @@ local repl_door = require "repl.door"
 local report = require "report"
 local seen = require "repl.seen"
 local session = require "session"
-local show = require "repl.show"
 local sys = require "host.sys"
 local task = require "task"
 local term = require "host.term"
@@ -271,9 +270,19 @@ local function new_state(options)
   state.env, state.names = globals.new(require("repl.extras").new(state))
   state.lines_of = function(value, more)
     local most = term.is_terminal("out") and MOST_ROWS or nil
-    return require("repl.help").of_value(value) or show.lines(value, term.width(), { more = more, most = most })
+    return require("repl.help").of_value(value)
+      or require("repl.show").lines(value, term.width(), { more = more, most = most })
   end
   return state
+end
+
+-- What a first line does not need is read when it is needed, here and in other places: the prompt is there sooner.
+local function completer(state)
+  local complete
+  return function(before, after)
+    complete = complete or require("repl.complete").new(state)
+    return complete(before, after)
+  end
 end
 
 --- Run the prompt until it is left.
@@ -283,7 +292,7 @@ function M.run(options)
   local state = new_state(options)
   local open, missing = try_session(state)
   local _ <close> = setmetatable({}, { __close = session.close })
-  local input <close> = edit_input.open(M.is_whole, require("repl.complete").new(state))
+  local input <close> = edit_input.open(M.is_whole, completer(state))
   local person = term.is_terminal("in")
   if person and not options.quiet and not log.json() then banner(state, open, missing) end
   loop(state, input, prompt_of(state, open))

@@ -6,7 +6,6 @@
 -- overview-managed-identity of App Service).
 
 local ask = require "oauth.ask"
-local explain = require "explain"
 local fail = require "fail"
 local native = require "host.oauth"
 local sys = require "host.sys"
@@ -79,6 +78,7 @@ local function patience(failure, tries)
 end
 
 local function raise(what, failure)
+  local explain = require "explain" -- not read where nothing fails
   local reason = explain.identity(failure)
   if not reason then ask.raise(what, failure, "The endpoint") end
   fail.raise {

@@ -26,6 +26,14 @@ end
 ---------------------------------------------------------------------------
 -- Values, without running anything
 
+-- Where a value's members are besides in itself: a table, or the module that a name of the prompt stands for.
+local function behind(value)
+  local meta = debug.getmetatable(value)
+  if type(meta) ~= "table" then return nil end
+  local module = rawget(meta, "__module")
+  return module and require(module) or rawget(meta, "__index")
+end
+
 local function member(value, key)
   local room = globals.room(value)
   if room then return room.modules[key] and value[key] or nil end
@@ -33,8 +41,7 @@ local function member(value, key)
     local own = rawget(value, key)
     if own ~= nil then return own end
   end
-  local meta = debug.getmetatable(value)
-  local index = type(meta) == "table" and rawget(meta, "__index")
+  local index = behind(value)
   return type(index) == "table" and member(index, key) or nil
 end
 
@@ -65,8 +72,7 @@ local function members_of(value)
     return list
   end
   if type(value) == "table" then add_names(list, value) end
-  local meta = debug.getmetatable(value)
-  local index = type(meta) == "table" and rawget(meta, "__index")
+  local index = behind(value)
   if type(index) == "table" then add_names(list, index) end
   return list
 end

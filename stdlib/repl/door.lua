@@ -4,7 +4,6 @@
 -- It only ever says no more often than the door behind it, which keeps the rules.
 
 local fail = require "fail"
-local job = require "cli.job"
 local json = require "host.json"
 local log = require "log"
 local sys = require "host.sys"
@@ -103,7 +102,7 @@ end
 local function agree(door, request)
   local key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or "")
   if door.settings.yes or door.all or door.agreed[key] then return key end
-  if not job.is_interactive() then
+  if not require("cli.job").is_interactive() then
     refuse(request, "it would change something, and there is no terminal to ask on",
       "moonlatch repl --write --yes changes things without asking.")
   end

@@ -1,13 +1,11 @@
 --- What the prompt has besides the library: help, explain, unfold, trace.
 
-local codes = require "repl.codes"
 local fail = require "fail"
 local json = require "host.json"
 local layout = require "layout"
 local log = require "log"
 local outcome = require "cli.outcome"
 local pager = require "repl.pager"
-local show = require "repl.show"
 local term = require "host.term"
 
 local M = {}
@@ -34,8 +32,9 @@ end
 local function explain_failure(failure)
   local lines = { outcome.text(failure) }
   local code = failure.code ~= "" and failure.code or failure.status
+  local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { show.object(facts_of(failure), math.huge), known } do
+  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.huge), known } do
     more = fitted(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
@@ -48,7 +47,7 @@ end
 function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
   if fail.is(value) then return explain_failure(value) end
-  local known = (type(value) == "string" or math.type(value)) and codes.explain(value)
+  local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
   if known then return pager.show(fitted(known)) end
   log.say(value == nil and "Nothing has failed yet." or "That is no failure: there is nothing to explain.")
 end
@@ -68,7 +67,7 @@ function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
   if log.json() then return value end
   if type(value) == "table" and value["@odata.context"] and type(value.value) == "table" then value = value.value end
-  pager.show(show.unfolded(value == nil and json.null or value))
+  pager.show(require("repl.show").unfolded(value == nil and json.null or value))
 end
 
 --- Show each request with its time, and without its secrets; or do so no more.
@@ -86,9 +85,10 @@ function Prompt:trace(word)
   log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
--- `explain` stays the library's module and can be called.
-local function callable(module, fn)
-  return setmetatable({}, { __index = module, __call = function(_, ...) return fn(...) end })
+-- `explain` stays the library's module and can be called. It is read when it is needed.
+local function callable(name, fn)
+  local function member(_, key) return require(name)[key] end
+  return setmetatable({}, { __module = name, __index = member, __call = function(_, ...) return fn(...) end })
 end
 
 --- The prompt's own names.
@@ -99,7 +99,7 @@ function M.new(state)
   for _, name in ipairs { "explain", "help", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end
-  names.explain = callable(require "explain", names.explain)
+  names.explain = callable("explain", names.explain)
   for name, value in pairs(names) do given[value] = name end
   return names
 end

@@ -3,7 +3,6 @@
 
 local fail = require "fail"
 local nearest = require "nearest"
-local reference = require "reference"
 local sandbox = require "script.sandbox"
 
 local M = {}
@@ -14,7 +13,7 @@ local rooms ---@type table<string, string[]>? first part of a module's name -> n
 local function all_rooms()
   if rooms then return rooms end
   rooms = {}
-  for _, name in ipairs(reference.modules()) do
+  for _, name in ipairs(require("reference").modules()) do
     local room = name:match("^[^.]+")
     if sandbox.is_open(name) then
       rooms[room] = rooms[room] or {}

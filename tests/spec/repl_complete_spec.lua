@@ -1,4 +1,5 @@
 local complete = require "repl.complete"
+local extras = require "repl.extras"
 local globals = require "repl.globals"
 local secret = require "host.secret"
 local seen = require "repl.seen"
@@ -7,8 +8,9 @@ local sys = require "host.sys"
 local ID = "5da79005-66ce-490b-bf77-e8975bf17403"
 
 local function new()
-  local env, names = globals.new { help = print, trace = print }
-  local repl = { env = env, names = names, seen = seen.new() }
+  local repl = { seen = seen.new() }
+  repl.env, repl.names = globals.new(extras.new(repl))
+  local env = repl.env
   repl.seen:learn({ { id = ID, userPrincipalName = "adele@contoso.com", nested = { appId = "app-1" } } }, "/users")
   repl.seen:learn({ { id = "group-1" } }, "/groups")
   env.last = { value = { { displayName = "x", id = "1", ["@odata.type"] = "y" } } }
@@ -49,6 +51,7 @@ describe("completion", function()
     has("entra.", "application", "reach")
     check("last.value[1].", "displayName", "id")
     has("key:", "equals", "hint")
+    check("explain.aa", "aadsts")
     check("boom.x")
     check("boom.x.y.")
     check("graph.get('/x').")
