@@ -20,6 +20,7 @@ local CLEAR = "\r\27[K"
 local settings = {} ---@type log.settings
 local shown ---@type string? the changing line that is on the terminal now
 local progressed = -math.huge
+local listener ---@type nil|fun(text: string) who hears everything instead of the person
 
 --- Set how to speak from now on.
 ---@param new log.settings
@@ -61,6 +62,7 @@ local function clear()
 end
 
 local function line(stream, text)
+  if listener then return listener(text) end
   clear()
   term.write(settings.json and "err" or stream, text .. "\n")
 end
@@ -122,13 +124,22 @@ end
 --- then a plain line elsewhere.
 ---@param text string
 function M.progress(text)
-  if settings.quiet then return end
+  if settings.quiet or listener then return end
   local now, live = time.monotonic(), term.is_terminal("err")
   if now - progressed < (live and ON_TERMINAL or PIPED) then return end
   progressed = now
   if not live then return term.write("err", text .. "\n") end
   shown = fit(text)
   term.write("err", CLEAR .. shown)
+end
+
+--- Have somebody else hear what the person would, until what this gives back is closed.
+---@param heard fun(text: string)
+---@return table
+function M.divert(heard)
+  local before = listener
+  listener = heard
+  return setmetatable({}, { __close = function() listener = before end })
 end
 
 --- The long piece of work is over: take the changing line away.

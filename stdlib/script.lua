@@ -38,6 +38,7 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field run nil|fun(args: table): any
 ---@field steps table[]?
 ---@field policy policy.terms?
+---@field rehearsal rehearse.terms?
 
 local folder ---@type string? of --scripts
 
@@ -281,10 +282,13 @@ local declaration_rule = {
     run = { type = "function" },
     steps = { type = "table" },
     policy = { type = "table" },
+    rehearsal = { type = "table" },
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy" } do kinds = kinds + (declaration[kind] ~= nil and 1 or 0) end
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal" } do
+      kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
+    end
     if kinds ~= 1 then return "it needs either run or steps" end
   end,
 }
@@ -294,8 +298,10 @@ local declaration_rule = {
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  local policy = package.loaded.policy -- a file that is one has required it
-  if policy and policy.is(value) then value = policy.declare(found, value) end
+  for _, name in ipairs { "policy", "rehearse" } do
+    local kind = package.loaded[name] -- a file that is one has required it
+    if kind and kind.is(value) then value = kind.declare(found, value) end
+  end
   shape.check(found.path, "", value, declaration_rule)
   value.id = value.id or found.name
   return value

@@ -1,6 +1,7 @@
 --- The emulator's own page below /emulator on the login address: what a test or a
 --- rehearsing admin does to the world meanwhile. Answers are JSON.
 
+local held = require "emulator.held"
 local json = require "json"
 local time = require "time"
 
@@ -10,6 +11,7 @@ M.HELP = [[
 GET    /emulator                this text
 GET    /emulator/requests       what was asked so far: {requests: [...]}; ?after=N only newer ones
 DELETE /emulator/requests       forget them
+GET    /emulator/held           what the vaults hold, and whether it is in force; no secrets
 GET    /emulator/faults         the rules and how often each was used
 POST   /emulator/faults         {"rule": "POST /applications/*/addPassword drop-after"}
 DELETE /emulator/faults         no more faults
@@ -28,9 +30,11 @@ M.ACTIONS = {
   activate = "person",
   add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
+  add_group = "name, [members]",
   add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
   add_member = "group, member",
   add_owner = "group, owner, true to take it away again",
+  add_person = "user principal name, name?; may have any domain",
   add_unit = "{name, restricted, members}",
   assign_role = "principal, role, {eligible, scope, days}?",
   change = "object, {properties}",
@@ -51,13 +55,14 @@ M.ACTIONS = {
 
 --- The same for the Devolutions Server.
 M.SERVER_ACTIONS = {
+  add_vault = "name",
   enable = "true or false: the application identity",
   permit = "view, view_password, add, edit or delete; true or false",
   seal = "vault id, entry id",
 }
 
 local function bad(message)
-  return 400, {}, { message = message }
+  return 400, {}, { message = message, error = { code = "badRequest", message = message } }
 end
 
 local function done(result)
@@ -127,6 +132,7 @@ local ROUTES = {
   end,
   ["DELETE /emulator/requests"] = function(world) return done(world.record:clear()) end,
   ["GET /emulator/faults"] = function(world) return 200, {}, { faults = json.array(world.faults:list()) } end,
+  ["GET /emulator/held"] = function(world) return 200, {}, { held = held.list(world.tenant, world.devolutions) } end,
   ["POST /emulator/faults"] = function(world, _, body)
     local ok, message = world.faults:add(tostring(body.rule))
     if not ok then return bad(message) end

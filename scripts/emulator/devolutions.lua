@@ -204,6 +204,13 @@ end
 ---------------------------------------------------------------------------
 -- Lists
 
+--- Add a vault, as an administrator would.
+---@param name string
+---@return string id
+function Server:add_vault(name)
+  return add_vault(self, new_id(self), name, { contentType = "Credentials" }).id
+end
+
 local function page_of(server, request)
   local wanted = server.flags.page_parameter
   local query = request.query

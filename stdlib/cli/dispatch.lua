@@ -13,6 +13,7 @@ local M = {}
 ---@field name string "--confirm"
 ---@field short string? "-v"
 ---@field value string? placeholder of its value; without one it is a flag
+---@field many boolean? may be given several times
 ---@field help string
 
 ---@class cli.command
@@ -29,8 +30,8 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "rotate", "run", "repl", "scripts", "permissions", "doctor", "discover", "init",
-  "login", "logout", "whoami", "journal", "emulator",
+  "plan", "apply", "verify", "destroy", "rotate", "rehearse", "run", "repl", "scripts", "new", "permissions", "doctor",
+  "discover", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 
 ---@type cli.option[]
@@ -109,7 +110,7 @@ end
 local function declare(parser, option)
   local names = (option.short and option.short .. " " or "") .. option.name
   if option.value then
-    parser:option(names):target(target_of(option)):argname(option.value):count("?")
+    parser:option(names):target(target_of(option)):argname(option.value):count(option.many and "*" or "?")
   else
     parser:flag(names):target(target_of(option)):count("*")
   end

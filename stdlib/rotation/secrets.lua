@@ -228,7 +228,7 @@ local function entry_of(self, target)
   judge(self, entry, go(self, entry, "plan"))
   local made, action = line_of(entry)
   if made and (entry.what == "change" or entry.what == "wait") then entry.why = made end
-  entry.mints = action == "create"
+  entry.mints = action == "create" or entry.what == "recover"
   return entry
 end
 

@@ -231,6 +231,35 @@ function M:add_owner(group, who, no_longer)
   self.members:put(id, { list = row.list, set = row.set, out = row.out, owners = owners }, 0)
 end
 
+--- Make a group of these people.
+---@param name string
+---@param members string[]
+---@return string id
+function M:add_group(name, members)
+  local id = directory.new_id(self)
+  self.groups:put(id, {
+    id = id, displayName = name, mailNickname = name:gsub("%W", ""), mailEnabled = false, securityEnabled = true,
+    groupTypes = json.array {}, createdDateTime = time.iso(self.now()),
+  }, 0)
+  for _, who in ipairs(members) do self:add_member(id, who) end
+  return id
+end
+
+--- Add a person kept in the cloud.
+---@param upn string
+---@param name string?
+---@return string id
+function M:add_person(upn, name)
+  local id, now = directory.new_id(self), time.iso(self.now())
+  self.users:put(id, {
+    id = id, displayName = name or upn, userPrincipalName = upn, mail = upn, mailNickname = upn:match("^[^@]*"),
+    accountEnabled = true, userType = "Member", createdDateTime = now, lastPasswordChangeDateTime = now,
+    identities = json.array { { signInType = "userPrincipalName", issuer = self.domain, issuerAssignedId = upn } },
+    _password = secret.generate(24),
+  }, 0)
+  return id
+end
+
 --- Remove an administrative unit.
 ---@param id string
 function M:remove_unit(id)

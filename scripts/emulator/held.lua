@@ -1,0 +1,46 @@
+--- What the vaults hold, compared with what the tenant has in force: the view of
+--- somebody who sees both sides, which nobody has of a real tenant. No secret is told.
+
+local json = require "json"
+
+local M = {}
+
+local PENDING = " (pending)"
+
+local function of_person(tenant, entry, name)
+  local person = tenant:person(name)
+  return person and {
+    kind = "password", of = person.userPrincipalName, in_force = tenant:check_password(name, entry.data.password),
+    changed = person.lastPasswordChangeDateTime,
+  }
+end
+
+local function of_application(tenant, entry)
+  local accepted, why = tenant:check_secret(entry.data.clientId, entry.data.clientSecret)
+  return { kind = "client secret", of = entry.data.clientId, in_force = accepted == true, why = why }
+end
+
+local function describe(tenant, entry)
+  local data = entry.data or {}
+  local pending = entry.name:sub(-#PENDING) == PENDING
+  local name = pending and entry.name:sub(1, -#PENDING - 1) or entry.name
+  local row = data.clientId and data.clientSecret and of_application(tenant, entry)
+    or data.password and of_person(tenant, entry, name)
+  if not row then return nil end
+  row.name, row.pending = name, pending
+  return row
+end
+
+--- Every credential in a vault that is somebody's of the tenant.
+---@param tenant emulator.tenant
+---@param server emulator.devolutions
+---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]
+function M.list(tenant, server)
+  local list = json.array {}
+  for _, vault in ipairs(server.vaults) do
+    for _, entry in ipairs(server.entries[vault.id]) do list[#list + 1] = describe(tenant, entry) end
+  end
+  return list
+end
+
+return M

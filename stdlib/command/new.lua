@@ -1,0 +1,79 @@
+--- moonlatch new policy NAME: a policy to edit, with a test beside it.
+
+local actions = require "cli.actions"
+local fail = require "fail"
+local log = require "log"
+local script = require "script"
+local sys = require "host.sys"
+local templates = require "rehearse.templates"
+
+local function raise_bad_name(name)
+  fail.raise {
+    kind = "usage", what = "new policy " .. name, why = "that is no name for a file",
+    fix = "Letters, digits, _ and -: moonlatch new policy weekly.",
+  }
+end
+
+-- "weekly" and "policies/weekly" are the same.
+local function plain_name(name)
+  local plain = name:gsub("^policies/", ""):gsub("%.lua$", "")
+  if not plain:match("^[%w_][%w_-]*$") then raise_bad_name(name) end
+  return plain
+end
+
+local function write(path, text)
+  local ok, message, kind = sys.write(path, text, "new")
+  if ok then return end
+  fail.raise {
+    kind = kind == "exists" and "conflict" or "config", what = "write " .. path, why = message,
+    fix = kind == "exists" and "Nothing was overwritten: choose another name."
+      or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
+  }
+end
+
+local function check_free(path)
+  if not sys.stat(path) then return end
+  fail.raise {
+    kind = "conflict", what = "write " .. path, why = "there is a file of that name",
+    fix = "Nothing was overwritten: choose another name.",
+  }
+end
+
+local function make(name, options)
+  local plain, folder = plain_name(name), (options.scripts or script.own_folder()) .. "/policies"
+  local policy, test = ("%s/%s.lua"):format(folder, plain), ("%s/%s_test.lua"):format(folder, plain)
+  check_free(policy)
+  check_free(test)
+  sys.mkdir(folder)
+  local texts = templates[options.applications and "applications" or "users"]
+  write(policy, texts.policy(plain))
+  write(test, texts.test(plain))
+  log.say(("%s: the policy; edit it.\n%s: what it is tried with."):format(policy, test))
+  log.note(("\nNext: moonlatch rehearse policies/%s      a year of it on an emulator, in seconds\n"
+    .. "      moonlatch plan policies/%s          who is due in your tenant, and why"):format(plain, plain))
+end
+
+---@type table<string, cli.action>
+local ACTIONS = { policy = { run = make, names = "NAME" } }
+
+---@type cli.command
+return {
+  summary = "a policy to edit, with a test beside it",
+  details = "It is written into your own folder of scripts (or the one of --scripts), and found by its name\n"
+    .. "from then on: policies/NAME.",
+  usage = "policy NAME [options]",
+  arguments = {
+    { name = "what", help = "policy" }, { name = "name", help = "what it is to be called: weekly" },
+  },
+  options = { { name = "--applications", help = "for client secrets of applications instead of users' passwords" } },
+  examples = {
+    "moonlatch new policy weekly", "moonlatch new policy billing-secrets --applications",
+    "moonlatch rehearse policies/weekly                   try it",
+    "moonlatch rotate policies/weekly                     do it",
+  },
+
+  run = function(options)
+    actions.choose("new", ACTIONS, { "policy" }, options.what, options.name).run(options.name, options)
+    return 0
+  end,
+}

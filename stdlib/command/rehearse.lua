@@ -1,0 +1,91 @@
+--- moonlatch rehearse POLICY: a year of it on a private emulator, in seconds.
+
+local fail = require "fail"
+local log = require "log"
+local play = require "rehearse.play"
+local print = require "rehearse.print"
+local rehearse = require "rehearse"
+local report = require "report"
+local script = require "script"
+local stage = require "rehearse.stage"
+local sys = require "host.sys"
+local time = require "time"
+
+local function raise_neither(name, declaration)
+  fail.raise {
+    kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
+    fix = declaration.steps and ("moonlatch apply %s --emulator tries it."):format(name)
+      or "`moonlatch new policy NAME` makes a policy, with a test.",
+  }
+end
+
+-- The test beside a policy: mine_test for mine, ./mine_test.lua for ./mine.lua.
+local function test_beside(name)
+  local beside = name:match("^(.*)%.lua$")
+  local test = beside and beside .. "_test.lua" or name .. "_test"
+  local ok, declaration = pcall(script.load, test)
+  if ok then return declaration.rehearsal end
+  if fail.is(declaration, "usage") then return nil end -- there is none
+  error(declaration, 0)
+end
+
+local function terms_of(options)
+  local declaration = script.load(options.policy)
+  if declaration.rehearsal then return declaration.rehearsal end
+  if not declaration.policy then raise_neither(options.policy, declaration) end
+  local test = not options.plain and test_beside(options.policy)
+  return test or rehearse.plain(options.policy, time.duration "365d")
+end
+
+-- What the command line adds to the test.
+local function adjusted(options)
+  local terms = terms_of(options)
+  if options.over then terms.over = time.duration(options.over) end
+  local events = {}
+  for _, event in ipairs(terms.events) do
+    if event.at <= terms.over then events[#events + 1] = event end
+  end
+  for _, rule in ipairs(options.fault or {}) do table.insert(events, 1, { at = 0, fault = rule }) end
+  terms.events = events
+  return terms
+end
+
+local function refuse_profile(options)
+  if not options.profile and not options.config then return end
+  fail.raise {
+    kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal plays on an emulator of its own",
+    fix = "Leave --profile and --config out; `moonlatch plan` says what the policy would do in the tenant.",
+  }
+end
+
+---@type cli.command
+return {
+  summary = "play a policy on a private emulator: a year of it in seconds",
+  details = "With the test that lies beside the policy (NAME_test.lua), or without one as it is. No tenant and no\n"
+    .. "account are touched. Exits with 0 when all that must hold did, and with 1 when not.",
+  usage = "POLICY [options]",
+  arguments = { { name = "policy", help = "bundled, yours, or a path; or the test itself" } },
+  options = {
+    { name = "--over", value = "SPAN", help = "how long, in the emulator's time: 365d, 90d" },
+    { name = "--fault", value = "RULE", many = true,
+      help = "what goes wrong, as of `moonlatch emulator --fault`; may be said again" },
+    { name = "--plain", help = "leave the policy's test aside" },
+  },
+  examples = {
+    "moonlatch rehearse policies/tier0-users",
+    "moonlatch rehearse policies/tier0-users --over 90d --verbose",
+    "moonlatch rehearse ./mine.lua --fault 'graph PATCH /users/* drop-after 3'     three answers are lost",
+    "moonlatch new policy weekly && moonlatch rehearse policies/weekly",
+  },
+
+  run = function(options)
+    refuse_profile(options)
+    local terms, began = adjusted(options), sys.monotonic()
+    local played <close> = stage.open { scripts = options.scripts }
+    local outcome = play.play(terms, played)
+    local took = sys.monotonic() - began
+    log.done()
+    if log.json() then report.json(print.table(outcome, took)) else log.say(print.text(outcome, took)) end
+    return outcome.holds and 0 or 1
+  end,
+}

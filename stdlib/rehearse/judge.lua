@@ -1,0 +1,265 @@
+--- What a rehearsal makes of what happened: a story to read, figures for each account,
+--- and whether what must hold did.
+
+local time = require "time"
+
+local M = {}
+
+local MOST = 8 -- accounts named in a line
+
+---@class rehearse.account
+---@field name string
+---@field terms policy.terms
+---@field changes number[] moments
+---@field failures integer
+---@field state string? what the last run said
+
+---@class rehearse.verdict
+---@field what string
+---@field holds boolean
+---@field why string?
+
+---@class rehearse.outcome
+---@field terms rehearse.terms
+---@field policies policy.terms[]
+---@field from number
+---@field to number
+---@field runs integer
+---@field accounts rehearse.account[] by name
+---@field story { at: number, text: string }[]
+---@field faults { rule: string, hits: integer }[]
+---@field verdicts rehearse.verdict[]
+---@field holds boolean
+
+---@class rehearse.judge
+---@field stage rehearse.stage
+local Judge = {}
+Judge.__index = Judge
+
+--- A judge of a rehearsal.
+---@param terms rehearse.terms
+---@param policies policy.terms[]
+---@param stage rehearse.stage
+---@return rehearse.judge
+function M.new(terms, policies, stage)
+  return setmetatable({
+    terms = terms, policies = policies, stage = stage, accounts = {}, order = {}, story = {}, runs = 0, wrong = {},
+    stored = 0, most = {}, outside = {},
+  }, Judge)
+end
+
+--- It begins now.
+---@param moment number
+function Judge:begin(moment) self.from = moment end
+
+--- A line of the story.
+---@param text string
+function Judge:tell(text, ...)
+  self.story[#self.story + 1] = { at = self.stage:now(), text = text:format(...) }
+end
+
+---------------------------------------------------------------------------
+-- After a run
+
+local function account_of(self, found, entry)
+  local account = self.accounts[entry.name]
+  if account then return account end
+  account = { name = entry.name, terms = found.terms, changes = {}, failures = 0 }
+  self.accounts[entry.name], self.order[#self.order + 1] = account, account
+  return account
+end
+
+local function short(name) return name:match("^[^@]*") end
+
+local function names_text(names)
+  local shown = table.move(names, 1, math.min(#names, MOST), 1, {})
+  local more = #names > MOST and (" and %d more"):format(#names - MOST) or ""
+  return table.concat(shown, ", ") .. more
+end
+
+local NEWS = {
+  changed = "changed", cleared = "had the one before it let go", failed = "failed",
+  stop = "stopped", refuse = "refused", person = "waits for a person",
+}
+local REASONED = { failed = true, stop = true, refuse = true, person = true }
+
+local function reason_of(entry)
+  return REASONED[entry.what] and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
+end
+
+-- A run of an application that has no new secret made lets go of an old one.
+local function what_of(found, entry)
+  local is_minted = found.terms.target == "users" or entry.mints
+  return entry.what == "changed" and not is_minted and "cleared" or entry.what
+end
+
+-- What is new since the last run; who stays stopped is not said again each time.
+local function tell_news(self, what, by_reason)
+  for _, group in ipairs(by_reason) do
+    self:tell("%s %s%s", names_text(group.names), NEWS[what], group.reason)
+  end
+end
+
+local function group_news(self, found)
+  local news = {}
+  for _, entry in ipairs(found.entries) do
+    local account, what = account_of(self, found, entry), what_of(found, entry)
+    local reason = reason_of(entry)
+    local is_new = NEWS[what] and (what == "changed" or account.said ~= what .. reason)
+    account.said = what .. reason
+    if is_new then
+      news[what] = news[what] or {}
+      local list = news[what]
+      local group = list[reason] or { names = {}, reason = reason }
+      if not list[reason] then list[reason], list[#list + 1] = group, group end
+      table.insert(group.names, short(entry.name))
+    end
+  end
+  return news
+end
+
+local function count_entry(self, found, entry, now)
+  local account = account_of(self, found, entry)
+  account.state = entry.what
+  if entry.what == "failed" then account.failures = account.failures + 1 end
+  if what_of(found, entry) ~= "changed" then return 0 end
+  account.changes[#account.changes + 1] = now
+  self.stage.touched[entry.name], self.stage.touched[short(entry.name)] = nil, nil
+  return 1
+end
+
+local function note_policy(self, found)
+  local now, count = self.stage:now(), 0
+  for _, entry in ipairs(found.entries) do count = count + count_entry(self, found, entry, now) end
+  local name = found.terms.name
+  self.most[name] = math.max(self.most[name] or 0, count)
+  if count > 0 and found.is_open == false then table.insert(self.outside, time.iso(now)) end
+  if found.failure then self:tell("%s failed: %s", name, tostring(found.failure):match("^[^\n]*")) end
+  local news = group_news(self, found)
+  for _, what in ipairs { "changed", "cleared", "failed", "stop", "refuse", "person" } do
+    if news[what] then tell_news(self, what, news[what]) end
+  end
+end
+
+-- Whom a run has changed and nobody else since: one of what is stored must be in force.
+local function compare(self, held)
+  local in_force = {}
+  for _, row in ipairs(held) do
+    in_force[row.name] = in_force[row.name] or row.in_force
+    in_force[row.name:lower()] = in_force[row.name]
+  end
+  for name, account in pairs(self.accounts) do
+    local stored = in_force[name] == nil and in_force[name:lower()] or in_force[name]
+    local touched = self.stage.touched[name] or self.stage.touched[short(name)]
+    local is_kept = account.terms.sink.kind == "server" and #account.changes > 0 and not touched
+    if is_kept then self.stored = self.stored + 1 end
+    if is_kept and not stored then
+      table.insert(self.wrong, ("%s on %s"):format(name, time.day(self.stage:now())))
+      self:tell("LOST: nothing that is stored of %s is in force", name)
+    end
+  end
+end
+
+--- Note what a run said, and what lies where after it.
+---@param all table[]? nil when the run failed as a whole
+---@param failure Failure?
+---@param held table[] as the stage gives it
+function Judge:note(all, failure, held)
+  self.runs = self.runs + 1
+  if failure then self:tell("a run failed: %s", tostring(failure):match("^[^\n]*")) end
+  for _, found in ipairs(all or {}) do note_policy(self, found) end
+  compare(self, held)
+end
+
+--- Is the journal's chain whole?
+---@param journal host.journal.journal
+function Judge:check_journal(journal)
+  self.records, self.broken = journal:verify()
+end
+
+---------------------------------------------------------------------------
+-- What must hold
+
+local function add(verdicts, what, holds, why)
+  verdicts[#verdicts + 1] = { what = what, holds = holds, why = not holds and why or nil }
+end
+
+-- The longest time an account was left without a change, the time from the beginning and to the end included.
+local function longest(self, account, to)
+  local last, most = self.from, 0
+  for _, moment in ipairs(account.changes) do
+    most, last = math.max(most, moment - last), moment
+  end
+  return math.max(most, to - last)
+end
+
+local IGNORED = { never = true, refuse = true }
+
+local function judge_ages(self, terms, to, verdicts)
+  local late, limit = {}, terms.every + self.terms.late
+  for _, account in ipairs(self.order) do
+    local is_of_it = account.terms == terms and not IGNORED[account.state]
+    if is_of_it and longest(self, account, to) > limit then
+      late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(self, account, to)))
+    end
+  end
+  add(verdicts, ("each account is changed at least every %s, and %s late at most"):format(time.span(terms.every),
+    time.span(self.terms.late)), #late == 0, names_text(late))
+end
+
+local function judge_policy(self, terms, to, verdicts)
+  if terms.target == "users" then judge_ages(self, terms, to, verdicts) end
+  local most = terms.limits.max_changes
+  add(verdicts, ("no run changes more than %d"):format(most), (self.most[terms.name] or 0) <= most,
+    ("one changed %d"):format(self.most[terms.name] or 0))
+  for _, name in ipairs(terms.never) do
+    local account = self.accounts[name]
+    add(verdicts, name .. " is never touched", not account or #account.changes == 0, "it was changed")
+  end
+end
+
+local function judge_rest(self, verdicts)
+  local left = {}
+  for _, account in ipairs(self.order) do
+    local state = account.state
+    if state == "failed" or state == "stop" or state == "person" or state == "skipped" then
+      left[#left + 1] = ("%s (%s)"):format(short(account.name), NEWS[state] or state)
+    end
+  end
+  add(verdicts, "in the end nobody has failed, is stopped or waits for a person", #left == 0, names_text(left))
+end
+
+local function judge_own(self, outcome, verdicts)
+  for _, expectation in ipairs(self.terms.expect) do
+    local holds, why = expectation.holds(outcome)
+    add(verdicts, expectation.what, holds == true, why or "it does not hold")
+  end
+end
+
+local function judge_all(self, outcome)
+  local verdicts = outcome.verdicts
+  add(verdicts, ("what is stored was in force, whenever one looked (%d times)"):format(self.stored), #self.wrong == 0,
+    names_text(self.wrong))
+  for _, terms in ipairs(self.policies) do judge_policy(self, terms, outcome.to, verdicts) end
+  add(verdicts, "nothing is changed outside the window", #self.outside == 0, names_text(self.outside))
+  judge_rest(self, verdicts)
+  add(verdicts, ("the journal's chain of %d records is unbroken"):format(self.records or 0), self.records ~= nil,
+    self.broken)
+  judge_own(self, outcome, verdicts)
+end
+
+--- It is over: what came of it.
+---@param to number
+---@return rehearse.outcome
+function Judge:finish(to)
+  table.sort(self.order, function(a, b) return a.name < b.name end)
+  local outcome = {
+    terms = self.terms, policies = self.policies, from = self.from, to = to, runs = self.runs, accounts = self.order,
+    story = self.story, faults = self.stage:faults(), verdicts = {}, holds = true,
+  }
+  judge_all(self, outcome)
+  for _, verdict in ipairs(outcome.verdicts) do outcome.holds = outcome.holds and verdict.holds end
+  return outcome
+end
+
+return M

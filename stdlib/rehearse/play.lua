@@ -1,0 +1,185 @@
+--- Playing a rehearsal: the policies run on a stage whenever a service would run
+--- them, what happens meanwhile happens, and after each step both sides are compared.
+
+local by_hand = require "rotation.by_hand"
+local fail = require "fail"
+local furnish = require "rehearse.furnish"
+local http = require "http"
+local judge = require "rehearse.judge"
+local log = require "log"
+local oauth = require "oauth"
+local rotate = require "rotation.rotate"
+local script = require "script"
+local session = require "session"
+local task = require "task"
+local workflow = require "workflow"
+
+local M = {}
+
+local DAY = 86400
+local AGAIN = 3600 -- seconds until a run that failed is repeated
+local LONGEST = { users = 7 * DAY, applications = 2 * DAY } -- seconds between two runs, though nothing falls due
+local SHORTEST = 60
+
+---@class rehearse.play
+---@field terms rehearse.terms
+---@field stage rehearse.stage
+---@field policies policy.terms[]
+---@field needs table
+---@field judge rehearse.judge
+---@field start number
+local Play = {}
+Play.__index = Play
+
+---------------------------------------------------------------------------
+-- In a session
+
+-- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
+local function attempt(self, needs, fn)
+  local _ <close> = log.divert(function(text) log.detail(text) end)
+  local ok, result = xpcall(function()
+    local open <close> = session.open(self.stage.profile, { needs = needs })
+    return task.run(http.poll, fn, open)
+  end, task.keep_trace)
+  if ok then return result end
+  if not fail.is(result) or fail.is(result, "interrupted") then error(result, 0) end
+  return nil, result
+end
+
+local function insist(self, needs, fn)
+  local result, failure = attempt(self, needs, fn)
+  if failure then error(failure, 0) end
+  return result
+end
+
+---------------------------------------------------------------------------
+-- Before it
+
+-- A provider is made by the script that makes it anywhere.
+local function make_provider(self, name)
+  local declaration = script.load "setup/entra-pam-provider"
+  local args = script.arguments(declaration, { "--name", name })
+  local result = insist(self, declaration.needs, function(open)
+    return workflow.run(declaration, "apply", args, {
+      journal = open.journal, profile = open.profile, interactive = false,
+    })
+  end)
+  if result.failure then error(result.failure, 0) end
+  self.judge:tell("setup/entra-pam-provider makes the provider '%s'", name)
+end
+
+local LOOKING = {
+  graph = { "GET /groups", "GET /users/{id}", "GET /me" }, devolutions = { "vaults:read" },
+  scopes = { "User.Read.All", "GroupMember.Read.All" },
+}
+
+local function furnish_for(self, terms)
+  local missing = insist(self, LOOKING, function(open)
+    self.stage.me = oauth.sign_in(open.profile).oid
+    return furnish.missing(self.stage, terms)
+  end)
+  for _, one in ipairs(missing) do
+    one.act()
+    self.judge:tell("the emulator gets the %s '%s'", one.kind, one.name)
+  end
+  for _, name in ipairs(furnish.providers(terms)) do make_provider(self, name) end
+end
+
+local function prepare(self)
+  if self.terms.setup then self.terms.setup(self.stage.tenant, self.stage.server) end
+  for _, terms in ipairs(self.policies) do furnish_for(self, terms) end
+end
+
+---------------------------------------------------------------------------
+-- What happens meanwhile
+
+local RESUME = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
+
+local function happen(self, event)
+  local stage = self.stage
+  if event.fault then
+    stage:fault(event.fault)
+    return self.judge:tell("%s: %s", event.what or "from now on", event.fault)
+  end
+  if event.act then
+    event.act(stage.tenant, stage.server)
+    return self.judge:tell("%s", event.what)
+  end
+  insist(self, RESUME, function(open) return by_hand.resume(open.journal, event.resume) end)
+  self.judge:tell("%s: journal resume %s", event.what or "a person has looked", event.resume)
+end
+
+local function happen_until(self, moment)
+  local events = self.terms.events
+  while events[self.place] and self.start + events[self.place].at <= moment do
+    happen(self, events[self.place])
+    self.place = self.place + 1
+  end
+end
+
+---------------------------------------------------------------------------
+-- Runs
+
+local function run_once(self)
+  local all, failure = attempt(self, self.needs, function(open)
+    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile }))
+  end)
+  self.judge:note(all, failure, self.stage:held())
+  return all
+end
+
+local TROUBLE = { failed = true, skipped = true, busy = true }
+
+-- When a service would have something to do next, as far as this policy goes.
+local function next_of(found, now)
+  if found.failure then return now + AGAIN end
+  local opens = found.is_open == false and found.moment or now
+  local soonest = now + LONGEST[found.terms.target]
+  for _, entry in ipairs(found.entries) do
+    if entry.what == "wait" and entry.due then soonest = math.min(soonest, math.max(entry.due, opens)) end
+    if entry.what == "change" or entry.what == "waits" then soonest = math.min(soonest, opens) end
+    if TROUBLE[entry.what] then soonest = math.min(soonest, now + AGAIN) end
+  end
+  return soonest
+end
+
+-- When to run again: when there is something to do, or something happens.
+local function next_moment(self, all)
+  local now = self.stage:now()
+  local soonest = all and math.huge or now + AGAIN
+  for _, found in ipairs(all or {}) do soonest = math.min(soonest, next_of(found, now)) end
+  soonest = math.max(now + SHORTEST, soonest)
+  local event = self.terms.events[self.place]
+  return event and math.min(soonest, self.start + event.at) or soonest
+end
+
+local function tell_progress(self)
+  local days = (self.stage:now() - self.start) // DAY
+  log.progress(("%s: day %d of %d"):format(self.terms.name, days, self.terms.over // DAY))
+end
+
+--- Play it; what came of it.
+---@param terms rehearse.terms
+---@param stage rehearse.stage
+---@return rehearse.outcome
+function M.play(terms, stage)
+  local loaded = rotate.load(terms.policies)
+  local self = setmetatable({
+    terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, place = 1,
+  }, Play)
+  self.judge = judge.new(terms, loaded.policies, stage)
+  prepare(self)
+  self.start = stage:now()
+  self.judge:begin(self.start)
+  local ends = self.start + terms.over
+  repeat
+    happen_until(self, stage:now())
+    local moment = next_moment(self, run_once(self))
+    tell_progress(self)
+    stage:pass(math.min(moment, ends) - stage:now())
+  until moment >= ends
+  insist(self, {}, function(open) self.judge:check_journal(open.journal) end)
+  return self.judge:finish(stage:now())
+end
+
+return M

@@ -1,0 +1,124 @@
+--- The emulator that a rehearsal plays on: a private one, its clock, and its own page
+--- for what happens to the tenant meanwhile.
+
+local fail = require "fail"
+local gate = require "host.gate"
+local host_journal = require "host.journal"
+local http = require "http"
+local native = require "host.graph"
+local profile = require "profile"
+local secret = require "host.secret"
+local session_emulator = require "session.emulator"
+local sys = require "host.sys"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+---@class rehearse.stage
+---@field emulator session.emulator
+---@field profile profile the emulator's ready one
+---@field tenant table what another admin does: tenant.change_password("t0-anna")
+---@field server table the same of the Devolutions Server: server.permit("view_password", false)
+---@field touched table<string, boolean> whose passwords somebody else changed, by what they were called
+local Stage = { __name = "stage of a rehearsal" }
+Stage.__index = Stage
+
+---------------------------------------------------------------------------
+-- The emulator's page
+
+local function raise(what, why)
+  fail.raise {
+    kind = "config", what = what, why = why, fix = "`moonlatch emulator --help` says what a fault rule looks like.",
+  }
+end
+
+-- What is done to the tenant goes on a record of its own: the gate sends nothing that is on none.
+local function open_control(self)
+  local folder = self.profile.state .. "-stage"
+  assert(sys.mkdir(folder))
+  self.journal = assert(host_journal.open(folder, secret.random(32), "the stage of a rehearsal", self.clock))
+  self.control = gate.door("emulator", self.journal)
+  local base = self.profile.login
+  assert(self.control:peer("graph", base, self.profile.ca))
+  self.control:allow("graph", "GET", "/emulator/*")
+  self.control:allow("graph", "POST", "/emulator/*")
+end
+
+local function ask(self, method, path, body)
+  local before = http.use(self.control)
+  local _ <close> = setmetatable({}, { __close = function() http.use(before) end })
+  local request = native.request(self.profile.login, method, "/emulator" .. path, nil, body)
+  local answer, message = task.run(http.poll, http.send, request)
+  if not answer then raise("speak with the private emulator", message) end
+  local value, failure = native.judge(request, answer)
+  return value or raise(body and (body.rule or body["do"]) or path, failure.message)
+end
+
+--- Have something go wrong from now on, by a rule of the emulator's.
+---@param rule string "graph PATCH /users/* drop-after 2"
+function Stage:fault(rule) ask(self, "POST", "/faults", { rule = rule }) end
+
+--- The rules, and how often each was met.
+---@return { rule: string, hits: integer, left: integer|string }[]
+function Stage:faults() return ask(self, "GET", "/faults").faults end
+
+--- What the vaults hold, compared with what is in force.
+---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]
+function Stage:held() return ask(self, "GET", "/held").held end
+
+-- tenant.change_password("t0-anna"): any action of the emulator's page by its name.
+local function actions(self, path)
+  return setmetatable({}, { __index = function(_, name)
+    return function(...)
+      if name == "change_password" then self.touched[tostring((...))] = true end
+      return ask(self, "POST", path, { ["do"] = name, with = { ... } }).result
+    end
+  end })
+end
+
+---------------------------------------------------------------------------
+-- Time
+
+--- Let time pass; the emulator and what runs on it share the clock.
+---@param seconds number
+function Stage:pass(seconds)
+  if seconds > 0 then self.clock:advance(seconds) end
+end
+
+--- Now, on this stage.
+---@return number
+function Stage:now() return sys.time() + self.clock:offset() end
+
+---------------------------------------------------------------------------
+-- Setting it up
+
+--- A stage; it goes when its variable does.
+---@param options { scripts: string?, seed: integer?, users: integer? }
+---@return rehearse.stage
+function M.open(options)
+  local self = setmetatable({ touched = {} }, Stage)
+  self.emulator = session_emulator.start(options)
+  local ok, err = pcall(function()
+    self.profile = profile.load { config = self.emulator.config }
+    self.clock = assert(sys.clock(self.profile.clock))
+    open_control(self)
+    self.tenant, self.server = actions(self, "/tenant"), actions(self, "/devolutions")
+  end)
+  if ok then return self end
+  self:close()
+  error(err, 0)
+end
+
+--- End it. Idempotent.
+function Stage:close()
+  for _, part in ipairs { "control", "journal", "emulator", "clock" } do
+    if self[part] then self[part]:close() end
+    self[part] = nil
+  end
+  time.use(nil)
+end
+
+Stage.__close = Stage.close
+
+return M

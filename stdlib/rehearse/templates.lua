@@ -1,0 +1,142 @@
+--- What `moonlatch new policy` writes: a policy that can be rehearsed as it stands, and
+--- the test beside it.
+
+local M = {}
+
+local USERS = [[
+--- %s: a new password each month. What a policy may say: `moonlatch scripts show policies/tier0-users`.
+
+local policy = require "policy"
+local users = policy.users
+
+return policy {
+  summary = "Passwords, monthly",
+
+  -- Whom: by group, name or directory role, added and taken away.
+  select = users { group = "PAM managed tier 0" }, -- - users { upn = "anna@contoso.onmicrosoft.com" }
+  never = { "breakglass@contoso.onmicrosoft.com" }, -- whatever select says
+
+  -- When: spread over three days, so that not all fall due at once.
+  every = "30d", jitter = "3d",
+  -- window = "02:00-04:00 America/Toronto mon-fri",
+
+  -- How carefully: one first, alone; after a failure no other is begun.
+  limits = { max_changes = 50, canary = 1, stop_on_failure = true },
+
+  password = { length = 32 },
+  sink = policy.devolutions.server { vault = "Privileged", path = "Entra\\%s" },
+  after = { revoke_sessions = true },
+}
+]]
+
+local USERS_TEST = [[
+--- Tries policies/%s for a year on an emulator: moonlatch rehearse policies/%s
+-- The emulator has a few people and groups (t0-anna … t0-emil in "PAM managed tier 0");
+-- groups, people and vaults that the policy names besides are added to it.
+
+local rehearse = require "rehearse"
+
+return rehearse {
+  summary = "a year with lost answers, an outage and a colleague",
+  policy = "policies/%s",
+  over = "365d",
+
+  -- What happens meanwhile. A fault's rule: [graph|devolutions|login] METHOD PATH KIND [COUNT] [@NTH].
+  events = {
+    { at = "20d", what = "the answers to two changes are lost", fault = "graph PATCH /users/* drop-after 2" },
+    { at = "80d", what = "Graph throttles", fault = "graph GET /users/** 429:30 5" },
+    { at = "110d", what = "Devolutions Server is away", fault = "devolutions * /** 503 6" },
+    {
+      at = "200d", what = "a colleague sets a password by hand",
+      act = function(tenant) tenant.change_password "t0-chen" end,
+    },
+    { at = "203d", what = "somebody looked", resume = "t0-chen@contoso.onmicrosoft.com" },
+  },
+
+  -- What must hold besides what always must: nothing lost, no account late, no limit passed.
+  expect = {
+    {
+      what = "everybody is changed twelve times at least",
+      holds = function(outcome)
+        for _, account in ipairs(outcome.accounts) do
+          if #account.changes < 12 then return false, account.name .. ": " .. #account.changes end
+        end
+        return true
+      end,
+    },
+  },
+}
+]]
+
+local APPLICATIONS = [[
+--- %s: new client secrets each quarter. What a policy may say: `moonlatch scripts show policies/app-client-secrets`.
+
+local policy = require "policy"
+
+return policy {
+  summary = "Client secrets, quarterly",
+
+  -- Which: those owned by whoever runs this, or by client id.
+  select = policy.applications { owned = true },
+
+  -- A new one when the last is three months old; each lives for six. The one before stays a week.
+  every = "90d", lifetime = "180d", grace = "7d",
+  limits = { max_changes = 10, canary = 1, stop_on_failure = true },
+
+  -- Where it goes: Devolutions Server, or policy.handover {}, policy.sealed { … }, policy.command { … }.
+  sink = policy.devolutions.server { path = "Entra\\%s" },
+}
+]]
+
+local APPLICATIONS_TEST = [[
+--- Tries policies/%s for a year on an emulator: moonlatch rehearse policies/%s
+-- There, Devolutions Server is linked: what is stored counts as used.
+
+local rehearse = require "rehearse"
+
+return rehearse {
+  summary = "a year with lost answers and an outage",
+  policy = "policies/%s",
+  over = "365d",
+
+  events = {
+    {
+      at = "80d", what = "the answer with a new secret is lost",
+      fault = "graph POST /applications/*/addPassword drop-after",
+    },
+    { at = "170d", what = "Devolutions Server is away", fault = "devolutions * /** 503 6" },
+  },
+
+  expect = {
+    {
+      what = "each application has four new ones at least",
+      holds = function(outcome)
+        for _, account in ipairs(outcome.accounts) do
+          if #account.changes < 4 then return false, account.name .. ": " .. #account.changes end
+        end
+        return true
+      end,
+    },
+  },
+}
+]]
+
+local function title(name) return (name:gsub("^%l", string.upper)) end
+
+---@class rehearse.template
+---@field policy fun(name: string): string
+---@field test fun(name: string): string
+
+---@type rehearse.template
+M.users = {
+  policy = function(name) return USERS:format(title(name), title(name)) end,
+  test = function(name) return USERS_TEST:format(name, name, name) end,
+}
+
+---@type rehearse.template
+M.applications = {
+  policy = function(name) return APPLICATIONS:format(title(name), title(name)) end,
+  test = function(name) return APPLICATIONS_TEST:format(name, name, name) end,
+}
+
+return M
