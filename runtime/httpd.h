@@ -68,4 +68,9 @@ int incoming_reply(lua_State *L);
 int incoming_drop(lua_State *L);
 int incoming_cut(lua_State *L);
 
+/* request:from_other_user() -> boolean. Is it known to come from another user of
+ * this machine? Root is nobody's other: it can look into anything, and for root
+ * anybody's browser may sign in. */
+int incoming_from_other_user(lua_State *L);
+
 #endif

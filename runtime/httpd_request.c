@@ -238,6 +238,7 @@ void incoming_type(lua_State *L) {
       {"drop", incoming_drop},
       {"cut", incoming_cut},
       {"size", incoming_size},
+      {"from_other_user", incoming_from_other_user},
       {NULL, NULL},
   };
   lib_type(L, HTTPD_REQUEST, methods, incoming_close);

@@ -232,10 +232,10 @@ static char **push_arguments(lua_State *L, int index) {
   return arguments;
 }
 
-/* Default signals, nothing blocked, a process group of its own. */
-static void set_attributes(posix_spawnattr_t *attributes) {
+/* Default signals, nothing blocked, a process group or a session of its own. */
+static void set_attributes(posix_spawnattr_t *attributes, short apart) {
   sigset_t set;
-  posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | apart));
   sigfillset(&set);
   posix_spawnattr_setsigdefault(attributes, &set);
   sigemptyset(&set);
@@ -275,7 +275,7 @@ static int spawn(struct child *child, const struct plan *plan) {
   posix_spawn_file_actions_adddup2(&actions, plan->output, STDOUT_FILENO);
   if (child->complaints >= 0) posix_spawn_file_actions_adddup2(&actions, child->complaints, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_attributes(&attributes);
+  set_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t pid = 0;
   int code = posix_spawn(&pid, plan->arguments[0], &actions, &attributes, plan->arguments, plan->environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -329,12 +329,43 @@ static int process_start(lua_State *L) {
   return 1;
 }
 
+/* Start it away from us, with nothing to read and nowhere to write; 0 or an errno value. */
+static int spawn_away(char **arguments, char **environment) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  set_attributes(&attributes, POSIX_SPAWN_SETSID);
+  pid_t pid;
+  int code = posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return code;
+}
+
+/* process.detach(arguments, pass) -> true | nil, message. Nobody waits for it:
+ * it is reaped when we have ended. */
+static int process_detach(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  char **arguments = push_arguments(L, 1), **environment = push_environment(L, 2);
+  int code = spawn_away(arguments, environment);
+  if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg child_methods[] = {
     {"line", child_line}, {"secret", child_secret}, {"complaint", child_complaint}, {"wait", child_wait},
     {"kill", child_kill}, {"pid", child_pid},       {"close", child_close},         {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"start", process_start}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", process_start}, {"detach", process_detach}, {NULL, NULL}};
 
 int luaopen_host_process(lua_State *L);
 int luaopen_host_process(lua_State *L) {

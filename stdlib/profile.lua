@@ -31,6 +31,7 @@ local M = {}
 ---@field token { from: "stdin"|"fd", fd: integer? }? with "token"
 ---@field redirect string? with "browser": "http://localhost"; without a port any that is free
 ---@field login_hint string? with "browser": who is to sign in
+---@field open boolean? with "browser": false keeps the desktop's browser from being opened
 ---@field object_id string? with "managed_identity", of one of several
 ---@field resource_id string? the same
 ---@field endpoint string? of an emulator's managed identity

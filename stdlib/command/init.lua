@@ -82,7 +82,8 @@ return {
       tenant = %q, -- a domain of it, or its GUID
       cloud = %q, -- "global", "gcc", "gcc_high", "dod", "china"; or { login = "https://…", graph = "https://…" }
 
-      -- Who signs in. A person, in a browser on any machine; or with "browser" in the one of this machine:
+      -- Who signs in. A person, in a browser on any machine; or with "browser" in the one of this machine,
+      -- which is opened where there is a desktop (open = false: only its address is shown):
       sign_in = {
         method = "device_code",
         %s

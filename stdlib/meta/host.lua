@@ -703,6 +703,9 @@ function Incoming:header(name) end
 function Incoming:body() end
 ---@return integer bytes of the body
 function Incoming:size() end
+--- Is it known to come from another user of this machine? Root counts as no other, and has none.
+---@return boolean
+function Incoming:from_other_user() end
 --- The body as JSON, well-known secrets lifted.
 ---@return any|nil value, string? message
 function Incoming:json() end
@@ -800,6 +803,12 @@ local process = {}
 ---@param errors "shown"|"kept"|nil its standard error: ours, or kept for `complaint`
 ---@return host.process.child|nil, string? message
 function process.start(arguments, input, pass, errors) end
+--- Start a program of the person's that goes on without us, in a session of its own: it hears
+--- nothing, what it says is not shown, and how it ends is not asked. The environment is that of `start`.
+---@param arguments string[] the first is an absolute path
+---@param pass string[]? names of variables of our environment that it gets too
+---@return true|nil, string? message
+function process.detach(arguments, pass) end
 
 ---------------------------------------------------------------------------
 --- host.edit: a line a person types and edits.

@@ -3,10 +3,13 @@
 --
 -- While it waits for the browser this program looks at the page and at its other
 -- requests in turn. The page believes nobody: only what carries the state of
--- this sign-in counts, and only under a loopback name.
+-- this sign-in counts, only under a loopback name, and only from this user, because
+-- the others can read in the list of processes which page was opened: whoever signed
+-- in there would have us work as them.
 
 local ask = require "oauth.ask"
 local crypto = require "host.crypto"
+local desktop = require "oauth.desktop"
 local fail = require "fail"
 local http = require "http"
 local httpd = require "host.httpd"
@@ -63,6 +66,7 @@ end
 
 -- Another name that leads here is somebody else's page calling.
 local function is_ours(incoming)
+  if incoming:from_other_user() then return false end
   local host = (incoming:header("host") or ""):lower():gsub(":%d+$", "")
   return NAMES[host] == true and incoming:method() == "GET"
 end
@@ -118,6 +122,14 @@ local function redeem(settings, what, fields, visit, verifier, scope)
   end, native.judge_token, settings.graph)
 end
 
+-- The address is shown in any case: the browser may be another one, or not come.
+local function invite(settings, visit)
+  local url = visit.redirect:match("^http://[^/]+") .. visit.start
+  local opened = settings.sign_in.open ~= false and desktop.open(url)
+  log.say((opened and "Your browser opens to sign you in. If it does not, open this page on this computer: "
+    or "To sign in, open this page in a browser on this computer: ") .. url)
+end
+
 ---@type oauth.way
 return function(settings, _, scopes)
   local what = ("sign in to '%s' in the browser"):format(settings.tenant)
@@ -125,8 +137,7 @@ return function(settings, _, scopes)
   local visit <close> = open(settings)
   visit.page = native.authorize(ask.authority(settings), settings.sign_in.client_id, visit.redirect, scope, visit.state,
     challenge, settings.sign_in.login_hint)
-  log.say("To sign in, open this page in a browser on this computer: "
-    .. visit.redirect:match("^http://[^/]+") .. visit.start)
+  invite(settings, visit)
   local fields, incoming = await_browser(visit, what)
   local token, failure = redeem(settings, what, fields, visit, verifier, scope)
   if token then

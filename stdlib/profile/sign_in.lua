@@ -19,6 +19,7 @@ local NEEDS = {
 local BELONGS = {
   secret = { "client_secret" }, client_auth = { "client_secret" }, certificate = { "certificate" },
   token_file = { "workload_identity" }, token = { "token" }, redirect = { "browser" }, login_hint = { "browser" },
+  open = { "browser" },
   object_id = { "managed_identity" }, resource_id = { "managed_identity" }, endpoint = { "managed_identity" },
   scopes = { "browser", "device_code", "token" },
 }
@@ -39,7 +40,7 @@ local function check_members(sign_in)
     if words and not sign_in[member] then return ('method = "%s" needs %s'):format(method, words) end
   end
   for _, member in ipairs { "secret", "client_auth", "certificate", "token_file", "token", "redirect", "login_hint",
-    "object_id", "resource_id", "endpoint", "scopes" } do
+    "open", "object_id", "resource_id", "endpoint", "scopes" } do
     if sign_in[member] ~= nil and not has(BELONGS[member], method) then
       return ('method = "%s" has no %s; that is for "%s"'):format(method, member, table.concat(BELONGS[member], '", "'))
     end
@@ -74,7 +75,7 @@ function M.rule(secret_rule)
       token_file = text,
       token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
         choices = { "stdin", "fd" } }, fd = { type = "integer" } } },
-      redirect = { type = "string", check = check_redirect },
+      redirect = { type = "string", check = check_redirect }, open = { type = "boolean" },
       object_id = text, resource_id = text, endpoint = text,
     },
     check = check_members,

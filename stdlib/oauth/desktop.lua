@@ -1,0 +1,41 @@
+--- The browser of the person's desktop.
+--
+-- It is opened only where somebody sits: on a terminal, with a display. The desktop
+-- says which browser that is (xdg-open); the variable BROWSER, by which an environment
+-- could have any program started, is not passed on. Whether it worked is not known,
+-- so the address is always shown as well.
+
+local log = require "log"
+local process = require "host.process"
+local sys = require "host.sys"
+local term = require "host.term"
+
+local M = {}
+
+local PROGRAM = "/usr/bin/xdg-open"
+
+-- What a desktop's programs find it by.
+local PASS = {
+  "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "HOME", "USER",
+  "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_DATA_HOME", "XDG_DATA_DIRS",
+  "DESKTOP_SESSION",
+}
+
+local function has_display()
+  return (sys.getenv "DISPLAY" or "") ~= "" or (sys.getenv "WAYLAND_DISPLAY" or "") ~= ""
+end
+
+local function is_attended()
+  return term.is_terminal("err") and not log.json()
+end
+
+--- Open a page of ours there, if that can be tried; whether it was.
+---@param url string on loopback
+---@return boolean
+function M.open(url)
+  assert(url:match("^http://localhost:%d+/") or url:match("^http://127%.0%.0%.1:%d+/"), "no page of ours")
+  if not (is_attended() and has_display() and sys.stat(PROGRAM)) then return false end
+  return process.detach({ PROGRAM, url }, PASS) == true
+end
+
+return M
