@@ -277,6 +277,14 @@ static int has_screens(void) {
   return name && *name && strcmp(name, "dumb") != 0;
 }
 
+/* term.can_reveal() -> boolean */
+static int term_can_reveal(lua_State *L) {
+  int tty = has_screens() ? open_terminal() : -1;
+  lua_pushboolean(L, tty >= 0);
+  if (tty >= 0) close(tty);
+  return 1;
+}
+
 /* term.reveal(heading, value) -> true | nil, message. The bytes go straight
  * from the secret to the terminal. */
 static int term_reveal(lua_State *L) {
@@ -312,6 +320,7 @@ static const luaL_Reg functions[] = {
     {"read_line", term_read_line},
     {"read_key", term_read_key},
     {"read_secret", term_read_secret},
+    {"can_reveal", term_can_reveal},
     {"reveal", term_reveal},
     {NULL, NULL},
 };

@@ -54,8 +54,14 @@ local function value_of(journal, row)
   return row.body.type == "client secret" and require("rotation.rows").value(journal, row) or nil
 end
 
--- On a terminal, cleared afterwards, and on record before it is shown.
+local function refuse_reveal(id, message)
+  fail.raise { kind = "usage", what = "show the value of " .. id, why = message, fix = "Run it on a terminal." }
+end
+
+-- On a terminal, cleared afterwards, and on record before it is shown: what is
+-- refused was seen by nobody, so it is no record.
 local function reveal(journal, id)
+  if not term.can_reveal() then refuse_reveal(id, "there is no terminal that can show it and clear it again") end
   local row = rows_named(journal, id)[1]
   local value <close> = value_of(journal, row)
   if not value then
@@ -67,11 +73,7 @@ local function reveal(journal, id)
   journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
   local ok, message = journal:commit()
   if ok then ok, message = term.reveal(name_of(row), value) end
-  if ok then return end
-  fail.raise {
-    kind = "usage", what = "show the value of " .. id, why = message or "there is no terminal",
-    fix = "Run it on a terminal.",
-  }
+  if not ok then refuse_reveal(id, message) end
 end
 
 local function show(journal, id, options)

@@ -1012,6 +1012,9 @@ function term.read_key(prompt) end
 ---@param prompt string
 ---@return host.secret|nil, string? message
 function term.read_secret(prompt) end
+--- Is there a terminal that can show a secret and clear it again?
+---@return boolean
+function term.can_reveal() end
 --- Show a secret on the terminal's alternate screen under `heading` until Enter is pressed, then clear it.
 --- Only with a terminal; the caller audits it.
 ---@param heading string
