@@ -3,6 +3,7 @@
 local http = require "http"
 local json = require "host.json"
 local log = require "log"
+local names = require "entra.names"
 local oauth = require "oauth"
 local remarks = require "profile.remarks"
 local report = require "report"
@@ -46,12 +47,34 @@ local function show_consent(consent)
   log.say(CONSENT:format(consent.client, who[1], table.concat(consent.scopes, " "), who[2], consent.client))
 end
 
+local function tenant_of(profile, principal)
+  if not principal.tenant then return "not said" end
+  return principal.tenant == profile.tenant and principal.tenant
+    or ("%s (%s)"):format(principal.tenant, profile.tenant)
+end
+
+-- What is held this minute: an eligible role that was not activated is not there.
+local function role_names(principal)
+  local found = {}
+  for i, id in ipairs(principal.wids) do found[i] = names.role(id) end
+  return #found > 0 and table.concat(found, ", ") or "none"
+end
+
+-- What a person may do comes of scopes and directory roles, what an application may of app roles.
+local function show_rights(principal)
+  if principal.kind == "app" then
+    log.say("  app roles   " .. list(principal.roles))
+  else
+    log.say("  scopes      " .. list(principal.scopes))
+  end
+  log.say("  roles       " .. role_names(principal))
+end
+
 local function show(profile, principal, found)
   log.say(("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person"))
-  log.say("  tenant      " .. (principal.tenant or "not said"))
+  log.say("  tenant      " .. tenant_of(profile, principal))
   log.say("  object id   " .. (principal.oid or "not said"))
-  log.say("  scopes      " .. list(principal.scopes))
-  log.say("  app roles   " .. list(principal.roles))
+  show_rights(principal)
   log.say("  token       until " .. ending(found.expires))
   local kept = keeping(profile, found.kept)
   if kept then log.say("  kept        " .. kept) end

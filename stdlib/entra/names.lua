@@ -29,6 +29,16 @@ M.roles = {
   ["Groups Administrator"] = "fdd7a751-b60b-444a-984c-02652fe8fa1c",
 }
 
+--- What a directory role is called; its id when it is none of those above.
+---@param id string template id
+---@return string
+function M.role(id)
+  for name, other in pairs(M.roles) do
+    if other == id then return name end
+  end
+  return id
+end
+
 --- Text as part of a name: lower case, digits and dashes. What cannot be written so
 --- leaves a short digest, so that two names never become one.
 ---@param text string

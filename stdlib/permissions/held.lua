@@ -108,20 +108,13 @@ function M.requested(held)
   return set, why
 end
 
-local function name_of(id)
-  for name, other in pairs(names.roles) do
-    if other == id then return name end
-  end
-  return id
-end
-
 --- Our directory roles, by name where we know it.
 ---@param held permissions.held
 ---@return string[]?, string? why
 function M.roles(held)
   if held.kind == "delegated" then
     local list = {}
-    for _, id in ipairs(held.principal.wids) do list[#list + 1] = name_of(id) end
+    for _, id in ipairs(held.principal.wids) do list[#list + 1] = names.role(id) end
     return list
   end
   return ask(function()
@@ -129,7 +122,7 @@ function M.roles(held)
     for assignment in graph.list("/roleManagement/directory/roleAssignments", {
       filter = { principalId = held.principal.oid }, what = "read which directory roles we hold",
     }) do
-      list[#list + 1] = name_of(assignment.roleDefinitionId)
+      list[#list + 1] = names.role(assignment.roleDefinitionId)
     end
     return list
   end)

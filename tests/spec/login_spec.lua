@@ -41,8 +41,9 @@ describe("a person", function()
 
     for _ = 1, 2 do
       out = done "whoami"
-      assert.matches("^adele@contoso%.onmicrosoft%.com %(person%)\n  tenant      %x+%-[%x-]+\n"
-        .. "  object id   [%x-]+\n  scopes      Directory%.Read%.All\n  app roles   none\n"
+      assert.matches("^adele@contoso%.onmicrosoft%.com %(person%)\n  tenant      %x+%-[%x-]+ "
+        .. "%(contoso%.onmicrosoft%.com%)\n  object id   [%x-]+\n"
+        .. "  scopes      Directory%.Read%.All\n  roles       Global Administrator\n"
         .. "  token       until %d+%-%d%d%-%d%dT[%d:]+Z, in 60 minutes\n"
         .. "  kept        since %d[%dT:-]+Z, sealed in /[^\n]+\n  profile     emulator %(/[^\n]+%)\n$", out)
     end
