@@ -36,6 +36,7 @@ M.ACTIONS = {
   add_owner = "group, owner, true to take it away again",
   add_person = "user principal name, name?; may have any domain",
   add_unit = "{name, restricted, members}",
+  approve_role = "id of the request",
   assign_role = "principal, role, {eligible, scope, days}?",
   change = "object, {properties}",
   change_password = "person; the value as the member \"password\", else random",
@@ -50,7 +51,7 @@ M.ACTIONS = {
   remove_secret = "key id",
   remove_unit = "id",
   set_flag = "name, value",
-  set_policy = "{secrets: false?, days?, app?, since?}",
+  set_policy = "{secrets: false?, days?, certificate_days?, authority: true?, app?, since?}",
 }
 
 --- The same for the Devolutions Server.

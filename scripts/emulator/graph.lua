@@ -11,7 +11,7 @@ local M = {}
 
 local PARTS = {}
 for i, name in ipairs { "users", "groups", "applications", "credentials", "principals", "grants", "roles", "policies",
-  "directory", "deleted", "batch" } do
+  "pim", "directory", "deleted", "batch" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 

@@ -74,6 +74,11 @@ local function from_crowd(self, id)
   if number and number >= 1 and number <= self.crowd.size then return self.crowd.row(number) end
 end
 
+-- Asked for what is written last, it is gone when it is gone now.
+local function has_ended(self, row, at)
+  return row._ends ~= nil and row._ends <= math.min(at, self.source.now())
+end
+
 --- The row as it was visible at a moment; nil when it was not there.
 ---@param id string
 ---@param at number
@@ -81,7 +86,10 @@ end
 function Collection:get(id, at)
   local versions = self.versions[id]
   for i = versions and #versions or 0, 1, -1 do
-    if versions[i].at <= at then return versions[i].row or nil end
+    if versions[i].at <= at then
+      local row = versions[i].row
+      return row and not has_ended(self, row, at) and row or nil
+    end
   end
   return from_crowd(self, id)
 end

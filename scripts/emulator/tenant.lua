@@ -48,8 +48,18 @@ M.FLAGS = {
   deleted_keeps_unique_name = true,
   -- Writes an app may make: {count, seconds}, as {3000, 150} in Learn, throttling-limits, 2026-02-06. false: no limit.
   write_quota = false,
-  -- Does the policy demand PIM (eligible only) for these role names? Shown in roleManagementPolicyAssignments.
+  -- Does the policy (roleManagementPolicyAssignments) of these role names forbid active assignments without end?
   pim_only = false,
+  -- How long an active assignment of such a role may last at most, as its policy says it.
+  pim_longest = "P15D",
+  -- Does the policy want the number of a ticket for these role names?
+  pim_ticket = false,
+  -- Do an admin's assignments of these role names wait for an approver? Whether that can be is not documented; that
+  -- a request may have the status PendingApproval is.
+  pim_approval = false,
+  -- Does an assignment stay for its first five minutes (ActiveDurationTooShort)? Seen for what a person activates;
+  -- not known for what an admin assigns.
+  pim_short = false,
   -- Seconds until a granted permission is in the tokens an app gets (facts of the field: minutes, not documented).
   token_delay = 0,
   -- Does a Conditional Access policy for workload identities refuse the sign-ins of apps (AADSTS53003)?
@@ -87,7 +97,8 @@ local function load_roles(tenant)
 end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
-  "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies" }
+  "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
+  "role_requests" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0

@@ -9,9 +9,9 @@ local refused = fake.refused
 local DAY = 86400
 local ID = "11111111-2222-3333-4444-555555555555"
 
-local function certificate(days)
+local function certificate()
   local now = 1795000000
-  return crypto.base64(crypto.certificate(crypto.self_signed("rotator", now, now + (days or 30) * DAY)):describe().der)
+  return crypto.base64(crypto.certificate(crypto.self_signed("rotator", now, now + 30 * DAY)):describe().der)
 end
 
 local function entry(key, more)
@@ -94,7 +94,9 @@ describe("the certificates of an application", function()
     refused(400, "CredentialInvalidLifetimeAsPerAppPolicy",
       "Credential lifetime exceeds the max value allowed as per assigned policy 'AsymmetricKeyLifetime'.",
       write { there, entry(other) })
-    assert.equals(204, (write { there, entry(certificate(9)) }))
+    world.tenant:set_policy { certificate_days = 30 }
+    assert.equals(204, (write { there, entry(other) }))
+    write { there }
     world.tenant:set_policy { authority = true }
     refused(400, "CredentialTypeNotAllowedAsPerAppPolicy",
       "Credential type not allowed as per assigned policy 'TrustedCertificateAuthority'.", write { entry(other) })

@@ -235,6 +235,14 @@ function M.restricted(ctx, id)
   return false
 end
 
+--- PIM needs Entra ID P2 (RoleManagementPolicy and schedule calls; 400 and 403 were both seen: a flag).
+---@param ctx emulator.context
+function M.need_premium(ctx)
+  if ctx.tenant.flags.premium then return end
+  answer.refuse(ctx.tenant.flags.premium_status, "AadPremiumLicenseRequired",
+    "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.")
+end
+
 local READERS = {
   user = { "User.Read.All", "User.ReadWrite.All", "User.ReadBasic.All", "Directory.Read.All",
     "Directory.ReadWrite.All" },

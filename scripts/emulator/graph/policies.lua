@@ -2,6 +2,7 @@
 --- role (Microsoft Learn: tenantappmanagementpolicy,
 --- unifiedrolemanagementpolicyassignment, identity-governance rules).
 
+local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
 local json = require "json"
@@ -41,22 +42,21 @@ local function rule(kind, id, level, caller, more)
   return more
 end
 
-local function is_pim_only(tenant, role)
-  for _, name in ipairs(tenant.flags.pim_only or {}) do
-    if tenant.role_names[role] == name then return true end
-  end
-  return false
-end
-
-local function rules_of(tenant, role)
-  local demanded = is_pim_only(tenant, role)
+--- What PIM demands of a role.
+---@param tenant emulator.tenant
+---@param role string template id
+---@return table[] rules
+function M.rules_of(tenant, role)
+  local demanded = roles.is_flagged(tenant, "pim_only", role)
+  local enabled = json.array { "Justification" }
+  if roles.is_flagged(tenant, "pim_ticket", role) then enabled[2] = "Ticketing" end
   return json.array {
     rule("Expiration", "Expiration_Admin_Eligibility", "Eligibility", "Admin",
       { isExpirationRequired = false, maximumDuration = "P365D" }),
     rule("Expiration", "Expiration_Admin_Assignment", "Assignment", "Admin",
-      { isExpirationRequired = demanded, maximumDuration = demanded and "P15D" or "P180D" }),
+      { isExpirationRequired = demanded, maximumDuration = demanded and tenant.flags.pim_longest or "P180D" }),
     rule("Enablement", "Enablement_Admin_Assignment", "Assignment", "Admin",
-      { enabledRules = json.array { "Justification" } }),
+      { enabledRules = enabled }),
     rule("Expiration", "Expiration_EndUser_Assignment", "Assignment", "EndUser",
       { isExpirationRequired = true, maximumDuration = "PT8H" }),
     rule("Enablement", "Enablement_EndUser_Assignment", "Assignment", "EndUser",
@@ -74,14 +74,14 @@ end
 local function expand_policy(ctx)
   return function(row, inner)
     local policy = schema.show("unifiedRoleManagementPolicy", policy_of(ctx.tenant, row.roleDefinitionId))
-    if inner:find("rules", 1, true) then policy.rules = rules_of(ctx.tenant, row.roleDefinitionId) end
+    if inner:find("rules", 1, true) then policy.rules = M.rules_of(ctx.tenant, row.roleDefinitionId) end
     return policy
   end
 end
 
 --- The service asks for scopeId and scopeType in the filter.
 local function role_policies(ctx)
-  roles.need_premium(ctx)
+  access.need_premium(ctx)
   local wanted = ctx.request.query["$filter"] or ""
   if not wanted:find("scopeId", 1, true) or not wanted:find("scopeType", 1, true) then
     answer.bad_query("The scopeId and scopeType filters are required.")

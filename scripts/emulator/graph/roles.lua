@@ -8,7 +8,6 @@ local directory = require "emulator.tenant.directory"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
-local time = require "time"
 
 local M = {}
 
@@ -45,7 +44,10 @@ local function selected(inner)
   return list
 end
 
-local function expansions(ctx)
+--- What a list of assignments can be expanded with.
+---@param ctx emulator.context
+---@return table<string, function>
+function M.expansions(ctx)
   return {
     principal = function(row, inner)
       local object, type_name = directory.object(ctx.tenant, row.principalId, ctx.at)
@@ -60,7 +62,7 @@ end
 
 local function assignments(ctx)
   ctx.collection = "roleManagement/directory/roleAssignments"
-  local source = query.source(ctx.tenant.role_assignments, { expand = expansions(ctx) })
+  local source = query.source(ctx.tenant.role_assignments, { expand = M.expansions(ctx) })
   return query.list(ctx, "unifiedRoleAssignment", source)
 end
 
@@ -69,14 +71,17 @@ local function visible(ctx, id)
 end
 
 local function get_assignment(ctx, id)
-  return query.entity(ctx, "unifiedRoleAssignment", visible(ctx, id), { expand = expansions(ctx) },
+  return query.entity(ctx, "unifiedRoleAssignment", visible(ctx, id), { expand = M.expansions(ctx) },
     "roleManagement/directory/roleAssignments/$entity")
 end
 
 --- A unit or one object can be a scope, but not for every role.
 local SCOPED = "The given built-in role is not supported to be assigned to a single resource scope."
 
-local function check_scope(ctx, body)
+--- Refuse a scope that is none.
+---@param ctx emulator.context
+---@param body table
+function M.check_scope(ctx, body)
   local scope = body.directoryScopeId
   if scope == "/" or type(scope) ~= "string" then
     if type(scope) ~= "string" then
@@ -100,14 +105,23 @@ local function check_principal(ctx, id)
   end
 end
 
---- Where a role may only be held through PIM, an active assignment without end breaks its policy.
-local function check_pim(ctx, role)
-  for _, name in ipairs(ctx.tenant.flags.pim_only or {}) do
-    if ctx.tenant.role_names[role] == name then
-      answer.refuse(400, "RoleAssignmentRequestPolicyValidationFailed",
-        'The following policy rules failed: ["ExpirationRule"]')
-    end
+--- Does a flag name this role?
+---@param tenant emulator.tenant
+---@param flag "pim_only"|"pim_ticket"|"pim_approval"
+---@param role string template id
+---@return boolean
+function M.is_flagged(tenant, flag, role)
+  for _, name in ipairs(tenant.flags[flag] or {}) do
+    if tenant.role_names[role] == name then return true end
   end
+  return false
+end
+
+--- Where active assignments must end, one without end breaks the policy.
+local function check_pim(ctx, role)
+  if not M.is_flagged(ctx.tenant, "pim_only", role) then return end
+  answer.refuse(400, "RoleAssignmentRequestPolicyValidationFailed",
+    'The following policy rules failed: ["ExpirationRule"]')
 end
 
 local function lower(value)
@@ -120,25 +134,28 @@ local function check_new(ctx, body)
   body.principalId, body.roleDefinitionId = lower(body.principalId), lower(body.roleDefinitionId)
   if not ctx.tenant.role_names[body.roleDefinitionId] then answer.missing(body.roleDefinitionId) end
   check_principal(ctx, body.principalId)
-  check_scope(ctx, body)
+  M.check_scope(ctx, body)
   check_pim(ctx, body.roleDefinitionId)
 end
 
-local function taken(ctx, body)
+--- The assignment of this principal, role and scope, as written last.
+---@param ctx emulator.context
+---@param body table
+---@return table?
+function M.taken(ctx, body)
   for _, row in ctx.tenant.role_assignments:scan(math.huge, 1, { "principalId", body.principalId }) do
     if row.principalId == body.principalId and row.roleDefinitionId == body.roleDefinitionId
       and row.directoryScopeId == body.directoryScopeId then
-      return true
+      return row
     end
   end
-  return false
 end
 
 local function assign(ctx)
   local body = ctx.body
   access.need_role(ctx, access.GRANT_ROLES)
   check_new(ctx, body)
-  if taken(ctx, body) then
+  if M.taken(ctx, body) then
     answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
   end
   local id = directory.new_id(ctx.tenant):gsub("-", "") .. "-1"
@@ -155,44 +172,6 @@ local function unassign(ctx, id)
   access.need_role(ctx, access.GRANT_ROLES)
   ctx.tenant.role_assignments:drop(id)
   return 204
-end
-
----------------------------------------------------------------------------
--- PIM's views
-
---- PIM needs Entra ID P2 (RoleManagementPolicy and schedule calls; 400 and 403 were both seen: a flag).
----@param ctx emulator.context
-function M.need_premium(ctx)
-  if ctx.tenant.flags.premium then return end
-  answer.refuse(ctx.tenant.flags.premium_status, "AadPremiumLicenseRequired",
-    "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.")
-end
-
-local function instance_of(kind)
-  return function(row)
-    local shown = { memberType = "Direct", startDateTime = "2025-01-01T00:00:00Z" }
-    if kind == "assignment" then
-      shown.assignmentType = "Assigned"
-      shown.roleAssignmentOriginId, shown.roleAssignmentScheduleId = row.id, row.id
-    else
-      shown.roleEligibilityScheduleId = row.id
-    end
-    shown.scheduleInfo = { startDateTime = shown.startDateTime, recurrence = json.null,
-      expiration = { type = "noExpiration", endDateTime = json.null, duration = json.null } }
-    if row._ends then shown.endDateTime = time.iso(row._ends) end
-    shown.status, shown.createdUsing = "Provisioned", row.id
-    return setmetatable(shown, { __index = row })
-  end
-end
-
-local function schedule(type_name, kind)
-  return function(ctx)
-    M.need_premium(ctx)
-    local collection = ctx.tenant[kind == "assignment" and "role_assignments" or "role_eligibilities"]
-    ctx.collection = "roleManagement/directory/" .. type_name:gsub("^unifiedR", "r") .. "s"
-    local source = query.source(collection, { dress = instance_of(kind), expand = expansions(ctx) })
-    return query.list(ctx, type_name, source)
-  end
 end
 
 ---------------------------------------------------------------------------
@@ -257,14 +236,6 @@ M.routes = {
   ["POST /roleManagement/directory/roleAssignments"] = assign,
   ["GET /roleManagement/directory/roleAssignments/{id}"] = get_assignment,
   ["DELETE /roleManagement/directory/roleAssignments/{id}"] = unassign,
-  ["GET /roleManagement/directory/roleEligibilityScheduleInstances"] =
-    schedule("unifiedRoleEligibilityScheduleInstance", "eligibility"),
-  ["GET /roleManagement/directory/roleAssignmentScheduleInstances"] =
-    schedule("unifiedRoleAssignmentScheduleInstance", "assignment"),
-  ["GET /roleManagement/directory/roleEligibilitySchedules"] =
-    schedule("unifiedRoleEligibilitySchedule", "eligibility"),
-  ["GET /roleManagement/directory/roleAssignmentSchedules"] =
-    schedule("unifiedRoleAssignmentSchedule", "assignment"),
   ["GET /directoryRoles"] = list_roles,
   ["GET /directoryRoles/{id}"] = get_role,
   ["GET /directoryRoles/{id}/members"] = role_members,

@@ -22,7 +22,7 @@ local function role_id(tenant, name)
   return id or error(("there is no directory role %q"):format(tostring(name)), 3)
 end
 
---- Give a directory role; with days, PIM ends it then, and `remove_role` does not reach it before.
+--- Give a directory role; with days, PIM ends it then.
 ---@param who string person, client id or object id
 ---@param role string name or template id
 ---@param options {eligible: boolean?, scope: string?, days: number?}?
@@ -33,8 +33,26 @@ function M:assign_role(who, role, options)
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
     directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
-  if options.days then collection:drop(id, options.days * 86400) end
   return id
+end
+
+--- What an approver says to a request for a role that waits (PIM).
+---@param id string of the request
+---@return string id of the assignment
+function M:approve_role(id)
+  local request = self.role_requests:newest(id)
+  self.role_requests:change(id, { status = "Provisioned", completedDateTime = time.iso(self.now()) }, 0)
+  self:provision_role(request, 0)
+  return request.targetScheduleId
+end
+
+--- Have a request for an active role take effect.
+---@param request table
+---@param delay number?
+function M:provision_role(request, delay)
+  self.role_assignments:put(request.targetScheduleId, { id = request.targetScheduleId,
+    principalId = request.principalId, roleDefinitionId = request.roleDefinitionId,
+    directoryScopeId = request.directoryScopeId, _starts = request._from, _ends = request._until }, delay)
 end
 
 --- Take a directory role away, active and eligible.

@@ -1,0 +1,219 @@
+--- What Privileged Identity Management makes of role assignments: schedules, and
+--- requests for active ones (Microsoft Learn: rbacapplication-post-
+--- roleassignmentschedulerequests; codes and failing rules as seen in the field).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local policies = require "emulator.graph.policies"
+local query = require "emulator.query"
+local roles = require "emulator.graph.roles"
+local schema = require "emulator.schema"
+local time = require "time"
+
+local M = {}
+
+local SHORT = 300 -- seconds an assignment stays at least, with the flag pim_short
+
+---------------------------------------------------------------------------
+-- Views
+
+local function instance_of(kind)
+  return function(row)
+    local shown = { memberType = "Direct", startDateTime = row._starts and time.iso(row._starts)
+      or "2025-01-01T00:00:00Z" }
+    if kind == "assignment" then
+      shown.assignmentType = "Assigned"
+      shown.roleAssignmentOriginId, shown.roleAssignmentScheduleId = row.id, row.id
+    else
+      shown.roleEligibilityScheduleId = row.id
+    end
+    shown.scheduleInfo = { startDateTime = shown.startDateTime, recurrence = json.null,
+      expiration = { type = "noExpiration", endDateTime = json.null, duration = json.null } }
+    if row._ends then
+      shown.endDateTime = time.iso(row._ends)
+      shown.scheduleInfo.expiration = { type = "afterDateTime", endDateTime = shown.endDateTime, duration = json.null }
+    end
+    shown.status, shown.createdUsing = "Provisioned", row.id
+    return setmetatable(shown, { __index = row })
+  end
+end
+
+local function schedule(type_name, kind)
+  return function(ctx)
+    access.need_premium(ctx)
+    local collection = ctx.tenant[kind == "assignment" and "role_assignments" or "role_eligibilities"]
+    ctx.collection = "roleManagement/directory/" .. type_name:gsub("^unifiedR", "r") .. "s"
+    local source = query.source(collection, { dress = instance_of(kind), expand = roles.expansions(ctx) })
+    return query.list(ctx, type_name, source)
+  end
+end
+
+---------------------------------------------------------------------------
+-- Requests: what they ask for
+
+local UNIT = { D = 86400, H = 3600, M = 60, S = 1 }
+
+local function seconds_of(duration)
+  local seconds = 0
+  for count, unit in tostring(duration):gmatch("(%d+)(%u)") do seconds = seconds + count * (UNIT[unit] or 0) end
+  return seconds
+end
+
+local function is_given(value) return value ~= nil and value ~= json.null end
+
+-- From when, and until when; nil: without end.
+local function span_of(ctx, body)
+  local info = is_given(body.scheduleInfo) and body.scheduleInfo or {}
+  local from = math.max(ctx:now(), is_given(info.startDateTime) and time.parse(info.startDateTime) or 0)
+  local expiration = is_given(info.expiration) and info.expiration or {}
+  local kind = tostring(expiration.type):lower()
+  if kind == "afterduration" then return from, from + seconds_of(expiration.duration) end
+  if kind == "afterdatetime" then return from, time.parse(expiration.endDateTime) end
+  return from, nil
+end
+
+local FAILS = {}
+
+function FAILS.Expiration_Admin_Assignment(rule, _, from, to)
+  if not to then return rule.isExpirationRequired and "ExpirationRule" or nil end
+  return to - from > seconds_of(rule.maximumDuration) + 1 and "ExpirationRule" or nil
+end
+
+function FAILS.Enablement_Admin_Assignment(rule, body)
+  for _, enabled in ipairs(rule.enabledRules) do
+    if enabled == "Justification" and (not is_given(body.justification) or body.justification == "") then
+      return "JustificationRule"
+    end
+    local ticket = is_given(body.ticketInfo) and body.ticketInfo.ticketNumber
+    if enabled == "Ticketing" and (not ticket or ticket == json.null or ticket == "") then return "TicketingRule" end
+  end
+end
+
+local function check_rules(ctx, body, from, to)
+  local failed = {}
+  for _, rule in ipairs(policies.rules_of(ctx.tenant, body.roleDefinitionId)) do
+    local name = FAILS[rule.id] and FAILS[rule.id](rule, body, from, to)
+    if name then failed[#failed + 1] = ('"%s"'):format(name) end
+  end
+  if #failed == 0 then return end
+  answer.refuse(400, "RoleAssignmentRequestPolicyValidationFailed",
+    ("The following policy rules failed: [%s]"):format(table.concat(failed, ",")))
+end
+
+---------------------------------------------------------------------------
+-- Requests: what becomes of them
+
+local function new_request(ctx, body, from, to)
+  local id, now = directory.new_id(ctx.tenant), time.iso(ctx:now())
+  local row = { id = id, status = "Provisioned", createdDateTime = now, completedDateTime = now, targetScheduleId = id,
+    _from = from, _until = to }
+  for name, value in pairs(body) do row[name] = value end
+  row.isValidationOnly = false
+  row.scheduleInfo = { startDateTime = time.iso(from), recurrence = json.null, expiration = {
+    type = to and "afterDateTime" or "noExpiration", endDateTime = to and time.iso(to) or json.null,
+    duration = json.null } }
+  row.createdBy = { user = { id = ctx.caller.oid, displayName = json.null } }
+  return row
+end
+
+local ACT = {}
+
+function ACT.adminAssign(ctx, body, request)
+  if roles.taken(ctx, body) then
+    answer.refuse(400, "RoleAssignmentExists", "The Role assignment already exists.")
+  end
+  check_rules(ctx, body, request._from, request._until)
+  if roles.is_flagged(ctx.tenant, "pim_approval", body.roleDefinitionId) then
+    request.status, request.completedDateTime = "PendingApproval", nil
+    return
+  end
+  ctx.tenant:provision_role(request)
+end
+
+local function there(ctx, body)
+  local row = roles.taken(ctx, body)
+  if row then return row end
+  answer.refuse(400, "RoleAssignmentDoesNotExist", "The Role assignment does not exist.")
+end
+
+-- An end in the future is moved; the assignment stays the same.
+function ACT.adminExtend(ctx, body, request)
+  local row = there(ctx, body)
+  check_rules(ctx, body, request._from, request._until)
+  request.targetScheduleId = row.id
+  ctx.tenant.role_assignments:change(row.id, { _ends = request._until })
+end
+
+ACT.adminUpdate = ACT.adminExtend
+
+function ACT.adminRemove(ctx, body, request)
+  local row = there(ctx, body)
+  if ctx.tenant.flags.pim_short and row._starts and ctx:now() - row._starts < SHORT then
+    answer.refuse(400, "ActiveDurationTooShort", "The active duration is too short.")
+  end
+  request.targetScheduleId, request.status = row.id, "Revoked"
+  ctx.tenant.role_assignments:drop(row.id)
+end
+
+local function lower(value) return type(value) == "string" and value:lower() or "" end
+
+local function check(ctx, body)
+  local refusal = schema.refusal("unifiedRoleAssignmentScheduleRequest", body)
+  if refusal then answer.bad("%s", refusal) end
+  body.principalId, body.roleDefinitionId = lower(body.principalId), lower(body.roleDefinitionId)
+  if not ctx.tenant.role_names[body.roleDefinitionId] then
+    answer.refuse(404, "RoleNotFound", "The role is not found.")
+  end
+  if not directory.object(ctx.tenant, body.principalId, ctx.at) then
+    answer.refuse(404, "SubjectNotFound", "The subject is not found.")
+  end
+  roles.check_scope(ctx, body)
+end
+
+local COLLECTION = "roleManagement/directory/roleAssignmentScheduleRequests"
+local TYPE = "unifiedRoleAssignmentScheduleRequest"
+
+local function post(ctx)
+  local body = ctx.body
+  access.need_premium(ctx)
+  access.need_role(ctx, access.GRANT_ROLES)
+  check(ctx, body)
+  local act = ACT[body.action]
+  if not act then answer.bad("The action '%s' is not emulated.", tostring(body.action)) end
+  if body.isValidationOnly == true then answer.bad("A request that only validates is not emulated.") end
+  local request = new_request(ctx, body, span_of(ctx, body))
+  act(ctx, body, request)
+  ctx.tenant.role_requests:put(request.id, request)
+  local _, shown = query.entity(ctx, TYPE, request, nil, COLLECTION .. "/$entity")
+  return 201, shown
+end
+
+local function list(ctx)
+  access.need_premium(ctx)
+  ctx.collection = COLLECTION
+  return query.list(ctx, TYPE, query.source(ctx.tenant.role_requests, { expand = roles.expansions(ctx) }))
+end
+
+local function get(ctx, id)
+  access.need_premium(ctx)
+  return query.entity(ctx, TYPE, ctx.tenant.role_requests:get(id, ctx.at) or answer.missing(id),
+    { expand = roles.expansions(ctx) }, COLLECTION .. "/$entity")
+end
+
+M.routes = {
+  ["GET /roleManagement/directory/roleEligibilityScheduleInstances"] =
+    schedule("unifiedRoleEligibilityScheduleInstance", "eligibility"),
+  ["GET /roleManagement/directory/roleAssignmentScheduleInstances"] =
+    schedule("unifiedRoleAssignmentScheduleInstance", "assignment"),
+  ["GET /roleManagement/directory/roleEligibilitySchedules"] =
+    schedule("unifiedRoleEligibilitySchedule", "eligibility"),
+  ["GET /roleManagement/directory/roleAssignmentSchedules"] =
+    schedule("unifiedRoleAssignmentSchedule", "assignment"),
+  ["GET /roleManagement/directory/roleAssignmentScheduleRequests"] = list,
+  ["POST /roleManagement/directory/roleAssignmentScheduleRequests"] = post,
+  ["GET /roleManagement/directory/roleAssignmentScheduleRequests/{id}"] = get,
+}
+
+return M
