@@ -76,6 +76,9 @@ return workflow.declare {
       "GET /roleManagement/directory/roleAssignments", "POST /roleManagement/directory/roleAssignments",
       "DELETE /roleManagement/directory/roleAssignments/{id}", "GET /roleManagement/directory/roleDefinitions",
       "GET /roleManagement/directory/roleEligibilityScheduleInstances",
+      "GET /roleManagement/directory/roleAssignmentScheduleInstances",
+      "GET /roleManagement/directory/roleAssignmentScheduleRequests",
+      "POST /roleManagement/directory/roleAssignmentScheduleRequests",
 
       "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
@@ -130,6 +133,7 @@ return workflow.declare {
       have.held = directory_role.ensure(run, {
         name = args.name, application = have.application, principal = have.principal, roles = have.roles,
         admin = have.admin, justification = args.justification, pim = have.found.pim,
+        premium = have.found.premium,
       })
     end),
 

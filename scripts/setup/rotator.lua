@@ -59,6 +59,9 @@ return workflow.declare {
       "GET /roleManagement/directory/roleAssignments", "POST /roleManagement/directory/roleAssignments",
       "DELETE /roleManagement/directory/roleAssignments/{id}", "GET /roleManagement/directory/roleDefinitions",
       "GET /roleManagement/directory/roleEligibilityScheduleInstances",
+      "GET /roleManagement/directory/roleAssignmentScheduleInstances",
+      "GET /roleManagement/directory/roleAssignmentScheduleRequests",
+      "POST /roleManagement/directory/roleAssignmentScheduleRequests",
 
       "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
@@ -113,6 +116,7 @@ return workflow.declare {
       directory_role.ensure(run, {
         name = args.name, application = have.application, principal = have.principal, roles = have.found.roles,
         admin = have.admin, justification = args.justification, pim = have.found.pim,
+        premium = have.found.premium,
       })
     end),
 

@@ -1,11 +1,15 @@
 --- A directory role held by a service principal, in the whole tenant. An
---- assignment is its tuple: principal, role, scope.
+--- assignment is its tuple: principal, role, scope. Where the tenant allows none
+--- without end, it is made through Privileged Identity Management, for as long as
+--- is allowed, and extended before it ends.
 
-local fail = require "fail"
 local graph = require "graph"
+local fail = require "fail"
 local names = require "entra.names"
 local ownership = require "workflow.ownership"
+local pim = require "entra.pim"
 local resource = require "resource"
+local task = require "task"
 local time = require "time"
 local upsert = require "entra.upsert"
 
@@ -14,9 +18,17 @@ local upsert = require "entra.upsert"
 ---@field principal table its service principal
 ---@field role string template id
 ---@field justification string
+---@field demanded entra.pim? what the tenant wants of an assignment
+---@field with_ends boolean is it worth asking when an assignment ends?
 local Role = resource.kind "directory role"
 
 local M = {}
+
+local DAY = 86400
+local SOON = 14 * DAY -- before its end an assignment is extended, or when a third of its time is left
+
+---------------------------------------------------------------------------
+-- Reading
 
 -- The roles a principal holds actively.
 local function held_by(principal)
@@ -26,20 +38,78 @@ local function held_by(principal)
   })
 end
 
-local function find(self, list)
-  for _, assignment in ipairs(list) do
-    if assignment.roleDefinitionId == self.role and assignment.directoryScopeId == "/" then return assignment end
+local function of_role(list, role)
+  for _, one in ipairs(list) do
+    if one.roleDefinitionId == role and one.directoryScopeId == "/" then return one end
   end
+end
+
+-- What is held, with its end where there is one.
+local function held_until(principal, with_ends)
+  local held, assigned = task.all {
+    function() return held_by(principal) end,
+    function() return with_ends and pim.assigned(principal) or {} end,
+  }
+  for _, one in ipairs(held) do
+    local instance = of_role(assigned, one.roleDefinitionId)
+    if instance then one.starts, one.ends = instance.starts, instance.ends end
+  end
+  return held
+end
+
+local function text_of(ends)
+  local left = ends - time.now()
+  return "until " .. (left < DAY and time.iso(ends) or time.day(ends))
 end
 
 function Role:key() return ("directory role/%s/%s"):format(self.principal.id, self.role) end
 
-function Role:read() return find(self, held_by(self.principal)) end
+function Role:read() return of_role(held_until(self.principal, self.with_ends), self.role) end
 
-function Role:create()
+---------------------------------------------------------------------------
+-- Comparing
+
+local function length_of(self, actual)
+  return self.demanded and self.demanded.longest or actual.ends - (actual.starts or time.now())
+end
+
+local function ends_soon(self, actual)
+  if not actual.ends then return false end
+  return actual.ends - time.now() <= math.min(SOON, length_of(self, actual) / 3)
+end
+
+function Role:differs(actual)
+  if not ends_soon(self, actual) then return {} end
+  local to = time.now() + length_of(self, actual)
+  return { { member = "ends", from = actual.ends, to = to, text = ("ends %s; extended %s"):format(
+    text_of(actual.ends):gsub("^until ", ""), text_of(to)) } }
+end
+
+---------------------------------------------------------------------------
+-- Changing
+
+local function on_record(self, how, ends)
   self.run.journal:audit("assignment", {
     workflow = self.run.id, role = self.name, principal = self.principal.id, justification = self.justification,
+    how = how, ends = ends,
   }, time.now())
+end
+
+local function ask(self, action, duration, ends)
+  on_record(self, action, ends)
+  local said = pim.ask {
+    action = action, principal = self.principal.id, role = self.role, name = self.name,
+    justification = self.justification, duration = duration,
+  }
+  self.waits = said ~= nil and pim.is_waiting(said.status)
+  return said or {}
+end
+
+function Role:create()
+  if self.demanded then
+    return ask(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
+  end
+  on_record(self)
   local value = upsert.post("/roleManagement/directory/roleAssignments", {
     ["@odata.type"] = "#microsoft.graph.unifiedRoleAssignment",
     principalId = self.principal.id, roleDefinitionId = self.role, directoryScopeId = "/",
@@ -47,9 +117,30 @@ function Role:create()
   return value or self:read() or {}
 end
 
+function Role:update(actual)
+  local length = length_of(self, actual)
+  return ask(self, "adminExtend", self.demanded and self.demanded.duration or pim.duration(length),
+    time.now() + length)
+end
+
+-- What waits for an approver is not seen before that.
+function Role:seen()
+  if self.waits then return true end
+  local actual = self:read()
+  return actual ~= nil and #self:differs(actual) == 0
+end
+
 function Role:ours(_, run) return ownership.through(run, self) end
 
+-- What ends by itself is a schedule of PIM's, and goes the way it came.
 function Role:delete(actual)
+  if actual.ends then
+    pim.ask {
+      action = "adminRemove", principal = self.principal.id, role = self.role, name = self.name,
+      justification = "taken back by Moonlatch, workflow " .. self.run.id,
+    }
+    return
+  end
   graph.delete(graph.path("/roleManagement/directory/roleAssignments/{id}", actual.id), {
     repeatable = true, missing = "nil", what = ("take back the role '%s'"):format(self.name),
   })
@@ -58,42 +149,18 @@ end
 ---------------------------------------------------------------------------
 -- What the tenant demands
 
-local function demands(policy)
-  for _, rule in ipairs(policy and policy.rules or {}) do
-    if rule.id == "Expiration_Admin_Assignment" and rule.isExpirationRequired then
-      return "active assignments that never end are not allowed"
-    end
-  end
-end
-
--- Not every tenant lets everybody read this; not knowing is no refusal.
-local function read_policy(role)
-  local ok, list = pcall(graph.all, "/policies/roleManagementPolicyAssignments", {
-    filter = graph.filter("scopeId eq '/' and scopeType eq 'DirectoryRole' and roleDefinitionId eq %s",
-      names.roles[role]),
-    expand = "policy($expand=rules)", what = ("read what the tenant demands for the role '%s'"):format(role),
-  })
-  if not ok then
-    if not fail.is(list) then error(list, 0) end
-    return nil
-  end
-  return list[1] and demands(list[1].policy)
-end
-
---- Why the tenant wants this role assigned through Privileged Identity Management; nil
---- when it does not, or does not say.
+--- What the tenant wants of an active assignment of this role; nil when it may be without
+--- end, or when the policy may not be read.
 ---@param role string name
----@return string?
-function M.pim_demanded(role)
-  return read_policy(role)
-end
+---@return entra.pim?
+function M.pim_demanded(role) return pim.demanded(role, names.roles[role]) end
 
 ---------------------------------------------------------------------------
 -- Ensuring
 
-local function portal(fields, missing, why)
+local function portal(fields, open, why)
   return {
-    what = ("assign %s to the application '%s'"):format(table.concat(missing, " and "), fields.name),
+    what = ("assign %s to the application '%s'"):format(table.concat(open, " and "), fields.name),
     why = why .. ". It takes a Privileged Role Administrator or a Global Administrator.",
     how = {
       "in the Entra admin center: Roles and administrators (the directory's, not the application's) > "
@@ -106,34 +173,61 @@ local function portal(fields, missing, why)
   }
 end
 
+local function made_text(demanded)
+  if not demanded then return "in the whole tenant" end
+  return ("in the whole tenant, %s, the longest this tenant allows (through Privileged Identity Management)")
+    :format(text_of(time.now() + demanded.longest))
+end
+
+local function new(run, fields, name, with_ends)
+  local demanded = fields.pim and fields.pim[name] or nil
+  return Role {
+    name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
+    from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
+    with_ends = with_ends, made = made_text(demanded),
+  }
+end
+
+-- Only where there is PIM can an assignment have an end.
+local function may_end(fields)
+  if fields.premium then return true end
+  for _, demanded in pairs(fields.pim or {}) do
+    if demanded then return true end
+  end
+  return false
+end
+
 local function roles(run, fields)
-  local principal = fields.principal
-  local list = resource.known(principal) and not principal.fresh and held_by(principal) or {}
+  local principal, with_ends = fields.principal, may_end(fields)
+  local is_there = #fields.roles > 0 and resource.known(principal) and not principal.fresh
+  local list = is_there and held_until(principal, with_ends) or {}
   local things = {}
   for i, name in ipairs(fields.roles) do
-    things[i] = Role {
-      name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
-      from = { fields.principal }, justification = fields.justification, run = run, made = "in the whole tenant",
-    }
-    things[i].fetched = { value = find(things[i], list) }
+    local thing = new(run, fields, name, with_ends)
+    local actual = of_role(list, thing.role)
+    thing.fetched, thing.is = { value = actual }, actual and actual.ends and text_of(actual.ends) or nil
+    things[i] = thing
   end
   return things
 end
 
-local function missing_of(things)
-  local missing = {}
+-- Those missing or about to end.
+local function open_of(things)
+  local open, missing = {}, false
   for _, thing in ipairs(things) do
-    if not thing.fetched.value then missing[#missing + 1] = thing.name end
+    local actual = thing.fetched.value
+    missing = missing or not actual
+    if not actual or ends_soon(thing, actual) then open[#open + 1] = thing.name end
   end
-  return missing
+  return open, missing
 end
 
-local function obstacle(fields, missing)
+local function obstacle(fields, open)
   if not fields.admin:may "roles" then return fields.admin:why_not "roles" end
-  for _, name in ipairs(missing) do
-    local demand = fields.pim and fields.pim[name]
-    if demand then
-      return ("this tenant's policy for the role '%s' demands Privileged Identity Management (%s)"):format(name, demand)
+  for _, name in ipairs(open) do
+    local demanded = fields.pim and fields.pim[name]
+    if demanded and demanded.ticket then
+      return ("this tenant's policy for the role '%s' wants the number of a ticket"):format(name)
     end
   end
 end
@@ -146,6 +240,50 @@ local function by_other_means(failure)
   return fail.is(failure) and (failure.kind == "denied" or PIM_CODES[failure.code])
 end
 
+local function await_approval(run, name)
+  run:await {
+    what = ("approve the assignment of the role '%s'"):format(name),
+    why = "This tenant wants an approver to agree; the request has been made.",
+    how = {
+      "in the Entra admin center: Privileged Identity Management > Approve requests, by an approver of the role",
+      "then run apply again; it goes on from here",
+    },
+  }
+end
+
+-- A request that waits already is not made once more.
+local function without_waiting(run, fields, things)
+  local missing = select(2, open_of(things))
+  if not missing or not may_end(fields) or not resource.known(fields.principal) or fields.principal.fresh then
+    return things
+  end
+  local waiting, left = pim.waiting(fields.principal), {}
+  for _, thing in ipairs(things) do
+    if thing.fetched.value or not of_role(waiting, thing.role) then left[#left + 1] = thing
+    else await_approval(run, thing.name) end
+  end
+  return left
+end
+
+-- What the reader of a plan has to know of an end.
+local function tell_ends(run, things)
+  for _, thing in ipairs(things) do
+    local actual = thing.fetched.value
+    if thing.demanded or actual and actual.ends then
+      local soon = math.min(SOON, thing.demanded and thing.demanded.longest / 3 or SOON)
+      run:warn("the role '%s' ends by itself: run apply again before, from %s to its end on", thing.name,
+        time.span(soon))
+    end
+  end
+end
+
+local function all(run, things)
+  run:all(things)
+  for _, thing in ipairs(things) do
+    if thing.waits then await_approval(run, thing.name) end
+  end
+end
+
 ---@class entra.directory_role.fields
 ---@field name string of the application
 ---@field application table
@@ -153,7 +291,8 @@ end
 ---@field roles string[] names
 ---@field admin entra.admin
 ---@field justification string
----@field pim table<string, string|false>? role -> why it is to go through PIM
+---@field pim table<string, entra.pim|false>? role -> what the tenant demands of an assignment
+---@field premium boolean? has the tenant Privileged Identity Management?
 
 --- Have these roles assigned; where this person may not, or the tenant wants it done otherwise, say who has to do what.
 ---@param run workflow.Run
@@ -161,13 +300,18 @@ end
 ---@return string[]? held the roles it is known to hold now
 function M.ensure(run, fields)
   local things = roles(run, fields)
-  local missing = missing_of(things)
-  local why = run.mode ~= "destroy" and #missing > 0 and obstacle(fields, missing)
-  if why then return run:await(portal(fields, missing, why)) end
-  local ok, err = pcall(run.all, run, things)
-  if ok then return (run:acting() or #missing == 0) and fields.roles or nil end
+  if run.mode == "destroy" then return all(run, things) end
+  local open, missing = open_of(things)
+  local why = #open > 0 and obstacle(fields, open)
+  if why then return run:await(portal(fields, open, why)) end
+  tell_ends(run, things)
+  local before = #run.waiting
+  local ok, err = pcall(all, run, without_waiting(run, fields, things))
+  if ok then
+    return #run.waiting == before and (run:acting() or not missing) and fields.roles or nil
+  end
   if not by_other_means(err) then error(err, 0) end
-  run:await(portal(fields, missing, err.why))
+  run:await(portal(fields, open, err.why))
 end
 
 return M

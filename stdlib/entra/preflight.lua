@@ -20,7 +20,8 @@ local M = {}
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field accounts entra.account[]
----@field pim table<string, string> role -> why it is to be assigned through PIM
+---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
+---@field premium boolean has the tenant Privileged Identity Management, as far as can be read?
 
 ---------------------------------------------------------------------------
 -- Before the network
@@ -132,14 +133,21 @@ function M.check_admin(run, have, found)
   end
 end
 
+--- Do the licences bring Privileged Identity Management?
+---@param plans table|false|nil
+---@return boolean
+function M.is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
+
 --- Read and say which tenant this is.
 ---@param run workflow.Run
 ---@param have table admin
+---@return boolean premium
 function M.tenant(run, have)
   local company, plans = task.all {
     function() return organization() or false end, function() return licences() or false end,
   }
   describe_tenant(run, have, company, plans)
+  return M.is_premium(plans)
 end
 
 --- Look at everything. Fails where going on could not end well.
@@ -161,7 +169,7 @@ function M.look(run, have, args)
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
-    tenant = have.admin.principal.tenant,
+    tenant = have.admin.principal.tenant, premium = M.is_premium(plans),
   }
   describe(run, have, info, company, plans)
   say_policy(run, found.policy)

@@ -27,7 +27,8 @@ local M = {}
 ---@field accounts entra.user[] whose passwords it is to set
 ---@field roles string[] directory roles it is to hold
 ---@field beyond entra.user[] whom those do not reach for sure
----@field pim table<string, string|false> role -> why it is to be assigned through PIM
+---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
+---@field premium boolean
 
 ---------------------------------------------------------------------------
 -- What it is to own, and whom it is to reach
@@ -139,18 +140,18 @@ end
 function M.look(run, have, args)
   check_terms(args)
   local needed = rights.of(args.policies or {})
-  local both, principal, accounts, targets = task.all {
+  local both, principal, accounts, targets, premium = task.all {
     function() return application_and_policy(have) end,
     service_principal.graph,
     function() return accounts_of(needed) end,
     function() return to_own(run, args, needed) end,
-    function() preflight.tenant(run, have) end,
+    function() return preflight.tenant(run, have) end,
   }
   local roles, beyond = roles_of(needed, accounts)
   local found = {
     application = both.application, policy = both.policy, graph = principal, tenant = have.admin.principal.tenant,
     accounts = accounts, owned = targets, roles = roles, beyond = beyond, permissions = needed.permissions,
-    pim = demands(roles),
+    pim = demands(roles), premium = premium,
   }
   say_policy(run, found.policy)
   say_permissions(run, needed)

@@ -39,11 +39,12 @@ local function rehearse(emu)
   run(0, "apply", SETUP, "--managed", "PAM managed tier 0", "--yes")
   emu:later "8d"
   run(0, "apply", SETUP, "--managed", "PAM managed tier 0", "--yes")
+  emu:admin("set_flag", "pim_only", { "Privileged Authentication Administrator" })
   run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
   emu:later "340d"
   run(0, "apply", SETUP, "--yes")
   run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
-  emu:later "8d"
+  emu:later "11d"
   run(0, "apply", ROTATOR, "--policies", POLICIES, "--yes")
   run(0, "destroy", ROTATOR, "--yes")
   run(0, "destroy", SETUP, "--yes")

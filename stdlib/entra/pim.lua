@@ -1,0 +1,186 @@
+--- Privileged Identity Management: what a tenant's policy demands of an active role
+--- assignment, when one ends, and assigning, extending and removing by request
+--- (Microsoft Learn: rbacapplication-post-roleassignmentschedulerequests,
+--- identity-governance rules).
+
+local credential_policy = require "entra.credential_policy"
+local fail = require "fail"
+local graph = require "graph"
+local time = require "time"
+local upsert = require "entra.upsert"
+
+local M = {}
+
+local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
+
+---@class entra.pim what a policy demands
+---@field why string in words
+---@field duration string the longest, as the policy says it: "P15D"
+---@field longest number the same in seconds
+---@field ticket boolean must a ticket be named?
+
+-- Reading needs a licence and a right; not knowing is no refusal.
+local function if_readable(read)
+  local ok, value = pcall(read)
+  if ok then return value end
+  if not fail.is(value) then error(value, 0) end
+  if value.kind == "denied" or value.code == "AadPremiumLicenseRequired" then return nil end
+  error(value, 0)
+end
+
+---------------------------------------------------------------------------
+-- What is demanded
+
+local function has(list, wanted)
+  for _, one in ipairs(list or {}) do
+    if one == wanted then return true end
+  end
+  return false
+end
+
+local function demands(policy)
+  local found, ticket = nil, false
+  for _, rule in ipairs(policy and policy.rules or {}) do
+    if rule.id == "Expiration_Admin_Assignment" and rule.isExpirationRequired then
+      found = {
+        why = "active assignments that never end are not allowed", duration = rule.maximumDuration,
+        longest = credential_policy.seconds(rule.maximumDuration),
+      }
+    elseif rule.id == "Enablement_Admin_Assignment" then
+      ticket = has(rule.enabledRules, "Ticketing")
+    end
+  end
+  if found then found.ticket = ticket end
+  return found
+end
+
+--- What the tenant demands of an active assignment of this role; nil when it may be without
+--- end, or when the policy may not be read.
+---@param name string of the role
+---@param id string template id
+---@return entra.pim?
+function M.demanded(name, id)
+  local list = if_readable(function()
+    return graph.all("/policies/roleManagementPolicyAssignments", {
+      filter = graph.filter("scopeId eq '/' and scopeType eq 'DirectoryRole' and roleDefinitionId eq %s", id),
+      expand = "policy($expand=rules)", what = ("read what the tenant demands for the role '%s'"):format(name),
+    })
+  end)
+  return list and list[1] and demands(list[1].policy) or nil
+end
+
+---------------------------------------------------------------------------
+-- What there is
+
+---@class entra.pim.assigned
+---@field roleDefinitionId string
+---@field directoryScopeId string
+---@field starts number?
+---@field ends number? nil: never
+
+local function moment(text) return type(text) == "string" and time.parse(text) or nil end
+
+--- The active assignments of a principal, with their ends; none where they may not be read.
+---@param principal { id: string }
+---@return entra.pim.assigned[]
+function M.assigned(principal)
+  local list = if_readable(function()
+    return graph.all("/roleManagement/directory/roleAssignmentScheduleInstances", {
+      filter = graph.filter("principalId eq %s", principal.id), fresh_write = true,
+      what = "read when the directory roles of the application end",
+    })
+  end) or {}
+  for _, instance in ipairs(list) do
+    instance.starts, instance.ends = moment(instance.startDateTime), moment(instance.endDateTime)
+  end
+  return list
+end
+
+local WAITING = { PendingApproval = true, PendingAdminDecision = true }
+
+--- Does a request with this status wait for a person?
+---@param status string?
+---@return boolean
+function M.is_waiting(status) return WAITING[status] == true end
+
+--- The requests of a principal that wait for a person.
+---@param principal { id: string }
+---@return table[]
+function M.waiting(principal)
+  local list = if_readable(function()
+    return graph.all(REQUESTS, {
+      filter = graph.filter("principalId eq %s", principal.id), what = "read which role requests wait for approval",
+    })
+  end) or {}
+  local waiting = {}
+  for _, request in ipairs(list) do
+    if M.is_waiting(request.status) then waiting[#waiting + 1] = request end
+  end
+  return waiting
+end
+
+---------------------------------------------------------------------------
+-- Asking
+
+---@class entra.pim.request
+---@field action "adminAssign"|"adminExtend"|"adminRemove"
+---@field principal string id
+---@field role string template id
+---@field name string of the role
+---@field justification string
+---@field duration string? ISO 8601; none for adminRemove
+
+local WORDS = {
+  adminAssign = "assign the role '%s' through Privileged Identity Management",
+  adminExtend = "extend the assignment of the role '%s' through Privileged Identity Management",
+  adminRemove = "take back the role '%s' through Privileged Identity Management",
+}
+
+local function raise_unusable(what, status)
+  fail.raise {
+    kind = "refused", what = what, why = ("the request ended as '%s'"):format(status),
+    fix = "Look at it in the Entra admin center under Privileged Identity Management, then run apply again.",
+  }
+end
+
+local OVER = { Denied = true, Failed = true, Canceled = true, AdminDenied = true, TimedOut = true, Invalid = true }
+
+local function raise_too_early(failure)
+  fail.raise {
+    kind = "transient", what = failure.what, why = "an assignment cannot be taken back in its first five minutes",
+    fix = "Run the same command again in five minutes.", cause = failure.cause, code = failure.code,
+  }
+end
+
+--- Have it done. What the service said of the request; nil when it was done already.
+---@param request entra.pim.request
+---@return table?
+function M.ask(request)
+  local what = WORDS[request.action]:format(request.name)
+  local ok, said = pcall(upsert.post, REQUESTS, {
+    action = request.action, justification = request.justification, principalId = request.principal,
+    roleDefinitionId = request.role, directoryScopeId = "/",
+    scheduleInfo = request.duration and {
+      startDateTime = time.iso(time.now()), expiration = { type = "afterDuration", duration = request.duration },
+    } or nil,
+  }, { fresh_write = true, what = what })
+  if ok and said and OVER[said.status] then raise_unusable(what, said.status) end
+  if ok then return said end
+  local is_failure = fail.is(said)
+  if is_failure and request.action == "adminRemove" and said.code == "RoleAssignmentDoesNotExist" then return nil end
+  if is_failure and said.code == "ActiveDurationTooShort" then raise_too_early(said) end
+  error(said, 0)
+end
+
+--- A number of seconds as a duration: "P15D", "PT8H", "P1DT1H".
+---@param seconds number
+---@return string
+function M.duration(seconds)
+  local days, rest = seconds // 86400, seconds % 86400
+  local hours, minutes = rest // 3600, rest % 3600 // 60
+  local clock = (hours > 0 and ("%dH"):format(hours) or "") .. (minutes > 0 and ("%dM"):format(minutes) or "")
+  if clock == "" then return ("P%dD"):format(days) end
+  return (days > 0 and ("P%dDT"):format(days) or "PT") .. clock
+end
+
+return M
