@@ -24,6 +24,7 @@ local M = {}
 ---@field result any[]? once done: results, or the error
 ---@field depth integer requests that had to be answered, one after another, to get here
 ---@field deadline number in time.monotonic
+---@field patient boolean? it is not to be stopped midway
 local Task = { __name = "task" }
 Task.__index = Task
 
@@ -173,6 +174,7 @@ function M.spawn(fn, ...)
   local task = setmetatable({
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
+    patient = current and current.patient,
   }, Task)
   if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
   living[task] = true
@@ -215,14 +217,28 @@ end
 ---@return boolean
 function M.stopping() return stopping end
 
---- Raise "interrupted" when the program was asked to stop. Called between
---- things that are safe to stop between.
-function M.check()
-  if not stopping then return end
+--- Raise "interrupted".
+function M.stop()
   fail.raise {
     kind = "interrupted", what = "stopped", why = "asked to, with Ctrl-C",
     fix = "Run the same command again to go on.",
   }
+end
+
+--- Raise it when the program was asked to stop. Called between things that are safe to stop between.
+function M.check()
+  if stopping and not (current and current.patient) then M.stop() end
+end
+
+--- Call `fn(...)` to its end, though the program be asked to stop: for what is better
+--- ended than left to the next run. Asked twice, it is aborted like anything else.
+---@param fn function
+function M.patiently(fn, ...)
+  check_inside(2)
+  local task, before = current, current.patient
+  local _ <close> = setmetatable({}, { __close = function() task.patient = before end })
+  task.patient = true
+  return fn(...)
 end
 
 -- Let the loop look around, so that code which catches "interrupted" and tries
@@ -239,7 +255,7 @@ function M.sleep(seconds)
   local at = time.monotonic() + seconds
   add_timer(current, at, seconds)
   while time.monotonic() < at do
-    if stopping then yield_turn() end
+    if stopping and not current.patient then yield_turn() end
     M.check()
     M.suspend()
   end

@@ -22,6 +22,7 @@ local function run(options, loaded, open)
   local all, status = rotate.once(loaded.policies, surroundings)
   log.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.text(all)) end
+  task.check()
   return status
 end
 
@@ -36,7 +37,11 @@ end
 ---@type cli.command
 return {
   summary = "change what is due, by policy; end what was begun first",
-  details = "`moonlatch plan POLICY` shows who is due, and why, changing nothing.",
+  details = "`moonlatch plan POLICY` shows who is due, and why, changing nothing; `moonlatch rehearse POLICY` plays a\n"
+    .. "year of it on an emulator. Ctrl-C and SIGTERM end what is in hand and begin nothing else; twice, they end it\n"
+    .. "at once, and the next run goes on from there. As a service, with the units that are installed:\n"
+    .. "  systemctl enable --now moonlatch-rotate@tier0-users.timer      each quarter of an hour, when something is due\n"
+    .. "  systemctl enable --now moonlatch-watch@tier0-users.service     or staying, with --watch",
   usage = "POLICY… [options]",
   arguments = {
     { name = "policy", help = "bundled, yours, or a path: policies/tier0-users, ./mine.lua", many = true },

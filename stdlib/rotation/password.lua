@@ -278,6 +278,7 @@ local function set(job)
       local ours, changed = observe(job)
       if ours and number then return changed_now(job, number, changed) end
     end
+    if task.stopping() then task.stop() end -- the last place where nothing is left open
     check_may_send(job)
     keep_apart(job)
     local result, failure = send(job, #body.candidates)
@@ -431,7 +432,7 @@ function M.work(run, account)
   if judged.what ~= "change" and judged.what ~= "recover" then
     fail.raise { kind = "refused", what = ("set a new password for %s"):format(now.upn), why = judged.why }
   end
-  local ok, err = xpcall(drive, task.keep_trace, job, judged)
+  local ok, err = xpcall(task.patiently, task.keep_trace, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
   if err ~= OVERTAKEN then error(err, 0) end
   return { what = "idle", why = "a later rotation of our own is in force, and is adopted" }

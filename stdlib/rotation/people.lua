@@ -172,6 +172,10 @@ end
 -- Doing
 
 local function settle_failure(entry, failure)
+  if fail.is(failure, "interrupted") then
+    entry.what, entry.why = "skipped", "the program was asked to stop"
+    return
+  end
   entry.failure = failure
   entry.what = fail.is(failure) and failure.code == "window" and "waits" or "failed"
   entry.why = fail.is(failure) and failure.why or tostring(failure)
@@ -259,6 +263,8 @@ function People:act()
     not_begun(self, "one of the first failed, so no other was begun")
   elseif each(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
     not_begun(self, "another one failed, and the policy stops then")
+  elseif task.stopping() then
+    not_begun(self, "the program was asked to stop")
   end
   accounts.settle(self.run.journal)
 end

@@ -122,7 +122,7 @@ end
 --- Run the policies whenever something falls due, until asked to stop.
 ---@param policies policy.terms[]
 ---@param options { journal: host.journal.journal, profile: table }
----@return integer status
+---@return integer status 0 when asked to stop
 function M.watch(policies, options)
   log.say(("watching %d polic%s; Ctrl-C, or SIGTERM, ends after what is being done")
     :format(#policies, #policies == 1 and "y" or "ies"))

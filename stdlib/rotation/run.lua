@@ -97,8 +97,7 @@ function M.once(policies, options)
   end
   for _, step in ipairs { "recover", "act" } do
     for _, found in ipairs(all) do
-      guarded(found, step)
-      task.check()
+      if not task.stopping() then guarded(found, step) end
     end
   end
   return all

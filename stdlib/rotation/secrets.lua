@@ -12,6 +12,7 @@ local rows = require "rotation.rows"
 local sealed = require "sink.sealed"
 local select = require "policy.select"
 local sink = require "sink"
+local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
 
@@ -156,9 +157,9 @@ local function steps_of(self, target)
         end)
         have.secret = have_secret(run, self, target, have)
       end),
-      step "Proof" (function(_, have) have.secret:prove {} end),
+      step "Proof" (function(_, have) task.patiently(have.secret.prove, have.secret, {}) end),
       step "Delivery" (function(run, have)
-        PLACE[self.terms.sink.kind](run, have.secret, self, target, have)
+        task.patiently(PLACE[self.terms.sink.kind], run, have.secret, self, target, have)
         have.secret:tidy()
       end),
     },
@@ -278,7 +279,9 @@ end
 local function each(self, entries, stop)
   local stopped
   for _, entry in ipairs(entries) do
-    if stopped then
+    if task.stopping() then
+      entry.what, entry.why = "skipped", "the program was asked to stop"
+    elseif stopped then
       entry.what, entry.why = "skipped", "another one failed, and the policy stops then"
     else
       stopped = not settle(entry, go(self, entry, "apply")) and stop
