@@ -17,7 +17,11 @@ local function refuse(source, why, fix)
 end
 
 local function read(source)
-  local content <close>, message, kind = sys.read_secret(source.path, "person", true)
+  local content <close>, message, kind = sys.read_secret(source.path, source.from and "manager" or "person", true)
+  if not content and source.from then
+    refuse(source, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
+      :format(source.name))
+  end
   if not content then
     refuse(source, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(source.path) or nil)
   end

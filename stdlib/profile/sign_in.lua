@@ -1,5 +1,7 @@
 --- What a profile may say of how to sign in.
 
+local sys = require "host.sys"
+
 local M = {}
 
 -- Microsoft Graph Command Line Tools, the public client most tenants know already.
@@ -55,6 +57,16 @@ local function check_redirect(value)
   return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
 end
 
+-- A file, or what a service manager hands over: never half of either.
+local function check_certificate(certificate)
+  local by_path = certificate.path and not certificate.from and not certificate.name
+  local by_manager = certificate.from and certificate.name and not certificate.path
+  if not by_path and not by_manager then
+    return 'it is { path = "app.pem" } or { from = "credentials_directory", name = "app.pem" }'
+  end
+  if certificate.name and certificate.name:find("/", 1, true) then return "name is one of a file, without folders" end
+end
+
 local function check_token(token)
   if (token.from == "fd") ~= (token.fd ~= nil) then return 'it is { from = "stdin" } or { from = "fd", fd = 3 }' end
 end
@@ -70,8 +82,8 @@ function M.rule(secret_rule)
       method = { type = "string", default = "device_code", choices = METHODS },
       client_id = text, scopes = { type = "table", each = text }, login_hint = text,
       secret = secret_rule, client_auth = { type = "string", choices = { "post", "basic" } },
-      certificate = { type = "table", members = { path = { type = "string", required = true },
-        passphrase = secret_rule } },
+      certificate = { type = "table", check = check_certificate, members = { path = text, name = text,
+        from = { type = "string", choices = { "credentials_directory" } }, passphrase = secret_rule } },
       token_file = text,
       token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
         choices = { "stdin", "fd" } }, fd = { type = "integer" } } },
@@ -82,6 +94,13 @@ function M.rule(secret_rule)
   }
 end
 
+-- Where the service manager puts it, once it does.
+local function settle_certificate(certificate, resolve)
+  if certificate.path then certificate.path = resolve(certificate.path) end
+  if not certificate.name then return end
+  certificate.path = ("%s/%s"):format(sys.getenv "CREDENTIALS_DIRECTORY" or "$CREDENTIALS_DIRECTORY", certificate.name)
+end
+
 --- Fill in what was left out, and make paths absolute.
 ---@param sign_in table as it was given
 ---@param resolve fun(path: string?): string?
@@ -90,7 +109,7 @@ function M.settle(sign_in, resolve)
   if sign_in.method == "browser" then sign_in.redirect = sign_in.redirect or "http://localhost" end
   if sign_in.method == "token" then sign_in.token = sign_in.token or { from = "stdin" } end
   sign_in.token_file = resolve(sign_in.token_file)
-  if sign_in.certificate then sign_in.certificate.path = resolve(sign_in.certificate.path) end
+  if sign_in.certificate then settle_certificate(sign_in.certificate, resolve) end
 end
 
 return M

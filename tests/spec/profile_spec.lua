@@ -66,6 +66,8 @@ describe("profile", function()
     assert.same({ method = "token", token = { from = "stdin" } }, sign_in '"token"')
     assert.same({ method = "certificate", client_id = "c", certificate = { path = folder .. "/app.pem" } },
       sign_in '"certificate", client_id = "c", certificate = { path = "app.pem" }')
+    local given = sign_in '"certificate", client_id = "c", certificate = { from = "credentials_directory", name = "a" }'
+    assert.equal("$CREDENTIALS_DIRECTORY/a", given.certificate.path)
     assert.same({ method = "workload_identity", client_id = "c", token_file = "/var/run/token" },
       sign_in '"workload_identity", client_id = "c", token_file = "/var/run/token"')
     local redirects = { "http://localhost", "http://127.0.0.1", "http://localhost:8400/", "http://127.0.0.1/a-b" }
@@ -123,6 +125,8 @@ describe("profile", function()
       [ [[tenant = "x", sign_in = { method = "certificate" }]] ] = 'sign_in: method = "certificate" needs a client_id',
       [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c" }]] ] =
         'sign_in: method = "certificate" needs certificate = { path = "…" }',
+      [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c", certificate = { name = "b" } }]] ] =
+        'sign_in.certificate: it is { path = "app.pem" } or { from = "credentials_directory", name = "app.pem" }',
       [ [[tenant = "x", sign_in = { method = "workload_identity", client_id = "c" }]] ] =
         'sign_in: method = "workload_identity" needs token_file = "…"',
       [ [[tenant = "x", sign_in = { method = "browser", token_file = "t" }]] ] =
