@@ -81,6 +81,13 @@ static int devolutions_request(lua_State *L) {
   return 1;
 }
 
+/* devolutions.changes(method, path) -> boolean */
+static int devolutions_changes(lua_State *L) {
+  const char *method = lib_checktext(L, 1);
+  lua_pushboolean(L, is_change(method, lib_checktext(L, 2)));
+  return 1;
+}
+
 /* devolutions.segment(value) -> string */
 static int devolutions_segment(lua_State *L) {
   return wire_segment(L, "");
@@ -207,8 +214,13 @@ static int devolutions_judge(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"judge", devolutions_judge},     {"judge_login", devolutions_judge_login}, {"login", devolutions_login},
-    {"request", devolutions_request}, {"segment", devolutions_segment},         {NULL, NULL},
+    {"changes", devolutions_changes},
+    {"judge", devolutions_judge},
+    {"judge_login", devolutions_judge_login},
+    {"login", devolutions_login},
+    {"request", devolutions_request},
+    {"segment", devolutions_segment},
+    {NULL, NULL},
 };
 
 int luaopen_host_devolutions(lua_State *L);

@@ -239,6 +239,15 @@ static int push_buffer(lua_State *L, struct buffer *buffer) {
   return 1;
 }
 
+/* graph.changes(method, path) -> boolean */
+static int graph_changes(lua_State *L) {
+  const char *method = check_method(L, 1);
+  const char *path = lib_checktext(L, 2);
+  luaL_argcheck(L, *path == '/', 2, "a call's path begins with /");
+  lua_pushboolean(L, !is_read(method, path));
+  return 1;
+}
+
 /* graph.segment(value) -> string */
 static int graph_segment(lua_State *L) {
   return wire_segment(L, "@");
@@ -275,8 +284,9 @@ static int graph_literal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"judge", graph_judge}, {"judge_batch", graph_judge_batch}, {"literal", graph_literal}, {"next", graph_next},
-    {"query", graph_query}, {"request", graph_request},         {"segment", graph_segment}, {NULL, NULL},
+    {"changes", graph_changes}, {"judge", graph_judge},     {"judge_batch", graph_judge_batch},
+    {"literal", graph_literal}, {"next", graph_next},       {"query", graph_query},
+    {"request", graph_request}, {"segment", graph_segment}, {NULL, NULL},
 };
 
 int luaopen_host_graph(lua_State *L);

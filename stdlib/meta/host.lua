@@ -509,6 +509,11 @@ function oauth.given(access_token, resource, now) end
 ---@field exists boolean? a known text or code of something that is there already
 
 local graph = {}
+--- Is anything different after such a call? The one judgement of that; a $batch is its calls.
+---@param method string
+---@param path string or a template: "/users/{id}/getMemberGroups"
+---@return boolean
+function graph.changes(method, path) end
 --- Build a request. GET, and POST to getByIds and the like, change nothing; all else does.
 --- To "/$batch" (at most 20 requests) it makes the calls that it carries.
 --- A random client-request-id is sent.
@@ -562,6 +567,11 @@ function graph.judge_batch(request, answer) end
 ---@field retry_after number? seconds, capped at 180
 
 local devolutions = {}
+--- Is anything different after such a call, other than our own session?
+---@param method string
+---@param path string or a template: "/api/v1/vault/{id}/entry"
+---@return boolean
+function devolutions.changes(method, path) end
 --- Begin a session with an application identity.
 ---@param base string "https://dvls.contoso.com/path"
 ---@param app_key string

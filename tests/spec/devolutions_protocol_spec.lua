@@ -42,6 +42,7 @@ describe("host.devolutions requests", function()
     it(("know what %s %s does"):format(way[1], way[2]), function()
       local request = devolutions.request(BASE, way[1], way[2], nil, nil)
       assert.equal(way[3], request:changes())
+      assert.equal(way[3], devolutions.changes(way[1], way[2]))
       assert.equal(way[4], request:repeatable())
     end)
   end

@@ -56,6 +56,7 @@ describe("host.graph.request", function()
     it(("knows what %s %s does"):format(way[1], way[2]), function()
       local request = graph.request(BASE, way[1], way[2])
       assert.equal(way[3], request:changes())
+      assert.equal(way[3], graph.changes(way[1], way[2]))
       assert.equal(way[4], request:repeatable())
     end)
   end
