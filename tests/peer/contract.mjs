@@ -113,12 +113,13 @@ async function startPrism(port, upstream) {
 
 const document = corrected();
 writeFileSync(description, JSON.stringify(document));
-compileAll(document);
 const exchanges = readFileSync(recorded, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
 far.listen(0, '127.0.0.1');
 await once(far, 'listening');
 const port = await freePort();
-const prism = await startPrism(port, far.address().port);
+const starting = startPrism(port, far.address().port); // meanwhile, on the other core:
+compileAll(document);
+const prism = await starting;
 try {
   for (current of exchanges) {
     const seen = await send(port, current);
