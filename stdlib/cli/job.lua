@@ -107,16 +107,22 @@ function M.run(job, reading, fn)
   return task.run(http.poll, fn, go)
 end
 
+-- What it took: the requests so far, and how many of them each needed the answer before.
+local function json_of(result)
+  local document = require("workflow.print").json(result)
+  document.requests, document.chain = http.requests(), http.chain()
+  return document
+end
+
 --- Say what came of it. With --json only the last result counts.
 ---@param result workflow.result
 ---@param last boolean?
 function M.show(result, last)
-  local print = require "workflow.print"
   log.done()
   if log.json() then
-    if last ~= false then report.json(print.json(result)) end
+    if last ~= false then report.json(json_of(result)) end
   else
-    log.say(print.text(result, log.quiet()))
+    log.say(require("workflow.print").text(result, log.quiet()))
   end
   if result.failure then log.error(outcome.text(result.failure)) end
 end

@@ -49,6 +49,17 @@ describe("the setup", function()
     assert.is_nil((outcome.out .. outcome.err):find("secretText", 1, true))
   end)
 
+  it("tells with --json how many requests it took, and how many of them had to wait for each other", function()
+    local emu <close> = rehearsal.new("--lag", "0")
+    local _, document = emu:json(words("plan"))
+    local asked = 0
+    for _, request in ipairs(emu:control("GET", "/requests").requests) do
+      if request.peer ~= "control" then asked = asked + 1 end
+    end
+    assert.equal(asked, document.requests)
+    assert(document.chain > 1 and document.chain < document.requests, document.chain)
+  end)
+
   it("finds out which roles are needed from the accounts to be managed", function()
     local emu <close> = rehearsal.new()
     local _, document = plan(emu, "--managed", "t0-chen@contoso.onmicrosoft.com,t0-boris@contoso.onmicrosoft.com")
