@@ -141,7 +141,7 @@ end
 ---@return integer running requests still awaited; without a door it only waits
 function M.poll(ms)
   if not door then
-    sys.sleep(ms)
+    if ms > 0 then sys.sleep(ms) end
     return 0
   end
   if admit() > 0 then ms = 0 end
