@@ -117,6 +117,6 @@ doctor_wall() {
   emulator_stop
   read -r requests chain < <(sed -n 's/^healthy: .*(\([0-9]*\) requests, the longest chain \([0-9]*\),.*/\1 \2/p' "$folder/report")
   [ -n "$chain" ] || { cat "$folder/report" "$folder/log" >&2; return 1; }
-  row doctor_wall "$wall" s 1.5 "a healthy tenant at 100 ms latency over HTTP/2: $requests requests, $chain of them in a chain; beside 1.5 s"
+  row doctor_wall "$wall" s 1.5 "a healthy tenant at 100 ms latency over HTTP/2: $requests requests, $chain of them in a chain; beside 1.5 s" "value <= 1.5"
   rm -rf "$folder"
 }

@@ -20,7 +20,8 @@ small_get_rate() {
   rate=$(best ask small small_gets 20000)
   raw=$(best bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 20000 100 2 GET "" "$(far_token)")
   row small_get_rate "${rate%% *}" /s "${raw%% *}" \
-    "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is better)"
+    "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is better)" \
+    "ratio >= 0.6"
 }
 
 # cost_of COMMAND…: wall and CPU seconds and peak MiB of the cheapest of three runs.
@@ -35,14 +36,17 @@ cost_of() {
 # 10,000 users in 11 pages, beside curl fetching the same bytes.
 users_10k() {
   far_start
-  local wall cpu base_cpu mib links page
+  local wall cpu base_cpu mib links page requests
   links=("$far/10k/v1.0/users")
   for page in $(seq 2 11); do links+=("$far/10k/v1.0/users?\$skiptoken=$page"); done
   read -r _ cpu mib < <(cost_of "$build/moonlatch" --config "$far_place/10k.lua" run ./tests/bench/users.lua)
   read -r _ base_cpu _ < <(cost_of curl -sg --http2 --cacert "$far_place/cert.pem" "${links[@]}")
   read -r wall _ < <(cost_of "$build/moonlatch" --config "$far_place/late.lua" run ./tests/bench/users.lua)
-  row users_10k "$cpu" s "$base_cpu" "CPU of reading 10,000 users, beside curl fetching the same 11 pages"
-  row users_10k_late "$wall" s 1.1 "wall time at 100 ms latency, beside the latency of 11 pages that follow each other"
+  requests=$(ask 10k users | cut -d ' ' -f 2)
+  row users_10k "$cpu" s "$base_cpu" "CPU of reading 10,000 users in $requests requests, beside curl fetching the same 11 pages" \
+    "value - baseline <= 0.06 && $requests == 11"
+  row users_10k_late "$wall" s 1.1 "wall time at 100 ms latency, beside the latency of 11 pages that follow each other" \
+    "value <= 1.3"
 }
 
 # A million users in the memory of ten thousand.
@@ -53,7 +57,7 @@ users_1m_memory() {
   bench cost "$far_place/cost" "$build/moonlatch" --config "$far_place/1m.lua" run ./tests/bench/users.lua >"$far_place/report"
   grep -q '^1000000 ' "$far_place/report" || { echo "not a million: $(cat "$far_place/report")" >&2; return 1; }
   read -r _ _ mib <"$far_place/cost"
-  row users_1m_memory "$mib" MiB "$base_mib" "peak memory of reading 1,000,000 users, beside 10,000"
+  row users_1m_memory "$mib" MiB "$base_mib" "peak memory of reading 1,000,000 users, beside 10,000" "ratio <= 1.1"
 }
 
 # Decoding a page of users, beside lua-cjson alone.
@@ -62,7 +66,8 @@ json_decode() {
   local cjson ours
   curl -s --cacert "$far_place/cert.pem" "$far/10k/v1.0/users" >"$far_place/page.json"
   read -r cjson ours < <(bench decode "$far_place/page.json" 30)
-  row json_decode "$ours" MB/s "$cjson" "strict scan and decode, beside lua-cjson alone on the same page (more is better)"
+  row json_decode "$ours" MB/s "$cjson" "strict scan and decode, beside lua-cjson alone on the same page (more is better)" \
+    "ratio >= 0.7"
 }
 
 # 100 PATCHes at 100 ms latency, without the write budget and with it.
@@ -71,10 +76,10 @@ patch_100() {
   local wall raw
   wall=$(ask changed patches 100 --write)
   read -r _ raw _ < <(bench requests "$far/changed/v1.0/users/x" "$far_place/cert.pem" 100 100 2 PATCH '{"department":"x"}' "$(far_token)")
-  row patch_100 "$wall" s "$raw" "100 changes at 100 ms latency, each on record before it leaves, beside libcurl alone"
+  row patch_100 "$wall" s "$raw" "100 changes at 100 ms latency, each on record before it leaves, beside libcurl alone" "value <= 0.6"
   wall=$(ask changed-paced patches 100 --write)
   row patch_100_paced "$(awk -v s="$wall" 'BEGIN { print 100 / s }')" /s 20 \
-    "the same with the write budget of 3,000 in 150 s: changes a second"
+    "the same with the write budget of 3,000 in 150 s: changes a second" "value <= 20 && value >= 19"
 }
 
 # 10,000 tasks that sleep and wake, beside coroutines alone.
@@ -103,7 +108,7 @@ emulator_rate() {
   emulator_stop
   rm -rf "$folder"
   row emulator_rate "${rate%% *}" /s "${raw%% *}" \
-    "small answers over 16 connections of HTTP/1.1, beside nginx's of the same size (more is better)"
+    "small answers over 16 connections of HTTP/1.1, beside nginx's of the same size (more is better)" "value >= 5000"
 }
 
 # A token of the emulator's administrator, by device code.
