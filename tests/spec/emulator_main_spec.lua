@@ -2,6 +2,7 @@
 
 local curl = require "curl"
 local json = require "json"
+local moonlatch = require "moonlatch"
 local script = require "script"
 local sys = require "host.sys"
 
@@ -32,11 +33,12 @@ describe("the emulator's script", function()
   end)
 
   it("tells a person on a terminal where all is, and with --json a program", function()
-    local out = shell([[script -qec "timeout 1 $0 emulator --users 3 --lag 0" /dev/null </dev/null; true]])
+    local place <close> = moonlatch.place()
+    local out = place:talk({ "emulator", "--users", "3", "--lag", "0" }, { "one line of JSON", "^C" })
     assert.matches("moonlatch plan setup/entra%-pam%-provider %-%-config /", out)
     assert.matches("control      https://127", out)
     assert.matches("\n  adele       Global Administrator\r?\n", out)
-    local document = shell([[timeout 1 "$0" emulator --users 3 --json; true]])
+    local document = shell '"$0" emulator --private --users 3 --json </dev/null'
     assert.matches("^https://127", json.decode(document).graph)
   end)
 
