@@ -178,7 +178,7 @@ function M.look(run, have, args)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
     room.check(run.profile)
-    if have.entry and run:acting() then have.entry:probe() end
+    if have.entry and run:acting() then have.entry:probe(run.journal) end
   end)
   return found
 end

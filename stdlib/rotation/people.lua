@@ -243,7 +243,7 @@ end
 
 -- The sink is tried before the first change of a run, and never when there is none.
 local function try_sink(self)
-  if not self.tried then self.run.sink:probe() end
+  if not self.tried then self.run.sink:probe(self.run.journal) end
   self.tried = true
 end
 

@@ -153,7 +153,7 @@ local function steps_of(self, target)
         have.entry, have.policy = open_entry(run, self, target), self.policy:of(target)
         run:before_change(function()
           room.check(run.profile)
-          if have.entry then have.entry:probe() end
+          if have.entry then have.entry:probe(run.journal) end
         end)
         have.secret = have_secret(run, self, target, have)
       end),

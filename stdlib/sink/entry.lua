@@ -126,8 +126,9 @@ end
 -- The first act of a run that changes something
 
 --- Does the vault take an entry, give it back as it was, and give it up? Raises when not.
-function Entry:probe()
-  probe.run(self.vault_id, self.path, self.stale)
+---@param journal host.journal.journal
+function Entry:probe(journal)
+  probe.run(journal, self.vault_id, self.path, self.stale)
   self.stale = nil
 end
 

@@ -91,8 +91,9 @@ end
 function Passwords:slot(name) return slot_of(self, name) end
 
 --- Can it be written and read back? Raises when not.
-function Passwords:probe()
-  probe.run(self.vault_id, self.path, self.stale)
+---@param journal host.journal.journal
+function Passwords:probe(journal)
+  probe.run(journal, self.vault_id, self.path, self.stale)
   self.stale = {}
 end
 

@@ -11,23 +11,36 @@ local M = {}
 --- The tag of what was written to try, and should it be left behind, how it is found.
 M.TAG = "moonlatch-probe"
 
-local ABANDONED = 3600 -- seconds after which nobody is still trying with it
+local FOREIGN = 3600 -- seconds after which nobody elsewhere is still trying with it
 
--- Left behind by a try that was cut short? Another process may be trying just now.
-local function is_abandoned(entry)
-  local at = tonumber(entry.name:match("^moonlatch probe (%d+) "))
-  return not at or math.abs(time.now() - at) > ABANDONED
+local function lease_of(journal, name) return journal:lease("probe/" .. name) end
+
+-- Left behind by a try that was cut short? Who tries holds a lease on its name, which
+-- ends with the process; of another installation only the time tells.
+local function abandoned(journal, entry)
+  local at, installation = entry.name:match("^moonlatch probe (%d+) (%x+) ")
+  if installation == journal:installation() then return lease_of(journal, entry.name) end
+  return not at or math.abs(time.now() - tonumber(at)) > FOREIGN
+end
+
+local function clear(journal, vault_id, found)
+  for _, entry in ipairs(found) do
+    local lease = abandoned(journal, entry)
+    if lease then server.delete_entry(vault_id, entry.id) end
+    if type(lease) == "userdata" then lease:close() end
+  end
 end
 
 --- Try. Raises when it does not.
+---@param journal host.journal.journal
 ---@param vault_id string
 ---@param path string
 ---@param found devolutions.entry[]? what is there with the tag
-function M.run(vault_id, path, found)
-  for _, entry in ipairs(found or {}) do
-    if is_abandoned(entry) then server.delete_entry(vault_id, entry.id) end
-  end
-  local name = ("moonlatch probe %d %s"):format(time.now() // 1, crypto.hex(crypto.random(4)))
+function M.run(journal, vault_id, path, found)
+  clear(journal, vault_id, found or {})
+  local mark = crypto.hex(crypto.random(4))
+  local name = ("moonlatch probe %d %s %s"):format(time.now() // 1, journal:installation(), mark)
+  local _ <close> = assert(lease_of(journal, name))
   local made = server.create_entry(vault_id, {
     name = name, path = path, type = "Credential", subType = "Default",
     description = "Written to see whether this vault can be written and read back. It may be deleted.",

@@ -55,7 +55,9 @@ local function judge_things(point, found)
   expect(point, "grants", PERMISSIONS, names_of(found, found.grants))
   expect(point, "role assignments", point.client and 2 or 1, #found.roles)
   expect(point, "entries", 1, #found.entries)
-  expect(point, "probe entries", 0, #found.probes)
+  -- Whose it was a lost journal cannot say: such a one is left until nobody can be trying with it.
+  if point.blow.state == "kept" then expect(point, "probe entries", 0, #found.probes) end
+  if #found.probes > 1 then point:complain("%d probe entries", #found.probes) end
   expect(point, "resources asked for", 1, resources)
   expect(point, "permissions asked for", PERMISSIONS, permissions)
 end
