@@ -245,7 +245,7 @@ describe("the emulated login service", function()
   end
 
   it("says slow down, declined, expired and unknown", function()
-    local emulator <close> = open { approve = "none", interval = 9 }
+    local emulator <close> = open { approve = "none", interval = 4 }
     local fields = device(emulator)
     assert_refused(token(emulator, fields), 400, "authorization_pending", 70016)
     assert_refused(token(emulator, fields), 400, "slow_down", 70016)
