@@ -28,12 +28,18 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field required boolean?
 ---@field choices string[]?
 
+---@class script.needs
+---@field graph string[]? calls
+---@field devolutions string[]?
+---@field scopes string[]?
+---@field when table<string, { graph: string[]?, devolutions: string[]? }>? argument -> what it takes besides
+
 ---@class script.declaration
 ---@field id string? what its things are marked with
 ---@field summary string
 ---@field description string?
 ---@field args table<string, script.argument>
----@field needs { graph: string[]?, devolutions: string[]?, scopes: string[]? }
+---@field needs script.needs
 ---@field examples string[]?
 ---@field run nil|fun(args: table): any
 ---@field steps table[]?
@@ -263,6 +269,7 @@ local function check_call(entry)
 end
 
 local strings = { type = "table", each = { type = "string" } }
+local calls = { type = "table", each = { type = "string", check = check_call } }
 
 local declaration_rule = {
   type = "table",
@@ -274,8 +281,9 @@ local declaration_rule = {
     needs = {
       type = "table", default = {},
       members = {
-        graph = { type = "table", each = { type = "string", check = check_call } },
+        graph = calls,
         devolutions = strings, scopes = strings,
+        when = { type = "table", each = { type = "table", members = { graph = calls, devolutions = strings } } },
       },
     },
     examples = strings,
@@ -319,6 +327,25 @@ function M.load(name)
     kind = "config", what = "load the script " .. found.path, why = tostring(value):match("^[^\n]*"),
     fix = "Correct the line named.", cause = value,
   }
+end
+
+local function added(list, more)
+  return table.move(more or {}, 1, #(more or {}), #(list or {}) + 1, table.move(list or {}, 1, #(list or {}), 1, {}))
+end
+
+--- What a script needs with these arguments: what it always does, and what goes with those given.
+---@param declaration script.declaration
+---@param args table<string, any>
+---@return script.needs
+function M.needs(declaration, args)
+  local needs = declaration.needs
+  local all = { graph = needs.graph, devolutions = needs.devolutions, scopes = needs.scopes }
+  for name, more in pairs(needs.when or {}) do
+    if args[name] then
+      all.graph, all.devolutions = added(all.graph, more.graph), added(all.devolutions, more.devolutions)
+    end
+  end
+  return all
 end
 
 --- Read a script's arguments from the command line: `--name value` or

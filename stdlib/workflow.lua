@@ -98,6 +98,7 @@ local function joined(a, b)
     local before = both[peer] or {}
     both[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
   end
+  if a and a.when or b and b.when then both.when = merged(a and a.when, b and b.when) end
   return both
 end
 

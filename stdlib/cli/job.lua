@@ -97,7 +97,9 @@ end
 ---@param fn fun(go: function): integer
 ---@return integer exit status
 function M.run(job, reading, fn)
-  local open <close> = session.start(job.options, { needs = job.declaration.needs, reading = reading })
+  local open <close> = session.start(job.options, {
+    needs = script.needs(job.declaration, job.args), reading = reading,
+  })
   local options = { journal = open.journal, profile = open.profile }
   options.interactive = not job.options.yes and M.is_interactive()
   local function go(mode, more)

@@ -13,11 +13,22 @@ local M = {}
 
 local KINDS = { "graph", "devolutions", "scopes" }
 
+-- All entries of a kind: "PATCH /users/{id}", "PATCH /users/{id} (with --prove-on)".
+local function entries_of(kind, needs)
+  local list = table.move(needs[kind] or {}, 1, #(needs[kind] or {}), 1, {})
+  for name, more in pairs(needs.when or {}) do
+    for _, entry in ipairs(more[kind] or {}) do
+      list[#list + 1] = ("%s (with --%s)"):format(entry, (name:gsub("_", "-")))
+    end
+  end
+  return list
+end
+
 -- What is in the list of one and not of the other.
 local function added(kind, mine, original)
   local known, list = {}, {}
-  for _, entry in ipairs(original[kind] or {}) do known[entry] = true end
-  for _, entry in ipairs(mine[kind] or {}) do
+  for _, entry in ipairs(entries_of(kind, original)) do known[entry] = true end
+  for _, entry in ipairs(entries_of(kind, mine)) do
     if not known[entry] then list[#list + 1] = ("%s: %s"):format(kind, entry) end
   end
   table.sort(list)

@@ -124,6 +124,18 @@ describe("script", function()
     end)
   end)
 
+  describe("what a script needs", function()
+    it("is more with the arguments that say so, and only then", function()
+      local declaration = load_body("args = { prove_on = { type = 'string', help = '' } }, "
+        .. "needs = { graph = { 'GET /x' }, when = { prove_on = { graph = { 'PATCH /y#z' } } } }, " .. RUN)
+      assert.same({ "GET /x" }, script.needs(declaration, {}).graph)
+      assert.same({ "GET /x", "PATCH /y#z" }, script.needs(declaration, { prove_on = "u" }).graph)
+      assert.same({ "GET /x" }, declaration.needs.graph)
+      assert.truthy((refusal(load_body, "needs = { when = { x = { graph = { 'nothing' } } } }, " .. RUN))
+        :find('needs.when.x.graph[1]: "nothing" is not of the form', 1, true))
+    end)
+  end)
+
   describe("what a script sees", function()
     local function run(text)
       return script.chunk(script.find(write("seen", text)))()
