@@ -225,21 +225,36 @@ local function proving(settings, client_id, proof)
   return assertion.request(settings, client_id, proof, assertion.header(proof:describe()))
 end
 
---- Does this secret, or this key with its certificate, sign the application in? One
---- request, on a connection of its own.
----@param client_id string
----@param proof host.secret|host.crypto.key
----@return { claims: table }|nil proof, table? failure with kind, error, code, message
-function M.prove(client_id, proof)
+-- One request, on a connection of its own.
+local function try(client_id, proof)
   local settings = signed or profile.current()
-  local token, failure = ask.once(("prove a credential of application %s"):format(client_id), function()
+  return ask.once(("prove a credential of application %s"):format(client_id), function()
     local request = proving(settings, client_id, proof)
     request:set_fresh()
     return request
   end, native.judge_token, settings.graph)
+end
+
+--- Does this secret, or this key with its certificate, sign the application in?
+---@param client_id string
+---@param proof host.secret|host.crypto.key
+---@return { claims: table }|nil proof, table? failure with kind, error, code, message
+function M.prove(client_id, proof)
+  local token, failure = try(client_id, proof)
   if not token then return nil, failure end
   token.credential:close()
   return { claims = token.claims }
+end
+
+--- A credential for Graph of an application that is not the one signed in, to be given to
+--- single calls. Raises when it is not had.
+---@param client_id string
+---@param proof host.secret|host.crypto.key
+---@return { credential: host.credential, claims: table }
+function M.application(client_id, proof)
+  local token, failure = try(client_id, proof)
+  if token then return token end
+  return ask.raise(("sign in as application %s"):format(client_id), failure)
 end
 
 --- The tenant's GUID, by discovery; asked for once.

@@ -9,6 +9,7 @@ local application = require "entra.application"
 local checklist = require "devolutions.checklist"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
+local first_reset = require "entra.first_reset"
 local preflight = require "entra.preflight"
 local reach = require "entra.reach"
 local rotation = require "rotation"
@@ -53,6 +54,10 @@ return workflow.declare {
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "string", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
+    prove_on = {
+      type = "string",
+      help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
+    },
     secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
     prepared = {
       type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
@@ -88,6 +93,7 @@ return workflow.declare {
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
     },
     devolutions = { "vaults:read", "entries:read", "entries:write" },
+    when = { prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } } },
   },
 
   steps = {
@@ -149,6 +155,7 @@ return workflow.declare {
 
     step "Proof" (function(run, have)
       have.secret:prove(have.permissions)
+      first_reset.show(run, have.secret, have.found.test_user)
       if have.held then run:note("the directory shows that it holds %s", table.concat(have.held, ", ")) end
       reach.report(run, have.found.accounts, have.roles)
     end),

@@ -5,6 +5,7 @@ local deleted = require "entra.deleted"
 local directory_role = require "entra.directory_role"
 local fail = require "fail"
 local file = require "sink.file"
+local first_reset = require "entra.first_reset"
 local graph = require "graph"
 local reach = require "entra.reach"
 local room = require "room"
@@ -20,6 +21,7 @@ local M = {}
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field accounts entra.account[]
+---@field test_user entra.account? whose password is to be set once, as a proof
 ---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
 ---@field premium boolean has the tenant Privileged Identity Management, as far as can be read?
 
@@ -171,6 +173,8 @@ function M.look(run, have, args)
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
     tenant = have.admin.principal.tenant, premium = M.is_premium(plans),
   }
+  found.test_user = run.mode ~= "destroy"
+    and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil
   describe(run, have, info, company, plans)
   say_policy(run, found.policy)
   say_adopted(run, found.application)

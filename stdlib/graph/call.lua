@@ -31,6 +31,7 @@ local M = {}
 ---@field repeatable boolean? may it be sent again when the answer is lost? (default: by method)
 ---@field timeout number? seconds for one try (30)
 ---@field note string? for the record; `what` by default
+---@field credential host.credential? another than ours: of an application that is tried
 ---@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
 
 ---@class graph.call: retry.call
@@ -85,7 +86,10 @@ end
 
 function Call:attempt() return M.once(self, self.judge) end
 
-function Call:renew() oauth.renew(self.credential) end
+-- What somebody else brought is not ours to renew.
+function Call:renew()
+  if not self.options.credential then oauth.renew(self.credential) end
+end
 
 --- A call, and what retry has to know of it.
 ---@param method string
@@ -212,7 +216,7 @@ function M.once(call, judge)
   if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   if asking_why then request:set_explaining() end
-  call.credential = oauth.credential()
+  call.credential = call.options.credential or oauth.credential()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, more = judge(request, answer)

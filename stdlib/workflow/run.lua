@@ -393,10 +393,14 @@ local function release(run)
   for i = #run.held, 1, -1 do run.held[i]:close() end
 end
 
+-- What was not done, because a person has to do it, is no change.
 local function counts(run)
   local sums = { create = 0, update = 0, delete = 0, none = 0 }
   for _, step in ipairs(run.steps) do
-    for _, item in ipairs(step.items) do sums[item.action] = sums[item.action] + 1 end
+    for _, item in ipairs(step.items) do
+      local action = (item.done or not run:acting()) and item.action or "none"
+      sums[action] = sums[action] + 1
+    end
   end
   return sums
 end

@@ -8,6 +8,7 @@ local RENEWAL = "155d" -- of 180, with 30 to be renewed before
 local GRACE = "8d" -- and one more than it is
 
 M.APPLY = { "apply", JOB, "--yes", "--json" }
+M.PROVE = { "apply", JOB, "--yes", "--json", "--prove-on", "t0-chen@contoso.onmicrosoft.com" }
 M.DESTROY = { "destroy", JOB, "--yes", "--json" }
 M.PLAN = { "plan", JOB, "--json" }
 
@@ -43,6 +44,7 @@ end
 ---@type crash.act[]
 M.ACTS = {
   { name = "setup", words = M.APPLY, prepare = plan_only },
+  { name = "setup with a reset", words = M.PROVE, changing = true, prepare = plan_only },
   {
     name = "renewal", words = M.APPLY, renews = true, first = "retiring",
     prepare = function(point)

@@ -18,7 +18,7 @@ local function demand_pim(emu) emu:admin("set_flag", "pim_only", { "Privileged A
 -- In this order, in one tenant, with the exit status each is to have.
 local RUNS = {
   { 3, "plan", SETUP, "--managed", MANAGED },
-  { 0, "apply", SETUP, "--managed", MANAGED, "--yes" },
+  { 0, "apply", SETUP, "--managed", MANAGED, "--prove-on", "t0-chen@contoso.onmicrosoft.com", "--yes" },
   { 0, "verify", SETUP, "--managed", MANAGED },
   { 0, "permissions", SETUP },
   { 3, "doctor" },
