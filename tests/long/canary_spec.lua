@@ -16,6 +16,26 @@ local CALLS = {
   "devolutions POST */entry*clientSecret*", "devolutions DELETE */entry/*",
 }
 
+local POLICY = "policies/tier0-users"
+
+local ROTATION_CALLS = {
+  "graph PATCH */users/*passwordProfile*", "graph GET */users*", "graph POST */revokeSignInSessions*",
+  "devolutions POST */entry*password*", "devolutions PUT */entry/*", "devolutions GET */entry/*",
+}
+
+-- Run it; what it said is kept to be searched.
+local function run(far, said, words)
+  local outcome = far:run(words, { seconds = 120 })
+  said[#said + 1] = far.place:write("said-" .. #said + 1, outcome.out .. outcome.err)
+  return outcome
+end
+
+local function search(far, said)
+  local found = canary.search(far, { files = { far.directory .. "/state", table.unpack(said) } })
+  assert.equal("", canary.describe(found))
+  return found
+end
+
 describe("no secret", function()
   it("is in an error of any call", function()
     local far <close> = tap.start()
@@ -26,8 +46,7 @@ describe("no secret", function()
           far:rules { call .. " " .. name }
           local words = { "apply", JOB, "--name", ("Case %d %d"):format(i, k), "--yes", "--verbose" }
           if k % 2 == 0 then words[#words + 1] = "--json" end
-          local outcome = far:run(words, { seconds = 120 })
-          said[#said + 1] = far.place:write("said-" .. #said + 1, outcome.out .. outcome.err)
+          local outcome = run(far, said, words)
           assert.is_true(outcome.status <= 1, outcome.err)
           assert.equal("", assert(sys.read(far.directory .. "/rules", 4096)), call)
           failed = failed + outcome.status
@@ -35,8 +54,29 @@ describe("no secret", function()
       end
     end
     assert.is_true(failed > 60, failed)
-    local found = canary.search(far, { files = { far.directory .. "/state", table.unpack(said) } })
-    assert.equal("", canary.describe(found))
-    assert.is_true(found.secrets.access_token > 200)
+    assert.is_true(search(far, said).secrets.access_token > 200)
+  end)
+
+  it("is in what rotating people's passwords says, writes, or fails with at any call", function()
+    local far <close> = tap.start()
+    local said, failed = {}, 0
+    assert.equal(0, run(far, said, { "rotate", POLICY, "--yes", "--verbose" }).status)
+    for _, call in ipairs(ROTATION_CALLS) do
+      for k, name in ipairs(far.answers) do
+        if name:find("^repeats_") then
+          run(far, said, { "run", "rehearse/advance", "--by", "40d" })
+          far:rules { call .. " " .. name }
+          local more = k % 2 == 0 and "--json" or nil
+          local outcome = run(far, said, { "rotate", POLICY, "--yes", "--verbose", more })
+          assert.is_true(outcome.status <= 1, outcome.err)
+          assert.equal("", assert(sys.read(far.directory .. "/rules", 4096)), call)
+          failed = failed + outcome.status
+        end
+      end
+    end
+    run(far, said, { "journal", "list", "--json" })
+    run(far, said, { "journal", "history", "--json" })
+    assert.is_true(failed > 10, failed)
+    assert.is_true(search(far, said).secrets.password > 50)
   end)
 end)

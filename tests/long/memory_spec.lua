@@ -11,7 +11,8 @@ local JOBS = {
   { "whoami" }, { "login", "--for", SETUP }, { "apply", SETUP, "--yes" },
   { "apply", SETUP, "--yes", "--json", "--verbose" },
   { "run", "rehearse/advance", "--by", "155d" }, { "login", "--for", SETUP }, { "apply", SETUP, "--yes" },
-  { "verify", SETUP }, { "doctor", status = 3 }, { "logout" }, { "destroy", SETUP, "--yes" },
+  { "verify", SETUP }, { "doctor", status = 3 }, { "logout" },
+  { "rotate", "policies/tier0-users", "--yes" }, { "destroy", SETUP, "--yes" },
 }
 
 describe("the memory of a program holds no secret after a job", function()
