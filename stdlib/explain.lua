@@ -123,9 +123,13 @@ function M.login(failure)
     or SIGN_IN[failure.error] or REFUSED
 end
 
-local NO_IDENTITY = {
-  cause = "nothing here gives out managed identities",
-  fix = "They are there on Azure's virtual machines, in App Service and in Container Apps, once one is turned on.",
+local WHERE_IDENTITIES_ARE = "They are there on Azure's virtual machines, in App Service and in Container Apps, once "
+  .. "one is turned on (not in Azure Arc or Cloud Shell). Elsewhere use \"workload_identity\" or \"certificate\"."
+
+local NO_IDENTITY = { cause = "nothing here gives out managed identities", fix = WHERE_IDENTITIES_ARE }
+
+local FOREIGN_IDENTITY = {
+  cause = "what answers here is not Azure's endpoint of managed identities", fix = WHERE_IDENTITIES_ARE,
 }
 
 local UNKNOWN_IDENTITY = {
@@ -144,6 +148,8 @@ function M.identity(failure)
   if failure.error == "invalid_request" and failure.message:lower():find("identity not found", 1, true) then
     return UNKNOWN_IDENTITY
   end
+  local is_foreign = failure.error == "http" or failure.error == "not_json"
+  if is_foreign and failure.kind ~= "transient" and failure.kind ~= "throttled" then return FOREIGN_IDENTITY end
 end
 
 local function holds(text, part)

@@ -22,6 +22,7 @@ local CLOUDS = {
 }
 
 local function check_url(value)
+  if value:match("^%a+://[^/]*@") then return "a URL carries no user or password here" end
   if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
     return ('"%s" is not a URL of the form https://host'):format(value)
   end

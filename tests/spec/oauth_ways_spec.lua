@@ -217,6 +217,15 @@ describe("oauth", function()
       assert.equal(6, #tenant.door.requests)
     end)
 
+    it("says when something else answers there", function()
+      for _, answer in ipairs { { 403, {}, "Forbidden" }, { 200, {}, "<html>" }, { 302, { location = "/x" }, "" } } do
+        tenant.door:on("GET", PATH, answer)
+        local err = fails(sign_in)
+        assert.matches("^what answers here is not Azure's endpoint of managed identities%. The endpoint said", err.why)
+        assert.matches("not in Azure Arc", err.fix)
+      end
+    end)
+
     it("says when there is none where it runs", function()
       tenant.door:on("GET", PATH, { nil, "curl's words", "timeout", false })
       local err = fails(sign_in)

@@ -119,7 +119,9 @@ describe("profile", function()
       [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc, gcc_high, dod and china; any other by { login = …",
       [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
         'cloud.login: "nonsense" is not a URL of the form https://host',
-      [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] = "is not a URL of the form",
+      [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] =
+        "cloud.login: a URL carries no user or password here",
+      [ [[tenant = "x", proxy = "http://ann:hunter2@proxy"]] ] = "proxy: a URL carries no user or password here",
       [ [[tenant = "x", sign_in = { method = "devicecode" }]] ] =
         'sign_in.method: "devicecode" is none of',
       [ [[tenant = "x", sign_in = { method = "certificate" }]] ] = 'sign_in: method = "certificate" needs a client_id',
