@@ -141,6 +141,8 @@ return function(settings, _, scopes)
   local fields, incoming = await_browser(visit, what)
   local token, failure = redeem(settings, what, fields, visit, verifier, scope)
   if token then
+    verifier:close() -- used up, as the code is
+    fields.code:close()
     show(incoming, 200, page.done())
     return token
   end

@@ -33,5 +33,7 @@ return function(settings, _, scopes)
     return native.device_code(ask.authority(settings), client_id, scope)
   end, native.judge_device_code)
   log.say(code.message or ("To sign in, open %s and enter the code %s."):format(code.verification_uri, code.user_code))
-  return await_person(settings, code)
+  local token = await_person(settings, code)
+  code.device_code:close() -- it was used up; one that failed stays known, to be masked in what is said of it
+  return token
 end
