@@ -47,6 +47,20 @@ function M.describe(found)
   return table.concat(lines, "\n")
 end
 
+--- How often pieces of each kind of secret are there in clear when it prints `at`. Three
+--- pieces are searched of each secret; a token's may repeat itself.
+---@param far tap
+---@param code string of Lua, for -e
+---@param at string
+---@return table<string, integer> counts by kind
+function M.held(far, code, at)
+  local counts = {}
+  for _, copy in ipairs(M.scan(far, { "-e", code }, at).copies) do
+    if copy.form == "raw" then counts[copy.kind] = (counts[copy.kind] or 0) + 1 end
+  end
+  return counts
+end
+
 --- Raise unless none of the tap's secrets was left at the end.
 ---@param far tap
 ---@param words string[]
