@@ -46,6 +46,7 @@ function M.deliver(run, secret, fields)
     if to then store(run, secret, to, fields) end
     again = not (to and to:confirms()) and not secret:is_confirmed() and handover.offer(run, secret, fields)
   until again ~= "again"
+  if to then to:clear(run) end
   secret:tidy()
 end
 

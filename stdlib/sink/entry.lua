@@ -78,12 +78,10 @@ local function reach(self, profile)
   server.login(profile)
   local info, vault = task.all { server.info, function() return server.vault(self.vault) end }
   self.vault_id = vault.id
-  local stale
-  self.fetched, stale = task.all {
+  self.fetched, self.tries = task.all {
     function() return { value = self:read() } end,
     function() return server.entries(self.vault_id, { tag = probe.TAG }) end,
   }
-  self.stale = stale
   return info
 end
 
@@ -128,8 +126,20 @@ end
 --- Does the vault take an entry, give it back as it was, and give it up? Raises when not.
 ---@param journal host.journal.journal
 function Entry:probe(journal)
-  probe.run(journal, self.vault_id, self.path, self.stale)
-  self.stale = nil
+  probe.run(journal, self.vault_id, self.path)
+end
+
+--- Remove what a run that was cut short left of such a try.
+---@param run workflow.Run
+function Entry:clear(run)
+  for _, left in ipairs(self.tries) do
+    if probe.is_abandoned(run.journal, left) then
+      run:change {
+        kind = "probe entry", name = left.name, action = "delete", made = "left behind by a run that was cut short",
+        act = function() server.delete_entry(self.vault_id, left.id) end,
+      }
+    end
+  end
 end
 
 ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ Passwords.__index = Passwords
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
-  return setmetatable({ vault = fields.vault, path = fields.path or "", slots = {}, stale = {} }, Passwords)
+  return setmetatable({ vault = fields.vault, path = fields.path or "", slots = {}, tries = {} }, Passwords)
 end
 
 local SUFFIX = " (pending)"
@@ -72,7 +72,7 @@ local function note_current(self, entry)
 end
 
 local function note(self, entry)
-  if has_tag(entry, probe.TAG) then table.insert(self.stale, entry)
+  if has_tag(entry, probe.TAG) then table.insert(self.tries, entry)
   elseif has_tag(entry, PENDING) then note_pending(self, entry)
   elseif entry.type == "Credential" or entry.type == nil then note_current(self, entry) end
 end
@@ -93,8 +93,11 @@ function Passwords:slot(name) return slot_of(self, name) end
 --- Can it be written and read back? Raises when not.
 ---@param journal host.journal.journal
 function Passwords:probe(journal)
-  probe.run(journal, self.vault_id, self.path, self.stale)
-  self.stale = {}
+  for _, left in ipairs(self.tries) do
+    if probe.is_abandoned(journal, left) then server.delete_entry(self.vault_id, left.id) end
+  end
+  self.tries = {}
+  probe.run(journal, self.vault_id, self.path)
 end
 
 --- Where it is, for people.

@@ -15,29 +15,24 @@ local FOREIGN = 3600 -- seconds after which nobody elsewhere is still trying wit
 
 local function lease_of(journal, name) return journal:lease("probe/" .. name) end
 
--- Left behind by a try that was cut short? Who tries holds a lease on its name, which
--- ends with the process; of another installation only the time tells.
-local function abandoned(journal, entry)
+--- Was this entry left behind by a try that was cut short? Who tries holds a lease on its
+--- name, which ends with the process; of another installation only the time tells.
+---@param journal host.journal.journal
+---@param entry devolutions.entry
+---@return boolean
+function M.is_abandoned(journal, entry)
   local at, installation = entry.name:match("^moonlatch probe (%d+) (%x+) ")
-  if installation == journal:installation() then return lease_of(journal, entry.name) end
-  return not at or math.abs(time.now() - tonumber(at)) > FOREIGN
-end
-
-local function clear(journal, vault_id, found)
-  for _, entry in ipairs(found) do
-    local lease = abandoned(journal, entry)
-    if lease then server.delete_entry(vault_id, entry.id) end
-    if type(lease) == "userdata" then lease:close() end
-  end
+  if installation ~= journal:installation() then return not at or math.abs(time.now() - tonumber(at)) > FOREIGN end
+  local lease = lease_of(journal, entry.name)
+  if lease then lease:close() end
+  return lease ~= nil
 end
 
 --- Try. Raises when it does not.
 ---@param journal host.journal.journal
 ---@param vault_id string
 ---@param path string
----@param found devolutions.entry[]? what is there with the tag
-function M.run(journal, vault_id, path, found)
-  clear(journal, vault_id, found or {})
+function M.run(journal, vault_id, path)
   local mark = crypto.hex(crypto.random(4))
   local name = ("moonlatch probe %d %s %s"):format(time.now() // 1, journal:installation(), mark)
   local _ <close> = assert(lease_of(journal, name))

@@ -112,6 +112,7 @@ M.ACTS = {
 ---@field signal "KILL"|"INT"|nil what the program gets at that request
 ---@field state "kept"|"deleted"|"restored" what becomes of the state folder before the next run
 ---@field changing boolean? only at requests that can change something
+---@field applied boolean? what the request asked for happened
 
 -- Once one is held all that follow are, so that nothing happens between it and the kill.
 local BEFORE = { "%s /** hold-before always @%d" }
@@ -121,17 +122,18 @@ local AFTER = { "%s /** hold-after @%d", "%s /** hold-before always @%d" }
 ---@type crash.blow[]
 M.BLOWS = {
   { name = "killed before it is applied", rules = BEFORE, signal = "KILL", state = "kept" },
-  { name = "killed before its answer", rules = AFTER, signal = "KILL", state = "kept", changing = true },
+  { name = "killed before its answer", rules = AFTER, applied = true, signal = "KILL", state = "kept",
+    changing = true },
   { name = "answer lost", rules = { "%s /** drop-after @%d" }, state = "kept" },
   { name = "no network from there on", rules = { "%s /** drop-before always @%d" }, state = "kept" },
   { name = "disk full", rules = {}, room = 8192, places = 56, state = "kept" },
   { name = "interrupted", rules = { "%s /** slow:250 @%d" }, signal = "INT", state = "kept" },
   { name = "killed before it is applied, state deleted", rules = BEFORE, signal = "KILL", state = "deleted" },
-  { name = "killed before its answer, state deleted", rules = AFTER, signal = "KILL", state = "deleted",
-    changing = true },
+  { name = "killed before its answer, state deleted", rules = AFTER, applied = true, signal = "KILL",
+    state = "deleted", changing = true },
   { name = "killed before it is applied, old state restored", rules = BEFORE, signal = "KILL", state = "restored" },
-  { name = "killed before its answer, old state restored", rules = AFTER, signal = "KILL", state = "restored",
-    changing = true },
+  { name = "killed before its answer, old state restored", rules = AFTER, applied = true, signal = "KILL",
+    state = "restored", changing = true },
 }
 
 return M
