@@ -2,6 +2,7 @@
 -- every one when run by tests/long/refresh_crash_spec.lua.
 
 local crash = require "refresh_crash"
+local sys = require "host.sys"
 
 local STRIDE = tonumber((...)) or 32
 
@@ -67,6 +68,8 @@ describe("a renewal that is cut off", function()
   end)
 
   it("has its token on the disk, name and all, before Graph is called", function()
+    local seen = os.getenv "DUMPABLE" or sys.stat("/").ours
+    if not seen then return pending("only root's strace shows the names of this build's files") end
     local scene <close> = crash.scene "reuse"
     local order, graph = {}, scene.ready.graph:match(":(%d+)/")
     for _, line in ipairs(crash.trace(scene)) do
