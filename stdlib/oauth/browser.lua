@@ -23,6 +23,9 @@ local PATIENCE = 900 -- seconds a person has, as with a device code
 local LOOK = 0.02 -- seconds between two looks while other requests run
 local BLOCK = 50 -- milliseconds to wait for the browser when nothing else goes on
 
+local BY_SSH = "You are here by ssh: have your own computer lead there (ssh -L %s:localhost:%s …), or set "
+  .. 'method = "device_code" in the profile.'
+
 local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 ---@class oauth.browser.visit
@@ -128,6 +131,8 @@ local function invite(settings, visit)
   local opened = settings.sign_in.open ~= false and desktop.open(url)
   log.say((opened and "Your browser opens to sign you in. If it does not, open this page on this computer: "
     or "To sign in, open this page in a browser on this computer: ") .. url)
+  local port = url:match(":(%d+)/")
+  if not opened and desktop.is_remote() then log.say(BY_SSH:format(port, port)) end
 end
 
 ---@type oauth.way

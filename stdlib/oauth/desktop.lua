@@ -29,6 +29,12 @@ local function is_attended()
   return term.is_terminal("err") and not log.json()
 end
 
+--- Does the person sit at another computer, whose browser finds no page here?
+---@return boolean
+function M.is_remote()
+  return (sys.getenv "SSH_CONNECTION" or "") ~= "" and not has_display()
+end
+
 --- Open a page of ours there, if that can be tried; whether it was.
 ---@param url string on loopback
 ---@return boolean

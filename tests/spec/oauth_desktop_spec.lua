@@ -25,7 +25,8 @@ local function on(machine)
   package.loaded["oauth.desktop"] = nil
   local desktop = require "oauth.desktop"
   for _, name in ipairs(names) do package.loaded[name] = kept[name] end
-  return desktop.open(PAGE), started, desktop
+  local opened = desktop.open(PAGE)
+  return opened, started, desktop
 end
 
 describe("the browser of the desktop", function()
@@ -49,6 +50,16 @@ describe("the browser of the desktop", function()
       assert.is_nil(started)
     end
     assert.is_false((on { DISPLAY = ":0", program = "/usr/bin/xdg-open", starts = false }))
+  end)
+
+  it("is far away where somebody came by ssh without a display", function()
+    local function is_remote(machine)
+      local _, _, desktop = on(machine)
+      return desktop.is_remote()
+    end
+    assert.is_true(is_remote { SSH_CONNECTION = "192.0.2.1 1 192.0.2.2 22" })
+    assert.is_false(is_remote { SSH_CONNECTION = "192.0.2.1 1 192.0.2.2 22", DISPLAY = "localhost:10.0" })
+    assert.is_false(is_remote {})
   end)
 
   it("is opened at pages of ours only", function()
