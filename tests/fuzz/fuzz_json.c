@@ -34,6 +34,7 @@ static int scan_only(lua_State *L, const struct input *input) {
   int accepted = json_scan(&scan);
   fuzz_expect(scan.at <= input->size, "to stop within the text");
   fuzz_expect(accepted || scan.expected, "a reason");
+  fuzz_expect(scan.deepest <= JSON_DEPTH, "no deeper than 64 levels");
   check_spots(&scan);
   buffer_free(scan.spots);
   buffer_free(scan.names);
