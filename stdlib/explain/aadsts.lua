@@ -89,6 +89,8 @@ return {
     fix = "Wait, or have an administrator look at the sign-in log." },
   { codes = { 50055, 50144 }, source = "docs", cause = "the password has expired",
     fix = "Change it, then sign in again." },
+  { codes = { 120002, 120003, 120018 }, source = "docs",
+    cause = "the new password is too weak, banned, or holds the name", fix = "Choose another." },
   { codes = { 50056 }, source = "docs", cause = "the account has no password in this directory",
     fix = "Sign in the way the organization does (federated or without password)." },
   { codes = { 50057 }, source = "docs", cause = "the account is disabled", fix = "Enable it, or use another." },
@@ -103,10 +105,11 @@ return {
 
   -- Policy
   { codes = { 53000, 53001 }, source = "docs", cause = "a Conditional Access policy wants a managed device",
-    fix = "A device code never proves a device. Use an application's own sign-in, or have the policy exclude this." },
+    fix = "A device code never proves a device: sign in with method = \"browser\" on one that is managed, or as an "
+      .. "application." },
   { codes = { 53003 }, source = "docs", cause = "a Conditional Access policy blocks this sign-in",
-    fix = "Many tenants block device codes. Have an administrator look at the sign-in log, or use an application's own"
-      .. " sign-in." },
+    fix = "Many tenants block device codes: try method = \"browser\", or sign in as an application. The sign-in log "
+      .. "names the policy." },
   { codes = { 53004, 530032, 530034, 530035 }, source = "docs",
     cause = "a security policy of the tenant blocks this sign-in",
     fix = "Have an administrator look at the sign-in log: it names the policy." },

@@ -412,6 +412,7 @@ describe("oauth", function()
       local err = fails(sign_in)
       assert.equal("auth", err.kind)
       assert.truthy(err.why:find("a Conditional Access policy blocks this sign-in", 1, true))
+      assert.truthy(err.fix:find('try method = "browser", or sign in as an application', 1, true))
     end)
   end)
 
