@@ -32,7 +32,7 @@ int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) 
   if (fd < 0) {
     int code = errno;
     const char *why = code == ELOOP ? "it is a symbolic link" : strerror(code);
-    lib_fail_kind(L, code == ENOENT ? "missing" : code == ELOOP ? "mode" : "io", "cannot open '%s': %s", path, why);
+    lib_fail_kind(L, code == ENOENT ? "missing" : code == ELOOP ? "link" : "io", "cannot open '%s': %s", path, why);
     return -1;
   }
   const char *why = fstat(fd, &info) == 0 ? objection(&info, refused) : strerror(errno);

@@ -914,7 +914,7 @@ function sys.read(path, limit) end
 ---@param path string
 ---@param kept_by "person"|"manager"|"platform"|nil
 ---@param whole boolean? drop nothing: the file is binary
----@return host.secret|nil, string? message, string? kind
+---@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"io"
 function sys.read_secret(path, kept_by, whole) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer

@@ -100,7 +100,7 @@ end
 
 -- How to put it where it is not yet.
 local function how_to_put(source)
-  return source.word == "key" and "`moonlatch init` makes one and puts it there."
+  return source.word == "key" and "`moonlatch init` makes the first one; one that was there has to be brought back."
     or ("Put it there: moonlatch login --secret %s"):format(source.word)
 end
 
@@ -108,9 +108,13 @@ end
 local READ = {}
 
 function READ.file(source, what)
-  local value, message = sys.read_secret(source.path)
+  local value, message, kind = sys.read_secret(source.path)
   if value then return value end
-  raise(source, what, message, ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path))
+  local fixes = {
+    missing = how_to_put(source), link = "Name the file itself: what a link leads to can be changed by others.",
+    mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
+  }
+  raise(source, what, message, fixes[kind])
 end
 
 function READ.keyring(source, what)

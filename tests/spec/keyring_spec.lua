@@ -67,7 +67,8 @@ describe("the keyring", function()
     local clear = "secret-tool clear application moonlatch"
     assert.equal("error: read the journal's key from the keyring (key login.microsoftonline.com/contoso.com)\n"
       .. "  why: the keyring holds nothing for application=moonlatch name=key login.microsoftonline.com/contoso.com\n"
-      .. "  fix: `moonlatch init` makes one and puts it there.\n", run({ "-e", KEY }, clear).err)
+      .. "  fix: `moonlatch init` makes the first one; one that was there has to be brought back.\n",
+      run({ "-e", KEY }, clear).err)
     assert.equal(0, run({ "init" }).status)
     assert.equal("43\n", run({ "-e", KEY }).out)
 

@@ -232,7 +232,8 @@ describe("profile", function()
       load_body [[tenant = "x"]]
       assert.matches("the profile names no key, and there is no silent default\nAdd key = ", refusal(profile.key))
       load_body [[tenant = "x", key = { from = "file", path = "none" }]]
-      assert.matches("^read the journal's key from DIR/none: .*\nThe file must be yours", refusal(profile.key))
+      assert.matches("^read the journal's key from DIR/none: .*\n`moonlatch init` makes the first one",
+        refusal(profile.key))
     end)
   end)
 end)

@@ -57,7 +57,14 @@ describe("a secret of a profile", function()
       .. "  fix: The file must be yours and closed to others: chmod 600 'HOME/secret'.\n",
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
-    assert.matches("it is a symbolic link", refused 'from = "file", path = "secret"')
+    assert.equal("error: read the client secret from HOME/secret\n"
+      .. "  why: cannot open 'HOME/secret': it is a symbolic link\n"
+      .. "  fix: Name the file itself: what a link leads to can be changed by others.\n",
+      refused 'from = "file", path = "secret"')
+    os.execute(("rm '%s/secret'"):format(place.path))
+    assert.equal("error: read the client secret from HOME/secret\n"
+      .. "  why: cannot open 'HOME/secret': No such file or directory\n"
+      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
   end)
 
   it("comes from a variable, which is gone once it was read", function()
