@@ -120,13 +120,18 @@ function Model:end_run(all)
   for _, found in ipairs(all or {}) do check_said(self, found) end
 end
 
+-- The first line; what is drawn anew for each try is left out, so that the same seed says the same.
+local function said_of(failure)
+  return (tostring(failure):match("^[^\n]*"):gsub("(moonlatch probe %d+) %x+ %x+", "%1"))
+end
+
 --- What a run did, in a few words.
 ---@param all table[]
 ---@return string
 function Model.sum(_, all)
   local parts = {}
   for _, found in ipairs(all) do
-    if found.failure then parts[#parts + 1] = "failed: " .. tostring(found.failure):match("^[^\n]*") end
+    if found.failure then parts[#parts + 1] = "failed: " .. said_of(found.failure) end
     for _, entry in ipairs(found.entries) do
       local why = entry.failure and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
       if entry.what ~= "wait" then parts[#parts + 1] = entry.name:match("^[^@]*") .. " " .. entry.what .. why end
