@@ -207,7 +207,8 @@ local CALLS = {
   users = { "PATCH /users/{id}#passwordProfile" },
   applications = {
     "POST /applications/{id}/addPassword", "POST /applications/{id}/removePassword",
-    "GET /applications/{id}/appManagementPolicies", "GET /policies/defaultAppManagementPolicy",
+    "GET /applications/{id}/appManagementPolicies", "GET /applications/{id}/owners",
+    "GET /policies/defaultAppManagementPolicy",
   },
 }
 local SCOPES = {

@@ -10,6 +10,7 @@ local OWNED = "Application.ReadWrite.OwnedBy"
 -- Read where it may be read; without, Entra's own refusal says the same. And what only a person calls.
 local DISPENSABLE = {
   ["GET /applications/{id}/appManagementPolicies"] = true, ["GET /policies/defaultAppManagementPolicy"] = true,
+  ["GET /applications/{id}/owners"] = true,
   ["GET /users/{id}/ownedObjects"] = true,
 }
 

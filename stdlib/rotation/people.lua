@@ -55,17 +55,6 @@ local function has(list, wanted)
   return false
 end
 
--- Rights go: they are looked at again before each run.
-local function check_rights(terms, tenant)
-  local me = tenant.me
-  if me.kind == "user" or has(me.roles, PERMISSION) or next(tenant.held) then return end
-  fail.raise {
-    kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
-    why = ("its token carries no %s, and it holds no directory role"):format(PERMISSION),
-    fix = "Somebody withdrew its rights: `moonlatch verify setup/rotator` shows which, and apply gives them back.",
-  }
-end
-
 local function setting_of(terms, tenant, journal)
   return {
     terms = terms, now = mint.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
@@ -145,7 +134,6 @@ function M.look(terms, tenant, options)
     function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return place:open(options.profile) end,
   }
-  check_rights(terms, tenant)
   self.run = {
     journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options.journal),
     federated = tenant.federated,

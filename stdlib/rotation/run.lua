@@ -6,6 +6,7 @@ local mint = require "rotation.mint"
 local oauth = require "oauth"
 local people = require "rotation.people"
 local reach = require "entra.reach"
+local rights = require "rotation.rights"
 local room = require "room"
 local secrets = require "rotation.secrets"
 local task = require "task"
@@ -41,8 +42,13 @@ end
 ---@field moment number? until when, or from when
 ---@field failure Failure? it could not even be looked at
 
+local function look_with_rights(terms, tenant, options)
+  rights.check(terms, tenant)
+  return LOOK[terms.target](terms, tenant, options)
+end
+
 local function look(terms, tenant, options)
-  local ok, found = xpcall(LOOK[terms.target], task.keep_trace, terms, tenant, options)
+  local ok, found = xpcall(look_with_rights, task.keep_trace, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }

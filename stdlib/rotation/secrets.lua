@@ -6,6 +6,7 @@ local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local form = require "devolutions.form"
 local owned = require "entra.owned"
+local rights = require "rotation.rights"
 local room = require "room"
 local rotation = require "rotation"
 local rows = require "rotation.rows"
@@ -181,6 +182,7 @@ local function why_not(self, target)
   if target.appId == sign_in.client_id and sign_in.method == "client_secret" then
     return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one"
   end
+  return rights.why_not_ours(target, self.tenant.me)
 end
 
 -- Does storing count as using, for this policy?

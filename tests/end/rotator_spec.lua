@@ -67,8 +67,21 @@ describe("the rotator", function()
     must(emu:run { "rotate", "policies/tier0-users", "policies/pam-provider-secret", "--yes", "--profile", "rotator" },
       0)
     emu:later "151d"
-    must(emu:run { "rotate", "policies/pam-provider-secret", "--yes", "--profile", "rotator" }, 0)
-    assert.equal(2, #job.truth(emu).credentials)
+    local provider = { "rotate", "policies/pam-provider-secret", "--yes", "--profile", "rotator" }
+    must(emu:run(provider), 0)
+    local pam = job.truth(emu).application
+    assert.equal(2, #pam.passwordCredentials)
+
+    emu:admin("remove_consent", app.appId, "User.RevokeSessions.All")
+    local refused = must(emu:run { "rotate", "policies/tier0-users", "--yes", "--profile", "rotator" }, 1)
+    assert.truthy(refused.out:find("its token carries no User.RevokeSessions.All", 1, true), refused.out)
+    assert.truthy(refused.out:find("moonlatch verify setup/rotator --policies policies/tier0-users", 1, true))
+    emu:admin("change", pam.id, { _owners = {} })
+    local _, planned = emu:json { "plan", "policies/pam-provider-secret", "--profile", "rotator" }
+    assert.equal("refuse", planned.policies[1].accounts[1].what)
+    assert.truthy(planned.policies[1].accounts[1].why:find("Moonlatch rotator does not own it", 1, true))
+    apply(emu, "--policies", POLICIES)
+    must(emu:run(provider), 0)
 
     add_foreign(emu, app)
     emu:later "190d"
@@ -91,7 +104,7 @@ describe("the rotator", function()
     must(emu:run(words("destroy", "--yes")), 0)
     assert.is_nil(rotator(emu))
     assert.is_nil(sys.stat(file_of(emu)))
-    assert.equal(1, #emu:graph(("/applications/%s/owners"):format(job.truth(emu).application.id))) -- who made it
+    assert.equal(0, #emu:graph(("/applications/%s/owners"):format(pam.id)))
   end)
 
   it("gets no right over people without policies for people", function()

@@ -559,8 +559,8 @@ describe("a run", function()
     local _, status, found = go { select = TIER0 }
     assert.equal(1, status)
     assert.equal("begin policies/x as Rotator: its token carries no User-PasswordProfile.ReadWrite.All, and it holds "
-      .. "no directory role\nSomebody withdrew its rights: `moonlatch verify setup/rotator` shows which, and apply "
-      .. "gives them back.", tostring(found.failure))
+      .. "no directory role\nSomebody withdrew its rights: `moonlatch verify setup/rotator --policies policies/x` "
+      .. "shows which, and apply gives them back.", tostring(found.failure))
   end)
 
   it("works on an account in one process at a time", function()

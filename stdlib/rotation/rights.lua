@@ -1,0 +1,81 @@
+--- Whether an application still has the rights a policy takes: looked at before each run,
+--- so that nothing is begun that could not be ended. What it may only read shows by
+--- itself, and changes nothing. Of a person Entra decides, call by call.
+
+local fail = require "fail"
+local graph = require "graph"
+local permissions = require "permissions"
+
+local M = {}
+
+local PASSWORD = { "PATCH", "/users/{id}", { "passwordProfile" } }
+local SESSIONS = { "POST", "/users/{id}/revokeSignInSessions" }
+local SECRETS = { "POST", "/applications/{id}/addPassword" }
+local ALL = { "Application.ReadWrite.All", "Directory.ReadWrite.All" }
+
+local function set_of(list)
+  local set = {}
+  for _, name in ipairs(list) do set[name] = true end
+  return set
+end
+
+-- The permission that is lacking for a call, if one is.
+local function lacking(token, call)
+  for _, row in ipairs(permissions.rows(table.unpack(call))) do
+    if not permissions.covers(token, row.application) then return table.concat(row.application[1], " and ") end
+  end
+end
+
+-- A role alone may do for passwords: Microsoft's pages contradict each other.
+local function lacking_for_users(terms, tenant, token)
+  local missing = lacking(token, PASSWORD)
+  if missing and not next(tenant.held) then return missing .. ", and it holds no directory role" end
+  return terms.after.revoke_sessions and lacking(token, SESSIONS) or nil
+end
+
+--- Stop when the application that is signed in lacks what the policy takes.
+---@param terms policy.terms
+---@param tenant rotation.tenant
+function M.check(terms, tenant)
+  local me = tenant.me
+  if me.kind == "user" then return end
+  local token = set_of(me.roles)
+  local missing
+  if terms.target == "users" then missing = lacking_for_users(terms, tenant, token)
+  else missing = lacking(token, SECRETS) end
+  if not missing then return end
+  fail.raise {
+    kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
+    why = "its token carries no " .. missing,
+    fix = ("Somebody withdrew its rights: `moonlatch verify setup/rotator --policies %s` shows which, "
+      .. "and apply gives them back."):format(terms.name),
+  }
+end
+
+local function owns(application, me)
+  local owners, denied = fail.catch("denied", graph.all, graph.path("/applications/{id}/owners", application.id), {
+    select = { "id" }, what = ("read who owns '%s'"):format(application.displayName),
+  })
+  if denied then return true end -- not known: Entra says so when it is tried, and nothing is lost
+  for _, owner in ipairs(owners) do
+    if owner.id == me.oid then return true end
+  end
+  return false
+end
+
+--- Why an application is not the signed-in one's to change: it may change only what it owns.
+---@param application entra.owned_application
+---@param me oauth.principal
+---@return string?
+function M.why_not_ours(application, me)
+  if me.kind == "user" then return nil end
+  local token = set_of(me.roles)
+  for _, name in ipairs(ALL) do
+    if token[name] then return nil end
+  end
+  if owns(application, me) then return nil end
+  return ("%s does not own it, and may change only what it owns: `moonlatch apply setup/rotator` makes it an owner")
+    :format(me.name)
+end
+
+return M
