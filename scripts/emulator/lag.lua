@@ -66,7 +66,8 @@ local NOBODY = {
 ---@param crowd emulator.lag.crowd?
 ---@return emulator.lag.collection
 function M.collection(source, crowd)
-  return setmetatable({ source = source, crowd = crowd or NOBODY, versions = {}, order = {}, named = 0 }, Collection)
+  return setmetatable({ source = source, crowd = crowd or NOBODY, versions = {}, order = {}, named = 0, touched = {} },
+    Collection)
 end
 
 local function from_crowd(self, id)
@@ -114,7 +115,8 @@ local function add_version(self, id, at, row)
   local versions = self.versions[id]
   if not versions then
     versions = {}
-    if not from_crowd(self, id) then self.order[#self.order + 1] = id end
+    local number = from_crowd(self, id) and self.crowd.number(id)
+    if number then self.touched[number] = id else self.order[#self.order + 1] = id end
     self.versions[id] = versions
   end
   local last = versions[#versions]
@@ -173,12 +175,12 @@ local function whose_place(self, place, only)
 end
 
 local function row_of_number(self, number, at)
-  local id = self.crowd.id(number)
-  if self.versions[id] then return self:get(id, at), id end
-  return self.crowd.row(number), id
+  local id = self.touched[number]
+  if id then return self:get(id, at) end
+  return self.crowd.row(number)
 end
 
---- Walk what was visible at a moment, from a place on: place, row, id.
+--- Walk what was visible at a moment, from a place on: place, row, and id but for rows of a crowd, which say it.
 --- `equals` (property, value) lets a crowd that can skip most of itself do so; the rows may still differ.
 ---@param at number
 ---@param from integer?
@@ -193,7 +195,7 @@ function Collection:scan(at, from, equals)
       local row
       local id, number = whose_place(self, place, only)
       if number then
-        row, id = row_of_number(self, number, at)
+        row = row_of_number(self, number, at)
       elseif id then
         row = self:get(id, at)
       else

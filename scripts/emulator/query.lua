@@ -223,23 +223,27 @@ local function rows_from(source, query, at)
   end
 end
 
+local function key_of(value)
+  return type(value) == "string" and value:lower() or tostring(value or "")
+end
+
+-- Only places and keys are held of all rows; those of a page are looked up again.
 local function sorted(source, query, at)
-  local list, name, down = {}, query.orderby.name, query.orderby.down
-  for _, row in rows_from(source, setmetatable({ from = 1 }, { __index = query }), at) do
-    list[#list + 1] = row
+  local order, keys, name, down = {}, {}, query.orderby.name, query.orderby.down
+  for place, row in rows_from(source, setmetatable({ from = 1 }, { __index = query }), at) do
+    order[#order + 1], keys[place] = place, key_of(row[name])
   end
-  local function key(row)
-    local value = row[name]
-    return type(value) == "string" and value:lower() or tostring(value or "")
-  end
-  table.sort(list, function(a, b)
-    if down then a, b = b, a end
-    return key(a) < key(b)
+  table.sort(order, function(a, b)
+    local left, right = keys[a], keys[b]
+    if left == right then return a < b end
+    return (left < right) == not down
   end)
-  local place = query.from - 1
+  local turn = query.from - 1
   return function()
-    place = place + 1
-    if list[place] then return place, list[place] end
+    turn = turn + 1
+    if not order[turn] then return nil end
+    local _, row = rows_from(source, setmetatable({ from = order[turn] }, { __index = query }), at)()
+    return turn, row
   end
 end
 

@@ -64,7 +64,7 @@ function M:remove_role(who, role)
   for _, collection in ipairs { self.role_assignments, self.role_eligibilities } do
     for _, row, id in collection:scan(math.huge, 1, { "principalId", principal }) do
       if row.principalId == principal and row.roleDefinitionId == wanted then
-        collection:drop(id, 0)
+        collection:drop(id or row.id, 0)
         count = count + 1
       end
     end

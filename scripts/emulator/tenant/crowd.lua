@@ -23,26 +23,47 @@ local ROLES = { -- template ids of data/roles.tsv that a crowd's role holders ha
 local EPOCH = 1577836800 -- 2020-01-01; a crowd joined in the five years after
 local YEARS = 5 * 365 * 86400
 
-local function user_row(seed, domain, n)
-  local given, family = random.pick(GIVEN, seed, "given", n), random.pick(FAMILY, seed, "family", n)
-  local nickname = ("%s.%s%d"):format(given:lower(), family:lower(), n)
-  local name = nickname .. "@" .. domain
-  local joined = EPOCH + random.fraction(seed, "joined", n) * YEARS // 1
+-- A row that makes each member when it is asked for it: of a million, one that is
+-- walked past costs a fraction of one that is shown. `members`: name -> function of row and number.
+local function lazily(members)
+  local Row = {}
+  function Row.__index(row, name)
+    local make = members[name]
+    local value = make and make(row, row._n)
+    row[name] = value
+    return value
+  end
+  function Row.__pairs(row)
+    local whole = {}
+    for name in pairs(members) do whole[name] = row[name] end
+    return next, whole, nil
+  end
+  return function(n) return setmetatable({ _n = n }, Row) end
+end
+
+local function user_members(seed, domain)
+  local function joined(n) return EPOCH + random.fraction(seed, "joined", n) * YEARS // 1 end
   return {
-    id = random.guid(seed, "user", n),
-    displayName = given .. " " .. family,
-    givenName = given,
-    surname = family,
-    userPrincipalName = name,
-    mail = name,
-    mailNickname = nickname,
-    department = random.pick(DEPARTMENTS, seed, "department", n),
-    accountEnabled = random.fraction(seed, "enabled", n) >= 0.02,
-    userType = "Member",
-    onPremisesSyncEnabled = random.fraction(seed, "synced", n) < 0.1 or nil,
-    createdDateTime = time.iso(joined),
-    lastPasswordChangeDateTime = time.iso(joined + random.fraction(seed, "password", n) * YEARS // 10),
-    identities = json.array { { signInType = "userPrincipalName", issuer = domain, issuerAssignedId = name } },
+    id = function(_, n) return random.guid(seed, "user", n) end,
+    givenName = function(_, n) return random.pick(GIVEN, seed, "given", n) end,
+    surname = function(_, n) return random.pick(FAMILY, seed, "family", n) end,
+    displayName = function(row) return row.givenName .. " " .. row.surname end,
+    mailNickname = function(row, n) return ("%s.%s%d"):format(row.givenName:lower(), row.surname:lower(), n) end,
+    userPrincipalName = function(row) return row.mailNickname .. "@" .. domain end,
+    mail = function(row) return row.userPrincipalName end,
+    department = function(_, n) return random.pick(DEPARTMENTS, seed, "department", n) end,
+    accountEnabled = function(_, n) return random.fraction(seed, "enabled", n) >= 0.02 end,
+    userType = function() return "Member" end,
+    onPremisesSyncEnabled = function(_, n) return random.fraction(seed, "synced", n) < 0.1 or nil end,
+    createdDateTime = function(_, n) return time.iso(joined(n)) end,
+    lastPasswordChangeDateTime = function(_, n)
+      return time.iso(joined(n) + random.fraction(seed, "password", n) * YEARS // 10)
+    end,
+    identities = function(row)
+      return json.array {
+        { signInType = "userPrincipalName", issuer = domain, issuerAssignedId = row.userPrincipalName },
+      }
+    end,
   }
 end
 
@@ -54,7 +75,7 @@ function M.users(options)
   local crowd = { size = options.users }
   function crowd.id(n) return random.guid(seed, "user", n) end
   function crowd.number(id) return random.number(seed, "user", id) end
-  function crowd.row(n) return user_row(seed, domain, n) end
+  crowd.row = lazily(user_members(seed, domain))
   function crowd.find(property, value)
     local n
     if property == "id" then
