@@ -10,8 +10,8 @@ local time = require "time"
 local M = {}
 
 local PARTS = {}
-for i, name in ipairs { "users", "groups", "applications", "credentials", "principals", "grants", "roles", "policies",
-  "pim", "directory", "deleted", "batch" } do
+for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
+  "policies", "pim", "directory", "deleted", "batch" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 
@@ -101,7 +101,7 @@ local function add_route(method_and_path, handler, template)
     node = node[name]
   end
   node[METHODS] = node[METHODS] or {}
-  local call = template:gsub("/%$count$", ""):gsub("/microsoft%.graph%.user$", "")
+  local call = template:gsub("/%$count$", ""):gsub("members/microsoft%.graph%.user$", "members")
   node[METHODS][method] = { handler = handler, call = method .. " " .. call }
 end
 

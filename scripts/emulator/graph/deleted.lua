@@ -7,6 +7,17 @@ local query = require "emulator.query"
 
 local M = {}
 
+-- The call under whose permission a change to a deleted object of the type stands.
+local CHANGES = {
+  application = "DELETE /applications/{id}", servicePrincipal = "DELETE /serviceprincipals/{id}",
+  user = "DELETE /users/{id}", group = "DELETE /groups/{id}",
+}
+
+local function need_change(ctx, item)
+  access.need(ctx, CHANGES[item.type])
+  if item.type ~= "user" and item.type ~= "group" then access.need_application(ctx, item.row) end
+end
+
 local function list(type_name)
   return function(ctx)
     local source = query.source(ctx.tenant.deleted, { only = function(item) return item.type == type_name end,
@@ -29,16 +40,16 @@ end
 
 local function restore(ctx, id)
   local item = find(ctx, id)
-  access.need_application(ctx, item.row)
+  need_change(ctx, item)
   ctx.tenant:exhume(item)
-  local body = query.object(ctx, item.type, ctx.tenant:newest(item.row.id))
+  local body = query.object(ctx, item.type, ctx.tenant:newest(item.type, item.row.id))
   body["@odata.context"] = ctx:context("directoryObjects/$entity")
   return 200, body
 end
 
 local function erase(ctx, id)
   local item = find(ctx, id)
-  access.need_application(ctx, item.row)
+  need_change(ctx, item)
   ctx.tenant.deleted:drop(item.row.id)
   return 204
 end
@@ -46,6 +57,8 @@ end
 M.routes = {
   ["GET /directory/deletedItems/microsoft.graph.application"] = list("application"),
   ["GET /directory/deletedItems/microsoft.graph.servicePrincipal"] = list("servicePrincipal"),
+  ["GET /directory/deletedItems/microsoft.graph.user"] = list("user"),
+  ["GET /directory/deletedItems/microsoft.graph.group"] = list("group"),
   ["GET /directory/deletedItems/{id}"] = get,
   ["DELETE /directory/deletedItems/{id}"] = erase,
   ["POST /directory/deletedItems/{id}/restore"] = restore,

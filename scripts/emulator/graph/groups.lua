@@ -1,10 +1,13 @@
 --- /groups and who is in them (Microsoft Learn: group-list-members,
---- group-list-transitivemembers, group-post-members).
+--- group-list-transitivemembers, group-post-members, group-post-groups, group-delete).
 
+local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local query = require "emulator.query"
+local schema = require "emulator.schema"
+local time = require "time"
 
 local M = {}
 
@@ -98,8 +101,68 @@ local function remove(ctx, key, id)
   return 204
 end
 
+---------------------------------------------------------------------------
+-- Making, changing, removing
+
+local REQUIRED = { "displayName", "mailEnabled", "mailNickname", "securityEnabled" }
+local ROLES = { "Global Administrator", "Groups Administrator", "User Administrator" }
+local ROLE_GROUPS = { "Global Administrator", "Privileged Role Administrator" }
+
+local function check(body)
+  local refusal = schema.refusal("group", body)
+  if refusal then answer.bad("%s", refusal) end
+end
+
+--- A group that can hold roles is for those who may assign them (entra-docs: groups-concept).
+local function need_role_group(ctx, group)
+  if group.isAssignableToRole == true then access.need_role(ctx, ROLE_GROUPS) end
+end
+
+local function create(ctx)
+  check(ctx.body)
+  for _, name in ipairs(REQUIRED) do
+    if ctx.body[name] == nil or ctx.body[name] == json.null or ctx.body[name] == "" then
+      answer.bad("A value is required for property '%s' of resource 'Group'.", name)
+    end
+  end
+  need_role_group(ctx, ctx.body)
+  local row = { groupTypes = json.array {} }
+  for name, value in pairs(ctx.body) do row[name] = value end
+  row.id, row.createdDateTime = directory.new_id(ctx.tenant), time.iso(ctx:now())
+  ctx.tenant.groups:put(row.id, row)
+  if access.is_person(ctx) then
+    ctx.tenant.members:put(row.id, { list = {}, set = {}, out = {}, owners = { [ctx.caller.oid] = true } })
+  end
+  local _, shown = query.entity(ctx, "group", row)
+  return 201, shown, { Location = ctx.request.base .. "/v1.0/groups/" .. row.id }
+end
+
+local function may_change(ctx, key)
+  local group = find(ctx, key)
+  local who = ctx.tenant.members:get(group.id, ctx.at)
+  if not (who and who.owners[ctx.caller.oid]) then
+    access.need_role(ctx, ROLES)
+    need_role_group(ctx, group)
+  end
+  return group
+end
+
+local function update(ctx, key)
+  check(ctx.body)
+  ctx.tenant.groups:change(may_change(ctx, key).id, ctx.body)
+  return 204
+end
+
+local function delete(ctx, key)
+  ctx.tenant:bury("group", may_change(ctx, key))
+  return 204
+end
+
 M.routes = {
   ["GET /groups"] = list,
+  ["POST /groups"] = create,
+  ["PATCH /groups/{id}"] = update,
+  ["DELETE /groups/{id}"] = delete,
   ["GET /groups/$count"] = count,
   ["GET /groups/{id}"] = get,
   ["GET /groups/{id}/members"] = members(directory.members),

@@ -30,15 +30,13 @@ local DRESS = {
 }
 
 local function dressed(ctx)
-  return function(row)
-    return setmetatable({}, {
-      __index = function(_, name)
-        local make = DRESS[name]
-        if make then return make(ctx, row) end
-        return row[name]
-      end,
-    })
+  local Dressed = {}
+  function Dressed.__index(shown, name)
+    local make = DRESS[name]
+    if make then return make(ctx, shown._row) end
+    return shown._row[name]
   end
+  return function(row) return setmetatable({ _row = row }, Dressed) end
 end
 
 local function objects_of(ctx, ids)
@@ -134,7 +132,12 @@ local function check_mastered(ctx, user)
   end
 end
 
-local function password_changes(ctx, user, profile)
+--- What a passwordProfile changes in a user's row; a weak password is refused.
+---@param ctx emulator.context
+---@param user table
+---@param profile table
+---@return table
+function M.password(ctx, user, profile)
   local changes = {
     _force = profile.forceChangePasswordNextSignIn,
     _force_mfa = profile.forceChangePasswordNextSignInWithMfa,
@@ -177,7 +180,7 @@ local function update(ctx, key)
     if name ~= "passwordProfile" then changes[name] = value end
   end
   if type(ctx.body.passwordProfile) == "table" then
-    for name, value in pairs(password_changes(ctx, user, ctx.body.passwordProfile)) do
+    for name, value in pairs(M.password(ctx, user, ctx.body.passwordProfile)) do
       changes[name] = value
     end
   end

@@ -1,21 +1,24 @@
---- Soft deletion: an application or service principal goes, with what hangs on
---- it, and comes back whole within 30 days. That a restored application brings
---- its service principal and grants back is an assumption.
+--- Soft deletion: an application, service principal, user or group goes, with what
+--- hangs on it, and comes back whole within 30 days. That a restored application
+--- brings its service principal and grants back is an assumption.
 
 local time = require "time"
 
 local M = {}
 
 local KEPT = 30 * 86400
-local COLLECTIONS = { application = "applications", servicePrincipal = "service_principals" }
+local COLLECTIONS = {
+  application = "applications", servicePrincipal = "service_principals", user = "users", group = "groups",
+}
 local LINKS = { app_role_assignments = "principalId", grants = "clientId", role_assignments = "principalId",
   role_eligibilities = "principalId" }
 
 local function take_links(tenant, id)
   local links = {}
   for collection, property in pairs(LINKS) do
-    for _, row, key in tenant[collection]:scan(math.huge, 1, { property, id }) do
+    for _, row, stored in tenant[collection]:scan(math.huge, 1, { property, id }) do
       if row[property] == id then
+        local key = stored or row.id
         links[#links + 1] = { collection = collection, key = key, row = row }
         tenant[collection]:drop(key)
       end
@@ -25,7 +28,7 @@ local function take_links(tenant, id)
 end
 
 --- Delete softly.
----@param type_name "application"|"servicePrincipal"
+---@param type_name "application"|"servicePrincipal"|"user"|"group"
 ---@param row table
 function M:bury(type_name, row)
   local newest = self[COLLECTIONS[type_name]]:newest(row.id)
@@ -69,11 +72,12 @@ function M:decay()
   end
 end
 
---- An application or service principal as written last.
+--- What can be deleted softly, as written last.
+---@param type_name "application"|"servicePrincipal"|"user"|"group"
 ---@param id string
 ---@return table?
-function M:newest(id)
-  return self.applications:newest(id) or self.service_principals:newest(id)
+function M:newest(type_name, id)
+  return self[COLLECTIONS[type_name]]:newest(id)
 end
 
 return M

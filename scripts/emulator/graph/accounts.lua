@@ -1,0 +1,78 @@
+--- Making and removing users (Microsoft Learn: user-post-users, user-delete, 2026).
+
+local access = require "emulator.graph.access"
+local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
+local json = require "json"
+local query = require "emulator.query"
+local schema = require "emulator.schema"
+local time = require "time"
+local users = require "emulator.graph.users"
+
+local M = {}
+
+local REQUIRED = { "accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName" }
+local ROLES = { "Global Administrator", "User Administrator" }
+
+local function is_taken(ctx, name)
+  for _, user in ctx.tenant.users:scan(math.huge, 1, { "userPrincipalName", name }) do
+    if user.userPrincipalName:lower() == name:lower() then return true end
+  end
+  return false
+end
+
+local function check_name(ctx, name)
+  local domain = name:match "^[^@%s]+@([^@%s]+)$"
+  if not domain then answer.bad("Property userPrincipalName is invalid.") end
+  if domain:lower() ~= ctx.tenant.domain then
+    answer.bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
+      .. "domain names in your organization.")
+  end
+  if is_taken(ctx, name) then
+    answer.same_key(ctx.tenant, "Another object with the same value for property userPrincipalName already exists.",
+      "userPrincipalName")
+  end
+end
+
+local function check(ctx, body)
+  local refusal = schema.refusal("user", body)
+  if refusal then answer.bad("%s", refusal) end
+  for _, name in ipairs(REQUIRED) do
+    if body[name] == nil or body[name] == json.null or body[name] == "" then
+      answer.bad("A value is required for property '%s' of resource 'User'.", name)
+    end
+  end
+  check_name(ctx, body.userPrincipalName)
+end
+
+local function create(ctx)
+  access.need_role(ctx, ROLES)
+  local body = ctx.body
+  check(ctx, body)
+  local row, now = { userType = "Member" }, time.iso(ctx:now())
+  for name, value in pairs(body) do
+    if name ~= "passwordProfile" then row[name] = value end
+  end
+  row.id, row.createdDateTime, row.lastPasswordChangeDateTime = directory.new_id(ctx.tenant), now, now
+  row.identities = json.array { {
+    signInType = "userPrincipalName", issuer = ctx.tenant.domain, issuerAssignedId = row.userPrincipalName,
+  } }
+  for name, value in pairs(users.password(ctx, row, body.passwordProfile)) do row[name] = value end
+  ctx.tenant.users:put(row.id, row)
+  local _, shown = query.entity(ctx, "user", row)
+  return 201, shown, { Location = ctx.request.base .. "/v1.0/users/" .. row.id }
+end
+
+--- Whom an admin may delete goes by roles, as for other sensitive changes (entra-docs: privileged-roles-permissions).
+local function delete(ctx, key)
+  local user = users.find(ctx, key)
+  local reaches, ordinary = access.outranks(ctx, "sensitive", user)
+  if not reaches and (access.is_person(ctx) or not ordinary) then answer.denied() end
+  if access.restricted(ctx, user.id) then answer.denied() end
+  ctx.tenant:bury("user", user)
+  return 204
+end
+
+M.routes = { ["POST /users"] = create, ["DELETE /users/{id}"] = delete }
+
+return M
