@@ -111,6 +111,13 @@ local function at_server(what, ...) emu:control("POST", "/devolutions", { ["do"]
 
 local function set_flag(name, value) emu:admin("set_flag", name, value) end
 
+-- A policy that blocks everywhere but in one place; the id of the place.
+local function block_elsewhere()
+  local location = emu:admin("add_location", { name = "Data centre", ranges = { "203.0.113.0/24" }, trusted = true })
+  emu:admin("add_access_policy", { name = "Data centre only", except = { location } })
+  return location
+end
+
 local function to_healthy_role() emu:admin("assign_role", app.appId, "Helpdesk Administrator") end
 
 local function copy_file(from, to)
@@ -175,9 +182,14 @@ local CASES = {
   { "the service principal is disabled", check = "service principal", says = "is disabled",
     fault = function() emu:admin("disable", app.appId) end, fix = "Enabled for users to sign-in: Yes",
     heal = function() emu:admin("enable", app.appId) end },
-  { "Conditional Access blocks it", check = "conditional access", says = "AADSTS53003",
-    fault = function() set_flag("blocks_apps", true) end, fix = "exclude this application",
-    heal = function() set_flag("blocks_apps", false) end },
+  { "Conditional Access blocks it", check = "conditional access", says = "'No workloads' blocks it everywhere.",
+    fault = function() return emu:admin("add_access_policy", { name = "No workloads" }) end,
+    fix = "exclude this application", heal = function(id)
+      emu:admin("exclude_from_access_policy", id, app.appId)
+    end },
+  { "Conditional Access blocks it here, as this place has no name", check = "conditional access",
+    says = "blocks it everywhere but 'Data centre' (203.0.113.0/24)", fault = block_elsewhere,
+    fix = "name the address it signs in from", heal = function(location) set_flag("location", location) end },
 
   -- Secrets
   { "the Secret ID was pasted for the Value", check = "entry", says = "Secret ID", fix = "apply",

@@ -28,10 +28,12 @@ POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false
 --- Methods of the tenant that stand for another admin's doing, with their arguments.
 M.ACTIONS = {
   activate = "person",
+  add_access_policy = "{name, only: [client]?, state?, except: [location id]?}: Conditional Access blocks applications",
   add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
   add_group = "name, [members]",
   add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
+  add_location = "{name, ranges, trusted}; the flag `location` says from which applications sign in",
   add_member = "group, member",
   add_owner = "group, owner, true to take it away again",
   add_person = "user principal name, name?; may have any domain",
@@ -44,7 +46,9 @@ M.ACTIONS = {
   disable = "principal",
   enable = "principal",
   erase_application = "client",
+  exclude_from_access_policy = "id, client",
   grant = "client, permission",
+  remove_access_policy = "id",
   remove_consent = "client, permission?",
   remove_member = "group, member",
   remove_role = "principal, role",

@@ -3,6 +3,7 @@
 --- functions of this object.
 
 local admin = require "emulator.tenant.admin"
+local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local data = require "data"
 local directory = require "emulator.tenant.directory"
@@ -62,14 +63,14 @@ M.FLAGS = {
   pim_short = false,
   -- Seconds until a granted permission is in the tokens an app gets (facts of the field: minutes, not documented).
   token_delay = 0,
-  -- Does a Conditional Access policy for workload identities refuse the sign-ins of apps (AADSTS53003)?
-  blocks_apps = false,
+  -- Id of the named location that the sign-ins of apps come from (false: none); policies may block there or elsewhere.
+  location = false,
 }
 
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, graveyard } do
+for _, part in ipairs { admin, conditional_access, graveyard } do
   for name, method in pairs(part) do
     Tenant[name] = method
   end
@@ -98,7 +99,7 @@ end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
   "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
-  "role_requests" }
+  "role_requests", "access_policies", "locations" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0

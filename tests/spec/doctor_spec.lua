@@ -46,6 +46,23 @@ describe("a Conditional Access policy for workload identities", function()
   end)
 end)
 
+describe("where a policy blocks", function()
+  local LOCATIONS = { here = { displayName = "Office", ipRanges = { { cidrAddress = "198.51.100.7/32" } } },
+    there = { displayName = "Canada", countriesAndRegions = { "CA" } } }
+
+  local function where(include, exclude)
+    local locations = include and { includeLocations = include, excludeLocations = exclude } or json.null
+    return access.where({ conditions = { locations = locations } }, LOCATIONS)
+  end
+
+  it("is said by the names of the locations", function()
+    assert.equal("everywhere", where())
+    assert.equal("everywhere but 'Office' (198.51.100.7/32), 'Canada'", where({ "All" }, { "here", "there" }))
+    assert.equal("all trusted locations", where({ "AllTrusted" }, json.null))
+    assert.equal("'Canada', an-unknown-id", where({ "there", "an-unknown-id" }, {}))
+  end)
+end)
+
 describe("a field of CSV", function()
   it("is quoted where it must be, and never a formula", function()
     assert.equal("", writer.field(nil))

@@ -1,6 +1,7 @@
---- Policies: what credentials applications may have, and what PIM demands of a
---- role (Microsoft Learn: tenantappmanagementpolicy,
---- unifiedrolemanagementpolicyassignment, identity-governance rules).
+--- Policies: what credentials applications may have, what PIM demands of a role
+--- and what Conditional Access blocks (Microsoft Learn: tenantappmanagementpolicy,
+--- unifiedrolemanagementpolicyassignment, identity-governance rules,
+--- conditionalaccesspolicy).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -97,7 +98,23 @@ local function role_policies(ctx)
     query.rows(rows, { expand = { policy = expand_policy(ctx) } }))
 end
 
+-- Microsoft Learn: conditionalaccessroot-list-policies, conditionalaccessroot-list-namedlocations; a location is one of
+-- two types, of which only that of addresses is made here.
+local function access_policies(ctx)
+  ctx.collection = "identity/conditionalAccess/policies"
+  return query.list(ctx, "conditionalAccessPolicy", query.source(ctx.tenant.access_policies))
+end
+
+local function locations(ctx)
+  ctx.collection = "identity/conditionalAccess/namedLocations"
+  local source = query.source(ctx.tenant.locations)
+  source.mixed = true
+  return query.list(ctx, "namedLocation", source)
+end
+
 M.routes = {
+  ["GET /identity/conditionalAccess/policies"] = access_policies,
+  ["GET /identity/conditionalAccess/namedLocations"] = locations,
   ["GET /policies/defaultAppManagementPolicy"] = default_policy,
   ["GET /policies/appManagementPolicies"] = app_policies,
   ["GET /applications/{id}/appManagementPolicies"] = policies_of,

@@ -123,7 +123,7 @@ function GRANTS.client_credentials(login, client, form)
   if not form.client_secret and not form.client_assertion then refusal.raise(7000216) end
   if login.asked_tenant == "common" then refusal.raise(9001023) end
   local proof = check_proof(login, client, form)
-  if login.tenant.flags.blocks_apps then refusal.raise(53003) end
+  if login.tenant:is_blocked(client.service_principal.id) then refusal.raise(53003) end
   if (form.scope or "") == "" then refusal.raise(900144, "scope") end
   if not form.scope:match("^%S+/%.default$") then refusal.raise(1002012, form.scope) end
   local asked = scopes.read(login, form.scope)

@@ -1,13 +1,17 @@
---- Does a Conditional Access policy for workload identities stand in the way?
+--- Does a Conditional Access policy for workload identities stand in the way, and where?
 
 local explain = require "explain"
 local fail = require "fail"
 local graph = require "graph"
+local task = require "task"
 
 local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
+local WHERE = "Entra admin center > Conditional Access > Policies"
+
+local function members(value) return type(value) == "table" and value or {} end
 
 local function has(list, value)
-  for _, one in ipairs(type(list) == "table" and list or {}) do
+  for _, one in ipairs(members(list)) do
     if one == value then return true end
   end
   return false
@@ -24,47 +28,128 @@ local function blocks(policy, id)
   return included and not has(clients.excludeServicePrincipals, id) and has(controls, "block")
 end
 
-local function where(policy)
-  local locations = policy.conditions.locations
-  if type(locations) ~= "table" then return "everywhere" end
-  return ("from %s but %s"):format(table.concat(locations.includeLocations or {}, ", "),
-    table.concat(locations.excludeLocations or {}, ", "))
+---------------------------------------------------------------------------
+-- Where
+
+local SPOKEN = { All = "everywhere", AllTrusted = "all trusted locations" }
+
+local function addresses(location)
+  local list = {}
+  for i, range in ipairs(members(location.ipRanges)) do list[i] = tostring(range.cidrAddress) end
+  return #list > 0 and (" (%s)"):format(table.concat(list, ", ")) or ""
 end
 
-local function read_policies(record, id)
-  local ok, list = pcall(graph.all, "/identity/conditionalAccess/policies", { what = "read the policies" })
-  if not ok then
-    if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
-    return record:unknown { evidence = "not checked: the policies for workload identities could not be read",
-      cause = list.why }
+-- Locations by name, with their addresses where they have some (ipNamedLocation).
+local function spoken(ids, locations)
+  local list = {}
+  for i, id in ipairs(members(ids)) do
+    local known = locations[id]
+    list[i] = SPOKEN[id] or known and ("'%s'%s"):format(known.displayName, addresses(known)) or tostring(id)
   end
-  local count = 0
-  for _, policy in ipairs(list) do
-    if blocks(policy, id) then
-      count = count + 1
-      record:warning {
-        evidence = ("the policy '%s' blocks the application %s"):format(policy.displayName, where(policy)),
-        cause = "From where this computer stands it may be let through while Devolutions is not, or the reverse.",
-        fix = "Compare the locations with where Devolutions signs in from." }
-    end
+  return table.concat(list, ", ")
+end
+
+--- Where the policy blocks: "everywhere", "everywhere but 'Data centre' (203.0.113.0/24)".
+---@param policy table
+---@param locations table<string, table> named locations by id
+---@return string
+local function where(policy, locations)
+  local condition = policy.conditions.locations
+  if type(condition) ~= "table" then return "everywhere" end
+  local text, except = spoken(condition.includeLocations, locations), spoken(condition.excludeLocations, locations)
+  if except ~= "" then text = text .. " but " .. except end
+  return text
+end
+
+-- What else has to hold, if anything.
+local function when(policy)
+  local risks = members(policy.conditions.servicePrincipalRiskLevels)
+  return #risks > 0 and (", when Entra sees a risk (%s)"):format(table.concat(risks, ", ")) or ""
+end
+
+---------------------------------------------------------------------------
+-- Reading
+
+local function read(path, what)
+  local ok, list = pcall(graph.all, path, { what = what })
+  if ok then return list end
+  if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
+  return nil, list
+end
+
+---@class doctor.access what was read of Conditional Access
+---@field policies table[]? those that block the application
+---@field failure Failure? why they could not be read
+---@field locations table<string, table>
+
+---@param id string of the service principal
+---@return doctor.access
+local function find(id)
+  local all, failure, named = nil, nil, nil
+  task.all {
+    function() all, failure = read("/identity/conditionalAccess/policies", "read the policies") end,
+    function() named = read("/identity/conditionalAccess/namedLocations", "read the locations") end,
+  }
+  local found = { failure = failure, locations = {}, policies = all and {} }
+  for _, location in ipairs(named or {}) do found.locations[location.id] = location end
+  for _, policy in ipairs(all or {}) do
+    if blocks(policy, id) then table.insert(found.policies, policy) end
   end
-  if count == 0 then record:ok "no Conditional Access policy for workload identities blocks the application" end
+  return found
+end
+
+---------------------------------------------------------------------------
+-- Telling
+
+local function places(found)
+  local list = {}
+  for i, policy in ipairs(found.policies or {}) do
+    list[i] = ("The policy '%s' blocks it %s%s.")
+      :format(policy.displayName, where(policy, found.locations), when(policy))
+  end
+  return table.concat(list, " ")
+end
+
+-- The sign-in from here was refused.
+local function tell_blocked(record, code, found)
+  local reason, named = explain.aadsts(code), places(found)
+  record:broken {
+    evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
+    cause = named ~= "" and named or reason and reason.cause,
+    fix = ("Let the policy exclude this application, or name the address it signs in from as a location that it "
+      .. "excludes: %s%s."):format(WHERE, named == "" and "; the sign-in log says which policy it is" or ""),
+  }
+end
+
+-- Not refused from here: a policy that blocks it does so elsewhere, and where Devolutions is cannot be seen.
+local function tell_elsewhere(record, found, tried)
+  for _, policy in ipairs(found.policies) do
+    record:unknown {
+      evidence = ("the policy '%s' blocks the application %s%s"):format(policy.displayName,
+        where(policy, found.locations), when(policy)),
+      cause = (tried and "From this computer it is let through; " or "It was not tried from here; ")
+        .. "whether Devolutions is, cannot be seen from here.",
+      fix = ("See that Devolutions signs in from a location that the policy excludes: %s."):format(WHERE) }
+  end
+  if #found.policies > 0 then return end
+  record:ok("no Conditional Access policy for workload identities blocks the application%s",
+    tried and ", and from this computer it signs in" or "")
 end
 
 ---@type doctor.check
-local M = { name = "conditional access", blocks = blocks }
+local M = { name = "conditional access", blocks = blocks, where = where }
 
 function M.run(record, look)
   local principal, proof = look:want "principal_of_app", look:want "proof"
+  local found = principal and find(principal.id) or { locations = {} }
   local code = proof and proof.failure and proof.failure.code
-  if BLOCKED[code] then
-    local reason = explain.aadsts(code)
-    return record:broken { evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
-      cause = reason and reason.cause,
-      fix = "Let the policy exclude this application, or name the address it signs in from as a trusted location: "
-        .. "Entra admin center > Conditional Access > Policies; the sign-in log says which policy it is." }
-  end
-  if principal then read_policies(record, principal.id) end
+  if BLOCKED[code] then return tell_blocked(record, code, found) end
+  if found.policies then return tell_elsewhere(record, found, proof and proof.accepted) end
+  if not found.failure then return end
+  record:unknown { evidence = "not checked: the policies for workload identities could not be read",
+    cause = found.failure.why,
+    fix = proof and proof.accepted and "From this computer the application signs in; whether it may from where "
+      .. "Devolutions stands shows when Devolutions tries." or nil }
 end
 
 return M
