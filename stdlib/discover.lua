@@ -10,12 +10,42 @@ local writer = require "discover.writer"
 
 local M = {}
 
+-- What CSV and JSON have.
 ---@type report.column[]
-M.COLUMNS = {
-  { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" },
-  { key = "password_days", title = "password age" }, { key = "account_days", title = "account age" },
+local COLUMNS = {
+  { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" }, { key = "password_days" },
+  { key = "account_days" }, { key = "managed" }, { key = "privileges" },
+}
+
+-- The same for people, who have 80 columns.
+---@type report.column[]
+local FOR_PEOPLE = {
+  { key = "account" }, { key = "state" }, { key = "password", align = "right" }, { key = "age", align = "right" },
   { key = "managed" }, { key = "privileges" },
 }
+
+local YEAR = 365.25
+
+-- "45 days", "5.9 years".
+local function age(days)
+  if not days then return nil end
+  if days >= 2 * YEAR then return ("%.1f years"):format(days / YEAR) end
+  return days == 1 and "1 day" or ("%d days"):format(days)
+end
+
+local function state_of(row)
+  local list = { row.enabled == "yes" and "enabled" or "disabled" }
+  if row.synced == "yes" then list[#list + 1] = "synced" end
+  if row.guest == "yes" then list[#list + 1] = "guest" end
+  return table.concat(list, ", ")
+end
+
+local function for_people(row)
+  return {
+    account = row.account, state = state_of(row), password = age(row.password_days), age = age(row.account_days),
+    managed = row.managed, privileges = row.privileges,
+  }
+end
 
 local function days_since(text)
   local at = type(text) == "string" and time.parse(text)
@@ -76,10 +106,11 @@ function M.run(args)
   local held, names = task.all {
     privileged.holders, function() return managed.names(profile.current()) or false end,
   }
-  local out = writer.new(args.format, M.COLUMNS)
+  local people = args.format == "table"
+  local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
   for user in users_of(args, held) do
     local row = M.row(user, held, names or nil)
-    if not args.unmanaged or row.managed ~= "yes" then out:row(row) end
+    if not args.unmanaged or row.managed ~= "yes" then out:row(people and for_people(row) or row) end
   end
   out:close()
   return out.count

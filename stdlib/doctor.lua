@@ -79,10 +79,17 @@ local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "gree
 local function indent(text) return (text:gsub("\n", "\n             ")) end
 
 local function say(finding)
-  local verdict = log.style(COLOR[finding.verdict], ("%-8s"):format(finding.verdict))
-  log.say(("%s %s: %s"):format(verdict, finding.check, indent(finding.evidence)))
-  if finding.cause then log.say("         why: " .. indent(finding.cause)) end
-  if finding.fix then log.say("         fix: " .. indent(finding.fix)) end
+  local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
+  log.prose(("%s%s: %s"):format(verdict, finding.check, indent(finding.evidence)))
+  if finding.cause then log.prose("         why: " .. indent(finding.cause)) end
+  if finding.fix then log.prose("         fix: " .. indent(finding.fix)) end
+end
+
+-- What is wrong may be far up by then.
+local function say_where_to_begin(found)
+  local first = found.findings[1]
+  if not first.fix or first.verdict == "ok" or first.verdict == "unknown" then return end
+  log.prose(("%s %s: %s"):format(log.style("bold", "begin with"), first.check, first.fix:gsub("\n", " ")))
 end
 
 local function counts(findings)
@@ -100,8 +107,9 @@ function M.show(found)
     report.json(found)
   else
     for _, finding in ipairs(found.findings) do say(finding) end
-    log.note(("%s: %s (%d requests, the longest chain %d, %.1f s)")
-      :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds))
+    log.note(log.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+      :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds)))
+    say_where_to_begin(found)
   end
   return STATUS[found.verdict]
 end

@@ -96,6 +96,28 @@ function M.wrap_all(lines, width, more)
   return list
 end
 
+-- "  --name TEXT  what it is": what follows stands below "what"; below "fix: do this" below "do".
+local function hang_of(line)
+  local left = line:match("^(%s*%S.-%s%s+)%S") or line:match("^(%s+%l+: )")
+  local indent = #line:match("^%s*")
+  return left and M.width(left) - indent or 0
+end
+
+--- Text whose lines fit: broken between words, and where a line is a name and what it
+--- means, the meaning in its own column. Lines that take less than half of the width for the name, that is.
+---@param text string
+---@param width integer
+---@return string
+function M.fit(text, width)
+  if M.width(text) <= width then return text end
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  return table.concat(M.wrap_all(lines, width, function(line)
+    local hang = hang_of(line)
+    return hang <= width // 2 and hang or 0
+  end), "\n")
+end
+
 --- Words in as many columns as fit, read downwards.
 ---@param words string[]
 ---@param width integer of the terminal

@@ -2,6 +2,7 @@
 --
 -- Everything leaves by host.term, which takes secrets out by value.
 
+local layout = require "layout"
 local term = require "host.term"
 local time = require "time"
 
@@ -67,6 +68,15 @@ local function line(stream, text)
   term.write(settings.json and "err" or stream, text .. "\n")
 end
 
+--- The text as a stream shows it best: on a terminal broken between words (layout.fit).
+---@param text string
+---@param stream "out"|"err"|nil "out"
+---@return string
+function M.fitted(text, stream)
+  stream = settings.json and "err" or stream or "out"
+  return term.is_terminal(stream) and layout.fit(text, term.width()) or text
+end
+
 --- A part of the work begins.
 ---@param name string
 function M.step(name)
@@ -85,6 +95,12 @@ end
 ---@param text string
 function M.say(text)
   line("out", text)
+end
+
+--- Sentences, that may be broken to fit.
+---@param text string
+function M.prose(text)
+  line("out", M.fitted(text))
 end
 
 --- Something beside the result: never mixed into standard output, and left out with --quiet.

@@ -1,12 +1,15 @@
 --- Results: tables and values, for a person or, with --json, as one document.
 
 local json = require "host.json"
+local layout = require "layout"
 local log = require "log"
 local term = require "host.term"
 
 local M = {}
 
 local GAP = "  "
+local LEAST = 24 -- columns the last one needs beside the others; in fewer it stands below them
+local BELOW = "    "
 
 local documents = {}
 
@@ -38,34 +41,58 @@ local function text_of(value)
   return (tostring(value):gsub("%c", " "))
 end
 
-local function width_of(text) return utf8.len(text) or #text end
-
-local function pad(text, width, right)
-  local space = (" "):rep(width - width_of(text))
-  return right and space .. text or text .. space
-end
+local function title_of(column) return (column.title or column.key):upper() end
 
 local function measure(rows, column)
-  local width, numbers = width_of(column.title or column.key), #rows > 0
+  local width, numbers = layout.width(title_of(column)), #rows > 0
   for _, row in ipairs(rows) do
-    width = math.max(width, width_of(text_of(row[column.key])))
+    width = math.max(width, layout.width(text_of(row[column.key])))
     numbers = numbers and type(row[column.key]) == "number"
   end
   local align = column.align or (numbers and "right" or "left")
   return width, align == "right"
 end
 
-local function lines_of(rows, columns)
-  local lines = {}
-  for place, column in ipairs(columns) do
+-- All columns of all rows but the last column, the titles first; and their width.
+local function left_of(rows, columns)
+  local lines, total = {}, 0
+  for place = 1, #columns - 1 do
+    local column = columns[place]
     local width, right = measure(rows, column)
-    local gap = place == 1 and "" or GAP
-    lines[1] = (lines[1] or "") .. gap .. pad((column.title or column.key):upper(), width, right)
-    for i, row in ipairs(rows) do
-      lines[i + 1] = (lines[i + 1] or "") .. gap .. pad(text_of(row[column.key]), width, right)
+    for i = 0, #rows do
+      local text = i == 0 and title_of(column) or text_of(rows[i][column.key])
+      lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. GAP
     end
+    total = total + width + #GAP
   end
-  for i, line in ipairs(lines) do lines[i] = line:gsub("%s+$", "") end
+  return lines, total
+end
+
+local function add(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
+
+-- A row whose last cell takes several lines, in its column.
+local function add_beside(lines, left, text, room)
+  for i, part in ipairs(layout.wrap(text, room)) do
+    add(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
+  end
+end
+
+local function add_below(lines, left, text, room)
+  add(lines, left)
+  for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add(lines, BELOW .. part) end
+end
+
+-- On a terminal that is too narrow, the last column takes several lines, beside the others or below them.
+local function lines_of(rows, columns, width)
+  local last, left, used = columns[#columns], left_of(rows, columns)
+  local widest, right = measure(rows, last)
+  local lines, room = {}, width - used
+  for i = 0, #rows do
+    local text = i == 0 and title_of(last) or text_of(rows[i][last.key])
+    if widest <= room or #columns == 1 then add(lines, (left[i] or "") .. layout.pad(text, widest, right))
+    elseif room >= LEAST then add_beside(lines, left[i], text, room)
+    else add_below(lines, left[i], text, width - #BELOW) end
+  end
   return lines
 end
 
@@ -85,7 +112,8 @@ function M.table(rows, columns)
   local settled = settle(rows, columns)
   if log.json() then return M.json(pick(rows, settled)) end
   if #rows == 0 then return log.say("(nothing)") end
-  log.say(table.concat(lines_of(rows, settled), "\n"))
+  local width = term.is_terminal("out") and term.width() or math.huge
+  log.say(table.concat(lines_of(rows, settled, width), "\n"))
 end
 
 --- Show a value as JSON. With --json it becomes part of the document.

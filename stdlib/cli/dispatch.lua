@@ -51,10 +51,10 @@ local COMMON = {
 }
 
 local EXAMPLES = {
-  "moonlatch plan setup/entra-pam-provider --emulator      try it: no tenant, no account",
-  "moonlatch init                                          a first profile for a real tenant",
-  "moonlatch plan setup/entra-pam-provider                 what would change",
-  "moonlatch apply setup/entra-pam-provider                do it",
+  "moonlatch plan setup/entra-pam-provider --emulator   try it: no tenant, no account",
+  "moonlatch init                                       a profile for a real tenant",
+  "moonlatch plan setup/entra-pam-provider              what would change",
+  "moonlatch apply setup/entra-pam-provider             do it",
   "moonlatch -e 'print(require(\"graph\").get(\"/me\").displayName)'",
 }
 
@@ -167,15 +167,22 @@ function M.options_help()
   return table.concat(lines, "\n")
 end
 
+--- Show a help text; its examples stay lines that can be copied.
+---@param text string
+function M.show_help(text)
+  local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
+  log.say(before and log.fitted(before) .. examples or log.fitted(text))
+end
+
 local function general_help()
   local lines = {
     "moonlatch: scriptable, safe power over Microsoft Entra ID and Devolutions PAM", "",
     "Usage: moonlatch COMMAND [options]      moonlatch -e CODE", "", "Commands:",
   }
   for _, name in ipairs(COMMANDS) do
-    lines[#lines + 1] = ("  %-10s %s"):format(name, require("command." .. name).summary)
+    lines[#lines + 1] = ("  %-12s %s"):format(name, require("command." .. name).summary)
   end
-  lines[#lines + 1] = ("  %-10s %s"):format("-e CODE", require("command.eval").summary)
+  lines[#lines + 1] = ("  %-12s %s"):format("-e CODE", require("command.eval").summary)
   add(lines, "", "Options:")
   add_options(lines, COMMON)
   add(lines, "", "Examples:")
@@ -268,7 +275,7 @@ local function without_command(words)
     return 0
   end
   if options.help then
-    log.say(general_help())
+    M.show_help(general_help())
     return 0
   end
   usage("a command is missing", "`moonlatch --help` lists the commands.")
@@ -300,7 +307,7 @@ function M.run(words)
   if options.version then return without_command { "--version" } end
   require("script").use_folder(options.scripts)
   if options.help then
-    log.say(command.help and command.help(options) or help_of(name, command))
+    M.show_help(command.help and command.help(options) or help_of(name, command))
     return 0
   end
   check_together(options)

@@ -2,7 +2,6 @@
 
 local fail = require "fail"
 local json = require "host.json"
-local layout = require "layout"
 local log = require "log"
 local term = require "host.term"
 
@@ -31,17 +30,6 @@ end
 
 local function indent(text) return (text:gsub("\n", "\n       ")) end
 
--- On a terminal, broken between words.
-local function fitted(lines)
-  local text = table.concat(lines, "\n")
-  if not term.is_terminal("err") then return text end
-  local all = {}
-  for line in (text .. "\n"):gmatch("(.-)\n") do all[#all + 1] = line end
-  return table.concat(layout.wrap_all(all, term.width(), function(line)
-    return line:match("^  %l+: ") and 5 or 0
-  end), "\n")
-end
-
 -- What to do, where a failure does not say it itself.
 local FIXES = {
   usage = "`--help` with the command says how it is used.",
@@ -69,7 +57,7 @@ function M.text(failure, fix)
   local lines = { log.style("red", "error: ") .. indent(place .. failure.what), "  why: " .. indent(why_of(failure)) }
   fix = failure.fix or fix
   if fix then lines[3] = "  fix: " .. indent(fix) end
-  return fitted(lines)
+  return log.fitted(table.concat(lines, "\n"), "err")
 end
 
 --- The same for --json.

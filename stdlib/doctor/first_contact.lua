@@ -159,10 +159,10 @@ local function settle(belief)
 end
 
 local function say(row)
-  log.say(("%s: %s"):format(row.id, row.belief))
-  log.say("  doubt: " .. row.doubt)
-  log.say("  call:  " .. row.call)
-  log.say(("  %s%s"):format(row.verdict, row.seen and " (" .. row.seen .. ")" or ""))
+  log.prose(("%s: %s"):format(row.id, row.belief))
+  log.prose("  doubt: " .. row.doubt)
+  log.prose("  call:  " .. row.call)
+  log.prose(("  %s%s"):format(row.verdict, row.seen and " (" .. row.seen .. ")" or ""))
 end
 
 --- Go through the list. Waits; reads only.

@@ -26,6 +26,14 @@ describe("layout", function()
     assert.same({ "a  b" }, layout.wrap("a  b", 8))
   end)
 
+  it("fits what stands beside a name into its own column, and leaves what fits", function()
+    assert.equal("  --name TEXT  what it is and\n               is not",
+      layout.fit("  --name TEXT  what it is and is not", 30))
+    assert.equal("ok  all\n  why: one\n       two", layout.fit("ok  all\n  why: one two", 10))
+    assert.equal("a wide name  then\nmore", layout.fit("a wide name  then more", 18))
+    assert.equal("short", layout.fit("short", 10))
+  end)
+
   it("sets words in columns, read downwards", function()
     assert.same({ "a    ccc", "bb   d" }, layout.columns({ "a", "bb", "ccc", "d" }, 9))
     assert.same({ "a", "bb" }, layout.columns({ "a", "bb" }, 1))

@@ -53,15 +53,15 @@ local BACK = [["http://localhost:$port/?code=the-code-1&state=$state&session_sta
 local function hex(text) return text:gsub("%%(%x%x)", function(pair) return string.char(tonumber(pair, 16)) end) end
 
 describe("oauth in a browser", function()
-  local say = log.say
+  local say = log.prose
   before_each(function()
     tenant = contoso.new { method = "browser", client_id = "public-1", redirect = "http://localhost" }
     tenant.door:on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
-    log.say = run_browser
+    log.prose = run_browser
     oauth.use_scopes { "User.Read.All" }
   end)
   after_each(function()
-    log.say = say
+    log.prose = say
     oauth.use_scopes {}
     tenant:close()
   end)

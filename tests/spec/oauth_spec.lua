@@ -46,14 +46,14 @@ local function device_tenant()
 end
 
 describe("oauth", function()
-  local say = log.say
+  local say = log.prose
   before_each(function()
     tenant, said = contoso.new(), {}
-    log.say = function(text) said[#said + 1] = text end
+    log.prose = function(text) said[#said + 1] = text end
     oauth.use_scopes {}
   end)
   after_each(function()
-    log.say = say
+    log.prose = say
     tenant:close()
   end)
 

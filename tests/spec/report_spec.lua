@@ -84,4 +84,34 @@ describe("what a person is told", function()
     report.flush()
     assert.same({ {}, { x = 1 } }, json.decode(said(out)))
   end)
+
+  describe("a table on a terminal that is too narrow", function()
+    local width, columns = term.width, nil
+    local ROWS = { { who = "adele", what = "reads one thing, then another" }, { who = "uma", what = "" } }
+
+    before_each(function()
+      term.is_terminal = function() return true end
+      term.width = function() return columns end
+    end)
+
+    after_each(function() term.width = width end)
+
+    it("keeps the last column beside the others while there is room", function()
+      columns = 32
+      report.table(ROWS, { "who", "what" })
+      assert.equal("WHO    WHAT\nadele  reads one thing, then\n       another\numa\n", said(out))
+    end)
+
+    it("sets it below them where there is not", function()
+      columns = 28
+      report.table(ROWS, { "who", "what" })
+      assert.equal("WHO\n    WHAT\nadele\n    reads one thing, then\n    another\numa\n", said(out))
+    end)
+
+    it("is one line a row where all fits, and elsewhere", function()
+      columns = 80
+      report.table(ROWS, { "who", "what" })
+      assert.equal("WHO    WHAT\nadele  reads one thing, then another\numa\n", said(out))
+    end)
+  end)
 end)
