@@ -245,6 +245,49 @@ static void say_members(const struct rule *rule, const struct call *call, char *
            call->path, rule->members, (int)member.length, member.at);
 }
 
+/* Does the segment look like what names one object: a GUID, a user, something escaped? */
+static int is_name(struct text segment) {
+  size_t dashes = 0;
+  for (size_t i = 0; i < segment.length; i++) {
+    if (strchr("@%", segment.at[i])) return 1;
+    dashes += segment.at[i] == '-';
+  }
+  return dashes >= 4;
+}
+
+/* "/users/a@b.c/x(key='v')" as it is declared: "/users/{id}/x(key)". */
+static void add_template(struct buffer *out, const char *path) {
+  while (*path == '/') {
+    path++;
+    struct text segment = cut(&path, "/");
+    const char *open = memchr(segment.at, '(', segment.length), *equals = memchr(segment.at, '=', segment.length);
+    int keyed = open && equals > open;
+    buffer_append_string(out, "/");
+    if (keyed)
+      buffer_append(out, segment.at, (size_t)(equals - segment.at));
+    else if (is_name(segment))
+      buffer_append_string(out, "{id}");
+    else
+      buffer_append(out, segment.at, segment.length);
+    if (keyed) buffer_append_string(out, ")");
+  }
+}
+
+/* With the line to add. Memory that is out shortens it. */
+static void say_undeclared(const char *peer, const struct call *call, char *message, size_t size) {
+  struct buffer line = {0};
+  add_template(&line, call->path);
+  int members = strcmp(call->method, "PATCH") == 0 && call->members && *call->members;
+  if (strcmp(peer, "graph") == 0)
+    snprintf(message, size, "%s %s is not declared: if it is meant, add \"%s %.*s%s%s\" to needs.graph of the script",
+             call->method, call->path, call->method, (int)line.length, line.length ? line.data : "", members ? "#" : "",
+             members ? call->members : "");
+  else
+    snprintf(message, size, "%s %s is not declared: if it is meant, add it to needs.%s of the script", call->method,
+             call->path, peer);
+  buffer_free(&line);
+}
+
 /* NULL, or the kind of refusal. */
 static const char *refuse_call(const struct rules *rules, const char *peer, const struct call *call, char *message,
                                size_t size) {
@@ -257,8 +300,7 @@ static const char *refuse_call(const struct rules *rules, const char *peer, cons
   if (near)
     say_members(near, call, message, size);
   else
-    snprintf(message, size, "%s %s is not declared: if it is meant, add it to needs.%s of the script", call->method,
-             call->path, peer);
+    say_undeclared(peer, call, message, size);
   return "undeclared";
 }
 

@@ -94,7 +94,7 @@ describe("a door", function()
     local transfer, message, kind = submit("/groups")
     assert.is_nil(transfer)
     assert.equal("undeclared", kind)
-    assert.equal("GET /groups is not declared: if it is meant, add it to needs.graph of the script", message)
+    assert.equal('GET /groups is not declared: if it is meant, add "GET /groups" to needs.graph of the script', message)
   end)
 
   it("gives a credential only to where it was made for", function()

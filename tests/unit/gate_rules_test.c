@@ -103,9 +103,29 @@ static void only_declared_calls_leave(void **state) {
   struct rules rules = graph_rules();
   allow(&rules, "GET", "/users", NULL);
   assert_string_equal(verdict(&rules, graph(*state, "GET", "/users", NULL), NULL, text), "sent");
-  assert_string_equal(verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
-                      "undeclared: GET /groups is not declared: if it is meant, add it to needs.graph of the script");
+  assert_string_equal(
+      verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
+      "undeclared: GET /groups is not declared: if it is meant, add \"GET /groups\" to needs.graph of the script");
   assert_non_null(strstr(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
+  rules_free(&rules);
+}
+
+static void a_refusal_names_the_line_to_add(void **state) {
+  static const struct {
+    const char *method, *path, *members, *line;
+  } cases[] = {
+      {"PATCH", "/users/kim@contoso.com", "department,mail", "\"PATCH /users/{id}#department,mail\""},
+      {"POST", "/groups/11111111-2222-3333-4444-555555555555/members/$ref", "@odata.id",
+       "\"POST /groups/{id}/members/$ref\""},
+      {"GET", "/applications(uniqueName='a-b-c-d-e')/owners", NULL, "\"GET /applications(uniqueName)/owners\""},
+      {"GET", "/oauth2PermissionGrants", NULL, "\"GET /oauth2PermissionGrants\""},
+  };
+  char text[1200];
+  struct rules rules = graph_rules();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct request *request = graph(*state, cases[i].method, cases[i].path, cases[i].members);
+    if (!strstr(verdict(&rules, request, NULL, text), cases[i].line)) fail_msg("%s: %s", cases[i].path, text);
+  }
   rules_free(&rules);
 }
 
@@ -275,6 +295,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_template_matches_the_paths_it_means),
       cmocka_unit_test_setup_teardown(only_declared_calls_leave, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, setup, teardown),
       cmocka_unit_test_setup_teardown(only_declared_members_are_set, setup, teardown),
       cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, setup, teardown),
       cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
