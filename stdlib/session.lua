@@ -166,11 +166,15 @@ local function looking_around(profile, fresh)
   return kept and {} or FOR_LOOKING_AROUND
 end
 
--- What a person signs in for: a script's word, or the profile's for code that declares nothing.
+-- What a person signs in for: a script's word, or the least that its calls need; the
+-- profile's for code that declares nothing.
 local function use_scopes(profile, options)
-  local scopes = options.needs and options.needs.scopes
+  local needs = options.needs or {}
+  local scopes = needs.scopes
   if not scopes and (options.mode or "declared") ~= "declared" then
     scopes = profile.sign_in.scopes or looking_around(profile, options.fresh)
+  elseif not scopes and needs.graph and needs.graph[1] then
+    scopes = require("permissions").least(needs.graph).delegated
   end
   if scopes then require("oauth").use_scopes(scopes) end
 end

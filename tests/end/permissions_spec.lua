@@ -30,6 +30,24 @@ describe("moonlatch permissions", function()
   before_each(function() place = moonlatch.place() end)
   after_each(function() place:__close() end)
 
+  it("are asked for by what a script needs, and what it does not declare is refused with the line to add", function()
+    local file = place:write("mine.lua", [[
+      local graph = require "graph"
+      return {
+        summary = "Change whom it may",
+        needs = { graph = { "PATCH /users/{id}#department" } },
+        run = function()
+          graph.patch("/users/uma@contoso.onmicrosoft.com", { department = "Night" })
+          graph.delete("/users/uma@contoso.onmicrosoft.com")
+        end,
+      }]])
+    local outcome = place:run { "run", file, "--emulator" }
+    assert.equal(1, outcome.status)
+    assert.truthy(outcome.err:find('error: DELETE /users/uma@contoso.onmicrosoft.com\n  why: the script does not say '
+      .. 'that it needs this call (DELETE /users/uma@contoso.onmicrosoft.com is not declared: if it is meant, add '
+      .. '"DELETE /users/{id}" to needs.graph of the script)', 1, true), outcome.err)
+  end)
+
   it("prints the least a script needs", function()
     local outcome = place:run { "permissions", "setup/entra-pam-provider", "--offline" }
     assert.equal(0, outcome.status, outcome.err)
