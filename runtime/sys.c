@@ -9,6 +9,7 @@
 #include "embed.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -178,6 +179,13 @@ static int interruptible(lua_State *L) {
   return 0;
 }
 
+/* sys.trim(). What is free in the middle of the heap goes back to the system too. */
+static int trim(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  malloc_trim(0);
+  return 0;
+}
+
 /* sys.interrupts() -> integer */
 static int interrupts_so_far(lua_State *L) {
   lua_pushinteger(L, sys_interrupts());
@@ -224,6 +232,7 @@ static const luaL_Reg functions[] = {
     {"interrupts", interrupts_so_far},
     {"syslog", to_syslog},
     {"terminated", terminated},
+    {"trim", trim},
     {"version", version},
     {NULL, NULL},
 };

@@ -380,21 +380,21 @@ end
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
----@param options { stop_on_failure: boolean?, progress: progress? }? progress goes a step on with each item
+---@param options { stop_on_failure: boolean?, progress: progress?, forget: boolean? }? forget: keep no outcomes
 ---@return task.outcome[] outcomes of the items, in their order; of those not started only after such a failure
 ---@return integer failures
 function M.each(items, limit, fn, options)
   check_inside(2)
   local found, failures, unreachable = {}, 0, nil
   local stop_on_failure = options and options.stop_on_failure
-  local progress = options and options.progress
+  local progress, forget = options and options.progress, options and options.forget
   local function go_on() return not stopping and not (stop_on_failure and failures > 0) end
   local crew <close> = crew_of(#items, limit, go_on, function(place)
     local ok, result = false, unreachable
     if not unreachable then ok, result = xpcall(fn, M.keep_trace, items[place], place) end
     if not ok then failures = failures + 1 end
     if not ok and fail.is(result) and result.unreachable then unreachable = result end
-    found[place] = { item = items[place], ok = ok, result = result }
+    if not forget then found[place] = { item = items[place], ok = ok, result = result } end
     if progress then progress:step() end
   end)
   attend(crew, true) -- a deadline of ours must not cut their changes short; they have it too

@@ -16,19 +16,23 @@ local COLUMNS = {
 local NAMES = { "displayName", "givenName", "surname", "mailNickname" }
 
 ---@class entra.user: entra.account
----@field enabled boolean
----@field federated boolean its domain signs people in elsewhere
+---@field disabled boolean?
+---@field federated boolean? its domain signs people in elsewhere
 ---@field changed number? when its password last changed, server time
 
--- What is kept of a user: ten thousand of them have to fit.
+-- What is kept of a user. Ten thousand have to fit: what is not so is left out.
 local function account_of(user, federated)
   local changed = user.lastPasswordChangeDateTime
-  return {
-    id = user.id, upn = user.userPrincipalName, roles = {}, enabled = user.accountEnabled ~= false,
-    restricted = user.isManagementRestricted == true, synced = user.onPremisesSyncEnabled == true,
-    guest = user.userType == "Guest", federated = federated[user.userPrincipalName:match("@(.*)$")] == true,
+  local account = {
+    id = user.id, upn = user.userPrincipalName, roles = {},
     changed = type(changed) == "string" and time.parse(changed) or nil,
   }
+  if user.accountEnabled == false then account.disabled = true end
+  if user.isManagementRestricted == true then account.restricted = true end
+  if user.onPremisesSyncEnabled == true then account.synced = true end
+  if user.userType == "Guest" then account.guest = true end
+  if federated[user.userPrincipalName:match("@(.*)$")] then account.federated = true end
+  return account
 end
 
 --- Domains whose people do not sign in with a password of Entra.

@@ -951,6 +951,8 @@ function sys.stat(path) end
 ---@param path string
 ---@return string[]|nil, string? message
 function sys.list(path) end
+--- Collect what nobody uses any more, and give the memory back to the system.
+function sys.trim() end
 --- Room left where a path lies.
 ---@param path string
 ---@return number|nil bytes free for us

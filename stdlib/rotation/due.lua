@@ -40,7 +40,7 @@ function M.why_not(setting, account)
   if account.outside then return "refuse", "its policy does not select it any more" end
   if setting.operator == account.id then return "never", "it is the account that runs this" end
   if account.federated then return "refuse", "its domain is federated: its password is kept elsewhere" end
-  if not account.enabled then return "refuse", "it is disabled" end
+  if account.disabled then return "refuse", "it is disabled" end
   if setting.by_permission and not reach.is_admin(account) and not account.restricted and not account.synced
     and not account.guest then return nil end
   local reachable, why = reach.verdict(account, setting.held)

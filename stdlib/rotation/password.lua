@@ -326,6 +326,7 @@ local function close(job)
   body.candidates, body.previous, body.first, body.last, body.forgiven = {}, nil, nil, nil, nil
   stage(job, "closed", { closed_at = mint.now() })
   accounts.settle(journal)
+  job.run.sink:release(body.name)
 end
 
 -- Values that a person passed over stay where they are; one more is made beside them.

@@ -11,6 +11,7 @@ local password = require "rotation.password"
 local passwords = require "sink.passwords"
 local progress = require "progress"
 local select = require "policy.select"
+local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
@@ -18,10 +19,11 @@ local users = require "entra.users"
 local M = {}
 
 local AT_ONCE = 100
+local MANY = 1000 -- accounts from which memory is saved
 local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
----@field name string
+---@field name string its user principal name
 ---@field what string the verdict's; once worked on "changed", "failed", "waits" or "busy"
 ---@field why string
 ---@field due number?
@@ -63,12 +65,15 @@ local function setting_of(terms, tenant, journal)
   }
 end
 
+-- Ten thousand of them have to fit: what is seldom there is no member from the start.
+local Entry = { __index = function(entry, name) return name == "name" and entry.account.upn or nil end }
+
 local function entry_of(self, account)
   local row = accounts.get(self.run.journal, account.id)
   local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
-  return {
-    name = account.upn, account = account, what = judged.what, why = judged.why, due = judged.due, adopt = judged.adopt,
-  }
+  local entry = setmetatable({ account = account, what = judged.what, why = judged.why, due = judged.due }, Entry)
+  if judged.adopt then entry.adopt = judged.adopt end
+  return entry
 end
 
 -- What this policy began about accounts that it does not select any more.
@@ -76,7 +81,7 @@ local function add_outside(self, found, seen)
   for _, row in ipairs(accounts.unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] then
       local account = users.fresh(found, row.id)
-        or { id = row.id, upn = row.body.name, roles = {}, enabled = false }
+        or { id = row.id, upn = row.body.name, roles = {}, disabled = true }
       account.outside = true
       table.insert(self.entries, entry_of(self, account))
     end
@@ -203,7 +208,7 @@ end
 
 local function each(self, entries, limit, stop)
   local _, failures = task.each(entries, limit, function(entry) work(self, entry) end, {
-    stop_on_failure = stop, progress = self.progress,
+    stop_on_failure = stop, progress = self.progress, forget = true,
   })
   return failures
 end
@@ -241,9 +246,18 @@ function People:recover()
   each(self, self.recoveries, AT_ONCE, false)
 end
 
+-- Ten thousand accounts and what finding them took have to fit: from here on garbage is
+-- not let grow to as much again.
+local function save_memory(self)
+  if #self.entries < MANY then return end
+  collectgarbage("incremental", 120)
+  sys.trim()
+end
+
 --- Do it: a few alone, then the rest.
 function People:act()
   adopt_all(self)
+  save_memory(self)
   local changes = self:open() and self.changes or {}
   if #changes > 0 then try_sink(self) end
   local canary, rest = split(changes, self.terms.limits.canary)

@@ -53,6 +53,8 @@ local function read_line(description)
   return marker, ok and moment or nil
 end
 
+local EMPTY = { pending = {} } -- of all accounts nothing lies there of
+
 local function slot_of(self, name)
   local key = name:lower()
   self.slots[key] = self.slots[key] or { pending = {} }
@@ -88,7 +90,7 @@ end
 --- What lies there for this account.
 ---@param name string user principal name
 ---@return sink.passwords.slot
-function Passwords:slot(name) return slot_of(self, name) end
+function Passwords:slot(name) return self.slots[name:lower()] or EMPTY end
 
 --- Can it be written and read back? Raises when not.
 ---@param journal host.journal.journal
@@ -179,6 +181,10 @@ function Passwords:names(name, marker, number)
   end
   return false
 end
+
+--- Nothing more is done with this account in this run: keep nothing in mind of it.
+---@param name string
+function Passwords:release(name) self.slots[name:lower()] = nil end
 
 --- Remove the pending values of a rotation.
 ---@param name string
