@@ -384,6 +384,16 @@ local function let_go(self)
   end
 end
 
+-- A running service reads its file anew at its next sign-in; a copy it does not know of.
+local function tell_services(self)
+  for _, row in ipairs(self.rows) do
+    if row.state == "retiring" then
+      return self.run:note("a service that got the key by LoadCredential= keeps the old one: restart it before %s",
+        time.day(row.body.retire_at))
+    end
+  end
+end
+
 --- Write it to its file, once it is proven; then let go of what it replaced, by date.
 function Certificate:place()
   local run = self.run
@@ -391,6 +401,7 @@ function Certificate:place()
   self.file:hold(self.pem)
   run:ensure(self.file)
   if run:acting() then note_in_use(self) end
+  tell_services(self)
   if self.row then let_go(self) end
 end
 

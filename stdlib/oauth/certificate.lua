@@ -53,9 +53,18 @@ local function open(source)
   return key, assertion.header(about)
 end
 
+-- It is renewed while a service runs, so it is read again once its file is another.
+local function refresh(source, kept)
+  local stat = sys.stat(source.path)
+  local stamp = stat and ("%s %s"):format(stat.modified, stat.size)
+  if kept.key and (not stamp or stamp == kept.stamp) then return end
+  kept.key, kept.header = open(source)
+  kept.stamp = stamp
+end
+
 ---@type oauth.way
 return function(settings, kept)
-  if not kept.key then kept.key, kept.header = open(settings.sign_in.certificate) end
+  refresh(settings.sign_in.certificate, kept)
   return ask.ask(ask.as_application(settings), function()
     return assertion.request(settings, settings.sign_in.client_id, kept.key, kept.header)
   end, native.judge_token, settings.graph)

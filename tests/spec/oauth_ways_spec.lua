@@ -105,6 +105,21 @@ describe("oauth", function()
         .. "&client_assertion=[secret]", tenant.door.requests[1].body)
     end)
 
+    it("is read again when it was renewed meanwhile, and goes on with the old one when its file is away", function()
+      run(function()
+        sign_in()
+        local first = assertions[1].header["x5t#S256"]
+        make(91)
+        tenant.clock.start = os.time() + 60
+        oauth.renew()
+        assert.equal(issued, crypto.hex(crypto.unbase64(assertions[2].header["x5t#S256"])))
+        assert.not_equal(first, assertions[2].header["x5t#S256"])
+        assert(os.remove(tenant.profile.sign_in.certificate.path))
+        oauth.renew()
+        assert.equal(assertions[2].header["x5t#S256"], assertions[3].header["x5t#S256"])
+      end)
+    end)
+
     it("signs anew when the service asks to try again", function()
       tenant.door:once("POST", contoso.TOKEN, { 503, {}, "" })
       run(sign_in)
