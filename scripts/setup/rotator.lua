@@ -41,6 +41,11 @@ return workflow.declare {
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
   },
 
+  examples = {
+    "moonlatch plan setup/rotator --policies policies/tier0-users,policies/pam-provider-secret",
+    "moonlatch apply setup/rotator --policies ./mine.lua --key-file ~/rotator.pem",
+  },
+
   needs = {
     graph = {
       "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
