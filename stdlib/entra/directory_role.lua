@@ -181,6 +181,7 @@ end
 
 local function new(run, fields, name, with_ends)
   local demanded = fields.pim and fields.pim[name] or nil
+  if demanded and not demanded.longest then demanded = nil end -- then a person has to do it
   return Role {
     name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
     from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
@@ -226,7 +227,9 @@ local function obstacle(fields, open)
   if not fields.admin:may "roles" then return fields.admin:why_not "roles" end
   for _, name in ipairs(open) do
     local demanded = fields.pim and fields.pim[name]
-    if demanded and demanded.ticket then
+    if demanded and not demanded.longest then
+      return ("this tenant's policy for the role '%s' does not say how long an assignment may last"):format(name)
+    elseif demanded and demanded.ticket then
       return ("this tenant's policy for the role '%s' wants the number of a ticket"):format(name)
     end
   end

@@ -15,8 +15,8 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 
 ---@class entra.pim what a policy demands
 ---@field why string in words
----@field duration string the longest, as the policy says it: "P15D"
----@field longest number the same in seconds
+---@field duration string? the longest, as the policy says it: "P15D"
+---@field longest number? the same in seconds; nil when it cannot be read
 ---@field ticket boolean must a ticket be named?
 
 -- Reading needs a licence and a right; not knowing is no refusal.

@@ -123,8 +123,9 @@ function M.roles_for(accounts)
   return { "Helpdesk Administrator", "Privileged Authentication Administrator" }, privileged
 end
 
--- From the weakest up; what each may do besides resetting passwords counts too.
-local LADDER = { "Helpdesk Administrator", "User Administrator", "Privileged Authentication Administrator" }
+-- From the weakest up, by how many rows of the table each is in; what they may do besides counts too.
+local LADDER = { "Password Administrator", "Helpdesk Administrator", "Authentication Administrator",
+  "User Administrator", "Privileged Authentication Administrator" }
 
 --- The weakest single role whose holder reaches as many of these accounts as any does, by the table.
 ---@param accounts entra.account[]

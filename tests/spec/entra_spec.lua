@@ -8,6 +8,7 @@ local credential_policy = require "entra.credential_policy"
 local deleted = require "entra.deleted"
 local names = require "entra.names"
 local oauth = require "oauth"
+local pim = require "entra.pim"
 local reach = require "entra.reach"
 local stage = require "stage"
 local time = require "time"
@@ -192,6 +193,25 @@ describe("the policy for client secrets", function()
     assert.truthy(err.why:find("forbids client secrets", 1, true))
   end)
 
+  it("says how long a certificate may live, and whose it has to be", function()
+    local function keys(kind, longest)
+      return { keyCredentials = { { restrictionType = kind, maxLifetime = longest, state = "enabled" } } }
+    end
+    policies { isEnabled = false }
+    assert.equal(365 * DAY, tenant:run(credential_policy.read):key_lifetime())
+    policies(default(keys("asymmetricKeyLifetime", "P90D")))
+    local policy = tenant:run(credential_policy.read)
+    assert.same({ 90 * DAY, 30 * DAY, 180 * DAY },
+      { policy:key_lifetime(), policy:key_lifetime(30 * DAY), policy:lifetime() })
+    local _, err = pcall(policy.key_lifetime, policy, 91 * DAY)
+    assert.equal("plan the certificate: a lifetime of 91 days was asked for; the tenant's default application "
+      .. "management policy allows 90 days\nUse --lifetime 90d or less.", tostring(err))
+    policies(default(keys "trustedCertificateAuthority"))
+    policy = tenant:run(credential_policy.read)
+    _, err = pcall(policy.key_lifetime, policy)
+    assert.truthy(err.why:find("demands certificates of an authority the tenant trusts", 1, true))
+  end)
+
   it("may count only for applications made later, and an application's own replaces it", function()
     policies(default(limits("passwordAddition", nil, "2026-06-01T00:00:00Z")))
     local policy = tenant:run(credential_policy.read)
@@ -212,6 +232,15 @@ describe("the policy for client secrets", function()
     local policy = tenant:run(credential_policy.read)
     assert.is_false(policy.checked)
     assert.equal(180 * DAY, policy:lifetime())
+  end)
+end)
+
+describe("a duration as Graph takes it", function()
+  it("is written in days, hours and minutes", function()
+    for text, seconds in pairs { P15D = 15 * DAY, PT8H = 8 * 3600, P1DT1H = DAY + 3600, PT1H30M = 5400 } do
+      assert.equal(text, pim.duration(seconds))
+      assert.equal(seconds, credential_policy.seconds(text))
+    end
   end)
 end)
 
@@ -324,5 +353,23 @@ describe("who may reset whose password", function()
     local roles, privileged = reach.roles_for { account(), account { "Global Administrator" } }
     assert.same(BOTH, roles)
     assert.equal(1, #privileged)
+  end)
+
+  it("gives the weakest single role that reaches as many as any does", function()
+    for role, accounts in pairs {
+      ["Password Administrator"] = { account(), account({}, { synced = true }) },
+      ["Helpdesk Administrator"] = { account(), account { "Helpdesk Administrator" } },
+      ["Authentication Administrator"] = { account { "Authentication Administrator" } },
+      ["User Administrator"] = { account { "Groups Administrator" }, account { "Helpdesk Administrator" } },
+      ["Privileged Authentication Administrator"] = {
+        account { "Authentication Administrator" }, account { "Groups Administrator" },
+      },
+    } do
+      local found, beyond = reach.weakest_for(accounts)
+      assert.same({ role, 0 }, { found, #beyond })
+    end
+    local role = { id = "27460883-1df1-4691-b032-3b79643e5e63", name = "U", how = "active" }
+    local unsettled = account({}, { roles = { role } })
+    assert.same({ unsettled }, select(2, reach.weakest_for { account(), unsettled }))
   end)
 end)
