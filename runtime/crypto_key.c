@@ -134,8 +134,7 @@ static int key_sign(lua_State *L) {
 
 /* key:assertion(algorithm, header, claims) -> compact JWS as a secret */
 static int key_assertion(lua_State *L) {
-  const struct buffer *out = push_signed(L);
-  secret_new(L, out->data, out->length);
+  secret_take(L, push_signed(L));
   return 1;
 }
 

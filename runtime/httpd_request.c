@@ -207,7 +207,8 @@ static int incoming_basic(lua_State *L) {
   form_decode(L, part, split(&rest, ':'));
   lua_pushlstring(L, part->data ? part->data : "", part->length);
   form_decode(L, part, rest);
-  secret_new(L, part->data ? part->data : "", part->length);
+  buffer_free(plain);
+  secret_take(L, part);
   return 2;
 }
 

@@ -169,12 +169,10 @@ static int child_secret(lua_State *L) {
   double deadline = now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
   while (child->output >= 0 && pending->length <= MAX_SECRET && wait_output(child, deadline)) read_more(child);
-  size_t length = pending->length;
-  if (child->output >= 0) return lib_fail(L, "%s", length > MAX_SECRET ? "too long" : "timeout");
-  if (length > 0 && pending->data[length - 1] == '\n') length--;
-  if (length == 0) return lib_fail(L, "empty");
-  secret_new(L, pending->data, length);
-  buffer_free(pending);
+  if (child->output >= 0) return lib_fail(L, "%s", pending->length > MAX_SECRET ? "too long" : "timeout");
+  if (pending->length > 0 && pending->data[pending->length - 1] == '\n') pending->length--;
+  if (pending->length == 0) return lib_fail(L, "empty");
+  secret_take(L, pending);
   return 1;
 }
 

@@ -234,6 +234,12 @@ struct secret *secret_new(lua_State *L, const char *bytes, size_t length) {
   return secret;
 }
 
+struct secret *secret_take(lua_State *L, struct buffer *content) {
+  struct secret *secret = secret_new(L, content->data ? content->data : "", content->length);
+  buffer_free(content);
+  return secret;
+}
+
 /* secret.is(value) -> boolean */
 static int is_secret(lua_State *L) {
   luaL_checkany(L, 1);

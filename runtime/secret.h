@@ -15,6 +15,10 @@ struct secret {
  * Raises when the secure heap is full. [-0, +1, e] */
 struct secret *secret_new(lua_State *L, const char *bytes, size_t length);
 
+/* The same of what is in a buffer, which is wiped then and not only when it is
+ * collected. [-0, +1, e] */
+struct secret *secret_take(lua_State *L, struct buffer *content);
+
 /* Push a secret of that many zero bytes for the caller to fill, so that they
  * are never anywhere else; the caller may lower length. It is redacted only
  * after secret_register. Raises when the secure heap is full. [-0, +1, e] */

@@ -13,11 +13,10 @@
 #define MAX_SECRET ((size_t)64 << 10)
 
 /* Push the content as a secret, less one newline at its end unless all of it is wanted; or fail. */
-static int push_secret(lua_State *L, const struct buffer *content, const char *from, int whole) {
-  size_t length = content->length;
-  if (!whole && length > 0 && content->data[length - 1] == '\n') length--;
-  if (length == 0) return lib_fail_kind(L, "io", "no secret in %s: it is empty", from);
-  secret_new(L, content->data, length);
+static int push_secret(lua_State *L, struct buffer *content, const char *from, int whole) {
+  if (!whole && content->length > 0 && content->data[content->length - 1] == '\n') content->length--;
+  if (content->length == 0) return lib_fail_kind(L, "io", "no secret in %s: it is empty", from);
+  secret_take(L, content);
   return 1;
 }
 

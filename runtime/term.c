@@ -261,7 +261,7 @@ static int term_read_secret(lua_State *L) {
   enum outcome outcome = ask_quietly(tty, text, line, NULL);
   close(tty);
   if (outcome != LINE || line->length == 0) return lib_fail(L, "no secret: %s", reasons[outcome]);
-  secret_new(L, line->data, line->length);
+  secret_take(L, line);
   return 1;
 }
 
@@ -307,6 +307,7 @@ static int term_reveal(lua_State *L) {
   if (tty < 0) return lib_fail(L, "cannot show a secret: there is no terminal that can clear it again");
   enum outcome outcome = ask_quietly(tty, text, line, leave);
   close(tty);
+  buffer_free(text);
   if (outcome == INTERRUPTED || outcome == FAILED) return lib_fail(L, "not confirmed: %s", reasons[outcome]);
   lua_pushboolean(L, 1);
   return 1;

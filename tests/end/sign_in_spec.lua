@@ -5,6 +5,7 @@ package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 local crypto = require "crypto"
 local curl = require "curl"
 local json = require "json"
+local memory = require "memory"
 local sys = require "host.sys"
 local time = require "time"
 local world = require "emulator.world"
@@ -41,9 +42,17 @@ local function words(...)
   return { PROGRAM, "--config", emulator.ready.config, ... }
 end
 
---- Run the program while the emulator serves.
+-- Files that hold what proves who we are.
+local PROOFS = { "app.secret", "passphrase", "workload", "token", "identity.header" }
+
+--- Run the program while the emulator serves. What it says holds no proof.
 local function run(list, environment)
-  return curl.finish(curl.program(list, environment), turn)
+  local result = curl.finish(curl.program(list, environment), turn)
+  for _, name in ipairs(PROOFS) do
+    local proof = slurp(folder .. "/" .. name):match("^%s*(.-)%s*$")
+    assert(proof == "" or not (result.out .. result.err):find(proof, 1, true), name)
+  end
+  return result
 end
 
 local function whoami(name, environment)
@@ -233,6 +242,29 @@ describe("signing in", function()
     assert.matches("use the access token that was handed in", result.err)
     assert.matches("it does not carry .*Application.ReadWrite.All", result.err)
     assert.is_nil((result.out .. result.err):find(token, 1, true))
+  end)
+
+  -- After all of the above, so that some are refused.
+  it("leaves nothing in memory of what proves who we are", function()
+    if memory.obstacle() then return pending(memory.obstacle()) end
+    openssl("pkey -in app.pem -outform der -out app.der")
+    openssl("pkey -in app.pem | grep -v -e ----- | tr -d '\\n' >app.body")
+    local keys = json.array { folder .. "/app.der", folder .. "/app.body" }
+    for i, name in ipairs(PROOFS) do keys[i + 2] = folder .. "/" .. name end
+    local job = write("memory.json", json.encode { wire = "/dev/null", keys = keys })
+    local scan = { "/usr/bin/python3", "-B", SOURCE .. "/tests/memory.py", job }
+    local header = { IDENTITY_ENDPOINT = emulator.ready.identity.service,
+      IDENTITY_HEADER = slurp(emulator.ready.identity.header) }
+    for _, name in ipairs { "post", "basic", "pem", "p12", "locked", "workload", "one", "service", "handed" } do
+      local line = { "sh", "-c", ('"$@" <%s/token'):format(folder), "sh", table.unpack(scan) }
+      for _, word in ipairs(words("whoami", "--profile", name)) do
+        line[#line + 1] = word == PROGRAM and os.getenv "DUMPABLE" or word
+      end
+      local result = curl.finish(curl.program(line, name == "service" and header or nil), turn)
+      local found = assert(json.decode(result.out), result.err)
+      assert.equal("", memory.describe(found), name)
+      assert(found.status <= 1 and found.needles > 100, result.err)
+    end
   end)
 
   it("points out the consents that were left behind", function()
