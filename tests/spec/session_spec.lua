@@ -55,6 +55,29 @@ describe("session", function()
     assert.error_matches(profile.current, "no profile is loaded")
   end)
 
+  it("tells the system's log where the chain ends, when it went on and the tenant is real", function()
+    local told, syslog = {}, sys.syslog
+    sys.syslog = function(text) told[#told + 1] = text end
+    local _ <close> = setmetatable({}, { __close = function() sys.syslog = syslog end })
+    local real = loaded()
+    real.kind, real.login, real.graph = "real", "https://login.example", "https://graph.example/v1.0"
+    local function visit(act)
+      local open <close> = session.open(real)
+      act(open.journal)
+      return open.journal:head()
+    end
+    visit(function(journal)
+      journal:audit("x", {}, 1)
+      assert(journal:commit())
+    end)
+    local seq, hash = visit(function() end)
+    assert.same({ ("journal of %s ends with record %d:%s"):format(real.binding, seq, hash) }, told)
+    real.kind = "emulator"
+    real.login, real.graph = "https://127.0.0.1:1", "https://127.0.0.1:2"
+    visit(function(journal) journal:audit("x", {}, 2) end)
+    assert.equal(1, #told)
+  end)
+
   it("lets through what is declared, and in a plan only what reads of it", function()
     local needs = { graph = { "GET /users/{id}", "PATCH /users/{id}#displayName", "POST /directoryObjects/getByIds" } }
     local calls = { "GET /users/a", "PATCH /users/a", "POST /directoryObjects/getByIds", "GET /groups" }
