@@ -5,6 +5,7 @@ local accounts = require "rotation.accounts"
 local command = require "rotation.command"
 local due = require "rotation.due"
 local fail = require "fail"
+local limit = require "rotation.limit"
 local log = require "log"
 local mint = require "rotation.mint"
 local password = require "rotation.password"
@@ -206,8 +207,8 @@ local function work(self, entry)
   tell_others(self, entry, done)
 end
 
-local function each(self, entries, limit, stop)
-  local _, failures = task.each(entries, limit, function(entry) work(self, entry) end, {
+local function each(self, entries, at_once, stop)
+  local _, failures = task.each(entries, at_once, function(entry) work(self, entry) end, {
     stop_on_failure = stop, progress = self.progress, forget = true,
   })
   return failures
@@ -257,6 +258,7 @@ end
 --- Do it: a few alone, then the rest.
 function People:act()
   adopt_all(self)
+  limit.keep(self)
   save_memory(self)
   local changes = self:open() and self.changes or {}
   if #changes > 0 then try_sink(self) end

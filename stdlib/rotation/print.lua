@@ -41,8 +41,13 @@ local function line_of(entry)
   return ("    %s %s  %s%s"):format(SIGN[entry.what], entry.name, entry.why, when)
 end
 
-local function add_group(lines, what, entries)
-  add(lines, "  %d %s", #entries, HEADING[what])
+-- What is due is done by a run, or left to the next one.
+local function heading(what, is_plan)
+  return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
+end
+
+local function add_group(lines, what, entries, is_plan)
+  add(lines, "  %d %s", #entries, heading(what, is_plan))
   local most = log.verbose() and #entries or MOST
   for i = 1, math.min(most, #entries) do add(lines, line_of(entries[i])) end
   if #entries > most then add(lines, "    … and %d more; --verbose names them", #entries - most) end
@@ -86,7 +91,7 @@ local function add_policy(lines, found, is_plan)
   add(lines, "  to %s", tostring(found.terms.sink))
   local groups = group(found.entries)
   for _, what in ipairs(ORDER) do
-    if groups[what] then add_group(lines, what, groups[what]) end
+    if groups[what] then add_group(lines, what, groups[what], is_plan) end
   end
   if #found.entries == 0 then add(lines, "  nobody is selected") end
   if is_plan then add_caps(lines, found) end

@@ -5,6 +5,7 @@ local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local form = require "devolutions.form"
+local limit = require "rotation.limit"
 local owned = require "entra.owned"
 local rights = require "rotation.rights"
 local room = require "room"
@@ -296,6 +297,7 @@ function Secrets:recover() each(self, self.recoveries, false) end
 
 --- Do it.
 function Secrets:act()
+  limit.keep(self)
   if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end
 end
 

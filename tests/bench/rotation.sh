@@ -15,7 +15,7 @@ rotation_policy() {
 local policy = require "policy"
 return policy {
   summary = "many", select = policy.users { group = "All staff" }, every = "30d",
-  limits = { max_changes = $2, canary = 0 }, sink = policy.devolutions.server { vault = "Privileged", path = "Bench" },
+  limits = { max_changes = $2, canary = 0, stop_on_failure = false }, sink = policy.devolutions.server { vault = "Privileged", path = "Bench" },
 }
 POLICY
   chmod 600 "$1/$2.lua"
@@ -28,7 +28,7 @@ rotate() {
   shift 2
   policy=$(rotation_policy "$folder" "$count")
   bench cost "$folder/cost" "$@" "$build/moonlatch" --config "$folder/emulator/bench.lua" rotate "$policy" --yes --quiet \
-    >"$folder/log" 2>&1 || { tail -n 5 "$folder/log" >&2; return 1; }
+    >"$folder/log" 2>&1 || { grep -A 9 ' failed$' "$folder/log" >&2; return 1; }
   cat "$folder/cost"
 }
 

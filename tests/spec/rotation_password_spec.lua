@@ -500,6 +500,19 @@ describe("a run", function()
     assert.equal(2, count("PATCH", PATCH))
   end)
 
+  it("counts what was begun before among what it may change", function()
+    local limits = { max_changes = 2, canary = 0, stop_on_failure = false }
+    cloud.meet = function(request, moment)
+      if moment == "before" and request.method == "PATCH" then return "403" end
+    end
+    go { select = TIER0, limits = limits }
+    cloud.meet = nil
+    local rows = go { select = TIER0, limits = limits }
+    local counts = {}
+    for _, entry in pairs(rows) do counts[entry.what] = (counts[entry.what] or 0) + 1 end
+    assert.same({ changed = 2, change = 3 }, counts)
+  end)
+
   it("begins with one alone, and with no other when that fails", function()
     meet("PATCH", PATCH, "403", 1, 100)
     local rows, status = go { select = TIER0 }

@@ -1,0 +1,18 @@
+--- How many a run may change: what it ended of runs before it counts too.
+
+local M = {}
+
+--- Put off what a run may not change any more, now that it has ended what was begun.
+---@param found { terms: policy.terms, changes: rotation.entry[], recoveries: rotation.entry[], later: integer }
+function M.keep(found)
+  local left = found.terms.limits.max_changes
+  for _, entry in ipairs(found.recoveries) do
+    if entry.what == "changed" then left = left - 1 end
+  end
+  while #found.changes > math.max(0, left) do
+    table.remove(found.changes)
+    found.later = found.later + 1
+  end
+end
+
+return M
