@@ -220,7 +220,7 @@ function M.stopping() return stopping end
 --- Raise "interrupted".
 function M.stop()
   fail.raise {
-    kind = "interrupted", what = "stopped", why = "asked to, with Ctrl-C",
+    kind = "interrupted", what = "stopped", why = sys.terminated() and "told to end" or "asked to, with Ctrl-C",
     fix = "Run the same command again to go on.",
   }
 end
