@@ -62,8 +62,15 @@ local function clear()
   term.write("err", CLEAR)
 end
 
+-- What a listener says itself is for the person.
+local function tell_listener(text)
+  local heard = listener
+  local _ <close> = M.divert(nil)
+  heard(text)
+end
+
 local function line(stream, text)
-  if listener then return listener(text) end
+  if listener then return tell_listener(text) end
   clear()
   term.write(settings.json and "err" or stream, text .. "\n")
 end
@@ -150,7 +157,7 @@ function M.progress(text)
 end
 
 --- Have somebody else hear what the person would, until what this gives back is closed.
----@param heard fun(text: string)
+---@param heard nil|fun(text: string) nil: the person again
 ---@return table
 function M.divert(heard)
   local before = listener

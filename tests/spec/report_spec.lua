@@ -46,6 +46,20 @@ describe("what a person is told", function()
     assert.equal("e\n", said(out))
   end)
 
+  it("goes to a listener, who may say something of it to the person", function()
+    local heard = {}
+    do
+      local _ <close> = log.divert(function(text)
+        heard[#heard + 1] = text
+        log.say("they said " .. text)
+      end)
+      log.say "hello"
+    end
+    log.say "after"
+    assert.same({ "hello" }, heard)
+    assert.equal("they said hello\nafter\n", said(out))
+  end)
+
   it("shows progress now and then where it is no terminal", function()
     for i = 1, 100 do log.progress("part " .. i) end
     assert.equal("part 1\n", said(err))
