@@ -51,10 +51,10 @@ local COMMON = {
 }
 
 local EXAMPLES = {
-  "moonlatch plan setup/entra-pam-provider --emulator   try it: no tenant, no account",
-  "moonlatch init                                       a profile for a real tenant",
-  "moonlatch plan setup/entra-pam-provider              what would change",
-  "moonlatch apply setup/entra-pam-provider             do it",
+  "moonlatch plan setup/entra-pam-provider --emulator   # try it: no tenant, no account",
+  "moonlatch init                                       # a profile for a real tenant",
+  "moonlatch plan setup/entra-pam-provider              # what would change",
+  "moonlatch apply setup/entra-pam-provider             # do it",
   "moonlatch -e 'print(require(\"graph\").get(\"/me\").displayName)'",
 }
 

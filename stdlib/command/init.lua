@@ -205,7 +205,7 @@ return {
   },
   examples = {
     "moonlatch init", "moonlatch init --tenant contoso.onmicrosoft.com --profile contoso --key keyring",
-    "moonlatch init --profile contoso      the key that this profile names, if there is none yet",
+    "moonlatch init --profile contoso      # the key that this profile names, if there is none yet",
   },
 
   run = function(options)

@@ -169,9 +169,9 @@ return {
     { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
   },
   examples = {
-    "moonlatch journal", "moonlatch journal confirm ID       the secret was pasted where it is used",
-    "moonlatch journal retire KEYID     remove a credential that is not needed any more",
-    "moonlatch journal resume USER      a person has looked at the account: the next rotate goes on with it",
+    "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",
+    "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
+    "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
   },
 
   run = function(options)

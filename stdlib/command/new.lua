@@ -68,8 +68,8 @@ return {
   options = { { name = "--applications", help = "for client secrets of applications instead of users' passwords" } },
   examples = {
     "moonlatch new policy weekly", "moonlatch new policy billing-secrets --applications",
-    "moonlatch rehearse policies/weekly                   try it",
-    "moonlatch rotate policies/weekly                     do it",
+    "moonlatch rehearse policies/weekly                   # try it",
+    "moonlatch rotate policies/weekly                     # do it",
   },
 
   run = function(options)

@@ -29,8 +29,8 @@ return {
   examples = {
     "moonlatch plan setup/entra-pam-provider --emulator",
     "moonlatch plan setup/entra-pam-provider --name 'PAM provider' --no-jit-elevation",
-    "moonlatch plan setup/entra-pam-provider --help      the script's own arguments",
-    "moonlatch plan policies/tier0-users                 who is due, and why",
+    "moonlatch plan setup/entra-pam-provider --help      # the script's own arguments",
+    "moonlatch plan policies/tier0-users                 # who is due, and why",
   },
   help = job.help "plan",
 

@@ -74,7 +74,7 @@ return {
   examples = {
     "moonlatch rehearse policies/tier0-users",
     "moonlatch rehearse policies/tier0-users --over 90d --verbose",
-    "moonlatch rehearse ./mine.lua --fault 'graph PATCH /users/* drop-after 3'     three answers are lost",
+    "moonlatch rehearse ./mine.lua --fault 'graph PATCH /users/* drop-after 3'     # three answers are lost",
     "moonlatch new policy weekly && moonlatch rehearse policies/weekly",
   },
 

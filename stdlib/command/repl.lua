@@ -6,7 +6,7 @@ return {
   details = "It only reads; with --write it may change things and asks before each change. Without a terminal it runs\n"
     .. "what standard input holds, and exits with 1 when any of it failed.",
   examples = {
-    "moonlatch repl --emulator                    try it: no tenant, no account",
+    "moonlatch repl --emulator                    # try it: no tenant, no account",
     "moonlatch repl --profile contoso",
     "echo 'graph.get \"/organization\"' | moonlatch repl --json",
   },

@@ -106,8 +106,8 @@ return {
   options = { { name = "--bundled", help = "with show: the bundled one, not your copy" } },
   examples = {
     "moonlatch scripts", "moonlatch scripts show setup/entra-pam-provider",
-    "moonlatch scripts copy setup/entra-pam-provider      then edit it",
-    "moonlatch scripts diff setup/entra-pam-provider      what is different in yours",
+    "moonlatch scripts copy setup/entra-pam-provider      # then edit it",
+    "moonlatch scripts diff setup/entra-pam-provider      # what is different in yours",
   },
 
   run = function(options)
