@@ -32,7 +32,8 @@ function M.has(profile, name)
 end
 
 local function sealing_key(profile)
-  return crypto.derive(profiles.key(profile), LABEL)
+  local key <close> = profiles.key(profile)
+  return crypto.derive(key, LABEL)
 end
 
 local function binding(profile, name, head)

@@ -40,7 +40,8 @@ local FIXES = {
 ---@param clock host.sys.clock?
 ---@return host.journal.journal
 function M.open_journal(profile, clock)
-  local journal, message, kind = require("host.journal").open(profile.state, profiles.key(), profile.binding, clock)
+  local key <close> = profiles.key()
+  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock)
   if journal then return journal end
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind],
