@@ -88,8 +88,8 @@ static void finish(lua_State *L, struct record *record) {
 /* The value of a request's header, or NULL. */
 static const char *header_of(const struct request *request, const char *name) {
   size_t length = strlen(name);
-  for (const struct curl_slist *one = request->headers; one; one = one->next)
-    if (strncasecmp(one->data, name, length) == 0 && one->data[length] == ':') return one->data + length + 2;
+  for (const char *line = buffer_text(&request->headers, NULL); line; line = buffer_text(&request->headers, line))
+    if (strncasecmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
   return NULL;
 }
 

@@ -109,37 +109,40 @@ static void give_easy(struct http *http, CURL *easy) {
 
 /* ---- preparing ---- */
 
-static void wipe_headers(struct curl_slist *headers) {
-  for (struct curl_slist *one = headers; one; one = one->next) explicit_bzero(one->data, strlen(one->data));
-  curl_slist_free_all(headers);
+static int add_line(struct buffer *lines, const char *line) {
+  return buffer_append(lines, line, strlen(line) + 1);
 }
 
-static int add_line(struct transfer *transfer, const char *line) {
-  struct curl_slist *longer = curl_slist_append(transfer->headers, line);
-  if (longer) transfer->headers = longer;
-  return longer != NULL;
+/* The credential's line is put together where it is wiped. */
+static int add_credential(struct buffer *lines, const struct credential *credential) {
+  return buffer_append_string(lines, credential->header) && buffer_append_string(lines, ": ") &&
+         buffer_append(lines, credential->value.data, credential->value.length) && buffer_append(lines, "", 1);
 }
 
-/* The credential's line is put together in a buffer that is wiped. */
-static int add_credential(struct transfer *transfer, const struct credential *credential) {
-  struct buffer line = {0};
-  int ok = buffer_append_string(&line, credential->header) && buffer_append_string(&line, ": ") &&
-           buffer_append(&line, credential->value.data, credential->value.length) && buffer_append(&line, "", 1) &&
-           add_line(transfer, line.data);
-  buffer_free(&line);
-  return ok;
+/* The lines as libcurl takes them: nodes in one block. It only reads them. */
+static int list_lines(struct transfer *transfer) {
+  size_t count = 0, i = 0;
+  const struct buffer *lines = &transfer->lines;
+  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line)) count++;
+  transfer->headers = calloc(count, sizeof *transfer->headers);
+  if (!transfer->headers) return 0;
+  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line), i++)
+    transfer->headers[i] = (struct curl_slist){(char *)line, i + 1 < count ? &transfer->headers[i + 1] : NULL};
+  return 1;
+}
+
+static int has_type(const struct buffer *lines) {
+  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+    if (strncasecmp(line, "content-type:", 13) == 0) return 1;
+  return 0;
 }
 
 /* libcurl's own headers that nobody asked for are taken out by an empty value. */
 static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
-  int ok = add_line(transfer, "Expect:");
-  int has_type = 0;
-  for (const struct curl_slist *one = request->headers; one && ok; one = one->next) {
-    has_type |= strncasecmp(one->data, "content-type:", 13) == 0;
-    ok = add_line(transfer, one->data);
-  }
-  if (ok && !has_type) ok = add_line(transfer, "Content-Type:");
-  return ok && (!credential || add_credential(transfer, credential));
+  struct buffer *lines = &transfer->lines;
+  return buffer_append(lines, request->headers.data, request->headers.length) && add_line(lines, "Expect:") &&
+         (has_type(lines) || add_line(lines, "Content-Type:")) && (!credential || add_credential(lines, credential)) &&
+         list_lines(transfer);
 }
 
 /* The host as certificates and people write it, and the port, from the URL libcurl parsed. */
@@ -303,7 +306,8 @@ void transfer_close(struct transfer *transfer) {
   halt(transfer);
   delist(transfer);
   give_easy(transfer->http, transfer->easy);
-  wipe_headers(transfer->headers);
+  free(transfer->headers);
+  buffer_free(&transfer->lines);
   curl_url_cleanup(transfer->url);
   curl_free(transfer->host);
   curl_free(transfer->port);

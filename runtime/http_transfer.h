@@ -23,7 +23,8 @@ struct transfer {
   struct transfer *next, *previous;
   CURL *easy;
   CURLU *url;
-  struct curl_slist *headers; /* carries the credential: wiped */
+  struct buffer lines;        /* of the headers, texts; carries the credential */
+  struct curl_slist *headers; /* one block of nodes that point there */
   struct buffer body;         /* of the request */
   struct buffer received;
   char error[CURL_ERROR_SIZE];

@@ -89,6 +89,11 @@ int buffer_append_string(struct buffer *buffer, const char *text) {
   return buffer_append(buffer, text, strlen(text));
 }
 
+const char *buffer_text(const struct buffer *buffer, const char *before) {
+  const char *text = before ? before + strlen(before) + 1 : buffer->data;
+  return text && text < buffer->data + buffer->length ? text : NULL;
+}
+
 void buffer_free(struct buffer *buffer) {
   if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
   free(buffer->data);

@@ -43,6 +43,10 @@ int buffer_append(struct buffer *buffer, const void *data, size_t length);
 /* Append a NUL-terminated string. */
 int buffer_append_string(struct buffer *buffer, const char *text);
 
+/* In a buffer of texts that each end with NUL: the one after `before`, or the first
+ * when that is NULL; NULL after the last. */
+const char *buffer_text(const struct buffer *buffer, const char *before);
+
 /* Wipe, free and empty the buffer. Idempotent. */
 void buffer_free(struct buffer *buffer);
 

@@ -31,20 +31,20 @@ struct request {
   char *origin;     /* scheme://host:port of url, lower case, port always there */
   struct call *calls;
   size_t call_count;
-  int changes;    /* 1: something may be different afterwards; the gate records it first */
-  int repeatable; /* 1: sending it twice does no harm */
-  int fresh;      /* 1: on a connection of its own */
-  int explains;   /* 1: it asks why something was refused; if it changes nothing, it needs no declaration */
-  int64_t moment; /* the gate's: when the write budget lets it leave; 0 for none */
-  struct curl_slist *headers;
+  int changes;           /* 1: something may be different afterwards; the gate records it first */
+  int repeatable;        /* 1: sending it twice does no harm */
+  int fresh;             /* 1: on a connection of its own */
+  int explains;          /* 1: it asks why something was refused; if it changes nothing, it needs no declaration */
+  int64_t moment;        /* the gate's: when the write budget lets it leave; 0 for none */
+  struct buffer headers; /* texts: "Name: value", as libcurl takes them */
   struct buffer body;
   int has_body;
 };
 
 struct answer {
   long status;
-  struct curl_slist *headers; /* "name: value", names in lower case */
-  struct buffer body;         /* wiped with the answer */
+  struct buffer headers; /* texts: "name: value", names in lower case */
+  struct buffer body;    /* both wiped with the answer */
 };
 
 struct credential {
