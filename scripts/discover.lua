@@ -5,10 +5,10 @@ local fail = require "fail"
 local log = require "log"
 
 local function check(args)
-  local ways = (args.group and 1 or 0) + (args.unit and 1 or 0) + (args.all and 1 or 0)
+  local ways = (args.role and 1 or 0) + (args.group and 1 or 0) + (args.unit and 1 or 0) + (args.all and 1 or 0)
   if ways <= 1 then return end
   fail.raise {
-    kind = "usage", what = "discover", why = "--group, --unit and --all each say which accounts",
+    kind = "usage", what = "discover", why = "--role, --group, --unit and --all each say which accounts",
     fix = "Leave one of them.",
   }
 end
@@ -17,6 +17,7 @@ return {
   summary = "List privileged accounts: by which role or group, managed or not, age of account and password",
 
   args = {
+    role = { type = "string", help = "only who holds this directory role, by whatever way" },
     group = { type = "string", help = "instead: the accounts in the group of this name, nested ones too" },
     unit = { type = "string", help = "instead: the accounts in the administrative unit of this name" },
     all = { type = "boolean", default = false, help = "instead: all accounts" },
@@ -38,7 +39,8 @@ return {
   },
 
   examples = {
-    "moonlatch discover", "moonlatch discover --unmanaged", "moonlatch discover --group \"PAM managed tier 0\"",
+    "moonlatch discover", "moonlatch discover --unmanaged", "moonlatch discover --role \"Helpdesk Administrator\"",
+    "moonlatch discover --group \"PAM managed tier 0\"",
     "moonlatch discover --all --format csv > accounts.csv",
   },
 

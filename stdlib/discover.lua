@@ -1,7 +1,9 @@
 --- Privileged accounts as rows: who, by what, how old, how long without a new
 --- password, and whether somebody manages it.
 
+local fail = require "fail"
 local managed = require "discover.managed"
+local nearest = require "nearest"
 local privileged = require "entra.privileged"
 local profile = require "profile"
 local task = require "task"
@@ -84,6 +86,26 @@ local function list_iterator(list)
   end
 end
 
+-- Only what is held of this role; fails, with what may have been meant, where nobody holds one of that name.
+local function of_role(held, role)
+  local some, known = {}, {}
+  for id, list in pairs(held) do
+    for _, one in ipairs(list) do
+      known[one.role] = true
+      if one.role:lower() == role:lower() then
+        some[id] = some[id] or {}
+        table.insert(some[id], one)
+      end
+    end
+  end
+  if next(some) then return some end
+  local meant = nearest(role, known)
+  fail.raise {
+    kind = "missing", what = ("find who holds the role '%s'"):format(role), why = "nobody does",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch discover` lists all roles that are held.",
+  }
+end
+
 -- Those asked for, one by one; by pages where they may be many.
 local function users_of(args, held)
   if args.group then return privileged.in_group(args.group) end
@@ -93,6 +115,7 @@ local function users_of(args, held)
 end
 
 ---@class discover.args
+---@field role string?
 ---@field group string?
 ---@field unit string?
 ---@field all boolean?
@@ -106,6 +129,7 @@ function M.run(args)
   local held, names = task.all {
     privileged.holders, function() return managed.names(profile.current()) or false end,
   }
+  if args.role then held = of_role(held, args.role) end
   local people = args.format == "table"
   local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
   for user in users_of(args, held) do

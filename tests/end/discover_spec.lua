@@ -28,6 +28,18 @@ describe("moonlatch discover", function()
     assert.equal("no", of(rows, "t0-anna").managed)
   end)
 
+  it("lists who holds one role, by whatever way", function()
+    local status, rows = emu:json { "discover", "--role", "security administrator" }
+    assert.equal(0, status)
+    assert.equal("Security Administrator (owner of the role-assignable group 'Security administrators')",
+      of(rows, "adele").privileges)
+    assert.truthy(of(rows, "t0-emil"))
+    assert.is_nil(of(rows, "t0-anna"))
+    local outcome = emu:run { "discover", "--role", "Securty Administrator" }
+    assert.equal(1, outcome.status)
+    assert.truthy(outcome.err:find("why: nobody does\n  fix: Did you mean 'Security Administrator'?", 1, true))
+  end)
+
   it("tells who is managed, by the entries of Devolutions Server", function()
     local outcome = emu:run { "--write", "-e", [[
       local server, secret = require "devolutions.server", require "secret"
