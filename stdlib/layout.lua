@@ -2,6 +2,8 @@
 
 local M = {}
 
+local COLOR = "\27%[[%d;]*m"
+
 -- Code points that stand over the one before them, or are not seen (Unicode's Mn, Me and Cf, roughly).
 local NONE = { { 0x300, 0x36F }, { 0x483, 0x489 }, { 0x591, 0x5BD }, { 0x64B, 0x65F }, { 0x1AB0, 0x1AFF },
   { 0x200B, 0x200F }, { 0x20D0, 0x20FF }, { 0xFE00, 0xFE0F }, { 0xFE20, 0xFE2F }, { 0xFEFF, 0xFEFF } }
@@ -28,7 +30,7 @@ end
 ---@param text string
 ---@return integer
 function M.width(text)
-  text = text:gsub("\27%[[%d;]*m", "")
+  text = text:gsub(COLOR, "")
   if not text:find("[\x80-\xff]") or not utf8.len(text) then return #text end
   local width = 0
   for _, point in utf8.codes(text) do width = width + width_of(point) end
@@ -98,6 +100,7 @@ end
 
 -- "  --name TEXT  what it is": what follows stands below "what"; below "fix: do this" below "do".
 local function hang_of(line)
+  line = line:gsub(COLOR, "")
   local left = line:match("^(%s*%S.-%s%s+)%S") or line:match("^(%s+%l+: )")
   local indent = #line:match("^%s*")
   return left and M.width(left) - indent or 0

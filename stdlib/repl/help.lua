@@ -298,6 +298,20 @@ local PROMPT = {
   { 'help "403"', "what a status, a Graph code or an AADSTS number means" },
 }
 
+-- What modules' names begin with; "…" where there are more below it.
+local function rooms()
+  local list, place_of = {}, {}
+  for _, name in ipairs(reference.modules()) do
+    local room, below = name:match("^([^.]+)(.*)$")
+    if sandbox.is_open(name) then
+      place_of[room] = place_of[room] or #list + 1
+      if below ~= "" then list[place_of[room]] = room .. ".…" end
+      list[place_of[room]] = list[place_of[room]] or room
+    end
+  end
+  return list
+end
+
 --- What there is at the prompt.
 ---@return string[] lines
 function M.overview()
@@ -312,13 +326,12 @@ function M.overview()
     local said = module and first_sentence(module.doc) or "Devolutions Server's vaults and entries."
     lines[#lines + 1] = ("  %s  %s"):format(log.style("cyan", layout.pad(name, 12)), said)
   end
-  local others = {}
-  for _, name in ipairs(reference.modules()) do
-    if sandbox.is_open(name) then others[#others + 1] = name end
-  end
-  lines[#lines + 1] = bold "All modules"
-  for _, line in ipairs(layout.columns(others, term.width() - 2)) do lines[#lines + 1] = "  " .. line end
-  return fitted(lines)
+  lines[#lines + 1] = bold "All modules" .. "  (help(entra) says what is in entra.…)"
+  for _, line in ipairs(layout.columns(rooms(), term.width() - 2)) do lines[#lines + 1] = "  " .. line end
+  local text = layout.fit(table.concat(lines, "\n"), term.width())
+  lines = {}
+  add_text(lines, text)
+  return lines
 end
 
 return M

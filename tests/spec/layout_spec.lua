@@ -31,6 +31,7 @@ describe("layout", function()
       layout.fit("  --name TEXT  what it is and is not", 30))
     assert.equal("ok  all\n  why: one\n       two", layout.fit("ok  all\n  why: one two", 10))
     assert.equal("a wide name  then\nmore", layout.fit("a wide name  then more", 18))
+    assert.equal("\27[1mok  \27[0m  all of\n      it", layout.fit("\27[1mok  \27[0m  all of it", 12))
     assert.equal("short", layout.fit("short", 10))
   end)
 
