@@ -186,6 +186,23 @@ graph
       assert.equal('for i = 1, 2 do\\n  print(i, "häß")\\nend\nsecret.from "[secret]"\n', kept)
     end)
 
+    person("keeps nothing that was typed where a secret was asked for", function()
+      local config = sys.read(cloud.config, 65536):gsub('from = "file", path = "devolutions.secret"', 'from = "prompt"')
+      local path = cloud.config:gsub("moonlatch.lua$", "asking.lua")
+      assert(sys.write(path, config, "replace"))
+      local window <close> = screen.open({ 80, 24 }, { "repl", "--config", path })
+      window:wait(PROMPT)
+      window:enter('devolutions.server.login(require("profile").current())', "Server:")
+      window:type "hunter2hunter2"
+      window:press "Enter"
+      local shown = window:wait(PROMPT)
+      assert.is_nil(shown:find("hunter2", 1, true))
+      window:enter("x = 'hunter2hunter2'", PROMPT) -- the same again, and now in the open
+      local kept = sys.read(window.place.path .. "/.local/state/moonlatch/history", 10000)
+      assert.is_nil(kept:find("hunter2", 1, true), kept)
+      assert.truthy(kept:find("devolutions.server.login", 1, true), kept)
+    end)
+
     person("stops a call at Ctrl-C, not the session, and leaves at Ctrl-D", function()
       local window <close> = start { 80, 24 }
       window:wait(PROMPT)

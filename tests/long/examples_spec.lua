@@ -115,7 +115,8 @@ describe("the examples", function()
     local script = place:write("line", (rule.before or "") .. "\n" .. line .. "\n")
     local command = "sh " .. quote(script)
     if rule.typed then
-      command = ("{ sleep 1; printf %s; sleep 1; } | script -qec %s /dev/null"):format(quote(rule.typed), quote(command))
+      command = ("{ sleep 1; printf %s; sleep 1; } | script -qec %s /dev/null")
+        :format(quote(rule.typed), quote(command))
     end
     local said = place.path .. "/said"
     local _, _, status = os.execute(("cd %s && env -i HOME=%s PATH=%s/bin:/usr/bin:/bin LANG=C.UTF-8 TERM=xterm "
