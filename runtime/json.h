@@ -21,8 +21,9 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
 
 /* Append the value at index to out as JSON. Secrets are written in clear when
  * lower is 1 (bodies that are sent), as "[secret]" when it is 0 (text a person
- * sees). Raises for what JSON has no form for, with the path to it. [-0, +0, e] */
-void json_encode(lua_State *L, int index, struct buffer *out, int lower);
+ * sees). Returns how many there were. Raises for what JSON has no form for, with
+ * the path to it. [-0, +0, e] */
+size_t json_encode(lua_State *L, int index, struct buffer *out, int lower);
 
 /* The same for reading: two spaces of indentation, secrets as "[secret]". [-0, +0, e] */
 void json_encode_pretty(lua_State *L, int index, struct buffer *out);

@@ -31,6 +31,7 @@ struct encoding {
   struct buffer *keys; /* of struct key: those of all open objects, innermost last */
   int lower, pretty;
   int depth;
+  size_t secrets; /* that were met */
   struct step path[JSON_DEPTH];
 };
 
@@ -111,6 +112,7 @@ static void put_number(struct encoding *encoding) {
 
 static void put_secret(struct encoding *encoding) {
   const struct secret *secret = secret_test(encoding->L, -1);
+  encoding->secrets++;
   if (!secret)
     refuse(encoding, luaL_testudata(encoding->L, -1, SECRET) ? "secret is closed" : "it is a userdata");
   else if (encoding->lower)
@@ -240,7 +242,7 @@ static void put_value(struct encoding *encoding) {
   }
 }
 
-static void encode(lua_State *L, int index, struct encoding encoding) {
+static size_t encode(lua_State *L, int index, struct encoding encoding) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4 * JSON_DEPTH + LUA_MINSTACK, "JSON");
   encoding.L = L;
@@ -249,10 +251,11 @@ static void encode(lua_State *L, int index, struct encoding encoding) {
   put_value(&encoding);
   buffer_free(encoding.keys);
   lua_pop(L, 2);
+  return encoding.secrets;
 }
 
-void json_encode(lua_State *L, int index, struct buffer *out, int lower) {
-  encode(L, index, (struct encoding){.out = out, .lower = lower});
+size_t json_encode(lua_State *L, int index, struct buffer *out, int lower) {
+  return encode(L, index, (struct encoding){.out = out, .lower = lower});
 }
 
 void json_encode_pretty(lua_State *L, int index, struct buffer *out) {
