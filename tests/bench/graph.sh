@@ -13,16 +13,26 @@ best() {
   for i in 1 2 3; do "$@"; done | sort -g | tail -n 1
 }
 
-# Small GETs over one HTTP/2 connection, 100 in flight, beside libcurl alone.
+# Small GETs over one HTTP/2 connection, 100 in flight, beside libcurl alone. In
+# turn, because what else the machine does changes from one second to the next;
+# and with the processor's time, which it changes least.
 small_get_rate() {
   far_start
-  local rate raw
-  rate=$(best ask small small_gets 20000)
-  raw=$(best bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 20000 100 2 GET "" "$(far_token)")
-  row small_get_rate "${rate%% *}" /s "${raw%% *}" \
-    "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is better)" \
-    "ratio >= 0.6"
+  local i rate=0 raw=0 cpu=99 raw_cpu=99 run
+  for i in 1 2 3 4 5; do
+    run=$(bench cost "$far_place/cost" "$build/moonlatch" --config "$far_place/small.lua" run ./tests/bench/small_gets.lua 20000)
+    rate=$(larger "$rate" "$run")
+    cpu=$(printf '%s\n%s\n' "$cpu" "$(cut -d ' ' -f 2 "$far_place/cost")" | sort -g | head -n 1)
+    run=$(bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 20000 100 2 GET "" "$(far_token)")
+    raw=$(larger "$raw" "$run")
+    raw_cpu=$(printf '%s\n%s\n' "$raw_cpu" "${run##* }" | sort -g | head -n 1)
+  done
+  row small_get_rate "$rate" /s "$raw" "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is \
+better); $(awk -v a="$cpu" -v b="$raw_cpu" 'BEGIN { printf "%.0f us of CPU each beside %.0f", a * 50, b * 50 }')" "ratio >= 0.6"
 }
+
+# larger NUMBER TEXT: the number, or the text's first word if that is larger.
+larger() { printf '%s\n%s\n' "$1" "${2%% *}" | sort -g | tail -n 1; }
 
 # cost_of COMMAND…: wall and CPU seconds and peak MiB of the cheapest of three runs.
 cost_of() {
