@@ -41,6 +41,7 @@ local FACTS = {
   { "GET /users/{id}/transitiveMemberOf", app = "User.Read.All" }, -- PERM
   { "POST /users/{id}/revokeSignInSessions", app = "User.RevokeSessions.All" }, -- PERM
   { "GET /users/{id}/authentication/methods", app = "UserAuthenticationMethod.Read.All" }, -- PERM
+  { "POST /groups", app = "Group.Create", person = "Group.ReadWrite.All" }, -- PERM
   { "GET /groups/{id}/members", app = "GroupMember.Read.All" }, -- Learn: group-list-members
   { "GET /groups/{id}/transitiveMembers", app = "GroupMember.Read.All" }, -- Learn
   { "GET /groups/{id}/transitiveMembers/microsoft.graph.user", app = "GroupMember.Read.All" }, -- as without the cast
