@@ -4,6 +4,7 @@
 -- the same shape); which one is said with `use`. The door does what must not be
 -- left to Lua: may it go, put it on record, attach the credential, send.
 
+local log = require "log"
 local sys = require "host.sys"
 local task = require "task"
 
@@ -110,6 +111,9 @@ local function send(me, request, credential, options)
   return nil, transfer:answer()
 end
 
+-- Read when it is asked for: most never see it.
+local function show(...) log.detail(require("trace").line(...)) end
+
 --- Send one request and wait for the answer. Fails with the kinds of
 --- host.gate's submit and answer; `maybe_sent` says whether the far side may have
 --- acted on it. Once submitted it is not abandoned by a deadline: its own timeout is that.
@@ -120,12 +124,13 @@ end
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
-  local me = task.here()
+  local me, began = task.here(), sys.monotonic()
   local wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
   while wait do
     task.sleep(wait)
     wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
   end
+  if log.verbose() and not (door and door.traces) then show(request, answer, kind, sys.monotonic() - began) end
   return answer, message, kind, maybe_sent
 end
 

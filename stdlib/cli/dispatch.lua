@@ -44,7 +44,7 @@ local COMMON = {
   { name = "--json", help = "one JSON document on standard output" },
   { name = "--yes", help = "do not ask" },
   { name = "--quiet", short = "-q", help = "say only what has to be said" },
-  { name = "--verbose", short = "-v", help = "say more, with tracebacks" },
+  { name = "--verbose", short = "-v", help = "say more: each request, and tracebacks" },
   { name = "--no-color", help = "no colours" },
   { name = "--help", short = "-h", help = "this help" },
   { name = "--version", help = "the version" },

@@ -8,6 +8,7 @@ local json = require "host.json"
 local log = require "log"
 local sys = require "host.sys"
 local term = require "host.term"
+local trace = require "trace"
 
 local M = {}
 
@@ -23,7 +24,7 @@ local M = {}
 ---@field paths string[] Graph's paths read since `clear`
 ---@field agreed table<string, boolean> changes a person said yes to and that are not done yet
 ---@field all boolean did the person say yes to all that this line changes?
-local Door = { __name = "door" }
+local Door = { __name = "door", traces = true } -- by itself, also when not asked to by --verbose
 Door.__index = Door
 
 ---@class repl.transfer
@@ -38,22 +39,8 @@ Transfer.__index = Transfer
 ---------------------------------------------------------------------------
 -- What passed
 
-local function where(request)
-  return request:url():match("^%a+://[^/]+(/.*)$") or request:url()
-end
-
-local function size_of(answer)
-  local bytes = tonumber(answer:header "content-length")
-  if not bytes then return "" end
-  return bytes < 1024 and ("%d B"):format(bytes) or ("%.1f KB"):format(bytes / 1024)
-end
-
-local function trace(transfer, answer, kind)
-  local ms = (sys.monotonic() - transfer.began) * 1000
-  local came = answer and tostring(answer:status()) or kind
-  local text = ("%-6s %s  %s  %.0f ms  %s"):format(transfer.request:method(), where(transfer.request), came, ms,
-    answer and size_of(answer) or "")
-  log.error(log.style("dim", (text:gsub("%s+$", ""))))
+local function show(transfer, answer, kind)
+  log.error(log.style("dim", trace.line(transfer.request, answer, kind, sys.monotonic() - transfer.began)))
 end
 
 --- The answer; the person sees that it came, when requests are shown.
@@ -61,7 +48,7 @@ function Transfer:answer()
   local answer, message, kind, maybe_sent = self.behind:answer()
   local door = self.door
   if self.key and answer and answer:status() < 400 then door.agreed[self.key] = nil end
-  if door.settings.trace then trace(self, answer, kind) end
+  if door.settings.trace then show(self, answer, kind) end
   return answer, message, kind, maybe_sent
 end
 
@@ -77,7 +64,7 @@ Transfer.__close = Transfer.close
 
 local function refuse(request, why, fix)
   fail.raise {
-    kind = "refused", what = ("%s %s"):format(request:method(), where(request)), why = why, fix = fix,
+    kind = "refused", what = ("%s %s"):format(request:method(), trace.where(request)), why = why, fix = fix,
   }
 end
 
@@ -123,7 +110,7 @@ function Door:submit(request, credential, timeout, note)
     end
     key = agree(self, request)
   elseif request:peer() == "graph" then
-    self.paths[#self.paths + 1] = where(request)
+    self.paths[#self.paths + 1] = trace.where(request)
   end
   local began = sys.monotonic()
   local behind, message, kind = self.behind:submit(request, credential, timeout, note)

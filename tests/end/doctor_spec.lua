@@ -41,6 +41,12 @@ describe("moonlatch doctor", function()
     for id, one in pairs(by_id) do assert(one.call and one.doubt, id) end
   end)
 
+  it("shows each request with --verbose, and no secret", function()
+    local outcome = job.must(emu:run { "whoami", "--verbose" }, 0)
+    assert.matches("POST   /[^\n]*/oauth2/v2.0/token  200  %d+ ms", outcome.err)
+    assert.is_nil((outcome.out .. outcome.err):find("eyJ", 1, true))
+  end)
+
   it("has help with examples", function()
     for _, name in ipairs { "doctor", "discover" } do
       local outcome = job.must(emu.place:run { name, "--help" }, 0)
