@@ -77,7 +77,8 @@ return {
   name = "managed accounts",
   run = function(record, look)
     if #(look.args.managed or {}) == 0 then
-      return record:unknown { evidence = "not checked: --managed does not say which accounts these are" }
+      return record:unknown { evidence = "not checked: --managed does not say which accounts these are",
+        fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
     local accounts, federated, told = look:want "accounts", federated_domains(), false
     for _, kind in ipairs(KINDS) do
