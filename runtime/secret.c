@@ -5,22 +5,18 @@
  * holds a userdata without any way to the bytes; other native modules get them
  * through secret.h.
  *
- * Ownership: a secret owns its bytes. The vault, one a Lua state, in the
- * registry, owns the index that redaction searches; the index borrows each
- * secret's bytes until the secret is closed.
+ * Ownership: a secret owns its bytes; the vault's index (secret_vault.h) borrows
+ * them until the secret is closed.
  */
 #include "secret.h"
 
-#include "secret_index.h"
+#include "secret_vault.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <string.h>
 #include <strings.h>
 
-#define VAULT "host.secret.vault"
-
-enum { HEAP_SIZE = 1 << 20, HEAP_MINIMUM = 16 };
 enum { LONGEST_PASSWORD = 256, LONGEST_RANDOM = 4096, LONGEST_HINT = 3 };
 
 /* What a userdata of type SECRET is; others see only its first member. */
@@ -29,58 +25,12 @@ struct living {
   struct secret_needle needles[FORM_COUNT];
 };
 
-struct vault {
-  struct secret_index index;
-  int heap; /* 1 locked, 2 not locked */
-};
-
-static const char vault_key;
-
 /* Symbols that need no escape in the forms, connection strings and files
  * passwords are pasted into. */
 static const char *const classes[] = {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789",
                                       "!#%*+-.:=?@^_~"};
 enum { CLASS_COUNT = sizeof classes / sizeof *classes };
 static const char *const class_names[CLASS_COUNT] = {"lower-case letter", "upper-case letter", "digit", "symbol"};
-
-static int vault_close(lua_State *L) {
-  struct vault *vault = luaL_checkudata(L, 1, VAULT);
-  index_free(&vault->index);
-  return 0;
-}
-
-/* The heap is the process's: the first state in it opens it, and one that
- * comes later cannot know how that went. */
-static int open_heap(void) {
-  if (CRYPTO_secure_malloc_initialized()) return 2;
-  return CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_MINIMUM) == 1 ? 1 : 2;
-}
-
-static struct vault *vault_open(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  lib_type(L, VAULT, none, vault_close);
-  struct vault *vault = lib_new(L, sizeof *vault, VAULT);
-  vault->heap = open_heap();
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &vault_key);
-  return vault;
-}
-
-/* The vault, or NULL before the first secret. [-0, +0, -] */
-static struct vault *vault_find(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &vault_key);
-  struct vault *vault = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return vault;
-}
-
-static struct vault *vault_get(lua_State *L) {
-  struct vault *vault = vault_find(L);
-  return vault ? vault : vault_open(L);
-}
-
-struct secret_index *secret_living(lua_State *L) {
-  return &vault_get(L)->index;
-}
 
 /* secret:close(), __close and __gc. Idempotent. */
 static int secret_close(lua_State *L) {
@@ -337,7 +287,7 @@ static int redact(lua_State *L) {
 static int heap(lua_State *L) {
   static const char *const states[] = {"closed", "locked", "unlocked"};
   const struct vault *vault = vault_find(L);
-  lua_pushstring(L, states[vault ? vault->heap : 0]);
+  lua_pushstring(L, states[vault ? vault->heap : HEAP_NONE]);
   return 1;
 }
 

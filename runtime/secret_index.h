@@ -44,7 +44,4 @@ int index_next(const struct secret_index *index, const char *text, size_t length
 
 void index_free(struct secret_index *index);
 
-/* The index of this state's living secrets. [-0, +0, m] */
-struct secret_index *secret_living(lua_State *L);
-
 #endif

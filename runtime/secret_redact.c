@@ -1,6 +1,6 @@
 /* Masking secrets in text by value: the text is searched as it is, and again
  * with percent and with JSON escapes undone, when it has any. */
-#include "secret_index.h"
+#include "secret_vault.h"
 
 #include <string.h>
 
@@ -92,7 +92,7 @@ static char *mask_new(lua_State *L, char *mask, size_t length) {
 }
 
 static char *mask_text(lua_State *L, const char *text, size_t length, char *mask) {
-  const struct secret_index *index = secret_living(L);
+  const struct secret_index *index = &vault_get(L)->index;
   struct secret_hit hit = {0};
   while (index_next(index, text, length, &hit)) {
     mask = mask_new(L, mask, length);
@@ -107,7 +107,7 @@ static size_t view_end(const struct view *view, size_t end, size_t length) {
 }
 
 static char *mask_view(lua_State *L, const char *text, size_t length, char *mask, undo_function *undo) {
-  const struct secret_index *index = secret_living(L);
+  const struct secret_index *index = &vault_get(L)->index;
   struct view view = view_new(L, text, length, undo);
   struct secret_hit hit = {0};
   while (index_next(index, view.bytes->data, view.bytes->length, &hit)) {

@@ -1,0 +1,21 @@
+/* What a Lua state has for all its secrets: the heap they lie on and the index
+ * that redaction searches. */
+#ifndef SECRET_VAULT_H
+#define SECRET_VAULT_H
+
+#include "secret_index.h"
+
+enum heap { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
+
+struct vault {
+  struct secret_index index;
+  enum heap heap;
+};
+
+/* The vault, or NULL before the first secret. [-0, +0, -] */
+struct vault *vault_find(lua_State *L);
+
+/* The vault, made if there is none. [-0, +0, m] */
+struct vault *vault_get(lua_State *L);
+
+#endif
