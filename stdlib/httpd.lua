@@ -225,12 +225,11 @@ function Service:close()
 end
 Service.__close = Service.close
 
---- Serve until `done()` holds, an interrupt comes, or the watched descriptor ends.
+--- Serve until `done()` holds, an interrupt comes or has come, or the watched descriptor ends.
 ---@param service httpd.service
 ---@param done nil|fun(): boolean
 function M.serve(service, done)
-  local interrupts = sys.interrupts()
-  while sys.interrupts() == interrupts and not service:ended() and not (done and done()) do
+  while sys.interrupts() == 0 and not service:ended() and not (done and done()) do
     service:turn(TURN_MS)
   end
 end
