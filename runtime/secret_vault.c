@@ -5,8 +5,6 @@
 
 #define VAULT "host.secret.vault"
 
-enum { HEAP_SIZE = 1 << 20, HEAP_MINIMUM = 16 };
-
 static const char vault_key;
 
 static int vault_close(lua_State *L) {

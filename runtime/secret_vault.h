@@ -5,6 +5,8 @@
 
 #include "secret_index.h"
 
+enum { HEAP_SIZE = 1 << 20, HEAP_MINIMUM = 16 }; /* bytes: of all secrets, of the smallest */
+
 enum heap { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
 
 struct vault {
