@@ -24,7 +24,7 @@ describe("oidc-provider", function()
   end
 
   local place, peer, browser
-  local say = log.say
+  local prose = log.prose
 
   setup(function()
     place = peers.place()
@@ -38,7 +38,7 @@ describe("oidc-provider", function()
     place:__close()
   end)
   after_each(function()
-    log.say = say
+    log.prose = prose
     oauth.use_scopes {}
     if browser then browser:close() end
     browser = nil
@@ -68,7 +68,7 @@ describe("oidc-provider", function()
 
   -- The next page that the person is told of is opened by this browser.
   local function open_browser(match)
-    log.say = function(text)
+    log.prose = function(text)
       local url = text:match(match)
       browser = assert(process.start({ "/usr/bin/env", "NODE_EXTRA_CA_CERTS=" .. place.path .. "/ca.pem", peers.node(),
         SOURCE .. "/tests/peer/browser.mjs", url }))
@@ -189,7 +189,7 @@ describe("oidc-provider", function()
         if #waits == 3 then assert.equal(0, browser:wait(10)) end
         return sleep(seconds)
       end
-      log.say = function(text)
+      log.prose = function(text)
         local url, code = text:match("open (%S+) and enter the code (%S+)%.$")
         browser = assert(process.start({ "/usr/bin/env", "NODE_EXTRA_CA_CERTS=" .. place.path .. "/ca.pem",
           peers.node(), SOURCE .. "/tests/peer/browser.mjs", url .. "?user_code=" .. code }))
