@@ -47,14 +47,14 @@ Certificate.__index = Certificate
 
 local function look(self)
   local journal, application = self.run.journal, self.application
-  self.rows = rows.all(journal, application.appId)
+  self.rows = rows:all(journal, application.appId)
   self.listed = application.made_now and {} or listed.read(application)
 end
 
 local function newest_of(self)
   local newest
   for _, row in ipairs(self.rows) do
-    if rows.usable(row) and row.body.ends > mint.now() then newest = row end
+    if rows:usable(row) and row.body.ends > mint.now() then newest = row end
   end
   return newest
 end
@@ -90,15 +90,15 @@ local function adopt(self, pem, key)
     prove.raise_if_passing(self.application.appId, failure)
     raise_unsettled(self, entry)
   end
-  local row = rows.new(self.run.journal, {
+  local row = rows:new(self.run.journal, {
     application = self.application.id, app_id = self.application.appId, name = self.terms.name, workflow = self.run.id,
     marker = tostring(entry.displayName or entry.keyId), key_id = entry.keyId, sha256 = sha256_of(about),
     ends = about.not_after, made_at = mint.now(), proven_at = mint.now(), adopted = true,
   })
   row.state = "in_use"
   if self.run:acting() then
-    rows.seal(self.run.journal, row, pem)
-    rows.put(self.run.journal, row, "in_use", { where = self.file.name })
+    rows:seal(self.run.journal, row, pem)
+    rows:put(self.run.journal, row, "in_use", { where = self.file.name })
   end
   self.adopted_pem = pem
   table.insert(self.rows, row)
@@ -129,7 +129,7 @@ end
 local function choose(self)
   local newest = newest_of(self)
   if not newest then return nil end
-  local pem = newest.body.adopted and self.adopted_pem or rows.pem(self.run.journal, newest)
+  local pem = newest.body.adopted and self.adopted_pem or rows:value(self.run.journal, newest)
   local key = pem and crypto.certificate(pem)
   if not key then return "the journal does not hold the key of the one in use" end
   local why = due_why(self, newest)
@@ -163,17 +163,17 @@ local function make(self, lifetime)
   self.pem = crypto.self_signed(self.terms.name:sub(1, 64), now - SKEW, math.floor(now + lifetime))
   self.key = assert(crypto.certificate(self.pem))
   local about = self.key:describe()
-  self.row = rows.new(journal, {
+  self.row = rows:new(journal, {
     application = application.id, app_id = application.appId, name = self.terms.name, workflow = self.run.id,
-    sha256 = sha256_of(about), ends = about.not_after, made_at = now,
+    key_id = crypto.uuid(), sha256 = sha256_of(about), ends = about.not_after, made_at = now,
   })
-  rows.seal(journal, self.row, self.pem)
-  rows.put(journal, self.row, "made")
+  rows:seal(journal, self.row, self.pem)
+  rows:put(journal, self.row, "made")
 end
 
 local function upload(self)
   listed.add(self.application, self.row, self.key:describe().der)
-  rows.put(self.run.journal, self.row, "uploaded")
+  rows:put(self.run.journal, self.row, "uploaded")
 end
 
 local function make_now(self, why)
@@ -263,31 +263,6 @@ end
 
 local PROMISE = "the new certificate will be proven by three sign-ins on fresh connections, over ten seconds or more"
 
-local function raise_not_proven(self, proof)
-  fail.raise {
-    kind = "transient", what = ("prove the new certificate of '%s'"):format(self.terms.name),
-    why = ("after five minutes it is not accepted everywhere (%s)")
-      :format(proof.failure and proof.failure.message or "too few sign-ins"),
-    fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this one.",
-  }
-end
-
-local function raise_roles(missing)
-  fail.raise {
-    kind = "denied", what = "find the granted permissions in a token of the application",
-    why = "a token does not carry " .. table.concat(missing, ", "),
-    fix = "Look at the consent under API permissions in the portal. Entra can take a few minutes; "
-      .. "then run the same command again.",
-  }
-end
-
-local function await_look(self, what, why)
-  self.run:await { what = what, why = why, how = {
-    "look at the application's sign-ins in the Entra admin center: Sign-in logs > Service principal sign-ins",
-    "then run apply again",
-  } }
-end
-
 -- A permission that was just granted takes a while to be in a token.
 local function missing_after_a_while(self, claims, roles)
   local missing = prove.missing_roles(claims, roles)
@@ -300,13 +275,14 @@ local function check(self, roles)
   local accepted, more = prove.once(self.application.appId, self.key)
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
-    return await_look(self, "find out why the certificate in use is refused", tostring(more.message))
+    return prove.await_look(self.run, "find out why the certificate in use is refused", tostring(more.message))
   end
   local missing = missing_after_a_while(self, more, roles)
   if #missing > 0 and self.run:has_plans() then
     return self.run:note("a token does not carry %s yet", table.concat(missing, ", "))
   elseif #missing > 0 then
-    return await_look(self, "find out why a token lacks " .. table.concat(missing, ", "), "It is not in force.")
+    local what = "find out why a token lacks " .. table.concat(missing, ", ")
+    return prove.await_look(self.run, what, "It is not in force.")
   end
   self.run:found("proof", self.row.body.marker, prove.describe("signs in", roles))
 end
@@ -320,9 +296,9 @@ function Certificate:prove(roles)
   if not self.row or self.row.state == "made" then return run:note(PROMISE) end
   if self.row.state ~= "uploaded" or not run:acting() then return check(self, roles) end
   local proof = prove.run(self.application.appId, self.key, roles)
-  if not proof.proven then raise_not_proven(self, proof) end
-  rows.put(run.journal, self.row, "proven", { proven_at = mint.now() })
-  if #proof.missing > 0 then raise_roles(proof.missing) end
+  if not proof.proven then prove.raise_not_proven(KIND, self.terms.name, proof) end
+  rows:put(run.journal, self.row, "proven", { proven_at = mint.now() })
+  if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", self.row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
 end
 
@@ -333,15 +309,15 @@ end
 local function note_in_use(self)
   local journal, row = self.run.journal, self.row
   if row.state == "in_use" and row.body.where == self.file.name then return end
-  rows.stage(journal, row, "in_use", { where = self.file.name })
+  rows:stage(journal, row, "in_use", { where = self.file.name })
   for _, other in ipairs(self.rows) do
-    if other.id ~= row.id and rows.usable(other) then
-      rows.stage(journal, other, "retiring", {
+    if other.id ~= row.id and rows:usable(other) then
+      rows:stage(journal, other, "retiring", {
         retire_at = mint.now() + self.terms.grace, why = "replaced by " .. row.body.marker,
       })
     end
   end
-  rows.put(journal, row, "in_use")
+  rows:put(journal, row, "in_use")
 end
 
 local function retire(self, row, why)
@@ -350,7 +326,7 @@ local function retire(self, row, why)
     act = function()
       mint.check_clock "retire a certificate"
       listed.remove(self.application, row, self.row)
-      rows.close(self.run.journal, row, why)
+      rows:close(self.run.journal, row, why)
     end,
   }
 end
@@ -413,10 +389,10 @@ end
 local function take_away(self, row)
   local journal = self.run.journal
   if self.application.ours then
-    return rows.put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
+    return rows:put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
   end
   listed.remove(self.application, row)
-  rows.close(journal, row, "destroyed")
+  rows:close(journal, row, "destroyed")
 end
 
 local function whose(self, row)

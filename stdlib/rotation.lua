@@ -46,7 +46,7 @@ local Secret = {}
 Secret.__index = Secret
 
 local function look(self)
-  local list = rows.all(self.run.journal, self.application.appId)
+  local list = rows:all(self.run.journal, self.application.appId)
   self.is_known = self.is_known or #list > 0
   self.view = view.of(list, self.application.passwordCredentials or {}, {
     now = mint.now(), renew_before = self.terms.renew_before,
@@ -69,7 +69,7 @@ end
 local function use_newest(self)
   local newest = self.view.newest
   if not newest then return self.view.due end
-  local value = self.adopted_value or rows.value(self.run.journal, newest)
+  local value = self.adopted_value or rows:value(self.run.journal, newest)
   if not value then return "the journal does not hold the value of the one in use" end
   if self.view.due then return self.view.due end
   if is_gone(self, newest, value) then return "the one in use was removed from the application by somebody" end
@@ -80,7 +80,7 @@ end
 local function recover(self)
   if not self.run:acting() then return end
   local journal = self.run.journal
-  for _, row in ipairs(self.view.expired) do rows.close(journal, row, "it has expired") end
+  for _, row in ipairs(self.view.expired) do rows:close(journal, row, "it has expired") end
   for _, lost in ipairs(self.view.lost) do
     lost.credential = lost.credential or mint.look_for(journal, lost.row, self.application)
   end
@@ -113,7 +113,7 @@ local function mint_now(self, why)
       local row = mint.mint(run.journal, self.application, self.terms, self.view.intents[1])
       self.minted = true
       table.insert(self.view.older, self.view.newest)
-      self.row, self.value, self.view.newest = row, rows.value(run.journal, row), row
+      self.row, self.value, self.view.newest = row, rows:value(run.journal, row), row
     end,
   }
   if not run:acting() then self.value = resource.unknown end
@@ -200,41 +200,16 @@ end
 ---------------------------------------------------------------------------
 -- Proving
 
-local function raise_not_proven(self, proof)
-  local said = proof.failure and proof.failure.message or "too few sign-ins"
-  fail.raise {
-    kind = "transient", what = ("prove the new client secret of '%s'"):format(self.terms.name),
-    why = ("after five minutes it is not accepted everywhere (%s)"):format(said),
-    fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this secret.",
-  }
-end
-
-local function raise_roles(missing)
-  fail.raise {
-    kind = "denied", what = "find the granted permissions in a token of the application",
-    why = "a token does not carry " .. table.concat(missing, ", "),
-    fix = "Look at the consent under API permissions in the portal. Entra can take a few minutes; "
-      .. "then run the same command again.",
-  }
-end
-
-local function await_look(self, what, why)
-  self.run:await { what = what, why = why, how = {
-    "look at the application's sign-ins in the Entra admin center: Sign-in logs > Service principal sign-ins",
-    "then run apply again",
-  } }
-end
-
 -- Once more, for one that was proven before: it still signs in, and with these roles.
 local function check(self)
   local accepted, more = prove.once(self.application.appId, self.value)
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
-    return await_look(self, "find out why the client secret in use is refused", tostring(more.message))
+    return prove.await_look(self.run, "find out why the client secret in use is refused", tostring(more.message))
   end
   local missing = prove.missing_roles(more, self.roles)
   if #missing > 0 then
-    return await_look(self, "find out why a token lacks " .. table.concat(missing, ", "),
+    return prove.await_look(self.run, "find out why a token lacks " .. table.concat(missing, ", "),
       "It is granted, as far as is seen.")
   end
   self.run:found("proof", self.row.body.marker, prove.describe("signs in", self.roles))
@@ -252,9 +227,9 @@ function Secret:prove(roles)
   if not self.row then return run:note(PROMISE) end
   if self.row.state ~= "known" or not run:acting() then return check(self) end
   local proof = prove.run(self.application.appId, self.value, roles)
-  if not proof.proven then raise_not_proven(self, proof) end
-  rows.put(run.journal, self.row, "proven", { proven_at = mint.now() })
-  if #proof.missing > 0 then raise_roles(proof.missing) end
+  if not proof.proven then prove.raise_not_proven(KIND, self.terms.name, proof) end
+  rows:put(run.journal, self.row, "proven", { proven_at = mint.now() })
+  if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", self.row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
 end
 
@@ -275,7 +250,7 @@ function Secret:placed(state, where)
   if not self.run:acting() then return end
   local before = self.row.state
   if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
-  rows.put(self.run.journal, self.row, state, { stored_at = mint.now(), where = where })
+  rows:put(self.run.journal, self.row, state, { stored_at = mint.now(), where = where })
 end
 
 --- Is it known that the consumer uses this one?

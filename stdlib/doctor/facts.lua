@@ -165,7 +165,7 @@ end)
 
 -- How the credentials of the application and the records fit.
 fact("view", "journal", "which secrets are known", of_application(function(found, exam)
-  local list = exam:need "journal" and rows.all(exam.journal, found.appId) or {}
+  local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
   return view.of(list, found.passwordCredentials or {}, { now = time.now(), renew_before = exam.args.renew_before })
 end))
 
@@ -174,7 +174,7 @@ fact("values", "journal", "the value of the secret", of_application(function(fou
   local newest = exam:need("view").newest
   local ok, to = pcall(exam.need, exam, "entry")
   return {
-    newest = newest, journal = newest and rows.value(exam.journal, newest) or nil,
+    newest = newest, journal = newest and rows:value(exam.journal, newest) or nil,
     entry = ok and to and to:held(found.appId) or nil,
   }
 end))

@@ -103,7 +103,7 @@ local function perform(run, proof, account)
   local before = users.changed(account.id)
   send_patiently(account, proof.application, proof.value)
   local changed = seen_change(account, before)
-  rows.put(run.journal, proof.row, proof.row.state, {
+  rows:put(run.journal, proof.row, proof.row.state, {
     reset = { user = account.id, at = changed or mint.now(), seen = changed ~= nil },
   })
 end

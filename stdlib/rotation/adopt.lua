@@ -13,8 +13,8 @@ local M = {}
 local function stranger(self)
   local held = self.sink and self.sink:held(self.application.appId)
   if not held then return nil end
-  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
-    local value = rows.value(self.run.journal, row)
+  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
+    local value = rows:value(self.run.journal, row)
     if value and value:equals(held) then return nil end
   end
   return held
@@ -57,7 +57,7 @@ end
 -- it, unless that is a rotation of ours, whose value this is not.
 local function unclaimed_marker(self)
   local marker = self.sink:marker()
-  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
+  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     if row.body.marker == marker then return nil end
   end
   return marker
@@ -71,7 +71,7 @@ local function row_for(self, held, credential)
     key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
     ends = credential and view.ends(credential) or nil,
   }
-  if journal then return rows.new(journal, body) end
+  if journal then return rows:new(journal, body) end
   body.marker = body.marker or "in " .. tostring(self.sink)
   return { id = "", state = "known", body = body }
 end
@@ -90,8 +90,8 @@ function M.from_sink(self)
   local credential = credential_of(self, list)
   local row = row_for(self, held, credential)
   if self.run:acting() then
-    rows.seal(self.run.journal, row, held)
-    rows.put(self.run.journal, row, "known")
+    rows:seal(self.run.journal, row, held)
+    rows:put(self.run.journal, row, "known")
   else
     row.state = "known"
   end

@@ -5,6 +5,7 @@ local fail = require "fail"
 local graph = require "graph"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
+local record = require "record"
 local removal = require "rotation.removal"
 local rows = require "rotation.rows"
 local time = require "time"
@@ -24,15 +25,15 @@ local BIN = 30 * 86400 -- seconds a deleted application can be restored, its cre
 ---@param how string
 function M.confirm(journal, row, how)
   local now = mint.now()
-  rows.stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
-  for _, other in ipairs(rows.all(journal, row.body.app_id)) do
-    if other.id ~= row.id and rows.usable(other) then
-      rows.stage(journal, other, "retiring", {
+  rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
+  for _, other in ipairs(rows:all(journal, row.body.app_id)) do
+    if other.id ~= row.id and rows:usable(other) then
+      rows:stage(journal, other, "retiring", {
         retire_at = now + row.body.grace, why = "replaced by " .. row.body.marker,
       })
     end
   end
-  rows.commit(journal)
+  record.commit(journal)
 end
 
 ---------------------------------------------------------------------------
@@ -53,8 +54,8 @@ local function retire(self, row, key_id, why)
     kind = KIND, name = row.body.marker, action = "delete", made = why,
     act = function()
       mint.check_clock "retire a client secret"
-      removal.run(self.application, key_id, row.body.marker, row, rows.value(self.run.journal, row))
-      rows.close(self.run.journal, row, why)
+      removal.run(self.application, key_id, row.body.marker, row, rows:value(self.run.journal, row))
+      rows:close(self.run.journal, row, why)
     end,
   }
 end
@@ -115,16 +116,16 @@ end
 local function take_away(self, row)
   local journal = self.run.journal
   if self.application.ours then
-    return rows.put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
+    return rows:put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
   end
-  removal.run(self.application, row.body.key_id, row.body.marker, row, rows.value(journal, row))
-  rows.close(journal, row, "destroyed")
+  removal.run(self.application, row.body.key_id, row.body.marker, row, rows:value(journal, row))
+  rows:close(journal, row, "destroyed")
 end
 
 --- Have destroy take away what is ours.
 ---@param self rotation.Secret
 function M.undo(self)
-  for _, row in ipairs(rows.all(self.run.journal, self.application.appId)) do
+  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     if row.state ~= "closed" and row.state ~= "intent" then
       self.run:undoing({
         kind = KIND, name = row.body.marker, gone = false,
@@ -139,7 +140,7 @@ end
 -- By hand: moonlatch journal confirm | retire
 
 local function row_named(journal, name)
-  for _, row in ipairs(rows.all(journal)) do
+  for _, row in ipairs(rows:all(journal)) do
     if row.id == name or row.body.marker == name or row.body.key_id == name then return row end
   end
 end
@@ -193,9 +194,9 @@ end
 -- The application that has this credential, among those the journal knows.
 local function search(journal, key_id)
   local asked = {}
-  for _, kind in ipairs { rows.all(journal), rows.applications(journal) } do
+  for _, kind in ipairs { rows:all(journal), journal:list "adopted" } do
     for _, row in ipairs(kind) do
-      local id = row.body.application
+      local id = row.body.application or row.body.id -- a secret's row, or an adopted application's
       local found = not asked[id] and credential_on(id, key_id)
       if found then return found end
       asked[id] = true
@@ -226,12 +227,12 @@ end
 ---@return string name of what went
 function M.retire_by_hand(journal, name)
   local row = row_named(journal, name)
-  if row and rows.usable(row) then refuse_in_use(row) end
+  if row and rows:usable(row) then refuse_in_use(row) end
   local found = row and row.body.key_id and of_row(row) or search(journal, name)
   removal.run(found.application, found.key_id, found.name, row)
-  if row then rows.close(journal, row, "retired by a person") end
+  if row then rows:close(journal, row, "retired by a person") end
   journal:audit("retire", { key_id = found.key_id, name = found.name }, time.now())
-  rows.commit(journal)
+  record.commit(journal)
   return found.name
 end
 

@@ -69,8 +69,8 @@ local function keep(journal, row, answer)
       fix = "Run the same command again: what was made is looked for, and replaced.",
     }
   end
-  rows.seal(journal, row, answer.secretText)
-  rows.put(journal, row, "known", {
+  rows:seal(journal, row, answer.secretText)
+  rows:put(journal, row, "known", {
     key_id = answer.keyId, hint = answer.hint, known_at = M.now(),
     ends = type(answer.endDateTime) == "string" and time.parse(answer.endDateTime) or row.body.ends,
   })
@@ -78,7 +78,7 @@ end
 
 -- One try. True when the value is known, false when its answer was lost.
 local function try(journal, row, application, description)
-  rows.stage(journal, row, "sent", { sent_at = M.now(), ends = (M.now() + row.body.lifetime) // 1 })
+  rows:stage(journal, row, "sent", { sent_at = M.now(), ends = (M.now() + row.body.lifetime) // 1 })
   local ok, answer = pcall(ask, row, application, description)
   if ok then
     keep(journal, row, answer)
@@ -86,10 +86,10 @@ local function try(journal, row, application, description)
   end
   if not fail.is(answer) then error(answer, 0) end
   if outcome.certainly_not(answer) then
-    rows.close(journal, row, "refused: " .. answer.why)
+    rows:close(journal, row, "refused: " .. answer.why)
     error(answer, 0)
   end
-  rows.put(journal, row, "sent", { why = answer.why })
+  rows:put(journal, row, "sent", { why = answer.why })
   log.warn(("the answer that held the new client secret was lost (%s)"):format(answer.why))
   return false
 end
@@ -99,7 +99,7 @@ end
 
 local function look(journal, row, application)
   local credential = view.find(row, M.credentials(application)) or {}
-  rows.put(journal, row, "sent", { looked_at = M.now(), key_id = credential.keyId, hint = credential.hint })
+  rows:put(journal, row, "sent", { looked_at = M.now(), key_id = credential.keyId, hint = credential.hint })
   return credential.keyId and credential
 end
 
@@ -133,12 +133,12 @@ end
 function M.mint(journal, application, terms, again)
   M.check_clock "have a client secret made"
   for _ = 1, 2 do
-    local row = again or rows.new(journal, {
+    local row = again or rows:new(journal, {
       application = application.id, app_id = application.appId, name = application.displayName,
       workflow = terms.workflow, lifetime = terms.lifetime, grace = terms.grace,
     })
     again = nil
-    rows.put(journal, row, "intent", { lifetime = terms.lifetime, grace = terms.grace })
+    rows:put(journal, row, "intent", { lifetime = terms.lifetime, grace = terms.grace })
     if try(journal, row, application, terms.description) then return row end
     M.look_for(journal, row, application)
   end

@@ -54,6 +54,44 @@ function M.raise_if_passing(client_id, failure)
   if PASSING[failure.kind] then raise_refused(client_id, failure) end
 end
 
+---------------------------------------------------------------------------
+-- What came of it, for people
+
+--- Raise that a new credential was not accepted often enough.
+---@param kind string "client secret"
+---@param name string of the application
+---@param proof rotation.proof
+function M.raise_not_proven(kind, name, proof)
+  fail.raise {
+    kind = "transient", what = ("prove the new %s of '%s'"):format(kind, name),
+    why = ("after five minutes it is not accepted everywhere (%s)")
+      :format(proof.failure and proof.failure.message or "too few sign-ins"),
+    fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this one.",
+  }
+end
+
+--- Raise that a token lacks what was granted.
+---@param missing string[] permissions
+function M.raise_missing(missing)
+  fail.raise {
+    kind = "denied", what = "find the granted permissions in a token of the application",
+    why = "a token does not carry " .. table.concat(missing, ", "),
+    fix = "Look at the consent under API permissions in the portal. Entra can take a few minutes; "
+      .. "then run the same command again.",
+  }
+end
+
+--- Have a person look at the application's sign-ins.
+---@param run workflow.Run
+---@param what string
+---@param why string
+function M.await_look(run, what, why)
+  run:await { what = what, why = why, how = {
+    "look at the application's sign-ins in the Entra admin center: Sign-in logs > Service principal sign-ins",
+    "then run apply again",
+  } }
+end
+
 --- "signs in; a token carries User.Read.All"
 ---@param text string
 ---@param roles string[]

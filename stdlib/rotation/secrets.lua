@@ -193,7 +193,7 @@ end
 
 -- What a run before this one did not bring to its end, if anything.
 local function why_begun(self, target)
-  for _, row in ipairs(rows.all(self.options.journal, target.appId)) do
+  for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
     if state == "known" or state == "proven" then return "it was made, and not yet brought to where it is used" end
     if state == "stored" and confirms(self) then return "it is stored, and not yet on record as used" end

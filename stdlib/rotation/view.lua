@@ -69,7 +69,7 @@ local function place(view, row, credential, now, usable)
   elseif state == "retiring" then
     local list = is_over(row, now) and view.expired or row.body.retire_at <= now and view.overdue or view.retiring
     list[#list + 1] = row
-  elseif rows.usable(row) then
+  elseif rows:usable(row) then
     if is_over(row, now) then view.expired[#view.expired + 1] = row else usable[#usable + 1] = row end
   end
 end

@@ -205,11 +205,11 @@ end
 
 local function rest_of_application(self, journal, app)
   local usable, stored = {}, entries_of(self, app.name)[1]
-  for _, row in ipairs(rows.all(journal, app.appId)) do
-    if rows.usable(row) then usable[#usable + 1] = row end
+  for _, row in ipairs(rows:all(journal, app.appId)) do
+    if rows:usable(row) then usable[#usable + 1] = row end
   end
   if #usable ~= 1 then return self:complain("STUCK: %d usable secrets of %s", #usable, app.name) end
-  local value = rows.value(journal, usable[1])
+  local value = rows:value(journal, usable[1])
   if not stored or not value or not value:equals(stored.data.clientSecret) then
     self:complain("STUCK: what is stored of %s is not the one in use", app.name)
   end

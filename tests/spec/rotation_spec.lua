@@ -138,11 +138,11 @@ end
 
 local function states()
   local list = {}
-  for _, row in ipairs(rows.all(journal)) do list[#list + 1] = row.state end
+  for _, row in ipairs(rows:all(journal)) do list[#list + 1] = row.state end
   return list
 end
 
-local function only() return rows.all(journal)[1] end
+local function only() return rows:all(journal)[1] end
 
 local function listed_ids()
   local ids = {}
@@ -264,7 +264,7 @@ describe("the client secret", function()
     later(25)
     go "apply"
     assert.same({ "key-1", "key-2" }, listed_ids())
-    local second = rows.all(journal)[2]
+    local second = rows:all(journal)[2]
     tenant:run(rotation.confirm_by_hand, journal, second.id)
     assert.same({ "retiring", "confirmed" }, states())
   end)
@@ -301,7 +301,7 @@ describe("the client secret", function()
       assert.equal(1, status)
       assert.equal("network", result.failure.kind)
       assert.equal(1, #app.made)
-      assert.same({}, rows.all(journal))
+      assert.same({}, rows:all(journal))
     end)
   end)
 
@@ -365,11 +365,11 @@ describe("the client secret", function()
     end)
 
     it("goes on after having been stopped between sending and looking", function()
-      local row = rows.new(journal, {
+      local row = rows:new(journal, {
         application = "app-object", app_id = "client-1", lifetime = 180 * DAY, grace = 7 * DAY, sent_at = tenant.start,
         ends = tenant.start + 180 * DAY,
       })
-      rows.put(journal, row, "sent")
+      rows:put(journal, row, "sent")
       later(1)
       go "apply"
       assert.same({ "sent", "confirmed" }, states())
@@ -407,8 +407,8 @@ describe("the client secret", function()
   end)
 
   it("is not lost when it was never sent: the intent is taken up again", function()
-    local row = rows.new(journal, { application = "app-object", app_id = "client-1", lifetime = 1, grace = 1 })
-    rows.put(journal, row, "intent")
+    local row = rows:new(journal, { application = "app-object", app_id = "client-1", lifetime = 1, grace = 1 })
+    rows:put(journal, row, "intent")
     go "apply"
     assert.same({ "confirmed" }, states())
     assert.equal(row.body.marker, app.made[1].displayName)
