@@ -12,6 +12,9 @@ local task = require "task"
 local term = require "host.term"
 local time = require "time"
 
+-- Members of records that are moments, besides those in _at.
+local MOMENTS = { created = true, updated = true, time = true, ends = true }
+
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
   if row.kind == accounts.KIND then return row.body.name end
@@ -76,17 +79,29 @@ local function reveal(journal, id)
   if not ok then refuse_reveal(id, message) end
 end
 
+-- A record with its moments as people read them.
+local function with_moments(record)
+  for name, value in pairs(record) do
+    local is_moment = MOMENTS[name] or tostring(name):find("_at$")
+    if type(value) == "table" then
+      with_moments(value)
+    elseif is_moment and type(value) == "number" then
+      record[name] = time.iso(value)
+    end
+  end
+  return record
+end
+
 local function show(journal, id, options)
   if options.reveal then return reveal(journal, id) end
   for _, row in ipairs(rows_named(journal, id)) do
-    row.created, row.updated = time.iso(row.created), time.iso(row.updated)
-    report.json(row)
+    report.json(with_moments(row))
   end
 end
 
 local function history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
-  for _, row in ipairs(rows) do row.time = time.iso(row.time) end
+  for _, row in ipairs(rows) do with_moments(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 

@@ -51,14 +51,16 @@ function M.provider(name)
   return actual
 end
 
---- All applications that whoever is signed in owns.
+--- All applications that whoever is signed in owns and that have a client secret: one that
+--- signs in by certificate alone is not given one.
 ---@return entra.owned_application[]
 function M.all()
   local me, list = oauth.principal(), {}
   local template = me.kind == "app" and "/servicePrincipals/{id}/ownedObjects" or "/users/{id}/ownedObjects"
   for object in graph.list(graph.path(template, me.oid), { what = "list the applications we own" }) do
     if object["@odata.type"] == "#microsoft.graph.application" then
-      list[#list + 1] = M.by_client_id(object.appId)
+      local found = M.by_client_id(object.appId)
+      if #found.passwordCredentials > 0 then list[#list + 1] = found end
     end
   end
   return list

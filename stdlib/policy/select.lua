@@ -194,10 +194,12 @@ end
 function M.needs(selection)
   if selection.kind == "applications" then
     local calls = { "GET /applications/{id}", "GET /applications(appId)", "GET /applications(uniqueName)" }
+    local scopes = { "Application.Read.All" }
     if mentions(selection, "owned") then
       calls[#calls + 1], calls[#calls + 2] = "GET /users/{id}/ownedObjects", "GET /servicePrincipals/{id}/ownedObjects"
+      scopes[2] = "User.Read.All"
     end
-    return calls, { "Application.Read.All" }
+    return calls, scopes
   end
   return {
     "GET /organization", "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
