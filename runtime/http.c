@@ -26,9 +26,10 @@ enum lane { SHARED, ALONE, LANES };
 
 struct http {
   CURLM *multi[LANES];
-  int running[LANES];     /* transfers on each */
-  struct transfer *first; /* of all transfers not yet closed */
-  CURL *idle[MAX_IDLE];   /* handles that have nothing set: a new one costs a third of a small request */
+  int running[LANES];              /* transfers on each */
+  struct transfer *first;          /* of all transfers not yet closed */
+  const char *roots;               /* the system's */
+  struct transfer *idle[MAX_IDLE]; /* with their handles: a new one costs a third of a small request */
   int idle_count;
 };
 
@@ -55,6 +56,7 @@ struct http *http_open(long streams) {
   unsetenv("SSLKEYLOGFILE"); /* else libcurl creates the file, even if nothing is written to it */
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !has_openssl()) return NULL;
   struct http *http = calloc(1, sizeof *http);
+  if (http) http->roots = find_roots();
   for (int lane = 0; http && lane < LANES; lane++) {
     CURLM *multi = http->multi[lane] = curl_multi_init();
     if (!multi) {
@@ -79,32 +81,67 @@ static void halt(struct transfer *transfer) {
   transfer->running = 0;
 }
 
+/* ---- handles ---- */
+
+static void free_route(struct route *route) {
+  free(route->origin);
+  free(route->ca);
+  free(route->proxy);
+  *route = (struct route){0};
+}
+
+static void free_transfer(struct transfer *transfer) {
+  if (transfer->easy) curl_easy_cleanup(transfer->easy);
+  free_route(&transfer->route);
+  explicit_bzero(transfer, sizeof *transfer);
+  free(transfer);
+}
+
+/* Nothing but an easy handle, which is set for a route or for nothing; NULL when memory is out. */
+static struct transfer *take_transfer(struct http *http) {
+  if (http->idle_count > 0) return http->idle[--http->idle_count];
+  struct transfer *transfer = calloc(1, sizeof *transfer);
+  if (transfer) transfer->easy = curl_easy_init();
+  if (transfer && transfer->easy) return transfer;
+  free(transfer);
+  return NULL;
+}
+
+static void forget_route(struct transfer *transfer) {
+  curl_easy_reset(transfer->easy);
+  free_route(&transfer->route);
+}
+
+/* Nothing of the transfer stays in its handle. A plain read that went well leaves it
+ * set for the next; what libcurl counts over the life of one, retries above all,
+ * starts anew only when it is reset. */
+static void clear_handle(struct transfer *transfer) {
+  if (transfer->plain_read && transfer->whole && transfer->ready == 1)
+    http_options_clear(transfer);
+  else
+    forget_route(transfer);
+}
+
+static void give_transfer(struct http *http, struct transfer *transfer) {
+  if (!http || http->idle_count == MAX_IDLE) {
+    free_transfer(transfer);
+    return;
+  }
+  struct transfer kept = {.easy = transfer->easy, .route = transfer->route};
+  explicit_bzero(transfer, sizeof *transfer);
+  *transfer = kept;
+  http->idle[http->idle_count++] = transfer;
+}
+
 void http_close(struct http *http) {
   if (!http) return;
   for (struct transfer *transfer = http->first; transfer; transfer = transfer->next) {
     halt(transfer);
     transfer->http = NULL;
   }
-  while (http->idle_count > 0) curl_easy_cleanup(http->idle[--http->idle_count]);
+  while (http->idle_count > 0) free_transfer(http->idle[--http->idle_count]);
   for (int lane = 0; lane < LANES; lane++) curl_multi_cleanup(http->multi[lane]);
   free(http);
-}
-
-/* ---- handles ---- */
-
-static CURL *take_easy(struct http *http) {
-  return http->idle_count > 0 ? http->idle[--http->idle_count] : curl_easy_init();
-}
-
-/* Nothing of the transfer stays in a handle that is kept. */
-static void give_easy(struct http *http, CURL *easy) {
-  if (!easy) return;
-  if (!http || http->idle_count == MAX_IDLE) {
-    curl_easy_cleanup(easy);
-    return;
-  }
-  curl_easy_reset(easy);
-  http->idle[http->idle_count++] = easy;
 }
 
 /* ---- preparing ---- */
@@ -158,12 +195,30 @@ static int copy_address(struct transfer *transfer, CURLU *parsed) {
   return 1;
 }
 
-static int copy_peer(struct transfer *transfer, const struct http_peer *peer) {
-  transfer->reach = peer->reach;
-  transfer->lenient = peer->lenient;
-  transfer->ca = strdup(peer->ca ? peer->ca : find_roots());
-  transfer->proxy = peer->proxy ? strdup(peer->proxy) : NULL;
-  return transfer->ca && (transfer->proxy || !peer->proxy);
+static int is_same(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static int copy_route(struct route *route, const struct route *from) {
+  route->origin = strdup(from->origin);
+  route->ca = strdup(from->ca);
+  route->proxy = from->proxy ? strdup(from->proxy) : NULL;
+  return route->origin && route->ca && (route->proxy || !from->proxy);
+}
+
+/* Set the handle, or only what differs where it is set for the like. */
+static int set_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
+  const struct http *http = transfer->http;
+  struct route route = {request->origin, (char *)(peer->ca ? peer->ca : http->roots), (char *)peer->proxy};
+  int is_set = transfer->plain_read && is_same(transfer->route.origin, route.origin) &&
+               is_same(transfer->route.ca, route.ca) && is_same(transfer->route.proxy, route.proxy);
+  if (is_set) return http_options_of_read(transfer);
+  forget_route(transfer);
+  return copy_route(&transfer->route, &route) && http_options(transfer, request);
+}
+
+static int is_plain_read(const struct request *request) {
+  return strcmp(request->method, "GET") == 0 && !request->has_body && !request->fresh && request->repeatable;
 }
 
 static void enlist(struct http *http, struct transfer *transfer) {
@@ -184,17 +239,19 @@ static void delist(struct transfer *transfer) {
 
 struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
                               const struct http_peer *peer, long timeout_ms, void *tag) {
-  struct transfer *transfer = calloc(1, sizeof *transfer);
+  struct transfer *transfer = take_transfer(http);
   if (!transfer) return NULL;
   enlist(http, transfer);
   transfer->tag = tag;
   transfer->timeout_ms = timeout_ms;
+  transfer->reach = peer->reach;
+  transfer->lenient = peer->lenient;
   transfer->repeatable = request->repeatable;
+  transfer->shared = request->repeatable && !request->fresh;
+  transfer->plain_read = is_plain_read(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
-  transfer->easy = take_easy(http);
-  if (transfer->easy && copy_address(transfer, request->parsed) && copy_peer(transfer, peer) &&
-      copy_headers(transfer, request, credential) &&
-      buffer_append(&transfer->body, request->body.data, request->body.length) && http_options(transfer, request))
+  if (copy_address(transfer, request->parsed) && copy_headers(transfer, request, credential) &&
+      buffer_append(&transfer->body, request->body.data, request->body.length) && set_handle(transfer, request, peer))
     return transfer;
   transfer_close(transfer);
   return NULL;
@@ -305,16 +362,13 @@ void transfer_close(struct transfer *transfer) {
   if (!transfer) return;
   halt(transfer);
   delist(transfer);
-  give_easy(transfer->http, transfer->easy);
+  clear_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
   curl_url_cleanup(transfer->url);
   curl_free(transfer->host);
   curl_free(transfer->port);
-  free(transfer->ca);
-  free(transfer->proxy);
   buffer_free(&transfer->body);
   buffer_free(&transfer->received);
-  explicit_bzero(transfer, sizeof *transfer);
-  free(transfer);
+  give_transfer(transfer->http, transfer);
 }

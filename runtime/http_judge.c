@@ -135,8 +135,8 @@ static const char *detail(const struct transfer *transfer, CURLcode code) {
 
 static void say_connect(struct transfer *transfer, CURLcode code, char *text, size_t size) {
   long number = 0;
-  const char *via = transfer->proxy ? " by the proxy " : "";
-  const char *proxy = transfer->proxy ? transfer->proxy : "";
+  const char *via = transfer->route.proxy ? " by the proxy " : "";
+  const char *proxy = transfer->route.proxy ? transfer->route.proxy : "";
   const char *why = detail(transfer, code);
   curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
   if (code == CURLE_OPERATION_TIMEDOUT)
@@ -239,7 +239,8 @@ void judge_outcome(struct transfer *transfer, CURLcode code) {
   if (code == CURLE_OK && !transfer->hostile) transfer->hostile = judge_frame(transfer);
   if (code == CURLE_FILESIZE_EXCEEDED) transfer->too_large = 1;
   reinterpret(transfer, code);
-  if (code == CURLE_OK && !transfer->hostile) return;
+  transfer->whole = code == CURLE_OK && !transfer->hostile;
+  if (transfer->whole) return;
   transfer->kind = kind_of(transfer, code);
   say(transfer, code);
 }

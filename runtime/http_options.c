@@ -56,7 +56,7 @@ static int on_ready(void *arg, char *peer, char *local, int peer_port, int local
   if (transfer->ready && written > transfer->written) transfer->sent = 1;
   transfer->resend = transfer->sent && !transfer->repeatable;
   if (transfer->resend) return CURL_PREREQFUNC_ABORT;
-  transfer->ready = 1;
+  transfer->ready++;
   transfer->written = written;
   return CURL_PREREQFUNC_OK;
 }
@@ -101,7 +101,7 @@ int http_is_near(const char *host) {
 static int is_within(const struct transfer *transfer, const struct sockaddr *address) {
   int local = is_loopback(address);
   if (transfer->reach == HTTP_LOOPBACK) return local;
-  if (transfer->reach == HTTP_OUTSIDE) return !local || transfer->proxy != NULL;
+  if (transfer->reach == HTTP_OUTSIDE) return !local || transfer->route.proxy != NULL;
   return local || (address->sa_family == AF_INET &&
                    is_link4(ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr)));
 }
@@ -163,13 +163,16 @@ static int set_tls(struct transfer *transfer) {
   return !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) && !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) &&
          !curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
          !curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, CIPHERS) && !curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) &&
-         !curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->ca);
+         !curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->route.ca);
 }
 
-/* No redirects, no other protocol, no proxy nobody named, no stored logins. */
+/* No redirects, no other protocol, no proxy nobody named, no stored logins. The
+ * address is the CURLU's; the URL is there because without one libcurl writes
+ * out the CURLU's for each transfer, and looks at it nowhere. */
 static int set_route(struct transfer *transfer) {
   CURL *easy = transfer->easy;
-  const char *proxy = transfer->proxy ? transfer->proxy : "", *protocol = transfer->plain ? "http" : "https";
+  const char *proxy = transfer->route.proxy ? transfer->route.proxy : "",
+             *protocol = transfer->plain ? "http" : "https";
   return !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocol) &&
          !curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https") &&
          !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
@@ -179,15 +182,12 @@ static int set_route(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_PROXY, proxy) && !curl_easy_setopt(easy, CURLOPT_NOPROXY, "") &&
          !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) &&
          !curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
-         !curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
+         !curl_easy_setopt(easy, CURLOPT_URL, transfer->route.origin);
 }
 
 static int set_limits(struct transfer *transfer) {
   CURL *easy = transfer->easy;
-  long connect_ms = transfer->timeout_ms < HTTP_CONNECT_MS ? transfer->timeout_ms : HTTP_CONNECT_MS;
   return !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) && !curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L) &&
-         !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer->timeout_ms) &&
-         !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) &&
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES) &&
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, LOW_SPEED_SECONDS) &&
          !curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)HTTP_MAX_BODY) &&
@@ -199,7 +199,7 @@ static int set_limits(struct transfer *transfer) {
  * drops what came late, and libcurl cannot say which requests those were. */
 static int set_connection(struct transfer *transfer, int fresh) {
   CURL *easy = transfer->easy;
-  long shared = transfer->shared = !fresh && transfer->repeatable;
+  long shared = transfer->shared;
   long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   return !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) && !curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shared) &&
          !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) &&
@@ -215,8 +215,7 @@ static int set_message(struct transfer *transfer, const struct request *request)
   CURL *easy = transfer->easy;
   int body = request->has_body || wants_body(request->method); /* an empty one still says its length */
   const char *data = transfer->body.length ? transfer->body.data : "";
-  int ok = !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) &&
-           !curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonlatch/" MOONLATCH_VERSION);
+  int ok = !curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonlatch/" MOONLATCH_VERSION);
   transfer->is_head = strcmp(request->method, "HEAD") == 0;
   if (ok && body)
     ok = !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body.length) &&
@@ -225,7 +224,21 @@ static int set_message(struct transfer *transfer, const struct request *request)
   return ok && !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+int http_options_of_read(struct transfer *transfer) {
+  CURL *easy = transfer->easy;
+  long connect_ms = transfer->timeout_ms < HTTP_CONNECT_MS ? transfer->timeout_ms : HTTP_CONNECT_MS;
+  return !curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url) &&
+         !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) &&
+         !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer->timeout_ms) &&
+         !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+}
+
+void http_options_clear(struct transfer *transfer) {
+  curl_easy_setopt(transfer->easy, CURLOPT_CURLU, NULL);
+  curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+}
+
 int http_options(struct transfer *transfer, const struct request *request) {
   return set_callbacks(transfer) && set_tls(transfer) && set_route(transfer) && set_limits(transfer) &&
-         set_connection(transfer, request->fresh) && set_message(transfer, request);
+         set_connection(transfer, request->fresh) && set_message(transfer, request) && http_options_of_read(transfer);
 }

@@ -18,10 +18,18 @@ struct frame {
   size_t bytes; /* of all header lines so far */
 };
 
+/* What a handle was set for, once; it is kept for reads that need the same. */
+struct route {
+  char *origin;
+  char *ca;    /* the file of roots */
+  char *proxy; /* NULL for none */
+};
+
 struct transfer {
-  struct http *http; /* NULL once the client is closed */
-  struct transfer *next, *previous;
   CURL *easy;
+  struct route route; /* these two outlive the transfer, where it was a plain read */
+  struct http *http;  /* NULL once the client is closed */
+  struct transfer *next, *previous;
   CURLU *url;
   struct buffer lines;        /* of the headers, texts; carries the credential */
   struct curl_slist *headers; /* one block of nodes that point there */
@@ -30,8 +38,6 @@ struct transfer {
   char error[CURL_ERROR_SIZE];
   char *host; /* as certificates name it: no brackets */
   char *port;
-  char *ca;    /* the file of roots */
-  char *proxy; /* NULL for none */
   void *tag;
   long timeout_ms;
   enum http_reach reach;
@@ -40,7 +46,8 @@ struct transfer {
   int shared;     /* its connection may be others', too */
   int plain;      /* HTTP without TLS */
   int repeatable; /* libcurl may send it again on a new connection */
-  int ready;      /* a connection was ready for it at least once */
+  int plain_read; /* nothing but its address, headers and times differ from another such */
+  int ready;      /* how often a connection was ready for it */
   int sent;       /* bytes of it were written */
   long written;   /* request bytes libcurl had counted when the connection was ready */
   int resend;     /* libcurl wanted to send it a second time, and was kept from it */
@@ -50,13 +57,20 @@ struct transfer {
   const char *hostile; /* why the answer is not believed, or NULL */
   int too_large;       /* 1: the body, 2: the headers, 3: one line of them */
   int starved;         /* memory ran out in a callback */
+  int whole;           /* its answer came, and is believed */
   const char *kind;    /* of failure, or NULL */
   char message[512];
   int maybe_sent;
 };
 
-/* Set every option of the easy handle; 0 when libcurl refuses one. */
+/* Set every option of an easy handle that has none; 0 when libcurl refuses one. */
 int http_options(struct transfer *transfer, const struct request *request);
+
+/* Set the options in which one plain read differs from another of the same route. */
+int http_options_of_read(struct transfer *transfer);
+
+/* Take them away: nothing of the read stays in its handle. */
+void http_options_clear(struct transfer *transfer);
 
 /* Take note of one header line; NULL, or why the answer is hostile. */
 const char *judge_header(struct frame *frame, const char *line, size_t length);

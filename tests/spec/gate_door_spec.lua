@@ -162,6 +162,10 @@ describe("a door", function()
       local request = server:get("/echo")
       local answer = assert(hostile.send(door, request, 5, credential(server:base(), "e30.e30.sig")))
       assert.equal("Bearer e30.e30.sig", header(request, answer, "authorization"))
+      for _ = 1, 3 do -- and leaves none behind, where the next takes the same handle
+        local other = server:get("/echo")
+        assert.is_nil(header(other, assert(hostile.send(door, other, 5)), "authorization"))
+      end
     end)
 
     it("sends what was submitted, whatever happens to it afterwards", function()

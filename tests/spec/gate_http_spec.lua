@@ -97,6 +97,26 @@ describe("the gate's client", function()
       assert.is_nil(header(got, "expect"))
     end)
 
+    it("of one request nothing with the next, though it has its handle", function()
+      local door <close> = server:door()
+      local function echo(...)
+        local request = graph.request(server:base(), ...)
+        return graph.judge(request, assert(hostile.send(door, request, 5)))
+      end
+      local first = echo("GET", "/echo/a", { ["$top"] = "1" }, nil, { Prefer = "odd", ConsistencyLevel = "eventual" })
+      assert.equal("odd", header(first, "prefer"))
+      local asked = echo("POST", "/echo/getByIds", nil, { ids = { "1" } })
+      assert.equal("POST", asked.method)
+      for _ = 1, 3 do
+        local got = echo("GET", "/echo/b")
+        assert.equal("GET /v1.0/echo/b", got.method .. " " .. got.path)
+        assert.equal("", got.body or "")
+        for _, name in ipairs { "prefer", "consistencylevel", "content-type", "content-length" } do
+          assert.is_nil(header(got, name))
+        end
+      end
+    end)
+
     it("no cookie back", function()
       local door <close> = server:door()
       assert(hostile.send(door, server:get("/cookie")))
