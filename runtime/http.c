@@ -174,12 +174,16 @@ static int has_type(const struct buffer *lines) {
   return 0;
 }
 
-/* libcurl's own headers that nobody asked for are taken out by an empty value. */
+/* libcurl's own headers that nobody asked for are taken out by an empty value. It has none for a
+ * plain read; and its User-Agent and Accept-Encoding it would print twice, character by character. */
 static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
   struct buffer *lines = &transfer->lines;
-  return buffer_append(lines, request->headers.data, request->headers.length) && add_line(lines, "Expect:") &&
-         (has_type(lines) || add_line(lines, "Content-Type:")) && (!credential || add_credential(lines, credential)) &&
-         list_lines(transfer);
+  int has_extras = !transfer->plain_read;
+  return buffer_append(lines, request->headers.data, request->headers.length) &&
+         (!has_extras || add_line(lines, "Expect:")) &&
+         (!has_extras || has_type(lines) || add_line(lines, "Content-Type:")) &&
+         add_line(lines, "User-Agent: " HTTP_AGENT) && add_line(lines, "Accept-Encoding: gzip") &&
+         (!credential || add_credential(lines, credential)) && list_lines(transfer);
 }
 
 /* The host as certificates and people write it, and the port, from the URL libcurl parsed. */

@@ -215,7 +215,7 @@ static int set_message(struct transfer *transfer, const struct request *request)
   CURL *easy = transfer->easy;
   int body = request->has_body || wants_body(request->method); /* an empty one still says its length */
   const char *data = transfer->body.length ? transfer->body.data : "";
-  int ok = !curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonlatch/" MOONLATCH_VERSION);
+  int ok = !transfer->route.proxy || !curl_easy_setopt(easy, CURLOPT_USERAGENT, HTTP_AGENT); /* for its CONNECT */
   transfer->is_head = strcmp(request->method, "HEAD") == 0;
   if (ok && body)
     ok = !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body.length) &&

@@ -7,6 +7,7 @@
 #define HTTP_MAX_BODY ((size_t)8 << 20)
 #define HTTP_MAX_HEADERS ((size_t)256 << 10)
 #define HTTP_CONNECT_MS 10000L
+#define HTTP_AGENT "moonlatch/" MOONLATCH_VERSION
 
 /* What the header lines of the current answer said about its frame. */
 struct frame {
