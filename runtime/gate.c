@@ -35,8 +35,8 @@ struct entry {
   int changes;      /* it is on record and its outcome has to be, too */
   const char *kind; /* of failure; NULL for an answer */
   int maybe_sent;
-  char id[17]; /* ties outcome to request on record */
-  char message[512];
+  char id[17];   /* ties outcome to request on record */
+  char *message; /* of failure; NULL when memory is out for it */
 };
 
 struct door {
@@ -56,7 +56,8 @@ struct door {
 static void fail(struct entry *entry, const char *kind, const char *format, const char *why) {
   entry->state = DONE;
   entry->kind = kind;
-  snprintf(entry->message, sizeof entry->message, format, why);
+  free(entry->message);
+  if (asprintf(&entry->message, format, why) < 0) entry->message = NULL;
 }
 
 static struct door *check_door(lua_State *L) {
@@ -313,7 +314,7 @@ static int entry_answer(lua_State *L) {
     lua_getiuservalue(L, 1, 1);
     return 1;
   }
-  lib_fail_kind(L, entry->kind, "%s", entry->message);
+  lib_fail_kind(L, entry->kind, "%s", entry->message ? entry->message : "memory is out");
   lua_pushboolean(L, entry->maybe_sent);
   return 4;
 }
@@ -337,7 +338,9 @@ static int entry_close(lua_State *L) {
   struct door *door = luaL_testudata(L, 2, DOOR);
   if (door && door->open && (entry->state == QUEUED || entry->state == RUNNING)) abandon(L, 2, door, entry);
   transfer_close(entry->http);
+  free(entry->message);
   entry->http = NULL;
+  entry->message = NULL;
   entry->state = CLOSED;
   lua_pushnil(L);
   lua_setiuservalue(L, 1, 1);

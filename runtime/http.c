@@ -179,11 +179,11 @@ static int has_type(const struct buffer *lines) {
 static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
   struct buffer *lines = &transfer->lines;
   int has_extras = !transfer->plain_read;
-  return buffer_append(lines, request->headers.data, request->headers.length) &&
+  return (!credential || add_credential(lines, credential)) && /* the longest first: the others find room */
+         buffer_append(lines, request->headers.data, request->headers.length) &&
          (!has_extras || add_line(lines, "Expect:")) &&
          (!has_extras || has_type(lines) || add_line(lines, "Content-Type:")) &&
-         add_line(lines, "User-Agent: " HTTP_AGENT) && add_line(lines, "Accept-Encoding: gzip") &&
-         (!credential || add_credential(lines, credential)) && list_lines(transfer);
+         add_line(lines, "User-Agent: " HTTP_AGENT) && add_line(lines, "Accept-Encoding: gzip") && list_lines(transfer);
 }
 
 /* The host as certificates and people write it, and the port, from the URL libcurl parsed. */
