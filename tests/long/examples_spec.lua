@@ -48,8 +48,12 @@ local RULES = {
   { "^moonlatch init .*keyring", status = 1, says = "error: [^\n]*keyring", new = true }, -- there is none here
   { "^moonlatch init %-%-profile", new = NEW_HOME, says = "journal%.key" },
   { "^moonlatch init", typed = "contoso.onmicrosoft.com\n", says = "moonlatch login", new = true },
-  { "^moonlatch plan .*policies/tier0%-users", status = 3, says = "5 to change" },
-  { "^moonlatch plan", status = 3, says = "Plan: %d to create" },
+  { "^moonlatch plan policies/tier0%-users", status = 3, says = "5 to change" },
+  { "^moonlatch plan", status = 3, says = "Plan: %d+ to create" },
+  {
+    "^moonlatch apply .*%-%-policies %./mine", before = "mkdir -p its && cd its && moonlatch " .. POLICY .. " >mine.lua",
+    typed = "y\n", says = "Key file",
+  },
   { "^moonlatch apply .*%-%-yes" },
   { "^moonlatch apply", typed = "y\n" },
   { "^moonlatch rehearse policies/weekly", status = false, says = "what must hold" }, -- a year is another each time
