@@ -51,8 +51,8 @@ local RULES = {
   { "^moonlatch plan policies/tier0%-users", status = 3, says = "5 to change" },
   { "^moonlatch plan", status = 3, says = "Plan: %d+ to create" },
   {
-    "^moonlatch apply .*%-%-policies %./mine", before = "mkdir -p its && cd its && moonlatch " .. POLICY .. " >mine.lua",
-    typed = "y\n", says = "Key file",
+    "^moonlatch apply .*%-%-policies %./mine", typed = "y\n", says = "Key file",
+    before = "mkdir -p its && cd its && moonlatch " .. POLICY .. " >mine.lua",
   },
   { "^moonlatch apply .*%-%-yes" },
   { "^moonlatch apply", typed = "y\n" },
