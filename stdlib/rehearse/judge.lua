@@ -13,6 +13,9 @@ local MOST = 8 -- accounts named in a line
 ---@field changes number[] moments
 ---@field failures integer
 ---@field state string? what the last run said
+---@field since number moment from which it is without a change, later by the time it waited for a person
+---@field stopped number? moment from which it waits for a person
+---@field longest number seconds without a change, until the last one
 
 ---@class rehearse.verdict
 ---@field what string
@@ -64,7 +67,7 @@ end
 local function account_of(self, found, entry)
   local account = self.accounts[entry.name]
   if account then return account end
-  account = { name = entry.name, terms = found.terms, changes = {}, failures = 0 }
+  account = { name = entry.name, terms = found.terms, changes = {}, failures = 0, since = self.from, longest = 0 }
   self.accounts[entry.name], self.order[#self.order + 1] = account, account
   return account
 end
@@ -118,12 +121,26 @@ local function group_news(self, found)
   return news
 end
 
+local STOPPED = { stop = true, person = true }
+
+-- How long a person takes to look is no lateness of the policy.
+local function keep_time(account, now)
+  if account.stopped then account.since = account.since + now - account.stopped end
+  account.stopped = STOPPED[account.state] and now or nil
+end
+
+local function count_change(account, now)
+  account.changes[#account.changes + 1] = now
+  account.longest, account.since = math.max(account.longest, now - account.since), now
+end
+
 local function count_entry(self, found, entry, now)
   local account = account_of(self, found, entry)
   account.state = entry.what
+  keep_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
   if what_of(found, entry) ~= "changed" then return 0 end
-  account.changes[#account.changes + 1] = now
+  count_change(account, now)
   self.stage.touched[entry.name], self.stage.touched[short(entry.name)] = nil, nil
   return 1
 end
@@ -185,12 +202,8 @@ local function add(verdicts, what, holds, why)
 end
 
 -- The longest time an account was left without a change, the time from the beginning and to the end included.
-local function longest(self, account, to)
-  local last, most = self.from, 0
-  for _, moment in ipairs(account.changes) do
-    most, last = math.max(most, moment - last), moment
-  end
-  return math.max(most, to - last)
+local function longest(account, to)
+  return math.max(account.longest, (account.stopped or to) - account.since)
 end
 
 local IGNORED = { never = true, refuse = true }
@@ -199,8 +212,8 @@ local function judge_ages(self, terms, to, verdicts)
   local late, limit = {}, terms.every + self.terms.late
   for _, account in ipairs(self.order) do
     local is_of_it = account.terms == terms and not IGNORED[account.state]
-    if is_of_it and longest(self, account, to) > limit then
-      late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(self, account, to)))
+    if is_of_it and longest(account, to) > limit then
+      late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(account, to)))
     end
   end
   add(verdicts, ("each account is changed at least every %s, and %s late at most"):format(time.span(terms.every),

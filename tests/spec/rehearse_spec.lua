@@ -103,6 +103,24 @@ describe("its judge", function()
     assert.equal("what is stored was in force, whenever one looked (2 times): anna@x on 2026-11-18", broken())
   end)
 
+  it("does not count as lateness what a person takes to look", function()
+    local kept = { stored("anna@x", true) }
+    run({ ["anna@x"] = "changed" }, kept)
+    now = now + 29 * DAY
+    run({ ["anna@x"] = "stop" }, kept)
+    now = now + 4 * DAY
+    run({ ["anna@x"] = "changed" }, kept)
+    assert.equal("", broken())
+    now = now + 29 * DAY
+    run({ ["anna@x"] = "stop" }, kept)
+    now = now + 4 * DAY
+    run({ ["anna@x"] = "wait" }, kept)
+    now = now + 4 * DAY
+    run({ ["anna@x"] = "changed" }, kept)
+    assert.equal("each account is changed at least every 30 days, and 2 days late at most: anna after 33 days",
+      (broken()))
+  end)
+
   it("sees who is late, stopped, never to be touched, beyond a limit or outside the window", function()
     run({ ["anna@x"] = "changed", ["never@x"] = "changed" }, { stored("anna@x", true), stored("never@x", true) },
       { is_open = false })
