@@ -135,6 +135,7 @@ static CURLcode on_tls(CURL *easy, void *tls, void *arg) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
   /* 34 KiB a connection, instead of wiped for each record; what was read there is cleansed above */
   SSL_CTX_clear_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_max_send_fragment(context, 4096); /* half of those 34: what we send is small */
   if (!transfer->lenient) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_X509_STRICT);
   if (!SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)) return CURLE_SSL_CONNECT_ERROR;
   return expect_host(context, transfer->host) ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
@@ -191,6 +192,7 @@ static int set_limits(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES) &&
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, LOW_SPEED_SECONDS) &&
          !curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)HTTP_MAX_BODY) &&
+         !curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L) && /* 64 KiB a request, else */
          !curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 }
 
