@@ -130,6 +130,7 @@ static void put_line(struct encoding *encoding) {
 
 static struct step *enter(struct encoding *encoding) {
   if (encoding->depth == JSON_DEPTH) refuse(encoding, "it is nested deeper than 64 levels, or contains itself");
+  luaL_checkstack(encoding->L, LUA_MINSTACK, "JSON"); /* by level: a task keeps the stack it once had */
   struct step *step = &encoding->path[encoding->depth++];
   *step = (struct step){0};
   return step;
@@ -244,7 +245,7 @@ static void put_value(struct encoding *encoding) {
 
 static size_t encode(lua_State *L, int index, struct encoding encoding) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 4 * JSON_DEPTH + LUA_MINSTACK, "JSON");
+  luaL_checkstack(L, LUA_MINSTACK, "JSON");
   encoding.L = L;
   encoding.keys = buffer_new(L);
   lua_pushvalue(L, index);
