@@ -28,8 +28,12 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field what string the verdict's; once worked on "changed", "failed", "waits" or "busy"
 ---@field why string
 ---@field due number?
----@field account entra.user
----@field adopt table?
+---@field id string object id
+---@field roles table[]? admin roles it holds, if any
+---@field group string? a role-assignable group it is in
+---@field outside boolean? not selected any more
+---@field adopt entra.user? the account, when the sink's value is in force though this journal did not set it
+---@field adopted table? what of the sink's is adopted
 ---@field failure any?
 
 ---@class rotation.people
@@ -66,15 +70,26 @@ local function setting_of(terms, tenant, journal)
   }
 end
 
--- Ten thousand of them have to fit: what is seldom there is no member from the start.
-local Entry = { __index = function(entry, name) return name == "name" and entry.account.upn or nil end }
-
+-- Ten thousand of them have to fit: what is seldom there is no member from the start, and
+-- of the account, which is read again before it is changed, only what that does not bring.
 local function entry_of(self, account)
   local row = accounts.get(self.run.journal, account.id)
   local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
-  local entry = setmetatable({ account = account, what = judged.what, why = judged.why, due = judged.due }, Entry)
-  if judged.adopt then entry.adopt = judged.adopt end
+  local entry = { name = account.upn, id = account.id, what = judged.what, why = judged.why, due = judged.due }
+  if #account.roles > 0 then entry.roles = account.roles end
+  if account.group then entry.group = account.group end
+  if account.outside then entry.outside = true end
+  if judged.adopt then entry.adopt, entry.adopted = account, judged.adopt end
   return entry
+end
+
+local NO_ROLES = {}
+
+-- What password.work has to know of an account before it reads it anew.
+local function known_of(entry)
+  return {
+    id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
+  }
 end
 
 -- What this policy began about accounts that it does not select any more.
@@ -147,7 +162,7 @@ function M.look(terms, tenant, options)
   local seen = {}
   for i, account in ipairs(found.accounts) do
     seen[account.id] = true
-    self.entries[i] = entry_of(self, account)
+    self.entries[i], found.accounts[i] = entry_of(self, account), false
   end
   add_outside(self, { federated = tenant.federated }, seen)
   sort_out(self)
@@ -194,7 +209,7 @@ local function work(self, entry)
     entry.what, entry.why = "waits", "the window has closed"
     return
   end
-  local ok, done = xpcall(password.work, task.keep_trace, self.run, entry.account)
+  local ok, done = xpcall(password.work, task.keep_trace, self.run, known_of(entry))
   if not ok then
     settle_failure(entry, done)
     say(entry)
@@ -224,7 +239,7 @@ local function adopt_all(self)
     if entry.adopt and entry.what == "wait" then
       log.say(("%s: what lies in the sink is in force, though this journal did not set it; it is adopted")
         :format(entry.name))
-      password.adopt(self.run, entry.account, entry.adopt)
+      password.adopt(self.run, entry.adopt, entry.adopted)
     end
   end
 end
@@ -247,11 +262,12 @@ function People:recover()
   each(self, self.recoveries, AT_ONCE, false)
 end
 
--- Ten thousand accounts and what finding them took have to fit: from here on garbage is
--- not let grow to as much again.
+-- Ten thousand accounts have to fit: what finding them took is given back, and from here
+-- on garbage is not let grow to as much again, nor while it is collected.
 local function save_memory(self)
   if #self.entries < MANY then return end
-  collectgarbage("incremental", 120)
+  collectgarbage()
+  collectgarbage("incremental", 120, 400)
   sys.trim()
 end
 

@@ -114,7 +114,7 @@ end
 local function entry_table(entry)
   local failure = entry.failure
   return {
-    name = entry.name, id = entry.account and entry.account.id or entry.target and entry.target.appId,
+    name = entry.name, id = entry.id or entry.target and entry.target.appId,
     what = entry.what, why = entry.why, due = entry.due and time.iso(entry.due) or nil,
     failure = failure and type(failure) == "table" and outcome.table(failure) or failure and tostring(failure) or nil,
     waiting = entry.waiting,
