@@ -181,12 +181,13 @@ static int graph_request(lua_State *L) {
   if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 6);
-  struct buffer *url = buffer_new(L);
+  struct buffer *url = buffer_borrow(L);
   wire_append(L, url, base, strlen(base));
   wire_append(L, url, path, strlen(path));
   wire_query(L, 4, url);
   wire_append(L, url, "", 1);
   struct request *request = new_request(L, method, url->data, 6);
+  buffer_give_back(L, 7);
   add_calls(L, request, method, path, 5);
   set_body(L, request, 5);
   return 1;

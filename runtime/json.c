@@ -243,12 +243,11 @@ static int push_repeated(lua_State *L, struct json_scan scan) {
 
 static int decode(struct decoding *decoding) {
   lua_State *L = decoding->L;
-  decoding->scan.spots = buffer_new(L);
   if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
   luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
   decoding->spots = (const void *)decoding->scan.spots->data;
   decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
-  lua_newtable(L);
+  if (decoding->spot_count) lua_newtable(L);
   decoding->secrets = lua_gettop(L);
   push_decoder(L);
   if (decoding->spot_count)
@@ -272,7 +271,9 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   decoding.scan.length = length;
   decoding.scan.secrets[0] = well_known;
   decoding.scan.secrets[1] = rules ? rules->secrets : NULL;
+  decoding.scan.spots = buffer_borrow(L);
   int fine = decode(&decoding);
+  buffer_give_back(L, top + 1);
   lua_copy(L, -1, top + 1);
   lua_settop(L, top + 1);
   return fine;

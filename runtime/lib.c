@@ -7,6 +7,8 @@
 
 #define BUFFER "host.buffer"
 
+static const char borrowed_key;
+
 void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   if (luaL_newmetatable(L, name)) {
     lua_pushcfunction(L, close);
@@ -109,4 +111,20 @@ struct buffer *buffer_new(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lib_type(L, BUFFER, none, buffer_close);
   return lib_new(L, sizeof(struct buffer), BUFFER);
+}
+
+struct buffer *buffer_borrow(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &borrowed_key) == LUA_TUSERDATA) {
+    lua_pushboolean(L, 0); /* whoever borrows meanwhile, as a finalizer may, gets another */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
+    return lua_touserdata(L, -1);
+  }
+  lua_pop(L, 1);
+  return buffer_new(L);
+}
+
+void buffer_give_back(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  buffer_free(lua_touserdata(L, -1));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
 }

@@ -54,4 +54,12 @@ void buffer_free(struct buffer *buffer);
  * collected: scratch space for code that may raise. [-0, +1, m] */
 struct buffer *buffer_new(lua_State *L);
 
+/* The same for code that runs often: the state's own buffer, which is nobody
+ * else's until it is given back. Code that raises keeps it, to be wiped when
+ * collected; the next borrower gets a new one. [-0, +1, m] */
+struct buffer *buffer_borrow(lua_State *L);
+
+/* Wipe, free and empty the borrowed buffer at index, for the next borrower. [-0, +0, m] */
+void buffer_give_back(lua_State *L, int index);
+
 #endif
