@@ -10,7 +10,7 @@ local M = {}
 ---@class rotation.verdict
 ---@field what "change"|"recover"|"wait"|"never"|"refuse"|"stop"
 ---@field why string
----@field due number? when it is
+---@field due number? when it is, or was; nil when there is no change of ours to count from
 ---@field adopt { marker: string, since: number }? the sink's value is in force, though this journal did not set it
 
 ---@class rotation.setting what is the same for all accounts of a run
@@ -90,12 +90,12 @@ local function other(setting, row, account, slot)
   return who .. (row and row.body.forgiven and ", which a person has seen" or "")
 end
 
-local function never_changed(setting) return verdict("change", "never changed from here", { due = setting.now }) end
+local function never_changed() return verdict("change", "never changed from here") end
 
 -- Of an account this journal has no row for.
-local function judge_unknown(setting, account, slot)
+local function judge_unknown(account, slot)
   local current = slot.current
-  if not current or not current.marker then return never_changed(setting) end
+  if not current or not current.marker then return never_changed() end
   if says_when(slot, account) then return nil, { marker = current.marker, since = account.changed } end
   return verdict("stop", ("what lies in the sink was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), account.changed and time.iso(account.changed) or "unknown when"))
@@ -121,17 +121,17 @@ end
 
 local function reconciled(setting, stopped)
   if stopped.what ~= "stop" or not setting.terms.reconcile then return stopped end
-  return verdict("change", stopped.why .. "; the policy reconciles", { due = setting.now })
+  return verdict("change", stopped.why .. "; the policy reconciles")
 end
 
 local function judge_closed(setting, account, row, slot)
-  if not row.body.changed_at then return never_changed(setting) end
+  if not row.body.changed_at then return never_changed() end
   if not is_changed_since(row, account) then
     return by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
-  if row.body.forgiven then return verdict("change", why, { due = setting.now }) end
+  if row.body.forgiven then return verdict("change", why) end
   return verdict("stop", why)
 end
 
@@ -145,7 +145,7 @@ local function judge_row(setting, account, row, slot)
       .. "may be in force"):format(strange.marker or "unmarked"))
   end
   if row then return reconciled(setting, judge_closed(setting, account, row, slot)) end
-  local judged, adopt = judge_unknown(setting, account, slot)
+  local judged, adopt = judge_unknown(account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
   return reconciled(setting, judged)
 end

@@ -27,7 +27,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field name string its user principal name
 ---@field what string the verdict's; once worked on "changed", "failed", "waits" or "busy"
 ---@field why string
----@field due number?
+---@field due number? the verdict's
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
 ---@field group string? a role-assignable group it is in
@@ -72,10 +72,12 @@ end
 
 -- Ten thousand of them have to fit: what is seldom there is no member from the start, and
 -- of the account, which is read again before it is changed, only what that does not bring.
+-- Four members are what most have: a fifth takes as much room as four more.
 local function entry_of(self, account)
   local row = accounts.get(self.run.journal, account.id)
   local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
-  local entry = { name = account.upn, id = account.id, what = judged.what, why = judged.why, due = judged.due }
+  local entry = { name = account.upn, id = account.id, what = judged.what, why = judged.why }
+  if judged.due then entry.due = judged.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
   if account.outside then entry.outside = true end
@@ -123,7 +125,7 @@ local ORDER = { change = 1, recover = 2, stop = 3, refuse = 4, wait = 5, never =
 
 local function by_urgency(a, b)
   if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
-  if (a.due or 0) ~= (b.due or 0) then return (a.due or 0) < (b.due or 0) end
+  if a.due ~= b.due then return (a.due or math.huge) < (b.due or math.huge) end
   return a.name < b.name
 end
 
