@@ -145,12 +145,17 @@ end
 ---@field holders entra.holders
 ---@field federated table<string, boolean>
 
+-- Ten thousand accounts have to fit: garbage is not let grow to as much again as they
+-- take, nor while it is collected.
+local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
+
 --- Whom the policy is about, and what is to be done about each. Changes nothing.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options { journal: host.journal.journal, profile: table }
 ---@return rotation.people
 function M.look(terms, tenant, options)
+  keep_garbage_low()
   local self = setmetatable({ terms = terms, entries = {} }, People)
   local place = place_for(terms, options.profile)
   local found = task.all {
@@ -264,12 +269,10 @@ function People:recover()
   each(self, self.recoveries, AT_ONCE, false)
 end
 
--- Ten thousand accounts have to fit: what finding them took is given back, and from here
--- on garbage is not let grow to as much again, nor while it is collected.
+-- What finding many accounts took is given back.
 local function save_memory(self)
   if #self.entries < MANY then return end
   collectgarbage()
-  collectgarbage("incremental", 120, 400)
   sys.trim()
 end
 
