@@ -122,7 +122,10 @@ static const char *parsed_origin(CURLU *parsed, char **origin) {
   size_t length = host ? strlen(host) : 0;
   const char *why = length && host[length - 1] == '.' ? "its host ends with a dot" : NULL;
   for (size_t i = 0; i < length && !why; i++)
-    if (host[i] <= ' ' || host[i] > '~') why = "its host has a character beyond ASCII";
+    if (host[i] <= ' ' || host[i] > '~')
+      why = "its host has a character beyond ASCII";
+    else if (host[i] == '%') /* decoded once already: it would be another host the next time */
+      why = "its host has a percent sign";
   *origin = why ? NULL : make_origin(scheme, host, port);
   curl_free(scheme);
   curl_free(host);
