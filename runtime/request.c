@@ -124,8 +124,8 @@ static const char *parsed_origin(CURLU *parsed, char **origin) {
   for (size_t i = 0; i < length && !why; i++)
     if (host[i] <= ' ' || host[i] > '~')
       why = "its host has a character beyond ASCII";
-    else if (host[i] == '%') /* decoded once already: it would be another host the next time */
-      why = "its host has a percent sign";
+    else if (!isalnum((unsigned char)host[i]) && !strchr(".-_:[]", host[i])) /* it was written with percent signs */
+      why = "its host has a character that no host has";
   *origin = why ? NULL : make_origin(scheme, host, port);
   curl_free(scheme);
   curl_free(host);
