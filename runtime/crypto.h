@@ -41,7 +41,7 @@ struct key *crypto_new_key(lua_State *L);
 int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const char *text, size_t length,
                     const char *signature, size_t signature_length);
 
-/* What of these goes by the module's table: see stdlib/meta/host.lua. */
+/* What of these goes by the module's table: see stdlib/meta/host/crypto.lua. */
 int crypto_make_key(lua_State *L);
 int crypto_certificate(lua_State *L);
 int crypto_x509(lua_State *L);

@@ -7,7 +7,7 @@
 /* Raise unless the argument is an origin and one path segment, the tenant. */
 const char *oauth_check_authority(lua_State *L, int index);
 
-/* What judges answers, for the module's table: see stdlib/meta/host.lua. */
+/* What judges answers, for the module's table: see stdlib/meta/host/oauth.lua. */
 int oauth_judge_token(lua_State *L);
 int oauth_judge_identity(lua_State *L);
 int oauth_judge_device_code(lua_State *L);

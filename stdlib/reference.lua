@@ -102,16 +102,13 @@ end
 ---@class reference.reading what is known while a file is read
 ---@field module reference.module
 ---@field text string
----@field native boolean is it the page of the native modules?
 ---@field types table<string, string> local name -> class
----@field rooms table<string, string> local name -> native module
 ---@field required table<string, string> local name -> module
 
--- Below a class, `local Task = …`; in the native page, `local json = {}`.
+-- Below a class, `local Task = …`.
 local function note_local(reading, line, found)
   local name = line:match("^local ([%a_][%w_]*) =")
   if name and found.class then reading.types[name] = found.class end
-  if name and reading.native then reading.rooms[name] = "host." .. name end
 end
 
 local function define_method(reading, class, name, parameters, found, number)
@@ -120,16 +117,15 @@ local function define_method(reading, class, name, parameters, found, number)
   table.insert(reading.module.classes[class].methods, entry)
 end
 
--- `function M.list(…)`, `function Task:wait()`, and in the native page `function json.decode(…)`.
+-- `function M.list(…)`, `function Task:wait()`.
 local function define(reading, line, found, number)
   local owner, name, parameters = line:match("^function ([%a_][%w_]*)[.:]([%a_][%w_]*)%((.-)%)")
   if not owner then return end
   local module, class = reading.module, reading.types[owner]
-  local room = owner == "M" and module.name or reading.rooms[owner]
   if class then
     define_method(reading, class, name, parameters, found, number)
-  elseif room then
-    table.insert(module.functions, entry_of(room .. "." .. name, parameters, found, number))
+  elseif owner == "M" then
+    table.insert(module.functions, entry_of(module.name .. "." .. name, parameters, found, number))
   end
 end
 
@@ -176,8 +172,7 @@ local READERS = { note_local, define, define_alias, define_made, define_whole }
 ---@return reference.module
 function M.parse(text, name)
   local module = { name = name, doc = "", functions = {}, classes = {} }
-  local reading = { module = module, text = text, native = text:match("^%-%-%-@meta") ~= nil }
-  reading.types, reading.rooms, reading.required = {}, {}, {}
+  local reading = { module = module, text = text, types = {}, required = {} }
   local found, number, first = new_comment(), 0, true
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
@@ -198,16 +193,18 @@ end
 
 local cache = {} ---@type table<string, reference.module>
 
+-- The native modules are described, not written, in Lua.
 local function path_of(name)
-  return "stdlib/" .. name:gsub("%.", "/") .. ".lua"
+  local room = name:match("^host%f[.%z]") and "stdlib/meta/" or "stdlib/"
+  return room .. name:gsub("%.", "/") .. ".lua"
 end
 
---- The module of that name; nil when the library has none. "host" is all native modules together.
----@param name string "graph", "devolutions.server", "host"
+--- The module of that name; nil when there is none. "host" is what the native modules share.
+---@param name string "graph", "devolutions.server", "host.json", "host"
 ---@return reference.module|nil
 function M.module(name)
   if not cache[name] then
-    local text = sys.embedded(name == "host" and "stdlib/meta/host.lua" or path_of(name))
+    local text = sys.embedded(path_of(name))
     cache[name] = text and M.parse(text, name)
   end
   return cache[name]
@@ -248,8 +245,7 @@ end
 ---@param full string
 ---@return reference.entry|nil
 function M.entry(full)
-  local room = full:match("^host%.") and "host" or full:match("^(.+)%.[^.]+$")
-  for _, name in ipairs { full, room } do
+  for _, name in ipairs { full, (full:match("^(.+)%.[^.]+$")) } do
     for _, entry in ipairs(M.functions(name)) do
       if entry.full == full then return entry end
     end
@@ -269,15 +265,14 @@ end
 -- The modules a class may stand in: those of its room, the nearest name first.
 local function rooms_of(name)
   local room = name:match("^[^.]+")
-  if room == "host" then return { "host" } end
-  local list = { name:match("^(.+)%.[^.]+$") }
+  local list = { name, (name:match("^(.+)%.[^.]+$")) }
   for _, known in ipairs(M.modules()) do
     if known:match("^[^.]+") == room then list[#list + 1] = known end
   end
   return list
 end
 
---- A class by its name: "graph.options", "host.secret".
+--- A class by its name: "graph.options", "host.secret", "host.crypto.key".
 ---@param name string
 ---@return reference.class|nil
 function M.class(name)

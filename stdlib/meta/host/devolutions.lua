@@ -1,0 +1,47 @@
+---@meta host.devolutions
+--- Devolutions Server's public API, protocol only.
+
+error("this describes a native module for editors and help; it is not to be required")
+
+---@class host.devolutions.failure
+---@field kind "refused"|"denied"|"auth"|"missing"|"conflict"|"throttled"|"transient"|"bad_answer"
+---@field status integer
+---@field message string
+---@field retry_after number? seconds, capped at 180
+
+local M = {}
+--- Is anything different after such a call, other than our own session?
+---@param method string
+---@param path string or a template: "/api/v1/vault/{id}/entry"
+---@return boolean
+function M.changes(method, path) end
+--- Begin a session with an application identity.
+---@param base string "https://dvls.contoso.com/path"
+---@param app_key string
+---@param app_secret host.secret
+---@return host.request
+function M.login(base, app_key, app_secret) end
+--- The session (header tokenId), bound to the base's origin.
+---@param answer host.answer
+---@param base string
+---@return host.credential|nil, host.devolutions.failure?
+function M.judge_login(answer, base) end
+--- Build a request.
+---@param base string
+---@param method string
+---@param path string "/api/v1/vault/{id}/entry": segments escaped (devolutions.segment)
+---@param query table<string, string>?
+---@param body table?
+---@return host.request
+function M.request(base, method, path, query, body) end
+--- Escape one path segment.
+---@param value string
+---@return string
+function M.segment(value) end
+--- Judge an answer; members of an entry's data that are secrets come back as host.secret.
+---@param request host.request
+---@param answer host.answer
+---@return any|nil value, host.devolutions.failure?
+function M.judge(request, answer) end
+
+return M

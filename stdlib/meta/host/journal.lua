@@ -1,0 +1,89 @@
+---@meta host.journal
+--- What must survive a crash. SQLite, WAL, synchronous=FULL.
+
+error("this describes a native module for editors and help; it is not to be required")
+
+---@class host.journal.row
+---@field id string
+---@field kind string
+---@field state string
+---@field body table
+---@field created number
+---@field updated number
+
+---@class host.journal.journal
+local Journal = {}
+--- Insert or replace a record, and append the same to the audit chain (kind "journal.put").
+--- Durable at the next commit. Raises "journal cannot be written: …", as do seal, forget and audit.
+---@param kind string "intent", "adopted", "made", …
+---@param id string
+---@param state string
+---@param body table encoded as JSON; a secret in it is an error
+---@param time number
+function Journal:put(kind, id, state, body, time) end
+---@param kind string
+---@param id string
+---@return host.journal.row|nil
+function Journal:get(kind, id) end
+--- Oldest first; of every kind when none is given.
+---@param kind string?
+---@param except string? leave out those in this state
+---@return host.journal.row[]
+function Journal:list(kind, except) end
+--- Keep a secret, sealed under the journal's key with the id and the journal's binding as AAD.
+--- The same value again does nothing; another one under an id in use raises.
+---@param id string
+---@param value host.secret
+function Journal:seal(id, value) end
+--- nil without a message: nothing is held under this id.
+---@param id string
+---@return host.secret|nil value, string? message
+function Journal:unseal(id) end
+--- Drop a sealed value. Only what is confirmed and superseded may go (the caller's rule).
+---@param id string
+function Journal:forget(id) end
+--- Append to the audit chain.
+---@param kind string not beginning with "journal."
+---@param body table encoded as JSON; a secret in it is an error
+---@param time number
+function Journal:audit(kind, body, time) end
+--- The last `count` audit records, oldest first.
+---@param count integer
+---@return {seq: integer, time: number, kind: string, body: table}[]
+function Journal:history(count) end
+--- Make everything since the last commit durable.
+---@return boolean|nil ok, string? message
+function Journal:commit() end
+--- Walk the audit chain and hold the records against it.
+---@return integer|nil count, string? message, integer? seq
+function Journal:verify() end
+---@return integer seq, string hash hex
+function Journal:head() end
+--- The hash of the chain at that record; nil when there is none.
+---@param seq integer
+---@return string|nil hex
+function Journal:hash(seq) end
+--- A random id made when the journal was made; in the displayName of secrets.
+---@return string 8 hex digits
+function Journal:installation() end
+--- A kernel lock held by this process until closed; nil and a message when another holds it.
+---@param name string
+---@return host.journal.lease|nil lease, string? message
+function Journal:lease(name) end
+function Journal:close() end
+
+---@class host.journal.lease
+local Lease = {}
+function Lease:close() end
+
+local M = {}
+--- Open or make the journal in this folder (0700, ours). Kinds: "key" (the key does not
+--- open it), "binding" (it belongs to another tenant), "damaged", "io".
+---@param directory string
+---@param key host.secret at least 32 bytes
+---@param binding string "<login host>/<tenant>"
+---@param clock host.sys.clock? an emulator's, for the times of what the gate puts on record
+---@return host.journal.journal|nil, string? message, string? kind
+function M.open(directory, key, binding, clock) end
+
+return M

@@ -1,0 +1,61 @@
+---@meta host.secret
+--- Values that can be passed on but not read.
+
+error("this describes a native module for editors and help; it is not to be required")
+
+---@class host.secret
+--- tostring gives "[secret]"; concatenation, comparison with <, and length raise;
+--- == compares identity. Living secrets share 1 MiB of memory (a token takes 2 to 4 KiB).
+local Secret = {}
+--- Wipe it now. Idempotent; a closed secret raises wherever it is used.
+function Secret:close() end
+--- Are the two the same bytes? Compared in constant time.
+---@param other host.secret
+---@return boolean
+function Secret:equals(other) end
+--- The first `count` (at most 3) characters, as Entra's `hint` shows them, but never
+--- more than a quarter of the secret.
+---@param count integer
+---@return string
+function Secret:hint(count) end
+--- Another one with the same bytes, for who closes what it was given.
+---@return host.secret
+function Secret:copy() end
+---@return integer bytes
+function Secret:size() end
+--- How many of the four classes (lower, upper, digit, symbol) it draws on.
+---@return integer
+function Secret:classes() end
+--- Is this text in it, whatever the case of its letters?
+---@param text string
+---@return boolean
+function Secret:contains(text) end
+
+local M = {}
+--- Is the value a secret (open or closed)?
+---@return boolean
+function M.is(value) end
+--- Make a secret of text that is one already in the wrong place (a test, a form field the emulator received).
+---@param text string
+---@return host.secret
+function M.from(text) end
+--- A random password: one character of each class, the rest from all, then shuffled.
+---@param length integer 8 to 256
+---@param excluded string? characters never used
+---@return host.secret
+function M.generate(length, excluded) end
+--- Random bytes as a secret (keys).
+---@param bytes integer
+---@return host.secret
+function M.random(bytes) end
+--- Text with every living secret replaced by [secret], in every encoding, also one that is
+--- cut off after 16 characters or more. Secrets shorter than 6 bytes are not looked for:
+--- masking them would make other text unreadable.
+---@param text string
+---@return string
+function M.redact(text) end
+--- "locked", "unlocked" (usable, but it may be swapped) or "closed" (not yet used).
+---@return string
+function M.heap() end
+
+return M

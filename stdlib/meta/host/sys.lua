@@ -1,0 +1,152 @@
+---@meta host.sys
+--- Clocks, private files, environment.
+
+error("this describes a native module for editors and help; it is not to be required")
+
+---@class host.sys.clock
+--- An emulator's clock: an offset to real time that only grows, shared through a file.
+local Clock = {}
+---@return number seconds
+function Clock:offset() end
+---@param seconds number added to the offset
+function Clock:advance(seconds) end
+function Clock:close() end
+
+--- A lock between processes, gone with the one that holds it.
+---@class host.sys.lock
+local Lock = {}
+--- Leave a mark for whoever holds the lock next, should we be cut off before `unmark`.
+---@return boolean
+function Lock:mark() end
+---@return boolean
+function Lock:unmark() end
+--- Was the one who held it before cut off?
+---@return boolean
+function Lock:marked() end
+function Lock:close() end
+
+local M = {}
+--- Take the lock of this file (0600, made when it is not there), or say at once that it is held.
+---@param path string
+---@return host.sys.lock|nil, string? message, string? kind "held"|"io"
+function M.lock(path) end
+--- The time for measuring.
+---@return number seconds since some start; never goes back
+function M.monotonic() end
+--- The time of day.
+---@return number seconds since 1970
+function M.time() end
+--- Do nothing for so long, or until a signal comes.
+---@param ms integer
+function M.sleep(ms) end
+--- Broken-down UTC and back (timegm).
+---@param time number
+---@return {year:integer, month:integer, day:integer, hour:integer, minute:integer, second:integer}
+function M.utc(time) end
+--- The moment of broken-down UTC.
+---@return number
+function M.from_utc(year, month, day, hour, minute, second) end
+--- Open an emulator's clock by its file, which is made when asked for.
+---@param path string
+---@param create boolean?
+---@return host.sys.clock|nil, string? message
+function M.clock(path, create) end
+--- A variable of the environment.
+---@param name string
+---@return string|nil
+function M.getenv(name) end
+--- Read an environment variable into a secret and remove it from the environment.
+---@param name string
+---@return host.secret|nil
+function M.take_env(name) end
+--- Read a file of at most `limit` bytes. Refused unless a regular file, ours (or root's) and not writable by others.
+---@param path string
+---@param limit integer
+---@return string|nil, string? message, string? kind "missing"|"mode"|"io"
+function M.read(path, limit) end
+--- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
+--- symbolic link. One trailing newline is dropped.
+--- What a service manager keeps may besides be readable by its group; what a platform mounts
+--- (Kubernetes' tokens) may be a link, and readable by all.
+---@param path string
+---@param kept_by "person"|"manager"|"platform"|nil
+---@param whole boolean? drop nothing: the file is binary
+---@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"io"
+function M.read_secret(path, kept_by, whole) end
+--- Read a secret from an inherited file descriptor to its end.
+---@param fd integer
+---@return host.secret|nil, string? message
+function M.read_secret_fd(fd) end
+--- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder).
+--- "new" refuses an existing one.
+---@param path string
+---@param content string|host.secret
+---@param how "replace"|"new"
+---@return boolean|nil, string? message, string? kind "exists"|"io"
+function M.write(path, content, how) end
+--- Make a folder and those above it, 0700.
+---@param path string
+---@return boolean|nil, string? message
+function M.mkdir(path) end
+--- Remove a file or an empty folder. What is not there counts as removed.
+---@param path string
+---@return boolean|nil, string? message
+function M.remove(path) end
+--- Remove a folder and what is in it; never follows links.
+---@param path string
+---@return boolean|nil, string? message
+function M.remove_tree(path) end
+--- A new private folder below the temporary directory.
+---@param prefix string
+---@return string|nil path, string? message
+function M.temporary(prefix) end
+---@param path string
+--- `type` is "file", "directory", "link" or "other".
+---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
+function M.stat(path) end
+--- Names in a folder, sorted.
+---@param path string
+---@return string[]|nil, string? message
+function M.list(path) end
+--- Collect what nobody uses any more, and give the memory back to the system.
+function M.trim() end
+--- Room left where a path lies.
+---@param path string
+---@return number|nil bytes free for us
+function M.free_space(path) end
+--- The number of this process.
+---@return integer
+function M.pid() end
+--- Path of the running program.
+---@return string
+function M.executable() end
+--- Text of a file in the binary: "scripts/setup/entra-pam-provider.lua".
+---@param name string
+---@return string|nil
+function M.embedded(name) end
+--- Names in the binary that start so, sorted.
+---@param prefix string
+---@return string[]
+function M.embedded_list(prefix) end
+--- Install handlers for SIGINT and SIGTERM that only count. A third one ends the program as ever.
+function M.catch_interrupts() end
+--- How many interrupts came since they are caught, or were forgotten.
+---@return integer
+function M.interrupts() end
+--- One line to the system's log (facility auth), redacted; nothing where there is none.
+---@param text string
+function M.syslog(text) end
+--- Was one of them a SIGTERM, which asks the program to end?
+---@return boolean
+function M.terminated() end
+--- Count from none again.
+function M.forget_interrupts() end
+--- Shall an interrupt also end Lua code that only computes, with the error "interrupted"? Holds for the calling
+--- coroutine, and for those it makes meanwhile.
+---@param yes boolean
+function M.interruptible(yes) end
+--- The version of this program.
+---@return string "0.1.0"
+function M.version() end
+
+return M

@@ -1,0 +1,45 @@
+---@meta host.term
+--- The terminal. Everything a person reads leaves here, redacted.
+
+error("this describes a native module for editors and help; it is not to be required")
+
+local M = {}
+--- Write text to standard output ("out") or standard error ("err"), redacted by value. Of control
+--- characters only newline, tab, return, colours and erase-line are let through.
+---@param stream "out"|"err"
+---@param text string
+---@return boolean|nil ok, string? message
+function M.write(stream, text) end
+--- Is a stream a terminal?
+---@param stream "in"|"out"|"err"
+---@return boolean
+function M.is_terminal(stream) end
+--- How wide the terminal is.
+---@return integer columns (80 when unknown)
+function M.width() end
+--- How high the terminal is.
+---@return integer lines (24 when unknown)
+function M.height() end
+--- Prompt on the terminal; nil at end of input or interrupt.
+---@param prompt string
+---@return string|nil
+function M.read_line(prompt) end
+--- Prompt and wait for one key, without Enter; nil at end of input, interrupt, or without a terminal.
+---@param prompt string
+---@return string|nil
+function M.read_key(prompt) end
+--- Prompt on /dev/tty without echo.
+---@param prompt string
+---@return host.secret|nil, string? message
+function M.read_secret(prompt) end
+--- Is there a terminal that can show a secret and clear it again?
+---@return boolean
+function M.can_reveal() end
+--- Show a secret on the terminal's alternate screen under `heading` until Enter is pressed, then clear it.
+--- Only with a terminal; the caller audits it.
+---@param heading string
+---@param value host.secret
+---@return boolean|nil shown, string? message
+function M.reveal(heading, value) end
+
+return M
