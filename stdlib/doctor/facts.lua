@@ -12,6 +12,7 @@ local oauth = require "oauth"
 local peers = require "doctor.peers"
 local prove = require "rotation.prove"
 local reach = require "entra.reach"
+local role_holders = require "entra.role_holders"
 local rows = require "rotation.rows"
 local service_principal = require "entra.service_principal"
 local task = require "task"
@@ -120,12 +121,7 @@ end))
 
 fact("role_names", "roles", "the names of the roles", function(exam)
   exam:need "session"
-  local named = {}
-  for role in graph.list("/roleManagement/directory/roleDefinitions",
-    { select = { "id", "displayName" }, what = "read the names of the roles" }) do
-    named[role.id] = role.displayName
-  end
-  return named
+  return role_holders.role_names()
 end)
 
 fact("policy", "policy", "the policy for client secrets", function(exam)

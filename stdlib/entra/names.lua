@@ -29,6 +29,11 @@ M.roles = {
   ["Groups Administrator"] = "fdd7a751-b60b-444a-984c-02652fe8fa1c",
 }
 
+--- Is it an object's id, and no name?
+---@param text string
+---@return boolean
+function M.is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
+
 --- What a directory role is called; its id when it is none of those above.
 ---@param id string template id
 ---@return string

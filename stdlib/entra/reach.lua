@@ -1,9 +1,11 @@
---- Who may reset whose password: the accounts to be managed, the admin roles they
+--- Who may reset whose password: the accounts to be managed, with the admin roles they
 --- hold, and what Microsoft's table says of a role holder's reach.
 
 local data = require "data"
 local fail = require "fail"
 local graph = require "graph"
+local groups = require "entra.groups"
+local role_holders = require "entra.role_holders"
 local names = require "entra.names"
 local task = require "task"
 
@@ -145,29 +147,22 @@ end
 ---------------------------------------------------------------------------
 -- The accounts
 
-local function is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
-
 local function raise_nobody(name, why, fix)
   fail.raise { kind = "missing", what = ("find the managed accounts '%s'"):format(name), why = why, fix = fix }
 end
 
 local function group_named(name)
-  local found = graph.all("/groups", {
-    filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
-      what = ("find the group '%s'"):format(name),
-  })
-  if #found == 0 then raise_nobody(name, "there is no group of that name",
+  local group, count = groups.named(name)
+  if group then return group end
+  if count == 0 then raise_nobody(name, "there is no group of that name",
     "Give a group's name or id, or user names with an @.") end
-  if #found > 1 then raise_nobody(name, ("there are %d groups of that name"):format(#found),
-    "Give the id of the one that is meant.") end
-  return found[1]
+  raise_nobody(name, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
 end
 
--- The cast to users is an advanced query (facts: ConsistencyLevel and $count).
 local function users_in(group_id)
-  return graph.all(graph.path("/groups/{id}/transitiveMembers/microsoft.graph.user", group_id), {
-    select = USER, top = 999, count = true, consistency = "eventual", what = "read the members of the group",
-  })
+  local users = {}
+  for user in groups.users(group_id, USER) do users[#users + 1] = user end
+  return users
 end
 
 local function user_of(name)
@@ -178,7 +173,7 @@ end
 
 local function users_of(name)
   if name:find("@", 1, true) then return user_of(name) end
-  if not is_id(name) then return users_in(group_named(name).id) end
+  if not names.is_id(name) then return users_in(group_named(name).id) end
   local group = graph.get(graph.path("/groups/{id}", name),
     { select = { "id" }, missing = "nil", what = "find the group" })
   return group and users_in(name) or user_of(name)
@@ -206,117 +201,13 @@ local function accounts_of(managed)
   return accounts, by_id
 end
 
----------------------------------------------------------------------------
--- The roles they hold: the tenant's assignments are few, its people are many
-
-local function assignments()
-  return graph.all("/roleManagement/directory/roleAssignments", { what = "read who holds which directory role" })
-end
-
--- Without the licence nobody is eligible for anything.
-local function eligibilities()
-  local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
-    what = "read who is eligible for which directory role",
-  })
-  if ok then return list end
-  if fail.is(list) and list.code == "AadPremiumLicenseRequired" then return {} end
-  error(list, 0)
-end
-
-local function definitions()
-  local named = {}
-  for definition in graph.list("/roleManagement/directory/roleDefinitions",
-    { select = { "id", "displayName" }, what = "read the names of the roles" }) do
-    named[definition.id] = definition.displayName
-  end
-  return named
-end
-
-local function role_groups()
-  local groups = graph.all("/groups", {
-    filter = "isAssignableToRole eq true", select = { "id", "displayName" }, what = "find the role-assignable groups",
-  })
-  return task.map(groups, AT_ONCE, function(group)
-    local members, owners = task.all {
-      function() return users_in(group.id) end,
-      function() return graph.all(graph.path("/groups/{id}/owners", group.id),
-        { select = { "id" }, what = "read the owners of the group" }) end,
-    }
-    return { id = group.id, name = group.displayName, members = members, owners = owners }
-  end)
-end
-
-local function hold(account, id, named, how)
-  if not account then return end
-  table.insert(account.roles, { id = id, name = named[id] or "a custom role", how = how })
-end
-
-local function spread(by_id, groups_by_id, list, named, how)
-  for _, assignment in ipairs(list) do
-    local group = groups_by_id[assignment.principalId]
-    hold(by_id[assignment.principalId], assignment.roleDefinitionId, named, how)
-    for _, member in ipairs(group and group.members or {}) do
-      hold(by_id[member.id], assignment.roleDefinitionId, named, ("%s, through the group '%s'"):format(how, group.name))
-    end
-  end
-end
-
-local function mark_groups(by_id, groups)
-  local by_group = {}
-  for _, group in ipairs(groups) do
-    by_group[group.id] = group
-    for _, list in ipairs { group.members, group.owners } do
-      for _, user in ipairs(list) do
-        if by_id[user.id] then by_id[user.id].group = group.name end
-      end
-    end
-  end
-  return by_group
-end
-
----@class entra.holders who holds which directory role, in the whole tenant
----@field active table[] assignments
----@field eligible table[]
----@field named table<string, string> role id -> name
----@field groups table[] role-assignable ones, with members and owners
-
---- Read who holds which directory role. Waits; reads side by side.
----@return entra.holders
-function M.holders()
-  local active, eligible, named, groups = task.all { assignments, eligibilities, definitions, role_groups }
-  return { active = active, eligible = eligible, named = named, groups = groups }
-end
-
---- Note with each account the admin roles it holds.
----@param holders entra.holders
----@param by_id table<string, entra.account>
-function M.note_roles(holders, by_id)
-  local by_group = mark_groups(by_id, holders.groups)
-  spread(by_id, by_group, holders.active, holders.named, "active")
-  spread(by_id, by_group, holders.eligible, holders.named, "eligible")
-end
-
---- The roles somebody holds now in the whole tenant, by assignments of their own.
----@param holders entra.holders
----@param id string object id of a user or service principal
----@return table<string, boolean> template ids
-function M.held_by(holders, id)
-  local held = {}
-  for _, assignment in ipairs(holders.active) do
-    if assignment.principalId == id and (assignment.directoryScopeId or "/") == "/" then
-      held[assignment.roleDefinitionId] = true
-    end
-  end
-  return held
-end
-
 --- The accounts meant, each with the admin roles it holds. Waits; reads side by side.
 ---@param managed string[]? a group's name or id, user names
 ---@return entra.account[]
 function M.find(managed)
   if not managed or #managed == 0 then return {} end
-  local found, holders = task.all { function() return table.pack(accounts_of(managed)) end, M.holders }
-  M.note_roles(holders, found[2])
+  local found, held = task.all { function() return table.pack(accounts_of(managed)) end, role_holders.read }
+  role_holders.note(held, found[2])
   return found[1]
 end
 

@@ -7,6 +7,7 @@ local fail = require "fail"
 local owned = require "entra.owned"
 local preflight = require "entra.preflight"
 local reach = require "entra.reach"
+local role_holders = require "entra.role_holders"
 local rights = require "policy.rights"
 local room = require "room"
 local selection = require "policy.select"
@@ -65,7 +66,7 @@ end
 
 local function accounts_of(needed)
   if #needed.users == 0 then return {} end
-  local federated, holders = task.all { users.federated_domains, reach.holders }
+  local federated, holders = task.all { users.federated_domains, role_holders.read }
   local lists = {}
   for i, terms in ipairs(needed.users) do
     lists[i] = selection.accounts(terms.select, federated, holders).accounts

@@ -3,6 +3,8 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local groups = require "entra.groups"
+local names = require "entra.names"
 local task = require "task"
 local time = require "time"
 
@@ -52,23 +54,13 @@ local function raise_missing(what, why, fix)
   fail.raise { kind = "missing", what = what, why = why, fix = fix }
 end
 
-local function is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
-
 local function group_id(name)
-  if is_id(name) then return name end
+  if names.is_id(name) then return name end
+  local group, count = groups.named(name)
+  if group then return group.id end
   local what = ("find the group '%s'"):format(name)
-  local found = graph.all("/groups", {
-    filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" }, what = what,
-  })
-  if #found == 1 then return found[1].id end
-  if #found == 0 then raise_missing(what, "there is no group of that name", "Give a group's name or its id.") end
-  raise_missing(what, ("there are %d groups of that name"):format(#found), "Give the id of the one that is meant.")
-end
-
-local function members_of(id)
-  return graph.list(graph.path("/groups/{id}/transitiveMembers/microsoft.graph.user", id), {
-    select = COLUMNS, top = 999, count = true, consistency = "eventual", what = "read the members of the group",
-  })
+  if count == 0 then raise_missing(what, "there is no group of that name", "Give a group's name or its id.") end
+  raise_missing(what, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
 end
 
 ---@class entra.users.reader what leaves have to know besides their own words
@@ -81,7 +73,7 @@ end
 ---@return entra.user[]
 function M.in_group(reader, name)
   local list = {}
-  for user in members_of(group_id(name)) do list[#list + 1] = account_of(user, reader.federated) end
+  for user in groups.users(group_id(name), COLUMNS) do list[#list + 1] = account_of(user, reader.federated) end
   return list
 end
 
@@ -101,7 +93,7 @@ function M.named(reader, name)
 end
 
 local function role_id(holders, name)
-  if is_id(name) then return name end
+  if names.is_id(name) then return name end
   for id, other in pairs(holders.named) do
     if other:lower() == name:lower() then return id end
   end
@@ -134,7 +126,7 @@ function M.with_role(reader, name)
     if not by_group[id] then
       plain[#plain + 1] = id
     else
-      for user in members_of(id) do list[#list + 1] = account_of(user, reader.federated) end
+      for user in groups.users(id, COLUMNS) do list[#list + 1] = account_of(user, reader.federated) end
     end
   end
   for _, user in ipairs(task.map(plain, AT_ONCE, function(id) return read(id, COLUMNS, "read a holder of the role") or
@@ -152,11 +144,11 @@ function M.fresh(reader, id)
   local columns = table.move(NAMES, 1, #NAMES, #COLUMNS + 1, table.move(COLUMNS, 1, #COLUMNS, 1, {}))
   local user = read(id, columns, "read the account")
   if not user then return nil, {} end
-  local names = {}
+  local called = {}
   for _, name in ipairs(NAMES) do
-    if type(user[name]) == "string" then names[#names + 1] = user[name] end
+    if type(user[name]) == "string" then called[#called + 1] = user[name] end
   end
-  return account_of(user, reader.federated), names
+  return account_of(user, reader.federated), called
 end
 
 --- When its password last changed, by Entra; nil when it is not there or says nothing.

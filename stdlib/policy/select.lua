@@ -1,7 +1,7 @@
 --- Whom a policy is about: users{…} and applications{…}, added with + and taken
 --- away with -. Writing one asks nobody; `find` does.
 
-local reach = require "entra.reach"
+local role_holders = require "entra.role_holders"
 local shape = require "shape"
 local users = require "entra.users"
 
@@ -158,7 +158,7 @@ function M.accounts(selection, federated, holders)
     role = function(name) return users.with_role(reader, name) end,
   })
   for _, account in ipairs(accounts) do by_id[account.id] = account end
-  reach.note_roles(holders, by_id)
+  role_holders.note(holders, by_id)
   return { accounts = accounts, holders = holders, federated = federated }
 end
 

@@ -5,7 +5,7 @@ local fail = require "fail"
 local mint = require "rotation.mint"
 local oauth = require "oauth"
 local people = require "rotation.people"
-local reach = require "entra.reach"
+local role_holders = require "entra.role_holders"
 local rights = require "rotation.rights"
 local room = require "room"
 local secrets = require "rotation.secrets"
@@ -27,8 +27,8 @@ end
 local function tenant_of(policies, profile)
   local tenant = { me = oauth.sign_in(profile), held = {} }
   if not any(policies, "users") then return tenant end
-  tenant.holders, tenant.federated = task.all { reach.holders, users.federated_domains }
-  tenant.held = reach.held_by(tenant.holders, tenant.me.oid)
+  tenant.holders, tenant.federated = task.all { role_holders.read, users.federated_domains }
+  tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
 end
