@@ -36,6 +36,19 @@ function M.look_up(graph_principal, values)
   return found
 end
 
+--- The application permissions of Microsoft Graph that an application declares.
+---@param application table
+---@return table<string, boolean> ids
+function M.declared(application)
+  local ids = {}
+  for _, access in ipairs(application.requiredResourceAccess or {}) do
+    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
+      if entry.type == "Role" then ids[entry.id] = true end
+    end
+  end
+  return ids
+end
+
 --- The application declares these permissions of Microsoft Graph, besides whatever else it declares.
 ---@param fields { application: table, name: string, permissions: { value: string, id: string }[] }
 ---@return entra.api_permissions
@@ -51,21 +64,11 @@ end
 
 function Permissions:key() return "API permissions/" .. self.host.appId end
 
-local function declared(application)
-  local ids = {}
-  for _, access in ipairs(application.requiredResourceAccess or {}) do
-    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
-      if entry.type == "Role" then ids[entry.id] = true end
-    end
-  end
-  return ids
-end
-
 -- The application was just read, and with it what it declares.
 function Permissions:read() return self.host end
 
 function Permissions:differs(application)
-  local there, changes = declared(application), {}
+  local there, changes = M.declared(application), {}
   for _, permission in ipairs(self.permissions) do
     if not there[permission.id] then
       changes[#changes + 1] = { member = permission.value, to = permission.id, text = "+ " .. permission.value }

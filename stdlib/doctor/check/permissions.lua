@@ -1,17 +1,7 @@
 --- What the application declares, what is consented, and what its tokens carry.
 
-local names = require "entra.names"
+local api_permissions = require "entra.api_permissions"
 local prove = require "rotation.prove"
-
-local function declared_ids(application)
-  local ids = {}
-  for _, access in ipairs(application.requiredResourceAccess or {}) do
-    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
-      if entry.type == "Role" then ids[entry.id] = true end
-    end
-  end
-  return ids
-end
 
 local function granted_ids(grants, graph_id)
   local ids = {}
@@ -70,7 +60,7 @@ return {
     local absent = missing(look.expected.permissions, offered, granted_ids(grants, offered.id))
     if #absent > 0 then tell_consent(record, look, absent) end
     tell_token(record, look, absent)
-    local undeclared = missing(look.expected.permissions, offered, declared_ids(found))
+    local undeclared = missing(look.expected.permissions, offered, api_permissions.declared(found))
     if #undeclared > 0 then
       record:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
         cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",

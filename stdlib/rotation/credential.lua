@@ -1,0 +1,43 @@
+--- What a client secret and a certificate have in common while a workflow keeps one.
+
+local fail = require "fail"
+local time = require "time"
+
+local M = {}
+
+--- Nobody else works on the application's credentials until the run ends. A plan asks for nothing.
+---@param run workflow.Run
+---@param application table
+---@param what string "the certificate of 'X'"
+function M.lease(run, application, what)
+  if not run:acting() then return end
+  local held, message = run.journal:lease("application/" .. application.appId)
+  if held then return run:hold(held) end
+  fail.raise {
+    kind = "conflict", what = "work on " .. what, why = message or "another process holds it",
+    fix = "Wait for the other one to end, then run the same command again.",
+  }
+end
+
+--- Stop at one that would be renewed before it begins: it would be renewed at each run.
+---@param kind string "client secret"
+---@param lifetime number seconds
+---@param renew_before number seconds
+function M.must_last(kind, lifetime, renew_before)
+  if lifetime > renew_before then return end
+  fail.raise {
+    kind = "usage", what = "plan the " .. kind,
+    why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime), time.span(renew_before)),
+    fix = ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
+  }
+end
+
+--- Until when it is good, for the plan.
+---@param ends number
+---@param renew_before number seconds
+---@return string
+function M.until_when(ends, renew_before)
+  return ("until %s; renewed %s before"):format(time.day(ends), time.span(renew_before))
+end
+
+return M
