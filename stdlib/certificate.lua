@@ -15,12 +15,12 @@ local prove = require "rotation.prove"
 local resource = require "resource"
 local rows = require "certificate.rows"
 local time = require "time"
+local upkeep = require "rotation.upkeep"
 
 local M = {}
 
 local KIND = "certificate"
 local SKEW = 300 -- seconds it is valid already when it is made
-local BIN = 30 * 86400 -- seconds a deleted application can be restored, its certificates with it
 local NOT_OURS = 700027 -- what a certificate that is not on the application is refused with
 
 ---@class certificate.terms
@@ -142,18 +142,13 @@ end
 -- Making one
 
 local function until_when(self, ends)
-  return ("until %s; renewed %s before"):format(time.day(ends), time.span(self.terms.renew_before))
+  return upkeep.until_when(ends, self.terms.renew_before)
 end
 
 local function lifetime_of(terms)
   local lifetime = terms.policy:key_lifetime(terms.lifetime)
-  if lifetime > terms.renew_before then return lifetime end
-  fail.raise {
-    kind = "usage", what = "plan the certificate",
-    why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime),
-      time.span(terms.renew_before)),
-    fix = ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
-  }
+  upkeep.must_last(KIND, lifetime, terms.renew_before)
+  return lifetime
 end
 
 -- Sealed and on record before anybody hears of it.
@@ -207,21 +202,10 @@ local function tell_foreign(self)
   end
 end
 
-local function lease(self)
-  if not self.run:acting() then return end
-  local held, message = self.run.journal:lease("application/" .. self.application.appId)
-  if held then return self.run:hold(held) end
-  fail.raise {
-    kind = "conflict", what = ("work on the certificate of '%s'"):format(self.terms.name),
-    why = message or "another process holds it",
-    fix = "Wait for the other one to end, then run the same command again.",
-  }
-end
-
 local undo -- with `destroy`, below
 
 local function have_one(self)
-  lease(self)
+  upkeep.lease(self.run, self.application, ("the certificate of '%s'"):format(self.terms.name))
   look(self)
   if self.run.mode == "destroy" then return undo(self) end
   open_file(self)
@@ -310,13 +294,7 @@ local function note_in_use(self)
   local journal, row = self.run.journal, self.row
   if row.state == "in_use" and row.body.where == self.file.name then return end
   rows:stage(journal, row, "in_use", { where = self.file.name })
-  for _, other in ipairs(self.rows) do
-    if other.id ~= row.id and rows:usable(other) then
-      rows:stage(journal, other, "retiring", {
-        retire_at = mint.now() + self.terms.grace, why = "replaced by " .. row.body.marker,
-      })
-    end
-  end
+  rows:supersede(journal, self.rows, row, mint.now() + self.terms.grace)
   rows:put(journal, row, "in_use")
 end
 
@@ -384,13 +362,9 @@ end
 ---------------------------------------------------------------------------
 -- With `destroy`
 
--- On our own application it goes with it, and comes back when that is restored: its key
--- stays sealed for as long.
 local function take_away(self, row)
   local journal = self.run.journal
-  if self.application.ours then
-    return rows:put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
-  end
+  if self.application.ours then return rows:go_with_application(journal, row, mint.now()) end
   listed.remove(self.application, row)
   rows:close(journal, row, "destroyed")
 end

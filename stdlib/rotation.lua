@@ -7,13 +7,12 @@
 -- begun, so any run can go on where another stopped.
 
 local adopt = require "rotation.adopt"
-local fail = require "fail"
 local let_go = require "rotation.let_go"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
 local resource = require "resource"
 local rows = require "rotation.rows"
-local time = require "time"
+local upkeep = require "rotation.upkeep"
 local view = require "rotation.view"
 
 local M = {}
@@ -86,21 +85,14 @@ local function recover(self)
   end
 end
 
--- The policy counts when one is to be made, not for one that is there. One that is
--- renewed before it begins would be renewed at each run.
+-- The policy counts when one is to be made, not for one that is there.
 local function settle_terms(terms)
   terms.lifetime = terms.policy:lifetime(terms.wanted)
-  if terms.lifetime > terms.renew_before then return end
-  fail.raise {
-    kind = "usage", what = "plan the client secret",
-    why = ("it would live %s and be renewed %s before its end")
-      :format(time.span(terms.lifetime), time.span(terms.renew_before)),
-    fix = ("Use --renew-before %dd or less."):format(terms.lifetime // 86400 // 2),
-  }
+  upkeep.must_last(KIND, terms.lifetime, terms.renew_before)
 end
 
 local function until_when(self, ends)
-  return ("until %s; renewed %s before"):format(time.day(ends), time.span(self.terms.renew_before))
+  return upkeep.until_when(ends, self.terms.renew_before)
 end
 
 local function mint_now(self, why)
@@ -137,19 +129,8 @@ local function list_foreign(self)
   end
 end
 
-local function lease(self)
-  if not self.run:acting() then return end
-  local held, message = self.run.journal:lease("application/" .. self.application.appId)
-  if held then return self.run:hold(held) end
-  fail.raise {
-    kind = "conflict", what = ("work on the client secret of '%s'"):format(self.terms.name),
-    why = message or "another process holds it",
-    fix = "Wait for the other one to end, then run the same command again.",
-  }
-end
-
 local function find_one(self)
-  lease(self)
+  upkeep.lease(self.run, self.application, ("the client secret of '%s'"):format(self.terms.name))
   look(self)
   if self.run.mode == "destroy" then return let_go.undo(self) end
   recover(self)

@@ -7,6 +7,8 @@ local time = require "time"
 
 local M = {}
 
+local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
+
 ---@class rotation.kept.kind
 ---@field kind string of the rows
 ---@field type string what a row is about: "client secret"
@@ -93,6 +95,27 @@ function Kept:value(journal, row)
     kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, row.body.marker), why = message,
     fix = "The profile's key must be the one the journal was made with.",
   }
+end
+
+--- Those before this one are in use no longer: they get their date. Durable with the next commit.
+---@param journal host.journal.journal
+---@param rows host.journal.row[] of the application
+---@param row host.journal.row the one in use
+---@param retire_at number
+function Kept:supersede(journal, rows, row, retire_at)
+  for _, other in ipairs(rows) do
+    if other.id ~= row.id and self:usable(other) then
+      self:stage(journal, other, "retiring", { retire_at = retire_at, why = "replaced by " .. row.body.marker })
+    end
+  end
+end
+
+--- Its application was deleted, and it comes back should that be restored: the value stays sealed for as long.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param now number
+function Kept:go_with_application(journal, row, now)
+  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted" })
 end
 
 --- Close the row and forget its value. Only what is superseded by something in use, or was never in force.

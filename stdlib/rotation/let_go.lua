@@ -14,7 +14,6 @@ local view = require "rotation.view"
 local M = {}
 
 local KIND = "client secret"
-local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
 
 ---------------------------------------------------------------------------
 -- Confirming
@@ -26,13 +25,7 @@ local BIN = 30 * 86400 -- seconds a deleted application can be restored, its cre
 function M.confirm(journal, row, how)
   local now = mint.now()
   rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
-  for _, other in ipairs(rows:all(journal, row.body.app_id)) do
-    if other.id ~= row.id and rows:usable(other) then
-      rows:stage(journal, other, "retiring", {
-        retire_at = now + row.body.grace, why = "replaced by " .. row.body.marker,
-      })
-    end
-  end
+  rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + row.body.grace)
   record.commit(journal)
 end
 
@@ -111,13 +104,9 @@ local function whose(self, row)
   return false, "its answer was lost; what the portal lists by this name may be removed there"
 end
 
--- On our own application it goes with it, and comes back when that is restored: its
--- value stays sealed for as long.
 local function take_away(self, row)
   local journal = self.run.journal
-  if self.application.ours then
-    return rows:put(journal, row, "retiring", { retire_at = mint.now() + BIN, why = "its application was deleted" })
-  end
+  if self.application.ours then return rows:go_with_application(journal, row, mint.now()) end
   removal.run(self.application, row.body.key_id, row.body.marker, row, rows:value(journal, row))
   rows:close(journal, row, "destroyed")
 end

@@ -1,4 +1,4 @@
---- What a client secret and a certificate have in common while a workflow keeps one.
+--- What keeping a client secret and keeping a certificate have in common, within a workflow.
 
 local fail = require "fail"
 local time = require "time"
