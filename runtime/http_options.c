@@ -107,14 +107,15 @@ static int is_within(const struct transfer *transfer, const struct sockaddr *add
 }
 
 /* The address is judged after the name was resolved, so that no DNS answer
- * leads a token to a place its profile does not reach. */
+ * leads a token to a place its profile does not reach. It never blocks from its
+ * first moment: libcurl asks for that later, and does not look whether it was done. */
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
   struct transfer *transfer = arg;
   if (purpose != CURLSOCKTYPE_IPCXN || !is_within(transfer, &address->addr)) {
     transfer->astray = 1;
     return CURL_SOCKET_BAD;
   }
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 }
 
 /* Only names the certificate carries as such count, and OpenSSL compares them
