@@ -1,5 +1,5 @@
 --- An emulator of one's own, in a process of its own, with its control page; and
---- curl as somebody else's client of what it serves.
+--- somebody else's client of what it serves.
 
 local json = require "host.json"
 local process = require "host.process"
@@ -11,11 +11,24 @@ local M = {}
 ---@class crash.cloud
 ---@field folder string with the ready profile; the journal lies in `state` of it
 ---@field ready table what it said when it was ready
----@field calls integer curl calls so far
+---@field client host.process.child
+---@field pipe file* what the client is to ask
 ---@field log string file of what it says
 ---@field mark integer where in it what was said since the last calm begins
 local Cloud = { __name = "cloud" }
 Cloud.__index = Cloud
+
+local LONGEST = 60 -- seconds an answer may take
+
+-- Python's, over connections that stay: many points ask a dozen times each.
+local function start_client(self)
+  local pipe = self.home .. "/client"
+  self.client = assert(process.start { "/usr/bin/python3", "-B", SOURCE .. "/tests/crash/client.py", pipe,
+    self.ready.ca })
+  assert(self.client:line(LONGEST))
+  self.pipe = assert(io.open(pipe, "w"))
+  self.pipe:setvbuf "line"
+end
 
 --- Start one. Close it.
 ---@param seed integer
@@ -23,61 +36,38 @@ Cloud.__index = Cloud
 ---@return crash.cloud
 function M.start(seed, users)
   local home = assert(sys.temporary "moonlatch-crash-")
-  local self = { home = home, folder = home .. "/cloud", log = home .. "/log", calls = 0, mark = 0 }
+  local self = { home = home, folder = home .. "/cloud", log = home .. "/log", mark = 0 }
   local child = assert(process.start { "/bin/sh", "-c", 'exec "$@" 2>"$0"', self.log, os.getenv "MOONLATCH", "emulator",
     "--private", "--verbose", "--users", tostring(users or 3), "--seed", tostring(seed), "--directory", self.folder })
   self.child = child
   setmetatable(self, Cloud)
   local line = child:line(30)
   self.ready = json.decode(line or error("the emulator did not start", 2))
+  start_client(self)
   return self
 end
 
 function Cloud:__close()
+  self.pipe:close()
+  self.client:close()
   self.child:close()
   assert(sys.remove_tree(self.home))
-end
-
----------------------------------------------------------------------------
--- curl
-
-local function quote(text) return '"' .. text:gsub('[\\"]', "\\%0") .. '"' end
-
--- Secrets go by a file, never by the command line.
-local function settings(self, folder, call)
-  local lines = { "silent", "show-error", "cacert = " .. quote(self.ready.ca), "url = " .. quote(call.url),
-    "request = " .. quote(call.method or "GET"), "output = " .. quote(folder .. "/answer"),
-    [[write-out = "%{http_code}\n"]] }
-  for _, header in ipairs(call.headers or {}) do lines[#lines + 1] = "header = " .. quote(header) end
-  if call.body then
-    assert(sys.write(folder .. "/body", call.body, "replace"))
-    lines[#lines + 1] = "data-binary = " .. quote("@" .. folder .. "/body")
-  end
-  return table.concat(lines, "\n") .. "\n"
 end
 
 ---@class crash.call
 ---@field url string
 ---@field method string?
----@field headers string[]?
+---@field headers table<string, string>?
 ---@field body string?
 
---- Several calls by one curl, one after the other: their texts, and their statuses.
+--- Several calls, one after the other: their texts, and their statuses.
 ---@param calls crash.call[]
 ---@return string[] texts, integer[] statuses
-function Cloud:curl(calls)
-  self.calls = self.calls + 1
-  local folder, parts, texts, statuses = ("%s/curl-%d"):format(self.home, self.calls), {}, {}, {}
-  for i, call in ipairs(calls) do
-    assert(sys.mkdir(folder .. "/" .. i))
-    parts[i] = settings(self, folder .. "/" .. i, call)
-  end
-  assert(sys.write(folder .. "/settings", table.concat(parts, "next\n"), "replace"))
-  local outcome = program.run(folder, { "/usr/bin/curl", "--disable", "--config", folder .. "/settings" })
-  if outcome.status ~= 0 then error(("curl %s: %s"):format(calls[1].url, outcome.err), 2) end
-  for i in ipairs(calls) do texts[i] = program.read(folder .. "/" .. i .. "/answer") end
-  for status in outcome.out:gmatch("%d+") do statuses[#statuses + 1] = tonumber(status) end
-  assert(sys.remove_tree(folder))
+function Cloud:call(calls)
+  local texts, statuses = {}, {}
+  self.pipe:write(json.encode(json.array(calls)), "\n")
+  local line = self.client:line(LONGEST) or error(("%s: no answer"):format(calls[1].url), 2)
+  for i, answer in ipairs(json.decode(line)) do statuses[i], texts[i] = answer[1], answer[2] end
   return texts, statuses
 end
 
@@ -86,7 +76,7 @@ end
 ---@return string[] texts
 function Cloud:ask(calls)
   if #calls == 0 then return {} end
-  local texts, statuses = self:curl(calls)
+  local texts, statuses = self:call(calls)
   for i, call in ipairs(calls) do
     if not statuses[i] or statuses[i] >= 300 then
       error(("%s %s: %s %s"):format(call.method or "GET", call.url, tostring(statuses[i]), texts[i]), 2)
@@ -95,7 +85,8 @@ function Cloud:ask(calls)
   return texts
 end
 
-local JSON = { "Content-Type: application/json" }
+local JSON = { ["Content-Type"] = "application/json" }
+local FORM = { ["Content-Type"] = "application/x-www-form-urlencoded" }
 
 ---------------------------------------------------------------------------
 -- The control page
@@ -157,20 +148,39 @@ function Cloud:requests() return self:control("/requests").requests end
 ---------------------------------------------------------------------------
 -- Signing in, and the Devolutions Server
 
+local function escape(text)
+  return (text:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+local function ask_for_token(self, form)
+  local words = {}
+  for name, value in pairs(form) do words[#words + 1] = name .. "=" .. escape(value) end
+  local url = ("%s/%s/oauth2/v2.0/token"):format(self.ready.login, self.ready.tenant)
+  return self:call({ { url = url, method = "POST", headers = FORM, body = table.concat(words, "&") } })
+end
+
 --- Does this secret sign the application in? The status, and what was said.
 ---@param client_id string
 ---@param secret string
 ---@return integer status, string text
 function Cloud:sign_in(client_id, secret)
-  local function escape(text)
-    return (text:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end))
-  end
-  local texts, statuses = self:curl { {
-    url = ("%s/%s/oauth2/v2.0/token"):format(self.ready.login, self.ready.tenant), method = "POST",
-    body = ("grant_type=client_credentials&client_id=%s&client_secret=%s&scope=%s"):format(
-      escape(client_id), escape(secret), escape("https://graph.microsoft.com/.default")),
-  } }
+  local texts, statuses = ask_for_token(self, {
+    grant_type = "client_credentials", client_id = client_id, client_secret = secret,
+    scope = "https://graph.microsoft.com/.default",
+  })
   return statuses[1], texts[1]
+end
+
+--- Is this the person's password? Here only: a client may not ask so on Entra.
+---@param upn string
+---@param password string
+---@return boolean
+function Cloud:is_password(upn, password)
+  local _, statuses = ask_for_token(self, {
+    grant_type = "password", client_id = self.ready.admin.client_id, username = upn, password = password,
+    scope = "openid",
+  })
+  return statuses[1] == 200
 end
 
 -- Several calls of the Devolutions Server, or one that sends something.
@@ -178,7 +188,7 @@ local function devolutions(self, paths, body)
   local calls = {}
   for i, path in ipairs(paths) do
     calls[i] = { url = self.ready.devolutions .. path, method = body and "POST", body = body,
-      headers = { JSON[1], self.token and "tokenId: " .. self.token } }
+      headers = { ["Content-Type"] = JSON["Content-Type"], tokenId = self.token } }
   end
   return self:ask(calls)
 end

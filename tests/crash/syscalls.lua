@@ -30,7 +30,7 @@ M.BLOWS = {
 ---@field call string? system call
 ---@field place integer its number, or that of the request whose answer is lost
 
-local STRACE = { "/usr/bin/strace", "-f", "-qq" }
+local STRACE = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-qq" }
 
 local function under_strace(...)
   local words = table.move(STRACE, 1, #STRACE, 1, {})
@@ -150,6 +150,7 @@ end
 local function play(lane, point, complain)
   fall_due(lane)
   local outcome = strike(lane, point)
+  if not outcome.status then complain "STUCK: it did not end" end
   local wrong = lane.target.look(lane)
   if wrong then complain("right after: %s", wrong) end
   if is_said_to_be_done(outcome) and lane.target.name == "user" then
@@ -204,13 +205,13 @@ end
 ---@field stride integer
 ---@field seed integer
 ---@field lanes integer
----@field blow string? only blows with this in their names
+---@field blow string? only points with this in their names: "EINTR at fcntl"
 ---@field tell nil|fun(text: string)
 
 local function chosen(points, options)
   local list = {}
   for i, point in ipairs(points) do
-    local wanted = not options.blow or point.blow.name:find(options.blow, 1, true)
+    local wanted = not options.blow or M.name(point):find(options.blow, 1, true)
     if wanted and i % options.stride == 0 then list[#list + 1] = point end
   end
   return list
