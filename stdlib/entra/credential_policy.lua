@@ -66,14 +66,6 @@ local function apply(policy, restrictions, created, says)
   end
 end
 
--- Reading policies needs a permission of its own; without it this is simply not checked.
-local function try(read)
-  local ok, value = pcall(read)
-  if ok then return value end
-  if fail.is(value, "denied") then return nil end
-  error(value, 0)
-end
-
 local function new(default)
   return setmetatable({
     forbidden = false, checked = default ~= nil, default = default, says = "no policy limits client secrets",
@@ -91,7 +83,8 @@ end
 --- The policy of the tenant, as it counts for applications made now.
 ---@return entra.credential_policy
 function M.read()
-  local default = try(function()
+  -- Reading policies needs a permission of its own; without it this is simply not checked.
+  local default = fail.catch("denied", function()
     return graph.get("/policies/defaultAppManagementPolicy", { what = "read the tenant's policy for client secrets" })
   end)
   return apply_default(new(default), time.now())
@@ -102,7 +95,7 @@ end
 ---@param application table
 ---@return entra.credential_policy
 function Policy:of(application)
-  local own = try(function()
+  local own = fail.catch("denied", function()
     return graph.first(graph.path("/applications/{id}/appManagementPolicies", application.id), {
       what = "read the policies of " .. tostring(application.displayName),
     })

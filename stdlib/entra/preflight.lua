@@ -43,22 +43,15 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
--- Something good to know that not everybody may read.
-local function unless_denied(read)
-  local ok, value = pcall(read)
-  if ok then return value end
-  if fail.is(value, "denied") then return nil end
-  error(value, 0)
-end
-
+-- Something good to know that not everybody may read: without it we go on.
 local function organization()
-  return unless_denied(function()
+  return fail.catch("denied", function()
     return graph.first("/organization", { select = { "id", "displayName" }, what = "read the tenant's name" })
   end)
 end
 
 local function licences()
-  return unless_denied(function()
+  return fail.catch("denied", function()
     local plans = {}
     for sku in graph.list("/subscribedSkus", { select = { "skuPartNumber", "servicePlans" },
       what = "read the tenant's licences" }) do
