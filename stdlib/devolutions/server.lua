@@ -238,7 +238,11 @@ function M.vault(name)
   }
 end
 
-local function has_tag(entry, tag)
+--- Does it carry this tag?
+---@param entry devolutions.entry
+---@param tag string
+---@return boolean
+function M.has_tag(entry, tag)
   for _, one in ipairs(type(entry.tags) == "table" and entry.tags or {}) do
     if one == tag then return true end
   end
@@ -249,7 +253,7 @@ end
 local function fits(entry, filter)
   return (not filter.name or entry.name == filter.name)
     and (not filter.path or (entry.path or "") == filter.path)
-    and (not filter.tag or has_tag(entry, filter.tag))
+    and (not filter.tag or M.has_tag(entry, filter.tag))
 end
 
 --- Go through the entries of a vault, without their secrets; exactly those that fit the filter.

@@ -49,17 +49,10 @@ local function raise_several(self, count)
   }
 end
 
-local function has_tag(found, tag)
-  for _, one in ipairs(type(found.tags) == "table" and found.tags or {}) do
-    if one == tag then return true end
-  end
-  return false
-end
-
 local function pick(self, list)
   local ours = {}
   for _, found in ipairs(list) do
-    if has_tag(found, self.tag) then ours[#ours + 1] = found end
+    if server.has_tag(found, self.tag) then ours[#ours + 1] = found end
   end
   if #ours > 1 then raise_several(self, #ours) end
   if #ours == 0 and #list > 0 then raise_foreign(self) end
@@ -195,7 +188,7 @@ end
 function Entry.seen() return true end
 
 function Entry:ours(actual)
-  if has_tag(actual, self.tag) then return true, "it carries our tag" end
+  if server.has_tag(actual, self.tag) then return true, "it carries our tag" end
   return false, "it does not carry the tag " .. self.tag
 end
 

@@ -37,13 +37,6 @@ local SUFFIX = " (pending)"
 ---------------------------------------------------------------------------
 -- Looking
 
-local function has_tag(entry, tag)
-  for _, one in ipairs(type(entry.tags) == "table" and entry.tags or {}) do
-    if one == tag then return true end
-  end
-  return false
-end
-
 local LINE = "Password kept by Moonlatch %((ml:%x+:%x+)/%d+%), in force since ([%d:TZ-]+)%."
 
 -- Which rotation wrote it, and when what it holds came into force.
@@ -70,12 +63,12 @@ end
 local function note_current(self, entry)
   local slot, marker, since = slot_of(self, entry.name), read_line(entry.description)
   slot.several = slot.current ~= nil
-  slot.current = { id = entry.id, ours = has_tag(entry, CURRENT), marker = marker, since = since }
+  slot.current = { id = entry.id, ours = server.has_tag(entry, CURRENT), marker = marker, since = since }
 end
 
 local function note(self, entry)
-  if has_tag(entry, probe.TAG) then table.insert(self.tries, entry)
-  elseif has_tag(entry, PENDING) then note_pending(self, entry)
+  if server.has_tag(entry, probe.TAG) then table.insert(self.tries, entry)
+  elseif server.has_tag(entry, PENDING) then note_pending(self, entry)
   elseif entry.type == "Credential" or entry.type == nil then note_current(self, entry) end
 end
 
