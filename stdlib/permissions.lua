@@ -6,6 +6,7 @@
 -- special-purpose permissions as the least.
 
 local data = require "data"
+local sets = require "sets"
 
 local M = {}
 
@@ -180,13 +181,6 @@ local function all_covered(held, wanted)
   return true
 end
 
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 -- A set that covers each of the lists: first what there is no choice about, then the
 -- cheapest of the others; at last what became needless goes.
 ---@param wanted string[][][]
@@ -204,7 +198,7 @@ local function least_of(wanted, had)
     if not M.covers(held, list) then hold(list) end
   end
   for _, name in ipairs(had or {}) do held[name] = nil end
-  local added = sorted(held)
+  local added = sets.sorted(held)
   for _, name in ipairs(had or {}) do held[name] = true end
   for i = #added, 1, -1 do
     held[added[i]] = nil

@@ -4,6 +4,7 @@
 
 local fail = require "fail"
 local nearest = require "nearest"
+local sets = require "sets"
 
 local M = {}
 
@@ -46,13 +47,6 @@ local function quoted(words)
   return table.concat(list, ", ")
 end
 
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  return keys
-end
-
 local function inside(where, member)
   local name = type(member) == "string" and member or ("[%s]"):format(tostring(member))
   return where == "" and name or type(member) == "string" and where .. "." .. name or where .. name
@@ -75,19 +69,19 @@ end
 local check_value
 
 local function refuse_unknown(file, where, value, members)
-  for _, key in ipairs(sorted_keys(value)) do
+  for _, key in ipairs(sets.sorted(value)) do
     if not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
       raise(file, inside(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
-          or ("There are %s."):format(table.concat(sorted_keys(members), ", ")))
+          or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
     end
   end
 end
 
 local function check_members(file, where, value, members)
   refuse_unknown(file, where, value, members)
-  for _, key in ipairs(sorted_keys(members)) do
+  for _, key in ipairs(sets.sorted(members)) do
     local rule = members[key]
     if value[key] == nil then value[key] = copy(rule.default) end
     if value[key] ~= nil then
@@ -106,7 +100,7 @@ function check_value(file, where, value, rule)
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
     if rule.members then check_members(file, where, value, rule.members) end
-    for _, key in ipairs(rule.each and sorted_keys(value) or {}) do
+    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
       check_value(file, inside(where, key), value[key], rule.each)
     end
   end

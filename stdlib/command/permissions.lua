@@ -8,6 +8,7 @@ local profiles = require "profile"
 local report = require "report"
 local script = require "script"
 local session = require "session"
+local sets = require "sets"
 local work = require "cli.work"
 
 local SHOWN = 2 -- calls named as reasons
@@ -32,10 +33,7 @@ end
 
 local function hold(least)
   local held = require("permissions.held").token()
-  local names = {}
-  for name in pairs(held.token) do names[#names + 1] = name end
-  table.sort(names)
-  local difference = permissions.compare(least, held.kind, names)
+  local difference = permissions.compare(least, held.kind, sets.sorted(held.token))
   return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
 end
 

@@ -6,6 +6,7 @@ local graph = require "graph"
 local log = require "log"
 local names = require "entra.names"
 local oauth = require "oauth"
+local sets = require "sets"
 local token_cache = require "token_cache"
 
 local M = {}
@@ -46,12 +47,6 @@ M.abilities = {
 local Admin = {}
 Admin.__index = Admin
 
-local function set_of(list)
-  local set = {}
-  for _, value in ipairs(list or {}) do set[value] = true end
-  return set
-end
-
 local function any(list, set, id_of)
   for _, value in ipairs(list) do
     if set[id_of and id_of[value] or value] then return value end
@@ -64,16 +59,16 @@ local function either(list)
 end
 
 local function judge_app(principal, ability)
-  if any(ability.permissions, set_of(principal.roles)) then return nil end
+  if any(ability.permissions, sets.of(principal.roles)) then return nil end
   return ("the application '%s' that is signed in does not have %s"):format(principal.name, either(ability.permissions))
 end
 
 local function judge_person(admin, ability)
   local principal = admin.principal
-  if not any(ability.scopes, set_of(principal.scopes)) then
+  if not any(ability.scopes, sets.of(principal.scopes)) then
     return ("the sign-in was not consented to %s"):format(either(ability.scopes))
   end
-  if any(ability.roles, set_of(principal.wids), names.roles) then return nil end
+  if any(ability.roles, sets.of(principal.wids), names.roles) then return nil end
   local dormant = any(ability.roles, admin.eligible or {}, names.roles)
   if dormant then
     return ("%s is eligible for the role '%s' but has not activated it; that is done under "
@@ -114,7 +109,7 @@ local function eligible_roles(oid)
   if ok then
     local ids = {}
     for i, instance in ipairs(list) do ids[i] = instance.roleDefinitionId end
-    return set_of(ids)
+    return sets.of(ids)
   end
   if fail.is(list) and (BY_LICENCE[list.code] or list.kind == "denied") then return {} end
   error(list, 0)

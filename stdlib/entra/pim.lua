@@ -6,6 +6,7 @@
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local graph = require "graph"
+local sets = require "sets"
 local time = require "time"
 local upsert = require "entra.upsert"
 
@@ -31,13 +32,6 @@ end
 ---------------------------------------------------------------------------
 -- What is demanded
 
-local function has(list, wanted)
-  for _, one in ipairs(list or {}) do
-    if one == wanted then return true end
-  end
-  return false
-end
-
 local function demands(policy)
   local found, ticket = nil, false
   for _, rule in ipairs(policy and policy.rules or {}) do
@@ -47,7 +41,7 @@ local function demands(policy)
         longest = credential_policy.seconds(rule.maximumDuration),
       }
     elseif rule.id == "Enablement_Admin_Assignment" then
-      ticket = has(rule.enabledRules, "Ticketing")
+      ticket = sets.of(rule.enabledRules).Ticketing == true
     end
   end
   if found then found.ticket = ticket end

@@ -8,6 +8,7 @@ local graph = require "graph"
 local groups = require "entra.groups"
 local role_holders = require "entra.role_holders"
 local log = require "log"
+local sets = require "sets"
 local task = require "task"
 
 local M = {}
@@ -76,10 +77,9 @@ end
 ---@param held table<string, entra.privilege[]>
 ---@return table[] sorted by name
 function M.users(held)
-  local ids = {}
-  for id in pairs(held) do ids[#ids + 1] = id end
-  table.sort(ids)
-  local users = graph.by_ids(ids, { types = { "user" }, select = M.SELECT, what = "read the accounts that hold roles" })
+  local users = graph.by_ids(sets.sorted(held), {
+    types = { "user" }, select = M.SELECT, what = "read the accounts that hold roles",
+  })
   table.sort(users, function(a, b) return a.userPrincipalName < b.userPrincipalName end)
   return users
 end

@@ -10,6 +10,7 @@ local held_by_us = require "permissions.held"
 local log = require "log"
 local permissions = require "permissions"
 local reach = require "entra.reach"
+local sets = require "sets"
 local task = require "task"
 
 local M = {}
@@ -42,13 +43,6 @@ local function lacking(held, rows)
   end
 end
 
-local function has(set, missing)
-  for _, name in ipairs(missing) do
-    if not set[name] then return false end
-  end
-  return true
-end
-
 local IMPOSSIBLE = {
   application = { cause = "an application cannot do this by itself, with no permission",
     fix = "Run this as a person: sign_in = { method = \"device_code\" } in a profile." },
@@ -69,7 +63,7 @@ local function not_consented(held, missing, requested, why)
     return { cause = name .. " was not consented to the client that you signed in with",
       fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
         :format(name) }
-  elseif requested and has(requested, missing) then
+  elseif requested and permissions.covers(requested, { missing }) then
     return { cause = name .. " is asked for by the application, but nobody consented to it",
       fix = "Have a Privileged Role Administrator grant admin consent: App registrations > API permissions." }
   elseif requested then
@@ -85,7 +79,7 @@ local function permission_reason(held, rows)
   if not missing then return nil end
   if #missing == 0 and #row[held.kind] == 0 then return IMPOSSIBLE[held.kind] end
   local consented, why = held_by_us.consented(held)
-  if consented and has(consented, missing) then return not_in_token(missing) end
+  if consented and permissions.covers(consented, { missing }) then return not_in_token(missing) end
   if consented then return not_consented(held, missing, held_by_us.requested(held)) end
   local name = words(missing)
   return {
@@ -118,13 +112,6 @@ local function outranked(user, why, roles)
   }
 end
 
-local function sets(asked, name)
-  for _, member in ipairs(asked.members) do
-    if member == name then return true end
-  end
-  return false
-end
-
 -- Who may reset whom is known for passwords only.
 local function target_reason(asked, roles)
   local key = user_in(asked.path)
@@ -133,7 +120,7 @@ local function target_reason(asked, roles)
     select = { "id", "userPrincipalName", "isManagementRestricted" }, missing = "nil", what = "look at the account",
   })
   if user and user.isManagementRestricted == true then return restricted(user) end
-  if not user or not roles or not sets(asked, "passwordProfile") then return nil end
+  if not user or not roles or not sets.of(asked.members).passwordProfile then return nil end
   local account = reach.find({ user.userPrincipalName })[1]
   if #account.roles == 0 and not account.group then return nil end
   local verdict, why = reach.judge(account, roles)

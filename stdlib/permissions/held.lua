@@ -5,6 +5,7 @@ local fail = require "fail"
 local graph = require "graph"
 local names = require "entra.names"
 local oauth = require "oauth"
+local sets = require "sets"
 local task = require "task"
 
 local M = {}
@@ -14,12 +15,6 @@ local M = {}
 ---@field kind permissions.kind
 ---@field token table<string, boolean> permissions in the token
 
-local function set_of(list)
-  local set = {}
-  for _, name in ipairs(list) do set[name] = true end
-  return set
-end
-
 --- Whom the token in use is for, and what is in it.
 ---@return permissions.held
 function M.token()
@@ -27,7 +22,7 @@ function M.token()
   local is_app = principal.kind == "app"
   return {
     principal = principal, kind = is_app and "application" or "delegated",
-    token = set_of(is_app and principal.roles or principal.scopes),
+    token = sets.of(is_app and principal.roles or principal.scopes),
   }
 end
 

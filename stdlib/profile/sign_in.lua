@@ -1,5 +1,6 @@
 --- What a profile may say of how to sign in.
 
+local sets = require "sets"
 local sys = require "host.sys"
 
 local M = {}
@@ -28,13 +29,6 @@ local BELONGS = {
 
 local OF_PEOPLE = { browser = true, device_code = true }
 
-local function has(list, value)
-  for _, one in ipairs(list) do
-    if one == value then return true end
-  end
-  return false
-end
-
 local function check_members(sign_in)
   local method = sign_in.method
   for _, member in ipairs { "client_id", "secret", "certificate", "token_file" } do
@@ -43,7 +37,7 @@ local function check_members(sign_in)
   end
   for _, member in ipairs { "secret", "client_auth", "certificate", "token_file", "token", "redirect", "login_hint",
     "open", "object_id", "resource_id", "endpoint", "scopes" } do
-    if sign_in[member] ~= nil and not has(BELONGS[member], method) then
+    if sign_in[member] ~= nil and not sets.of(BELONGS[member])[method] then
       return ('method = "%s" has no %s; that is for "%s"'):format(method, member, table.concat(BELONGS[member], '", "'))
     end
   end
@@ -52,7 +46,7 @@ end
 -- Only a loopback address may be plain HTTP, and only there is our page.
 local function check_redirect(value)
   local host, port, path = value:match("^http://([%w.]+)(:?%d*)(.*)$")
-  local is_ours = has({ "localhost", "127.0.0.1" }, host) and (port == "" or port:match("^:%d+$"))
+  local is_ours = (host == "localhost" or host == "127.0.0.1") and (port == "" or port:match("^:%d+$"))
   if is_ours and path:match("^/?[%w/_-]*$") then return nil end
   return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
 end

@@ -4,6 +4,7 @@
 local fail = require "fail"
 local nearest = require "nearest"
 local sandbox = require "script.sandbox"
+local sets = require "sets"
 
 local M = {}
 
@@ -21,13 +22,6 @@ local function all_rooms()
     end
   end
   return rooms
-end
-
-local function has(room, name)
-  for _, known in ipairs(all_rooms()[room] or {}) do
-    if known == name then return true end
-  end
-  return false
 end
 
 local function raise_unknown(name, known)
@@ -77,7 +71,7 @@ local function finder(base, names)
     if name == "last" then return nil end
     local room = type(name) == "string" and all_rooms()[name]
     if not room then raise_unknown(tostring(name), names()) end
-    value = has(name, name) and base.require(name) or room_of(name, base.require)
+    value = sets.of(all_rooms()[name])[name] and base.require(name) or room_of(name, base.require)
     rawset(env, name, value)
     return value
   end

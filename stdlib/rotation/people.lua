@@ -12,6 +12,7 @@ local password = require "rotation.password"
 local passwords = require "sink.passwords"
 local progress = require "progress"
 local select = require "policy.select"
+local sets = require "sets"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
@@ -55,18 +56,11 @@ local function set_of(list)
   return set
 end
 
-local function has(list, wanted)
-  for _, word in ipairs(list) do
-    if word == wanted then return true end
-  end
-  return false
-end
-
 local function setting_of(terms, tenant, journal)
   return {
     terms = terms, now = mint.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
     held = tenant.held, installation = journal:installation(),
-    by_permission = tenant.me.kind == "app" and has(tenant.me.roles, PERMISSION),
+    by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
   }
 end
 

@@ -5,6 +5,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local permissions = require "permissions"
+local sets = require "sets"
 
 local M = {}
 
@@ -12,12 +13,6 @@ local PASSWORD = { "PATCH", "/users/{id}", { "passwordProfile" } }
 local SESSIONS = { "POST", "/users/{id}/revokeSignInSessions" }
 local SECRETS = { "POST", "/applications/{id}/addPassword" }
 local ALL = { "Application.ReadWrite.All", "Directory.ReadWrite.All" }
-
-local function set_of(list)
-  local set = {}
-  for _, name in ipairs(list) do set[name] = true end
-  return set
-end
 
 -- The permission that is lacking for a call, if one is.
 local function lacking(token, call)
@@ -39,7 +34,7 @@ end
 function M.check(terms, tenant)
   local me = tenant.me
   if me.kind == "user" then return end
-  local token = set_of(me.roles)
+  local token = sets.of(me.roles)
   local missing
   if terms.target == "users" then missing = lacking_for_users(terms, tenant, token)
   else missing = lacking(token, SECRETS) end
@@ -69,7 +64,7 @@ end
 ---@return string?
 function M.why_not_ours(application, me)
   if me.kind == "user" then return nil end
-  local token = set_of(me.roles)
+  local token = sets.of(me.roles)
   for _, name in ipairs(ALL) do
     if token[name] then return nil end
   end

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local nearest = require "nearest"
+local sets = require "sets"
 local shape = require "shape"
 local sys = require "host.sys"
 local time = require "time"
@@ -15,16 +16,9 @@ local function refuse(what, why, fix)
   fail.raise { kind = "usage", what = what, why = why, fix = fix }
 end
 
-local function sorted_names(args)
-  local names = {}
-  for name in pairs(args) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function options_of(args)
   local list = {}
-  for i, name in ipairs(sorted_names(args)) do list[i] = option_of(name) end
+  for i, name in ipairs(sets.sorted(args)) do list[i] = option_of(name) end
   return list
 end
 
@@ -147,7 +141,7 @@ local function default_of(argument)
 end
 
 local function fill(declaration, values)
-  for _, name in ipairs(sorted_names(declaration.args)) do
+  for _, name in ipairs(sets.sorted(declaration.args)) do
     local argument = declaration.args[name]
     if values[name] == nil and argument.required then
       refuse(("read the arguments of '%s'"):format(declaration.id), ("%s is missing"):format(option_of(name)),
@@ -203,7 +197,7 @@ end
 -- Every script runs with its defaults; what is required is shown as it is to be given.
 local function example_of(declaration, found, command)
   local words = { "moonlatch", command, found.name }
-  for _, name in ipairs(sorted_names(declaration.args)) do
+  for _, name in ipairs(sets.sorted(declaration.args)) do
     local argument = declaration.args[name]
     if argument.required then words[#words + 1] = left_of(name, argument) end
   end
@@ -213,7 +207,7 @@ end
 local function add_arguments(lines, args)
   local width = 0
   for name, argument in pairs(args) do width = math.max(width, utf8.len(left_of(name, argument))) end
-  for _, name in ipairs(sorted_names(args)) do
+  for _, name in ipairs(sets.sorted(args)) do
     local left = left_of(name, args[name])
     lines[#lines + 1] = "  " .. left .. (" "):rep(width - utf8.len(left) + 2) .. right_of(args[name])
   end

@@ -5,6 +5,7 @@ local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
 local script = require "script"
+local sets = require "sets"
 local sys = require "host.sys"
 
 local M = {}
@@ -29,10 +30,8 @@ local function read()
 end
 
 local function write(origins)
-  local names, lines = {}, {}
-  for name in pairs(origins) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do
+  local lines = {}
+  for i, name in ipairs(sets.sorted(origins)) do
     lines[i] = ("%s\t%s\t%s\n"):format(name, origins[name].hash, origins[name].version)
   end
   return sys.write(path(), table.concat(lines), "replace")

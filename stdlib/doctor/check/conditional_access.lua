@@ -3,6 +3,7 @@
 local explain = require "explain"
 local fail = require "fail"
 local graph = require "graph"
+local sets = require "sets"
 local task = require "task"
 
 local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
@@ -10,22 +11,17 @@ local WHERE = "Entra admin center > Conditional Access > Policies"
 
 local function members(value) return type(value) == "table" and value or {} end
 
-local function has(list, value)
-  for _, one in ipairs(members(list)) do
-    if one == value then return true end
-  end
-  return false
-end
+local function set_of(value) return sets.of(members(value)) end
 
 -- Does the policy speak of this service principal, and block it? (conditionalAccessPolicy,
 -- conditionalAccessClientApplications in Graph's schema)
 local function blocks(policy, id)
   local clients = type(policy.conditions) == "table" and policy.conditions.clientApplications
   if policy.state ~= "enabled" or type(clients) ~= "table" then return false end
-  local included = has(clients.includeServicePrincipals, id)
-    or has(clients.includeServicePrincipals, "ServicePrincipalsInMyTenant")
+  local meant = set_of(clients.includeServicePrincipals)
+  local included = meant[id] or meant.ServicePrincipalsInMyTenant
   local controls = type(policy.grantControls) == "table" and policy.grantControls.builtInControls
-  return included and not has(clients.excludeServicePrincipals, id) and has(controls, "block")
+  return included and not set_of(clients.excludeServicePrincipals)[id] and set_of(controls).block
 end
 
 ---------------------------------------------------------------------------

@@ -1,23 +1,18 @@
 --- More power than the job needs, and consents that were left lying.
 
 local names = require "entra.names"
+local sets = require "sets"
 
 local EXPECTED_ROLES = {
   [names.roles["Helpdesk Administrator"]] = true, [names.roles["Privileged Authentication Administrator"]] = true,
 }
-
-local function set_of(list)
-  local set = {}
-  for _, value in ipairs(list) do set[value] = true end
-  return set
-end
 
 local TAKE_BACK = "In the Entra admin center: Enterprise applications > the application > Permissions > %s > "
   .. "Revoke permission."
 
 local function check_grants(record, look)
   local grants, offered = look:want "grants", look:want "offered"
-  local wanted, named = set_of(look.expected.permissions), {}
+  local wanted, named = sets.of(look.expected.permissions), {}
   for _, role in ipairs(offered.appRoles) do named[role.id] = role.value end
   for _, grant in ipairs(grants or {}) do
     local value = named[grant.appRoleId] or grant.appRoleId

@@ -2,6 +2,7 @@
 
 local names = require "entra.names"
 local reach = require "entra.reach"
+local sets = require "sets"
 local time = require "time"
 
 local SOON = 14 * 86400
@@ -20,13 +21,6 @@ local function scopes_of(held)
 end
 
 -- Held through a group, a token says so.
-local function in_token(proof, id)
-  for _, one in ipairs(proof and proof.claims and proof.claims.wids or {}) do
-    if one == id then return true end
-  end
-  return false
-end
-
 local HOW = "In the Entra admin center: Roles and administrators > %s > Add assignments, to the application, in the "
   .. "whole directory; or %s."
 
@@ -46,9 +40,10 @@ end
 
 local function check_needed(record, look, needed)
   local by_role, proof, lacking = scopes_of(look:want "held" or {}), look:want "proof", false
+  local in_token = sets.of(proof and proof.claims and proof.claims.wids)
   for _, name in ipairs(needed) do
     local id = names.roles[name]
-    if not (by_role[id] and by_role[id].whole) and not in_token(proof, id) then
+    if not (by_role[id] and by_role[id].whole) and not in_token[id] then
       lacking = true
       tell_missing(record, look, name, by_role[id])
     end
