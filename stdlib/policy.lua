@@ -39,12 +39,10 @@ local M = {}
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field reconcile boolean change what somebody else has changed?
 
-local Policy = { __name = "policy" }
-
 --- Is it a policy as `policy { … }` makes it?
 ---@param value any
 ---@return boolean
-function M.is(value) return getmetatable(value) == Policy end
+M.is = shape.form(M, "policy")
 
 M.users = select.users
 M.applications = select.applications
@@ -53,24 +51,11 @@ M.handover = sinks.handover
 M.sealed = sinks.sealed
 M.command = sinks.command
 
-setmetatable(M, { __call = function(_, fields)
-  if type(fields) ~= "table" then error("policy { … } needs a table", 2) end
-  return setmetatable(fields, Policy)
-end })
-
 ---------------------------------------------------------------------------
 -- What may be in it
 
-local function check_duration(value)
-  local ok, result = pcall(time.duration, value)
-  if not ok then return result.why end
-end
-
-local duration = { type = "string", check = check_duration }
-
 local function with(rule, more)
-  local all = {}
-  for name, value in pairs(rule) do all[name] = value end
+  local all = shape.plain(rule)
   for name, value in pairs(more) do all[name] = value end
   return all
 end
@@ -103,8 +88,8 @@ local rule = {
     description = { type = "string" },
     select = { type = "table", required = true, check = select.check },
     never = with(strings, { default = {} }),
-    every = with(duration, { required = true }),
-    jitter = with(duration, { default = "0s" }),
+    every = shape.duration { required = true },
+    jitter = shape.duration { default = "0s" },
     window = { type = "string", check = check_window },
     limits = {
       type = "table", default = {},
@@ -121,8 +106,8 @@ local rule = {
         excluded = { type = "string", default = "" },
       },
     },
-    lifetime = duration,
-    grace = with(duration, { default = "7d" }),
+    lifetime = shape.duration(),
+    grace = shape.duration { default = "7d" },
     sink = { type = "table", required = true, check = sinks.check },
     after = {
       type = "table", default = {},
@@ -171,17 +156,11 @@ local function check_sense(file, terms)
   if terms.jitter >= terms.every then raise(file, "jitter", "it is not shorter than every") end
 end
 
-local function plain(fields)
-  local copy = {}
-  for name, value in next, fields do copy[name] = value end
-  return copy
-end
-
 ---------------------------------------------------------------------------
 -- From what is written to what is meant
 
 local function settle(name, fields)
-  local terms = plain(fields)
+  local terms = shape.plain(fields)
   terms.name, terms.target = name, fields.select.kind
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
     terms[member] = fields[member] and time.duration(fields[member])
@@ -233,7 +212,7 @@ end
 ---@param value table as `policy { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = plain(value)
+  local fields = shape.plain(value)
   local given = names_given(fields)
   shape.check(found.path, "", fields, rule)
   check_target(found.path, fields, given)

@@ -35,25 +35,13 @@ local M = {}
 ---@field events rehearse.event[] by time
 ---@field expect rehearse.expectation[]
 
-local Rehearsal = { __name = "rehearsal" }
-
 --- Is it a rehearsal as `rehearse { … }` makes it?
 ---@param value any
 ---@return boolean
-function M.is(value) return getmetatable(value) == Rehearsal end
-
-setmetatable(M, { __call = function(_, fields)
-  if type(fields) ~= "table" then error("rehearse { … } needs a table", 2) end
-  return setmetatable(fields, Rehearsal)
-end })
+M.is = shape.form(M, "rehearse")
 
 ---------------------------------------------------------------------------
 -- What may be in it
-
-local function check_duration(value)
-  local ok, result = pcall(time.duration, value)
-  if not ok then return result.why end
-end
 
 local function check_event(event)
   local count = 0
@@ -65,7 +53,7 @@ end
 local event = {
   type = "table", check = check_event,
   members = {
-    at = { type = "string", required = true, check = check_duration }, what = { type = "string" },
+    at = shape.duration { required = true }, what = { type = "string" },
     fault = { type = "string" }, resume = { type = "string" }, act = { type = "function" },
   },
 }
@@ -75,8 +63,8 @@ local rule = {
   members = {
     summary = { type = "string", required = true },
     policy = { type = { "string", "table" }, required = true },
-    over = { type = "string", default = "365d", check = check_duration },
-    late = { type = "string", default = "2d", check = check_duration },
+    over = shape.duration { default = "365d" },
+    late = shape.duration { default = "2d" },
     setup = { type = "function" },
     events = { type = "table", default = {}, each = event },
     expect = {
@@ -88,16 +76,10 @@ local rule = {
   },
 }
 
-local function plain(fields)
-  local copy = {}
-  for name, value in next, fields do copy[name] = value end
-  return copy
-end
-
 local function settled_events(list, over, file)
   local events = {}
   for i, one in ipairs(list) do
-    events[i] = plain(one)
+    events[i] = shape.plain(one)
     events[i].at = time.duration(one.at)
     if events[i].at > over then
       fail.raise {
@@ -121,9 +103,9 @@ end
 ---@param value table as `rehearse { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = plain(value)
+  local fields = shape.plain(value)
   shape.check(found.path, "", fields, rule)
-  local terms = plain(fields)
+  local terms = shape.plain(fields)
   terms.name, terms.over, terms.late = found.name, time.duration(fields.over), time.duration(fields.late)
   terms.policies = {}
   for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do

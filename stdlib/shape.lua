@@ -5,6 +5,7 @@
 local fail = require "fail"
 local nearest = require "nearest"
 local sets = require "sets"
+local time = require "time"
 
 local M = {}
 
@@ -115,6 +116,46 @@ end
 ---@param rule shape.rule
 function M.check(file, where, value, rule)
   check_value(file, where, value, rule)
+end
+
+---------------------------------------------------------------------------
+-- Files that read as data
+
+--- Make the module callable: `policy { … }` marks a table as one of its kind, which the
+--- file then returns. Gives what knows such a table again.
+---@param module table
+---@param name string of the kind
+---@return fun(value: any): boolean
+function M.form(module, name)
+  local kind = { __name = name }
+  setmetatable(module, { __call = function(_, fields)
+    if type(fields) ~= "table" then error(name .. " { … } needs a table", 2) end
+    return setmetatable(fields, kind)
+  end })
+  return function(value) return getmetatable(value) == kind end
+end
+
+--- What is in such a table, in one of its own that may be filled in.
+---@param fields table
+---@return table
+function M.plain(fields)
+  local twin = {}
+  for name, value in next, fields do twin[name] = value end
+  return twin
+end
+
+local function check_duration(value)
+  local ok, failure = pcall(time.duration, value)
+  if not ok then return failure.why end
+end
+
+--- The rule of a duration as people write it: "30d".
+---@param more shape.rule? what else holds
+---@return shape.rule
+function M.duration(more)
+  local rule = M.plain(more or {})
+  rule.type, rule.check = "string", check_duration
+  return rule
 end
 
 local STEPS = 100000
