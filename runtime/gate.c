@@ -249,7 +249,7 @@ static void take(lua_State *L, struct door *door, struct entry *entry) {
   const char *message;
   const char *kind = transfer_failure(entry->http, &message, &entry->maybe_sent);
   struct answer *answer = answer_new(L, 0);
-  if (!kind && !transfer_take(entry->http, answer)) kind = "memory", message = "memory is out";
+  if (!kind) transfer_take(entry->http, answer);
   if (kind) fail(entry, kind, "%s", message);
   entry->state = DONE;
   record_outcome(L, door, entry, kind ? NULL : answer);

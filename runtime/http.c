@@ -352,14 +352,11 @@ const char *transfer_failure(const struct transfer *transfer, const char **messa
   return transfer->kind;
 }
 
-int transfer_take(struct transfer *transfer, struct answer *answer) {
-  struct curl_header *header = NULL;
+void transfer_take(struct transfer *transfer, struct answer *answer) {
   answer->status = transfer->frame.status;
-  while ((header = curl_easy_nextheader(transfer->easy, CURLH_HEADER, -1, header)))
-    if (!answer_header_add(answer, header->name, header->value)) return 0;
+  answer->headers = transfer->frame.headers;
   answer->body = transfer->received;
-  transfer->received = (struct buffer){0};
-  return 1;
+  transfer->frame.headers = transfer->received = (struct buffer){0};
 }
 
 void transfer_close(struct transfer *transfer) {

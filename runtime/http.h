@@ -60,8 +60,8 @@ void *transfer_tag(const struct transfer *transfer);
  * may have reached the peer. */
 const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);
 
-/* Move status, headers and body into the answer; 0 when memory is out. */
-int transfer_take(struct transfer *transfer, struct answer *answer);
+/* Move status, headers and body into the answer. */
+void transfer_take(struct transfer *transfer, struct answer *answer);
 
 /* Abandon, or free. */
 void transfer_close(struct transfer *transfer);

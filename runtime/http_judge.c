@@ -27,15 +27,16 @@ static long status_number(const char *line, size_t length) {
 }
 
 static const char *judge_status(struct frame *frame, const char *line, size_t length) {
-  *frame = (struct frame){.open = 1, .bytes = frame->bytes, .status = status_number(line, length)};
+  struct buffer headers = frame->headers;
+  headers.length = 0;
+  *frame = (struct frame){.open = 1, .bytes = frame->bytes, .headers = headers, .status = status_number(line, length)};
   if (frame->status < 100 || frame->status > 599) return "a status that is none";
   if (frame->status == 101) return "a switch of protocols nobody asked for";
   return NULL;
 }
 
-static int is_named(const char *line, const char *name) {
-  size_t length = strlen(name);
-  return strncasecmp(line, name, length) == 0 && line[length] == ':';
+static int is_named(const char *line, size_t length, const char *name) {
+  return strlen(name) == length && strncasecmp(line, name, length) == 0;
 }
 
 /* The value without the blanks around it. */
@@ -68,6 +69,17 @@ static const char *judge_length(struct frame *frame, const char *value, size_t l
   return NULL;
 }
 
+/* A header of the answer: keep it, and see what it says about the frame. */
+static const char *judge_line(struct frame *frame, const char *line, const char *colon, const char *end) {
+  const char *value = colon + 1;
+  size_t name = (size_t)(colon - line), size = trim(&value, end);
+  if (has_control(line, name) || has_control(value, size)) return "a header with a control character in it";
+  if (!answer_line_add(&frame->headers, line, name, value, size)) frame->starved = 1;
+  if (is_named(line, name, "content-length")) return judge_length(frame, value, size);
+  if (is_named(line, name, "transfer-encoding")) frame->chunked = 1;
+  return NULL;
+}
+
 const char *judge_header(struct frame *frame, const char *line, size_t length) {
   frame->bytes += length;
   if (!frame->open && length >= 5 && strncmp(line, "HTTP/", 5) == 0) return judge_status(frame, line, length);
@@ -81,12 +93,7 @@ const char *judge_header(struct frame *frame, const char *line, size_t length) {
     return frame->chunked && frame->has_length ? "both a Content-Length and a Transfer-Encoding" : NULL;
   }
   if (!colon || colon == line || isspace((unsigned char)colon[-1])) return "a header line without a name";
-  const char *value = colon + 1;
-  size_t size = trim(&value, end);
-  if (has_control(value, size)) return "a header with a control character in it";
-  if (is_named(line, "content-length")) return judge_length(frame, value, size);
-  if (is_named(line, "transfer-encoding")) frame->chunked = 1;
-  return NULL;
+  return judge_line(frame, line, colon, end);
 }
 
 /* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */

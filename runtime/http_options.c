@@ -29,7 +29,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   size_t length = size * count;
   transfer->hostile = judge_header(&transfer->frame, line, length);
   if (transfer->frame.bytes > HTTP_MAX_HEADERS) transfer->too_large = 2;
-  return transfer->hostile || transfer->too_large ? 0 : length;
+  if (transfer->frame.starved) transfer->starved = 1;
+  return transfer->hostile || transfer->too_large || transfer->starved ? 0 : length;
 }
 
 /* Counts what came out of decompression, so that a bomb cannot grow. */

@@ -16,7 +16,9 @@ struct frame {
   int chunked;    /* Transfer-Encoding was there */
   int has_length; /* Content-Length was there, as length says */
   char length[24];
-  size_t bytes; /* of all header lines so far */
+  size_t bytes;          /* of all header lines so far */
+  struct buffer headers; /* of the current answer, as in struct answer */
+  int starved;           /* there was no memory for one */
 };
 
 /* What a handle was set for, once; it is kept for reads that need the same. */

@@ -216,10 +216,15 @@ static int add_header(struct buffer *headers, const char *name, const char *sepa
          buffer_append(headers, value, strlen(value) + 1);
 }
 
+static int is_reserved(const char *name) {
+  for (const char *const *one = reserved; *one; one++)
+    if (((**one ^ *name) | ' ') == ' ' && strcasecmp(*one, name) == 0) return 1; /* letters differ by ' ' in case */
+  return 0;
+}
+
 void request_header(lua_State *L, struct request *request, const char *name, const char *value) {
   if (!is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
-  for (const char *const *one = reserved; *one; one++)
-    if (strcasecmp(*one, name) == 0) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
+  if (is_reserved(name)) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
   if (!is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is how libcurl takes an empty value */
@@ -346,11 +351,17 @@ struct answer *answer_new(lua_State *L, long status) {
   return answer;
 }
 
-int answer_header_add(struct answer *answer, const char *name, const char *value) {
-  size_t begin = answer->headers.length;
-  if (!add_header(&answer->headers, name, ": ", value)) return 0;
-  for (char *at = answer->headers.data + begin; *at != ':'; at++) *at = (char)tolower((unsigned char)*at);
+int answer_line_add(struct buffer *headers, const char *name, size_t name_length, const char *value, size_t length) {
+  size_t begin = headers->length;
+  if (!buffer_append(headers, name, name_length) || !buffer_append(headers, ": ", 2) ||
+      !buffer_append(headers, value, length) || !buffer_append(headers, "", 1))
+    return 0;
+  for (char *at = headers->data + begin; name_length > 0; at++, name_length--) *at = (char)tolower((unsigned char)*at);
   return 1;
+}
+
+int answer_header_add(struct answer *answer, const char *name, const char *value) {
+  return answer_line_add(&answer->headers, name, strlen(name), value, strlen(value));
 }
 
 int answer_make(lua_State *L) {

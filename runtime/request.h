@@ -76,6 +76,8 @@ struct credential *credential_check(lua_State *L, int index);
 /* Push an answer; bytes are copied. [-0, +1, m] */
 struct answer *answer_new(lua_State *L, long status);
 int answer_header_add(struct answer *answer, const char *name, const char *value);
+/* The same for the headers of an answer to be; 0 when memory is out. */
+int answer_line_add(struct buffer *headers, const char *name, size_t name_length, const char *value, size_t length);
 /* gate.answer(status, headers, body) -> answer: made of given bytes. */
 int answer_make(lua_State *L);
 /* The value of a header (name in lower case), or NULL. */
