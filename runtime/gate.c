@@ -352,7 +352,7 @@ static int entry_close(lua_State *L) {
 /* The request's path as the base of a peer, without slashes at its end; pushed. [-0, +1, e] */
 static const char *push_base(lua_State *L, const struct request *request) {
   char *path = NULL;
-  if (curl_url_get(request->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) luaL_error(L, "out of memory");
+  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) luaL_error(L, "out of memory");
   size_t length = strlen(path);
   while (length && path[length - 1] == '/') length--;
   const char *base = lua_pushlstring(L, path, length);

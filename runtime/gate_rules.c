@@ -344,7 +344,7 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
              request->peer, peer ? ": that is " : ": it names none", peer ? peer->origin : "");
     return "peer";
   }
-  if (curl_url_get(request->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
+  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
     snprintf(message, size, "memory is out");
     return "memory";
   }

@@ -87,6 +87,8 @@ static void free_route(struct route *route) {
   free(route->origin);
   free(route->ca);
   free(route->proxy);
+  curl_free(route->host);
+  curl_free(route->port);
   *route = (struct route){0};
 }
 
@@ -187,15 +189,14 @@ static int copy_headers(struct transfer *transfer, const struct request *request
 }
 
 /* The host as certificates and people write it, and the port, from the URL libcurl parsed. */
-static int copy_address(struct transfer *transfer, CURLU *parsed) {
-  transfer->url = curl_url_dup(parsed);
-  if (!transfer->url || curl_url_get(transfer->url, CURLUPART_HOST, &transfer->host, 0) != CURLUE_OK ||
-      curl_url_get(transfer->url, CURLUPART_PORT, &transfer->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+static int copy_address(struct route *route, CURLU *parsed) {
+  if (curl_url_get(parsed, CURLUPART_HOST, &route->host, 0) != CURLUE_OK ||
+      curl_url_get(parsed, CURLUPART_PORT, &route->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
     return 0;
-  size_t length = strlen(transfer->host);
-  if (*transfer->host != '[') return 1;
-  memmove(transfer->host, transfer->host + 1, length);
-  transfer->host[length - 2] = '\0';
+  size_t length = strlen(route->host);
+  if (*route->host != '[') return 1;
+  memmove(route->host, route->host + 1, length);
+  route->host[length - 2] = '\0';
   return 1;
 }
 
@@ -213,12 +214,14 @@ static int copy_route(struct route *route, const struct route *from) {
 /* Set the handle, or only what differs where it is set for the like. */
 static int set_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
   const struct http *http = transfer->http;
-  struct route route = {request->origin, (char *)(peer->ca ? peer->ca : http->roots), (char *)peer->proxy};
+  struct route route = {
+      .origin = request->origin, .ca = (char *)(peer->ca ? peer->ca : http->roots), .proxy = (char *)peer->proxy};
   int is_set = transfer->plain_read && is_same(transfer->route.origin, route.origin) &&
                is_same(transfer->route.ca, route.ca) && is_same(transfer->route.proxy, route.proxy);
   if (is_set) return http_options_of_read(transfer);
   forget_route(transfer);
-  return copy_route(&transfer->route, &route) && http_options(transfer, request);
+  return copy_route(&transfer->route, &route) && copy_address(&transfer->route, request->target->parsed) &&
+         http_options(transfer, request);
 }
 
 static int is_plain_read(const struct request *request) {
@@ -254,7 +257,8 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->shared = request->repeatable && !request->fresh;
   transfer->plain_read = is_plain_read(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
-  if (copy_address(transfer, request->parsed) && copy_headers(transfer, request, credential) &&
+  transfer->target = target_share(request->target);
+  if (copy_headers(transfer, request, credential) &&
       buffer_append(&transfer->body, request->body.data, request->body.length) && set_handle(transfer, request, peer))
     return transfer;
   transfer_close(transfer);
@@ -366,10 +370,9 @@ void transfer_close(struct transfer *transfer) {
   clear_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
-  curl_url_cleanup(transfer->url);
-  curl_free(transfer->host);
-  curl_free(transfer->port);
+  target_release(transfer->target);
   buffer_free(&transfer->body);
+  buffer_free(&transfer->frame.headers);
   buffer_free(&transfer->received);
   give_transfer(transfer->http, transfer);
 }

@@ -154,28 +154,29 @@ static void say_connect(struct transfer *transfer, CURLcode code, char *text, si
     why = "its address is on this machine, where no real peer may be";
   else if (code == CURLE_COULDNT_CONNECT && number)
     why = strerror((int)number);
-  snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->host, transfer->port, via, proxy, why);
+  snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port, via,
+           proxy, why);
 }
 
 static void say_timeout(struct transfer *transfer, char *text, size_t size) {
-  snprintf(text, size, "%s port %s gave no complete answer within %.10g seconds", transfer->host, transfer->port,
-           (double)transfer->timeout_ms / 1000);
+  snprintf(text, size, "%s port %s gave no complete answer within %.10g seconds", transfer->route.host,
+           transfer->route.port, (double)transfer->timeout_ms / 1000);
 }
 
 static void say_too_large(struct transfer *transfer, char *text, size_t size) {
   int headers = transfer->too_large == 2;
   if (transfer->too_large == 3)
-    snprintf(text, size, "the answer of %s is refused: it has a header line without end", transfer->host);
+    snprintf(text, size, "the answer of %s is refused: it has a header line without end", transfer->route.host);
   else
-    snprintf(text, size, "the answer of %s is refused: its %s more than %zu %s", transfer->host,
+    snprintf(text, size, "the answer of %s is refused: its %s more than %zu %s", transfer->route.host,
              headers ? "headers are" : "body is", headers ? HTTP_MAX_HEADERS >> 10 : HTTP_MAX_BODY >> 20,
              headers ? "KiB" : "MiB");
 }
 
 static void say_cut(struct transfer *transfer, CURLcode code, char *text, size_t size) {
   const char *again = transfer->resend ? "it broke after the request was sent, which was not sent a second time" : NULL;
-  snprintf(text, size, "the connection to %s port %s broke before its answer was complete: %s", transfer->host,
-           transfer->port, again ? again : detail(transfer, code));
+  snprintf(text, size, "the connection to %s port %s broke before its answer was complete: %s", transfer->route.host,
+           transfer->route.port, again ? again : detail(transfer, code));
 }
 
 /* The certificate is refused only for breaking RFC 5280's rules of form, which a profile can waive. */
@@ -201,7 +202,7 @@ static void say_tls(struct transfer *transfer, CURLcode code, char *text, size_t
   snprintf(text, size,
            differ ? "no secure connection to %s port %s: it offers no TLS 1.2 or later that is safe (%s)%s"
                   : "no secure connection to %s port %s: %s%s",
-           transfer->host, transfer->port, reason(why), waive);
+           transfer->route.host, transfer->route.port, reason(why), waive);
 }
 
 static void say(struct transfer *transfer, CURLcode code) {
@@ -209,7 +210,7 @@ static void say(struct transfer *transfer, CURLcode code) {
   size_t size = sizeof transfer->message;
   const char *kind = transfer->kind;
   if (strcmp(kind, "dns") == 0)
-    snprintf(text, size, "could not find %s: %s", transfer->host, detail(transfer, code));
+    snprintf(text, size, "could not find %s: %s", transfer->route.host, detail(transfer, code));
   else if (strcmp(kind, "connect") == 0)
     say_connect(transfer, code, text, size);
   else if (strcmp(kind, "tls") == 0)
@@ -219,10 +220,10 @@ static void say(struct transfer *transfer, CURLcode code) {
   else if (strcmp(kind, "too_large") == 0)
     say_too_large(transfer, text, size);
   else if (strcmp(kind, "hostile") == 0)
-    snprintf(text, size, "the answer of %s is not believed: %s%s", transfer->host, transfer->hostile ? "it sent " : "",
-             transfer->hostile ? transfer->hostile : detail(transfer, code));
+    snprintf(text, size, "the answer of %s is not believed: %s%s", transfer->route.host,
+             transfer->hostile ? "it sent " : "", transfer->hostile ? transfer->hostile : detail(transfer, code));
   else if (strcmp(kind, "memory") == 0)
-    snprintf(text, size, "out of memory while waiting for %s", transfer->host);
+    snprintf(text, size, "out of memory while waiting for %s", transfer->route.host);
   else
     say_cut(transfer, code, text, size);
 }

@@ -140,7 +140,7 @@ static CURLcode on_tls(CURL *easy, void *tls, void *arg) {
   SSL_CTX_set_max_send_fragment(context, 4096); /* half of those 34: what we send is small */
   if (!transfer->lenient) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_X509_STRICT);
   if (!SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)) return CURLE_SSL_CONNECT_ERROR;
-  return expect_host(context, transfer->host) ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
+  return expect_host(context, transfer->route.host) ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
 }
 
 /* ---- options ---- */
@@ -231,7 +231,7 @@ static int set_message(struct transfer *transfer, const struct request *request)
 int http_options_of_read(struct transfer *transfer) {
   CURL *easy = transfer->easy;
   long connect_ms = transfer->timeout_ms < HTTP_CONNECT_MS ? transfer->timeout_ms : HTTP_CONNECT_MS;
-  return !curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url) &&
+  return !curl_easy_setopt(easy, CURLOPT_CURLU, transfer->target->parsed) &&
          !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) &&
          !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer->timeout_ms) &&
          !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);

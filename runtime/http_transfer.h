@@ -26,6 +26,8 @@ struct route {
   char *origin;
   char *ca;    /* the file of roots */
   char *proxy; /* NULL for none */
+  char *host;  /* of the origin, as certificates name it: no brackets */
+  char *port;
 };
 
 struct transfer {
@@ -33,14 +35,12 @@ struct transfer {
   struct route route; /* these two outlive the transfer, where it was a plain read */
   struct http *http;  /* NULL once the client is closed */
   struct transfer *next, *previous;
-  CURLU *url;
+  struct target *target;      /* the request's, too */
   struct buffer lines;        /* of the headers, texts; carries the credential */
   struct curl_slist *headers; /* one block of nodes that point there */
   struct buffer body;         /* of the request */
   struct buffer received;
   char error[CURL_ERROR_SIZE];
-  char *host; /* as certificates name it: no brackets */
-  char *port;
   void *tag;
   long timeout_ms;
   enum http_reach reach;

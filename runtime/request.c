@@ -168,6 +168,17 @@ int request_origin_of(lua_State *L, const char *peer, const char *url) {
 
 /* ---- requests ---- */
 
+struct target *target_share(struct target *target) {
+  target->holders++;
+  return target;
+}
+
+void target_release(struct target *target) {
+  if (!target || --target->holders) return;
+  curl_url_cleanup(target->parsed);
+  free(target);
+}
+
 struct request *request_check(lua_State *L, int index) {
   struct request *request = luaL_checkudata(L, index, REQUEST);
   luaL_argcheck(L, request->method, index, "request is closed");
@@ -189,7 +200,7 @@ static void free_calls(struct request *request) {
 static int request_close(lua_State *L) {
   struct request *request = luaL_checkudata(L, 1, REQUEST);
   free_calls(request);
-  curl_url_cleanup(request->parsed);
+  target_release(request->target);
   buffer_free(&request->headers);
   buffer_free(&request->body);
   free_wiped(&request->url);
@@ -203,7 +214,10 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
   if (!is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
-  const char *why = parse_url(peer, url, &request->parsed, &request->origin);
+  request->target = calloc(1, sizeof *request->target);
+  if (!request->target) luaL_error(L, "out of memory");
+  request->target->holders = 1;
+  const char *why = parse_url(peer, url, &request->target->parsed, &request->origin);
   if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->url = copy_text(L, url);
   request->method = copy_text(L, method);

@@ -23,12 +23,19 @@ struct call {
   int changes;   /* something may be different after it: it counts against the write budget */
 };
 
+/* Where a request goes, as libcurl understood it: what is compared is what is sent. It is
+ * never changed, so the request and what sends it hold it together. */
+struct target {
+  CURLU *parsed;
+  unsigned holders;
+};
+
 struct request {
   const char *peer; /* "login", "graph", "devolutions", "identity": static text */
   char *method;     /* "GET" */
   char *url;        /* absolute, as it was given */
-  CURLU *parsed;    /* the same as libcurl understood it: what is compared is what is sent */
-  char *origin;     /* scheme://host:port of url, lower case, port always there */
+  struct target *target;
+  char *origin; /* scheme://host:port of url, lower case, port always there */
   struct call *calls;
   size_t call_count;
   int changes;           /* 1: something may be different afterwards; the gate records it first */
@@ -59,6 +66,10 @@ struct credential {
  * part, a fragment, a dot segment, a host with a trailing dot, or characters a
  * URL may not have. [-0, +1, e] */
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url);
+
+/* The target for one more holder, and for one less; the last one frees it. */
+struct target *target_share(struct target *target);
+void target_release(struct target *target);
 
 /* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII, and
  * for headers of framing, routing and credentials. [-0, +0, e] */
