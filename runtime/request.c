@@ -283,6 +283,14 @@ static int request_repeatable(lua_State *L) {
   return 1;
 }
 
+/* request:traits() -> changes, repeatable */
+static int request_traits(lua_State *L) {
+  const struct request *request = request_check(L, 1);
+  lua_pushboolean(L, request->changes);
+  lua_pushboolean(L, request->repeatable);
+  return 2;
+}
+
 static int request_set_repeatable(lua_State *L) {
   struct request *request = request_check(L, 1);
   luaL_checktype(L, 2, LUA_TBOOLEAN);
@@ -457,6 +465,7 @@ void request_types(lua_State *L) {
                                      {"peer", request_peer},
                                      {"changes", request_changes},
                                      {"repeatable", request_repeatable},
+                                     {"traits", request_traits},
                                      {"set_repeatable", request_set_repeatable},
                                      {"set_fresh", request_set_fresh},
                                      {"set_explaining", request_set_explaining},

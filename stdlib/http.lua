@@ -40,9 +40,9 @@ local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1
 ---@field refusal { message: string, kind: string }?
 
 -- A stream to be closed; or nil and why the peer cannot be reached.
-local function acquire(peer)
+local function acquire(request)
   while in_flight >= LIMIT do
-    local place = { task = task.current(), peer = peer }
+    local place = { task = task.current(), peer = request:peer() }
     last = last + 1
     queue[last] = place
     task.suspend()
@@ -86,7 +86,7 @@ end
 local function count(me)
   sent = sent + 1
   me.depth = me.depth + 1
-  longest = math.max(longest, me.depth)
+  if me.depth > longest then longest = me.depth end
 end
 
 ---@class http.options
@@ -98,9 +98,10 @@ end
 -- One try to send it: an answer or a failure; or, when the write budget has no room, how
 -- many seconds it has to wait, without a stream.
 local function send(me, request, credential, options)
-  local _ <close>, refusal = acquire(request:peer())
+  local _ <close>, refusal = acquire(request)
   if refusal then return nil, nil, refusal.message, refusal.kind, false end
-  local timeout = math.min(options and options.timeout or 30, task.left())
+  local timeout, left = options and options.timeout or 30, task.left()
+  if left < timeout then timeout = left end
   if timeout <= 0 then task.suspend() end -- raises: the time is over
   local transfer <close>, message, kind, wait = door:submit(request, credential, timeout, options and options.note)
   if not transfer then return wait, nil, message, kind, false end
@@ -124,13 +125,13 @@ local function show(...) log.detail(require("trace").line(...)) end
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
-  local me, began = task.here(), sys.monotonic()
+  local me, began = task.here(), log.verbose() and sys.monotonic()
   local wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
   while wait do
     task.sleep(wait)
     wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
   end
-  if log.verbose() and not (door and door.traces) then show(request, answer, kind, sys.monotonic() - began) end
+  if began and not (door and door.traces) then show(request, answer, kind, sys.monotonic() - began) end
   return answer, message, kind, maybe_sent
 end
 

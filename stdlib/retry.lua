@@ -34,7 +34,7 @@ local TRIES = 4
 ---@class retry.call
 ---@field what string for progress
 ---@field peer string whom it is to: "graph", "login", "devolutions"
----@field resource string? what of the peer is throttled together: "/users"
+---@field resource nil|fun(self: retry.call): string? what of the peer is throttled together: "/users"
 ---@field attempt fun(self: retry.call): any, any makes one try: value, more; or nil, failure
 ---@field changes boolean? is something different after it?
 ---@field repeatable boolean? does sending it twice no harm?

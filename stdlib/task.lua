@@ -104,14 +104,14 @@ local function finish(task, ok, ...)
 end
 
 local function settle(task, ok, ...)
+  if ... == SUSPEND then return end
   if not ok then
-    local err = ...
-    if type(err) == "string" then err = debug.traceback(task.co, err) end
+    local err = type(...) == "string" and debug.traceback(task.co, (...)) or ...
     coroutine.close(task.co)
     finish(task, false, err)
   elseif coroutine.status(task.co) == "dead" then
     finish(task, true, ...)
-  elseif ... ~= SUSPEND then
+  else
     coroutine.close(task.co)
     finish(task, false, "a task may only wait through the task library")
   end
@@ -319,7 +319,7 @@ local function crew_of(count, limit, go_on, work)
       taken = taken + 1
       me.depth = base
       work(taken)
-      deepest = math.max(deepest, me.depth)
+      if me.depth > deepest then deepest = me.depth end
     end
     me.depth = deepest
   end

@@ -45,8 +45,9 @@ local M = {}
 ---@field link string? of the page it is for, instead of path and query
 ---@field first host.request? built, and not yet sent
 ---@field judge fun(request: host.request, answer: host.answer): any, any
+---@field overruled boolean the caller knows better than the request whether it is repeatable
 ---@field credential host.credential? of the last try
-local Call = { __name = "graph.call", peer = "graph" }
+local Call = { __name = "graph.call", peer = "graph", judge = native.judge }
 Call.__index = Call
 
 local NONE = {} ---@type graph.options
@@ -71,9 +72,7 @@ function M.query(options)
 end
 
 -- What the service throttles together, as far as we can tell.
-local function resource_of(path)
-  return path:match("^/[^/?(]*")
-end
+function Call:resource() return self.path:match("^/[^/?(]*") end
 
 -- The request of the next try: each has an id of its own.
 ---@return host.request|nil, string?
@@ -101,13 +100,16 @@ function M.new(method, path, body, options)
   local base, query, headers = profile.current().graph, nil, nil
   if options then query, headers = M.query(options) end
   options = options or NONE
-  local first = native.request(base, method, path, query, body, headers) -- made early: a wrong one raises here
-  local repeatable = options.repeatable
-  if repeatable == nil then repeatable = first:repeatable() end
+  -- made early: a wrong one raises here
+  local first = native.request(base, method, path, query, body, headers)
+  local changes, repeatable = first:traits()
+  local said = options.repeatable
+  local overruled = said ~= nil and said ~= repeatable
+  if overruled then repeatable = said end
   return setmetatable({
     what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
-    base = base, query = query, headers = headers, first = first, changes = first:changes(), repeatable = repeatable,
-    resource = resource_of(path), fresh_write = options.fresh_write, judge = native.judge, credential = nil,
+    base = base, query = query, headers = headers, first = first, changes = changes, repeatable = repeatable,
+    overruled = overruled, fresh_write = options.fresh_write, credential = nil,
   }, Call)
 end
 
@@ -119,8 +121,7 @@ function M.page(link, first)
   local _, headers = M.query(first.options)
   return setmetatable({
     what = first.what, method = "GET", path = first.path, options = first.options, base = profile.current().graph,
-    headers = headers, link = link, changes = false, repeatable = true, resource = first.resource,
-    judge = native.judge, credential = nil,
+    headers = headers, link = link, changes = false, repeatable = true, overruled = false, credential = nil,
   }, Call)
 end
 
@@ -213,7 +214,7 @@ end
 function M.once(call, judge)
   local request <close>, refused = call:build()
   if not request then return nil, { kind = "bad_answer", message = refused } end
-  if call.repeatable ~= request:repeatable() then request:set_repeatable(call.repeatable) end
+  if call.overruled then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   if asking_why then request:set_explaining() end
   call.credential = call.options.credential or oauth.credential()
@@ -234,7 +235,7 @@ end
 ---@param judge nil|fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
 function M.try(call, judge)
-  call.judge = judge or native.judge
+  call.judge = judge
   return retry.run(call)
 end
 

@@ -23,6 +23,9 @@ function Request:changes() end
 --- Does sending it twice no harm?
 ---@return boolean
 function Request:repeatable() end
+--- Both of these, for who asks for each request.
+---@return boolean changes, boolean repeatable
+function Request:traits() end
 --- Mark whether sending it twice does no harm (protocol modules decide; this is for what only the caller knows).
 ---@param yes boolean
 function Request:set_repeatable(yes) end

@@ -27,6 +27,11 @@ local function at_door()
   return outages[door]
 end
 
+local function of_peer(peer)
+  local here = outages[http.door() or M]
+  return here and here[peer]
+end
+
 --- Was the far side not even reached?
 ---@param failure retry.failure
 ---@return boolean
@@ -56,7 +61,7 @@ end
 ---@param peer string
 ---@return retry.failure?
 function M.hold(peer)
-  local outage = at_door()[peer]
+  local outage = of_peer(peer)
   while outage and not outage.over and outage.leader ~= task.current() do wait(outage) end
   return outage and outage.over == "given up" and outage.failure or nil
 end
@@ -65,7 +70,7 @@ end
 ---@param peer string
 ---@param failure retry.failure?
 function M.learn(peer, failure)
-  local outage = at_door()[peer]
+  local outage = of_peer(peer)
   if failure and SILENT[failure.transport] then return end
   if not failure or not M.is(failure) then
     if outage then finish(peer, outage, "reached") end
@@ -81,7 +86,7 @@ end
 ---@param peer string
 ---@return boolean
 function M.leads(peer)
-  local outage = at_door()[peer]
+  local outage = of_peer(peer)
   return outage ~= nil and outage.leader == task.current()
 end
 
@@ -91,7 +96,7 @@ end
 ---@param found boolean
 function M.leave(peer, found)
   if not M.leads(peer) then return end
-  local outage = at_door()[peer]
+  local outage = of_peer(peer)
   if found then return finish(peer, outage, "given up") end
   outage.leader = nil
   for _, waiter in ipairs(outage.waiting) do task.wake(waiter) end

@@ -9,7 +9,7 @@ local M = {}
 local ends = setmetatable({}, { __mode = "k" }) -- door -> key -> moment, monotonic
 
 local function key_of(call)
-  return call.peer .. (call.resource or "")
+  return call.peer .. (call.resource and call:resource() or "")
 end
 
 --- Take note that the service wants to be left alone for so long.
@@ -29,7 +29,8 @@ end
 function M.left(call)
   local door = http.door()
   local of_door = door and ends[door]
-  local moment = of_door and of_door[key_of(call)]
+  if not of_door then return 0 end -- nothing was ever throttled
+  local moment = of_door[key_of(call)]
   return moment and math.max(0, moment - time.monotonic()) or 0
 end
 
