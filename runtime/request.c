@@ -46,138 +46,7 @@ static void free_wiped(char **text) {
   *text = NULL;
 }
 
-/* ---- URLs ---- */
-
-/* Identity endpoints of Azure's machines and services speak plain HTTP. Where
- * such a peer may be is the gate's to say: nowhere beyond this machine and link. */
-static int may_be_plain(const char *peer) {
-  return strcmp(peer, "identity") == 0;
-}
-
-/* Only what RFC 3986 lets stand in a URL: libcurl would pass the rest on raw. */
-static const char *refuse_text(const char *peer, const char *url) {
-  size_t scheme = strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
-  if (!scheme && may_be_plain(peer) && strncasecmp(url, "http://", 7) == 0) scheme = 7;
-  if (!scheme) return "it does not begin with https://";
-  if (url[scheme] == '/') return "it has no host";
-  for (const char *at = url; *at; at++) {
-    if (*at <= ' ' || *at > '~') return "it contains a space, a control character or a character beyond ASCII";
-    if (strchr("\\\"<>^`{|}", *at)) return "it contains a character that has to be percent-encoded";
-  }
-  return NULL;
-}
-
-/* Length of "." written plainly or as %2e at text; 0 when there is none. */
-static size_t dot_length(const char *text) {
-  return *text == '.' ? 1 : strncasecmp(text, "%2e", 3) == 0 ? 3 : 0;
-}
-
-/* "." and ".." would make the path that is checked another than the one that is meant. */
-static int has_dot_segment(const char *path) {
-  for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
-    size_t dots = dot_length(at + 1);
-    if (dots) dots += dot_length(at + 1 + dots);
-    if (dots && (at[1 + dots] == '/' || at[1 + dots] == '\0')) return 1;
-  }
-  return 0;
-}
-
-/* One part of the parsed URL in *part, to be freed with curl_free; NULL when absent. */
-static char *url_part(CURLU *parsed, CURLUPart which) {
-  char *part = NULL;
-  return curl_url_get(parsed, which, &part, CURLU_DEFAULT_PORT) == CURLUE_OK ? part : NULL;
-}
-
-static int part_present(CURLU *parsed, CURLUPart which) {
-  char *part = url_part(parsed, which);
-  curl_free(part);
-  return part != NULL;
-}
-
-static const char *refuse_parts(CURLU *parsed) {
-  char *path = url_part(parsed, CURLUPART_PATH);
-  int dots = path && has_dot_segment(path);
-  curl_free(path);
-  if (dots) return "its path has a segment \".\" or \"..\"";
-  if (part_present(parsed, CURLUPART_USER) || part_present(parsed, CURLUPART_PASSWORD)) return "it names a user";
-  if (part_present(parsed, CURLUPART_FRAGMENT)) return "it has a fragment (#)";
-  if (part_present(parsed, CURLUPART_ZONEID)) return "it has an IPv6 zone";
-  return NULL;
-}
-
-/* scheme://host:port in lower case on the C heap; NULL when memory is out. */
-static char *make_origin(const char *scheme, const char *host, const char *port) {
-  if (!scheme || !host || !port) return NULL;
-  char *origin = malloc(strlen(scheme) + strlen(host) + strlen(port) + sizeof "://:");
-  if (!origin) return NULL;
-  stpcpy(stpcpy(stpcpy(stpcpy(stpcpy(origin, scheme), "://"), host), ":"), port);
-  for (char *at = origin; *at; at++) *at = (char)tolower((unsigned char)*at);
-  return origin;
-}
-
-static const char *parsed_origin(CURLU *parsed, char **origin) {
-  char *scheme = url_part(parsed, CURLUPART_SCHEME);
-  char *host = url_part(parsed, CURLUPART_HOST);
-  char *port = url_part(parsed, CURLUPART_PORT);
-  size_t length = host ? strlen(host) : 0;
-  const char *why = length && host[length - 1] == '.' ? "its host ends with a dot" : NULL;
-  for (size_t i = 0; i < length && !why; i++)
-    if (host[i] <= ' ' || host[i] > '~')
-      why = "its host has a character beyond ASCII";
-    else if (!isalnum((unsigned char)host[i]) && !strchr(".-_:[]", host[i])) /* it was written with percent signs */
-      why = "its host has a character that no host has";
-  *origin = why ? NULL : make_origin(scheme, host, port);
-  curl_free(scheme);
-  curl_free(host);
-  curl_free(port);
-  return why ? why : *origin ? NULL : "memory is out";
-}
-
-/* Parse with libcurl, into things the caller frees. Returns NULL, or why not. */
-static const char *parse_url(const char *peer, const char *url, CURLU **parsed, char **origin) {
-  const char *why = refuse_text(peer, url);
-  if (why) return why;
-  *parsed = curl_url();
-  if (!*parsed) return "memory is out";
-  CURLUcode code = curl_url_set(*parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER | CURLU_PATH_AS_IS);
-  if (code != CURLUE_OK) return curl_url_strerror(code);
-  why = refuse_parts(*parsed);
-  return why ? why : parsed_origin(*parsed, origin);
-}
-
-int request_origin(lua_State *L, const char *url) {
-  return request_origin_of(L, "", url);
-}
-
-int request_origin_of(lua_State *L, const char *peer, const char *url) {
-  CURLU *parsed = NULL;
-  char *origin = NULL;
-  char text[1024] = "";
-  const char *why = parse_url(peer, url, &parsed, &origin);
-  curl_url_cleanup(parsed);
-  if (!why && strlen(origin) >= sizeof text) why = "its host is too long";
-  if (!why) strcpy(text, origin);
-  free(origin);
-  if (why) {
-    lib_fail(L, "the URL %s is refused: %s", url, why);
-    return 0;
-  }
-  lua_pushstring(L, text);
-  return 1;
-}
-
 /* ---- requests ---- */
-
-struct target *target_share(struct target *target) {
-  target->holders++;
-  return target;
-}
-
-void target_release(struct target *target) {
-  if (!target || --target->holders) return;
-  curl_url_cleanup(target->parsed);
-  free(target);
-}
 
 struct request *request_check(lua_State *L, int index) {
   struct request *request = luaL_checkudata(L, index, REQUEST);
@@ -214,12 +83,10 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
   if (!is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
-  request->target = calloc(1, sizeof *request->target);
-  if (!request->target) luaL_error(L, "out of memory");
-  request->target->holders = 1;
-  const char *why = parse_url(peer, url, &request->target->parsed, &request->origin);
-  if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->url = copy_text(L, url);
+  request->target = target_new();
+  const char *why = target_parse(L, request->target, peer, request->url, &request->origin);
+  if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->method = copy_text(L, method);
   return request;
 }
@@ -474,6 +341,7 @@ void request_types(lua_State *L) {
   static const luaL_Reg answer[] = {
       {"status", answer_status}, {"header", answer_get_header}, {"close", answer_close}, {NULL, NULL}};
   static const luaL_Reg credential[] = {{"origin", credential_origin}, {"close", credential_close}, {NULL, NULL}};
+  target_types(L);
   lib_type(L, REQUEST, request, request_close);
   lib_type(L, ANSWER, answer, answer_close);
   lib_type(L, CREDENTIAL, credential, credential_close);

@@ -34,6 +34,12 @@ static int make(lua_State *L) {
   return 0;
 }
 
+static int make_global(lua_State *L) {
+  request_new(L, "graph", "GET", lua_tostring(L, 1));
+  lua_setglobal(L, "made");
+  return 0;
+}
+
 static int add_header(lua_State *L) {
   struct request *request = request_new(L, "graph", "GET", "https://graph.test/");
   request_header(L, request, lua_tostring(L, 1), lua_tostring(L, 2));
@@ -168,12 +174,60 @@ static void a_closed_request_is_refused(void **state) {
   assert_non_null(strstr(failure(*state, closed, "", ""), "request is closed"));
 }
 
+/* How libcurl would write the URL of a request, or why there is none. */
+static const char *written(lua_State *L, const char *url) {
+  char *text = NULL;
+  lua_settop(L, 0);
+  const char *why = failure(L, make_global, url, "");
+  if (why) return why;
+  lua_getglobal(L, "made");
+  const struct request *request = request_check(L, -1);
+  assert_int_equal(CURLUE_OK, curl_url_get(request->target->parsed, CURLUPART_URL, &text, 0));
+  lua_pushfstring(L, "%s %s", request->origin, text);
+  curl_free(text);
+  return lua_tostring(L, -1);
+}
+
+/* A URL is read with the base of the one before, or whole: nobody can tell which. */
+static void a_known_base_changes_nothing(void **state) {
+  static const char *const urls[] = {
+      "https://graph.test/v1.0/users/x?$select=id,displayName&$top=5",
+      "https://graph.test/",
+      "https://graph.test",
+      "https://graph.test?x=1",
+      "https://graph.test/a?",
+      "https://graph.test/a??b=?",
+      "https://graph.test/a/../b",
+      "https://graph.test/a/.?x",
+      "https://graph.test/a#b",
+      "https://graph.test//a//",
+      "https://graph.test/%41%2F?%2A%2a",
+      "https://graph.test/a?b=/../c:80@d",
+      "https://graph.test.other.test/a",
+      "https://graph.test:444/a",
+      "https://graph.test:443/a",
+      "https://graph.test@other.test/a",
+      "https://GRAPH.test/a",
+      "https://graph.test/a b",
+      "https://graph.test/:80/a",
+      "http://graph.test/a",
+  };
+  for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+    lua_State *cold = luaL_newstate();
+    request_types(cold);
+    assert_null(failure(*state, make, "https://graph.test/v1.0/me", "GET"));
+    assert_string_equal(written(cold, urls[i]), written(*state, urls[i]));
+    lua_close(cold);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, setup, teardown),
       cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, setup, teardown),
       cmocka_unit_test_setup_teardown(a_refused_origin_says_why, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_known_base_changes_nothing, setup, teardown),
       cmocka_unit_test_setup_teardown(a_method_is_a_token, setup, teardown),
       cmocka_unit_test_setup_teardown(headers_cannot_be_injected, setup, teardown),
       cmocka_unit_test_setup_teardown(a_token_cannot_bring_headers, setup, teardown),
