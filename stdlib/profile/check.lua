@@ -125,12 +125,6 @@ function M.folder()
   return base("XDG_CONFIG_HOME", "/.config") .. "/moonlatch"
 end
 
---- The folder of what we keep: $XDG_STATE_HOME/moonlatch.
----@return string
-function M.state_folder()
-  return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
-end
-
 --- The configuration file, unless another is named.
 ---@return string
 function M.file()
