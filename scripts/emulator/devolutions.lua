@@ -155,7 +155,9 @@ local function login(server, request)
   local known = server.enabled and key == server.app_key and value and server.app_secret:equals(value)
   if not known then refuse(server.flags.login_failure, "Invalid application key or secret.") end
   local token = secret.generate(43, "\"'`\\ ,;:|^<>{}[]()#%&$@!?/+=*~.")
-  table.insert(server.sessions, { token = token, till = server.now() + server.flags.session_seconds })
+  local now, sessions = server.now(), server.sessions
+  while sessions[1] and sessions[1].till <= now do table.remove(sessions, 1) end
+  sessions[#sessions + 1] = { token = token, till = now + server.flags.session_seconds }
   return 200, { tokenId = token }
 end
 

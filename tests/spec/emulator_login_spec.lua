@@ -256,7 +256,12 @@ describe("the emulated login service", function()
     local declined = device(emulator)
     redeem(emulator, declined)
     assert_refused(redeem(emulator, declined), 400, "authorization_declined", 65004)
+    local forgotten = fields.device_code
     fields.device_code = "x"
+    assert_refused(redeem(emulator, fields), 400, "bad_verification_code", 70018)
+    control(emulator, "/clock", { advance = "2d" })
+    device(emulator)
+    fields.device_code = forgotten
     assert_refused(redeem(emulator, fields), 400, "bad_verification_code", 70018)
   end)
 

@@ -98,10 +98,10 @@ end
 --- `line` is shared by the refresh tokens that follow from one sign-in.
 local function keep_refresh(login, client, person, line)
   local value, text = sign_in.random()
-  table.insert(login.refresh_tokens, {
+  sign_in.keep(login.refresh_tokens, {
     value = value, client_id = client.service_principal.appId, person = person.id, issued = time.now(),
     line = line or {},
-  })
+  }, REFRESH_LIFETIME)
   return text
 end
 
@@ -178,7 +178,7 @@ function GRANTS.refresh_token(login, client, form)
   if not record or record.client_id ~= form.client_id then refusal.raise(70000) end
   local person = sign_in.person(login, record.person)
   if is_revoked(person, record.issued) then refusal.raise(50173) end
-  if time.now() - record.issued > REFRESH_LIFETIME then refusal.raise(700082) end
+  if time.now() > record.ends then refusal.raise(700082) end
   if login.refresh == "once" then use_up(record) end
   local asked = scopes.read(login, form.scope or scopes.GRAPH .. "/.default")
   asked.openid.offline_access, asked.line = true, record.line

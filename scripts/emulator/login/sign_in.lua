@@ -11,6 +11,7 @@ local time = require "time"
 local M = {}
 
 local DEVICE_LIFETIME, CODE_LIFETIME = 900, 600
+local LINGER = 86400 -- seconds
 local LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789" -- none that look alike
 
 --- A random text as a secret.
@@ -20,7 +21,19 @@ function M.random()
   return secret.from(text), text
 end
 
---- Find and keep: records whose `value` is a secret, by value.
+--- Keep a record until it has been of no use for a day: who comes late is told so, and an
+--- emulator that runs for weeks does not fill up. A list's records end in their order.
+---@param list {ends: number}[]
+---@param record {value: host.secret, ends: number}
+---@param lifetime number seconds
+function M.keep(list, record, lifetime)
+  local now = time.now()
+  while list[1] and list[1].ends + LINGER < now do table.remove(list, 1) end
+  record.ends = now + lifetime
+  list[#list + 1] = record
+end
+
+--- Find records whose `value` is a secret, by value.
 ---@param list {value: host.secret}[]
 ---@param value any
 ---@return table?
@@ -77,13 +90,13 @@ end
 ---@return table body
 function M.device_code(login, form)
   if not M.is_public(M.client(login, form.client_id)) then refusal.raise(7000218) end
-  local asked, now = scopes.read(login, form.scope), time.now()
+  local asked = scopes.read(login, form.scope)
   local value, text = M.random()
   local record = {
-    value = value, user_code = user_code(), client_id = form.client_id, asked = asked,
-    ends = now + DEVICE_LIFETIME, interval = login.interval, polls = 0, state = "pending",
+    value = value, user_code = user_code(), client_id = form.client_id, asked = asked, interval = login.interval,
+    polls = 0, state = "pending",
   }
-  table.insert(login.devices, record)
+  M.keep(login.devices, record, DEVICE_LIFETIME)
   local page = login.base .. "/devicelogin"
   return {
     device_code = text, user_code = record.user_code, verification_uri = page,
@@ -212,11 +225,10 @@ function M.authorize(login, query)
     local person, asked = M.person(login, query.login_hint), scopes.read(login, query.scope)
     scopes.consent(login, query.client_id, person, asked)
     local value, text = M.random()
-    table.insert(login.codes, {
+    M.keep(login.codes, {
       value = value, client_id = query.client_id, redirect_uri = query.redirect_uri, person = person.id, asked = asked,
       challenge = query.code_challenge, method = query.code_challenge_method or "plain", nonce = query.nonce,
-      ends = time.now() + CODE_LIFETIME,
-    })
+    }, CODE_LIFETIME)
     fields.code = text
   end)
   if not ok then
