@@ -15,7 +15,7 @@ http {
   access_log off;
   client_body_temp_path $1/temp; proxy_temp_path $1/temp; fastcgi_temp_path $1/temp;
   uwsgi_temp_path $1/temp; scgi_temp_path $1/temp;
-  ssl_certificate $1/near.pem;
+  ssl_certificate $1/cert.pem;
   ssl_certificate_key $1/key.pem;
   proxy_http_version 1.1;
   proxy_set_header Connection "";
@@ -61,27 +61,18 @@ near_start() {
   emulator_start "$folder" --latency 100 --lag 0 --listen "127.0.0.1:$port" \
     --behind "$base:$((port + 4)),$base:$((port + 5)),$base:$((port + 6))"
   control=$base:$port/emulator
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=near \
-    -addext subjectAltName=IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/near.pem" 2>/dev/null
-  cp "$folder/near.pem" "$folder/emulator/near.pem"
+  nginx_certificate "$folder" near
+  cp "$folder/cert.pem" "$folder/emulator/near.pem"
   sed -i 's|"ca\.pem"|"near.pem"|' "$folder/emulator/moonlatch.lua"
   mkdir "$folder/temp"
   near_configuration "$folder" "$port" >"$folder/nginx.conf"
-  /usr/sbin/nginx -p "$folder" -e "$folder/error.log" -c "$folder/nginx.conf" &
-  near_pid=$!
-  for _ in $(seq 100); do
-    curl -s --cacert "$folder/near.pem" "$base:$((port + 4))/" >/dev/null && return
-    kill -0 "$near_pid" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$folder/error.log" >&2
-  return 1
+  nginx_start "$folder" "$base:$((port + 4))/"
+  near_pid=$nginx_pid
 }
 
 near_stop() {
   [ -n "${near_pid:-}" ] || return 0
-  kill "$near_pid" 2>/dev/null || true
-  wait "$near_pid" 2>/dev/null || true
+  nginx_stop "$near_pid"
   near_pid=
 }
 

@@ -103,8 +103,7 @@ far_start() {
   local port page
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   far=https://127.0.0.1:$port
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=far \
-    -addext subjectAltName=IP:127.0.0.1 -keyout "$far_place/key.pem" -out "$far_place/cert.pem" 2>/dev/null
+  nginx_certificate "$far_place" far
   mkdir "$far_place/body" "$far_place/temp"
   for page in $(seq 10); do far_users "$page" 10000 >"$far_place/body/$page"; done
   far_users 11 10000 | tee "$far_place/body/last-10k" >"$far_place/body/last-late"
@@ -116,21 +115,13 @@ far_start() {
   for page in small 10k 1m late changed; do far_profile "$page"; done
   far_profile changed-paced true
   far_configuration "$port" "$(far_token)" >"$far_place/nginx.conf"
-  /usr/sbin/nginx -p "$far_place" -e "$far_place/error.log" -c "$far_place/nginx.conf" &
-  far_pid=$!
-  for _ in $(seq 100); do
-    curl -s --cacert "$far_place/cert.pem" "$far/small/v1.0/" >/dev/null && return
-    kill -0 "$far_pid" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$far_place/error.log" >&2
-  return 1
+  nginx_start "$far_place" "$far/small/v1.0/"
+  far_pid=$nginx_pid
 }
 
 far_stop() {
   [ -n "${far_pid:-}" ] || return 0
-  kill "$far_pid" 2>/dev/null || true
-  wait "$far_pid" 2>/dev/null || true
+  nginx_stop "$far_pid"
   far_pid=
   rm -rf "$far_place"
 }
