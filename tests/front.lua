@@ -1,33 +1,20 @@
 --- nginx before a tap, so that the program speaks HTTP/2 with it.
 
 local httpd = require "host.httpd"
-local process = require "host.process"
+local nginx = require "nginx"
 local sys = require "host.sys"
 local tap = require "tap"
 
 local M = {}
 
-local NGINX = "/usr/sbin/nginx"
 local PEERS = { "login", "graph", "devolutions" }
 
 local CONFIGURATION = [[
-daemon off;
-master_process off;
-pid FOLDER/pid;
-error_log FOLDER/error.log;
-events { worker_connections 256; }
-http {
   log_format protocol "$server_protocol $uri";
   access_log FOLDER/access.log protocol;
-  client_body_temp_path FOLDER/body;
-  proxy_temp_path FOLDER/proxy;
-  fastcgi_temp_path FOLDER/fastcgi;
-  uwsgi_temp_path FOLDER/uwsgi;
-  scgi_temp_path FOLDER/scgi;
   ssl_certificate FOLDER/server.pem;
   ssl_certificate_key FOLDER/server.key;
 SERVERS
-}
 ]]
 
 local SERVER = [[
@@ -56,17 +43,16 @@ local function free_ports(count)
   return ports
 end
 
-local function configuration(far, ports)
-  local servers = {}
-  for i, peer in ipairs(PEERS) do servers[i] = SERVER:format(ports[i], far["behind_" .. peer]) end
-  local values = { FOLDER = far.directory, SERVERS = table.concat(servers, "\n") }
-  return (CONFIGURATION:gsub("%u%u%u%u+", values))
+local function servers(far, ports)
+  local list = {}
+  for i, peer in ipairs(PEERS) do list[i] = SERVER:format(ports[i], far["behind_" .. peer]) end
+  return table.concat(list, "\n")
 end
 
 --- Is it there?
 ---@return boolean
 function M.is_there()
-  return sys.stat(NGINX) ~= nil
+  return nginx.is_there()
 end
 
 --- Start the tap, and nginx before it.
@@ -75,11 +61,7 @@ function M.start()
   local ports, fronts = free_ports(#PEERS), {}
   for i, peer in ipairs(PEERS) do fronts[peer] = ports[i] end
   local far = tap.start(nil, fronts)
-  local file = far.place:write("nginx.conf", configuration(far, ports))
-  local log = far.directory .. "/error.log"
-  local child = assert(process.start { NGINX, "-p", far.directory, "-e", log, "-c", file })
-  local deadline = sys.monotonic() + 10
-  while not sys.stat(far.directory .. "/pid") and sys.monotonic() < deadline do sys.sleep(20) end
+  local child = nginx.run(far.directory, CONFIGURATION, { SERVERS = servers(far, ports) })
   return setmetatable({ far = far, child = child }, Front)
 end
 

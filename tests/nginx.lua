@@ -9,19 +9,22 @@ local M = {}
 local NGINX, ECHO = "/usr/sbin/nginx", "/usr/lib/nginx/modules/ngx_http_echo_module.so"
 
 local CONFIGURATION = [[
-MODULES
 daemon off;
 master_process off;
 pid FOLDER/pid;
 error_log FOLDER/error.log;
 events { worker_connections 512; }
 http {
-  access_log off;
   client_body_temp_path FOLDER/body;
   proxy_temp_path FOLDER/proxy;
   fastcgi_temp_path FOLDER/fastcgi;
   uwsgi_temp_path FOLDER/uwsgi;
   scgi_temp_path FOLDER/scgi;
+HTTP}
+]]
+
+local OWN = [[
+  access_log off;
   keepalive_requests RETIRE;
   server {
     listen 127.0.0.1:PORT ssl http2 backlog=512;
@@ -30,7 +33,6 @@ http {
     default_type application/json;
     LOCATIONS
   }
-}
 ]]
 
 ---@class nginx
@@ -53,7 +55,9 @@ local function run(...)
   assert(child:wait(30) == 0, "openssl failed")
 end
 
-local function free_port()
+--- A port nobody listens on just now.
+---@return integer
+function M.free_port()
   local server <close> = httpd.server()
   return assert(server:listen("127.0.0.1", 0))
 end
@@ -67,6 +71,23 @@ function Nginx:close()
   sys.remove_tree(self.folder)
 end
 Nginx.__close = Nginx.close
+
+--- Run it in a folder.
+---@param folder string where it keeps all its files
+---@param http string what stands in its `http { … }`, with names in capitals for what is filled in
+---@param values table<string, string> what for; FOLDER is known
+---@return host.process.child
+function M.run(folder, http, values)
+  local text = CONFIGURATION:gsub("HTTP", function() return http end)
+  text = text:gsub("%u%u%u%u+", function(name) return name == "FOLDER" and folder or values[name] end)
+  text = (text:find("echo_", 1, true) and "load_module " .. ECHO .. ";\n" or "") .. text
+  assert(sys.write(folder .. "/nginx.conf", text, "new"))
+  local child = assert(process.start { NGINX, "-p", folder, "-e", folder .. "/error.log", "-c",
+    folder .. "/nginx.conf" })
+  local deadline = sys.monotonic() + 10
+  while not sys.stat(folder .. "/pid") and sys.monotonic() < deadline do sys.sleep(20) end
+  return child
+end
 
 -- Until it answers by HTTP at all.
 local function await(server)
@@ -89,13 +110,8 @@ function M.start(locations, retire)
   run("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
     "-days", "2", "-subj", "/CN=nginx", "-addext", "subjectAltName=IP:127.0.0.1",
     "-keyout", folder .. "/key.pem", "-out", folder .. "/cert.pem")
-  local port = free_port()
-  local values = { FOLDER = folder, PORT = tostring(port), LOCATIONS = locations, RETIRE = tostring(retire),
-    MODULES = locations:find("echo_", 1, true) and "load_module " .. ECHO .. ";" or "" }
-  local text = CONFIGURATION:gsub("%u%u%u%u+", function(name) return values[name] end)
-  assert(sys.write(folder .. "/nginx.conf", text, "new"))
-  local log, configuration = folder .. "/error.log", folder .. "/nginx.conf"
-  local child = assert(process.start({ NGINX, "-p", folder, "-e", log, "-c", configuration }))
+  local port = M.free_port()
+  local child = M.run(folder, OWN, { PORT = tostring(port), LOCATIONS = locations, RETIRE = tostring(retire) })
   return await(setmetatable({ child = child, folder = folder, base = ("https://127.0.0.1:%d/v1.0"):format(port),
     ca = folder .. "/cert.pem" }, Nginx))
 end

@@ -57,6 +57,17 @@ function Rehearsal:control(method, path, body)
   return assert(json.decode(text == "" and "{}" or text))
 end
 
+--- How many requests with this method it was asked.
+---@param method string
+---@return integer
+function Rehearsal:count(method)
+  local count = 0
+  for _, request in ipairs(self:control("GET", "/requests").requests) do
+    count = count + (request.method == method and 1 or 0)
+  end
+  return count
+end
+
 --- What Graph says to a Global Administrator with every permission; all of a list.
 ---@param path string
 ---@return any

@@ -4,29 +4,16 @@
 local fail = require "fail"
 local fake = require "fake_door"
 local http = require "http"
-local httpd = require "host.httpd"
+local nginx = require "nginx"
 local oauth = require "oauth"
 local peers = require "peers"
-local process = require "host.process"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
 
-local NGINX = "/usr/sbin/nginx"
 local CANARY = "canary-T3rr1ble-s3cret"
 
 local CONFIGURATION = [[
-daemon off;
-master_process off;
-pid FOLDER/pid;
-error_log FOLDER/error.log;
-events { worker_connections 256; }
-http {
-  client_body_temp_path FOLDER/body;
-  proxy_temp_path FOLDER/proxy;
-  fastcgi_temp_path FOLDER/fastcgi;
-  uwsgi_temp_path FOLDER/uwsgi;
-  scgi_temp_path FOLDER/scgi;
   ssl_certificate FOLDER/cert.pem;
   ssl_certificate_key FOLDER/key.pem;
   ssl_client_certificate FOLDER/ca.pem;
@@ -55,11 +42,10 @@ http {
     ssl_verify_client on;
     return 200 '{"token_type":"Bearer","expires_in":3600,"access_token":"x"}';
   }
-}
 ]]
 
 describe("nginx", function()
-  if not sys.stat(NGINX) then
+  if not nginx.is_there() then
     pending("is not there: install nginx-light to be led astray by it")
     return
   end
@@ -67,23 +53,11 @@ describe("nginx", function()
   local place, child
   local ports = {}
 
-  local function free_port()
-    local server <close> = httpd.server()
-    return assert(server:listen("127.0.0.1", 0))
-  end
-
   setup(function()
     place = peers.place()
     place:write("secret", CANARY)
-    local text = CONFIGURATION:gsub("FOLDER", place.path)
-    for _, name in ipairs { "LOGIN", "TRAP", "PLAIN", "STRICT" } do
-      ports[name] = free_port()
-      text = text:gsub(name, tostring(ports[name]))
-    end
-    local file = place:write("nginx.conf", text)
-    child = assert(process.start { NGINX, "-p", place.path, "-e", place.path .. "/error.log", "-c", file })
-    local ends = sys.monotonic() + 10
-    while not sys.stat(place.path .. "/stolen") and sys.monotonic() < ends do sys.sleep(20) end
+    for _, name in ipairs { "LOGIN", "TRAP", "PLAIN", "STRICT" } do ports[name] = nginx.free_port() end
+    child = nginx.run(place.path, CONFIGURATION, ports)
   end)
   teardown(function()
     child:kill("TERM")

@@ -12,14 +12,6 @@ return policy {
 }
 ]]
 
-local function patches(emu)
-  local count = 0
-  for _, request in ipairs(emu:control("GET", "/requests").requests) do
-    count = count + (request.method == "PATCH" and 1 or 0)
-  end
-  return count
-end
-
 describe("fifty processes started together", function()
   it("change an account once", function()
     local emu <close> = rehearsal.new()
@@ -36,7 +28,7 @@ describe("fifty processes started together", function()
       status:close()
       said:close()
     end
-    assert.equal(1, patches(emu))
+    assert.equal(1, emu:count "PATCH")
     assert.equal(0, emu:run({ "plan", path }).status)
     assert.equal(0, emu:run({ "journal", "verify" }).status)
   end)

@@ -62,14 +62,6 @@ describe("rotate --watch", function()
     error("it did not come to that", 2)
   end
 
-  local function patches(emu)
-    local count = 0
-    for _, request in ipairs(emu:control("GET", "/requests").requests) do
-      count = count + (request.method == "PATCH" and 1 or 0)
-    end
-    return count
-  end
-
   it("ends the rotation in hand when it is told to end, and begins no other", function()
     local emu <close> = rehearsal.new()
     emu:fault "graph PATCH /users/* slow:1500"
@@ -78,10 +70,10 @@ describe("rotate --watch", function()
       "policies/tier0-users", "--watch", "--yes",
     }, nil, nil, "kept"))
     assert.truthy(child:line(20):find("^watching 1 policy; Ctrl%-C, or SIGTERM"))
-    wait_for(function() return patches(emu) == 1 end, 20) -- the canary's, which is answered late
+    wait_for(function() return emu:count "PATCH" == 1 end, 20) -- the canary's, which is answered late
     child:kill "TERM"
     assert.equal(0, child:wait(20), child:complaint())
-    assert.equal(1, patches(emu))
+    assert.equal(1, emu:count "PATCH")
     local status, document = emu:json { "plan", "policies/tier0-users" }
     local counts = {}
     for _, row in ipairs(document.policies[1].accounts) do counts[row.what] = (counts[row.what] or 0) + 1 end
@@ -94,7 +86,7 @@ describe("rotate --watch", function()
       "/usr/bin/env", "HOME=" .. emu.place.path, os.getenv "MOONLATCH", "--config", emu.config, "rotate",
       "policies/tier0-users", "--watch", "--yes",
     }, nil, nil, "kept"))
-    wait_for(function() return patches(emu) >= 5 end, 20)
+    wait_for(function() return emu:count "PATCH" >= 5 end, 20)
     child:kill "TERM"
     assert.equal(0, child:wait(20), child:complaint())
     assert.equal(0, emu:run({ "journal", "verify" }).status)
