@@ -167,9 +167,8 @@ function M.options_help()
   return table.concat(lines, "\n")
 end
 
---- Show a help text; its examples stay lines that can be copied.
----@param text string
-function M.show_help(text)
+-- Its examples stay lines that can be copied.
+local function show_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
   log.say(before and log.fitted(before) .. examples or log.fitted(text))
 end
@@ -275,7 +274,7 @@ local function without_command(words)
     return 0
   end
   if options.help then
-    M.show_help(general_help())
+    show_help(general_help())
     return 0
   end
   usage("a command is missing", "`moonlatch --help` lists the commands.")
@@ -307,7 +306,7 @@ function M.run(words)
   if options.version then return without_command { "--version" } end
   require("script").use_folder(options.scripts)
   if options.help then
-    M.show_help(command.help and command.help(options) or help_of(name, command))
+    show_help(command.help and command.help(options) or help_of(name, command))
     return 0
   end
   check_together(options)

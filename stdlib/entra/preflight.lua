@@ -128,10 +128,8 @@ function M.check_admin(run, have, found)
   end
 end
 
---- Do the licences bring Privileged Identity Management?
----@param plans table|false|nil
----@return boolean
-function M.is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
+-- Do the licences bring Privileged Identity Management?
+local function is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
 
 --- Read and say which tenant this is.
 ---@param run workflow.Run
@@ -142,7 +140,7 @@ function M.tenant(run, have)
     function() return organization() or false end, function() return licences() or false end,
   }
   describe_tenant(run, have, company, plans)
-  return M.is_premium(plans)
+  return is_premium(plans)
 end
 
 --- Look at everything. Fails where going on could not end well.
@@ -164,7 +162,7 @@ function M.look(run, have, args)
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
-    tenant = have.admin.principal.tenant, premium = M.is_premium(plans),
+    tenant = have.admin.principal.tenant, premium = is_premium(plans),
   }
   found.test_user = run.mode ~= "destroy"
     and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil

@@ -186,10 +186,8 @@ local function raise_unseen(what)
   }
 end
 
---- Ask `seen` until it says yes.
----@param what string
----@param seen fun(): boolean
-function M.wait_until(what, seen)
+-- Ask `seen` until it says yes.
+local function wait_until(what, seen)
   local waited, look = 0, 1
   while not seen() do
     local pause = PAUSES[math.min(look, #PAUSES)]
@@ -200,7 +198,7 @@ function M.wait_until(what, seen)
 end
 
 local function watch(run, what, seen)
-  table.insert(run.watching, task.spawn(M.wait_until, what, seen))
+  table.insert(run.watching, task.spawn(wait_until, what, seen))
 end
 
 --- Wait until all that was changed so far is observable.
