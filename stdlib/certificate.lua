@@ -147,7 +147,7 @@ end
 
 local function lifetime_of(terms)
   local lifetime = terms.policy:key_lifetime(terms.lifetime)
-  upkeep.must_last(KIND, lifetime, terms.renew_before)
+  upkeep.must_last(KIND, { lifetime = lifetime, renew_before = terms.renew_before })
   return lifetime
 end
 

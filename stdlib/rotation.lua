@@ -88,7 +88,7 @@ end
 -- The policy counts when one is to be made, not for one that is there.
 local function settle_terms(terms)
   terms.lifetime = terms.policy:lifetime(terms.wanted)
-  upkeep.must_last(KIND, terms.lifetime, terms.renew_before)
+  upkeep.must_last(KIND, terms)
 end
 
 local function until_when(self, ends)

@@ -12,6 +12,7 @@ local room = require "room"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
+local upkeep = require "rotation.upkeep"
 
 local M = {}
 
@@ -29,14 +30,7 @@ local M = {}
 -- Before the network
 
 local function check_terms(args)
-  if args.lifetime and args.lifetime <= args.renew_before then
-    fail.raise {
-      kind = "usage", what = "plan the client secret",
-      why = ("it would live %s and be renewed %s before its end")
-        :format(time.span(args.lifetime), time.span(args.renew_before)),
-      fix = "Make --lifetime longer or --renew-before shorter.",
-    }
-  end
+  upkeep.check_asked("client secret", args)
   if args.secret_file then file.check(args.secret_file) end
 end
 
@@ -61,11 +55,12 @@ local function licences()
   end)
 end
 
--- The application, and what policy counts for it: its own when it is there, else the tenant's.
-local function application_and_policy(have)
-  local application, policy
-  application, policy = task.all {
-    function() return have.wanted:fetch() or false end, credential_policy.read,
+--- The application, and what policy counts for it: its own when it is there, else the tenant's. Waits.
+---@param wanted entra.application
+---@return { application: table?, policy: entra.credential_policy }
+function M.application_and_policy(wanted)
+  local application, policy = task.all {
+    function() return wanted:fetch() or false end, credential_policy.read,
   }
   if application then policy = policy:of(application) end
   return { application = application or nil, policy = policy }
@@ -151,7 +146,7 @@ end
 function M.look(run, have, args)
   check_terms(args)
   local both, principal, company, plans, accounts, info, pim = task.all {
-    function() return application_and_policy(have) end,
+    function() return M.application_and_policy(have.wanted) end,
     service_principal.graph,
     function() return organization() or false end,
     function() return licences() or false end,

@@ -1,7 +1,6 @@
 --- The application that rotation signs in as: what it has to be allowed, whom it has
 --- to reach, what it has to own. Read before anything is made.
 
-local credential_policy = require "entra.credential_policy"
 local directory_role = require "entra.directory_role"
 local fail = require "fail"
 local owned = require "entra.owned"
@@ -14,6 +13,7 @@ local selection = require "policy.select"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
+local upkeep = require "rotation.upkeep"
 local users = require "entra.users"
 
 local M = {}
@@ -33,16 +33,6 @@ local M = {}
 
 ---------------------------------------------------------------------------
 -- What it is to own, and whom it is to reach
-
-local function check_terms(args)
-  if not args.lifetime or args.lifetime > args.renew_before then return end
-  fail.raise {
-    kind = "usage", what = "plan the certificate",
-    why = ("it would live %s and be renewed %s before its end")
-      :format(time.span(args.lifetime), time.span(args.renew_before)),
-    fix = "Make --lifetime longer or --renew-before shorter.",
-  }
-end
 
 local function each_once(lists)
   local all, seen = {}, {}
@@ -84,14 +74,6 @@ local function demands(roles)
   local pim = {}
   for _, role in ipairs(roles) do pim[role] = directory_role.pim_demanded(role) or false end
   return pim
-end
-
-local function application_and_policy(have)
-  local application, policy = task.all {
-    function() return have.wanted:fetch() or false end, credential_policy.read,
-  }
-  if application then policy = policy:of(application) end
-  return { application = application or nil, policy = policy }
 end
 
 ---------------------------------------------------------------------------
@@ -139,10 +121,10 @@ end
 ---@param args table
 ---@return entra.rotator.found
 function M.look(run, have, args)
-  check_terms(args)
+  upkeep.check_asked("certificate", args)
   local needed = rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
-    function() return application_and_policy(have) end,
+    function() return preflight.application_and_policy(have.wanted) end,
     service_principal.graph,
     function() return accounts_of(needed) end,
     function() return to_own(run, args, needed) end,

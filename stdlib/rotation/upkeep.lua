@@ -21,15 +21,23 @@ end
 
 --- Stop at one that would be renewed before it begins: it would be renewed at each run.
 ---@param kind string "client secret"
----@param lifetime number seconds
----@param renew_before number seconds
-function M.must_last(kind, lifetime, renew_before)
+---@param terms { lifetime: number, renew_before: number } seconds
+---@param fix string? what to do; by default what the policy's limit leaves
+function M.must_last(kind, terms, fix)
+  local lifetime, renew_before = terms.lifetime, terms.renew_before
   if lifetime > renew_before then return end
   fail.raise {
     kind = "usage", what = "plan the " .. kind,
     why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime), time.span(renew_before)),
-    fix = ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
+    fix = fix or ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
   }
+end
+
+--- The same for what a person asked for.
+---@param kind string
+---@param args { lifetime: number?, renew_before: number }
+function M.check_asked(kind, args)
+  if args.lifetime then M.must_last(kind, args, "Make --lifetime longer or --renew-before shorter.") end
 end
 
 --- Until when it is good, for the plan.
