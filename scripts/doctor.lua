@@ -36,7 +36,7 @@ return {
   needs = {
     graph = {
       "GET /applications(appId)", "GET /applications(uniqueName)", "GET /applications/{id}/appManagementPolicies",
-      "GET /directory/deletedItems/microsoft.graph.application", "GET /domains", "GET /groups", "GET /groups/{id}",
+      "GET /directory/deletedItems/microsoft.graph.application", "GET /groups", "GET /groups/{id}",
       "GET /groups/{id}/owners", "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
       "GET /identity/conditionalAccess/namedLocations", "GET /identity/conditionalAccess/policies",
       "GET /oauth2PermissionGrants", "GET /organization",

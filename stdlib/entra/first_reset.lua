@@ -49,7 +49,7 @@ function M.check(name, me, roles)
   if not name:find("@", 1, true) then refuse(name, "it is no user name") end
   local found, federated = task.all { function() return reach.find { name } end, users.federated_domains }
   local account = found[1]
-  account.federated = federated[account.upn:match("@(.*)$")] == true
+  account.federated = users.is_federated(account.upn, federated)
   local why = why_not(account, me)
   if why then refuse(account.upn, why) end
   local verdict, because = reach.judge(account, roles)

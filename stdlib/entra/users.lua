@@ -22,6 +22,14 @@ local NAMES = { "displayName", "givenName", "surname", "mailNickname" }
 ---@field federated boolean? its domain signs people in elsewhere
 ---@field changed number? when its password last changed, server time
 
+--- Does this account sign in elsewhere?
+---@param upn string
+---@param federated table<string, boolean> as `federated_domains` gives it
+---@return boolean
+function M.is_federated(upn, federated)
+  return federated[(upn:match("@(.*)$") or ""):lower()] == true
+end
+
 -- What is kept of a user. Ten thousand have to fit: what is not so is left out.
 local function account_of(user, federated)
   local changed = user.lastPasswordChangeDateTime
@@ -33,19 +41,19 @@ local function account_of(user, federated)
   if user.isManagementRestricted == true then account.restricted = true end
   if user.onPremisesSyncEnabled == true then account.synced = true end
   if user.userType == "Guest" then account.guest = true end
-  if federated[user.userPrincipalName:match("@(.*)$")] then account.federated = true end
+  if M.is_federated(account.upn, federated) then account.federated = true end
   return account
 end
 
 --- Domains whose people do not sign in with a password of Entra.
----@return table<string, boolean>
+---@return table<string, boolean> names in lower case
 function M.federated_domains()
   local company = graph.first("/organization", {
     select = { "id", "verifiedDomains" }, what = "read which of the tenant's domains are federated",
   })
   local domains = {}
   for _, domain in ipairs(company and company.verifiedDomains or {}) do
-    if type(domain.type) == "string" and domain.type ~= "Managed" then domains[domain.name] = true end
+    if type(domain.type) == "string" and domain.type ~= "Managed" then domains[domain.name:lower()] = true end
   end
   return domains
 end

@@ -1,8 +1,8 @@
 --- The managed accounts: can each be reset, and is it worth while?
 
 local fail = require "fail"
-local graph = require "graph"
 local reach = require "entra.reach"
+local users = require "entra.users"
 
 local MOST = 5 -- named in one finding
 
@@ -20,14 +20,10 @@ end
 
 -- Domains whose people sign in elsewhere; {} where that may not be read.
 local function federated_domains()
-  local ok, list = pcall(graph.all, "/domains", { select = { "id", "authenticationType" }, what = "read the domains" })
-  if not ok then
-    if fail.is(list) and not fail.is(list, "interrupted") then return {} end
-    error(list, 0)
-  end
-  local set = {}
-  for _, domain in ipairs(list) do set[domain.id:lower()] = domain.authenticationType == "Federated" end
-  return set
+  local ok, domains = pcall(users.federated_domains)
+  if ok then return domains end
+  if fail.is(domains) and not fail.is(domains, "interrupted") then return {} end
+  error(domains, 0)
 end
 
 ---@class doctor.kind_of_account
@@ -49,7 +45,7 @@ local KINDS = {
     cause = "Only roles that are scoped to that unit reach them.",
     fix = "Assign the application a role on that unit, or take them out of it." },
   { verdict = "broken",
-    is = function(account, federated) return federated[(account.upn:match("@(.+)$") or ""):lower()] == true end,
+    is = function(account, federated) return users.is_federated(account.upn, federated) end,
     evidence = "in a federated domain: %s", cause = "They sign in elsewhere, so a password in Entra is of no use.",
     fix = "Give them names in a managed domain, or take them out of what is managed." },
   { verdict = "warning", is = function(account) return not account.enabled end, evidence = "disabled: %s",
