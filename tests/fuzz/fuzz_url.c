@@ -75,10 +75,40 @@ static void check_origin(lua_State *L, const char *link) {
   fuzz_expect(strcmp(origin, lua_tostring(L, -1)) == 0, "an origin to be its own");
 }
 
+static int make(lua_State *L) {
+  request_new(L, "graph", "GET", lua_tostring(L, 1));
+  return 1;
+}
+
+/* Leaves how libcurl would write a URL that is asked for after another one, with its origin, or why it is refused. */
+static const char *push_written(lua_State *L, const char *before, const char *link) {
+  char *text = NULL;
+  lua_pushcfunction(L, make);
+  lua_pushstring(L, before);
+  lua_call(L, 1, 0);
+  lua_pushcfunction(L, make);
+  lua_pushstring(L, link);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+    const struct request *request = request_check(L, lua_gettop(L));
+    CURLUcode code = curl_url_get(request->target->parsed, CURLUPART_URL, &text, 0);
+    fuzz_expect(code == CURLUE_OK, "a URL that can be written");
+    lua_pushfstring(L, "%s %s", request->origin, text);
+    curl_free(text);
+  }
+  return lua_tostring(L, -1);
+}
+
+/* Whether the URL before had the same base is not to be seen. */
+static void check_base(lua_State *L, const char *link) {
+  const char *near = push_written(L, BASE, link), *far = push_written(L, "https://other.test/", link);
+  fuzz_expect(strcmp(near, far) == 0, "the same URL whatever came before");
+}
+
 static int body(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const char *link = fuzz_push_text(L, input, 0);
   check_origin(L, link);
+  check_base(L, link);
   fuzz_push(L, "host.graph", "next");
   lua_pushliteral(L, BASE);
   lua_pushstring(L, link);
