@@ -219,13 +219,28 @@ static int random_bytes(lua_State *L) {
   return 1;
 }
 
+/* Random bytes drawn ahead, because asking OpenSSL for one costs as much as for
+ * a hundred. Wiped when done: they are what a password is made of. */
+struct draws {
+  unsigned char bytes[128];
+  size_t left;
+};
+
+static unsigned char draw(lua_State *L, struct draws *draws) {
+  if (!draws->left) {
+    fill_random(L, draws->bytes, sizeof draws->bytes);
+    draws->left = sizeof draws->bytes;
+  }
+  return draws->bytes[--draws->left];
+}
+
 /* A number below limit (at most 256), each as likely as the other: draws in
  * the last, incomplete multiple of limit are thrown away. */
-static size_t random_below(lua_State *L, size_t limit) {
-  unsigned char draw;
-  do fill_random(L, &draw, 1);
-  while (draw >= 256 - 256 % limit);
-  return draw % limit;
+static size_t random_below(lua_State *L, struct draws *draws, size_t limit) {
+  unsigned char drawn;
+  do drawn = draw(L, draws);
+  while (drawn >= 256 - 256 % limit);
+  return drawn % limit;
 }
 
 struct alphabet {
@@ -247,9 +262,9 @@ static void check_classes(lua_State *L, const char *excluded) {
   }
 }
 
-static void shuffle(lua_State *L, char *bytes, size_t length) {
+static void shuffle(lua_State *L, struct draws *draws, char *bytes, size_t length) {
   for (size_t left = length; left > 1; left--) {
-    size_t chosen = random_below(L, left);
+    size_t chosen = random_below(L, draws, left);
     char swapped = bytes[left - 1];
     bytes[left - 1] = bytes[chosen];
     bytes[chosen] = swapped;
@@ -264,13 +279,16 @@ static int generate(lua_State *L) {
   check_classes(L, excluded);
   struct secret *secret = secret_reserve(L, (size_t)length);
   struct alphabet all = {0};
+  struct draws draws = {0};
   for (int class = 0; class < CLASS_COUNT; class ++) {
     size_t start = all.length;
     add_class(&all, class, excluded);
-    secret->bytes[class] = all.letters[start + random_below(L, all.length - start)];
+    secret->bytes[class] = all.letters[start + random_below(L, &draws, all.length - start)];
   }
-  for (size_t i = CLASS_COUNT; i < secret->length; i++) secret->bytes[i] = all.letters[random_below(L, all.length)];
-  shuffle(L, secret->bytes, secret->length);
+  for (size_t i = CLASS_COUNT; i < secret->length; i++)
+    secret->bytes[i] = all.letters[random_below(L, &draws, all.length)];
+  shuffle(L, &draws, secret->bytes, secret->length);
+  OPENSSL_cleanse(&draws, sizeof draws);
   secret_register(L);
   return 1;
 }
