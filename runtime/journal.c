@@ -40,14 +40,9 @@ static struct journal *check_working(lua_State *L) {
 }
 
 /* Refuse text that holds a living secret. */
-static void check_no_secret(lua_State *L, int index, int argument) {
-  size_t length;
-  const char *text = lua_tolstring(L, index, &length);
-  lua_pushvalue(L, index);
-  secret_redact(L, text, length);
-  int same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  luaL_argcheck(L, same, argument, "holds a secret: seal it (journal:seal) and record its id");
+static void check_no_secret(lua_State *L, const char *text, size_t length, int argument) {
+  luaL_argcheck(L, !secret_found(L, text, length), argument,
+                "holds a secret: seal it (journal:seal) and record its id");
 }
 
 /* A kind, id or state: short, readable, no secret. */
@@ -57,7 +52,7 @@ static const char *check_name(lua_State *L, int index) {
   luaL_argcheck(L, length > 0 && length <= LONGEST_NAME, index, "1 to 512 bytes expected");
   for (size_t i = 0; i < length; i++)
     luaL_argcheck(L, (unsigned char)name[i] >= 0x20, index, "control character in it");
-  check_no_secret(L, index, index);
+  check_no_secret(L, name, length, index);
   return name;
 }
 
@@ -74,17 +69,21 @@ static double check_time(lua_State *L, int index) {
   return time;
 }
 
-/* Push the table at index as JSON, after making sure that no secret is in it:
- * neither a secret value nor the text of one. [-0, +1, e] */
-static const char *push_body(lua_State *L, int index, size_t *length) {
+/* Push the table at index as JSON in a buffer to be given back, after making sure that
+ * no secret is in it: neither a secret value nor the text of one. [-0, +1, e] */
+static const struct buffer *push_body(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
-  struct buffer *text = buffer_new(L);
-  size_t secrets = json_encode(L, index, text, 0);
+  struct buffer *body = buffer_borrow(L);
+  size_t secrets = json_encode(L, index, body, 0);
   luaL_argcheck(L, secrets == 0, index, "holds a secret: seal it (journal:seal) and record its id");
-  const char *body = lua_pushlstring(L, text->data, text->length);
-  check_no_secret(L, lua_gettop(L), index);
-  *length = text->length;
+  check_no_secret(L, body->data, body->length, index);
   return body;
+}
+
+/* What an operation on the body at the top comes to, when it is done with. */
+static int finish(lua_State *L, const struct journal *journal, int done) {
+  buffer_give_back(L, -1);
+  return done ? 0 : raise(L, journal);
 }
 
 /* Append what SQL says about a row to the chain. */
@@ -97,12 +96,11 @@ static int append_row(struct journal *journal, sqlite3_stmt *as_json, double tim
   return done;
 }
 
-static int put_record(struct journal *journal, const char *const names[3], const char *body, size_t length,
-                      double time) {
+static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
   if (!audit_begin(journal)) return 0;
   sqlite3_stmt *put = store_statement(journal, PUT);
   for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
-  sqlite3_bind_text(put, 4, body, (int)length, SQLITE_STATIC);
+  sqlite3_bind_text(put, 4, body->data, (int)body->length, SQLITE_STATIC);
   sqlite3_bind_double(put, 5, time);
   sqlite3_bind_int64(put, 6, journal->head.seq + 1);
   if (!store_run(journal, put)) return 0;
@@ -116,10 +114,8 @@ static int journal_put(lua_State *L) {
   struct journal *journal = check_working(L);
   const char *const names[] = {check_name(L, 2), check_name(L, 3), check_name(L, 4)};
   double time = check_time(L, 6);
-  size_t length;
   lua_settop(L, 6);
-  const char *body = push_body(L, 5, &length);
-  return put_record(journal, names, body, length, time) ? 0 : raise(L, journal);
+  return finish(L, journal, put_record(journal, names, push_body(L, 5), time));
 }
 
 static void push_column(lua_State *L, sqlite3_stmt *row, int column) {
@@ -265,18 +261,13 @@ static int journal_unseal(lua_State *L) {
   return held < 0 ? altered_value(L, id) : held;
 }
 
-/* Push {"id": …} and drop the value. */
-static int drop_value(lua_State *L, struct journal *journal, const char *id) {
-  size_t length;
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, id);
-  lua_setfield(L, -2, "id");
-  const char *body = push_body(L, lua_gettop(L), &length);
+/* Drop the value, and say so with {"id": …}. */
+static int drop_value(struct journal *journal, const char *id, const struct buffer *body) {
   sqlite3_stmt *drop = store_statement(journal, FORGET);
   sqlite3_bind_text(drop, 1, id, -1, SQLITE_STATIC);
   if (!store_run(journal, drop)) return 0;
   if (sqlite3_changes(journal->database) == 0) return 1;
-  return audit_append(journal, audit_now(journal), AUDIT_FORGET, body, length);
+  return audit_append(journal, audit_now(journal), AUDIT_FORGET, body->data, body->length);
 }
 
 /* journal:forget(id). What is not held is forgotten. */
@@ -284,7 +275,11 @@ static int journal_forget(lua_State *L) {
   struct journal *journal = check_working(L);
   const char *id = check_name(L, 2);
   lua_settop(L, 2);
-  return audit_begin(journal) && drop_value(L, journal, id) ? 0 : raise(L, journal);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, "id");
+  const struct buffer *body = push_body(L, 3);
+  return finish(L, journal, audit_begin(journal) && drop_value(journal, id, body));
 }
 
 /* journal:audit(kind, body, time) */
@@ -292,10 +287,9 @@ static int journal_audit_lua(lua_State *L) {
   struct journal *journal = check_working(L);
   const char *kind = check_kind(L, 2);
   double time = check_time(L, 4);
-  size_t length;
   lua_settop(L, 4);
-  const char *body = push_body(L, 3, &length);
-  return audit_begin(journal) && audit_append(journal, time, kind, body, length) ? 0 : raise(L, journal);
+  const struct buffer *body = push_body(L, 3);
+  return finish(L, journal, audit_begin(journal) && audit_append(journal, time, kind, body->data, body->length));
 }
 
 /* Push one record of the chain as a table. [-0, +1, e] */

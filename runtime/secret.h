@@ -38,4 +38,7 @@ const struct secret *secret_test(lua_State *L, int index);
  * JSON-escaped. Secrets shorter than 6 bytes are not looked for. [-0, +1, m] */
 void secret_redact(lua_State *L, const char *text, size_t length);
 
+/* Is anything in the text that secret_redact would replace? [-0, +0, m] */
+int secret_found(lua_State *L, const char *text, size_t length);
+
 #endif

@@ -70,17 +70,31 @@ static size_t undo_json(const char *text, size_t length, char out[4], size_t *si
   return 2;
 }
 
-typedef size_t undo_function(const char *text, size_t length, char out[4], size_t *size);
+/* One way of escaping: what each escape begins with, and how to undo it. */
+struct escaping {
+  char mark;
+  size_t (*undo)(const char *text, size_t length, char out[4], size_t *size);
+};
+
+static const struct escaping escapings[] = {{'%', undo_percent}, {'\\', undo_json}};
+
+/* Append bytes that stand at `at` in the text, `step` further for each. */
+static void view_add(lua_State *L, struct view *view, const char *bytes, size_t size, size_t at, size_t step) {
+  for (size_t i = 0; i < size; i++) view->from[view->bytes->length + i] = at + i * step;
+  if (!buffer_append(view->bytes, bytes, size)) luaL_error(L, "out of memory");
+}
 
 /* Push what the view stands on. [-0, +2, m] */
-static struct view view_new(lua_State *L, const char *text, size_t length, undo_function *undo) {
+static struct view view_new(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
   struct view view = {buffer_new(L), lua_newuserdatauv(L, length * sizeof(size_t), 0)};
   for (size_t i = 0; i < length;) {
     char out[4];
-    size_t size = 1, taken = undo(text + i, length - i, out, &size);
-    for (size_t k = 0; k < size; k++) view.from[view.bytes->length + k] = i;
-    if (!buffer_append(view.bytes, taken ? out : text + i, size)) luaL_error(L, "out of memory");
-    i += taken ? taken : 1;
+    size_t size = 1, taken = escaping->undo(text + i, length - i, out, &size);
+    const char *next = taken ? NULL : memchr(text + i + 1, escaping->mark, length - i - 1);
+    size_t plain = (next ? next : text + length) - (text + i);
+    if (taken) view_add(L, &view, out, size, i, 0);
+    if (!taken) view_add(L, &view, text + i, plain, i, 1);
+    i += taken ? taken : plain;
   }
   return view;
 }
@@ -106,9 +120,9 @@ static size_t view_end(const struct view *view, size_t end, size_t length) {
   return end < view->bytes->length ? view->from[end] : length;
 }
 
-static char *mask_view(lua_State *L, const char *text, size_t length, char *mask, undo_function *undo) {
+static char *mask_view(lua_State *L, const char *text, size_t length, char *mask, const struct escaping *escaping) {
   const struct secret_index *index = &vault_get(L)->index;
-  struct view view = view_new(L, text, length, undo);
+  struct view view = view_new(L, text, length, escaping);
   struct secret_hit hit = {0};
   while (index_next(index, view.bytes->data, view.bytes->length, &hit)) {
     mask = mask_new(L, mask, length);
@@ -131,12 +145,25 @@ static void push_masked(lua_State *L, const char *text, size_t length, const cha
   luaL_pushresult(&out);
 }
 
-void secret_redact(lua_State *L, const char *text, size_t length) {
-  int top = lua_gettop(L);
+/* The mask of a text, or NULL when no secret is in it. [-0, +n, m] */
+static char *find_mask(lua_State *L, const char *text, size_t length) {
   luaL_checkstack(L, 16, "redaction");
   char *mask = mask_text(L, text, length, NULL);
-  if (memchr(text, '%', length)) mask = mask_view(L, text, length, mask, undo_percent);
-  if (memchr(text, '\\', length)) mask = mask_view(L, text, length, mask, undo_json);
+  for (size_t i = 0; i < sizeof escapings / sizeof *escapings; i++)
+    if (memchr(text, escapings[i].mark, length)) mask = mask_view(L, text, length, mask, &escapings[i]);
+  return mask;
+}
+
+int secret_found(lua_State *L, const char *text, size_t length) {
+  int top = lua_gettop(L);
+  int found = find_mask(L, text, length) != NULL;
+  lua_settop(L, top);
+  return found;
+}
+
+void secret_redact(lua_State *L, const char *text, size_t length) {
+  int top = lua_gettop(L);
+  const char *mask = find_mask(L, text, length);
   if (mask) push_masked(L, text, length, mask);
   if (!mask) lua_pushlstring(L, text, length);
   lua_copy(L, -1, top + 1);
