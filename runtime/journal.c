@@ -393,7 +393,8 @@ static int journal_close(lua_State *L) {
   journal->keys = NULL;
   free(journal->binding);
   journal->binding = NULL;
-  buffer_free(&journal->scratch);
+  EVP_MD_CTX_free(journal->hashing);
+  journal->hashing = NULL;
   return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "journal.h"
 
+#include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdint.h>
 
@@ -66,9 +67,9 @@ struct journal {
   char installation[INSTALLATION_SIZE + 1];
   struct clock *clock; /* an emulator's, borrowed from user value 1; NULL for real time */
   struct head head;    /* while writing */
-  struct buffer scratch;
-  int writing;  /* 1: a transaction is open */
-  int refusing; /* 1: a write failed; nothing goes any more */
+  EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
+  int writing;         /* 1: a transaction is open */
+  int refusing;        /* 1: a write failed; nothing goes any more */
   char message[1024];
 };
 
