@@ -88,9 +88,33 @@ static void put_text(struct encoding *encoding, const char *text, size_t length)
   put(encoding, "\"", 1);
 }
 
+/* Write a number's digits before end, at least so many; returns where they begin. */
+static char *digits_before(char *end, unsigned long long number, int least) {
+  for (; number > 0 || least > 0; number /= 10, least--) *--end = (char)('0' + number % 10);
+  return end;
+}
+
+/* The same text as put_float's for what has at most six places, as moments have, in a tenth
+ * of the time; 0 for another number. Up to 4e9 no two of them are the same double. */
+static int put_decimal(struct encoding *encoding, lua_Number number) {
+  char text[32], *end = text + sizeof text;
+  double size = fabs(number), scaled = rint(size * 1e6);
+  if (!(size >= 1e-4 && size < 4e9) || scaled / 1e6 != size) return 0;
+  unsigned long long whole = (unsigned long long)scaled / 1000000, places = (unsigned long long)scaled % 1000000;
+  int count = 6;
+  for (; count > 0 && places % 10 == 0; count--) places /= 10;
+  char *start = digits_before(end, places, count);
+  if (count) *--start = '.';
+  start = digits_before(start, whole, 1);
+  if (number < 0) *--start = '-';
+  put(encoding, start, (size_t)(end - start));
+  return 1;
+}
+
 /* The shortest text that reads back as the same number. */
 static void put_float(struct encoding *encoding, lua_Number number) {
   char text[40];
+  if (put_decimal(encoding, number)) return;
   if (!isfinite(number)) refuse(encoding, "it is not a finite number");
   for (int digits = 15; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, number);
@@ -101,13 +125,15 @@ static void put_float(struct encoding *encoding, lua_Number number) {
 
 static void put_number(struct encoding *encoding) {
   lua_State *L = encoding->L;
-  char text[32];
   if (!lua_isinteger(L, -1)) {
     put_float(encoding, lua_tonumber(L, -1));
     return;
   }
-  snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, -1));
-  put_string(encoding, text);
+  lua_Integer number = lua_tointeger(L, -1);
+  char text[32], *end = text + sizeof text;
+  char *start = digits_before(end, number < 0 ? 0 - (lua_Unsigned)number : (lua_Unsigned)number, 1);
+  if (number < 0) *--start = '-';
+  put(encoding, start, (size_t)(end - start));
 }
 
 static void put_secret(struct encoding *encoding) {

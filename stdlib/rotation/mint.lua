@@ -20,9 +20,9 @@ local M = {}
 local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
 local MOST_SKEW = 300 -- seconds
 
---- Now, by the server's clock.
+--- Now, by the server's clock, to the millisecond: what goes on record stays short.
 ---@return number
-function M.now() return time.now() + (graph.now() or 0) end
+function M.now() return math.floor((time.now() + (graph.now() or 0)) * 1000 + 0.5) / 1000 end
 
 --- Stop when this machine's clock cannot be trusted with dates.
 ---@param what string what is not done then

@@ -215,6 +215,23 @@ describe("encoding", function()
     assert.equal('{"":true,"B":true,"a":true,"a\\u0000b":true,"aa":true,"b":true,"é":true}', json.encode(value))
   end)
 
+  it("writes the shortest text that reads back as the number", function()
+    local function shortest(number)
+      for digits = 15, 17 do
+        local text = ("%%.%dg"):format(digits):format(number)
+        if tonumber(text) == number then return text end
+      end
+    end
+    local scales = { 1, 10, 1000, 1e6, 1e7, 1e9, 3 }
+    for i = 1, 7000 do
+      local size = 10.0 ^ math.random(-6, 12)
+      local number = math.floor(math.random() * size * 1e6) / scales[i % #scales + 1]
+      for _, one in ipairs { number + 0.0, -number, 4e9 - number, 1795436304 + number } do
+        if one ~= 0 then assert.equal(shortest(one), json.encode(one)) end
+      end
+    end
+  end)
+
   it("writes numbers so that they read back the same", function()
     local numbers = { 0.1, 1 / 3, 1e100, 5e-324, 2^53 + 2, 2^63, math.maxinteger, math.mininteger, 3.0, 1e14,
       9007199254740993 }
