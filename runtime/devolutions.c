@@ -65,12 +65,13 @@ static int devolutions_request(lua_State *L) {
   if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 5);
-  struct buffer *url = buffer_new(L);
+  struct buffer *url = buffer_borrow(L);
   wire_append(L, url, base, strlen(base));
   wire_append(L, url, path, length);
   wire_query(L, 4, url);
   wire_append(L, url, "", 1);
   struct request *request = request_new(L, "devolutions", method, url->data);
+  buffer_give_back(L, 6);
   request_header(L, request, "Accept", "application/json");
   wire_members(L, 5);
   request_call(L, request, method, path, lua_tostring(L, -1));

@@ -23,15 +23,23 @@ static int is_unreserved(unsigned char c) {
   return c < 128 && (isalnum(c) || (c && strchr("-._~", c)));
 }
 
+/* How many bytes at the start of the text need no escape. */
+static size_t plain_length(const char *text, size_t length, const char *plain) {
+  size_t i = 0;
+  while (i < length && text[i] && (is_unreserved((unsigned char)text[i]) || strchr(plain, text[i]))) i++;
+  return i;
+}
+
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain) {
   static const char digits[] = "0123456789ABCDEF";
-  for (size_t i = 0; i < length; i++) {
-    unsigned char c = (unsigned char)text[i];
+  for (size_t i = 0; i < length;) {
+    size_t run = plain_length(text + i, length - i, plain);
+    wire_append(L, out, text + i, run);
+    i += run;
+    if (i == length) return;
+    unsigned char c = (unsigned char)text[i++];
     const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
-    if (is_unreserved(c) || (c && strchr(plain, c)))
-      wire_append(L, out, text + i, 1);
-    else
-      wire_append(L, out, escaped, sizeof escaped);
+    wire_append(L, out, escaped, sizeof escaped);
   }
 }
 
@@ -280,6 +288,10 @@ int wire_segment(lua_State *L, const char *plain) {
   int is_dots = length <= 2 && strspn(value, ".") == length;
   luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
   luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
+  if (plain_length(value, length, plain) == length) {
+    lua_pushvalue(L, 1);
+    return 1;
+  }
   struct buffer *out = buffer_new(L);
   wire_escape(L, out, value, length, plain);
   lua_pushlstring(L, out->data, out->length);
