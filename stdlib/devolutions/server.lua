@@ -118,12 +118,13 @@ local function perform(what, method, path, query, body)
   local used = login_if_needed()
   local base = server_of(settings).server
   local function build() return native.request(base, method, path, query, body) end
-  local sample <close> = build()
+  local first <close> = build()
+  local unsent = first
   local value, failure = retry.run {
-    what = what, peer = "devolutions", changes = sample:changes(), repeatable = sample:repeatable(),
+    what = what, peer = "devolutions", changes = first:changes(), repeatable = first:repeatable(),
     attempt = function()
-      local request = build()
-      used = session
+      local request = unsent or build()
+      unsent, used = nil, session
       return exchange(what, request, used, function(answer) return native.judge(request, answer) end)
     end,
     renew = function()
