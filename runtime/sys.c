@@ -179,10 +179,13 @@ static int interruptible(lua_State *L) {
   return 0;
 }
 
-/* sys.trim(). What is free in the middle of the heap goes back to the system too. */
+/* sys.trim(). What is free in the middle of the heap goes back to the system too, and from
+ * now on its end does soon: malloc would keep as much as the largest answer took. */
 static int trim(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
   malloc_trim(0);
+  mallopt(M_TOP_PAD, 16 << 10);
+  mallopt(M_TRIM_THRESHOLD, 64 << 10);
   return 0;
 }
 

@@ -108,7 +108,7 @@ function M.stat(path) end
 ---@param path string
 ---@return string[]|nil, string? message
 function M.list(path) end
---- Collect what nobody uses any more, and give the memory back to the system.
+--- Collect what nobody uses any more, and give the memory back to the system; more readily from now on, too.
 function M.trim() end
 --- Room left where a path lies.
 ---@param path string
