@@ -64,13 +64,24 @@ local function setting_of(terms, tenant, journal)
   }
 end
 
+local fates = {} -- what -> why -> metatable of all entries that share both
+
+-- What is to be done about it, or became of it. Thousands have the same, so it is kept once.
+local function settle(entry, what, why)
+  fates[what] = fates[what] or setmetatable({}, { __mode = "v" })
+  local key = tostring(why)
+  local fate = fates[what][key] or { __index = { what = what, why = why } }
+  fates[what][key] = fate
+  return setmetatable(entry, fate)
+end
+
 -- Ten thousand of them have to fit: what is seldom there is no member from the start, and
 -- of the account, which is read again before it is changed, only what that does not bring.
--- Four members are what most have: a fifth takes as much room as four more.
+-- Two members of its own are what most have: a third takes as much room as two more.
 local function entry_of(self, account)
   local row = accounts.get(self.run.journal, account.id)
   local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
-  local entry = { name = account.upn, id = account.id, what = judged.what, why = judged.why }
+  local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why)
   if judged.due then entry.due = judged.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
@@ -183,12 +194,12 @@ end
 
 local function settle_failure(entry, failure)
   if fail.is(failure, "interrupted") then
-    entry.what, entry.why = "skipped", "the program was asked to stop"
+    settle(entry, "skipped", "the program was asked to stop")
     return
   end
   entry.failure = failure
-  entry.what = fail.is(failure) and failure.code == "window" and "waits" or "failed"
-  entry.why = fail.is(failure) and failure.why or tostring(failure)
+  local is_closed = fail.is(failure) and failure.code == "window"
+  settle(entry, is_closed and "waits" or "failed", fail.is(failure) and failure.why or tostring(failure))
 end
 
 local function say(entry)
@@ -207,7 +218,7 @@ end
 local function work(self, entry)
   local open = self:open()
   if entry.what == "change" and not open then
-    entry.what, entry.why = "waits", "the window has closed"
+    settle(entry, "waits", "the window has closed")
     return
   end
   local ok, done = xpcall(password.work, task.keep_trace, self.run, known_of(entry))
@@ -217,7 +228,7 @@ local function work(self, entry)
     if entry.what == "failed" then error(done, 0) end
     return
   end
-  entry.what, entry.why = done.what, done.why or "done"
+  settle(entry, done.what, done.why or "done")
   if done.warning then log.warn(done.warning) end
   say(entry)
   tell_others(self, entry, done)
@@ -247,7 +258,7 @@ end
 
 local function not_begun(self, why)
   for _, entry in ipairs(self.changes) do
-    if entry.what == "change" then entry.what, entry.why = "skipped", why end
+    if entry.what == "change" then settle(entry, "skipped", why) end
   end
 end
 
