@@ -22,6 +22,7 @@ local M = {}
 
 local AT_ONCE = 100
 local MANY = 1000 -- accounts from which memory is saved
+local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and what AT_ONCE accounts at once take
 local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
@@ -274,11 +275,12 @@ function People:recover()
   each(self, self.recoveries, AT_ONCE, false)
 end
 
--- What finding many accounts took is given back.
+-- What finding many accounts took is given back. Then garbage may fill what they leave of
+-- HEAP: to collect costs as much as there is in use, so the less is in use the more may wait.
 local function save_memory(self)
-  if #self.entries < MANY then return end
-  collectgarbage()
-  sys.trim()
+  if #self.entries >= MANY then sys.trim() end
+  local used = collectgarbage("count") + IN_FLIGHT
+  collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
 end
 
 --- Do it: a few alone, then the rest.
