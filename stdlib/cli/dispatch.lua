@@ -40,7 +40,6 @@ local COMMON = {
   { name = "--config", value = "FILE", help = "configuration file (~/.config/moonlatch/moonlatch.lua)" },
   { name = "--emulator", help = "run against a private emulator instead" },
   { name = "--scripts", value = "DIR", help = "look for scripts here first" },
-  { name = "--write", help = "with -e, run and repl: let undeclared code change things" },
   { name = "--json", help = "one JSON document on standard output" },
   { name = "--yes", help = "do not ask" },
   { name = "--quiet", short = "-q", help = "say only what has to be said" },

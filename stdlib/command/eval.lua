@@ -33,8 +33,8 @@ end
 ---@type cli.command
 return {
   summary = "run a line of Lua; it may read, and with --write change",
-  usage = "-e CODE [options]",
-  options = {},
+  usage = "CODE [options]",
+  options = { { name = "--write", help = "let it change things, not only read" } },
   examples = {
     "moonlatch -e 'require(\"graph\").get(\"/organization\").value[1].displayName'",
     "moonlatch --emulator -e 'for user in require(\"graph\").list(\"/users\") do print(user.userPrincipalName) end'",

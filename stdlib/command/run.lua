@@ -46,6 +46,7 @@ return {
   usage = "SCRIPT [--name value …] [options]",
   arguments = { { name = "script", help = "a bundled script, one of yours, or a path: ./mine.lua" } },
   script = "named",
+  options = { { name = "--write", help = "let a file that declares nothing change things" } },
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
   help = help,
 

@@ -89,6 +89,17 @@ describe("the command line", function()
         assert.matches("^Usage: moonlatch " .. word .. " ", out)
         assert.matches("\nExamples:\n  moonlatch ", out)
       end
+      assert.matches("^Usage: moonlatch %-e CODE %[options%]\n", check({ "-e", "1", "--help" }, 0, nil, "").out)
+    end)
+
+    it("offers --write to what declares nothing, and to nothing else", function()
+      for _, words in ipairs { { "-e", "1" }, { "run" }, { "repl" } } do
+        words[#words + 1] = "--help"
+        assert.matches("\n      %-%-write  ", check(words, 0, nil, "").out)
+      end
+      assert.not_matches("--write  ", check({ "plan", "--help" }, 0, nil, "").out, 1, true)
+      check({ "rotate", "x", "--write" }, 2, "", "error: read the command line\n  why: unknown option '--write'\n"
+        .. "  fix: `moonlatch rotate --help` says more.\n")
     end)
 
     it("is given for a script, from its declaration", function()
