@@ -282,4 +282,11 @@ function M.class(name)
   end
 end
 
+--- The class that a parameter or a field is of: graph.options for "graph.options?".
+---@param value reference.value
+---@return reference.class|nil
+function M.class_of(value)
+  return M.class((value.type:gsub("[?|].*$", "")))
+end
+
 return M

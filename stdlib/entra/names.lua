@@ -32,7 +32,9 @@ M.roles = {
 --- Is it an object's id, and no name?
 ---@param text string
 ---@return boolean
-function M.is_id(text) return text:match("^%x+%-%x+%-%x+%-%x+%-%x+$") ~= nil end
+function M.is_id(text)
+  return #text == 36 and text:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
+end
 
 --- What a directory role is called; its id when it is none of those above.
 ---@param id string template id

@@ -111,18 +111,10 @@ end
 ---------------------------------------------------------------------------
 -- Inside a text
 
-local function modules()
-  local list = {}
-  for _, name in ipairs(reference.modules()) do
-    if sandbox.is_open(name) then list[#list + 1] = name end
-  end
-  return list
-end
-
 local CALLS = {
   help = function() return require("repl.help").topics() end,
   trace = function() return { "on", "off" } end,
-  require = modules,
+  require = sandbox.modules,
 }
 
 local PROPERTY_KEYS = { select = true, filter = true, order = true, expand = true, search = true }
@@ -159,7 +151,7 @@ local function keys_of(frame)
   if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return properties(frame) end
   local entry = reference.entry(frame.callee)
   local param = entry and entry.params[frame.place]
-  local class = param and reference.class((param.type:gsub("[?|].*$", "")))
+  local class = param and reference.class_of(param)
   for i, field in ipairs(class and class.fields or {}) do list[i] = field.name end
   return list
 end

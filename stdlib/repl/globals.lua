@@ -14,12 +14,10 @@ local rooms ---@type table<string, string[]>? first part of a module's name -> n
 local function all_rooms()
   if rooms then return rooms end
   rooms = {}
-  for _, name in ipairs(require("reference").modules()) do
+  for _, name in ipairs(sandbox.modules()) do
     local room = name:match("^[^.]+")
-    if sandbox.is_open(name) then
-      rooms[room] = rooms[room] or {}
-      table.insert(rooms[room], name)
-    end
+    rooms[room] = rooms[room] or {}
+    table.insert(rooms[room], name)
   end
   return rooms
 end

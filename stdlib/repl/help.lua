@@ -48,7 +48,7 @@ end
 -- The members of a parameter that is a table of ours: "graph.options?" -> those of graph.options.
 local function add_members(lines, params)
   for _, param in ipairs(params) do
-    local class = reference.class((param.type:gsub("[?|].*$", "")))
+    local class = reference.class_of(param)
     if class and #class.fields > 0 and not param.type:match("^host%.") then
       lines[#lines + 1] = ""
       lines[#lines + 1] = ("%s may have:"):format(param.name)
@@ -108,8 +108,8 @@ end
 
 local function modules_of(room)
   local names = {}
-  for _, name in ipairs(reference.modules()) do
-    if name:match("^[^.]+") == room and sandbox.is_open(name) then names[#names + 1] = name end
+  for _, name in ipairs(sandbox.modules()) do
+    if name:match("^[^.]+") == room then names[#names + 1] = name end
   end
   return names
 end
@@ -187,9 +187,7 @@ local FINDERS = {
 ---@return string[]
 function M.topics()
   local list = codes.names()
-  for _, name in ipairs(reference.modules()) do
-    if sandbox.is_open(name) then list[#list + 1] = name end
-  end
+  for _, name in ipairs(sandbox.modules()) do list[#list + 1] = name end
   for _, name in ipairs { "graph", "task", "time", "report", "json", "secret", "log", "explain" } do
     for _, entry in ipairs(reference.functions(name)) do list[#list + 1] = entry.full end
   end
@@ -229,8 +227,8 @@ local function entry_of(fn)
   local path = info.source:match("stdlib/(.+)%.lua$")
   local entry = path and reference.at(path:gsub("/", "."), info.linedefined)
   if entry then return entry end
-  for _, name in ipairs(reference.modules()) do
-    local module = sandbox.is_open(name) and package.loaded[name]
+  for _, name in ipairs(sandbox.modules()) do
+    local module = package.loaded[name]
     for key, value in pairs(type(module) == "table" and module or {}) do
       if rawequal(value, fn) then return reference.entry(("%s.%s"):format(name, tostring(key))) end
     end
@@ -301,13 +299,11 @@ local PROMPT = {
 -- What modules' names begin with; "…" where there are more below it.
 local function rooms()
   local list, place_of = {}, {}
-  for _, name in ipairs(reference.modules()) do
+  for _, name in ipairs(sandbox.modules()) do
     local room, below = name:match("^([^.]+)(.*)$")
-    if sandbox.is_open(name) then
-      place_of[room] = place_of[room] or #list + 1
-      if below ~= "" then list[place_of[room]] = room .. ".…" end
-      list[place_of[room]] = list[place_of[room]] or room
-    end
+    place_of[room] = place_of[room] or #list + 1
+    if below ~= "" then list[place_of[room]] = room .. ".…" end
+    list[place_of[room]] = list[place_of[room]] or room
   end
   return list
 end

@@ -2,6 +2,7 @@
 
 local json = require "host.json"
 local layout = require "layout"
+local names = require "entra.names"
 local secret = require "host.secret"
 local time = require "time"
 
@@ -20,8 +21,7 @@ end
 ---@param value any
 ---@return boolean
 function M.is_id(value)
-  return type(value) == "string" and #value == 36
-    and value:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
+  return type(value) == "string" and names.is_id(value)
 end
 
 --- "2026-11-23 05:00", in UTC.

@@ -45,6 +45,16 @@ function M.is_open(name)
   return not (CLOSED[room] or room == "host" or room == "command")
 end
 
+--- Names of the library's modules that a script may require, sorted.
+---@return string[]
+function M.modules()
+  local list = {}
+  for _, name in ipairs(require("reference").modules()) do
+    if M.is_open(name) then list[#list + 1] = name end
+  end
+  return list
+end
+
 -- Is it a module of the library?
 local function in_library(name)
   if package.loaded[name] ~= nil then return true end
