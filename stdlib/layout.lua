@@ -62,6 +62,14 @@ function M.pad(text, width, right)
   return right and space .. text or text .. space
 end
 
+--- So many of something: "1 item", "3 items".
+---@param number integer
+---@param word string
+---@return string
+function M.count(number, word)
+  return ("%d %s%s"):format(number, word, number == 1 and "" or "s")
+end
+
 --- A line broken between words where it would not fit; what follows is indented like it, and by `more`.
 ---@param line string
 ---@param width integer

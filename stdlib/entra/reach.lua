@@ -5,6 +5,7 @@ local data = require "data"
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
+local layout = require "layout"
 local role_holders = require "entra.role_holders"
 local names = require "entra.names"
 local task = require "task"
@@ -216,7 +217,7 @@ end
 
 local MOST_LINES = 10
 
-local function several(count, word) return ("%d %s%s"):format(count, word, count == 1 and "" or "s") end
+
 
 local function list(run, accounts, text_of)
   for i, account in ipairs(accounts) do
@@ -247,10 +248,10 @@ function M.explain(run, accounts, managed)
     run:note "--managed is not given: Helpdesk Administrator alone resets hardly anybody who holds an admin role"
   elseif #privileged > 0 then
     run:note("%s of %d can only be reset by a Privileged Authentication Administrator:",
-      several(#privileged, "account"), #accounts)
+      layout.count(#privileged, "account"), #accounts)
     list(run, privileged, function(account) return select(2, M.judge(account, { "Helpdesk Administrator" })) end)
   else
-    run:note("%s to manage, none beyond the reach of Helpdesk Administrator", several(#accounts, "account"))
+    run:note("%s to manage, none beyond the reach of Helpdesk Administrator", layout.count(#accounts, "account"))
   end
   return roles
 end
@@ -267,16 +268,16 @@ function M.report(run, accounts, roles)
   local by = { yes = {}, no = {}, unknown = {} }
   for _, account in ipairs(accounts) do table.insert(by[M.judge(account, roles)], account) end
   if #by.yes > 0 then
-    run:note("%s within reach of these roles by Microsoft's table", several(#by.yes, "account"))
+    run:note("%s within reach of these roles by Microsoft's table", layout.count(#by.yes, "account"))
     run:note(UNSETTLED)
   end
   local function why(account) return select(2, M.judge(account, roles)) end
   if #by.unknown > 0 then
-    run:note("%s unknown until a first reset:", several(#by.unknown, "account"))
+    run:note("%s unknown until a first reset:", layout.count(#by.unknown, "account"))
     list(run, by.unknown, why)
   end
   if #by.no > 0 then
-    run:warn("%s cannot be reset: %s", several(#by.no, "account"), in_words(by.no, why))
+    run:warn("%s cannot be reset: %s", layout.count(#by.no, "account"), in_words(by.no, why))
   end
 end
 

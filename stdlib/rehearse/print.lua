@@ -1,6 +1,7 @@
 --- The report of a rehearsal: for a reviewer to read, and as a table.
 
 local json = require "host.json"
+local layout = require "layout"
 local log = require "log"
 local time = require "time"
 
@@ -10,8 +11,6 @@ local MOST = 12 -- lines of the story or accounts, unless asked for more
 
 local function add(lines, text, ...) lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text end
 
-local function count(number, word) return ("%d %s%s"):format(number, word, number == 1 and "" or "s") end
-
 -- "13 changes, 27 to 30 days apart"
 local function figures(account)
   local least, most = math.huge, 0
@@ -19,21 +18,21 @@ local function figures(account)
     local gap = account.changes[i] - account.changes[i - 1]
     least, most = math.min(least, gap), math.max(most, gap)
   end
-  local text = count(#account.changes, "change")
+  local text = layout.count(#account.changes, "change")
   if most == 0 then return text end
   local low, high = (least + 43200) // 86400, (most + 43200) // 86400
-  return ("%s, %s apart"):format(text, low == high and count(high // 1, "day") or ("%d to %d days")
+  return ("%s, %s apart"):format(text, low == high and layout.count(high // 1, "day") or ("%d to %d days")
     :format(low // 1, high // 1))
 end
 
 local function add_accounts(lines, outcome)
   local width = 0
   for _, account in ipairs(outcome.accounts) do width = math.max(width, #account.name) end
-  add(lines, "\n  %s", count(#outcome.accounts, "account"))
+  add(lines, "\n  %s", layout.count(#outcome.accounts, "account"))
   local most = log.verbose() and #outcome.accounts or MOST
   for i = 1, math.min(most, #outcome.accounts) do
     local account = outcome.accounts[i]
-    local failures = count(account.failures, "time")
+    local failures = layout.count(account.failures, "time")
     local failed = account.failures > 0 and ("; failed %s, and was gone on with"):format(failures) or ""
     add(lines, "    %-" .. width .. "s  %s%s", account.name, figures(account), failed)
   end
@@ -56,7 +55,9 @@ end
 local function add_faults(lines, outcome)
   if #outcome.faults == 0 then return end
   add(lines, "\n  what went wrong on request")
-  for _, fault in ipairs(outcome.faults) do add(lines, "    %s: met %s", fault.rule, count(fault.hits, "time")) end
+  for _, fault in ipairs(outcome.faults) do
+    add(lines, "    %s: met %s", fault.rule, layout.count(fault.hits, "time"))
+  end
 end
 
 local function add_verdicts(lines, outcome)
@@ -77,7 +78,7 @@ function M.text(outcome, took)
     if terms.name ~= outcome.terms.name then add(lines, "  of %s: %s", terms.name, terms.summary) end
   end
   add(lines, "  from %s to %s on an emulator: %s in %.0f s", time.day(outcome.from), time.day(outcome.to),
-    count(outcome.runs, "run"), took)
+    layout.count(outcome.runs, "run"), took)
   add_accounts(lines, outcome)
   add_story(lines, outcome)
   add_faults(lines, outcome)

@@ -105,9 +105,9 @@ local function line_of(columns, cell)
 end
 
 local function footer(count, hidden, more)
-  local text = ("%d %s"):format(count, count == 1 and "item" or "items")
+  local text = layout.count(count, "item")
   if more then text = text .. ", and there are more (graph.all reads all)" end
-  if hidden > 0 then text = ("%s; %d %s hidden"):format(text, hidden, hidden == 1 and "column" or "columns") end
+  if hidden > 0 then text = ("%s; %s hidden"):format(text, layout.count(hidden, "column")) end
   return log.style("dim", text)
 end
 

@@ -88,24 +88,20 @@ local function one_line(text)
   return (text:gsub("%s*[\r\n]+%s*", " "):gsub("%c", " "))
 end
 
-local function count(value, word)
-  return ("%d %s%s"):format(value, word, value == 1 and "" or "s")
-end
-
 local function folded_list(list)
   local texts = {}
   for i, item in ipairs(list) do
-    if M.is_data(item) then return ("[%s]"):format(count(#list, "item")) end
+    if M.is_data(item) then return ("[%s]"):format(layout.count(#list, "item")) end
     texts[i] = M.text(item)
   end
   local text = table.concat(texts, ", ")
-  return layout.width(text) <= LONGEST_LIST and text or ("[%s]"):format(count(#list, "item"))
+  return layout.width(text) <= LONGEST_LIST and text or ("[%s]"):format(layout.count(#list, "item"))
 end
 
 local function folded_object(object)
   local members = 0
   for _ in pairs(object) do members = members + 1 end
-  return ("{%s}"):format(count(members, "member"))
+  return ("{%s}"):format(layout.count(members, "member"))
 end
 
 --- A value in one line; what has parts is folded: "[3 items]", "{2 members}".

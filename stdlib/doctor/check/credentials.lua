@@ -1,5 +1,6 @@
 --- Every credential of the application: when it ends, and whether anybody here knows it.
 
+local layout = require "layout"
 local time = require "time"
 local views = require "rotation.view"
 
@@ -32,6 +33,6 @@ return {
     table.sort(view.foreign, by_end)
     for _, credential in ipairs(view.foreign) do tell_foreign(record, look, credential, has_journal) end
     local known = #(found.passwordCredentials or {}) - #view.foreign
-    if #view.foreign == 0 then record:ok("%d client secret%s, known here", known, known == 1 and "" or "s") end
+    if #view.foreign == 0 then record:ok("%s, known here", layout.count(known, "client secret")) end
   end,
 }
