@@ -133,11 +133,8 @@ local TROUBLE = { failed = true, skipped = true, busy = true }
 -- When a service would have something to do next, as far as this policy goes.
 local function next_of(found, now)
   if found.failure then return now + AGAIN end
-  local opens = found.is_open == false and found.moment or now
-  local soonest = now + LONGEST[found.terms.target]
+  local soonest = rotate.next_of(found, now, now + LONGEST[found.terms.target])
   for _, entry in ipairs(found.entries) do
-    if entry.what == "wait" and entry.due then soonest = math.min(soonest, math.max(entry.due, opens)) end
-    if entry.what == "change" or entry.what == "waits" then soonest = math.min(soonest, opens) end
     if TROUBLE[entry.what] then soonest = math.min(soonest, now + AGAIN) end
   end
   return soonest

@@ -84,16 +84,24 @@ M.json = print.json
 ---------------------------------------------------------------------------
 -- As a service
 
--- When to look again: when something falls due or its window opens, within the hour.
+--- When a policy has something to do: something falls due, or its window opens.
+---@param found rotation.outcome_of_policy
+---@param now number
+---@param latest number a moment by which it is looked at anyway
+---@return number moment
+function M.next_of(found, now, latest)
+  local opens = found.is_open == false and found.moment or now
+  for _, entry in ipairs(found.entries) do
+    if entry.what == "wait" and entry.due then latest = math.min(latest, math.max(entry.due, opens)) end
+    if entry.what == "change" or entry.what == "waits" then latest = math.min(latest, opens) end
+  end
+  return latest
+end
+
+-- When to look again, within the hour.
 local function next_look(all)
   local now, soonest = time.now(), time.now() + LONGEST
-  for _, found in ipairs(all) do
-    local opens = found.is_open == false and found.moment or now
-    for _, entry in ipairs(found.entries) do
-      if entry.what == "wait" and entry.due then soonest = math.min(soonest, math.max(entry.due, opens)) end
-      if entry.what == "change" or entry.what == "waits" then soonest = math.min(soonest, opens) end
-    end
-  end
+  for _, found in ipairs(all) do soonest = M.next_of(found, now, soonest) end
   return math.max(SHORTEST, soonest - now)
 end
 
