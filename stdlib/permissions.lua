@@ -186,8 +186,7 @@ end
 ---@param wanted string[][][]
 ---@param had string[]? what is there already, and stays
 local function least_of(wanted, had)
-  local held = {}
-  for _, name in ipairs(had or {}) do held[name] = true end
+  local held = sets.of(had)
   local function hold(list)
     for _, name in ipairs(cheapest(held, list)) do held[name] = true end
   end
@@ -307,8 +306,7 @@ end
 ---@param held string[]
 ---@return permissions.difference
 function M.compare(least, kind, held)
-  local set, wanted, covered, blocked, needless = {}, {}, {}, {}, {}
-  for _, name in ipairs(held) do set[name] = true end
+  local set, wanted, covered, blocked, needless = sets.of(held), {}, {}, {}, {}
   for _, need in ipairs(least.needs) do
     local list = need.row[kind]
     if list and #list > 0 and not M.covers(set, list) then

@@ -34,24 +34,13 @@ local M = {}
 ---------------------------------------------------------------------------
 -- What it is to own, and whom it is to reach
 
-local function each_once(lists)
-  local all, seen = {}, {}
-  for _, list in ipairs(lists) do
-    for _, one in ipairs(list) do
-      if not seen[one.id] then all[#all + 1] = one end
-      seen[one.id] = true
-    end
-  end
-  return all
-end
-
 -- The provider's application, and those that policies name. To destroy, it need not be there any more.
 local function to_own(run, args, needed)
   local provider, missing = fail.catch("missing", owned.provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
   for _, terms in ipairs(needed.applications) do lists[#lists + 1] = selection.named_applications(terms.select) end
-  return each_once(lists)
+  return selection.union(lists)
 end
 
 local function accounts_of(needed)
@@ -61,7 +50,7 @@ local function accounts_of(needed)
   for i, terms in ipairs(needed.users) do
     lists[i] = selection.accounts(terms.select, federated, holders).accounts
   end
-  return each_once(lists)
+  return selection.union(lists)
 end
 
 local function roles_of(needed, accounts)

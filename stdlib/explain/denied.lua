@@ -134,13 +134,13 @@ local function role_reason(held, rows, roles, why)
   local wanted
   for _, row in ipairs(rows) do wanted = wanted or row.roles and #row.roles > 0 and row.roles end
   if held.kind ~= "delegated" or not wanted then return nil end
-  local weakest, mine = wanted[1][1], {}
+  local weakest = wanted[1][1]
   local fix = ("Have %s assigned to you, or sign in as somebody who holds it."):format(weakest)
   if not roles then
     return { cause = ("a directory role may be missing, such as %s; ours are not known: %s"):format(weakest, why),
       fix = fix }
   end
-  for _, name in ipairs(roles) do mine[name] = true end
+  local mine = sets.of(roles)
   if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
   return { cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, words(roles)), fix = fix }
 end

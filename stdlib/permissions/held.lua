@@ -1,6 +1,7 @@
 --- What we may do at Graph: by the token, by what was consented, by what the
 --- application asks for, and by our directory roles. What may not be read is nil, with why.
 
+local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
 local graph = require "graph"
 local names = require "entra.names"
@@ -85,10 +86,8 @@ local function declared(held)
   })
   if not application then return nil end -- of another tenant, or Microsoft's own
   local set = {}
-  for _, access in ipairs(application.requiredResourceAccess or {}) do
-    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
-      if named[entry.id] then set[named[entry.id]] = true end
-    end
+  for id in pairs(api_permissions.declared(application)) do
+    if named[id] then set[named[id]] = true end
   end
   return set
 end

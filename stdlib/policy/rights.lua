@@ -2,6 +2,7 @@
 
 local permissions = require "permissions"
 local rotate = require "rotation.rotate"
+local sets = require "sets"
 
 local M = {}
 
@@ -45,9 +46,7 @@ function M.of(names)
   for _, name in ipairs(least.application) do
     set[name], reasons[name] = true, permissions.reasons(least, "application", name)
   end
-  rights.permissions, rights.reasons = {}, reasons
-  for name in pairs(set) do table.insert(rights.permissions, name) end
-  table.sort(rights.permissions)
+  rights.permissions, rights.reasons = sets.sorted(set), reasons
   return rights
 end
 

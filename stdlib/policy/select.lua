@@ -102,7 +102,11 @@ local function mentions(selection, name)
   return selection.fields[name] ~= nil
 end
 
-local function union(lists)
+--- What is in any of the lists, each once.
+---@generic T: { id: string }
+---@param lists T[][]
+---@return T[]
+function M.union(lists)
   local all, seen = {}, {}
   for _, list in ipairs(lists) do
     for _, account in ipairs(list) do
@@ -124,9 +128,9 @@ end
 
 -- What a selection means, when `leaf(fields)` says what a plain one does.
 local function evaluate(selection, leaf)
-  if not selection.operator then return union(leaf(selection.fields)) end
+  if not selection.operator then return M.union(leaf(selection.fields)) end
   local left, right = evaluate(selection.left, leaf), evaluate(selection.right, leaf)
-  return selection.operator == "+" and union { left, right } or difference(left, right)
+  return selection.operator == "+" and M.union { left, right } or difference(left, right)
 end
 
 -- A leaf whose words are read by the functions of that name.
@@ -162,27 +166,28 @@ function M.accounts(selection, federated, holders)
   return { accounts = accounts, holders = holders, federated = federated }
 end
 
+local function readers_of_names(owned)
+  return {
+    client_id = function(id) return { owned.by_client_id(id) } end,
+    provider = function(name) return { owned.provider(name) } end,
+  }
+end
+
 --- The applications meant, as Entra has them now.
 ---@param selection policy.selection
 ---@return entra.owned_application[]
 function M.applications_of(selection)
   local owned = require "entra.owned"
-  return evaluate(selection, reading {
-    client_id = function(id) return { owned.by_client_id(id) } end,
-    provider = function(name) return { owned.provider(name) } end,
-    owned = owned.all,
-  })
+  local readers = readers_of_names(owned)
+  readers.owned = owned.all
+  return evaluate(selection, reading(readers))
 end
 
 --- The applications it names. Those that whoever asks owns are not among them: another asks.
 ---@param selection policy.selection
 ---@return entra.owned_application[]
 function M.named_applications(selection)
-  local owned = require "entra.owned"
-  return evaluate(selection, reading {
-    client_id = function(id) return { owned.by_client_id(id) } end,
-    provider = function(name) return { owned.provider(name) } end,
-  })
+  return evaluate(selection, reading(readers_of_names(require "entra.owned")))
 end
 
 ---------------------------------------------------------------------------
