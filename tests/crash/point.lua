@@ -142,12 +142,7 @@ local function strike(self, place)
   local method, signal = M.is_changing(self.act, self.blow) and "!GET" or "*", self.blow.signal
   for _, rule in ipairs(self.blow.rules) do self.cloud:fault(rule:format(method, place)) end
   local run <close> = start(self, self.act.words)
-  local struck = run:watch(LONGEST, signal and function() return self.cloud:struck() end or nil)
-  if struck then run:signal(signal) end
-  local outcome = run:finish(signal == "KILL" and 1 or LONGEST)
-  struck = struck or self.cloud:struck()
-  self.cloud:calm()
-  return struck, outcome
+  return run:meet(self.cloud, signal, LONGEST)
 end
 
 local function wants_again(outcome)

@@ -81,6 +81,21 @@ function Program:finish(seconds)
   return { status = self.code, out = M.read(self.folder .. "/out"), err = M.read(self.folder .. "/err") }
 end
 
+--- Let it come upon the cloud's faults, and signal it when it does; wait for its end.
+---@param cloud crash.cloud
+---@param signal "KILL"|"INT"|nil nil: the fault is all
+---@param seconds number
+---@return string? struck the request that met the fault, if one did
+---@return crash.program.outcome
+function Program:meet(cloud, signal, seconds)
+  local struck = self:watch(seconds, signal and function() return cloud:struck() end or nil)
+  if struck then self:signal(signal) end
+  local outcome = self:finish(signal == "KILL" and 1 or seconds)
+  struck = struck or cloud:struck()
+  cloud:calm()
+  return struck, outcome
+end
+
 --- Run it to its end.
 ---@param folder string
 ---@param words string[]

@@ -19,13 +19,13 @@ local MOST_RUNS = 3 -- after the blow
 ---@class crash.rotator.blow
 ---@field name string
 ---@field rules string[] with %d for which request
----@field kill boolean?
+---@field signal "KILL"?
 
 -- Only at what can change something: the rest is asked again.
 local BLOWS = {
-  { name = "killed before it is applied", rules = { "!GET /** hold-before always @%d" }, kill = true },
+  { name = "killed before it is applied", rules = { "!GET /** hold-before always @%d" }, signal = "KILL" },
   { name = "killed before its answer", rules = { "!GET /** hold-after @%d", "!GET /** hold-before always @%d" },
-    kill = true },
+    signal = "KILL" },
   { name = "answer lost", rules = { "!GET /** drop-after @%d" } },
 }
 
@@ -175,12 +175,7 @@ end
 local function strike(self, words, blow, place)
   for _, rule in ipairs(blow.rules) do self.cloud:fault(rule:format(place)) end
   local run <close> = start(self, words)
-  local struck = run:watch(LONGEST, blow.kill and function() return self.cloud:struck() end or nil)
-  if struck then run:signal "KILL" end
-  local outcome = run:finish(struck and 1 or LONGEST)
-  struck = struck or self.cloud:struck()
-  self.cloud:calm()
-  return struck, outcome
+  return run:meet(self.cloud, blow.signal, LONGEST)
 end
 
 local function go_on(self, words, outcome)
