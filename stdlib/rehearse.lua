@@ -85,6 +85,7 @@ local function settled_events(list, over, file)
       fail.raise {
         kind = "config", what = ("%s: events[%d]"):format(file, i),
         why = ("it happens after %s, and the rehearsal is over after %s"):format(one.at, time.span(over)),
+        fix = "Let it happen earlier, or make `over` longer.",
       }
     end
   end

@@ -110,7 +110,8 @@ end
 function M.remove(profile, name)
   local ok, message = sys.remove(path_of(profile, name))
   if ok then return end
-  fail.raise { kind = "config", what = "remove " .. path_of(profile, name), why = message }
+  fail.raise { kind = "config", what = "remove " .. path_of(profile, name), why = message,
+    fix = "Remove it by hand: only the profile's key opens it." }
 end
 
 return M

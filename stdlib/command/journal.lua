@@ -6,6 +6,7 @@ local fail = require "fail"
 local http = require "http"
 local job = require "cli.job"
 local log = require "log"
+local record = require "record"
 local report = require "report"
 local session = require "session"
 local task = require "task"
@@ -74,22 +75,22 @@ local function reveal(journal, id)
     }
   end
   journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
-  local ok, message = journal:commit()
-  if ok then ok, message = term.reveal(name_of(row), value) end
+  record.commit(journal)
+  local ok, message = term.reveal(name_of(row), value)
   if not ok then refuse_reveal(id, message) end
 end
 
 -- A record with its moments as people read them.
-local function with_moments(record)
-  for name, value in pairs(record) do
+local function with_moments(fields)
+  for name, value in pairs(fields) do
     local is_moment = MOMENTS[name] or tostring(name):find("_at$")
     if type(value) == "table" then
       with_moments(value)
     elseif is_moment and type(value) == "number" then
-      record[name] = time.iso(value)
+      fields[name] = time.iso(value)
     end
   end
-  return record
+  return fields
 end
 
 local function show(journal, id, options)

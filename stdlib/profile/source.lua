@@ -202,7 +202,8 @@ function M.keep(source, what, value)
   if not write then error(("what comes from %s is not ours to keep"):format(M.words(source)), 2) end
   local ok, why = write(source, what, value)
   if ok then return end
-  fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.words(source)), why = why }
+  fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.words(source)), why = why,
+    fix = "What was there before is there still. Put right what is named, then run the same command again." }
 end
 
 return M
