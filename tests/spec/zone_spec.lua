@@ -98,6 +98,14 @@ describe("a window", function()
     assert.equal("opens 2026-03-08T07:30:00Z", at("02:30-04:00 America/Toronto", "2026-03-08T07:00:00Z"))
   end)
 
+  it("is read as the examples write it", function()
+    local texts = { require("rehearse.templates").users.policy "mine", sys.embedded "scripts/policies/tier0-users.lua" }
+    for _, text in ipairs(texts) do
+      local written = text:match('window = "([^"]+)"')
+      assert.equal(written, tostring(window.parse(written)))
+    end
+  end)
+
   it("says what is wrong with it", function()
     local cases = {
       ["02:00-04:00"] = "it is not of the form HH:MM-HH:MM ZONE",
