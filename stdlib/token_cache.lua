@@ -59,7 +59,7 @@ end
 -- Take the lock, waiting for who holds it.
 local function take_lock(profile)
   local made, trouble = sys.mkdir(profile.state)
-  if not made then raise(profile, trouble) end
+  if not made then raise(profile, trouble, "Let it be written, or name another `state` folder in the profile.") end
   local ends = time.monotonic() + PATIENCE
   while true do
     local lock, message, kind = sys.lock(lock_path(profile))

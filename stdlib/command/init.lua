@@ -133,7 +133,7 @@ local function write(path, content)
   fail.raise {
     kind = kind == "exists" and "conflict" or "config", what = "write the configuration " .. path, why = message,
     fix = kind == "exists" and "Nothing was overwritten. Add a profile to it by hand, or name another with --config."
-      or nil,
+      or "Let the folder be written, or name another file with --config.",
   }
 end
 
