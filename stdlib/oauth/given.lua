@@ -5,13 +5,13 @@ local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
 local fail = require "fail"
 local log = require "log"
+local names = require "entra.names"
 local native = require "host.oauth"
 local sys = require "host.sys"
 local term = require "host.term"
 local time = require "time"
 
 local STANDARD_INPUT = 0
-local GRAPH = "00000003-0000-0000-c000-000000000000" -- Graph's client id, the same in every cloud
 
 local WHAT = "use the access token that was handed in"
 
@@ -34,7 +34,7 @@ end
 
 local function check_audience(settings, claims)
   local aud, resource = claims.aud, ask.resource(settings)
-  if aud == GRAPH or aud == resource or aud == resource .. "/" then return end
+  if aud == names.GRAPH or aud == resource or aud == resource .. "/" then return end
   refuse("config", ("it is for %s, not for %s"):format(tostring(aud or "an unknown API"), resource), ANOTHER)
 end
 

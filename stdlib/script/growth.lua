@@ -4,6 +4,7 @@
 -- This guards against accident, as all of needs does: a copy that was edited, or
 -- brought by somebody else, under a name that one has learned to trust.
 
+local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
 local script = require "script"
@@ -41,9 +42,8 @@ end
 ---@param found script.found
 ---@return string[] "graph: POST /applications"
 function M.of(declaration, found)
-  local text = found.origin ~= "bundled" and found.origin ~= "path" and sys.embedded("scripts/" .. found.name .. ".lua")
-  if not text then return {} end
-  local bundled = { name = found.name, path = "scripts/" .. found.name .. ".lua", origin = "bundled", text = text }
+  local bundled = found.origin ~= "bundled" and found.origin ~= "path" and copies.original(found.name)
+  if not bundled then return {} end
   local ok, original = pcall(function() return script.check(bundled, script.chunk(bundled)()) end)
   local before, more = ok and original.needs or {}, {}
   for _, kind in ipairs(KINDS) do
