@@ -108,4 +108,13 @@ function M.check(outcome, what)
   assert(#outcome.why < 2000, text)
 end
 
+--- The lists as one.
+---@param ... string[]
+---@return string[]
+function M.joined(...)
+  local all = {}
+  for _, list in ipairs { ... } do table.move(list, 1, #list, #all + 1, all) end
+  return all
+end
+
 return M

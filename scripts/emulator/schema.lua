@@ -116,4 +116,9 @@ function M.refusal(type_name, body, allowed)
   end
 end
 
+--- Does a body say this member, and not that it is nothing?
+---@param value any
+---@return boolean
+function M.is_given(value) return value ~= nil and value ~= json.null end
+
 return M

@@ -11,12 +11,6 @@ local tap = require "tap"
 -- need to start so many.
 local PATIENCE = 180
 
-local function joined(...)
-  local all = {}
-  for _, list in ipairs { ... } do table.move(list, 1, #list, #all + 1, all) end
-  return all
-end
-
 local function is_slow(name)
   return name:find("^stall") or name:find("^drip") or name == "endless_extension"
 end
@@ -27,8 +21,8 @@ describe("each misdeed alone", function()
   setup(function()
     far = tap.start()
     all = {
-      graph = joined(far.plain, far.answers), token = joined(far.plain, far.answers, far.tokens),
-      login = joined(far.plain, far.answers, far.sessions), vault = joined(far.plain, far.answers),
+      graph = misdeeds.joined(far.plain, far.answers), token = misdeeds.joined(far.plain, far.answers, far.tokens),
+      login = misdeeds.joined(far.plain, far.answers, far.sessions), vault = misdeeds.joined(far.plain, far.answers),
     }
   end)
   teardown(function() far:close() end)

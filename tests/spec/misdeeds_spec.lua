@@ -11,12 +11,6 @@ local tap = require "tap"
 -- 400,000 values of Graph, 4 MiB of the others) and Lua makes tables of it.
 local MOST, MOST_OF_MUCH = 64 << 10, 96 << 10
 
-local function joined(...)
-  local all = {}
-  for _, list in ipairs { ... } do table.move(list, 1, #list, #all + 1, all) end
-  return all
-end
-
 local SOME = { "bomb", "cut", "endless_headers", "redirect_away", "stall_body", "status_101", "two_lengths" }
 
 local function split(names)
@@ -62,21 +56,21 @@ describe("a far side that misbehaves", function()
   end
 
   it("as Graph", function()
-    local names = joined(far.plain, far.answers)
+    local names = misdeeds.joined(far.plain, far.answers)
     assert.is_true(#names >= 90)
     play("graph", names)
   end)
 
   it("as the login service", function()
-    play("token", joined(SOME, far.answers, far.tokens))
+    play("token", misdeeds.joined(SOME, far.answers, far.tokens))
   end)
 
   it("as Devolutions Server, at the login", function()
-    play("login", joined(SOME, far.answers, far.sessions))
+    play("login", misdeeds.joined(SOME, far.answers, far.sessions))
   end)
 
   it("as Devolutions Server, logged in", function()
-    play("vault", joined(SOME, far.answers))
+    play("vault", misdeeds.joined(SOME, far.answers))
   end)
 
   it("gets no secret told, though it repeats all it was", function()

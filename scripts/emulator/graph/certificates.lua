@@ -6,6 +6,7 @@ local crypto = require "crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local restrictions = require "emulator.graph.restrictions"
+local schema = require "emulator.schema"
 local time = require "time"
 
 local M = {}
@@ -13,8 +14,6 @@ local M = {}
 local function refuse(property)
   answer.bad("Invalid value specified for property '%s' of resource 'KeyCredential'.", property)
 end
-
-local function is_given(value) return value ~= nil and value ~= json.null end
 
 --- The row of a certificate as the service keeps it: what is not said follows from the certificate.
 ---@param tenant emulator.tenant
@@ -27,9 +26,9 @@ function M.row(tenant, entry)
   local about = key:describe()
   return {
     customKeyIdentifier = crypto.hex(about.sha1):upper(), key = entry.key,
-    displayName = is_given(entry.displayName) and entry.displayName or about.subject,
-    keyId = is_given(entry.keyId) and entry.keyId:lower() or directory.new_id(tenant),
-    type = "AsymmetricX509Cert", usage = is_given(entry.usage) and entry.usage or "Verify",
+    displayName = schema.is_given(entry.displayName) and entry.displayName or about.subject,
+    keyId = schema.is_given(entry.keyId) and entry.keyId:lower() or directory.new_id(tenant),
+    type = "AsymmetricX509Cert", usage = schema.is_given(entry.usage) and entry.usage or "Verify",
     startDateTime = time.iso(about.not_before), endDateTime = time.iso(about.not_after),
   }, about
 end
@@ -49,7 +48,7 @@ end
 
 local function check_kind(entry)
   if entry.type ~= "AsymmetricX509Cert" then refuse "type" end
-  if is_given(entry.usage) and entry.usage ~= "Verify" and entry.usage ~= "Sign" then refuse "usage" end
+  if schema.is_given(entry.usage) and entry.usage ~= "Verify" and entry.usage ~= "Sign" then refuse "usage" end
 end
 
 local function by_id(application)
@@ -60,10 +59,10 @@ end
 
 -- One that is there is known by its id and need not be sent again: see the flag null_key_keeps.
 local function kept(ctx, there, entry)
-  local row = is_given(entry.keyId) and there[entry.keyId:lower()]
+  local row = schema.is_given(entry.keyId) and there[entry.keyId:lower()]
   if not row then return nil end
-  if not is_given(entry.key) and not ctx.tenant.flags.null_key_keeps then refuse "key" end
-  return (not is_given(entry.key) or entry.key == row.key) and row or nil
+  if not schema.is_given(entry.key) and not ctx.tenant.flags.null_key_keeps then refuse "key" end
+  return (not schema.is_given(entry.key) or entry.key == row.key) and row or nil
 end
 
 local function added(ctx, application, entry)

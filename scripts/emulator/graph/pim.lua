@@ -61,13 +61,11 @@ local function seconds_of(duration)
   return seconds
 end
 
-local function is_given(value) return value ~= nil and value ~= json.null end
-
 -- From when, and until when; nil: without end.
 local function span_of(ctx, body)
-  local info = is_given(body.scheduleInfo) and body.scheduleInfo or {}
-  local from = math.max(ctx:now(), is_given(info.startDateTime) and time.parse(info.startDateTime) or 0)
-  local expiration = is_given(info.expiration) and info.expiration or {}
+  local info = schema.is_given(body.scheduleInfo) and body.scheduleInfo or {}
+  local from = math.max(ctx:now(), schema.is_given(info.startDateTime) and time.parse(info.startDateTime) or 0)
+  local expiration = schema.is_given(info.expiration) and info.expiration or {}
   local kind = tostring(expiration.type):lower()
   if kind == "afterduration" then return from, from + seconds_of(expiration.duration) end
   if kind == "afterdatetime" then return from, time.parse(expiration.endDateTime) end
@@ -83,10 +81,10 @@ end
 
 function FAILS.Enablement_Admin_Assignment(rule, body)
   for _, enabled in ipairs(rule.enabledRules) do
-    if enabled == "Justification" and (not is_given(body.justification) or body.justification == "") then
+    if enabled == "Justification" and (not schema.is_given(body.justification) or body.justification == "") then
       return "JustificationRule"
     end
-    local ticket = is_given(body.ticketInfo) and body.ticketInfo.ticketNumber
+    local ticket = schema.is_given(body.ticketInfo) and body.ticketInfo.ticketNumber
     if enabled == "Ticketing" and (not ticket or ticket == json.null or ticket == "") then return "TicketingRule" end
   end
 end
@@ -157,12 +155,10 @@ function ACT.adminRemove(ctx, body, request)
   ctx.tenant.role_assignments:drop(row.id)
 end
 
-local function lower(value) return type(value) == "string" and value:lower() or "" end
-
 local function check(ctx, body)
   local refusal = schema.refusal("unifiedRoleAssignmentScheduleRequest", body)
   if refusal then answer.bad("%s", refusal) end
-  body.principalId, body.roleDefinitionId = lower(body.principalId), lower(body.roleDefinitionId)
+  body.principalId, body.roleDefinitionId = roles.id_in(body.principalId), roles.id_in(body.roleDefinitionId)
   if not ctx.tenant.role_names[body.roleDefinitionId] then
     answer.refuse(404, "RoleNotFound", "The role is not found.")
   end

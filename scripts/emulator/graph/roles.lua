@@ -124,14 +124,17 @@ local function check_pim(ctx, role)
     'The following policy rules failed: ["ExpirationRule"]')
 end
 
-local function lower(value)
+--- An id as a body writes it, in lower case; "" for what is none.
+---@param value any
+---@return string
+function M.id_in(value)
   return type(value) == "string" and value:lower() or ""
 end
 
 local function check_new(ctx, body)
   local refusal = schema.refusal("unifiedRoleAssignment", body)
   if refusal then answer.bad("%s", refusal) end
-  body.principalId, body.roleDefinitionId = lower(body.principalId), lower(body.roleDefinitionId)
+  body.principalId, body.roleDefinitionId = M.id_in(body.principalId), M.id_in(body.roleDefinitionId)
   if not ctx.tenant.role_names[body.roleDefinitionId] then answer.missing(body.roleDefinitionId) end
   check_principal(ctx, body.principalId)
   M.check_scope(ctx, body)
