@@ -16,6 +16,16 @@ function M.load(name, options)
   return declaration, script.arguments(declaration, options.rest)
 end
 
+--- Run it in a session in which nothing is changed, nor put on record.
+---@param declaration script.declaration
+---@param args table
+---@param options table of the command line
+---@return any ...
+function M.read(declaration, args, options)
+  local _ <close> = require("session").start(options, { needs = declaration.needs, reading = true, journal = false })
+  return require("cli.work").run(declaration.run, args)
+end
+
 --- The help of the command: the script's, with the options that every command has.
 ---@param name string of the script
 ---@param command string

@@ -2,9 +2,6 @@
 
 local dispatch = require "cli.dispatch"
 local fixed = require "cli.fixed"
-local http = require "http"
-local session = require "session"
-local task = require "task"
 
 local NAME = "discover"
 
@@ -24,7 +21,6 @@ return {
     elseif options.json then
       args.format = "json"
     end
-    local _ <close> = session.start(options, { needs = declaration.needs, reading = true, journal = false })
-    return task.run(http.poll, declaration.run, args)
+    return fixed.read(declaration, args, options)
   end,
 }

@@ -1,9 +1,6 @@
 --- moonlatch doctor: why it does not work, what ends when, what is over-privileged.
 
 local fixed = require "cli.fixed"
-local http = require "http"
-local session = require "session"
-local task = require "task"
 
 local NAME = "doctor"
 
@@ -16,7 +13,6 @@ return {
 
   run = function(options)
     local declaration, args = fixed.load(NAME, options)
-    local _ <close> = session.start(options, { needs = declaration.needs, reading = true, journal = false })
-    return task.run(http.poll, declaration.run, args)
+    return fixed.read(declaration, args, options)
   end,
 }
