@@ -1,20 +1,204 @@
 /* host.json: strict decoding and deterministic encoding.
  *
- * Decoding: json_scan.c checks the whole text and says how large its arrays and
- * objects are, then json_build.c makes them of the size they will have.
+ * Decoding: json_scan.c checks the text and finds the spots that lua-cjson
+ * would spoil. They are replaced by placeholders, cjson builds the tables, and
+ * one walk over these puts in what the placeholders stand for, marks arrays
+ * and turns whole floats into integers. A placeholder is a string with a
+ * marker that is drawn for each text, so no peer can write one.
  *
  * Encoding is json_encode.c's, from the value straight into a buffer that is
- * wiped.
+ * wiped: cjson sorts nothing and keeps copies.
  */
 #include "json.h"
 
 #include "json_scan.h"
+#include "secret.h"
+
+#include <lua-cjson.h>
+#include <math.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { MAX_BYTES = 4 << 20 };
+enum { MARKER = 17 }; /* DEL and 16 hex digits */
+enum { PLACEHOLDER = MARKER + 24 };
+#define EXACT 9007199254740992.0 /* 2^53: beyond it a float may stand for another number */
+
+static const char decoder_key;
+
 /* Lifted from every text, whatever its protocol says. */
 static const char *const well_known[] = {
     "access_token", "refresh_token", "id_token",  "client_secret", "client_assertion", "secretText", "password",
     "newPassword",  "clientSecret",  "appSecret", "tokenId",       "device_code",      NULL};
+
+/* One decode. */
+struct decoding {
+  lua_State *L;
+  struct json_scan scan;
+  const struct json_spot *spots;
+  size_t spot_count, members;
+  int secrets; /* index of the table of lifted secrets */
+  char marker[MARKER + 1];
+};
+
+/* Push cjson's decode with a configuration of our own. [-0, +1, m] */
+static void push_decoder(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &decoder_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_pushcfunction(L, luaopen_cjson);
+  lua_call(L, 0, 1);
+  lua_getfield(L, -1, "encode_keep_buffer"); /* of this instance, which nobody else has */
+  lua_pushboolean(L, 0);
+  lua_call(L, 1, 0);
+  lua_getfield(L, -1, "decode");
+  lua_remove(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoder_key);
+}
+
+static void draw_marker(lua_State *L, char marker[MARKER + 1]) {
+  unsigned char random[(MARKER - 1) / 2];
+  if (RAND_bytes(random, sizeof random) != 1) luaL_error(L, "no random bytes: the system's source failed");
+  marker[0] = '\x7f';
+  for (size_t i = 0; i < sizeof random; i++) snprintf(marker + 1 + 2 * i, 3, "%02x", random[i]);
+}
+
+/* Keep the string at spot number i as a secret. Its escapes are undone on the
+ * secure heap. [-0, +0, e] */
+static void lift(struct decoding *decoding, size_t i) {
+  lua_State *L = decoding->L;
+  const struct json_spot *spot = &decoding->spots[i];
+  if (spot->kind != SPOT_SECRET) return;
+  const char *text = (const char *)decoding->scan.text + spot->start + 1;
+  size_t length = spot->end - spot->start - 2;
+  struct secret *secret = secret_reserve(L, length);
+  secret->length = json_unescape(text, length, secret->bytes);
+  secret_register(L);
+  lua_rawseti(L, decoding->secrets, (lua_Integer)i + 1);
+}
+
+/* Write the placeholder of spot number i; returns its size. */
+static size_t write_placeholder(const struct decoding *decoding, char out[PLACEHOLDER], size_t i) {
+  const struct json_spot *spot = &decoding->spots[i];
+  size_t size = MARKER + 2;
+  out[0] = '"';
+  memcpy(out + 1, decoding->marker, MARKER);
+  out[MARKER + 1] = "ais"[spot->kind];
+  if (spot->kind == SPOT_SECRET) size += (size_t)snprintf(out + size, PLACEHOLDER - size, "%zu", i);
+  if (spot->kind == SPOT_INTEGER) {
+    memcpy(out + size, decoding->scan.text + spot->start, spot->end - spot->start);
+    size += spot->end - spot->start;
+  }
+  out[size] = '"';
+  return size + 1;
+}
+
+/* Push the text with placeholders at its spots. [-0, +1, e] */
+static void push_replaced(struct decoding *decoding) {
+  lua_State *L = decoding->L;
+  const char *text = (const char *)decoding->scan.text;
+  size_t copied = 0, filled = 0;
+  luaL_Buffer room;
+  draw_marker(L, decoding->marker);
+  for (size_t i = 0; i < decoding->spot_count; i++) lift(decoding, i);
+  char *out = luaL_buffinitsize(L, &room, decoding->scan.length + decoding->spot_count * PLACEHOLDER);
+  for (size_t i = 0; i < decoding->spot_count; i++) {
+    size_t plain = decoding->spots[i].start - copied;
+    memcpy(out + filled, text + copied, plain);
+    filled += plain + write_placeholder(decoding, out + filled + plain, i);
+    copied = decoding->spots[i].end;
+  }
+  memcpy(out + filled, text + copied, decoding->scan.length - copied);
+  luaL_pushresultsize(&room, filled + decoding->scan.length - copied);
+}
+
+/* Push what the placeholder stands for. [-0, +1, m] */
+static void push_spot(struct decoding *decoding, const char *placeholder) {
+  lua_State *L = decoding->L;
+  const char *content = placeholder + MARKER + 1;
+  switch (placeholder[MARKER]) {
+  case 'a':
+    lua_newtable(L);
+    json_mark_array(L);
+    break;
+  case 'i':
+    lua_pushinteger(L, strtoll(content, NULL, 10));
+    break;
+  default:
+    lua_rawgeti(L, decoding->secrets, strtoll(content, NULL, 10) + 1);
+  }
+}
+
+static int restore_number(lua_State *L) {
+  lua_Number number = lua_tonumber(L, -1);
+  if (floor(number) != number || fabs(number) > EXACT) return 0;
+  lua_pop(L, 1);
+  lua_pushinteger(L, (lua_Integer)number);
+  return 1;
+}
+
+static int restore_string(struct decoding *decoding) {
+  size_t length;
+  const char *text = lua_tolstring(decoding->L, -1, &length);
+  if (length <= MARKER || text[0] != '\x7f' || !decoding->spot_count || memcmp(text, decoding->marker, MARKER) != 0)
+    return 0;
+  push_spot(decoding, text);
+  lua_remove(decoding->L, -2);
+  return 1;
+}
+
+static void restore_table(struct decoding *decoding);
+
+/* Put the value at the top right; 1 when it is another one now. [-1, +1, m] */
+static int restore(struct decoding *decoding) {
+  switch (lua_type(decoding->L, -1)) {
+  case LUA_TNUMBER:
+    return restore_number(decoding->L);
+  case LUA_TSTRING:
+    return restore_string(decoding);
+  case LUA_TTABLE:
+    restore_table(decoding);
+    return 0;
+  default:
+    return 0;
+  }
+}
+
+static void restore_array(struct decoding *decoding, size_t length) {
+  lua_State *L = decoding->L;
+  json_mark_array(L);
+  for (size_t i = 1; i <= length; i++) {
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    if (restore(decoding))
+      lua_rawseti(L, -2, (lua_Integer)i);
+    else
+      lua_pop(L, 1);
+  }
+}
+
+static void restore_object(struct decoding *decoding) {
+  lua_State *L = decoding->L;
+  for (lua_pushnil(L); lua_next(L, -2); decoding->members++) {
+    if (!restore(decoding)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4); /* an existing key: the traversal may go on */
+  }
+}
+
+/* The table at the top. It is no deeper than the scanner allows. [-0, +0, m] */
+static void restore_table(struct decoding *decoding) {
+  size_t length = lua_rawlen(decoding->L, -1);
+  if (length > 0)
+    restore_array(decoding, length);
+  else
+    restore_object(decoding);
+}
 
 /* Push a message about where the scanner stopped. [-0, +1, m] */
 static int push_problem(lua_State *L, const struct json_scan *scan) {
@@ -26,12 +210,53 @@ static int push_problem(lua_State *L, const struct json_scan *scan) {
   return 0;
 }
 
-static int decode(lua_State *L, struct json_scan *scan) {
-  if (!json_scan(scan)) return push_problem(L, scan);
-  luaL_checkstack(L, 4 * (int)scan->deepest + LUA_MINSTACK, "JSON");
-  if (json_build(L, scan)) return 1;
-  scan->expected = "each member of an object only once";
-  return push_problem(L, scan);
+/* Push the object's number and the name without escapes, as one string. [-0, +1, m] */
+static void push_name(lua_State *L, const struct json_scan *scan, const struct json_name *name) {
+  luaL_Buffer out;
+  size_t length = name->end - name->start;
+  char *room = luaL_buffinitsize(L, &out, sizeof name->object + length);
+  memcpy(room, &name->object, sizeof name->object);
+  length = json_unescape((const char *)scan->text + name->start, length, room + sizeof name->object);
+  luaL_pushresultsize(&out, sizeof name->object + length);
+}
+
+/* Some object names a member twice, for the tables hold fewer than the text.
+ * Only now it is worth finding out where. Pushes the message. [-0, +1, m] */
+static int push_repeated(lua_State *L, struct json_scan scan) {
+  struct json_scan again = {.text = scan.text, .length = scan.length, .spots = buffer_new(L), .names = buffer_new(L)};
+  if (!json_scan(&again)) return push_problem(L, &again);
+  const struct json_name *names = (const void *)again.names->data;
+  size_t i = 0;
+  lua_newtable(L);
+  for (int seen = 0; !seen && i < again.members; i++) {
+    push_name(L, &again, &names[i]);
+    lua_pushvalue(L, -1);
+    seen = lua_rawget(L, -3) != LUA_TNIL;
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+  }
+  again.at = names[i - 1].start - 1;
+  again.expected = "each member of an object only once";
+  return push_problem(L, &again);
+}
+
+static int decode(struct decoding *decoding) {
+  lua_State *L = decoding->L;
+  if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
+  luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
+  decoding->spots = (const void *)decoding->scan.spots->data;
+  decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
+  if (decoding->spot_count) lua_newtable(L);
+  decoding->secrets = lua_gettop(L);
+  push_decoder(L);
+  if (decoding->spot_count)
+    push_replaced(decoding);
+  else
+    lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
+  lua_call(L, 1, 1);
+  restore(decoding);
+  return decoding->members == decoding->scan.members ? 1 : push_repeated(L, decoding->scan);
 }
 
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules) {
@@ -41,11 +266,13 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
     return 0;
   }
   int top = lua_gettop(L);
-  struct json_scan scan = {.text = (const unsigned char *)text, .length = length};
-  scan.secrets[0] = well_known;
-  scan.secrets[1] = rules ? rules->secrets : NULL;
-  scan.sizes = buffer_borrow(L);
-  int fine = decode(L, &scan);
+  struct decoding decoding = {.L = L};
+  decoding.scan.text = (const unsigned char *)text;
+  decoding.scan.length = length;
+  decoding.scan.secrets[0] = well_known;
+  decoding.scan.secrets[1] = rules ? rules->secrets : NULL;
+  decoding.scan.spots = buffer_borrow(L);
+  int fine = decode(&decoding);
   buffer_give_back(L, top + 1);
   lua_copy(L, -1, top + 1);
   lua_settop(L, top + 1);

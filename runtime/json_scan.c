@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_SECRET = 128 << 10 };
+enum { LONGEST_NUMBER = 400, LONGEST_SECRET = 128 << 10 };
 enum { MOST_VALUES = 400000 }; /* small ones take many times their text in memory */
 
 #define EACH_BYTE(c) (0x0101010101010101 * (uint64_t)(c))
@@ -26,6 +26,11 @@ static int is_digit(unsigned char c) {
 
 static void skip_space(struct json_scan *scan) {
   for (unsigned char c = peek(scan); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = peek(scan)) scan->at++;
+}
+
+static int add_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
+  struct json_spot spot = {kind, start, scan->at};
+  return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail(scan, NULL);
 }
 
 static size_t continuations(const unsigned char *text, size_t length, size_t count) {
@@ -107,6 +112,7 @@ static int scan_utf8(struct json_scan *scan) {
 /* A string, from its opening quote. */
 static int scan_string(struct json_scan *scan) {
   scan->start = ++scan->at;
+  scan->escaped = 0;
   for (int fine = 1; fine;) {
     skip_plain(scan);
     unsigned char c = peek(scan);
@@ -115,6 +121,7 @@ static int scan_string(struct json_scan *scan) {
       return 1;
     }
     if (c < 0x20) return fail(scan, scan->at < scan->length ? "control characters to be escaped" : "a closing quote");
+    if (c == '\\') scan->escaped = 1;
     fine = c == '\\' ? scan_escape(scan) : scan_utf8(scan);
   }
   return 0;
@@ -138,17 +145,17 @@ static int long_integer(struct json_scan *scan, size_t start) {
     }
     value = value * 10 + digit;
   }
-  return 1;
+  return add_spot(scan, SPOT_INTEGER, start);
 }
 
 /* A fraction or a power: anything but what no double can hold. */
 static int long_number(struct json_scan *scan, size_t start) {
-  char copy[JSON_LONGEST_NUMBER + 1] = {0};
+  char copy[LONGEST_NUMBER + 1] = {0};
   size_t length = scan->at - start;
-  if (length <= JSON_LONGEST_NUMBER) memcpy(copy, scan->text + start, length);
-  if (length <= JSON_LONGEST_NUMBER && isfinite(strtod(copy, NULL))) return 1;
+  if (length <= LONGEST_NUMBER) memcpy(copy, scan->text + start, length);
+  if (length <= LONGEST_NUMBER && isfinite(strtod(copy, NULL))) return 1;
   scan->at = start;
-  return fail(scan, length > JSON_LONGEST_NUMBER ? "a number of at most 400 characters" : "a number below 1.8e308");
+  return fail(scan, length > LONGEST_NUMBER ? "a number of at most 400 characters" : "a number below 1.8e308");
 }
 
 static int scan_number(struct json_scan *scan) {
@@ -199,8 +206,10 @@ static int is_listed_escaped(const struct json_scan *scan, const char *name, siz
   return length <= sizeof plain && is_listed(scan, plain, json_unescape(name, length, plain));
 }
 
-int json_names_secret(const struct json_scan *scan, const char *name, size_t length) {
-  return memchr(name, '\\', length) ? is_listed_escaped(scan, name, length) : is_listed(scan, name, length);
+static int is_secret(const struct json_scan *scan) {
+  const char *name = (const char *)scan->text + scan->start;
+  size_t length = scan->end - scan->start;
+  return scan->escaped ? is_listed_escaped(scan, name, length) : is_listed(scan, name, length);
 }
 
 /* A member's name and its colon. */
@@ -208,26 +217,21 @@ static int scan_name(struct json_scan *scan) {
   skip_space(scan);
   if (peek(scan) != '"') return fail(scan, "a member's name in quotes");
   if (!scan_string(scan)) return 0;
-  scan->lift = json_names_secret(scan, (const char *)scan->text + scan->start, scan->end - scan->start);
+  struct json_name name = {scan->start, scan->end, scan->open[scan->depth - 1]};
+  if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail(scan, NULL);
+  scan->members++;
+  scan->lift = is_secret(scan);
   skip_space(scan);
   if (peek(scan) != ':') return fail(scan, "':' after a member's name");
   scan->at++;
   return 1;
 }
 
-/* One more member or element of the level that is open. */
-static void count_one(struct json_scan *scan) {
-  uint32_t *sizes = (void *)scan->sizes->data;
-  sizes[scan->open[scan->depth - 1]]++;
-}
-
 static int open_level(struct json_scan *scan, int is_object) {
-  static const uint32_t none = 0;
   if (scan->depth == JSON_DEPTH) return fail(scan, "at most 64 levels of nesting");
   uint64_t bit = (uint64_t)1 << scan->depth;
   scan->objects = is_object ? scan->objects | bit : scan->objects & ~bit;
-  scan->open[scan->depth++] = (uint32_t)(scan->sizes->length / sizeof none);
-  if (!buffer_append(scan->sizes, &none, sizeof none)) return fail(scan, NULL);
+  scan->open[scan->depth++] = ++scan->opened;
   if (scan->depth > scan->deepest) scan->deepest = scan->depth;
   scan->at++;
   scan->lift = 0;
@@ -239,31 +243,27 @@ static int open_level(struct json_scan *scan, int is_object) {
  * complete; 2: another value has to follow. */
 static int begin_object(struct json_scan *scan) {
   if (!open_level(scan, 1)) return 0;
-  if (peek(scan) != '}') {
-    count_one(scan);
-    return scan_name(scan) ? 2 : 0;
-  }
+  if (peek(scan) != '}') return scan_name(scan) ? 2 : 0;
   scan->at++;
   scan->depth--;
   return 1;
 }
 
 static int begin_array(struct json_scan *scan) {
+  size_t start = scan->at;
   if (!open_level(scan, 0)) return 0;
-  if (peek(scan) != ']') {
-    count_one(scan);
-    return 2;
-  }
+  if (peek(scan) != ']') return 2;
   scan->at++;
   scan->depth--;
-  return 1;
+  return add_spot(scan, SPOT_EMPTY_ARRAY, start);
 }
 
 static int string_value(struct json_scan *scan) {
   size_t start = scan->at;
   int lift = scan->lift;
   if (!scan_string(scan)) return 0;
-  if (!lift || scan->at - start <= LONGEST_SECRET) return 1;
+  if (!lift) return 1;
+  if (scan->at - start <= LONGEST_SECRET) return add_spot(scan, SPOT_SECRET, start);
   scan->at = start;
   return fail(scan, "a secret of at most 128 KiB");
 }
@@ -298,7 +298,6 @@ static int end_value(struct json_scan *scan) {
   if (c == ',') {
     scan->at++;
     scan->lift = 0;
-    count_one(scan);
     return is_object && !scan_name(scan) ? 0 : 2;
   }
   if (c != (is_object ? '}' : ']')) return fail(scan, is_object ? "',' or '}'" : "',' or ']'");

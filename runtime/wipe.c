@@ -1,6 +1,6 @@
 /* Wiping what is freed, everywhere: this program's own free and realloc stand
- * before the C library's, so that curl, OpenSSL, nghttp2, SQLite and Lua
- * all leave nothing behind. Left out of sanitizer builds. */
+ * before the C library's, so that curl, OpenSSL, nghttp2, SQLite, cjson and
+ * Lua all leave nothing behind. Left out of sanitizer builds. */
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -9,23 +9,35 @@
 
 static const char *const secrets[] = {"s", "password", NULL};
 
-/* No array or object has more in it than the text has bytes. */
-static void check_sizes(const struct json_scan *scan) {
-  const uint32_t *sizes = (const void *)scan->sizes->data;
-  size_t sum = 0;
-  for (size_t i = 0; i < scan->sizes->length / sizeof *sizes; i++) sum += sizes[i];
-  fuzz_expect(sum <= scan->length, "sizes within the text");
+/* Spots lie in order within the text, and secrets are strings. */
+static void check_spots(const struct json_scan *scan) {
+  const struct json_spot *spots = (const void *)scan->spots->data;
+  size_t count = scan->spots->length / sizeof *spots, before = 0;
+  for (size_t i = 0; i < count; i++) {
+    fuzz_expect(before <= spots[i].start && spots[i].start < spots[i].end, "spots in order");
+    fuzz_expect(spots[i].end <= scan->length, "spots within the text");
+    before = spots[i].end;
+    if (spots[i].kind != SPOT_SECRET) continue;
+    size_t room = spots[i].end - spots[i].start - 2;
+    char *out = malloc(room + 1);
+    if (!out) abort();
+    fuzz_expect(json_unescape((const char *)scan->text + spots[i].start + 1, room, out) <= room,
+                "no longer than it was");
+    free(out);
+  }
 }
 
 static int scan_only(lua_State *L, const struct input *input) {
   struct json_scan scan = {.text = input->data, .length = input->size, .secrets = {secrets, NULL}};
-  scan.sizes = buffer_new(L);
+  scan.spots = buffer_new(L);
+  scan.names = buffer_new(L);
   int accepted = json_scan(&scan);
   fuzz_expect(scan.at <= input->size, "to stop within the text");
   fuzz_expect(accepted || scan.expected, "a reason");
   fuzz_expect(scan.deepest <= JSON_DEPTH, "no deeper than 64 levels");
-  check_sizes(&scan);
-  buffer_free(scan.sizes);
+  check_spots(&scan);
+  buffer_free(scan.spots);
+  buffer_free(scan.names);
   return accepted;
 }
 
