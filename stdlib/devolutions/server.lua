@@ -381,20 +381,24 @@ function M.create_entry(vault_id, entry)
   return check_kept(what, entry, kept)
 end
 
+local function check_unchanged(what, vault_id, entry)
+  local before, known = get(what, vault_id, entry.id), as_read[entry]
+  if before.modifiedOn == entry.modifiedOn and (not known or is_same(known, before)) then return end
+  fail.raise {
+    kind = "conflict", what = what, why = "somebody changed it after it was read",
+    fix = "Run this again: it starts from the entry as it is now.",
+  }
+end
+
 --- Replace an entry that was read with `entry` and then changed. Refused when
 --- somebody else has changed it since. The entry as it is afterwards.
 ---@param vault_id string
 ---@param entry devolutions.entry
+---@param options { just_read: boolean? }? just_read: nothing was waited for since, so to look again would tell nothing
 ---@return devolutions.entry
-function M.replace_entry(vault_id, entry)
+function M.replace_entry(vault_id, entry, options)
   local what = ("change the entry '%s'"):format(named(entry))
-  local before, known = get(what, vault_id, entry.id), as_read[entry]
-  if before.modifiedOn ~= entry.modifiedOn or known and not is_same(known, before) then
-    fail.raise {
-      kind = "conflict", what = what, why = "somebody changed it after it was read",
-      fix = "Run this again: it starts from the entry as it is now.",
-    }
-  end
+  if not (options and options.just_read) then check_unchanged(what, vault_id, entry) end
   perform(what, "PUT", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
     name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
     description = entry.description, tags = entry.tags, data = entry.data,

@@ -19,6 +19,7 @@ local M = {}
 ---@field account entra.user as it is now
 ---@field names string[] that the password must not contain
 ---@field row rotation.account_row
+---@field is_new boolean? the journal, read under the lease, held nothing of the account before this run began it
 ---@field warning string?
 
 --- Put it on record in this state, durable with the next commit.

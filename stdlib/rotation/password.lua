@@ -299,7 +299,7 @@ local function keep_current(job)
   local body = job.row.body
   local value <close> = value_of(job, body.chosen)
   job.run.sink:keep_current(body.name, {
-    value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
+    value = value, marker = body.marker, number = body.chosen, since = body.changed_at, is_new = job.is_new,
   })
   stage(job, "current", { value = accounts.name_of(job.row, body.chosen) })
 end
@@ -428,7 +428,7 @@ function M.work(run, account)
   if not now then raise_gone(account) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
   local judged = due.judge(run.setting, now, row, run.sink:slot(now.upn))
-  local job = { run = run, account = now, names = names, row = row }
+  local job = { run = run, account = now, names = names, row = row, is_new = row == nil }
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then
     fail.raise { kind = "refused", what = ("set a new password for %s"):format(now.upn), why = judged.why }

@@ -222,7 +222,7 @@ local function replace_current(self, name, id, value, line)
   if is_stored(entry, value, line) then return entry end
   entry.data.username, entry.data.password = name, value
   entry.description = describe(entry.description, line)
-  return server.replace_entry(self.vault_id, entry)
+  return server.replace_entry(self.vault_id, entry, { just_read = true })
 end
 
 -- The entry of this name, as the server has it now: an answer may have been lost.
@@ -230,17 +230,17 @@ local function find_current(self, name)
   return (server.each_entry(self.vault_id, { name = name, path = self.path, tag = CURRENT })())
 end
 
-local function write_current(self, name, value, line)
-  local there = slot_of(self, name).current or find_current(self, name)
+local function write_current(self, name, value, line, is_new)
+  local there = slot_of(self, name).current or not is_new and find_current(self, name)
   if there then return replace_current(self, name, there.id, value, line) end
   return create_current(self, name, value, line)
 end
 
 local AGAIN = { conflict = true, unknown_outcome = true, network = true, missing = true }
 
-local function write_patiently(self, name, value, line)
+local function write_patiently(self, name, value, line, is_new)
   for try = 1, TRIES do
-    local ok, result = pcall(write_current, self, name, value, line)
+    local ok, result = pcall(write_current, self, name, value, line, is_new and try == 1)
     if ok then return result end
     if not fail.is(result) or not AGAIN[result.kind] or try == TRIES then error(result, 0) end
     if result.kind == "missing" then slot_of(self, name).current = nil end -- somebody removed it
@@ -249,9 +249,11 @@ end
 
 --- Write the value that is in force, and read it back. Everything else in the entry stays.
 ---@param name string user principal name
----@param content { value: host.secret, marker: string, number: integer, since: number }
+---@param content { value: host.secret, marker: string, number: integer, since: number, is_new: boolean? } is_new:
+--- nothing was ever written for this account from here, so what was found when this was opened is all there is
 function Passwords:keep_current(name, content)
-  local entry = write_patiently(self, name, content.value, line_of(content.marker, content.number, content.since))
+  local line = line_of(content.marker, content.number, content.since)
+  local entry = write_patiently(self, name, content.value, line, content.is_new)
   slot_of(self, name).current = { id = entry.id, ours = true, marker = content.marker, since = content.since }
 end
 

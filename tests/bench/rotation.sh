@@ -32,7 +32,7 @@ rotate() {
   cat "$folder/cost"
 }
 
-ROTATION_REQUESTS=9 # look, keep pending and read it back, set, look, look for, keep and read back, clear up
+ROTATION_REQUESTS=8 # look, keep pending and read it back, set, look, keep and read back, clear up
 
 # CPU of a rotation among 100 at once, beside libcurl alone making as many requests.
 rotation_cpu() {

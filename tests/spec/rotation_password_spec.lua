@@ -148,6 +148,21 @@ describe("a user's password", function()
     assert.is_true(journal:verify() > 0)
   end)
 
+  it("is made of no more requests than its protocol needs", function()
+    local list, entry = "/entry$", "/entry/[^/]+$"
+    local function asked()
+      return { count("GET", list), count("POST", list), count("GET", entry), count("PUT", entry) }
+    end
+    local before = asked()
+    go()
+    local first = asked() -- the probe, what is pending, what is current; each read back
+    assert.same({ 1, 3, 3, 0 }, { first[1] - before[1], first[2], first[3], first[4] })
+    cloud:wait(31 * DAY)
+    go()
+    local second = asked() -- the current one is read, replaced and read back
+    assert.same({ 1, 2, 4, 1 }, { second[1] - first[1], second[2] - first[2], second[3] - first[3], second[4] })
+  end)
+
   it("waits until it is due, and no run changes it before", function()
     go()
     local rows, status = go()
