@@ -3,15 +3,14 @@
 local actions = require "cli.actions"
 local accounts = require "rotation.accounts"
 local fail = require "fail"
-local http = require "http"
 local job = require "cli.job"
 local log = require "log"
 local record = require "record"
 local report = require "report"
 local session = require "session"
-local task = require "task"
 local term = require "host.term"
 local time = require "time"
+local work = require "cli.work"
 
 -- Members of records that are moments, besides those in _at.
 local MOMENTS = { created = true, updated = true, time = true, ends = true }
@@ -194,6 +193,6 @@ return {
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
     if action.asks then job.require_consent(options, "journal retire " .. options.id) end
     local open <close> = session.start(options, { needs = action.needs })
-    return task.run(http.poll, action.run, open.journal, options.id, options) or 0
+    return work.run(action.run, open.journal, options.id, options) or 0
   end,
 }

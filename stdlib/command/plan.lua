@@ -1,11 +1,10 @@
 --- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
 
-local http = require "http"
 local job = require "cli.job"
 local log = require "log"
 local report = require "report"
 local session = require "session"
-local task = require "task"
+local work = require "cli.work"
 
 -- Who is due by a policy, and why.
 local function plan_policy(options)
@@ -13,7 +12,7 @@ local function plan_policy(options)
   local loaded = rotate.load { options.script }
   local open <close> = session.start(options, { needs = loaded.needs, reading = true })
   local surroundings = { journal = open.journal, profile = open.profile }
-  local all, status = task.run(http.poll, rotate.plan, loaded.policies, surroundings)
+  local all, status = work.run(rotate.plan, loaded.policies, surroundings)
   log.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
   return status

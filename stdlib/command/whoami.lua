@@ -1,6 +1,5 @@
 --- moonlatch whoami: sign in and say as whom, with which rights, and until when.
 
-local http = require "http"
 local json = require "host.json"
 local log = require "log"
 local names = require "entra.names"
@@ -8,9 +7,9 @@ local oauth = require "oauth"
 local remarks = require "profile.remarks"
 local report = require "report"
 local session = require "session"
-local task = require "task"
 local time = require "time"
 local token_cache = require "token_cache"
+local work = require "cli.work"
 
 local function list(words)
   return #words > 0 and table.concat(words, " ") or "none"
@@ -117,7 +116,7 @@ return {
 
   run = function(options)
     local open <close> = session.start(options, { journal = false, mode = "read" })
-    task.run(http.poll, look, open.profile)
+    work.run(look, open.profile)
     return 0
   end,
 }
