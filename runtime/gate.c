@@ -61,7 +61,7 @@ static void fail(struct entry *entry, const char *kind, const char *format, cons
 }
 
 static struct door *check_door(lua_State *L) {
-  struct door *door = luaL_checkudata(L, 1, DOOR);
+  struct door *door = lib_check(L, 1, DOOR);
   luaL_argcheck(L, door->open, 1, "door is closed");
   return door;
 }
@@ -173,7 +173,7 @@ static int refuse_early(lua_State *L, const struct request *request, double wait
 /* door:submit(request, credential, timeout, note) -> transfer | nil, message, kind */
 static int door_submit(lua_State *L) {
   char message[1024];
-  struct door *door = luaL_checkudata(L, 1, DOOR);
+  struct door *door = lib_check(L, 1, DOOR);
   struct request *request = request_check(L, 2);
   const struct credential *credential = lua_isnoneornil(L, 3) ? NULL : credential_check(L, 3);
   double timeout = luaL_checknumber(L, 4);
@@ -301,7 +301,7 @@ static int door_poll(lua_State *L) {
 /* ---- transfers ---- */
 
 static struct entry *check_transfer(lua_State *L) {
-  struct entry *entry = luaL_checkudata(L, 1, TRANSFER);
+  struct entry *entry = lib_check(L, 1, TRANSFER);
   luaL_argcheck(L, entry->state != CLOSED, 1, "transfer is closed");
   return entry;
 }
@@ -331,7 +331,7 @@ static void abandon(lua_State *L, int index, struct door *door, struct entry *en
 
 /* transfer:close(), __close and __gc. Idempotent. */
 static int entry_close(lua_State *L) {
-  struct entry *entry = luaL_checkudata(L, 1, TRANSFER);
+  struct entry *entry = lib_check(L, 1, TRANSFER);
   if (entry->state == CLOSED) return 0;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);
@@ -449,7 +449,7 @@ static void abandon_all(lua_State *L, struct door *door) {
 
 /* door:close(), __close and __gc. Idempotent. */
 static int door_close(lua_State *L) {
-  struct door *door = luaL_checkudata(L, 1, DOOR);
+  struct door *door = lib_check(L, 1, DOOR);
   if (!door->open) return 0;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);

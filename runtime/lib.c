@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BUFFER "host.buffer"
+#define MARK 1 /* where a metatable says whose it is, to be compared without looking its name up */
 
 static const char borrowed_key;
 
@@ -20,8 +21,19 @@ void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunc
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0); /* getmetatable(x) -> false: scripts cannot reach __gc */
     lua_setfield(L, -2, "__metatable");
+    lua_pushlightuserdata(L, (void *)name);
+    lua_rawseti(L, -2, MARK);
   }
   lua_pop(L, 1);
+}
+
+void *lib_check(lua_State *L, int index, const char *name) {
+  void *object = lua_touserdata(L, index);
+  if (!object || !lua_getmetatable(L, index)) return luaL_checkudata(L, index, name);
+  lua_rawgeti(L, -1, MARK);
+  int same = lua_touserdata(L, -1) == name;
+  lua_pop(L, 2);
+  return same ? object : luaL_checkudata(L, index, name);
 }
 
 void *lib_new(lua_State *L, size_t size, const char *name) {

@@ -49,7 +49,7 @@ static void free_wiped(char **text) {
 /* ---- requests ---- */
 
 struct request *request_check(lua_State *L, int index) {
-  struct request *request = luaL_checkudata(L, index, REQUEST);
+  struct request *request = lib_check(L, index, REQUEST);
   luaL_argcheck(L, request->method, index, "request is closed");
   return request;
 }
@@ -67,7 +67,7 @@ static void free_calls(struct request *request) {
 
 /* __close and __gc. Idempotent. */
 static int request_close(lua_State *L) {
-  struct request *request = luaL_checkudata(L, 1, REQUEST);
+  struct request *request = lib_check(L, 1, REQUEST);
   free_calls(request);
   target_release(request->target);
   buffer_free(&request->headers);
@@ -220,14 +220,14 @@ static int request_body(lua_State *L) {
 /* ---- answers ---- */
 
 struct answer *answer_check(lua_State *L, int index) {
-  struct answer *answer = luaL_checkudata(L, index, ANSWER);
+  struct answer *answer = lib_check(L, index, ANSWER);
   luaL_argcheck(L, answer->status, index, "answer is closed");
   return answer;
 }
 
 /* answer:close(), __close and __gc. Idempotent. */
 static int answer_close(lua_State *L) {
-  struct answer *answer = luaL_checkudata(L, 1, ANSWER);
+  struct answer *answer = lib_check(L, 1, ANSWER);
   buffer_free(&answer->headers);
   buffer_free(&answer->body);
   *answer = (struct answer){0};
@@ -292,14 +292,14 @@ static int answer_get_header(lua_State *L) {
 /* ---- credentials ---- */
 
 struct credential *credential_check(lua_State *L, int index) {
-  struct credential *credential = luaL_checkudata(L, index, CREDENTIAL);
+  struct credential *credential = lib_check(L, index, CREDENTIAL);
   luaL_argcheck(L, credential->origin, index, "credential is closed");
   return credential;
 }
 
 /* credential:close(), __close and __gc. Idempotent. */
 static int credential_close(lua_State *L) {
-  struct credential *credential = luaL_checkudata(L, 1, CREDENTIAL);
+  struct credential *credential = lib_check(L, 1, CREDENTIAL);
   buffer_free(&credential->value);
   free(credential->header);
   free(credential->origin);
