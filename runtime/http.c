@@ -129,9 +129,11 @@ static void give_transfer(struct http *http, struct transfer *transfer) {
     free_transfer(transfer);
     return;
   }
-  struct transfer kept = {.easy = transfer->easy, .route = transfer->route};
+  CURL *easy = transfer->easy;
+  struct route route = transfer->route;
   explicit_bzero(transfer, sizeof *transfer);
-  *transfer = kept;
+  transfer->easy = easy;
+  transfer->route = route;
   http->idle[http->idle_count++] = transfer;
 }
 
