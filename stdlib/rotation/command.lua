@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local process = require "host.process"
+local record = require "record"
 local task = require "task"
 local time = require "time"
 
@@ -36,22 +37,18 @@ local function fill(words, values)
   return filled
 end
 
--- On record that it is run, and with which outcome.
-local function record(journal, state, values, words)
+-- On record that it is run, and with which outcome: nothing is run that is not on record.
+local function note(journal, state, values, words)
   journal:audit("run." .. state, { program = words[1], rotation = values.rotation }, time.now())
-  local ok, message = journal:commit()
-  if ok then return end
-  fail.raise {
-    kind = "journal", what = "run " .. words[1], why = message, fix = "Nothing is run that is not on record.",
-  }
+  record.commit(journal)
 end
 
 local function run(journal, words, values, value)
-  record(journal, "start", values, words)
+  note(journal, "start", values, words)
   local child <close>, message = process.start(words, value)
   if not child then raise(words, message) end
   local status = await(child, words)
-  record(journal, status == 0 and "done" or "failed", values, words)
+  note(journal, status == 0 and "done" or "failed", values, words)
   if status ~= 0 then raise(words, ("it ended with status %d"):format(status)) end
 end
 

@@ -5,6 +5,7 @@
 -- answer that was lost is looked for and then given up: not seeing it proves
 -- nothing.
 
+local answer = require "entra.answer"
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
@@ -40,12 +41,11 @@ end
 ---@param application table
 ---@return table[]
 function M.credentials(application)
+  local what = ("read the client secrets of '%s'"):format(application.displayName)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
-    select = { "id", "passwordCredentials" }, fresh_write = true,
-    what = ("read the client secrets of '%s'"):format(application.displayName),
+    select = { "id", "passwordCredentials" }, fresh_write = true, what = what,
   })
-  if actual.passwordCredentials then return actual.passwordCredentials end
-  fail.raise { kind = "bad_answer", what = "read the client secrets", why = "the answer does not list them" }
+  return answer.with(actual, what, "passwordCredentials").passwordCredentials
 end
 
 ---------------------------------------------------------------------------
@@ -62,35 +62,35 @@ local function ask(row, application, description)
 end
 
 -- Sealed and committed before anything else is done with it.
-local function keep(journal, row, answer)
-  if not secret.is(answer.secretText) or type(answer.keyId) ~= "string" then
+local function keep(journal, row, made)
+  if not secret.is(made.secretText) or type(made.keyId) ~= "string" then
     fail.raise {
       kind = "bad_answer", what = "read the new client secret", why = "the answer does not hold it",
       fix = "Run the same command again: what was made is looked for, and replaced.",
     }
   end
-  rows:seal(journal, row, answer.secretText)
+  rows:seal(journal, row, made.secretText)
   rows:put(journal, row, "known", {
-    key_id = answer.keyId, hint = answer.hint, known_at = M.now(),
-    ends = type(answer.endDateTime) == "string" and time.parse(answer.endDateTime) or row.body.ends,
+    key_id = made.keyId, hint = made.hint, known_at = M.now(),
+    ends = type(made.endDateTime) == "string" and time.parse(made.endDateTime) or row.body.ends,
   })
 end
 
 -- One try. True when the value is known, false when its answer was lost.
 local function try(journal, row, application, description)
   rows:stage(journal, row, "sent", { sent_at = M.now(), ends = (M.now() + row.body.lifetime) // 1 })
-  local ok, answer = pcall(ask, row, application, description)
+  local ok, result = pcall(ask, row, application, description)
   if ok then
-    keep(journal, row, answer)
+    keep(journal, row, result)
     return true
   end
-  if not fail.is(answer) then error(answer, 0) end
-  if outcome.certainly_not(answer) then
-    rows:close(journal, row, "refused: " .. answer.why)
-    error(answer, 0)
+  if not fail.is(result) then error(result, 0) end
+  if outcome.certainly_not(result) then
+    rows:close(journal, row, "refused: " .. result.why)
+    error(result, 0)
   end
-  rows:put(journal, row, "sent", { why = answer.why })
-  log.warn(("the answer that held the new client secret was lost (%s)"):format(answer.why))
+  rows:put(journal, row, "sent", { why = result.why })
+  log.warn(("the answer that held the new client secret was lost (%s)"):format(result.why))
   return false
 end
 
