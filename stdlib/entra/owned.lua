@@ -5,8 +5,11 @@ local application = require "entra.application"
 local fail = require "fail"
 local graph = require "graph"
 local oauth = require "oauth"
+local task = require "task"
 
 local M = {}
+
+local AT_ONCE = 20 -- applications read side by side
 
 --- What the setup script marks its application with.
 M.SETUP = "setup/entra-pam-provider"
@@ -55,13 +58,13 @@ end
 --- signs in by certificate alone is not given one.
 ---@return entra.owned_application[]
 function M.all()
-  local me, list = oauth.principal(), {}
+  local me, ids, list = oauth.principal(), {}, {}
   local template = me.kind == "app" and "/servicePrincipals/{id}/ownedObjects" or "/users/{id}/ownedObjects"
   for object in graph.list(graph.path(template, me.oid), { what = "list the applications we own" }) do
-    if object["@odata.type"] == "#microsoft.graph.application" then
-      local found = M.by_client_id(object.appId)
-      if #found.passwordCredentials > 0 then list[#list + 1] = found end
-    end
+    if object["@odata.type"] == "#microsoft.graph.application" then ids[#ids + 1] = object.appId end
+  end
+  for _, found in ipairs(task.map(ids, AT_ONCE, M.by_client_id)) do
+    if #found.passwordCredentials > 0 then list[#list + 1] = found end
   end
   return list
 end
