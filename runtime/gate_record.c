@@ -28,19 +28,33 @@ static size_t utf8_length(const char *text) {
   return length;
 }
 
-/* What is no UTF-8 becomes a question mark, so that the record stays JSON. */
-static void add_escaped(struct record *record, const char *text) {
+/* May this byte stand in a JSON string as it is? Not asked of what is beyond ASCII. */
+static int is_plain(char c) {
+  return c >= ' ' && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Add one character and return its length. What is no UTF-8 becomes a question
+ * mark, so that the record stays JSON. */
+static size_t add_character(struct record *record, const char *text) {
   char escape[8];
-  for (size_t length; *text; text += length ? length : 1) {
-    unsigned char byte = (unsigned char)*text;
-    length = utf8_length(text);
-    snprintf(escape, sizeof escape, "\\u%04x", byte);
-    if (!length)
-      add(record, "?", 1);
-    else if (byte < ' ' || byte == '"' || byte == '\\')
-      add(record, escape, 6);
-    else
-      add(record, text, length);
+  size_t length = utf8_length(text);
+  if (length == 1 && !is_plain(*text)) {
+    snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*text);
+    add(record, escape, 6);
+    return 1;
+  }
+  add(record, length ? text : "?", length ? length : 1);
+  return length ? length : 1;
+}
+
+/* Add the text as it stands in JSON, ASCII that needs no escape in runs. */
+static void add_escaped(struct record *record, const char *text) {
+  while (*text) {
+    size_t plain = 0;
+    while (is_plain(text[plain])) plain++;
+    add(record, text, plain);
+    text += plain;
+    if (*text) text += add_character(record, text);
   }
 }
 

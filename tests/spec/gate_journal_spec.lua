@@ -46,6 +46,19 @@ describe("a change", function()
     assert.is_number(kept:verify())
   end)
 
+  it("is on record with what its note says, whatever characters that has", function()
+    local kept <close> = open()
+    local door <close> = server:door("good", nil, kept)
+    local notes = {
+      ['say "é\\" to\tAnna'] = 'say "é\\" to\tAnna', ["\xff\xc3(\x7f€😀\xe2\x82"] = "??(\x7f€😀??", [""] = "",
+    }
+    for note, kept_as in pairs(notes) do
+      assert(hostile.wait(door, assert(door:submit(post("/echo"), nil, 5, note))))
+      local history = kept:history(2)
+      assert.equal(kept_as, history[1].body.note)
+    end
+  end)
+
   it("survives the door in the record, even when nobody waited for it", function()
     do
       local kept <close> = open()
