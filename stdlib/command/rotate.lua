@@ -1,13 +1,13 @@
 --- moonlatch rotate POLICY…: change what is due, by policy.
 
 local fail = require "fail"
-local http = require "http"
 local job = require "cli.job"
 local log = require "log"
 local report = require "report"
 local rotate = require "rotation.rotate"
 local session = require "session"
 local task = require "task"
+local work = require "cli.work"
 
 local function confirm(all)
   log.done()
@@ -58,6 +58,6 @@ return {
     refuse_together(options)
     job.require_consent(options, "rotate " .. table.concat(options.policy, " "))
     local open <close> = session.start(options, { needs = loaded.needs })
-    return task.run(http.poll, run, options, loaded, open)
+    return work.run(run, options, loaded, open)
   end,
 }

@@ -193,10 +193,14 @@ end
 ---------------------------------------------------------------------------
 -- Doing
 
-local function settle_failure(entry, failure)
+local function settle_failure(self, entry, failure)
   if fail.is(failure, "interrupted") then
     settle(entry, "skipped", "the program was asked to stop")
     return
+  end
+  if fail.is(failure, "denied") and not self.explained then
+    self.explained = true -- asking why takes requests: the first of a run's denials tells for all
+    require("explain.denied").explain(failure)
   end
   entry.failure = failure
   local is_closed = fail.is(failure) and failure.code == "window"
@@ -224,7 +228,7 @@ local function work(self, entry)
   end
   local ok, done = xpcall(password.work, task.keep_trace, self.run, known_of(entry))
   if not ok then
-    settle_failure(entry, done)
+    settle_failure(self, entry, done)
     say(entry)
     if entry.what == "failed" then error(done, 0) end
     return

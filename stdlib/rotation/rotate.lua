@@ -123,6 +123,7 @@ local function turn(policies, options)
     return next_look(all)
   end
   if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end
+  require("explain.denied").explain(all)
   log.error(require("cli.outcome").text(all))
   return SHORTEST * 5
 end

@@ -51,6 +51,7 @@ local function look(terms, tenant, options)
   local ok, found = xpcall(look_with_rights, task.keep_trace, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
+    require("explain.denied").explain(found)
     return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }
   end
   return found
@@ -87,6 +88,7 @@ local function guarded(found, step)
   local ok, failure = xpcall(found[step], task.keep_trace, found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
+  require("explain.denied").explain(failure)
   found.failure = failure
 end
 

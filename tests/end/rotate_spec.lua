@@ -40,6 +40,19 @@ describe("rotation by policy", function()
     assert.equal(0, emu:run({ "journal", "verify" }).status)
   end)
 
+  it("says why it is denied an account, or all of it", function()
+    local emu <close> = rehearsal.new()
+    local HAS = "our token has what this needs (%s); our directory roles: Global Administrator, so it is not known why"
+    emu:fault "graph PATCH /users/* 403"
+    local outcome = emu:run { "rotate", "policies/tier0-users", "--yes" }
+    assert.equal(1, outcome.status)
+    assert.matches("! t0-anna@contoso.onmicrosoft.com  " .. HAS:format "User-PasswordProfile.ReadWrite.All",
+      outcome.out, 1, true)
+    emu:fault "graph GET /groups** 403 always"
+    assert.matches("error: find the role-assignable groups\n  why: " .. HAS:format "GroupMember.Read.All",
+      emu:run({ "rotate", "policies/tier0-users", "--yes" }).err, 1, true)
+  end)
+
   it("reports another rotator, and goes on when a person says so", function()
     local emu <close> = rehearsal.new()
     emu:run { "rotate", POLICY, "--yes" }
