@@ -1,7 +1,6 @@
 --- One rotation, stopped at a system call or made to see it fail; or with an answer
 --- lost. Points are named by the call and its number, from a run that nothing stops.
 
-local cloud = require "crash.cloud"
 local json = require "host.json"
 local program = require "crash.program"
 local target = require "crash.target"
@@ -10,7 +9,6 @@ local task = require "task"
 local M = {}
 
 local MOST_RUNS = 3 -- after the blow; more than one only when the program asks for it
-local USERS = 300
 
 ---@class crash.syscalls.blow
 ---@field name string
@@ -172,15 +170,15 @@ end
 ---@field complaints string[]
 ---@field again integer? runs it took after the blow
 
-local RENEW_EVERY = 40 -- points on one account and one state folder
+local RENEW_EVERY = 40 -- points on one emulator and one state folder
 
--- Play a point on this lane; after a bad one, and now and then, with somebody else.
+-- Play a point on this lane; after a bad one, and now and then, on another emulator.
 local function play_safely(lane, point)
   local result = { point = point, complaints = {} }
   local function complain(text, ...) table.insert(result.complaints, text:format(...)) end
   lane.played = (lane.played or 0) + 1
   local ok, failure = xpcall(function()
-    if not lane.who or lane.spoilt or lane.played % RENEW_EVERY == 0 then lane:renew() end
+    if not lane.cloud or lane.spoilt or lane.played % RENEW_EVERY == 0 then lane:renew() end
     remember(lane)
     result.again = play(lane, point, complain)
   end, debug.traceback)
@@ -220,10 +218,10 @@ end
 local function open_lanes(options)
   local lanes = {}
   for i = 1, options.lanes do
-    lanes[i] = target.lane(cloud.start(options.seed + i, USERS), target.TARGETS[options.target])
+    lanes[i] = target.lane(options.seed + i, target.TARGETS[options.target])
   end
   return setmetatable(lanes, { __close = function()
-    for _, lane in ipairs(lanes) do getmetatable(lane.cloud).__close(lane.cloud) end
+    for _, lane in ipairs(lanes) do lane:__close() end
   end })
 end
 

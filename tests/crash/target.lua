@@ -1,11 +1,14 @@
 --- What a rotation is crashed on: an account of a person, or an application with a
 --- secret; how it falls due again, and what must be there, seen by another client.
 
+local cloud = require "crash.cloud"
 local json = require "host.json"
 local program = require "crash.program"
 local sys = require "host.sys"
 
 local M = {}
+
+local USERS = 30
 
 ---@class crash.target
 ---@field name string
@@ -69,15 +72,14 @@ local function whole_user(lane)
   if not signs_in(lane, current) then return "LOST: what is stored is not in force" end
 end
 
--- People by number who are enabled and kept in the cloud, each once.
-local function next_user(lane)
-  lane.people = lane.people or lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
-    .. "onPremisesSyncEnabled,userType").value
-  repeat
-    lane.place = (lane.place or 20) + 1
-    local one = assert(lane.people[lane.place], "there are no more people")
-    lane.who = { upn = one.userPrincipalName, id = one.id }
-  until one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member"
+-- Somebody who is enabled and kept in the cloud.
+local function find_user(lane)
+  for _, one in ipairs(lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
+    .. "onPremisesSyncEnabled,userType").value) do
+    if one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member" then
+      lane.who = { upn = one.userPrincipalName, id = one.id }
+    end
+  end
 end
 
 local USER_POLICY = [[
@@ -91,9 +93,8 @@ return policy {
 ---------------------------------------------------------------------------
 -- An application
 
-local function next_application(lane)
-  lane.place = (lane.place or 0) + 1
-  local name = ("Billing %d"):format(lane.place)
+local function make_application(lane)
+  local name = "Billing"
   local made = lane.cloud:control("/tenant", { ["do"] = "add_app", with = { { name = name, days = 3650 } } }).result
   lane.who = { app_id = made.appId, id = made.id, name = name }
 end
@@ -149,13 +150,13 @@ return policy {
 ---@type table<string, crash.target>
 M.TARGETS = {
   user = {
-    name = "user", changes = "graph PATCH /users/* drop-after", pass = "2h", fresh = next_user,
+    name = "user", changes = "graph PATCH /users/* drop-after", pass = "2h", fresh = find_user,
     policy = function(lane) return USER_POLICY:format(lane.who.upn) end,
     settle = function() end, look = look_at_user, whole = whole_user,
   },
   secret = {
     name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
-    fresh = next_application,
+    fresh = make_application,
     policy = function(lane) return APPLICATION_POLICY:format(lane.who.app_id) end,
     settle = function(lane) -- what is replaced goes when its grace is over
       lane.cloud:pass "2h"
@@ -167,10 +168,11 @@ M.TARGETS = {
 }
 
 ---------------------------------------------------------------------------
--- One emulator with somebody on it
+-- Somebody on an emulator
 
 ---@class crash.lane
----@field cloud crash.cloud
+---@field cloud crash.cloud? once renewed
+---@field seed integer
 ---@field target crash.target
 ---@field who table
 ---@field rotated boolean was it brought to its end at least once?
@@ -226,20 +228,21 @@ function Lane:was_set()
   return false
 end
 
---- Forget the state, as if its folder had been lost.
-function Lane:lose_state()
-  assert(sys.remove_tree(self.cloud.folder .. "/state"))
-end
-
---- Somebody else from now on, with a state folder of its own.
+--- Another emulator, with nothing done on it yet but a first rotation.
 function Lane:renew()
-  self:lose_state()
+  self:__close()
+  self.cloud, self.mark, self.rotated = cloud.start(self.seed, USERS), 0, false
   self.target.fresh(self)
   assert(sys.write(self.cloud.home .. "/policy.lua", self.target.policy(self), "replace"))
-  self.rotated, self.mark = false, self.mark or 0
   self:must(0, self:rotate())
   self.rotated = true
   self:note()
+end
+
+function Lane:__close()
+  local open = self.cloud
+  self.cloud = nil
+  if open then getmetatable(open).__close(open) end
 end
 
 --- What a run said of the one account there is.
@@ -252,12 +255,12 @@ function M.said(outcome)
   return account and account.what
 end
 
---- A lane on an emulator.
----@param cloud crash.cloud
+--- A lane, on emulators of this seed. Renew it first; close it.
+---@param seed integer
 ---@param target crash.target
 ---@return crash.lane
-function M.lane(cloud, target)
-  return setmetatable({ cloud = cloud, target = target, mark = 0 }, Lane)
+function M.lane(seed, target)
+  return setmetatable({ seed = seed, target = target }, Lane)
 end
 
 return M
