@@ -134,7 +134,7 @@ end
 local function owners(self, id)
   local count = 0
   local provider = self.cloud:graph("/applications?$filter=displayName%20eq%20'Devolutions%20PAM'").value[1]
-  for _, owner in ipairs(self.cloud:graph(("/applications/%s/owners"):format(provider.id)).value) do
+  for _, owner in ipairs(self.cloud:graph(("/applications/%s/owners?$top=999"):format(provider.id)).value) do
     if owner.id == id then count = count + 1 end
   end
   return count
