@@ -18,6 +18,7 @@ local DEAD = setmetatable({}, { __tostring = function() return "the program is d
 ---@class simulate.installation
 ---@field name string
 ---@field folder string
+---@field id string of its journal
 ---@field life integer another one after its state was lost
 ---@field skew number seconds its clock is ahead of what is right
 ---@field full boolean its disk
@@ -128,6 +129,9 @@ function Journal.lease(run, name)
   if lease then table.insert(run.leases, lease) end
   return lease, message
 end
+
+-- A real one is random, and who gives way to whom may follow from it.
+function Journal.installation(run) return run.installation.id end
 
 function Journal.close() end
 
@@ -248,15 +252,19 @@ function Installation:lose(truth)
   assert(sys.mkdir(self.folder))
   truth:note_lost(self.sealed, {})
   self.sealed, self.backup, self.life = {}, nil, self.life + 1
+  self.id = self.draw_id()
 end
 
 --- A new installation.
 ---@param name string
 ---@param folder string
+---@param draw_id fun(): string of a journal: 8 hex digits
 ---@return simulate.installation
-function M.new(name, folder)
+function M.new(name, folder, draw_id)
   assert(sys.mkdir(folder))
-  return setmetatable({ name = name, folder = folder, life = 1, skew = 0, full = false, sealed = {} }, Installation)
+  return setmetatable({
+    name = name, folder = folder, life = 1, skew = 0, full = false, sealed = {}, draw_id = draw_id, id = draw_id(),
+  }, Installation)
 end
 
 return M

@@ -23,7 +23,10 @@ local function way(self) return 0.01 + self.dice:fraction() * self.world.latency
 ---@field transfer simulate.transfer
 ---@field sending simulate.sending? of a password
 
-local function finish(trip, result) trip.door:finish(trip.transfer, result) end
+local function finish(trip, result)
+  if trip.timer then trip.timer.off = true end
+  trip.door:finish(trip.transfer, result)
+end
 
 local function cut(trip) finish(trip, { kind = "cut", maybe_sent = true }) end
 
@@ -56,7 +59,7 @@ local function deliver(self, trip, there, back, instead)
       answer(self, trip, status, headers, body)
     end)
   end)
-  timeline:after(trip.transfer.timeout, function() time_out(trip) end)
+  trip.timer = timeline:after(trip.transfer.timeout, function() time_out(trip) end)
 end
 
 local function reject(self, trip, status, wait)

@@ -62,13 +62,14 @@ end
 ---@param user simulate.user
 function M.bring_back(world, user)
   local tenant, away = world.cloud.tenant, user.away
+  if away == "gone" or away == "deleted" and not tenant.deleted:newest(user.id) then
+    user.away = "gone" -- deleted more than 30 days ago
+    return
+  end
   user.away = nil
   world:note("%s is back", user.name)
   if away == "disabled" then return tenant.users:change(user.id, { accountEnabled = true }) end
-  if away == "deleted" then
-    local item = tenant.deleted:newest(user.id)
-    tenant:exhume(item)
-  end
+  if away == "deleted" then tenant:exhume(tenant.deleted:newest(user.id)) end
   tenant:change_members(world.group, user.id, true)
 end
 
@@ -160,7 +161,7 @@ end
 ---@param one simulate.installation
 ---@param user simulate.user
 function M.resume(world, one, user)
-  if one.run or user.away == "deleted" then return end
+  if one.run or user.away == "deleted" or user.away == "gone" then return end
   world:note("a person tells %s to go on with %s", one.name, user.name)
   one:start(world, function(library, run)
     library.require("rotation.by_hand").resume(run.journal, world:name_of(user))

@@ -25,35 +25,39 @@ function M.new(clock) return setmetatable({ clock = clock, heap = {}, made = 0 }
 ---@return number
 function Timeline:now() return self.clock:offset() end
 
-local function before(a, b)
-  if a.at ~= b.at then return a.at < b.at end
-  return a.order < b.order
-end
-
 local function sift_up(heap, i)
-  while i > 1 and before(heap[i], heap[i // 2]) do
-    heap[i], heap[i // 2] = heap[i // 2], heap[i]
+  local event = heap[i]
+  local at, order = event.at, event.order
+  while i > 1 do
+    local parent = heap[i // 2]
+    if parent.at < at or parent.at == at and parent.order < order then break end
+    heap[i] = parent
     i = i // 2
   end
+  heap[i] = event
 end
 
-local function sift_down(heap, i)
-  while true do
-    local least = i
-    for child = 2 * i, 2 * i + 1 do
-      if heap[child] and before(heap[child], heap[least]) then least = child end
+local function sift_down(heap)
+  local event, i, count = heap[1], 1, #heap
+  local at, order = event.at, event.order
+  while 2 * i <= count do
+    local place = 2 * i
+    local child, other = heap[place], heap[place + 1]
+    if other and (other.at < child.at or other.at == child.at and other.order < child.order) then
+      place, child = place + 1, other
     end
-    if least == i then return end
-    heap[i], heap[least] = heap[least], heap[i]
-    i = least
+    if at < child.at or at == child.at and order < child.order then break end
+    heap[i] = child
+    i = place
   end
+  heap[i] = event
 end
 
 local function take(heap)
   local event, final = heap[1], table.remove(heap)
   if event ~= final then
     heap[1] = final
-    sift_down(heap, 1)
+    sift_down(heap)
   end
   return event
 end

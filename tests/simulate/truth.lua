@@ -27,6 +27,8 @@ local KEEP = 30 -- seconds old states of the vault are kept for listings that ar
 ---@field maker string
 ---@field before number? the moment shown before it was sent first
 ---@field sendings simulate.sending[]
+---@field bare boolean? said to lie in no entry
+---@field dark boolean? said to lie nowhere
 ---@field ghost boolean? the world, and not our program, took away a place where it lay
 
 ---@class simulate.sending
@@ -49,6 +51,7 @@ local KEEP = 30 -- seconds old states of the vault are kept for listings that ar
 ---@field current { at: number, secrets: host.secret[] }[] what its current entries held, from when
 ---@field closed table<string, boolean> makers that said of it that it is changed
 ---@field resumed table<string, number> installation -> when a person last said: go on
+---@field twofold boolean? said to have two current entries
 ---@field tampered boolean? somebody changed its entries
 
 ---@class simulate.truth
@@ -175,6 +178,10 @@ end
 local function note_current(self, user)
   local secrets = {}
   for i, entry in ipairs(self:entries(user, false)) do secrets[i] = entry.data.password end
+  if #secrets > 1 and not user.tampered and not user.twofold then
+    user.twofold = true
+    self.world.model:complain("TWO ENTRIES: there are %d current entries of %s", #secrets, user.name)
+  end
   table.insert(user.current, { at = self.world:now(), secrets = secrets })
 end
 
@@ -312,11 +319,13 @@ end
 function Truth:look_for_dark(user)
   local live = user.changes[#user.changes]
   local value = live and live.value
-  if not value or value.dark or value.ghost then return end
-  if self:entry_with(value.secret) or is_sealed(self, value.secret) then return end
-  value.dark = true
-  self.world.model:complain("DARK: value %d of %s, set by %s, is in force and lies nowhere", value.number, user.name,
-    value.maker)
+  if not value or value.dark or value.ghost or self:entry_with(value.secret) then return end
+  local sealed = is_sealed(self, value.secret)
+  if sealed and value.bare then return end
+  value.bare, value.dark = true, not sealed
+  self.world.model:complain("%s: value %d of %s, set by %s, is in force and lies %s",
+    sealed and "NO ENTRY" or "DARK", value.number, user.name, value.maker,
+    sealed and "in no entry, only sealed in a journal" or "nowhere")
 end
 
 local function each_user(self, fn)

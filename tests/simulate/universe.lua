@@ -4,6 +4,8 @@
 local M = {}
 
 local STDLIB = SOURCE .. "/stdlib/"
+local SHARED = { data = true, permissions = true } -- tables that nobody changes, and that take long to read
+
 local compiled = {} ---@type table<string, { code: string, path: string }|false> by module
 
 -- The compiled file of a stdlib module; false when it is no file of stdlib.
@@ -18,6 +20,9 @@ local function compile(name)
   return compiled[name]
 end
 
+-- How much garbage there may be is the simulation's to say.
+local function keep_garbage(what) return what == "count" and collectgarbage "count" or 0 end
+
 ---@class simulate.universe
 ---@field require fun(name: string): any
 ---@field loaded table<string, any>
@@ -28,10 +33,11 @@ function M.new()
   local self = { loaded = {} }
   local env = setmetatable({ package = setmetatable({ loaded = self.loaded }, { __index = package }) }, { __index = _G })
   env._G = env
+  env.collectgarbage = keep_garbage
   function env.require(name)
     local known = self.loaded[name]
     if known ~= nil then return known end
-    local found = not name:find("^host%.") and compile(name)
+    local found = not SHARED[name] and not name:find("^host%.") and compile(name)
     if not found then return require(name) end
     local value = load(found.code, "@" .. found.path, "b", env)(name, found.path)
     if self.loaded[name] == nil then self.loaded[name] = value == nil and true or value end

@@ -413,7 +413,8 @@ end
 local function add_installations(self)
   local count = self.spice.three and 3 or overlaps(self) and 2 or self.dice:yes(0.25) and 2 or 1
   for i = 1, count do
-    self.installations[i] = installation.new("installation " .. i, ("%s/installation-%d"):format(self.cloud.folder, i))
+    self.installations[i] = installation.new("installation " .. i, ("%s/installation-%d"):format(self.cloud.folder, i),
+      function() return ("%08x"):format(self.dice:between(0, 0xFFFFFFFF)) end)
   end
 end
 
