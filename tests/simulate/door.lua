@@ -11,7 +11,6 @@ local M = {}
 ---@field carried table
 ---@field changes boolean
 ---@field timeout number
----@field sent number? when it left
 ---@field finished boolean
 local Transfer = { __name = "simulated transfer" }
 Transfer.__index = Transfer
@@ -77,12 +76,10 @@ function Door:flush()
   self.queued = {}
   local ok, message = commit(self, queued)
   for _, transfer in ipairs(queued) do
-    if transfer.abandoned then -- it never left
-    elseif transfer.changes and not ok then
+    if transfer.changes and not ok then
       self:finish(transfer, { kind = "journal", message = message, maybe_sent = false })
-    else
+    elseif not transfer.abandoned then
       self.run:risk()
-      transfer.sent = self.run.world:now()
       self.run.world.network:send(self, transfer)
       self.run:risk()
     end

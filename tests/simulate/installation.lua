@@ -41,6 +41,7 @@ Installation.__index = Installation
 ---@field touched table<string, number> by object id: when it last changed an entry of the account
 ---@field skewed boolean? its clock was wrong from the start
 ---@field began number
+---@field status integer? its exit status
 ---@field heard string[] what it told a person
 local Run = {}
 Run.__index = Run
@@ -196,8 +197,8 @@ end
 ---@return simulate.run
 function Installation:start(world, act, options)
   local run = setmetatable({
-    installation = self, world = world, deadly = options.deadly, leases = {}, staged = {}, looks = {}, wrote = {}, touched = {},
-    heard = {},
+    installation = self, world = world, deadly = options.deadly, leases = {}, staged = {}, looks = {}, wrote = {},
+    touched = {}, heard = {},
     library = universe.new(), maker = ("%s, life %d"):format(self.name, self.life),
   }, Run)
   run.real = assert(host_journal.open(self.folder, KEY, "login.example/contoso"))

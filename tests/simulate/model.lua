@@ -1,6 +1,8 @@
 --- What must hold of what runs say, and in the end, seen from both sides: what is really
 --- so, and what a person was told.
 
+local truth = require "simulate.truth"
+
 local M = {}
 
 local LATE = 120 -- seconds after its time-out until which a request may still be carried out
@@ -107,10 +109,12 @@ end
 local function check_in_force(self, user, run, look)
   local wrote = run.wrote[user.id]
   local moment = math.max(look.at, run.touched[user.id] or 0)
-  local live, stored = self.world.truth:at(user, look.at), select(2, self.world.truth:at(user, moment))
+  local live, stored = truth.at(user, look.at), select(2, truth.at(user, moment))
   local value = value_stored(user, stored)
   if user.tampered then return end
-  if not value then return self:complain("FALSE SUCCESS: %s is said to be changed, and nothing of ours is stored", user.name) end
+  if not value then
+    return self:complain("FALSE SUCCESS: %s is said to be changed, and nothing of ours is stored", user.name)
+  end
   if wrote and wrote > look.at then
     self:complain("UNLOOKED: %s is said to be changed, without a look after its entry was written", user.name)
   end
@@ -136,28 +140,61 @@ end
 
 -- A person is told where it lies, when what is in force is ours and does not lie where it should.
 local function check_told(self, user, entry)
-  local truth, live = self.world.truth, user.changes[#user.changes]
+  local known, live = self.world.truth, user.changes[#user.changes]
   if not live or not live.value or user.tampered then return end
-  for _, current in ipairs(truth:entries(user, false)) do
+  for _, current in ipairs(known:entries(user, false)) do
     if holds({ current.data.password }, live.secret) then return end
   end
-  local lies = truth:entry_with(live.secret)
-  if not lies or words_of(entry):find(lies.name, 1, true) then return end
+  local lies = known:entry_with(live.secret)
+  if not lies then return end
+  for _, pending in ipairs(known:entries(user, true)) do
+    local is_it = holds({ pending.data.password }, live.secret)
+    if is_it and words_of(entry):find(pending.name, 1, true) then return end
+  end
   self:complain("UNNAMED: a person is told of %s, and not that '%s' holds what is in force: %s", user.name, lies.name,
     words_of(entry):gsub("%s+", " "))
+end
+
+-- A stranger's change that was shown is no reason to wait for the next date.
+local function check_wait(self, user, run)
+  local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
+  if not live or live.value or user.tampered or #current == 0 or live.visible > run.began then return end
+  local value = value_stored(user, { current[1].data.password })
+  if not value then return end
+  if is_between(self, value, live.date) then return self:except "waits, for a stranger's moment is as good as ours" end
+  self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set", user.name)
+end
+
+local function names_person(entry)
+  return entry.what == "stop" or entry.what == "person"
+    or type(entry.failure) == "table" and entry.failure.kind == "person"
 end
 
 local function check_entry(self, run, entry)
   local user = self.world:user_named(entry.name)
   if not user then return end
   if entry.what == "changed" then check_changed(self, user, run) end
-  if entry.what == "stop" or entry.what == "person" then check_told(self, user, entry) end
+  if entry.what == "wait" then check_wait(self, user, run) end
+  if names_person(entry) then check_told(self, user, entry) end
+end
+
+local UNDONE = { stop = true, failed = true, busy = true }
+
+local function check_status(self, run, all)
+  for _, found in ipairs(all) do
+    for _, entry in ipairs(found.entries) do
+      if UNDONE[entry.what] and run.status == 0 then
+        return self:complain("STATUS: exit 0, and %s is '%s'", entry.name, entry.what)
+      end
+    end
+  end
 end
 
 --- A run has ended by itself.
 ---@param run simulate.run
 ---@param all table[] what it said
 function Model:end_run(run, all)
+  check_status(self, run, all)
   for _, found in ipairs(all) do
     if found.terms.target == "users" then
       for _, entry in ipairs(found.entries) do check_entry(self, run, entry) end
@@ -242,7 +279,7 @@ function Model:look_for_stuck(installation, all)
   local told = {}
   for _, found in ipairs(all) do
     for _, entry in ipairs(found.entries) do
-      if entry.what == "stop" or entry.what == "person" then told[self.world:user_named(entry.name) or 0] = true end
+      if names_person(entry) then told[self.world:user_named(entry.name) or 0] = true end
     end
   end
   local journal <close> = installation:open()
@@ -257,16 +294,17 @@ function Model:look_for_stuck(installation, all)
 end
 
 local function rest_of_person(self, journal, user, maker)
-  local truth, live = self.world.truth, user.changes[#user.changes]
+  local known, live = self.world.truth, user.changes[#user.changes]
   for _, row in ipairs(rows_of(journal, user.id)) do
     if row.state ~= "closed" then self:complain("STUCK: in the end the record of %s is '%s'", user.name, row.state) end
   end
-  local current = truth:entries(user, false)
+  local current = known:entries(user, false)
   if #current ~= 1 or not live or not live.value or not holds({ current[1].data.password }, live.secret) then
     self:complain("STUCK: in the end what is stored of %s (%d entries) is not what is in force", user.name, #current)
   end
-  for _, entry in ipairs(truth:entries(user, true)) do
-    if truth:maker(entry).maker == maker then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
+  for _, entry in ipairs(known:entries(user, true)) do
+    local is_its = known:maker(entry).maker == maker
+    if is_its then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
   end
 end
 

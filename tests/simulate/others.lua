@@ -16,7 +16,9 @@ local ROLE = "Privileged Authentication Administrator"
 ---@param world simulate.world
 ---@param sending simulate.sending
 function M.on_sent(world, sending)
-  if not world.spice.strangers or world.calm or not world.dice:yes(0.3) then return end
+  if world.calm then return end
+  if world.spice.resume and world.dice:yes(0.3) then M.pass_over(world, sending) end
+  if not world.spice.strangers or not world.dice:yes(0.3) then return end
   local range = world.dice:pick { { 0, 0.5 }, { 0, 2 }, { 1, 5 }, { 3, 145 }, { 3, 145 }, { 150, 400 } }
   local after = range[1] + world.dice:fraction() * (range[2] - range[1])
   local force = world.dice:yes(0.3)
@@ -173,6 +175,21 @@ end
 
 function MEANWHILE.resume(world)
   M.resume(world, world.dice:pick(world.installations), world.dice:pick(world.truth.list))
+end
+
+--- While a password of one installation is on its way, a person tells another, which then runs.
+---@param world simulate.world
+---@param sending simulate.sending
+function M.pass_over(world, sending)
+  local one = world.dice:pick(world.installations)
+  if one == sending.run.installation then return end
+  world.timeline:after(world.dice:fraction() * world.dice:pick { 2, 30, 140 }, function()
+    if world.calm then return end
+    M.resume(world, one, sending.user)
+    world.timeline:after(world.dice:pick { 1, 3, 20 }, function()
+      if not one.run and not world.calm then world:start(one, {}) end
+    end)
+  end)
 end
 
 ---------------------------------------------------------------------------

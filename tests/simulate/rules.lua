@@ -11,12 +11,15 @@ local HOUR = 3600
 local function lands_until(sending) return sending.at + sending.timeout + LATE end
 
 -- May a value still come into force by something that left?
-local function may_land(value, now)
+local function may_land(value, now, room)
   for _, sending in ipairs(value.sendings) do
-    if not sending.refused and now < lands_until(sending) - 1 then return true end
+    if not sending.refused and now < lands_until(sending) - room then return true end
   end
   return false
 end
+
+-- Clocks tell whole seconds, and the directory's may be behind.
+local function room_of(truth) return truth.world.widest + 1 end
 
 local function complain(truth, sending, text, ...)
   truth.world.model:complain("%s (value %d of %s, by %s)", text:format(...), sending.value.number, sending.user.name,
@@ -57,7 +60,7 @@ end
 local function check_others(truth, sending)
   local now = truth.world:now()
   for _, value in ipairs(sending.user.values) do
-    if value ~= sending.value and not value.ghost and may_land(value, now) then
+    if value ~= sending.value and not value.ghost and may_land(value, now, room_of(truth)) then
       complain(truth, sending, "TOO SOON: another value leaves while value %d of %s may still land", value.number,
         value.maker)
     end
@@ -104,8 +107,8 @@ end
 local function check_again(truth, sending, live)
   if is_resumed(sending, live) then return end
   if not is_explained(truth, sending.value, live.date) then
-    return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, %.0f s after it was first "
-      .. "sent", live.at - sending.value.sendings[1].at)
+    return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, made %.0f s after it was "
+      .. "first sent", live.at - sending.value.sendings[1].at)
   end
   if live.force then
     return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's reset (change at next sign-in)")
@@ -191,7 +194,7 @@ function M.removed(truth, run, before, known)
   end
   local value = find_value(user, before.data.password)
   if not value or value.ghost or truth:entry_with(value.secret) then return end
-  if may_land(value, truth.world:now()) then
+  if may_land(value, truth.world:now(), room_of(truth)) then
     model:complain("FORGOTTEN: value %d of %s is removed from the vault though it may still come into force",
       value.number, user.name)
   end

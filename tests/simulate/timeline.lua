@@ -163,7 +163,7 @@ function Process:wake()
 end
 
 --- Of the running process, when it was killed: this call does not return.
-function Process:vanish()
+function Process.vanish()
   while true do coroutine.yield(0) end
 end
 

@@ -203,9 +203,19 @@ local function list_late(self, serve)
   return serve()
 end
 
+local function is_taken(self, name)
+  for _, entry in ipairs(self.world.unique_names and rows_of(self) or {}) do
+    if entry.name == name then return true end
+  end
+  return false
+end
+
 -- What our program does to an entry.
 local function change_entry(self, trip, serve)
   local seen, run = trip.transfer.seen, trip.door.run
+  if seen.method == "POST" and is_taken(self, trip.transfer.carried.body.name) then
+    return 409, {}, { message = "There is an entry of this name." }
+  end
   local entry = find(self, seen.path:match("/entry/([^/]+)$") or "")
   local before = entry and shallow(entry)
   local count = #rows_of(self)
@@ -390,7 +400,7 @@ end
 ---@param user simulate.user
 ---@param moment number
 ---@return simulate.change? live, host.secret[] stored
-function Truth:at(user, moment)
+function M.at(user, moment)
   local live, stored
   for _, change in ipairs(user.changes) do
     if change.at <= moment then live = change end

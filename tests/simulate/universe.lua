@@ -4,7 +4,7 @@
 local M = {}
 
 local STDLIB = SOURCE .. "/stdlib/"
-local SHARED = { data = true, permissions = true } -- tables that nobody changes, and that take long to read
+local SHARED = { data = true, permissions = true } -- tables that nobody changes, and long to read
 
 local compiled = {} ---@type table<string, { code: string, path: string }|false> by module
 

@@ -32,6 +32,7 @@ local LONGEST = 4 * HOUR -- of a run
 ---@field installations simulate.installation[]
 ---@field latency number seconds of one way, at most
 ---@field widest number seconds the directory's clock is off its front's, at most
+---@field unique_names boolean? does the vault refuse an entry of a name that is there?
 ---@field lines string[] what happened, to be compared between two plays of a seed
 local World = {}
 World.__index = World
@@ -116,7 +117,7 @@ function World:name_of(user) return self.cloud.tenant.users:newest(user.id).user
 --- Is it in the policy, and can it be rotated?
 ---@param user simulate.user
 ---@return boolean
-function World:is_managed(user) return not user.away and not user.tampered end
+function World.is_managed(_, user) return not user.away and not user.tampered end
 
 --- Whatever a run raises that is no failure of the far side's is a bug.
 ---@param err any
@@ -167,9 +168,10 @@ end
 ---@return simulate.run
 function World:start(one, options)
   local run = one:start(self, function(library, run, profile)
-    local all = library.require("rotation.rotate").once(policies_of(self, library), {
+    local all, status = library.require("rotation.rotate").once(policies_of(self, library), {
       journal = run.journal, profile = profile,
     })
+    run.status = status
     return all
   end, { after = options.after, deadly = options.deadly, ended = function(run) end_run(self, one, run) end })
   run.skewed = math.abs(one.skew) > 300 + 5
@@ -258,7 +260,7 @@ end
 local function step(self)
   event(self)
   others.plan(self)
-  if overlaps(self) and self.dice:yes(0.8) then
+  if overlaps(self) and self.dice:yes(self.spice.resume and 0.4 or 0.8) then
     local range = self.dice:pick { 0, 0.3, 3, 30, 160 }
     for _, one in ipairs(self.installations) do start_one(self, one, self.dice:fraction() * range) end
   else
@@ -327,14 +329,14 @@ end
 
 -- One installation is kept; what the others left behind a person clears up by hand.
 local function come_to_rest(self)
-  local one, all = self.installations[1], nil
+  local one = self.installations[1]
   for _, user in ipairs(self.truth.list) do
     if user.away then others.bring_back(self, user) end
   end
   for _ = 1, 2 do
     self.timeline:pass(36 * DAY)
     for _ = 1, 6 do
-      all = run_calmly(self, one)
+      local all = run_calmly(self, one)
       if is_quiet(all) then break end
       self.timeline:pass(HOUR)
       resume_all(self, one, all)
@@ -343,7 +345,7 @@ local function come_to_rest(self)
   self.timeline:pass(5 * DAY) -- the grace of what is replaced
   run_calmly(self, one)
   self.timeline:pass(5 * MINUTE)
-  all = run_calmly(self, one)
+  local all = run_calmly(self, one)
   if not is_quiet(all) and not self.spice.again and not self.spice.entries then
     self.model:complain("STUCK: in the end a run says: %s", self.model:sum(all or {}))
   end
@@ -423,6 +425,7 @@ local function draw_clocks(self)
   self.jitter = self.spice.behind and self.dice:yes(0.3)
   self.widest = math.abs(self.offset) + (self.jitter and 1 or 0)
   self.latency = self.dice:pick { 0.02, 0.1, 0.5 }
+  self.unique_names = overlaps(self) and self.dice:yes(0.3)
   self.listing_lag_most = (overlaps(self) or self.spice.stale) and self.dice:yes(0.5) and 3 or 0
 end
 
