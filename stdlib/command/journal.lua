@@ -54,7 +54,7 @@ end
 
 local function value_of(journal, row)
   if row.kind == accounts.KIND then return row.body.value and accounts.value(journal, row.body.value) end
-  return row.body.type == "client secret" and require("rotation.rows"):value(journal, row) or nil
+  return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
 end
 
 local function refuse_reveal(id, message)

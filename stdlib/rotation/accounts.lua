@@ -1,17 +1,11 @@
---- The journal's records of users' passwords: one row an account, so that no account
---- can have two rotations open. What came before is in the audit chain.
---
--- States: intent (value sealed), pending (it lies in the sink, read back), sent,
--- changed, current (read back), closed; orphaned when a person must look.
+--- The journal's rows of users' passwords: one row an account, so that no account can have
+--- two rotations open. What came before is in the audit chain.
 
-local crypto = require "host.crypto"
-local fail = require "fail"
-local task = require "task"
-local time = require "time"
+local rows = require("rotation.store").user_passwords
 
 local M = {}
 
-M.KIND = "password"
+M.KIND = rows.kind
 
 ---@class rotation.account_row: host.journal.row
 ---@field body rotation.account
@@ -53,18 +47,18 @@ M.KIND = "password"
 ---@param journal host.journal.journal
 ---@param id string object id
 ---@return rotation.account_row?
-function M.get(journal, id) return journal:get(M.KIND, id) end
+function M.get(journal, id) return rows:get(journal, id) end
 
 --- Rows of rotations that have not come to their end, oldest first.
 ---@param journal host.journal.journal
 ---@return rotation.account_row[]
-function M.unfinished(journal) return journal:list(M.KIND, "closed") end
+function M.unfinished(journal) return rows:unfinished(journal) end
 
 --- What a candidate is sealed under.
 ---@param row rotation.account_row
 ---@param number integer
 ---@return string
-function M.name_of(row, number) return ("password/%s/%d"):format(row.body.rotation, number) end
+function M.name_of(row, number) return rows:sealed_name(row, number) end
 
 --- Begin a rotation; not yet on record.
 ---@param journal host.journal.journal
@@ -73,15 +67,10 @@ function M.name_of(row, number) return ("password/%s/%d"):format(row.body.rotati
 ---@param previous rotation.previous? what is in force now
 ---@return rotation.account_row
 function M.new(journal, account, policy, previous)
-  local rotation = crypto.hex(crypto.random(8))
-  return {
-    id = account.id, kind = M.KIND, state = "intent",
-    body = {
-      type = "user password", user = account.id, name = account.upn, policy = policy, rotation = rotation,
-      marker = ("ml:%s:%s"):format(journal:installation(), rotation), candidates = {}, before = account.changed,
-      previous = previous,
-    },
-  }
+  return rows:new(journal, {
+    user = account.id, name = account.upn, policy = policy, candidates = {}, before = account.changed,
+    previous = previous,
+  }, account.id)
 end
 
 --- Put the row on record in this state, durable with the next commit.
@@ -89,45 +78,16 @@ end
 ---@param row rotation.account_row
 ---@param state string
 ---@param more table? members of the body to set
-function M.stage(journal, row, state, more)
-  for name, value in pairs(more or {}) do row.body[name] = value end
-  journal:put(M.KIND, row.id, state, row.body, time.now())
-  row.state = state
-end
-
-local function raise(message)
-  fail.raise {
-    kind = "journal", what = "put on record what was done", why = message or "the journal cannot be written",
-    fix = "Make room on the disk or repair the state folder, then run the same command again.",
-  }
-end
-
-local coming ---@type Task? the commit that all who stage something now wait for
+function M.stage(journal, row, state, more) rows:stage(journal, row, state, more) end
 
 --- Wait until what is staged is durable. Who asks in the same turn shares one commit.
 ---@param journal host.journal.journal
-function M.settle(journal)
-  if not coming or coming.done then
-    coming = task.spawn(function()
-      coming = nil
-      local ok, message = journal:commit()
-      if not ok then raise(message) end
-    end)
-  end
-  coming:wait()
-end
+function M.settle(journal) rows:commit(journal) end
 
 --- The value of a candidate, unsealed. Nil when none is held.
 ---@param journal host.journal.journal
 ---@param name string as name_of gives it
 ---@return host.secret?
-function M.value(journal, name)
-  local value, message = journal:unseal(name)
-  if value or not message then return value end
-  fail.raise {
-    kind = "journal", what = ("open the sealed password %s"):format(name), why = message,
-    fix = "The profile's key must be the one the journal was made with.",
-  }
-end
+function M.value(journal, name) return rows:unseal(journal, name) end
 
 return M

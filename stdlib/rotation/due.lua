@@ -2,6 +2,7 @@
 --- Entra shows it, the journal's row and what lies in the sink. Asks nobody.
 
 local crypto = require "host.crypto"
+local markers = require "rotation.marker"
 local reach = require "entra.reach"
 local time = require "time"
 
@@ -73,8 +74,6 @@ local function says_when(slot, account)
   return current ~= nil and current.marker ~= nil and current.since == account.changed
 end
 
-local function installation_of(marker) return marker and marker:match("^ml:(%x+):") end
-
 -- Has somebody else changed it since we did? Reads lag, so only what is later counts.
 local function is_changed_since(row, account)
   return account.changed and account.changed > row.body.changed_at
@@ -82,10 +81,11 @@ end
 
 local function other(setting, row, account, slot)
   local marker = says_when(slot, account) and slot.current.marker
-  if marker and installation_of(marker) == setting.installation then
+  if marker and markers.installation_of(marker) == setting.installation then
     return nil, { marker = marker, since = account.changed } -- a journal older than what it did
   end
-  local who = marker and ("another Moonlatch (installation %s) rotates this account"):format(installation_of(marker))
+  local who = marker
+    and ("another Moonlatch (installation %s) rotates this account"):format(markers.installation_of(marker))
     or ("somebody else changed the password on %s, after we did"):format(time.iso(account.changed))
   return who .. (row and row.body.forgiven and ", which a person has seen" or "")
 end
@@ -107,7 +107,7 @@ end
 -- So that many accounts do not fall due in the same minute; another part for each rotation.
 local function jitter_of(setting, account, marker)
   if setting.terms.jitter == 0 then return 0 end
-  local rotation = tostring(marker):match("^ml:%x+:(%x+)") or ""
+  local rotation = markers.rotation_of(marker) or ""
   local word = string.unpack(">I4", crypto.digest("sha256", account.id .. rotation))
   return word / 2 ^ 32 * setting.terms.jitter
 end

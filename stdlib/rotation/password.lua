@@ -10,6 +10,7 @@ local due = require "rotation.due"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
+local marker = require "rotation.marker"
 local mint = require "rotation.mint"
 local outcome = require "rotation.outcome"
 local task = require "task"
@@ -83,7 +84,8 @@ local function send(job, number)
   local ok, failure = pcall(graph.patch, graph.path("/users/{id}", body.user), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = value },
   }, {
-    repeatable = false, timeout = TIMEOUT, what = what_of(job), note = ("password %s/%d"):format(body.marker, number),
+    repeatable = false, timeout = TIMEOUT, what = what_of(job),
+    note = "password " .. marker.of_value(body.marker, number),
     sending = function() mark_sending(job, number) end,
   })
   local candidate = body.candidates[number]
@@ -148,7 +150,7 @@ end
 -- did finds its own later rotation in the sink; anything else a person must look at.
 local function superseded(job, changed, when)
   local current = job.run.sink:slot(job.row.body.name).current
-  local own = current and current.marker and current.marker:match("^ml:(%x+):") == job.run.journal:installation()
+  local own = current and marker.installation_of(current.marker) == job.run.journal:installation()
   if own and current.since == changed then overtaken(job, current) end
   orphan(job, ("the password was changed by somebody else on %s, %s"):format(time.iso(changed), when))
 end

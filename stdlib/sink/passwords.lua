@@ -4,6 +4,7 @@
 --- never overwritten by the next one.
 
 local fail = require "fail"
+local markers = require "rotation.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"
@@ -37,7 +38,7 @@ local SUFFIX = " (pending)"
 ---------------------------------------------------------------------------
 -- Looking
 
-local LINE = "Password kept by Moonlatch %((ml:%x+:%x+)/%d+%), in force since ([%d:TZ-]+)%."
+local LINE = "Password kept by Moonlatch %((" .. markers.PATTERN .. ")/%d+%), in force since ([%d:TZ-]+)%."
 
 -- Which rotation wrote it, and when what it holds came into force.
 local function read_line(description)
@@ -55,9 +56,9 @@ local function slot_of(self, name)
 end
 
 local function note_pending(self, entry)
-  local marker, number = tostring(entry.description or ""):match("(ml:%x+:%x+)/(%d+)")
+  local marker, number = markers.find_value(entry.description)
   local name = entry.name:sub(-#SUFFIX) == SUFFIX and entry.name:sub(1, -#SUFFIX - 1) or entry.name
-  table.insert(slot_of(self, name).pending, { id = entry.id, marker = marker, number = math.tointeger(number) })
+  table.insert(slot_of(self, name).pending, { id = entry.id, marker = marker, number = number })
 end
 
 local function note_current(self, entry)
@@ -106,8 +107,8 @@ end
 -- Pending values
 
 local function describe_pending(marker, number)
-  return ("Pending: may be in force already (%s/%d). Moonlatch removes it when it is known which password is.")
-    :format(marker, number)
+  return ("Pending: may be in force already (%s). Moonlatch removes it when it is known which password is.")
+    :format(markers.of_value(marker, number))
 end
 
 local function pending_of(slot, marker, number)
@@ -131,8 +132,8 @@ end
 -- Its answer was lost: is it there all the same?
 local function find_pending(self, name, marker, number)
   for entry in server.each_entry(self.vault_id, { name = name .. SUFFIX, path = self.path, tag = PENDING }) do
-    local found, place = tostring(entry.description or ""):match("(ml:%x+:%x+)/(%d+)")
-    if found == marker and math.tointeger(place) == number then return entry end
+    local found, place = markers.find_value(entry.description)
+    if found == marker and place == number then return entry end
   end
 end
 
@@ -194,7 +195,8 @@ end
 -- The value in force
 
 local function line_of(marker, number, since)
-  return ("Password kept by Moonlatch (%s/%d), in force since %s."):format(marker, number, time.iso(since))
+  return ("Password kept by Moonlatch (%s), in force since %s.")
+    :format(markers.of_value(marker, number), time.iso(since))
 end
 
 -- Our line anew; what else a person wrote there stays.

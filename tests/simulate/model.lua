@@ -2,7 +2,7 @@
 --- the vault, what a run said of itself.
 
 local accounts = require "rotation.accounts"
-local rows = require "rotation.rows"
+local rows = require("rotation.store").client_secrets
 
 local M = {}
 
