@@ -77,7 +77,7 @@ static int hash_entry(struct journal *journal, const struct entry *entry, const 
 static void mac_head(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
   unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
   memcpy(bytes, journal->binding, strlen(journal->binding));
-  memcpy(bytes + JOURNAL_BINDING, journal->installation, INSTALLATION_SIZE);
+  memcpy(bytes + JOURNAL_BINDING, journal->installations, INSTALLATION_SIZE);
   put_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
   memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
   seal_mac(journal, bytes, sizeof bytes, out);
@@ -85,13 +85,14 @@ static void mac_head(const struct journal *journal, const struct head *head, uns
 
 void audit_start(const struct journal *journal, struct head *head) {
   head->seq = 0;
-  SHA256((const unsigned char *)journal->installation, INSTALLATION_SIZE, head->hash);
+  const char *first = journal->installations + strlen(journal->installations) - INSTALLATION_SIZE;
+  SHA256((const unsigned char *)first, INSTALLATION_SIZE, head->hash);
 }
 
 /* Read the head and check its HMAC; 0 when it is not ours. */
 static int read_stored_head(struct journal *journal, struct head *head) {
   unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
-  if (!store_read_meta(journal, "head", stored, sizeof stored)) return 0;
+  if (store_read_meta(journal, "head", stored, sizeof stored) != sizeof stored) return 0;
   head->seq = (int64_t)get_number(stored);
   memcpy(head->hash, stored + 8, HASH_SIZE);
   mac_head(journal, head, expected);

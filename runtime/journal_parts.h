@@ -1,7 +1,7 @@
-/* What the files of host.journal share: journal.c (the Lua face),
- * journal_owner.c (whose it is), journal_audit.c (the chain, and so every
- * transaction), journal_store.c (the database), journal_seal.c (keys and
- * sealing), journal_lease.c (kernel locks). Calls go down that list.
+/* What the files of host.journal share: journal.c and journal_care.c (the Lua
+ * face: of what is in a journal, and of a journal as a whole), journal_owner.c (whose it is), journal_audit.c (the
+ * chain, and so every transaction), journal_store.c (the database), journal_seal.c (keys and sealing), journal_lease.c
+ * (kernel locks). Calls go down that list.
  *
  * Functions that return int return 1, or 0 with the reason in
  * journal->message.
@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 enum { JOURNAL_BINDING = 512 }; /* bytes of a binding, at most */
-enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8 };
+enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */
 struct seal_name {
@@ -64,7 +64,9 @@ struct journal {
   unsigned char *keys; /* on the secure heap: the sealing key, then the chain's */
   char *directory;     /* as the file system spells it */
   char *binding;
-  char installation[INSTALLATION_SIZE + 1];
+  /* The ids of its installations, 8 bytes each: its own, then the former ones. The last is the one it was made with. */
+  char installations[MOST_INSTALLATIONS * INSTALLATION_SIZE + 1];
+  double restored_at;  /* 0: never */
   struct clock *clock; /* an emulator's, borrowed from user value 1; NULL for real time */
   struct head head;    /* while writing */
   EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
@@ -72,6 +74,22 @@ struct journal {
   int refusing;        /* 1: a write failed; nothing goes any more */
   char message[1024];
 };
+
+/* journal.c */
+
+/* The journal at index 1, if it still does anything; else raises why it does not. */
+struct journal *journal_check_working(lua_State *L);
+
+/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+int journal_raise(lua_State *L, const struct journal *journal);
+
+/* A finite number; an argument error otherwise. */
+double journal_check_time(lua_State *L, int index);
+
+/* journal_care.c */
+
+/* More methods of a journal. */
+extern const luaL_Reg journal_care_methods[];
 
 /* journal_store.c */
 
@@ -98,8 +116,8 @@ int store_commit(struct journal *journal);
 /* Give up the transaction and refuse everything from now on. Returns 0. */
 int store_refuse(struct journal *journal, const char *why);
 
-/* Copy a meta value into out, which it must fill exactly; 0 when it is not so. */
-int store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
+/* Copy a meta value into out and return its length; 0 when there is none or it is longer than size. */
+size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
 int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size);
 
 /* journal_seal.c */
@@ -142,6 +160,7 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"
 #define AUDIT_FORGET "journal.forget"
+#define AUDIT_RESTORE "journal.restore"
 
 /* Walk everything. 1 and the count of audit records; or 0, the message, and
  * the seq it is about (0: none). */
@@ -152,6 +171,11 @@ int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
 /* Make or check the record that tells whether the key opens this journal and
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
 const char *owner_check(struct journal *journal, struct buffer *scratch);
+
+/* Put on record that the journal was restored from a backup at that time: under an
+ * installation id of its own, or, with replaces, under the one it has. Part of the
+ * transaction that is open or begins here. */
+int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch);
 
 /* journal_lease.c */
 

@@ -170,13 +170,14 @@ int store_commit(struct journal *journal) {
   return 1;
 }
 
-int store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
+size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
   sqlite3_stmt *read = store_statement(journal, READ_META);
   sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
-  int fits = sqlite3_step(read) == SQLITE_ROW && (size_t)sqlite3_column_bytes(read, 0) == size;
-  if (fits) memcpy(out, sqlite3_column_blob(read, 0), size);
+  size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
+  if (length > size) length = 0;
+  if (length) memcpy(out, sqlite3_column_blob(read, 0), length);
   sqlite3_reset(read);
-  return fits;
+  return length;
 }
 
 int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size) {
