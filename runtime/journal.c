@@ -384,7 +384,9 @@ static int journal_lease(lua_State *L) {
 /* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
+  if (journal->database) mark_renew(journal);
   store_close(journal);
+  place_close(journal);
   journal->refusing = 1; /* a door may still hold it, and asks from C */
   snprintf(journal->message, sizeof journal->message, "the journal is closed");
   OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
@@ -399,9 +401,14 @@ static int journal_close(lua_State *L) {
 /* Everything that can fail while opening; NULL, or the kind of failure. */
 static const char *open_journal(struct journal *journal, const char *directory, const struct secret *key,
                                 struct buffer *scratch) {
-  const char *kind = store_open(journal, directory);
+  char file[PATH_MAX];
+  struct mark mark;
+  const char *kind = place_open(journal, directory, file);
   if (kind) return kind;
-  return seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
+  mark_read(journal, &mark);
+  kind = store_open(journal, file);
+  if (!kind) kind = seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
+  return kind ? kind : mark_check(journal, &mark);
 }
 
 static void check_binding(lua_State *L, int index) {
@@ -429,6 +436,7 @@ static int journal_open(lua_State *L) {
   const char *kind = open_journal(journal, directory, key, scratch);
   if (!kind) return 1;
   store_close(journal);
+  place_close(journal);
   return lib_fail_kind(L, kind, "%s", journal->message);
 }
 

@@ -53,13 +53,17 @@ static size_t read_check(struct journal *journal, unsigned char space[LONGEST_CH
 /* Make the journal if it is empty and no other process is quicker. NULL, or the kind of failure. */
 static const char *make_if_new(struct journal *journal, struct buffer *scratch) {
   unsigned char found[LONGEST_CHECK];
+  char evidence[NAME_MAX + 1];
   if (!store_lock(journal)) return "io";
   if (read_check(journal, found)) {
     store_abandon(journal);
     return NULL;
   }
-  if (sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE) return make(journal, scratch) ? NULL : "io";
+  int empty = sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE;
+  int taken = place_evidence(journal, evidence);
+  if (empty && !taken) return make(journal, scratch) ? NULL : "io";
   store_abandon(journal);
+  if (empty) return place_gone(journal, "was emptied", evidence);
   snprintf(
       journal->message, sizeof journal->message,
       "the journal in '%s' is damaged: the record that checks its key is gone. Keep the folder and bring back a backup",
