@@ -588,6 +588,21 @@ describe("a run", function()
     assert.equal(5, count("PATCH", PATCH))
   end)
 
+  it("changes nothing on excepted days, but says until when", function()
+    local today = time.day(cloud.tenant.now())
+    local terms = { select = TIER0, except = today .. ".." .. time.day(cloud.tenant.now() + 86400) }
+    local rows, status, found = go(terms)
+    assert.same({ 0, "change", false }, { status, rows["t0-chen"].what, found.is_open })
+    assert.equal(0, count("PATCH", PATCH))
+    assert.equal(time.day(cloud.tenant.now() + 2 * 86400) .. "T00:00:00Z", time.iso(found.moment))
+    local line = ("  every 30 days, at any time except %s UTC (closed until %s)\n")
+      :format(terms.except, time.iso(found.moment))
+    assert.truthy(require("rotation.print").text({ found }, true):find(line, 1, true))
+    cloud:wait(found.moment - cloud.tenant.now())
+    go(terms)
+    assert.equal(5, count("PATCH", PATCH))
+  end)
+
   it("ends first what another left, also of an account that is not selected any more", function()
     meet("POST", "/entry$", "503", 3, 100) -- after the probe and the pending one: the one in use is not made
     local rows = go { select = TIER0 }
