@@ -111,7 +111,16 @@ describe("a policy", function()
     for _, case in ipairs(cases) do assert.equal(case[2], refused(case[1])) end
   end)
 
+  it("knows a folder in one spelling", function()
+    assert.equal("Entra\\Tier0", declare({ sink = server { path = "Entra\\\\Tier0\\" } }).policy.sink.fields.path)
+  end)
+
   it("says what is wrong with a sink where it is written", function()
+    assert.has_error(function() server { path = "Entra\tier0" } end, "server: path: \\t in Lua means a character that "
+      .. "cannot be seen, and that is in it. Write it as \"Entra\\\\tier0\" or [[Entra\\tier0]] in a file, "
+      .. "'Entra\\tier0' in a shell.")
+    assert.has_error(function() server { vault = "P\rivileged" } end,
+      "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
     assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
     assert.has_error(function() policy.command { "mail" } end,
       "command: it begins with a program's absolute path")
