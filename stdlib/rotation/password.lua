@@ -10,6 +10,7 @@ local due = require "rotation.due"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
+local leases = require "lease"
 local mint = require "rotation.mint"
 local outcome = require "rotation.outcome"
 local task = require "task"
@@ -402,9 +403,11 @@ local function drive(job, judged)
   go_on(job)
 end
 
+local function what_for(account) return ("set a new password for %s"):format(account.upn) end
+
 local function raise_gone(account)
   fail.raise {
-    kind = "missing", what = ("set a new password for %s"):format(account.upn),
+    kind = "missing", what = what_for(account),
     why = "there is no such account any more",
     fix = "If it is only deleted, it can be restored for 30 days; what was in force is kept.",
   }
@@ -421,7 +424,7 @@ end
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
 function M.work(run, account)
-  local lease <close>, held_by = run.journal:lease("user/" .. account.id)
+  local lease <close>, held_by = leases.take(run.journal, "user/" .. account.id, what_for(account))
   if not lease then return { what = "busy", why = held_by } end
   local row = accounts.get(run.journal, account.id)
   local now, names = users.fresh(run, account.id)
@@ -431,7 +434,7 @@ function M.work(run, account)
   local job = { run = run, account = now, names = names, row = row, is_new = row == nil }
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then
-    fail.raise { kind = "refused", what = ("set a new password for %s"):format(now.upn), why = judged.why }
+    fail.raise { kind = "refused", what = what_for(now), why = judged.why }
   end
   local ok, err = xpcall(task.patiently, task.keep_trace, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
@@ -444,7 +447,7 @@ end
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
 function M.adopt(run, account, adopt)
-  local lease <close> = run.journal:lease("user/" .. account.id)
+  local lease <close> = leases.take(run.journal, "user/" .. account.id, what_for(account))
   if not lease then return end
   local row = accounts.get(run.journal, account.id) or accounts.new(run.journal, account, run.terms.name)
   if row.body.value then run.journal:forget(row.body.value) end -- superseded by what is in force
