@@ -63,7 +63,8 @@ int lease_take(lua_State *L, const char *directory, const char *name, size_t len
   if (is_held)
     return lib_fail_kind(L, "busy",
                          "'%s' is being worked on by another moonlatch on this machine: wait for it, or stop it", name);
-  return lib_fail_kind(L, "journal", "the lock file '%s' cannot be %s: %s", path, was_opened ? "locked" : "opened", strerror(code));
+  return lib_fail_kind(L, "journal", "the lock file '%s' cannot be %s: %s", path, was_opened ? "locked" : "opened",
+                       strerror(code));
 }
 
 void lease_type(lua_State *L) {

@@ -323,10 +323,7 @@ static int user_name(lua_State *L) {
 }
 
 const luaL_Reg sys_file_functions[] = {
-    {"read", read_file},          {"write", write_file},
-    {"mkdir", make_folder},       {"remove", remove_file},
-    {"remove_tree", remove_tree}, {"temporary", temporary_folder},
-    {"stat", stat_file},          {"list", list_folder},
-    {"free_space", free_space},   {"owner", owner_of_file},
-    {"user", user_name},          {NULL, NULL},
+    {"read", read_file},          {"write", write_file},           {"mkdir", make_folder}, {"remove", remove_file},
+    {"remove_tree", remove_tree}, {"temporary", temporary_folder}, {"stat", stat_file},    {"list", list_folder},
+    {"free_space", free_space},   {"owner", owner_of_file},        {"user", user_name},    {NULL, NULL},
 };
