@@ -148,6 +148,23 @@ describe("a service that asks to wait", function()
     assert.is_true(tenant:passed() >= 30 and tenant:passed() < 32)
   end)
 
+  it("for longer than anybody may wait is asked by none of the others", function()
+    tenant.door:on("GET", "/v1.0/users/{id}", {
+      429, { ["retry-after"] = "3600" }, { error = { code = "TooManyRequests", message = "" } },
+    })
+    run(function()
+      pcall(read, 1)
+      for i = 2, 200 do
+        local ok, err = pcall(read, i)
+        assert.is_false(ok)
+        assert.is_true(fail.is(err, "throttled"))
+        assert.matches("^Run the same command again after ", err.fix)
+      end
+    end)
+    assert.equal(1, tenant.door:count("GET", "/v1.0/users/{id}"))
+    assert.equal(0, tenant:passed())
+  end)
+
   it("is still asked for other things", function()
     throttle_once(30)
     tenant.door:on("GET", "/v1.0/groups/{id}", { 200, {}, { id = "g" } })
