@@ -33,8 +33,11 @@ local NETWORK = {
   connect = { cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile." },
   tls = { cause = "no connection can be made that is safe",
+    fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
+      .. " named with `ca` in the profile has to be there and hold certificates." },
+  certificate = { cause = "the server cannot prove that it is who it should be",
     fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
-      .. " a good certificate and TLS 1.2 or later. Otherwise do not go on: it may be somebody else's." },
+      .. " a good certificate. Otherwise do not go on: it may be somebody else's." },
   timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
   cut = { cause = "the connection broke before the whole answer was there",
     fix = "Try again; check the network if it stays so." },

@@ -46,7 +46,7 @@ local TRIES = 4
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
 local TRANSPORT = {
-  dns = "network", connect = "network", tls = "network", timeout = "network", cut = "network",
+  dns = "network", connect = "network", tls = "network", certificate = "network", timeout = "network", cut = "network",
   too_large = "bad_answer", hostile = "bad_answer", memory = "transient", journal = "journal",
   undeclared = "config", peer = "config", credential = "config", closed = "interrupted",
 }

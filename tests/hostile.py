@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -124,6 +125,16 @@ def serve(name, port_listener):
         threading.Thread(target=serve_connection, args=(context, connection, number), daemon=True).start()
 
 
+def break_off(listener, abruptly):
+    """Read the start of each handshake, and end the connection."""
+    while True:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        if abruptly:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
 def pump(source, target):
     try:
         while (data := source.recv(65536)):
@@ -165,6 +176,10 @@ def main():
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         ports[name] = listener.getsockname()[1]
         threading.Thread(target=serve, args=(name, listener), daemon=True).start()
+    for name, abruptly in (("resets", True), ("hangs_up", False)):
+        listener = socket.create_server(("127.0.0.1", 0))
+        ports[name] = listener.getsockname()[1]
+        threading.Thread(target=break_off, args=(listener, abruptly), daemon=True).start()
     proxy = socket.create_server(("127.0.0.1", 0))
     ports["proxy"] = proxy.getsockname()[1]
     threading.Thread(target=serve_proxy, args=(proxy, ports), daemon=True).start()

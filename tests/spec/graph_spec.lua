@@ -287,6 +287,7 @@ describe("graph", function()
 
     local refusals = {
       { "tls", "network", "no connection can be made that is safe" },
+      { "certificate", "network", "the server cannot prove that it is who it should be" },
       { "too_large", "bad_answer", "the answer is larger than any real one" },
       { "hostile", "bad_answer", "the answer breaks the rules of HTTP" },
       { "journal", "journal", "what was to be done could not be put on record, so it was not done" },

@@ -66,7 +66,7 @@ describe("a far side that cannot be reached", function()
   end)
 
   it("is not tried again when its certificate is wrong", function()
-    tenant.door:on("GET", "/v1.0/users/{id}", { nil, "self-signed certificate", "tls", false })
+    tenant.door:on("GET", "/v1.0/users/{id}", { nil, "self-signed certificate", "certificate", false })
     local err = tenant:fails(function() task.map(places(2000), 100, read) end)
     assert.equal("network", err.kind)
     assert.equal(0, tenant:passed())
