@@ -96,6 +96,14 @@ const char *judge_header(struct frame *frame, const char *line, size_t length) {
   return judge_line(frame, line, colon, end);
 }
 
+int judge_is_foreign(const char *id, const char *line, size_t length) {
+  static const char name[] = "client-request-id:";
+  if (!id || length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) return 0;
+  const char *value = line + sizeof name - 1;
+  size_t size = trim(&value, line + length);
+  return size != strlen(id) || strncasecmp(value, id, size) != 0;
+}
+
 /* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */
 static const char *judge_frame(const struct transfer *transfer) {
   const struct frame *frame = &transfer->frame;
