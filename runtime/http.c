@@ -26,9 +26,9 @@ enum lane { SHARED, ALONE, LANES };
 
 struct http {
   CURLM *multi[LANES];
-  int running[LANES];              /* transfers on each */
-  struct transfer *first;          /* of all transfers not yet closed */
-  const char *roots;               /* the system's */
+  int running[LANES];     /* transfers on each */
+  struct transfer *first; /* of all transfers not yet closed */
+  const char *roots;      /* the system's */
   struct http_sockets sockets;
   struct transfer *idle[MAX_IDLE]; /* with their handles: a new one costs a third of a small request */
   int idle_count;
@@ -272,8 +272,8 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->target = target_share(request->target);
   int copied = copy_headers(transfer, request, credential);
   transfer->id = find_id(&transfer->lines);
-  if (copied &&
-      buffer_append(&transfer->body, request->body.data, request->body.length) && set_handle(transfer, request, peer))
+  if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
+      set_handle(transfer, request, peer))
     return transfer;
   transfer_close(transfer);
   return NULL;

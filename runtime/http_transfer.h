@@ -43,8 +43,8 @@ struct route {
 
 struct transfer {
   CURL *easy;
-  struct route route; /* these two outlive the transfer, where it was a plain read */
-  struct http *http;  /* NULL once the client is closed */
+  struct route route;           /* these two outlive the transfer, where it was a plain read */
+  struct http *http;            /* NULL once the client is closed */
   struct http_sockets *sockets; /* the client's */
   struct transfer *next, *previous;
   struct target *target;      /* the request's, too */
