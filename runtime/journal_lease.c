@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define LEASE "host.journal.lease"
-#define FILE_NAME "leases"
 
 struct lease {
   int fd; /* 0 once closed: never a lock file's */
@@ -54,7 +53,7 @@ int lease_take(lua_State *L, const char *directory, const char *name, size_t len
   char path[PATH_MAX];
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
-  int fits = snprintf(path, sizeof path, "%s/" FILE_NAME, directory) < (int)sizeof path;
+  int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
   int code = fits ? take(lease, path, place_of(name, length), &is_held) : ENAMETOOLONG;
   if (code == 0) return 1;
   int was_opened = lease->fd > 0;
