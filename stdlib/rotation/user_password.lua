@@ -13,6 +13,7 @@ local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
+local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
 local record = require "record"
@@ -447,12 +448,16 @@ local function attempt(run, account)
   return ending.outcome_of(err) or error(err, 0)
 end
 
+local function lease_of(run, account)
+  return leases.take(run.journal, "user/" .. account.id, ("set a new password for %s"):format(account.upn))
+end
+
 --- Change the account's password, or end what was begun. One process at a time does.
 ---@param run rotation.run
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
 function M.work(run, account)
-  local lease <close>, held_by = run.journal:lease("user/" .. account.id)
+  local lease <close>, held_by = lease_of(run, account)
   if not lease then return { what = "busy", why = held_by } end
   return attempt(run, account)
 end
@@ -462,7 +467,7 @@ end
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
 function M.adopt(run, account, adopt)
-  local lease <close> = run.journal:lease("user/" .. account.id)
+  local lease <close> = lease_of(run, account)
   if not lease then return end
   local row = rows:get(run.journal, account.id)
     or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },
