@@ -24,6 +24,8 @@ M.FLAGS = {
   session_seconds = 1200,
   -- How moments are written: one of M.DATES, or false for different ones (go-dvls tries a list of layouts).
   date_layout = false,
+  -- Into which folder an entry goes, as a function of what is written; false: as it is written.
+  placed = false,
   version = "2026.2.12.0",
   -- The path of the instance below its host: "/dvls" (go-dvls joins paths).
   base_path = "",
@@ -309,7 +311,7 @@ local function fill(server, entry, body)
   local name = text(body, "name")
   if type(name) ~= "string" or name == "" then refuse(400, "name is required.") end
   entry.name = name
-  entry.path = text(body, "path") or ""
+  entry.path = (server.flags.placed or tostring)(text(body, "path") or "")
   entry.description = text(body, "description") or ""
   entry.tags = tags_of(body)
   entry.data = data_of(entry, text(body, "data"))

@@ -1,6 +1,7 @@
 --- What keeping a client secret and keeping a certificate have in common, within a workflow.
 
 local fail = require "fail"
+local leases = require "lease"
 local time = require "time"
 
 local M = {}
@@ -11,7 +12,7 @@ local M = {}
 ---@param what string "the certificate of 'X'"
 function M.lease(run, application, what)
   if not run:acting() then return end
-  local held, message = run.journal:lease("application/" .. application.appId)
+  local held, message = leases.take(run.journal, "application/" .. application.appId, "work on " .. what)
   if held then return run:hold(held) end
   fail.raise {
     kind = "conflict", what = "work on " .. what, why = message or "another process holds it",
