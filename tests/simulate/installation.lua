@@ -42,6 +42,7 @@ Installation.__index = Installation
 ---@field skewed boolean? its clock was wrong from the start
 ---@field began number
 ---@field status integer? its exit status
+---@field told string? what a person reads of it
 ---@field heard string[] what it told a person
 local Run = {}
 Run.__index = Run
@@ -133,11 +134,12 @@ end
 
 -- A real one is random, and who gives way to whom may follow from it.
 function Journal.installation(run) return run.installation.id end
+function Journal.installations(run) return { run.installation.id } end
 
 function Journal.close() end
 
-local READS = { get = true, list = true, unseal = true, history = true, installation = true, lease = true, head = true,
-  hash = true, verify = true, close = true }
+local READS = { get = true, list = true, unseal = true, history = true, installation = true, installations = true,
+  restored_at = true, lease = true, head = true, hash = true, verify = true, close = true }
 
 local function journal_of(run)
   return setmetatable({}, { __index = function(_, name)

@@ -87,6 +87,7 @@ local function excuse(self, user, value, live, look)
     return "said though a stranger's change before the last look was not shown yet"
   end
   if not is_between(self, value, live.date) then return nil end
+  user.mistaken = live
   if was_in_force(user, value) then return "said though a stranger's change fell between our send and our answer" end
   return "said though what was accepted was never applied, and a stranger's change took its place"
 end
@@ -133,13 +134,8 @@ local function check_changed(self, user, run)
   check_in_force(self, user, run, look)
 end
 
--- All that was said of an entry of a run's outcome.
-local function words_of(entry)
-  return ("%s\n%s"):format(tostring(entry.why), entry.failure and tostring(entry.failure) or "")
-end
-
 -- A person is told where it lies, when what is in force is ours and does not lie where it should.
-local function check_told(self, user, entry)
+local function check_told(self, user, run, entry)
   local known, live = self.world.truth, user.changes[#user.changes]
   if not live or not live.value or user.tampered then return end
   for _, current in ipairs(known:entries(user, false)) do
@@ -149,19 +145,19 @@ local function check_told(self, user, entry)
   if not lies then return end
   for _, pending in ipairs(known:entries(user, true)) do
     local is_it = holds({ pending.data.password }, live.secret)
-    if is_it and words_of(entry):find(pending.name, 1, true) then return end
+    if is_it and run.told:find(pending.name, 1, true) then return end
   end
+  if user.untold then return end
+  user.untold = true
   self:complain("UNNAMED: a person is told of %s, and not that '%s' holds what is in force: %s", user.name, lies.name,
-    words_of(entry):gsub("%s+", " "))
+    tostring(entry.why))
 end
 
 -- A stranger's change that was shown is no reason to wait for the next date.
 local function check_wait(self, user, run)
   local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
   if not live or live.value or user.tampered or #current == 0 or live.visible > run.began then return end
-  local value = value_stored(user, { current[1].data.password })
-  if not value then return end
-  if is_between(self, value, live.date) then return self:except "waits, for a stranger's moment is as good as ours" end
+  if live == user.mistaken or not value_stored(user, { current[1].data.password }) then return end
   self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set", user.name)
 end
 
@@ -175,7 +171,7 @@ local function check_entry(self, run, entry)
   if not user then return end
   if entry.what == "changed" then check_changed(self, user, run) end
   if entry.what == "wait" then check_wait(self, user, run) end
-  if names_person(entry) then check_told(self, user, entry) end
+  if names_person(entry) then check_told(self, user, run, entry) end
 end
 
 local UNDONE = { stop = true, failed = true, busy = true }
@@ -304,7 +300,7 @@ local function rest_of_person(self, journal, user, maker)
   end
   for _, entry in ipairs(known:entries(user, true)) do
     local is_its = known:maker(entry).maker == maker
-    if is_its then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
+    if is_its and not user.passed[tostring(entry.description):match "ml:%x+:%x+"] then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
   end
 end
 

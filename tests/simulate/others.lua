@@ -162,19 +162,34 @@ end
 ---@param world simulate.world
 ---@param one simulate.installation
 ---@param user simulate.user
-function M.resume(world, one, user)
+---@param over string? the marker of a pending entry to be passed over
+function M.resume(world, one, user, over)
   if one.run or user.away == "deleted" or user.away == "gone" then return end
-  world:note("a person tells %s to go on with %s", one.name, user.name)
+  world:note("a person tells %s to go on with %s%s", one.name, user.name, over and " over " .. over or "")
   one:start(world, function(library, run)
-    library.require("rotation.by_hand").resume(run.journal, world:name_of(user))
+    library.require("rotation.by_hand").resume(run.journal, world:name_of(user), over)
   end, { ended = function(run)
-    if not run.process.ok then world:judge_error(run.process.result) end
-    if run.process.ok then user.resumed[one.name] = world:now() end
+    if not run.process.ok then
+      world:note("which fails: %s", tostring(run.process.result):gsub("%s+", " "))
+      return world:judge_error(run.process.result)
+    end
+    user.resumed[one.name] = world:now()
+    if over then user.passed[over] = true end
   end })
 end
 
+-- With the marker of what is in the way, if there is anything.
+local function resume_one(world, one, user)
+  local maker = ("%s, life %d"):format(one.name, one.life)
+  for _, entry in ipairs(world.truth:entries(user, true)) do
+    local marker = tostring(entry.description):match("ml:%x+:%x+")
+    if marker and world.truth:maker(entry).maker ~= maker then return M.resume(world, one, user, marker) end
+  end
+  M.resume(world, one, user)
+end
+
 function MEANWHILE.resume(world)
-  M.resume(world, world.dice:pick(world.installations), world.dice:pick(world.truth.list))
+  resume_one(world, world.dice:pick(world.installations), world.dice:pick(world.truth.list))
 end
 
 --- While a password of one installation is on its way, a person tells another, which then runs.
@@ -185,7 +200,7 @@ function M.pass_over(world, sending)
   if one == sending.run.installation then return end
   world.timeline:after(world.dice:fraction() * world.dice:pick { 2, 30, 140 }, function()
     if world.calm then return end
-    M.resume(world, one, sending.user)
+    resume_one(world, one, sending.user)
     world.timeline:after(world.dice:pick { 1, 3, 20 }, function()
       if not one.run and not world.calm then world:start(one, {}) end
     end)

@@ -50,7 +50,7 @@ local function check_slot(truth, sending)
   for _, entry in ipairs(truth:entries(sending.user, true)) do
     local known = truth:maker(entry)
     local shown = known.at < now - FRESH - truth.world.listing_lag_most
-    if known.maker ~= sending.maker and shown and known.at > resumed then
+    if known.maker ~= sending.maker and shown and known.at > resumed and not known.tampered then
       complain(truth, sending, "SLOT: a value leaves though a pending entry of %s is there", known.maker)
     end
   end
@@ -99,13 +99,14 @@ end
 
 -- A new value: a change of somebody else that is shown stops the account.
 local function check_first(truth, sending, live)
-  if is_resumed(sending, live) or not knows(truth, sending) then return end
+  if is_resumed(sending, live) or live == sending.user.mistaken or not knows(truth, sending) then return end
   complain(truth, sending, "OVERWRITTEN: a new value leaves though somebody else's change is shown")
 end
 
 -- The same value again: only an unmoved moment, or one that a sending of ours explains.
 local function check_again(truth, sending, live)
-  if is_resumed(sending, live) then return end
+  local is_unmoved = sending.run.looks[sending.user.id].moment == sending.value.before
+  if is_unmoved or is_resumed(sending, live) then return end
   if not is_explained(truth, sending.value, live.date) then
     return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, made %.0f s after it was "
       .. "first sent", live.at - sending.value.sendings[1].at)

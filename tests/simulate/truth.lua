@@ -50,8 +50,10 @@ local KEEP = 30 -- seconds old states of the vault are kept for listings that ar
 ---@field values simulate.value[]
 ---@field current { at: number, secrets: host.secret[] }[] what its current entries held, from when
 ---@field closed table<string, boolean> makers that said of it that it is changed
+---@field passed table<string, boolean> markers that a person said to pass over
 ---@field resumed table<string, number> installation -> when a person last said: go on
 ---@field twofold boolean? said to have two current entries
+---@field mistaken simulate.change? of somebody else, at a moment that is as good as ours
 ---@field tampered boolean? somebody changed its entries
 
 ---@class simulate.truth
@@ -379,7 +381,7 @@ function Truth:tamper(entry, fn)
       break
     end
   end
-  user.tampered = true
+  user.tampered, self.makers[entry.id].tampered = true, true
   entry.modified = self.world.cloud.tenant.now()
   remember_vault(self)
   note_current(self, user)
@@ -422,7 +424,7 @@ function M.new(world, people)
     local row = world.cloud.tenant.users:newest(id)
     local user = {
       id = id, name = who, names = { [row.userPrincipalName:lower()] = true }, changes = {}, values = {}, current = {},
-      closed = {}, resumed = {},
+      closed = {}, resumed = {}, passed = {},
     }
     self.users[id], self.list[i] = user, user
   end

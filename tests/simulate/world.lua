@@ -172,6 +172,7 @@ function World:start(one, options)
       journal = run.journal, profile = profile,
     })
     run.status = status
+    run.told = library.require("rotation.rotate").text(all) .. "\n" .. table.concat(run.heard, "\n")
     return all
   end, { after = options.after, deadly = options.deadly, ended = function(run) end_run(self, one, run) end })
   run.skewed = math.abs(one.skew) > 300 + 5
@@ -320,7 +321,7 @@ local function resume_all(self, one, all)
     for _, entry in ipairs(found.entries) do
       local user = found.terms.target == "users" and self:user_named(entry.name)
       if user and (entry.what == "stop" or entry.failure) then
-        others.resume(self, one, user)
+        others.resume(self, one, user, tostring(entry.fix):match("%-%-over (ml:%x+:%x+)"))
         self:wait_for_runs()
       end
     end
