@@ -300,7 +300,8 @@ local function rest_of_person(self, journal, user, maker)
   end
   for _, entry in ipairs(known:entries(user, true)) do
     local is_its = known:maker(entry).maker == maker
-    if is_its and not user.passed[tostring(entry.description):match "ml:%x+:%x+"] then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
+    local is_passed = user.passed[tostring(entry.description):match "ml:%x+:%x+" or ""]
+    if is_its and not is_passed then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
   end
 end
 

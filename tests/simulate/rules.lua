@@ -108,8 +108,8 @@ local function check_again(truth, sending, live)
   local is_unmoved = sending.run.looks[sending.user.id].moment == sending.value.before
   if is_unmoved or is_resumed(sending, live) then return end
   if not is_explained(truth, sending.value, live.date) then
-    return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, made %.0f s after it was "
-      .. "first sent", live.at - sending.value.sendings[1].at)
+    return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, made %.0f s after it "
+      .. "was first sent", live.at - sending.value.sendings[1].at)
   end
   if live.force then
     return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's reset (change at next sign-in)")

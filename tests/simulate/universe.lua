@@ -31,7 +31,8 @@ local function keep_garbage(what) return what == "count" and collectgarbage "cou
 ---@return simulate.universe
 function M.new()
   local self = { loaded = {} }
-  local env = setmetatable({ package = setmetatable({ loaded = self.loaded }, { __index = package }) }, { __index = _G })
+  local own_package = setmetatable({ loaded = self.loaded }, { __index = package })
+  local env = setmetatable({ package = own_package }, { __index = _G })
   env._G = env
   env.collectgarbage = keep_garbage
   function env.require(name)

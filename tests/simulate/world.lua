@@ -6,18 +6,17 @@
 local near_cloud = require "near_cloud"
 local chance = require "simulate.chance"
 local dice = require "simulate.dice"
+local drawn = require "simulate.drawn"
 local fail = require "fail"
-local installation = require "simulate.installation"
 local model = require "simulate.model"
 local network = require "simulate.network"
 local others = require "simulate.others"
+local rest = require "simulate.rest"
 local timeline = require "simulate.timeline"
-local truth = require "simulate.truth"
 
-local M = {}
+local M = { KINDS = drawn.KINDS }
 
 local MINUTE, HOUR, DAY = 60, 3600, 86400
-local REQUEST, LATE = 30, 120 -- seconds: T and LATE of the protocol
 local LONGEST = 4 * HOUR -- of a run
 
 ---@class simulate.world
@@ -36,10 +35,6 @@ local LONGEST = 4 * HOUR -- of a run
 ---@field lines string[] what happened, to be compared between two plays of a seed
 local World = {}
 World.__index = World
-
---- What there is to go wrong; the first of a world follows from its seed.
-M.KINDS = { "plain", "strangers", "overlap", "late", "twice", "liar", "never", "slow", "stale", "behind", "again",
-  "steps", "people", "entries", "rights", "disk", "three", "resume", "all" }
 
 ---------------------------------------------------------------------------
 -- What the others ask of it
@@ -247,8 +242,6 @@ local function event(self)
   end
 end
 
-local function overlaps(self) return self.spice.overlap or self.spice.three or self.spice.resume end
-
 local function start_one(self, one, after)
   local deadly = self.dice:yes(0.3) and self.dice:between(1, 120) or nil
   local run = self:start(one, { after = after, deadly = deadly })
@@ -261,7 +254,7 @@ end
 local function step(self)
   event(self)
   others.plan(self)
-  if overlaps(self) and self.dice:yes(self.spice.resume and 0.4 or 0.8) then
+  if drawn.overlaps(self) and self.dice:yes(self.spice.resume and 0.4 or 0.8) then
     local range = self.dice:pick { 0, 0.3, 3, 30, 160 }
     for _, one in ipairs(self.installations) do start_one(self, one, self.dice:fraction() * range) end
   else
@@ -277,168 +270,7 @@ local function step(self)
 end
 
 ---------------------------------------------------------------------------
--- In the end, when all is calm
-
--- Did a run find nothing to do?
-local function is_quiet(all)
-  for _, found in ipairs(all or {}) do
-    if found.failure then return false end
-    for _, entry in ipairs(found.entries) do
-      if entry.what ~= "wait" then return false end
-    end
-  end
-  return all ~= nil
-end
-
-local function run_calmly(self, one)
-  local run = self:start(one, {})
-  self:wait_for_runs()
-  self.model:look()
-  if run.process.ok then return run.process.result end
-  self.model:complain("STUCK: a run in the calm does not end well: %s", tostring(run.process.result))
-end
-
-local function calm_down(self)
-  self.calm = true
-  others.give_back(self)
-  self.timeline:pass(10000) -- disks, clocks, and all that is under way
-  for _, one in ipairs(self.installations) do one.full, one.skew = false, 0 end
-  self.timeline:pass(REQUEST + LATE + 600)
-end
-
--- One more run of each, and every rotation is ended or names a person.
-local function look_for_stuck(self)
-  for _, one in ipairs(self.installations) do
-    local all = run_calmly(self, one)
-    if all then self.model:look_for_stuck(one, all) end
-    self.timeline:pass(REQUEST + LATE + 60)
-  end
-end
-
--- A person looks at what is stopped, and says: go on.
-local function resume_all(self, one, all)
-  for _, found in ipairs(all or {}) do
-    for _, entry in ipairs(found.entries) do
-      local user = found.terms.target == "users" and self:user_named(entry.name)
-      if user and (entry.what == "stop" or entry.failure) then
-        others.resume(self, one, user, tostring(entry.fix):match("%-%-over (ml:%x+:%x+)"))
-        self:wait_for_runs()
-      end
-    end
-  end
-end
-
--- One installation is kept; what the others left behind a person clears up by hand.
-local function come_to_rest(self)
-  local one = self.installations[1]
-  for _, user in ipairs(self.truth.list) do
-    if user.away then others.bring_back(self, user) end
-  end
-  for _ = 1, 2 do
-    self.timeline:pass(36 * DAY)
-    for _ = 1, 6 do
-      local all = run_calmly(self, one)
-      if is_quiet(all) then break end
-      self.timeline:pass(HOUR)
-      resume_all(self, one, all)
-    end
-  end
-  self.timeline:pass(5 * DAY) -- the grace of what is replaced
-  run_calmly(self, one)
-  self.timeline:pass(5 * MINUTE)
-  local all = run_calmly(self, one)
-  if not is_quiet(all) and not self.spice.again and not self.spice.entries then
-    self.model:complain("STUCK: in the end a run says: %s", self.model:sum(all or {}))
-  end
-  self.model:look_at_rest(one, ("%s, life %d"):format(one.name, one.life))
-end
-
----------------------------------------------------------------------------
 -- A seed
-
-local PEOPLE = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil", "uma", "henry", "rita" }
-
-local function draw_spice(self)
-  local kind = M.KINDS[(self.seed - 1) % #M.KINDS + 1]
-  self.kind, self.spice = kind, { [kind] = true }
-  for _, other in ipairs(M.KINDS) do
-    local chance_of_it = kind == "all" and 0.5 or 0.06
-    if other ~= "all" and self.dice:yes(kind == "plain" and 0 or chance_of_it) then self.spice[other] = true end
-  end
-end
-
-local BASE = { { "lost", "lost" }, { "unanswered", "unanswered" }, { "503", "503" }, { "429", "429" },
-  { "503 and done", "503 and done" } }
-
--- Fates and how often, for each kind of request.
-local function draw_rates(self)
-  local source, spice = self.dice, self.spice
-  local rates = { read = {}, entry = {}, other = {}, password = {} }
-  local function add(kind, fate, rate) table.insert(rates[kind], { fate = fate, rate = rate }) end
-  for _, fate in ipairs(BASE) do
-    local rate = source:yes(0.4) and 0 or source:fraction() * 0.05
-    for _, kind in ipairs { "read", "entry", "other", "password" } do
-      if kind ~= "read" or fate[2] ~= "503 and done" then add(kind, fate[2], rate) end
-    end
-  end
-  add("password", "weak", source:yes(0.3) and 0.1 or 0)
-  add("password", "401", 0.01)
-  add("password", "403", source:yes(0.2) and 0.05 or 0)
-  add("password", "silent", spice.late and 0.1 or 0.01)
-  add("password", "late", spice.late and 0.3 or 0)
-  add("password", "twice", spice.twice and 0.35 or 0)
-  add("password", "refused and done", spice.liar and 0.35 or 0)
-  add("password", "accepted, not done", spice.never and 0.3 or 0)
-  for _, kind in ipairs { "read", "entry", "other", "password" } do add(kind, "slow", spice.slow and 0.15 or 0) end
-  self.rates = rates
-end
-
-local function draw_terms(self)
-  local source, again = self.dice, self.spice.again
-  self.terms = {
-    every = again and "1h" or "30d", jitter = again and "0s" or "5d",
-    limits = { max_changes = source:between(2, 20), canary = source:between(0, 2), stop_on_failure = source:yes(0.5) },
-    after = { revoke_sessions = source:yes(0.3) },
-  }
-end
-
-local function add_apps(self)
-  local plain = self.spice.plain or self.spice.steps or self.spice.disk
-  for i = 1, plain and not overlaps(self) and self.dice:between(0, 2) or 0 do
-    self.apps[i] = self.cloud.tenant:add_app { name = "App " .. i, days = 3650 }
-    local id = self.apps[i].id
-    local application = self.cloud.tenant.applications:newest(id)
-    self.cloud.tenant.applications:change(id, { _owners = { [self.cloud.app.principal] = true } }, 0)
-    self.apps[i].name = application.displayName
-  end
-end
-
-local function add_installations(self)
-  local count = self.spice.three and 3 or overlaps(self) and 2 or self.dice:yes(0.25) and 2 or 1
-  for i = 1, count do
-    self.installations[i] = installation.new("installation " .. i, ("%s/installation-%d"):format(self.cloud.folder, i),
-      function() return ("%08x"):format(self.dice:between(0, 0xFFFFFFFF)) end)
-  end
-end
-
-local function draw_clocks(self)
-  self.offset = self.spice.behind and self.dice:pick { -1, -2, -3, -5, 2 } or 0
-  self.jitter = self.spice.behind and self.dice:yes(0.3)
-  self.widest = math.abs(self.offset) + (self.jitter and 1 or 0)
-  self.latency = self.dice:pick { 0.02, 0.1, 0.5 }
-  self.unique_names = overlaps(self) and self.dice:yes(0.3)
-  self.listing_lag_most = (overlaps(self) or self.spice.stale) and self.dice:yes(0.5) and 3 or 0
-end
-
-local function furnish(self)
-  local people = {}
-  for i = 1, self.dice:between(2, overlaps(self) and 6 or #PEOPLE) do people[i] = PEOPLE[i] end
-  self.apps, self.installations = {}, {}
-  add_apps(self)
-  add_installations(self)
-  self.group = self.cloud.tenant:add_group("Simulated", people)
-  self.truth = truth.new(self, people)
-end
 
 local function open_world(seed)
   local source = dice.new(seed)
@@ -447,11 +279,7 @@ local function open_world(seed)
   local self = setmetatable({ cloud = cloud, dice = source, seed = seed, lines = {} }, World)
   self.timeline = timeline.new(cloud.clock)
   self.model, self.network = model.new(self), network.new(self)
-  draw_spice(self)
-  draw_clocks(self)
-  draw_rates(self)
-  draw_terms(self)
-  furnish(self)
+  drawn.draw(self)
   return self
 end
 
@@ -463,9 +291,9 @@ local function play(self)
     #self.truth.list, #self.apps, #self.installations)
   self.timeline:pass(MINUTE)
   for _ = 1, self.dice:between(6, 14) do step(self) end
-  calm_down(self)
-  look_for_stuck(self)
-  come_to_rest(self)
+  rest.calm_down(self)
+  rest.look_for_stuck(self)
+  rest.come_to_rest(self)
 end
 
 --- Play a seed; what is wrong, what happened, and how often what no rule excludes.
