@@ -8,7 +8,7 @@ local M = {}
 
 --- What there is to go wrong; the first of a world follows from its seed.
 M.KINDS = { "plain", "strangers", "overlap", "late", "twice", "liar", "never", "slow", "stale", "behind", "again",
-  "steps", "people", "entries", "rights", "disk", "three", "resume", "all" }
+  "steps", "people", "entries", "rights", "disk", "three", "resume", "unique", "all" }
 
 local PEOPLE = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil", "uma", "henry", "rita" }
 
@@ -16,7 +16,8 @@ local PEOPLE = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil", "uma", 
 ---@param self simulate.world
 ---@return boolean
 function M.overlaps(self)
-  return self.spice.overlap or self.spice.three or self.spice.resume or false
+  local spice = self.spice
+  return spice.overlap or spice.three or spice.resume or spice.unique or false
 end
 
 local function draw_spice(self)
@@ -87,7 +88,6 @@ local function draw_clocks(self)
   self.jitter = self.spice.behind and self.dice:yes(0.3)
   self.widest = math.abs(self.offset) + (self.jitter and 1 or 0)
   self.latency = self.dice:pick { 0.02, 0.1, 0.5 }
-  self.unique_names = M.overlaps(self) and self.dice:yes(0.3)
   self.listing_lag_most = (M.overlaps(self) or self.spice.stale) and self.dice:yes(0.5) and 3 or 0
 end
 

@@ -6,6 +6,7 @@ local truth = require "simulate.truth"
 local M = {}
 
 local LATE = 120 -- seconds after its time-out until which a request may still be carried out
+local EVENTUAL = 60 -- seconds lists are later than single reads
 local QUICK = 3 -- seconds in which an answer must come to tell that its moment is ours
 
 ---@class simulate.model
@@ -154,11 +155,12 @@ local function check_told(self, user, run, entry)
 end
 
 -- A stranger's change that was shown is no reason to wait for the next date.
-local function check_wait(self, user, run)
+local function check_wait(self, user, run, entry)
   local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
-  if not live or live.value or user.tampered or #current == 0 or live.visible > run.began then return end
+  if not live or live.value or user.tampered or #current == 0 or live.visible > run.began - EVENTUAL then return end
   if live == user.mistaken or not value_stored(user, { current[1].data.password }) then return end
-  self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set", user.name)
+  self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set: %s", user.name,
+    entry.why)
 end
 
 local function names_person(entry)
@@ -170,7 +172,7 @@ local function check_entry(self, run, entry)
   local user = self.world:user_named(entry.name)
   if not user then return end
   if entry.what == "changed" then check_changed(self, user, run) end
-  if entry.what == "wait" then check_wait(self, user, run) end
+  if entry.what == "wait" then check_wait(self, user, run, entry) end
   if names_person(entry) then check_told(self, user, run, entry) end
 end
 

@@ -206,7 +206,7 @@ local function list_late(self, serve)
 end
 
 local function is_taken(self, name)
-  for _, entry in ipairs(self.world.unique_names and rows_of(self) or {}) do
+  for _, entry in ipairs(self.world.spice.unique and rows_of(self) or {}) do
     if entry.name == name then return true end
   end
   return false

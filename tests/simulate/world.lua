@@ -31,7 +31,6 @@ local LONGEST = 4 * HOUR -- of a run
 ---@field installations simulate.installation[]
 ---@field latency number seconds of one way, at most
 ---@field widest number seconds the directory's clock is off its front's, at most
----@field unique_names boolean? does the vault refuse an entry of a name that is there?
 ---@field lines string[] what happened, to be compared between two plays of a seed
 local World = {}
 World.__index = World
