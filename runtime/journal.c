@@ -411,19 +411,25 @@ static const char *open_journal(struct journal *journal, const char *directory, 
   return kind ? kind : mark_check(journal, &mark);
 }
 
-static void check_binding(lua_State *L, int index) {
+const struct secret *journal_check_key(lua_State *L, int index) {
+  const struct secret *key = secret_check(L, index);
+  luaL_argcheck(L, key->length >= KEY_SIZE, index, "a key of at least 32 bytes expected");
+  return key;
+}
+
+const char *journal_check_binding(lua_State *L, int index) {
   size_t length;
   const char *binding = luaL_checklstring(L, index, &length);
   luaL_argcheck(L, length > 0 && length < JOURNAL_BINDING && strlen(binding) == length, index,
                 "'<login host>/<tenant>' expected");
+  return binding;
 }
 
 /* journal.open(directory, key, binding, clock) -> journal | nil, message, kind */
 static int journal_open(lua_State *L) {
   const char *directory = luaL_checkstring(L, 1);
-  const struct secret *key = secret_check(L, 2);
-  luaL_argcheck(L, key->length >= KEY_SIZE, 2, "a key of at least 32 bytes expected");
-  check_binding(L, 3);
+  const struct secret *key = journal_check_key(L, 2);
+  journal_check_binding(L, 3);
   lua_settop(L, 4);
   struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
   struct buffer *scratch = buffer_new(L);
@@ -470,5 +476,6 @@ int luaopen_host_journal(lua_State *L) {
   lua_pop(L, 2);
   lease_type(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, journal_care_functions, 0);
   return 1;
 }

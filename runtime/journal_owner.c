@@ -15,6 +15,12 @@
 enum { LONGEST_MOMENT = 32, LONGEST_OWNER = JOURNAL_BINDING + LONGEST_MOMENT };
 enum { LONGEST_CHECK = LONGEST_OWNER + SEAL_OVERHEAD };
 
+int owner_has(const struct journal *journal, const char *id) {
+  const char *ids = journal->installations;
+  while (*ids && strncmp(ids, id, INSTALLATION_SIZE) != 0) ids += INSTALLATION_SIZE;
+  return *ids != '\0';
+}
+
 /* Put a new id before those that are there. */
 static int add_installation(struct journal *journal) {
   unsigned char random[INSTALLATION_SIZE / 2];
@@ -86,14 +92,11 @@ static int read_installations(struct journal *journal) {
   return length > 0 && length % INSTALLATION_SIZE == 0 && strlen(journal->installations) == length;
 }
 
-const char *owner_check(struct journal *journal, struct buffer *scratch) {
+const char *owner_read(struct journal *journal) {
   unsigned char sealed[LONGEST_CHECK];
   char text[LONGEST_CHECK] = {0};
   const struct seal_name name = {"check", "", journal->installations};
   size_t length = read_check(journal, sealed);
-  const char *failed = length ? NULL : make_if_new(journal, scratch);
-  if (failed) return failed;
-  if (!length) length = read_check(journal, sealed);
   if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text)) return wrong_key(journal);
   if (strcmp(text, journal->binding) != 0) {
     snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
@@ -104,6 +107,27 @@ const char *owner_check(struct journal *journal, struct buffer *scratch) {
   return NULL;
 }
 
+const char *owner_check(struct journal *journal, struct buffer *scratch) {
+  unsigned char sealed[LONGEST_CHECK];
+  const char *failed = read_check(journal, sealed) ? NULL : make_if_new(journal, scratch);
+  return failed ? failed : owner_read(journal);
+}
+
+/* Add those ids that are missing to the former ones, before the one it was made with. */
+static int add_former(struct journal *journal, const char *others) {
+  char *ids = journal->installations;
+  for (; *others; others += INSTALLATION_SIZE) {
+    size_t length = strlen(ids), first = length - INSTALLATION_SIZE;
+    char id[INSTALLATION_SIZE + 1];
+    snprintf(id, sizeof id, "%s", others);
+    if (owner_has(journal, id)) continue;
+    if (length + INSTALLATION_SIZE >= sizeof journal->installations) return 0;
+    memmove(ids + first + INSTALLATION_SIZE, ids + first, INSTALLATION_SIZE + 1);
+    memcpy(ids + first, id, INSTALLATION_SIZE);
+  }
+  return 1;
+}
+
 /* Say in the chain which ids it has from now on, and where it stood. */
 static int append_restored(struct journal *journal, double time, int replaces) {
   char body[256];
@@ -112,9 +136,10 @@ static int append_restored(struct journal *journal, double time, int replaces) {
   return audit_append(journal, time, AUDIT_RESTORE, body, (size_t)length);
 }
 
-int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch) {
+int owner_restored(struct journal *journal, double time, int replaces, const char *others, struct buffer *scratch) {
   if (!audit_begin(journal)) return 0;
-  if (strlen(journal->installations) + INSTALLATION_SIZE >= sizeof journal->installations)
+  size_t room = sizeof journal->installations - strlen(journal->installations);
+  if (room <= INSTALLATION_SIZE || (others && !add_former(journal, others)))
     return store_refuse(journal, "it was restored too often. Give the profile another state folder");
   journal->restored_at = time;
   return (replaces || add_installation(journal)) && write_owner(journal, scratch) &&

@@ -1,5 +1,6 @@
 /* What the files of host.journal share: journal.c and journal_care.c (the Lua
- * face: of what is in a journal, and of a journal as a whole), journal_owner.c
+ * face: of what is in a journal, and of a journal as a whole),
+ * journal_restore.c, journal_copy.c (in a single file), journal_owner.c
  * (whose it is), journal_mark.c (how far it had come), journal_audit.c (the
  * chain, and so every transaction), journal_store.c (the database),
  * journal_seal.c (keys and sealing), journal_place.c (folder and file),
@@ -17,6 +18,8 @@
 #include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdint.h>
+
+struct secret;
 
 enum { JOURNAL_BINDING = 512 }; /* bytes of a binding, at most */
 enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
@@ -47,6 +50,9 @@ struct mark {
   char line[256]; /* empty: there is none */
   int damaged;    /* 1: there is one that nobody of ours wrote */
 };
+
+/* What a database is opened for: the journal in its folder, or a copy in a single file. */
+enum use { WORK, READ_FILE, WORK_FILE };
 
 enum statement {
   BEGIN,
@@ -88,11 +94,13 @@ struct journal {
   struct clock *clock; /* an emulator's, borrowed from user value 1; NULL for real time */
   struct head head;    /* while writing */
   EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
-  int marked;          /* 1: the mark beside it is ours, and fits */
-  int mark_altered;    /* 1: there is one that this key did not make */
-  int unmarked;        /* 1: something was committed that the mark does not know of */
-  int writing;         /* 1: a transaction is open */
-  int refusing;        /* 1: a write failed; nothing goes any more */
+  enum use use;
+  struct head copied; /* of the last backup */
+  int marked;         /* 1: the mark beside it is ours, and fits */
+  int mark_altered;   /* 1: there is one that this key did not make */
+  int unmarked;       /* 1: something was committed that the mark does not know of */
+  int writing;        /* 1: a transaction is open */
+  int refusing;       /* 1: a write failed; nothing goes any more */
   char message[1024];
 };
 
@@ -107,10 +115,15 @@ int journal_raise(lua_State *L, const struct journal *journal);
 /* A finite number; an argument error otherwise. */
 double journal_check_time(lua_State *L, int index);
 
+/* A secret that is long enough for a key, and a binding; argument errors otherwise. */
+const struct secret *journal_check_key(lua_State *L, int index);
+const char *journal_check_binding(lua_State *L, int index);
+
 /* journal_care.c */
 
-/* More methods of a journal. */
+/* More methods of a journal, and functions of host.journal. */
 extern const luaL_Reg journal_care_methods[];
+extern const luaL_Reg journal_care_functions[];
 
 /* journal_store.c */
 
@@ -193,6 +206,38 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
 
+/* journal_restore.c */
+
+/* What is to be restored, and what came of it. */
+struct restore {
+  const char *file;
+  double time;
+  int replaces;                                        /* 1: it keeps its id */
+  int set_aside;                                       /* 1: also when there is a journal */
+  char ids[sizeof((struct journal){0}.installations)]; /* of the journal that was there */
+  char living[800];                                    /* what was there, in words; empty: nothing */
+  char aside[PATH_MAX + 64];                           /* where it lies now; empty: nothing did */
+};
+
+/* Put the backup in the journal's place; journal has its keys and binding, and gets its ids and head. NULL, or
+ * the kind of failure: "busy", "living", "restoring", or as when a journal is opened. */
+const char *restore_journal(struct journal *journal, struct restore *restore, const char *directory,
+                            struct buffer *scratch);
+
+/* journal_copy.c */
+
+/* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
+ * either way. */
+const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);
+void copy_close(struct journal *copy);
+
+/* Copy a database to the new file part, in place of one that was left; durable. NULL, or the kind of failure. */
+const char *copy_database(struct journal *journal, sqlite3 *from, const char *part);
+
+/* Copy what is committed to the new file path, verified and durable; journal->copied is where its chain ends. NULL,
+ * or the kind of failure: "exists", "damaged", "io". */
+const char *copy_backup(struct journal *journal, const char *path);
+
 /* journal_mark.c */
 
 /* Read the mark: to be done before the database is opened. */
@@ -200,6 +245,9 @@ void mark_read(const struct journal *journal, struct mark *mark);
 
 /* Hold the journal against the mark. NULL, or "older" with the message. */
 const char *mark_check(struct journal *journal, struct mark *mark);
+
+/* Write the mark for a journal that is put in its place; 0 or an errno value. */
+int mark_place(const struct journal *journal);
 
 /* Write the mark anew, unless it is up to date or was altered. */
 void mark_renew(struct journal *journal);
@@ -210,16 +258,25 @@ void mark_renew(struct journal *journal);
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
 const char *owner_check(struct journal *journal, struct buffer *scratch);
 
+/* Is this one of the ids the journal has or had? */
+int owner_has(const struct journal *journal, const char *id);
+
+/* Check the record; the journal is not made. NULL, or "key", "binding", "damaged". */
+const char *owner_read(struct journal *journal);
+
 /* Put on record that the journal was restored from a backup at that time: under an
- * installation id of its own, or, with replaces, under the one it has. Part of the
- * transaction that is open or begins here. */
-int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch);
+ * installation id of its own, or, with replaces, under the one it has. Those of others
+ * (NULL: none) are former ones from then on. Part of the transaction that is open or begins here. */
+int owner_restored(struct journal *journal, double time, int replaces, const char *others, struct buffer *scratch);
 
 /* journal_place.c */
 
 /* Find or make the folder and its file, and share it. NULL, or the kind of failure: "io"; "gone" when it
  * was taken away; "restoring" when a restore was stopped in the middle. */
 const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
+
+/* Find or make the folder, and have it alone. NULL, or "busy", "io". */
+const char *place_open_alone(struct journal *journal, const char *directory);
 
 /* Share the folder no longer. Idempotent. */
 void place_close(struct journal *journal);

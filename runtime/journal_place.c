@@ -97,6 +97,15 @@ static const char *share(struct journal *journal) {
                            "another moonlatch puts a backup in its place. Wait for it, then run it again");
 }
 
+const char *place_open_alone(struct journal *journal, const char *directory) {
+  const char *why = find_folder(journal, directory);
+  if (why) return place_cannot_open(journal, directory, "io", why);
+  journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (journal->place >= 0 && flock(journal->place, LOCK_EX | LOCK_NB) == 0) return NULL;
+  if (errno != EWOULDBLOCK) return place_cannot_open(journal, directory, "io", strerror(errno));
+  return place_cannot_open(journal, directory, "busy", "another moonlatch works with the journal that is there");
+}
+
 /* Make an empty private file, unless it is there. It is never opened when it
  * is: closing it would drop SQLite's locks. */
 static const char *make_file(const char *file) {
