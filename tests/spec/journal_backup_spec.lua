@@ -68,8 +68,8 @@ describe("a backup of a journal", function()
     local j <close> = journals.open(place)
     assert(sys.write(place.path .. "/backup", "mine", "new"))
     local none, message, kind = j:backup(place.path .. "/backup")
-    assert.same({ nil, ("cannot make '%s/backup': it exists already and is not replaced"):format(place.path), "exists" },
-      { none, message, kind })
+    assert.same({ nil, ("cannot make '%s/backup': it exists already and is not replaced"):format(place.path),
+      "exists" }, { none, message, kind })
     assert.equal("mine", sys.read(place.path .. "/backup", 100))
     assert(sys.write(place.path .. "/other.part", "left", "new"))
     assert.equal(8, (j:backup(place.path .. "/other")))
