@@ -109,7 +109,23 @@ static int restore_file(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg journal_care_functions[] = {{"read", read_file}, {"restore", restore_file}, {NULL, NULL}};
+/* journal.rekey(directory, old key, new key, binding, time) -> count | nil, message, kind */
+static int rekey(lua_State *L) {
+  const char *directory = lib_checktext(L, 1);
+  double time = journal_check_time(L, 5);
+  int64_t count = 0;
+  lua_settop(L, 5);
+  struct buffer *scratch = buffer_new(L);
+  struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
+  const char *kind = rekey_journal(old, next, directory, time, scratch, &count);
+  place_close(old);
+  if (kind) return lib_fail_kind(L, kind, "%s", old->message);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+const luaL_Reg journal_care_functions[] = {
+    {"read", read_file}, {"restore", restore_file}, {"rekey", rekey}, {NULL, NULL}};
 
 const luaL_Reg journal_care_methods[] = {
     {"backup", backup},

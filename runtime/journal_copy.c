@@ -28,6 +28,7 @@ static const char *fail(struct journal *journal, const char *what, const char *p
 
 const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
   *copy = (struct journal){.keys = like->keys, .binding = like->binding, .clock = like->clock, .use = use};
+  memcpy(copy->key_id, like->key_id, KEY_ID_SIZE);
   copy->directory = strdup(file);
   if (!copy->directory) return fail(copy, "open", file, strerror(ENOMEM));
   const char *kind = store_open(copy, file);

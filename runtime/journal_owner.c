@@ -32,8 +32,7 @@ static int add_installation(struct journal *journal) {
   return 1;
 }
 
-/* Write the record: the binding and when the journal was restored, sealed for its ids. */
-static int write_owner(struct journal *journal, struct buffer *sealed) {
+int owner_write(struct journal *journal, struct buffer *sealed) {
   char text[LONGEST_OWNER] = {0};
   const struct seal_name name = {"check", "", journal->installations};
   size_t length = (size_t)snprintf(text, JOURNAL_BINDING, "%s", journal->binding);
@@ -48,7 +47,7 @@ static int write_owner(struct journal *journal, struct buffer *sealed) {
 static int make(struct journal *journal, struct buffer *sealed) {
   if (!add_installation(journal)) return 0;
   audit_start(journal, &journal->head);
-  return write_owner(journal, sealed) && !journal_commit(journal);
+  return owner_write(journal, sealed) && !journal_commit(journal);
 }
 
 /* Copy the record out; its length, or 0. */
@@ -77,7 +76,15 @@ static const char *make_if_new(struct journal *journal, struct buffer *scratch) 
   return "damaged";
 }
 
-static const char *wrong_key(struct journal *journal) {
+/* The record does not open: the key is another one, or it was altered. */
+static const char *refuse_owner(struct journal *journal, const unsigned char *sealed, size_t length) {
+  if (length > 0 && *sealed > 1 && !seal_is_foreign(journal, sealed, length)) {
+    snprintf(journal->message, sizeof journal->message,
+             "the journal in '%s' is damaged: the record that says whose it is was altered. Keep the folder and bring "
+             "back a backup",
+             journal->directory);
+    return "damaged";
+  }
   snprintf(journal->message, sizeof journal->message,
            "the key does not open the journal in '%s': it was made with another one. Find that key: what it sealed "
            "exists nowhere else. Only if the key is lost for good, give the profile another state folder",
@@ -97,7 +104,8 @@ const char *owner_read(struct journal *journal) {
   char text[LONGEST_CHECK] = {0};
   const struct seal_name name = {"check", "", journal->installations};
   size_t length = read_check(journal, sealed);
-  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text)) return wrong_key(journal);
+  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text))
+    return refuse_owner(journal, sealed, length);
   if (strcmp(text, journal->binding) != 0) {
     snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
              journal->directory, text, journal->binding);
@@ -142,6 +150,6 @@ int owner_restored(struct journal *journal, double time, int replaces, const cha
   if (room <= INSTALLATION_SIZE || (others && !add_former(journal, others)))
     return store_refuse(journal, "it was restored too often. Give the profile another state folder");
   journal->restored_at = time;
-  return (replaces || add_installation(journal)) && write_owner(journal, scratch) &&
+  return (replaces || add_installation(journal)) && owner_write(journal, scratch) &&
          append_restored(journal, time, replaces);
 }

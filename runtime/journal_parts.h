@@ -1,6 +1,6 @@
 /* What the files of host.journal share: journal.c and journal_care.c (the Lua
  * face: of what is in a journal, and of a journal as a whole),
- * journal_restore.c, journal_copy.c (in a single file), journal_owner.c
+ * journal_rekey.c, journal_restore.c, journal_copy.c (in a single file), journal_owner.c
  * (whose it is), journal_mark.c (how far it had come), journal_audit.c (the
  * chain, and so every transaction), journal_store.c (the database),
  * journal_seal.c (keys and sealing), journal_place.c (folder and file),
@@ -21,8 +21,9 @@
 
 struct secret;
 
-enum { JOURNAL_BINDING = 512 }; /* bytes of a binding, at most */
-enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
+enum { JOURNAL_BINDING = 512 };                                      /* bytes of a binding, at most */
+enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 12 + 16 }; /* the version, the key's id, nonce and tag */
+enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */
 struct seal_name {
@@ -66,6 +67,8 @@ enum statement {
   LIST,
   SEAL,
   SEALED_AS_JSON,
+  NEXT_SEALED,
+  RESEAL,
   UNSEAL,
   FORGET,
   APPEND,
@@ -84,9 +87,10 @@ enum statement {
 struct journal {
   sqlite3 *database; /* NULL once closed */
   sqlite3_stmt *statements[STATEMENTS];
-  unsigned char *keys; /* on the secure heap: the sealing key, then the chain's */
-  char *directory;     /* as the file system spells it */
-  int place;           /* the folder, locked; 0 once closed */
+  unsigned char *keys;               /* on the secure heap: the sealing key, then the chain's */
+  unsigned char key_id[KEY_ID_SIZE]; /* tells the key apart, and tells nothing of it */
+  char *directory;                   /* as the file system spells it */
+  int place;                         /* the folder, locked; 0 once closed */
   char *binding;
   /* The ids of its installations, 8 bytes each: its own, then the former ones. The last is the one it was made with. */
   char installations[MOST_INSTALLATIONS * INSTALLATION_SIZE + 1];
@@ -163,7 +167,13 @@ int seal_derive(struct journal *journal, const char *key, size_t length);
 int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
                  struct buffer *out);
 
-/* Write length - SEAL_OVERHEAD bytes to plain; 0 (and no message) when the
+/* Was it sealed under another key? One of the first version does not say. */
+int seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length);
+
+/* How long what was sealed is; none when it is nothing that was sealed. */
+size_t seal_plain_size(const unsigned char *sealed, size_t length, size_t none);
+
+/* Write seal_plain_size bytes to plain; 0 (and no message) when the
  * name, the key or the bytes are not those it was sealed with. */
 int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
                  size_t length, char *plain);
@@ -196,15 +206,26 @@ int audit_begin(struct journal *journal);
 /* Append to the chain; a transaction must be open. */
 int audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length);
 
+/* Append what SQL says about the row that was just written. */
+int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind);
+
 /* What a chain's record about a record or a sealed value is called. */
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"
 #define AUDIT_FORGET "journal.forget"
+#define AUDIT_REKEY "journal.rekey"
 #define AUDIT_RESTORE "journal.restore"
 
 /* Walk everything. 1 and the count of audit records; or 0, the message, and
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
+
+/* journal_rekey.c */
+
+/* Seal the journal in that folder, which opens with the keys of old, under those of next. Done in one transaction;
+ * done already is fine, and count is 0. NULL, or the kind of failure, with the message in old. */
+const char *rekey_journal(struct journal *old, struct journal *next, const char *directory, double time,
+                          struct buffer *scratch, int64_t *count);
 
 /* journal_restore.c */
 
@@ -258,6 +279,9 @@ void mark_renew(struct journal *journal);
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
 const char *owner_check(struct journal *journal, struct buffer *scratch);
 
+/* Write the record anew, under the keys the journal has now. */
+int owner_write(struct journal *journal, struct buffer *scratch);
+
 /* Is this one of the ids the journal has or had? */
 int owner_has(const struct journal *journal, const char *id);
 
@@ -274,6 +298,9 @@ int owner_restored(struct journal *journal, double time, int replaces, const cha
 /* Find or make the folder and its file, and share it. NULL, or the kind of failure: "io"; "gone" when it
  * was taken away; "restoring" when a restore was stopped in the middle. */
 const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
+
+/* Was a restore stopped between its steps? Then no journal is opened: "restoring", else NULL. */
+const char *place_refuse_half(struct journal *journal);
 
 /* Find or make the folder, and have it alone. NULL, or "busy", "io". */
 const char *place_open_alone(struct journal *journal, const char *directory);

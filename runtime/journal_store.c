@@ -59,6 +59,8 @@ static const char *const texts[STATEMENTS] = {
              " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
+    [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 ORDER BY id LIMIT 1",
+    [RESEAL] = "UPDATE sealed SET value = ?2, seq = ?3 WHERE id = ?1",
     [UNSEAL] = "SELECT value FROM sealed WHERE id = ?1",
     [FORGET] = "DELETE FROM sealed WHERE id = ?1",
     [APPEND] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -29,7 +29,8 @@ local current ---@type session?
 -- The journal
 
 local FIXES = {
-  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one.",
+  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one. To change "
+    .. "keys: moonlatch journal rekey --old-key WHERE.",
   binding = "Give this profile a `state` folder of its own.",
   damaged = "Keep the folder as it is. To go on with a backup: moonlatch journal restore FILE --set-aside, which "
     .. "removes nothing; nothing is sent meanwhile.",

@@ -7,6 +7,7 @@ local job = require "cli.job"
 local log = require "log"
 local passwords = require("rotation.store").user_passwords
 local record = require "record"
+local rekey = require "journal.rekey"
 local report = require "report"
 local session = require "session"
 local term = require "host.term"
@@ -183,8 +184,9 @@ local ACTIONS = {
   resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
   backup = { run = copies.backup, names = "FILE" },
   restore = { alone = copies.restore, names = "FILE", asks = true },
+  rekey = { alone = rekey.run, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "backup", "restore" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "backup", "restore", "rekey" }
 
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)
@@ -196,15 +198,17 @@ end
 return {
   summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
-    .. "  backup FILE | restore FILE] [options]",
+    .. "  backup FILE | restore FILE | rekey --old-key WHERE] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, history, verify, confirm, retire, resume, backup or restore",
-      optional = true },
+    { name = "action", optional = true,
+      help = "list (the default), show, history, verify, confirm, retire, resume, backup, restore or rekey" },
     { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
       optional = true },
   },
   options = {
     { name = "--reveal", help = "with show: the value too, on a terminal" },
+    { name = "--old-key", value = "WHERE",
+      help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
     { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
     { name = "--set-aside", help = "with restore: also when there is a journal, which is moved aside" },
     { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
@@ -214,13 +218,14 @@ return {
     "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
     "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
+    "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id)) end
-    if action.alone and options.id then return run_alone(action, options) end
+    if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id or "")) end
+    if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { needs = action.needs })
     return work.run(action.run, open.journal, options.id, options) or 0
   end,

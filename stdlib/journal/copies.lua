@@ -16,8 +16,8 @@ local FIXES = {
   io = "Make room, or name a place that can be written, then run the same command again.",
   damaged = "Keep it as it is: it is evidence. Look at the journal with `moonlatch journal verify`, and take another "
     .. "backup.",
-  key = "Name the key that the journal had when the backup was made; `moonlatch journal rekey` gives it the new one "
-    .. "afterwards.",
+  key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
+    .. "rekey` gives it another one.",
   binding = "Use the profile that the backup was made with, or another backup.",
   busy = "Wait for it, or stop it; then run the same command again.",
   living = "Bring a backup back only where the journal is lost: what was put on record after the backup is not in it. "

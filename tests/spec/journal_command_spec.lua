@@ -41,7 +41,8 @@ describe("moonlatch journal", function()
     assert.equal(0, run("verify", file, "--head", head).status)
     assert.truthy(refused("verify", file, "--head", "8:abcd"):find("record 8 is not the one it was", 1, true))
     assert.equal("error: back the journal up to /P/backup\n  why: cannot make '/P/backup': it exists already and is "
-      .. "not replaced\n  fix: Name a file that is not there yet: a backup is never replaced.\n", refused("backup", file))
+      .. "not replaced\n  fix: Name a file that is not there yet: a backup is never replaced.\n",
+      refused("backup", file))
   end)
 
   it("verify of a file that is none, or altered, says what is wrong", function()
@@ -62,8 +63,8 @@ describe("moonlatch journal", function()
     assert.equal(2, run("restore", file).status) -- nobody to ask
     local said = succeed("restore", file, "--yes")
     assert.matches("^The journal in /P/j is that of /P/backup now; it ends with 9:%x+%.\nIts installation id is %x+; "
-      .. "it knows what its former one marked as its own%.\nWhat was changed after the backup was made is not in it%. The "
-      .. "next runs take over what the sinks hold before they make anything new%. Look first: moonlatch plan POLICY%. "
+      .. "it knows what its former one marked as its own%.\nWhat was changed after the backup was made is not in it%. "
+      .. "The next runs take over what the sinks hold before they make anything new%. Look first: moonlatch plan POLICY%. "
       .. "Then: moonlatch rotate POLICY%.\n$", said)
     assert.matches("^9 records, unbroken", succeed "verify")
   end)

@@ -112,6 +112,17 @@ function M.open(directory, key, binding, clock) end
 ---@return host.journal.journal|nil, string? message, string? kind
 function M.read(path, key, binding) end
 
+--- Seal a journal under another key, in one transaction; nobody else may have it open. How many
+--- values were sealed anew; 0 also when it opens with the new key already, or there is none. Kinds:
+--- "busy", "key" (neither key opens it), and those of M.open.
+---@param directory string
+---@param old host.secret
+---@param new host.secret
+---@param binding string
+---@param time number
+---@return integer|nil count, string? message, string? kind
+function M.rekey(directory, old, new, binding, time) end
+
 ---@class host.journal.restored
 ---@field head integer the chain's last record
 ---@field hash string of it, hex
