@@ -206,8 +206,47 @@ local function set(...)
   return members
 end
 
---- Users' passwords. States: intent (value sealed), pending (it lies in the sink, read back), sent, changed,
---- current (read back), closed; orphaned when a person must look.
+---@class rotation.account_row: host.journal.row
+---@field body rotation.account
+
+---@class rotation.previous
+---@field marker string
+---@field changed_at number
+---@field value string? what it is sealed under
+
+---@class rotation.account
+---@field type "user password"
+---@field user string object id
+---@field name string user principal name when the rotation began; once closed, the entry's name
+---@field policy string
+---@field marker string of the rotation: "ml:<installation>:<rotation>"
+---@field rotation string
+---@field candidates rotation.candidate[] its values
+---@field before number? the directory's moment when the rotation was judged
+---@field seen string|false|nil the marker of the current entry when it was judged; false for none
+---@field pending_at number? when its pending entry was written, server time
+---@field probe { span: table, moment: number }? an accepted change whose moment lies outside its span
+---@field unshown boolean? it was accepted once, and not shown after five minutes
+---@field chosen integer? the value that is in force
+---@field changed_at number? when the one in force came into force, by the directory
+---@field value string? what it is sealed under
+---@field entry string? id of the current entry
+---@field where string? where that entry was written, for people
+---@field previous rotation.previous? what was in force before, until this one is closed
+---@field closed_at number?
+---@field adopted boolean? the value in force was found in the sink
+---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
+--- rotations that were left
+---@field over boolean? a person passed over one of them, and its rotation may be alive
+---@field kept string[]? names under which values of rotations that were left are sealed
+---@field kept_until number? of a rotation that was left
+---@field from string? state before orphaned
+---@field why string?
+---@field forgiven boolean? a person has looked: the next run may go on
+
+--- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
+--- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended
+--- with its outcome unknown; orphaned when a person must look.
 M.user_passwords = store_of {
   kind = "password", type = "user password", sealed_as = "password", first = "intent",
 }
