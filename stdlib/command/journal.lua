@@ -1,11 +1,13 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
 local actions = require "cli.actions"
+local copies = require "journal.copies"
 local fail = require "fail"
 local job = require "cli.job"
 local log = require "log"
 local passwords = require("rotation.store").user_passwords
 local record = require "record"
+local rekey = require "journal.rekey"
 local report = require "report"
 local session = require "session"
 local term = require "host.term"
@@ -52,7 +54,9 @@ local function rows_named(journal, id)
   return found
 end
 
-local function value_of(journal, row)
+-- Of an account: the password in force, or that value of a rotation whose outcome is not known.
+local function value_of(journal, row, number)
+  if row.kind == passwords.kind and number then return passwords:value(journal, row, math.tointeger(tonumber(number))) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
   return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
 end
@@ -63,10 +67,10 @@ end
 
 -- On a terminal, cleared afterwards, and on record before it is shown: what is
 -- refused was seen by nobody, so it is no record.
-local function reveal(journal, id)
+local function reveal(journal, id, number)
   if not term.can_reveal() then refuse_reveal(id, "there is no terminal that can show it and clear it again") end
   local row = rows_named(journal, id)[1]
-  local value <close> = value_of(journal, row)
+  local value <close> = value_of(journal, row, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
@@ -93,7 +97,7 @@ local function with_moments(fields)
 end
 
 local function show(journal, id, options)
-  if options.reveal then return reveal(journal, id) end
+  if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
     report.json(with_moments(row))
   end
@@ -123,19 +127,31 @@ local function check_head(journal, text)
   }
 end
 
-local function verify(journal, _, options)
+local function verify_living(journal)
   local count, message, seq = journal:verify()
-  if not count then
-    fail.raise {
-      kind = "journal", what = "verify the journal's chain",
-      why = seq and ("record %d: %s"):format(seq, message) or message,
-      fix = "Keep the folder as it is: it is evidence. Restore a backup to go on.",
-    }
-  end
+  if count then return count end
+  fail.raise {
+    kind = "journal", what = "verify the journal's chain",
+    why = seq and ("record %d: %s"):format(seq, message) or message,
+    fix = "Keep the folder as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE "
+      .. "--set-aside.",
+  }
+end
+
+local function tell_verified(journal, count, options)
   if options.head then check_head(journal, options.head) end
   local head, hash = journal:head()
   if log.json() then return report.json { records = count, head = head, hash = hash } end
   log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
+end
+
+local function verify(journal, _, options)
+  tell_verified(journal, verify_living(journal), options)
+end
+
+local function verify_file(profile, path, options)
+  local copy <close>, count = copies.verified(profile, path)
+  tell_verified(copy, count, options)
 end
 
 local function confirm(journal, id)
@@ -151,12 +167,26 @@ local function retire(journal, id, options)
   log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
 end
 
-local function resume(journal, id)
-  local row = require("rotation.by_hand").resume(journal, id)
-  log.say(("%s: the next rotate goes on with it."):format(row.body.name))
+-- What was sent and may be in force is the reason why a person has to look: say what happens to it.
+local function resume(journal, id, options)
+  local row = require("rotation.by_hand").resume(journal, id, options.over)
+  local body = row.body
+  local sent = #body.candidates > 0 and ("; the values sent before stay sealed, and in the sink, until it is in force")
+    or ""
+  local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
+    :format(options.over) or ""
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(body.name, sent, over))
+end
+
+local function close(journal, id, options, profile)
+  local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
+  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. %s")
+    :format(row.body.name, time.day(row.body.kept_until), row.body.name, options.drop and "Its pending entries were removed."
+      or "Its pending entries stay."))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
+local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
   graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
   scopes = { "Application.ReadWrite.All" },
@@ -165,34 +195,60 @@ local RETIRE_NEEDS = {
 ---@type table<string, cli.action>
 local ACTIONS = {
   list = { run = list }, show = { run = show, names = "ID" }, history = { run = history, names = "[COUNT]" },
-  verify = { run = verify }, confirm = { run = confirm, names = "ID" },
+  verify = { run = verify, alone = verify_file, names = "[FILE]" }, confirm = { run = confirm, names = "ID" },
   retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
   resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
+  close = { run = close, names = "ID", needs = CLOSE_NEEDS },
+  backup = { run = copies.backup, names = "FILE" },
+  restore = { alone = copies.restore, names = "FILE", asks = true },
+  rekey = { alone = rekey.run, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore", "rekey" }
+
+-- What is done with a file by itself, or to a journal that cannot be open meanwhile.
+local function run_alone(action, options)
+  local open <close> = session.start(options, { journal = false })
+  return action.alone(open.profile, options.id, options) or 0
+end
 
 ---@type cli.command
 return {
-  summary = "what is on record; confirm or retire a secret by hand",
-  usage = "[list | show ID | history [COUNT] | verify | confirm ID | retire ID | resume ID] [options]",
+  summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
+  usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
+    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, history, verify, confirm, retire or resume", optional = true },
-    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id", optional = true },
+    { name = "action", optional = true,
+      help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore or rekey" },
+    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
+      optional = true },
   },
   options = {
+    { name = "--over", value = "MARKER",
+      help = "with resume: pass over the pending entry of this rotation of another, which stays" },
+    { name = "--drop", help = "with close: remove the pending entries too; what they hold stays sealed for 30 days" },
     { name = "--reveal", help = "with show: the value too, on a terminal" },
+    { name = "--value", value = "N", help = "with --reveal: value N of a rotation whose outcome is not known" },
+    { name = "--old-key", value = "WHERE",
+      help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
+    { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
+    { name = "--set-aside", help = "with restore: also when there is a journal, which is moved aside" },
     { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
   },
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",
     "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
-    "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
+    "moonlatch journal resume USER      # a person has looked at the account: the next rotate sets a new password",
+    "moonlatch journal close USER       # a person knows which password is in force: nothing more is done",
+    "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
+    "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
+    "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then job.require_consent(options, "journal retire " .. options.id) end
+    if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id or "")) end
+    if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { needs = action.needs })
-    return work.run(action.run, open.journal, options.id, options) or 0
+    return work.run(action.run, open.journal, options.id, options, open.profile) or 0
   end,
 }

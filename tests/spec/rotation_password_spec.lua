@@ -227,11 +227,11 @@ describe("a user's password", function()
 
     it("when an entry of its name is somebody else's", function()
       local server = cloud.server
-      table.insert(server.entries[server:vault_id "Privileged"], {
+      server.entries[server:vault_id "Privileged"]:add {
         id = "0a0a0a0a-0000-0000-0000-000000000001", name = UPN, path = "Tier0", type = "Credential",
         subType = "Default", description = "by hand", tags = {}, created = 0, modified = 0,
         data = { password = secret.from "by-hand-1" },
-      })
+      }
       assert.equal("refuse: there is an entry of this name without the tag moonlatch-password: tag it to have its "
         .. "password replaced", refused())
     end)
