@@ -74,6 +74,17 @@ local function is_between(self, value, date)
   return false
 end
 
+--- Is a change of somebody else's dated as an answered one of ours would be?
+---@param user simulate.user
+---@param change simulate.change
+---@return boolean
+function Model:is_alike(user, change)
+  for _, value in ipairs(user.values) do
+    if is_between(self, value, change.date) then return true end
+  end
+  return false
+end
+
 local function was_in_force(user, value)
   for _, change in ipairs(user.changes) do
     if change.value == value then return true end
@@ -84,11 +95,11 @@ end
 -- It is not in force. Why that cannot be helped, if it cannot.
 local function excuse(self, user, value, live, look)
   if not live or live.value then return nil end
+  local is_alike = is_between(self, value, live.date)
   if live.visible > look.at or look.moment < live.date then
     return "said though a stranger's change before the last look was not shown yet"
   end
-  if not is_between(self, value, live.date) then return nil end
-  user.mistaken = live
+  if not is_alike then return nil end
   if was_in_force(user, value) then return "said though a stranger's change fell between our send and our answer" end
   return "said though what was accepted was never applied, and a stranger's change took its place"
 end
@@ -158,7 +169,8 @@ end
 local function check_wait(self, user, run, entry)
   local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
   if not live or live.value or user.tampered or #current == 0 or live.visible > run.began - EVENTUAL then return end
-  if live == user.mistaken or not value_stored(user, { current[1].data.password }) then return end
+  if not value_stored(user, { current[1].data.password }) then return end
+  if self:is_alike(user, live) then return self:except "waits: a stranger's moment is as good as ours" end
   self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set: %s", user.name,
     entry.why)
 end

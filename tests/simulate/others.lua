@@ -91,7 +91,7 @@ function TIDY.rewrite(entry) entry.description = "Ask Anna before you use it." e
 function TIDY.move(entry) entry.path = "Elsewhere" end
 function TIDY.rename(entry) entry.name = entry.name .. " (old)" end
 function TIDY.untag(entry) entry.tags = json.array {} end
-function TIDY.delete(_, rows, place) table.remove(rows, place) end
+function TIDY.delete(entry, vault) vault:remove(entry.id) end
 
 function TIDY.overwrite(entry)
   entry.data.password = secret.from "written by hand, 1"

@@ -99,7 +99,10 @@ end
 
 -- A new value: a change of somebody else that is shown stops the account.
 local function check_first(truth, sending, live)
-  if is_resumed(sending, live) or live == sending.user.mistaken or not knows(truth, sending) then return end
+  if is_resumed(sending, live) or not knows(truth, sending) then return end
+  if truth.world.model:is_alike(sending.user, live) then
+    return truth.world.model:except "a new value leaves: a stranger's moment was as good as ours"
+  end
   complain(truth, sending, "OVERWRITTEN: a new value leaves though somebody else's change is shown")
 end
 

@@ -2,7 +2,8 @@
 --- came of it, which entry of the vault holds what and who made it. It watches the services
 --- and the wire, and knows nothing of how our program thinks.
 
-local near_cloud = require "near_cloud"
+local near_cloud = require "near_cloud" -- before what is found by its path
+local entries = require "emulator.devolutions.entries"
 local rules = require "simulate.rules"
 local secret = require "host.secret"
 local time = require "time"
@@ -53,7 +54,6 @@ local KEEP = 30 -- seconds old states of the vault are kept for listings that ar
 ---@field passed table<string, boolean> markers that a person said to pass over
 ---@field resumed table<string, number> installation -> when a person last said: go on
 ---@field twofold boolean? said to have two current entries
----@field mistaken simulate.change? of somebody else, at a moment that is as good as ours
 ---@field tampered boolean? somebody changed its entries
 
 ---@class simulate.truth
@@ -99,9 +99,15 @@ end
 ---------------------------------------------------------------------------
 -- The vault
 
-local function rows_of(self)
+local function vault_of(self)
   local server = self.world.cloud.server
   return server.entries[server:vault_id "Privileged"]
+end
+
+local function rows_of(self)
+  local rows = {}
+  for entry in vault_of(self):each() do rows[#rows + 1] = entry end
+  return rows
 end
 
 local function is_pending(entry)
@@ -109,12 +115,6 @@ local function is_pending(entry)
     if tag == PENDING then return true end
   end
   return false
-end
-
-local function find(self, id)
-  for _, entry in ipairs(rows_of(self)) do
-    if entry.id == id then return entry end
-  end
 end
 
 local function owner_of(self, entry)
@@ -164,15 +164,17 @@ local function is_sealed(self, value)
   return false
 end
 
+local MEMBERS = { "id", "name", "path", "type", "subType", "description", "tags", "data", "created", "modified" }
+
 local function shallow(entry)
   local copy = {}
-  for name, member in pairs(entry) do copy[name] = member end
+  for _, name in ipairs(MEMBERS) do copy[name] = entry[name] end
   return copy
 end
 
 local function remember_vault(self)
-  local rows, now = {}, self.world:now()
-  for i, entry in ipairs(rows_of(self)) do rows[i] = shallow(entry) end
+  local rows, now = entries.new(), self.world:now()
+  for entry in vault_of(self):each() do rows:add(shallow(entry)) end
   table.insert(self.vault, { at = now, rows = rows })
   while self.vault[2] and self.vault[2].at < now - KEEP do table.remove(self.vault, 1) end
 end
@@ -218,7 +220,7 @@ local function change_entry(self, trip, serve)
   if seen.method == "POST" and is_taken(self, trip.transfer.carried.body.name) then
     return 409, {}, { message = "There is an entry of this name." }
   end
-  local entry = find(self, seen.path:match("/entry/([^/]+)$") or "")
+  local entry = vault_of(self):get(seen.path:match("/entry/([^/]+)$") or "")
   local before = entry and shallow(entry)
   local count = #rows_of(self)
   local status, headers, body = serve()
@@ -371,16 +373,11 @@ end
 
 --- Somebody changes an account's entry by hand, by `fn(entry, rows, place)`.
 ---@param entry table
----@param fn fun(entry: table, rows: table[], place: integer)
+---@param fn fun(entry: table, vault: emulator.devolutions.entries)
 function Truth:tamper(entry, fn)
-  local rows, user = rows_of(self), self.makers[entry.id].user
+  local user = self.makers[entry.id].user
   if secret.is(entry.data.password) then mark_ghosts(self, entry.data.password) end
-  for place, row in ipairs(rows) do
-    if row == entry then
-      fn(entry, rows, place)
-      break
-    end
-  end
+  fn(entry, vault_of(self))
   user.tampered, self.makers[entry.id].tampered = true, true
   entry.modified = self.world.cloud.tenant.now()
   remember_vault(self)
