@@ -58,7 +58,7 @@ end
 local function check_passing(truth, sending)
   local waited = truth.world:now() - begun(truth, sending)
   if waited > FRESH + sending.timeout + LATE - 2 then return end
-  complain(truth, sending, "HASTY: a value leaves %.0f s after its entry was written, and another's is passed over", waited)
+  complain(truth, sending, "HASTY: it leaves %.0f s after its entry was written, and another's is passed over", waited)
 end
 
 -- No pending entry of another that every fresh listing shows, unless a person named it to be passed over.
@@ -70,7 +70,7 @@ local function check_slot(truth, sending)
     if known.maker ~= sending.maker and shown and not known.tampered then
       local passed = sending.user.passed[name .. truth:marker(entry)]
       if passed == "now" then return check_passing(truth, sending) end
-      if not passed then complain(truth, sending, "SLOT: it leaves though a pending entry of %s is there", known.maker) end
+      if not passed then complain(truth, sending, "SLOT: a pending entry of %s is there", known.maker) end
     end
   end
 end
