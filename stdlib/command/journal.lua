@@ -56,7 +56,8 @@ end
 
 -- Of an account: the password in force, or that value of a rotation whose outcome is not known.
 local function value_of(journal, row, number)
-  if row.kind == passwords.kind and number then return passwords:value(journal, row, math.tointeger(tonumber(number))) end
+  local place = number and math.tointeger(tonumber(number))
+  if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
   return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
 end
@@ -175,14 +176,15 @@ local function resume(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(body.name, sent, over))
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s")
+    :format(body.name, sent, over))
 end
 
 local function close(journal, id, options, profile)
   local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
-  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. %s")
-    :format(row.body.name, time.day(row.body.kept_until), row.body.name, options.drop and "Its pending entries were removed."
-      or "Its pending entries stay."))
+  local name, pending = row.body.name, options.drop and "were removed" or "stay"
+  log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
+    .. "moonlatch journal show %s --reveal --value 1"):format(name, pending, time.day(row.body.kept_until), name))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
@@ -203,7 +205,8 @@ local ACTIONS = {
   restore = { alone = copies.restore, names = "FILE", asks = true },
   rekey = { alone = rekey.run, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore", "rekey" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
+  "rekey" }
 
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)
