@@ -320,6 +320,8 @@ static int verify_all(struct journal *journal, int64_t *count, int64_t *seq) {
   int sound =
       audit_walk(journal, INT64_MAX, NULL, &at) && compare_head(journal, &at) && audit_read_start(journal, &start);
   *seq = at.seq;
+  if (sound && !store_check(journal))
+    sound = complain(journal, "its pages are damaged, after %lld sound records", at.seq);
   *count = sound ? at.seq - start.seq : 0;
   if (sound && journal->is_segment) return 1; /* it holds nothing else */
   return sound && compare_mark(journal, at.seq) &&

@@ -65,6 +65,7 @@ enum statement {
   RECORD_AS_JSON,
   GET,
   LIST,
+  LIST_UNFINISHED,
   SEAL,
   SEALED_AS_JSON,
   NEXT_SEALED,
@@ -140,6 +141,9 @@ extern const luaL_Reg journal_care_functions[];
 
 /* Open the database in that file, and bring its tables to our version. NULL, or the kind of failure. */
 const char *store_open(struct journal *journal, const char *file);
+
+/* Are all pages of the database as they should be? */
+int store_check(struct journal *journal);
 
 void store_close(struct journal *journal);
 

@@ -41,6 +41,7 @@ static const char *const migrations[] = {
     "  body TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, seq INTEGER NOT NULL, UNIQUE (kind, id)) "
     "STRICT;"
     "CREATE TABLE sealed (id TEXT PRIMARY KEY, value BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE INDEX unfinished ON records (kind, number) WHERE state <> 'closed';",
 };
 enum { VERSION = sizeof migrations / sizeof *migrations };
 
@@ -57,6 +58,8 @@ static const char *const texts[STATEMENTS] = {
     [GET] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1 AND id = ?2",
     [LIST] = "SELECT kind, id, state, body, created, updated FROM records WHERE (?1 IS NULL OR kind = ?1)"
              " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
+    [LIST_UNFINISHED] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1"
+                        " AND state <> 'closed' ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
     [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 AND seq <= ?2 ORDER BY id LIMIT 1",
@@ -258,6 +261,13 @@ static int read_version(struct journal *journal) {
   return version;
 }
 
+/* Are the pages as they should be of what is needed first and stays small? Those of the rest are looked at when
+ * they are read, and all of them by store_check: that takes the longer the more is on record. */
+static int is_sound(struct journal *journal) {
+  if (read_version(journal) == 0) return expect(journal, "PRAGMA quick_check(1)", "ok");
+  return expect(journal, "PRAGMA quick_check('meta')", "ok") && expect(journal, "PRAGMA quick_check('sealed')", "ok");
+}
+
 /* Run the steps that are missing, and say which version it is now. */
 static int run_migrations(struct journal *journal) {
   char last[64];
@@ -273,6 +283,10 @@ static int run_migrations(struct journal *journal) {
 static int migrate(struct journal *journal) {
   if (read_version(journal) == VERSION) return 1;
   return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
+}
+
+int store_check(struct journal *journal) {
+  return expect(journal, "PRAGMA quick_check(1)", "ok");
 }
 
 /* Set up, and again while another process opens or closes the same file: then
@@ -343,7 +357,7 @@ static const char *refuse_foreign(struct journal *journal) {
 static const char *settle(struct journal *journal, int *done) {
   *done = set_up_patiently(journal);
   if (!*done) return NULL;
-  if (!expect(journal, "PRAGMA quick_check(1)", "ok"))
+  if (!is_sound(journal))
     return place_cannot_open(journal, journal->directory, "damaged",
                              "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)
