@@ -366,7 +366,7 @@ static int installation(lua_State *L) {
   return 1;
 }
 
-/* journal:lease(name) -> lease | nil, message */
+/* journal:lease(name) -> lease | nil, message, kind */
 static int journal_lease(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   size_t length;

@@ -368,7 +368,9 @@ const char *place_cannot_open(struct journal *journal, const char *directory, co
 
 void lease_type(lua_State *L);
 
-/* Push a lease on the name and return 1; or nil and a message, and 2. [-0, +1|2, m] */
+/* Push a lease on the name and return 1; or nil, a message and a kind, and 3: "busy" when
+ * another process or lease holds it, "journal" when the lock file cannot be opened or
+ * locked. [-0, +1|3, m] */
 int lease_take(lua_State *L, const char *directory, const char *name, size_t length);
 
 #endif

@@ -30,8 +30,8 @@ function M.outcome_of(err) return getmetatable(err) == End and err.done or nil e
 -- Closing
 
 -- Members of the record that mean something only while a rotation is open.
-local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "over", "kept", "pending_at", "chosen",
-  "before" }
+local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "over", "kept", "pending", "pending_at",
+  "chosen", "before" }
 
 local function clear(body)
   for _, name in ipairs(OPEN) do body[name] = nil end
@@ -96,10 +96,11 @@ end
 --- Another is at work on the account, and nothing of ours has left: take the pending entry away.
 ---@param job rotation.job
 ---@param why string
----@param what "busy"|"stop"|nil
-function M.step_back(job, why, what)
+---@param what "busy"|"stop"|"refuse"|nil
+---@param code string? of a refusal
+function M.step_back(job, why, what, code)
   restore(job, why)
-  finish(what or "busy", why)
+  finish(what or "busy", why, code)
 end
 
 ---------------------------------------------------------------------------

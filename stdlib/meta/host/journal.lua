@@ -98,9 +98,11 @@ function Journal:start() end
 --- Is it a segment, which holds records of a chain and nothing else?
 ---@return boolean
 function Journal:is_segment() end
---- A kernel lock held by this process until closed; nil and a message when another holds it.
+--- A kernel lock held by this process until closed. Kinds: "busy" (another process, or another
+--- lease of this one, holds it), "journal" (the lock file cannot be opened or locked, so nobody
+--- knows). The module `lease` raises the second as a failure.
 ---@param name string
----@return host.journal.lease|nil lease, string? message
+---@return host.journal.lease|nil lease, string? message, "busy"|"journal"|nil kind
 function Journal:lease(name) end
 function Journal:close() end
 

@@ -19,7 +19,8 @@ local function rotate(j, number)
   }
   for i = 1, ROWS do j:put("password", id, STATES[i], body, at) end
   for i = 1, OTHERS do
-    j:audit(i % 2 == 0 and "answer" or "request", { method = "PATCH", path = "/users/" .. id, status = 204, id = i }, at)
+    local body_of = { method = "PATCH", path = "/users/" .. id, status = 204, id = i }
+    j:audit(i % 2 == 0 and "answer" or "request", body_of, at)
   end
 end
 
