@@ -165,11 +165,10 @@ static int journal_get(lua_State *L) {
 static int journal_list(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *kind = luaL_optstring(L, 2, NULL), *except = luaL_optstring(L, 3, NULL);
-  int unfinished = kind && except && strcmp(except, "closed") == 0; /* of which an index keeps account */
-  sqlite3_stmt *list = store_statement(journal, unfinished ? LIST_UNFINISHED : LIST);
+  sqlite3_stmt *list = store_statement(journal, LIST);
   lua_Integer count = 0;
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
-  if (!unfinished) sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
   while (next_row(L, journal, list)) {
     push_record(L, list);

@@ -65,7 +65,6 @@ enum statement {
   RECORD_AS_JSON,
   GET,
   LIST,
-  LIST_UNFINISHED,
   SEAL,
   SEALED_AS_JSON,
   NEXT_SEALED,

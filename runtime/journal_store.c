@@ -41,7 +41,6 @@ static const char *const migrations[] = {
     "  body TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, seq INTEGER NOT NULL, UNIQUE (kind, id)) "
     "STRICT;"
     "CREATE TABLE sealed (id TEXT PRIMARY KEY, value BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
-    "CREATE INDEX unfinished ON records (kind, number) WHERE state <> 'closed';",
 };
 enum { VERSION = sizeof migrations / sizeof *migrations };
 
@@ -58,8 +57,6 @@ static const char *const texts[STATEMENTS] = {
     [GET] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1 AND id = ?2",
     [LIST] = "SELECT kind, id, state, body, created, updated FROM records WHERE (?1 IS NULL OR kind = ?1)"
              " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
-    [LIST_UNFINISHED] = "SELECT kind, id, state, body, created, updated FROM records WHERE kind = ?1"
-                        " AND state <> 'closed' ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
     [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 AND seq <= ?2 ORDER BY id LIMIT 1",
