@@ -111,8 +111,8 @@ local function judge_strange(setting, entry)
   if entry.since and math.abs(setting.now - entry.since) < YOUNG and not setting.installations[installation] then
     return verdict("busy", why)
   end
-  local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value is "
-    .. "set, and that entry stays."):format(entry.marker)
+  local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
+    .. "is set, and that entry stays."):format(entry.marker)
   return verdict("stop", why, { fix = fix or "Look at it, and delete it by hand." })
 end
 
