@@ -310,11 +310,21 @@ static const char *refuse_emptied(struct journal *journal) {
   return place_gone(journal, "has nothing in it", evidence);
 }
 
+/* Did the last statement fail for another reason than what is in the file: the disk, memory? */
+static int is_kept_from_reading(const struct journal *journal) {
+  int code = sqlite3_errcode(journal->database);
+  int ran = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
+  return !ran && code != SQLITE_CORRUPT && code != SQLITE_NOTADB;
+}
+
 /* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
 static const char *settle(struct journal *journal, int *done) {
   *done = set_up_patiently(journal);
   if (!*done) return NULL;
-  if (!expect(journal, "PRAGMA quick_check(1)", "ok"))
+  int is_sound = expect(journal, "PRAGMA quick_check(1)", "ok");
+  *done = is_sound || !is_kept_from_reading(journal);
+  if (!*done) return NULL;
+  if (!is_sound)
     return place_cannot_open(journal, journal->directory, "damaged",
                              "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)
