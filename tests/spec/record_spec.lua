@@ -59,11 +59,14 @@ describe("a journal", function()
   end)
 
   it("that there is no room for is not called damaged", function()
+    local words = journals.OPEN .. [[
+      term.write("out", "opened\n")
+      return 0]]
     for _, bytes in ipairs { 1024, 4096, 8192, 20000 } do
       local place <close> = journals.folder()
-      local arguments = { "/usr/bin/prlimit", "--fsize=" .. bytes, table.unpack(child.arguments(place, journals.OPEN .. [[
-        term.write("out", "opened\n")
-        return 0]], place.path .. "/j")) }
+      local arguments = child.arguments(place, words, place.path .. "/j")
+      table.move(arguments, 1, #arguments, 3)
+      arguments[1], arguments[2] = "/usr/bin/prlimit", "--fsize=" .. bytes
       local limited <close> = assert(process.start(arguments))
       assert.matches("^io: cannot open the journal in ", limited:line(30), bytes .. " bytes")
     end
