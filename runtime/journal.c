@@ -28,11 +28,12 @@ struct journal *journal_check(lua_State *L, int index) {
   return journal;
 }
 
-/* Raise the text on top, as what the opener's function makes of it. The journal is at index 1. [-1, +0, e] */
+/* Raise the text on top: as what the opener's function makes of it, where there is one and
+ * index 1 is the journal; else as it is. [-1, +0, e] */
 static int raise_text(lua_State *L) {
   int text = lua_gettop(L);
-  lua_getiuservalue(L, 1, 1);
-  if (lua_rawgeti(L, -1, FAILURE) == LUA_TFUNCTION) {
+  int is_anchored = luaL_testudata(L, 1, JOURNAL) && lua_getiuservalue(L, 1, 1) == LUA_TTABLE;
+  if (is_anchored && lua_rawgeti(L, -1, FAILURE) == LUA_TFUNCTION) {
     lua_pushvalue(L, text);
     lua_call(L, 1, 1);
     return lua_error(L);
@@ -99,16 +100,6 @@ static int finish(lua_State *L, const struct journal *journal, int done) {
   return done ? 0 : journal_raise(L, journal);
 }
 
-/* Append what SQL says about a row to the chain. */
-static int append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind) {
-  if (sqlite3_step(as_json) != SQLITE_ROW) return store_refuse(journal, "the row just written cannot be read");
-  const char *text = (const char *)sqlite3_column_text(as_json, 0);
-  int done = text ? audit_append(journal, time, kind, text, (size_t)sqlite3_column_bytes(as_json, 0))
-                  : store_refuse(journal, "not enough memory");
-  sqlite3_reset(as_json);
-  return done;
-}
-
 static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
   if (!audit_begin(journal)) return 0;
   sqlite3_stmt *put = store_statement(journal, PUT);
@@ -119,7 +110,7 @@ static int put_record(struct journal *journal, const char *const names[3], const
   if (!store_run(journal, put)) return 0;
   sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
   for (int i = 0; i < 2; i++) sqlite3_bind_text(as_json, i + 1, names[i], -1, SQLITE_STATIC);
-  return append_row(journal, as_json, time, AUDIT_PUT);
+  return audit_append_row(journal, as_json, time, AUDIT_PUT);
 }
 
 /* journal:put(kind, id, state, body, time) */
@@ -212,9 +203,11 @@ static int push_value(lua_State *L, struct journal *journal, const char *id) {
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
   if (!next_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
-  if (length < SEAL_OVERHEAD) return -1;
-  struct secret *value = secret_reserve(L, length - SEAL_OVERHEAD);
-  int opened = seal_decrypt(journal, &name, sqlite3_column_blob(read, 0), length, value->bytes);
+  length = seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
+  if (length == SIZE_MAX) return -1;
+  struct secret *value = secret_reserve(L, length);
+  const unsigned char *sealed = sqlite3_column_blob(read, 0);
+  int opened = seal_decrypt(journal, &name, sealed, (size_t)sqlite3_column_bytes(read, 0), value->bytes);
   sqlite3_reset(read);
   if (opened) secret_register(L);
   if (!opened) lua_pop(L, 1);
@@ -237,7 +230,7 @@ static int insert_value(struct journal *journal, const char *id, const struct bu
   if (!store_run(journal, insert)) return 0;
   sqlite3_stmt *as_json = store_statement(journal, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
+  return audit_append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
 }
 
 /* The value at the top of the stack is held already under this id: fine if it is the same. */
@@ -431,19 +424,25 @@ static const char *open_journal(struct journal *journal, const char *directory, 
   return kind ? kind : mark_check(journal, &mark);
 }
 
-static void check_binding(lua_State *L, int index) {
+const struct secret *journal_check_key(lua_State *L, int index) {
+  const struct secret *key = secret_check(L, index);
+  luaL_argcheck(L, key->length >= KEY_SIZE, index, "a key of at least 32 bytes expected");
+  return key;
+}
+
+const char *journal_check_binding(lua_State *L, int index) {
   size_t length;
   const char *binding = luaL_checklstring(L, index, &length);
   luaL_argcheck(L, length > 0 && length < JOURNAL_BINDING && strlen(binding) == length, index,
                 "'<login host>/<tenant>' expected");
+  return binding;
 }
 
 /* journal.open(directory, key, binding, clock, failure) -> journal | nil, message, kind */
 static int journal_open(lua_State *L) {
   const char *directory = luaL_checkstring(L, 1);
-  const struct secret *key = secret_check(L, 2);
-  luaL_argcheck(L, key->length >= KEY_SIZE, 2, "a key of at least 32 bytes expected");
-  check_binding(L, 3);
+  const struct secret *key = journal_check_key(L, 2);
+  journal_check_binding(L, 3);
   lua_settop(L, 5);
   struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
   struct buffer *scratch = buffer_new(L);
@@ -494,5 +493,6 @@ int luaopen_host_journal(lua_State *L) {
   lua_pop(L, 2);
   lease_type(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, journal_care_functions, 0);
   return 1;
 }

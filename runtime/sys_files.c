@@ -116,6 +116,16 @@ static int move_in_place(const char *temporary, const char *path, int fresh) {
   return 0;
 }
 
+int sys_place_new(const char *temporary, const char *path) {
+  int code = move_in_place(temporary, path, 1);
+  return code ? code : sync_folder_of(path);
+}
+
+int sys_replace(const char *temporary, const char *path) {
+  int code = move_in_place(temporary, path, 0);
+  return code ? code : sync_folder_of(path);
+}
+
 /* Fill the temporary file, make it durable and move it; 0 or an errno value. */
 static int fill_and_move(int fd, const char *temporary, const char *path, const struct secret *content, int fresh) {
   int code = sys_write_all(fd, content->bytes, content->length);

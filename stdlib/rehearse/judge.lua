@@ -1,6 +1,7 @@
 --- What a rehearsal makes of what happened: a story to read, figures for each account,
 --- and whether what must hold did.
 
+local run = require "rotation.run"
 local time = require "time"
 
 local M = {}
@@ -13,6 +14,7 @@ local MOST = 8 -- accounts named in a line
 ---@field changes number[] moments
 ---@field failures integer
 ---@field state string? what the last run said
+---@field accepted boolean? it was refused, and its policy expects that
 ---@field since number moment from which it is without a change, later by the time it waited for a person
 ---@field stopped number? moment from which it waits for a person
 ---@field longest number seconds without a change, until the last one
@@ -129,14 +131,20 @@ local function keep_time(account, now)
   account.stopped = STOPPED[account.state] and now or nil
 end
 
+-- How long it was left without a change; days that the policy excepts do not count.
+local function waited(account, to)
+  local window = account.terms.window
+  return to - account.since - (window and window:excepted(account.since, to) or 0)
+end
+
 local function count_change(account, now)
   account.changes[#account.changes + 1] = now
-  account.longest, account.since = math.max(account.longest, now - account.since), now
+  account.longest, account.since = math.max(account.longest, waited(account, now)), now
 end
 
 local function count_entry(self, found, entry, now)
   local account = account_of(self, found, entry)
-  account.state = entry.what
+  account.state, account.accepted = entry.what, run.is_accepted(found.terms, entry)
   keep_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
   if what_of(found, entry) ~= "changed" then return 0 end
@@ -203,7 +211,7 @@ end
 
 -- The longest time an account was left without a change, the time from the beginning and to the end included.
 local function longest(account, to)
-  return math.max(account.longest, (account.stopped or to) - account.since)
+  return math.max(account.longest, waited(account, account.stopped or to))
 end
 
 local IGNORED = { never = true, refuse = true }
@@ -216,8 +224,8 @@ local function judge_ages(self, terms, to, verdicts)
       late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(account, to)))
     end
   end
-  add(verdicts, ("each account is changed at least every %s, and %s late at most"):format(time.span(terms.every),
-    time.span(self.terms.late)), #late == 0, names_text(late))
+  add(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(time.span(terms.every),
+    time.span(self.terms.late), terms.except and ", excepted days aside" or ""), #late == 0, names_text(late))
 end
 
 local function judge_policy(self, terms, to, verdicts)
@@ -231,15 +239,19 @@ local function judge_policy(self, terms, to, verdicts)
   end
 end
 
+local OPEN = {
+  failed = "failed", stop = "stopped", person = "waits for a person", skipped = "skipped", refuse = "refused",
+  busy = "busy", left = "ended with an unknown outcome",
+}
+
 local function judge_rest(self, verdicts)
   local left = {}
   for _, account in ipairs(self.order) do
-    local state = account.state
-    if state == "failed" or state == "stop" or state == "person" or state == "skipped" then
-      left[#left + 1] = ("%s (%s)"):format(short(account.name), NEWS[state] or state)
-    end
+    local state = not account.accepted and OPEN[account.state]
+    if state then left[#left + 1] = ("%s (%s)"):format(short(account.name), state) end
   end
-  add(verdicts, "in the end nobody has failed, is stopped or waits for a person", #left == 0, names_text(left))
+  add(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person", #left == 0,
+    names_text(left))
 end
 
 local function judge_own(self, outcome, verdicts)

@@ -42,6 +42,17 @@ describe("a policy", function()
     assert.is_false(terms.reconcile)
   end)
 
+  it("takes several windows, and days on which nothing begins", function()
+    local when = declare {
+      window = { "22:00-02:00 Europe/Paris", "Sun 12:00-14:00 Europe/Paris" },
+      except = { "2026-12-24", "2026-12-31..2027-01-01" },
+    }.policy.window
+    assert.equal("in the window 22:00-02:00 Europe/Paris and Sun 12:00-14:00 Europe/Paris except 2026-12-24 and "
+      .. "2026-12-31..2027-01-01", when:phrase())
+    assert.equal("at any time except 2026-12-24 UTC", declare({ except = "2026-12-24" }).policy.window:phrase())
+    assert.is_nil(declare().policy.window)
+  end)
+
   it("says which calls it makes, and no more than those", function()
     local plain, more = declare().needs, declare({ after = { revoke_sessions = true } }).needs
     assert.same({ "GroupMember.Read.All", "RoleManagement.Read.Directory", "User-PasswordProfile.ReadWrite.All",
@@ -69,6 +80,45 @@ describe("a policy", function()
     assert.has_error(function() users {} end, "users{} selects nobody: say whom")
   end)
 
+  it("takes away what accounts are, and selects nobody by it", function()
+    local chosen = users { group = "a" } - (policy.guests() + policy.synced()) - policy.disabled() - policy.federated()
+    assert.equal("group 'a' - (guests + accounts synced from on-premises) - disabled accounts - accounts of federated "
+      .. "domains", tostring(chosen))
+    local why = "guests only says what accounts are: select some, and take these away with -"
+    assert.has_error(function() return users { group = "a" } + policy.guests() end, why)
+    assert.has_error(function() return policy.guests() - users { group = "a" } end, why)
+    assert.has_error(function() return policy.guests() - policy.synced() end, why)
+    assert.equal("x.lua: select: " .. why, refused { select = policy.guests() })
+    assert.has_error(function() return policy.applications { client_id = "x" } - policy.guests() end,
+      "applications cannot be mixed with users: write two policies")
+  end)
+
+  it("says which refusals it expects, what follows on an unknown outcome, and what is rotated", function()
+    local terms, of_applications = declare { accept = { "guest", "reach" } }.policy, declare(applications()).policy
+    assert.same({ { guest = true, reach = true }, "ask" }, { terms.accept, terms.on_unknown })
+    assert.is_nil(terms.credential)
+    assert.same({ {}, "secret" }, { of_applications.accept, of_applications.credential })
+    assert.is_nil(of_applications.on_unknown)
+    terms = declare { accept = "disabled", on_unknown = "repeat" }.policy
+    assert.same({ { disabled = true }, "repeat" }, { terms.accept, terms.on_unknown })
+    assert.equal("certificate", declare(applications { credential = "certificate" }).policy.credential)
+  end)
+
+  it("knows each word with which an account is refused", function()
+    local setting = { never = {}, held = {}, by_permission = true }
+    for code, account in pairs {
+      guest = { guest = true }, synced = { synced = true }, federated = { federated = true },
+      disabled = { disabled = true }, restricted = { restricted = true }, reach = { group = "g" }, date = {},
+      outside = { outside = true },
+    } do
+      account.id, account.upn, account.roles = "1", "a@x", {}
+      account.changed = code ~= "date" and 1 or nil
+      local what, _, word = require("rotation.due").why_not(setting, account)
+      assert.same({ "refuse", code }, { what, word })
+      assert.is_string(require("policy.refusals").REASONS.users[word], word)
+    end
+  end)
+
   it("refuses what it cannot mean, with the file and the member", function()
     local cases = {
       { { every = "monthly" }, "x.lua: every: it is not of the form 180d, 7d12h, 30m or 45s" },
@@ -79,8 +129,13 @@ describe("a policy", function()
       { { select = { "everybody" } }, 'x.lua: select: it is no selection: write policy.users{ group = "…" } or '
         .. "policy.applications{ … }" },
       { { sink = {} }, 'x.lua: sink: it is no sink: write policy.devolutions.server{ vault = "…" }' },
-      { { window = "nights" }, 'x.lua: window: it is not of the form HH:MM-HH:MM ZONE. Write it as '
-        .. '"02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
+      { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE. '
+        .. 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
+      { { window = {} }, "x.lua: window: it names none: leave it out" },
+      { { window = { 7 } }, "x.lua: window: a string is needed, but it is a number" },
+      { { except = { "2026-12-24", "xmas" } }, "x.lua: except: read the dates \"xmas\": 'xmas' is not of the form "
+        .. 'YYYY-MM-DD. Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 '
+        .. 'Europe/Paris".' },
       { { password = { length = 7 } }, "x.lua: password.length: 7 is not between 8 and 256" },
       { { limits = { max_changes = 0 } }, "x.lua: limits.max_changes: 0 is too few; at least 1" },
       { { after = { run = { "mail" } } }, "x.lua: after.run: it begins with a program's absolute path" },
@@ -89,13 +144,35 @@ describe("a policy", function()
         .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
       { applications { reconcile = true },
         "x.lua: reconcile: it means something for users only, and this selects applications" },
+      { { accept = "gest" }, 'x.lua: accept: "gest" is no reason for which users are refused. Did you mean "guest"?' },
+      { { accept = { "everything" } }, 'x.lua: accept: "everything" is no reason for which users are refused. '
+        .. "There are date, disabled, entry, federated, guest, outside, reach, restricted, synced." },
+      { { accept = { 7 } }, "x.lua: accept: a string is needed, but it is a number" },
+      { applications { accept = { "guest" } }, 'x.lua: accept: "guest" is no reason for which applications are '
+        .. "refused. There are reach, self." },
+      { { on_unknown = "retry" }, 'x.lua: on_unknown: "retry" is none of "ask", "repeat"' },
+      { applications { on_unknown = "repeat" },
+        "x.lua: on_unknown: it means something for users only, and this selects applications" },
+      { { credential = "certificate" },
+        "x.lua: credential: it means something for applications only, and this selects users" },
+      { applications { credential = "certficate" },
+        'x.lua: credential: "certficate" is none of "secret", "certificate"' },
       { applications { lifetime = "90d" },
         "x.lua: lifetime: a secret that lives 90 days cannot be replaced every 90 days" },
     }
     for _, case in ipairs(cases) do assert.equal(case[2], refused(case[1])) end
   end)
 
+  it("knows a folder in one spelling", function()
+    assert.equal("Entra\\Tier0", declare({ sink = server { path = "Entra\\\\Tier0\\" } }).policy.sink.fields.path)
+  end)
+
   it("says what is wrong with a sink where it is written", function()
+    assert.has_error(function() server { path = "Entra\tier0" } end, "server: path: \\t in Lua means a character that "
+      .. "cannot be seen, and that is in it. Write it as \"Entra\\\\tier0\" or [[Entra\\tier0]] in a file, "
+      .. "'Entra\\tier0' in a shell.")
+    assert.has_error(function() server { vault = "P\rivileged" } end,
+      "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
     assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
     assert.has_error(function() policy.command { "mail" } end,
       "command: it begins with a program's absolute path")
