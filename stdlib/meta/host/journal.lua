@@ -118,8 +118,10 @@ local M = {}
 ---@param key host.secret at least 32 bytes
 ---@param binding string "<login host>/<tenant>"
 ---@param clock host.sys.clock? an emulator's, for the times of what the gate puts on record
+---@param failure nil|fun(message: string): any makes what is raised when the journal cannot be written or
+--- read of the message; without it the message is raised as it is
 ---@return host.journal.journal|nil, string? message, string? kind
-function M.open(directory, key, binding, clock) end
+function M.open(directory, key, binding, clock, failure) end
 --- Open a backup, or another journal that nobody writes to, only to read and verify it.
 --- Kinds: "key", "binding", "damaged", "io".
 ---@param path string
