@@ -127,11 +127,11 @@ class Far:
         """An application with the rights that rotation takes: id and secret."""
         return self.directory.add_client(name, [*ROTATOR, *more], roles)
 
-    def stranger(self, key, value=None, who="stranger"):
-        """Somebody else sets a password, and keeps it elsewhere; the value."""
-        value = value or f"Stranger {self.dice.random()} x"
+    def stranger(self, key, force=False):
+        """Somebody else sets a password, and keeps it elsewhere; the value. `force`: its user must choose another."""
+        value = f"Stranger {self.dice.random()} x"
         with self.lock:
-            self.directory.set_password(key, value, who)
+            self.directory.set_password(key, value, "stranger", force)
         return value
 
     def strange(self):

@@ -7,6 +7,9 @@ import subprocess
 
 from far import GROUP
 
+PROGRAM = os.environ.get("MOONLATCH") or os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../../build/release/moonlatch")
+
 CONFIG = """return {{ profiles = {{ far = {{
   tenant = "{tenant}",
   cloud = {{ login = "{login}", graph = "{graph}", ca = "{ca}" }},
@@ -93,7 +96,7 @@ class Installation:
     def start(self, *words):
         """Start the program; the process."""
         return subprocess.Popen(
-            [os.environ["MOONLATCH"], *words, "--config", self.config], cwd=self.home, stdin=subprocess.DEVNULL,
+            [PROGRAM, *words, "--config", self.config], cwd=self.home, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={"HOME": self.home, "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"})
 

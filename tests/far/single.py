@@ -4,9 +4,8 @@ A case is a function that has something happen and runs the program; what it mus
 is checked after each run, what must be so in the end by the case itself.
 """
 
-import secrets
-
 import far as rules
+from directory import PERMISSIONS, ROLES
 from program import Installation
 from verdict import account, dark, look
 
@@ -26,10 +25,12 @@ def case(name, **options):
 class Stage:
     """A far side with some accounts and one installation; collects what went wrong."""
 
-    def __init__(self, far, count=1, **policy):
+    def __init__(self, far, count=1, more=(), **policy):
         self.far, self.keys = far, far.people(count)
-        self.one = Installation(far, far.folder, "one", **policy)
+        self.one = Installation(far, far.folder, "one", client=far.rotator("Rotator", more=more), **policy)
         self.problems, self.runs = [], []
+        self.done = False  # must it end without a person?
+        self.vandal = False  # did a person take a value out of the vault?
 
     @property
     def key(self):
@@ -45,15 +46,19 @@ class Stage:
         if not wanted:
             self.problem(text)
 
+    def rotate_plainly(self, *words):
+        """Run once."""
+        self.runs.append(self.one.rotate(*words))
+        return self.runs[-1]
+
     def rotate(self, *words):
         """Run once and check what no run may do."""
-        run = self.one.rotate(*words)
-        self.runs.append(run)
+        run = self.rotate_plainly(*words)
         if run.document is None:
             self.problem(f"no JSON, status {run.status}: {run.err[-300:]}")
         for key, one in look(self.far).items():
             self.check_claim(run, key, one)
-        for one in dark(self.far, {self.one.client}):
+        for one in dark(self.far, {self.one.client}) if not self.vandal else []:
             self.problem(f"dark: no entry holds the password of {one['name']} that we set")
         return run
 
@@ -69,8 +74,8 @@ class Stage:
         one = account(self.far, self.key)
         is_done = run.status == 0 and one["held_current"] and one["pending"] == 0
         is_named = run.status == 1 and run.said(one["name"]) in ("stop", "person", "orphaned")
-        self.check(is_done or is_named,
-                   f"stuck: status {run.status}, said {run.said(one['name'])}, current {one['held_current']}, "
+        self.check(is_done or is_named and not self.done,
+                   f"{'a person is asked' if is_named else 'stuck'}: status {run.status}, said {run.said(one['name'])}, current {one['held_current']}, "
                    f"pending {one['pending']}: {(run.accounts().get(one['name']) or {}).get('why')}")
 
     def later(self, seconds):
@@ -95,24 +100,33 @@ class Stage:
 
 # Somebody else, while ours never arrived
 
-def taken_for_ours(seconds):
+def taken_for_ours(seconds, wait=5, kept=False, audit=False, force=False):
+    """`wait`: until the second run, after the stranger; `kept`: the stranger's must not be overwritten."""
     def play(far):
-        stage = Stage(far)
+        stage = Stage(far, more=["AuditLog.Read.All"] if audit else [])
         cut = far.rule(rules.password_of(stage.key), rules.cut_before, None)
         start = far.clock.now()
-        far.clock.later(seconds, lambda: far.stranger(stage.key))
+        far.clock.later(seconds, lambda: far.stranger(stage.key, force=force))
         stage.rotate()
         cut.times = 0
-        stage.later(max(0, start + seconds + 5 - far.clock.now()))
+        stage.later(max(0, start + seconds + wait - far.clock.now()))
         stage.rotate()
         stage.later(LATE)
         stage.ended(stage.rotate())
+        who = account(far, stage.key)["who"]
+        stage.check(not kept or who == "stranger", f"what the stranger set was overwritten by {who}")
         return stage
     return play
 
 
 for moment in (3, 20, 100, 145):
     case(f"cut before it arrived, a stranger {moment} s later")(taken_for_ours(moment))
+case("cut before it arrived, a stranger 400 s later")(taken_for_ours(400, kept=True))
+case("cut before it arrived, a stranger 100 s later, seen after two hours")(taken_for_ours(100, 7200, kept=True))
+case("cut before it arrived, a stranger 100 s later, whom the audit log names")(
+    taken_for_ours(100, 200, kept=True, audit=True))
+case("cut before it arrived, a stranger 100 s later, who makes its user choose another")(
+    taken_for_ours(100, 200, kept=True, force=True))
 
 
 # What becomes of a request
@@ -120,6 +134,7 @@ for moment in (3, 20, 100, 145):
 def one_fault(act, times=1, **switches):
     def play(far):
         stage = Stage(far)
+        stage.done = switches.get("done", False)
         far.directory.skew, far.directory.stale = switches.get("skew", 0), switches.get("stale", 0)
         far.vault.stale, far.vault.equal_names = switches.get("late_lists", 0), switches.get("equal_names", True)
         if act:
@@ -130,29 +145,29 @@ def one_fault(act, times=1, **switches):
 
 
 FAULTS = {
-    "cut before it arrived": one_fault(rules.cut_before),
-    "cut before it arrived, five times": one_fault(rules.cut_before, 5),
-    "done, and the answer cut": one_fault(rules.cut_after),
-    "done, and the answer cut, five times": one_fault(rules.cut_after, 5),
-    "delivered twice": one_fault(rules.twice),
-    "delivered twice, 60 s apart": one_fault(rules.twice_after(60)),
-    "done 40 s later": one_fault(rules.late(40)),
-    "done 100 s later": one_fault(rules.late(100)),
+    "cut before it arrived": one_fault(rules.cut_before, done=True),
+    "cut before it arrived, five times": one_fault(rules.cut_before, 5, done=True),
+    "done, and the answer cut": one_fault(rules.cut_after, done=True),
+    "done, and the answer cut, five times": one_fault(rules.cut_after, 5, done=True),
+    "delivered twice": one_fault(rules.twice, done=True),
+    "delivered twice, 60 s apart": one_fault(rules.twice_after(60), done=True),
+    "done 40 s later": one_fault(rules.late(40), done=True),
+    "done 100 s later": one_fault(rules.late(100), done=True),
     "done 140 s later, five times": one_fault(rules.late(140), 5),
-    "accepted and not done": one_fault(rules.not_done, runs=4),
+    "accepted and not done": one_fault(rules.not_done, runs=4, done=True),
     "accepted and not done, ever": one_fault(rules.not_done, None, runs=4),
-    "reads 30 s behind": one_fault(None, stale=30),
+    "reads 30 s behind": one_fault(None, stale=30, done=True),
     "reads 200 s behind": one_fault(None, stale=200),
     "reads 400 s behind": one_fault(None, stale=400),
-    "lists 2 s behind": one_fault(None, late_lists=2),
-    "no equal names": one_fault(None, equal_names=False),
+    "lists 2 s behind": one_fault(None, late_lists=2, done=True),
+    "no equal names": one_fault(None, equal_names=False, done=True),
 }
 for status in (403, 404, 409, 503):
-    FAULTS[f"done, and answered {status}"] = one_fault(rules.done_but_answered(status))
-    FAULTS[f"not done, and answered {status}"] = one_fault(rules.answered(status))
+    FAULTS[f"done, and answered {status}"] = one_fault(rules.done_but_answered(status), done=status != 403)
+    FAULTS[f"not done, and answered {status}"] = one_fault(rules.answered(status), done=True)
 for seconds in (-20, -3, -1, 1, 3, 20):
-    FAULTS[f"the directory's clock {seconds:+d} s"] = one_fault(None, skew=seconds)
-    FAULTS[f"the directory's clock {seconds:+d} s, the answer cut"] = one_fault(rules.cut_after, skew=seconds)
+    FAULTS[f"the directory's clock {seconds:+d} s"] = one_fault(None, skew=seconds, done=True)
+    FAULTS[f"the directory's clock {seconds:+d} s, the answer cut"] = one_fault(rules.cut_after, skew=seconds, done=abs(seconds) < 5)
 for name, function in FAULTS.items():
     case(name)(function)
 
@@ -213,16 +228,33 @@ def forgotten_too_soon(far):
     return stage
 
 
-@case("an unanswered send lands after a later rotation")
+@case("an unanswered send lands after it was rotated again")
 def lands_after_rotation(far):
-    stage = Stage(far, every="40s")
-    stage.far.directory.change_user(stage.key)
+    """The second rotation is asked for by a person: it must wait until nothing of the first can land."""
+    stage = Stage(far)
     far.rule(rules.password_of(stage.key), rules.late(140))
-    for _ in range(4):
-        stage.rotate()
-        stage.later(41)
+    stage.rotate()
+    run = stage.rotate("--now", stage.name())
+    stage.check(run.status in (0, 1), f"status {run.status}: {run.err[-200:]}")
     stage.later(2 * LATE)
     stage.ended(stage.rotate())
+    return stage
+
+
+@case("rights are withdrawn, and given back")
+def rights(far):
+    stage = Stage(far)
+    principal = far.directory.principal_of(stage.one.client)["id"]
+    permission = PERMISSIONS["User-PasswordProfile.ReadWrite.All"]
+    for key, grant in list(far.directory.grants.items()):
+        if (grant["principalId"], grant["appRoleId"]) == (principal, permission):
+            del far.directory.grants[key]
+    run = stage.rotate()
+    stage.check(run.status == 1, f"exit {run.status} without the right")
+    stage.later(LATE)
+    far.directory.grant(principal, permission)
+    stage.done = True
+    stage.through(2)
     return stage
 
 
@@ -275,14 +307,9 @@ REFUSED = {
     "a synced user": lambda far, stage: far.directory.change_user(stage.key, onPremisesSyncEnabled=True),
     "a disabled user": lambda far, stage: far.directory.change_user(stage.key, accountEnabled=False),
     "an administrator beyond reach": lambda far, stage: far.directory.assign_role(
-        stage.key, rules_role("Global Administrator")),
+        stage.key, ROLES["Global Administrator"]),
     "two entries of its name": second_entry,
 }
-
-
-def rules_role(name):
-    from directory import ROLES
-    return ROLES[name]
 
 
 for name, function in REFUSED.items():
@@ -319,30 +346,38 @@ def renamed_not_due(far):
     return stage
 
 
-def entry_of(far):
-    return far.vault.living()[0]["id"]
-
-
-def touched(what, reported=True):
-    """Something is done to the entry between runs: the next due run holds what is in force, the plain one says so."""
+def touched(what, word=None):
+    """Something is done to the entry between two runs: the next says so, or puts it right."""
     def play(far):
         stage = Stage(far)
         stage.rotate()
-        what(far, entry_of(far))
+        stage.vandal = True
+        what(far, far.vault.living()[0]["id"])
         stage.later(DAY)
-        run = stage.rotate()
-        said = run.status == 1 and run.names(stage.name())
+        run = stage.rotate_plainly()
         one = account(far, stage.key)
-        stage.check(not reported or said or one["held_current"], "not a word of it")
+        right = one["held_current"] and not one["dead_current"] and not word
+        stage.check(right or said_of(run, word or stage.name()), f"not a word of it: status {run.status}")
         stage.later(31 * DAY)
-        stage.rotate()
+        run = stage.rotate_plainly()
+        one = account(far, stage.key)
+        stage.check(one["held_current"] or run.status == 1, "a month later no entry holds what is in force")
+        stage.check(not one["dead_current"] or said_of(run, word or stage.name()),
+                    f"a month later, status {run.status}: {one['dead_current']} is not what is in force")
         return stage
     return play
 
 
+def said_of(run, name):
+    """Does the run name it, other than as one account that is well?"""
+    texts = [account.get("why", "") for account in run.accounts().values()
+             if account["what"] in ("stop", "failed", "refuse", "person")]
+    return run.status == 1 and run.names(name) or name in run.err or any(name in text for text in texts)
+
+
 case("the entry is deleted")(touched(lambda far, key: far.vault.remove(key)))
-case("the entry is moved")(touched(lambda far, key: far.vault.change(key, "person", path="Elsewhere")))
-case("the entry is renamed")(touched(lambda far, key: far.vault.change(key, "person", name="Anna")))
+case("the entry is moved")(touched(lambda far, key: far.vault.change(key, "person", path="Elsewhere"), "Elsewhere"))
+case("the entry is renamed")(touched(lambda far, key: far.vault.change(key, "person", name="Anna"), "Anna"))
 case("the entry's password is edited")(touched(lambda far, key: far.vault.change(
     key, "person", data={"username": "t0-00@far.example", "password": "edited"})))
 
@@ -373,5 +408,4 @@ def play(name, far):
     function, options = CASES[name]
     stage = function(far)
     problems = stage.problems + [f"not understood: {one}" for one in far.strange()]
-    return {"case": name, "problems": problems, "u9": options.get("u9"), "outcome": stage.outcome(),
-            "token": secrets.token_hex(4)}
+    return {"case": name, "problems": problems, "u9": options.get("u9"), "outcome": stage.outcome()}

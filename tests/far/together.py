@@ -59,6 +59,18 @@ def two(far, seed):
             "said": [tally(run) for run in (*runs, again)], "strange": far.strange()}
 
 
+def two_behind(far, seed):
+    """The same, and listings lag by up to two seconds, each installation's own entries too."""
+    far.vault.stale = far.dice.uniform(0.2, 2)
+    return two(far, seed)
+
+
+def two_alone(far, seed):
+    """The same, in a vault that allows no equal names."""
+    far.vault.equal_names = False
+    return two(far, seed)
+
+
 def tally(run):
     counts = {}
     for one in run.accounts().values():

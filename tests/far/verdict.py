@@ -22,7 +22,7 @@ def account(far, key):
     return {
         "name": user.now["userPrincipalName"], "who": user.passwords.who, "changes": len(user.passwords.history) - 1,
         "setters": user.passwords.setters(1),
-        "held": any(entry["data"].get("password") == live for entry in current + pending),
+        "held": any(entry["data"].get("password") == live for entry in far.vault.living()),
         "held_current": any(entry["data"].get("password") == live for entry in current),
         "dead_current": [entry["name"] for entry in current if entry["data"].get("password") != live],
         "current": len(current), "pending": len(pending),
