@@ -18,6 +18,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+import pairs  # noqa: its cases are among those of single
 import single
 import together
 from far import Far

@@ -48,6 +48,9 @@ local PENDING = {
   ["left over: it is synced"] = true,
   ["left over: it was deleted"] = true,
   ["the directory's clock -3 s"] = true,
+  ["two: the second's pending entry is held before it is made"] = true,
+  ["two: one is killed, its password lands 60 s later, and a person passes over it"] = true,
+  ["two: one dies for good with a pending entry, and a person passes over it"] = true,
 }
 
 describe("before a far side of another make", function()
