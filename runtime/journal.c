@@ -26,16 +26,14 @@ struct journal *journal_check(lua_State *L, int index) {
   return journal;
 }
 
-/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
-static int raise(lua_State *L, const struct journal *journal) {
+int journal_raise(lua_State *L, const struct journal *journal) {
   lua_pushstring(L, journal->message);
   return lua_error(L);
 }
 
-/* The journal, if it still does anything. */
-static struct journal *check_working(lua_State *L) {
+struct journal *journal_check_working(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
-  if (journal->refusing) raise(L, journal);
+  if (journal->refusing) journal_raise(L, journal);
   return journal;
 }
 
@@ -63,7 +61,7 @@ static const char *check_kind(lua_State *L, int index) {
   return kind;
 }
 
-static double check_time(lua_State *L, int index) {
+double journal_check_time(lua_State *L, int index) {
   double time = luaL_checknumber(L, index);
   luaL_argcheck(L, isfinite(time), index, "a time expected");
   return time;
@@ -83,7 +81,7 @@ static const struct buffer *push_body(lua_State *L, int index) {
 /* What an operation on the body at the top comes to, when it is done with. */
 static int finish(lua_State *L, const struct journal *journal, int done) {
   buffer_give_back(L, -1);
-  return done ? 0 : raise(L, journal);
+  return done ? 0 : journal_raise(L, journal);
 }
 
 /* Append what SQL says about a row to the chain. */
@@ -111,9 +109,9 @@ static int put_record(struct journal *journal, const char *const names[3], const
 
 /* journal:put(kind, id, state, body, time) */
 static int journal_put(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *const names[] = {check_name(L, 2), check_name(L, 3), check_name(L, 4)};
-  double time = check_time(L, 6);
+  double time = journal_check_time(L, 6);
   lua_settop(L, 6);
   return finish(L, journal, put_record(journal, names, push_body(L, 5), time));
 }
@@ -161,7 +159,7 @@ static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *stateme
 
 /* journal:get(kind, id) -> record | nil */
 static int journal_get(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *kind = luaL_checkstring(L, 2), *id = luaL_checkstring(L, 3);
   sqlite3_stmt *get = store_statement(journal, GET);
   sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
@@ -175,7 +173,7 @@ static int journal_get(lua_State *L) {
 /* journal:list(kind, except) -> records; of every kind when none is given, and
  * without those in the state `except` */
 static int journal_list(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *kind = luaL_optstring(L, 2, NULL), *except = luaL_optstring(L, 3, NULL);
   sqlite3_stmt *list = store_statement(journal, LIST);
   lua_Integer count = 0;
@@ -236,12 +234,12 @@ static int keep_value(lua_State *L, const char *id, const struct secret *value) 
 /* journal:seal(id, value). Another value under the same id would destroy one
  * that may be in force. */
 static int journal_seal(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *id = check_name(L, 2);
   const struct secret *value = secret_check(L, 3);
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
-  if (!audit_begin(journal)) return raise(L, journal); /* before looking: nobody may seal in between */
+  if (!audit_begin(journal)) return journal_raise(L, journal); /* before looking: nobody may seal in between */
   int held = push_value(L, journal, id);
   if (held > 0) return keep_value(L, id, value);
   if (held < 0) {
@@ -249,13 +247,13 @@ static int journal_seal(lua_State *L) {
     return lua_error(L);
   }
   struct buffer *sealed = buffer_new(L);
-  if (!seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return raise(L, journal);
-  return insert_value(journal, id, sealed) ? 0 : raise(L, journal);
+  if (!seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return journal_raise(L, journal);
+  return insert_value(journal, id, sealed) ? 0 : journal_raise(L, journal);
 }
 
 /* journal:unseal(id) -> secret | nil | nil, message */
 static int journal_unseal(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *id = luaL_checkstring(L, 2);
   int held = push_value(L, journal, id);
   return held < 0 ? altered_value(L, id) : held;
@@ -272,7 +270,7 @@ static int drop_value(struct journal *journal, const char *id, const struct buff
 
 /* journal:forget(id). What is not held is forgotten. */
 static int journal_forget(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *id = check_name(L, 2);
   lua_settop(L, 2);
   lua_createtable(L, 0, 1);
@@ -284,9 +282,9 @@ static int journal_forget(lua_State *L) {
 
 /* journal:audit(kind, body, time) */
 static int journal_audit_lua(lua_State *L) {
-  struct journal *journal = check_working(L);
+  struct journal *journal = journal_check_working(L);
   const char *kind = check_kind(L, 2);
-  double time = check_time(L, 4);
+  double time = journal_check_time(L, 4);
   lua_settop(L, 4);
   const struct buffer *body = push_body(L, 3);
   return finish(L, journal, audit_begin(journal) && audit_append(journal, time, kind, body->data, body->length));
@@ -371,7 +369,7 @@ static int journal_hash(lua_State *L) {
 
 /* journal:installation() -> 8 hex digits */
 static int installation(lua_State *L) {
-  lua_pushstring(L, journal_check(L, 1)->installation);
+  lua_pushlstring(L, journal_check(L, 1)->installations, INSTALLATION_SIZE);
   return 1;
 }
 
@@ -386,7 +384,9 @@ static int journal_lease(lua_State *L) {
 /* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
+  if (journal->database) mark_renew(journal);
   store_close(journal);
+  place_close(journal);
   journal->refusing = 1; /* a door may still hold it, and asks from C */
   snprintf(journal->message, sizeof journal->message, "the journal is closed");
   OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
@@ -401,9 +401,14 @@ static int journal_close(lua_State *L) {
 /* Everything that can fail while opening; NULL, or the kind of failure. */
 static const char *open_journal(struct journal *journal, const char *directory, const struct secret *key,
                                 struct buffer *scratch) {
-  const char *kind = store_open(journal, directory);
+  char file[PATH_MAX];
+  struct mark mark;
+  const char *kind = place_open(journal, directory, file);
   if (kind) return kind;
-  return seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
+  mark_read(journal, &mark);
+  kind = store_open(journal, file);
+  if (!kind) kind = seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
+  return kind ? kind : mark_check(journal, &mark);
 }
 
 static void check_binding(lua_State *L, int index) {
@@ -431,6 +436,7 @@ static int journal_open(lua_State *L) {
   const char *kind = open_journal(journal, directory, key, scratch);
   if (!kind) return 1;
   store_close(journal);
+  place_close(journal);
   return lib_fail_kind(L, kind, "%s", journal->message);
 }
 
@@ -458,6 +464,10 @@ static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};
 int luaopen_host_journal(lua_State *L);
 int luaopen_host_journal(lua_State *L) {
   lib_type(L, JOURNAL, methods, journal_close);
+  luaL_getmetatable(L, JOURNAL);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, journal_care_methods, 0);
+  lua_pop(L, 2);
   lease_type(L);
   luaL_newlib(L, functions);
   return 1;

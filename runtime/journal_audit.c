@@ -77,7 +77,7 @@ static int hash_entry(struct journal *journal, const struct entry *entry, const 
 static void mac_head(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
   unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
   memcpy(bytes, journal->binding, strlen(journal->binding));
-  memcpy(bytes + JOURNAL_BINDING, journal->installation, INSTALLATION_SIZE);
+  memcpy(bytes + JOURNAL_BINDING, journal->installations, INSTALLATION_SIZE);
   put_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
   memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
   seal_mac(journal, bytes, sizeof bytes, out);
@@ -85,13 +85,13 @@ static void mac_head(const struct journal *journal, const struct head *head, uns
 
 void audit_start(const struct journal *journal, struct head *head) {
   head->seq = 0;
-  SHA256((const unsigned char *)journal->installation, INSTALLATION_SIZE, head->hash);
+  const char *first = journal->installations + strlen(journal->installations) - INSTALLATION_SIZE;
+  SHA256((const unsigned char *)first, INSTALLATION_SIZE, head->hash);
 }
 
-/* Read the head and check its HMAC; 0 when it is not ours. */
-static int read_stored_head(struct journal *journal, struct head *head) {
+int audit_stored_head(struct journal *journal, struct head *head) {
   unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
-  if (!store_read_meta(journal, "head", stored, sizeof stored)) return 0;
+  if (store_read_meta(journal, "head", stored, sizeof stored) != sizeof stored) return 0;
   head->seq = (int64_t)get_number(stored);
   memcpy(head->hash, stored + 8, HASH_SIZE);
   mac_head(journal, head, expected);
@@ -122,7 +122,7 @@ static int read_tail(struct journal *journal, struct head *tail) {
 
 const char *audit_read_head(struct journal *journal, struct head *head) {
   struct head tail;
-  if (!read_stored_head(journal, head))
+  if (!audit_stored_head(journal, head))
     return "the end of its audit chain is not sealed by this key: it was altered outside moonlatch. Run: moonlatch "
            "journal verify";
   if (read_tail(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0) return NULL;
@@ -140,7 +140,18 @@ int audit_begin(struct journal *journal) {
 const char *journal_commit(struct journal *journal) {
   if (journal->refusing) return journal->message;
   if (!journal->writing) return NULL;
-  return write_head(journal) && store_commit(journal) ? NULL : journal->message;
+  if (!write_head(journal) || !store_commit(journal)) return journal->message;
+  journal->unmarked = 1;
+  return NULL;
+}
+
+int audit_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]) {
+  sqlite3_stmt *read = store_statement(journal, HASH_AT);
+  sqlite3_bind_int64(read, 1, seq);
+  int there = sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == HASH_SIZE;
+  if (there) memcpy(hash, sqlite3_column_blob(read, 0), HASH_SIZE);
+  sqlite3_reset(read);
+  return there;
 }
 
 static int insert_entry(struct journal *journal, const struct entry *entry, const unsigned char *hash) {
@@ -214,7 +225,7 @@ static int walk_chain(struct journal *journal, struct head *at) {
 static int compare_head(struct journal *journal, struct head *at) {
   struct head head = journal->head;
   int64_t last = at->seq;
-  if (!journal->writing && !read_stored_head(journal, &head))
+  if (!journal->writing && !audit_stored_head(journal, &head))
     return complain(journal, "the head of the audit chain is not sealed by this key; the chain has %lld records", last);
   if (head.seq == last && memcmp(head.hash, at->hash, HASH_SIZE) == 0) return 1;
   if (head.seq > last) return complain(journal, "the audit chain was cut off after record %lld", last);
@@ -237,12 +248,21 @@ static int find_fault(struct journal *journal, enum statement check, const char 
   return code == SQLITE_DONE;
 }
 
+static int compare_mark(struct journal *journal, int64_t seq) {
+  return journal->mark_altered ? complain(journal,
+                                          "the mark beside it, " MARK_NAME ", is not the one that was written "
+                                          "(the chain itself has %lld records)",
+                                          seq)
+                               : 1;
+}
+
 /* The chain by itself, then what stands beside it. */
 static int verify_all(struct journal *journal, int64_t *count, int64_t *seq) {
   struct head at;
   int sound = walk_chain(journal, &at) && compare_head(journal, &at);
   *count = *seq = at.seq;
-  return sound && find_fault(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
+  return sound && compare_mark(journal, at.seq) &&
+         find_fault(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
          find_fault(journal, LOST_RECORD, "the record %s is missing or was put back to an older state", seq) &&
          find_fault(journal, ALTERED_VALUE, "the sealed value %s differs from the audit chain", seq) &&
          find_fault(journal, LOST_VALUE, "the sealed value %s is missing or was put back to an older one", seq) &&

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define LEASE "host.journal.lease"
-#define FILE_NAME "leases"
 
 struct lease {
   int fd; /* 0 once closed: never a lock file's */
@@ -49,7 +48,7 @@ static int take(struct lease *lease, const char *path, off_t place) {
 
 int lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
   char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/" FILE_NAME, directory);
+  snprintf(path, sizeof path, "%s/" LEASES_NAME, directory);
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int code = take(lease, path, place_of(name, length));
   if (code == 0) return 1;

@@ -1,47 +1,69 @@
 /* Whose journal it is: a record, sealed under its key, that tells whether a key
- * opens it and which tenant it belongs to. Made with the journal.
+ * opens it, which tenant it belongs to and which installations' it was.
+ *
+ * A restored journal gets another installation id and keeps the former ones: so
+ * what it marked before is known as formerly ours. The ids stand in clear and are
+ * what the record is sealed for: whoever adds one breaks the seal.
  */
 #include "journal_parts.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_CHECK = JOURNAL_BINDING + SEAL_OVERHEAD };
+enum { LONGEST_MOMENT = 32, LONGEST_OWNER = JOURNAL_BINDING + LONGEST_MOMENT };
+enum { LONGEST_CHECK = LONGEST_OWNER + SEAL_OVERHEAD };
 
-/* A new journal: its installation, its check record (the binding, sealed) and an empty chain. */
-static int make(struct journal *journal, struct buffer *sealed) {
+/* Put a new id before those that are there. */
+static int add_installation(struct journal *journal) {
   unsigned char random[INSTALLATION_SIZE / 2];
-  if (RAND_bytes(random, sizeof random) != 1) return 0;
-  for (size_t i = 0; i < sizeof random; i++) snprintf(journal->installation + 2 * i, 3, "%02x", random[i]);
-  const struct seal_name name = {"check", "", journal->installation};
-  audit_start(journal, &journal->head);
-  return seal_encrypt(journal, &name, journal->binding, strlen(journal->binding), sealed) &&
-         store_write_meta(journal, "installation", journal->installation, INSTALLATION_SIZE) &&
-         store_write_meta(journal, "check", sealed->data, sealed->length) && !journal_commit(journal);
+  char own[INSTALLATION_SIZE + 1], *ids = journal->installations;
+  if (RAND_bytes(random, sizeof random) != 1) return store_refuse(journal, "there are no random numbers");
+  for (size_t i = 0; i < sizeof random; i++) snprintf(own + 2 * i, 3, "%02x", random[i]);
+  memmove(ids + INSTALLATION_SIZE, ids, strlen(ids) + 1);
+  memcpy(ids, own, INSTALLATION_SIZE);
+  return 1;
 }
 
-/* Copy the check record out; its length, or 0. */
-static size_t read_check(struct journal *journal, unsigned char *space, size_t size) {
-  sqlite3_stmt *read = store_statement(journal, READ_META);
-  sqlite3_bind_text(read, 1, "check", -1, SQLITE_STATIC);
-  size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
-  if (length > size) length = 0;
-  if (length) memcpy(space, sqlite3_column_blob(read, 0), length);
-  sqlite3_reset(read);
-  return length;
+/* Write the record: the binding and when the journal was restored, sealed for its ids. */
+static int write_owner(struct journal *journal, struct buffer *sealed) {
+  char text[LONGEST_OWNER] = {0};
+  const struct seal_name name = {"check", "", journal->installations};
+  size_t length = (size_t)snprintf(text, JOURNAL_BINDING, "%s", journal->binding);
+  if (journal->restored_at != 0)
+    length += 1 + (size_t)snprintf(text + length + 1, LONGEST_MOMENT, "%.17g", journal->restored_at);
+  if (!seal_encrypt(journal, &name, text, length, sealed)) return 0;
+  return store_write_meta(journal, "installation", journal->installations, strlen(journal->installations)) &&
+         store_write_meta(journal, "check", sealed->data, sealed->length);
+}
+
+/* A new journal: its installation, its record and an empty chain. */
+static int make(struct journal *journal, struct buffer *sealed) {
+  if (!add_installation(journal)) return 0;
+  audit_start(journal, &journal->head);
+  return write_owner(journal, sealed) && !journal_commit(journal);
+}
+
+/* Copy the record out; its length, or 0. */
+static size_t read_check(struct journal *journal, unsigned char space[LONGEST_CHECK]) {
+  return store_read_meta(journal, "check", space, LONGEST_CHECK);
 }
 
 /* Make the journal if it is empty and no other process is quicker. NULL, or the kind of failure. */
 static const char *make_if_new(struct journal *journal, struct buffer *scratch) {
   unsigned char found[LONGEST_CHECK];
+  char evidence[NAME_MAX + 1];
   if (!store_lock(journal)) return "io";
-  if (read_check(journal, found, sizeof found)) {
+  if (read_check(journal, found)) {
     store_abandon(journal);
     return NULL;
   }
-  if (sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE) return make(journal, scratch) ? NULL : "io";
+  int empty = sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE;
+  int taken = place_evidence(journal, evidence);
+  if (empty && !taken) return make(journal, scratch) ? NULL : "io";
   store_abandon(journal);
+  if (empty) return place_gone(journal, "was emptied", evidence);
   snprintf(
       journal->message, sizeof journal->message,
       "the journal in '%s' is damaged: the record that checks its key is gone. Keep the folder and bring back a backup",
@@ -57,18 +79,44 @@ static const char *wrong_key(struct journal *journal) {
   return "key";
 }
 
+/* Read the ids; 0 when they are not as they were written. */
+static int read_installations(struct journal *journal) {
+  size_t length = store_read_meta(journal, "installation", journal->installations, sizeof journal->installations - 1);
+  journal->installations[length] = '\0';
+  return length > 0 && length % INSTALLATION_SIZE == 0 && strlen(journal->installations) == length;
+}
+
 const char *owner_check(struct journal *journal, struct buffer *scratch) {
   unsigned char sealed[LONGEST_CHECK];
-  char binding[LONGEST_CHECK] = {0};
-  const struct seal_name name = {"check", "", journal->installation};
-  size_t length = read_check(journal, sealed, sizeof sealed);
+  char text[LONGEST_CHECK] = {0};
+  const struct seal_name name = {"check", "", journal->installations};
+  size_t length = read_check(journal, sealed);
   const char *failed = length ? NULL : make_if_new(journal, scratch);
   if (failed) return failed;
-  if (!length) length = read_check(journal, sealed, sizeof sealed);
-  if (!store_read_meta(journal, "installation", journal->installation, INSTALLATION_SIZE)) return wrong_key(journal);
-  if (!seal_decrypt(journal, &name, sealed, length, binding)) return wrong_key(journal);
-  if (strcmp(binding, journal->binding) == 0) return NULL;
-  snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
-           journal->directory, binding, journal->binding);
-  return "binding";
+  if (!length) length = read_check(journal, sealed);
+  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text)) return wrong_key(journal);
+  if (strcmp(text, journal->binding) != 0) {
+    snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
+             journal->directory, text, journal->binding);
+    return "binding";
+  }
+  journal->restored_at = strtod(text + strlen(text) + 1, NULL); /* none: 0 */
+  return NULL;
+}
+
+/* Say in the chain which ids it has from now on, and where it stood. */
+static int append_restored(struct journal *journal, double time, int replaces) {
+  char body[256];
+  int length = snprintf(body, sizeof body, "{\"installation\":\"%.8s\",\"replaces\":%s}", journal->installations,
+                        replaces ? "true" : "false");
+  return audit_append(journal, time, AUDIT_RESTORE, body, (size_t)length);
+}
+
+int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch) {
+  if (!audit_begin(journal)) return 0;
+  if (strlen(journal->installations) + INSTALLATION_SIZE >= sizeof journal->installations)
+    return store_refuse(journal, "it was restored too often. Give the profile another state folder");
+  journal->restored_at = time;
+  return (replaces || add_installation(journal)) && write_owner(journal, scratch) &&
+         append_restored(journal, time, replaces);
 }

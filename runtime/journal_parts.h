@@ -1,7 +1,9 @@
-/* What the files of host.journal share: journal.c (the Lua face),
- * journal_owner.c (whose it is), journal_audit.c (the chain, and so every
- * transaction), journal_store.c (the database), journal_seal.c (keys and
- * sealing), journal_lease.c (kernel locks). Calls go down that list.
+/* What the files of host.journal share: journal.c and journal_care.c (the Lua
+ * face: of what is in a journal, and of a journal as a whole), journal_owner.c
+ * (whose it is), journal_mark.c (how far it had come), journal_audit.c (the
+ * chain, and so every transaction), journal_store.c (the database),
+ * journal_seal.c (keys and sealing), journal_place.c (folder and file),
+ * journal_lease.c (kernel locks). Calls go down that list.
  *
  * Functions that return int return 1, or 0 with the reason in
  * journal->message.
@@ -11,12 +13,13 @@
 
 #include "journal.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdint.h>
 
 enum { JOURNAL_BINDING = 512 }; /* bytes of a binding, at most */
-enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8 };
+enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */
 struct seal_name {
@@ -29,6 +32,20 @@ struct seal_name {
 struct head {
   int64_t seq;
   unsigned char hash[HASH_SIZE];
+};
+
+/* The names in the state folder. */
+#define DATABASE_NAME "journal.db"
+#define LEASES_NAME "leases"
+#define RESTORED_NAME "journal.db.restored" /* a whole one, about to take its place */
+#define MARK_NAME "journal.mark"
+#define SEGMENT_ENDING ".segment"
+#define BUDGET_START "writes-"
+
+/* What the mark said when it was read. */
+struct mark {
+  char line[256]; /* empty: there is none */
+  int damaged;    /* 1: there is one that nobody of ours wrote */
 };
 
 enum statement {
@@ -63,20 +80,42 @@ struct journal {
   sqlite3_stmt *statements[STATEMENTS];
   unsigned char *keys; /* on the secure heap: the sealing key, then the chain's */
   char *directory;     /* as the file system spells it */
+  int place;           /* the folder, locked; 0 once closed */
   char *binding;
-  char installation[INSTALLATION_SIZE + 1];
+  /* The ids of its installations, 8 bytes each: its own, then the former ones. The last is the one it was made with. */
+  char installations[MOST_INSTALLATIONS * INSTALLATION_SIZE + 1];
+  double restored_at;  /* 0: never */
   struct clock *clock; /* an emulator's, borrowed from user value 1; NULL for real time */
   struct head head;    /* while writing */
   EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
+  int marked;          /* 1: the mark beside it is ours, and fits */
+  int mark_altered;    /* 1: there is one that this key did not make */
+  int unmarked;        /* 1: something was committed that the mark does not know of */
   int writing;         /* 1: a transaction is open */
   int refusing;        /* 1: a write failed; nothing goes any more */
   char message[1024];
 };
 
+/* journal.c */
+
+/* The journal at index 1, if it still does anything; else raises why it does not. */
+struct journal *journal_check_working(lua_State *L);
+
+/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+int journal_raise(lua_State *L, const struct journal *journal);
+
+/* A finite number; an argument error otherwise. */
+double journal_check_time(lua_State *L, int index);
+
+/* journal_care.c */
+
+/* More methods of a journal. */
+extern const luaL_Reg journal_care_methods[];
+
 /* journal_store.c */
 
-/* Open or make the database. NULL, or the kind of failure. */
-const char *store_open(struct journal *journal, const char *directory);
+/* Open the database in that file, and bring its tables to our version. NULL, or the kind of failure. */
+const char *store_open(struct journal *journal, const char *file);
 
 void store_close(struct journal *journal);
 
@@ -98,8 +137,8 @@ int store_commit(struct journal *journal);
 /* Give up the transaction and refuse everything from now on. Returns 0. */
 int store_refuse(struct journal *journal, const char *why);
 
-/* Copy a meta value into out, which it must fill exactly; 0 when it is not so. */
-int store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
+/* Copy a meta value into out and return its length; 0 when there is none or it is longer than size. */
+size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
 int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size);
 
 /* journal_seal.c */
@@ -131,6 +170,12 @@ void audit_start(const struct journal *journal, struct head *head);
  * or what is wrong with it (static text). */
 const char *audit_read_head(struct journal *journal, struct head *head);
 
+/* Read the head and hold it against its MAC alone; 0 when it is not ours. */
+int audit_stored_head(struct journal *journal, struct head *head);
+
+/* The hash of the record with that number; 0 when it is not there. */
+int audit_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]);
+
 /* Begin to write, unless a transaction is open. Refuses when the chain's end
  * is not as this key left it. Ended by journal_commit. */
 int audit_begin(struct journal *journal);
@@ -142,16 +187,51 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"
 #define AUDIT_FORGET "journal.forget"
+#define AUDIT_RESTORE "journal.restore"
 
 /* Walk everything. 1 and the count of audit records; or 0, the message, and
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
+
+/* journal_mark.c */
+
+/* Read the mark: to be done before the database is opened. */
+void mark_read(const struct journal *journal, struct mark *mark);
+
+/* Hold the journal against the mark. NULL, or "older" with the message. */
+const char *mark_check(struct journal *journal, struct mark *mark);
+
+/* Write the mark anew, unless it is up to date or was altered. */
+void mark_renew(struct journal *journal);
 
 /* journal_owner.c */
 
 /* Make or check the record that tells whether the key opens this journal and
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
 const char *owner_check(struct journal *journal, struct buffer *scratch);
+
+/* Put on record that the journal was restored from a backup at that time: under an
+ * installation id of its own, or, with replaces, under the one it has. Part of the
+ * transaction that is open or begins here. */
+int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch);
+
+/* journal_place.c */
+
+/* Find or make the folder and its file, and share it. NULL, or the kind of failure: "io"; "gone" when it
+ * was taken away; "restoring" when a restore was stopped in the middle. */
+const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
+
+/* Share the folder no longer. Idempotent. */
+void place_close(struct journal *journal);
+
+/* Copy out the name of something in the folder that is made only after a journal was; 0 when nothing tells of one. */
+int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]);
+
+/* Say that the journal was taken away; returns "gone". */
+const char *place_gone(struct journal *journal, const char *how, const char *evidence);
+
+/* Say why the journal in that folder cannot be opened; returns the kind. */
+const char *place_cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why);
 
 /* journal_lease.c */
 

@@ -9,16 +9,12 @@
 #include "sys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define FILE_NAME "journal.db"
 #define BUSY_MS 5000 /* a second writer waits so long for the first */
 
 /* What the chain says about a record and about a sealed value: made with these
@@ -170,13 +166,14 @@ int store_commit(struct journal *journal) {
   return 1;
 }
 
-int store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
+size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
   sqlite3_stmt *read = store_statement(journal, READ_META);
   sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
-  int fits = sqlite3_step(read) == SQLITE_ROW && (size_t)sqlite3_column_bytes(read, 0) == size;
-  if (fits) memcpy(out, sqlite3_column_blob(read, 0), size);
+  size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
+  if (length > size) length = 0;
+  if (length) memcpy(out, sqlite3_column_blob(read, 0), length);
   sqlite3_reset(read);
-  return fits;
+  return length;
 }
 
 int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size) {
@@ -193,37 +190,6 @@ void store_close(struct journal *journal) {
   memset(journal->statements, 0, sizeof journal->statements);
   journal->database = NULL;
   journal->directory = NULL;
-}
-
-/* Say why the journal cannot be opened; returns the kind. */
-static const char *cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why) {
-  snprintf(journal->message, sizeof journal->message, "cannot open the journal in '%s': %s", directory, why);
-  return kind;
-}
-
-/* Why this is not a private thing of ours, or NULL. */
-static const char *objection(const char *path, mode_t type) {
-  struct stat info;
-  if (lstat(path, &info) != 0) return strerror(errno);
-  if ((info.st_mode & S_IFMT) != type) return type == S_IFDIR ? "it is not a folder" : "journal.db is not a file";
-  if (info.st_uid != geteuid()) return "it belongs to another user";
-  return info.st_mode & 077 ? "others may enter it; run: chmod -R go= on it" : NULL;
-}
-
-/* Make the folder and an empty private file; NULL, or why not. The file is
- * never opened when it is there: closing it would drop SQLite's locks. */
-static const char *make_private(struct journal *journal, const char *directory, char file[PATH_MAX]) {
-  int code = sys_make_folder(directory);
-  if (code) return strerror(code);
-  journal->directory = realpath(directory, NULL);
-  if (!journal->directory) return strerror(errno);
-  const char *why = objection(journal->directory, S_IFDIR);
-  if (why) return why;
-  if (snprintf(file, PATH_MAX, "%s/" FILE_NAME, journal->directory) >= PATH_MAX) return strerror(ENAMETOOLONG);
-  int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0 && errno != EEXIST) return strerror(errno);
-  if (fd >= 0) close(fd);
-  return objection(file, S_IFREG);
 }
 
 static const char *kind_of_failure(const struct journal *journal) {
@@ -307,18 +273,66 @@ static int prepare(struct journal *journal) {
   return 1;
 }
 
-const char *store_open(struct journal *journal, const char *directory) {
-  char file[PATH_MAX], space[256];
-  const char *why = make_private(journal, directory, file);
-  if (why) return cannot_open(journal, directory, "io", why);
+/* Hold one object of the schema against the statements that make ours. An index that SQLite made
+ * by itself has no statement. */
+static int is_ours(const char *name, const char *sql) {
+  if (!sql) return strncmp(name, "sqlite_autoindex_", 17) == 0;
+  for (int i = 0; i < VERSION; i++) {
+    const char *found = strstr(migrations[i], sql);
+    if (found && found[strlen(sql)] == ';') return 1;
+  }
+  return 0;
+}
+
+/* Something in the file that moonlatch does not make: a trigger or a view would do what nobody
+ * asked for, and an index that lies makes records disappear. NULL, or "damaged". */
+static const char *find_planted(struct journal *journal) {
+  sqlite3_stmt *list = NULL;
+  char why[512] = "";
+  sqlite3_prepare_v2(journal->database, "SELECT type, name, sql FROM sqlite_schema", -1, &list, NULL);
+  while (!*why && sqlite3_step(list) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(list, 1), *sql = (const char *)sqlite3_column_text(list, 2);
+    if (is_ours(name, sql)) continue;
+    snprintf(
+        why, sizeof why,
+        "journal.db holds the %s '%.200s', which is not moonlatch's: somebody put it there, so nothing in the file "
+        "can be trusted",
+        (const char *)sqlite3_column_text(list, 0), name);
+  }
+  sqlite3_finalize(list);
+  return *why ? place_cannot_open(journal, journal->directory, "damaged", why) : NULL;
+}
+
+/* The file has no tables, though there was a journal. NULL, or "gone". */
+static const char *refuse_emptied(struct journal *journal) {
+  char evidence[NAME_MAX + 1];
+  if (read_version(journal) != 0 || !place_evidence(journal, evidence) || read_version(journal) != 0) return NULL;
+  return place_gone(journal, "has nothing in it", evidence);
+}
+
+/* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
+static const char *settle(struct journal *journal, int *done) {
+  *done = set_up_patiently(journal);
+  if (!*done) return NULL;
+  if (!expect(journal, "PRAGMA quick_check(1)", "ok"))
+    return place_cannot_open(journal, journal->directory, "damaged",
+                             "its pages are damaged; keep the folder and bring back a backup");
+  if (read_version(journal) > VERSION)
+    return place_cannot_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
+  const char *kind = refuse_emptied(journal);
+  if (kind) return kind;
+  *done = migrate(journal);
+  kind = *done ? find_planted(journal) : NULL;
+  if (!kind) *done = *done && prepare(journal);
+  return kind;
+}
+
+const char *store_open(struct journal *journal, const char *file) {
+  char space[256];
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
-  int ok = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
-  if (!journal->database) return cannot_open(journal, directory, "io", "not enough memory");
-  ok = ok && set_up_patiently(journal);
-  if (ok && !expect(journal, "PRAGMA quick_check(1)", "ok"))
-    return cannot_open(journal, directory, "damaged", "its pages are damaged; keep the folder and bring back a backup");
-  if (ok && read_version(journal) > VERSION)
-    return cannot_open(journal, directory, "io", "a newer moonlatch made it; use that one");
-  if (ok && migrate(journal) && prepare(journal)) return NULL;
-  return cannot_open(journal, directory, kind_of_failure(journal), reason(journal, space, sizeof space));
+  int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
+  if (!journal->database) return place_cannot_open(journal, journal->directory, "io", "not enough memory");
+  const char *kind = done ? settle(journal, &done) : NULL;
+  if (kind || done) return kind;
+  return place_cannot_open(journal, journal->directory, kind_of_failure(journal), reason(journal, space, sizeof space));
 }

@@ -45,9 +45,9 @@ double sys_time(void) {
   return seconds_of(CLOCK_REALTIME);
 }
 
-/* sys.monotonic() -> seconds */
+/* sys.monotonic() -> seconds since the machine started, suspended ones included */
 static int monotonic(lua_State *L) {
-  lua_pushnumber(L, seconds_of(CLOCK_MONOTONIC));
+  lua_pushnumber(L, seconds_of(CLOCK_BOOTTIME));
   return 1;
 }
 

@@ -13,7 +13,7 @@ local listed = require "certificate.listed"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
 local resource = require "resource"
-local rows = require "certificate.rows"
+local rows = require("rotation.store").certificates
 local time = require "time"
 local upkeep = require "rotation.upkeep"
 

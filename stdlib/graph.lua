@@ -2,6 +2,7 @@
 
 local batch = require "graph.batch"
 local call = require "graph.call"
+local clock = require "graph.clock"
 local fail = require "fail"
 local pages = require "graph.pages"
 local text = require "graph.text"
@@ -129,7 +130,7 @@ end
 --- Seconds Graph's clock is ahead of ours (behind: negative), by its last answer; nil before one.
 ---@return number?
 function M.now()
-  return call.ahead()
+  return clock.ahead()
 end
 
 return M

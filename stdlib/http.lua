@@ -92,12 +92,14 @@ end
 ---@class http.options
 ---@field timeout number? seconds from when it is sent (30), never more than the task has left
 ---@field note string? what it is for, for the record
+---@field ready nil|fun() called before each try, before it is given to the door; it may wait, and raise to give up
 ---@field sending nil|fun() called for each try when it has its turn: what it stages in the journal is durable when
 --- the try leaves
 
 -- One try to send it: an answer or a failure; or, when the write budget has no room, how
 -- many seconds it has to wait, without a stream.
 local function send(me, request, credential, options)
+  if options and options.ready then options.ready() end
   local _ <close>, refusal = acquire(request)
   if refusal then return nil, nil, refusal.message, refusal.kind, false end
   local timeout, left = options and options.timeout or 30, task.left()

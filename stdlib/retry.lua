@@ -39,6 +39,7 @@ local TRIES = 4
 ---@field changes boolean? is something different after it?
 ---@field repeatable boolean? does sending it twice no harm?
 ---@field fresh_write boolean? did we just write what it stands on?
+---@field once boolean? does an answer, or what may have been sent, end it?
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
 local TRANSPORT = {
@@ -164,7 +165,8 @@ function M.after(call, failure, state)
   state.failure = failure
   local wait, why = patience(call, failure, state)
   if failure.kind == "throttled" then throttle.note(call, wait) end
-  if wait then return wait, why end
+  local is_over = call.once and (failure.status or failure.maybe_sent)
+  if wait and not is_over then return wait, why end
   outage.leave(call.peer, outage.is(failure))
   return nil, settle(failure, state)
 end

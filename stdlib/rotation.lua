@@ -8,10 +8,11 @@
 
 local adopt = require "rotation.adopt"
 local let_go = require "rotation.let_go"
+local marker = require "rotation.marker"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
 local resource = require "resource"
-local rows = require "rotation.rows"
+local rows = require("rotation.store").client_secrets
 local upkeep = require "rotation.upkeep"
 local view = require "rotation.view"
 
@@ -121,7 +122,7 @@ end
 local function list_foreign(self)
   local own = self.row and view.find(self.row, self.view.foreign) -- an adopted one
   for _, credential in ipairs(self.view.foreign) do
-    local is_minted = tostring(credential.displayName or ""):find("^ml:%x+:%x+")
+    local is_minted = marker.of_credential(credential.displayName)
     local why = is_minted and "of another journal, and perhaps in use; once nothing uses it, it goes with: "
       .. "moonlatch journal retire " .. credential.keyId
       or "made by a person"

@@ -1,10 +1,10 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
 local actions = require "cli.actions"
-local accounts = require "rotation.accounts"
 local fail = require "fail"
 local job = require "cli.job"
 local log = require "log"
+local passwords = require("rotation.store").user_passwords
 local record = require "record"
 local report = require "report"
 local session = require "session"
@@ -17,7 +17,7 @@ local MOMENTS = { created = true, updated = true, time = true, ends = true }
 
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
-  if row.kind == accounts.KIND then return row.body.name end
+  if row.kind == passwords.kind then return row.body.name end
   return row.body.marker or row.body.name
 end
 
@@ -44,7 +44,7 @@ local function rows_named(journal, id)
   local found = {}
   for _, row in ipairs(journal:list()) do
     local body = row.body
-    if row.id == id or body.marker == id or body.key_id == id or body.name == id and row.kind == accounts.KIND then
+    if row.id == id or body.marker == id or body.key_id == id or body.name == id and row.kind == passwords.kind then
       found[#found + 1] = row
     end
   end
@@ -53,8 +53,8 @@ local function rows_named(journal, id)
 end
 
 local function value_of(journal, row)
-  if row.kind == accounts.KIND then return row.body.value and accounts.value(journal, row.body.value) end
-  return row.body.type == "client secret" and require("rotation.rows"):value(journal, row) or nil
+  if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
+  return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
 end
 
 local function refuse_reveal(id, message)

@@ -16,7 +16,9 @@ local function confirm(all)
 end
 
 local function run(options, loaded, open)
-  local surroundings = { journal = open.journal, profile = open.profile }
+  local surroundings = {
+    journal = open.journal, profile = open.profile, now = options.now, outside_window = options.outside_window,
+  }
   if not options.yes then surroundings.confirm = confirm end
   if options.watch then return rotate.watch(loaded.policies, surroundings) end
   local all, status = rotate.once(loaded.policies, surroundings)
@@ -26,12 +28,19 @@ local function run(options, loaded, open)
   return status
 end
 
+local function refuse_usage(what, why, fix) fail.raise { kind = "usage", what = what, why = why, fix = fix } end
+
 local function refuse_together(options)
+  if options.outside_window and not options.now then
+    refuse_usage("rotate --outside-window", "without --now it would lift the window for everybody",
+      "Name whom: --now NAME --outside-window.")
+  end
+  if options.watch and options.now then
+    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once", "Leave one of them out.")
+  end
   if not options.watch or not log.json() then return end
-  fail.raise {
-    kind = "usage", what = "rotate --watch --json", why = "a service never comes to the end of a document",
-    fix = "Leave --json out; the journal has it all: moonlatch journal history.",
-  }
+  refuse_usage("rotate --watch --json", "a service never comes to the end of a document",
+    "Leave --json out; the journal has it all: moonlatch journal history.")
 end
 
 ---@type cli.command
@@ -46,14 +55,21 @@ return {
   arguments = {
     { name = "policy", help = "bundled, yours, or a path: policies/tier0-users, ./mine.lua", many = true },
   },
-  options = { { name = "--watch", help = "stay, and run whenever something falls due" } },
+  options = {
+    { name = "--now", value = "NAME", many = true,
+      help = "only this account or application, and at once, whatever its dates say; several may be named" },
+    { name = "--outside-window", help = "with --now: though the policy's window is closed" },
+    { name = "--watch", help = "stay, and run whenever something falls due" },
+  },
   examples = {
     "moonlatch plan policies/tier0-users --emulator",
     "moonlatch rotate policies/tier0-users --yes --emulator",
+    "moonlatch rotate policies/tier0-users --now anna@contoso.com     # it leaked: change it now",
     "moonlatch rotate policies/tier0-users policies/app-client-secrets --watch --yes",
   },
 
   run = function(options)
+    if options.now and #options.now == 0 then options.now = nil end
     local loaded = rotate.load(options.policy or {})
     refuse_together(options)
     job.require_consent(options, "rotate " .. table.concat(options.policy, " "))

@@ -11,7 +11,8 @@ local M = {}
 function M.open(exam)
   exam.journal = session.journal()
   if exam.journal then return exam.journal end
-  if not sys.stat(exam.profile.state .. "/journal.db") then return nil end
+  local folder = exam.profile.state
+  if not sys.stat(folder .. "/journal.db") and not sys.stat(folder .. "/journal.mark") then return nil end
   exam.journal, exam.own = session.open_journal(exam.profile), true
   return exam.journal
 end

@@ -159,6 +159,16 @@ function M.fresh(reader, id)
   return account_of(user, reader.federated), called
 end
 
+--- Must the user choose another password at the next sign-in? Somebody who resets a password by hand usually asks
+--- for that. Nil where Entra does not say.
+---@param id string
+---@return boolean?
+function M.must_change(id)
+  local user = read(id, { "id", "passwordProfile" }, "ask whether the password has to be changed at the next sign-in")
+  local profile = user and user.passwordProfile
+  return type(profile) == "table" and profile.forceChangePasswordNextSignIn or nil
+end
+
 --- When its password last changed, by Entra; nil when it is not there or says nothing.
 ---@param id string
 ---@return number? moment

@@ -1,6 +1,7 @@
 --- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
 --- for scripts; this is what its parts share.
 
+local clock = require "graph.clock"
 local explain = require "explain"
 local fail = require "fail"
 local http = require "http"
@@ -32,6 +33,9 @@ local M = {}
 ---@field timeout number? seconds for one try (30)
 ---@field note string? for the record; `what` by default
 ---@field credential host.credential? another than ours: of an application that is tried
+---@field once boolean? an answer ends it: only what was not sent is tried again
+---@field ready nil|fun() called before each try, and again when the try had to wait for the write budget; it may wait,
+--- and raise to give the call up
 ---@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
 
 ---@class graph.call: retry.call
@@ -51,8 +55,6 @@ local Call = { __name = "graph.call", peer = "graph", judge = native.judge }
 Call.__index = Call
 
 local NONE = {} ---@type graph.options
-
-local ahead, ahead_of ---@type number?, profile? by the last answer
 
 ---------------------------------------------------------------------------
 -- Building
@@ -109,7 +111,7 @@ function M.new(method, path, body, options)
   return setmetatable({
     what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
     base = base, query = query, headers = headers, first = first, changes = changes, repeatable = repeatable,
-    overruled = overruled, fresh_write = options.fresh_write, credential = nil,
+    overruled = overruled, fresh_write = options.fresh_write, once = options.once, credential = nil,
   }, Call)
 end
 
@@ -182,18 +184,6 @@ function M.explaining(fn, ...)
   return pcall(fn, ...)
 end
 
---- Take note of the server's time.
----@param date number?
-function M.note_date(date)
-  if date then ahead, ahead_of = date - time.now(), profile.current() end
-end
-
---- Seconds Graph's clock is ahead of ours, by its last answer; nil before one.
----@return number?
-function M.ahead()
-  return ahead_of == profile.current() and ahead or nil
-end
-
 -- Behind one connection may be one machine that has trouble, so the next try goes by another
 -- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
 local function note_trouble(call, failure)
@@ -204,7 +194,7 @@ end
 local function http_options(call)
   local options = call.options
   if options.note or not (call.changes or options.what) then return options end
-  return { timeout = options.timeout, note = call.what, sending = options.sending }
+  return { timeout = options.timeout, note = call.what, ready = options.ready, sending = options.sending }
 end
 
 --- Send the call once and judge its answer with `judge(request, answer)`.
@@ -218,14 +208,14 @@ function M.once(call, judge)
   if call.fresh then request:set_fresh() end
   if asking_why then request:set_explaining() end
   call.credential = call.options.credential or oauth.credential()
+  local sent = time.monotonic()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, more = judge(request, answer)
-  if value ~= nil then
-    M.note_date(more)
-    return value, more
-  end
-  M.note_date(more.date)
+  local date = more
+  if value == nil then date = more.date end
+  clock.note(date, sent)
+  if value ~= nil then return value, more end
   note_trouble(call, more)
   return nil, more
 end

@@ -2,9 +2,10 @@
 -- signs the application in, is the secret in use, whoever made it.
 
 local fail = require "fail"
+local markers = require "rotation.marker"
 local mint = require "rotation.mint"
 local prove = require "rotation.prove"
-local rows = require "rotation.rows"
+local rows = require("rotation.store").client_secrets
 local view = require "rotation.view"
 
 local M = {}
@@ -29,9 +30,7 @@ local function suspects(self, held)
   return list
 end
 
-local function marker_of(credential)
-  return credential and tostring(credential.displayName or ""):match("^ml:%x+:%x+")
-end
+local function marker_of(credential) return credential and markers.of_credential(credential.displayName) end
 
 -- The one it is of: named beside it in the sink, or the only one that fits.
 local function credential_of(self, list)

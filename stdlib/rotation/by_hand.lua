@@ -1,13 +1,22 @@
---- What a person has to say about users' passwords: moonlatch journal resume.
+--- What a person has to say about users' passwords: moonlatch journal resume and close.
 
-local accounts = require "rotation.accounts"
+local clock = require "graph.clock"
+local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
+local marker = require "rotation.marker"
+local moments = require "rotation.moment"
+local record = require "record"
+local rows = require("rotation.store").user_passwords
+local time = require "time"
 
 local M = {}
 
+---------------------------------------------------------------------------
+-- Finding the account
+
 local function row_named(journal, name)
-  for _, row in ipairs(journal:list(accounts.KIND)) do
+  for _, row in ipairs(rows:all(journal)) do
     local body = row.body
     if row.id == name or body.marker == name or body.rotation == name or body.name:lower() == name:lower() then
       return row
@@ -15,43 +24,114 @@ local function row_named(journal, name)
   end
 end
 
--- An account this journal has nothing on: what lies in the sink stopped it.
-local function row_for(journal, name)
-  local what = "resume " .. name
-  local user = graph.get(graph.path("/users/{id}", name), {
-    select = { "id", "userPrincipalName" }, missing = "nil", what = what,
-  })
-  if user then
-    return accounts.new(journal, { id = user.id, upn = user.userPrincipalName }, "")
-  end
+local function raise_unknown(what)
   fail.raise {
     kind = "missing", what = what, why = "neither the journal nor the tenant knows an account by that name",
     fix = "`moonlatch journal` lists what is on record; an account is named by its user principal name.",
   }
 end
 
--- None of the values there are is trusted to be in force, and none is thrown away: the
--- next run makes one more beside them, and lets the others go when that one is in force.
-local function pass_over(body)
-  for _, candidate in ipairs(body.candidates) do candidate.state = "passed" end
-  body.first, body.last = nil, nil
+-- An account this journal has nothing on: what lies in the sink stopped it.
+local function new_row(journal, name, what)
+  local user = graph.get(graph.path("/users/{id}", name), {
+    select = { "id", "userPrincipalName" }, missing = "nil", what = what,
+  }) or raise_unknown(what)
+  local row = rows:new(journal, { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }, user.id)
+  row.state = "closed"
+  return row
 end
 
---- A person has looked: the next run may go on with this account. Pending values of
---- other rotations are left where they are; a change by somebody else is accepted.
+-- Nobody else works on the account until the lease is closed.
+local function lease_of(journal, row, what)
+  local lease, why = journal:lease("user/" .. row.id)
+  if lease then return lease end
+  fail.raise {
+    kind = "conflict", what = what, why = why or "another process works on this account",
+    fix = "Wait for that process to end, then run the same command again.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- Resuming
+
+local OPEN = { orphaned = true, sent = true }
+
+-- None of the values there are is trusted to be in force, and none is thrown away: the next
+-- run makes one more beside them, and lets the others go when that one is in force.
+local function pass_over_own(row)
+  for _, candidate in ipairs(row.body.candidates) do
+    candidate.state = candidate.first and "passed" or candidate.state
+  end
+  row.state = "intent"
+end
+
+local function pass_over(row, over)
+  row.body.left = row.body.left or {}
+  row.body.left[over] = true
+  row.body.over = true
+end
+
+local function refuse_marker(over)
+  fail.raise {
+    kind = "usage", what = "pass over " .. over, why = "it is no marker of a rotation: ml:INSTALLATION:ROTATION",
+    fix = "`moonlatch plan POLICY` names the marker of the pending entry.",
+  }
+end
+
+--- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
+--- and in the sink until the new value is in force; a change by somebody else is accepted. With `over`, the pending
+--- entry of that one rotation of another is passed over: it stays, and the next run waits until it cannot send.
+---@param journal host.journal.journal
+---@param name string user principal name, object id, or the rotation's marker
+---@param over string? a marker
+---@return rotation.account_row
+function M.resume(journal, name, over)
+  if over and not marker.installation_of(over) then refuse_marker(over) end
+  local what = "resume " .. name
+  local row = row_named(journal, name) or new_row(journal, name, what)
+  local _ <close> = lease_of(journal, row, what)
+  if OPEN[row.state] then pass_over_own(row) end
+  if over then pass_over(row, over) end
+  row.body.probe, row.body.unshown = nil, nil
+  rows:put(journal, row, row.state, { forgiven = true })
+  return row
+end
+
+---------------------------------------------------------------------------
+-- Closing
+
+local function check_open(row, what)
+  if row.state ~= "closed" and row.state ~= "left" then return end
+  fail.raise {
+    kind = "refused", what = what, why = "no rotation of this account is open",
+    fix = "`moonlatch journal list` shows the states.",
+  }
+end
+
+-- While a request may still land, closing would forget what may come into force.
+local function check_quiet(row, what)
+  local quiet = moments.quiet_from(row.body.candidates)
+  if not quiet or clock.now() > quiet then return end
+  fail.raise {
+    kind = "refused", what = what, why = "a request that sets the password may still be carried out",
+    fix = ("Close it after %s."):format(time.iso(quiet + 1)),
+  }
+end
+
+--- A person says: this rotation ends here, and which value is in force is the person's to know. Its values stay
+--- sealed for thirty days; its pending entries stay where they are.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
 ---@return rotation.account_row
-function M.resume(journal, name)
-  local row = row_named(journal, name) or row_for(journal, name)
-  local body = row.body
-  if row.state == "orphaned" or row.state == "sent" then
-    pass_over(body)
-    accounts.stage(journal, row, "intent", { forgiven = true })
-  else
-    accounts.stage(journal, row, #body.candidates == 0 and "closed" or row.state, { forgiven = true })
-  end
-  accounts.settle(journal)
+function M.close(journal, name)
+  local what = "close the rotation of " .. name
+  local row = row_named(journal, name) or raise_unknown(what)
+  local _ <close> = lease_of(journal, row, what)
+  check_open(row, what)
+  check_quiet(row, what)
+  ending.put_left(journal, row, "closed by a person")
+  journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
+  record.commit(journal)
   return row
 end
 

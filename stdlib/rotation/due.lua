@@ -2,15 +2,20 @@
 --- Entra shows it, the journal's row and what lies in the sink. Asks nobody.
 
 local crypto = require "host.crypto"
+local markers = require "rotation.marker"
+local moments = require "rotation.moment"
 local reach = require "entra.reach"
 local time = require "time"
 
 local M = {}
 
 ---@class rotation.verdict
----@field what "change"|"recover"|"wait"|"never"|"refuse"|"stop"
+---@field what "change"|"recover"|"wait"|"never"|"refuse"|"stop"|"busy"
 ---@field why string
+---@field fix string? what to do about it
+---@field code string? why it is refused, in a word that a policy may accept
 ---@field due number? when it is, or was; nil when there is no change of ours to count from
+---@field rests boolean? it is due, and waits until the change before it cannot be overtaken any more
 ---@field adopt { marker: string, since: number }? the sink's value is in force, though this journal did not set it
 
 ---@class rotation.setting what is the same for all accounts of a run
@@ -20,7 +25,11 @@ local M = {}
 ---@field operator string? object id of who is signed in
 ---@field held table<string, boolean> ids of the directory roles we hold
 ---@field by_permission boolean may ordinary accounts be reset without a role?
----@field installation string
+---@field installations table<string, boolean> this journal's id, and those it had before it was restored
+---@field named table<string, boolean>? accounts a person named: by object id, and by user name in lower case
+---@field outside_window boolean? a person said that the window does not count
+
+local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
 
 local function verdict(what, why, more)
   local made = { what = what, why = why }
@@ -28,44 +37,82 @@ local function verdict(what, why, more)
   return made
 end
 
+--- Did a person name this account?
+---@param setting rotation.setting
+---@param account { id: string, upn: string }
+---@return boolean
+function M.is_named(setting, account)
+  local named = setting.named
+  return named ~= nil and (named[account.id] or named[account.upn:lower()]) == true
+end
+
 ---------------------------------------------------------------------------
 -- May it be touched?
+
+local function elsewhere(account)
+  if account.federated then return "its domain is federated: its password is kept elsewhere", "federated" end
+  if account.disabled then return "it is disabled", "disabled" end
+  if not account.changed then return "Entra does not say when its password was last changed", "date" end
+end
+
+local function unreachable(setting, account)
+  local is_plain = not reach.is_admin(account) and not account.restricted and not account.synced and not account.guest
+  if setting.by_permission and is_plain then return nil end
+  local reachable, why = reach.verdict(account, setting.held)
+  if reachable ~= "no" then return nil end
+  if account.synced then return why, "synced" end
+  if account.guest then return why, "guest" end
+  if account.restricted then return why, "restricted" end
+  return reach.is_admin(account) and "beyond the reach of the roles we hold: " .. why or why, "reach"
+end
 
 --- Why this account's password is not ours to set, if it is not.
 ---@param setting rotation.setting
 ---@param account entra.user
----@return "never"|"refuse"|nil what, string? why
+---@return "never"|"refuse"|nil what, string? why, string? code
 function M.why_not(setting, account)
   if setting.never[account.upn:lower()] then return "never", "it is on the never-touch list" end
-  if account.outside then return "refuse", "its policy does not select it any more" end
   if setting.operator == account.id then return "never", "it is the account that runs this" end
-  if account.federated then return "refuse", "its domain is federated: its password is kept elsewhere" end
-  if account.disabled then return "refuse", "it is disabled" end
-  if setting.by_permission and not reach.is_admin(account) and not account.restricted and not account.synced
-    and not account.guest then return nil end
-  local reachable, why = reach.verdict(account, setting.held)
-  if reachable == "no" then
-    return "refuse", reach.is_admin(account) and "beyond the reach of the roles we hold: " .. why or why
-  end
+  if account.outside then return "refuse", "its policy does not select it any more", "outside" end
+  local why, code = elsewhere(account)
+  if not why then why, code = unreachable(setting, account) end
+  if why then return "refuse", why, code end
 end
 
-local function why_not_stored(slot)
-  if slot.several then return "there are several entries of this name where the password is to go" end
-  if slot.current and not slot.current.ours then
+local function why_not_stored(account, slot)
+  local current = slot.current
+  if slot.several then return "there are several entries of this account where the password is to go" end
+  if current and not current.ours then
     return "there is an entry of this name without the tag moonlatch-password: tag it to have its password replaced"
+  end
+  if current and current.user and current.user ~= account.id then
+    return ("the entry of this name was written for another account (object id %s)"):format(current.user)
   end
 end
 
 ---------------------------------------------------------------------------
 -- Is what is stored in force?
 
--- A rotation this journal does not know left a value there, which may be in force.
+-- Pending values of other rotations than this account's own, which may be in force.
 local function strange_pending(slot, row)
-  if row and row.body.forgiven then return nil end -- a person has seen them
   for _, one in ipairs(slot.pending) do
     local known = row and (one.marker == row.body.marker or (row.body.left or {})[one.marker or one.id])
     if not known then return one end
   end
+end
+
+local function judge_strange(setting, entry)
+  local installation = markers.installation_of(entry.marker)
+  local by = not installation and "by nobody we know"
+    or setting.installations[installation] and "by this journal, before it was restored"
+    or "by another installation of Moonlatch"
+  local why = ("a pending password that may be in force lies in the sink, written %s (%s)")
+    :format(by, entry.marker or "no marker")
+  if entry.since and math.abs(setting.now - entry.since) < YOUNG and not setting.installations[installation] then
+    return verdict("busy", why)
+  end
+  return verdict("stop", why, { fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT "
+    .. "--over %s; a new value is set, and that entry stays."):format(entry.marker) or "Look at it, and delete it by hand." })
 end
 
 local function says_when(slot, account)
@@ -73,32 +120,27 @@ local function says_when(slot, account)
   return current ~= nil and current.marker ~= nil and current.since == account.changed
 end
 
-local function installation_of(marker) return marker and marker:match("^ml:(%x+):") end
-
--- Has somebody else changed it since we did? Reads lag, so only what is later counts.
-local function is_changed_since(row, account)
-  return account.changed and account.changed > row.body.changed_at
-end
-
 local function other(setting, row, account, slot)
   local marker = says_when(slot, account) and slot.current.marker
-  if marker and installation_of(marker) == setting.installation then
+  if marker and setting.installations[markers.installation_of(marker)] then
     return nil, { marker = marker, since = account.changed } -- a journal older than what it did
   end
-  local who = marker and ("another Moonlatch (installation %s) rotates this account"):format(installation_of(marker))
+  local who = marker
+    and ("another Moonlatch (installation %s) rotates this account"):format(markers.installation_of(marker))
     or ("somebody else changed the password on %s, after we did"):format(time.iso(account.changed))
-  return who .. (row and row.body.forgiven and ", which a person has seen" or "")
+  return who .. (row.body.forgiven and ", which a person has seen" or "")
 end
 
 local function never_changed() return verdict("change", "never changed from here") end
 
--- Of an account this journal has no row for.
-local function judge_unknown(account, slot)
+-- Of an account this journal has never changed.
+local function judge_unknown(row, account, slot)
   local current = slot.current
   if not current or not current.marker then return never_changed() end
   if says_when(slot, account) then return nil, { marker = current.marker, since = account.changed } end
-  return verdict("stop", ("what lies in the sink was set on %s, and the password was changed since (%s)")
-    :format(time.iso(current.since or 0), account.changed and time.iso(account.changed) or "unknown when"))
+  local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
+    :format(time.iso(current.since or 0), time.iso(account.changed))
+  return verdict(row and row.body.forgiven and "change" or "stop", why)
 end
 
 ---------------------------------------------------------------------------
@@ -107,7 +149,7 @@ end
 -- So that many accounts do not fall due in the same minute; another part for each rotation.
 local function jitter_of(setting, account, marker)
   if setting.terms.jitter == 0 then return 0 end
-  local rotation = tostring(marker):match("^ml:%x+:(%x+)") or ""
+  local rotation = markers.rotation_of(marker) or ""
   local word = string.unpack(">I4", crypto.digest("sha256", account.id .. rotation))
   return word / 2 ^ 32 * setting.terms.jitter
 end
@@ -124,30 +166,56 @@ local function reconciled(setting, stopped)
   return verdict("change", stopped.why .. "; the policy reconciles")
 end
 
-local function judge_closed(setting, account, row, slot)
-  if not row.body.changed_at then return never_changed() end
-  if not is_changed_since(row, account) then
-    return by_date(setting, account, row.body.changed_at, row.body.marker)
+-- The entry is where its readers look: without it nobody gets the password.
+local function judge_entry(row, slot)
+  if slot.current or row.body.forgiven or not row.body.changed_at then return nil end
+  return verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
+    or "the folder of the policy"), { fix = "Move it back; or have a new password set and stored: moonlatch rotate "
+    .. "POLICY --now NAME.", code = "entry_gone" })
+end
+
+local function judge_changed(setting, account, row, slot)
+  if account.changed <= row.body.changed_at then -- reads lag, so only what is later counts
+    return judge_entry(row, slot) or by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
-  if row.body.forgiven then return verdict("change", why) end
-  return verdict("stop", why)
+  return verdict(row.body.forgiven and "change" or "stop", why)
 end
+
+local ENDED = { closed = true, left = true }
 
 local function judge_row(setting, account, row, slot)
   local state = row and row.state
-  if state == "orphaned" then return verdict("stop", row.body.why or "a person must look") end
-  if state and state ~= "closed" then return verdict("recover", ("it was left in the state '%s'"):format(state)) end
-  local strange = strange_pending(slot, row)
-  if strange then
-    return verdict("stop", ("a pending password of a rotation this journal does not know (%s) lies in the sink, and "
-      .. "may be in force"):format(strange.marker or "unmarked"))
+  if state == "orphaned" then
+    return verdict("stop", row.body.why or "a person must look", {
+      fix = ("When you know which password is in force: moonlatch journal resume %s, or close %s.")
+        :format(account.upn, account.upn) })
   end
-  if row then return reconciled(setting, judge_closed(setting, account, row, slot)) end
-  local judged, adopt = judge_unknown(account, slot)
+  if state and not ENDED[state] then return verdict("recover", ("it was left in the state '%s'"):format(state)) end
+  local strange = strange_pending(slot, row)
+  if strange then return judge_strange(setting, strange) end
+  if row and row.body.changed_at then return reconciled(setting, judge_changed(setting, account, row, slot)) end
+  local judged, adopt = judge_unknown(row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
   return reconciled(setting, judged)
+end
+
+-- What a person named is due, and an entry that is gone is written anew.
+local function named(judged)
+  if judged.what == "wait" or judged.code == "entry_gone" then
+    return verdict("change", judged.why .. "; asked for now", { adopt = judged.adopt })
+  end
+  return judged
+end
+
+-- No rotation begins before every request of the one before has landed, or never will.
+local function rested(setting, account, slot, judged)
+  local from = moments.rested_from(account.changed, slot.current and slot.current.since)
+  if setting.now >= from then return judged end
+  local ago = time.span(math.max(0, setting.now - account.changed))
+  return verdict("wait", ("changed %s ago; it rests until a request from then cannot be carried out any more"):format(ago),
+    { due = from, rests = true, adopt = judged.adopt })
 end
 
 --- What is to be done about this account.
@@ -157,12 +225,18 @@ end
 ---@param slot sink.passwords.slot
 ---@return rotation.verdict
 function M.judge(setting, account, row, slot)
+  local refused, why, code = M.why_not(setting, account)
+  if refused == "never" and not (row and not ENDED[row.state]) then return verdict("never", why) end
+  if code == "date" then return verdict("refuse", why, { code = code }) end
   local judged = judge_row(setting, account, row, slot)
   if judged.what == "recover" then return judged end -- what was begun is ended, within what today allows
-  local what, why = M.why_not(setting, account)
-  if what then return verdict(what, why) end
-  local wrong = judged.what == "change" and why_not_stored(slot)
-  return wrong and verdict("refuse", wrong) or judged
+  if M.is_named(setting, account) then judged = named(judged) end
+  if judged.what == "wait" or judged.what == "busy" then return judged end
+  if refused then return verdict(refused, why, { code = code }) end
+  if judged.what ~= "change" then return judged end
+  local wrong = why_not_stored(account, slot)
+  if wrong then return verdict("refuse", wrong, { code = "entry" }) end
+  return rested(setting, account, slot, judged)
 end
 
 return M

@@ -1,8 +1,11 @@
 --- One account's rotation on its way: what goes on record of it, its values, and the
 --- point at which a person must look.
 
-local accounts = require "rotation.accounts"
+local clock = require "graph.clock"
 local fail = require "fail"
+local moments = require "rotation.moment"
+local record = require "record"
+local rows = require("rotation.store").user_passwords
 local secret = require "host.secret"
 
 local M = {}
@@ -13,12 +16,16 @@ local M = {}
 ---@field terms policy.terms
 ---@field setting rotation.setting
 ---@field federated table<string, boolean>
+---@field directory rotation.directory
 
 ---@class rotation.job
 ---@field run rotation.run
 ---@field account entra.user as it is now
 ---@field names string[] that the password must not contain
 ---@field row rotation.account_row
+---@field slot sink.passwords.slot? as it was last listed
+---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
+---@field is_named boolean? a person named this account
 ---@field is_new boolean? the journal, read under the lease, held nothing of the account before this run began it
 ---@field warning string?
 
@@ -26,23 +33,43 @@ local M = {}
 ---@param job rotation.job
 ---@param state string
 ---@param more table? members of the record to set
-function M.stage(job, state, more) accounts.stage(job.run.journal, job.row, state, more) end
+function M.stage(job, state, more) rows:stage(job.run.journal, job.row, state, more) end
 
 --- "set a new password for anna@contoso…"
 ---@param job rotation.job
 ---@return string
 function M.what(job) return ("set a new password for %s"):format(job.row.body.name) end
 
+--- Where each value of the rotation lies, a line each.
+---@param job rotation.job
+---@return string
+function M.places(job)
+  local body, sink, lines = job.row.body, job.run.sink, {}
+  local pending = {}
+  for _, entry in ipairs(sink:slot(job.account).pending) do
+    if entry.marker == body.marker then pending[entry.number or 0] = entry end
+  end
+  for number in ipairs(body.candidates) do
+    local place = pending[number] and ("the entry %s (id %s)"):format(sink:where(pending[number].name), pending[number].id)
+      or "the journal only"
+    lines[number] = ("value %d lies in %s"):format(number, place)
+  end
+  local current = sink:slot(job.account).current
+  if current then lines[#lines + 1] = ("the entry %s holds the one before"):format(sink:where(current.name)) end
+  return table.concat(lines, "; ")
+end
+
 --- A person must look: nothing more is done about this account until then.
 ---@param job rotation.job
 ---@param why string
 function M.orphan(job, why)
   M.stage(job, "orphaned", { from = job.row.state, why = why })
-  accounts.settle(job.run.journal)
+  record.commit(job.run.journal)
   fail.raise {
     kind = "person", what = M.what(job), why = why,
-    fix = ("Everything that may be in force is kept, in the journal and in %s. When you have looked: moonlatch journal "
-      .. "resume %s"):format(job.run.sink:where(), job.row.body.name),
+    fix = ("Nothing is lost: %s. Find out which password is in force, then: moonlatch journal resume %s (a new one is "
+      .. "set), or moonlatch journal close %s (it stays as it is)."):format(M.places(job), job.row.body.name,
+      job.row.body.name),
   }
 end
 
@@ -86,7 +113,7 @@ function M.add_candidate(job)
   local value <close> = generate(job)
   local list = job.row.body.candidates
   list[#list + 1] = { state = "fresh" }
-  job.run.journal:seal(accounts.name_of(job.row, #list), value)
+  rows:seal(job.run.journal, job.row, value, #list)
   M.stage(job, job.row.state)
 end
 
@@ -95,7 +122,7 @@ end
 ---@param number integer
 ---@return host.secret
 function M.value(job, number)
-  local value = accounts.value(job.run.journal, accounts.name_of(job.row, number))
+  local value = rows:value(job.run.journal, job.row, number)
   return value or M.orphan(job, ("the journal does not hold value %d of the rotation %s")
     :format(number, job.row.body.marker))
 end
@@ -105,8 +132,24 @@ end
 function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
-  job.run.sink:keep_pending(body.name, body.marker, number, value)
-  if job.row.state == "intent" then M.stage(job, "pending") end
+  job.run.sink:keep_pending(job.account, {
+    name = body.name, marker = body.marker, number = number, now = clock.now() // 1,
+  }, value)
+  if job.row.state == "intent" then M.stage(job, "pending", { pending_at = clock.now() }) end
 end
+
+--- Forget the sealed values of the rotation, but one.
+---@param job rotation.job
+---@param kept integer? number of the one that stays
+function M.forget_values(job, kept)
+  for number in ipairs(job.row.body.candidates) do
+    if number ~= kept then rows:forget(job.run.journal, job.row, number) end
+  end
+end
+
+--- Did nothing of it leave this machine, ever?
+---@param job rotation.job
+---@return boolean
+function M.is_unsent(job) return not moments.any_left(job.row.body.candidates) end
 
 return M

@@ -7,7 +7,7 @@ local mint = require "rotation.mint"
 local prove = require "rotation.prove"
 local record = require "record"
 local removal = require "rotation.removal"
-local rows = require "rotation.rows"
+local rows = require("rotation.store").client_secrets
 local time = require "time"
 local view = require "rotation.view"
 

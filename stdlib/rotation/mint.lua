@@ -6,11 +6,12 @@
 -- nothing.
 
 local answer = require "entra.answer"
+local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
 local outcome = require "rotation.outcome"
-local rows = require "rotation.rows"
+local rows = require("rotation.store").client_secrets
 local secret = require "host.secret"
 local task = require "task"
 local time = require "time"
@@ -21,9 +22,8 @@ local M = {}
 local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
 local MOST_SKEW = 300 -- seconds
 
---- Now, by the server's clock, to the millisecond: what goes on record stays short.
----@return number
-function M.now() return math.floor((time.now() + (graph.now() or 0)) * 1000 + 0.5) / 1000 end
+--- Now, by Graph's clock: what goes on record is its time.
+M.now = clock.now
 
 --- Stop when this machine's clock cannot be trusted with dates.
 ---@param what string what is not done then

@@ -1,21 +1,24 @@
 --- A policy for users: whom it is about today, what is to be done about each, and
 --- doing it, within its limits: what was begun first, a few alone, then the rest.
 
-local accounts = require "rotation.accounts"
+local clock = require "graph.clock"
 local command = require "rotation.command"
+local directory = require "rotation.directory"
 local due = require "rotation.due"
+local ending = require "rotation.ending"
 local fail = require "fail"
 local limit = require "rotation.limit"
 local log = require "log"
-local mint = require "rotation.mint"
-local password = require "rotation.password"
 local passwords = require "sink.passwords"
 local progress = require "progress"
+local record = require "record"
+local rows = require("rotation.store").user_passwords
 local select = require "policy.select"
 local sets = require "sets"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
+local user_password = require "rotation.user_password"
 local users = require "entra.users"
 
 local M = {}
@@ -27,8 +30,10 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
 ---@field name string its user principal name
----@field what string the verdict's; once worked on "changed", "failed", "waits" or "busy"
+---@field what string the verdict's; once worked on "changed", "ended", "left", "failed", "waits" or "busy"
 ---@field why string
+---@field fix string? what a person can do about it
+---@field code string? why it is refused, in a word
 ---@field due number? the verdict's
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
@@ -45,6 +50,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field changes rotation.entry[] what this run may change, oldest due first
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
+---@field left_over { name: string, why: string }[] entries of accounts that the policy does not select any more
 local People = {}
 People.__index = People
 
@@ -57,21 +63,26 @@ local function set_of(list)
   return set
 end
 
-local function setting_of(terms, tenant, journal)
+local function named_of(names)
+  return names and set_of(names) or nil
+end
+
+local function setting_of(terms, tenant, options)
   return {
-    terms = terms, now = mint.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
-    held = tenant.held, installation = journal:installation(),
+    terms = terms, now = clock.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
+    held = tenant.held, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
+    named = named_of(options.now), outside_window = options.outside_window,
   }
 end
 
 local fates = {} -- what -> why -> metatable of all entries that share both
 
 -- What is to be done about it, or became of it. Thousands have the same, so it is kept once.
-local function settle(entry, what, why)
+local function settle(entry, what, why, code, fix)
   fates[what] = fates[what] or setmetatable({}, { __mode = "v" })
   local key = tostring(why)
-  local fate = fates[what][key] or { __index = { what = what, why = why } }
+  local fate = fates[what][key] or { __index = { what = what, why = why, code = code, fix = fix } }
   fates[what][key] = fate
   return setmetatable(entry, fate)
 end
@@ -80,9 +91,13 @@ end
 -- of the account, which is read again before it is changed, only what that does not bring.
 -- Two members of its own are what most have: a third takes as much room as two more.
 local function entry_of(self, account)
-  local row = accounts.get(self.run.journal, account.id)
-  local judged = due.judge(self.run.setting, account, row, self.run.sink:slot(account.upn))
-  local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why)
+  local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
+  local judged = due.judge(self.run.setting, account, row, slot)
+  local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why, judged.code, judged.fix)
+  self.run.sink:claim(account)
+  if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
+    entry.renamed = slot.current.name
+  end
   if judged.due then entry.due = judged.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
@@ -93,23 +108,42 @@ end
 
 local NO_ROLES = {}
 
--- What password.work has to know of an account before it reads it anew.
-local function known_of(entry)
+-- What user_password.work has to know of an account before it reads it anew.
+local function known_of(self, entry)
   return {
     id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
+    is_named = due.is_named(self.run.setting, { id = entry.id, upn = entry.name }),
   }
 end
 
 -- What this policy began about accounts that it does not select any more.
 local function add_outside(self, found, seen)
-  for _, row in ipairs(accounts.unfinished(self.run.journal)) do
-    if row.body.policy == self.terms.name and not seen[row.id] then
+  for _, row in ipairs(rows:unfinished(self.run.journal)) do
+    if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
       local account = users.fresh(found, row.id)
-        or { id = row.id, upn = row.body.name, roles = {}, disabled = true }
+        or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
       table.insert(self.entries, entry_of(self, account))
     end
   end
+end
+
+local function other_policy(self, user)
+  local row = user and rows:get(self.run.journal, user)
+  return row and row.body.policy ~= "" and row.body.policy ~= self.terms.name and row.body.policy
+end
+
+-- Entries of ours whose account was not among those selected.
+local function note_left_over(self)
+  for slot in self.run.sink:each_slot() do
+    local entry = not slot.claimed and (slot.current and slot.current.ours and slot.current or slot.pending[1])
+    if entry and not other_policy(self, entry.user) then
+      table.insert(self.left_over, { name = self.run.sink:where(entry.name),
+        why = entry == slot.current and "the policy does not select its account, and changes this password no more"
+          or "a pending value of an account that the policy does not select; it may be in force" })
+    end
+  end
+  table.sort(self.left_over, function(a, b) return a.name < b.name end)
 end
 
 local function place_for(terms, profile)
@@ -127,7 +161,18 @@ local function place_for(terms, profile)
   }
 end
 
-local ORDER = { change = 1, recover = 2, stop = 3, refuse = 4, wait = 5, never = 6 }
+local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
+
+-- Of a run that is about named accounts, the others are not part.
+local function keep_named(self)
+  local setting = self.run.setting
+  if not setting.named then return end
+  local entries = {}
+  for _, entry in ipairs(self.entries) do
+    if due.is_named(setting, { id = entry.id, upn = entry.name }) then entries[#entries + 1] = entry end
+  end
+  self.entries, self.left_over = entries, {}
+end
 
 local function by_urgency(a, b)
   if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
@@ -158,19 +203,19 @@ local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
 --- Whom the policy is about, and what is to be done about each. Changes nothing.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
----@param options { journal: host.journal.journal, profile: table }
+---@param options rotation.options
 ---@return rotation.people
 function M.look(terms, tenant, options)
   keep_garbage_low()
-  local self = setmetatable({ terms = terms, entries = {} }, People)
+  local self = setmetatable({ terms = terms, entries = {}, left_over = {} }, People)
   local place = place_for(terms, options.profile)
   local found = task.all {
     function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return place:open(options.profile) end,
   }
   self.run = {
-    journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options.journal),
-    federated = tenant.federated,
+    journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options),
+    federated = tenant.federated, directory = directory.of(options.journal),
   }
   local seen = {}
   for i, account in ipairs(found.accounts) do
@@ -178,6 +223,8 @@ function M.look(terms, tenant, options)
     self.entries[i], found.accounts[i] = entry_of(self, account), false
   end
   add_outside(self, { federated = tenant.federated }, seen)
+  note_left_over(self)
+  keep_named(self)
   sort_out(self)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
   return self
@@ -186,12 +233,18 @@ end
 --- Is now a time at which changes may begin? Until when, or from when.
 ---@return boolean open, number? moment
 function People:open()
-  if not self.terms.window then return true end
+  if not self.terms.window or self.run.setting.outside_window then return true end
   return self.terms.window:at(time.now())
 end
 
 ---------------------------------------------------------------------------
 -- Doing
+
+local function what_failed(failure)
+  if not fail.is(failure) then return "failed" end
+  if failure.code == "window" then return "waits" end
+  return failure.kind == "person" and "stop" or failure.kind == "refused" and failure.code and "refuse" or "failed"
+end
 
 local function settle_failure(self, entry, failure)
   if fail.is(failure, "interrupted") then
@@ -203,13 +256,12 @@ local function settle_failure(self, entry, failure)
     require("explain.denied").explain(failure)
   end
   entry.failure = failure
-  local is_closed = fail.is(failure) and failure.code == "window"
-  settle(entry, is_closed and "waits" or "failed", fail.is(failure) and failure.why or tostring(failure))
+  settle(entry, what_failed(failure), fail.is(failure) and failure.why or tostring(failure), failure.code)
 end
 
 local function say(entry)
   if entry.what == "changed" then return log.detail("changed " .. entry.name) end
-  if entry.what == "failed" then log.warn(("%s: %s"):format(entry.name, entry.why)) end
+  if entry.what == "failed" or entry.what == "stop" or entry.what == "left" then log.warn(("%s: %s"):format(entry.name, entry.why)) end
 end
 
 local function tell_others(self, entry, done)
@@ -226,14 +278,14 @@ local function work(self, entry)
     settle(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(password.work, task.keep_trace, self.run, known_of(entry))
+  local ok, done = xpcall(user_password.work, task.keep_trace, self.run, known_of(self, entry))
   if not ok then
     settle_failure(self, entry, done)
     say(entry)
-    if entry.what == "failed" then error(done, 0) end
+    if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
     return
   end
-  settle(entry, done.what, done.why or "done")
+  settle(entry, done.what, done.why or "done", done.code)
   if done.warning then log.warn(done.warning) end
   say(entry)
   tell_others(self, entry, done)
@@ -251,13 +303,49 @@ local function split(entries, count)
     table.move(entries, count + 1, #entries, 1, {})
 end
 
+-- The sink is tried before the first change of a run, and never when there is none.
+local function try_sink(self)
+  if not self.tried then self.run.sink:probe(self.run.journal) end
+  self.tried = true
+end
+
 local function adopt_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.adopt and entry.what == "wait" then
       log.say(("%s: what lies in the sink is in force, though this journal did not set it; it is adopted")
         :format(entry.name))
-      password.adopt(self.run, entry.adopt, entry.adopted)
+      user_password.adopt(self.run, entry.adopt, entry.adopted)
     end
+  end
+end
+
+-- Entries follow their accounts' new names.
+local function rename_all(self)
+  for _, entry in ipairs(self.entries) do
+    if entry.renamed and entry.what == "wait" then
+      self.run.sink:rename { id = entry.id, upn = entry.name }
+      log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+    end
+  end
+end
+
+-- Values of rotations that ended with an unknown outcome are kept for thirty days.
+local function expire_all(self)
+  local journal = self.run.journal
+  for _, row in ipairs(rows:unfinished(journal)) do
+    if row.state == "left" and row.body.policy == self.terms.name then ending.expire(journal, row) end
+  end
+end
+
+-- Where another installation was at work it may have ended by now: one more try each.
+local function retry_busy(self)
+  local busy = {}
+  for _, entry in ipairs(self.entries) do
+    if entry.what == "busy" then busy[#busy + 1] = entry end
+  end
+  if #busy > 0 and not task.stopping() and self:open() then
+    try_sink(self)
+    each(self, busy, AT_ONCE, false)
   end
 end
 
@@ -265,12 +353,6 @@ local function not_begun(self, why)
   for _, entry in ipairs(self.changes) do
     if entry.what == "change" then settle(entry, "skipped", why) end
   end
-end
-
--- The sink is tried before the first change of a run, and never when there is none.
-local function try_sink(self)
-  if not self.tried then self.run.sink:probe(self.run.journal) end
-  self.tried = true
 end
 
 --- End what a run before this one began.
@@ -290,6 +372,8 @@ end
 --- Do it: a few alone, then the rest.
 function People:act()
   adopt_all(self)
+  rename_all(self)
+  expire_all(self)
   limit.keep(self)
   save_memory(self)
   local changes = self:open() and self.changes or {}
@@ -301,8 +385,10 @@ function People:act()
     not_begun(self, "another one failed, and the policy stops then")
   elseif task.stopping() then
     not_begun(self, "the program was asked to stop")
+  else
+    retry_busy(self)
   end
-  accounts.settle(self.run.journal)
+  record.commit(self.run.journal)
 end
 
 return M

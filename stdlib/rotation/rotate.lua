@@ -53,7 +53,7 @@ end
 
 --- Run the policies once.
 ---@param policies policy.terms[]
----@param options { journal: host.journal.journal, profile: table }
+---@param options rotation.options
 ---@return table[] all, integer status
 function M.once(policies, options)
   local all = run.once(policies, options)
@@ -62,7 +62,7 @@ end
 
 --- What there is to do, changing nothing.
 ---@param policies policy.terms[]
----@param options { journal: host.journal.journal, profile: table }
+---@param options rotation.options
 ---@return table[] all, integer status
 function M.plan(policies, options)
   local all = run.plan(policies, options)
@@ -105,11 +105,13 @@ local function next_look(all)
   return math.max(SHORTEST, soonest - now)
 end
 
+local NEWS = { changed = true, failed = true, ended = true, left = true, busy = true }
+
 local function has_news(all)
   for _, found in ipairs(all) do
     if found.failure then return true end
     for _, entry in ipairs(found.entries) do
-      if entry.what == "changed" or entry.what == "failed" then return true end
+      if NEWS[entry.what] then return true end
     end
   end
   return false
@@ -130,7 +132,7 @@ end
 
 --- Run the policies whenever something falls due, until asked to stop.
 ---@param policies policy.terms[]
----@param options { journal: host.journal.journal, profile: table }
+---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
   log.say(("watching %d polic%s; Ctrl-C, or SIGTERM, ends after what is being done")

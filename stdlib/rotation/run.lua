@@ -33,11 +33,19 @@ local function tenant_of(policies, profile)
   return tenant
 end
 
+---@class rotation.options
+---@field journal host.journal.journal
+---@field profile table
+---@field now string[]? names of accounts or applications to be changed at once, whatever their dates say
+---@field outside_window boolean? whatever the window says
+---@field confirm nil|fun(all: table[]): boolean
+
 ---@class rotation.outcome_of_policy
 ---@field terms policy.terms
 ---@field entries rotation.entry[]
 ---@field changes rotation.entry[]
 ---@field later integer
+---@field left_over { name: string, why: string }[]?
 ---@field open boolean is its window open?
 ---@field moment number? until when, or from when
 ---@field failure Failure? it could not even be looked at
@@ -62,9 +70,32 @@ local function note_window(found)
   found.is_open, found.moment = found:open()
 end
 
+local function is_name_of(entry, name)
+  local target = entry.target or {}
+  return entry.name:lower() == name:lower() or entry.id == name or target.appId == name or target.id == name
+end
+
+-- A name that no policy selects is a mistake: nothing would be done, and it would look done.
+local function check_named(all, names)
+  for _, name in ipairs(names) do
+    local found = false
+    for _, policy in ipairs(all) do
+      if policy.failure then error(policy.failure, 0) end
+      for _, entry in ipairs(policy.entries) do found = found or is_name_of(entry, name) end
+    end
+    if not found then
+      fail.raise {
+        kind = "usage", what = "rotate --now " .. name, why = "none of the policies selects an account or application of "
+          .. "that name", fix = "Give the user principal name, or the application's name or client id, as `moonlatch "
+          .. "plan POLICY` shows it.",
+      }
+    end
+  end
+end
+
 --- What there is to do, changing nothing.
 ---@param policies policy.terms[]
----@param options { journal: host.journal.journal, profile: table }
+---@param options rotation.options
 ---@return table[] found one a policy
 function M.plan(policies, options)
   local tenant, all = tenant_of(policies, options.profile), {}
@@ -72,12 +103,16 @@ function M.plan(policies, options)
     all[i] = look(terms, tenant, options)
     note_window(all[i])
   end
+  if options.now then check_named(all, options.now) end
   return all
 end
 
 local function has_work(all)
   for _, found in ipairs(all) do
     if #found.changes + #found.recoveries > 0 then return true end
+    for _, entry in ipairs(found.entries) do
+      if entry.what == "busy" then return true end
+    end
   end
   return false
 end
@@ -94,7 +129,7 @@ end
 
 --- Do it once: what was begun first, then what is due.
 ---@param policies policy.terms[]
----@param options { journal: host.journal.journal, profile: table, confirm: nil|fun(all: table[]): boolean }
+---@param options rotation.options
 ---@return table[] found one a policy
 function M.once(policies, options)
   local all = M.plan(policies, options)
@@ -114,20 +149,28 @@ end
 ---------------------------------------------------------------------------
 -- How it ended
 
-local TO_DO = { change = true, recover = true, stop = true }
-local BAD = { failed = true, stop = true, skipped = true, person = true }
+local TO_DO = { change = true, recover = true, stop = true, refuse = true, busy = true }
+local BAD = { failed = true, stop = true, skipped = true, person = true, refuse = true, busy = true, left = true }
 
---- The exit status: 0 all is well, 1 something failed or a person is needed, 3 a plan has something to do.
+--- Does the policy expect this refusal?
+---@param terms policy.terms
+---@param entry rotation.entry
+---@return boolean
+function M.is_accepted(terms, entry)
+  return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
+end
+
+--- The exit status: 0 all is well; 1 something failed, was refused or is another's, or a person is needed; 3 a plan
+--- has something to do or to say.
 ---@param all table[]
 ---@param is_plan boolean
 ---@return integer
 function M.status(all, is_plan)
-  local status = 0
+  local status, list = 0, is_plan and TO_DO or BAD
   for _, found in ipairs(all) do
     if found.failure then return 1 end
     for _, entry in ipairs(found.entries) do
-      if is_plan and TO_DO[entry.what] then status = 3 end
-      if not is_plan and BAD[entry.what] then status = 1 end
+      if list[entry.what] and not M.is_accepted(found.terms, entry) then status = is_plan and 3 or 1 end
     end
   end
   return status

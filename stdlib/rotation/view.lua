@@ -1,7 +1,8 @@
 --- What the journal and Entra together say of an application's client secrets.
 --- No effects: everything it needs is handed in.
 
-local rows = require "rotation.rows"
+local marker = require "rotation.marker"
+local rows = require("rotation.store").client_secrets
 local time = require "time"
 
 local M = {}
@@ -21,8 +22,8 @@ local function index(credentials)
   local by_id, by_marker = {}, {}
   for _, credential in ipairs(credentials) do
     by_id[credential.keyId] = credential
-    local marker = tostring(credential.displayName or ""):match("^ml:%x+:%x+")
-    if marker then by_marker[marker] = credential end
+    local found = marker.of_credential(credential.displayName)
+    if found then by_marker[found] = credential end
   end
   return by_id, by_marker
 end

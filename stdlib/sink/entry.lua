@@ -3,6 +3,7 @@
 --- the consumer reads this very entry a person must have said (`linked`).
 
 local fail = require "fail"
+local marker = require "rotation.marker"
 local ownership = require "workflow.ownership"
 local probe = require "sink.probe"
 local resource = require "resource"
@@ -100,7 +101,7 @@ end
 --- The marker of the rotation it was written by, from its description.
 ---@return string?
 function Entry:marker()
-  return self.entry and tostring(self.entry.description or ""):match("ml:%x+:%x+")
+  return self.entry and marker.find(self.entry.description)
 end
 
 --- Does the consumer read this very entry, so that storing is using?

@@ -1,27 +1,43 @@
---- Where users' passwords go: entries of Devolutions Server, one for each account
---- under its user name. What is pending lies beside it, in entries of its own, one
---- for each value: a slot that is a list, so that a value which may be in force is
---- never overwritten by the next one.
+--- Where users' passwords go: entries of Devolutions Server, one for each account. An
+--- entry is named by the account's user name and says its object id. What is pending lies
+--- beside it, in entries of its own, one for each value: a slot that is a list, so that a
+--- value which may be in force is never overwritten by the next one.
 
 local fail = require "fail"
+local markers = require "rotation.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"
+local task = require "task"
 local time = require "time"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
 local TRIES = 3 -- against somebody else who changes the same entry
 
+---@class sink.passwords.entry
+---@field id string
+---@field name string
+---@field ours boolean does it carry our tag?
+---@field marker string? of the rotation that wrote it
+---@field number integer? of a pending value
+---@field since number? when the current value came into force, or the pending one was written
+---@field user string? object id of the account it was written for
+
 ---@class sink.passwords.slot what lies there for one account
----@field current { id: string, ours: boolean, marker: string?, since: number? }?
----@field pending { id: string, marker: string?, number: integer? }[]
----@field several boolean? more than one entry of that name
+---@field current sink.passwords.entry?
+---@field pending sink.passwords.entry[]
+---@field several boolean? more than one current entry
+---@field claimed boolean? its account is known
+
+---@class sink.passwords.account whose entry it is
+---@field id string object id
+---@field upn string user principal name
 
 ---@class sink.Passwords
 ---@field vault string name or id
 ---@field path string folders, separated by "\"
 ---@field vault_id string once opened
----@field slots table<string, sink.passwords.slot> by user name in lower case
+---@field slots table<string, sink.passwords.slot> by object id; by user name in lower case where the entry names none
 local Passwords = { __name = "sink.passwords" }
 Passwords.__index = Passwords
 
@@ -35,41 +51,85 @@ end
 local SUFFIX = " (pending)"
 
 ---------------------------------------------------------------------------
--- Looking
+-- What an entry says of itself
 
-local LINE = "Password kept by Moonlatch %((ml:%x+:%x+)/%d+%), in force since ([%d:TZ-]+)%."
+local VALUE = "%((" .. markers.PATTERN .. ")/(%d+)%)"
+local LINE = "Password kept by Moonlatch " .. VALUE .. "([^,]*), in force since ([%d:TZ-]+)%."
+local PENDING_LINE = "Pending since ([%d:TZ-]+) for (%x[%x-]+): "
 
--- Which rotation wrote it, and when what it holds came into force.
-local function read_line(description)
-  local marker, since = tostring(description or ""):match(LINE)
-  local ok, moment = pcall(time.parse, since)
-  return marker, ok and moment or nil
+local function moment_of(text)
+  local ok, moment = pcall(time.parse, text)
+  return ok and moment or nil
 end
+
+-- The rotation that wrote a current entry, when its value came into force, and whose it is.
+local function read_line(description)
+  local marker, _, user, since = tostring(description or ""):match(LINE)
+  return marker, moment_of(since), user and user:match("^ for (%x[%x-]+)$")
+end
+
+local function line_of(user, marker, number, since)
+  return ("Password kept by Moonlatch (%s) for %s, in force since %s.")
+    :format(markers.of_value(marker, number), user, time.iso(since))
+end
+
+local function pending_line(user, marker, number, now)
+  return ("Pending since %s for %s: may be in force already (%s). Moonlatch removes it when it is known which password "
+    .. "is."):format(time.iso(now), user, markers.of_value(marker, number))
+end
+
+-- Our line anew; what else a person wrote there stays.
+local function describe(description, line)
+  local text = type(description) == "string" and description or ""
+  local from, to = text:find(LINE)
+  if from then return text:sub(1, from - 1) .. line .. text:sub(to + 1) end
+  return text == "" and line or text .. "\n" .. line
+end
+
+local function pending_entry(entry)
+  local marker, number = markers.find_value(entry.description)
+  local since, user = tostring(entry.description or ""):match(PENDING_LINE)
+  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number, since = moment_of(since),
+    user = user }
+end
+
+local function current_entry(entry)
+  local marker, since, user = read_line(entry.description)
+  return { id = entry.id, name = entry.name, ours = server.has_tag(entry, CURRENT), marker = marker, since = since,
+    user = user }
+end
+
+local function account_name(pending_name)
+  return pending_name:sub(-#SUFFIX) == SUFFIX and pending_name:sub(1, -#SUFFIX - 1) or pending_name
+end
+
+---------------------------------------------------------------------------
+-- Looking
 
 local EMPTY = { pending = {} } -- of all accounts nothing lies there of
 
-local function slot_of(self, name)
-  local key = name:lower()
+local function add_pending(slot, entry) slot.pending[#slot.pending + 1] = entry end
+
+local function add_current(slot, entry)
+  slot.several = slot.several or slot.current ~= nil or nil
+  slot.current = entry
+end
+
+local function slot_at(self, key)
   self.slots[key] = self.slots[key] or { pending = {} }
   return self.slots[key]
 end
 
-local function note_pending(self, entry)
-  local marker, number = tostring(entry.description or ""):match("(ml:%x+:%x+)/(%d+)")
-  local name = entry.name:sub(-#SUFFIX) == SUFFIX and entry.name:sub(1, -#SUFFIX - 1) or entry.name
-  table.insert(slot_of(self, name).pending, { id = entry.id, marker = marker, number = math.tointeger(number) })
-end
-
-local function note_current(self, entry)
-  local slot, marker, since = slot_of(self, entry.name), read_line(entry.description)
-  slot.several = slot.current ~= nil
-  slot.current = { id = entry.id, ours = server.has_tag(entry, CURRENT), marker = marker, since = since }
-end
-
-local function note(self, entry)
-  if server.has_tag(entry, probe.TAG) then table.insert(self.tries, entry)
-  elseif server.has_tag(entry, PENDING) then note_pending(self, entry)
-  elseif entry.type == "Credential" or entry.type == nil then note_current(self, entry) end
+local function note(self, listed)
+  if server.has_tag(listed, probe.TAG) then
+    table.insert(self.tries, listed)
+  elseif server.has_tag(listed, PENDING) then
+    local entry = pending_entry(listed)
+    add_pending(slot_at(self, entry.user or account_name(entry.name):lower()), entry)
+  elseif listed.type == "Credential" or listed.type == nil then
+    local entry = current_entry(listed)
+    add_current(slot_at(self, entry.user or entry.name:lower()), entry)
+  end
 end
 
 --- Reach the server, find the vault, and see what lies there. Changes nothing.
@@ -80,10 +140,77 @@ function Passwords:open(profile)
   for entry in server.each_entry(self.vault_id, { path = self.path }) do note(self, entry) end
 end
 
---- What lies there for this account.
----@param name string user principal name
+-- What names the account's object id, and what only has its name.
+local function joined(by_id, by_name)
+  if not by_id or not by_name then return by_id or by_name or EMPTY end
+  local slot = { pending = table.move(by_id.pending, 1, #by_id.pending, 1, {}), current = by_id.current,
+    several = by_id.several }
+  for _, entry in ipairs(by_name.pending) do add_pending(slot, entry) end
+  if by_name.current then add_current(slot, by_name.current) end
+  return slot
+end
+
+--- What lies there for this account, as it was last seen.
+---@param account sink.passwords.account
 ---@return sink.passwords.slot
-function Passwords:slot(name) return self.slots[name:lower()] or EMPTY end
+function Passwords:slot(account) return joined(self.slots[account.id], self.slots[account.upn:lower()]) end
+
+--- What lies there for this account is known to be its own.
+---@param account sink.passwords.account
+function Passwords:claim(account)
+  for _, key in ipairs { account.id, account.upn:lower() } do
+    if self.slots[key] then self.slots[key].claimed = true end
+  end
+end
+
+--- All slots as they were seen when the place was opened, in no particular order.
+---@return fun(): sink.passwords.slot?
+function Passwords:each_slot()
+  local key, slot
+  return function()
+    key, slot = next(self.slots, key)
+    return slot
+  end
+end
+
+-- The names its entries have: what they were called then may have changed.
+local function names_of(slot, account, more)
+  local names, seen = {}, {}
+  local function add(name)
+    if name and not seen[name:lower()] then names[#names + 1] = name end
+    if name then seen[name:lower()] = true end
+  end
+  add(account.upn)
+  add(more)
+  if slot.current then add(slot.current.name) end
+  for _, entry in ipairs(slot.pending) do add(account_name(entry.name)) end
+  return names
+end
+
+local function listing(self, name)
+  return function() return server.entries(self.vault_id, { name = name, path = self.path }) end
+end
+
+--- What lies there for this account now: lists anew. An entry of its name that was written for
+--- another account is in it too.
+---@param account sink.passwords.account
+---@param name string? another one its entries may have
+---@return sink.passwords.slot
+function Passwords:look(account, name)
+  local reads = {}
+  for _, one in ipairs(names_of(self:slot(account), account, name)) do
+    reads[#reads + 1], reads[#reads + 2] = listing(self, one), listing(self, one .. SUFFIX)
+  end
+  local slot = { pending = {} }
+  for _, list in ipairs { task.all(reads) } do
+    for _, entry in ipairs(list) do
+      if server.has_tag(entry, PENDING) then add_pending(slot, pending_entry(entry))
+      elseif entry.type == "Credential" or entry.type == nil then add_current(slot, current_entry(entry)) end
+    end
+  end
+  self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
+  return slot
+end
 
 --- Can it be written and read back? Raises when not.
 ---@param journal host.journal.journal
@@ -102,13 +229,20 @@ function Passwords:where(name)
   return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", name or "")
 end
 
+--- Nothing more is done with this account in this run: keep nothing in mind of it.
+---@param account sink.passwords.account
+function Passwords:release(account) self.slots[account.id], self.slots[account.upn:lower()] = nil, nil end
+
+-- The account's slot, to be changed.
+local function own_slot(self, account)
+  local slot = self:slot(account)
+  if slot == EMPTY then slot = { pending = {} } end
+  self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
+  return slot
+end
+
 ---------------------------------------------------------------------------
 -- Pending values
-
-local function describe_pending(marker, number)
-  return ("Pending: may be in force already (%s/%d). Moonlatch removes it when it is known which password is.")
-    :format(marker, number)
-end
 
 local function pending_of(slot, marker, number)
   for _, one in ipairs(slot.pending) do
@@ -131,15 +265,16 @@ end
 -- Its answer was lost: is it there all the same?
 local function find_pending(self, name, marker, number)
   for entry in server.each_entry(self.vault_id, { name = name .. SUFFIX, path = self.path, tag = PENDING }) do
-    local found, place = tostring(entry.description or ""):match("(ml:%x+:%x+)/(%d+)")
-    if found == marker and math.tointeger(place) == number then return entry end
+    local found, place = markers.find_value(entry.description)
+    if found == marker and place == number then return entry end
   end
 end
 
-local function create_pending(self, name, marker, number, value)
+local function create_pending(self, user, pending, value)
+  local name, marker, number = pending.name, pending.marker, pending.number
   local ok, made = pcall(server.create_entry, self.vault_id, {
     name = name .. SUFFIX, path = self.path, type = "Credential", subType = "Default",
-    description = describe_pending(marker, number), tags = { PENDING },
+    description = pending_line(user, marker, number, pending.now), tags = { PENDING },
     data = { domain = "", username = name, password = value },
   })
   if ok then return made end
@@ -150,40 +285,31 @@ local function create_pending(self, name, marker, number, value)
   return found
 end
 
---- Have a pending value lie there, beside others, read back.
----@param name string user principal name
----@param marker string of the rotation
----@param number integer of the value in it
+---@class sink.passwords.pending
+---@field name string user principal name
+---@field marker string of the rotation
+---@field number integer of the value in it
+---@field now number server time
+
+--- Have a pending value lie there, beside others, read back. Raises a "conflict" with status 409 when the vault
+--- allows no second entry of that name.
+---@param account sink.passwords.account
+---@param pending sink.passwords.pending
 ---@param value host.secret
-function Passwords:keep_pending(name, marker, number, value)
-  local slot = slot_of(self, name)
-  local there = pending_of(slot, marker, number)
-  if there then return check_pending(self, name, there.id, value) end
-  local made = create_pending(self, name, marker, number, value)
-  table.insert(slot.pending, { id = made.id, marker = marker, number = number })
+function Passwords:keep_pending(account, pending, value)
+  local slot = own_slot(self, account)
+  local there = pending_of(slot, pending.marker, pending.number)
+  if there then return check_pending(self, pending.name, there.id, value) end
+  local made = create_pending(self, account.id, pending, value)
+  add_pending(slot, { id = made.id, name = pending.name .. SUFFIX, ours = true, marker = pending.marker,
+    number = pending.number, since = pending.now, user = account.id })
 end
-
---- Does the slot name this rotation?
----@param name string
----@param marker string
----@param number integer? this very value of it
----@return boolean
-function Passwords:names(name, marker, number)
-  for _, one in ipairs(slot_of(self, name).pending) do
-    if one.marker == marker and (number == nil or one.number == number) then return true end
-  end
-  return false
-end
-
---- Nothing more is done with this account in this run: keep nothing in mind of it.
----@param name string
-function Passwords:release(name) self.slots[name:lower()] = nil end
 
 --- Remove the pending values of a rotation.
----@param name string
+---@param account sink.passwords.account
 ---@param marker string
-function Passwords:drop_pending(name, marker)
-  local slot, left = slot_of(self, name), {}
+function Passwords:drop_pending(account, marker)
+  local slot, left = own_slot(self, account), {}
   for _, one in ipairs(slot.pending) do
     if one.marker == marker then server.delete_entry(self.vault_id, one.id) else left[#left + 1] = one end
   end
@@ -193,34 +319,34 @@ end
 ---------------------------------------------------------------------------
 -- The value in force
 
-local function line_of(marker, number, since)
-  return ("Password kept by Moonlatch (%s/%d), in force since %s."):format(marker, number, time.iso(since))
-end
-
--- Our line anew; what else a person wrote there stays.
-local function describe(description, line)
-  local text = type(description) == "string" and description or ""
-  local from, to = text:find(LINE)
-  if from then return text:sub(1, from - 1) .. line .. text:sub(to + 1) end
-  return text == "" and line or text .. "\n" .. line
-end
-
-local function create_current(self, name, value, line)
+local function create_current(self, content, line)
   return server.create_entry(self.vault_id, {
-    name = name, path = self.path, type = "Credential", subType = "Default", description = line, tags = { CURRENT },
-    data = { domain = "", username = name, password = value },
+    name = content.name, path = self.path, type = "Credential", subType = "Default", description = line,
+    tags = { CURRENT }, data = { domain = "", username = content.name, password = content.value },
   })
 end
 
-local function is_stored(entry, value, line)
+local function is_stored(entry, content, line)
   local held = entry.data.password
-  return secret.is(held) and held:equals(value) and tostring(entry.description or ""):find(line, 1, true) ~= nil
+  return secret.is(held) and held:equals(content.value)
+    and tostring(entry.description or ""):find(line, 1, true) ~= nil
 end
 
-local function replace_current(self, name, id, value, line)
+local function raise_taken(self, content, marker)
+  fail.raise {
+    kind = "conflict", code = "taken", what = ("store the password of %s"):format(content.name),
+    why = ("the entry in %s was written by another rotation meanwhile (%s)")
+      :format(self:where(content.name), marker or "it names none"),
+    fix = "One installation rotates an account, never two: stop one of them.",
+  }
+end
+
+local function replace_current(self, id, content, line)
   local entry = server.entry(self.vault_id, id)
-  if is_stored(entry, value, line) then return entry end
-  entry.data.username, entry.data.password = name, value
+  if is_stored(entry, content, line) then return entry end
+  local marker = read_line(entry.description)
+  if marker ~= content.before and marker ~= content.marker then raise_taken(self, content, marker) end
+  entry.name, entry.data.username, entry.data.password = content.name, content.name, content.value
   entry.description = describe(entry.description, line)
   return server.replace_entry(self.vault_id, entry, { just_read = true })
 end
@@ -230,31 +356,52 @@ local function find_current(self, name)
   return (server.each_entry(self.vault_id, { name = name, path = self.path, tag = CURRENT })())
 end
 
-local function write_current(self, name, value, line, is_new)
-  local there = slot_of(self, name).current or not is_new and find_current(self, name)
-  if there then return replace_current(self, name, there.id, value, line) end
-  return create_current(self, name, value, line)
+local function write_current(self, slot, content, line)
+  local there = slot.current or content.again and find_current(self, content.name)
+  if there then return replace_current(self, there.id, content, line) end
+  return create_current(self, content, line)
 end
 
 local AGAIN = { conflict = true, unknown_outcome = true, network = true, missing = true }
 
-local function write_patiently(self, name, value, line, is_new)
+local function write_patiently(self, slot, content, line)
   for try = 1, TRIES do
-    local ok, result = pcall(write_current, self, name, value, line, is_new and try == 1)
+    local ok, result = pcall(write_current, self, slot, content, line)
     if ok then return result end
-    if not fail.is(result) or not AGAIN[result.kind] or try == TRIES then error(result, 0) end
-    if result.kind == "missing" then slot_of(self, name).current = nil end -- somebody removed it
+    if not fail.is(result) or not AGAIN[result.kind] or result.code == "taken" or try == TRIES then error(result, 0) end
+    if result.kind == "missing" then slot.current = nil end -- somebody removed it
+    content.again = true
   end
 end
 
---- Write the value that is in force, and read it back. Everything else in the entry stays.
----@param name string user principal name
----@param content { value: host.secret, marker: string, number: integer, since: number, is_new: boolean? } is_new:
---- nothing was ever written for this account from here, so what was found when this was opened is all there is
-function Passwords:keep_current(name, content)
-  local line = line_of(content.marker, content.number, content.since)
-  local entry = write_patiently(self, name, content.value, line, content.is_new)
-  slot_of(self, name).current = { id = entry.id, ours = true, marker = content.marker, since = content.since }
+---@class sink.passwords.content
+---@field name string user principal name
+---@field value host.secret
+---@field marker string of the rotation
+---@field number integer of the value in it
+---@field since number when it came into force
+---@field before string? the marker the entry had when the rotation was judged
+---@field again boolean? it may have been written before, and its answer lost
+
+--- Write the value that is in force, and read it back. Everything else in the entry stays. Raises a "conflict" with
+--- the code "taken" when another rotation has written it since it was judged.
+---@param account sink.passwords.account
+---@param content sink.passwords.content
+function Passwords:keep_current(account, content)
+  local slot = own_slot(self, account)
+  local entry = write_patiently(self, slot, content, line_of(account.id, content.marker, content.number, content.since))
+  slot.current = { id = entry.id, name = content.name, ours = true, marker = content.marker, since = content.since,
+    user = account.id }
+end
+
+--- Give the account's entry the name the account has now. Everything else in it stays.
+---@param account sink.passwords.account
+function Passwords:rename(account)
+  local slot = own_slot(self, account)
+  local entry = server.entry(self.vault_id, slot.current.id)
+  entry.name, entry.data.username = account.upn, account.upn
+  server.replace_entry(self.vault_id, entry, { just_read = true })
+  slot.current.name = account.upn
 end
 
 return passwords

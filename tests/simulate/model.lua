@@ -1,8 +1,8 @@
 --- What must hold, seen from both sides: who set which password last, what lies in
 --- the vault, what a run said of itself.
 
-local accounts = require "rotation.accounts"
-local rows = require "rotation.rows"
+local passwords = require("rotation.store").user_passwords
+local rows = require("rotation.store").client_secrets
 
 local M = {}
 
@@ -188,7 +188,7 @@ end
 -- In the end
 
 local function rest_of_person(self, journal, who)
-  local name, row = upn_of(self, who), accounts.get(journal, id_of(self, who))
+  local name, row = upn_of(self, who), passwords:get(journal, id_of(self, who))
   local list, newest = entries_of(self, name), self.set[id_of(self, who)]
   newest = newest and newest[#newest]
   if not row or row.state ~= "closed" then

@@ -70,13 +70,14 @@ describe("Journal:verify", function()
       j:seal("id", value)
       assert.is_true(j:commit())
     end
-    journals.tamper(place, "CREATE TABLE kept AS SELECT * FROM sealed")
+    local kept = ("ATTACH '%s/kept.db' AS k; "):format(place.path)
+    journals.tamper(place, kept .. "CREATE TABLE k.sealed AS SELECT * FROM main.sealed")
     do
       local j <close> = journals.open(place)
       j:forget("id")
       assert.is_true(j:commit())
     end
-    journals.tamper(place, "INSERT INTO sealed SELECT * FROM kept; DROP TABLE kept")
+    journals.tamper(place, kept .. "INSERT INTO main.sealed SELECT * FROM k.sealed")
     local j <close> = journals.open(place)
     assert.equal(("the journal in '%s/j' was altered: the sealed value id was dropped, and is there again"):format(
       place.path), select(2, j:verify()))

@@ -1,6 +1,5 @@
 --- rotation: users' passwords, on an emulated tenant where anything can go wrong.
 
-local accounts = require "rotation.accounts"
 local fail = require "fail"
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud" -- before what is found by its path
@@ -9,6 +8,7 @@ local oauth = require "oauth"
 local policy = require "policy"
 local profile = require "profile"
 local rotate = require "rotation.rotate"
+local passwords = require("rotation.store").user_passwords
 local script = require "script"
 local secret = require "host.secret"
 local stage = require "stage"
@@ -63,7 +63,7 @@ local function resume()
 end
 
 local function id_of(who) return cloud.tenant.ids[who] end
-local function row_of(who) return accounts.get(journal, id_of(who or "t0-chen")) end
+local function row_of(who) return passwords:get(journal, id_of(who or "t0-chen")) end
 
 -- The password in the account's entry, and those that are pending.
 local function stored(name)
@@ -139,11 +139,11 @@ describe("a user's password", function()
     assert.equal(("Password kept by Moonlatch (%s/1), in force since %s."):format(row_of().body.marker,
       time.iso(row_of().body.changed_at)), entry.description)
     local first = row_of().body.value
-    assert.is_true(accounts.value(journal, first):equals(value))
+    assert.is_true(passwords:unseal(journal, first):equals(value))
     cloud:wait(31 * DAY)
     go()
     assert_settled()
-    assert.is_nil(accounts.value(journal, first))
+    assert.is_nil(passwords:unseal(journal, first))
     assert.equal(2, count("PATCH", PATCH))
     assert.is_true(journal:verify() > 0)
   end)
@@ -276,7 +276,7 @@ describe("a user's password", function()
       assert.is_true(fail.is(rows["t0-chen"].failure, "unknown_outcome"))
       assert.equal("sent", row_of().state)
       local _, pending = stored()
-      assert.is_true(accounts.value(journal, accounts.name_of(row_of(), 1)):equals(pending[1]))
+      assert.is_true(passwords:unseal(journal, passwords:sealed_name(row_of(), 1)):equals(pending[1]))
       cloud.meet = nil
       go()
       assert_settled()
@@ -352,13 +352,13 @@ describe("a user's password", function()
     assert.equal("sent", row.state)
     assert.same({ "open", "open" }, { row.body.candidates[1].state, row.body.candidates[2].state })
     assert.equal(2, #pending)
-    assert.is_not_nil(accounts.value(journal, accounts.name_of(row, 1)))
-    assert.is_not_nil(accounts.value(journal, accounts.name_of(row, 2)))
+    assert.is_not_nil(passwords:unseal(journal, passwords:sealed_name(row, 1)))
+    assert.is_not_nil(passwords:unseal(journal, passwords:sealed_name(row, 2)))
     cloud.meet = nil
     refuse(nil)
     go()
     assert_settled()
-    assert.is_nil(accounts.value(journal, accounts.name_of(row, 1)))
+    assert.is_nil(passwords:unseal(journal, passwords:sealed_name(row, 1)))
   end)
 
   it("is not set anew because of a 403", function()

@@ -1,6 +1,7 @@
 --- Every credential of the application: when it ends, and whether anybody here knows it.
 
 local layout = require "layout"
+local marker = require "rotation.marker"
 local time = require "time"
 local views = require "rotation.view"
 
@@ -11,7 +12,7 @@ local function describe(credential)
 end
 
 local function tell_foreign(record, look, credential, has_journal)
-  local minted = tostring(credential.displayName or ""):find("^ml:%x+:%x+")
+  local minted = marker.of_credential(credential.displayName)
   local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
   record:warning {
     evidence = "a credential that nobody here knows: " .. describe(credential),

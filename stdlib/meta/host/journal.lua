@@ -66,6 +66,18 @@ function Journal:hash(seq) end
 --- A random id made when the journal was made; in the displayName of secrets.
 ---@return string 8 hex digits
 function Journal:installation() end
+--- Its own id, then those it had before it was restored from a backup: what they marked was ours.
+--- Sealed with the owner's record, so that nobody can add one.
+---@return string[]
+function Journal:installations() end
+--- When it was restored from a backup, the last time; nil: never.
+---@return number|nil
+function Journal:restored_at() end
+--- Put on record that it was restored: it gets an id of its own and keeps the former ones; with
+--- `replaces` it keeps its id, since what it was made of runs no more. Durable at the next commit.
+---@param time number
+---@param replaces boolean?
+function Journal:mark_restored(time, replaces) end
 --- A kernel lock held by this process until closed; nil and a message when another holds it.
 ---@param name string
 ---@return host.journal.lease|nil lease, string? message

@@ -1,0 +1,123 @@
+/* The mark: a small file beside the journal that says how far its chain had come.
+ *
+ * Whoever takes the journal away, empties it or puts an older copy in its place
+ * leaves a mark that does not fit. It is written after what it tells of is durable,
+ * and read before the journal is: so it may be older than the journal, and never
+ * newer. It is one short line, written in place: what a crash leaves is the line
+ * before, this one, or (when it was made just then) nothing, which counts as none.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONGEST_MARK = 256, TRIES = 3 };
+
+#define MARK_FORM "moonlatch journal %019" PRId64 " %.8s %s " /* of one length, whatever it says */
+
+static void to_hex(const unsigned char hash[HASH_SIZE], char out[2 * HASH_SIZE + 1]) {
+  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+/* The line for this head of that installation. */
+static int compose(const struct journal *journal, const struct head *head, const char *installation,
+                   char out[LONGEST_MARK]) {
+  char bytes[LONGEST_MARK + JOURNAL_BINDING] = {0}, hex[2 * HASH_SIZE + 1];
+  unsigned char mac[HASH_SIZE];
+  to_hex(head->hash, hex);
+  int length = snprintf(out, LONGEST_MARK, MARK_FORM, head->seq, installation, hex);
+  memcpy(bytes, out, (size_t)length);
+  snprintf(bytes + LONGEST_MARK, JOURNAL_BINDING, "%s", journal->binding);
+  seal_mac(journal, bytes, sizeof bytes, mac);
+  to_hex(mac, hex);
+  return length + snprintf(out + length, LONGEST_MARK - (size_t)length, "%s\n", hex);
+}
+
+static int path_of_mark(const struct journal *journal, char path[PATH_MAX]) {
+  return snprintf(path, PATH_MAX, "%s/" MARK_NAME, journal->directory) < PATH_MAX;
+}
+
+/* Write the line for a chain that came as far as journal->head, which is durable. */
+static void write_mark(const struct journal *journal) {
+  char path[PATH_MAX], line[LONGEST_MARK];
+  int length = compose(journal, &journal->head, journal->installations, line);
+  int fd = path_of_mark(journal, path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+  if (fd < 0) return;
+  /* A mark that could not be renewed is an older one, which does no harm. */
+  if (pwrite(fd, line, (size_t)length, 0) == length) fdatasync(fd);
+  close(fd);
+}
+
+void mark_renew(struct journal *journal) {
+  int due = !journal->mark_altered && (journal->unmarked || !journal->marked);
+  store_abandon(journal);
+  if (due && journal->binding && !journal->refusing && audit_stored_head(journal, &journal->head)) write_mark(journal);
+}
+
+void mark_read(const struct journal *journal, struct mark *mark) {
+  char path[PATH_MAX];
+  struct buffer content = {0};
+  int fd = path_of_mark(journal, path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+  *mark = (struct mark){0};
+  if (fd < 0) return;
+  mark->damaged = sys_read_all(fd, &content, sizeof mark->line - 1) == EFBIG;
+  if (!mark->damaged && content.length > 0) memcpy(mark->line, content.data, content.length);
+  buffer_free(&content);
+  close(fd);
+}
+
+/* Read the line's members, and see that our key made it. */
+static int understand(const struct journal *journal, const struct mark *mark, struct head *head, char installation[9]) {
+  char hex[2 * HASH_SIZE + 1], expected[LONGEST_MARK];
+  if (sscanf(mark->line, "moonlatch journal %" SCNd64 " %8[0-9a-f] %64[0-9a-f] ", &head->seq, installation, hex) != 3 ||
+      strlen(hex) != sizeof hex - 1)
+    return 0;
+  for (size_t i = 0; i < HASH_SIZE; i++) sscanf(hex + 2 * i, "%2hhx", &head->hash[i]);
+  int length = compose(journal, head, installation, expected);
+  return (size_t)length == strlen(mark->line) && CRYPTO_memcmp(expected, mark->line, (size_t)length) == 0;
+}
+
+/* Is this one of the ids the journal has or had? */
+static int has_installation(const struct journal *journal, const char *id) {
+  const char *ids = journal->installations;
+  while (*ids && strncmp(ids, id, INSTALLATION_SIZE) != 0) ids += INSTALLATION_SIZE;
+  return *ids != '\0';
+}
+
+static const char *older(struct journal *journal, const char *why, int64_t seq) {
+  int length = snprintf(journal->message, sizeof journal->message,
+                        "the journal in '%s' is not the one that was used last: ", journal->directory);
+  snprintf(journal->message + length, sizeof journal->message - (size_t)length, why, (long long)seq);
+  return "older";
+}
+
+const char *mark_check(struct journal *journal, struct mark *mark) {
+  struct head marked, head;
+  unsigned char hash[HASH_SIZE];
+  char installation[INSTALLATION_SIZE + 1];
+  for (int i = 0; i < TRIES && !journal->marked; i++) {
+    if (i > 0) mark_read(journal, mark); /* it may have been read while it was written */
+    journal->marked = *mark->line && understand(journal, mark, &marked, installation);
+    journal->mark_altered = mark->damaged || (*mark->line && !journal->marked);
+    if (!journal->mark_altered) break;
+  }
+  if (!journal->marked || !audit_stored_head(journal, &head)) return NULL; /* the chain's end is looked at elsewhere */
+  if (!has_installation(journal, installation))
+    return older(journal, "what lies there is another journal, or one from before it was restored", 0);
+  if (marked.seq > head.seq)
+    return older(journal, "record %lld is missing, so it is an older copy, and what it does not know may be in force",
+                 marked.seq);
+  if (marked.seq == head.seq)
+    memcpy(hash, head.hash, HASH_SIZE);
+  else if (!audit_hash(journal, marked.seq, hash))
+    return NULL;
+  if (memcmp(hash, marked.hash, HASH_SIZE) == 0) return NULL;
+  return older(journal, "record %lld is another one, so the two went apart before it", marked.seq);
+}

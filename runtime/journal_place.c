@@ -1,0 +1,136 @@
+/* Where a journal lies: its folder and file, private to us, and what else in the
+ * folder tells that there was a journal.
+ *
+ * Everything that counts as such a sign is made after a journal was. So a journal
+ * that is gone or empty beside one was taken away; a crash leaves nothing of the kind.
+ *
+ * Each open journal holds a shared lock on its folder; a restore holds it alone.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Why this is not a private thing of ours, or NULL. */
+static const char *objection(const char *path, mode_t type) {
+  struct stat info;
+  if (lstat(path, &info) != 0) return strerror(errno);
+  if ((info.st_mode & S_IFMT) != type) return type == S_IFDIR ? "it is not a folder" : "journal.db is not a file";
+  if (info.st_uid != geteuid()) return "it belongs to another user";
+  return info.st_mode & 077 ? "others may enter it; run: chmod -R go= on it" : NULL;
+}
+
+/* Does a folder have this name only once it has a journal? */
+static int tells_of_journal(const char *name) {
+  const char *ending = strrchr(name, '.');
+  return strcmp(name, MARK_NAME) == 0 || strcmp(name, LEASES_NAME) == 0 ||
+         strncmp(name, BUDGET_START, strlen(BUDGET_START)) == 0 || (ending && strcmp(ending, SEGMENT_ENDING) == 0);
+}
+
+int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]) {
+  DIR *folder = opendir(journal->directory);
+  struct dirent *entry = NULL;
+  while (folder && (entry = readdir(folder)) && !tells_of_journal(entry->d_name)) continue;
+  if (entry) snprintf(found, NAME_MAX + 1, "%s", entry->d_name);
+  if (folder) closedir(folder);
+  return entry != NULL;
+}
+
+const char *place_gone(struct journal *journal, const char *how, const char *evidence) {
+  char why[NAME_MAX + 128];
+  snprintf(why, sizeof why, "journal.db %s, and '%s' beside it tells that there was one", how, evidence);
+  return place_cannot_open(journal, journal->directory, "gone", why);
+}
+
+const char *place_cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why) {
+  snprintf(journal->message, sizeof journal->message, "cannot open the journal in '%s': %s", directory, why);
+  return kind;
+}
+
+/* What is amiss with the file, before it is made: NULL, or how it was taken away. */
+static const char *loss(const char *file) {
+  struct stat info;
+  if (lstat(file, &info) != 0) return errno == ENOENT ? "is gone" : NULL;
+  return S_ISREG(info.st_mode) && info.st_size == 0 ? "is empty" : NULL;
+}
+
+/* As place_evidence; or what SQLite keeps beside the file, where there is no file any more. */
+static int find_traces(const struct journal *journal, const char *file, char found[NAME_MAX + 1]) {
+  char log[PATH_MAX + 8];
+  struct stat info;
+  snprintf(log, sizeof log, "%s-wal", file);
+  snprintf(found, NAME_MAX + 1, DATABASE_NAME "-wal");
+  return (lstat(file, &info) != 0 && lstat(log, &info) == 0) || place_evidence(journal, found);
+}
+
+/* Another process may make it at this moment: then what it makes later than the
+ * file was seen, and the file is looked at once more. */
+static const char *refuse_lost(struct journal *journal, const char *file) {
+  char evidence[NAME_MAX + 1];
+  if (!loss(file) || !find_traces(journal, file, evidence)) return NULL;
+  const char *how = loss(file);
+  return how ? place_gone(journal, how, evidence) : NULL;
+}
+
+/* Make the folder, and see that it is ours. NULL, or why not. */
+static const char *find_folder(struct journal *journal, const char *directory) {
+  int code = sys_make_folder(directory);
+  if (code) return strerror(code);
+  journal->directory = realpath(directory, NULL);
+  return journal->directory ? objection(journal->directory, S_IFDIR) : strerror(errno);
+}
+
+/* Share the folder with others who have the journal open. NULL, or the kind of failure. */
+static const char *share(struct journal *journal) {
+  journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (journal->place < 0 || flock(journal->place, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return NULL;
+  return place_cannot_open(journal, journal->directory, "io",
+                           "another moonlatch puts a backup in its place. Wait for it, then run it again");
+}
+
+/* Make an empty private file, unless it is there. It is never opened when it
+ * is: closing it would drop SQLite's locks. */
+static const char *make_file(const char *file) {
+  int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno != EEXIST) return strerror(errno);
+  if (fd >= 0) close(fd);
+  return objection(file, S_IFREG);
+}
+
+/* Was a restore stopped between its steps? What it left is a whole journal, or an older one that goes. */
+static int is_half_restored(const struct journal *journal) {
+  char path[PATH_MAX];
+  struct stat info;
+  snprintf(path, sizeof path, "%s/" RESTORED_NAME, journal->directory);
+  return lstat(path, &info) == 0;
+}
+
+const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
+  const char *why = find_folder(journal, directory);
+  if (why) return place_cannot_open(journal, directory, "io", why);
+  const char *kind = share(journal);
+  if (kind) return kind;
+  if (is_half_restored(journal))
+    return place_cannot_open(journal, directory, "restoring",
+                             "`moonlatch journal restore` was stopped before it was done, and nothing is lost");
+  if (snprintf(file, PATH_MAX, "%s/" DATABASE_NAME, journal->directory) >= PATH_MAX)
+    return place_cannot_open(journal, directory, "io", strerror(ENAMETOOLONG));
+  kind = refuse_lost(journal, file);
+  if (kind) return kind;
+  why = make_file(file);
+  return why ? place_cannot_open(journal, directory, "io", why) : NULL;
+}
+
+void place_close(struct journal *journal) {
+  if (journal->place > 0) close(journal->place);
+  journal->place = 0;
+}

@@ -1,0 +1,205 @@
+--- How the rotation of an account's password ends: changed, given up because nothing can be in
+--- force, stepped back from because another is at work, left with its outcome unknown, or handed
+--- to a person.
+
+local clock = require "graph.clock"
+local fail = require "fail"
+local jobs = require "rotation.job"
+local marker = require "rotation.marker"
+local record = require "record"
+local rows = require("rotation.store").user_passwords
+
+local M = {}
+
+local KEPT = 30 * 86400 -- seconds the values of a rotation with an unknown outcome stay sealed
+
+---@class rotation.End raised when nothing more is to be done
+---@field done rotation.done
+local End = {}
+
+local function finish(what, why, code)
+  error(setmetatable({ done = { what = what, why = why, code = code } }, End), 0)
+end
+
+--- What became of a rotation that one of these functions ended. Nil for any other error.
+---@param err any
+---@return rotation.done?
+function M.outcome_of(err) return getmetatable(err) == End and err.done or nil end
+
+---------------------------------------------------------------------------
+-- Closing
+
+-- Members of the record that mean something only while a rotation is open.
+local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "over", "kept", "pending_at", "chosen",
+  "before" }
+
+local function clear(body)
+  for _, name in ipairs(OPEN) do body[name] = nil end
+  body.candidates = {}
+end
+
+local function forget(journal, names)
+  for _, name in ipairs(names or {}) do journal:forget(name) end
+end
+
+local function closed(job, more)
+  clear(job.row.body)
+  more.closed_at = clock.now()
+  jobs.stage(job, "closed", more)
+  record.commit(job.run.journal)
+end
+
+-- Our own pending entries of rotations that were left go with the next one that succeeds.
+local function drop_left(job)
+  local body = job.row.body
+  for name, whose in pairs(body.left or {}) do
+    if whose == "own" then
+      job.run.sink:drop_pending(job.account, name)
+      body.left[name] = nil
+    end
+  end
+end
+
+--- The value in force is known and stored: what else there was is let go.
+---@param job rotation.job
+function M.close(job)
+  local body, journal, sink = job.row.body, job.run.journal, job.run.sink
+  sink:drop_pending(job.account, body.marker)
+  drop_left(job)
+  jobs.forget_values(job, body.chosen)
+  forget(journal, body.kept)
+  local earlier = body.previous and body.previous.value
+  if earlier and earlier ~= body.value then journal:forget(earlier) end
+  closed(job, { name = job.account.upn })
+  sink:release(job.account)
+end
+
+-- As it was before this rotation: none of its values can be in force.
+local function restore(job, why)
+  local body = job.row.body
+  job.run.sink:drop_pending(job.account, body.marker)
+  jobs.forget_values(job)
+  local previous = body.previous or {}
+  body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
+  closed(job, { why = why })
+end
+
+--- Close a rotation none of whose values can be in force. What today does not allow is refused.
+---@param job rotation.job
+---@param why string
+---@param code string? of the refusal
+function M.give_up(job, why, code)
+  restore(job, why)
+  finish(job.account.outside and "ended" or "refuse", why, code)
+end
+
+--- Another is at work on the account, and nothing of ours has left: take the pending entry away.
+---@param job rotation.job
+---@param why string
+---@param what "busy"|"stop"|nil
+function M.step_back(job, why, what)
+  restore(job, why)
+  finish(what or "busy", why)
+end
+
+---------------------------------------------------------------------------
+-- With an unknown outcome
+
+--- The names under which values of a rotation that was left are sealed.
+---@param row rotation.account_row
+---@return string[]
+function M.kept_values(row)
+  local names = table.move(row.body.kept or {}, 1, #(row.body.kept or {}), 1, {})
+  for number in ipairs(row.body.candidates) do names[#names + 1] = rows:sealed_name(row, number) end
+  return names
+end
+
+--- Put on record that a rotation ends though it is not known which value is in force. Its values stay sealed for
+--- thirty days, its pending entries until somebody removes them.
+---@param journal host.journal.journal
+---@param row rotation.account_row
+---@param why string
+function M.put_left(journal, row, why)
+  local body = row.body
+  body.changed_at, body.value = (body.previous or {}).changed_at, (body.previous or {}).value
+  body.forgiven, body.over, body.probe, body.unshown = nil, nil, nil, nil
+  rows:put(journal, row, "left", { why = why, kept_until = clock.now() + KEPT })
+end
+
+--- The same, for a rotation that today does not allow, or whose account is gone.
+---@param job rotation.job
+---@param why string
+function M.leave(job, why)
+  M.put_left(job.run.journal, job.row, why)
+  finish("left", ("%s; it is not known whether the new password is in force: %s"):format(why, jobs.places(job)))
+end
+
+--- Forget the values of a rotation that was left more than thirty days ago.
+---@param journal host.journal.journal
+---@param row rotation.account_row
+---@return boolean done
+function M.expire(journal, row)
+  if row.state ~= "left" or row.body.kept_until > clock.now() then return false end
+  forget(journal, M.kept_values(row))
+  clear(row.body)
+  rows:put(journal, row, "closed", { closed_at = clock.now(), kept_until = nil })
+  return true
+end
+
+--- The account was deleted.
+---@param job rotation.job
+function M.account_gone(job)
+  local why = "the account was deleted"
+  if jobs.is_unsent(job) then M.give_up(job, why) end
+  M.leave(job, why)
+end
+
+--- The same, found before anything was judged.
+---@param run rotation.run
+---@param account entra.user
+---@param row rotation.account_row?
+---@return rotation.done
+function M.missing(run, account, row)
+  local is_open = row and row.state ~= "closed" and row.state ~= "left"
+  if is_open then
+    local ok, err = pcall(M.account_gone, { run = run, account = account, names = {}, row = row })
+    return not ok and M.outcome_of(err) or error(err, 0)
+  end
+  fail.raise {
+    kind = "missing", what = ("set a new password for %s"):format(account.upn),
+    why = "there is no such account any more",
+    fix = "If it is only deleted, it can be restored for 30 days; what was in force is kept.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- Overtaken
+
+-- A journal that is older than what it did finds its own later rotation in the sink.
+local function is_own_later(job, current, moment)
+  local installation = current and marker.installation_of(current.marker)
+  return installation and job.run.setting.installations[installation] and current.marker ~= job.row.body.marker
+    and current.since == moment
+end
+
+local function adopt_later(job, current)
+  local body, journal = job.row.body, job.run.journal
+  job.run.sink:drop_pending(job.account, body.marker)
+  jobs.forget_values(job)
+  if body.previous and body.previous.value then journal:forget(body.previous.value) end
+  body.value = nil
+  closed(job, { marker = current.marker, changed_at = current.since, adopted = true })
+  finish("idle", "a later rotation of our own is in force, and is adopted")
+end
+
+--- What is in force is not what this rotation set.
+---@param job rotation.job
+---@param why string
+---@param moment number? when it was changed, by the directory
+function M.overtaken(job, why, moment)
+  local current = job.run.sink:look(job.account, job.row.body.name).current
+  if is_own_later(job, current, moment or job.account.changed) then adopt_later(job, current) end
+  jobs.orphan(job, why)
+end
+
+return M

@@ -1,0 +1,212 @@
+--- Setting one value of a rotation at Entra: the look before it leaves, and what its answer
+--- shows.
+
+local clock = require "graph.clock"
+local fail = require "fail"
+local graph = require "graph"
+local jobs = require "rotation.job"
+local marker = require "rotation.marker"
+local moments = require "rotation.moment"
+local outcome = require "rotation.outcome"
+local record = require "record"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+local FRESH = 5 -- seconds a look at the sink and the directory counts
+local STALE = {} -- raised when the look is too old by the time the request could leave
+
+---------------------------------------------------------------------------
+-- The look
+
+local function read_account(job)
+  local now, names = users.fresh(job.run, job.row.body.user)
+  return { now, names }
+end
+
+--- Look at the account's slot and at the directory, side by side. The job's slot and account
+--- are as they are now; the account is nil when it was deleted.
+---@param job rotation.job
+function M.look(job)
+  local began, account = time.monotonic(), job.account
+  local slot, read = task.all {
+    function() return job.run.sink:look(account, job.row.body.name) end,
+    function() return read_account(job) end,
+  }
+  local now = read[1]
+  if now then now.roles, now.group, now.outside = account.roles, account.group, account.outside end
+  job.slot, job.is_gone, job.looked_at = slot, now == nil, began
+  if now then job.account, job.names = now, read[2] end
+end
+
+local function shows_own(job)
+  local body = job.row.body
+  for _, entry in ipairs(job.slot.pending) do
+    if entry.marker == body.marker and entry.number == #body.candidates then return true end
+  end
+  return false
+end
+
+local function other_pending(job)
+  local body = job.row.body
+  for _, entry in ipairs(job.slot.pending) do
+    local is_known = entry.marker == body.marker or (body.left or {})[entry.marker or entry.id]
+    if not is_known then return entry end
+  end
+end
+
+-- Was the current entry written by another rotation than the one that was judged?
+local function is_taken(job)
+  local body, current = job.row.body, job.slot.current
+  local marked = current and current.marker
+  return job.slot.several or marked ~= body.seen and marked ~= body.marker
+end
+
+---@alias rotation.sight
+---| "gone"      the account was deleted
+---| "unlisted"  the listing does not show our own pending entry, so it does not count
+---| "pending"   there is a pending entry of another rotation
+---| "taken"     the current entry is another rotation's
+---| "unmoved"   the password was not changed since the rotation began
+---| "explained" it was changed when a request of ours may have changed it
+---| "moved"     it was changed when no request of ours can have
+
+--- What the last look shows, and the entry of another that it found.
+---@param job rotation.job
+---@return rotation.sight
+---@return sink.passwords.entry?
+function M.sight(job)
+  if job.is_gone then return "gone" end
+  if not shows_own(job) then return "unlisted" end
+  local other = other_pending(job)
+  if other then return "pending", other end
+  if is_taken(job) then return "taken", job.slot.current end
+  local body, changed = job.row.body, job.account.changed
+  if changed == body.before then return "unmoved" end
+  local offset = job.run.directory:offset(clock.now())
+  return moments.explains(body.candidates, changed, offset) and "explained" or "moved"
+end
+
+---------------------------------------------------------------------------
+-- Sending
+
+local function copy(candidate)
+  local made = {}
+  for name, value in pairs(candidate) do made[name] = value end
+  return made
+end
+
+-- Graph's time as an interval, rounded outwards to the millisecond: what goes on record stays short.
+local function range()
+  local earliest, latest = clock.range()
+  return math.floor(earliest * 1000) / 1000, math.ceil(latest * 1000) / 1000
+end
+
+-- On record before it leaves: from now on it may be carried out.
+local function note_sending(job, sent)
+  if time.monotonic() - job.looked_at > FRESH then error(STALE, 0) end
+  local candidate = job.row.body.candidates[sent.number]
+  local earliest, latest = range()
+  sent.before, sent.state, sent.from, sent.left_at = copy(candidate), job.row.state, earliest, time.monotonic()
+  candidate.state = "open"
+  candidate.first, candidate.from = candidate.first or earliest, candidate.from or earliest
+  candidate.to, candidate.unanswered = latest, latest
+  jobs.stage(job, "sent")
+end
+
+-- It never left: all is as it was before.
+local function note_unsent(job, sent)
+  if not sent.before then return end
+  job.row.body.candidates[sent.number] = sent.before
+  jobs.stage(job, sent.state)
+end
+
+-- It was answered with success: promptly, or so late that the answer proves too little.
+local function note_accepted(job, sent)
+  local candidate = job.row.body.candidates[sent.number]
+  local _, latest = range()
+  candidate.to, candidate.unanswered, candidate.why = latest, sent.before.unanswered, nil
+  local prompt = time.monotonic() - sent.left_at <= moments.PROMPT
+  if prompt then
+    candidate.state, candidate.answered = "accepted", { from = sent.from, to = latest }
+  else
+    candidate.why = "the answer took too long to prove anything"
+  end
+  jobs.stage(job, "sent")
+  return prompt and "accepted" or "slow"
+end
+
+-- It was refused, and certainly not carried out. Earlier sends of the same value still count.
+local function note_refused(job, sent, state, why)
+  local candidate = job.row.body.candidates[sent.number]
+  candidate.from, candidate.to, candidate.unanswered = sent.before.from, sent.before.to, sent.before.unanswered
+  candidate.state, candidate.why = sent.before.from and "open" or state, why
+  candidate.rejected = state == "rejected" or nil
+  jobs.stage(job, "sent")
+end
+
+-- Graph has no code for it: the message of the 400 names the password.
+local function is_rejection(failure)
+  local said = failure.cause and failure.cause.message or failure.why
+  return failure.status == 400 and tostring(said):lower():find("password", 1, true) ~= nil
+end
+
+local DENIED = { [401] = true, [403] = true, [429] = true }
+
+local function judge_failure(job, sent, failure)
+  if not sent.before or outcome.never_left(failure) then
+    note_unsent(job, sent)
+    error(failure, 0)
+  end
+  if is_rejection(failure) then
+    note_refused(job, sent, "rejected", failure.why)
+    return "rejected", failure
+  end
+  if DENIED[failure.status] then
+    note_refused(job, sent, "denied", failure.why)
+    if failure.status ~= 429 then error(failure, 0) end
+    return "throttled", failure
+  end
+  job.row.body.candidates[sent.number].why = failure.why
+  jobs.stage(job, "sent")
+  return "unknown", failure
+end
+
+-- A request that has to wait for the write budget, or for a retry, leaves after another look.
+local function look_again(job)
+  local _, ahead = require("http").pace()
+  if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it will wait first
+  if time.monotonic() - job.looked_at <= FRESH / 2 then return end
+  M.look(job)
+  local sight = M.sight(job)
+  if sight ~= "unmoved" and sight ~= "explained" then error(STALE, 0) end
+end
+
+--- Send the newest value once. Raises what says nothing about the value.
+---@param job rotation.job with a look that allows it
+---@return "accepted"|"slow"|"rejected"|"throttled"|"unknown"|"again" outcome again: nothing left, the look was too old
+---@return Failure?
+function M.send(job)
+  local body, sent = job.row.body, { number = #job.row.body.candidates }
+  local value <close> = jobs.value(job, sent.number)
+  local ok, failure = pcall(graph.patch, graph.path("/users/{id}", body.user), {
+    passwordProfile = { forceChangePasswordNextSignIn = false, password = value },
+  }, {
+    repeatable = false, once = true, timeout = moments.TIMEOUT, what = jobs.what(job),
+    note = "password " .. marker.of_value(body.marker, sent.number),
+    ready = function() look_again(job) end, sending = function() note_sending(job, sent) end,
+  })
+  if ok then return note_accepted(job, sent) end
+  if failure == STALE then
+    note_unsent(job, sent)
+    return "again"
+  end
+  if not fail.is(failure) then error(failure, 0) end
+  local result = table.pack(judge_failure(job, sent, failure))
+  record.commit(job.run.journal)
+  return table.unpack(result)
+end
+
+return M

@@ -1,0 +1,159 @@
+--- A value that Entra accepted: when may it be called changed, and is it still in force once it
+--- lies in the sink?
+
+local clock = require "graph.clock"
+local ending = require "rotation.ending"
+local jobs = require "rotation.job"
+local moments = require "rotation.moment"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+local BUDGET = 300 -- seconds until a change that was accepted must be seen
+local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
+local LAGS = 4 -- looks before an unexpected moment is not taken for a late read any more
+
+---------------------------------------------------------------------------
+-- Looking
+
+local function pause_of(look) return LOOKS[math.min(look, #LOOKS)] end
+
+-- No request without an answer may be so young that it could still land.
+local function await_quiet(job)
+  local quiet = moments.quiet_from(job.row.body.candidates)
+  while quiet and (clock.range() or 0) <= quiet do
+    if task.stopping() then task.stop() end
+    task.sleep(math.min(5, math.max(0.1, quiet - (clock.range() or 0))))
+  end
+end
+
+-- The moment the directory shows, as soon as it is none of the earlier ones; nil when it never is.
+local function await_moment(job, earlier)
+  local ends, look = time.monotonic() + BUDGET, 1
+  while true do
+    local pause = pause_of(look)
+    if time.monotonic() + pause > ends then return nil end
+    if pause > 0 then task.sleep(pause) end
+    local moment = users.changed(job.row.body.user)
+    if not moment then return ending.account_gone(job) end
+    if not earlier[moment] then return moment end
+    look = look + 1
+  end
+end
+
+---------------------------------------------------------------------------
+-- Accepted
+
+-- The same value has to be sent once more: what was seen proves too little.
+local function send_again(job, why)
+  local body = job.row.body
+  local candidate = body.candidates[#body.candidates]
+  candidate.state, candidate.why = "open", why
+  jobs.stage(job, "sent")
+end
+
+local function changed(job, moment)
+  job.run.directory:agrees(clock.now())
+  jobs.stage(job, "changed", { chosen = #job.row.body.candidates, changed_at = moment, probe = nil })
+end
+
+local function not_shown(job)
+  local body = job.row.body
+  if body.unshown then
+    jobs.orphan(job, "Entra accepted the new password twice, and after five minutes the directory shows no change")
+  end
+  body.unshown = true
+  send_again(job, "accepted, and not shown after five minutes")
+end
+
+local function somebody_else(job, moment, when)
+  ending.overtaken(job, ("the password was changed by somebody else on %s, %s"):format(time.iso(moment), when), moment)
+end
+
+-- The second of two accepted requests shows whose change the first one's moment was.
+local function judge_probe(job, moment, span)
+  local body = job.row.body
+  local first = body.probe
+  local offset = moments.offset_of(first, { span = span, moment = moment })
+  if not offset then
+    jobs.orphan(job, ("somebody else changed the password on %s, while ours was set: it was set once more after that")
+      :format(time.iso(first.moment)))
+  end
+  job.run.directory:learn(offset, clock.now())
+  changed(job, moment)
+end
+
+-- The moment lies outside the span of the answered request.
+local function unexpected(job, moment, distance, offset)
+  local body = job.row.body
+  local candidate = body.candidates[#body.candidates]
+  local quiet = moments.quiet_from(body.candidates)
+  if distance > 0 and quiet and moment <= quiet + offset.high then
+    return send_again(job, "an earlier request of ours may have been carried out after it")
+  end
+  if offset.known or not moments.is_near(distance) then
+    return somebody_else(job, moment, distance > 0 and "after ours was set" or "just before ours was set")
+  end
+  body.probe = { span = candidate.answered, moment = moment }
+  send_again(job, "the directory's moment lies outside the request's span")
+end
+
+-- Reads lag: a moment before the span may be what was there before ours.
+local function await_span(job, span, moment, offset)
+  local distance, looks = moments.distance(span, moment, offset), 0
+  while distance < 0 and looks < LAGS do
+    looks = looks + 1
+    task.sleep(pause_of(looks + 1))
+    moment = users.changed(job.row.body.user) or moment
+    distance = moments.distance(span, moment, offset)
+  end
+  return moment, distance
+end
+
+--- Entra said yes: wait until the directory shows it. The row is in the state "changed" then, or
+--- in "sent" when the same value has to be sent once more.
+---@param job rotation.job
+function M.settle(job)
+  local body = job.row.body
+  local span = body.candidates[#body.candidates].answered
+  await_quiet(job)
+  local earlier = { [body.before] = true, [body.probe and body.probe.moment or body.before] = true }
+  local moment = await_moment(job, earlier)
+  if not moment then return not_shown(job) end
+  if body.probe then return judge_probe(job, moment, span) end
+  local offset = job.run.directory:offset(clock.now())
+  local distance
+  moment, distance = await_span(job, span, moment, offset)
+  if distance == 0 then return changed(job, moment) end
+  unexpected(job, moment, distance, offset)
+end
+
+---------------------------------------------------------------------------
+-- Stored
+
+--- Is the value that was stored still the one in force? Looks once more at the directory. When an
+--- earlier request of ours may have been carried out since, the row is in "sent" again.
+---@param job rotation.job
+---@return boolean confirmed
+function M.confirm(job)
+  local body, looks = job.row.body, 0
+  local moment = users.changed(body.user)
+  while moment and moment < body.changed_at and looks < #LOOKS do -- a read that lags
+    looks = looks + 1
+    task.sleep(pause_of(looks + 1))
+    moment = users.changed(body.user)
+  end
+  if not moment then return ending.account_gone(job) end
+  if moment == body.changed_at then return true end
+  local quiet = moments.quiet_from(body.candidates)
+  if quiet and moment > body.changed_at and moment <= quiet then
+    body.seen = body.marker
+    send_again(job, "an earlier request of ours may have been carried out after it")
+    return false
+  end
+  somebody_else(job, moment, "after we did")
+end
+
+return M

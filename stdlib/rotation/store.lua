@@ -1,0 +1,315 @@
+--- The journal's rows of rotations: users' passwords, client secrets and certificates. A row
+--- says in which state a rotation is; its values lie sealed beside it, under names made from
+--- the rotation's id.
+--
+-- A row of a user's password is the account's: it has the account's object id and is used
+-- again by the next rotation, so no account can have two open. A row of a client secret or a
+-- certificate is one rotation: an application has many.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local marker = require "rotation.marker"
+local record = require "record"
+local time = require "time"
+
+local M = {}
+
+local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
+
+---@class rotation.store.kind
+---@field kind string of the journal's rows
+---@field type string what a row is about, as people read it: "client secret"
+---@field sealed_as string what the names of its sealed values begin with
+---@field first string the state a new row is in
+---@field has_value table<string, true>? states in which the value of a row can be opened; all when nil
+---@field usable table<string, true>? states in which the value may be the one in use
+
+---@class rotation.Store
+---@field kind string
+---@field own rotation.store.kind
+local Store = {}
+Store.__index = Store
+
+local function store_of(own) return setmetatable({ kind = own.kind, own = own }, Store) end
+
+---------------------------------------------------------------------------
+-- Rows
+
+--- A new row, not yet on record, with an id and a marker of its own.
+---@param journal host.journal.journal?
+---@param body table becomes the row's body; `marker` is kept when it is there
+---@param id string? of the row, when it is not the rotation's
+---@return host.journal.row
+function Store:new(journal, body, id)
+  local rotation, now = crypto.hex(crypto.random(8)), time.now()
+  body.type = self.own.type
+  body.marker = body.marker or marker.make(journal and journal:installation() or "", rotation)
+  if id then body.rotation = rotation end
+  return { id = id or rotation, kind = self.kind, state = self.own.first, body = body, created = now, updated = now }
+end
+
+--- The row of that id. Nil when there is none.
+---@param journal host.journal.journal
+---@param id string
+---@return host.journal.row?
+function Store:get(journal, id) return journal:get(self.kind, id) end
+
+--- The rows on record, or those of one application; oldest first.
+---@param journal host.journal.journal?
+---@param app_id string? client id
+---@return host.journal.row[]
+function Store:all(journal, app_id)
+  local rows = {}
+  for _, row in ipairs(journal and journal:list(self.kind) or {}) do
+    if row.body.type == self.own.type and (not app_id or row.body.app_id == app_id) then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+--- The rows of rotations that have not come to their end, oldest first.
+---@param journal host.journal.journal
+---@return host.journal.row[]
+function Store:unfinished(journal) return journal:list(self.kind, "closed") end
+
+--- The row with this id, marker, rotation, or key id; oldest first. Nil when there is none.
+---@param journal host.journal.journal
+---@param name string
+---@return host.journal.row?
+function Store:named(journal, name)
+  for _, row in ipairs(journal:list(self.kind)) do
+    local body = row.body
+    if row.id == name or body.marker == name or body.rotation == name or body.key_id == name then return row end
+  end
+end
+
+--- Put the row on record in this state, durable with the next commit (the door commits before it sends).
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param state string
+---@param more table? members of the body to set
+function Store:stage(journal, row, state, more)
+  for name, value in pairs(more or {}) do row.body[name] = value end
+  local now = time.now()
+  journal:put(self.kind, row.id, state, row.body, now)
+  row.state, row.updated = state, now
+end
+
+--- Put the row on record in this state; durable when the call returns, or it raises "journal".
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param state string
+---@param more table? members of the body to set
+function Store:put(journal, row, state, more)
+  self:stage(journal, row, state, more)
+  record.commit(journal)
+end
+
+--- Make durable what was staged and sealed. Who asks in the same turn shares one commit.
+---@param journal host.journal.journal
+function Store.commit(_, journal) record.commit(journal) end
+
+---------------------------------------------------------------------------
+-- Values
+
+--- The name a value of the row is sealed under.
+---@param row host.journal.row
+---@param number integer? of the value, where a rotation has several
+---@return string
+function Store:sealed_name(row, number)
+  local name = self.own.sealed_as .. "/" .. (row.body.rotation or row.id)
+  return number and ("%s/%d"):format(name, number) or name
+end
+
+--- Seal a value of the row; durable with the next commit.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param value host.secret
+---@param number integer?
+function Store:seal(journal, row, value, number) journal:seal(self:sealed_name(row, number), value) end
+
+--- The value sealed under a name. Nil when none is held. Raises "journal" when the key does not open it.
+---@param journal host.journal.journal
+---@param name string as sealed_name gives it
+---@return host.secret?
+function Store:unseal(journal, name)
+  local value, message = journal:unseal(name)
+  if value or not message then return value end
+  fail.raise {
+    kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, name), why = message,
+    fix = "The profile's key must be the one the journal was made with.",
+  }
+end
+
+--- A value of the row, unsealed. Nil when none is held, or the row's state is one without a value.
+--- Raises "journal" when the key does not open it.
+---@param journal host.journal.journal?
+---@param row host.journal.row
+---@param number integer?
+---@return host.secret?
+function Store:value(journal, row, number)
+  local has_value = self.own.has_value
+  if not journal or has_value and not has_value[row.state] then return nil end
+  return self:unseal(journal, self:sealed_name(row, number))
+end
+
+--- Forget a value of the row; durable with the next commit. Only what is superseded by something in use, or
+--- was never in force.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param number integer?
+function Store:forget(journal, row, number) journal:forget(self:sealed_name(row, number)) end
+
+---------------------------------------------------------------------------
+-- Rows of applications
+
+--- Does the row have a value that is, or may come to be, in use?
+---@param row host.journal.row
+---@return boolean
+function Store:usable(row) return self.own.usable[row.state] == true end
+
+--- Give the application's other usable rows their date: they are not in use any more. Durable with the next commit.
+---@param journal host.journal.journal
+---@param rows host.journal.row[] of the application
+---@param row host.journal.row the one in use
+---@param retire_at number
+function Store:supersede(journal, rows, row, retire_at)
+  for _, other in ipairs(rows) do
+    if other.id ~= row.id and self:usable(other) then
+      self:stage(journal, other, "retiring", { retire_at = retire_at, why = "replaced by " .. row.body.marker })
+    end
+  end
+end
+
+--- Its application was deleted, and it comes back should that be restored: the value stays sealed for as long.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param now number
+function Store:go_with_application(journal, row, now)
+  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted" })
+end
+
+--- Close the row and forget its only value. Only what is superseded by something in use, or was never in force.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param why string
+function Store:close(journal, row, why)
+  self:forget(journal, row)
+  self:put(journal, row, "closed", { why = why, closed_at = time.now() })
+end
+
+---------------------------------------------------------------------------
+-- The three kinds
+
+local function set(...)
+  local members = {}
+  for _, name in ipairs { ... } do members[name] = true end
+  return members
+end
+
+---@class rotation.account_row: host.journal.row
+---@field body rotation.account
+
+---@class rotation.previous
+---@field marker string
+---@field changed_at number
+---@field value string? what it is sealed under
+
+---@class rotation.account
+---@field type "user password"
+---@field user string object id
+---@field name string user principal name when the rotation began; once closed, the entry's name
+---@field policy string
+---@field marker string of the rotation: "ml:<installation>:<rotation>"
+---@field rotation string
+---@field candidates rotation.candidate[] its values
+---@field before number? the directory's moment when the rotation was judged
+---@field seen string|false|nil the marker of the current entry when it was judged; false for none
+---@field pending_at number? when its pending entry was written, server time
+---@field probe { span: table, moment: number }? an accepted change whose moment lies outside its span
+---@field unshown boolean? it was accepted once, and not shown after five minutes
+---@field chosen integer? the value that is in force
+---@field changed_at number? when the one in force came into force, by the directory
+---@field value string? what it is sealed under
+---@field entry string? id of the current entry
+---@field where string? where that entry was written, for people
+---@field previous rotation.previous? what was in force before, until this one is closed
+---@field closed_at number?
+---@field adopted boolean? the value in force was found in the sink
+---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
+--- rotations that were left
+---@field over boolean? a person passed over one of them, and its rotation may be alive
+---@field kept string[]? names under which values of rotations that were left are sealed
+---@field kept_until number? of a rotation that was left
+---@field from string? state before orphaned
+---@field why string?
+---@field forgiven boolean? a person has looked: the next run may go on
+
+--- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
+--- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended
+--- with its outcome unknown; orphaned when a person must look.
+M.user_passwords = store_of {
+  kind = "password", type = "user password", sealed_as = "password", first = "intent",
+}
+
+---@class rotation.row: host.journal.row
+---@field body rotation.body
+
+---@class rotation.body
+---@field type "client secret"
+---@field application string object id
+---@field app_id string client id
+---@field name string of the application
+---@field workflow string
+---@field marker string the start of the credential's displayName
+---@field lifetime number seconds
+---@field grace number seconds
+---@field ends number? server time
+---@field key_id string?
+---@field hint string?
+---@field adopted boolean? its value was found in a sink
+---@field sent_at number?
+---@field known_at number?
+---@field proven_at number?
+---@field stored_at number?
+---@field confirmed_at number?
+---@field retire_at number?
+---@field looked_at number? last look for a lost one
+---@field why string?
+
+--- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
+--- (with a date), closed.
+M.client_secrets = store_of {
+  kind = "intent", type = "client secret", sealed_as = "secret", first = "intent",
+  usable = set("known", "proven", "stored", "handed_over", "confirmed"),
+  has_value = set("known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+}
+
+---@class certificate.row: host.journal.row
+---@field body certificate.body
+
+---@class certificate.body
+---@field type "certificate"
+---@field application string object id
+---@field app_id string client id
+---@field name string of the application
+---@field workflow string
+---@field marker string its displayName at the application
+---@field key_id string chosen by us
+---@field sha256 string hexadecimal, of the certificate
+---@field ends number
+---@field adopted boolean? it was found in its file
+---@field made_at number
+---@field proven_at number?
+---@field retire_at number?
+---@field where string? its file
+---@field why string?
+
+--- Certificates. States: made (sealed), uploaded, proven, in_use (its file is written), retiring (with a
+--- date), closed.
+M.certificates = store_of {
+  kind = "certificate", type = "certificate", sealed_as = "certificate", first = "made",
+  usable = set("made", "uploaded", "proven", "in_use"),
+  has_value = set("made", "uploaded", "proven", "in_use", "retiring"),
+}
+
+return M

@@ -1,0 +1,471 @@
+--- One user's password, changed by the protocol that loses nothing: we choose it, so it is
+--- sealed, and lies in the sink as pending, before Entra hears of it.
+--
+-- intent (value sealed), pending (in the sink, read back), sent, changed, current (read
+-- back), closed. Any run can go on where another stopped. "changed" rests on an answer, on
+-- the directory's moment within that answer's span, and on a look after the value was stored;
+-- a change in the directory alone proves nothing. A value that left this machine stays in the
+-- journal and in the sink until it is known which value is in force.
+
+local clock = require "graph.clock"
+local due = require "rotation.due"
+local ending = require "rotation.ending"
+local fail = require "fail"
+local graph = require "graph"
+local jobs = require "rotation.job"
+local marker = require "rotation.marker"
+local moments = require "rotation.moment"
+local record = require "record"
+local rows = require("rotation.store").user_passwords
+local sending = require "rotation.sending"
+local settling = require "rotation.settling"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+local orphan, stage, what_of = jobs.orphan, jobs.stage, jobs.what
+
+local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
+local MOST_VALUES = 4 -- that Entra may refuse before a person must look
+local MOST_CANDIDATES = 32 -- of one rotation, however often a person has looked
+local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own entry in the sink's list
+local YIELD = 60 -- seconds the lower of two rotations waits for the other to give way
+local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
+local SETTLE = 5 -- seconds an entry may take to be listed
+
+---------------------------------------------------------------------------
+-- The record
+
+-- What was in force before, to come back to when nothing comes of it.
+local function previous_of(row, adopt)
+  if adopt then return { marker = adopt.marker, changed_at = adopt.since } end
+  local body = row and row.body
+  if not body or not body.changed_at then return body and body.previous end
+  return { marker = body.marker, changed_at = body.changed_at, value = body.value }
+end
+
+-- Pending values of other rotations that a person has passed over, and our own of a rotation
+-- that was closed with its outcome unknown: they stay, and stop nothing.
+local function left_alone(row)
+  local left
+  for name, why in pairs(row and row.body.left or {}) do
+    left = left or {}
+    left[name] = why
+  end
+  if row and row.state == "left" then
+    left = left or {}
+    left[row.body.marker] = "own"
+  end
+  return left
+end
+
+-- A row of version 0.1.0 names its sends in another way.
+local function upgrade(row)
+  for _, candidate in ipairs(row and row.body.candidates or {}) do
+    if candidate.sent and not candidate.first then
+      candidate.first = candidate.sent
+      if candidate.state == "refused" then
+        candidate.state, candidate.rejected = "rejected", true
+      else
+        candidate.from, candidate.to, candidate.unanswered = candidate.sent, candidate.last, candidate.last
+      end
+    end
+  end
+  return row
+end
+
+local function begin(job, row, judged)
+  local kept = row and row.state == "left" and ending.kept_values(row) or row and row.body.kept
+  job.row = rows:new(job.run.journal, {
+    user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
+    before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
+    over = row and row.body.over, entry = row and row.body.entry,
+  }, job.account.id)
+  jobs.add_candidate(job)
+end
+
+---------------------------------------------------------------------------
+-- Waiting
+
+-- Until the moment, by Graph's clock. Asked to stop, nothing is left open by stopping here.
+local function pause_until(job, moment, why)
+  while true do
+    local earliest = clock.range() or clock.now()
+    if earliest > moment then return end
+    if task.stopping() then task.stop() end
+    local left = moment - earliest
+    require("log").progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(math.max(1, left)), why))
+    task.sleep(math.min(math.max(left, 0.1), 5))
+  end
+end
+
+local function pause(seconds)
+  if task.stopping() then task.stop() end
+  task.sleep(seconds)
+end
+
+---------------------------------------------------------------------------
+-- May it be sent?
+
+local function raise_not_allowed(job, why, code)
+  local open = moments.any_open(job.row.body.candidates)
+  fail.raise {
+    kind = "refused", what = what_of(job), why = why, code = code,
+    fix = open and ("What was sent before may be in force, and is kept: %s. Nothing more is sent."):format(jobs.places(job))
+      or "Nothing was sent.",
+  }
+end
+
+local function check_window(job)
+  local window = job.run.terms.window
+  if not window or job.run.setting.outside_window then return end
+  local open, when = window:at(time.now())
+  if open then return end
+  raise_not_allowed(job, ("the window %s is closed until %s"):format(window.text, time.iso(when)), "window")
+end
+
+-- Today's rails, for what was not begun today. Nothing stays open for ever: once no request can
+-- land any more, a rotation that today does not allow ends.
+local function check_rails(job, sight)
+  local what, why, code = due.why_not(job.run.setting, job.account)
+  if what then
+    local candidates = job.row.body.candidates
+    local quiet = moments.quiet_from(candidates)
+    local is_quiet = not quiet or (clock.range() or 0) > quiet
+    if sight == "unmoved" and is_quiet then ending.give_up(job, why, code)
+    elseif is_quiet and moments.any_open(candidates) then ending.leave(job, why) end
+    raise_not_allowed(job, why, code)
+  end
+  check_window(job)
+end
+
+local function check_age(job)
+  if job.run.terms.on_unknown == "repeat" then return end
+  local first = moments.first_sent(job.row.body.candidates)
+  if clock.now() - first <= HOUR then return end
+  orphan(job, ("the password was changed on %s, when a request of ours from %s may have done it, and more than an hour "
+    .. "has passed: it is not known which value is in force"):format(time.iso(job.account.changed), time.iso(first)))
+end
+
+-- Whoever resets a password by hand has it changed at the next sign-in; we never do.
+local function check_not_reset(job)
+  if not users.must_change(job.row.body.user) then return end
+  orphan(job, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask for")
+    :format(time.iso(job.account.changed)))
+end
+
+---------------------------------------------------------------------------
+-- Others
+
+local function describe_other(entry)
+  local installation = entry and marker.installation_of(entry.marker)
+  return installation and ("another installation of Moonlatch (%s)"):format(installation) or "another rotator"
+end
+
+-- Somebody else is at work on this account. What never left is taken away; what left is kept.
+local function give_way(job, why)
+  if not jobs.is_unsent(job) then
+    orphan(job, why .. ", and a value of ours was sent before that was seen")
+  end
+  ending.step_back(job, why)
+end
+
+-- Of two that see each other the lower marker may wait for the other to go.
+local function may_outwait(job, other)
+  if not jobs.is_unsent(job) or not other.marker or job.row.body.marker > other.marker then return false end
+  job.yielded = job.yielded or time.monotonic()
+  return time.monotonic() - job.yielded < YIELD
+end
+
+local function meet_other(job, other)
+  if may_outwait(job, other) then return pause(2) end
+  give_way(job, ("%s has a pending value in the sink (%s)"):format(describe_other(other), other.marker or other.id))
+end
+
+local function meet_taken(job, entry)
+  local why = not entry and "the current entry was removed while this rotation was at work"
+    or job.slot.several and "there is more than one entry of this account"
+    or ("the current entry was written meanwhile by %s (%s)"):format(describe_other(entry), entry.marker or "no marker")
+  give_way(job, why)
+end
+
+-- The listing does not show what we wrote, so it tells nothing of others either.
+local function wait_for_listing(job)
+  job.unlisted = (job.unlisted or 0) + 1
+  local seconds = LISTING[job.unlisted]
+  if seconds then return pause(seconds) end
+  if not jobs.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
+  ending.step_back(job, "the sink does not list the pending entry that was written to it")
+end
+
+-- The directory shows a change that no request of ours explains.
+local function meet_change(job)
+  local changed = time.iso(job.account.changed)
+  if moments.any_open(job.row.body.candidates) then
+    local why = "the password was changed by somebody else on %s, after ours was sent"
+    ending.overtaken(job, why:format(changed), job.account.changed)
+  end
+  ending.step_back(job, ("the password was changed by somebody else on %s, before ours was sent"):format(changed), "stop")
+end
+
+---------------------------------------------------------------------------
+-- From pending, or sent, to changed
+
+-- Are all requests with these values over, one way or the other? Waits, and says no, when not.
+local function is_quiet(job, candidates)
+  local quiet = moments.quiet_from(candidates)
+  if not quiet or (clock.range() or 0) > quiet then return true end
+  pause_until(job, quiet, "until a request without an answer cannot be carried out any more")
+  return false
+end
+
+local function refused_values(body)
+  local count = 0
+  for _, candidate in ipairs(body.candidates) do count = count + (candidate.rejected and 1 or 0) end
+  return count
+end
+
+-- A vault that allows no equal names refuses the pending entry while another's is there.
+local function keep_pending(job)
+  local ok, failure = pcall(jobs.keep_pending, job)
+  if ok then return end
+  if not fail.is(failure, "conflict") or failure.status ~= 409 then error(failure, 0) end
+  give_way(job, "the vault holds a pending value of this account already")
+end
+
+-- One value at a time: another one only when no request with an earlier one can land any more.
+local function another_value(job)
+  local body = job.row.body
+  if refused_values(body) >= MOST_VALUES or #body.candidates >= MOST_CANDIDATES then
+    orphan(job, ("Entra refused %d generated passwords: %s"):format(refused_values(body),
+      body.candidates[#body.candidates].why or "it does not say why"))
+  end
+  if not is_quiet(job, body.candidates) then return end
+  jobs.add_candidate(job)
+  keep_pending(job)
+end
+
+local function raise_unknown(job, failure)
+  fail.raise {
+    kind = "unknown_outcome", what = what_of(job),
+    why = ("it is not known whether Entra set it (%s)"):format(failure and failure.why or "its answers are too slow"),
+    fix = ("The value is kept: %s. Run the same command again: it looks, and sends the same value if need be.")
+      :format(jobs.places(job)),
+    cause = failure,
+  }
+end
+
+-- A person passed over another rotation's pending value: if that one lives, it shows by now.
+local function is_over_wait(job)
+  local body = job.row.body
+  if not body.over then return false end
+  local from = body.pending_at + SETTLE + moments.TIMEOUT + moments.LATE
+  if (clock.range() or 0) > from then return false end
+  pause_until(job, from, "until the rotation that was passed over cannot send any more")
+  return true
+end
+
+-- The same value, once more, where a request with it may explain the change.
+local function may_repeat(job)
+  if not is_quiet(job, job.row.body.candidates) then return false end
+  check_age(job)
+  check_not_reset(job)
+  return true
+end
+
+-- All values but the newest.
+local function earlier_values(job)
+  local candidates = job.row.body.candidates
+  return table.move(candidates, 1, #candidates - 1, 1, {})
+end
+
+local function send(job, tries)
+  local outcome, failure = sending.send(job)
+  if outcome == "unknown" or outcome == "slow" then
+    tries.unknown = tries.unknown + 1
+    if tries.unknown > #PAUSES then raise_unknown(job, failure) end
+    pause(PAUSES[tries.unknown])
+  elseif outcome == "throttled" then
+    tries.throttled = tries.throttled + 1
+    if tries.throttled > 10 then error(failure, 0) end
+  end
+end
+
+-- What to do, by what the last look shows. Returns to look again.
+local function step(job, tries)
+  local sight, other = sending.sight(job)
+  if sight == "gone" then return ending.account_gone(job) end
+  if sight == "unlisted" then return wait_for_listing(job) end
+  if sight == "pending" then return meet_other(job, other) end
+  if sight == "taken" then return meet_taken(job, other) end
+  check_rails(job, sight)
+  local newest = job.row.body.candidates[#job.row.body.candidates]
+  if sight == "moved" or sight == "explained" and not newest.from then return meet_change(job) end
+  if sight == "explained" and not may_repeat(job) then return end
+  if newest.rejected and sight == "unmoved" then return another_value(job) end
+  if is_over_wait(job) or not is_quiet(job, earlier_values(job)) then return end
+  send(job, tries)
+end
+
+local function set(job)
+  local tries = { unknown = 0, throttled = 0 }
+  repeat
+    local candidates = job.row.body.candidates
+    if candidates[#candidates].state == "accepted" then
+      settling.settle(job)
+    else
+      if task.stopping() then task.stop() end -- the last place where nothing is left open
+      sending.look(job)
+      step(job, tries)
+    end
+  until job.row.state == "changed"
+end
+
+---------------------------------------------------------------------------
+-- After it
+
+local function keep_current(job)
+  local body = job.row.body
+  local value <close> = jobs.value(job, body.chosen)
+  local ok, failure = pcall(job.run.sink.keep_current, job.run.sink, job.account, {
+    name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
+    before = body.seen or nil, again = not job.is_new,
+  })
+  if not ok and fail.is(failure) and failure.code == "taken" then orphan(job, failure.why) end
+  if not ok then error(failure, 0) end
+  local current = job.run.sink:slot(job.account).current
+  stage(job, "current", {
+    value = rows:sealed_name(job.row, body.chosen), entry = current.id, where = job.run.sink:where(job.account.upn),
+  })
+end
+
+local function revoke_sessions(job)
+  if not job.run.terms.after.revoke_sessions then return end
+  local ok, failure = pcall(graph.post, graph.path("/users/{id}/revokeSignInSessions", job.row.body.user), nil, {
+    repeatable = true, what = ("end the sessions of %s"):format(job.row.body.name),
+  })
+  if ok then return end
+  if not fail.is(failure) or fail.is(failure, "interrupted") then error(failure, 0) end
+  job.warning = tostring(failure)
+end
+
+local function newest_is_passed(body)
+  local newest = body.candidates[#body.candidates]
+  return newest == nil or newest.state == "passed"
+end
+
+-- Values that a person passed over stay where they are; one more is made beside them.
+local function renew_intent(job)
+  local body = job.row.body
+  if not newest_is_passed(body) then return end
+  body.before = job.account.changed
+  jobs.add_candidate(job)
+end
+
+-- From whatever state it is in to the end.
+local function go_on(job)
+  if job.row.state == "intent" then
+    renew_intent(job)
+    local current = job.run.sink:slot(job.account).current
+    job.row.body.seen = current and current.marker or false
+    keep_pending(job)
+  end
+  if job.row.state == "pending" or job.row.state == "sent" then set(job) end
+  repeat
+    if job.row.state == "changed" then keep_current(job) end
+    if job.row.state == "current" and not settling.confirm(job) then set(job) end
+  until job.row.state == "current"
+  revoke_sessions(job)
+  ending.close(job)
+end
+
+---------------------------------------------------------------------------
+-- Public
+
+-- What was begun and never sent goes on only while it is wanted.
+local function resume(job)
+  local state = job.row.state
+  if state ~= "intent" and state ~= "pending" or not jobs.is_unsent(job) then return end
+  local what, why, code = due.why_not(job.run.setting, job.account)
+  if not what then return end
+  ending.give_up(job, why, code)
+end
+
+local function drive(job, judged)
+  if judged.what == "change" then begin(job, job.row, judged) else resume(job) end
+  go_on(job)
+end
+
+---@class rotation.done
+---@field what "changed"|"busy"|"idle"|"ended" idle: another process has done it; ended: begun by an earlier run, and
+--- closed without a change
+---@field why string?
+---@field row rotation.account_row?
+---@field warning string?
+
+-- The verdict by what was last listed; where that is not simply to go on, by what lies there now.
+local function judge(run, now, row)
+  local judged = due.judge(run.setting, now, row, run.sink:slot(now))
+  if judged.what == "change" or judged.what == "recover" then return judged end
+  return due.judge(run.setting, now, row, run.sink:look(now, row and row.body.name))
+end
+
+local function refuse(account, judged)
+  fail.raise {
+    kind = judged.what == "stop" and "person" or "refused", what = ("set a new password for %s"):format(account.upn),
+    why = judged.why, fix = judged.fix, code = judged.code,
+  }
+end
+
+-- A person who names an account does not want to be told to come back in two minutes.
+local function rest(job, judged)
+  if not (judged.rests and job.is_named) then return false end
+  pause_until(job, judged.due, "until the change before it cannot be overtaken any more")
+  return true
+end
+
+local function attempt(run, account)
+  local row = upgrade(rows:get(run.journal, account.id))
+  local now, names = users.fresh(run, account.id)
+  if not now then return ending.missing(run, account, row) end
+  now.roles, now.group, now.outside = account.roles, account.group, account.outside
+  local job = { run = run, account = now, names = names, row = row, is_new = row == nil, is_named = account.is_named }
+  local judged = judge(run, now, row)
+  if rest(job, judged) then return attempt(run, account) end
+  if judged.what == "wait" then return { what = "idle", why = judged.why } end
+  if judged.what == "busy" then return { what = "busy", why = judged.why } end
+  if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
+  local ok, err = xpcall(task.patiently, task.keep_trace, drive, job, judged)
+  if ok then return { what = "changed", row = job.row, warning = job.warning } end
+  return ending.outcome_of(err) or error(err, 0)
+end
+
+--- Change the account's password, or end what was begun. One process at a time does.
+---@param run rotation.run
+---@param account entra.user with the roles it holds
+---@return rotation.done
+function M.work(run, account)
+  local lease <close>, held_by = run.journal:lease("user/" .. account.id)
+  if not lease then return { what = "busy", why = held_by } end
+  return attempt(run, account)
+end
+
+--- Put on record that what lies in the sink is in force, though this journal did not set it.
+---@param run rotation.run
+---@param account entra.user
+---@param adopt { marker: string, since: number }
+function M.adopt(run, account, adopt)
+  local lease <close> = run.journal:lease("user/" .. account.id)
+  if not lease then return end
+  local row = rows:get(run.journal, account.id)
+    or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },
+      account.id)
+  if row.body.value then run.journal:forget(row.body.value) end -- superseded by what is in force
+  row.body.marker, row.body.changed_at, row.body.adopted, row.body.value = adopt.marker, adopt.since, true, nil
+  rows:stage(run.journal, row, "closed")
+  record.commit(run.journal)
+end
+
+return M
