@@ -60,8 +60,8 @@ end
 -- Was the current entry written by another rotation than the one that was judged?
 local function is_taken(job)
   local body, current = job.row.body, job.slot.current
-  local marked = current and current.marker
-  return job.slot.several or marked ~= body.seen and marked ~= body.marker
+  local marked = current and current.marker or false
+  return job.slot.several or marked ~= (body.seen or false) and marked ~= body.marker
 end
 
 ---@alias rotation.sight
