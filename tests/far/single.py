@@ -352,6 +352,9 @@ def touched(what, word=None):
         stage = Stage(far)
         stage.rotate()
         stage.vandal = True
+        if not far.vault.living():
+            stage.problem("no entry was made")
+            return stage
         what(far, far.vault.living()[0]["id"])
         stage.later(DAY)
         run = stage.rotate_plainly()
