@@ -8,7 +8,7 @@
 
 Plays: together (two installations started together), behind (listings lag), alone (the vault
 allows no equal names), killed (one is killed between a password and its answer), rotators
-(a second rotator of another kind), setups (two set-ups at once).
+(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen).
 MOONLATCH names the program (build/release/moonlatch). Exit status 1: something went wrong.
 """
 
@@ -21,11 +21,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pairs  # noqa: its cases are among those of single
 import single
 import together
+import worlds
 from far import Far
 
 ROUNDS = {
     "together": together.two, "behind": together.two_behind, "alone": together.two_alone,
     "killed": together.two_killed, "rotators": together.rotators, "setups": together.setups,
+    "worlds": worlds.play,
 }
 
 
