@@ -205,7 +205,7 @@ end
 local undo -- with `destroy`, below
 
 local function have_one(self)
-  upkeep.lease(self.run, self.application, ("the certificate of '%s'"):format(self.terms.name))
+  self.run:lease("application/" .. self.application.appId, ("work on the certificate of '%s'"):format(self.terms.name))
   look(self)
   if self.run.mode == "destroy" then return undo(self) end
   open_file(self)

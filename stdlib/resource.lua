@@ -79,8 +79,12 @@ end
 ---@field made string? what a plan says of it when it is not there yet
 ---@field read fun(self): table? what is there; nil when nothing is
 ---@field create fun(self): table? make it; what is there now
+---@field once string? by what the far side itself sees to it that there is one only; nil: it takes a second one, too
+---@field give_way nil|fun(self, made: table) called after creating, where the far side takes a second one: remove
+--- what was made, and raise "conflict", when somebody else has made the same and was first
 ---@field update nil|fun(self, actual: table, changes: resource.change[]): table?
 ---@field delete nil|fun(self, actual: table)
+---@field key nil|fun(self): string what it is on record as, and what a lease on it is called
 ---@field differs fun(self, actual: table): resource.change[]
 ---@field host table? the application it hangs on, with `ours` or `adopted`
 ---@field part boolean? of its host: goes when that goes

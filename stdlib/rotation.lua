@@ -41,6 +41,7 @@ local HIDDEN = 3600 -- seconds a new credential may be missing from what Entra l
 ---@field value host.secret|any its value; unknown in such a plan
 ---@field roles string[] what a token must carry
 ---@field minted boolean? in this run
+---@field seen table<string, boolean>? key ids that were listed just before one was made
 ---@field is_known boolean? did the journal know of a secret of the application?
 local Secret = {}
 Secret.__index = Secret
@@ -96,6 +97,12 @@ local function until_when(self, ends)
   return upkeep.until_when(ends, self.terms.renew_before)
 end
 
+local function ids_of(credentials)
+  local ids = {}
+  for _, credential in ipairs(credentials or {}) do ids[credential.keyId] = true end
+  return ids
+end
+
 local function mint_now(self, why)
   local run = self.run
   settle_terms(self.terms)
@@ -103,6 +110,7 @@ local function mint_now(self, why)
     kind = KIND, name = self.terms.name,
     made = until_when(self, mint.now() + self.terms.lifetime) .. (why and " (" .. why .. ")" or ""),
     act = function()
+      self.seen = ids_of(self.application.passwordCredentials)
       local row = mint.mint(run.journal, self.application, self.terms, self.view.intents[1])
       self.minted = true
       table.insert(self.view.older, self.view.newest)
@@ -130,13 +138,31 @@ local function list_foreign(self)
   end
 end
 
+-- Before one is made, and under the lease, everything is looked at once more: another run may have ended since.
+local function look_once_more(self)
+  mint.check_clock "have a client secret made"
+  self.application.passwordCredentials = mint.credentials(self.application)
+  if self.sink then self.sink:fetch() end
+  look(self)
+end
+
+-- The one that will do, if there is one; else why one is to be made.
+local function choose(self)
+  adopt.from_sink(self)
+  return use_newest(self)
+end
+
 local function find_one(self)
-  upkeep.lease(self.run, self.application, ("the client secret of '%s'"):format(self.terms.name))
+  self.run:lease("application/" .. self.application.appId,
+    ("work on the client secret of '%s'"):format(self.terms.name))
   look(self)
   if self.run.mode == "destroy" then return let_go.undo(self) end
   recover(self)
-  adopt.from_sink(self)
-  local why = use_newest(self)
+  local why = choose(self)
+  if not self.row and self.run:acting() then
+    look_once_more(self)
+    why = choose(self)
+  end
   if self.row then
     local ends = self.row.body.ends
     self.run:found(KIND, self.row.body.marker, ends and until_when(self, ends) or "its end is not known")
@@ -199,6 +225,28 @@ end
 
 local PROMISE = "the new secret will be proven by three sign-ins on fresh connections, over ten seconds or more"
 
+-- Was this one made at the same time, by another installation, and before ours? Of one second, the lower marker.
+local function is_before(credential, own)
+  local first, second = tostring(credential.startDateTime), tostring(own.startDateTime)
+  if first ~= second then return first < second end
+  return credential.displayName < own.displayName
+end
+
+-- Another installation that made one meanwhile, unseen when this one looked: the older one stays. Entra shows new
+-- ones late, so this is asked when the new one is proven, and only what shows ours, too, counts.
+local function give_way(self)
+  if not self.minted then return end
+  local application, row = self.application, self.row
+  application.passwordCredentials = mint.credentials(application)
+  look(self)
+  local own = view.find(row, application.passwordCredentials)
+  for _, other in ipairs(own and self.view.foreign or {}) do
+    if not self.seen[other.keyId] and marker.of_credential(other.displayName) and is_before(other, own) then
+      let_go.withdraw(self, ("%s made one at the same time, and was first"):format(other.displayName))
+    end
+  end
+end
+
 --- Show that it works: three sign-ins, and the roles a token must carry. One sign-in
 --- for what was proven before.
 ---@param roles string[]
@@ -211,6 +259,7 @@ function Secret:prove(roles)
   local proof = prove.run(self.application.appId, self.value, roles)
   if not proof.proven then prove.raise_not_proven(KIND, self.terms.name, proof) end
   rows:put(run.journal, self.row, "proven", { proven_at = mint.now() })
+  give_way(self)
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", self.row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
 end

@@ -1,6 +1,7 @@
 --- Which application permissions an application declares that it needs
 --- (requiredResourceAccess). Declaring grants nothing; see entra.consent.
 
+local answer = require "entra.answer"
 local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
@@ -109,8 +110,18 @@ local function write(self, list, what)
   })
 end
 
-function Permissions:update(application, changes)
-  local list = rewritten(application, function() return true end, self:entries(changes))
+-- The list is written as a whole, so what another run or a person has added since goes back with it.
+local function as_it_is(self, application)
+  if application.made_now then return application end
+  local what = "read the API permissions of " .. tostring(application.displayName)
+  return answer.with(graph.get(graph.path("/applications/{id}", self.host.id), {
+    select = { "id", "requiredResourceAccess" }, fresh_write = true, what = what,
+  }), what, "id")
+end
+
+function Permissions:update(application)
+  local now = as_it_is(self, application)
+  local list = rewritten(now, function() return true end, self:entries(self:differs(now)))
   write(self, list, "declare the API permissions")
   application.requiredResourceAccess = list
   return application

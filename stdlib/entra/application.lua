@@ -14,6 +14,7 @@ local time = require "time"
 ---@field client_id string? of an existing one, to be adopted
 ---@field unique_name string
 local Application = resource.kind "application"
+Application.once = "its uniqueName"
 
 local MEMBERS = {
   "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",

@@ -13,6 +13,7 @@ local upsert = require "entra.upsert"
 ---@field graph table Microsoft Graph's
 ---@field permission { value: string, id: string }
 local Grant = resource.kind "admin consent"
+Grant.once = "its principal, resource and permission"
 
 local M = {}
 

@@ -21,6 +21,7 @@ local upsert = require "entra.upsert"
 ---@field demanded entra.pim? what the tenant wants of an assignment
 ---@field with_ends boolean is it worth asking when an assignment ends?
 local Role = resource.kind "directory role"
+Role.once = "its principal, role and scope"
 
 local M = {}
 

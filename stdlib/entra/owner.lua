@@ -12,6 +12,7 @@ local upsert = require "entra.upsert"
 ---@field principal table the service principal
 ---@field owned table the application it is to own
 local Owner = resource.kind "owner"
+Owner.once = "its application and owner"
 
 local M = {}
 

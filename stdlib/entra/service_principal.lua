@@ -9,6 +9,7 @@ local resource = require "resource"
 ---@class entra.service_principal: resource.Resource
 ---@field host table the application
 local ServicePrincipal = resource.kind "service principal"
+ServicePrincipal.once = "its appId"
 
 local MEMBERS = { "id", "appId", "displayName", "accountEnabled", "servicePrincipalType" }
 

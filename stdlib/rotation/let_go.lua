@@ -94,6 +94,20 @@ function M.tidy(self)
   clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
+--- Remove the one that was made in this run and brought nowhere yet, and raise "conflict".
+---@param self rotation.Secret
+---@param why string
+function M.withdraw(self, why)
+  local row, journal = self.row, self.run.journal
+  removal.run(self.application, row.body.key_id, row.body.marker, row, rows:value(journal, row))
+  rows:close(journal, row, why)
+  fail.raise {
+    kind = "conflict", what = ("make a client secret for '%s'"):format(self.terms.name),
+    why = why .. "; the one made here was removed again",
+    fix = "Run the same command again: it goes on with the one that stayed, as far as a sink holds it.",
+  }
+end
+
 ---------------------------------------------------------------------------
 -- With `destroy`
 

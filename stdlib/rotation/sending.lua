@@ -85,6 +85,7 @@ function M.sight(job)
   if is_taken(job) then return "taken", job.slot.current end
   local body, changed = job.row.body, job.account.changed
   if changed == body.before then return "unmoved" end
+  if body.probe and changed == body.probe.moment then return "explained" end
   local offset = job.run.directory:offset(clock.now())
   return moments.explains(body.candidates, changed, offset) and "explained" or "moved"
 end

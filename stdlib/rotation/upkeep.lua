@@ -5,20 +5,6 @@ local time = require "time"
 
 local M = {}
 
---- Nobody else works on the application's credentials until the run ends. A plan asks for nothing.
----@param run workflow.Run
----@param application table
----@param what string "the certificate of 'X'"
-function M.lease(run, application, what)
-  if not run:acting() then return end
-  local held, message = run.journal:lease("application/" .. application.appId)
-  if held then return run:hold(held) end
-  fail.raise {
-    kind = "conflict", what = "work on " .. what, why = message or "another process holds it",
-    fix = "Wait for the other one to end, then run the same command again.",
-  }
-end
-
 --- Stop at one that would be renewed before it begins: it would be renewed at each run.
 ---@param kind string "client secret"
 ---@param terms { lifetime: number, renew_before: number } seconds

@@ -3,6 +3,7 @@
 --- the consumer reads this very entry a person must have said (`linked`).
 
 local fail = require "fail"
+local folder = require "devolutions.folder"
 local marker = require "rotation.marker"
 local ownership = require "workflow.ownership"
 local probe = require "sink.probe"
@@ -20,12 +21,14 @@ local task = require "task"
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind "Devolutions entry"
 
+local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and for the vault to list what it was given
+
 --- An entry in a vault.
 ---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
 ---@return sink.entry
 local function entry(fields)
   local self = Entry(fields)
-  self.path = self.path or ""
+  self.path = folder.canonical(self.path)
   self.tag = ownership.tag(self.workflow)
   self.made = ("in the vault '%s'%s"):format(self.vault, self.path ~= "" and ", folder " .. self.path or "")
   return self
@@ -42,10 +45,16 @@ local function raise_foreign(self)
   }
 end
 
-local function raise_several(self, count)
+local function ids_of(list)
+  local ids = {}
+  for i, found in ipairs(list) do ids[i] = found.id end
+  return table.concat(ids, ", ")
+end
+
+local function raise_several(self, list)
   fail.raise {
     kind = "conflict", what = ("look for %s"):format(tostring(self)),
-    why = ("%d entries %s have this name and the tag '%s'"):format(count, self.made, self.tag),
+    why = ("%d entries %s have this name and the tag '%s' (%s)"):format(#list, self.made, self.tag, ids_of(list)),
     fix = "Delete those that are not used, then run the same command again.",
   }
 end
@@ -55,10 +64,14 @@ local function pick(self, list)
   for _, found in ipairs(list) do
     if server.has_tag(found, self.tag) then ours[#ours + 1] = found end
   end
-  if #ours > 1 then raise_several(self, #ours) end
+  if #ours > 1 then raise_several(self, ours) end
   if #ours == 0 and #list > 0 then raise_foreign(self) end
   return ours[1]
 end
+
+--- What it is on record as.
+---@return string
+function Entry:key() return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, self.path, self.name) end
 
 --- What lies there now, secret included; nil when nothing does.
 ---@return devolutions.entry?
@@ -176,6 +189,69 @@ function Entry:create()
   if not self.entry and unknown then error(unknown, 0) end
   self.is_new = true
   return #self:differs(self.entry) == 0 and self.entry or self:update(self.entry)
+end
+
+-- When it was made, in whole seconds. Nil where the server says it in a notation that tells no zone.
+local function made_at(listing)
+  local at, zone = tostring(listing.createdOn):match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?%d*(.*)$")
+  return (zone == "Z" or zone == "+00:00") and at or nil
+end
+
+local function is_before(one, other)
+  local first, second = made_at(one), made_at(other)
+  return first ~= nil and second ~= nil and first < second
+end
+
+-- The entry made here, as the vault lists it, and others of the same name and tag.
+local function listed(self, made)
+  local own, others
+  for waited = 0, PATIENCE, PAUSE do
+    own, others = nil, {}
+    for _, found in ipairs(server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })) do
+      if found.id == made.id then own = found else others[#others + 1] = found end
+    end
+    if own or waited == PATIENCE then break end
+    task.sleep(PAUSE)
+  end
+  return own, others
+end
+
+local function raise_second(self, why, fix)
+  fail.raise { kind = "conflict", what = ("create %s"):format(tostring(self)), why = why, fix = fix }
+end
+
+-- The other run gives way: it saw this one.
+local function await_only(self, made)
+  for waited = 0, PATIENCE, PAUSE do
+    local _, others = listed(self, made)
+    if #others == 0 then return end
+    if waited == PATIENCE then
+      local why = ("another run made an entry of the same name after it (%s), and it stays"):format(others[1].id)
+      raise_second(self, why, "Delete the one that is not used, then run the same command again.")
+    end
+    task.sleep(PAUSE)
+  end
+end
+
+--- After creating it: another installation may have made the same meanwhile. The older one stays; this one is removed,
+--- and "conflict" raised, unless it is known to be the older one.
+---@param made devolutions.entry
+function Entry:give_way(made)
+  local own, others = listed(self, made)
+  if not own then
+    raise_second(self, "the vault does not list the entry that was made just now",
+      "Run the same command again: it looks at what lies there.")
+  end
+  for _, other in ipairs(others) do
+    if not is_before(own, other) then
+      server.delete_entry(self.vault_id, own.id)
+      self.entry = nil
+      raise_second(self, ("another run made an entry of the same name (%s) at the same time, so this one was removed")
+        :format(other.id), "Run the same command again: it goes on with what lies there. The client secret made here "
+        .. "is kept in the journal.")
+    end
+  end
+  if #others > 0 then await_only(self, own) end
 end
 
 function Entry:update(actual)

@@ -7,7 +7,9 @@
 -- it can be seen.
 
 local fail = require "fail"
+local leases = require "lease"
 local log = require "log"
+local outcome = require "workflow.outcome"
 local ownership = require "workflow.ownership"
 local record = require "record"
 local resource = require "resource"
@@ -111,6 +113,20 @@ end
 ---@param thing any
 function Run:hold(thing)
   table.insert(self.held, thing)
+end
+
+--- Keep other runs on this machine from the same until this one ends. Raises "conflict" when one is at it. A plan
+--- asks for nothing.
+---@param name string of the lease
+---@param what string what is not done then: "work on the certificate of 'X'"
+function Run:lease(name, what)
+  if not self:acting() or not self.journal then return end
+  local held, message = leases.take(self.journal, name, what)
+  if held then return self:hold(held) end
+  fail.raise {
+    kind = "conflict", what = what, why = message or "another process holds it",
+    fix = "Wait for the other one to end, then run the same command again.",
+  }
 end
 
 ---------------------------------------------------------------------------
@@ -219,11 +235,21 @@ local function after_update(actual, wanted)
   return value
 end
 
+-- Another run may have made it since it was read. Where the far side takes one only, creating it will tell.
+local function look_again(run, thing)
+  if thing.once or not run:acting() or not thing:readable() then return nil end
+  task.check()
+  open(run)
+  run:lease("make/" .. (thing.key and thing:key() or tostring(thing)), "create " .. tostring(thing))
+  return thing:read()
+end
+
 local function make(run, item, thing)
   item.made = thing.made
   return carry_out(run, item, "create", function()
     ownership.adding(run, thing)
     local value = thing:create()
+    if thing.give_way then thing:give_way(value) end
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
   end)
@@ -259,6 +285,7 @@ end
 local function ensure(run, thing, item)
   local actual = read(thing)
   if run.mode == "destroy" then return note_undo(run, thing, item, actual) end
+  actual = actual or look_again(run, thing)
   if not actual then return make(run, item, thing) end
   if thing.adopt and run:acting() then thing:adopt(run, actual) end
   local changes = thing:differs(actual)
@@ -278,8 +305,8 @@ end
 
 -- The first error of several side by side; the others were recorded by name.
 local function raise_first(outcomes)
-  for _, outcome in ipairs(outcomes) do
-    if not outcome.ok then error(outcome.result, 0) end
+  for _, one in ipairs(outcomes) do
+    if not one.ok then error(one.result, 0) end
   end
 end
 
@@ -391,64 +418,11 @@ local function release(run)
   for i = #run.held, 1, -1 do run.held[i]:close() end
 end
 
--- What was not done, because a person has to do it, is no change.
-local function counts(run)
-  local sums = { create = 0, update = 0, delete = 0, none = 0 }
-  for _, step in ipairs(run.steps) do
-    for _, item in ipairs(step.items) do
-      local action = (item.done or not run:acting()) and item.action or "none"
-      sums[action] = sums[action] + 1
-    end
-  end
-  return sums
-end
-
--- DESIGN: 0 done or nothing to do, 1 failed or waiting for a person, 3 something to do.
-local function exit_status(run, result)
-  if result.failure then return 1 end
-  local sums = result.changes
-  if run.mode == "apply" then return #run.waiting > 0 and 1 or 0 end
-  if run.mode == "destroy" then return result.dry and sums.delete > 0 and 3 or 0 end
-  return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
-end
-
-local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
-local PASSING = { network = true, transient = true, throttled = true, timeout = true, unknown_outcome = true }
-
--- Where and in what it failed; and of what passes, or is settled by looking, that
--- the same command does it.
-local function complete(run, failure)
-  failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
-  if run.mode ~= "apply" and run.mode ~= "destroy" or not PASSING[failure.kind] then return end
-  local fix = failure.kind ~= "unknown_outcome" and failure.fix
-  if fix and fix:find("the same command again", 1, true) then return end
-  failure.fix = fix and fix .. " " .. AGAIN or AGAIN
-end
-
-local function outcome(run, failure, dry)
-  local result = {
-    script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
-    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, failure = failure,
-  }
-  result.status = exit_status(run, result)
-  return result
-end
-
 ---@class workflow.options
 ---@field journal host.journal.journal?
 ---@field profile table?
 ---@field interactive boolean? a person is there to be asked
 ---@field dry boolean? with "destroy": only say what would go
-
----@class workflow.result
----@field script string
----@field mode string
----@field changes { create: integer, update: integer, delete: integer, none: integer }
----@field steps table[]
----@field waiting workflow.waiting[]
----@field left table[] what is there and was left alone, with why
----@field failure Failure? what ended it early
----@field status integer exit status
 
 --- Go through the steps. A failure ends the run early and is in the result; any
 --- other error is raised.
@@ -471,10 +445,10 @@ function M.run(declaration, mode, args, options)
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
     if fail.is(err, "denied") then require("explain.denied").explain(err) end
-    complete(run, err)
+    outcome.complete(run, err)
     if run.step then run.step.state = "failed" end
   end
-  local result = outcome(run, not ok and err or nil, options.dry)
+  local result = outcome.of(run, not ok and err or nil, options.dry)
   return result, result.status, scope and nil
 end
 

@@ -126,12 +126,17 @@ describe("declared API permissions", function()
     local thing = of(app)
     local changes = thing:differs(app)
     assert.same({ "Group.Read.All" }, { changes[1].member, changes[2] })
+    tenant.door:on("GET", "/v1.0/applications/o", { 200, {}, { id = "o", requiredResourceAccess = {
+      { resourceAppId = "added-meanwhile", resourceAccess = { { id = "m1", type = "Scope" } } },
+      table.unpack(app.requiredResourceAccess),
+    } } })
     tenant:run(function() thing:update(app, changes) end)
-    local sent = tenant.door.requests[2].body.requiredResourceAccess
-    assert.equal(2, #sent)
-    assert.same({ id = "o1", type = "Scope" }, sent[1].resourceAccess[1])
+    local sent = tenant.door.requests[3].body.requiredResourceAccess
+    assert.equal(3, #sent)
+    assert.same({ id = "m1", type = "Scope" }, sent[1].resourceAccess[1])
+    assert.same({ id = "o1", type = "Scope" }, sent[2].resourceAccess[1])
     assert.same({ { id = "s1", type = "Scope" }, { id = "u", type = "Role" }, { id = "gr", type = "Role" } },
-      { table.unpack(sent[2].resourceAccess) })
+      { table.unpack(sent[3].resourceAccess) })
     assert.equal(0, #thing:differs(app))
   end)
 

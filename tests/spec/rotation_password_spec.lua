@@ -227,11 +227,11 @@ describe("a user's password", function()
 
     it("when an entry of its name is somebody else's", function()
       local server = cloud.server
-      table.insert(server.entries[server:vault_id "Privileged"], {
+      server.entries[server:vault_id "Privileged"]:add {
         id = "0a0a0a0a-0000-0000-0000-000000000001", name = UPN, path = "Tier0", type = "Credential",
         subType = "Default", description = "by hand", tags = {}, created = 0, modified = 0,
         data = { password = secret.from "by-hand-1" },
-      })
+      }
       assert.equal("refuse: there is an entry of this name without the tag moonlatch-password: tag it to have its "
         .. "password replaced", refused())
     end)
@@ -579,12 +579,46 @@ describe("a run", function()
     assert.equal(4, skipped)
   end)
 
+  it("goes on in the same entry, however its folder is written", function()
+    assert.equal("changed", go()["t0-chen"].what)
+    local id = cloud:entries()[UPN][1].id
+    cloud:wait(31 * DAY)
+    local sink = policy.devolutions.server { vault = "Privileged", path = "\\TIER0 \\" }
+    assert.equal("changed", go({ sink = sink })["t0-chen"].what)
+    assert_settled()
+    assert.same({ 1, id, "Tier0" }, { #cloud:entries()[UPN], cloud:entries()[UPN][1].id, cloud:entries()[UPN][1].path })
+  end)
+
+  it("does not begin where the server puts entries into another folder, and leaves none there", function()
+    cloud.server.flags.placed = function() return "Elsewhere" end
+    local rows, _, found = go()
+    assert.equal("conflict", found.failure.kind)
+    assert.equal("the server has put it into the folder 'Elsewhere', not into the folder 'Tier0'; there it was deleted "
+      .. "again", found.failure.why)
+    assert.same({ 0, {}, "change" }, { count("PATCH", PATCH), cloud:entries(), rows["t0-chen"].what })
+  end)
+
   it("changes nothing outside its window, but says when it opens", function()
     local rows, status, found = go { select = TIER0, window = "02:00-04:00 America/Toronto" }
     assert.same({ 0, "change", false }, { status, rows["t0-chen"].what, found.is_open })
     assert.equal(0, count("PATCH", PATCH))
     cloud:wait(found.moment - cloud.tenant.now())
     go { select = TIER0, window = "02:00-04:00 America/Toronto" }
+    assert.equal(5, count("PATCH", PATCH))
+  end)
+
+  it("changes nothing on excepted days, but says until when", function()
+    local today = time.day(cloud.tenant.now())
+    local terms = { select = TIER0, except = today .. ".." .. time.day(cloud.tenant.now() + 86400) }
+    local rows, status, found = go(terms)
+    assert.same({ 0, "change", false }, { status, rows["t0-chen"].what, found.is_open })
+    assert.equal(0, count("PATCH", PATCH))
+    assert.equal(time.day(cloud.tenant.now() + 2 * 86400) .. "T00:00:00Z", time.iso(found.moment))
+    local line = ("  every 30 days, at any time except %s UTC (closed until %s)\n")
+      :format(terms.except, time.iso(found.moment))
+    assert.truthy(require("rotation.print").text({ found }, true):find(line, 1, true))
+    cloud:wait(found.moment - cloud.tenant.now())
+    go(terms)
     assert.equal(5, count("PATCH", PATCH))
   end)
 

@@ -36,9 +36,10 @@ end
 function Sink:update() return self:create() end
 function Sink.seen() return true end
 
-local function credential(name, days)
+local function credential(name, days, starts)
   local id, ends = ("key-%d"):format(#app.made + 1), time.iso(tenant.start + days * DAY)
-  local one = { keyId = id, displayName = name, hint = "abc", endDateTime = ends }
+  local one = { keyId = id, displayName = name, hint = "abc", endDateTime = ends, startDateTime = starts
+    or time.iso(time.now()) }
   table.insert(app.made, one)
   table.insert(app.listed, one)
   return one
@@ -48,7 +49,8 @@ local function add_password(request)
   local asked = request.body.passwordCredential
   local id = ("key-%d"):format(#app.made + 1)
   local value = ("v%02d~the-value-of-%s"):format(#app.made + 1, id)
-  local one = { keyId = id, displayName = asked.displayName, hint = value:sub(1, 3), endDateTime = asked.endDateTime }
+  local one = { keyId = id, displayName = asked.displayName, hint = value:sub(1, 3), endDateTime = asked.endDateTime,
+    startDateTime = time.iso(time.now()) }
   table.insert(app.made, one)
   if not app.hidden then table.insert(app.listed, one) end
   if app.lose and app.lose > 0 then
@@ -313,6 +315,9 @@ describe("the client secret", function()
     assert.equal(1, #app.made) -- Entra does not list it, but it works
     app.tokens, app.refuse = 0, function(n) return n == 1 and 7000215 end
     go "apply"
+    assert.equal(1, #app.made) -- refused once, and accepted when everything was looked at once more
+    app.tokens, app.refuse = 0, function(n) return n <= 2 and 7000215 end
+    go "apply"
     assert.equal(2, #app.made)
   end)
 
@@ -357,7 +362,7 @@ describe("the client secret", function()
       go "apply"
       assert.same({ "sent", "confirmed" }, states())
       assert.is_true(tenant:passed() >= 900)
-      assert.equal(3 + 1, tenant.door:count("GET", APP)) -- and once in the end, for what is not ours
+      assert.equal(1 + 3 + 1 + 1, tenant.door:count("GET", APP)) -- before, for the lost one, when proven and in the end
       app.listed = { app.made[1], app.made[2] } -- now Entra shows both
       go "apply"
       assert.same({ "closed", "confirmed" }, states())
@@ -490,7 +495,7 @@ describe("the client secret", function()
     it("is made anew when what the sink holds is dead and Entra does not list it", function()
       go "apply"
       journal, app.listed = stage.journal "11111111", {}
-      app.refuse = function(n) return n == 4 and 7000215 end
+      app.refuse = function(n) return (n == 4 or n == 5) and 7000215 end
       go "apply"
       assert.equal(2, #app.made)
       assert.same({ "confirmed" }, states())
@@ -554,6 +559,56 @@ describe("the client secret", function()
     assert.equal(1, status)
     assert.equal("conflict", result.failure.kind)
     assert.equal(0, #app.made)
+  end)
+
+  describe("made by another installation at the same time", function()
+    -- It is listed while ours is being proven.
+    local function meanwhile(name, seconds)
+      app.refuse = function(n)
+        if n == 1 then credential(name, 100, time.iso(time.now() + seconds)) end
+      end
+      return go "apply"
+    end
+
+    it("and before this one, is the one that stays: ours is removed, which is said", function()
+      local result, status = meanwhile("ml:99999999:0011", -1)
+      assert.equal(1, status)
+      assert.equal("make a client secret for 'PAM': ml:99999999:0011 made one at the same time, and was first; the one "
+        .. "made here was removed again\nRun the same command again: it goes on with the one that stayed, as far as a "
+        .. "sink holds it.", tostring(result.failure))
+      assert.same({ "key-2" }, listed_ids())
+      assert.same({ "closed" }, states())
+      assert.is_nil(sink.content)
+    end)
+
+    it("and after this one, gives way by itself", function()
+      assert.equal(0, select(2, meanwhile("ml:99999999:0011", 1)))
+      assert.same({ "confirmed" }, states())
+    end)
+
+    it("and in the same second, stays when its marker is the lower one", function()
+      assert.equal(1, select(2, meanwhile("ml:00000000:0011", 0)))
+      assert.same({ "key-2" }, listed_ids())
+    end)
+
+    it("is no rival when a person made it", function()
+      assert.equal(0, select(2, meanwhile("made in the portal", -1)))
+      assert.same({ "confirmed" }, states())
+    end)
+
+    it("is adopted when it lies in the sink by the time ours would be made", function()
+      local read = sink.read
+      function sink:read() -- the second look finds what the first did not
+        sink.read = read
+        self.content = { value = secret.from "abc~the-value-of-the-other", marker = "ml:99999999:0011" }
+        credential("ml:99999999:0011", 100)
+        return self.content
+      end
+      assert.equal(0, select(2, go "apply"))
+      assert.same({ "key-1" }, listed_ids())
+      assert.same({ "confirmed" }, states())
+      assert.is_true(only().body.adopted)
+    end)
   end)
 
   it("is neither made nor retired while the clock is wrong", function()

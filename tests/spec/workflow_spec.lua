@@ -65,6 +65,36 @@ local function two_steps(w, more)
   }
 end
 
+describe("what another run makes meanwhile", function()
+  local function made_meanwhile(w, size, more)
+    local thing = w.thing("a", 1, more)
+    thing:fetch() -- read early, when nothing was there
+    w.put("a", { size = size, mine = true })
+    return run(workflow.declare {
+      id = "t", summary = "s", steps = { step "One" (function(r) r:ensure(thing) end) },
+    }, "apply", { journal = stage.journal() })
+  end
+
+  it("is looked for just before it is made, and found", function()
+    local w = world()
+    local result = made_meanwhile(w, 1)
+    assert.same({}, w.log)
+    assert.same({ create = 0, update = 0, delete = 0, none = 1 }, result.changes)
+  end)
+
+  it("is put right where it is not as it should be", function()
+    local w = world()
+    assert.same({ create = 0, update = 1, delete = 0, none = 0 }, made_meanwhile(w, 7).changes)
+    assert.same({ "update a" }, w.log)
+  end)
+
+  it("is not looked for where the far side takes only one of it anyway", function()
+    local w = world()
+    made_meanwhile(w, 1, { once = "its name" })
+    assert.same({ "create a" }, w.log)
+  end)
+end)
+
 describe("planning", function()
   it("changes nothing and says what would be", function()
     local w = world()

@@ -1,0 +1,64 @@
+--- How going through a workflow ended: counted, with the exit status, and what to do about a failure.
+
+local M = {}
+
+---@class workflow.result
+---@field script string
+---@field mode string
+---@field changes { create: integer, update: integer, delete: integer, none: integer }
+---@field steps table[]
+---@field waiting workflow.waiting[]
+---@field left table[] what is there and was left alone, with why
+---@field failure Failure? what ended it early
+---@field status integer exit status
+
+-- What was not done, because a person has to do it, is no change.
+local function counts(run)
+  local sums = { create = 0, update = 0, delete = 0, none = 0 }
+  for _, step in ipairs(run.steps) do
+    for _, item in ipairs(step.items) do
+      local action = (item.done or not run:acting()) and item.action or "none"
+      sums[action] = sums[action] + 1
+    end
+  end
+  return sums
+end
+
+-- 0 done or nothing to do, 1 failed or waiting for a person, 3 something to do.
+local function exit_status(run, result)
+  if result.failure then return 1 end
+  local sums = result.changes
+  if run.mode == "apply" then return #run.waiting > 0 and 1 or 0 end
+  if run.mode == "destroy" then return result.dry and sums.delete > 0 and 3 or 0 end
+  return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
+end
+
+local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
+local PASSING = { network = true, transient = true, throttled = true, timeout = true, unknown_outcome = true }
+
+--- Say in a failure where it happened; and of what passes, or is settled by looking, that the same command does it.
+---@param run workflow.Run
+---@param failure Failure
+function M.complete(run, failure)
+  failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
+  if run.mode ~= "apply" and run.mode ~= "destroy" or not PASSING[failure.kind] then return end
+  local fix = failure.kind ~= "unknown_outcome" and failure.fix
+  if fix and fix:find("the same command again", 1, true) then return end
+  failure.fix = fix and fix .. " " .. AGAIN or AGAIN
+end
+
+--- What came of a run, as one table.
+---@param run workflow.Run
+---@param failure Failure? what ended it early
+---@param dry boolean?
+---@return workflow.result
+function M.of(run, failure, dry)
+  local result = {
+    script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
+    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, failure = failure,
+  }
+  result.status = exit_status(run, result)
+  return result
+end
+
+return M
