@@ -1,14 +1,18 @@
 """Random worlds on the far side, one a seed: ten accounts, and anything may become of any request.
 
 A seed says what becomes of each account's passwords, when somebody else sets one, how far reads
-and listings lag, how wrong the directory's clock is, and how long it is until the next run.
-What a run says is held against the truth; what no rule can know is counted by kind.
+and listings lag, how wrong the directory's clock is, whether there is a second installation,
+when a run is killed, what a person does, what becomes of the users, and how long it is until
+the next run. What a run says is held against the truth; what no rule can know is counted by kind.
 """
 
+import os
 import random
+import signal
 
 import far as rules
 from program import Installation
+from together import end
 from verdict import account, entries_of, look
 
 ACCOUNTS = 10
@@ -23,7 +27,20 @@ def fates(dice):
            rules.late(dice.randrange(1, 145)), rules.done_but_answered(404), rules.done_but_answered(409),
            rules.done_but_answered(503), rules.answered(503), rules.answered(404), rules.answered(429),
            rules.answered(403), rules.not_done, rejected]
-    return [dice.choice(odd) if dice.random() < 0.5 else rules.Exchange.apply for _ in range(dice.randrange(0, 5))]
+    found = []
+    for _ in range(dice.randrange(0, 5)):
+        act = dice.choice(odd) if dice.random() < 0.5 else rules.Exchange.apply
+        found.append(then_stranger(act, dice.random() ** 3 * 200) if dice.random() < 0.15 else act)
+    return found
+
+
+def then_stranger(act, seconds):
+    """Somebody else sets the password so much after this request."""
+    def both(exchange):
+        exchange.far.clock.later(seconds, lambda: exchange.far.world.stranger(exchange.user))
+        return act(exchange)
+    both.__qualname__ = f"{act.__qualname__.split('.')[0]}+stranger"
+    return both
 
 
 def rejected(exchange):
@@ -44,9 +61,11 @@ class World:
     def __init__(self, far, seed):
         self.far, self.dice = far, random.Random(seed)
         self.keys = far.people(ACCOUNTS)
-        self.one = Installation(far, far.folder, "one")
+        far.world, names = self, ["one", "two"][:self.dice.choice([1, 1, 2])]
+        self.installations = [Installation(far, far.folder, name) for name in names]
+        self.clients = {one.client for one in self.installations}
         self.problems, self.kinds, self.log, self.runs = [], {}, [], 0
-        self.excused = {}
+        self.excused, self.gone = {}, set()
         self.draw()
 
     def draw(self):
@@ -128,21 +147,58 @@ class World:
                 if who == key]
         return f"{self.settings}; " + ", ".join(told)
 
-    def run(self):
-        run = self.one.rotate()
+    def run(self, one, *words, kill=False):
+        """One run of an installation, killed at some request or not; what it says is held against the truth."""
+        child, left, far = [], [self.dice.randrange(1, 80)], self.far
+
+        def is_last(exchange):
+            left[0] -= 1
+            return left[0] == 0 and exchange.place != "login"
+
+        def end_it(exchange):
+            self.fate(exchange) if rules.password_of()(exchange) else exchange.apply()
+            os.kill(child[0].pid, signal.SIGKILL)
+            return rules.CUT
+        if kill:
+            far.rules.insert(0, rules.Rule(is_last, end_it))
+        child.append(one.start("rotate", one.policy, "--yes", "--json", *words))
+        run = end(child[0])
+        if kill:
+            far.rules.pop(0)
         self.runs += 1
-        if run.document is None:
+        if run.document is None and run.status != -signal.SIGKILL:
             self.problems.append(f"run {self.runs}: status {run.status}, no JSON: {run.err[-400:]}")
-        for key, one in look(self.far).items():
-            said = run.said(one["name"])
-            self.count(f"said {said}")
-            if said == "changed" and not one["held_current"]:
-                self.trouble(key, f"said changed, and in force is one of {one['who']}")
-            elif said in ("changed", "wait") and one["dead_current"]:
-                self.trouble(key, f"said {said}, and the entry is not what is in force ({one['who']})")
-            if one["who"] == self.one.client and not one["held"]:
-                self.trouble(key, f"dark, said {said}")
+        for key, each in look(far).items():
+            self.hold(key, each, run.said(each["name"]))
         return run
+
+    def hold(self, key, one, said):
+        """What was said of an account, held against the truth."""
+        self.count(f"said {said}")
+        if said == "changed" and not one["held_current"]:
+            self.trouble(key, f"said changed, and in force is one of {one['who']}")
+        elif said in ("changed", "wait") and one["dead_current"]:
+            self.trouble(key, f"said {said}, and the entry is not what is in force ({one['who']})")
+        if one["who"] in self.clients and not one["held"]:
+            self.trouble(key, f"dark, said {said}")
+
+    def happen(self):
+        """Something else: a person goes on with what stopped, or asks for one at once; a user changes."""
+        dice, directory, one = self.dice, self.far.directory, self.dice.choice(self.installations)
+        key = dice.choice(list(directory.users))
+        name, what = directory.users[key].now["userPrincipalName"], dice.randrange(8)
+        self.log.append((self.far.clock.now(), self.far.clock.now(), key, f"event {what}", ""))
+        if what == 0:
+            one.run("journal", "resume", name, "--yes")
+        elif what == 1:
+            self.run(one, "--now", name)
+        elif what == 2:
+            directory.change_user(key, userPrincipalName=f"new-{name}")
+        elif what == 3:
+            directory.change_user(key, accountEnabled=not directory.users[key].now["accountEnabled"])
+        elif what == 4:
+            directory.leave_group(rules.GROUP, key)
+            self.gone.add(key)
 
     def ends(self):
         """Faults are over, and there was time: each has ended, or names a person's part."""
@@ -150,18 +206,35 @@ class World:
         far.rules.clear()
         far.rule(rules.password_of(), self.plain, None)
         far.directory.stale = far.vault.stale = 0
-        for _ in range(3):
+        said = {}
+        for one in self.installations * 3:
             far.clock.advance(TIMEOUT + LATE + 30)
-            run = self.run()
+            run = self.run(one)
+            said.update({(name, one.client): each for name, each in run.accounts().items()})
         for key, one in look(far).items():
-            said, (_, pending) = run.said(one["name"]), entries_of(far, one["name"])
-            if said in ("changed", "wait") and not pending:
-                continue
-            if said == "stop" and run.status == 1:
-                self.count("in the end: a person")
-                continue
-            self.trouble(key, f"stuck: said {said}, {len(pending)} pending: "
-                         f"{(run.accounts().get(one['name']) or {}).get('why')}")
+            self.has_ended(key, one, [said.get((one["name"].lower(), client)) for client in self.clients])
+
+    def has_ended(self, key, one, accounts):
+        """Nothing is stuck: at least one installation is done with it, or each stopped for a person."""
+        words = [each and each["what"] for each in accounts]
+        if set(words) & {"changed", "wait"}:
+            self.is_found(key, one, words)
+        if key in self.gone or not self.far.directory.users[key].now["accountEnabled"]:
+            return
+        if words[0] in ("changed", "wait") and len(words) == 1 and not entries_of(self.far, one["name"])[1]:
+            return
+        if len(words) == 2 and set(words) & {"changed", "wait"}:
+            return
+        if set(words) <= {"stop", "busy"} and "stop" in words:
+            return self.count("in the end: a person")
+        self.trouble(key, f"stuck: said {words}: {[each and each.get('why') for each in accounts]}")
+
+    def is_found(self, key, one, words):
+        """A stranger's change that the directory shows as a later one is not overlooked for ever."""
+        history = self.far.directory.users[key].passwords.history
+        if one["who"] == "stranger" and history[-1][0] > history[-2][0] + 1 and history[-2][2] in self.clients:
+            self.problems.append(f"{one['name']}: said {words} to the end, and a stranger's is in force; "
+                                 f"{self.story(key)}")
 
     def plain(self, exchange):
         began, answer = self.far.clock.now(), exchange.apply()
@@ -172,8 +245,10 @@ class World:
 def play(far, seed):
     """Play one seed; what went wrong."""
     world = World(far, seed)
-    for _ in range(world.dice.randrange(1, 4)):
-        world.run()
+    for _ in range(world.dice.randrange(1, 5)):
+        world.run(world.dice.choice(world.installations), kill=world.dice.random() < 0.25)
+        if world.dice.random() < 0.4:
+            world.happen()
         far.clock.advance(world.dice.choice(PAUSES))
     world.ends()
     return {"case": "world", "seed": seed, "problems": world.problems, "kinds": world.kinds,
