@@ -181,9 +181,10 @@ end
 local function why_not(self, target)
   local sign_in = self.options.profile.sign_in
   if target.appId == sign_in.client_id and sign_in.method == "client_secret" then
-    return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one"
+    return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one",
+      "self"
   end
-  return rights.why_not_ours(target, self.tenant.me)
+  return rights.why_not_ours(target, self.tenant.me), "reach"
 end
 
 -- Does storing count as using, for this policy?
@@ -224,9 +225,9 @@ end
 
 local function entry_of(self, target)
   local entry = { name = target.displayName, target = target }
-  local refused = why_not(self, target)
+  local refused, code = why_not(self, target)
   if refused then
-    entry.what, entry.why = "refuse", refused
+    entry.what, entry.why, entry.code = "refuse", refused, code
     return entry
   end
   judge(self, entry, go(self, entry, "plan"))
