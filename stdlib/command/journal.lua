@@ -139,7 +139,7 @@ local function verify(journal, _, options)
 end
 
 local function confirm(journal, id)
-  local row = require("rotation").confirm_by_hand(journal, id)
+  local row = require("rotation.by_word").confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
@@ -148,7 +148,7 @@ local function retire(journal, id, options)
     log.say("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
+  log.say(("removed: %s"):format(require("rotation.by_word").retire(journal, id)))
 end
 
 local function resume(journal, id)
@@ -158,7 +158,7 @@ end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 local RETIRE_NEEDS = {
-  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
+  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}" },
   scopes = { "Application.ReadWrite.All" },
 }
 

@@ -2,13 +2,13 @@
 --- then what is due, each policy within its limits.
 
 local fail = require "fail"
-local mint = require "rotation.mint"
 local oauth = require "oauth"
 local people = require "rotation.people"
 local role_holders = require "entra.role_holders"
 local rights = require "rotation.rights"
 local room = require "room"
 local secrets = require "rotation.secrets"
+local skew = require "rotation.skew"
 local task = require "task"
 local users = require "entra.users"
 
@@ -134,7 +134,7 @@ end
 function M.once(policies, options)
   local all = M.plan(policies, options)
   if has_work(all) then
-    mint.check_clock "rotate"
+    skew.check "rotate"
     room.check(options.profile)
     if options.confirm and not options.confirm(all) then return all end
   end

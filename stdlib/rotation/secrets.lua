@@ -76,6 +76,7 @@ local PLACE = {}
 
 function PLACE.server(run, secret, self, target, have)
   local to = have.entry
+  secret:check_place()
   to:hold {
     tenant = self.tenant.me.tenant, client_id = target.appId, value = secret.value, application = target.displayName,
     marker = secret.row and secret.row.body.marker,
