@@ -26,9 +26,10 @@ enum lane { SHARED, ALONE, LANES };
 
 struct http {
   CURLM *multi[LANES];
-  int running[LANES];              /* transfers on each */
-  struct transfer *first;          /* of all transfers not yet closed */
-  const char *roots;               /* the system's */
+  int running[LANES];     /* transfers on each */
+  struct transfer *first; /* of all transfers not yet closed */
+  const char *roots;      /* the system's */
+  struct http_sockets sockets;
   struct transfer *idle[MAX_IDLE]; /* with their handles: a new one costs a third of a small request */
   int idle_count;
 };
@@ -118,7 +119,7 @@ static void forget_route(struct transfer *transfer) {
  * set for the next; what libcurl counts over the life of one, retries above all,
  * starts anew only when it is reset. */
 static void clear_handle(struct transfer *transfer) {
-  if (transfer->plain_read && transfer->whole && transfer->ready == 1)
+  if (transfer->plain_read && transfer->whole && transfer->ready == 1 && !transfer->moved)
     http_options_clear(transfer);
   else
     forget_route(transfer);
@@ -170,6 +171,14 @@ static int list_lines(struct transfer *transfer) {
   for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line), i++)
     transfer->headers[i] = (struct curl_slist){(char *)line, i + 1 < count ? &transfer->headers[i + 1] : NULL};
   return 1;
+}
+
+/* The value of the client-request-id among the lines, NULL for none. */
+static const char *find_id(const struct buffer *lines) {
+  static const char name[] = "client-request-id: ";
+  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+    if (strncasecmp(line, name, sizeof name - 1) == 0) return line + sizeof name - 1;
+  return NULL;
 }
 
 static int has_type(const struct buffer *lines) {
@@ -232,6 +241,7 @@ static int is_plain_read(const struct request *request) {
 
 static void enlist(struct http *http, struct transfer *transfer) {
   transfer->http = http;
+  transfer->sockets = &http->sockets;
   transfer->next = http->first;
   if (http->first) http->first->previous = transfer;
   http->first = transfer;
@@ -260,8 +270,10 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->plain_read = is_plain_read(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
   transfer->target = target_share(request->target);
-  if (copy_headers(transfer, request, credential) &&
-      buffer_append(&transfer->body, request->body.data, request->body.length) && set_handle(transfer, request, peer))
+  int copied = copy_headers(transfer, request, credential);
+  transfer->id = find_id(&transfer->lines);
+  if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
+      set_handle(transfer, request, peer))
     return transfer;
   transfer_close(transfer);
   return NULL;
@@ -277,6 +289,16 @@ int http_begin(struct transfer *transfer) {
 
 /* ---- waiting ---- */
 
+/* Nothing of it was sent, because something waited on the connection it was given, which is closed
+ * now. Send it on a new one; 0 when it has ended otherwise. */
+static int move_on(struct transfer *transfer, CURLcode code) {
+  if (!transfer->unquiet || code != CURLE_ABORTED_BY_CALLBACK) return 0;
+  transfer->unquiet = 0;
+  transfer->moved = 1;
+  *transfer->error = '\0';
+  return !curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) && http_begin(transfer);
+}
+
 static struct transfer *next_on(CURLM *multi) {
   int left;
   CURLMsg *message;
@@ -286,6 +308,7 @@ static struct transfer *next_on(CURLM *multi) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
     halt(transfer);
+    if (move_on(transfer, code)) continue;
     judge_outcome(transfer, code);
     return transfer;
   }

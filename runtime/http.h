@@ -55,7 +55,7 @@ struct transfer *http_next(struct http *http);
 void *transfer_tag(const struct transfer *transfer);
 
 /* NULL when the transfer brought an answer; else a symbolic kind: "dns",
- * "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory",
+ * "connect", "tls", "certificate", "timeout", "cut", "too_large", "hostile", "memory",
  * with a sentence that names host and cause, and whether bytes of the request
  * may have reached the peer. */
 const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);

@@ -96,6 +96,14 @@ const char *judge_header(struct frame *frame, const char *line, size_t length) {
   return judge_line(frame, line, colon, end);
 }
 
+int judge_is_foreign(const char *id, const char *line, size_t length) {
+  static const char name[] = "client-request-id:";
+  if (!id || length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) return 0;
+  const char *value = line + sizeof name - 1;
+  size_t size = trim(&value, line + length);
+  return size != strlen(id) || strncasecmp(value, id, size) != 0;
+}
+
 /* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */
 static const char *judge_frame(const struct transfer *transfer) {
   const struct frame *frame = &transfer->frame;
@@ -113,23 +121,46 @@ static const struct {
   CURLcode code;
   const char *kind;
 } kinds[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, "dns"},     {CURLE_COULDNT_RESOLVE_PROXY, "dns"},
-    {CURLE_COULDNT_CONNECT, "connect"},      {CURLE_PROXY, "connect"},
-    {CURLE_INTERFACE_FAILED, "connect"},     {CURLE_SSL_CONNECT_ERROR, "tls"},
-    {CURLE_PEER_FAILED_VERIFICATION, "tls"}, {CURLE_SSL_CACERT_BADFILE, "tls"},
-    {CURLE_SSL_CERTPROBLEM, "tls"},          {CURLE_SSL_CIPHER, "tls"},
-    {CURLE_SSL_ISSUER_ERROR, "tls"},         {CURLE_SSL_INVALIDCERTSTATUS, "tls"},
-    {CURLE_USE_SSL_FAILED, "tls"},           {CURLE_SSL_ENGINE_INITFAILED, "tls"},
-    {CURLE_OPERATION_TIMEDOUT, "timeout"},   {CURLE_FILESIZE_EXCEEDED, "too_large"},
-    {CURLE_OUT_OF_MEMORY, "memory"},         {CURLE_UNSUPPORTED_PROTOCOL, "hostile"},
-    {CURLE_WEIRD_SERVER_REPLY, "hostile"},   {CURLE_BAD_CONTENT_ENCODING, "hostile"},
+    {CURLE_COULDNT_RESOLVE_HOST, "dns"},
+    {CURLE_COULDNT_RESOLVE_PROXY, "dns"},
+    {CURLE_COULDNT_CONNECT, "connect"},
+    {CURLE_PROXY, "connect"},
+    {CURLE_INTERFACE_FAILED, "connect"},
+    {CURLE_SSL_CONNECT_ERROR, "tls"},
+    {CURLE_SSL_CACERT_BADFILE, "tls"},
+    {CURLE_SSL_CERTPROBLEM, "tls"},
+    {CURLE_SSL_CIPHER, "tls"},
+    {CURLE_USE_SSL_FAILED, "tls"},
+    {CURLE_SSL_ENGINE_INITFAILED, "tls"},
+    {CURLE_PEER_FAILED_VERIFICATION, "certificate"},
+    {CURLE_SSL_ISSUER_ERROR, "certificate"},
+    {CURLE_SSL_INVALIDCERTSTATUS, "certificate"},
+    {CURLE_OPERATION_TIMEDOUT, "timeout"},
+    {CURLE_FILESIZE_EXCEEDED, "too_large"},
+    {CURLE_OUT_OF_MEMORY, "memory"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "hostile"},
+    {CURLE_WEIRD_SERVER_REPLY, "hostile"},
+    {CURLE_BAD_CONTENT_ENCODING, "hostile"},
 };
+
+/* Was the TLS handshake broken off, and not refused? libcurl has one code for both, and its text
+ * holds the system's words or OpenSSL's. NULL for no, else how. */
+static const char *broken_handshake(const struct transfer *transfer, CURLcode code) {
+  const char *text = transfer->error;
+  if (code != CURLE_SSL_CONNECT_ERROR) return NULL;
+  if (strstr(text, strerror(ECONNRESET)) || strstr(text, strerror(EPIPE)))
+    return "the connection was reset during the TLS handshake, before anything was sent";
+  if (strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "unexpected eof"))
+    return "the connection was closed during the TLS handshake, before anything was sent";
+  return NULL;
+}
 
 static const char *kind_of(const struct transfer *transfer, CURLcode code) {
   if (transfer->starved) return "memory";
   if (transfer->too_large) return "too_large";
   if (transfer->hostile) return "hostile";
   if (code == CURLE_OPERATION_TIMEDOUT && !transfer->ready) return "connect";
+  if (broken_handshake(transfer, code)) return "connect";
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (kinds[i].code == code) return kinds[i].kind;
   return transfer->ready ? "cut" : "connect"; /* a proxy, for one, that does not let it through */
@@ -152,6 +183,8 @@ static void say_connect(struct transfer *transfer, CURLcode code, char *text, si
     why = "an emulator is reached on loopback only, and this address is elsewhere";
   else if (transfer->astray)
     why = "its address is on this machine, where no real peer may be";
+  else if (broken_handshake(transfer, code))
+    why = broken_handshake(transfer, code);
   else if (code == CURLE_COULDNT_CONNECT && number)
     why = strerror((int)number);
   snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port, via,
@@ -213,7 +246,7 @@ static void say(struct transfer *transfer, CURLcode code) {
     snprintf(text, size, "could not find %s: %s", transfer->route.host, detail(transfer, code));
   else if (strcmp(kind, "connect") == 0)
     say_connect(transfer, code, text, size);
-  else if (strcmp(kind, "tls") == 0)
+  else if (strcmp(kind, "tls") == 0 || strcmp(kind, "certificate") == 0)
     say_tls(transfer, code, text, size);
   else if (strcmp(kind, "timeout") == 0)
     say_timeout(transfer, text, size);

@@ -28,6 +28,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct transfer *transfer = arg;
   size_t length = size * count;
   transfer->hostile = judge_header(&transfer->frame, line, length);
+  if (!transfer->hostile && judge_is_foreign(transfer->id, line, length))
+    transfer->hostile = "the answer to another request: its client-request-id is not the one that was sent";
   if (transfer->frame.bytes > HTTP_MAX_HEADERS) transfer->too_large = 2;
   if (transfer->frame.starved) transfer->starved = 1;
   return transfer->hostile || transfer->too_large || transfer->starved ? 0 : length;
@@ -46,13 +48,32 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
   return 0;
 }
 
+/* On HTTP/1 an answer is whose turn it is. So what waits on a kept connection before
+ * the next request is written would be taken for that one's answer; libcurl looks only
+ * whether such a connection was closed. With HTTP/2 each answer names its request. */
+static int is_quiet(struct transfer *transfer, int local_port) {
+  long made = 0;
+  struct curl_tlssessioninfo *tls = NULL;
+  const unsigned char *protocol = NULL;
+  unsigned length = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
+  if (made) return 1; /* nothing was asked on it yet, and TLS begins it with messages of its own */
+  curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &tls);
+  SSL *ssl = tls ? tls->internals : NULL;
+  if (ssl) SSL_get0_alpn_selected(ssl, &protocol, &length);
+  if (length == 2 && memcmp(protocol, "h2", 2) == 0) return 1;
+  return !(ssl && SSL_has_pending(ssl)) && http_sockets_are_quiet(transfer->sockets, local_port);
+}
+
 /* Called whenever a connection is ready and the request is about to be
  * written. A second call means that libcurl gave up on a kept connection and
  * sends again, also what must not be done twice. */
 static int on_ready(void *arg, char *peer, char *local, int peer_port, int local_port) {
   struct transfer *transfer = arg;
   long written = 0;
-  (void)peer, (void)local, (void)peer_port, (void)local_port;
+  (void)peer, (void)local, (void)peer_port;
+  transfer->unquiet = !is_quiet(transfer, local_port);
+  if (transfer->unquiet) return CURL_PREREQFUNC_ABORT;
   curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &written);
   if (transfer->ready && written > transfer->written) transfer->sent = 1;
   transfer->resend = transfer->sent && !transfer->repeatable;
@@ -116,7 +137,15 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
     transfer->astray = 1;
     return CURL_SOCKET_BAD;
   }
-  return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+  if (fd >= 0) http_sockets_add(transfer->sockets, fd);
+  return fd;
+}
+
+/* A connection outlives the transfer it was made for, so this is the client's. */
+static int on_socket_close(void *arg, curl_socket_t fd) {
+  http_sockets_drop(arg, fd);
+  return close(fd);
 }
 
 /* Only names the certificate carries as such count, and OpenSSL compares them
@@ -157,6 +186,8 @@ static int set_callbacks(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) &&
          !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket) &&
          !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer) &&
+         !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close) &&
+         !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->sockets) &&
          !curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls) &&
          !curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, transfer);
 }

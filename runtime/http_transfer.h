@@ -1,4 +1,4 @@
-/* Inside of the HTTP client: what http.c, http_options.c and http_judge.c share. */
+/* Inside of the HTTP client: what http.c, http_options.c, http_judge.c and http_sockets.c share. */
 #ifndef HTTP_TRANSFER_H
 #define HTTP_TRANSFER_H
 
@@ -8,6 +8,17 @@
 #define HTTP_MAX_HEADERS ((size_t)256 << 10)
 #define HTTP_CONNECT_MS 10000L
 #define HTTP_AGENT "moonlatch/" MOONLATCH_VERSION
+
+#define HTTP_MAX_SOCKETS 512
+
+/* The sockets that connections were made on. */
+struct http_sockets {
+  struct http_socket {
+    int fd;
+    int port; /* the local one; 0 until it was asked for */
+  } list[HTTP_MAX_SOCKETS];
+  size_t count;
+};
 
 /* What the header lines of the current answer said about its frame. */
 struct frame {
@@ -32,12 +43,14 @@ struct route {
 
 struct transfer {
   CURL *easy;
-  struct route route; /* these two outlive the transfer, where it was a plain read */
-  struct http *http;  /* NULL once the client is closed */
+  struct route route;           /* these two outlive the transfer, where it was a plain read */
+  struct http *http;            /* NULL once the client is closed */
+  struct http_sockets *sockets; /* the client's */
   struct transfer *next, *previous;
   struct target *target;      /* the request's, too */
   struct buffer lines;        /* of the headers, texts; carries the credential */
   struct curl_slist *headers; /* one block of nodes that point there */
+  const char *id;             /* its client-request-id, within the lines; NULL for none */
   struct buffer body;         /* of the request */
   struct buffer received;
   char error[CURL_ERROR_SIZE];
@@ -53,6 +66,8 @@ struct transfer {
   int ready;      /* how often a connection was ready for it */
   int sent;       /* bytes of it were written */
   long written;   /* request bytes libcurl had counted when the connection was ready */
+  int unquiet;    /* something waited on the kept connection it was given, so it did not leave there */
+  int moved;      /* it went on a new connection instead */
   int resend;     /* libcurl wanted to send it a second time, and was kept from it */
   int astray;     /* an address was refused by reach */
   int is_head;    /* the method is HEAD: no body follows whatever the headers say */
@@ -74,6 +89,17 @@ int http_options_of_read(struct transfer *transfer);
 
 /* Take them away: nothing of the read stays in its handle. */
 void http_options_clear(struct transfer *transfer);
+
+/* Take note of a socket that was made, and of one that is about to be closed. */
+void http_sockets_add(struct http_sockets *sockets, int fd);
+void http_sockets_drop(struct http_sockets *sockets, int fd);
+
+/* Is the connection that goes from this local port open, with nothing waiting to be read? Also 0
+ * when no such socket is known. */
+int http_sockets_are_quiet(struct http_sockets *sockets, int port);
+
+/* Does this header line say that the answer is to a request with another client-request-id? */
+int judge_is_foreign(const char *id, const char *line, size_t length);
 
 /* Take note of one header line; NULL, or why the answer is hostile. */
 const char *judge_header(struct frame *frame, const char *line, size_t length);

@@ -84,16 +84,6 @@ static int finish(lua_State *L, const struct journal *journal, int done) {
   return done ? 0 : journal_raise(L, journal);
 }
 
-/* Append what SQL says about a row to the chain. */
-static int append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind) {
-  if (sqlite3_step(as_json) != SQLITE_ROW) return store_refuse(journal, "the row just written cannot be read");
-  const char *text = (const char *)sqlite3_column_text(as_json, 0);
-  int done = text ? audit_append(journal, time, kind, text, (size_t)sqlite3_column_bytes(as_json, 0))
-                  : store_refuse(journal, "not enough memory");
-  sqlite3_reset(as_json);
-  return done;
-}
-
 static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
   if (!audit_begin(journal)) return 0;
   sqlite3_stmt *put = store_statement(journal, PUT);
@@ -104,7 +94,7 @@ static int put_record(struct journal *journal, const char *const names[3], const
   if (!store_run(journal, put)) return 0;
   sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
   for (int i = 0; i < 2; i++) sqlite3_bind_text(as_json, i + 1, names[i], -1, SQLITE_STATIC);
-  return append_row(journal, as_json, time, AUDIT_PUT);
+  return audit_append_row(journal, as_json, time, AUDIT_PUT);
 }
 
 /* journal:put(kind, id, state, body, time) */
@@ -195,9 +185,11 @@ static int push_value(lua_State *L, struct journal *journal, const char *id) {
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
   if (!next_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
-  if (length < SEAL_OVERHEAD) return -1;
-  struct secret *value = secret_reserve(L, length - SEAL_OVERHEAD);
-  int opened = seal_decrypt(journal, &name, sqlite3_column_blob(read, 0), length, value->bytes);
+  length = seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
+  if (length == SIZE_MAX) return -1;
+  struct secret *value = secret_reserve(L, length);
+  const unsigned char *sealed = sqlite3_column_blob(read, 0);
+  int opened = seal_decrypt(journal, &name, sealed, (size_t)sqlite3_column_bytes(read, 0), value->bytes);
   sqlite3_reset(read);
   if (opened) secret_register(L);
   if (!opened) lua_pop(L, 1);
@@ -220,7 +212,7 @@ static int insert_value(struct journal *journal, const char *id, const struct bu
   if (!store_run(journal, insert)) return 0;
   sqlite3_stmt *as_json = store_statement(journal, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
+  return audit_append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
 }
 
 /* The value at the top of the stack is held already under this id: fine if it is the same. */
@@ -373,7 +365,7 @@ static int installation(lua_State *L) {
   return 1;
 }
 
-/* journal:lease(name) -> lease | nil, message */
+/* journal:lease(name) -> lease | nil, message, kind */
 static int journal_lease(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   size_t length;
@@ -411,19 +403,25 @@ static const char *open_journal(struct journal *journal, const char *directory, 
   return kind ? kind : mark_check(journal, &mark);
 }
 
-static void check_binding(lua_State *L, int index) {
+const struct secret *journal_check_key(lua_State *L, int index) {
+  const struct secret *key = secret_check(L, index);
+  luaL_argcheck(L, key->length >= KEY_SIZE, index, "a key of at least 32 bytes expected");
+  return key;
+}
+
+const char *journal_check_binding(lua_State *L, int index) {
   size_t length;
   const char *binding = luaL_checklstring(L, index, &length);
   luaL_argcheck(L, length > 0 && length < JOURNAL_BINDING && strlen(binding) == length, index,
                 "'<login host>/<tenant>' expected");
+  return binding;
 }
 
 /* journal.open(directory, key, binding, clock) -> journal | nil, message, kind */
 static int journal_open(lua_State *L) {
   const char *directory = luaL_checkstring(L, 1);
-  const struct secret *key = secret_check(L, 2);
-  luaL_argcheck(L, key->length >= KEY_SIZE, 2, "a key of at least 32 bytes expected");
-  check_binding(L, 3);
+  const struct secret *key = journal_check_key(L, 2);
+  journal_check_binding(L, 3);
   lua_settop(L, 4);
   struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
   struct buffer *scratch = buffer_new(L);
@@ -470,5 +468,6 @@ int luaopen_host_journal(lua_State *L) {
   lua_pop(L, 2);
   lease_type(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, journal_care_functions, 0);
   return 1;
 }

@@ -174,6 +174,15 @@ int audit_append(struct journal *journal, double time, const char *kind, const c
   return 1;
 }
 
+int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind) {
+  if (sqlite3_step(as_json) != SQLITE_ROW) return store_refuse(journal, "the row just written cannot be read");
+  const char *text = (const char *)sqlite3_column_text(as_json, 0);
+  int done = text ? audit_append(journal, time, kind, text, (size_t)sqlite3_column_bytes(as_json, 0))
+                  : store_refuse(journal, "not enough memory");
+  sqlite3_reset(as_json);
+  return done;
+}
+
 const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
   if (!audit_begin(journal)) return journal->message;
   return audit_append(journal, audit_now(journal), kind, text, length) ? NULL : journal->message;

@@ -1,7 +1,10 @@
 /* host.journal, the part that takes care of a journal as a whole: whose it is and was.
  */
 #include "journal_parts.h"
+#include "secret.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* journal:installations() -> ids, its own first */
@@ -30,10 +33,102 @@ static int mark_restored(lua_State *L) {
   double time = journal_check_time(L, 2);
   int replaces = lua_toboolean(L, 3);
   luaL_argcheck(L, time > 0, 2, "a time after 1970 expected");
-  return owner_restored(journal, time, replaces, buffer_new(L)) ? 0 : journal_raise(L, journal);
+  return owner_restored(journal, time, replaces, NULL, buffer_new(L)) ? 0 : journal_raise(L, journal);
 }
 
+static void push_hash(lua_State *L, const unsigned char hash[HASH_SIZE]) {
+  char hex[2 * HASH_SIZE + 1];
+  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+  lua_pushstring(L, hex);
+}
+
+/* journal:backup(path) -> seq, hash | nil, message, kind */
+static int backup(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  const char *path = lib_checktext(L, 2);
+  luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
+  const char *kind = copy_backup(journal, path);
+  if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
+  lua_pushinteger(L, journal->copied.seq);
+  push_hash(L, journal->copied.hash);
+  return 2;
+}
+
+/* A journal that has nothing but its keys and binding yet. Arguments: key, binding. [-0, +1, e] */
+static struct journal *new_journal(lua_State *L, int key_index, int binding_index) {
+  const struct secret *key = journal_check_key(L, key_index);
+  const char *binding = journal_check_binding(L, binding_index);
+  struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
+  journal->binding = strdup(binding);
+  if (!journal->binding) luaL_error(L, "out of memory");
+  if (!seal_derive(journal, key->bytes, key->length)) journal_raise(L, journal);
+  return journal;
+}
+
+/* journal.read(path, key, binding) -> journal | nil, message, kind */
+static int read_file(lua_State *L) {
+  const char *path = lib_checktext(L, 1);
+  lua_settop(L, 3);
+  struct journal *journal = new_journal(L, 2, 3);
+  struct journal opened;
+  const char *kind = copy_open(&opened, journal, path, READ_FILE);
+  *journal = opened; /* with the same keys and binding */
+  if (!kind) return 1;
+  return lib_fail_kind(L, kind, "%s", journal->message);
+}
+
+/* What was restored, as a table. [-0, +1, m] */
+static void push_restored(lua_State *L, const struct journal *journal, const struct restore *restore) {
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, journal->head.seq);
+  lua_setfield(L, -2, "head");
+  push_hash(L, journal->head.hash);
+  lua_setfield(L, -2, "hash");
+  lua_pushlstring(L, journal->installations, INSTALLATION_SIZE);
+  lua_setfield(L, -2, "installation");
+  if (*restore->aside) {
+    lua_pushstring(L, restore->aside);
+    lua_setfield(L, -2, "aside");
+  }
+}
+
+/* journal.restore(directory, file, key, binding, time, replaces, set_aside) -> table | nil, message, kind */
+static int restore_file(lua_State *L) {
+  const char *directory = lib_checktext(L, 1);
+  struct restore restore = {.file = lib_checktext(L, 2), .time = journal_check_time(L, 5)};
+  luaL_argcheck(L, restore.time > 0, 5, "a time after 1970 expected");
+  restore.replaces = lua_toboolean(L, 6);
+  restore.set_aside = lua_toboolean(L, 7);
+  lua_settop(L, 7);
+  struct buffer *scratch = buffer_new(L);
+  struct journal *journal = new_journal(L, 3, 4);
+  const char *kind = restore_journal(journal, &restore, directory, scratch);
+  place_close(journal);
+  if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
+  push_restored(L, journal, &restore);
+  return 1;
+}
+
+/* journal.rekey(directory, old key, new key, binding, time) -> count | nil, message, kind */
+static int rekey(lua_State *L) {
+  const char *directory = lib_checktext(L, 1);
+  double time = journal_check_time(L, 5);
+  int64_t count = 0;
+  lua_settop(L, 5);
+  struct buffer *scratch = buffer_new(L);
+  struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
+  const char *kind = rekey_journal(old, next, directory, time, scratch, &count);
+  place_close(old);
+  if (kind) return lib_fail_kind(L, kind, "%s", old->message);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+const luaL_Reg journal_care_functions[] = {
+    {"read", read_file}, {"restore", restore_file}, {"rekey", rekey}, {NULL, NULL}};
+
 const luaL_Reg journal_care_methods[] = {
+    {"backup", backup},
     {"installations", installations},
     {"restored_at", restored_at},
     {"mark_restored", mark_restored},

@@ -38,25 +38,32 @@ static off_t place_of(const char *name, size_t length) {
   return (off_t)(place & (UINT64_MAX >> 2));
 }
 
-/* Open the file and lock the byte; 0 or an errno value. */
-static int take(struct lease *lease, const char *path, off_t place) {
+/* Open the file and lock the byte; 0 or an errno value. Whether it is held already is
+ * for the lock alone to say: an open that is not permitted fails with the same numbers. */
+static int take(struct lease *lease, const char *path, off_t place, int *is_held) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
   lease->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lease->fd < 0) return errno;
-  return fcntl(lease->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  int code = fcntl(lease->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  *is_held = code == EAGAIN || code == EACCES;
+  return code;
 }
 
 int lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
   char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/" LEASES_NAME, directory);
+  int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
-  int code = take(lease, path, place_of(name, length));
+  int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
+  int code = fits ? take(lease, path, place_of(name, length), &is_held) : ENAMETOOLONG;
   if (code == 0) return 1;
-  if (lease->fd > 0) close(lease->fd);
+  int was_opened = lease->fd > 0;
+  if (was_opened) close(lease->fd);
   lease->fd = 0;
-  if (code == EAGAIN || code == EACCES)
-    return lib_fail(L, "'%s' is being worked on by another moonlatch on this machine: wait for it, or stop it", name);
-  return lib_fail(L, "cannot lock '%s' in '%s': %s", name, directory, strerror(code));
+  if (is_held)
+    return lib_fail_kind(L, "busy",
+                         "'%s' is being worked on by another moonlatch on this machine: wait for it, or stop it", name);
+  return lib_fail_kind(L, "journal", "the lock file '%s' cannot be %s: %s", path, was_opened ? "locked" : "opened",
+                       strerror(code));
 }
 
 void lease_type(lua_State *L) {

@@ -44,21 +44,23 @@ static int path_of_mark(const struct journal *journal, char path[PATH_MAX]) {
   return snprintf(path, PATH_MAX, "%s/" MARK_NAME, journal->directory) < PATH_MAX;
 }
 
-/* Write the line for a chain that came as far as journal->head, which is durable. */
-static void write_mark(const struct journal *journal) {
+int mark_place(const struct journal *journal) {
   char path[PATH_MAX], line[LONGEST_MARK];
   int length = compose(journal, &journal->head, journal->installations, line);
   int fd = path_of_mark(journal, path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-  if (fd < 0) return;
-  /* A mark that could not be renewed is an older one, which does no harm. */
-  if (pwrite(fd, line, (size_t)length, 0) == length) fdatasync(fd);
+  if (fd < 0) return errno;
+  int written = pwrite(fd, line, (size_t)length, 0) == length && fdatasync(fd) == 0;
+  int code = written ? 0 : errno;
   close(fd);
+  return code;
 }
 
 void mark_renew(struct journal *journal) {
   int due = !journal->mark_altered && (journal->unmarked || !journal->marked);
   store_abandon(journal);
-  if (due && journal->binding && !journal->refusing && audit_stored_head(journal, &journal->head)) write_mark(journal);
+  if (journal->use != WORK || !due || !journal->binding || journal->refusing) return;
+  /* One that could not be renewed is an older one, which does no harm. */
+  if (audit_stored_head(journal, &journal->head)) mark_place(journal);
 }
 
 void mark_read(const struct journal *journal, struct mark *mark) {
@@ -84,13 +86,6 @@ static int understand(const struct journal *journal, const struct mark *mark, st
   return (size_t)length == strlen(mark->line) && CRYPTO_memcmp(expected, mark->line, (size_t)length) == 0;
 }
 
-/* Is this one of the ids the journal has or had? */
-static int has_installation(const struct journal *journal, const char *id) {
-  const char *ids = journal->installations;
-  while (*ids && strncmp(ids, id, INSTALLATION_SIZE) != 0) ids += INSTALLATION_SIZE;
-  return *ids != '\0';
-}
-
 static const char *older(struct journal *journal, const char *why, int64_t seq) {
   int length = snprintf(journal->message, sizeof journal->message,
                         "the journal in '%s' is not the one that was used last: ", journal->directory);
@@ -109,7 +104,7 @@ const char *mark_check(struct journal *journal, struct mark *mark) {
     if (!journal->mark_altered) break;
   }
   if (!journal->marked || !audit_stored_head(journal, &head)) return NULL; /* the chain's end is looked at elsewhere */
-  if (!has_installation(journal, installation))
+  if (!owner_has(journal, installation))
     return older(journal, "what lies there is another journal, or one from before it was restored", 0);
   if (marked.seq > head.seq)
     return older(journal, "record %lld is missing, so it is an older copy, and what it does not know may be in force",

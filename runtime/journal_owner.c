@@ -15,6 +15,12 @@
 enum { LONGEST_MOMENT = 32, LONGEST_OWNER = JOURNAL_BINDING + LONGEST_MOMENT };
 enum { LONGEST_CHECK = LONGEST_OWNER + SEAL_OVERHEAD };
 
+int owner_has(const struct journal *journal, const char *id) {
+  const char *ids = journal->installations;
+  while (*ids && strncmp(ids, id, INSTALLATION_SIZE) != 0) ids += INSTALLATION_SIZE;
+  return *ids != '\0';
+}
+
 /* Put a new id before those that are there. */
 static int add_installation(struct journal *journal) {
   unsigned char random[INSTALLATION_SIZE / 2];
@@ -26,8 +32,7 @@ static int add_installation(struct journal *journal) {
   return 1;
 }
 
-/* Write the record: the binding and when the journal was restored, sealed for its ids. */
-static int write_owner(struct journal *journal, struct buffer *sealed) {
+int owner_write(struct journal *journal, struct buffer *sealed) {
   char text[LONGEST_OWNER] = {0};
   const struct seal_name name = {"check", "", journal->installations};
   size_t length = (size_t)snprintf(text, JOURNAL_BINDING, "%s", journal->binding);
@@ -42,7 +47,7 @@ static int write_owner(struct journal *journal, struct buffer *sealed) {
 static int make(struct journal *journal, struct buffer *sealed) {
   if (!add_installation(journal)) return 0;
   audit_start(journal, &journal->head);
-  return write_owner(journal, sealed) && !journal_commit(journal);
+  return owner_write(journal, sealed) && !journal_commit(journal);
 }
 
 /* Copy the record out; its length, or 0. */
@@ -71,7 +76,15 @@ static const char *make_if_new(struct journal *journal, struct buffer *scratch) 
   return "damaged";
 }
 
-static const char *wrong_key(struct journal *journal) {
+/* The record does not open: the key is another one, or it was altered. */
+static const char *refuse_owner(struct journal *journal, const unsigned char *sealed, size_t length) {
+  if (length > 0 && *sealed > 1 && !seal_is_foreign(journal, sealed, length)) {
+    snprintf(journal->message, sizeof journal->message,
+             "the journal in '%s' is damaged: the record that says whose it is was altered. Keep the folder and bring "
+             "back a backup",
+             journal->directory);
+    return "damaged";
+  }
   snprintf(journal->message, sizeof journal->message,
            "the key does not open the journal in '%s': it was made with another one. Find that key: what it sealed "
            "exists nowhere else. Only if the key is lost for good, give the profile another state folder",
@@ -86,15 +99,13 @@ static int read_installations(struct journal *journal) {
   return length > 0 && length % INSTALLATION_SIZE == 0 && strlen(journal->installations) == length;
 }
 
-const char *owner_check(struct journal *journal, struct buffer *scratch) {
+const char *owner_read(struct journal *journal) {
   unsigned char sealed[LONGEST_CHECK];
   char text[LONGEST_CHECK] = {0};
   const struct seal_name name = {"check", "", journal->installations};
   size_t length = read_check(journal, sealed);
-  const char *failed = length ? NULL : make_if_new(journal, scratch);
-  if (failed) return failed;
-  if (!length) length = read_check(journal, sealed);
-  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text)) return wrong_key(journal);
+  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text))
+    return refuse_owner(journal, sealed, length);
   if (strcmp(text, journal->binding) != 0) {
     snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
              journal->directory, text, journal->binding);
@@ -102,6 +113,27 @@ const char *owner_check(struct journal *journal, struct buffer *scratch) {
   }
   journal->restored_at = strtod(text + strlen(text) + 1, NULL); /* none: 0 */
   return NULL;
+}
+
+const char *owner_check(struct journal *journal, struct buffer *scratch) {
+  unsigned char sealed[LONGEST_CHECK];
+  const char *failed = read_check(journal, sealed) ? NULL : make_if_new(journal, scratch);
+  return failed ? failed : owner_read(journal);
+}
+
+/* Add those ids that are missing to the former ones, before the one it was made with. */
+static int add_former(struct journal *journal, const char *others) {
+  char *ids = journal->installations;
+  for (; *others; others += INSTALLATION_SIZE) {
+    size_t length = strlen(ids), first = length - INSTALLATION_SIZE;
+    char id[INSTALLATION_SIZE + 1];
+    snprintf(id, sizeof id, "%s", others);
+    if (owner_has(journal, id)) continue;
+    if (length + INSTALLATION_SIZE >= sizeof journal->installations) return 0;
+    memmove(ids + first + INSTALLATION_SIZE, ids + first, INSTALLATION_SIZE + 1);
+    memcpy(ids + first, id, INSTALLATION_SIZE);
+  }
+  return 1;
 }
 
 /* Say in the chain which ids it has from now on, and where it stood. */
@@ -112,11 +144,12 @@ static int append_restored(struct journal *journal, double time, int replaces) {
   return audit_append(journal, time, AUDIT_RESTORE, body, (size_t)length);
 }
 
-int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch) {
+int owner_restored(struct journal *journal, double time, int replaces, const char *others, struct buffer *scratch) {
   if (!audit_begin(journal)) return 0;
-  if (strlen(journal->installations) + INSTALLATION_SIZE >= sizeof journal->installations)
+  size_t room = sizeof journal->installations - strlen(journal->installations);
+  if (room <= INSTALLATION_SIZE || (others && !add_former(journal, others)))
     return store_refuse(journal, "it was restored too often. Give the profile another state folder");
   journal->restored_at = time;
-  return (replaces || add_installation(journal)) && write_owner(journal, scratch) &&
+  return (replaces || add_installation(journal)) && owner_write(journal, scratch) &&
          append_restored(journal, time, replaces);
 }

@@ -1,5 +1,6 @@
 /* What the files of host.journal share: journal.c and journal_care.c (the Lua
- * face: of what is in a journal, and of a journal as a whole), journal_owner.c
+ * face: of what is in a journal, and of a journal as a whole),
+ * journal_rekey.c, journal_restore.c, journal_copy.c (in a single file), journal_owner.c
  * (whose it is), journal_mark.c (how far it had come), journal_audit.c (the
  * chain, and so every transaction), journal_store.c (the database),
  * journal_seal.c (keys and sealing), journal_place.c (folder and file),
@@ -18,8 +19,11 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
-enum { JOURNAL_BINDING = 512 }; /* bytes of a binding, at most */
-enum { HASH_SIZE = 32, KEY_SIZE = 32, SEAL_OVERHEAD = 1 + 12 + 16, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
+struct secret;
+
+enum { JOURNAL_BINDING = 512 };                                      /* bytes of a binding, at most */
+enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 12 + 16 }; /* the version, the key's id, nonce and tag */
+enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */
 struct seal_name {
@@ -48,6 +52,9 @@ struct mark {
   int damaged;    /* 1: there is one that nobody of ours wrote */
 };
 
+/* What a database is opened for: the journal in its folder, or a copy in a single file. */
+enum use { WORK, READ_FILE, WORK_FILE };
+
 enum statement {
   BEGIN,
   COMMIT,
@@ -60,6 +67,8 @@ enum statement {
   LIST,
   SEAL,
   SEALED_AS_JSON,
+  NEXT_SEALED,
+  RESEAL,
   UNSEAL,
   FORGET,
   APPEND,
@@ -78,9 +87,10 @@ enum statement {
 struct journal {
   sqlite3 *database; /* NULL once closed */
   sqlite3_stmt *statements[STATEMENTS];
-  unsigned char *keys; /* on the secure heap: the sealing key, then the chain's */
-  char *directory;     /* as the file system spells it */
-  int place;           /* the folder, locked; 0 once closed */
+  unsigned char *keys;               /* on the secure heap: the sealing key, then the chain's */
+  unsigned char key_id[KEY_ID_SIZE]; /* tells the key apart, and tells nothing of it */
+  char *directory;                   /* as the file system spells it */
+  int place;                         /* the folder, locked; 0 once closed */
   char *binding;
   /* The ids of its installations, 8 bytes each: its own, then the former ones. The last is the one it was made with. */
   char installations[MOST_INSTALLATIONS * INSTALLATION_SIZE + 1];
@@ -88,11 +98,13 @@ struct journal {
   struct clock *clock; /* an emulator's, borrowed from user value 1; NULL for real time */
   struct head head;    /* while writing */
   EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
-  int marked;          /* 1: the mark beside it is ours, and fits */
-  int mark_altered;    /* 1: there is one that this key did not make */
-  int unmarked;        /* 1: something was committed that the mark does not know of */
-  int writing;         /* 1: a transaction is open */
-  int refusing;        /* 1: a write failed; nothing goes any more */
+  enum use use;
+  struct head copied; /* of the last backup */
+  int marked;         /* 1: the mark beside it is ours, and fits */
+  int mark_altered;   /* 1: there is one that this key did not make */
+  int unmarked;       /* 1: something was committed that the mark does not know of */
+  int writing;        /* 1: a transaction is open */
+  int refusing;       /* 1: a write failed; nothing goes any more */
   char message[1024];
 };
 
@@ -107,10 +119,15 @@ int journal_raise(lua_State *L, const struct journal *journal);
 /* A finite number; an argument error otherwise. */
 double journal_check_time(lua_State *L, int index);
 
+/* A secret that is long enough for a key, and a binding; argument errors otherwise. */
+const struct secret *journal_check_key(lua_State *L, int index);
+const char *journal_check_binding(lua_State *L, int index);
+
 /* journal_care.c */
 
-/* More methods of a journal. */
+/* More methods of a journal, and functions of host.journal. */
 extern const luaL_Reg journal_care_methods[];
+extern const luaL_Reg journal_care_functions[];
 
 /* journal_store.c */
 
@@ -150,7 +167,13 @@ int seal_derive(struct journal *journal, const char *key, size_t length);
 int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
                  struct buffer *out);
 
-/* Write length - SEAL_OVERHEAD bytes to plain; 0 (and no message) when the
+/* Was it sealed under another key? One of the first version does not say. */
+int seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length);
+
+/* How long what was sealed is; none when it is nothing that was sealed. */
+size_t seal_plain_size(const unsigned char *sealed, size_t length, size_t none);
+
+/* Write seal_plain_size bytes to plain; 0 (and no message) when the
  * name, the key or the bytes are not those it was sealed with. */
 int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
                  size_t length, char *plain);
@@ -183,15 +206,58 @@ int audit_begin(struct journal *journal);
 /* Append to the chain; a transaction must be open. */
 int audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length);
 
+/* Append what SQL says about the row that was just written. */
+int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind);
+
 /* What a chain's record about a record or a sealed value is called. */
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"
 #define AUDIT_FORGET "journal.forget"
+#define AUDIT_REKEY "journal.rekey"
 #define AUDIT_RESTORE "journal.restore"
 
 /* Walk everything. 1 and the count of audit records; or 0, the message, and
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
+
+/* journal_rekey.c */
+
+/* Seal the journal in that folder, which opens with the keys of old, under those of next. Done in one transaction;
+ * done already is fine, and count is 0. NULL, or the kind of failure, with the message in old. */
+const char *rekey_journal(struct journal *old, struct journal *next, const char *directory, double time,
+                          struct buffer *scratch, int64_t *count);
+
+/* journal_restore.c */
+
+/* What is to be restored, and what came of it. */
+struct restore {
+  const char *file;
+  double time;
+  int replaces;                                        /* 1: it keeps its id */
+  int set_aside;                                       /* 1: also when there is a journal */
+  char ids[sizeof((struct journal){0}.installations)]; /* of the journal that was there */
+  char living[800];                                    /* what was there, in words; empty: nothing */
+  char aside[PATH_MAX + 64];                           /* where it lies now; empty: nothing did */
+};
+
+/* Put the backup in the journal's place; journal has its keys and binding, and gets its ids and head. NULL, or
+ * the kind of failure: "busy", "living", "restoring", or as when a journal is opened. */
+const char *restore_journal(struct journal *journal, struct restore *restore, const char *directory,
+                            struct buffer *scratch);
+
+/* journal_copy.c */
+
+/* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
+ * either way. */
+const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);
+void copy_close(struct journal *copy);
+
+/* Copy a database to the new file part, in place of one that was left; durable. NULL, or the kind of failure. */
+const char *copy_database(struct journal *journal, sqlite3 *from, const char *part);
+
+/* Copy what is committed to the new file path, verified and durable; journal->copied is where its chain ends. NULL,
+ * or the kind of failure: "exists", "damaged", "io". */
+const char *copy_backup(struct journal *journal, const char *path);
 
 /* journal_mark.c */
 
@@ -200,6 +266,9 @@ void mark_read(const struct journal *journal, struct mark *mark);
 
 /* Hold the journal against the mark. NULL, or "older" with the message. */
 const char *mark_check(struct journal *journal, struct mark *mark);
+
+/* Write the mark for a journal that is put in its place; 0 or an errno value. */
+int mark_place(const struct journal *journal);
 
 /* Write the mark anew, unless it is up to date or was altered. */
 void mark_renew(struct journal *journal);
@@ -210,16 +279,31 @@ void mark_renew(struct journal *journal);
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
 const char *owner_check(struct journal *journal, struct buffer *scratch);
 
+/* Write the record anew, under the keys the journal has now. */
+int owner_write(struct journal *journal, struct buffer *scratch);
+
+/* Is this one of the ids the journal has or had? */
+int owner_has(const struct journal *journal, const char *id);
+
+/* Check the record; the journal is not made. NULL, or "key", "binding", "damaged". */
+const char *owner_read(struct journal *journal);
+
 /* Put on record that the journal was restored from a backup at that time: under an
- * installation id of its own, or, with replaces, under the one it has. Part of the
- * transaction that is open or begins here. */
-int owner_restored(struct journal *journal, double time, int replaces, struct buffer *scratch);
+ * installation id of its own, or, with replaces, under the one it has. Those of others
+ * (NULL: none) are former ones from then on. Part of the transaction that is open or begins here. */
+int owner_restored(struct journal *journal, double time, int replaces, const char *others, struct buffer *scratch);
 
 /* journal_place.c */
 
 /* Find or make the folder and its file, and share it. NULL, or the kind of failure: "io"; "gone" when it
  * was taken away; "restoring" when a restore was stopped in the middle. */
 const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
+
+/* Was a restore stopped between its steps? Then no journal is opened: "restoring", else NULL. */
+const char *place_refuse_half(struct journal *journal);
+
+/* Find or make the folder, and have it alone. NULL, or "busy", "io". */
+const char *place_open_alone(struct journal *journal, const char *directory);
 
 /* Share the folder no longer. Idempotent. */
 void place_close(struct journal *journal);
@@ -237,7 +321,9 @@ const char *place_cannot_open(struct journal *journal, const char *directory, co
 
 void lease_type(lua_State *L);
 
-/* Push a lease on the name and return 1; or nil and a message, and 2. [-0, +1|2, m] */
+/* Push a lease on the name and return 1; or nil, a message and a kind, and 3: "busy" when
+ * another process or lease holds it, "journal" when the lock file cannot be opened or
+ * locked. [-0, +1|3, m] */
 int lease_take(lua_State *L, const char *directory, const char *name, size_t length);
 
 #endif

@@ -97,6 +97,15 @@ static const char *share(struct journal *journal) {
                            "another moonlatch puts a backup in its place. Wait for it, then run it again");
 }
 
+const char *place_open_alone(struct journal *journal, const char *directory) {
+  const char *why = find_folder(journal, directory);
+  if (why) return place_cannot_open(journal, directory, "io", why);
+  journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (journal->place >= 0 && flock(journal->place, LOCK_EX | LOCK_NB) == 0) return NULL;
+  if (errno != EWOULDBLOCK) return place_cannot_open(journal, directory, "io", strerror(errno));
+  return place_cannot_open(journal, directory, "busy", "another moonlatch works with the journal that is there");
+}
+
 /* Make an empty private file, unless it is there. It is never opened when it
  * is: closing it would drop SQLite's locks. */
 static const char *make_file(const char *file) {
@@ -106,22 +115,21 @@ static const char *make_file(const char *file) {
   return objection(file, S_IFREG);
 }
 
-/* Was a restore stopped between its steps? What it left is a whole journal, or an older one that goes. */
-static int is_half_restored(const struct journal *journal) {
+const char *place_refuse_half(struct journal *journal) {
   char path[PATH_MAX];
   struct stat info;
   snprintf(path, sizeof path, "%s/" RESTORED_NAME, journal->directory);
-  return lstat(path, &info) == 0;
+  if (lstat(path, &info) != 0) return NULL;
+  return place_cannot_open(journal, journal->directory, "restoring",
+                           "`moonlatch journal restore` was stopped before it was done, and nothing is lost");
 }
 
 const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
   const char *why = find_folder(journal, directory);
   if (why) return place_cannot_open(journal, directory, "io", why);
   const char *kind = share(journal);
+  if (!kind) kind = place_refuse_half(journal);
   if (kind) return kind;
-  if (is_half_restored(journal))
-    return place_cannot_open(journal, directory, "restoring",
-                             "`moonlatch journal restore` was stopped before it was done, and nothing is lost");
   if (snprintf(file, PATH_MAX, "%s/" DATABASE_NAME, journal->directory) >= PATH_MAX)
     return place_cannot_open(journal, directory, "io", strerror(ENAMETOOLONG));
   kind = refuse_lost(journal, file);

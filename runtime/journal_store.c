@@ -59,6 +59,8 @@ static const char *const texts[STATEMENTS] = {
              " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
+    [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 ORDER BY id LIMIT 1",
+    [RESEAL] = "UPDATE sealed SET value = ?2, seq = ?3 WHERE id = ?1",
     [UNSEAL] = "SELECT value FROM sealed WHERE id = ?1",
     [FORGET] = "DELETE FROM sealed WHERE id = ?1",
     [APPEND] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -208,11 +210,21 @@ static int expect(struct journal *journal, const char *sql, const char *word) {
   return ok;
 }
 
-/* How the database is used. Its pages are few and the system keeps them too: 512 KiB, not 2 MiB. */
+/* How the database is used. Its pages are few and the system keeps them too: 512 KiB, not 2 MiB.
+ * A copy that is worked on is thrown away when that fails, and made durable afterwards. */
 static int set_up(struct journal *journal) {
-  static const char *const pragmas[][2] = {
-      {"PRAGMA trusted_schema = OFF", NULL}, {"PRAGMA cell_size_check = ON", NULL}, {"PRAGMA secure_delete = ON", NULL},
-      {"PRAGMA temp_store = MEMORY", NULL},  {"PRAGMA journal_mode = WAL", "wal"},  {"PRAGMA synchronous = FULL", NULL},
+  static const char *const modes[][2] = {
+      [WORK] = {"PRAGMA journal_mode = WAL", "wal"},
+      [READ_FILE] = {"PRAGMA query_only = ON", NULL},
+      [WORK_FILE] = {"PRAGMA journal_mode = MEMORY", "memory"},
+  };
+  const char *const pragmas[][2] = {
+      {"PRAGMA trusted_schema = OFF", NULL},
+      {"PRAGMA cell_size_check = ON", NULL},
+      {"PRAGMA secure_delete = ON", NULL},
+      {"PRAGMA temp_store = MEMORY", NULL},
+      {modes[journal->use][0], modes[journal->use][1]},
+      {"PRAGMA synchronous = FULL", NULL},
       {"PRAGMA cache_size = -512", NULL},
   };
   sqlite3 *database = journal->database;
@@ -310,6 +322,12 @@ static const char *refuse_emptied(struct journal *journal) {
   return place_gone(journal, "has nothing in it", evidence);
 }
 
+/* A copy is never empty. NULL, or "damaged". */
+static const char *refuse_foreign(struct journal *journal) {
+  return read_version(journal) > 0 ? NULL
+                                   : place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
+}
+
 /* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
 static const char *settle(struct journal *journal, int *done) {
   *done = set_up_patiently(journal);
@@ -319,9 +337,9 @@ static const char *settle(struct journal *journal, int *done) {
                              "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)
     return place_cannot_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
-  const char *kind = refuse_emptied(journal);
+  const char *kind = journal->use == WORK ? refuse_emptied(journal) : refuse_foreign(journal);
   if (kind) return kind;
-  *done = migrate(journal);
+  *done = journal->use == READ_FILE || migrate(journal);
   kind = *done ? find_planted(journal) : NULL;
   if (!kind) *done = *done && prepare(journal);
   return kind;
@@ -329,7 +347,8 @@ static const char *settle(struct journal *journal, int *done) {
 
 const char *store_open(struct journal *journal, const char *file) {
   char space[256];
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
+  int mode = journal->use == READ_FILE ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  int flags = mode | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
   if (!journal->database) return place_cannot_open(journal, journal->directory, "io", "not enough memory");
   const char *kind = done ? settle(journal, &done) : NULL;

@@ -163,10 +163,10 @@ struct secret *secret_reserve(lua_State *L, size_t length) {
   vault_get(L);
   define_type(L);
   struct living *living = lib_new(L, sizeof *living, SECRET);
-  living->secret.bytes = length < HEAP_SIZE ? allocate(L, length + 1) : NULL;
+  living->secret.bytes = length < vault_size() ? allocate(L, length + 1) : NULL;
   if (!living->secret.bytes)
-    luaL_error(L, "no room for a secret of %I bytes: the memory for secrets (1 MiB) is full; close those done with",
-               (lua_Integer)length);
+    luaL_error(L, "no room for a secret of %I bytes: the memory for secrets (%d MiB) is full; close those done with",
+               (lua_Integer)length, (int)(vault_size() >> 20));
   living->secret.length = length;
   return &living->secret;
 }
@@ -309,9 +309,17 @@ static int heap(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"is", is_secret}, {"from", from}, {"generate", generate}, {"random", random_bytes}, {"redact", redact},
-    {"heap", heap},    {NULL, NULL}};
+/* secret.room(mebibytes) */
+static int room(lua_State *L) {
+  lua_Integer size = luaL_checkinteger(L, 1) << 20;
+  luaL_argcheck(L, size >= HEAP_SIZE && size <= HEAP_MOST && !(size & (size - 1)), 1, "1 to 64, a power of two");
+  if (!vault_room((size_t)size)) return luaL_error(L, "ask for the memory for secrets before there is a secret");
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"is", is_secret},        {"from", from},     {"generate", generate},
+                                     {"random", random_bytes}, {"redact", redact}, {"heap", heap},
+                                     {"room", room},           {NULL, NULL}};
 
 int luaopen_host_secret(lua_State *L);
 int luaopen_host_secret(lua_State *L) {

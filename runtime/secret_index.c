@@ -69,12 +69,22 @@ static uint32_t needle_hash(const struct secret_needle *needle) {
   return hash(window);
 }
 
+/* The filter's word and bit for a hash: most of what is looked for is not
+ * there, and then the bucket need not be touched. */
+static uint64_t *filter_word(const struct secret_index *index, uint32_t key) {
+  return &index->filter[(key >> 6) & (index->bucket_count - 1)];
+}
+
+static uint64_t filter_bit(uint32_t key) {
+  return (uint64_t)1 << (key & 63);
+}
+
 static void insert(struct secret_index *index, struct secret_needle *needle) {
   uint32_t key = needle_hash(needle);
   struct secret_needle **bucket = &index->buckets[key & (index->bucket_count - 1)];
   needle->next = *bucket;
   *bucket = needle;
-  index->filter[key >> 22] |= (uint64_t)1 << (key >> 16 & 63);
+  *filter_word(index, key) |= filter_bit(key);
 }
 
 /* Spread the needles anew over that many buckets, which also clears the
@@ -83,11 +93,17 @@ static int rebuild(struct secret_index *index, size_t bucket_count) {
   struct secret_needle **old = index->buckets;
   size_t old_count = index->bucket_count;
   struct secret_needle **buckets = calloc(bucket_count, sizeof(struct secret_needle *));
-  if (!buckets) return 0;
+  uint64_t *filter = calloc(bucket_count, sizeof *filter);
+  if (!buckets || !filter) {
+    free(buckets);
+    free(filter);
+    return 0;
+  }
+  free(index->filter);
+  index->filter = filter;
   index->buckets = buckets;
   index->bucket_count = bucket_count;
   index->stale = 0;
-  memset(index->filter, 0, sizeof index->filter);
   for (size_t i = 0; i < old_count; i++) {
     struct secret_needle *next;
     for (struct secret_needle *needle = old[i]; needle; needle = next) {
@@ -171,7 +187,7 @@ int index_next(const struct secret_index *index, const char *text, size_t length
   for (size_t i = hit->position; i < length; i++) {
     window = slide(window, (unsigned char)text[i]);
     uint32_t key = hash(window);
-    if (!(index->filter[key >> 22] >> (key >> 16 & 63) & 1) || i + 1 < SECRET_WINDOW) continue;
+    if (!(*filter_word(index, key) & filter_bit(key)) || i + 1 < SECRET_WINDOW) continue;
     if (!look_up(index, key, text, length, i + 1 - SECRET_WINDOW, hit)) continue;
     hit->position = i + 1;
     hit->window = window;
@@ -182,5 +198,6 @@ int index_next(const struct secret_index *index, const char *text, size_t length
 
 void index_free(struct secret_index *index) {
   free(index->buckets);
+  free(index->filter);
   *index = (struct secret_index){0};
 }

@@ -21,8 +21,8 @@ struct secret_needle {
 struct secret_index {
   struct secret_needle **buckets; /* a power of two of them; NULL before the first add */
   size_t bucket_count, count;
-  size_t stale;          /* removed since the filter was filled */
-  uint64_t filter[1024]; /* one bit for each 16-bit hash that may be there */
+  size_t stale;     /* removed since the filter was filled */
+  uint64_t *filter; /* as many words as buckets, with a bit for each hash that may be there */
 };
 
 /* Where a secret stands in a text. Zero it, and index_next gives one after the

@@ -6,6 +6,7 @@
 #define VAULT "host.secret.vault"
 
 static const char vault_key;
+static size_t heap_size = HEAP_SIZE; /* the heap is the process's, and so is this */
 
 static int vault_close(lua_State *L) {
   struct vault *vault = luaL_checkudata(L, 1, VAULT);
@@ -17,7 +18,17 @@ static int vault_close(lua_State *L) {
  * comes later cannot know how that went. */
 static enum heap open_heap(void) {
   if (CRYPTO_secure_malloc_initialized()) return HEAP_UNLOCKED;
-  return CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_MINIMUM) == 1 ? HEAP_LOCKED : HEAP_UNLOCKED;
+  return CRYPTO_secure_malloc_init(heap_size, HEAP_MINIMUM) == 1 ? HEAP_LOCKED : HEAP_UNLOCKED;
+}
+
+int vault_room(size_t size) {
+  if (CRYPTO_secure_malloc_initialized()) return 0;
+  heap_size = size;
+  return 1;
+}
+
+size_t vault_size(void) {
+  return heap_size;
 }
 
 static struct vault *vault_open(lua_State *L) {

@@ -5,7 +5,7 @@
 
 #include "secret_index.h"
 
-enum { HEAP_SIZE = 1 << 20, HEAP_MINIMUM = 16 }; /* bytes: of all secrets, of the smallest */
+enum { HEAP_SIZE = 1 << 20, HEAP_MOST = 1 << 26, HEAP_MINIMUM = 16 }; /* bytes: of all secrets, of the smallest */
 
 enum heap { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
 
@@ -13,6 +13,13 @@ struct vault {
   struct secret_index index;
   enum heap heap;
 };
+
+/* Let all secrets of the process have that many bytes, a power of two, in
+ * place of HEAP_SIZE; 0 when the heap is open already. */
+int vault_room(size_t size);
+
+/* Bytes of all secrets. */
+size_t vault_size(void);
 
 /* The vault, or NULL before the first secret. [-0, +0, -] */
 struct vault *vault_find(lua_State *L);

@@ -35,6 +35,11 @@ int sys_read_all(int fd, struct buffer *out, size_t limit);
  * where the descriptor does not block. */
 int sys_write_all(int fd, const char *data, size_t length);
 
+/* Give a durable file its name, which nobody may have (new) or which is replaced,
+ * and make the name durable; 0 or an errno value. */
+int sys_place_new(const char *temporary, const char *path);
+int sys_replace(const char *temporary, const char *path);
+
 /* Make a folder and those above it, 0700; 0 or an errno value. */
 int sys_make_folder(const char *path);
 

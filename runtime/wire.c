@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <lualib.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +14,7 @@
 
 #define LINE_BYTES 500
 #define HEADER_BYTES 65536
-#define RETRY_SECONDS 180 /* longer waits are for a person to decide about */
+#define RETRY_SECONDS 31536000 /* a year: who is told to wait longer is told the same */
 
 void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length) {
   if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
@@ -233,9 +234,10 @@ double wire_date(const struct answer *answer) {
   return plain >= 0 || !value ? plain : (double)curl_getdate(value, NULL);
 }
 
-/* A date is read against the server's own clock when it tells us, since ours may be off. */
+/* A date is read against the server's own clock when it tells us, since ours may be off.
+ * libcurl's parser also makes dates of numbers, so only a text with a time of day counts. */
 static double until(const struct answer *answer, const char *value) {
-  double then = (double)curl_getdate(value, NULL);
+  double then = strchr(value, ':') ? (double)curl_getdate(value, NULL) : -1;
   double now = wire_date(answer);
   if (then < 0) return -1;
   if (now < 0) now = (double)time(NULL);
@@ -245,8 +247,9 @@ static double until(const struct answer *answer, const char *value) {
 double wire_retry_after(const struct answer *answer) {
   const char *value = answer_header(answer, "retry-after");
   if (!value || !*value) return -1;
-  int is_number = value[strspn(value, "0123456789")] == 0;
-  double seconds = is_number ? strtod(value, NULL) : until(answer, value);
+  size_t whole = strspn(value, "0123456789"), point = whole && value[whole] == '.';
+  int is_number = whole && value[whole + point + strspn(value + whole + point, "0123456789")] == 0;
+  double seconds = is_number ? ceil(strtod(value, NULL)) : until(answer, value);
   return seconds > RETRY_SECONDS ? RETRY_SECONDS : seconds;
 }
 

@@ -55,8 +55,8 @@ void wire_set_line(lua_State *L, const char *name, const char *text);
 /* The answer's Date in seconds since 1970, or -1. */
 double wire_date(const struct answer *answer);
 
-/* Retry-After in seconds from now, given as seconds or as a date, 0 to 180;
- * -1 when there is none. */
+/* Retry-After in whole seconds from now, given as seconds (a fraction is rounded up) or as a
+ * date (0 for one that is past), at most a year; -1 when there is none that can be read. */
 double wire_retry_after(const struct answer *answer);
 
 /* What a caller branches on, from the status alone: "auth", "denied", "missing",

@@ -5,6 +5,7 @@
 
 local aadsts = require "explain.aadsts"
 local graph_rules = require "explain.graph"
+local time = require "time"
 
 local M = {}
 
@@ -32,8 +33,11 @@ local NETWORK = {
   connect = { cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile." },
   tls = { cause = "no connection can be made that is safe",
+    fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
+      .. " named with `ca` in the profile has to be there and hold certificates." },
+  certificate = { cause = "the server cannot prove that it is who it should be",
     fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
-      .. " a good certificate and TLS 1.2 or later. Otherwise do not go on: it may be somebody else's." },
+      .. " a good certificate. Otherwise do not go on: it may be somebody else's." },
   timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
   cut = { cause = "the connection broke before the whole answer was there",
     fix = "Try again; check the network if it stays so." },
@@ -107,6 +111,14 @@ local function by_kind(failure)
   end
 end
 
+-- A service that says how long it wants to be left alone is believed.
+local function with_moment(reason, failure)
+  if not failure.again then return reason end
+  local when = ("Run the same command again after %s: the service asks not to be asked before.")
+    :format(time.iso(math.ceil(failure.again)))
+  return { cause = reason.cause, fix = when, source = reason.source }
+end
+
 local REDIRECT = {
   cause = "what answered wants to lead elsewhere (a redirect), which is never followed: secrets go to the login service"
     .. " and nowhere else",
@@ -119,8 +131,9 @@ local REDIRECT = {
 function M.login(failure)
   if failure.transport then return NETWORK[failure.transport] or {} end
   if failure.status and failure.status >= 300 and failure.status < 400 then return REDIRECT end
-  return failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
+  local reason = failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
     or SIGN_IN[failure.error] or REFUSED
+  return with_moment(reason, failure)
 end
 
 local WHERE_IDENTITIES_ARE = "They are there on Azure's virtual machines, in App Service and in Container Apps, once "
@@ -190,7 +203,7 @@ function M.graph(failure, context)
       fix = "Run the same command again in some minutes: it goes on where it stopped.",
     }
   end
-  return by_rule(failure, context) or by_kind(failure) or {}
+  return with_moment(by_rule(failure, context) or by_kind(failure) or {}, failure)
 end
 
 local DEVOLUTIONS = {
@@ -214,7 +227,7 @@ local DEVOLUTIONS = {
 function M.devolutions(failure)
   if failure.kind == "unknown_outcome" then return UNKNOWN end
   if failure.transport then return NETWORK[failure.transport] or {} end
-  return DEVOLUTIONS[failure.kind] or by_kind(failure) or {}
+  return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
 end
 
 --- The sentence that says why: our cause, then the words it rests on and whose they are.

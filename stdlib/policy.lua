@@ -30,7 +30,8 @@ local M = {}
 ---@field never string[] user names never touched, whatever select says
 ---@field every number
 ---@field jitter number
----@field window policy.window?
+---@field window policy.window? when changes may begin, excepted days included; nil: at any time
+---@field except string|string[]|nil the excepted days as written
 ---@field limits policy.limits
 ---@field password { length: integer, excluded: string }
 ---@field lifetime number? of a client secret
@@ -70,16 +71,27 @@ local function check_length(value)
   if value < 8 or value > 256 then return ("%d is not between 8 and 256"):format(value) end
 end
 
-local function check_window(value)
-  local ok, failure = pcall(require("policy.window").parse, value)
-  if not ok then return failure.why .. ". " .. failure.fix end
+local strings = { type = "table", each = { type = "string" } }
+
+-- One or several, each as `parse` reads it.
+local function check_words(parse)
+  return { type = { "string", "table" }, check = function(value)
+    if type(value) == "table" and #value == 0 then return "it names none: leave it out" end
+    local list = type(value) == "table" and value or { value }
+    local ok, failure = pcall(shape.check, "", "", list, strings)
+    if not ok then return failure.why end
+    ok, failure = pcall(parse, list)
+    if not ok then return ("%s: %s. %s"):format(failure.what, failure.why, failure.fix) end
+  end }
+end
+
+local function window_of(windows, except)
+  if windows or except then return require("policy.window").parse(windows, except) end
 end
 
 local function check_command(value)
   if #value == 0 or not tostring(value[1]):match("^/") then return "it begins with a program's absolute path" end
 end
-
-local strings = { type = "table", each = { type = "string" } }
 
 local rule = {
   type = "table",
@@ -90,7 +102,8 @@ local rule = {
     never = with(strings, { default = {} }),
     every = shape.duration { required = true },
     jitter = shape.duration { default = "0s" },
-    window = { type = "string", check = check_window },
+    window = check_words(function(list) return window_of(list) end),
+    except = check_words(function(list) return window_of(nil, list) end),
     limits = {
       type = "table", default = {},
       members = {
@@ -166,7 +179,7 @@ local function settle(name, fields)
     terms[member] = fields[member] and time.duration(fields[member])
   end
   if terms.target == "applications" then terms.lifetime = terms.lifetime or 2 * terms.every end
-  terms.window = fields.window and require("policy.window").parse(fields.window)
+  terms.window = window_of(fields.window, fields.except)
   return terms
 end
 

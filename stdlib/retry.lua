@@ -1,9 +1,10 @@
 --- How often, and how long, a failed call to a service is tried again.
 --
 -- By kind: what was not yet replicated after our own write waits for Entra; a
--- throttle waits as long as it says; what is transient, or got no answer, is
--- repeated only when repeating is safe; a refusal never. A call whose outcome
--- stays unknown says so: it may have happened.
+-- throttle waits as long as it says, and where that is too long to wait here, the
+-- call fails and says when it may be tried again; what is transient, or got no
+-- answer, is repeated only when repeating is safe; a refusal never. A call whose
+-- outcome stays unknown says so: it may have happened.
 
 local log = require "log"
 local outage = require "retry.outage"
@@ -15,8 +16,9 @@ local M = {}
 
 local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
 local LAG_LONGEST = 16
-local THROTTLE_BUDGET = 600 -- seconds of waiting for one call
-local THROTTLE_LONGEST = 60 -- when no Retry-After is given
+local WAIT_BUDGET = 600 -- seconds one call may take from when it is first asked to wait
+local WAIT_LONGEST = 60 -- when no Retry-After is given
+local WAIT_TRIES = 10 -- of one call that is asked to wait each time
 local TRIES = 4
 
 --- What the failures of all services have in common.
@@ -25,7 +27,9 @@ local TRIES = 4
 ---@field message string
 ---@field status integer? of the HTTP answer
 ---@field code string|integer?
----@field retry_after number? seconds
+---@field retry_after number? seconds, as the service says
+---@field again number? the moment before which the service does not want to be asked again
+---@field held boolean? it was not sent, because of what the service told another call
 ---@field lag boolean? known text of something not yet replicated
 ---@field exists boolean? it is there already
 ---@field transport string? the gate's kind, when there was no answer
@@ -43,7 +47,7 @@ local TRIES = 4
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
 local TRANSPORT = {
-  dns = "network", connect = "network", tls = "network", timeout = "network", cut = "network",
+  dns = "network", connect = "network", tls = "network", certificate = "network", timeout = "network", cut = "network",
   too_large = "bad_answer", hostile = "bad_answer", memory = "transient", journal = "journal",
   undeclared = "config", peer = "config", credential = "config", closed = "interrupted",
 }
@@ -85,12 +89,23 @@ local function lag_wait(call, failure, state)
   return math.min(left, grow(1, state.lags - 1, LAG_LONGEST)), "Entra has not replicated what was just written"
 end
 
+-- Seconds the service asks to wait, never rounded down; nil when it does not say.
+local function asked_for(failure)
+  return failure.retry_after and math.max(1, math.ceil(failure.retry_after))
+end
+
+-- Is there time for this wait? What is counted is the time that passes, not what was asked for.
+local function has_time(state, wait)
+  local now = time.monotonic()
+  state.waits_since = state.waits_since or now
+  return now - state.waits_since + wait <= WAIT_BUDGET and wait <= task.left()
+end
+
 local function throttle_wait(failure, state)
-  local wait = failure.retry_after or jitter(grow(1, state.throttles or 0, THROTTLE_LONGEST))
   state.throttles = (state.throttles or 0) + 1
-  state.throttled = (state.throttled or 0) + wait
-  if state.throttled > THROTTLE_BUDGET then return nil end
-  return math.max(wait, 1), "the service asks to wait"
+  local wait = asked_for(failure) or math.max(1, jitter(grow(1, state.throttles - 1, WAIT_LONGEST)))
+  if state.throttles < WAIT_TRIES and has_time(state, wait) then return wait, "the service asks to wait" end
+  failure.again = time.now() + wait
 end
 
 -- A lost update race was refused, and what could not be connected was not sent, so
@@ -105,8 +120,10 @@ end
 local function passing_wait(call, failure, state)
   if not is_passing(call, failure) then return nil end
   state.tries = (state.tries or 1) + 1
-  if state.tries > TRIES then return nil end
-  return failure.retry_after or jitter(grow(1, state.tries - 2, 8)), failure.message
+  local wait = asked_for(failure)
+  if wait and not (state.tries <= TRIES and has_time(state, wait)) then failure.again = time.now() + wait end
+  if failure.again or state.tries > TRIES then return nil end
+  return wait or jitter(grow(1, state.tries - 2, 8)), failure.message
 end
 
 -- Seconds until the next try and why, or nil for no more. Where a connection cannot
@@ -141,6 +158,14 @@ local function pause(call, seconds, why)
   task.sleep(seconds)
 end
 
+-- The failure of a call that was not sent, because another was told to wait for longer than this one can.
+local function held_back(seconds)
+  return {
+    kind = "throttled", message = "it was not sent, because the service asked to be left alone", held = true,
+    retry_after = seconds,
+  }
+end
+
 -- One try, when neither an outage nor a throttle that others met keeps it back.
 local function attempt(call, state)
   local failure = outage.hold(call.peer)
@@ -148,7 +173,11 @@ local function attempt(call, state)
     state.hopeless = true
     return nil, M.transport(failure.message, failure.transport)
   end
-  while throttle.left(call) > 0 do pause(call, throttle.left(call), "the service asked to wait") end
+  while throttle.left(call) > 0 do
+    local left = throttle.left(call)
+    if not has_time(state, left) then return nil, held_back(left) end
+    pause(call, left, "the service asked to wait")
+  end
   local value, more = call:attempt()
   outage.learn(call.peer, value == nil and more or nil)
   return value, more
@@ -164,7 +193,7 @@ function M.after(call, failure, state)
   if is_open(call, failure) then state.open = true end
   state.failure = failure
   local wait, why = patience(call, failure, state)
-  if failure.kind == "throttled" then throttle.note(call, wait) end
+  if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or asked_for(failure)) end
   local is_over = call.once and (failure.status or failure.maybe_sent)
   if wait and not is_over then return wait, why end
   outage.leave(call.peer, outage.is(failure))

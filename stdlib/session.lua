@@ -29,13 +29,15 @@ local current ---@type session?
 -- The journal
 
 local FIXES = {
-  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one.",
+  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one. To change "
+    .. "keys: moonlatch journal rekey --old-key WHERE.",
   binding = "Give this profile a `state` folder of its own.",
-  damaged = "Keep the folder as it is, and restore it from a backup; nothing is sent meanwhile.",
+  damaged = "Keep the folder as it is. To go on with a backup: moonlatch journal restore FILE --set-aside, which "
+    .. "removes nothing; nothing is sent meanwhile.",
   gone = "Bring a backup back: moonlatch journal restore FILE. Only if nothing it knew of is in force any more: move "
     .. "the whole folder away, and the next run begins anew.",
-  older = "Bring back the one that was used last. Where that is lost: move journal.db away, then moonlatch journal "
-    .. "restore FILE, which knows that a copy may lack what came after it.",
+  older = "Bring back the one that was used last. Where that is lost: moonlatch journal restore FILE --set-aside, "
+    .. "after which it is known that the copy lacks what came later.",
   restoring = "Run the same `moonlatch journal restore FILE` again: it goes on where it was.",
   io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }

@@ -1,9 +1,10 @@
 --- Time zones by name, from the system's own files (/usr/share/zoneinfo, RFC 8536).
 --
 -- Such a file holds the changes of the past as a table and the rule for the
--- future as a line of text ("EST5EDT,M3.2.0,M11.1.0"); both are read here.
+-- future as a line of text, which zone/rule.lua reads.
 
 local fail = require "fail"
+local rule = require "zone.rule"
 local sys = require "host.sys"
 
 local M = {}
@@ -20,84 +21,6 @@ local DAY = 86400
 ---@field rule zone.rule? after the last change
 local Zone = { __name = "zone" }
 Zone.__index = Zone
-
----------------------------------------------------------------------------
--- The rule for the future (POSIX TZ, as RFC 8536 extends it)
-
----@class zone.rule
----@field standard integer seconds east of UTC
----@field daylight integer? the same in summer
----@field from table? when summer begins: month, week, day, time in local standard time
----@field to table? when it ends, in local summer time
-
--- "5", "-3:30", "10:30:15" -> seconds
-local function seconds_of(text)
-  local sign, hours, minutes, seconds = text:match("^([+-]?)(%d+):?(%d*):?(%d*)$")
-  if not sign then return nil end
-  local sum = hours * 3600 + (tonumber(minutes) or 0) * 60 + (tonumber(seconds) or 0)
-  return math.tointeger(sign == "-" and -sum or sum)
-end
-
--- "M3.2.0/2" -> the second Sunday of March, two o'clock; "J60" and "60" are days of the year
-local function moment_of(text)
-  local day, at = text:match("^([^/]+)/?(.*)$")
-  local time = at == "" and 7200 or seconds_of(at)
-  local month, week, weekday = day:match("^M(%d+)%.(%d)%.(%d)$")
-  if month then
-    return { month = tonumber(month), week = tonumber(week), weekday = tonumber(weekday), time = time }
-  end
-  local plain, number = day:match("^(J?)(%d+)$")
-  return number and { day = tonumber(number), leapless = plain == "J", time = time }
-end
-
-local NAME = "^(<[%w+-]+>)(.*)$"
-
-local function take_name(text)
-  local name, rest = text:match(NAME)
-  if name then return rest end
-  return text:match("^%a+(.*)$")
-end
-
-local function parse_rule(text)
-  local rest = take_name(text)
-  local offset, more = (rest or ""):match("^([+-]?[%d:]+)(.*)$")
-  if not offset then return nil end
-  local rule = { standard = -seconds_of(offset) }
-  if more == "" then return rule end
-  local own, from, to = (take_name(more) or ""):match("^([^,]*),([^,]+),([^,]+)$")
-  if not own then return nil end
-  rule.daylight = own == "" and rule.standard + 3600 or -seconds_of(own)
-  rule.from, rule.to = moment_of(from), moment_of(to)
-  return rule.from and rule.to and rule or nil
-end
-
-local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) end
-
-local function weekday_of(time) return (time // DAY + 4) % 7 end -- 1970 began on a Thursday
-
--- The local midnight on which the rule's day falls, as if local time were UTC.
-local function day_of(when, year)
-  if when.day then
-    local leap = when.leapless and is_leap(year) and when.day >= 60 and 1 or 0
-    return sys.from_utc(year, 1, 1, 0, 0, 0) + (when.day + (when.leapless and leap - 1 or 0)) * DAY
-  end
-  local first = sys.from_utc(year, when.month, 1, 0, 0, 0)
-  local day = first + (when.weekday - weekday_of(first)) % 7 * DAY + (when.week - 1) * 7 * DAY
-  local month_after = when.month == 12 and sys.from_utc(year + 1, 1, 1, 0, 0, 0)
-    or sys.from_utc(year, when.month + 1, 1, 0, 0, 0)
-  while day >= month_after do day = day - 7 * DAY end -- the fifth means the last
-  return day
-end
-
-local function offset_by_rule(rule, time)
-  if not rule.daylight then return rule.standard end
-  local year = sys.utc(time + rule.standard).year
-  local from = day_of(rule.from, year) + rule.from.time - rule.standard
-  local to = day_of(rule.to, year) + rule.to.time - rule.daylight
-  local summer
-  if from < to then summer = time >= from and time < to else summer = time >= from or time < to end
-  return summer and rule.daylight or rule.standard
-end
 
 ---------------------------------------------------------------------------
 -- The file
@@ -131,8 +54,9 @@ local function read_block(data)
     zone.offsets[i] = offset_of(data:byte(kinds + i - 1))
   end
   zone.first = offset_of(0)
-  local footer = data:sub(place + size_of(header, 8)):match("^\n([^\n]*)\n")
-  zone.rule = footer and parse_rule(footer)
+  local footer = data:sub(place + size_of(header, 8)):match("^\n([^\n]*)\n") or ""
+  zone.rule = rule.parse(footer)
+  if footer ~= "" and not zone.rule then return nil end
   return zone
 end
 
@@ -176,7 +100,7 @@ end
 ---@return integer
 function Zone:offset(time)
   local place = last_before(self.at, time)
-  if place == #self.at and self.rule then return offset_by_rule(self.rule, time // 1) end
+  if place == #self.at and self.rule then return self.rule:offset(time // 1) end
   return place == 0 and self.first or self.offsets[place]
 end
 
@@ -187,21 +111,63 @@ end
 function Zone:date(time)
   local there = time // 1 + self:offset(time)
   local date = sys.utc(there)
-  date.weekday = math.tointeger(weekday_of(there))
+  date.weekday = math.tointeger((there // DAY + 4) % 7) -- 1970 began on a Thursday
   return date
 end
 
---- The moment of a local wall-clock time, given as seconds since a local
---- 1970-01-01. What the clock skips over in spring is taken as an hour later; of
---- what comes twice in autumn, the first.
----@param wall number
----@return number
+-- When the clock is changed after `from`, until `to`: by the table, then by the rule.
+local function changes_between(self, from, to)
+  local found, place = {}, last_before(self.at, from) + 1
+  while self.at[place] and self.at[place] <= to do
+    found[#found + 1] = { at = self.at[place], offset = self.offsets[place] }
+    place = place + 1
+  end
+  if self.at[place] or not self.rule then return found end
+  local after = math.max(from, self.at[#self.at] or from)
+  for year = sys.utc(from).year - 1, sys.utc(to).year + 1 do
+    for _, change in ipairs(self.rule:changes(year)) do
+      if change.at > after and change.at <= to then found[#found + 1] = change end
+    end
+  end
+  return found
+end
+
+local NEAR = 2 * DAY -- no clock is that far from UTC
+
+-- The times around a wall-clock time in which the clock is not changed: from, to, offset.
+local function spells(self, wall)
+  local from, to = wall - NEAR, wall + NEAR
+  local list, offset = {}, self:offset(from)
+  for _, change in ipairs(changes_between(self, from, to)) do
+    list[#list + 1] = { from = from, to = change.at, offset = offset }
+    from, offset = change.at, change.offset
+  end
+  list[#list + 1] = { from = from, to = to, offset = offset }
+  return list
+end
+
+--- The first moment at which the local clock shows this time or a later one: of what
+--- comes twice in autumn the first, and for what is skipped in spring the moment of the jump.
+---@param wall integer the time on the clock, as seconds since a local 1970-01-01
+---@return integer
 function Zone:moment(wall)
-  local early = wall - self:offset(wall - DAY)
-  local late = wall - self:offset(wall + DAY)
-  if early + self:offset(early) == wall then return early end
-  if late + self:offset(late) == wall then return late end
-  return math.max(early, late)
+  for _, spell in ipairs(spells(self, wall)) do
+    local moment = math.max(spell.from, wall - spell.offset)
+    if moment < spell.to then return moment end
+  end
+  error("no clock is that far from UTC")
+end
+
+--- The moment from which on the local clock never shows an earlier time again: later
+--- than `moment` only where the clock is put back over this time.
+---@param wall integer the time on the clock, as seconds since a local 1970-01-01
+---@return integer
+function Zone:past(wall)
+  local last
+  for _, spell in ipairs(spells(self, wall)) do
+    if spell.from + spell.offset < wall then last = math.min(spell.to, wall - spell.offset) end
+  end
+  return last
 end
 
 return M

@@ -5,7 +5,8 @@
 makes its certificates in DIRECTORY, prints one JSON line (ports by certificate,
 files of the authorities) and serves until its standard input ends, at most two
 minutes. What a path does is in misdeeds.py; /echo tells what was received,
-/seen how often each path was asked for.
+/seen how often each path was asked for. /stray/HOW sends an answer that nobody
+asked for after its own, in a way of its own, and /go answers when that was sent.
 """
 
 import collections
@@ -14,6 +15,7 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +26,8 @@ from misdeeds import KEPT, OK, PLAIN, lines, plain
 DIRECTORY = sys.argv[1]
 SEEN = collections.Counter()
 CONNECTIONS = collections.Counter()
+GO, SENT = threading.Event(), threading.Event()
+STRAY = lines("HTTP/1.1 204 No Content", "", "")
 
 
 def openssl(*arguments):
@@ -73,6 +77,33 @@ def read_request(file):
     return {"method": method, "path": path, "headers": headers, "body": file.read(length).decode("latin-1")}
 
 
+def send_stray(stream, how):
+    """Send an answer to /stray/HOW, and one more."""
+    GO.clear()
+    SENT.clear()
+    right = plain(OK)
+    if how == "split":  # the end of the answer and the stray one in one TLS record
+        stream.sendall(right[:-len(OK)])
+        stream.sendall(OK + STRAY)
+    else:
+        stream.sendall(right)
+        if how == "late":  # when the connection has gone idle
+            GO.wait(20)
+        if how != "none":
+            stream.sendall(STRAY)
+    SENT.set()
+
+
+def with_id(request, id_of, status):
+    """An answer that says to which request it is one."""
+    ours = dict(request["headers"]).get("client-request-id", "")
+    return lines(f"HTTP/1.1 {status}", "Content-Length: 0", f"client-request-id: {id_of(ours)}", "", "")
+
+
+IDS = {"/id/ours": lambda ours: ours, "/id/louder": str.upper, "/id/other": lambda ours: ours[:-1] + "_",
+       "/id/longer": lambda ours: ours + "0", "/id/empty": lambda ours: ""}
+
+
 def answer(stream, request, number):
     """Send what the path asks for; False when the connection has to close."""
     path = request["path"].split("?")[0].removeprefix("/v1.0")
@@ -86,6 +117,21 @@ def answer(stream, request, number):
     if path.startswith("/late/"):
         time.sleep(int(path.removeprefix("/late/")) / 1000)
         stream.sendall(plain(OK))
+        return True
+    if path.startswith("/stray/"):
+        send_stray(stream, path.removeprefix("/stray/"))
+        return True
+    if path == "/go":
+        GO.set()
+        SENT.wait(20)
+        stream.sendall(plain(OK))
+        return True
+    if path in IDS:
+        stream.sendall(with_id(request, IDS[path], "204 No Content"))
+        return True
+    if path == "/denied":
+        stream.sendall(plain(b'{"error":{"code":"Authorization_RequestDenied","message":"no"}}',
+                             f"X-Connection: {number}", status="403 Forbidden"))
         return True
     if path == "/silent":
         time.sleep(20)
@@ -122,6 +168,16 @@ def serve(name, port_listener):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number += 1
         threading.Thread(target=serve_connection, args=(context, connection, number), daemon=True).start()
+
+
+def break_off(listener, abruptly):
+    """Read the start of each handshake, and end the connection."""
+    while True:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        if abruptly:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
 
 
 def pump(source, target):
@@ -165,6 +221,10 @@ def main():
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         ports[name] = listener.getsockname()[1]
         threading.Thread(target=serve, args=(name, listener), daemon=True).start()
+    for name, abruptly in (("resets", True), ("hangs_up", False)):
+        listener = socket.create_server(("127.0.0.1", 0))
+        ports[name] = listener.getsockname()[1]
+        threading.Thread(target=break_off, args=(listener, abruptly), daemon=True).start()
     proxy = socket.create_server(("127.0.0.1", 0))
     ports["proxy"] = proxy.getsockname()[1]
     threading.Thread(target=serve_proxy, args=(proxy, ports), daemon=True).start()

@@ -60,6 +60,17 @@ print("done")
   assert(done == "done", "the database could not be changed")
 end
 
+--- Write a profile whose journal that is, for the program itself: `--config` in the place's folder.
+---@param place moonlatch.place
+---@param more string? members of the profile
+---@return string path
+function M.profile(place, more)
+  place:write("key", "0123456789abcdef0123456789abcdef")
+  return place:write(".config/moonlatch/moonlatch.lua", ([[return { profiles = { contoso = {
+    tenant = "contoso.onmicrosoft.com", state = "%s/j", key = { from = "file", path = "%s/key" }, %s
+  } } }]]):format(place.path, place.path, more or ""))
+end
+
 --- All bytes of all files in the journal's folder.
 ---@return string
 function M.bytes(place)

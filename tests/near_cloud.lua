@@ -299,7 +299,7 @@ function Cloud:wait(seconds) self.clock:advance(seconds) end
 ---@return table<string, table[]>
 function Cloud:entries()
   local by_name = {}
-  for _, entry in ipairs(self.server.entries[self.server:vault_id "Privileged"]) do
+  for entry in self.server.entries[self.server:vault_id "Privileged"]:each() do
     by_name[entry.name] = by_name[entry.name] or {}
     table.insert(by_name[entry.name], entry)
   end

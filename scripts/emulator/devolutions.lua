@@ -2,6 +2,7 @@
 --- Devolutions/go-dvls, ansible-dvls, the SecretManagement module SM-DVLS and
 --- the external-secrets provider (2021 to 2026). Nothing here waits.
 
+local entries_of = require "emulator.devolutions.entries"
 local json = require "json"
 local random = require "emulator.random"
 local secret = require "secret"
@@ -24,6 +25,8 @@ M.FLAGS = {
   session_seconds = 1200,
   -- How moments are written: one of M.DATES, or false for different ones (go-dvls tries a list of layouts).
   date_layout = false,
+  -- Into which folder an entry goes, as a function of what is written; false: as it is written.
+  placed = false,
   version = "2026.2.12.0",
   -- The path of the instance below its host: "/dvls" (go-dvls joins paths).
   base_path = "",
@@ -64,7 +67,7 @@ local function add_vault(server, id, name, more)
     vault[key] = value
   end
   server.vaults[#server.vaults + 1] = vault
-  server.entries[id] = {}
+  server.entries[id] = entries_of.new()
   return vault
 end
 
@@ -213,19 +216,19 @@ function Server:add_vault(name)
   return add_vault(self, new_id(self), name, { contentType = "Credentials" }).id
 end
 
-local function page_of(server, request)
+local function page_of(server, query)
   local wanted = server.flags.page_parameter
-  local query = request.query
   local page = wanted == "both" and (query.pageNumber or query.page) or query[wanted]
   return math.max(1, math.tointeger(tonumber(page or 1)) or 1)
 end
 
-local function paged(server, request, rows)
+--- A page of the rows, each as `show` makes it.
+local function paged(server, request, rows, show)
   local size = math.tointeger(tonumber(request.query.pageSize or 100)) or 100
   if size < 1 or size > 1000 then refuse(400, "pageSize must be between 1 and 1000.") end
-  local page, data = page_of(server, request), json.array {}
+  local page, data = page_of(server, request.query), json.array {}
   for i = (page - 1) * size + 1, math.min(page * size, #rows) do
-    data[#data + 1] = rows[i]
+    data[#data + 1] = show(server, rows[i])
   end
   local pages = (#rows + size - 1) // size
   return 200, { data = data, currentPage = page, pageSize = size, totalCount = #rows, totalPage = pages }
@@ -245,9 +248,11 @@ local function need(server, permission)
   if not server.permissions[permission] then refuse(403, "Access denied.") end
 end
 
+local function as_it_is(_, row) return row end
+
 local function vaults(server, request)
   need_session(server, request)
-  return paged(server, request, server.permissions.view and server.vaults or {})
+  return paged(server, request, server.permissions.view and server.vaults or {}, as_it_is)
 end
 
 local function vault(server, request, id)
@@ -309,7 +314,7 @@ local function fill(server, entry, body)
   local name = text(body, "name")
   if type(name) ~= "string" or name == "" then refuse(400, "name is required.") end
   entry.name = name
-  entry.path = text(body, "path") or ""
+  entry.path = (server.flags.placed or tostring)(text(body, "path") or "")
   entry.description = text(body, "description") or ""
   entry.tags = tags_of(body)
   entry.data = data_of(entry, text(body, "data"))
@@ -319,10 +324,7 @@ end
 
 local function find_entry(server, vault_id, id)
   local entries = server.entries[find_vault(server, vault_id).id]
-  for i, entry in ipairs(entries) do
-    if entry.id == id:lower() then return entry, i, entries end
-  end
-  refuse(404, "Entry not found.")
+  return entries:get(id:lower()) or refuse(404, "Entry not found."), entries
 end
 
 local function metadata(server, entry)
@@ -352,28 +354,11 @@ local function shown(server, request, entry)
   return row
 end
 
-local function has_tag(entry, tag)
-  for _, other in ipairs(entry.tags) do
-    if other:lower() == tag:lower() then return true end
-  end
-  return false
-end
-
---- `name` is compared whole, `path` as a part of it and ignored when empty; `type` is not looked at (go-dvls,
---- entries.go).
-local function fits(query, entry)
-  if query.name and query.name ~= "" and entry.name:lower() ~= query.name:lower() then return false end
-  if query.path and query.path ~= "" and not entry.path:lower():find(query.path:lower(), 1, true) then return false end
-  return not query.tag or query.tag == "" or has_tag(entry, query.tag)
-end
-
 local function entries(server, request, vault_id)
   need_session(server, request)
-  local rows, found = server.entries[find_vault(server, vault_id).id], {}
-  for _, entry in ipairs(server.permissions.view and rows or {}) do
-    if fits(request.query, entry) then found[#found + 1] = metadata(server, entry) end
-  end
-  return paged(server, request, found)
+  local rows, query = server.entries[find_vault(server, vault_id).id], request.query
+  local found = server.permissions.view and rows:matching(query, page_of(server, query) == 1) or {}
+  return paged(server, request, found, metadata)
 end
 
 local function entry_of(server, request, vault_id, id)
@@ -391,7 +376,7 @@ local function create_entry(server, request, vault_id)
   local entry = { id = new_id(server), type = text(body, "type"), subType = text(body, "subType") or "Default",
     created = server.now() }
   if not members_of(entry.type, entry.subType) then refuse(400, "The type or subType of the entry is not valid.") end
-  rows[#rows + 1] = fill(server, entry, body)
+  rows:add(fill(server, entry, body))
   return 201, { id = entry.id }
 end
 
@@ -406,8 +391,8 @@ end
 local function delete_entry(server, request, vault_id, id)
   need_session(server, request)
   need(server, "delete")
-  local _, place, rows = find_entry(server, vault_id, id)
-  table.remove(rows, place)
+  local entry, rows = find_entry(server, vault_id, id)
+  rows:remove(entry.id)
   return 200
 end
 

@@ -38,7 +38,7 @@ end
 function M.list(tenant, server)
   local list = json.array {}
   for _, vault in ipairs(server.vaults) do
-    for _, entry in ipairs(server.entries[vault.id]) do list[#list + 1] = describe(tenant, entry) end
+    for entry in server.entries[vault.id]:each() do list[#list + 1] = describe(tenant, entry) end
   end
   return list
 end

@@ -66,8 +66,10 @@ local NOBODY = {
 ---@param crowd emulator.lag.crowd?
 ---@return emulator.lag.collection
 function M.collection(source, crowd)
-  return setmetatable({ source = source, crowd = crowd or NOBODY, versions = {}, order = {}, named = 0, touched = {} },
-    Collection)
+  return setmetatable({
+    source = source, crowd = crowd or NOBODY, versions = {}, order = {}, named = 0, touched = {},
+    dropped = {}, oldest_drop = 1, latest_drop = 0,
+  }, Collection)
 end
 
 local function from_crowd(self, id)
@@ -111,17 +113,43 @@ local function trim(versions, before)
   end
 end
 
-local function add_version(self, id, at, row)
-  local versions = self.versions[id]
-  if not versions then
-    versions = {}
-    local number = from_crowd(self, id) and self.crowd.number(id)
-    if number then self.touched[number] = id else self.order[#self.order + 1] = id end
-    self.versions[id] = versions
+--- Forget rows that were dropped so long ago that nobody can ask for them any more. Those of a crowd have to stay
+--- dropped; the others leave a false in the order of listing, because pages are counted by place.
+local function forget(self, before)
+  local drop = self.dropped[self.oldest_drop]
+  while drop and drop.at < before do
+    local versions = self.versions[drop.id]
+    if versions and versions.place and versions[#versions] == drop then
+      self.versions[drop.id], self.order[versions.place] = nil, false
+    end
+    self.dropped[self.oldest_drop] = nil
+    self.oldest_drop = self.oldest_drop + 1
+    drop = self.dropped[self.oldest_drop]
   end
+end
+
+local function new_versions(self, id)
+  local versions = {}
+  local number = from_crowd(self, id) and self.crowd.number(id)
+  if number then
+    self.touched[number] = id
+  else
+    versions.place = #self.order + 1
+    self.order[versions.place] = id
+  end
+  self.versions[id] = versions
+  return versions
+end
+
+local function add_version(self, id, at, row)
+  local before = self.source.now() - KEEP
+  forget(self, before)
+  local versions = self.versions[id] or new_versions(self, id)
   local last = versions[#versions]
-  versions[#versions + 1] = { at = last and math.max(at, last.at) or at, row = row }
-  trim(versions, self.source.now() - KEEP)
+  local version = { id = id, at = last and math.max(at, last.at) or at, row = row }
+  versions[#versions + 1] = version
+  trim(versions, before)
+  return version
 end
 
 --- Put a row that has been there for ever, in front of the crowd.
@@ -161,7 +189,15 @@ end
 ---@param id string
 ---@param delay number?
 function Collection:drop(id, delay)
-  add_version(self, id, self.source.now() + (delay or self.source:delay()), false)
+  self.latest_drop = self.latest_drop + 1
+  self.dropped[self.latest_drop] = add_version(self, id, self.source.now() + (delay or self.source:delay()), false)
+end
+
+--- Is the row there, or was it at a moment that somebody can still ask for?
+---@param id string
+---@return boolean
+function Collection:knows(id)
+  return self.versions[id] ~= nil or from_crowd(self, id) ~= nil
 end
 
 --- id, or number in the crowd, at a place in the order of listing: the named ones, the crowd (or those of it in
@@ -196,10 +232,10 @@ function Collection:scan(at, from, equals)
       local id, number = whose_place(self, place, only)
       if number then
         row = row_of_number(self, number, at)
-      elseif id then
-        row = self:get(id, at)
-      else
+      elseif id == nil then
         return nil
+      else
+        row = self:get(id, at)
       end
       if row then return place, row, id end
     end

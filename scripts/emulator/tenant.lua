@@ -354,6 +354,15 @@ function Tenant:passwords(owner, at)
   return list
 end
 
+-- The keys of an owner that somebody can still ask for.
+local function known_keys(self, owner)
+  local known = {}
+  for _, key in ipairs(self.keys_of[owner] or {}) do
+    if self.listed_secrets:knows(key) or self.working_secrets:knows(key) then known[#known + 1] = key end
+  end
+  return known
+end
+
 --- Store a new secret of an application or service principal.
 ---@param owner string
 ---@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number}
@@ -363,7 +372,7 @@ end
 function Tenant:put_secret(owner, row, listed, working)
   row.hint = row._value:hint(3)
   row.startDateTime, row.endDateTime = time.iso(row._start), time.iso(row._end)
-  local keys = self.keys_of[owner] or {}
+  local keys = known_keys(self, owner)
   self.keys_of[owner] = keys
   keys[#keys + 1] = row.keyId
   self.listed_secrets:put(row.keyId, row, listed or self.source:delay(self.flags.secret_hidden or nil))

@@ -14,6 +14,7 @@ return policy {
   -- When: spread over three days, so that not all fall due at once.
   every = "30d", jitter = "3d",
   -- window = "02:00-04:00 America/Toronto",
+  -- except = "2026-12-15..2027-01-05", -- days on which nothing begins
 
   -- How carefully: one first, alone; after a failure no other is begun.
   limits = { max_changes = 50, canary = 1, stop_on_failure = true },

@@ -6,7 +6,8 @@ local nearest = require "nearest"
 local M = {}
 
 ---@class cli.action
----@field run function
+---@field run function? gets the open journal, what was named, and the options
+---@field alone function? the same without a journal: gets the profile, what was named, and the options
 ---@field names string? what has to be named: "NAME", "ID"; "[COUNT]" may be
 
 local function words_of(actions, order)

@@ -1,6 +1,9 @@
 --- moonlatch emulator: a tenant and a Devolutions Server on this machine.
 
 local fixed = require "cli.fixed"
+local secret = require "host.secret"
+
+local ROOM = 16 -- MiB for secrets: all passwords of the tenant and all that its vaults hold
 
 local NAME = "emulator/main"
 local EXAMPLES = { "moonlatch emulator", "moonlatch emulator --users 1000 --seed 7" }
@@ -13,6 +16,7 @@ return {
   help = fixed.help(NAME, "emulator", EXAMPLES),
 
   run = function(options)
+    secret.room(ROOM)
     local declaration, args = fixed.load(NAME, options)
     return declaration.run(args) or 0
   end,

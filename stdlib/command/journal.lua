@@ -1,11 +1,13 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
 local actions = require "cli.actions"
+local copies = require "journal.copies"
 local fail = require "fail"
 local job = require "cli.job"
 local log = require "log"
 local passwords = require("rotation.store").user_passwords
 local record = require "record"
+local rekey = require "journal.rekey"
 local report = require "report"
 local session = require "session"
 local term = require "host.term"
@@ -123,19 +125,31 @@ local function check_head(journal, text)
   }
 end
 
-local function verify(journal, _, options)
+local function verify_living(journal)
   local count, message, seq = journal:verify()
-  if not count then
-    fail.raise {
-      kind = "journal", what = "verify the journal's chain",
-      why = seq and ("record %d: %s"):format(seq, message) or message,
-      fix = "Keep the folder as it is: it is evidence. Restore a backup to go on.",
-    }
-  end
+  if count then return count end
+  fail.raise {
+    kind = "journal", what = "verify the journal's chain",
+    why = seq and ("record %d: %s"):format(seq, message) or message,
+    fix = "Keep the folder as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE "
+      .. "--set-aside.",
+  }
+end
+
+local function tell_verified(journal, count, options)
   if options.head then check_head(journal, options.head) end
   local head, hash = journal:head()
   if log.json() then return report.json { records = count, head = head, hash = hash } end
   log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
+end
+
+local function verify(journal, _, options)
+  tell_verified(journal, verify_living(journal), options)
+end
+
+local function verify_file(profile, path, options)
+  local copy <close>, count = copies.verified(profile, path)
+  tell_verified(copy, count, options)
 end
 
 local function confirm(journal, id)
@@ -165,33 +179,53 @@ local RETIRE_NEEDS = {
 ---@type table<string, cli.action>
 local ACTIONS = {
   list = { run = list }, show = { run = show, names = "ID" }, history = { run = history, names = "[COUNT]" },
-  verify = { run = verify }, confirm = { run = confirm, names = "ID" },
+  verify = { run = verify, alone = verify_file, names = "[FILE]" }, confirm = { run = confirm, names = "ID" },
   retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
   resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
+  backup = { run = copies.backup, names = "FILE" },
+  restore = { alone = copies.restore, names = "FILE", asks = true },
+  rekey = { alone = rekey.run, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "backup", "restore", "rekey" }
+
+-- What is done with a file by itself, or to a journal that cannot be open meanwhile.
+local function run_alone(action, options)
+  local open <close> = session.start(options, { journal = false })
+  return action.alone(open.profile, options.id, options) or 0
+end
 
 ---@type cli.command
 return {
-  summary = "what is on record; confirm or retire a secret by hand",
-  usage = "[list | show ID | history [COUNT] | verify | confirm ID | retire ID | resume ID] [options]",
+  summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
+  usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
+    .. "  backup FILE | restore FILE | rekey --old-key WHERE] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, history, verify, confirm, retire or resume", optional = true },
-    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id", optional = true },
+    { name = "action", optional = true,
+      help = "list (the default), show, history, verify, confirm, retire, resume, backup, restore or rekey" },
+    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
+      optional = true },
   },
   options = {
     { name = "--reveal", help = "with show: the value too, on a terminal" },
+    { name = "--old-key", value = "WHERE",
+      help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
+    { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
+    { name = "--set-aside", help = "with restore: also when there is a journal, which is moved aside" },
     { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
   },
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",
     "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
     "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
+    "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
+    "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
+    "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then job.require_consent(options, "journal retire " .. options.id) end
+    if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id or "")) end
+    if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { needs = action.needs })
     return work.run(action.run, open.journal, options.id, options) or 0
   end,

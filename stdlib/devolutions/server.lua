@@ -5,6 +5,7 @@
 
 local explain = require "explain"
 local fail = require "fail"
+local folder = require "devolutions.folder"
 local http = require "http"
 local native = require "host.devolutions"
 local outage = require "retry.outage"
@@ -191,15 +192,18 @@ local function page_of(what, path, filter, number)
   return page
 end
 
+-- What was not looked at might be what matters.
+local function raise_too_many(what)
+  raise(what, { kind = "bad_answer", status = 200, message = ("there are more than %d pages"):format(MOST_PAGES) })
+end
+
 -- Go through the items of all pages.
 local function each(what, path, filter)
   local page, number, place = { data = {} }, 0, 0
-  local function is_last()
-    return number > 0 and number >= (math.tointeger(page.totalPage) or 1) or number >= MOST_PAGES
-  end
   return function()
     while place >= #page.data do
-      if is_last() then return nil end
+      if number > 0 and number >= (math.tointeger(page.totalPage) or 1) then return nil end
+      if number >= MOST_PAGES then raise_too_many(what) end
       number, place = number + 1, 0
       page = page_of(what, path, filter, number)
     end
@@ -250,20 +254,23 @@ function M.has_tag(entry, tag)
   return false
 end
 
--- The server's own filters are inexact (path) or ignored by some versions.
+-- The server's own filters are ignored by some versions.
 local function fits(entry, filter)
   return (not filter.name or entry.name == filter.name)
-    and (not filter.path or (entry.path or "") == filter.path)
+    and (not filter.path or folder.is_same(entry.path, filter.path))
     and (not filter.tag or M.has_tag(entry, filter.tag))
 end
 
---- Go through the entries of a vault, without their secrets; exactly those that fit the filter.
+--- Go through the entries of a vault, without their secrets; exactly those that fit the
+--- filter. A folder is the same in any spelling.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return fun(): devolutions.entry?
 function M.each_entry(vault_id, filter)
   filter = filter or {}
-  local next_entry = each("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), filter)
+  -- Whether the server's filter by path finds another spelling is not known, so it is not used.
+  local asked = { name = filter.name, tag = filter.tag }
+  local next_entry = each("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), asked)
   return function()
     for entry in next_entry do
       if fits(entry, filter) then return entry end
@@ -363,7 +370,30 @@ local function check_kept(what, wanted, kept)
   return kept
 end
 
---- Make an entry, and read it back.
+local function place_text(path)
+  return folder.key(path) == "" and "the vault itself" or ("the folder '%s'"):format(path)
+end
+
+-- Does it lie in the folder it was written to? Else the next look would not find it there.
+local function check_place(what, wanted, kept, left)
+  if folder.is_same(kept.path, wanted.path) then return kept end
+  local place = type(kept.path) == "string" and place_text(kept.path) or "a folder that the server does not name"
+  fail.raise {
+    kind = "conflict", what = what,
+    why = ("the server has put it into %s, not into %s%s"):format(place, place_text(wanted.path), left),
+    fix = "Name the folder as Devolutions Server shows it, as path in the policy or in the profile's devolutions.",
+  }
+end
+
+-- What was made in another folder is taken away again, or each run would make one more there.
+local function take_back(what, vault_id, entry, kept)
+  if folder.is_same(kept.path, entry.path) then return end
+  local gone = pcall(M.delete_entry, vault_id, kept.id)
+  check_place(what, entry, kept, gone and "; there it was deleted again" or ("; there it is left, as " .. kept.id))
+end
+
+--- Make an entry, and read it back. Where the server has put it into another folder it is
+--- deleted again, and this fails with "conflict".
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
 ---@return devolutions.entry
@@ -377,6 +407,7 @@ function M.create_entry(vault_id, entry)
     raise(what, { kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry" })
   end
   local kept = get(what, vault_id, made.id)
+  take_back(what, vault_id, entry, kept)
   check_shown(what, kept)
   return check_kept(what, entry, kept)
 end
@@ -404,6 +435,7 @@ function M.replace_entry(vault_id, entry, options)
     description = entry.description, tags = entry.tags, data = entry.data,
   })
   local kept = get(what, vault_id, entry.id)
+  check_place(what, entry, kept, "")
   check_shown(what, kept)
   return check_kept(what, entry, kept)
 end

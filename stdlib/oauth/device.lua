@@ -22,6 +22,7 @@ local function await_person(settings, code)
     if failure.error == "slow_down" then interval = interval + 5 end
     if not WAITABLE[failure.kind] then ask.raise(what, failure) end
     if failure.retry_after then interval = math.max(interval, failure.retry_after) end
+    if time.now() + interval >= ends and failure.retry_after then ask.raise(what, failure) end
   until time.now() >= ends
   ask.raise(what, { kind = "person", error = "expired_token", message = "nobody signed in while the code was valid" })
 end

@@ -58,6 +58,8 @@ local function which(sign_in, endpoint)
   return { client_id = sign_in.client_id, object_id = sign_in.object_id, [resource_name] = sign_in.resource_id }
 end
 
+local LONGEST = 180 -- seconds that the endpoint may ask to wait; for longer, it is for a person to decide
+
 local function build(settings)
   local endpoint, resource = M.endpoint(settings), ask.resource(settings)
   local asked = which(settings.sign_in, endpoint)
@@ -74,6 +76,10 @@ local function patience(failure, tries)
     or failure.transport == "timeout" or failure.transport == "cut"
   if not is_passing or not WAITS[tries] then return nil end
   local least = failure.status == 410 and tries == #WAITS and UPDATING - WAITS[1] - WAITS[2] - WAITS[3] or 0
+  if (failure.retry_after or 0) > LONGEST then
+    failure.again = time.now() + failure.retry_after
+    return nil
+  end
   return math.max(WAITS[tries], failure.retry_after or 0, least)
 end
 

@@ -1,6 +1,7 @@
 --- Where a policy's new values go, as a policy file says it, and what such a place
 --- can do: hold values that are pending, be read back, say that a value is in use.
 
+local folder = require "devolutions.folder"
 local profile = require "profile"
 local shape = require "shape"
 
@@ -16,7 +17,15 @@ Sink.__index = Sink
 local KINDS = {
   server = {
     can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
-    rule = { type = "table", members = { vault = { type = "string" }, path = { type = "string" } } },
+    rule = {
+      type = "table",
+      members = {
+        vault = { type = "string", check = folder.check_name }, path = { type = "string", check = folder.check },
+      },
+    },
+    settle = function(fields)
+      return { vault = fields.vault, path = fields.path and folder.canonical(fields.path) }
+    end,
   },
   handover = { can = {}, needs = {}, rule = { type = "table", members = {} } },
   sealed = {
@@ -38,7 +47,8 @@ local function maker(kind)
   return function(fields)
     local ok, failure = pcall(shape.check, kind, "", fields, KINDS[kind].rule)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
-    return setmetatable({ kind = kind, fields = fields, can = KINDS[kind].can }, Sink)
+    local settle = KINDS[kind].settle
+    return setmetatable({ kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }, Sink)
   end
 end
 

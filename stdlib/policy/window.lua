@@ -1,22 +1,37 @@
---- A maintenance window: the times of day at which changes may begin, by an
---- admin's clock. "02:00-04:00 America/Toronto", "Sat,Sun 22:00-06:00 Europe/Paris".
+--- When changes may begin, by an admin's clock: in maintenance windows ("02:00-04:00
+--- America/Toronto", "Sat,Sun 22:00-06:00 Europe/Paris") and not on excepted days.
+--
+-- A window opens at the written local time: at the moment of the jump where the clock
+-- skips that time, the first time where the clock shows it twice. It stays open for its
+-- written length, whatever the clock does meanwhile.
 
+local dates = require "policy.dates"
 local fail = require "fail"
 local zone = require "zone"
 
 local M = {}
 
 local DAY = 86400
+local FAR = 8 * DAY -- windows that follow each other without a gap are looked at for so long
 local DAYS = { sun = 0, mon = 1, tue = 2, wed = 3, thu = 4, fri = 5, sat = 6 }
+
+---@class policy.window.part one window, or (without days) all the time
+---@field text string as written
+---@field zone zone
+---@field from integer? seconds after midnight
+---@field length integer? seconds
+---@field days table<integer, boolean>? on which it begins, 0 is Sunday
+---@field excepted policy.span[] times within which it is closed
 
 ---@class policy.window
 ---@field text string as written
----@field zone zone
----@field from integer seconds after midnight
----@field length integer seconds
----@field days table<integer, boolean> on which it begins, 0 is Sunday
+---@field parts policy.window.part[] it is open when one of them is
+---@field known { from: number, to: number, open: boolean, moment: number? }? the last answer, and how long it holds
 local Window = { __name = "window" }
 Window.__index = Window
+
+---------------------------------------------------------------------------
+-- Reading
 
 local function raise(text, why)
   fail.raise {
@@ -25,10 +40,10 @@ local function raise(text, why)
   }
 end
 
-local function clock_of(text)
+local function clock_of(text, latest)
   local hour, minute = text:match("^(%d%d?):(%d%d)$")
   local seconds = hour and hour * 3600 + minute * 60
-  if not seconds or tonumber(minute) > 59 or seconds > DAY then return nil end
+  if not seconds or tonumber(minute) > 59 or seconds > latest then return nil end
   return math.tointeger(seconds)
 end
 
@@ -48,45 +63,160 @@ local function days_of(text, part)
   local days = {}
   if not part then part = "Sun-Sat" end
   for word in part:gmatch("[^,]+") do add_days(text, word, days) end
+  if next(days) == nil then raise(text, ("'%s' is neither a day nor days"):format(part)) end
   return days
 end
 
---- Read a window.
----@param text string
----@return policy.window
-function M.parse(text)
+local function part_from(text)
   local words = {}
   for word in text:gmatch("%S+") do words[#words + 1] = word end
   local days = #words == 3 and table.remove(words, 1) or nil
   local from, to = (words[1] or ""):match("^([%d:]+)%-([%d:]+)$")
   if #words ~= 2 or not from then raise(text, "it is not of the form HH:MM-HH:MM ZONE") end
-  local start, finish = clock_of(from), clock_of(to)
+  local start, finish = clock_of(from, DAY - 60), clock_of(to, DAY)
   if not start or not finish then raise(text, "there is no such time of day") end
   if start == finish then raise(text, "it begins when it ends") end
-  return setmetatable({
-    text = text, days = days_of(text, days), from = start, length = (finish - start) % DAY == 0 and DAY
-      or (finish - start) % DAY, zone = zone.load(words[2]),
-  }, Window)
+  local length = (finish - start) % DAY
+  return {
+    text = text, days = days_of(text, days), from = start, length = length == 0 and DAY or length,
+    zone = zone.load(words[2]),
+  }
 end
 
--- The window that begins on the local day `number` (days since 1970); nil when none does.
-local function on_day(self, number)
-  if not self.days[(number + 4) % 7] then return nil end
-  local opens = self.zone:moment(number * DAY + self.from)
-  return opens, self.zone:moment(number * DAY + self.from + self.length)
+local function joined(list, of_one)
+  local texts = {}
+  for i, one in ipairs(list) do texts[i] = of_one(one) end
+  return #texts > 1 and table.concat(texts, ", ", 1, #texts - 1) .. " and " .. texts[#texts] or texts[1]
 end
 
---- May changes begin now? When it closes, if so; else when it opens next.
----@param time number
----@return boolean open, number until_when
-function Window:at(time)
-  local today = (time // 1 + self.zone:offset(time)) // DAY
+local function text_of(parts, excepted)
+  local text = joined(parts, function(part) return part.text end)
+  if #excepted == 0 then return text end
+  return text .. " except " .. joined(excepted, function(one)
+    return not one.zone and not parts[1].days and one.text .. " UTC" or one.text
+  end)
+end
+
+local function each_of(value, read)
+  local list = {}
+  for i, text in ipairs(type(value) == "table" and value or { value }) do list[i] = read(text) end
+  return list
+end
+
+--- Read when changes may begin. Fails with "config" when it is written wrongly.
+---@param windows string|string[]|nil one window or several; without any it is open all the time
+---@param except string|string[]|nil days on which it is closed, by the clock of each window's zone (else by UTC)
+---@return policy.window
+function M.parse(windows, except)
+  local parts, excepted = each_of(windows, part_from), each_of(except, dates.parse)
+  if #parts == 0 then parts[1] = { text = "any time", zone = zone.load "UTC" } end
+  for _, part in ipairs(parts) do part.excepted = dates.spans(excepted, part.zone) end
+  return setmetatable({ text = text_of(parts, excepted), parts = parts }, Window)
+end
+
+---------------------------------------------------------------------------
+-- Asking
+
+local function local_day(part, time) return (time // 1 + part.zone:offset(time)) // DAY end
+
+-- When it opens on the local day `number` (days since 1970); nil on a day on which it does not.
+local function opening_on(part, number)
+  return part.days[(number + 4) % 7] and part.zone:moment(number * DAY + part.from) or nil
+end
+
+-- Until when it is open, exceptions aside; nil when it is closed. On a day of 23 hours, a
+-- window that opened the day before yesterday may still be open.
+local function closing(part, time)
+  if not part.days then return math.huge end
+  local today, last = local_day(part, time), nil
+  for number = today - 2, today + 1 do
+    local opens = opening_on(part, number)
+    if opens and opens <= time and time < opens + part.length then last = opens + part.length end
+  end
+  return last
+end
+
+-- The first moment from `time` on at which it is open, exceptions aside.
+local function opening(part, time)
+  if closing(part, time) then return time end
+  local today = local_day(part, time)
   for number = today - 1, today + 8 do
-    local opens, closes = on_day(self, number)
-    if opens and time < opens then return false, opens end
-    if opens and time < closes then return true, closes end
+    local opens = opening_on(part, number)
+    if opens and opens > time then return opens end
   end
   error("a window that never opens")
+end
+
+local function open_until(part, time)
+  local closes = closing(part, time)
+  for _, span in ipairs(closes and part.excepted or {}) do
+    if span.from <= time and time < span.to then return nil end
+    if span.from > time then closes = math.min(closes, span.from) end
+  end
+  return closes
+end
+
+local function next_opening(part, time)
+  local opens = opening(part, time)
+  for _, span in ipairs(part.excepted) do
+    if span.from <= opens and opens < span.to then opens = opening(part, span.to) end
+  end
+  return opens
+end
+
+local function latest_close(self, time)
+  local last
+  for _, part in ipairs(self.parts) do
+    local closes = open_until(part, time)
+    last = closes and math.max(last or closes, closes) or last
+  end
+  return last
+end
+
+-- Windows that follow each other without a gap are one, as far as `FAR`.
+local function look(self, time)
+  local closes = latest_close(self, time)
+  if closes then
+    local more = latest_close(self, closes)
+    while more and closes - time < FAR do closes, more = more, latest_close(self, more) end
+    return { open = true, from = time, to = closes, moment = not more and closes or nil }
+  end
+  local opens = math.huge
+  for _, part in ipairs(self.parts) do opens = math.min(opens, next_opening(part, time)) end
+  return { open = false, from = time, to = opens, moment = opens }
+end
+
+--- May changes begin now? When it closes, if so (nil when it stays open for a week and
+--- more); else when it opens next.
+---@param time number
+---@return boolean open, number? until_when
+function Window:at(time)
+  local known = self.known
+  if not known or time < known.from or time >= known.to then known = look(self, time) end
+  self.known = known
+  return known.open, known.moment
+end
+
+--- How many seconds between two moments are excepted, so that no window could open.
+---@param from number
+---@param to number
+---@return number
+function Window:excepted(from, to)
+  local least = to - from
+  for _, part in ipairs(self.parts) do
+    local sum = 0
+    for _, span in ipairs(part.excepted) do
+      sum = sum + math.max(0, math.min(to, span.to) - math.max(from, span.from))
+    end
+    least = math.min(least, sum)
+  end
+  return least
+end
+
+--- As a person reads it in a sentence: "in the window …", "at any time …".
+---@return string
+function Window:phrase()
+  return (self.parts[1].days and "in the window " or "at ") .. self.text
 end
 
 function Window:__tostring() return self.text end

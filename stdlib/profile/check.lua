@@ -6,6 +6,7 @@ local shape = require "shape"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
 local sys = require "host.sys"
+local vault_folder = require "devolutions.folder"
 
 local M = {}
 
@@ -36,7 +37,9 @@ local devolutions_rule = {
     server = url_rule, cloud = url_rule, ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
     app_key = { type = "string" }, app_secret = source.rule,
-    vault = { type = "string" }, path = { type = "string" }, linked = { type = "boolean", default = false },
+    vault = { type = "string", check = vault_folder.check_name },
+    path = { type = "string", check = vault_folder.check },
+    linked = { type = "boolean", default = false },
   },
   check = function(devolutions)
     if (devolutions.server == nil) == (devolutions.cloud == nil) then return "it needs either server or cloud" end
@@ -249,6 +252,7 @@ end
 local function settle_devolutions(devolutions, folder)
   if not devolutions then return nil end
   devolutions.ca = resolve(devolutions.ca, folder)
+  devolutions.path = devolutions.path and vault_folder.canonical(devolutions.path)
   devolutions.server = devolutions.server and without_slash(devolutions.server)
   devolutions.cloud = devolutions.cloud and without_slash(devolutions.cloud)
   return devolutions

@@ -80,6 +80,15 @@ end
 -- Only root puts credentials there; a person is told how.
 function MAKE.credentials_directory() return false end
 
+--- Make the key that a profile names beside the one that sealed what is there, unless it is there.
+---@param profile profile
+---@return boolean made
+function M.make_another(profile)
+  if not profile.key then refuse_none(profile) end
+  local here = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
+  return not here and MAKE[profile.key.from](profile)
+end
+
 --- Make the key that a profile names, unless it is there. Raises a "config" failure when
 --- something is sealed already.
 ---@param profile profile

@@ -17,7 +17,9 @@ local LEAST = 12 -- characters
 local TRIES = 3
 local LIMIT = 4096 -- bytes of the file
 
-local function path_of(profile) return profile.state .. "/passphrase.json" end
+M.FILE = "passphrase.json" -- in the state folder
+
+local function path_of(profile) return ("%s/%s"):format(profile.state, profile.key.file or M.FILE) end
 
 local function raise(profile, what, why, fix)
   fail.raise { kind = "config", what = ("%s (%s)"):format(what, path_of(profile)), why = why, fix = fix }

@@ -129,9 +129,15 @@ local function keep_time(account, now)
   account.stopped = STOPPED[account.state] and now or nil
 end
 
+-- How long it was left without a change; days that the policy excepts do not count.
+local function waited(account, to)
+  local window = account.terms.window
+  return to - account.since - (window and window:excepted(account.since, to) or 0)
+end
+
 local function count_change(account, now)
   account.changes[#account.changes + 1] = now
-  account.longest, account.since = math.max(account.longest, now - account.since), now
+  account.longest, account.since = math.max(account.longest, waited(account, now)), now
 end
 
 local function count_entry(self, found, entry, now)
@@ -203,7 +209,7 @@ end
 
 -- The longest time an account was left without a change, the time from the beginning and to the end included.
 local function longest(account, to)
-  return math.max(account.longest, (account.stopped or to) - account.since)
+  return math.max(account.longest, waited(account, account.stopped or to))
 end
 
 local IGNORED = { never = true, refuse = true }
@@ -216,8 +222,8 @@ local function judge_ages(self, terms, to, verdicts)
       late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(account, to)))
     end
   end
-  add(verdicts, ("each account is changed at least every %s, and %s late at most"):format(time.span(terms.every),
-    time.span(self.terms.late)), #late == 0, names_text(late))
+  add(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(time.span(terms.every),
+    time.span(self.terms.late), terms.except and ", excepted days aside" or ""), #late == 0, names_text(late))
 end
 
 local function judge_policy(self, terms, to, verdicts)

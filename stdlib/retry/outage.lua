@@ -10,7 +10,7 @@ local task = require "task"
 
 local M = {}
 
-local UNREACHED = { dns = true, connect = true, tls = true }
+local UNREACHED = { dns = true, connect = true, tls = true, certificate = true }
 local SILENT = { journal = true, undeclared = true, peer = true, credential = true, closed = true, memory = true }
 
 ---@class retry.outage

@@ -4,6 +4,7 @@ local clock = require "graph.clock"
 local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
+local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
 local record = require "record"
@@ -43,7 +44,7 @@ end
 
 -- Nobody else works on the account until the lease is closed.
 local function lease_of(journal, row, what)
-  local lease, why = journal:lease("user/" .. row.id)
+  local lease, why = leases.take(journal, "user/" .. row.id, what)
   if lease then return lease end
   fail.raise {
     kind = "conflict", what = what, why = why or "another process works on this account",

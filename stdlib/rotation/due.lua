@@ -209,12 +209,13 @@ local function named(judged)
   return judged
 end
 
--- No rotation begins before every request of the one before has landed, or never will.
+-- No rotation begins before every request of the one before has landed, or never will. A person who names an account
+-- does not want to be told to come back in two minutes.
 local function rested(setting, account, slot, judged)
   local from = moments.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return judged end
   local ago = time.span(math.max(0, setting.now - account.changed))
-  return verdict("wait", ("changed %s ago; it rests until a request from then cannot be carried out any more"):format(ago),
+  return verdict(M.is_named(setting, account) and "change" or "wait", ("changed %s ago; it rests until a request from then cannot be carried out any more"):format(ago),
     { due = from, rests = true, adopt = judged.adopt })
 end
 

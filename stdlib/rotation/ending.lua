@@ -96,10 +96,11 @@ end
 --- Another is at work on the account, and nothing of ours has left: take the pending entry away.
 ---@param job rotation.job
 ---@param why string
----@param what "busy"|"stop"|nil
-function M.step_back(job, why, what)
+---@param what "busy"|"stop"|"refuse"|nil
+---@param code string? of a refusal
+function M.step_back(job, why, what, code)
   restore(job, why)
-  finish(what or "busy", why)
+  finish(what or "busy", why, code)
 end
 
 ---------------------------------------------------------------------------

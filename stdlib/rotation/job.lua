@@ -25,7 +25,6 @@ local M = {}
 ---@field row rotation.account_row
 ---@field slot sink.passwords.slot? as it was last listed
 ---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
----@field is_named boolean? a person named this account
 ---@field is_new boolean? the journal, read under the lease, held nothing of the account before this run began it
 ---@field warning string?
 

@@ -109,10 +109,9 @@ end
 local NO_ROLES = {}
 
 -- What user_password.work has to know of an account before it reads it anew.
-local function known_of(self, entry)
+local function known_of(entry)
   return {
     id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
-    is_named = due.is_named(self.run.setting, { id = entry.id, upn = entry.name }),
   }
 end
 
@@ -278,7 +277,7 @@ local function work(self, entry)
     settle(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(user_password.work, task.keep_trace, self.run, known_of(self, entry))
+  local ok, done = xpcall(user_password.work, task.keep_trace, self.run, known_of(entry))
   if not ok then
     settle_failure(self, entry, done)
     say(entry)

@@ -65,8 +65,9 @@ local function when_text(found)
   local terms = found.terms
   local text = "every " .. time.span(terms.every)
   if not terms.window then return text .. ", at any time" end
-  local state = found.is_open and "open until " or "closed until "
-  return ("%s, in the window %s (%s%s)"):format(text, terms.window.text, state, time.iso(found.moment or 0))
+  local state = found.is_open and "open" or "closed"
+  if found.moment then state = ("%s until %s"):format(state, time.iso(found.moment)) end
+  return ("%s, %s (%s)"):format(text, terms.window:phrase(), state)
 end
 
 -- The caps, before anything runs into them.

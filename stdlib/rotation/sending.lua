@@ -60,8 +60,8 @@ end
 -- Was the current entry written by another rotation than the one that was judged?
 local function is_taken(job)
   local body, current = job.row.body, job.slot.current
-  local marked = current and current.marker
-  return job.slot.several or marked ~= body.seen and marked ~= body.marker
+  local marked = current and current.marker or false
+  return job.slot.several or marked ~= (body.seen or false) and marked ~= body.marker
 end
 
 ---@alias rotation.sight
@@ -85,6 +85,7 @@ function M.sight(job)
   if is_taken(job) then return "taken", job.slot.current end
   local body, changed = job.row.body, job.account.changed
   if changed == body.before then return "unmoved" end
+  if body.probe and changed == body.probe.moment then return "explained" end
   local offset = job.run.directory:offset(clock.now())
   return moments.explains(body.candidates, changed, offset) and "explained" or "moved"
 end

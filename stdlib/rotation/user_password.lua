@@ -13,6 +13,7 @@ local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
+local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
 local record = require "record"
@@ -185,6 +186,10 @@ local function meet_other(job, other)
 end
 
 local function meet_taken(job, entry)
+  if entry and entry.user and entry.user ~= job.account.id and jobs.is_unsent(job) then
+    ending.step_back(job, ("the entry of this name was written for another account (object id %s)"):format(entry.user),
+      "refuse", "entry")
+  end
   local why = not entry and "the current entry was removed while this rotation was at work"
     or job.slot.several and "there is more than one entry of this account"
     or ("the current entry was written meanwhile by %s (%s)"):format(describe_other(entry), entry.marker or "no marker")
@@ -419,19 +424,20 @@ local function refuse(account, judged)
   }
 end
 
--- A person who names an account does not want to be told to come back in two minutes.
+-- What a person named is waited for, when it has to rest.
 local function rest(job, judged)
-  if not (judged.rests and job.is_named) then return false end
+  if not judged.rests or judged.what ~= "change" then return false end
   pause_until(job, judged.due, "until the change before it cannot be overtaken any more")
   return true
 end
 
 local function attempt(run, account)
+  run.setting.now = clock.now() -- a run may take hours
   local row = upgrade(rows:get(run.journal, account.id))
   local now, names = users.fresh(run, account.id)
   if not now then return ending.missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
-  local job = { run = run, account = now, names = names, row = row, is_new = row == nil, is_named = account.is_named }
+  local job = { run = run, account = now, names = names, row = row, is_new = row == nil }
   local judged = judge(run, now, row)
   if rest(job, judged) then return attempt(run, account) end
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
@@ -442,12 +448,16 @@ local function attempt(run, account)
   return ending.outcome_of(err) or error(err, 0)
 end
 
+local function lease_of(run, account)
+  return leases.take(run.journal, "user/" .. account.id, ("set a new password for %s"):format(account.upn))
+end
+
 --- Change the account's password, or end what was begun. One process at a time does.
 ---@param run rotation.run
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
 function M.work(run, account)
-  local lease <close>, held_by = run.journal:lease("user/" .. account.id)
+  local lease <close>, held_by = lease_of(run, account)
   if not lease then return { what = "busy", why = held_by } end
   return attempt(run, account)
 end
@@ -457,7 +467,7 @@ end
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
 function M.adopt(run, account, adopt)
-  local lease <close> = run.journal:lease("user/" .. account.id)
+  local lease <close> = lease_of(run, account)
   if not lease then return end
   local row = rows:get(run.journal, account.id)
     or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },

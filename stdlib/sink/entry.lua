@@ -3,6 +3,7 @@
 --- the consumer reads this very entry a person must have said (`linked`).
 
 local fail = require "fail"
+local folder = require "devolutions.folder"
 local marker = require "rotation.marker"
 local ownership = require "workflow.ownership"
 local probe = require "sink.probe"
@@ -27,7 +28,7 @@ local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and for th
 ---@return sink.entry
 local function entry(fields)
   local self = Entry(fields)
-  self.path = self.path or ""
+  self.path = folder.canonical(self.path)
   self.tag = ownership.tag(self.workflow)
   self.made = ("in the vault '%s'%s"):format(self.vault, self.path ~= "" and ", folder " .. self.path or "")
   return self

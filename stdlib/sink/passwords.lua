@@ -4,6 +4,7 @@
 --- value which may be in force is never overwritten by the next one.
 
 local fail = require "fail"
+local folder = require "devolutions.folder"
 local markers = require "rotation.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
@@ -45,7 +46,7 @@ Passwords.__index = Passwords
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
-  return setmetatable({ vault = fields.vault, path = fields.path or "", slots = {}, tries = {} }, Passwords)
+  return setmetatable({ vault = fields.vault, path = folder.canonical(fields.path), slots = {}, tries = {} }, Passwords)
 end
 
 local SUFFIX = " (pending)"

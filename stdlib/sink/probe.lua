@@ -2,6 +2,7 @@
 --- the first change of a run: what a vault cannot do is better known then.
 
 local crypto = require "host.crypto"
+local leases = require "lease"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local time = require "time"
@@ -13,7 +14,9 @@ M.TAG = "moonlatch-probe"
 
 local FOREIGN = 3600 -- seconds after which nobody elsewhere is still trying with it
 
-local function lease_of(journal, name) return journal:lease("probe/" .. name) end
+local function lease_of(journal, name)
+  return leases.take(journal, "probe/" .. name, "see whether a vault can be written")
+end
 
 --- Was this entry left behind by a try that was cut short? Who tries holds a lease on its
 --- name, which ends with the process; of another installation only the time tells.
@@ -35,7 +38,7 @@ end
 function M.run(journal, vault_id, path)
   local mark = crypto.hex(crypto.random(4))
   local name = ("moonlatch probe %d %s %s"):format(time.now() // 1, journal:installation(), mark)
-  local _ <close> = assert(lease_of(journal, name))
+  local _ <close> = lease_of(journal, name) -- nobody else has this name
   local made = server.create_entry(vault_id, {
     name = name, path = path, type = "Credential", subType = "Default",
     description = "Written to see whether this vault can be written and read back. It may be deleted.",

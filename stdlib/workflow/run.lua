@@ -7,6 +7,7 @@
 -- it can be seen.
 
 local fail = require "fail"
+local leases = require "lease"
 local log = require "log"
 local outcome = require "workflow.outcome"
 local ownership = require "workflow.ownership"
@@ -120,7 +121,7 @@ end
 ---@param what string what is not done then: "work on the certificate of 'X'"
 function Run:lease(name, what)
   if not self:acting() or not self.journal then return end
-  local held, message = self.journal:lease(name)
+  local held, message = leases.take(self.journal, name, what)
   if held then return self:hold(held) end
   fail.raise {
     kind = "conflict", what = what, why = message or "another process holds it",

@@ -121,14 +121,15 @@ emulator_rate() {
     "small answers over 16 connections of HTTP/1.1, beside nginx's of the same size (more is better)" "value >= 5000"
 }
 
-# A token of the emulator's administrator, by device code.
+# emulator_token FOLDER [SCOPES]: a token of the emulator's administrator, by device code.
 emulator_token() {
+  local scopes=${2:-https://graph.microsoft.com/User.Read.All}
   local login ca client form device
   login=$(sed -n 's/.*"login": *"\([^"]*\)".*/\1/p' "$1/ready")
   ca=$(sed -n 's/.*"ca": *"\([^"]*\)".*/\1/p' "$1/ready")
   client=$(sed -n 's/.*"client_id": *"\([^"]*\)".*/\1/p' "$1/ready")
   form="$login/contoso.onmicrosoft.com/oauth2/v2.0"
-  device=$(curl -s --cacert "$ca" "$form/devicecode" -d "client_id=$client" -d "scope=https://graph.microsoft.com/User.Read.All" |
+  device=$(curl -s --cacert "$ca" "$form/devicecode" -d "client_id=$client" --data-urlencode "scope=$scopes" |
     sed -n 's/.*"device_code": *"\([^"]*\)".*/\1/p')
   for _ in $(seq 10); do
     sleep 1

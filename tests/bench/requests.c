@@ -1,6 +1,13 @@
-/* requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]: what libcurl's
- * multi interface does by itself: COUNT requests, IN_FLIGHT at a time, by
- * HTTP VERSION "2" or "1.1", each answer read and thrown away. Prints
+/* What libcurl's multi interface does by itself, each answer read and thrown away:
+ *
+ *   requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]
+ *   requests -f FILE CA COUNT IN_FLIGHT VERSION
+ *
+ * COUNT times one request, or the steps of FILE one after the other, IN_FLIGHT at a
+ * time, by HTTP VERSION "2" or "1.1". A step is a line of words with tabs between:
+ * METHOD, URL, BODY (may be empty), and HEADERS. In URL and BODY {n} stands for the
+ * number of the time, six digits, and {1} for the "id" that the first POST of that
+ * time was answered, {2} for the second's. Prints
  *
  *   REQUESTS_PER_SECOND WALL_SECONDS CPU_SECONDS
  */
@@ -11,15 +18,34 @@
 #include <sys/resource.h>
 #include <time.h>
 
-struct plan {
-  const char *url, *ca, *method, *body, *token;
-  long version;
-  int count, in_flight;
+enum { MAX_STEPS = 64, MAX_IDS = 4, ID_SIZE = 36 };
+
+struct step {
+  const char *method, *url, *body; /* body NULL: none */
+  struct curl_slist *headers;
 };
 
-static size_t discard(char *data, size_t size, size_t count, void *arg) {
-  (void)data, (void)arg;
-  return size * count;
+struct plan {
+  const char *ca;
+  long version;
+  int count, in_flight;
+  struct step steps[MAX_STEPS];
+  int step_count;
+};
+
+/* Once through the steps. */
+struct flow {
+  CURL *easy;
+  int number, step;
+  char ids[MAX_IDS][ID_SIZE + 1];
+  int id_count;
+  char answer[256]; /* its beginning */
+  size_t answer_length;
+};
+
+static void stop(const char *what, const char *why) {
+  fprintf(stderr, "requests: %s: %s\n", what, why);
+  exit(1);
 }
 
 static double now(void) {
@@ -35,76 +61,179 @@ static double cpu(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static CURL *make(const struct plan *plan, struct curl_slist *headers) {
+static size_t on_body(char *data, size_t size, size_t count, void *arg) {
+  struct flow *flow = arg;
+  size_t length = size * count, room = sizeof flow->answer - 1 - flow->answer_length;
+  size_t kept = length < room ? length : room;
+  memcpy(flow->answer + flow->answer_length, data, kept);
+  flow->answer_length += kept;
+  return length;
+}
+
+static CURL *make_handle(const struct plan *plan, struct flow *flow) {
   CURL *easy = curl_easy_init();
-  curl_easy_setopt(easy, CURLOPT_URL, plan->url);
   curl_easy_setopt(easy, CURLOPT_CAINFO, plan->ca);
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, plan->version);
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-  if (plan->body) curl_easy_setopt(easy, CURLOPT_POSTFIELDS, plan->body);
-  if (plan->method) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, plan->method);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, flow);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, flow);
   return easy;
 }
 
-static struct curl_slist *headers_of(const struct plan *plan) {
-  char line[8192];
-  struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
-  if (plan->body) headers = curl_slist_append(headers, "Content-Type: application/json");
-  if (!plan->token) return headers;
-  snprintf(line, sizeof line, "Authorization: Bearer %s", plan->token);
-  return curl_slist_append(headers, line);
+/* What {X} stands for. */
+static void write_place(FILE *out, const struct flow *flow, char place) {
+  if (place == 'n') fprintf(out, "%06d", flow->number % 1000000);
+  if (place >= '1' && place < '1' + MAX_IDS) fputs(flow->ids[place - '1'], out);
 }
 
-/* Take the finished ones off; put them on again while there is something left to ask. */
-static int turn_over(CURLM *multi, int *left) {
-  int finished = 0, more;
+static char *expand(const char *text, const struct flow *flow) {
+  char *expanded = NULL;
+  size_t length;
+  FILE *out = open_memstream(&expanded, &length);
+  for (; *text; text++)
+    if (text[0] == '{' && text[1] && strchr("n1234", text[1]) && text[2] == '}') {
+      write_place(out, flow, text[1]);
+      text += 2;
+    } else {
+      fputc(*text, out);
+    }
+  fclose(out);
+  return expanded;
+}
+
+static void begin(CURLM *multi, const struct plan *plan, struct flow *flow) {
+  const struct step *step = &plan->steps[flow->step];
+  char *url = expand(step->url, flow), *body = step->body ? expand(step->body, flow) : NULL;
+  flow->answer_length = 0;
+  curl_easy_setopt(flow->easy, CURLOPT_URL, url);
+  curl_easy_setopt(flow->easy, CURLOPT_HTTPHEADER, step->headers);
+  curl_easy_setopt(flow->easy, CURLOPT_HTTPGET, 1L);
+  if (body) curl_easy_setopt(flow->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+  if (body) curl_easy_setopt(flow->easy, CURLOPT_COPYPOSTFIELDS, body);
+  curl_easy_setopt(flow->easy, CURLOPT_CUSTOMREQUEST, step->method);
+  curl_multi_add_handle(multi, flow->easy);
+  free(url);
+  free(body);
+}
+
+static void keep_id(struct flow *flow) {
+  flow->answer[flow->answer_length] = '\0';
+  const char *id = strstr(flow->answer, "\"id\":\"");
+  if (id && flow->id_count < MAX_IDS) snprintf(flow->ids[flow->id_count++], ID_SIZE + 1, "%s", id + 6);
+}
+
+static void check(CURL *easy, CURLcode code) {
+  long status = 0;
+  char text[16];
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  snprintf(text, sizeof text, "%ld", status);
+  if (code != CURLE_OK) stop("no answer", curl_easy_strerror(code));
+  if (status >= 400) stop("an answer's status", text);
+}
+
+/* Go on with the next step, or from the start while flows are left. Did one end? */
+static int go_on(CURLM *multi, const struct plan *plan, struct flow *flow, int *started) {
+  if (strcmp(plan->steps[flow->step].method, "POST") == 0) keep_id(flow);
+  int ended = ++flow->step == plan->step_count;
+  if (ended) {
+    flow->step = flow->id_count = 0;
+    flow->number = *started;
+    if (*started == plan->count) return 1;
+    ++*started;
+  }
+  begin(multi, plan, flow);
+  return ended;
+}
+
+static int turn_over(CURLM *multi, const struct plan *plan, int *started) {
+  int ended = 0, more;
   for (CURLMsg *message = curl_multi_info_read(multi, &more); message; message = curl_multi_info_read(multi, &more)) {
     CURL *easy = message->easy_handle;
-    CURLcode code = message->data.result;
-    long status = 0;
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    if (code != CURLE_OK || status >= 400) {
-      fprintf(stderr, "requests: %s, status %ld\n", curl_easy_strerror(code), status);
-      exit(1);
-    }
-    finished++;
+    struct flow *flow = NULL;
+    check(easy, message->data.result);
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&flow);
     curl_multi_remove_handle(multi, easy);
-    if (*left > 0) curl_multi_add_handle(multi, easy);
-    if (*left > 0) --*left;
+    ended += go_on(multi, plan, flow, started);
   }
-  return finished;
+  return ended;
 }
 
 static void run(const struct plan *plan) {
   CURLM *multi = curl_multi_init();
-  struct curl_slist *headers = headers_of(plan);
-  int left = plan->count, running;
+  struct flow *flows = calloc((size_t)plan->in_flight, sizeof *flows);
+  int started = 0, running;
+  if (!multi || !flows) stop("start", "not enough memory");
   curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 16L);
-  for (int i = 0; i < plan->in_flight && left > 0; i++, left--) curl_multi_add_handle(multi, make(plan, headers));
-  for (int done = 0; done < plan->count;) {
+  for (; started < plan->in_flight && started < plan->count; started++) {
+    flows[started].easy = make_handle(plan, &flows[started]);
+    flows[started].number = started;
+    begin(multi, plan, &flows[started]);
+  }
+  for (int ended = 0; ended < plan->count;) {
     curl_multi_perform(multi, &running);
-    done += turn_over(multi, &left);
-    if (done < plan->count) curl_multi_poll(multi, NULL, 0, 100, NULL);
+    ended += turn_over(multi, plan, &started);
+    if (ended < plan->count) curl_multi_poll(multi, NULL, 0, 100, NULL);
   }
 }
 
+static void one_step(struct plan *plan, const char *url, int count, char **more) {
+  struct step *step = &plan->steps[plan->step_count++];
+  char line[8192];
+  *step = (struct step){.method = count > 0 ? more[0] : "GET", .url = url};
+  step->headers = curl_slist_append(NULL, "Accept: application/json");
+  if (count > 1 && *more[1]) step->body = more[1];
+  if (step->body) step->headers = curl_slist_append(step->headers, "Content-Type: application/json");
+  if (count < 3) return;
+  snprintf(line, sizeof line, "Authorization: Bearer %s", more[2]);
+  step->headers = curl_slist_append(step->headers, line);
+}
+
+static void read_step(struct plan *plan, char *line) {
+  struct step step = {.method = strsep(&line, "\t"), .url = strsep(&line, "\t"), .body = strsep(&line, "\t\n")};
+  if (!step.url || plan->step_count == MAX_STEPS) stop("a step", "it has no address, or there are too many");
+  if (step.body && !*step.body) step.body = NULL;
+  for (char *header = strsep(&line, "\t\n"); header; header = strsep(&line, "\t\n"))
+    if (*header) step.headers = curl_slist_append(step.headers, header);
+  plan->steps[plan->step_count++] = step;
+}
+
+static void read_steps(struct plan *plan, const char *path) {
+  FILE *file = fopen(path, "r");
+  if (!file) stop(path, "it cannot be read");
+  for (;;) {
+    char *line = NULL; /* stays: the step points into it */
+    size_t size = 0;
+    if (getline(&line, &size, file) < 0) break;
+    read_step(plan, line);
+  }
+  fclose(file);
+}
+
 int main(int argc, char **argv) {
-  if (argc < 6) {
-    fputs("usage: requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]\n", stderr);
+  static struct plan plan;
+  int from_file = argc > 1 && strcmp(argv[1], "-f") == 0;
+  char **words = argv + 1 + from_file;
+  int count = argc - 1 - from_file;
+  if (count < 5) {
+    fputs("usage: requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]\n"
+          "       requests -f FILE CA COUNT IN_FLIGHT VERSION\n",
+          stderr);
     return 2;
   }
-  struct plan plan = {.url = argv[1], .ca = argv[2], .count = atoi(argv[3]), .in_flight = atoi(argv[4])};
-  plan.version = strcmp(argv[5], "2") == 0 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
-  if (argc > 6) plan.method = argv[6];
-  if (argc > 7 && *argv[7]) plan.body = argv[7];
-  if (argc > 8) plan.token = argv[8];
+  plan.ca = words[1];
+  plan.count = atoi(words[2]);
+  plan.in_flight = atoi(words[3]);
+  plan.version = strcmp(words[4], "2") == 0 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (from_file)
+    read_steps(&plan, words[0]);
+  else
+    one_step(&plan, words[0], count - 5, words + 5);
   double start = now(), used = cpu();
   run(&plan);
   double wall = now() - start;
-  printf("%.1f %.4f %.4f\n", plan.count / wall, wall, cpu() - used);
+  printf("%.1f %.4f %.4f\n", plan.count * plan.step_count / wall, wall, cpu() - used);
   return 0;
 }

@@ -141,6 +141,28 @@ describe("devolutions.server", function()
       assert.equal("find the vault 'B': 2 vaults have that name\nName the vault by its id.", tostring(err))
     end)
 
+    it("refuse to end before all was looked at", function()
+      on("GET", VAULTS, function(request)
+        local number = math.tointeger(tonumber(request.query.page))
+        return table.unpack(page({ { id = "v-" .. number, name = "V" } }, number, 2000))
+      end)
+      local err = fails(server.vaults)
+      assert.equal("bad_answer", err.kind)
+      assert.truthy(tostring(err):find("there are more than 1000 pages", 1, true))
+    end)
+
+    it("find a folder in any spelling, whatever the server's filter makes of it", function()
+      on("GET", ENTRIES, page {
+        { id = "1", name = "svc", path = "ENTRA\\apps" }, { id = "2", name = "svc", path = "Entra\\Apps\\" },
+        { id = "3", name = "svc", path = "Entra\\Apps\\Old" }, { id = "4", name = "svc", path = json.null },
+      })
+      local found = run(server.entries, "v-1", { path = "Entra\\Apps" })
+      assert.same({ "1", "2" }, { found[1].id, found[2].id })
+      assert.is_nil(found[3])
+      assert.equal("4", run(server.entries, "v-1", { path = "" })[1].id)
+      assert.is_nil(tenant.door.requests[1].query.path)
+    end)
+
     it("hold the server to the filter", function()
       on("GET", ENTRIES, page {
         { id = "1", name = "svc", path = "Entra\\Apps", tags = { "a" } }, { id = "2", name = "svc",
@@ -224,6 +246,32 @@ describe("devolutions.server", function()
         .. " have changed the entry at the same time: look at it, then run this again.", tostring(err))
     end)
 
+    it("may lie in another spelling of its folder", function()
+      on("POST", ENTRIES, { 201, {}, { id = "e-1" } })
+      on("GET", ENTRY, entry { path = "entra\\APPS" })
+      assert.equal("entra\\APPS", run(create).path)
+    end)
+
+    it("is taken back, and fails, when the server has put it into another folder", function()
+      local fix = "Name the folder as Devolutions Server shows it, as path in the policy or in the profile's "
+        .. "devolutions."
+      for text, path in pairs {
+        ["the vault itself"] = "", ["the folder 'Apps'"] = "Apps",
+        ["a folder that the server does not name"] = json.null,
+      } do
+        on("POST", ENTRIES, { 201, {}, { id = "e-1" } })
+        on("GET", ENTRY, entry { path = path })
+        on("DELETE", ENTRY, { 204 })
+        local before, err = tenant.door:count("DELETE", ENTRY), fails(create)
+        assert.equal("conflict", err.kind)
+        assert.equal(("create the entry 'Entra\\Apps\\svc': the server has put it into %s, not into the folder "
+          .. "'Entra\\Apps'; there it was deleted again\n%s"):format(text, fix), tostring(err))
+        assert.equal(before + 1, tenant.door:count("DELETE", ENTRY))
+      end
+      on("DELETE", ENTRY, { 403, {}, { message = "no" } })
+      assert.truthy(tostring(fails(create)):find("; there it is left, as e-1\n", 1, true))
+    end)
+
     it("is not repeated, and unknown when its answer is lost", function()
       on("POST", ENTRIES, { nil, "broken", "cut", true })
       assert.equal("unknown_outcome", fails(create).kind)
@@ -254,6 +302,18 @@ describe("devolutions.server", function()
       assert.equal('{"data":{"clientId":"c","clientSecret":"[secret]","tenantId":"t"},"description":"d","name":"svc",'
         .. '"path":"Entra\\\\Apps","subType":"AzureServicePrincipal","tags":["moonlatch"],"type":"Credential"}',
         tenant.door.requests[3].text)
+    end)
+
+    it("fails when it lies in another folder afterwards", function()
+      once("GET", ENTRY, entry())
+      once("GET", ENTRY, entry())
+      on("PUT", ENTRY, { 200, {}, "" })
+      on("GET", ENTRY, entry { path = "Elsewhere",
+        data = { tenantId = "t", clientId = "c", clientSecret = "new-secret-2" } })
+      local err = fails(replace)
+      assert.equal("conflict", err.kind)
+      assert.equal("the server has put it into the folder 'Elsewhere', not into the folder 'Entra\\Apps'", err.why)
+      assert.equal(0, tenant.door:count("DELETE", ENTRY))
     end)
 
     it("looks no second time at what was just read", function()

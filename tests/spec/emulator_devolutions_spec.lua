@@ -239,6 +239,25 @@ describe("the emulated Devolutions Server", function()
     end)
   end)
 
+  it("finds entries by the names they have now, in the order they were made", function()
+    local ids = {}
+    for i, name in ipairs { "a", "b", "a", "c", "B" } do ids[i] = create { name = name } end
+    local function found(name)
+      local places = {}
+      for _, row in ipairs(select(2, ask("GET", vault() .. "/entry?name=" .. name)).data) do
+        for i, id in ipairs(ids) do places[#places + 1] = id == row.id and i or nil end
+      end
+      return table.concat(places, " ")
+    end
+    assert.same({ "1 3", "2 5", "4", "", "1 2 3 4 5" }, { found "A", found "b", found "c", found "d", found "" })
+    ask("PUT", vault() .. "/entry/" .. ids[1], entry { name = "c" })
+    server.entries[server:vault_id "Privileged"]:get(ids[2]).name = "d"
+    assert.same({ "3", "5", "1 4", "2", "1 2 3 4 5" }, { found "A", found "b", found "c", found "d", found "" })
+    for _, place in ipairs { 1, 2, 3, 5 } do ask("DELETE", vault() .. "/entry/" .. ids[place]) end
+    assert.same({ "", "", "4", "", "4" }, { found "A", found "b", found "c", found "d", found "" })
+    assert.equals(404, (ask("DELETE", vault() .. "/entry/" .. ids[1])))
+  end)
+
   describe("turns pages", function()
     before_each(function()
       for i = 1, 5 do
@@ -263,6 +282,21 @@ describe("the emulated Devolutions Server", function()
       server.flags.page_parameter = "both"
       assert.same({ 2, 2 }, { page("page=2") })
       assert.same({ 2, 2 }, { page("pageNumber=2") })
+    end)
+
+    it("of what is there now, though the pages before were of something else", function()
+      local function names(query)
+        local list = {}
+        local _, body = ask("GET", vault() .. "/entry?pageSize=2&" .. query)
+        for i, row in ipairs(body.data) do list[i] = row.name end
+        return table.concat(list, " ")
+      end
+      assert.equals("n1 n2", names "pageNumber=1")
+      create { name = "n6" }
+      assert.equals("n5 n6", names "pageNumber=3")
+      local first = select(2, ask("GET", vault() .. "/entry?name=N1")).data[1].id
+      ask("DELETE", vault() .. "/entry/" .. first)
+      assert.equals("n4 n5", names "pageNumber=2")
     end)
 
     it("of at most a thousand", function()

@@ -64,6 +64,34 @@ describe("emulator.lag", function()
     assert.is_nil(rows:get("a", now + 5))
   end)
 
+  it("forgets a removed row when nobody can ask for it any more, and lists the others as before", function()
+    local rows = lag.collection(source)
+    for _, id in ipairs { "a", "b", "c" } do rows:put(id, { id = id }, 0) end
+    rows:drop("b", 0)
+    now = now + 3599
+    rows:put("a", {}, 0)
+    assert.same({ true, true }, { rows:knows("b"), rows:get("b", 999) == nil })
+    now = now + 2
+    rows:put("d", { id = "d" }, 0)
+    assert.is_false(rows:knows("b"))
+    local places = {}
+    for place, _, id in rows:scan(now) do places[#places + 1] = place .. id end
+    assert.same({ "1a", "3c", "4d" }, places)
+    assert.equals("c", rows:find(function(row) return row.id == "c" end).id)
+    rows:put("b", { id = "b" }, 0)
+    assert.same({ id = "b" }, rows:get("b", now))
+  end)
+
+  it("does not forget that one of a crowd was removed", function()
+    local crowd = { size = 3, id = tostring, number = tonumber, row = function(n) return { n = n } end }
+    local rows = lag.collection(source, crowd)
+    rows:drop("2", 0)
+    now = now + 4000
+    rows:put("1", { n = 1 }, 0)
+    assert.is_nil(rows:get("2", now))
+    assert.equals(2, rows:count(now))
+  end)
+
   it("repeats exactly with the same seed", function()
     local function delays(seed)
       local other = lag.source { seed = seed, now = function() return now end, min = 1, max = 5 }

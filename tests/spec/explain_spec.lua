@@ -89,6 +89,7 @@ describe("explain.graph", function()
       "Graph understood this and refuses it" },
     { { kind = "unknown_outcome", transport = "cut" }, {}, "whether it was done is not known" },
     { { kind = "network", transport = "tls" }, {}, "no connection can be made that is safe" },
+    { { kind = "network", transport = "certificate" }, {}, "the server cannot prove that it is who it should be" },
   }
   for _, case in ipairs(cases) do
     it("says: " .. case[3], function()

@@ -138,14 +138,19 @@ describe("graph.batch", function()
     answer_parts(function(part)
       if part.id == "2" then
         return 429, { error = { code = "TooManyRequests", message = "" } }, { ["Retry-After"] = "60" }
+      elseif part.id == "3" then
+        return 503, { error = { code = "UnknownError", message = "" } }
       end
       return 201, { keyId = "k" }
     end)
     local function make(n) return { method = "POST", path = ("/applications/%d/addPassword"):format(n), body = {} } end
-    local outcomes, failures = run(function() return task.within(5, graph.batch, { make(1), make(2) }) end)
-    assert.equal(1, failures)
+    local outcomes, failures = run(function()
+      return task.within(2, graph.batch, { make(1), make(2), { path = "/users/1" } })
+    end)
+    assert.equal(2, failures)
     assert.equal("k", outcomes[1].result.keyId)
-    assert.equal("timeout", outcomes[2].result.kind)
+    assert.equal("throttled", outcomes[2].result.kind)
+    assert.equal("timeout", outcomes[3].result.kind)
   end)
 
   it("refuses what is no batch", function()

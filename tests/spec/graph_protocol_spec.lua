@@ -351,8 +351,8 @@ describe("host.graph.judge, errors", function()
     assert.equal("denied", failure.kind)
   end)
 
-  it("caps Retry-After at three minutes", function()
-    assert.equal(180, failed(429, "TooManyRequests", "", { ["retry-after"] = "3600" }).retry_after)
+  it("reads Retry-After as it is", function()
+    assert.equal(3600, failed(429, "TooManyRequests", "", { ["retry-after"] = "3600" }).retry_after)
     assert.equal(12, failed(429, "", "", { ["retry-after"] = "Mon, 23 Nov 2026 05:00:12 GMT",
       date = DATE }).retry_after)
   end)

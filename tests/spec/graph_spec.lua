@@ -5,6 +5,7 @@ local fail = require "fail"
 local graph = require "graph"
 local secret = require "host.secret"
 local task = require "task"
+local time = require "time"
 
 local DATE = "Thu, 01 Jan 2026 00:00:10 GMT" -- ten seconds after the clock's start
 
@@ -160,13 +161,58 @@ describe("graph", function()
       assert.equal(17, tenant:passed())
     end)
 
-    it("waits at most three minutes at a time, and ten in all", function()
+    it("stops where the service asks for more than a call may wait, and says until when", function()
       on("GET", "/v1.0/users", reply(429, "TooManyRequests", "", { ["retry-after"] = "7200" }))
-      local err = fails(graph.get, "/users")
+      local began
+      local err = fails(function()
+        began = time.now()
+        graph.get "/users"
+      end)
       assert.equal("throttled", err.kind)
-      assert.equal(540, tenant:passed())
-      assert.equal(4, tenant.door:count("GET", "/v1.0/users"))
-      assert.truthy(tostring(err):find("it was asked too often", 1, true))
+      assert.equal(0, tenant:passed())
+      assert.equal(1, tenant.door:count("GET", "/v1.0/users"))
+      assert.matches("it was asked too often", err.why, 1, true)
+      assert.equal(("Run the same command again after %s: the service asks not to be asked before.")
+        :format(time.iso(math.ceil(err.cause.again))), err.fix)
+      assert.equal(7200, err.cause.again - began)
+    end)
+
+    it("waits ten minutes in all, counted by the clock", function()
+      on("GET", "/v1.0/users", reply(429, "TooManyRequests", "", { ["retry-after"] = "250" }))
+      assert.equal("throttled", fails(graph.get, "/users").kind)
+      assert.equal(500, tenant:passed())
+      assert.equal(3, tenant.door:count("GET", "/v1.0/users"))
+    end)
+
+    for _, value in ipairs { "0", "0.2", "Mon, 23 Nov 2020 05:00:00 GMT" } do
+      it("tries ten times, a second apart, where it is told to wait " .. value, function()
+        on("GET", "/v1.0/users", reply(429, "TooManyRequests", "", { ["retry-after"] = value }))
+        assert.equal("throttled", fails(graph.get, "/users").kind)
+        assert.equal(9, tenant:passed())
+        assert.equal(10, tenant.door:count("GET", "/v1.0/users"))
+      end)
+    end
+
+    it("does not ask before a fraction of a second has passed whole", function()
+      once("GET", "/v1.0/users", reply(429, "TooManyRequests", "", { ["retry-after"] = "2.4" }))
+      on("GET", "/v1.0/users", { 200, {}, {} })
+      run(graph.get, "/users")
+      assert.equal(3, tenant:passed())
+    end)
+
+    it("does not wait for what lies beyond its deadline", function()
+      on("GET", "/v1.0/users", reply(429, "TooManyRequests", "", { ["retry-after"] = "60" }))
+      local err = fails(function() task.within(30, graph.get, "/users") end)
+      assert.equal("throttled", err.kind)
+      assert.equal(0, tenant:passed())
+    end)
+
+    it("by trouble of theirs that asks for hours is not tried before either", function()
+      on("GET", "/v1.0/users", reply(503, "UnknownError", "", { ["retry-after"] = "7200" }))
+      local err = fails(graph.get, "/users")
+      assert.equal("transient", err.kind)
+      assert.equal(1, tenant.door:count("GET", "/v1.0/users"))
+      assert.matches("^Run the same command again after 20", err.fix)
     end)
 
     it("waits longer each time when it is not told", function()
@@ -241,6 +287,7 @@ describe("graph", function()
 
     local refusals = {
       { "tls", "network", "no connection can be made that is safe" },
+      { "certificate", "network", "the server cannot prove that it is who it should be" },
       { "too_large", "bad_answer", "the answer is larger than any real one" },
       { "hostile", "bad_answer", "the answer breaks the rules of HTTP" },
       { "journal", "journal", "what was to be done could not be put on record, so it was not done" },

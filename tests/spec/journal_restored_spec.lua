@@ -73,7 +73,7 @@ describe("a journal's installations", function()
       journals.tamper(place, ("UPDATE meta SET value = CAST(%s AS BLOB) WHERE name = 'installation'"):format(ids))
       local none, _, kind = journal.open(place.path .. "/j", journals.KEY, journals.BINDING)
       assert.is_nil(none, ids)
-      assert.equal("key", kind)
+      assert.equal("damaged", kind)
     end
   end)
 

@@ -1,6 +1,7 @@
 local child = require "child"
 local journal = require "host.journal"
 local journals = require "journals"
+local process = require "host.process"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -156,7 +157,7 @@ describe("a journal's secrets", function()
     local sealed = journals.query(place, "SELECT hex(value) FROM sealed"):gsub("%x%x", function(byte)
       return string.char(tonumber(byte, 16))
     end)
-    assert.equal(229, #sealed)
+    assert.equal(233, #sealed)
     assert.truthy(journals.bytes(place):find(sealed:sub(30, 60), 1, true))
     do
       local j <close> = journals.open(place)
@@ -264,7 +265,9 @@ describe("a journal's key and binding", function()
     local place <close> = journals.folder()
     journals.fill(place)
     journals.tamper(place, "UPDATE meta SET value = CAST('00000000' AS BLOB) WHERE name = 'installation'")
-    assert.equal("key", select(3, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))
+    local _, message, kind = journal.open(place.path .. "/j", journals.KEY, journals.BINDING)
+    assert.equal("damaged", kind)
+    assert.truthy(message:find("the record that says whose it is was altered", 1, true), message)
   end)
 end)
 
@@ -330,14 +333,51 @@ describe("leases", function()
     local j <close> = journals.open(place)
     local lease <close> = assert(j:lease("user anna"))
     local other <close> = assert(j:lease("user bert"))
-    local none, message = j:lease("user anna")
+    local none, message, kind = j:lease("user anna")
     assert.is_nil(none)
+    assert.equal("busy", kind)
     assert.equal("'user anna' is being worked on by another moonlatch on this machine: wait for it, or stop it",
       message)
     lease:close()
     lease:close()
     local again <close> = assert(j:lease("user anna"))
     assert.is_true(again ~= other)
+  end)
+
+  it("are not called busy when their file cannot be opened", function()
+    local place <close> = journals.folder()
+    local j <close> = journals.open(place)
+    local path = place.path .. "/j/leases"
+    for why, make in pairs {
+      ["Is a directory"] = function() assert(sys.mkdir(path)) end,
+      ["Too many levels of symbolic links"] = function() assert(os.execute(("ln -s /nowhere '%s'"):format(path))) end,
+    } do
+      make()
+      assert.same({ nil, ("the lock file '%s' cannot be opened: %s"):format(path, why), "journal" },
+        { j:lease("user anna") })
+      assert(sys.remove_tree(path))
+    end
+    local lease <close> = assert(j:lease("user anna"))
+    assert.is_truthy(lease)
+  end)
+
+  it("are not called busy when no more files may be opened", function()
+    local place <close> = journals.folder()
+    local arguments = child.arguments(place, journals.OPEN .. [[
+      local held = {}
+      while true do -- until the last descriptor is taken
+        local lock = sys.lock(arguments[1] .. "/lock")
+        if not lock then break end
+        held[#held + 1] = lock
+        sys.remove(arguments[1] .. "/lock")
+      end
+      local _, message, kind = j:lease("user anna")
+      term.write("out", kind .. ": " .. message .. "\n")
+      return 0]], place.path .. "/j")
+    local limited = { "/usr/bin/prlimit", "--nofile=64", table.unpack(arguments) }
+    local holder <close> = assert(process.start(limited))
+    assert.equal(("journal: the lock file '%s/j/leases' cannot be opened: Too many open files"):format(place.path),
+      holder:line(20))
   end)
 
   it("keep other processes out, and die with theirs", function()

@@ -42,6 +42,17 @@ describe("a policy", function()
     assert.is_false(terms.reconcile)
   end)
 
+  it("takes several windows, and days on which nothing begins", function()
+    local when = declare {
+      window = { "22:00-02:00 Europe/Paris", "Sun 12:00-14:00 Europe/Paris" },
+      except = { "2026-12-24", "2026-12-31..2027-01-01" },
+    }.policy.window
+    assert.equal("in the window 22:00-02:00 Europe/Paris and Sun 12:00-14:00 Europe/Paris except 2026-12-24 and "
+      .. "2026-12-31..2027-01-01", when:phrase())
+    assert.equal("at any time except 2026-12-24 UTC", declare({ except = "2026-12-24" }).policy.window:phrase())
+    assert.is_nil(declare().policy.window)
+  end)
+
   it("says which calls it makes, and no more than those", function()
     local plain, more = declare().needs, declare({ after = { revoke_sessions = true } }).needs
     assert.same({ "GroupMember.Read.All", "RoleManagement.Read.Directory", "User-PasswordProfile.ReadWrite.All",
@@ -79,8 +90,13 @@ describe("a policy", function()
       { { select = { "everybody" } }, 'x.lua: select: it is no selection: write policy.users{ group = "…" } or '
         .. "policy.applications{ … }" },
       { { sink = {} }, 'x.lua: sink: it is no sink: write policy.devolutions.server{ vault = "…" }' },
-      { { window = "nights" }, 'x.lua: window: it is not of the form HH:MM-HH:MM ZONE. Write it as '
-        .. '"02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
+      { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE. '
+        .. 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
+      { { window = {} }, "x.lua: window: it names none: leave it out" },
+      { { window = { 7 } }, "x.lua: window: a string is needed, but it is a number" },
+      { { except = { "2026-12-24", "xmas" } }, "x.lua: except: read the dates \"xmas\": 'xmas' is not of the form "
+        .. 'YYYY-MM-DD. Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 '
+        .. 'Europe/Paris".' },
       { { password = { length = 7 } }, "x.lua: password.length: 7 is not between 8 and 256" },
       { { limits = { max_changes = 0 } }, "x.lua: limits.max_changes: 0 is too few; at least 1" },
       { { after = { run = { "mail" } } }, "x.lua: after.run: it begins with a program's absolute path" },
@@ -95,7 +111,16 @@ describe("a policy", function()
     for _, case in ipairs(cases) do assert.equal(case[2], refused(case[1])) end
   end)
 
+  it("knows a folder in one spelling", function()
+    assert.equal("Entra\\Tier0", declare({ sink = server { path = "Entra\\\\Tier0\\" } }).policy.sink.fields.path)
+  end)
+
   it("says what is wrong with a sink where it is written", function()
+    assert.has_error(function() server { path = "Entra\tier0" } end, "server: path: \\t in Lua means a character that "
+      .. "cannot be seen, and that is in it. Write it as \"Entra\\\\tier0\" or [[Entra\\tier0]] in a file, "
+      .. "'Entra\\tier0' in a shell.")
+    assert.has_error(function() server { vault = "P\rivileged" } end,
+      "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
     assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
     assert.has_error(function() policy.command { "mail" } end,
       "command: it begins with a program's absolute path")

@@ -56,6 +56,11 @@ describe("profile", function()
     assert.is_true(load_body([[tenant = "x", cloud = "china"]]).strict_certificates)
   end)
 
+  it("knows a vault's folder in one spelling", function()
+    assert.equal("Entra\\Tier0",
+      load_body([[tenant = "x", devolutions = { cloud = "https://d", path = "\\Entra\\\\Tier0 " }]]).devolutions.path)
+  end)
+
   it("fills in what a way to sign in leaves open", function()
     local graph_tools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
     local function sign_in(text)
@@ -160,6 +165,12 @@ describe("profile", function()
         "sign_in.secret: name is the name of a credential, without a folder",
       [ [[tenant = "x", sign_in = { secret = { from = "sealed", name = "x" } }]] ] =
         'sign_in.secret: from = "sealed" has no name',
+      [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra\tier0" }]] ] =
+        "devolutions.path: \\t in Lua means a character that cannot be seen",
+      [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra/Tier0" }]] ] =
+        "devolutions.path: folders are separated by \\. Write it as",
+      [ [[tenant = "x", devolutions = { cloud = "https://d", vault = "P\rivileged" }]] ] =
+        "devolutions.vault: \\r in Lua means a character that cannot be seen",
       [ [[tenant = "x", devolutions = {}]] ] = "devolutions: it needs either server or cloud",
       [ [[tenant = "x", devolutions = { server = "https://d" }]] ] = "devolutions: server needs app_key and app_secret",
     } do

@@ -121,6 +121,19 @@ describe("its judge", function()
       (broken()))
   end)
 
+  it("does not count as lateness the days that the policy excepts", function()
+    local kept = { stored("anna@x", true) }
+    terms.except = "2026-12-10..2026-12-31"
+    terms.window = require("policy.window").parse(nil, terms.except)
+    run({ ["anna@x"] = "changed" }, kept)
+    now = now + 52 * DAY
+    run({ ["anna@x"] = "changed" }, kept)
+    now = now + 33 * DAY
+    run({ ["anna@x"] = "wait" }, kept)
+    assert.equal("each account is changed at least every 30 days, and 2 days late at most, excepted days aside: "
+      .. "anna after 33 days", (broken()))
+  end)
+
   it("sees who is late, stopped, never to be touched, beyond a limit or outside the window", function()
     run({ ["anna@x"] = "changed", ["never@x"] = "changed" }, { stored("anna@x", true), stored("never@x", true) },
       { is_open = false })

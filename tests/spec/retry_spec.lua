@@ -66,7 +66,7 @@ describe("a far side that cannot be reached", function()
   end)
 
   it("is not tried again when its certificate is wrong", function()
-    tenant.door:on("GET", "/v1.0/users/{id}", { nil, "self-signed certificate", "tls", false })
+    tenant.door:on("GET", "/v1.0/users/{id}", { nil, "self-signed certificate", "certificate", false })
     local err = tenant:fails(function() task.map(places(2000), 100, read) end)
     assert.equal("network", err.kind)
     assert.equal(0, tenant:passed())
@@ -146,6 +146,23 @@ describe("a service that asks to wait", function()
     assert.equal(5000, #run(function() return task.map(places(5000), 100, read) end))
     assert.is_true(refusals() <= 100)
     assert.is_true(tenant:passed() >= 30 and tenant:passed() < 32)
+  end)
+
+  it("for longer than anybody may wait is asked by none of the others", function()
+    tenant.door:on("GET", "/v1.0/users/{id}", {
+      429, { ["retry-after"] = "3600" }, { error = { code = "TooManyRequests", message = "" } },
+    })
+    run(function()
+      pcall(read, 1)
+      for i = 2, 200 do
+        local ok, err = pcall(read, i)
+        assert.is_false(ok)
+        assert.is_true(fail.is(err, "throttled"))
+        assert.matches("^Run the same command again after ", err.fix)
+      end
+    end)
+    assert.equal(1, tenant.door:count("GET", "/v1.0/users/{id}"))
+    assert.equal(0, tenant:passed())
   end)
 
   it("is still asked for other things", function()

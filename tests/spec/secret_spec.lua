@@ -255,6 +255,14 @@ describe("redaction", function()
 end)
 
 describe("the memory for secrets", function()
+  it("is asked for before there is a secret, in a size it can have", function()
+    local late = "ask for the memory for secrets before there is a secret"
+    assert.error_matches(function() secret.room(16) end, late, 1, true)
+    for _, size in ipairs { 0, 3, 128, -1 } do
+      assert.error_matches(function() secret.room(size) end, "1 to 64, a power of two", 1, true)
+    end
+  end)
+
   it("collects what nobody holds before it says that it is full", function()
     for _ = 1, 1000 do secret.random(4096) end
     collectgarbage()

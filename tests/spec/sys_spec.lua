@@ -322,6 +322,15 @@ describe("a lock", function()
     assert.equal("io", select(3, sys.lock(place.path .. "/no/lock")))
   end)
 
+  it("is not called held when its file may not be written", function()
+    local path = "/sys/kernel/uevent_seqnum" -- which not even root may
+    local none, message, kind = sys.lock(path)
+    assert.is_nil(none)
+    assert.equal("io", kind)
+    assert.matches("^cannot lock '" .. path .. "': ", message)
+    assert.not_matches("another process", message)
+  end)
+
   it("goes with its process, and tells of a mark that was left", function()
     local place <close> = child.folder()
     local holder <close> = child.start(place, [[

@@ -7,7 +7,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field kind "refused"|"denied"|"auth"|"missing"|"conflict"|"throttled"|"transient"|"bad_answer"
 ---@field status integer
 ---@field message string
----@field retry_after number? seconds, capped at 180
+---@field retry_after number? whole seconds, from seconds or a date; a year at most
 
 local M = {}
 --- Is anything different after such a call, other than our own session?

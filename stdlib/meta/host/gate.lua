@@ -6,7 +6,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@class host.gate.transfer
 local Transfer = {}
 --- The answer; or nil, message, kind, maybe_sent (may the far side have acted on it?).
---- Kinds: "journal", "dns", "connect", "tls", "timeout", "cut", "too_large", "hostile", "memory",
+--- Kinds: "journal", "dns", "connect", "tls", "certificate", "timeout", "cut", "too_large", "hostile", "memory",
 --- and "closed" when the door was closed before. Raises while it is not finished.
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function Transfer:answer() end

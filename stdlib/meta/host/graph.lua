@@ -12,7 +12,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field details table? list of {code, message, target}
 ---@field request_id string?
 ---@field client_request_id string?
----@field retry_after number? seconds, from seconds or a date, capped at 180
+---@field retry_after number? whole seconds, from seconds or a date; a year at most
 ---@field date number? server time of the answer
 ---@field lag boolean? a known text or code of something not yet replicated
 ---@field exists boolean? a known text or code of something that is there already

@@ -78,9 +78,17 @@ function Journal:restored_at() end
 ---@param time number
 ---@param replaces boolean?
 function Journal:mark_restored(time, replaces) end
---- A kernel lock held by this process until closed; nil and a message when another holds it.
+--- Copy what is committed to the new file `path` (0600), which is verified and durable when this
+--- returns; others may write meanwhile. Its chain ends as is returned. Kinds: "exists", "damaged"
+--- (the copy, and so the journal, is), "io".
+---@param path string
+---@return integer|nil seq, string hash_or_message hex, string? kind
+function Journal:backup(path) end
+--- A kernel lock held by this process until closed. Kinds: "busy" (another process, or another
+--- lease of this one, holds it), "journal" (the lock file cannot be opened or locked, so nobody
+--- knows). The module `lease` raises the second as a failure.
 ---@param name string
----@return host.journal.lease|nil lease, string? message
+---@return host.journal.lease|nil lease, string? message, "busy"|"journal"|nil kind
 function Journal:lease(name) end
 function Journal:close() end
 
@@ -90,12 +98,51 @@ function Lease:close() end
 
 local M = {}
 --- Open or make the journal in this folder (0700, ours). Kinds: "key" (the key does not
---- open it), "binding" (it belongs to another tenant), "damaged", "io".
+--- open it), "binding" (it belongs to another tenant), "damaged", "gone" (taken away or emptied),
+--- "older" (not the one that was used last), "restoring" (a restore was stopped), "io".
 ---@param directory string
 ---@param key host.secret at least 32 bytes
 ---@param binding string "<login host>/<tenant>"
 ---@param clock host.sys.clock? an emulator's, for the times of what the gate puts on record
 ---@return host.journal.journal|nil, string? message, string? kind
 function M.open(directory, key, binding, clock) end
+--- Open a backup, or another journal that nobody writes to, only to read and verify it.
+--- Kinds: "key", "binding", "damaged", "io".
+---@param path string
+---@param key host.secret
+---@param binding string
+---@return host.journal.journal|nil, string? message, string? kind
+function M.read(path, key, binding) end
+
+--- Seal a journal under another key, in one transaction; nobody else may have it open. How many
+--- values were sealed anew; 0 also when it opens with the new key already, or there is none. Kinds:
+--- "busy", "key" (neither key opens it), and those of M.open.
+---@param directory string
+---@param old host.secret
+---@param new host.secret
+---@param binding string
+---@param time number
+---@return integer|nil count, string? message, string? kind
+function M.rekey(directory, old, new, binding, time) end
+
+---@class host.journal.restored
+---@field head integer the chain's last record
+---@field hash string of it, hex
+---@field installation string its id from now on
+---@field aside string? where the journal lies that was there before
+
+--- Put a backup in the place of the journal in `directory`, marked as restored (Journal:mark_restored).
+--- Nobody else may have that one open. A restore that was stopped is begun again; until then no
+--- journal is opened there. Kinds: "busy", "living" (there is a journal, and set_aside is false),
+--- "restoring" (stopped by an error after the backup was made ready), and those of M.read.
+---@param directory string
+---@param file string
+---@param key host.secret
+---@param binding string
+---@param time number
+---@param replaces boolean? it keeps its id
+---@param set_aside boolean? move a journal that is there aside; nothing of it is removed
+---@return host.journal.restored|nil, string? message, string? kind
+function M.restore(directory, file, key, binding, time, replaces, set_aside) end
 
 return M

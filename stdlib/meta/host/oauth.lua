@@ -26,7 +26,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field message string one line, no trace ids
 ---@field trace_id string?
 ---@field status integer
----@field retry_after number? seconds
+---@field retry_after number? whole seconds, from seconds or a date; a year at most
 ---@field date number? server time of the answer
 
 local M = {}

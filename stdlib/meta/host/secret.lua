@@ -5,7 +5,7 @@ error("this describes a native module for editors and help; it is not to be requ
 
 ---@class host.secret
 --- tostring gives "[secret]"; concatenation, comparison with <, and length raise;
---- == compares identity. Living secrets share 1 MiB of memory (a token takes 2 to 4 KiB).
+--- == compares identity. Living secrets share 1 MiB of memory (a token takes 2 to 4 KiB), or what `room` says.
 local Secret = {}
 --- Wipe it now. Idempotent; a closed secret raises wherever it is used.
 function Secret:close() end
@@ -57,5 +57,8 @@ function M.redact(text) end
 --- "locked", "unlocked" (usable, but it may be swapped) or "closed" (not yet used).
 ---@return string
 function M.heap() end
+--- How much memory all secrets of the process share, where 1 MiB is too little. Raises once there is a secret.
+---@param mebibytes integer 1 to 64, a power of two
+function M.room(mebibytes) end
 
 return M

@@ -104,6 +104,13 @@ function M.temporary(prefix) end
 --- `type` is "file", "directory", "link" or "other".
 ---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
 function M.stat(path) end
+--- Whose a file or folder is: the user's name, or the number as text when it has none.
+---@param path string
+---@return string|nil name nil when there is no such file
+function M.owner(path) end
+--- The user this process acts as, named as by `owner`.
+---@return string name
+function M.user() end
 --- Names in a folder, sorted.
 ---@param path string
 ---@return string[]|nil, string? message

@@ -1,0 +1,119 @@
+/* A journal in one file: a backup, and the copy that a restore is made of.
+ *
+ * A copy is made beside its place, as NAME.part, verified there and made durable
+ * before it gets its name: so a file of that name is whole, and one that ends in
+ * .part is left over from a run that was stopped.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 5000, PACE_MS = 20 };
+
+/* Where SQLite's file format keeps whether the database is in WAL mode: 2 and 2, else 1 and 1. */
+enum { FORMAT_PLACE = 18 };
+
+static const char *fail(struct journal *journal, const char *what, const char *path, const char *why) {
+  snprintf(journal->message, sizeof journal->message, "cannot %s '%s': %s", what, path, why);
+  return "io";
+}
+
+const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
+  *copy = (struct journal){.keys = like->keys, .binding = like->binding, .clock = like->clock, .use = use};
+  memcpy(copy->key_id, like->key_id, KEY_ID_SIZE);
+  copy->directory = strdup(file);
+  if (!copy->directory) return fail(copy, "open", file, strerror(ENOMEM));
+  const char *kind = store_open(copy, file);
+  return kind ? kind : owner_read(copy);
+}
+
+void copy_close(struct journal *copy) {
+  store_close(copy);
+  EVP_MD_CTX_free(copy->hashing);
+  copy->hashing = NULL;
+}
+
+/* Make the private file for a copy, in place of one that a stopped run left. 0 or an errno value. */
+static int make_part(const char *part) {
+  struct stat info;
+  if (lstat(part, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid()) unlink(part);
+  int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return errno;
+  close(fd);
+  return 0;
+}
+
+/* Copy all pages. One step is one view of the source, whoever writes to it meanwhile. */
+static int copy_pages(sqlite3 *from, sqlite3 *to) {
+  sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL);
+  sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+  int code = SQLITE_BUSY;
+  for (int left = PATIENCE_MS; backup && code == SQLITE_BUSY && left > 0; left -= PACE_MS) {
+    code = sqlite3_backup_step(backup, -1);
+    if (code == SQLITE_BUSY) sqlite3_sleep(PACE_MS);
+  }
+  sqlite3_backup_finish(backup);
+  return code == SQLITE_DONE;
+}
+
+/* Make it a database in a single file, and durable. 0 or an errno value. */
+static int settle_part(const char *part) {
+  static const unsigned char single[2] = {1, 1};
+  int fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW), code = 0;
+  if (fd < 0) return errno;
+  if (pwrite(fd, single, sizeof single, FORMAT_PLACE) != (ssize_t)sizeof single || fsync(fd) != 0) code = errno;
+  close(fd);
+  return code;
+}
+
+const char *copy_database(struct journal *journal, sqlite3 *from, const char *part) {
+  sqlite3 *to = NULL;
+  char why[256] = "";
+  int code = make_part(part);
+  if (code) return fail(journal, "make", part, strerror(code));
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
+  if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_pages(from, to)) {
+    int system_code = to ? sqlite3_system_errno(to) : ENOMEM;
+    snprintf(why, sizeof why, "%s%s%s", to ? sqlite3_errmsg(to) : "", system_code ? ": " : "",
+             system_code ? strerror(system_code) : "");
+  }
+  sqlite3_close(to);
+  code = *why ? 0 : settle_part(part);
+  return *why || code ? fail(journal, "copy the journal to", part, *why ? why : strerror(code)) : NULL;
+}
+
+/* Verify the copy as it lies on the disk, and say where its chain ends. */
+static const char *verify_copy(struct journal *journal, const char *part) {
+  struct journal copy;
+  int64_t count, seq;
+  const char *kind = copy_open(&copy, journal, part, READ_FILE);
+  if (!kind && (!audit_verify(&copy, &count, &seq) || !audit_stored_head(&copy, &journal->copied))) kind = "damaged";
+  if (kind)
+    snprintf(journal->message, sizeof journal->message, "the copy '%.256s' is no good: %.700s", part, copy.message);
+  copy_close(&copy);
+  return kind;
+}
+
+const char *copy_backup(struct journal *journal, const char *path) {
+  char part[PATH_MAX];
+  struct stat info;
+  if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
+    return fail(journal, "make", path, strerror(ENAMETOOLONG));
+  if (lstat(path, &info) == 0) {
+    fail(journal, "make", path, "it exists already and is not replaced");
+    return "exists";
+  }
+  const char *kind = copy_database(journal, journal->database, part);
+  if (!kind) kind = verify_copy(journal, part);
+  int code = kind ? 0 : sys_place_new(part, path);
+  if (kind || code) unlink(part);
+  return code ? fail(journal, "make", path, strerror(code)) : kind;
+}

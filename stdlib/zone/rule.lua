@@ -1,0 +1,144 @@
+--- The rule by which a time zone's clock changes in years that no table holds: the
+--- line of text at the end of a zone's file ("EST5EDT,M3.2.0,M11.1.0", POSIX TZ as
+--- RFC 8536 extends it).
+
+local sys = require "host.sys"
+
+local M = {}
+
+local DAY = 86400
+
+---@class zone.change
+---@field at integer the moment
+---@field offset integer seconds east of UTC from then on
+
+---@class zone.rule
+---@field standard integer seconds east of UTC
+---@field daylight integer? the same in summer; nil when the clock never changes
+---@field from zone.rule.moment? when summer begins, in local standard time
+---@field to zone.rule.moment? when it ends, in local summer time
+---@field years table<integer, zone.change[]> what was worked out already
+local Rule = { __name = "zone.rule" }
+Rule.__index = Rule
+
+---@class zone.rule.moment
+---@field time integer seconds after the day's midnight, may be negative or more than a day
+---@field month integer? with week (5 is the last one) and weekday (0 is Sunday)
+---@field week integer?
+---@field weekday integer?
+---@field day integer? of the year instead: from 1, or from 0 unless leapless
+---@field leapless boolean? the 29th of February is not counted
+
+---------------------------------------------------------------------------
+-- Reading
+
+-- "5", "-3:30", "10:30:15" -> seconds
+local function seconds_of(text, most_hours)
+  local sign, hours, minutes, seconds = text:match("^([+-]?)(%d+):?(%d*):?(%d*)$")
+  if not sign or tonumber(hours) > most_hours then return nil end
+  local sum = hours * 3600 + (tonumber(minutes) or 0) * 60 + (tonumber(seconds) or 0)
+  return math.tointeger(sign == "-" and -sum or sum)
+end
+
+local function between(value, least, most) return value and value >= least and value <= most end
+
+-- "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year.
+local function day_from(text)
+  local month, week, weekday = text:match("^M(%d+)%.(%d)%.(%d)$")
+  if month then
+    local day = { month = math.tointeger(month), week = math.tointeger(week), weekday = math.tointeger(weekday) }
+    return between(day.month, 1, 12) and between(day.week, 1, 5) and between(day.weekday, 0, 6) and day or nil
+  end
+  local plain, number = text:match("^(J?)(%d+)$")
+  local day = { day = math.tointeger(number), leapless = plain == "J" }
+  return between(day.day, day.leapless and 1 or 0, 365) and day or nil
+end
+
+-- "M3.2.0/2": a day, and a time if it is not two o'clock
+local function moment_from(text)
+  local day, at = text:match("^([^/]+)/?(.*)$")
+  local when = day and day_from(day)
+  if not when then return nil end
+  when.time = at == "" and 7200 or seconds_of(at, 167)
+  return when.time and when
+end
+
+local function after_name(text)
+  return text:match("^<[%w+-]+>(.*)$") or text:match("^%a+(.*)$")
+end
+
+local function read_summer(rule, text)
+  local own, from, to = (after_name(text) or ""):match("^([^,]*),([^,]+),([^,]+)$")
+  if not own then return nil end
+  local east = own == "" and -rule.standard - 3600 or seconds_of(own, 24)
+  rule.from, rule.to = moment_from(from), moment_from(to)
+  if not (east and rule.from and rule.to) then return nil end
+  rule.daylight = -east
+  return rule
+end
+
+--- Read a rule; nil for what is none.
+---@param text string
+---@return zone.rule?
+function M.parse(text)
+  local west, more = (after_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
+  local seconds = west and seconds_of(west, 24)
+  if not seconds then return nil end
+  local rule = setmetatable({ standard = -seconds, years = {} }, Rule)
+  if more == "" then return rule end
+  return read_summer(rule, more)
+end
+
+---------------------------------------------------------------------------
+-- Asking
+
+local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) end
+
+local function weekday_of(time) return (time // DAY + 4) % 7 end -- 1970 began on a Thursday
+
+local function day_of_year(when, year)
+  local leap = when.leapless and is_leap(year) and when.day >= 60 and 1 or 0
+  return sys.from_utc(year, 1, 1, 0, 0, 0) + (when.day + (when.leapless and leap - 1 or 0)) * DAY
+end
+
+-- The local midnight of the rule's day, as if local time were UTC.
+local function day_of(when, year)
+  if when.day then return day_of_year(when, year) end
+  local first = sys.from_utc(year, when.month, 1, 0, 0, 0)
+  local day = first + (when.weekday - weekday_of(first)) % 7 * DAY + (when.week - 1) * 7 * DAY
+  local december = when.month == 12
+  local month_after = sys.from_utc(december and year + 1 or year, december and 1 or when.month + 1, 1, 0, 0, 0)
+  while day >= month_after do day = day - 7 * DAY end
+  return day
+end
+
+--- What the rule changes in a year, in the order of time. Near New Year the moments may
+--- lie in the year before or after.
+---@param year integer
+---@return zone.change[]
+function Rule:changes(year)
+  if not self.daylight then return {} end
+  local known = self.years[year]
+  if known then return known end
+  local from = { at = day_of(self.from, year) + self.from.time - self.standard, offset = self.daylight }
+  local to = { at = day_of(self.to, year) + self.to.time - self.daylight, offset = self.standard }
+  known = from.at < to.at and { from, to } or { to, from }
+  self.years[year] = known
+  return known
+end
+
+--- Seconds that local time is ahead of UTC at this moment.
+---@param time integer
+---@return integer
+function Rule:offset(time)
+  local year, last = sys.utc(time).year, nil
+  for number = year - 1, year + 1 do
+    for _, change in ipairs(self:changes(number)) do
+      -- Summer all year long ends and begins again in one moment: of two, the later counts.
+      if change.at <= time and (not last or change.at >= last.at) then last = change end
+    end
+  end
+  return last and last.offset or self.standard
+end
+
+return M

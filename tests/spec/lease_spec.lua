@@ -1,0 +1,51 @@
+-- Leases as the library takes them: held by another is said, not to know is raised.
+
+local fail = require "fail"
+local journals = require "journals"
+local leases = require "lease"
+local state_folder = require "state_folder"
+local sys = require "host.sys"
+
+describe("a lease", function()
+  it("is taken, or held by another", function()
+    local place <close> = journals.folder()
+    local j <close> = journals.open(place)
+    local lease <close> = leases.take(j, "user/anna", "set a password")
+    assert.is_truthy(lease)
+    local none, held_by = leases.take(j, "user/anna", "set a password")
+    assert.is_nil(none)
+    assert.matches("^'user/anna' is being worked on by another moonlatch", held_by)
+  end)
+
+  it("whose file cannot be opened stops the run, and names the file and who acts", function()
+    local place <close> = journals.folder()
+    local j <close> = journals.open(place)
+    local path = place.path .. "/j/leases"
+    assert(sys.mkdir(path))
+    local ok, failure = pcall(leases.take, j, "user/anna", "set a new password for anna")
+    assert.is_false(ok)
+    assert.is_true(fail.is(failure, "journal"))
+    assert.equal(("set a new password for anna: the lock file '%s' cannot be opened: Is a directory\n"
+      .. "Let the user %s write to that file, with room on its disk and files left to open, then run the same command"
+      .. " again. Nothing was changed."):format(path, sys.user()), tostring(failure))
+  end)
+end)
+
+describe("a state folder", function()
+  it("of ours, or that is not there, needs nobody else", function()
+    local place <close> = journals.folder()
+    assert.is_nil(state_folder.fix(place.path))
+    assert.is_nil(state_folder.fix(place.path .. "/none"))
+  end)
+
+  it("of another user is worked on as that user", function()
+    local owner <const>, user <const> = sys.owner, sys.user
+    local _ <close> = setmetatable({}, { __close = function() sys.owner, sys.user = owner, user end })
+    sys.user = function() return "root" end
+    for name, how in pairs { moonlatch = "moonlatch-operator", anna = "sudo -u anna moonlatch" } do
+      sys.owner = function() return name end
+      assert.equal(("It belongs to the user %s, and this is root. Run the same command as %s: %s, then what follows"
+        .. " `moonlatch`."):format(name, name, how), state_folder.fix("/var/lib/moonlatch"))
+    end
+  end)
+end)

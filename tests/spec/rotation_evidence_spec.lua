@@ -1,0 +1,530 @@
+--- rotation: what may be called changed when somebody else sets passwords too, answers lie, and
+--- clocks disagree. The world here knows the truth: which value is in force, and who set it.
+
+local answer_later = 40 -- requests that a run may wait for before a test gives up
+
+local near_cloud = require "near_cloud" -- before what is found by its path
+local answer = require "emulator.graph.answer"
+local fail = require "fail"
+local host_journal = require "host.journal"
+local oauth = require "oauth"
+local passwords = require("rotation.store").user_passwords
+local policy = require "policy"
+local profile = require "profile"
+local rotate = require "rotation.rotate"
+local script = require "script"
+local secret = require "host.secret"
+local stage = require "stage"
+local time = require "time"
+
+local KEY = secret.from "0123456789abcdef0123456789abcdef"
+local DAY = 86400
+local UPN = "t0-chen@contoso.onmicrosoft.com"
+local PATCH = "^/v1.0/users/"
+
+local cloud, journal, ears
+
+local function open_journal(name)
+  return assert(host_journal.open(cloud.folder .. "/" .. (name or "j"), KEY, "login.example/contoso"))
+end
+
+local function terms_of(more)
+  local fields = {
+    summary = "s", select = policy.users { upn = UPN }, every = "30d",
+    sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
+  }
+  for name, value in pairs(more or {}) do fields[name] = value end
+  return script.check({ name = "policies/x", path = "x.lua" }, policy(fields)).policy
+end
+
+local function run(how, more, options)
+  local all, status
+  profile.use(cloud.profile)
+  options = options or {}
+  options.journal, options.profile = journal, cloud.profile
+  cloud:run(journal, function() all, status = rotate[how]({ terms_of(more) }, options) end)
+  oauth.sign_out()
+  local rows = {}
+  for _, found in ipairs(all) do
+    for _, entry in ipairs(found.entries) do rows[entry.name:match("^[^@]*")] = entry end
+  end
+  return rows["t0-chen"], status, all[1], rows
+end
+
+local function go(more, options) return run("once", more, options) end
+local function plan(more) return run("plan", more) end
+local function by_hand(name, ...)
+  profile.use(cloud.profile)
+  local arguments = table.pack(...)
+  local ok, result
+  cloud:run(journal, function()
+    ok, result = pcall(require("rotation.by_hand")[name], journal, table.unpack(arguments, 1, arguments.n))
+  end)
+  oauth.sign_out()
+  return ok, result
+end
+
+local function id_of(who) return cloud.tenant.ids[who or "t0-chen"] end
+local function row_of(who) return passwords:get(journal, id_of(who)) end
+
+local function stored(name)
+  local by_name, pending = cloud:entries(), {}
+  local current = by_name[name or UPN]
+  for i, entry in ipairs(by_name[(name or UPN) .. " (pending)"] or {}) do pending[i] = entry.data.password end
+  return current and current[1].data.password, pending, current and current[1]
+end
+
+-- The one rule that no world may break: what is said to be changed lies in the entry and is in force.
+local function assert_true(entry)
+  if entry.what ~= "changed" then return end
+  assert.is_true(cloud:in_force("t0-chen", (stored())), "said changed, and what is stored is not in force")
+end
+
+-- What is in force, and was set by us, lies in some entry.
+local function assert_not_dark()
+  local value, pending = stored()
+  local lit = cloud:in_force("t0-chen", value)
+  for _, one in ipairs(pending) do lit = lit or cloud:in_force("t0-chen", one) end
+  assert.is_true(lit, "the value in force lies in no entry")
+end
+
+-- The nth request to set a password meets this fate: "before" and "after" cut its answer.
+local function meet(fates)
+  local seen = 0
+  cloud.meet = function(request, moment)
+    if moment ~= "before" or request.method ~= "PATCH" or not request.name:find(PATCH) then return nil end
+    seen = seen + 1
+    return fates[seen]
+  end
+end
+
+local function patches()
+  local count = 0
+  for _, request in ipairs(cloud.requests) do
+    if request.method == "PATCH" and request.name:find(PATCH) then count = count + 1 end
+  end
+  return count
+end
+
+-- How the tenant changes a user, with a hook around it.
+local function change_by(hook)
+  cloud.tenant.users.change = nil
+  local plain = cloud.tenant.users.change
+  local nth = 0
+  cloud.tenant.users.change = function(self, id, changes, delay)
+    if not changes._password then return plain(self, id, changes, delay) end
+    nth = nth + 1
+    return hook(function() return plain(self, id, changes, delay) end, nth, changes)
+  end
+end
+
+-- Somebody else sets the password so many seconds after the first request of ours was cut.
+local function stranger_after(seconds, more)
+  local cut_at
+  meet { "before" }
+  local plain = cloud.meet
+  local advance = cloud.clock.advance
+  cloud.meet = function(request, moment)
+    local fate = plain(request, moment)
+    if fate == "before" then cut_at = cloud.clock:offset() end
+    return fate
+  end
+  local value = secret.generate(20)
+  cloud.clock.advance = function(self, by)
+    local due = cut_at and cut_at + seconds
+    if due and self:offset() + by >= due then
+      cut_at = nil
+      advance(self, due - self:offset())
+      by = by - (due - (self:offset()))
+      cloud.tenant:change_password("t0-chen", value)
+      if more then cloud.tenant.users:change(id_of(), more) end
+    end
+    if by > 0 then advance(self, by) end
+  end
+  return value
+end
+
+describe("a change by somebody else", function()
+  before_each(function()
+    cloud = near_cloud.new { lag = { 1, 2 } }
+    journal, ears = open_journal(), stage.ears()
+  end)
+
+  after_each(function()
+    journal:close()
+    cloud:__close()
+    getmetatable(ears).__close()
+  end)
+
+  for _, seconds in ipairs { 3, 20, 100, 145, 200, 400 } do
+    it(("%d s after our request was cut is never taken for ours"):format(seconds), function()
+      stranger_after(seconds)
+      for _ = 1, 3 do
+        assert_true(go())
+        cloud:wait(200)
+      end
+      assert.is_true(patches() < answer_later)
+    end)
+  end
+
+  it("with a password that has to be changed at the next sign-in is not overwritten", function()
+    local value = stranger_after(3, { _force = true })
+    local entry, status = go()
+    assert.same({ 1, "stop" }, { status, entry.what })
+    assert.matches("^somebody reset the password on .*: it has to be changed at the next sign%-in", entry.why)
+    assert.is_true(cloud:in_force("t0-chen", value))
+    assert.equal(1, patches())
+  end)
+
+  it("between the judgement and our request stops us before anything leaves", function()
+    local posts = 0
+    cloud.meet = function(request, moment)
+      if moment ~= "before" or request.method ~= "POST" or not request.name:find "/entry$" then return nil end
+      posts = posts + 1
+      if posts == 2 then cloud.tenant:change_password("t0-chen") end -- after the probe: the pending one
+    end
+    local entry, status = go()
+    assert.same({ 1, "stop", 0 }, { status, entry.what, #select(2, stored()) })
+    assert.matches("before ours was sent$", entry.why)
+  end)
+
+  it("just after ours was answered is reported, and every value stays", function()
+    change_by(function(plain, nth)
+      plain()
+      if nth ~= 1 then return end
+      cloud.meet = function(request, moment)
+        if moment == "before" and request.method == "PUT" or request.method == "POST" and request.name:find "/entry$" then
+          cloud.meet = nil
+          cloud:wait(70)
+          cloud.tenant:change_password("t0-chen")
+        end
+      end
+    end)
+    local entry, status = go()
+    assert.same({ 1, "stop" }, { status, entry.what })
+    assert.matches("^the password was changed by somebody else on .*, after we did$", entry.why)
+    assert.equal(1, #select(2, stored()))
+  end)
+end)
+
+describe("an answer that lies", function()
+  before_each(function()
+    cloud = near_cloud.new { lag = { 1, 2 } }
+    journal, ears = open_journal(), stage.ears()
+  end)
+
+  after_each(function()
+    journal:close()
+    cloud:__close()
+    getmetatable(ears).__close()
+  end)
+
+  for _, status in ipairs { 404, 409, 500, 400 } do
+    it(("%d to what was carried out: the same value is sent again, and nothing is dark"):format(status), function()
+      change_by(function(plain, nth)
+        plain()
+        if nth == 1 then answer.refuse(status, "Request_X", "No such thing.") end
+      end)
+      local entry = go()
+      assert_not_dark()
+      if entry.what ~= "changed" then
+        cloud:wait(200)
+        entry = go()
+      end
+      assert.equal("changed", entry.what, entry.why)
+      assert_true(entry)
+      assert.matches("/1%)", select(3, stored()).description)
+    end)
+  end
+
+  it("204 to what was not carried out: the same value is sent once more", function()
+    change_by(function(plain, nth)
+      if nth ~= 1 then return plain() end
+    end)
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.equal(2, patches())
+  end)
+
+  it("204 to what was never carried out: a person is told, and nothing more is sent", function()
+    change_by(function() end)
+    local entry, status = go()
+    assert.same({ 1, "stop" }, { status, entry.what })
+    assert.equal("Entra accepted the new password twice, and after five minutes the directory shows no change", entry.why)
+    local before = patches()
+    go()
+    assert.equal(before, patches())
+  end)
+
+  it("204 after more than three seconds proves too little: the same value is sent again", function()
+    change_by(function(plain, nth)
+      plain()
+      if nth == 1 then cloud:wait(4) end
+    end)
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.equal(2, patches())
+  end)
+
+  it("delivered twice ends with the value that is in force", function()
+    local again
+    change_by(function(plain, nth)
+      plain()
+      if nth == 1 then again = plain end
+    end)
+    meet { "after" }
+    local cut = cloud.meet
+    cloud.meet = function(request, moment)
+      if again and request.method == "GET" and request.name:find "^/v1.0/users/" then
+        local repeated = again
+        again = nil
+        repeated()
+      end
+      return cut(request, moment)
+    end
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+  end)
+end)
+
+describe("a directory's clock", function()
+  before_each(function()
+    cloud = near_cloud.new { lag = { 1, 2 } }
+    journal, ears = open_journal(), stage.ears()
+  end)
+
+  after_each(function()
+    journal:close()
+    cloud:__close()
+    getmetatable(ears).__close()
+  end)
+
+  local function directory_is(seconds)
+    change_by(function(plain, _, changes)
+      changes.lastPasswordChangeDateTime = time.iso(cloud.tenant.now() + seconds)
+      return plain()
+    end)
+  end
+
+  for _, seconds in ipairs { -5, -3, 4, 20 } do
+    it(("that is %d s off is learned by one more request, and kept"):format(seconds), function()
+      directory_is(seconds)
+      local entry = go()
+      assert.equal("changed", entry.what, entry.why)
+      assert_true(entry)
+      assert.equal(2, patches())
+      cloud:wait(31 * DAY)
+      entry = go { select = policy.users { upn = { UPN, "t0-anna@contoso.onmicrosoft.com" } } }
+      assert.equal("changed", entry.what, entry.why)
+      assert_true(entry)
+      assert.is_true(patches() <= 4 and patches() >= 4, "two more, one each: " .. patches())
+    end)
+  end
+
+  it("of this machine that steps while the pending entry is written does not matter", function()
+    local plain = cloud.clock.time
+    cloud.meet = function(request, moment)
+      if moment == "before" and request.method == "POST" and request.name:find "/entry$" then
+        cloud.clock.time = function(clock) return plain(clock) + 5 end
+      end
+    end
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.equal(1, patches())
+  end)
+end)
+
+describe("a rotation", function()
+  before_each(function()
+    cloud = near_cloud.new { lag = { 1, 2 } }
+    journal, ears = open_journal(), stage.ears()
+  end)
+
+  after_each(function()
+    journal:close()
+    cloud:__close()
+    getmetatable(ears).__close()
+  end)
+
+  it("is not begun again before every request of the one before has landed", function()
+    go()
+    cloud:wait(20)
+    local entry, status = go { every = "1h", reconcile = true }
+    assert.same({ 0, "wait" }, { status, entry.what })
+    assert.equal(1, patches())
+  end)
+
+  it("that a person asks for now waits until then", function()
+    go()
+    cloud:wait(20)
+    local before = cloud.clock:offset()
+    local entry, status = go(nil, { now = { UPN } })
+    assert.same({ 0, "changed" }, { status, entry.what })
+    assert.is_true(cloud.clock:offset() - before >= 100)
+    assert_true(entry)
+  end)
+
+  it("that a person asks for now is of that account only", function()
+    local both = { select = policy.users { upn = { UPN, "t0-anna@contoso.onmicrosoft.com" } } }
+    local _, status, _, rows = go(both, { now = { UPN:upper() } })
+    assert.same({ 0, "changed" }, { status, rows["t0-chen"].what })
+    assert.is_nil(rows["t0-anna"])
+    assert.equal(1, patches())
+    local ok, err = pcall(go, both, { now = { "typo" } })
+    assert.is_false(ok)
+    assert.is_true(fail.is(err, "usage"))
+    assert.matches("^rotate %-%-now typo: none of the policies selects", tostring(err))
+  end)
+
+  it("that was left unknown, of an account that leaves, ends by itself and keeps its values for thirty days", function()
+    meet { "before", "before", "before", "before" }
+    go()
+    cloud.meet = nil
+    local other = { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } }
+    cloud:wait(200)
+    local _, status, _, rows = run("once", other)
+    assert.same({ "ended", "closed" }, { rows["t0-chen"].what, row_of().state }) -- nothing had changed
+    assert.same({ 0, 0 }, { status, #select(2, stored()) })
+  end)
+
+  it("that may be in force, of an account that leaves, is told once and kept", function()
+    meet { "after", "after", "after", "after" }
+    go()
+    cloud.meet = nil
+    local other = { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } }
+    cloud:wait(200)
+    local _, status, _, rows = run("once", other)
+    assert.same({ 1, "left", "left" }, { status, rows["t0-chen"].what, row_of().state })
+    assert.matches("value 1 lies in the entry vault 'Privileged', Tier0\\t0%-chen", rows["t0-chen"].why)
+    assert_not_dark()
+    local name = passwords:sealed_name(row_of(), 1)
+    local _, later, found = run("once", other)
+    assert.equal(0, later)
+    assert.matches("^a pending value of an account that the policy does not select", found.left_over[1].why)
+    cloud:wait(31 * DAY)
+    run("once", other)
+    assert.equal("closed", row_of().state)
+    assert.is_nil(passwords:unseal(journal, name))
+  end)
+
+  it("is closed by a person, but not while a request may still land", function()
+    meet { "after", "after", "after", "after" }
+    go()
+    cloud.meet = nil
+    local ok, failure = by_hand("close", UPN)
+    assert.is_false(ok)
+    assert.matches("^close the rotation of t0%-chen.*: a request that sets the password may still be carried out\nClose it "
+      .. "after 20", tostring(failure))
+    cloud:wait(200)
+    assert.is_true((by_hand("close", UPN)))
+    assert.equal("left", row_of().state)
+    assert_not_dark()
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.equal(0, #select(2, stored()))
+  end)
+
+  it("sends no other value while one without an answer may still land", function()
+    local landed
+    change_by(function(plain, nth)
+      if nth == 1 then answer.bad "The specified password does not comply with password complexity requirements." end
+      return plain()
+    end)
+    meet { "before" } -- A is lost, its repeat refused: B leaves when A cannot land any more
+    local sent = {}
+    local cut = cloud.meet
+    cloud.meet = function(request, moment)
+      local fate = cut(request, moment)
+      if moment == "before" and request.method == "PATCH" and request.name:find(PATCH) then
+        sent[#sent + 1] = cloud.clock:offset()
+      end
+      return fate
+    end
+    local entry = go()
+    landed = sent[3] - sent[1]
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.is_true(landed >= 150, "the second value left after " .. landed .. " s")
+    assert.matches("/2%)", select(3, stored()).description)
+  end)
+end)
+
+describe("an account's entry", function()
+  before_each(function()
+    cloud = near_cloud.new { lag = { 1, 2 } }
+    journal, ears = open_journal(), stage.ears()
+  end)
+
+  after_each(function()
+    journal:close()
+    cloud:__close()
+    getmetatable(ears).__close()
+  end)
+
+  local NEW = "chen.new@contoso.onmicrosoft.com"
+  local renamed = { select = policy.users { upn = NEW } }
+
+  local function rename()
+    cloud.tenant.users:change(id_of(), { userPrincipalName = NEW }, 0)
+  end
+
+  it("follows the account's new name in the same run, and with the next password", function()
+    go()
+    rename()
+    local _, status = go(renamed)
+    assert.equal(0, status)
+    local value, _, entry = stored(NEW)
+    assert.is_true(cloud:in_force("t0-chen", value))
+    assert.equal(NEW, entry.data.username)
+    assert.is_nil((stored(UPN)))
+    cloud:wait(31 * DAY)
+    go(renamed)
+    assert.is_true(cloud:in_force("t0-chen", (stored(NEW))))
+    assert.is_nil((stored(UPN)))
+  end)
+
+  it("renamed by somebody in the vault gets its name back", function()
+    go()
+    select(3, stored()).name = "chen, see Ines"
+    go()
+    assert.is_true(cloud:in_force("t0-chen", (stored())))
+  end)
+
+  it("that was moved away is told, not made twice", function()
+    go()
+    select(3, stored()).path = "Elsewhere"
+    local entry, status = plan()
+    assert.same({ 3, "stop" }, { status, entry.what })
+    assert.equal("its entry does not lie in vault 'Privileged', Tier0\\" .. UPN .. " any more: it was moved or deleted",
+      entry.why)
+    cloud:wait(31 * DAY)
+    entry = go()
+    assert.equal("stop", entry.what)
+    assert.equal(1, patches())
+    go(nil, { now = { UPN } })
+    assert.equal(2, patches())
+  end)
+
+  it("of another account that had the name before is not overwritten", function()
+    go()
+    cloud.tenant.users:change(id_of(), { userPrincipalName = "gone@contoso.onmicrosoft.com" }, 0)
+    cloud.tenant.users:change(id_of "t0-anna", { userPrincipalName = UPN }, 0)
+    local _, status, _, rows = go()
+    assert.equal(1, status)
+    assert.equal("refuse", rows["t0-chen"].what)
+    assert.matches("^the entry of this name was written for another account %(object id ", rows["t0-chen"].why)
+  end)
+
+  it("is listed as left over when the policy does not select its account any more", function()
+    go()
+    local _, status, found = run("plan", { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } })
+    assert.equal(3, status)
+    assert.same({ { name = "vault 'Privileged', Tier0\\" .. UPN,
+      why = "the policy does not select its account, and changes this password no more" } }, found.left_over)
+  end)
+end)
