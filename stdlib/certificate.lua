@@ -19,6 +19,7 @@ local M = {}
 ---@class certificate.fields: rotation.fields
 ---@field path string? a file in clear, besides the sealed one
 ---@field former string? where earlier versions kept the file in clear
+---@field used_here boolean do runs on this machine sign in with what lies sealed here?
 
 ---@class certificate.Certificate where the certificate of an application lies on this machine, and its life
 ---@field run workflow.Run
@@ -26,6 +27,7 @@ local M = {}
 ---@field places table[] the sealed key, and files in clear
 ---@field clear certificate.keyfile?
 ---@field is_former boolean? is that file one of an earlier version, which nobody asked for now?
+---@field used_here boolean
 ---@field credential rotation.Credential
 local Certificate = {}
 Certificate.__index = Certificate
@@ -97,7 +99,9 @@ end
 ---@param fields certificate.fields
 ---@return certificate.Certificate
 function M.ensure(run, fields)
-  local self = setmetatable({ run = run, application = fields.application, places = {} }, Certificate)
+  local self = setmetatable({
+    run = run, application = fields.application, places = {}, used_here = fields.used_here,
+  }, Certificate)
   self.places[1] = sealed_key.of(run.profile, fields.application, fields.name)
   clear_file(self, fields)
   if self.clear and run.mode ~= "destroy" then self.clear:open(is_its(self)) end -- before anything is made
@@ -138,7 +142,7 @@ function Certificate:place()
   end
   if run:acting() then
     credential:placed("stored", tostring(self))
-    credential:confirm("runs on this machine sign in with it")
+    if self.used_here then credential:confirm "runs on this machine sign in with it" end
   end
   tell_services(self)
   tell_former(self)

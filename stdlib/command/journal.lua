@@ -56,7 +56,10 @@ end
 
 local function value_of(journal, row)
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
-  return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
+  local store = require "rotation.store"
+  for _, rows in ipairs { store.client_secrets, store.certificates } do
+    if row.kind == rows.kind then return rows:value(journal, rows:get(journal, row.id)) end
+  end
 end
 
 local function refuse_reveal(id, message)

@@ -253,8 +253,8 @@ end
 ---@field grace number
 ---@field description string?
 ---@field sink rotation.place? one that can be read back
----@field renew string|boolean|nil make a new one, whatever the dates say
----@field old_now boolean? remove those before it as soon as the new one is proven and placed
+---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
+---@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
 
 --- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by
 --- somebody, or its value is lost. Goes as far as "known".
@@ -263,12 +263,13 @@ end
 ---@param fields rotation.fields
 ---@return rotation.Credential
 function M.ensure(kind, run, fields)
+  run.keeps_credentials = true
   local self = setmetatable({
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
-      renew = fields.renew, old_now = fields.old_now,
+      renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }, Credential)
   self.view = inventory.of(kind, {}, {}, self.terms, 0)

@@ -78,6 +78,34 @@ local function tell_retiring(self)
   end
 end
 
+-- Whoever had a new one made at once has a reason to know what the old one can still do.
+local function tell_still_good(self)
+  for _, row in ipairs(self.view.retiring) do
+    self.run:warn("%s still signs in, until %s. If it leaked: the same command with --old-now removes it at once",
+      row.body.marker, time.day(row.body.retire_at))
+  end
+  for _, row in ipairs(self.view.older) do
+    self.run:warn("%s still signs in, until somebody confirms the new one and %s more. If it leaked: the same command "
+      .. "with --old-now removes it at once", row.body.marker, time.span(row.body.grace or self.terms.grace))
+  end
+end
+
+local function tell_going(self, list)
+  if #list == 0 then return end
+  self.run:warn("who signs in with %s is not known here: nothing reads the sign-in logs. Whoever does is refused from now "
+    .. "on", #list == 1 and "the one that is removed" or "those that are removed")
+end
+
+local function tell(self, list)
+  if self.terms.old_now then
+    if self:is_placed() then return tell_going(self, list) end
+    return self.run:warn("nothing is removed before the new one has been brought to where it is used: then run the "
+      .. "same command again")
+  end
+  if self.terms.renew and self.run:acting() then return tell_still_good(self) end
+  tell_retiring(self)
+end
+
 local function clear_lost(self, held)
   for _, lost in ipairs(self.view.lost) do
     local row, credential = lost.row, lost.credential
@@ -105,7 +133,7 @@ end
 ---@param self rotation.Credential
 function M.tidy(self)
   local list, why = going(self)
-  if not self.terms.old_now then tell_retiring(self) end
+  tell(self, list)
   local anything = #list > 0 or #self.view.lost > 0
   if anything and self.run:acting() and not still_works(self) then return end
   retire_all(self, list, why)
