@@ -10,7 +10,9 @@
 --   }
 
 local fail = require "fail"
+local refusals = require "policy.refusals"
 local select = require "policy.select"
+local sets = require "sets"
 local shape = require "shape"
 local sinks = require "policy.sinks"
 local time = require "time"
@@ -39,6 +41,10 @@ local M = {}
 ---@field sink policy.sink
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field reconcile boolean change what somebody else has changed?
+---@field accept table<string, boolean> reasons of refusal that are no failure, as policy.refusals names them
+---@field on_unknown "ask"|"repeat"|nil of users: when the outcome of a change is unknown for an hour and more, ask a
+--- person, or send the same value again
+---@field credential "secret"|"certificate"|nil of applications: what is rotated
 
 --- Is it a policy as `policy { … }` makes it?
 ---@param value any
@@ -47,6 +53,7 @@ M.is = shape.form(M, "policy")
 
 M.users = select.users
 M.applications = select.applications
+M.guests, M.synced, M.disabled, M.federated = select.guests, select.synced, select.disabled, select.federated
 M.devolutions = { server = sinks.server }
 M.handover = sinks.handover
 M.sealed = sinks.sealed
@@ -73,14 +80,20 @@ end
 
 local strings = { type = "table", each = { type = "string" } }
 
+local function list_of(value) return type(value) == "table" and value or { value } end
+
+local one_or_several = { type = { "string", "table" }, check = function(value)
+  local ok, failure = pcall(shape.check, "", "", list_of(value), strings)
+  if not ok then return failure.why end
+end }
+
 -- One or several, each as `parse` reads it.
 local function check_words(parse)
   return { type = { "string", "table" }, check = function(value)
-    if type(value) == "table" and #value == 0 then return "it names none: leave it out" end
-    local list = type(value) == "table" and value or { value }
-    local ok, failure = pcall(shape.check, "", "", list, strings)
-    if not ok then return failure.why end
-    ok, failure = pcall(parse, list)
+    if #value == 0 then return "it names none: leave it out" end
+    local wrong = one_or_several.check(value)
+    if wrong then return wrong end
+    local ok, failure = pcall(parse, list_of(value))
     if not ok then return ("%s: %s. %s"):format(failure.what, failure.why, failure.fix) end
   end }
 end
@@ -130,6 +143,9 @@ local rule = {
       },
     },
     reconcile = { type = "boolean", default = false },
+    accept = with(one_or_several, { default = {} }),
+    on_unknown = { type = "string", choices = { "ask", "repeat" } },
+    credential = { type = "string", choices = { "secret", "certificate" } },
   },
 }
 
@@ -139,7 +155,7 @@ end
 
 local ONLY_FOR = {
   lifetime = "applications", grace = "applications", password = "users", reconcile = "users", jitter = "users",
-  never = "users",
+  never = "users", on_unknown = "users", credential = "applications",
 }
 
 -- What belongs to the other target is a mistake, not to be passed over.
@@ -178,8 +194,13 @@ local function settle(name, fields)
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
     terms[member] = fields[member] and time.duration(fields[member])
   end
-  if terms.target == "applications" then terms.lifetime = terms.lifetime or 2 * terms.every end
+  if terms.target == "applications" then
+    terms.lifetime, terms.credential = terms.lifetime or 2 * terms.every, terms.credential or "secret"
+  else
+    terms.on_unknown = terms.on_unknown or "ask"
+  end
   terms.window = window_of(fields.window, fields.except)
+  terms.accept = sets.of(list_of(fields.accept))
   return terms
 end
 
@@ -202,6 +223,7 @@ local CALLS = {
     "GET /applications/{id}/appManagementPolicies", "GET /applications/{id}/owners",
     "GET /policies/defaultAppManagementPolicy",
   },
+  certificate = { "PATCH /applications/{id}", "POST /applications/{id}/addKey" },
 }
 local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
@@ -214,7 +236,8 @@ function M.needs(terms)
   local calls, scopes = select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
   return {
-    graph = joined(calls, CALLS[terms.target], revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
+    graph = joined(calls, CALLS[terms.target], CALLS[terms.credential] or {},
+      revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
     devolutions = terms.sink:needs(),
   }
@@ -229,6 +252,8 @@ function M.declare(found, value)
   local given = names_given(fields)
   shape.check(found.path, "", fields, rule)
   check_target(found.path, fields, given)
+  local unknown = refusals.check(list_of(fields.accept), fields.select.kind)
+  if unknown then raise(found.path, "accept", unknown) end
   local terms = settle(found.name, fields)
   check_sense(found.path, terms)
   return {

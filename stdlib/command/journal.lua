@@ -54,7 +54,9 @@ local function rows_named(journal, id)
   return found
 end
 
-local function value_of(journal, row)
+-- Of an account: the password in force, or that value of a rotation whose outcome is not known.
+local function value_of(journal, row, number)
+  if row.kind == passwords.kind and number then return passwords:value(journal, row, math.tointeger(tonumber(number))) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
   local store = require "rotation.store"
   for _, rows in ipairs { store.client_secrets, store.certificates } do
@@ -68,10 +70,10 @@ end
 
 -- On a terminal, cleared afterwards, and on record before it is shown: what is
 -- refused was seen by nobody, so it is no record.
-local function reveal(journal, id)
+local function reveal(journal, id, number)
   if not term.can_reveal() then refuse_reveal(id, "there is no terminal that can show it and clear it again") end
   local row = rows_named(journal, id)[1]
-  local value <close> = value_of(journal, row)
+  local value <close> = value_of(journal, row, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
@@ -98,7 +100,7 @@ local function with_moments(fields)
 end
 
 local function show(journal, id, options)
-  if options.reveal then return reveal(journal, id) end
+  if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
     report.json(with_moments(row))
   end
@@ -168,12 +170,26 @@ local function retire(journal, id, options)
   log.say(("removed: %s"):format(require("rotation.by_word").retire(journal, id)))
 end
 
-local function resume(journal, id)
-  local row = require("rotation.by_hand").resume(journal, id)
-  log.say(("%s: the next rotate goes on with it."):format(row.body.name))
+-- What was sent and may be in force is the reason why a person has to look: say what happens to it.
+local function resume(journal, id, options)
+  local row = require("rotation.by_hand").resume(journal, id, options.over)
+  local body = row.body
+  local sent = #body.candidates > 0 and ("; the values sent before stay sealed, and in the sink, until it is in force")
+    or ""
+  local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
+    :format(options.over) or ""
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(body.name, sent, over))
+end
+
+local function close(journal, id, options, profile)
+  local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
+  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. %s")
+    :format(row.body.name, time.day(row.body.kept_until), row.body.name, options.drop and "Its pending entries were removed."
+      or "Its pending entries stay."))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
+local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
   graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}" },
   scopes = { "Application.ReadWrite.All" },
@@ -185,11 +201,12 @@ local ACTIONS = {
   verify = { run = verify, alone = verify_file, names = "[FILE]" }, confirm = { run = confirm, names = "ID" },
   retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
   resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
+  close = { run = close, names = "ID", needs = CLOSE_NEEDS },
   backup = { run = copies.backup, names = "FILE" },
   restore = { alone = copies.restore, names = "FILE", asks = true },
   rekey = { alone = rekey.run, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "backup", "restore", "rekey" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore", "rekey" }
 
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)
@@ -201,15 +218,19 @@ end
 return {
   summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
-    .. "  backup FILE | restore FILE | rekey --old-key WHERE] [options]",
+    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE] [options]",
   arguments = {
     { name = "action", optional = true,
-      help = "list (the default), show, history, verify, confirm, retire, resume, backup, restore or rekey" },
+      help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore or rekey" },
     { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
       optional = true },
   },
   options = {
+    { name = "--over", value = "MARKER",
+      help = "with resume: pass over the pending entry of this rotation of another, which stays" },
+    { name = "--drop", help = "with close: remove the pending entries too; what they hold stays sealed for 30 days" },
     { name = "--reveal", help = "with show: the value too, on a terminal" },
+    { name = "--value", value = "N", help = "with --reveal: value N of a rotation whose outcome is not known" },
     { name = "--old-key", value = "WHERE",
       help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
     { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
@@ -219,7 +240,8 @@ return {
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",
     "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
-    "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
+    "moonlatch journal resume USER      # a person has looked at the account: the next rotate sets a new password",
+    "moonlatch journal close USER       # a person knows which password is in force: nothing more is done",
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
     "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
@@ -230,6 +252,6 @@ return {
     if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id or "")) end
     if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { needs = action.needs })
-    return work.run(action.run, open.journal, options.id, options) or 0
+    return work.run(action.run, open.journal, options.id, options, open.profile) or 0
   end,
 }

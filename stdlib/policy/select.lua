@@ -1,5 +1,6 @@
 --- Whom a policy is about: users{…} and applications{…}, added with + and taken
---- away with -. Writing one asks nobody; `find` does.
+--- away with -; guests() and others of that kind are what an account is, and are only
+--- taken away. Writing one asks nobody; `find` does.
 
 local role_holders = require "entra.role_holders"
 local shape = require "shape"
@@ -13,6 +14,7 @@ local M = {}
 ---@field left policy.selection?
 ---@field right policy.selection?
 ---@field fields table<string, string[]>? of a plain one
+---@field property "guest"|"synced"|"disabled"|"federated"|nil what an account is, instead of whom
 local Selection = { __name = "selection" }
 Selection.__index = Selection
 
@@ -23,9 +25,22 @@ local function check_both(left, right)
   end
 end
 
+local function is_property(selection)
+  return selection.property ~= nil or selection.operator ~= nil and is_property(selection.left)
+end
+
+-- What an account is stands after -, alone or several of them added.
+local function check_properties(operator, left, right)
+  local is_left, is_right = is_property(left), is_property(right)
+  if not is_left and (not is_right or operator == "-") or is_left and is_right and operator == "+" then return end
+  error(("%s only says what accounts are: select some, and take these away with -")
+    :format(tostring(is_left and left or right)), 3)
+end
+
 local function both(operator)
   return function(left, right)
     check_both(left, right)
+    check_properties(operator, left, right)
     return setmetatable({ kind = left.kind, operator = operator, left = left, right = right }, Selection)
   end
 end
@@ -73,6 +88,31 @@ function M.users(fields) return plain("users", fields) end
 ---@return policy.selection
 function M.applications(fields) return plain("applications", fields) end
 
+local PROPERTIES = {
+  guest = "guests", synced = "accounts synced from on-premises", disabled = "disabled accounts",
+  federated = "accounts of federated domains",
+}
+
+local function property(name)
+  return function() return setmetatable({ kind = "users", fields = {}, property = name }, Selection) end
+end
+
+--- Accounts that are guests: `users{…} - guests()`.
+---@return policy.selection
+M.guests = property "guest"
+
+--- Accounts synced from on-premises.
+---@return policy.selection
+M.synced = property "synced"
+
+--- Accounts that are disabled.
+---@return policy.selection
+M.disabled = property "disabled"
+
+--- Accounts whose domain is federated.
+---@return policy.selection
+M.federated = property "federated"
+
 local WORDS = { "group", "upn", "role", "client_id", "provider", "owned" }
 
 ---------------------------------------------------------------------------
@@ -80,8 +120,11 @@ local WORDS = { "group", "upn", "role", "client_id", "provider", "owned" }
 
 local function text_of(selection)
   if selection.operator then
-    return ("%s %s %s"):format(text_of(selection.left), selection.operator, text_of(selection.right))
+    local right = text_of(selection.right)
+    if selection.right.operator then right = ("(%s)"):format(right) end
+    return ("%s %s %s"):format(text_of(selection.left), selection.operator, right)
   end
+  if selection.property then return PROPERTIES[selection.property] end
   local parts = {}
   for _, name in ipairs(WORDS) do
     for _, value in ipairs(selection.fields[name] or {}) do
@@ -126,10 +169,25 @@ local function difference(list, without)
   return left
 end
 
+local function has_property(selection, account)
+  if selection.property then return account[selection.property] == true end
+  return has_property(selection.left, account) or has_property(selection.right, account)
+end
+
+local function without_property(list, selection)
+  local left = {}
+  for _, account in ipairs(list) do
+    if not has_property(selection, account) then left[#left + 1] = account end
+  end
+  return left
+end
+
 -- What a selection means, when `leaf(fields)` says what a plain one does.
 local function evaluate(selection, leaf)
   if not selection.operator then return M.union(leaf(selection.fields)) end
-  local left, right = evaluate(selection.left, leaf), evaluate(selection.right, leaf)
+  local left = evaluate(selection.left, leaf)
+  if is_property(selection.right) then return without_property(left, selection.right) end
+  local right = evaluate(selection.right, leaf)
   return selection.operator == "+" and M.union { left, right } or difference(left, right)
 end
 
@@ -175,11 +233,12 @@ end
 
 --- The applications meant, as Entra has them now.
 ---@param selection policy.selection
+---@param credential "secret"|"certificate"|nil what of them is meant: those owned are the ones that have one
 ---@return entra.owned_application[]
-function M.applications_of(selection)
+function M.applications_of(selection, credential)
   local owned = require "entra.owned"
   local readers = readers_of_names(owned)
-  readers.owned = owned.all
+  readers.owned = function() return owned.all(credential) end
   return evaluate(selection, reading(readers))
 end
 
@@ -217,6 +276,9 @@ end
 ---@param value any
 ---@return string? wrong
 function M.check(value)
+  if M.is(value) and is_property(value) then
+    return ("%s only says what accounts are: select some, and take these away with -"):format(tostring(value))
+  end
   if M.is(value) then return nil end
   return 'it is no selection: write policy.users{ group = "…" } or policy.applications{ … }'
 end

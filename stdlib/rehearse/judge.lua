@@ -1,6 +1,7 @@
 --- What a rehearsal makes of what happened: a story to read, figures for each account,
 --- and whether what must hold did.
 
+local run = require "rotation.run"
 local time = require "time"
 
 local M = {}
@@ -13,6 +14,7 @@ local MOST = 8 -- accounts named in a line
 ---@field changes number[] moments
 ---@field failures integer
 ---@field state string? what the last run said
+---@field accepted boolean? it was refused, and its policy expects that
 ---@field since number moment from which it is without a change, later by the time it waited for a person
 ---@field stopped number? moment from which it waits for a person
 ---@field longest number seconds without a change, until the last one
@@ -142,7 +144,7 @@ end
 
 local function count_entry(self, found, entry, now)
   local account = account_of(self, found, entry)
-  account.state = entry.what
+  account.state, account.accepted = entry.what, run.is_accepted(found.terms, entry)
   keep_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
   if what_of(found, entry) ~= "changed" then return 0 end
@@ -237,15 +239,19 @@ local function judge_policy(self, terms, to, verdicts)
   end
 end
 
+local OPEN = {
+  failed = "failed", stop = "stopped", person = "waits for a person", skipped = "skipped", refuse = "refused",
+  busy = "busy", left = "ended with an unknown outcome",
+}
+
 local function judge_rest(self, verdicts)
   local left = {}
   for _, account in ipairs(self.order) do
-    local state = account.state
-    if state == "failed" or state == "stop" or state == "person" or state == "skipped" then
-      left[#left + 1] = ("%s (%s)"):format(short(account.name), NEWS[state] or state)
-    end
+    local state = not account.accepted and OPEN[account.state]
+    if state then left[#left + 1] = ("%s (%s)"):format(short(account.name), state) end
   end
-  add(verdicts, "in the end nobody has failed, is stopped or waits for a person", #left == 0, names_text(left))
+  add(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person", #left == 0,
+    names_text(left))
 end
 
 local function judge_own(self, outcome, verdicts)

@@ -23,6 +23,11 @@ return policy {
 
   -- How carefully: one first, alone; after a failure no other is begun.
   limits = { max_changes = 50, canary = 1, stop_on_failure = true },
+  -- Who cannot be changed is refused, and a run that refuses somebody has failed (exit 1), unless that is expected;
+  -- or leave them out: select = users { … } - policy.guests() - policy.synced() - policy.disabled().
+  -- accept = { "guest", "synced" },
+  -- The outcome of a change stayed unknown for an hour: a person is asked, or the same value is sent again.
+  -- on_unknown = "repeat",
 
   password = { length = 32 },
   sink = policy.devolutions.server { vault = "Privileged", path = "Entra\\%s" },

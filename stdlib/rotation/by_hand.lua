@@ -119,17 +119,28 @@ local function check_quiet(row, what)
   }
 end
 
+-- The entries of values that this rotation may have set.
+local function drop_pending(row, profile)
+  local pending = row.body.pending
+  if not pending then return end
+  local server = require "devolutions.server"
+  server.login(profile)
+  for _, id in ipairs(pending.ids) do server.delete_entry(pending.vault, id) end
+end
+
 --- A person says: this rotation ends here, and which value is in force is the person's to know. Its values stay
---- sealed for thirty days; its pending entries stay where they are.
+--- sealed for thirty days. Its pending entries stay where they are, unless the person says to drop them.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
+---@param drop_from profile? the profile of the server to drop its pending entries from
 ---@return rotation.account_row
-function M.close(journal, name)
+function M.close(journal, name, drop_from)
   local what = "close the rotation of " .. name
   local row = row_named(journal, name) or raise_unknown(what)
   local _ <close> = lease_of(journal, row, what)
   check_open(row, what)
   check_quiet(row, what)
+  if drop_from then drop_pending(row, drop_from) end
   ending.put_left(journal, row, "closed by a person")
   journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
   record.commit(journal)

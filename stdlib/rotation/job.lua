@@ -131,10 +131,13 @@ end
 function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
-  job.run.sink:keep_pending(job.account, {
+  local id = job.run.sink:keep_pending(job.account, {
     name = body.name, marker = body.marker, number = number, now = clock.now() // 1,
   }, value)
-  if job.row.state == "intent" then M.stage(job, "pending", { pending_at = clock.now() }) end
+  body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
+  body.pending.ids[number] = id
+  local is_first = job.row.state == "intent"
+  M.stage(job, is_first and "pending" or job.row.state, is_first and { pending_at = clock.now() } or nil)
 end
 
 --- Forget the sealed values of the rotation, but one.

@@ -297,13 +297,18 @@ end
 ---@param account sink.passwords.account
 ---@param pending sink.passwords.pending
 ---@param value host.secret
+---@return string id of the entry
 function Passwords:keep_pending(account, pending, value)
   local slot = own_slot(self, account)
   local there = pending_of(slot, pending.marker, pending.number)
-  if there then return check_pending(self, pending.name, there.id, value) end
+  if there then
+    check_pending(self, pending.name, there.id, value)
+    return there.id
+  end
   local made = create_pending(self, account.id, pending, value)
   add_pending(slot, { id = made.id, name = pending.name .. SUFFIX, ours = true, marker = pending.marker,
     number = pending.number, since = pending.now, user = account.id })
+  return made.id
 end
 
 --- Remove the pending values of a rotation.

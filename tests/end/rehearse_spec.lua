@@ -57,7 +57,7 @@ describe("a new policy", function()
       "the emulator gets the vault 'Our vault'", "the emulator gets the group 'Our admins'",
       "the emulator gets the person 'ops@contoso.example'", "t0-anna stopped: somebody else changed the password",
       "ok  no run changes more than 2", "ok  nothing is changed outside the window",
-      "NOT in the end nobody has failed, is stopped or waits for a person: t0-anna (stopped)",
+      "NOT in the end nobody has failed, is refused or stopped, or waits for a person: t0-anna (stopped)",
     } do
       assert.truthy(outcome.out:find(text, 1, true), text .. "\n" .. outcome.out)
     end

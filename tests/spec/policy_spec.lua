@@ -80,6 +80,45 @@ describe("a policy", function()
     assert.has_error(function() users {} end, "users{} selects nobody: say whom")
   end)
 
+  it("takes away what accounts are, and selects nobody by it", function()
+    local chosen = users { group = "a" } - (policy.guests() + policy.synced()) - policy.disabled() - policy.federated()
+    assert.equal("group 'a' - (guests + accounts synced from on-premises) - disabled accounts - accounts of federated "
+      .. "domains", tostring(chosen))
+    local why = "guests only says what accounts are: select some, and take these away with -"
+    assert.has_error(function() return users { group = "a" } + policy.guests() end, why)
+    assert.has_error(function() return policy.guests() - users { group = "a" } end, why)
+    assert.has_error(function() return policy.guests() - policy.synced() end, why)
+    assert.equal("x.lua: select: " .. why, refused { select = policy.guests() })
+    assert.has_error(function() return policy.applications { client_id = "x" } - policy.guests() end,
+      "applications cannot be mixed with users: write two policies")
+  end)
+
+  it("says which refusals it expects, what follows on an unknown outcome, and what is rotated", function()
+    local terms, of_applications = declare { accept = { "guest", "reach" } }.policy, declare(applications()).policy
+    assert.same({ { guest = true, reach = true }, "ask" }, { terms.accept, terms.on_unknown })
+    assert.is_nil(terms.credential)
+    assert.same({ {}, "secret" }, { of_applications.accept, of_applications.credential })
+    assert.is_nil(of_applications.on_unknown)
+    terms = declare { accept = "disabled", on_unknown = "repeat" }.policy
+    assert.same({ { disabled = true }, "repeat" }, { terms.accept, terms.on_unknown })
+    assert.equal("certificate", declare(applications { credential = "certificate" }).policy.credential)
+  end)
+
+  it("knows each word with which an account is refused", function()
+    local setting = { never = {}, held = {}, by_permission = true }
+    for code, account in pairs {
+      guest = { guest = true }, synced = { synced = true }, federated = { federated = true },
+      disabled = { disabled = true }, restricted = { restricted = true }, reach = { group = "g" }, date = {},
+      outside = { outside = true },
+    } do
+      account.id, account.upn, account.roles = "1", "a@x", {}
+      account.changed = code ~= "date" and 1 or nil
+      local what, _, word = require("rotation.due").why_not(setting, account)
+      assert.same({ "refuse", code }, { what, word })
+      assert.is_string(require("policy.refusals").REASONS.users[word], word)
+    end
+  end)
+
   it("refuses what it cannot mean, with the file and the member", function()
     local cases = {
       { { every = "monthly" }, "x.lua: every: it is not of the form 180d, 7d12h, 30m or 45s" },
@@ -105,6 +144,19 @@ describe("a policy", function()
         .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
       { applications { reconcile = true },
         "x.lua: reconcile: it means something for users only, and this selects applications" },
+      { { accept = "gest" }, 'x.lua: accept: "gest" is no reason for which users are refused. Did you mean "guest"?' },
+      { { accept = { "everything" } }, 'x.lua: accept: "everything" is no reason for which users are refused. '
+        .. "There are date, disabled, entry, federated, guest, outside, reach, restricted, synced." },
+      { { accept = { 7 } }, "x.lua: accept: a string is needed, but it is a number" },
+      { applications { accept = { "guest" } }, 'x.lua: accept: "guest" is no reason for which applications are '
+        .. "refused. There are reach, self." },
+      { { on_unknown = "retry" }, 'x.lua: on_unknown: "retry" is none of "ask", "repeat"' },
+      { applications { on_unknown = "repeat" },
+        "x.lua: on_unknown: it means something for users only, and this selects applications" },
+      { { credential = "certificate" },
+        "x.lua: credential: it means something for applications only, and this selects users" },
+      { applications { credential = "certficate" },
+        'x.lua: credential: "certficate" is none of "secret", "certificate"' },
       { applications { lifetime = "90d" },
         "x.lua: lifetime: a secret that lives 90 days cannot be replaced every 90 days" },
     }

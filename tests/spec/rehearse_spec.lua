@@ -134,6 +134,23 @@ describe("its judge", function()
       .. "anna after 33 days", (broken()))
   end)
 
+  it("holds a refusal against the policy, unless it is expected", function()
+    local kept = { stored("anna@x", true) }
+    local function refuse(code)
+      run({ ["anna@x"] = "changed" }, kept)
+      self:note({ { terms = terms, is_open = true, entries = {
+        { name = "guest@x", what = "refuse", why = "it is a guest", code = code },
+      } } }, nil, kept)
+      return (broken())
+    end
+    assert.equal("in the end nobody has failed, is refused or stopped, or waits for a person: guest (refused)",
+      refuse "guest")
+    terms.accept = { guest = true }
+    assert.equal("", refuse "guest")
+    assert.equal("in the end nobody has failed, is refused or stopped, or waits for a person: guest (refused)",
+      refuse "entry")
+  end)
+
   it("sees who is late, stopped, never to be touched, beyond a limit or outside the window", function()
     run({ ["anna@x"] = "changed", ["never@x"] = "changed" }, { stored("anna@x", true), stored("never@x", true) },
       { is_open = false })
@@ -145,7 +162,7 @@ describe("its judge", function()
         .. "never after 40 days",
       "no run changes more than 1: one changed 2", "never@x is never touched: it was changed",
       "nothing is changed outside the window: 2026-11-18T11:06:40Z",
-      "in the end nobody has failed, is stopped or waits for a person: anna (stopped)",
+      "in the end nobody has failed, is refused or stopped, or waits for a person: anna (stopped)",
       "the journal's chain of 0 records is unbroken: record 3 was changed",
     }, "\n"), (broken()))
   end)

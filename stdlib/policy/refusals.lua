@@ -1,0 +1,45 @@
+--- Why an account or an application may be refused, as a word for each reason. A policy
+--- says with these words which refusals it expects (`accept`): they are no failure then.
+
+local nearest = require "nearest"
+local sets = require "sets"
+
+local M = {}
+
+--- The words, with what they mean; nothing else is a reason of refusal.
+---@type table<"users"|"applications", table<string, string>>
+M.REASONS = {
+  users = {
+    guest = "it is a guest, whose password is kept elsewhere",
+    synced = "it is synced from on-premises, where its password is kept",
+    federated = "its domain is federated and keeps its password",
+    disabled = "it is disabled",
+    restricted = "it is in a restricted management administrative unit",
+    reach = "it is beyond the reach of the roles we hold",
+    date = "Entra does not say when its password was last changed",
+    outside = "its policy does not select it any more",
+    entry = "an entry that is not ours lies where its password is to go, or there are several",
+  },
+  applications = {
+    reach = "whoever runs this neither owns it nor may change it",
+    self = "it is what runs this, and its secret is in the profile",
+  },
+}
+
+--- Why these are no reasons of refusal, if one is none.
+---@param words string[]
+---@param target "users"|"applications"
+---@return string? wrong
+function M.check(words, target)
+  local reasons = M.REASONS[target]
+  for _, word in ipairs(words) do
+    if not reasons[word] then
+      local known = nearest(word, reasons)
+      return ('"%s" is no reason for which %s are refused. %s'):format(word, target,
+        known and ('Did you mean "%s"?'):format(known)
+          or ("There are %s."):format(table.concat(sets.sorted(reasons), ", ")))
+    end
+  end
+end
+
+return M
