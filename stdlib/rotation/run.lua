@@ -85,9 +85,9 @@ local function check_named(all, names)
     end
     if not found then
       fail.raise {
-        kind = "usage", what = "rotate --now " .. name, why = "none of the policies selects an account or application of "
-          .. "that name", fix = "Give the user principal name, or the application's name or client id, as `moonlatch "
-          .. "plan POLICY` shows it.",
+        kind = "usage", what = "rotate --now " .. name,
+        why = "none of the policies selects an account or application of that name",
+        fix = "`moonlatch plan POLICY` shows the names: a user principal name, or an application's name or client id.",
       }
     end
   end
