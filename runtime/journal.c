@@ -27,8 +27,21 @@ struct journal *journal_check(lua_State *L, int index) {
 }
 
 int journal_raise(lua_State *L, const struct journal *journal) {
+  luaL_getmetatable(L, JOURNAL);
+  int made = lua_getfield(L, -1, "failure") == LUA_TFUNCTION;
   lua_pushstring(L, journal->message);
+  if (made) lua_call(L, 1, 1);
   return lua_error(L);
+}
+
+/* journal.raises(fn): what is raised from now on is what fn makes of the message */
+static int raises(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  luaL_getmetatable(L, JOURNAL);
+  lua_insert(L, 1);
+  lua_setfield(L, 1, "failure");
+  return 0;
 }
 
 struct journal *journal_check_working(lua_State *L) {
@@ -141,8 +154,12 @@ static void push_record(lua_State *L, sqlite3_stmt *row) {
 static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return 1;
-  if (code != SQLITE_DONE)
-    luaL_error(L, "journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database), journal->directory);
+  if (code != SQLITE_DONE) {
+    snprintf(journal->message, sizeof journal->message,
+             "journal cannot be read: %s, in '%s'. Run: moonlatch journal verify", sqlite3_errmsg(journal->database),
+             journal->directory);
+    journal_raise(L, journal);
+  }
   sqlite3_reset(statement);
   return 0;
 }
@@ -457,7 +474,7 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"open", journal_open}, {"raises", raises}, {NULL, NULL}};
 
 int luaopen_host_journal(lua_State *L);
 int luaopen_host_journal(lua_State *L) {

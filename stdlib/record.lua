@@ -7,13 +7,21 @@ local M = {}
 
 local coming = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
 
+--- The failure that a message of the journal is about: "journal cannot be written: WHY. WHAT TO DO".
+---@param message string?
+---@return Failure
+function M.failure(message)
+  local done, why, fix = (message or ""):match("^journal cannot be (%l+): (.-)%. (.*)$")
+  return fail.new {
+    kind = "journal", what = done == "read" and "read what is on record" or "put on record what was done",
+    why = why and ("the journal cannot be %s: %s"):format(done, why) or message or "the journal cannot be written",
+    fix = fix or "Make room on the disk or repair the state folder, then run the same command again.",
+  }
+end
+
 local function write(journal)
   local ok, message = journal:commit()
-  if ok then return end
-  fail.raise {
-    kind = "journal", what = "put on record what was done", why = message or "the journal cannot be written",
-    fix = "Make room on the disk or repair the state folder, then run the same command again.",
-  }
+  if not ok then error(M.failure(message), 0) end
 end
 
 -- A task of its own makes the commit, so that it is made even when a waiter is cancelled.

@@ -47,8 +47,9 @@ local FIXES = {
 ---@param clock host.sys.clock?
 ---@return host.journal.journal
 function M.open_journal(profile, clock)
-  local key <close> = profiles.key()
-  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock)
+  local host, key <close> = require "host.journal", profiles.key()
+  host.raises(require("record").failure)
+  local journal, message, kind = host.open(profile.state, key, profile.binding, clock)
   if journal then return journal end
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind],

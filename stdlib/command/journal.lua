@@ -59,7 +59,9 @@ end
 
 -- Of an account: the password in force, or that value of a rotation whose outcome is not known.
 local function value_of(journal, row, number)
-  if row.kind == passwords.kind and number then return passwords:value(journal, row, math.tointeger(tonumber(number))) end
+  if row.kind == passwords.kind and number then
+    return passwords:value(journal, row, math.tointeger(tonumber(number)))
+  end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
   return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
 end
@@ -187,14 +189,15 @@ local function resume(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(body.name, sent, over))
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(
+    body.name, sent, over))
 end
 
 local function close(journal, id, options, profile)
   local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
-  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. %s")
-    :format(row.body.name, time.day(row.body.kept_until), row.body.name, options.drop and "Its pending entries were removed."
-      or "Its pending entries stay."))
+  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. "
+    .. "Its pending entries %s."):format(row.body.name, time.day(row.body.kept_until), row.body.name,
+    options.drop and "were removed" or "stay"))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
@@ -216,8 +219,8 @@ local ACTIONS = {
   rekey = { alone = rekey.run, asks = true },
   compact = { run = segments.compact, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore", "rekey",
-  "compact" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
+  "rekey", "compact" }
 
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)

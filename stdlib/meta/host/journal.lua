@@ -147,6 +147,11 @@ function M.rekey(directory, old, new, binding, time) end
 ---@return boolean|nil ok, string? message, string? kind
 function M.rekey_segment(path, old, new, binding) end
 
+--- From now on raise what `fn` makes of a message instead of its text: "journal cannot be written: WHY. WHAT TO DO",
+--- or "cannot be read".
+---@param fn fun(message: string): any
+function M.raises(fn) end
+
 ---@class host.journal.restored
 ---@field head integer the chain's last record
 ---@field hash string of it, hex
