@@ -344,6 +344,13 @@ static const char *refuse_emptied(struct journal *journal) {
   return place_gone(journal, "has nothing in it", evidence);
 }
 
+/* Did the last statement fail for another reason than what is in the file: the disk, memory? */
+static int is_kept_from_reading(const struct journal *journal) {
+  int code = sqlite3_errcode(journal->database);
+  int ran = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
+  return !ran && code != SQLITE_CORRUPT && code != SQLITE_NOTADB;
+}
+
 /* A copy is never empty. NULL, or "damaged". */
 static const char *refuse_foreign(struct journal *journal) {
   return read_version(journal) > 0 || journal->use == MAKE_FILE
@@ -355,7 +362,10 @@ static const char *refuse_foreign(struct journal *journal) {
 static const char *settle(struct journal *journal, int *done) {
   *done = set_up_patiently(journal);
   if (!*done) return NULL;
-  if (!is_sound(journal))
+  int sound = is_sound(journal);
+  *done = sound || !is_kept_from_reading(journal);
+  if (!*done) return NULL;
+  if (!sound)
     return place_cannot_open(journal, journal->directory, "damaged",
                              "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)

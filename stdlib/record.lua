@@ -7,15 +7,18 @@ local M = {}
 
 local coming = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
 
---- The failure that a message of the journal is about: "journal cannot be written: WHY. WHAT TO DO".
----@param message string?
+local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
+
+--- The failure that a message of the journal is.
+---@param message string? "journal cannot be written: …, in '…'. What to do"
 ---@return Failure
 function M.failure(message)
-  local done, why, fix = (message or ""):match("^journal cannot be (%l+): (.-)%. (.*)$")
+  message = message or "journal cannot be written"
+  local is_read = message:find("^journal cannot be read") ~= nil
+  local why, fix = message:match("^(.-)%. (%u.*)$")
   return fail.new {
-    kind = "journal", what = done == "read" and "read what is on record" or "put on record what was done",
-    why = why and ("the journal cannot be %s: %s"):format(done, why) or message or "the journal cannot be written",
-    fix = fix or "Make room on the disk or repair the state folder, then run the same command again.",
+    kind = "journal", what = is_read and "read what is on record" or "put on record what was done",
+    why = ((why or message):gsub("^journal cannot", "the journal cannot")), fix = fix and fix .. "." or REPAIR,
   }
 end
 

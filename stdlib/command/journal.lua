@@ -59,11 +59,13 @@ end
 
 -- Of an account: the password in force, or that value of a rotation whose outcome is not known.
 local function value_of(journal, row, number)
-  if row.kind == passwords.kind and number then
-    return passwords:value(journal, row, math.tointeger(tonumber(number)))
-  end
+  local place = number and math.tointeger(tonumber(number))
+  if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
-  return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
+  local store = require "rotation.store"
+  for _, rows in ipairs { store.client_secrets, store.certificates } do
+    if row.kind == rows.kind then return rows:value(journal, rows:get(journal, row.id)) end
+  end
 end
 
 local function refuse_reveal(id, message)
@@ -169,7 +171,7 @@ local function verify_file(profile, path, options)
 end
 
 local function confirm(journal, id)
-  local row = require("rotation").confirm_by_hand(journal, id)
+  local row = require("rotation.by_word").confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
@@ -178,7 +180,7 @@ local function retire(journal, id, options)
     log.say("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
+  log.say(("removed: %s"):format(require("rotation.by_word").retire(journal, id)))
 end
 
 -- What was sent and may be in force is the reason why a person has to look: say what happens to it.
@@ -189,21 +191,21 @@ local function resume(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(
-    body.name, sent, over))
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s")
+    :format(body.name, sent, over))
 end
 
 local function close(journal, id, options, profile)
   local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
-  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. "
-    .. "Its pending entries %s."):format(row.body.name, time.day(row.body.kept_until), row.body.name,
-    options.drop and "were removed" or "stay"))
+  local name, pending = row.body.name, options.drop and "were removed" or "stay"
+  log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
+    .. "moonlatch journal show %s --reveal --value 1"):format(name, pending, time.day(row.body.kept_until), name))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
-  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
+  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}" },
   scopes = { "Application.ReadWrite.All" },
 }
 

@@ -202,6 +202,20 @@ describe("a user's password", function()
       end
     end)
 
+    it("which is no failure when its policy expects that", function()
+      local terms = { select = policy.users { upn = { UPN, "sven@" .. cloud.tenant.domain } } }
+      local _, status = go(terms)
+      assert.equal(1, status)
+      terms.accept = "synced"
+      local rows, again = go(terms)
+      assert.same({ 0, "refuse", "synced" }, { again, rows.sven.what, rows.sven.code })
+      terms.accept = "guest"
+      assert.equal(1, (select(2, go(terms))))
+      terms.accept, terms.select = nil, terms.select - policy.synced()
+      rows, status = go(terms)
+      assert.same({ 0, nil }, { status, rows.sven })
+    end)
+
     it("when its domain is federated", function()
       local users = require "entra.users"
       local read = users.federated_domains
@@ -453,8 +467,8 @@ describe("a user's password", function()
     cloud:wait(600)
     rows, status = go()
     assert.same({ 1, "stop" }, { status, rows["t0-chen"].what })
-    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by another "
-      .. "installation of Moonlatch %((ml:%x+:%x+)%)$")
+    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by "
+      .. "another installation of Moonlatch %((ml:%x+:%x+)%)$")
     resume()
     assert.equal("stop", go()["t0-chen"].what) -- it has to be named
     resume(other)

@@ -118,8 +118,10 @@ local M = {}
 ---@param key host.secret at least 32 bytes
 ---@param binding string "<login host>/<tenant>"
 ---@param clock host.sys.clock? an emulator's, for the times of what the gate puts on record
+---@param failure nil|fun(message: string): any makes what is raised when the journal cannot be written or
+--- read of the message; without it the message is raised as it is
 ---@return host.journal.journal|nil, string? message, string? kind
-function M.open(directory, key, binding, clock) end
+function M.open(directory, key, binding, clock, failure) end
 --- Open a backup, or another journal that nobody writes to, only to read and verify it.
 --- Kinds: "key", "binding", "damaged", "io".
 ---@param path string
@@ -146,11 +148,6 @@ function M.rekey(directory, old, new, binding, time) end
 ---@param binding string
 ---@return boolean|nil ok, string? message, string? kind
 function M.rekey_segment(path, old, new, binding) end
-
---- From now on raise what `fn` makes of a message instead of its text: "journal cannot be written: WHY. WHAT TO DO",
---- or "cannot be read".
----@param fn fun(message: string): any
-function M.raises(fn) end
 
 ---@class host.journal.restored
 ---@field head integer the chain's last record
