@@ -5,7 +5,7 @@
  * gone if there is none. Nothing here decides what may be forgotten.
  *
  * Ownership: a journal owns its database and keys, and anchors the emulator's
- * clock it was given (user value 1).
+ * clock and the function for failures it was given (user value 1: a table).
  */
 #include "journal_parts.h"
 #include "json.h"
@@ -20,15 +20,31 @@
 
 #define LONGEST_NAME 512
 
+enum { CLOCK = 1, FAILURE }; /* what a journal anchors, by its place in user value 1 */
+
 struct journal *journal_check(lua_State *L, int index) {
   struct journal *journal = luaL_checkudata(L, index, JOURNAL);
   luaL_argcheck(L, journal->database, index, "journal is closed");
   return journal;
 }
 
+/* Raise the text on top: as what the opener's function makes of it, where there is one and
+ * index 1 is the journal; else as it is. [-1, +0, e] */
+static int raise_text(lua_State *L) {
+  int text = lua_gettop(L);
+  int is_anchored = luaL_testudata(L, 1, JOURNAL) && lua_getiuservalue(L, 1, 1) == LUA_TTABLE;
+  if (is_anchored && lua_rawgeti(L, -1, FAILURE) == LUA_TFUNCTION) {
+    lua_pushvalue(L, text);
+    lua_call(L, 1, 1);
+    return lua_error(L);
+  }
+  lua_settop(L, text);
+  return lua_error(L);
+}
+
 int journal_raise(lua_State *L, const struct journal *journal) {
   lua_pushstring(L, journal->message);
-  return lua_error(L);
+  return raise_text(L);
 }
 
 struct journal *journal_check_working(lua_State *L) {
@@ -116,8 +132,10 @@ static void push_json(lua_State *L, sqlite3_stmt *row, int column) {
   push_column(L, row, column); /* the row may go when an error is raised */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  if (!json_decode(L, text, length, &rules))
-    luaL_error(L, "the journal holds a body that is no JSON: %s", lua_tostring(L, -1));
+  if (!json_decode(L, text, length, &rules)) {
+    lua_pushfstring(L, "journal cannot be read: it holds a body that is no JSON: %s", lua_tostring(L, -1));
+    raise_text(L);
+  }
   lua_remove(L, -2);
 }
 
@@ -142,9 +160,9 @@ static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *stateme
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return 1;
   if (code != SQLITE_DONE)
-    luaL_error(L, "journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database), journal->directory);
+    lua_pushfstring(L, "journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database), journal->directory);
   sqlite3_reset(statement);
-  return 0;
+  return code == SQLITE_DONE ? 0 : raise_text(L);
 }
 
 /* journal:get(kind, id) -> record | nil */
@@ -337,7 +355,10 @@ static int journal_head(lua_State *L) {
   struct head head = journal->head;
   char hex[2 * HASH_SIZE + 1];
   const char *why = journal->writing ? NULL : audit_read_head(journal, &head);
-  if (why) return luaL_error(L, "the journal in '%s' has no head: %s", journal->directory, why);
+  if (why) {
+    lua_pushfstring(L, "journal cannot be read: the one in '%s' has no head: %s", journal->directory, why);
+    return raise_text(L);
+  }
   for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", head.hash[i]);
   lua_pushinteger(L, head.seq);
   lua_pushstring(L, hex);
@@ -417,16 +438,20 @@ const char *journal_check_binding(lua_State *L, int index) {
   return binding;
 }
 
-/* journal.open(directory, key, binding, clock) -> journal | nil, message, kind */
+/* journal.open(directory, key, binding, clock, failure) -> journal | nil, message, kind */
 static int journal_open(lua_State *L) {
   const char *directory = luaL_checkstring(L, 1);
   const struct secret *key = journal_check_key(L, 2);
   journal_check_binding(L, 3);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
   struct buffer *scratch = buffer_new(L);
   struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
-  lua_pushvalue(L, 4);
+  lua_createtable(L, FAILURE, 0);
+  for (int i = CLOCK; i <= FAILURE; i++) {
+    lua_pushvalue(L, 3 + i);
+    lua_rawseti(L, -2, i);
+  }
   lua_setiuservalue(L, -2, 1);
   journal->clock = clock;
   journal->binding = strdup(lua_tostring(L, 3));

@@ -41,8 +41,7 @@ void copy_close(struct journal *copy) {
   copy->hashing = NULL;
 }
 
-/* Make the private file for a copy, in place of one that a stopped run left. 0 or an errno value. */
-static int make_part(const char *part) {
+int copy_make_part(const char *part) {
   struct stat info;
   if (lstat(part, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid()) unlink(part);
   int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -64,8 +63,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to) {
   return code == SQLITE_DONE;
 }
 
-/* Make it a database in a single file, and durable. 0 or an errno value. */
-static int settle_part(const char *part) {
+int copy_settle(const char *part) {
   static const unsigned char single[2] = {1, 1};
   int fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW), code = 0;
   if (fd < 0) return errno;
@@ -77,7 +75,7 @@ static int settle_part(const char *part) {
 const char *copy_database(struct journal *journal, sqlite3 *from, const char *part) {
   sqlite3 *to = NULL;
   char why[256] = "";
-  int code = make_part(part);
+  int code = copy_make_part(part);
   if (code) return fail(journal, "make", part, strerror(code));
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_pages(from, to)) {
@@ -86,7 +84,7 @@ const char *copy_database(struct journal *journal, sqlite3 *from, const char *pa
              system_code ? strerror(system_code) : "");
   }
   sqlite3_close(to);
-  code = *why ? 0 : settle_part(part);
+  code = *why ? 0 : copy_settle(part);
   return *why || code ? fail(journal, "copy the journal to", part, *why ? why : strerror(code)) : NULL;
 }
 

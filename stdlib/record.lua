@@ -7,13 +7,24 @@ local M = {}
 
 local coming = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
 
+local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
+
+--- The failure that a message of the journal is.
+---@param message string? "journal cannot be written: …, in '…'. What to do"
+---@return Failure
+function M.failure(message)
+  message = message or "journal cannot be written"
+  local is_read = message:find("^journal cannot be read") ~= nil
+  local why, fix = message:match("^(.-)%. (%u.*)$")
+  return fail.new {
+    kind = "journal", what = is_read and "read what is on record" or "put on record what was done",
+    why = ((why or message):gsub("^journal cannot", "the journal cannot")), fix = fix and fix .. "." or REPAIR,
+  }
+end
+
 local function write(journal)
   local ok, message = journal:commit()
-  if ok then return end
-  fail.raise {
-    kind = "journal", what = "put on record what was done", why = message or "the journal cannot be written",
-    fix = "Make room on the disk or repair the state folder, then run the same command again.",
-  }
+  if not ok then error(M.failure(message), 0) end
 end
 
 -- A task of its own makes the commit, so that it is made even when a waiter is cancelled.

@@ -42,16 +42,19 @@ local FIXES = {
   io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }
 
+local function failure_of(message) return require("record").failure(message) end
+
 --- Open a profile's journal; one that cannot be opened is an error of kind "journal".
 ---@param profile profile
 ---@param clock host.sys.clock?
 ---@return host.journal.journal
 function M.open_journal(profile, clock)
   local key <close> = profiles.key()
-  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock)
+  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock, failure_of)
   if journal then return journal end
+  local whose = kind == "io" and require("state_folder").fix(profile.state)
   fail.raise {
-    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = FIXES[kind],
+    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = whose or FIXES[kind],
   }
 end
 
@@ -148,7 +151,8 @@ local function open_budget(session)
   if ok then return end
   fail.raise {
     kind = "config", what = "count what is changed", why = message,
-    fix = ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
+    fix = require("state_folder").fix(path)
+      or ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
   }
 end
 

@@ -10,6 +10,7 @@ local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
 local sealed = require "sealed"
+local state_folder = require "state_folder"
 local sys = require "host.sys"
 local task = require "task"
 local term = require "host.term"
@@ -59,13 +60,17 @@ end
 -- Take the lock, waiting for who holds it.
 local function take_lock(profile)
   local made, trouble = sys.mkdir(profile.state)
-  if not made then raise(profile, trouble, "Let it be written, or name another `state` folder in the profile.") end
+  if not made then
+    raise(profile, trouble, state_folder.fix(profile.state)
+      or "Let it be written, or name another `state` folder in the profile.")
+  end
   local ends = time.monotonic() + PATIENCE
   while true do
     local lock, message, kind = sys.lock(lock_path(profile))
     if lock then return lock end
     if kind ~= "held" or time.monotonic() > ends then
-      raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it." or nil)
+      raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it."
+        or state_folder.fix(profile.state))
     end
     if task.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
   end

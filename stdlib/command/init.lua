@@ -149,7 +149,8 @@ local KEY_SAID = {
 local SERVICE = [[
 The key is not made yet; it is root's to make, once, on the machine of the service:
   openssl rand -hex 32 >/etc/credstore/NAME      (0600; or encrypted, with systemd-creds encrypt)
-and in the unit of the service: LoadCredential=NAME:/etc/credstore/NAME]]
+and in the unit of the service: LoadCredential=NAME:/etc/credstore/NAME
+In the units that are installed it is moonlatch.key; a person acts as they do with: sudo moonlatch-operator]]
 
 local function say_key(made)
   local source = made.key

@@ -36,7 +36,8 @@ local function refuse_together(options)
       "Name whom: --now NAME --outside-window.")
   end
   if options.watch and options.now then
-    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once", "Leave one of them out.")
+    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once",
+      "Leave one of them out.")
   end
   if not options.watch or not log.json() then return end
   refuse_usage("rotate --watch --json", "a service never comes to the end of a document",
@@ -50,7 +51,8 @@ return {
     .. "year of it on an emulator. Ctrl-C and SIGTERM end what is in hand and begin nothing else; twice, they end it\n"
     .. "at once, and the next run goes on from there. As a service, with the units that are installed:\n"
     .. "  systemctl enable --now moonlatch-rotate@tier0-users.timer    each quarter of an hour, when something is due\n"
-    .. "  systemctl enable --now moonlatch-watch@tier0-users.service   or staying, with --watch",
+    .. "  systemctl enable --now moonlatch-watch@tier0-users.service   or staying, with --watch\n"
+    .. "A person acts as the service with: sudo moonlatch-operator, then what follows `moonlatch`.",
   usage = "POLICY… [options]",
   arguments = {
     { name = "policy", help = "bundled, yours, or a path: policies/tier0-users, ./mine.lua", many = true },

@@ -21,8 +21,11 @@ local function await_person(settings, code)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
     if not WAITABLE[failure.kind] then ask.raise(what, failure) end
-    if failure.retry_after then interval = math.max(interval, failure.retry_after) end
-    if time.now() + interval >= ends and failure.retry_after then ask.raise(what, failure) end
+    if failure.retry_after and time.now() + failure.retry_after >= ends then
+      failure.again = time.now() + failure.retry_after
+      ask.raise(what, failure)
+    end
+    interval = math.max(interval, failure.retry_after or 0)
   until time.now() >= ends
   ask.raise(what, { kind = "person", error = "expired_token", message = "nobody signed in while the code was valid" })
 end

@@ -129,8 +129,8 @@ function READ.credentials_directory(source, what)
   local folder = sys.getenv "CREDENTIALS_DIRECTORY"
   if not folder or folder:sub(1, 1) ~= "/" then
     raise(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
-      ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand: systemd-run -p LoadCredential=…")
-      :format(source.name))
+      ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand, what the units of moonlatch have: "
+        .. "sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
   end
   local value, message = sys.read_secret(folder .. "/" .. source.name, "manager")
   if value then return value end

@@ -37,7 +37,8 @@ local function new_row(journal, name, what)
   local user = graph.get(graph.path("/users/{id}", name), {
     select = { "id", "userPrincipalName" }, missing = "nil", what = what,
   }) or raise_unknown(what)
-  local row = rows:new(journal, { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }, user.id)
+  local body = { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }
+  local row = rows:new(journal, body, user.id)
   row.state = "closed"
   return row
 end

@@ -111,8 +111,9 @@ local function judge_strange(setting, entry)
   if entry.since and math.abs(setting.now - entry.since) < YOUNG and not setting.installations[installation] then
     return verdict("busy", why)
   end
-  return verdict("stop", why, { fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT "
-    .. "--over %s; a new value is set, and that entry stays."):format(entry.marker) or "Look at it, and delete it by hand." })
+  local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
+    .. "is set, and that entry stays."):format(entry.marker)
+  return verdict("stop", why, { fix = fix or "Look at it, and delete it by hand." })
 end
 
 local function says_when(slot, account)
@@ -214,8 +215,9 @@ end
 local function rested(setting, account, slot, judged)
   local from = moments.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return judged end
-  local ago = time.span(math.max(0, setting.now - account.changed))
-  return verdict(M.is_named(setting, account) and "change" or "wait", ("changed %s ago; it rests until a request from then cannot be carried out any more"):format(ago),
+  local why = ("changed %s ago; it rests until a request from then cannot be carried out any more")
+    :format(time.span(math.max(0, setting.now - account.changed)))
+  return verdict(M.is_named(setting, account) and "change" or "wait", why,
     { due = from, rests = true, adopt = judged.adopt })
 end
 

@@ -49,8 +49,8 @@ function M.places(job)
     if entry.marker == body.marker then pending[entry.number or 0] = entry end
   end
   for number in ipairs(body.candidates) do
-    local place = pending[number] and ("the entry %s (id %s)"):format(sink:where(pending[number].name), pending[number].id)
-      or "the journal only"
+    local entry = pending[number]
+    local place = entry and ("the entry %s (id %s)"):format(sink:where(entry.name), entry.id) or "the journal only"
     lines[number] = ("value %d lies in %s"):format(number, place)
   end
   local current = sink:slot(job.account).current

@@ -114,7 +114,7 @@ local function raise_not_allowed(job, why, code)
   local open = moments.any_open(job.row.body.candidates)
   fail.raise {
     kind = "refused", what = what_of(job), why = why, code = code,
-    fix = open and ("What was sent before may be in force, and is kept: %s. Nothing more is sent."):format(jobs.places(job))
+    fix = open and ("What was sent before may be in force: %s. Nothing more is sent."):format(jobs.places(job))
       or "Nothing was sent.",
   }
 end
@@ -209,10 +209,11 @@ end
 local function meet_change(job)
   local changed = time.iso(job.account.changed)
   if moments.any_open(job.row.body.candidates) then
-    local why = "the password was changed by somebody else on %s, after ours was sent"
-    ending.overtaken(job, why:format(changed), job.account.changed)
+    local after = "the password was changed by somebody else on %s, after ours was sent"
+    ending.overtaken(job, after:format(changed), job.account.changed)
   end
-  ending.step_back(job, ("the password was changed by somebody else on %s, before ours was sent"):format(changed), "stop")
+  local why = "the password was changed by somebody else on %s, before ours was sent"
+  ending.step_back(job, why:format(changed), "stop")
 end
 
 ---------------------------------------------------------------------------

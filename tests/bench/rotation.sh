@@ -15,6 +15,7 @@ rotation_policy() {
 local policy = require "policy"
 return policy {
   summary = "many", select = policy.users { group = "All staff" }, every = "30d",
+  accept = { "synced", "disabled", "guest", "reach" },
   limits = { max_changes = $2, canary = 0, stop_on_failure = false }, sink = policy.devolutions.server { vault = "Privileged", path = "Bench" },
 }
 POLICY

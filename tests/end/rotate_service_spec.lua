@@ -20,6 +20,8 @@ local BUILT = os.getenv("MOONLATCH"):match("^(.*)/[^/]*$") .. "/service"
 describe("the units", function()
   -- As installed, but with the program that was just built.
   local function unpack_units(folder)
+    assert(io.open(folder .. "/moonlatch-failed@.service", "w")):write(slurp(SOURCE
+      .. "/service/moonlatch-failed@.service"):gsub("ExecStart=%S+", "ExecStart=/bin/true"), ""):close()
     for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service" } do
       local text = slurp(BUILT .. "/" .. name):gsub("ExecStart=%S+", "ExecStart=" .. os.getenv "MOONLATCH")
       assert(io.open(folder .. "/" .. name, "w")):write(text):close()
@@ -49,6 +51,58 @@ describe("the units", function()
       assert.truthy(words:find("rotate policies/%i ", 1, true), words)
       assert.is_nil(text:find("@[%u_]+@"))
       assert.truthy(text:find("LoadCredential=moonlatch.key:", 1, true))
+    end
+  end)
+
+  it("act as one user, whom the list of users makes, and tell when they fail", function()
+    for _, name in ipairs { "rotate", "watch" } do
+      local text = slurp(("%s/moonlatch-%s@.service"):format(BUILT, name))
+      assert.truthy(text:find("\nUser=moonlatch\nGroup=moonlatch\n", 1, true))
+      assert.is_nil(text:find("\nDynamicUser", 1, true))
+      assert.truthy(text:find("\nOnFailure=moonlatch-failed@%n.service\n", 1, true))
+    end
+    assert.truthy(slurp(SOURCE .. "/service/sysusers.conf"):find('\nu moonlatch - "Moonlatch" /var/lib/moonlatch\n', 1,
+      true))
+    assert.equal("moonlatch", require("state_folder").SERVICE_USER)
+  end)
+end)
+
+describe("moonlatch-operator", function()
+  -- With programs of systemd that tell what they were asked for. The user is root there.
+  local function operate(...)
+    local place <close> = require("moonlatch").place()
+    assert(os.execute(("cp '%s/moonlatch-rotate@.service' '%s/unit'"):format(BUILT, place.path)))
+    place:write("bin/systemctl", ('#!/bin/sh\necho "# /x"; cat "%s/unit"; printf "\\n# /y\\n[Service]\\n"; '
+      .. 'echo "LoadCredential=dvls:/a b"\n'):format(place.path))
+    place:write("bin/systemd-run", "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n")
+    place:write("bin/id", "#!/bin/sh\necho 0\n")
+    assert(os.execute(("chmod 700 '%s'/bin/*"):format(place.path)))
+    local words = {}
+    for i, word in ipairs { ... } do words[i] = "'" .. word .. "'" end
+    local text, status = output_of(("PATH='%s/bin':/usr/bin:/bin sh '%s/moonlatch-operator' %s </dev/null"):format(
+      place.path, BUILT, table.concat(words, " ")))
+    local lines = {}
+    for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    return lines, status, text
+  end
+
+  it("runs what it is given as the units run, whose settings it reads", function()
+    local lines, status, text = operate("journal", "resume", "a b", "*")
+    assert.equal(3, status)
+    assert.same({ "journal", "resume", "a b", "*" }, table.move(lines, #lines - 3, #lines, 1, {}))
+    local at = #lines - 10
+    assert.same({ "--pipe", "--" }, { lines[at], lines[at + 1] })
+    assert.matches("/bin/moonlatch$", lines[at + 2])
+    local settings = {}
+    for i, line in ipairs(lines) do
+      if line == "-p" then settings[lines[i + 1]] = true end
+    end
+    for line in slurp(SOURCE .. "/service/hardening.conf"):gmatch("[^\n]+") do
+      if line:sub(1, 1) ~= "#" then assert.is_true(settings[line], line) end
+    end
+    assert.is_true(settings["LoadCredential=dvls:/a b"])
+    for _, never in ipairs { "Type=", "ExecStart=", "TimeoutS", "Restart=", "OnFailure=", "Description=M" } do
+      assert.is_nil(text:find("\n" .. never, 1, true), never)
     end
   end)
 end)

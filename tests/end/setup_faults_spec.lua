@@ -107,3 +107,32 @@ describe("a lost state folder", function()
     assert.equal(0, (verify(emu)))
   end)
 end)
+
+describe("a disk that fills", function()
+  local function limited(emu, bytes, command)
+    local before = { "prlimit", "--fsize=" .. bytes }
+    return emu:run(job.words(command, "--yes"), { before = before })
+  end
+
+  local function assert_told(outcome)
+    assert.is_true(outcome.status <= 1, outcome.err)
+    assert.not_matches("stack traceback", outcome.err, 1, true)
+    assert.not_matches("--verbose shows where this comes from", outcome.err, 1, true)
+    if outcome.status == 0 then return end
+    for _, line in ipairs { "error: ", "  why: ", "  fix: " } do assert.matches(line, outcome.err, 1, true) end
+  end
+
+  it("at whatever point ends a setup and its removal in words, and each goes on when there is room", function()
+    local emu <close> = rehearsal.new()
+    local failed = 0
+    for bytes = 4096, 160000, 12000 do
+      local outcome = limited(emu, bytes, "apply")
+      assert_told(outcome)
+      failed = failed + outcome.status
+    end
+    assert.is_true(failed >= 4)
+    must(apply(emu), 0)
+    assert_exact(emu)
+    for bytes = 4096, 40000, 12000 do assert_told(limited(emu, bytes, "destroy")) end
+  end)
+end)

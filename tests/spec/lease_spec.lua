@@ -42,10 +42,14 @@ describe("a state folder", function()
     local owner <const>, user <const> = sys.owner, sys.user
     local _ <close> = setmetatable({}, { __close = function() sys.owner, sys.user = owner, user end })
     sys.user = function() return "root" end
-    for name, how in pairs { moonlatch = "moonlatch-operator", anna = "sudo -u anna moonlatch" } do
+    for name, how in pairs { moonlatch = "sudo moonlatch-operator", anna = "sudo -u anna moonlatch" } do
       sys.owner = function() return name end
-      assert.equal(("It belongs to the user %s, and this is root. Run the same command as %s: %s, then what follows"
+      assert.equal(("It belongs to the user %s, and this is root. Run the same as %s: %s, then what follows"
         .. " `moonlatch`."):format(name, name, how), state_folder.fix("/var/lib/moonlatch"))
     end
+    -- one that cannot even be looked at, in a folder that is closed to us
+    sys.owner = function(path) return ({ ["/var/lib/moonlatch"] = "moonlatch", ["/var/lib"] = "root" })[path] end
+    assert.matches("^It belongs to the user moonlatch", state_folder.fix("/var/lib/moonlatch/login/contoso"))
+    assert.is_nil(state_folder.fix("/var/lib/other/login/contoso"))
   end)
 end)

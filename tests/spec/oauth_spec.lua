@@ -398,6 +398,14 @@ describe("oauth", function()
       end)
     end
 
+    it("stops when it is asked to wait until the code is too old, and says until when", function()
+      on("POST", contoso.TOKEN, { 429, { ["retry-after"] = "7200" }, "" })
+      local err = fails(sign_in)
+      assert.equal("throttled", err.kind)
+      assert.equal(5, tenant:passed())
+      assert.matches("^Run the same command again after 20", err.fix)
+    end)
+
     it("stops when the code is too old", function()
       on("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
       local err = fails(sign_in)

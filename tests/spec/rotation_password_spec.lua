@@ -453,8 +453,8 @@ describe("a user's password", function()
     cloud:wait(600)
     rows, status = go()
     assert.same({ 1, "stop" }, { status, rows["t0-chen"].what })
-    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by another "
-      .. "installation of Moonlatch %((ml:%x+:%x+)%)$")
+    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by "
+      .. "another installation of Moonlatch %((ml:%x+:%x+)%)$")
     resume()
     assert.equal("stop", go()["t0-chen"].what) -- it has to be named
     resume(other)

@@ -101,7 +101,7 @@ describe("a secret of a profile", function()
     assert.equal("error: read the client secret from the credential secret\n"
       .. "  why: CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials\n"
       .. "  fix: In its unit: LoadCredential=secret:/path, or LoadCredentialEncrypted=. "
-      .. "By hand: systemd-run -p LoadCredential=…\n",
+      .. "By hand, what the units of moonlatch have: sudo moonlatch-operator, then what follows `moonlatch`.\n",
       refused 'from = "credentials_directory", name = "secret"')
   end)
 

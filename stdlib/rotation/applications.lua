@@ -1,19 +1,23 @@
---- A policy for applications: the client secret of each, by the steps that setup
---- takes too: had, proven, brought to where it is used, and the one before let go.
+--- A policy for applications: the client secret, or the certificate, of each, by the steps that setup takes too: had,
+--- proven, brought to where it is used, and the ones before it let go.
 
+local certificate = require "certificate"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local form = require "devolutions.form"
+local lifetime = require "rotation.lifetime"
 local limit = require "rotation.limit"
 local owned = require "entra.owned"
+local probe = require "sink.probe"
 local rights = require "rotation.rights"
 local room = require "room"
 local rotation = require "rotation"
-local rows = require("rotation.store").client_secrets
 local sealed = require "sink.sealed"
 local select = require "policy.select"
+local sets = require "sets"
 local sink = require "sink"
+local store = require "rotation.store"
 local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
@@ -22,23 +26,37 @@ local M = {}
 
 local step = workflow.step
 
----@class rotation.secrets
+---@class rotation.applications
 ---@field terms policy.terms
 ---@field tenant rotation.tenant
----@field options table journal, profile
+---@field options rotation.options
 ---@field entries rotation.entry[]
-local Secrets = {}
-Secrets.__index = Secrets
+---@field vault string? id of the vault the entries are in, once one was looked at
+local Applications = {}
+Applications.__index = Applications
 
 ---------------------------------------------------------------------------
 -- Terms
 
--- A secret lives as long as was asked for, or as the tenant allows, and is replaced
--- when it is as old as `every` says; where it cannot get that old, with a quarter left.
-local function lifetime_of(terms, policy)
-  local lifetime = math.min(terms.lifetime, policy.longest or math.huge)
-  local left = lifetime - terms.every
-  return lifetime, left > 0 and left or lifetime // 4
+local MARGIN = 30 * 86400 -- seconds before its end at the latest, when it is replaced whatever its age
+
+local function is_certificate(self) return self.terms.credential == "certificate" end
+
+-- It lives as long as was asked for, or as the tenant allows. It is replaced when it is as old as `every` says, however
+-- long it would live; and before its end, however old it is.
+local function dates_of(self, policy)
+  local longest = is_certificate(self) and policy.longest_key or policy.longest
+  local length = math.min(self.terms.lifetime, longest or math.huge)
+  return { lifetime = length, renew_before = math.min(length // 4, MARGIN), every = self.terms.every }
+end
+
+-- What rotation is to know, whatever the kind of credential.
+local function fields_of(self, target, policy)
+  local fields = dates_of(self, policy)
+  fields.application, fields.name, fields.policy = target, target.displayName, policy
+  fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
+  fields.old_now = self.options.old_now
+  return fields
 end
 
 ---------------------------------------------------------------------------
@@ -66,16 +84,11 @@ local function await(run, secret, target, where, entry, tenant)
   }
 end
 
--- Was it brought there already? Then it is not brought there again by each run.
-local function is_placed(secret)
-  local state = secret.row and secret.row.state
-  return state == "stored" or state == "handed_over" or state == "confirmed"
-end
-
 local PLACE = {}
 
 function PLACE.server(run, secret, self, target, have)
   local to = have.entry
+  secret:check_place()
   to:hold {
     tenant = self.tenant.me.tenant, client_id = target.appId, value = secret.value, application = target.displayName,
     marker = secret.row and secret.row.body.marker,
@@ -93,7 +106,7 @@ function PLACE.handover(run, secret, self, target)
 end
 
 local function once(run, secret, target, what, act)
-  if not is_placed(secret) then
+  if not secret:is_placed() then
     run:change {
       kind = "hand-over", name = target.displayName, made = what,
       act = function()
@@ -130,6 +143,7 @@ local function open_entry(run, self, target)
   local entry = sink.entry(run, { name = target.displayName, vault = fields.vault, path = fields.path })
   if entry then
     entry:opened()
+    self.vault = entry.vault_id
     return entry
   end
   fail.raise {
@@ -138,53 +152,97 @@ local function open_entry(run, self, target)
   }
 end
 
-local function have_secret(run, self, target, have)
-  local policy = have.policy
-  local lifetime, renew_before = lifetime_of(self.terms, policy)
-  return rotation.client_secret(run, {
-    application = target, name = target.displayName, policy = policy, lifetime = lifetime, renew_before = renew_before,
-    grace = self.terms.grace, sink = have.entry,
-  })
+local function secret_steps(self, entry)
+  local target = entry.target
+  return {
+    step "Client secret" (function(run, have)
+      have.entry, have.policy = open_entry(run, self, target), self.policy:of(target)
+      run:before_change(function()
+        room.check(run.profile)
+        if have.entry then have.entry:probe(run.journal) end
+      end)
+      local fields = fields_of(self, target, have.policy)
+      fields.sink = have.entry
+      have.secret = rotation.client_secret(run, fields)
+      entry.credential = have.secret
+    end),
+    step "Proof" (function(_, have) task.patiently(have.secret.prove, have.secret, {}) end),
+    step "Delivery" (function(run, have)
+      task.patiently(PLACE[self.terms.sink.kind], run, have.secret, self, target, have)
+      have.secret:tidy()
+    end),
+  }
 end
 
-local function steps_of(self, target)
-  return workflow.declare {
-    id = target.workflow, summary = self.terms.summary,
-    steps = {
-      step "Client secret" (function(run, have)
-        have.entry, have.policy = open_entry(run, self, target), self.policy:of(target)
-        run:before_change(function()
-          room.check(run.profile)
-          if have.entry then have.entry:probe(run.journal) end
-        end)
-        have.secret = have_secret(run, self, target, have)
-      end),
-      step "Proof" (function(_, have) task.patiently(have.secret.prove, have.secret, {}) end),
-      step "Delivery" (function(run, have)
-        task.patiently(PLACE[self.terms.sink.kind], run, have.secret, self, target, have)
-        have.secret:tidy()
-      end),
+-- Does what runs this sign in as the application, with what lies sealed here?
+local function is_used_here(self, target)
+  local sign_in = self.options.profile.sign_in
+  return sign_in.client_id == target.appId and (sign_in.certificate or {}).from == "sealed"
+end
+
+local function await_certificate(run, held)
+  local credential = held.credential
+  if credential:is_confirmed() then return end
+  if not credential.row then return run:note("a person will have to say when the new one is in use; rotate says how") end
+  local id = credential.row.id
+  run:await {
+    what = ("have '%s' sign in with its new certificate"):format(credential.terms.name),
+    why = "As long as nobody says that it is in use, the one before is never retired.",
+    how = {
+      "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
+      ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
+      "when it is in use: moonlatch journal confirm " .. id,
     },
   }
 end
 
+local function certificate_steps(self, entry)
+  local target = entry.target
+  return {
+    step "Certificate" (function(run, have)
+      run:before_change(function() room.check(run.profile) end)
+      local fields = fields_of(self, target, self.policy:of(target))
+      fields.used_here = is_used_here(self, target)
+      have.held = certificate.ensure(run, fields)
+      entry.credential = have.held.credential
+    end),
+    step "Proof" (function(_, have) task.patiently(have.held.prove, have.held, {}) end),
+    step "Delivery" (function(run, have)
+      task.patiently(have.held.place, have.held)
+      await_certificate(run, have.held)
+    end),
+  }
+end
+
+local function steps_of(self, entry)
+  return workflow.declare {
+    id = entry.target.workflow, summary = self.terms.summary,
+    steps = (is_certificate(self) and certificate_steps or secret_steps)(self, entry),
+  }
+end
+
 local function go(self, entry, mode)
-  entry.result = workflow.run(steps_of(self, entry.target), mode, {}, {
+  entry.result = workflow.run(steps_of(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
+  local credential = entry.credential
+  entry.due = credential and credential.row and lifetime.due_at(credential.row, credential.terms) or nil
+  entry.credential = nil
   return entry.result
 end
 
 ---------------------------------------------------------------------------
 -- Looking
 
+-- Why it is not ours to change, and the word for that reason.
 local function why_not(self, target)
   local sign_in = self.options.profile.sign_in
-  if target.appId == sign_in.client_id and sign_in.method == "client_secret" then
+  if target.appId == sign_in.client_id and sign_in.method == "client_secret" and not is_certificate(self) then
     return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one",
       "self"
   end
-  return rights.why_not_ours(target, self.tenant.me), "reach"
+  local why = rights.why_not_ours(target, self.tenant.me)
+  return why, why and "reach"
 end
 
 -- Does storing count as using, for this policy?
@@ -194,6 +252,7 @@ end
 
 -- What a run before this one did not bring to its end, if anything.
 local function why_begun(self, target)
+  local rows = is_certificate(self) and store.certificates or store.client_secrets
   for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
     if state == "known" or state == "proven" then return "it was made, and not yet brought to where it is used" end
@@ -201,24 +260,31 @@ local function why_begun(self, target)
   end
 end
 
+local function note_failure(entry, failure)
+  entry.what, entry.why, entry.fix = "refuse", failure.why, failure.fix
+  entry.code = type(failure.code) == "string" and failure.code or failure.kind
+end
+
 local function judge(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
-  local begun = not result.failure and why_begun(self, entry.target)
+  if result.failure then return note_failure(entry, result.failure) end
+  local begun = why_begun(self, entry.target)
   if begun then
     entry.what, entry.why = "recover", begun
-    return
+  elseif changes > 0 then
+    entry.what, entry.why = "change", "a new one is needed, or an old one goes"
+  elseif #result.waiting > 0 then
+    entry.what, entry.why = "stop", "waits for a person: " .. result.waiting[1].what
+  else
+    entry.what, entry.why = "wait", "in force"
   end
-  entry.what = result.failure and "refuse" or changes > 0 and "change" or #result.waiting > 0 and "stop" or "wait"
-  if result.failure then entry.why = result.failure.why
-  elseif #result.waiting > 0 then entry.why = "waits for a person: " .. result.waiting[1].what
-  else entry.why = changes > 0 and "a new one is needed, or an old one goes" or "in force" end
 end
 
 -- What a plan of it says, in one line.
 local function line_of(entry)
   for _, one in ipairs(entry.result.steps) do
     for _, item in ipairs(one.items) do
-      if item.kind == "client secret" then return item.made, item.action end
+      if item.kind == "client secret" or item.kind == "certificate" then return item.made, item.action end
     end
   end
 end
@@ -237,29 +303,47 @@ local function entry_of(self, target)
   return entry
 end
 
---- Which applications the policy is about, and what is to be done about each. Changes nothing.
----@param terms policy.terms
----@param tenant rotation.tenant
----@param options { journal: host.journal.journal, profile: table }
----@return rotation.secrets
-function M.look(terms, tenant, options)
-  local self = setmetatable({ terms = terms, tenant = tenant, options = options, entries = {} }, Secrets)
-  self.policy = credential_policy.read()
-  for i, target in ipairs(select.applications_of(terms.select)) do self.entries[i] = entry_of(self, target) end
+-- Is it among those that are to be changed at once? Without such names, all are meant.
+local function is_meant(self, target)
+  if not self.named then return true end
+  return self.named[target.displayName:lower()] or self.named[target.appId] or self.named[target.id] or false
+end
+
+local function sort_out(self)
   table.sort(self.entries, function(a, b) return a.name < b.name end)
   self.changes, self.recoveries, self.later = {}, {}, 0
   for _, entry in ipairs(self.entries) do
     if entry.what == "recover" then table.insert(self.recoveries, entry) end
-    if entry.what == "change" and #self.changes < terms.limits.max_changes then table.insert(self.changes, entry)
+    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
     elseif entry.what == "change" then self.later = self.later + 1 end
   end
+end
+
+local function named_of(names)
+  local words = {}
+  for i, name in ipairs(names) do words[i] = name:lower() end
+  return sets.of(words)
+end
+
+--- Which applications the policy is about, and what is to be done about each. Changes nothing.
+---@param terms policy.terms
+---@param tenant rotation.tenant
+---@param options rotation.options
+---@return rotation.applications
+function M.look(terms, tenant, options)
+  local self = setmetatable({ terms = terms, tenant = tenant, options = options, entries = {} }, Applications)
+  self.policy, self.named = credential_policy.read(), options.now and named_of(options.now) or nil
+  for _, target in ipairs(select.applications_of(terms.select, terms.credential)) do
+    if is_meant(self, target) then table.insert(self.entries, entry_of(self, target)) end
+  end
+  sort_out(self)
   return self
 end
 
 --- Is now a time at which changes may begin?
 ---@return boolean open, number? moment
-function Secrets:open()
-  if not self.terms.window then return true end
+function Applications:open()
+  if not self.terms.window or self.options.outside_window then return true end
   return self.terms.window:at(time.now())
 end
 
@@ -269,7 +353,7 @@ end
 local function settle(entry, result)
   if result.failure then
     entry.failure = result.failure
-    entry.what = fail.is(result.failure, "conflict") and "busy" or "failed"
+    entry.what = result.failure.code == "busy" and "busy" or "failed"
     entry.why = result.failure.why
   elseif #result.waiting > 0 then
     entry.what, entry.why, entry.waiting = "person", result.waiting[1].what, result.waiting
@@ -293,11 +377,19 @@ local function each(self, entries, stop)
   end
 end
 
+-- What a try of a run that was cut short left in the vault.
+local function clear_probes(self)
+  if self.vault then probe.clear(self.options.journal, self.vault) end
+end
+
 --- End what a run before this one began.
-function Secrets:recover() each(self, self.recoveries, false) end
+function Applications:recover()
+  clear_probes(self)
+  each(self, self.recoveries, false)
+end
 
 --- Do it.
-function Secrets:act()
+function Applications:act()
   limit.keep(self)
   if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end
 end
