@@ -120,7 +120,7 @@ struct journal {
 /* The journal at index 1, if it still does anything; else raises why it does not. */
 struct journal *journal_check_working(lua_State *L);
 
-/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+/* Raise the journal's message, or what was asked to be made of it: it is for a person, not about a line of Lua. */
 int journal_raise(lua_State *L, const struct journal *journal);
 
 /* A finite number; an argument error otherwise. */

@@ -269,8 +269,9 @@ end
 -- Entra says that there is no such credential: because it is gone, or for some seconds about one that is there, and
 -- which it lists. So the request is sent again for as long as it is listed.
 local function remove_while_listed(application, key_id, send_again)
-  local was_listed, ok, err = false, nil, nil
+  local was_listed, err = false, nil
   for waited = 0, PATIENCE, PAUSE do
+    local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
