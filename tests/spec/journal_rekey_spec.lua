@@ -153,8 +153,8 @@ describe("moonlatch journal rekey", function()
     assert.equal(0, status, shown)
     assert.matches("1 values and 1 files were sealed anew", (shown:gsub("%s+", " ")))
     status, shown = play({ "'contoso': ", "correct horse battery\\n",
-      "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n", "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key",
-      "passphrase", "--yes")
+      "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n",
+      "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
     assert.equal(0, status, shown)
     assert.matches("How the old key is made of its passphrase is kept in passphrase%-%x+%.json",
       (shown:gsub("%s+", " ")))
