@@ -220,7 +220,7 @@ local function meet_change(job)
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
   local why = "the password was changed by somebody else on %s, before ours was sent"
-  ending.step_back(job, { what = "stop", why = why:format(changed) })
+  ending.step_back(job, { what = "stop", why = why:format(changed), fix = due.entries_of(job.slot) })
 end
 
 ---------------------------------------------------------------------------
@@ -319,6 +319,7 @@ local function step(job, tries)
   local sight, other = sending.sight(job)
   if sight == "gone" then return ending.account_gone(job) end
   if sight == "unlisted" then return wait_for_listing(job) end
+  if sight == "spoilt" then orphan(job, "somebody changed its pending entry, which holds something else now") end
   if sight == "pending" then return meet_other(job, other) end
   if sight == "taken" then return meet_taken(job, other) end
   check_rails(job, sight)
