@@ -78,9 +78,44 @@ static void mac_head(const struct journal *journal, const struct head *head, uns
   unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
   memcpy(bytes, journal->binding, strlen(journal->binding));
   memcpy(bytes + JOURNAL_BINDING, journal->installations, INSTALLATION_SIZE);
+  bytes[JOURNAL_BINDING + INSTALLATION_SIZE] = journal->is_segment != 0;
   put_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
   memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
   seal_mac(journal, bytes, sizeof bytes, out);
+}
+
+/* The HMAC of where a shortened chain begins. The installation it was made with stays the same. */
+static void mac_start(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
+  static const char label[] = "moonlatch journal 1: start of a chain";
+  unsigned char bytes[sizeof label + JOURNAL_BINDING + INSTALLATION_SIZE + 8 + HASH_SIZE] = {0};
+  unsigned char *at = bytes + sizeof label;
+  memcpy(bytes, label, sizeof label);
+  memcpy(at, journal->binding, strlen(journal->binding));
+  at += JOURNAL_BINDING;
+  memcpy(at, journal->installations + strlen(journal->installations) - INSTALLATION_SIZE, INSTALLATION_SIZE);
+  put_number(at + INSTALLATION_SIZE, (uint64_t)head->seq);
+  memcpy(at + INSTALLATION_SIZE + 8, head->hash, HASH_SIZE);
+  seal_mac(journal, bytes, sizeof bytes, out);
+}
+
+int audit_read_start(struct journal *journal, struct head *start) {
+  unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
+  size_t length = store_read_meta(journal, "start", stored, sizeof stored);
+  audit_start(journal, start);
+  if (length == 0) return 1;
+  start->seq = (int64_t)get_number(stored);
+  memcpy(start->hash, stored + 8, HASH_SIZE);
+  mac_start(journal, start, expected);
+  return length == sizeof stored && CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
+}
+
+int audit_write_start(struct journal *journal, const struct head *start) {
+  unsigned char stored[STORED_HEAD];
+  if (start->seq == 0) return 1; /* it begins where every chain does */
+  put_number(stored, (uint64_t)start->seq);
+  memcpy(stored + 8, start->hash, HASH_SIZE);
+  mac_start(journal, start, stored + 8 + HASH_SIZE);
+  return store_write_meta(journal, "start", stored, sizeof stored);
 }
 
 void audit_start(const struct journal *journal, struct head *head) {
@@ -116,8 +151,7 @@ static int read_tail(struct journal *journal, struct head *tail) {
     memcpy(tail->hash, sqlite3_column_blob(read, 1), HASH_SIZE);
   }
   sqlite3_reset(read);
-  if (code == SQLITE_DONE) audit_start(journal, tail);
-  return whole || code == SQLITE_DONE;
+  return whole || (code == SQLITE_DONE && audit_read_start(journal, tail));
 }
 
 const char *audit_read_head(struct journal *journal, struct head *head) {
@@ -218,12 +252,26 @@ static int follow(struct journal *journal, sqlite3_stmt *walk, struct head *at) 
   return 1;
 }
 
-/* Walk the chain; at says how far it got. */
-static int walk_chain(struct journal *journal, struct head *at) {
+/* Put the record that was just looked at into another chain. */
+static int copy_entry(struct journal *to, sqlite3_stmt *walk, const struct head *at) {
+  struct entry entry;
+  read_entry(walk, &entry);
+  to->head = *at;
+  return insert_entry(to, &entry, at->hash);
+}
+
+int audit_walk(struct journal *journal, int64_t last, struct journal *to, struct head *at) {
   sqlite3_stmt *walk = store_statement(journal, WALK);
-  int sound = 1, code = SQLITE_DONE;
-  audit_start(journal, at);
-  while (sound && (code = sqlite3_step(walk)) == SQLITE_ROW) sound = follow(journal, walk, at);
+  int sound = audit_read_start(journal, at) || complain(journal,
+                                                        "the start of the audit chain is not sealed by this "
+                                                        "key; what was before it may be gone (%lld)",
+                                                        at->seq);
+  int code = SQLITE_DONE;
+  sqlite3_bind_int64(walk, 1, last);
+  while (sound && (code = sqlite3_step(walk)) == SQLITE_ROW) {
+    sound = follow(journal, walk, at);
+    if (sound && to && !copy_entry(to, walk, at)) sound = store_refuse(journal, to->message);
+  }
   sqlite3_reset(walk);
   if (sound && code != SQLITE_DONE)
     return complain(journal, "the audit chain cannot be read after record %lld", at->seq);
@@ -268,8 +316,14 @@ static int compare_mark(struct journal *journal, int64_t seq) {
 /* The chain by itself, then what stands beside it. */
 static int verify_all(struct journal *journal, int64_t *count, int64_t *seq) {
   struct head at;
-  int sound = walk_chain(journal, &at) && compare_head(journal, &at);
-  *count = *seq = at.seq;
+  struct head start;
+  int sound =
+      audit_walk(journal, INT64_MAX, NULL, &at) && compare_head(journal, &at) && audit_read_start(journal, &start);
+  *seq = at.seq;
+  if (sound && !store_check(journal))
+    sound = complain(journal, "its pages are damaged, after %lld sound records", at.seq);
+  *count = sound ? at.seq - start.seq : 0;
+  if (sound && journal->is_segment) return 1; /* it holds nothing else */
   return sound && compare_mark(journal, at.seq) &&
          find_fault(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
          find_fault(journal, LOST_RECORD, "the record %s is missing or was put back to an older state", seq) &&

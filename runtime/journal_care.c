@@ -36,17 +36,72 @@ static int mark_restored(lua_State *L) {
   return owner_restored(journal, time, replaces, NULL, buffer_new(L)) ? 0 : journal_raise(L, journal);
 }
 
+/* Drop the rows that the table at index names, as { kind, id } each. */
+static int drop_rows(lua_State *L, struct journal *journal, const struct compact *compact, int index) {
+  int done = 1;
+  lua_Integer count = luaL_len(L, index);
+  for (lua_Integer i = 1; done && i <= count; i++) {
+    lua_geti(L, index, i);
+    lua_geti(L, -1, 1);
+    lua_geti(L, -2, 2);
+    done = compact_drop(journal, compact, luaL_checkstring(L, -2), luaL_checkstring(L, -1));
+    lua_pop(L, 3);
+  }
+  return done;
+}
+
+/* journal:compact(before, time, rows) -> { segment, first, last, carried } | nil | nil, message, kind */
+static int compact(lua_State *L) {
+  struct journal *journal = journal_check_working(L);
+  struct compact work = {.before = journal_check_time(L, 2), .time = journal_check_time(L, 3)};
+  luaL_checktype(L, 4, LUA_TTABLE);
+  luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
+  lua_settop(L, 4);
+  const char *kind = compact_write(journal, &work, buffer_new(L));
+  if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
+  if (work.last == 0) return 0;
+  if (!compact_begin(journal, &work) || !drop_rows(L, journal, &work, 4) || !compact_end(journal, &work))
+    return lib_fail_kind(L, "io", "%s", journal->message);
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, work.segment);
+  lua_setfield(L, -2, "segment");
+  lua_pushinteger(L, work.start.seq + 1);
+  lua_setfield(L, -2, "first");
+  lua_pushinteger(L, work.last);
+  lua_setfield(L, -2, "last");
+  lua_pushinteger(L, work.carried);
+  lua_setfield(L, -2, "carried");
+  return 1;
+}
+
 static void push_hash(lua_State *L, const unsigned char hash[HASH_SIZE]) {
   char hex[2 * HASH_SIZE + 1];
   for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
   lua_pushstring(L, hex);
 }
 
+/* journal:start() -> seq, hash */
+static int start(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  struct head head;
+  if (!audit_read_start(journal, &head))
+    return luaL_error(L, "the start of the audit chain in '%s' is not sealed by this key", journal->directory);
+  lua_pushinteger(L, head.seq);
+  push_hash(L, head.hash);
+  return 2;
+}
+
+/* journal:is_segment() -> boolean */
+static int is_segment(lua_State *L) {
+  lua_pushboolean(L, journal_check(L, 1)->is_segment);
+  return 1;
+}
+
 /* journal:backup(path) -> seq, hash | nil, message, kind */
 static int backup(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
-  const char *path = lib_checktext(L, 2);
   luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
+  const char *path = copy_resolve(L, 2);
   const char *kind = copy_backup(journal, path);
   if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
   lua_pushinteger(L, journal->copied.seq);
@@ -67,8 +122,8 @@ static struct journal *new_journal(lua_State *L, int key_index, int binding_inde
 
 /* journal.read(path, key, binding) -> journal | nil, message, kind */
 static int read_file(lua_State *L) {
-  const char *path = lib_checktext(L, 1);
   lua_settop(L, 3);
+  const char *path = copy_resolve(L, 1);
   struct journal *journal = new_journal(L, 2, 3);
   struct journal opened;
   const char *kind = copy_open(&opened, journal, path, READ_FILE);
@@ -95,11 +150,12 @@ static void push_restored(lua_State *L, const struct journal *journal, const str
 /* journal.restore(directory, file, key, binding, time, replaces, set_aside) -> table | nil, message, kind */
 static int restore_file(lua_State *L) {
   const char *directory = lib_checktext(L, 1);
-  struct restore restore = {.file = lib_checktext(L, 2), .time = journal_check_time(L, 5)};
+  struct restore restore = {.time = journal_check_time(L, 5)};
   luaL_argcheck(L, restore.time > 0, 5, "a time after 1970 expected");
   restore.replaces = lua_toboolean(L, 6);
   restore.set_aside = lua_toboolean(L, 7);
   lua_settop(L, 7);
+  restore.file = copy_resolve(L, 2);
   struct buffer *scratch = buffer_new(L);
   struct journal *journal = new_journal(L, 3, 4);
   const char *kind = restore_journal(journal, &restore, directory, scratch);
@@ -124,11 +180,27 @@ static int rekey(lua_State *L) {
   return 1;
 }
 
+/* journal.rekey_segment(path, old key, new key, binding) -> true | nil, message, kind */
+static int rekey_one(lua_State *L) {
+  lua_settop(L, 4);
+  const char *path = copy_resolve(L, 1);
+  struct buffer *scratch = buffer_new(L);
+  struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
+  const char *kind = rekey_segment(old, next, path, scratch);
+  if (kind) return lib_fail_kind(L, kind, "%s", old->message);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 const luaL_Reg journal_care_functions[] = {
-    {"read", read_file}, {"restore", restore_file}, {"rekey", rekey}, {NULL, NULL}};
+    {"read", read_file}, {"restore", restore_file}, {"rekey", rekey}, {"rekey_segment", rekey_one}, {NULL, NULL},
+};
 
 const luaL_Reg journal_care_methods[] = {
     {"backup", backup},
+    {"compact", compact},
+    {"start", start},
+    {"is_segment", is_segment},
     {"installations", installations},
     {"restored_at", restored_at},
     {"mark_restored", mark_restored},

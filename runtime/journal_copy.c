@@ -26,6 +26,17 @@ static const char *fail(struct journal *journal, const char *what, const char *p
   return "io";
 }
 
+const char *copy_resolve(lua_State *L, int index) {
+  const char *path = lib_checktext(L, index), *slash = strrchr(path, '/');
+  char folder[PATH_MAX];
+  if (!slash || slash == path || snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path) >= PATH_MAX)
+    return path;
+  char *real = realpath(folder, NULL);
+  if (real) snprintf(folder, sizeof folder, "%s", real);
+  free(real); /* before anything can raise */
+  return lua_pushfstring(L, "%s%s", folder, slash);
+}
+
 const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
   *copy = (struct journal){.keys = like->keys, .binding = like->binding, .clock = like->clock, .use = use};
   memcpy(copy->key_id, like->key_id, KEY_ID_SIZE);
@@ -41,8 +52,7 @@ void copy_close(struct journal *copy) {
   copy->hashing = NULL;
 }
 
-/* Make the private file for a copy, in place of one that a stopped run left. 0 or an errno value. */
-static int make_part(const char *part) {
+int copy_make_part(const char *part) {
   struct stat info;
   if (lstat(part, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid()) unlink(part);
   int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -64,8 +74,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to) {
   return code == SQLITE_DONE;
 }
 
-/* Make it a database in a single file, and durable. 0 or an errno value. */
-static int settle_part(const char *part) {
+int copy_settle(const char *part) {
   static const unsigned char single[2] = {1, 1};
   int fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW), code = 0;
   if (fd < 0) return errno;
@@ -77,7 +86,7 @@ static int settle_part(const char *part) {
 const char *copy_database(struct journal *journal, sqlite3 *from, const char *part) {
   sqlite3 *to = NULL;
   char why[256] = "";
-  int code = make_part(part);
+  int code = copy_make_part(part);
   if (code) return fail(journal, "make", part, strerror(code));
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_pages(from, to)) {
@@ -86,7 +95,7 @@ const char *copy_database(struct journal *journal, sqlite3 *from, const char *pa
              system_code ? strerror(system_code) : "");
   }
   sqlite3_close(to);
-  code = *why ? 0 : settle_part(part);
+  code = *why ? 0 : copy_settle(part);
   return *why || code ? fail(journal, "copy the journal to", part, *why ? why : strerror(code)) : NULL;
 }
 

@@ -34,7 +34,7 @@ static int add_installation(struct journal *journal) {
 
 int owner_write(struct journal *journal, struct buffer *sealed) {
   char text[LONGEST_OWNER] = {0};
-  const struct seal_name name = {"check", "", journal->installations};
+  const struct seal_name name = {journal->is_segment ? "segment" : "check", "", journal->installations};
   size_t length = (size_t)snprintf(text, JOURNAL_BINDING, "%s", journal->binding);
   if (journal->restored_at != 0)
     length += 1 + (size_t)snprintf(text + length + 1, LONGEST_MOMENT, "%.17g", journal->restored_at);
@@ -99,12 +99,20 @@ static int read_installations(struct journal *journal) {
   return length > 0 && length % INSTALLATION_SIZE == 0 && strlen(journal->installations) == length;
 }
 
+/* Open the record. A segment's is sealed as such, so that it cannot stand in the place of a journal. */
+static int open_record(struct journal *journal, const unsigned char *sealed, size_t length, char *text) {
+  const struct seal_name own = {"check", "", journal->installations};
+  const struct seal_name segment = {"segment", "", journal->installations};
+  if (seal_decrypt(journal, &own, sealed, length, text)) return 1;
+  journal->is_segment = journal->use != WORK && seal_decrypt(journal, &segment, sealed, length, text);
+  return journal->is_segment;
+}
+
 const char *owner_read(struct journal *journal) {
   unsigned char sealed[LONGEST_CHECK];
   char text[LONGEST_CHECK] = {0};
-  const struct seal_name name = {"check", "", journal->installations};
   size_t length = read_check(journal, sealed);
-  if (!read_installations(journal) || !seal_decrypt(journal, &name, sealed, length, text))
+  if (!read_installations(journal) || !open_record(journal, sealed, length, text))
     return refuse_owner(journal, sealed, length);
   if (strcmp(text, journal->binding) != 0) {
     snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",

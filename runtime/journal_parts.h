@@ -1,6 +1,6 @@
 /* What the files of host.journal share: journal.c and journal_care.c (the Lua
  * face: of what is in a journal, and of a journal as a whole),
- * journal_rekey.c, journal_restore.c, journal_copy.c (in a single file), journal_owner.c
+ * journal_rekey.c, journal_restore.c, journal_compact.c, journal_copy.c (in a single file), journal_owner.c
  * (whose it is), journal_mark.c (how far it had come), journal_audit.c (the
  * chain, and so every transaction), journal_store.c (the database),
  * journal_seal.c (keys and sealing), journal_place.c (folder and file),
@@ -53,7 +53,7 @@ struct mark {
 };
 
 /* What a database is opened for: the journal in its folder, or a copy in a single file. */
-enum use { WORK, READ_FILE, WORK_FILE };
+enum use { WORK, READ_FILE, WORK_FILE, MAKE_FILE, CHANGE_FILE };
 
 enum statement {
   BEGIN,
@@ -69,6 +69,12 @@ enum statement {
   SEALED_AS_JSON,
   NEXT_SEALED,
   RESEAL,
+  MOVE_SEALED,
+  NEXT_RECORD,
+  MOVE_RECORD,
+  DROP_RECORD,
+  FIRST_SINCE,
+  CUT,
   UNSEAL,
   FORGET,
   APPEND,
@@ -99,6 +105,7 @@ struct journal {
   struct head head;    /* while writing */
   EVP_MD_CTX *hashing; /* SHA-256, fetched once; NULL before the first record */
   enum use use;
+  int is_segment;     /* 1: records that were taken out of a chain, and nothing else */
   struct head copied; /* of the last backup */
   int marked;         /* 1: the mark beside it is ours, and fits */
   int mark_altered;   /* 1: there is one that this key did not make */
@@ -113,7 +120,7 @@ struct journal {
 /* The journal at index 1, if it still does anything; else raises why it does not. */
 struct journal *journal_check_working(lua_State *L);
 
-/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+/* Raise the journal's message, or what was asked to be made of it: it is for a person, not about a line of Lua. */
 int journal_raise(lua_State *L, const struct journal *journal);
 
 /* A finite number; an argument error otherwise. */
@@ -133,6 +140,9 @@ extern const luaL_Reg journal_care_functions[];
 
 /* Open the database in that file, and bring its tables to our version. NULL, or the kind of failure. */
 const char *store_open(struct journal *journal, const char *file);
+
+/* Are all pages of the database as they should be? */
+int store_check(struct journal *journal);
 
 void store_close(struct journal *journal);
 
@@ -193,6 +203,13 @@ void audit_start(const struct journal *journal, struct head *head);
  * or what is wrong with it (static text). */
 const char *audit_read_head(struct journal *journal, struct head *head);
 
+/* Where the chain begins: at its first record, or after those that lie in segments. 0 when the key did not seal it. */
+int audit_read_start(struct journal *journal, struct head *start);
+int audit_write_start(struct journal *journal, const struct head *start);
+
+/* Walk the chain up to a record, and copy each that is sound to another chain (NULL: none); at says how far it got. */
+int audit_walk(struct journal *journal, int64_t last, struct journal *to, struct head *at);
+
 /* Read the head and hold it against its MAC alone; 0 when it is not ours. */
 int audit_stored_head(struct journal *journal, struct head *head);
 
@@ -213,6 +230,7 @@ int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"
 #define AUDIT_FORGET "journal.forget"
+#define AUDIT_COMPACT "journal.compact"
 #define AUDIT_REKEY "journal.rekey"
 #define AUDIT_RESTORE "journal.restore"
 
@@ -220,12 +238,34 @@ int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time
  * the seq it is about (0: none). */
 int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
 
+/* journal_compact.c */
+
+/* What is taken out, and what came of it. */
+struct compact {
+  double before, time;
+  int64_t last;               /* the last record that goes; 0: none does */
+  struct head start;          /* where the chain began until then */
+  char segment[NAME_MAX + 1]; /* the name of the new segment */
+  int64_t carried;            /* records that were said anew, since they are about what is kept */
+};
+
+/* Find which records are older than that, and write them to a segment in the folder. NULL, or the kind of failure. */
+const char *compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch);
+
+/* Begin to take them out of the chain: what is kept is said anew. Between the two, rows may be dropped. */
+int compact_begin(struct journal *journal, struct compact *compact);
+int compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id);
+int compact_end(struct journal *journal, struct compact *compact);
+
 /* journal_rekey.c */
 
 /* Seal the journal in that folder, which opens with the keys of old, under those of next. Done in one transaction;
  * done already is fine, and count is 0. NULL, or the kind of failure, with the message in old. */
 const char *rekey_journal(struct journal *old, struct journal *next, const char *directory, double time,
                           struct buffer *scratch, int64_t *count);
+
+/* The same for a segment, of which nothing but its seals is changed. */
+const char *rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch);
 
 /* journal_restore.c */
 
@@ -247,10 +287,20 @@ const char *restore_journal(struct journal *journal, struct restore *restore, co
 
 /* journal_copy.c */
 
+/* The path argument at index with its folder as the file system spells it: SQLite follows no link on its way to a
+ * file. [-0, +0|1, e] */
+const char *copy_resolve(lua_State *L, int index);
+
 /* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
  * either way. */
 const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);
 void copy_close(struct journal *copy);
+
+/* Make the private file for a copy, in place of one that a stopped run left. 0 or an errno value. */
+int copy_make_part(const char *part);
+
+/* Make the part a database in a single file, and durable. 0 or an errno value. */
+int copy_settle(const char *part);
 
 /* Copy a database to the new file part, in place of one that was left; durable. NULL, or the kind of failure. */
 const char *copy_database(struct journal *journal, sqlite3 *from, const char *part);

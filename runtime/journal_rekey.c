@@ -46,6 +46,7 @@ static int reseal_next(struct journal *live, struct journal *next, double time, 
                        struct buffer *scratch) {
   sqlite3_stmt *find = store_statement(live, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(find, 2, INT64_MAX);
   int code = sqlite3_step(find), done = 0;
   scratch->length = 0;
   if (code == SQLITE_ROW) {
@@ -66,14 +67,20 @@ static int reseal_values(struct journal *live, struct journal *next, double time
 }
 
 /* From here on the journal has the new keys. */
-static int change_keys(struct journal *live, const struct journal *next, double time, struct buffer *scratch) {
-  char body[64];
+static int change_keys(struct journal *live, const struct journal *next, struct buffer *scratch) {
+  struct head start;
+  if (!audit_read_start(live, &start)) return store_refuse(live, "the start of its audit chain was altered");
   live->keys = next->keys;
   memcpy(live->key_id, next->key_id, KEY_ID_SIZE);
   scratch->length = 0;
+  return owner_write(live, scratch) && audit_write_start(live, &start);
+}
+
+static int append_rekey(struct journal *live, double time) {
+  char body[64];
   const unsigned char *id = live->key_id;
   int length = snprintf(body, sizeof body, "{\"key\":\"%02x%02x%02x%02x\"}", id[0], id[1], id[2], id[3]);
-  return owner_write(live, scratch) && audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
+  return audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
 }
 
 /* The mark is the old key's, and no mark is better than one that nobody can read. */
@@ -86,8 +93,8 @@ static void remove_mark(const struct journal *journal) {
 /* Everything with the journal open. NULL, or the kind of failure. */
 static const char *rekey_open(struct journal *old, struct journal *live, struct journal *next, double time,
                               struct buffer *scratch, int64_t *count) {
-  int done =
-      audit_begin(live) && reseal_values(live, next, time, scratch, count) && change_keys(live, next, time, scratch);
+  int done = audit_begin(live) && reseal_values(live, next, time, scratch, count) && change_keys(live, next, scratch) &&
+             append_rekey(live, time);
   if (done) remove_mark(old);
   if (!done || journal_commit(live) != NULL) return "io";
   memcpy(old->installations, live->installations, sizeof old->installations);
@@ -98,7 +105,7 @@ static const char *rekey_open(struct journal *old, struct journal *live, struct 
 /* Does it open with the new key already? */
 static int is_done(const struct journal *next, const char *path) {
   struct journal live;
-  const char *kind = copy_open(&live, next, path, WORK);
+  const char *kind = copy_open(&live, next, path, READ_FILE);
   copy_close(&live);
   return kind == NULL;
 }
@@ -120,5 +127,21 @@ const char *rekey_journal(struct journal *old, struct journal *next, const char 
   if (!kind) kind = rekey_open(old, &live, next, time, scratch, count);
   if (kind) memcpy(old->message, live.message, sizeof old->message);
   copy_close(&live);
+  return kind;
+}
+
+const char *rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch) {
+  struct journal segment;
+  int64_t count, seq;
+  const char *kind = copy_open(&segment, old, path, CHANGE_FILE);
+  if (kind && strcmp(kind, "key") == 0 && is_done(next, path)) {
+    copy_close(&segment);
+    return NULL;
+  }
+  if (!kind && !audit_verify(&segment, &count, &seq)) kind = "damaged";
+  if (!kind && (!audit_begin(&segment) || !change_keys(&segment, next, scratch) || journal_commit(&segment)))
+    kind = "io";
+  if (kind) memcpy(old->message, segment.message, sizeof old->message);
+  copy_close(&segment);
   return kind;
 }

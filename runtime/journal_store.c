@@ -59,7 +59,14 @@ static const char *const texts[STATEMENTS] = {
              " AND (?2 IS NULL OR state <> ?2) ORDER BY number",
     [SEAL] = "INSERT INTO sealed VALUES (?1, ?2, ?3)",
     [SEALED_AS_JSON] = "SELECT " VALUE_JSON " FROM sealed WHERE id = ?1",
-    [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 ORDER BY id LIMIT 1",
+    [NEXT_SEALED] = "SELECT id, value FROM sealed WHERE id > ?1 AND seq <= ?2 ORDER BY id LIMIT 1",
+    [MOVE_SEALED] = "UPDATE sealed SET seq = ?2 WHERE id = ?1",
+    [NEXT_RECORD] = "SELECT number, kind, id, updated FROM records WHERE number > ?1 AND seq <= ?2"
+                    " ORDER BY number LIMIT 1",
+    [MOVE_RECORD] = "UPDATE records SET seq = ?2 WHERE number = ?1",
+    [DROP_RECORD] = "DELETE FROM records WHERE kind = ?1 AND id = ?2 AND seq <= ?3",
+    [FIRST_SINCE] = "SELECT seq FROM audit WHERE time >= ?1 ORDER BY seq LIMIT 1",
+    [CUT] = "DELETE FROM audit WHERE seq <= ?1",
     [RESEAL] = "UPDATE sealed SET value = ?2, seq = ?3 WHERE id = ?1",
     [UNSEAL] = "SELECT value FROM sealed WHERE id = ?1",
     [FORGET] = "DELETE FROM sealed WHERE id = ?1",
@@ -67,7 +74,7 @@ static const char *const texts[STATEMENTS] = {
     [TAIL] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
     [HISTORY] = "SELECT * FROM (SELECT seq, time, kind, body FROM audit ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
     [HASH_AT] = "SELECT hash FROM audit WHERE seq = ?1",
-    [WALK] = "SELECT seq, time, kind, body, hash FROM audit ORDER BY seq",
+    [WALK] = "SELECT seq, time, kind, body, hash FROM audit WHERE seq <= ?1 ORDER BY seq",
     [ALTERED_RECORD] =
         "SELECT kind || ' ' || id, seq FROM records WHERE NOT EXISTS (SELECT 1 FROM audit"
         " WHERE audit.seq = records.seq AND audit.kind = '" AUDIT_PUT "' AND audit.time = records.updated"
@@ -123,7 +130,8 @@ int store_refuse(struct journal *journal, const char *why) {
 static int refuse_with_reason(struct journal *journal) {
   char space[256], why[768];
   snprintf(why, sizeof why,
-           "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run it again: "
+           "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run the same "
+           "command again: "
            "it goes on from the last commit",
            reason(journal, space, sizeof space), journal->directory, advice(journal));
   return store_refuse(journal, why);
@@ -211,12 +219,15 @@ static int expect(struct journal *journal, const char *sql, const char *word) {
 }
 
 /* How the database is used. Its pages are few and the system keeps them too: 512 KiB, not 2 MiB.
- * A copy that is worked on is thrown away when that fails, and made durable afterwards. */
+ * A copy that is worked on is thrown away when that fails, and made durable afterwards; one that is
+ * there to stay is changed as a whole, or not at all. */
 static int set_up(struct journal *journal) {
   static const char *const modes[][2] = {
       [WORK] = {"PRAGMA journal_mode = WAL", "wal"},
       [READ_FILE] = {"PRAGMA query_only = ON", NULL},
       [WORK_FILE] = {"PRAGMA journal_mode = MEMORY", "memory"},
+      [MAKE_FILE] = {"PRAGMA journal_mode = MEMORY", "memory"},
+      [CHANGE_FILE] = {"PRAGMA journal_mode = DELETE", "delete"},
   };
   const char *const pragmas[][2] = {
       {"PRAGMA trusted_schema = OFF", NULL},
@@ -248,6 +259,13 @@ static int read_version(struct journal *journal) {
   return version;
 }
 
+/* Are the pages as they should be of what is needed first and stays small? Those of the rest are looked at when
+ * they are read, and all of them by store_check: that takes the longer the more is on record. */
+static int is_sound(struct journal *journal) {
+  if (read_version(journal) == 0) return expect(journal, "PRAGMA quick_check(1)", "ok");
+  return expect(journal, "PRAGMA quick_check('meta')", "ok") && expect(journal, "PRAGMA quick_check('sealed')", "ok");
+}
+
 /* Run the steps that are missing, and say which version it is now. */
 static int run_migrations(struct journal *journal) {
   char last[64];
@@ -263,6 +281,10 @@ static int run_migrations(struct journal *journal) {
 static int migrate(struct journal *journal) {
   if (read_version(journal) == VERSION) return 1;
   return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
+}
+
+int store_check(struct journal *journal) {
+  return expect(journal, "PRAGMA quick_check(1)", "ok");
 }
 
 /* Set up, and again while another process opens or closes the same file: then
@@ -331,18 +353,19 @@ static int is_kept_from_reading(const struct journal *journal) {
 
 /* A copy is never empty. NULL, or "damaged". */
 static const char *refuse_foreign(struct journal *journal) {
-  return read_version(journal) > 0 ? NULL
-                                   : place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
+  return read_version(journal) > 0 || journal->use == MAKE_FILE
+             ? NULL
+             : place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
 }
 
 /* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
 static const char *settle(struct journal *journal, int *done) {
   *done = set_up_patiently(journal);
   if (!*done) return NULL;
-  int is_sound = expect(journal, "PRAGMA quick_check(1)", "ok");
-  *done = is_sound || !is_kept_from_reading(journal);
+  int sound = is_sound(journal);
+  *done = sound || !is_kept_from_reading(journal);
   if (!*done) return NULL;
-  if (!is_sound)
+  if (!sound)
     return place_cannot_open(journal, journal->directory, "damaged",
                              "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)

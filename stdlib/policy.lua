@@ -223,6 +223,7 @@ local CALLS = {
     "GET /applications/{id}/appManagementPolicies", "GET /applications/{id}/owners",
     "GET /policies/defaultAppManagementPolicy",
   },
+  certificate = { "PATCH /applications/{id}", "POST /applications/{id}/addKey" },
 }
 local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
@@ -235,7 +236,8 @@ function M.needs(terms)
   local calls, scopes = select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
   return {
-    graph = joined(calls, CALLS[terms.target], revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
+    graph = joined(calls, CALLS[terms.target], CALLS[terms.credential] or {},
+      revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
     devolutions = terms.sink:needs(),
   }

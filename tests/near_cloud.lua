@@ -32,16 +32,18 @@ local START = 1795000000
 local bodies = setmetatable({}, { __mode = "k" }) -- request -> what it carries
 local answers = setmetatable({}, { __mode = "k" }) -- answer -> the body it was made of
 
-local copying = secret.random(32)
-
--- Each side may close its own.
+--- A copy of a value with copies of its secrets: each side may close its own.
+---@param value any
+---@return any
 local function twin(value)
-  if secret.is(value) then return (assert(crypto.open(copying, "", crypto.seal(copying, "", value)))) end
+  if secret.is(value) then return value:copy() end
   if type(value) ~= "table" then return value end
   local copy = {}
   for name, member in next, value do copy[name] = twin(member) end
   return json.is_array(value) and json.array(copy) or copy
 end
+
+M.twin = twin
 
 local function graft(value, body)
   for name, member in pairs(body) do
@@ -88,10 +90,15 @@ wrap_judge(host_devolutions)
 ---@field profile table
 ---@field meet nil|fun(request: table): string? what happens to a request: "before", "after", a status, or nothing
 ---@field requests table[]
+---@field sessions integer how many sessions of the server there were
 local Cloud = { __name = "near cloud" }
 Cloud.__index = Cloud
 
-local function token_for(self, body)
+---@class near_cloud.caller one program of ours, as the services know it
+---@field session string? its session at the server
+---@field claims table? of its token
+
+local function token_for(self, body, caller)
   local ok, why = self.tenant:check_secret(body.client, body.secret)
   if not ok then
     local code = why == "expired" and 7000222 or why == "unknown_app" and 700016 or 7000215
@@ -107,52 +114,99 @@ local function token_for(self, body)
     n = self.issued, exp = self.tenant.now() // 1 + 3600,
   }
   local text = ("%s.%s.sig"):format(crypto.base64url('{"alg":"none"}'), crypto.base64url(json.encode(claims)))
-  if body.client == self.app.appId then self.claims = claims end -- others sign in for a proof only
+  if body.client == self.app.appId then caller.claims = claims end -- others sign in for a proof only
   return 200, {}, { token_type = "Bearer", expires_in = 3600, access_token = secret.from(text) }, text
 end
 
 local SERVE = {}
 
-function SERVE.login(self, _, body)
-  local status, headers, answer, text = token_for(self, body)
+function SERVE.login(self, _, body, caller)
+  local status, headers, answer, text = token_for(self, body, caller)
   if text then answer.access_token = text end
   return status, headers, answer
 end
 
-function SERVE.graph(self, seen, body)
+function SERVE.graph(self, seen, body, caller)
   local headers = {}
   for name, value in pairs(body.headers or {}) do headers[name:lower()] = value end
   return graph.handle(self.tenant, {
     method = seen.method, path = seen.path, query = seen.query, base = "https://graph.example", body = body.body,
     header = function(name) return headers[name:lower()] end, stale = seen.stale,
-  }, self.claims)
+  }, caller.claims)
 end
 
-function SERVE.devolutions(self, seen, body)
+function SERVE.devolutions(self, seen, body, caller)
   return devolutions.handle(self.server, {
     method = seen.method, path = seen.path, query = seen.query, body = body.body,
-    header = function(name) return name == "tokenid" and self.session or nil end,
+    header = function(name) return name == "tokenid" and caller.session or nil end,
     json = function() return body.body end,
   })
 end
 
 -- The session's token has to be text once, for a header.
-local function note_session(self, answer)
+local function note_session(self, answer, caller)
   if type(answer) ~= "table" or not secret.is(answer.tokenId) then return answer end
-  self.session = ("session-%d"):format(self.issued)
-  self.server.sessions[#self.server.sessions].token = secret.from(self.session)
-  return { tokenId = self.session }
+  self.sessions = self.sessions + 1
+  caller.session = ("session-%d"):format(self.sessions)
+  self.server.sessions[#self.server.sessions].token = secret.from(caller.session)
+  return { tokenId = caller.session }
 end
 
 local function decode(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
-local function describe(request)
+--- A request as the services see it.
+---@param request host.request
+---@return { method: string, path: string, query: table, peer: string, name: string } seen
+function M.describe(request)
   local path, query = request:url():match("^%a+://[^/]*([^?]*)%??(.*)$")
   return {
     method = request:method(), path = path, query = batch.options(query), peer = request:peer(), name = decode(path),
   }
+end
+
+--- What a request carries beside what is on the wire: its body with its secrets.
+---@param request host.request
+---@return table
+function M.carried(request) return bodies[request] or {} end
+
+--- Let the services do what a request asks for, now.
+---@param caller near_cloud.caller
+---@param seen table as M.describe gives it
+---@param carried table
+---@return integer status, table headers, any body
+function Cloud:serve(caller, seen, carried)
+  local status, headers, body = SERVE[seen.peer](self, seen, carried, caller)
+  if seen.path:find("/login$") then body = note_session(self, body, caller) end
+  return status, headers, body
+end
+
+local function text_of(body)
+  if type(body) == "table" then return json.encode(body) end
+  return body or ""
+end
+
+--- The answer made of it.
+---@param status integer
+---@param headers table
+---@param body any
+---@return host.answer
+function Cloud:answer(status, headers, body)
+  headers["Date"] = headers["Date"] or httpd.date(self.tenant.now())
+  if type(body) == "table" then headers["Content-Type"] = "application/json" end
+  local answer = gate.answer(status, headers, text_of(body))
+  answers[answer] = body
+  return answer
+end
+
+--- What a service says that does not do it.
+---@param status integer
+---@param wait integer? seconds, of a throttle
+---@return integer status, table headers, table body
+function M.refuse(status, wait)
+  local headers = status == 429 and { ["Retry-After"] = ("%d"):format(wait or 2) } or {}
+  return status, headers, { error = { code = "x", message = "it was asked to" } }
 end
 
 ---------------------------------------------------------------------------
@@ -172,24 +226,7 @@ Transfer.__close = Transfer.close
 local Door = {}
 Door.__index = Door
 
-local function refuse(status)
-  local headers = status == 429 and { ["Retry-After"] = "2" } or {}
-  return status, headers, { error = { code = "x", message = "it was asked to" } }
-end
-
-local function text_of(body)
-  if type(body) == "table" then return json.encode(body) end
-  return body or ""
-end
-
-local function reply(self, transfer, status, headers, body)
-  local cloud = self.cloud
-  if transfer.seen.path:find("/login$") then body = note_session(cloud, body) end
-  headers["Date"] = headers["Date"] or httpd.date(cloud.tenant.now())
-  if type(body) == "table" then headers["Content-Type"] = "application/json" end
-  transfer.reply = gate.answer(status, headers, text_of(body))
-  answers[transfer.reply] = body
-end
+local function reply(self, transfer, ...) transfer.reply = self.cloud:answer(...) end
 
 -- One request of those that were queued: what happens to it.
 local function carry(self, transfer)
@@ -199,8 +236,8 @@ local function carry(self, transfer)
     transfer.kind, transfer.maybe_sent = "cut", true
     return
   end
-  if tonumber(fate) then return reply(self, transfer, refuse(tonumber(fate))) end
-  local status, headers, body = SERVE[seen.peer](cloud, seen, transfer.body)
+  if tonumber(fate) then return reply(self, transfer, M.refuse(tonumber(fate))) end
+  local status, headers, body = cloud:serve(self, seen, transfer.body)
   seen.status = status
   if cloud.meet then cloud.meet(seen, "applied") end
   if fate == "after" then
@@ -211,7 +248,7 @@ local function carry(self, transfer)
 end
 
 function Door:submit(request, _, _, note)
-  local seen = describe(request)
+  local seen = M.describe(request)
   seen.note = note
   table.insert(self.cloud.requests, seen)
   local transfer = setmetatable({ seen = seen, body = bodies[request] or {}, changes = request:changes() }, Transfer)
@@ -250,7 +287,6 @@ function Door:close() self.queued = {} end
 ---@param journal host.journal.journal?
 function Cloud:run(journal, fn, ...)
   local door = setmetatable({ cloud = self, queued = {}, journal = journal }, Door)
-  self.session, self.claims = nil, nil
   return fake.run(door, self.clock, fn, ...)
 end
 
@@ -269,7 +305,7 @@ local PERMISSIONS = { "User.Read.All", "GroupMember.Read.All", "RoleManagement.R
 ---@return near_cloud
 function M.new(options)
   options = options or {}
-  local self = setmetatable({ clock = fake.clock(START), requests = {}, issued = 0 }, Cloud)
+  local self = setmetatable({ clock = fake.clock(START), requests = {}, issued = 0, sessions = 0 }, Cloud)
   local function now() return START + self.clock:offset() end -- the services' clock is right, whatever ours says
   self.tenant = tenant.new { seed = options.seed or 1, users = options.users or 0, now = now, lag = options.lag }
   self.server = devolutions.new { seed = options.seed or 1, now = now }

@@ -35,7 +35,9 @@ return workflow.declare {
       type = "string", default = "Moonlatch sets the passwords of the accounts in its policies",
       help = "why the directory role is assigned; goes on record",
     },
-    key_file = { type = "path", help = "file for key and certificate (default: beside the profile's journal)" },
+    key_file = {
+      type = "path", help = "write key and certificate to this file, too, in clear (default: sealed only)",
+    },
     lifetime = { type = "duration", help = "how long a certificate lives (default: a year, or what policy allows)" },
     renew_before = { type = "duration", default = "30d", help = "make a new certificate this long before the end" },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
@@ -55,7 +57,7 @@ return workflow.declare {
       "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
       "GET /applications/{id}/appManagementPolicies",
       "GET /applications/{id}/owners", "POST /applications/{id}/owners/$ref",
-      "DELETE /applications/{id}/owners/{id}/$ref",
+      "DELETE /applications/{id}/owners/{id}/$ref", "POST /applications/{id}/addKey",
 
       "GET /servicePrincipals(appId)", "PATCH /servicePrincipals(appId)", "DELETE /servicePrincipals/{id}",
       "GET /servicePrincipals/{id}/appRoleAssignments", "POST /servicePrincipals/{id}/appRoleAssignedTo",
@@ -128,10 +130,10 @@ return workflow.declare {
     step "Certificate" {
       settled = true,
       function(run, have, args)
-        have.path = args.key_file or run.profile.state .. "/rotator.pem"
         have.certificate = certificate.ensure(run, {
-          application = have.application, name = args.name, policy = have.found.policy, path = have.path,
-          lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+          application = have.application, name = args.name, policy = have.found.policy, path = args.key_file,
+          former = run.profile.state .. "/rotator.pem", used_here = true, lifetime = args.lifetime,
+          renew_before = args.renew_before, grace = args.grace,
         })
       end,
     },
@@ -140,15 +142,15 @@ return workflow.declare {
       have.certificate:prove(have.found.permissions)
     end),
 
-    step "Key file" (function(_, have)
+    step "Key" (function(_, have)
       have.certificate:place()
     end),
 
-    step "Profile" (function(run, have)
+    step "Profile" (function(run, have, args)
       if run.mode == "destroy" then return end
       run:note "unattended runs sign in by this section of the configuration's profiles:"
       for _, line in ipairs(section.certificate(run.profile, {
-        name = "rotator", client_id = tostring(have.application.appId), path = have.path,
+        name = "rotator", client_id = tostring(have.application.appId), path = args.key_file,
       })) do
         run:note("  %s", line)
       end

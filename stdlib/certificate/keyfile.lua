@@ -1,5 +1,5 @@
---- The file on this machine that holds the key and its certificate (0600), where a
---- profile's sign_in names it. It can be read back; a run that signs in reads it.
+--- A file in clear that holds the key and its certificate (0600), for whoever asks for one: where a profile's
+--- sign_in or a service's unit names it. It can be read back; a run that signs in reads it.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -53,6 +53,10 @@ end
 --- What it is to hold.
 ---@param pem host.secret|any
 function File:hold(pem) self.pem = pem end
+
+--- Where it is, for people.
+---@return string
+function File:where() return self.name end
 
 function File:read()
   local pem = content(self.name)

@@ -101,6 +101,7 @@ function M.run(job, reading, fn)
     needs = script.needs(job.declaration, job.args), reading = reading,
   })
   local options = { journal = open.journal, profile = open.profile }
+  options.renew, options.old_now = job.options.renew and "asked for with --renew" or nil, job.options.old_now
   options.interactive = not job.options.yes and M.is_interactive()
   local function go(mode, more)
     for name, value in pairs(more or {}) do options[name] = value end

@@ -4,11 +4,14 @@ local actions = require "cli.actions"
 local copies = require "journal.copies"
 local fail = require "fail"
 local job = require "cli.job"
+local layout = require "layout"
 local log = require "log"
 local passwords = require("rotation.store").user_passwords
+local profiles = require "profile"
 local record = require "record"
 local rekey = require "journal.rekey"
 local report = require "report"
+local segments = require "journal.segments"
 local session = require "session"
 local term = require "host.term"
 local time = require "time"
@@ -56,9 +59,13 @@ end
 
 -- Of an account: the password in force, or that value of a rotation whose outcome is not known.
 local function value_of(journal, row, number)
-  if row.kind == passwords.kind and number then return passwords:value(journal, row, math.tointeger(tonumber(number))) end
+  local place = number and math.tointeger(tonumber(number))
+  if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
-  return row.body.type == "client secret" and require("rotation.store").client_secrets:value(journal, row) or nil
+  local store = require "rotation.store"
+  for _, rows in ipairs { store.client_secrets, store.certificates } do
+    if row.kind == rows.kind then return rows:value(journal, rows:get(journal, row.id)) end
+  end
 end
 
 local function refuse_reveal(id, message)
@@ -118,7 +125,10 @@ local function check_head(journal, text)
       fix = "The system's log has it: journalctl -t moonlatch.",
     }
   end
-  local there = journal:hash(math.tointeger(tonumber(seq)))
+  local number = math.tointeger(tonumber(seq))
+  local there = journal:hash(number) or segments.each(profiles.current(), journal, function(segment)
+    return segment:hash(number)
+  end)
   if there == hash:lower() then return end
   fail.raise {
     kind = "journal", what = "verify the journal's chain", why = there
@@ -138,24 +148,30 @@ local function verify_living(journal)
   }
 end
 
-local function tell_verified(journal, count, options)
+local function tell_verified(journal, count, names, options)
   if options.head then check_head(journal, options.head) end
   local head, hash = journal:head()
-  if log.json() then return report.json { records = count, head = head, hash = hash } end
+  if log.json() then return report.json { records = count, head = head, hash = hash, segments = names } end
   log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
+  if #names == 0 then return end
+  log.say(("The %d before them lie in %s; `moonlatch journal verify FILE` looks at one:"):format((journal:start()),
+    layout.count(#names, "segment")))
+  for _, name in ipairs(names) do log.say("  " .. name) end
 end
 
 local function verify(journal, _, options)
-  tell_verified(journal, verify_living(journal), options)
+  local count, names = verify_living(journal), {}
+  segments.each(profiles.current(), journal, function(_, name) names[#names + 1] = name end)
+  tell_verified(journal, count, names, options)
 end
 
 local function verify_file(profile, path, options)
   local copy <close>, count = copies.verified(profile, path)
-  tell_verified(copy, count, options)
+  tell_verified(copy, count, {}, options)
 end
 
 local function confirm(journal, id)
-  local row = require("rotation").confirm_by_hand(journal, id)
+  local row = require("rotation.by_word").confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
@@ -164,7 +180,7 @@ local function retire(journal, id, options)
     log.say("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation").retire_by_hand(journal, id)))
+  log.say(("removed: %s"):format(require("rotation.by_word").retire(journal, id)))
 end
 
 -- What was sent and may be in force is the reason why a person has to look: say what happens to it.
@@ -175,20 +191,21 @@ local function resume(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s"):format(body.name, sent, over))
+  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s")
+    :format(body.name, sent, over))
 end
 
 local function close(journal, id, options, profile)
   local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
-  log.say(("%s: the rotation is closed. Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. %s")
-    :format(row.body.name, time.day(row.body.kept_until), row.body.name, options.drop and "Its pending entries were removed."
-      or "Its pending entries stay."))
+  local name, pending = row.body.name, options.drop and "were removed" or "stay"
+  log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
+    .. "moonlatch journal show %s --reveal --value 1"):format(name, pending, time.day(row.body.kept_until), name))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
-  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword" },
+  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}" },
   scopes = { "Application.ReadWrite.All" },
 }
 
@@ -202,8 +219,10 @@ local ACTIONS = {
   backup = { run = copies.backup, names = "FILE" },
   restore = { alone = copies.restore, names = "FILE", asks = true },
   rekey = { alone = rekey.run, asks = true },
+  compact = { run = segments.compact, asks = true },
 }
-local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore", "rekey" }
+local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
+  "rekey", "compact" }
 
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)
@@ -215,10 +234,11 @@ end
 return {
   summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
-    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE] [options]",
+    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE] [options]",
   arguments = {
     { name = "action", optional = true,
-      help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore or rekey" },
+      help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore, rekey, "
+        .. "compact" },
     { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
       optional = true },
   },
@@ -232,6 +252,7 @@ return {
       help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
     { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
     { name = "--set-aside", help = "with restore: also when there is a journal, which is moved aside" },
+    { name = "--before", value = "DATE", help = "with compact: what is older goes to a file of its own: 2026-01-31" },
     { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
   },
   examples = {
@@ -240,6 +261,7 @@ return {
     "moonlatch journal resume USER      # a person has looked at the account: the next rotate sets a new password",
     "moonlatch journal close USER       # a person knows which password is in force: nothing more is done",
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
+    "moonlatch journal compact --before 2026-01-01   # keep the journal small; older records go to a file beside it",
     "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },

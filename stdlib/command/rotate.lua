@@ -36,7 +36,8 @@ local function refuse_together(options)
       "Name whom: --now NAME --outside-window.")
   end
   if options.watch and options.now then
-    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once", "Leave one of them out.")
+    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once",
+      "Leave one of them out.")
   end
   if not options.watch or not log.json() then return end
   refuse_usage("rotate --watch --json", "a service never comes to the end of a document",
@@ -59,7 +60,7 @@ return {
   options = {
     { name = "--now", value = "NAME", many = true,
       help = "only this account or application, and at once, whatever its dates say; several may be named" },
-    { name = "--outside-window", help = "with --now: though the policy's window is closed" },
+    { name = "--outside-window", help = "with --now: though the policy's window is closed, or the day excepted" },
     { name = "--watch", help = "stay, and run whenever something falls due" },
   },
   examples = {

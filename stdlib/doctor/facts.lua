@@ -5,8 +5,10 @@ local application = require "entra.application"
 local consent = require "entra.sign_in_client"
 local credential_policy = require "entra.credential_policy"
 local entry = require "sink.entry"
+local client_secret = require "rotation.client_secret"
 local fail = require "fail"
 local graph = require "graph"
+local inventory = require "rotation.inventory"
 local journal = require "doctor.journal"
 local oauth = require "oauth"
 local peers = require "doctor.peers"
@@ -17,7 +19,6 @@ local rows = require("rotation.store").client_secrets
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
-local view = require "rotation.view"
 
 ---@class doctor.fact
 ---@field owner string name of the check that tells why it could not be read
@@ -162,7 +163,8 @@ end)
 -- How the credentials of the application and the records fit.
 fact("view", "journal", "which secrets are known", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  return view.of(list, found.passwordCredentials or {}, { now = time.now(), renew_before = exam.args.renew_before })
+  return inventory.of(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
+    time.now())
 end))
 
 -- The values there are: that of the journal, and that of the entry, where they can be had.

@@ -18,7 +18,7 @@ Application.once = "its uniqueName"
 
 local MEMBERS = {
   "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",
-  "passwordCredentials", "requiredResourceAccess",
+  "passwordCredentials", "keyCredentials", "requiredResourceAccess",
 }
 
 --- An application of this name, or the one with this client id.

@@ -1,10 +1,10 @@
 --- One real reset of a test user's password, by the application and with its new
 --- secret: what no table and no token can show. The value is random, and nobody keeps it.
 
+local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
-local mint = require "rotation.mint"
 local oauth = require "oauth"
 local reach = require "entra.reach"
 local rows = require("rotation.store").client_secrets
@@ -104,7 +104,7 @@ local function perform(run, proof, account)
   send_patiently(account, proof.application, proof.value)
   local changed = seen_change(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {
-    reset = { user = account.id, at = changed or mint.now(), seen = changed ~= nil },
+    reset = { user = account.id, at = changed or clock.now(), seen = changed ~= nil },
   })
 end
 
@@ -145,7 +145,7 @@ local WARNING = "the password of %s will really be set, once, to a random value 
 
 --- Do it, unless it was shown with this secret before. To be called when the secret is proven.
 ---@param run workflow.Run
----@param proof rotation.Secret
+---@param proof rotation.Credential
 ---@param account entra.account? nil: it is not wanted
 function M.show(run, proof, account)
   if not account or run.mode == "destroy" then return end

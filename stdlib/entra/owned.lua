@@ -19,6 +19,7 @@ M.SETUP = "setup/entra-pam-provider"
 ---@field appId string
 ---@field displayName string
 ---@field passwordCredentials table[]
+---@field keyCredentials table[]
 ---@field workflow string whose marks it carries, and so the entry of its secret
 ---@field ours boolean?
 
@@ -55,16 +56,18 @@ function M.provider(name)
 end
 
 --- All applications that whoever is signed in owns and that have a client secret: one that
---- signs in by certificate alone is not given one.
+--- signs in by certificate alone is not given one. Or those that have a certificate.
+---@param credential "secret"|"certificate"|nil
 ---@return entra.owned_application[]
-function M.all()
+function M.all(credential)
   local me, ids, list = oauth.principal(), {}, {}
   local template = me.kind == "app" and "/servicePrincipals/{id}/ownedObjects" or "/users/{id}/ownedObjects"
   for object in graph.list(graph.path(template, me.oid), { what = "list the applications we own" }) do
     if object["@odata.type"] == "#microsoft.graph.application" then ids[#ids + 1] = object.appId end
   end
   for _, found in ipairs(task.map(ids, AT_ONCE, M.by_client_id)) do
-    if #found.passwordCredentials > 0 then list[#list + 1] = found end
+    local has = credential == "certificate" and found.keyCredentials or found.passwordCredentials
+    if #has > 0 then list[#list + 1] = found end
   end
   return list
 end

@@ -7,12 +7,12 @@ local fail = require "fail"
 local file = require "sink.file"
 local first_reset = require "entra.first_reset"
 local graph = require "graph"
+local lifetime = require "rotation.lifetime"
 local reach = require "entra.reach"
 local room = require "room"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
-local upkeep = require "rotation.upkeep"
 
 local M = {}
 
@@ -30,7 +30,7 @@ local M = {}
 -- Before the network
 
 local function check_terms(args)
-  upkeep.check_asked("client secret", args)
+  lifetime.check_asked("client secret", args)
   if args.secret_file then file.check(args.secret_file) end
 end
 

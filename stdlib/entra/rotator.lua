@@ -3,6 +3,7 @@
 
 local directory_role = require "entra.directory_role"
 local fail = require "fail"
+local lifetime = require "rotation.lifetime"
 local owned = require "entra.owned"
 local preflight = require "entra.preflight"
 local reach = require "entra.reach"
@@ -13,7 +14,6 @@ local selection = require "policy.select"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
-local upkeep = require "rotation.upkeep"
 local users = require "entra.users"
 
 local M = {}
@@ -110,7 +110,7 @@ end
 ---@param args table
 ---@return entra.rotator.found
 function M.look(run, have, args)
-  upkeep.check_asked("certificate", args)
+  lifetime.check_asked("certificate", args)
   local needed = rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
     function() return preflight.application_and_policy(have.wanted) end,

@@ -3,10 +3,12 @@
 local fail = require "fail"
 local host = require "host.journal"
 local job = require "cli.job"
+local layout = require "layout"
 local log = require "log"
 local profiles = require "profile"
 local record = require "record"
 local report = require "report"
+local segments = require "journal.segments"
 local time = require "time"
 
 local M = {}
@@ -25,6 +27,8 @@ local FIXES = {
   restoring = "Run the same command again: nothing is lost, and no journal is opened there until it is done.",
 }
 
+local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+
 local function raise(what, message, kind)
   fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] }
 end
@@ -36,8 +40,13 @@ function M.backup(journal, path)
   record.commit(journal)
   local seq, hash, kind = journal:backup(path)
   if not seq then raise("back the journal up to " .. path, hash, kind) end
-  if log.json() then return report.json { file = path, head = seq, hash = hash } end
+  local profile = profiles.current()
+  local copied = segments.copy(profile, profile.state, folder_of(path))
+  if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
   log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
+  if copied > 0 then
+    log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
+  end
   log.say(("What it sealed, only the profile's key opens: keep that elsewhere. `moonlatch journal verify %s` looks at "
     .. "it again."):format(path))
 end
@@ -89,6 +98,7 @@ function M.restore(profile, path, options)
   local done, message, kind = host.restore(profile.state, path, key, profile.binding, time.now(),
     options.replaces, options.set_aside)
   if not done then raise(("restore %s to %s"):format(path, profile.state), message, kind) end
+  segments.copy(profile, folder_of(path), profile.state)
   tell_restored(profile, path, done, options)
 end
 

@@ -10,6 +10,7 @@ local log = require "log"
 local passphrase = require "profile.passphrase"
 local report = require "report"
 local sealed = require "sealed"
+local segments = require "journal.segments"
 local source = require "profile.source"
 local sys = require "host.sys"
 local time = require "time"
@@ -125,6 +126,17 @@ local function rekey_files(profile, old, new)
   return count
 end
 
+local function rekey_segments(profile, old, new)
+  for _, name in ipairs(segments.names(profile.state)) do
+    local path = profile.state .. "/" .. name
+    local ok, message = host.rekey_segment(path, old, new, profile.binding)
+    if not ok then
+      fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
+        fix = "Bring that file back from where backups are, then run the same command again." }
+    end
+  end
+end
+
 -- Files that only the old key opens, and that are left so.
 local function left_behind(profile)
   local list = {}
@@ -167,6 +179,7 @@ function M.run(profile, _, options)
   end
   local values = rekey_journal(profile, old, new)
   local files = rekey_files(profile, old, new)
+  rekey_segments(profile, old, new)
   tell(values, files, left_behind(profile), put_old_passphrase_away(profile, old))
 end
 

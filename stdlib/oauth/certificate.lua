@@ -1,4 +1,5 @@
---- Signing in as an application with a certificate and its key, which lie in a file.
+--- Signing in as an application with a certificate and its key, which lie in a file: in clear, or sealed under the
+--- profile's key, as `setup/rotator` keeps them.
 
 local ask = require "oauth.ask"
 local assertion = require "oauth.assertion"
@@ -7,6 +8,8 @@ local fail = require "fail"
 local log = require "log"
 local native = require "host.oauth"
 local profile = require "profile"
+local sealed = require "sealed"
+local sealed_key = require "certificate.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
 
@@ -14,6 +17,17 @@ local SOON = 14 * 86400 -- seconds before its end from which a certificate is sp
 
 local function refuse(source, why, fix)
   fail.raise { kind = "config", what = "use the certificate " .. source.path, why = why, fix = fix }
+end
+
+-- What this machine's setup made, or a rotation of that application's certificate.
+local function read_sealed(settings, source)
+  local content <close> = sealed.read(settings, sealed_key.name(settings.sign_in.client_id))
+  if not content then
+    refuse(source, "there is no such file", "`moonlatch apply setup/rotator`, run on this machine with a profile that "
+      .. "has the same tenant, state and key, makes it; a file of your own is named by certificate = { path = \"…\" }.")
+  end
+  local key, why = crypto.certificate(content)
+  return key or refuse(source, why)
 end
 
 local function read(source)
@@ -46,25 +60,27 @@ local function check_dates(source, about)
   end
 end
 
-local function open(source)
-  local key = read(source)
+local function open(settings, source)
+  local key = source.from == "sealed" and read_sealed(settings, source) or read(source)
   local about = key:describe()
   check_dates(source, about)
   return key, assertion.header(about)
 end
 
 -- It is renewed while a service runs, so it is read again once its file is another.
-local function refresh(source, kept)
+local function refresh(settings, kept)
+  local source = settings.sign_in.certificate
+  if source.from == "sealed" then source.path = sealed.path(settings, sealed_key.name(settings.sign_in.client_id)) end
   local stat = sys.stat(source.path)
   local stamp = stat and ("%s %s"):format(stat.modified, stat.size)
   if kept.key and (not stamp or stamp == kept.stamp) then return end
-  kept.key, kept.header = open(source)
+  kept.key, kept.header = open(settings, source)
   kept.stamp = stamp
 end
 
 ---@type oauth.way
 return function(settings, kept)
-  refresh(settings.sign_in.certificate, kept)
+  refresh(settings, kept)
   return ask.ask(ask.as_application(settings), function()
     return assertion.request(settings, settings.sign_in.client_id, kept.key, kept.header)
   end, native.judge_token, settings.graph)

@@ -233,11 +233,12 @@ end
 
 --- The applications meant, as Entra has them now.
 ---@param selection policy.selection
+---@param credential "secret"|"certificate"|nil what of them is meant: those owned are the ones that have one
 ---@return entra.owned_application[]
-function M.applications_of(selection)
+function M.applications_of(selection, credential)
   local owned = require "entra.owned"
   local readers = readers_of_names(owned)
-  readers.owned = owned.all
+  readers.owned = function() return owned.all(credential) end
   return evaluate(selection, reading(readers))
 end
 

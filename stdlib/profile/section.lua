@@ -14,13 +14,14 @@ end
 
 --- The lines of a profile that signs in with a certificate, and is else as the one in use.
 ---@param profile profile
----@param fields { name: string, client_id: string, path: string }
+---@param fields { name: string, client_id: string, path: string? } path: of a file in clear; nil: the sealed one
 ---@return string[]
 function M.certificate(profile, fields)
   local lines = { fields.name .. " = {", ("  tenant = %s,"):format(quoted(profile.tenant)) }
   lines[#lines + 1] = cloud_of(profile)
   lines[#lines + 1] = ("  sign_in = { method = \"certificate\", client_id = %s,"):format(quoted(fields.client_id))
-  lines[#lines + 1] = ("    certificate = { path = %s } },"):format(quoted(fields.path))
+  local source = fields.path and "path = " .. quoted(fields.path) or 'from = "sealed"'
+  lines[#lines + 1] = ("    certificate = { %s } },"):format(source)
   lines[#lines + 1] = ("  -- key, devolutions and all else: as in the profile %s"):format(quoted(profile.name))
   lines[#lines + 1] = "},"
   return lines

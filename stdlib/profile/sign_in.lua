@@ -51,12 +51,14 @@ local function check_redirect(value)
   return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
 end
 
--- A file, or what a service manager hands over: never half of either.
+-- A file, what a service manager hands over, or what setup/rotator keeps sealed: never half of one.
 local function check_certificate(certificate)
   local by_path = certificate.path and not certificate.from and not certificate.name
-  local by_manager = certificate.from and certificate.name and not certificate.path
-  if not by_path and not by_manager then
-    return 'it is { path = "app.pem" } or { from = "credentials_directory", name = "app.pem" }'
+  local is_sealed = certificate.from == "sealed"
+  local by_manager = certificate.from and not is_sealed and certificate.name and not certificate.path
+  local by_seal = is_sealed and not certificate.name and not certificate.path and not certificate.passphrase
+  if not by_path and not by_manager and not by_seal then
+    return 'it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" } or { from = "sealed" }'
   end
   if certificate.name and certificate.name:find("/", 1, true) then return "name is one of a file, without folders" end
 end
@@ -77,7 +79,7 @@ function M.rule(secret_rule)
       client_id = text, scopes = { type = "table", each = text }, login_hint = text,
       secret = secret_rule, client_auth = { type = "string", choices = { "post", "basic" } },
       certificate = { type = "table", check = check_certificate, members = { path = text, name = text,
-        from = { type = "string", choices = { "credentials_directory" } }, passphrase = secret_rule } },
+        from = { type = "string", choices = { "credentials_directory", "sealed" } }, passphrase = secret_rule } },
       token_file = text,
       token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
         choices = { "stdin", "fd" } }, fd = { type = "integer" } } },

@@ -1,19 +1,19 @@
---- A lost journal adopts before it mints: what a readable sink holds, and what
--- signs the application in, is the secret in use, whoever made it.
+--- A lost or restored journal adopts before it makes: what lies where it can be read back, and
+-- what signs the application in, is the credential in use, whoever made it.
 
+local clock = require "graph.clock"
 local fail = require "fail"
-local markers = require "rotation.marker"
-local mint = require "rotation.mint"
+local inventory = require "rotation.inventory"
+local marker = require "rotation.marker"
 local prove = require "rotation.prove"
-local rows = require("rotation.store").client_secrets
-local view = require "rotation.view"
 
 local M = {}
 
--- The value in the sink, when it is of this application and none of ours.
+-- The value in that place, when it is of this application and none of ours.
 local function stranger(self)
   local held = self.sink and self.sink:held(self.application.appId)
   if not held then return nil end
+  local rows = self.kind.rows
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     local value = rows:value(self.run.journal, row)
     if value and value:equals(held) then return nil end
@@ -25,18 +25,18 @@ end
 local function suspects(self, held)
   local list = {}
   for _, credential in ipairs(self.view.foreign) do
-    if view.same_hint(credential, held) then list[#list + 1] = credential end
+    if self.kind.fits(credential, held) then list[#list + 1] = credential end
   end
   return list
 end
 
-local function marker_of(credential) return credential and markers.of_credential(credential.displayName) end
+local function marker_of(credential) return credential and marker.of_credential(credential.displayName) end
 
--- The one it is of: named beside it in the sink, or the only one that fits.
+-- The one it is of: named beside it, or the only one that fits.
 local function credential_of(self, list)
-  local marker = self.sink:marker()
+  local named = self.sink:marker()
   for _, credential in ipairs(list) do
-    if marker and marker_of(credential) == marker then return credential end
+    if named and marker_of(credential) == named then return credential end
   end
   return #list == 1 and list[1] or nil
 end
@@ -44,7 +44,7 @@ end
 -- It may be in force somewhere, so it is not replaced without a person.
 local function raise_unsettled(self, credential)
   fail.raise {
-    kind = "conflict", what = ("go on with the client secret in %s"):format(tostring(self.sink)),
+    kind = "conflict", what = ("go on with the %s in %s"):format(self.kind.name, tostring(self.sink)),
     why = ("it is not of this journal, Entra still lists it (%s), but a sign-in with it is refused")
       :format(credential.keyId),
     fix = ("If it is not needed: moonlatch journal retire %s, then run the same command again.")
@@ -55,49 +55,64 @@ end
 -- Entra may not list the credential yet: then what is written beside the value names
 -- it, unless that is a rotation of ours, whose value this is not.
 local function unclaimed_marker(self)
-  local marker = self.sink:marker()
-  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
-    if row.body.marker == marker then return nil end
+  local named = self.sink:marker()
+  for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do
+    if row.body.marker == named then return nil end
   end
-  return marker
+  return named
 end
 
+-- Its age counts from when it began, as Entra says.
 local function row_for(self, held, credential)
   local application, terms, journal = self.application, self.terms, self.run.journal
-  local body = {
-    application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
-    grace = terms.grace, adopted = true, marker = marker_of(credential) or unclaimed_marker(self),
-    key_id = credential and credential.keyId, hint = held:hint(3), known_at = mint.now(),
-    ends = credential and view.ends(credential) or nil,
-  }
-  if journal then return rows:new(journal, body) end
+  local body = self.kind.body_of(held, credential)
+  body.application, body.app_id, body.name = application.id, application.appId, terms.name
+  body.workflow, body.grace, body.adopted = terms.workflow, terms.grace, true
+  body.marker = marker_of(credential) or unclaimed_marker(self)
+  body.key_id, body.known_at = credential and credential.keyId, clock.now()
+  body.made_at = credential and inventory.starts(credential) or body.made_at
+  if journal then return self.kind.rows:new(journal, body) end
   body.marker = body.marker or "in " .. tostring(self.sink)
-  return { id = "", state = "known", body = body }
+  return { id = "", state = "known", body = body, created = clock.now() }
 end
 
---- Adopt what the sink holds, if it is unknown here and works.
----@param self rotation.Secret
-function M.from_sink(self)
-  local held = stranger(self)
-  if not held then return end
-  local list = suspects(self, held)
-  local accepted, failure = prove.once(self.application.appId, held)
-  if not accepted then
-    prove.raise_if_passing(self.application.appId, failure)
-    return list[1] and raise_unsettled(self, list[1])
-  end
-  local credential = credential_of(self, list)
-  local row = row_for(self, held, credential)
+local function take(self, held, credential)
+  local row, journal = row_for(self, held, credential), self.run.journal
   if self.run:acting() then
-    rows:seal(self.run.journal, row, held)
-    rows:put(self.run.journal, row, "known")
-  else
-    row.state = "known"
+    self.kind.rows:seal(journal, row, held)
+    self.kind.rows:put(journal, row, "known")
   end
-  self.run:note("%s holds a client secret this journal does not know; it works, so it is adopted", tostring(self.sink))
+  row.state = "known"
+  self.run:note("%s holds a %s this journal does not know; it works, so it is adopted", tostring(self.sink),
+    self.kind.name)
   table.insert(self.view.older, self.view.newest)
   self.view.newest, self.adopted_value = row, held
-  self.view.due = view.why_due(self.view, { now = mint.now(), renew_before = self.terms.renew_before })
+  self.view.due = inventory.why_due(self.view, self.terms, clock.now())
+end
+
+--- Adopt what lies in the credential's place, if it is unknown here and works.
+---@param self rotation.Credential
+function M.from_place(self)
+  local held = stranger(self)
+  self.stranger = held
+  if not held then return end
+  local list = suspects(self, held)
+  if #list == 0 and self.kind.must_be_listed then return end
+  local accepted, failure = prove.once(self.application.appId, self.kind.prover(held))
+  if accepted then return take(self, held, credential_of(self, list)) end
+  prove.raise_if_passing(self.application.appId, failure)
+  if list[1] then raise_unsettled(self, list[1]) end
+end
+
+--- Before ours is written there: what lies there is what lay there when this run looked. Else another installation was
+--- faster, and ours is removed again. Raises "conflict".
+---@param self rotation.Credential
+function M.refuse_rival(self)
+  self.sink:fetch()
+  local held = stranger(self)
+  if not held or self.stranger and held:equals(self.stranger) then return end
+  self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")
+    :format(tostring(self.sink), self.sink:marker() or "without a marker"))
 end
 
 return M

@@ -49,8 +49,8 @@ function M.places(job)
     if entry.marker == body.marker then pending[entry.number or 0] = entry end
   end
   for number in ipairs(body.candidates) do
-    local place = pending[number] and ("the entry %s (id %s)"):format(sink:where(pending[number].name), pending[number].id)
-      or "the journal only"
+    local entry = pending[number]
+    local place = entry and ("the entry %s (id %s)"):format(sink:where(entry.name), entry.id) or "the journal only"
     lines[number] = ("value %d lies in %s"):format(number, place)
   end
   local current = sink:slot(job.account).current
@@ -132,12 +132,12 @@ function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
   local id = job.run.sink:keep_pending(job.account, {
-    name = body.name, marker = body.marker, number = number, now = clock.now() // 1,
+    name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   body.pending.ids[number] = id
   local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, is_first and { pending_at = clock.now() } or nil)
+  M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
 end
 
 --- Forget the sealed values of the rotation, but one.

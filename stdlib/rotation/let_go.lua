@@ -1,31 +1,24 @@
---- Letting go of client secrets: by their date once something newer is confirmed,
+--- Letting go of credentials of applications: by their date once something newer is confirmed,
 -- of lost ones by the rules, of others only when a person says so.
 
-local fail = require "fail"
-local graph = require "graph"
-local mint = require "rotation.mint"
+local clock = require "graph.clock"
 local prove = require "rotation.prove"
 local record = require "record"
-local removal = require "rotation.removal"
-local rows = require("rotation.store").client_secrets
+local skew = require "rotation.skew"
 local time = require "time"
-local view = require "rotation.view"
 
 local M = {}
 
-local KIND = "client secret"
-
----------------------------------------------------------------------------
--- Confirming
-
 --- The consumer uses this one: put that on record, and set the date for those before it.
 ---@param journal host.journal.journal
+---@param kind rotation.kind
 ---@param row rotation.row
 ---@param how string
-function M.confirm(journal, row, how)
-  local now = mint.now()
+---@param grace number? seconds, when the row does not say
+function M.confirm(journal, kind, row, how, grace)
+  local now, rows = clock.now(), kind.rows
   rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
-  rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + row.body.grace)
+  rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + (row.body.grace or grace))
   record.commit(journal)
 end
 
@@ -34,32 +27,49 @@ end
 
 -- The new one is proven once more just before another goes.
 local function still_works(self)
-  local accepted, failure = prove.once(self.application.appId, self.value)
+  local accepted, failure = prove.once(self.application.appId, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, failure)
-    self.run:warn("the secret in use was not accepted just now (%s), so no other is removed", tostring(failure.message))
+    self.run:warn("the %s in use was not accepted just now (%s), so no other is removed", self.kind.name,
+      tostring(failure.message))
   end
   return accepted
 end
 
-local function retire(self, row, key_id, why)
+local function retire(self, row, credential, why)
   self.run:change {
-    kind = KIND, name = row.body.marker, action = "delete", made = why,
+    kind = self.kind.name, name = row.body.marker, action = "delete", made = why,
     act = function()
-      mint.check_clock "retire a client secret"
-      removal.run(self.application, key_id, row.body.marker, row, rows:value(self.run.journal, row))
-      rows:close(self.run.journal, row, why)
+      local journal, rows = self.run.journal, self.kind.rows
+      skew.check("retire a " .. self.kind.name)
+      if not row.body.key_id then row.body.key_id = credential.keyId end
+      self.kind.remove(self.application, row, credential, rows:value(journal, row), self.row)
+      rows:close(journal, row, why)
     end,
   }
 end
 
-local function retire_overdue(self)
-  for _, row in ipairs(self.view.overdue) do
-    local credential = view.find(row, self.application.passwordCredentials or {})
-    local key_id = row.body.key_id or (credential and credential.keyId)
-    local why = ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at))
-    if key_id then retire(self, row, key_id, why) end
+-- Can it be named to Entra?
+local function credential_of(self, row)
+  return self.kind.find(row, self.kind.listed(self.application)) or row.body.key_id and { keyId = row.body.key_id }
+end
+
+local function retire_all(self, rows, why)
+  for _, row in ipairs(rows) do
+    local credential = credential_of(self, row)
+    if credential then retire(self, row, credential, why(row)) end
   end
+end
+
+local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
+
+-- At once, since a person said so: also those whose successor nobody confirmed yet.
+local function before_now(self)
+  local list = {}
+  for _, rows in ipairs { self.view.older, self.view.retiring, self.view.overdue } do
+    table.move(rows, 1, #rows, #list + 1, list)
+  end
+  return list
 end
 
 local function tell_retiring(self)
@@ -68,175 +78,101 @@ local function tell_retiring(self)
   end
 end
 
+-- Whoever had a new one made at once has a reason to know what the old one can still do.
+local function tell_still_good(self)
+  for _, row in ipairs(self.view.retiring) do
+    self.run:warn("%s still signs in, until %s. If it leaked: the same command with --old-now removes it at once",
+      row.body.marker, time.day(row.body.retire_at))
+  end
+  for _, row in ipairs(self.view.older) do
+    self.run:warn("%s still signs in, until somebody confirms the new one and %s more. If it leaked: the same command "
+      .. "with --old-now removes it at once", row.body.marker, time.span(row.body.grace or self.terms.grace))
+  end
+end
+
+local function tell_going(self, list)
+  if #list == 0 then return end
+  self.run:warn("who signs in with %s is not known here: nothing reads the sign-in logs. Whoever does is refused from "
+    .. "now on", #list == 1 and "the one that is removed" or "those that are removed")
+end
+
+local function tell(self, list)
+  if self.terms.old_now then
+    if self:is_placed() then return tell_going(self, list) end
+    return self.run:warn("nothing is removed before the new one has been brought to where it is used: then run the "
+      .. "same command again")
+  end
+  if self.terms.renew and self.run:acting() then return tell_still_good(self) end
+  tell_retiring(self)
+end
+
 local function clear_lost(self, held)
   for _, lost in ipairs(self.view.lost) do
     local row, credential = lost.row, lost.credential
-    local is_listed = view.find(row, self.application.passwordCredentials or {}) ~= nil
-    if not credential or not is_listed and removal.is_new(row) then
+    local is_listed = self.kind.find(row, self.kind.listed(self.application)) ~= nil
+    if not credential or not is_listed and self.kind.is_new(row) then
       self.run:note("the answer to %s was lost; so far Entra does not show it", row.body.marker)
-    elseif view.removable(credential, self.row, held) then
-      retire(self, row, credential.keyId, "its answer was lost, its value is known to nobody")
+    elseif self.kind.removable(credential, self.row, held) then
+      retire(self, row, credential, "its answer was lost, its value is known to nobody")
     else
-      self.run:leave(KIND, row.body.marker,
+      self.run:leave(self.kind.name, row.body.marker,
         "its answer was lost; goes with: moonlatch journal retire " .. credential.keyId)
     end
   end
 end
 
---- Let go of what is replaced and due, and of what was lost.
----@param self rotation.Secret
-function M.tidy(self)
-  local confirmed = self:is_confirmed()
-  local anything = (confirmed and #self.view.overdue > 0) or #self.view.lost > 0
-  tell_retiring(self)
-  if anything and self.run:acting() and not still_works(self) then return end
-  if confirmed then retire_overdue(self) end
-  clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
+-- Which of those before it go in this run, and why.
+local function going(self)
+  if self.terms.old_now and self:is_placed() then
+    return before_now(self), function() return "removed at once, as was asked for" end
+  end
+  return self:is_confirmed() and self.view.overdue or {}, why_overdue
 end
 
---- Remove the one that was made in this run and brought nowhere yet, and raise "conflict".
----@param self rotation.Secret
----@param why string
-function M.withdraw(self, why)
-  local row, journal = self.row, self.run.journal
-  removal.run(self.application, row.body.key_id, row.body.marker, row, rows:value(journal, row))
-  rows:close(journal, row, why)
-  fail.raise {
-    kind = "conflict", what = ("make a client secret for '%s'"):format(self.terms.name),
-    why = why .. "; the one made here was removed again",
-    fix = "Run the same command again: it goes on with the one that stayed, as far as a sink holds it.",
-  }
+--- Let go of what is replaced and due, and of what was lost.
+---@param self rotation.Credential
+function M.tidy(self)
+  local list, why = going(self)
+  tell(self, list)
+  local anything = #list > 0 or #self.view.lost > 0
+  if anything and self.run:acting() and not still_works(self) then return end
+  retire_all(self, list, why)
+  clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
 ---------------------------------------------------------------------------
 -- With `destroy`
 
-local function whose(self, row)
+--- Is it ours to take away, and why?
+---@param self rotation.Credential
+---@param row rotation.row
+---@return boolean, string
+function M.whose(self, row)
   if self.application.ours then return true, "goes with the application" end
-  if row.body.adopted then return false, "it was adopted with what a sink held" end
+  if row.body.adopted then return false, "it was adopted with what was found where it lies" end
   if row.body.key_id then return true, "the journal says it was made here" end
   return false, "its answer was lost; what the portal lists by this name may be removed there"
 end
 
 local function take_away(self, row)
-  local journal = self.run.journal
-  if self.application.ours then return rows:go_with_application(journal, row, mint.now()) end
-  removal.run(self.application, row.body.key_id, row.body.marker, row, rows:value(journal, row))
+  local journal, rows = self.run.journal, self.kind.rows
+  if self.application.ours then return rows:go_with_application(journal, row, clock.now()) end
+  self.kind.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, "destroyed")
 end
 
 --- Have destroy take away what is ours.
----@param self rotation.Secret
+---@param self rotation.Credential
 function M.undo(self)
-  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
-    if row.state ~= "closed" and row.state ~= "intent" then
+  for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do
+    if row.state ~= "closed" and (row.state ~= "intent" or self.kind.rows:usable(row)) then
       self.run:undoing({
-        kind = KIND, name = row.body.marker, gone = false,
-        ours = function() return whose(self, row) end,
+        kind = self.kind.name, name = row.body.marker, gone = false,
+        ours = function() return M.whose(self, row) end,
         delete = function() take_away(self, row) end,
       }, row)
     end
   end
-end
-
----------------------------------------------------------------------------
--- By hand: moonlatch journal confirm | retire
-
-local function row_named(journal, name)
-  for _, row in ipairs(rows:all(journal)) do
-    if row.id == name or row.body.marker == name or row.body.key_id == name then return row end
-  end
-end
-
-local function raise_unknown(what, name, why)
-  fail.raise {
-    kind = "missing", what = ("%s %s"):format(what, name), why = why, fix = "`moonlatch journal` lists them.",
-  }
-end
-
-local FIXES = {
-  known = "It is not proven yet: run apply first.",
-  proven = "Nobody was given it yet: apply shows it on a terminal, or writes it with --secret-file PATH.",
-}
-
-local function refuse_confirm(row)
-  fail.raise {
-    kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-    fix = FIXES[row.state] or "Only what was stored or handed over can be confirmed, once.",
-  }
-end
-
---- A person says: the consumer uses this one. Needs no network.
----@param journal host.journal.journal
----@param name string id, marker or key id
----@return rotation.row
-function M.confirm_by_hand(journal, name)
-  local row = row_named(journal, name)
-    or raise_unknown("confirm", name, "the journal knows no client secret by that id")
-  if row.state ~= "stored" and row.state ~= "handed_over" then refuse_confirm(row) end
-  M.confirm(journal, row, "a person")
-  return row
-end
-
----@class rotation.let_go.found
----@field application rotation.removal.of
----@field key_id string
----@field name string
-
-local function credential_on(application_id, key_id)
-  local actual = graph.get(graph.path("/applications/{id}", application_id), {
-    select = { "id", "appId", "displayName", "passwordCredentials" }, missing = "nil", what = "look for the credential",
-  })
-  for _, credential in ipairs(actual and actual.passwordCredentials or {}) do
-    if credential.keyId == key_id then
-      return { application = actual, key_id = key_id, name = tostring(credential.displayName) }
-    end
-  end
-end
-
--- The application that has this credential, among those the journal knows.
-local function search(journal, key_id)
-  local asked = {}
-  for _, kind in ipairs { rows:all(journal), journal:list "adopted" } do
-    for _, row in ipairs(kind) do
-      local id = row.body.application or row.body.id -- a secret's row, or an adopted application's
-      local found = not asked[id] and credential_on(id, key_id)
-      if found then return found end
-      asked[id] = true
-    end
-  end
-  raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
-end
-
--- One of the journal's own need not be listed: it may be gone since an answer was lost.
-local function of_row(row)
-  local body = row.body
-  return {
-    application = { id = body.application, appId = body.app_id, displayName = body.name }, key_id = body.key_id,
-    name = body.marker,
-  }
-end
-
-local function refuse_in_use(row)
-  fail.raise {
-    kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
-    fix = "Have a new one made and confirmed first; then this one is let go by itself.",
-  }
-end
-
---- A person says: this credential goes. Any credential of an application the journal knows.
----@param journal host.journal.journal
----@param name string key id; or id or marker of a row
----@return string name of what went
-function M.retire_by_hand(journal, name)
-  local row = row_named(journal, name)
-  if row and rows:usable(row) then refuse_in_use(row) end
-  local found = row and row.body.key_id and of_row(row) or search(journal, name)
-  removal.run(found.application, found.key_id, found.name, row)
-  if row then rows:close(journal, row, "retired by a person") end
-  journal:audit("retire", { key_id = found.key_id, name = found.name }, time.now())
-  record.commit(journal)
-  return found.name
 end
 
 return M

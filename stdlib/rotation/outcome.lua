@@ -19,8 +19,9 @@ end
 ---@param failure Failure of a changing call that is not repeated by itself
 ---@return boolean
 function M.certainly_not(failure)
-  if failure.maybe_sent or (failure.cause and failure.cause.maybe_sent) then return false end
-  return not OPEN[failure.kind] and (failure.kind ~= "network" or failure.cause ~= nil and failure.cause.transport ~= nil)
+  local cause = failure.cause
+  if failure.maybe_sent or cause and cause.maybe_sent then return false end
+  return not OPEN[failure.kind] and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
 end
 
 return M

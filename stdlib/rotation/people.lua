@@ -69,7 +69,8 @@ end
 
 local function setting_of(terms, tenant, options)
   return {
-    terms = terms, now = clock.now(), never = set_of(terms.never), operator = tenant.me.kind == "user" and tenant.me.oid,
+    terms = terms, now = clock.now(), never = set_of(terms.never),
+    operator = tenant.me.kind == "user" and tenant.me.oid,
     held = tenant.held, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
     named = named_of(options.now), outside_window = options.outside_window,
@@ -255,12 +256,15 @@ local function settle_failure(self, entry, failure)
     require("explain.denied").explain(failure)
   end
   entry.failure = failure
-  settle(entry, what_failed(failure), fail.is(failure) and failure.why or tostring(failure), failure.code)
+  if fail.is(failure) then return settle(entry, what_failed(failure), failure.why, failure.code, failure.fix) end
+  settle(entry, "failed", tostring(failure))
 end
+
+local BAD = { failed = true, stop = true, left = true }
 
 local function say(entry)
   if entry.what == "changed" then return log.detail("changed " .. entry.name) end
-  if entry.what == "failed" or entry.what == "stop" or entry.what == "left" then log.warn(("%s: %s"):format(entry.name, entry.why)) end
+  if BAD[entry.what] then log.warn(("%s: %s"):format(entry.name, entry.why)) end
 end
 
 local function tell_others(self, entry, done)
@@ -284,7 +288,7 @@ local function work(self, entry)
     if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
     return
   end
-  settle(entry, done.what, done.why or "done", done.code)
+  settle(entry, done.what, done.why or "done", done.code, done.fix)
   if done.warning then log.warn(done.warning) end
   say(entry)
   tell_others(self, entry, done)

@@ -22,8 +22,8 @@ local HEADING = {
   skipped = "not begun", person = "waits for a person", ended = "begun before, and closed without a change",
   left = "ended, and it is not known which value is in force", accepted = "refused, as the policy expects",
 }
-local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped", "waits",
-  "ended", "idle", "wait", "accepted", "never" }
+local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
+  "waits", "ended", "idle", "wait", "accepted", "never" }
 
 local function add(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
@@ -135,7 +135,8 @@ local function entry_table(terms, entry)
   return {
     expected = run.is_accepted(terms, entry) or nil,
     name = entry.name, id = entry.id or entry.target and entry.target.appId,
-    what = entry.what, why = entry.why, fix = entry.fix, code = entry.code, due = entry.due and time.iso(entry.due) or nil,
+    what = entry.what, why = entry.why, fix = entry.fix, code = entry.code,
+    due = entry.due and time.iso(entry.due) or nil,
     failure = failure and type(failure) == "table" and outcome.table(failure) or failure and tostring(failure) or nil,
     waiting = entry.waiting,
   }
@@ -158,7 +159,8 @@ function M.json(all, status)
     for place, entry in ipairs(found.entries) do entries[place] = entry_table(found.terms, entry) end
     policies[i] = {
       policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
-      counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later, open = found.is_open,
+      counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
+      open = found.is_open,
       failure = found.failure and outcome.table(found.failure) or nil,
     }
   end

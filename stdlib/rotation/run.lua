@@ -1,20 +1,20 @@
 --- A run of policies: whether it may begin at all, what was left unfinished first,
 --- then what is due, each policy within its limits.
 
+local applications = require "rotation.applications"
 local fail = require "fail"
-local mint = require "rotation.mint"
 local oauth = require "oauth"
 local people = require "rotation.people"
 local role_holders = require "entra.role_holders"
 local rights = require "rotation.rights"
 local room = require "room"
-local secrets = require "rotation.secrets"
+local skew = require "rotation.skew"
 local task = require "task"
 local users = require "entra.users"
 
 local M = {}
 
-local LOOK = { users = people.look, applications = secrets.look }
+local LOOK = { users = people.look, applications = applications.look }
 
 local function any(policies, target)
   for _, terms in ipairs(policies) do
@@ -85,9 +85,9 @@ local function check_named(all, names)
     end
     if not found then
       fail.raise {
-        kind = "usage", what = "rotate --now " .. name, why = "none of the policies selects an account or application of "
-          .. "that name", fix = "Give the user principal name, or the application's name or client id, as `moonlatch "
-          .. "plan POLICY` shows it.",
+        kind = "usage", what = "rotate --now " .. name,
+        why = "none of the policies selects an account or application of that name",
+        fix = "`moonlatch plan POLICY` shows the names: a user principal name, or an application's name or client id.",
       }
     end
   end
@@ -134,7 +134,7 @@ end
 function M.once(policies, options)
   local all = M.plan(policies, options)
   if has_work(all) then
-    mint.check_clock "rotate"
+    skew.check "rotate"
     room.check(options.profile)
     if options.confirm and not options.confirm(all) then return all end
   end

@@ -23,6 +23,7 @@ local BIN = 30 * 86400 -- seconds a deleted application can be restored, its cre
 ---@field first string the state a new row is in
 ---@field has_value table<string, true>? states in which the value of a row can be opened; all when nil
 ---@field usable table<string, true>? states in which the value may be the one in use
+---@field former table<string, string>? what earlier versions called a state -> what it is called now
 
 ---@class rotation.Store
 ---@field kind string
@@ -48,11 +49,25 @@ function Store:new(journal, body, id)
   return { id = id or rotation, kind = self.kind, state = self.own.first, body = body, created = now, updated = now }
 end
 
+-- The rows of the kind, as they are called now.
+local function list(self, journal, except)
+  local rows, former = {}, self.own.former or {}
+  for _, row in ipairs(journal:list(self.kind, except)) do
+    row.state = former[row.state] or row.state
+    if row.body.type == self.own.type then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
 --- The row of that id. Nil when there is none.
 ---@param journal host.journal.journal
 ---@param id string
 ---@return host.journal.row?
-function Store:get(journal, id) return journal:get(self.kind, id) end
+function Store:get(journal, id)
+  local row = journal:get(self.kind, id)
+  if row and self.own.former then row.state = self.own.former[row.state] or row.state end
+  return row
+end
 
 --- The rows on record, or those of one application; oldest first.
 ---@param journal host.journal.journal?
@@ -60,8 +75,8 @@ function Store:get(journal, id) return journal:get(self.kind, id) end
 ---@return host.journal.row[]
 function Store:all(journal, app_id)
   local rows = {}
-  for _, row in ipairs(journal and journal:list(self.kind) or {}) do
-    if row.body.type == self.own.type and (not app_id or row.body.app_id == app_id) then rows[#rows + 1] = row end
+  for _, row in ipairs(journal and list(self, journal) or {}) do
+    if not app_id or row.body.app_id == app_id then rows[#rows + 1] = row end
   end
   return rows
 end
@@ -69,14 +84,14 @@ end
 --- The rows of rotations that have not come to their end, oldest first.
 ---@param journal host.journal.journal
 ---@return host.journal.row[]
-function Store:unfinished(journal) return journal:list(self.kind, "closed") end
+function Store:unfinished(journal) return list(self, journal, "closed") end
 
 --- The row with this id, marker, rotation, or key id; oldest first. Nil when there is none.
 ---@param journal host.journal.journal
 ---@param name string
 ---@return host.journal.row?
 function Store:named(journal, name)
-  for _, row in ipairs(journal:list(self.kind)) do
+  for _, row in ipairs(list(self, journal)) do
     local body = row.body
     if row.id == name or body.marker == name or body.rotation == name or body.key_id == name then return row end
   end
@@ -238,12 +253,12 @@ end
 ---@field adopted boolean? the value in force was found in the sink
 ---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
 --- rotations that were left
----@field over boolean? a person passed over one of them, and its rotation may be alive
+---@field quiet_until number? until when a request of the rotation before may still be carried out
 ---@field kept string[]? names under which values of rotations that were left are sealed
 ---@field kept_until number? of a rotation that was left
 ---@field from string? state before orphaned
 ---@field why string?
----@field forgiven boolean? a person has looked: the next run may go on
+---@field forgiven number? a person has looked, and accepts changes up to this moment of the directory
 
 --- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
 --- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended
@@ -265,6 +280,7 @@ M.user_passwords = store_of {
 ---@field lifetime number seconds
 ---@field grace number seconds
 ---@field ends number? server time
+---@field made_at number? of one that was found: when it began, as Entra says
 ---@field key_id string?
 ---@field hint string?
 ---@field adopted boolean? its value was found in a sink
@@ -298,19 +314,25 @@ M.client_secrets = store_of {
 ---@field key_id string chosen by us
 ---@field sha256 string hexadecimal, of the certificate
 ---@field ends number
----@field adopted boolean? it was found in its file
+---@field lifetime number? seconds
+---@field grace number? seconds
+---@field adopted boolean? it was found in a file
 ---@field made_at number
+---@field sent_at number?
+---@field known_at number?
 ---@field proven_at number?
+---@field confirmed_at number?
 ---@field retire_at number?
----@field where string? its file
+---@field where string? where it lies
 ---@field why string?
 
---- Certificates. States: made (sealed), uploaded, proven, in_use (its file is written), retiring (with a
---- date), closed.
+--- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,
+--- confirmed (in use), retiring (with a date), closed.
 M.certificates = store_of {
-  kind = "certificate", type = "certificate", sealed_as = "certificate", first = "made",
-  usable = set("made", "uploaded", "proven", "in_use"),
-  has_value = set("made", "uploaded", "proven", "in_use", "retiring"),
+  kind = "certificate", type = "certificate", sealed_as = "certificate", first = "intent",
+  usable = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed"),
+  has_value = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+  former = { made = "sent", uploaded = "known", in_use = "confirmed" },
 }
 
 return M

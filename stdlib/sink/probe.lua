@@ -31,6 +31,15 @@ function M.is_abandoned(journal, entry)
   return lease ~= nil
 end
 
+--- Remove from the vault what tries that were cut short have left there, wherever it lies.
+---@param journal host.journal.journal
+---@param vault_id string
+function M.clear(journal, vault_id)
+  for _, left in ipairs(server.entries(vault_id, { tag = M.TAG })) do
+    if M.is_abandoned(journal, left) then server.delete_entry(vault_id, left.id) end
+  end
+end
+
 --- Try. Raises when it does not.
 ---@param journal host.journal.journal
 ---@param vault_id string

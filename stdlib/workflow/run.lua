@@ -45,6 +45,9 @@ local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 ---@field journal host.journal.journal?
 ---@field profile table
 ---@field interactive boolean may a person be asked something?
+---@field renew string? have new credentials made at once; why
+---@field old_now boolean? remove those before them at once
+---@field keeps_credentials boolean? does a step keep a credential?
 local Run = {}
 Run.__index = Run
 
@@ -124,7 +127,7 @@ function Run:lease(name, what)
   local held, message = leases.take(self.journal, name, what)
   if held then return self:hold(held) end
   fail.raise {
-    kind = "conflict", what = what, why = message or "another process holds it",
+    kind = "conflict", code = "busy", what = what, why = message or "another process holds it",
     fix = "Wait for the other one to end, then run the same command again.",
   }
 end
@@ -397,6 +400,15 @@ local function may_start(run, step)
   return #run.waiting == 0
 end
 
+-- What was asked for has to have been done.
+local function check_renewed(run)
+  if not (run.renew or run.old_now) or run.keeps_credentials then return end
+  fail.raise {
+    kind = "usage", what = ("renew the credentials of %s"):format(run.id),
+    why = "it keeps no client secret and no certificate", fix = "Leave --renew and --old-now out.",
+  }
+end
+
 local function go(run, declaration, dry)
   for _, step in ipairs(declaration.steps) do
     if not may_start(run, step) then break end
@@ -405,6 +417,7 @@ local function go(run, declaration, dry)
   end
   if run.mode == "destroy" then return walk_back(run, dry) end
   run:settle()
+  check_renewed(run)
 end
 
 -- An adoption, or the last thing taken away, had no request after it that would have
@@ -423,6 +436,8 @@ end
 ---@field profile table?
 ---@field interactive boolean? a person is there to be asked
 ---@field dry boolean? with "destroy": only say what would go
+---@field renew string? have new credentials made at once, whatever their dates say; why
+---@field old_now boolean? remove those before them as soon as the new ones are proven and placed
 
 --- Go through the steps. A failure ends the run early and is in the result; any
 --- other error is raised.
@@ -435,7 +450,7 @@ function M.run(declaration, mode, args, options)
   options = options or {}
   local run = setmetatable({
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
-    interactive = options.interactive or false, have = {},
+    interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
     steps = {}, waiting = {}, left = {}, held = {}, hooks = {}, watching = {}, undo = {},
   }, Run)
   local scope <close> = setmetatable({}, { __close = function() release(run) end })

@@ -47,7 +47,7 @@ def story(account):
     name = next(filter(None, (answer_of(entry).get("userPrincipalName") for entry in looks)))
     about = [entry for entry in entries if entry["peer"] == "devolutions" and "totalCount" not in answer_of(entry)]
     ids = {answer["id"] for answer in map(answer_of, about) if str(answer.get("name", "")).startswith(name)}
-    name_in_query = re.compile(r"[?&]name=" + re.escape(name.replace("@", "%40")))
+    name_in_query = re.compile(r"[?&]name=" + re.escape(name).replace("@", "(@|%40)"))
     mine = [entry for entry in entries if entry in looks or entry["peer"] == "devolutions" and
             (is_of(entry, ids) or name_in_query.search(entry["path"]))]
     return account, name, [entry for entry in mine if "path=" not in entry["path"] or name_in_query.search(entry["path"])]

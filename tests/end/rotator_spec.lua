@@ -13,7 +13,6 @@ local must, step_of = job.must, job.step_of
 local function words(command, ...) return { command, ROTATOR, ... } end
 local function apply(emu, ...) return must(emu:run(words("apply", "--yes", ...)), 0) end
 local function verify(emu, ...) return (emu:json(words("verify", ...))) end
-local function file_of(emu) return emu:state() .. "/rotator.pem" end
 
 local function rotator(emu)
   emu:later "60s"
@@ -22,9 +21,21 @@ local function rotator(emu)
   end
 end
 
+local function sealed_files(emu)
+  local list = {}
+  for _, name in ipairs(sys.list(emu:state())) do
+    if name:find "^certificate%-.*%.sealed$" then list[#list + 1] = emu:state() .. "/" .. name end
+  end
+  return list
+end
+
+-- The newest of ours, as Entra lists it.
 local function fingerprint(emu)
-  local about = crypto.certificate(assert(sys.read_secret(file_of(emu), "person", true))):describe()
-  return crypto.hex(about.sha1):upper()
+  local newest
+  for _, one in ipairs(rotator(emu).keyCredentials) do
+    if one.displayName:find "^ml:" and (not newest or one.startDateTime > newest.startDateTime) then newest = one end
+  end
+  return newest.customKeyIdentifier
 end
 
 local function has_certificate(app, sha1)
@@ -39,7 +50,7 @@ local function use(emu, outcome)
   local client = outcome.out:match 'client_id = "([%x-]+)"'
   emu:configure(function(text)
     return (text:gsub("    browser = by", ('    rotator = by { method = "certificate", client_id = "%s", '
-      .. 'certificate = { path = "state/rotator.pem" } },\n    browser = by'):format(client), 1))
+      .. 'certificate = { from = "sealed" } },\n    browser = by'):format(client), 1))
   end)
 end
 
@@ -65,7 +76,9 @@ describe("the rotator", function()
     assert.equal(0, verify(emu, "--policies", POLICIES))
     local app, first = rotator(emu), fingerprint(emu)
     assert.is_true(has_certificate(app, first))
-    assert.equal(384, sys.stat(file_of(emu)).mode & 511)
+    assert.equal(1, #sealed_files(emu))
+    assert.equal(384, sys.stat(sealed_files(emu)[1]).mode & 511)
+    assert.is_nil(sys.stat(emu:state() .. "/rotator.pem"))
 
     use(emu, made)
     must(emu:run { "rotate", "policies/tier0-users", "policies/pam-provider-secret", "--yes", "--profile", "rotator" },
@@ -107,7 +120,7 @@ describe("the rotator", function()
 
     must(emu:run(words("destroy", "--yes")), 0)
     assert.is_nil(rotator(emu))
-    assert.is_nil(sys.stat(file_of(emu)))
+    assert.same({}, sealed_files(emu))
     assert.equal(0, #emu:graph(("/applications/%s/owners"):format(pam.id)))
   end)
 

@@ -7,8 +7,19 @@ local sys = require "host.sys"
 
 local must = job.must
 
-local function run(emu, command, ...) return emu:run { command, "setup/rotator", ... } end
 local function file_of(emu) return emu:state() .. "/rotator.pem" end
+
+local function run(emu, command, ...) return emu:run { command, "setup/rotator", ... } end
+local function with_file(emu, command, ...) return run(emu, command, "--key-file", file_of(emu), ...) end
+
+-- Where it lies when nobody asked for a file in clear.
+local function sealed_of(emu)
+  for _, name in ipairs(sys.list(emu:state())) do
+    if name:find "^certificate%-.*%.sealed$" then return emu:state() .. "/" .. name end
+  end
+end
+
+local function lose_state(emu) assert(sys.remove_tree(emu:state())) end
 
 local function certificates(emu)
   emu:later "60s"
@@ -25,24 +36,56 @@ local function begun()
 end
 
 describe("a rotator", function()
-  it("whose journal is lost goes on with what lies in its file", function()
+  it("whose state is lost gets another certificate, and the one before is listed", function()
     local emu <close> = begun()
-    local pem = assert(sys.read_secret(file_of(emu), "person", true))
     local before = certificates(emu)[1].keyId
-    for _, name in ipairs(sys.list(emu:state())) do
-      if name:find "^journal" then assert(sys.remove(emu:state() .. "/" .. name)) end
-    end
+    lose_state(emu)
     local outcome = must(run(emu, "apply", "--yes"), 0)
-    assert.truthy(outcome.out:find("it signs in, so it is adopted", 1, true))
-    assert.equal(before, certificates(emu)[1].keyId)
+    assert.truthy(outcome.out:find("moonlatch journal retire " .. before, 1, true), outcome.out)
+    assert.equal(2, #certificates(emu))
+    must(run(emu, "verify"), 0)
+    must(emu:run { "journal", "retire", before, "--yes" }, 0)
     assert.equal(1, #certificates(emu))
-    assert.is_true(pem:equals(assert(sys.read_secret(file_of(emu), "person", true))))
+    assert.are_not.equal(before, certificates(emu)[1].keyId)
     must(run(emu, "verify"), 0)
   end)
 
-  it("whose file is lost has it written again", function()
+  it("whose state is lost goes on with what lies in the file that was asked for", function()
     local emu <close> = begun()
+    local file = emu.place.path .. "/rotator.pem"
+    must(run(emu, "apply", "--key-file", file, "--yes"), 0)
+    local pem = assert(sys.read_secret(file, "person", true))
+    local before = certificates(emu)[1].keyId
+    lose_state(emu)
+    local outcome = must(run(emu, "apply", "--key-file", file, "--yes"), 0)
+    assert.truthy(outcome.out:find("rotator.pem holds a certificate this journal does not know", 1, true))
+    assert.equal(before, certificates(emu)[1].keyId)
+    assert.is_true(pem:equals(assert(sys.read_secret(file, "person", true))))
+    assert.is_not_nil(sealed_of(emu))
+    must(run(emu, "verify", "--key-file", file), 0)
+  end)
+
+  it("whose key lies where an earlier version put it is kept up to date there, and told to remove it", function()
+    local emu <close> = begun()
+    must(with_file(emu, "apply", "--yes"), 0)
+    assert(sys.remove(sealed_of(emu))) -- an earlier version wrote none
+    local outcome = must(run(emu, "apply", "--yes"), 0)
+    assert.truthy(outcome.out:find("it holds the key in clear, as an earlier version wrote it", 1, true), outcome.out)
+    assert.truthy(outcome.out:find(("rm '%s'"):format(file_of(emu)), 1, true), outcome.out)
+    assert.is_not_nil(sealed_of(emu))
+    local before = assert(sys.read_secret(file_of(emu), "person", true))
+    emu:later "340d"
+    must(run(emu, "apply", "--yes"), 0)
+    assert.is_false(before:equals(assert(sys.read_secret(file_of(emu), "person", true))))
     assert(sys.remove(file_of(emu)))
+    outcome = must(run(emu, "apply", "--yes"), 0)
+    assert.is_nil(outcome.out:find("holds the key in clear", 1, true))
+    assert.is_nil(sys.stat(file_of(emu)))
+  end)
+
+  it("whose sealed key is lost has it written again", function()
+    local emu <close> = begun()
+    assert(sys.remove(sealed_of(emu)))
     must(run(emu, "verify"), 3)
     must(run(emu, "apply", "--yes"), 0)
     assert.equal(1, #certificates(emu))
@@ -65,12 +108,12 @@ describe("a rotator", function()
     must(job.apply(emu), 0)
     local text = "not a key\n"
     assert(sys.write(file_of(emu), text, "new"))
-    local outcome = must(run(emu, "apply", "--yes"), 1)
+    local outcome = must(with_file(emu, "apply", "--yes"), 1)
     assert.truthy(outcome.err:find("there is a file already, and it is no key file of ours", 1, true))
     assert.equal(text, (sys.read(file_of(emu), 100)))
     local other = crypto.self_signed("other", 1, 4000000000)
     assert(sys.write(file_of(emu), other, "replace"))
-    outcome = must(run(emu, "apply", "--yes"), 1)
+    outcome = must(with_file(emu, "apply", "--yes"), 1)
     assert.truthy(outcome.err:find("its certificate is not one of this application", 1, true))
     assert.is_nil(certificates(emu)[1])
   end)
@@ -103,6 +146,6 @@ describe("a rotator", function()
     local app = emu:graph("/applications/" .. made.id .. "?$select=id,displayName,keyCredentials")
     assert.equal("Old rotator", app.displayName)
     assert.equal(0, #app.keyCredentials)
-    assert.is_nil(sys.stat(file_of(emu)))
+    assert.is_nil(sealed_of(emu))
   end)
 end)

@@ -1,16 +1,19 @@
---- What must hold, seen from both sides: who set which password last, what lies in
---- the vault, what a run said of itself.
+--- What must hold of what runs say, and in the end, seen from both sides: what is really
+--- so, and what a person was told.
 
-local passwords = require("rotation.store").user_passwords
-local rows = require("rotation.store").client_secrets
+local truth = require "simulate.truth"
 
 local M = {}
+
+local LATE = 120 -- seconds after its time-out until which a request may still be carried out
+local EVENTUAL = 60 -- seconds lists are later than single reads
+local QUICK = 3 -- seconds in which an answer must come to tell that its moment is ours
 
 ---@class simulate.model
 ---@field world simulate.world
 ---@field complaints string[]
----@field set table<string, { value: host.secret, ours: boolean }[]> by object id: what was in force, in this order
----@field running boolean
+---@field exceptions table<string, integer> how often what no rule excludes has happened
+---@field foreign table<string, table> credentials of others, by key id
 local Model = {}
 Model.__index = Model
 
@@ -18,106 +21,204 @@ Model.__index = Model
 ---@param text string
 function Model:complain(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.complaints, ("after %.0f s: %s"):format(self.world.cloud.clock:offset(), text))
+  self.world:note("!! %s", text)
+  table.insert(self.complaints, ("after %.1f s: %s"):format(self.world:now(), text))
 end
 
----------------------------------------------------------------------------
--- Watching
-
--- A password is set: by us during a run, else by somebody else.
-local function note_password(self, id, value)
-  self.set[id] = self.set[id] or {}
-  local list = self.set[id]
-  for place, entry in ipairs(list) do
-    if place < #list and self.running and entry.value:equals(value) then
-      self:complain("OLD: a password that had been replaced was set again for %s", id)
-    end
-  end
-  self.changes = self.changes + (self.running and 1 or 0)
-  list[#list + 1] = { value = value, ours = self.running }
-end
-
-local function watch_passwords(self)
-  local users = self.world.cloud.tenant.users
-  local plain = users.change
-  users.change = function(collection, id, changes, delay)
-    if changes._password then note_password(self, id, changes._password) end
-    return plain(collection, id, changes, delay)
-  end
+--- Something happened that no rule excludes.
+---@param kind string
+function Model:except(kind)
+  self.world:note("(%s)", kind)
+  self.exceptions[kind] = (self.exceptions[kind] or 0) + 1
 end
 
 --- A model of a world.
 ---@param world simulate.world
 ---@return simulate.model
 function M.new(world)
-  local self = setmetatable({ world = world, complaints = {}, set = {}, running = false, changes = 0 }, Model)
-  watch_passwords(self)
-  return self
+  return setmetatable({ world = world, complaints = {}, exceptions = {}, foreign = {} }, Model)
 end
 
 ---------------------------------------------------------------------------
--- The vault
+-- What a run said
 
-local function entries_of(self, name)
-  return self.world.cloud:entries()[name] or {}
+--- A run sends what depends on dates.
+---@param run simulate.run
+function Model:note_dated_change(run)
+  if run.skewed then self:complain "CLOCK: something is changed by a wrong clock" end
 end
 
-local function upn_of(self, who) return who .. "@" .. self.world.cloud.tenant.domain end
-
-local function id_of(self, who) return self.world.cloud.tenant.ids[who] end
-
 local function holds(list, value)
-  for _, entry in ipairs(list) do
-    local held = entry.data.password
+  for _, held in ipairs(list) do
     if held and held:equals(value) then return true end
   end
   return false
 end
 
----------------------------------------------------------------------------
--- A run
-
---- A run begins.
----@param options { skew: number? }
-function Model:begin_run(options)
-  self.running, self.changes, self.skewed = true, 0, options.skew ~= nil
-  self.minted = #self.world.cloud.requests
-end
-
-local function mints(self)
-  local count = 0
-  for i = self.minted + 1, #self.world.cloud.requests do
-    if self.world.cloud.requests[i].path:find("/addPassword$") then count = count + 1 end
+-- The value of ours that is stored.
+local function value_stored(user, stored)
+  for _, value in ipairs(user.values) do
+    if holds(stored, value.secret) then return value end
   end
-  return count
 end
 
--- What is said to be changed is stored and in force; and no person is asked to bring
--- anything anywhere, for here storing is using.
-local function check_said(self, found)
-  for _, entry in ipairs(found.entries) do
-    if entry.what == "stop" and entry.why:find("bring the client secret", 1, true) then
-      self:complain("STUCK: %s: %s", entry.name, entry.why)
+local function is_yes(sending) return sending.status ~= nil and sending.status < 300 end
+
+-- Does the directory's date of it lie between a send of ours that was answered and that answer?
+local function is_between(self, value, date)
+  local start, room = self.world.cloud.clock.start, self.world.widest + 1
+  for _, sending in ipairs(value.sendings) do
+    local from, till = start + sending.at - room, start + (sending.answered or 0) + room
+    if is_yes(sending) and date >= from - 1 and date <= till then return true, sending end
+  end
+  return false
+end
+
+--- Is a change of somebody else's dated as an answered one of ours would be?
+---@param user simulate.user
+---@param change simulate.change
+---@return boolean
+function Model:is_alike(user, change)
+  for _, value in ipairs(user.values) do
+    if is_between(self, value, change.date) then return true end
+  end
+  return false
+end
+
+local function was_in_force(user, value)
+  for _, change in ipairs(user.changes) do
+    if change.value == value then return true end
+  end
+  return false
+end
+
+-- It is not in force. Why that cannot be helped, if it cannot.
+local function excuse(self, user, value, live, look)
+  if not live or live.value then return nil end
+  local is_alike = is_between(self, value, live.date)
+  if live.visible > look.at or look.moment < live.date then
+    return "said though a stranger's change before the last look was not shown yet"
+  end
+  if not is_alike then return nil end
+  if was_in_force(user, value) then return "said though a stranger's change fell between our send and our answer" end
+  return "said though what was accepted was never applied, and a stranger's change took its place"
+end
+
+-- By an answer, and a quick one; and nothing of ours is under way.
+local function check_answers(self, user, value, look)
+  local answered, quick = false, false
+  for _, sending in ipairs(value.sendings) do
+    if is_yes(sending) then
+      answered = true
+      quick = quick or sending.answered - sending.at <= QUICK + 0.5
+    elseif not sending.refused and look.at < sending.at + sending.timeout + LATE - 2 then
+      self:complain("UNSETTLED: %s is said to be changed while a send of it may still land", user.name)
     end
-    local who = entry.name:match("^([^@]*)@")
-    local list = who and self.set[id_of(self, who) or ""]
-    if entry.what == "changed" and found.terms.target == "users" then
-      local newest = list and list[#list]
-      if not newest or not holds(entries_of(self, entry.name), newest.value) then
-        self:complain("FALSE SUCCESS: %s is said to be changed, and what is in force is not stored", entry.name)
+  end
+  if not answered then self:complain("UNANSWERED: %s is said to be changed, by no answer", user.name)
+  elseif not quick then self:complain("SLOW: %s is said to be changed, by a slow answer only", user.name) end
+end
+
+local function check_in_force(self, user, run, look)
+  local wrote = run.wrote[user.id]
+  local moment = math.max(look.at, run.touched[user.id] or 0)
+  local live, stored = truth.at(user, look.at), select(2, truth.at(user, moment))
+  local value = value_stored(user, stored)
+  if user.tampered then return end
+  if not value then
+    return self:complain("FALSE SUCCESS: %s is said to be changed, and nothing of ours is stored", user.name)
+  end
+  if wrote and wrote > look.at then
+    self:complain("UNLOOKED: %s is said to be changed, without a look after its entry was written", user.name)
+  end
+  check_answers(self, user, value, look)
+  if live and holds(stored, live.secret) then return end
+  local why = excuse(self, user, value, live, look)
+  if why then return self:except(why) end
+  self:complain("FALSE SUCCESS: %s is said to be changed, and what is stored (value %d) %s", user.name, value.number,
+    was_in_force(user, value) and "is not in force any more" or "never was in force")
+end
+
+local function check_changed(self, user, run)
+  user.closed[run.maker] = true
+  for marker in pairs(user.passed) do
+    if marker:find(run.installation.name, 1, true) == 1 then user.passed[marker] = "before" end
+  end
+  local look = run.looks[user.id]
+  if not look then return self:complain("UNLOOKED: %s is said to be changed, without any look", user.name) end
+  check_in_force(self, user, run, look)
+end
+
+-- A person is told where it lies, when what is in force is ours and does not lie where it should.
+local function check_told(self, user, run, entry)
+  local known, live = self.world.truth, user.changes[#user.changes]
+  if not live or not live.value or user.tampered then return end
+  for _, current in ipairs(known:entries(user, false)) do
+    if holds({ current.data.password }, live.secret) then return end
+  end
+  local lies = known:entry_with(live.secret)
+  if not lies then return end
+  for _, pending in ipairs(known:entries(user, true)) do
+    local is_it = holds({ pending.data.password }, live.secret)
+    if is_it and run.told:find(pending.name, 1, true) then return end
+  end
+  if user.untold then return end
+  user.untold = true
+  self:complain("UNNAMED: a person is told of %s, and not that '%s' holds what is in force: %s", user.name, lies.name,
+    tostring(entry.why))
+end
+
+-- A stranger's change that was shown is no reason to wait for the next date.
+local function check_wait(self, user, run, entry)
+  local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
+  if not live or live.value or user.tampered or #current == 0 or live.visible > run.began - EVENTUAL then return end
+  if not value_stored(user, { current[1].data.password }) then return end
+  if self:is_alike(user, live) then return self:except "waits: a stranger's moment is as good as ours" end
+  self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set: %s", user.name,
+    entry.why)
+end
+
+local function names_person(entry)
+  return entry.what == "stop" or entry.what == "person"
+    or type(entry.failure) == "table" and entry.failure.kind == "person"
+end
+
+local function check_entry(self, run, entry)
+  local user = self.world:user_named(entry.name)
+  if not user then return end
+  if entry.what == "changed" then check_changed(self, user, run) end
+  if entry.what == "wait" then check_wait(self, user, run, entry) end
+  if names_person(entry) then check_told(self, user, run, entry) end
+end
+
+local UNDONE = { stop = true, failed = true, busy = true }
+
+local function check_status(self, run, all)
+  for _, found in ipairs(all) do
+    for _, entry in ipairs(found.entries) do
+      if UNDONE[entry.what] and run.status == 0 then
+        return self:complain("STATUS: exit 0, and %s is '%s'", entry.name, entry.what)
       end
     end
   end
 end
 
---- A run has ended; `all` is what it said, nil when it died.
----@param all table[]?
-function Model:end_run(all)
-  self.running = false
-  if self.skewed and self.changes + mints(self) > 0 then
-    self:complain "CLOCK: something was changed by a wrong clock"
+--- A run has ended by itself.
+---@param run simulate.run
+---@param all table[] what it said
+function Model:end_run(run, all)
+  check_status(self, run, all)
+  for _, found in ipairs(all) do
+    if found.terms.target == "users" then
+      for _, entry in ipairs(found.entries) do check_entry(self, run, entry) end
+    else
+      for _, entry in ipairs(found.entries) do
+        if entry.what == "stop" and tostring(entry.why):find("bring the client secret", 1, true) then
+          self:complain("STUCK: %s: %s", entry.name, entry.why)
+        end
+      end
+    end
   end
-  for _, found in ipairs(all or {}) do check_said(self, found) end
 end
 
 -- The first line; what is drawn anew for each try is left out, so that the same seed says the same.
@@ -133,27 +234,16 @@ function Model.sum(_, all)
   for _, found in ipairs(all) do
     if found.failure then parts[#parts + 1] = "failed: " .. said_of(found.failure) end
     for _, entry in ipairs(found.entries) do
-      local why = entry.failure and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
+      local why = (entry.what ~= "changed" and entry.why) and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
       if entry.what ~= "wait" then parts[#parts + 1] = entry.name:match("^[^@]*") .. " " .. entry.what .. why end
     end
   end
   table.sort(parts)
-  return table.concat(parts, ", ")
+  return table.concat(parts, "; ")
 end
 
 ---------------------------------------------------------------------------
--- At any time
-
--- What we set last, and nobody else since, lies in the vault.
-local function look_at_person(self, who)
-  local list = self.set[id_of(self, who)]
-  local newest = list and list[#list]
-  if not newest or not newest.ours then return end
-  local name = upn_of(self, who)
-  if holds(entries_of(self, name), newest.value) then return end
-  if holds(entries_of(self, name .. " (pending)"), newest.value) then return end
-  self:complain("LOST: the password in force of %s lies nowhere", who)
-end
+-- Applications, at any time
 
 local function is_gone(tenant, key)
   return tenant.working_secrets:newest(key) == nil
@@ -161,7 +251,7 @@ end
 
 -- What is not ours stays; what is stored works.
 local function look_at_application(self, app)
-  local tenant = self.world.cloud.tenant
+  local tenant, world = self.world.cloud.tenant, self.world
   for _, key in ipairs(tenant.keys_of[app.id]) do
     local row = self.foreign[key] or tenant.listed_secrets:newest(key)
     if row and not tostring(row.displayName):find("^ml:") then self.foreign[key] = row end
@@ -169,7 +259,7 @@ local function look_at_application(self, app)
       self:complain("FOREIGN: the credential '%s' of %s is gone", tostring(row.displayName), app.name)
     end
   end
-  local list = entries_of(self, app.name)
+  local list = world.cloud:entries()[app.name] or {}
   if #list > 1 then self:complain("%d entries of %s", #list, app.name) end
   local value = list[1] and list[1].data.clientSecret
   local works, why = nil, nil
@@ -177,34 +267,64 @@ local function look_at_application(self, app)
   if value and not works and why ~= "expired" then self:complain("LOST: what is stored of %s is %s", app.name, why) end
 end
 
---- Look at everything.
+--- Look at what no event tells of.
 function Model:look()
-  self.foreign = self.foreign or {}
-  for _, who in ipairs(self.world.people) do look_at_person(self, who) end
   for _, app in ipairs(self.world.apps) do look_at_application(self, app) end
 end
 
 ---------------------------------------------------------------------------
 -- In the end
 
-local function rest_of_person(self, journal, who)
-  local name, row = upn_of(self, who), passwords:get(journal, id_of(self, who))
-  local list, newest = entries_of(self, name), self.set[id_of(self, who)]
-  newest = newest and newest[#newest]
-  if not row or row.state ~= "closed" then
-    return self:complain("STUCK: the record of %s is %s", who, row and row.state or "missing")
+local ENDED = { closed = true, orphaned = true, left = true }
+
+local function rows_of(journal, id)
+  local found = {}
+  for _, row in ipairs(journal:list()) do
+    if row.body.user == id then found[#found + 1] = row end
   end
-  if #list ~= 1 or not newest or not newest.ours or not holds(list, newest.value) then
-    self:complain("STUCK: what is stored of %s is not what is in force", who)
+  return found
+end
+
+--- Every rotation is ended or names a person, after the time in which something may still land and one more run.
+---@param installation simulate.installation
+---@param all table[] what that run said
+function Model:look_for_stuck(installation, all)
+  local told = {}
+  for _, found in ipairs(all) do
+    for _, entry in ipairs(found.entries) do
+      if names_person(entry) then told[self.world:user_named(entry.name) or 0] = true end
+    end
   end
-  for _, entry in ipairs(entries_of(self, name .. " (pending)")) do
-    local is_ours = entry.description:find(row.body.marker, 1, true)
-    if is_ours then self:complain("STUCK: a pending value of %s is left", who) end
+  local journal <close> = installation:open()
+  for _, user in ipairs(self.world.truth.list) do
+    for _, row in ipairs(rows_of(journal, user.id)) do
+      if not ENDED[row.state] and not told[user] then
+        self:complain("STUCK: after %s's last run the rotation of %s is '%s', and no person is told", installation.name,
+          user.name, row.state)
+      end
+    end
+  end
+end
+
+local function rest_of_person(self, journal, user, maker)
+  local known, live = self.world.truth, user.changes[#user.changes]
+  for _, row in ipairs(rows_of(journal, user.id)) do
+    if row.state ~= "closed" then self:complain("STUCK: in the end the record of %s is '%s'", user.name, row.state) end
+  end
+  local current = known:entries(user, false)
+  if #current ~= 1 or not live or not live.value or not holds({ current[1].data.password }, live.secret) then
+    self:complain("STUCK: in the end what is stored of %s (%d entries) is not what is in force", user.name, #current)
+  end
+  for _, entry in ipairs(known:entries(user, true)) do
+    local is_its = known:maker(entry).maker == maker
+    local is_passed = user.passed[self.world.installations[1].name .. known:marker(entry)]
+    if is_its and not is_passed then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
   end
 end
 
 local function rest_of_application(self, journal, app)
-  local usable, stored = {}, entries_of(self, app.name)[1]
+  local rows = require("rotation.store").client_secrets
+  local usable, stored = {}, (self.world.cloud:entries()[app.name] or {})[1]
   for _, row in ipairs(rows:all(journal, app.appId)) do
     if rows:usable(row) then usable[#usable + 1] = row end
   end
@@ -215,14 +335,17 @@ local function rest_of_application(self, journal, app)
   end
 end
 
---- Everything is exactly as it is to be.
----@param journal host.journal.journal
-function Model:look_at_rest(journal)
-  for _, who in ipairs(self.world.people) do rest_of_person(self, journal, who) end
+--- Everything is exactly as it is to be, at this installation.
+---@param installation simulate.installation
+---@param maker string
+function Model:look_at_rest(installation, maker)
+  local journal <close> = installation:open()
+  for _, user in ipairs(self.world.truth.list) do
+    if self.world:is_managed(user) then rest_of_person(self, journal, user, maker) end
+  end
   for _, app in ipairs(self.world.apps) do rest_of_application(self, journal, app) end
   local count, message = journal:verify()
   if not count then self:complain("the journal's chain is broken: %s", message) end
-  journal:close()
 end
 
 return M

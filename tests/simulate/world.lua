@@ -1,175 +1,194 @@
---- A tenant, a vault and one or two installations of ours, where everything goes wrong
---- by chance: answers are lost, services refuse, clocks jump, programs die, state
---- folders get lost or come back old, and somebody else changes passwords too.
+--- A tenant, a vault and one to three installations of ours, where everything goes wrong by
+--- chance: answers are lost, late and untrue, services refuse, clocks jump, programs die and
+--- overlap, state folders get lost or come back old, and others change everything meanwhile.
+-- A world owns one line of time; whatever happens is an event on it.
 
 local near_cloud = require "near_cloud"
-local crypto = require "host.crypto"
+local chance = require "simulate.chance"
 local dice = require "simulate.dice"
+local drawn = require "simulate.drawn"
 local fail = require "fail"
-local host_journal = require "host.journal"
 local model = require "simulate.model"
-local oauth = require "oauth"
-local policy = require "policy"
-local profile = require "profile"
-local rotate = require "rotation.rotate"
-local script = require "script"
-local secret = require "host.secret"
-local sys = require "host.sys"
+local network = require "simulate.network"
+local others = require "simulate.others"
+local rest = require "simulate.rest"
+local timeline = require "simulate.timeline"
 
-local M = {}
+local M = { KINDS = drawn.KINDS }
 
-local KEY = secret.from "0123456789abcdef0123456789abcdef"
 local MINUTE, HOUR, DAY = 60, 3600, 86400
-local SAFE = 4 * MINUTE -- after our last send another's change can be told from ours (DESIGN, 4)
-
-local DEAD = setmetatable({}, { __tostring = function() return "the program is dead" end })
+local LONGEST = 4 * HOUR -- of a run
 
 ---@class simulate.world
 ---@field cloud near_cloud
----@field dice simulate.dice
+---@field timeline simulate.timeline
+---@field network simulate.network
+---@field truth simulate.truth
 ---@field model simulate.model
+---@field dice simulate.dice
 ---@field seed integer
----@field rates table<string, number>
+---@field spice table<string, boolean> what may go wrong here
+---@field installations simulate.installation[]
+---@field latency number seconds of one way, at most
+---@field widest number seconds the directory's clock is off its front's, at most
 ---@field lines string[] what happened, to be compared between two plays of a seed
 local World = {}
 World.__index = World
 
+---------------------------------------------------------------------------
+-- What the others ask of it
+
+--- Note what happens.
 function World:note(text, ...)
-  self.lines[#self.lines + 1] = ("%9.0f %s"):format(self.cloud.clock:offset(), text:format(...))
+  if select("#", ...) > 0 then text = text:format(...) end
+  self.lines[#self.lines + 1] = ("%11.2f %s"):format(self:now(), text)
 end
 
----------------------------------------------------------------------------
--- Chance instead of randomness
+--- Seconds since the beginning.
+---@return number
+function World:now() return self.timeline:now() end
 
-local random, generate = crypto.random, secret.generate
+--- By the clocks of the services.
+---@return number
+function World:server_time() return self.cloud.tenant.now() end
 
-local ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789!#%*+-"
+--- A number.
+---@return integer
+function World:draw_number() return self.dice:between(1, 1 << 40) end
 
-local function seed_randomness(source)
-  crypto.random = function(count) return source:bytes(count) end
-  secret.generate = function(length)
-    local letters = { "a", "B", "7", "!" }
-    for i = 5, length do
-      local place = source:between(1, #ALPHABET)
-      letters[i] = ALPHABET:sub(place, place)
-    end
-    return secret.from(table.concat(letters))
+--- The profile that an installation uses.
+---@param one simulate.installation
+---@return table
+function World:profile_of(one)
+  local copy = {}
+  for name, value in pairs(self.cloud.profile) do copy[name] = value end
+  copy.state = one.folder
+  return copy
+end
+
+--- Seconds the directory's clock is ahead of its front's.
+---@return number
+function World:behind() return self.offset + (self.jitter and -self.dice:fraction() or 0) end
+
+--- Seconds until a write is shown, where it is not the emulator's own lag.
+---@return number?
+function World:delay()
+  if self.spice.stale and not self.calm and self.dice:yes(0.3) then return 30 + self.dice:fraction() * 370 end
+end
+
+--- Seconds by which a read at Graph is late.
+---@param seen table
+---@return number?
+function World:staleness(seen)
+  if not self.spice.stale or self.calm or seen.method ~= "GET" or not self.dice:yes(0.15) then return nil end
+  return self.dice:fraction() * 90
+end
+
+--- Seconds by which a listing of the vault is late.
+---@return number
+function World:listing_lag()
+  return self.calm and 0 or self.listing_lag_most * self.dice:fraction()
+end
+
+--- A password leaves.
+---@param sending simulate.sending
+function World:on_sent(sending) others.on_sent(self, sending) end
+
+--- The user of a user principal name that a run says.
+---@param name string
+---@return simulate.user?
+function World:user_named(name)
+  for _, user in ipairs(self.truth.list) do
+    if user.names[tostring(name):lower()] then return user end
   end
-  math.randomseed(source:between(1, 1 << 30))
 end
 
-local function restore_randomness() crypto.random, secret.generate = random, generate end
+--- What an account is called now.
+---@param user simulate.user
+---@return string
+function World:name_of(user) return self.cloud.tenant.users:newest(user.id).userPrincipalName end
 
----------------------------------------------------------------------------
--- What goes wrong on the wire
+--- Is it in the policy, and can it be rotated?
+---@param user simulate.user
+---@return boolean
+function World.is_managed(_, user) return not user.away and not user.tampered end
 
-local FATES = { { "before", "before" }, { "after", "after" }, { "503", "503" }, { "429", "429" } }
-
-local function meet(self, moment)
-  if moment ~= "before" or self.calm then return nil end
-  for _, fate in ipairs(FATES) do
-    if self.dice:yes(self.rates[fate[1]]) then return fate[2] end
-  end
-end
-
--- Dead from now on: nothing is sent, nothing is put on record.
-local function die(self)
-  self.dead = true
-  error(DEAD, 0)
-end
-
--- The program may die before or after anything durable happens.
-local function mortal(self)
-  if self.dead then error(DEAD, 0) end
-  if not self.deadly then return end
-  self.deadly = self.deadly - 1
-  if self.deadly <= 0 then die(self) end
-end
-
-local function mortal_journal(self, real)
-  local watched = { commit = true, close = false }
-  return setmetatable({}, { __index = function(_, name)
-    return function(_, ...)
-      if watched[name] then mortal(self) end
-      if self.dead then error(DEAD, 0) end
-      local results = table.pack(real[name](real, ...))
-      if watched[name] then mortal(self) end
-      return table.unpack(results, 1, results.n)
-    end
-  end })
-end
-
----------------------------------------------------------------------------
--- Policies
-
-local function declare(name, fields)
-  return script.check({ name = name, path = name .. ".lua" }, policy(fields)).policy
-end
-
-local function make_policies(self)
-  local domain, sink = self.cloud.tenant.domain, policy.devolutions.server { vault = "Privileged", path = "Simulated" }
-  local names = {}
-  for _, who in ipairs(self.people) do names[#names + 1] = who .. "@" .. domain end
-  self.policies = { declare("policies/people", {
-    summary = "people", select = policy.users { upn = names }, every = "30d", jitter = "5d",
-    limits = { max_changes = self.dice:between(2, 20), canary = self.dice:between(0, 2),
-      stop_on_failure = self.dice:yes(0.5) },
-    sink = sink, after = { revoke_sessions = self.dice:yes(0.3) },
-  }) }
-  if #self.apps == 0 then return end
-  local ids = {}
-  for i, app in ipairs(self.apps) do ids[i] = app.appId end
-  self.policies[2] = declare("policies/applications", {
-    summary = "applications", select = policy.applications { client_id = ids }, every = "40d", lifetime = "120d",
-    grace = "3d", sink = sink, limits = { stop_on_failure = self.dice:yes(0.5) },
-  })
-end
-
----------------------------------------------------------------------------
--- Installations
-
-local function open(installation)
-  return assert(host_journal.open(installation.folder, KEY, "login.example/contoso"))
-end
-
-local function copy(from, to) assert(os.execute(("rm -rf '%s' && cp -a '%s' '%s'"):format(to, from, to))) end
-
--- Whatever a run raises that is no failure of the far side's, nor its death, is a bug.
-local function judge_error(self, err)
-  if err == DEAD or self.dead or fail.is(err) then return end
+--- Whatever a run raises that is no failure of the far side's is a bug.
+---@param err any
+function World:judge_error(err)
+  if type(err) == "table" and rawget(err, "kind") and rawget(err, "what") or fail.is(err) then return end
   self.model:complain("the run broke: %s", tostring(err))
 end
 
--- One run of all policies; what it said, or nil when it died or failed as a whole.
-local function run_once(self, installation)
-  local journal <close> = open(installation)
-  local mine = mortal_journal(self, journal)
-  self.dead = false
-  profile.use(self.cloud.profile)
-  local ok, all = pcall(function()
-    local result
-    self.cloud:run(mine, function()
-      result = rotate.once(self.policies, { journal = mine, profile = self.cloud.profile })
-    end)
-    return result
-  end)
-  oauth.sign_out()
-  if not ok then judge_error(self, all) end
-  return ok and not self.dead and all or nil
+---------------------------------------------------------------------------
+-- Runs
+
+local function declare(library, name, fields)
+  local script = library.require "script"
+  return script.check({ name = name, path = name .. ".lua" }, library.require "policy"(fields)).policy
 end
 
---- Let an installation run once.
----@param installation table
----@param options { deadly: integer?, skew: number? }
-function World:run(installation, options)
-  self.deadly = options.deadly
-  self.cloud.skew = options.skew or 0
-  self.model:begin_run(options)
-  local all = run_once(self, installation)
-  self.cloud.skew, self.deadly, self.dead = 0, nil, false
-  self.model:end_run(all)
-  self:note("run of %s: %s", installation.name, all and self.model:sum(all) or "died or failed")
-  return all
+-- The policies, made of one library's own.
+local function policies_of(self, library)
+  local policy, terms = library.require "policy", self.terms
+  local sink = policy.devolutions.server { vault = "Privileged", path = "Simulated" }
+  local people = declare(library, "policies/people", {
+    summary = "people", select = policy.users { group = "Simulated" }, every = terms.every, jitter = terms.jitter,
+    limits = terms.limits, sink = sink, after = terms.after,
+  })
+  if self.spice.again then people.every = 30 end
+  if #self.apps == 0 then return { people } end
+  local ids = {}
+  for i, app in ipairs(self.apps) do ids[i] = app.appId end
+  return { people, declare(library, "policies/applications", {
+    summary = "applications", select = policy.applications { client_id = ids }, every = "40d", lifetime = "120d",
+    grace = "3d", sink = sink, limits = { stop_on_failure = terms.limits.stop_on_failure },
+  }) }
+end
+
+local function end_run(self, one, run)
+  local ok, result = run.process.ok, run.process.result
+  if not ok then
+    self:judge_error(result)
+    return self:note("run of %s failed: %s", one.name, (tostring(result):match("^[^\n]*")))
+  end
+  self:note("run of %s: %s", one.name, self.model:sum(result))
+  self.model:end_run(run, result)
+end
+
+--- Begin a run of all policies.
+---@param one simulate.installation
+---@param options { after: number?, deadly: integer? }
+---@return simulate.run
+function World:start(one, options)
+  local run = one:start(self, function(library, run, profile)
+    local all, status = library.require("rotation.rotate").once(policies_of(self, library), {
+      journal = run.journal, profile = profile,
+    })
+    run.status = status
+    run.told = library.require("rotation.rotate").text(all) .. "\n" .. table.concat(run.heard, "\n")
+    return all
+  end, { after = options.after, deadly = options.deadly, ended = function(run) end_run(self, one, run) end })
+  run.skewed = math.abs(one.skew) > 300 + 5
+  return run
+end
+
+local function is_over(self)
+  for _, one in ipairs(self.installations) do
+    if one.run then return false end
+  end
+  return true
+end
+
+--- Until no run goes on.
+function World:wait_for_runs()
+  if self.timeline:go_on(function() return is_over(self) end, LONGEST) then return end
+  for _, one in ipairs(self.installations) do
+    if one.run then
+      self.model:complain("STUCK: a run of %s does not end", one.name)
+      one.run:kill()
+    end
+  end
 end
 
 ---------------------------------------------------------------------------
@@ -177,15 +196,17 @@ end
 
 local EVENTS = {}
 
-function EVENTS.pass(self) self.cloud:wait(self.dice:between(HOUR, 9 * DAY)) end
+function EVENTS.pass(self) self.timeline:pass(self.dice:between(HOUR, 9 * DAY)) end
 
-function EVENTS.soon(self) self.cloud:wait(self.dice:between(1, 10 * MINUTE)) end
+function EVENTS.month(self) self.timeline:pass(31 * DAY) end
+
+function EVENTS.soon(self) self.timeline:pass(self.dice:between(1, 10 * MINUTE)) end
+
+function EVENTS.at_once(self) self.timeline:pass(self.dice:between(0, 150)) end
 
 function EVENTS.somebody_else(self)
-  self.cloud:wait(SAFE)
-  local who = self.dice:pick(self.people)
-  self:note("somebody else changes %s", who)
-  self.cloud.tenant:change_password(who)
+  self.timeline:pass(4 * MINUTE)
+  self.truth:stranger(self.dice:pick(self.truth.list))
 end
 
 function EVENTS.foreign_secret(self)
@@ -194,173 +215,99 @@ function EVENTS.foreign_secret(self)
   self.cloud.tenant:seed_secret(app.id, "by hand", now, now + 900 * DAY)
 end
 
-function EVENTS.backup(self)
-  local one = self.dice:pick(self.installations)
-  copy(one.folder, one.folder .. "-backup")
-  one.has_backup = true
-end
+function EVENTS.backup(self) self.dice:pick(self.installations):back_up() end
 
 function EVENTS.restored(self)
   local one = self.dice:pick(self.installations)
-  if not one.has_backup then return end
-  self:note("the state of %s is restored from a backup", one.name)
-  copy(one.folder .. "-backup", one.folder)
+  if one:restore(self.truth) then self:note("the state of %s is restored from a backup", one.name) end
 end
 
 function EVENTS.lost(self)
   local one = self.dice:pick(self.installations)
   self:note("the state of %s is lost", one.name)
-  sys.remove_tree(one.folder)
-  assert(sys.mkdir(one.folder))
-  one.has_backup = false
+  one:lose(self.truth)
 end
 
-local CHANCES = { pass = 10, soon = 4, somebody_else = 2, foreign_secret = 1, backup = 2, restored = 1, lost = 0.5 }
+local CHANCES = { { "at_once", 2 }, { "backup", 2 }, { "foreign_secret", 1 }, { "lost", 0.5 }, { "month", 5 },
+  { "pass", 6 }, { "restored", 1 }, { "somebody_else", 2 }, { "soon", 4 } }
 
 local function event(self)
-  local names, sum = {}, 0
-  for name in pairs(CHANCES) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do sum = sum + CHANCES[name] end
+  local sum = 0
+  for _, one in ipairs(CHANCES) do sum = sum + one[2] end
   local point = self.dice:fraction() * sum
-  for _, name in ipairs(names) do
-    point = point - CHANCES[name]
-    if point <= 0 then return EVENTS[name](self) end
+  for _, one in ipairs(CHANCES) do
+    point = point - one[2]
+    if point <= 0 then return EVENTS[one[1]](self) end
   end
 end
 
+local function start_one(self, one, after)
+  local deadly = self.dice:yes(0.3) and self.dice:between(1, 120) or nil
+  local run = self:start(one, { after = after, deadly = deadly })
+  if self.dice:yes(0.1) then
+    self.timeline:after(after + self.dice:fraction() * 40, function() run:kill() end)
+  end
+end
+
+-- One run, or one of each installation at about the same time.
 local function step(self)
   event(self)
-  local deadly = self.dice:yes(0.35) and self.dice:between(1, 120) or nil
-  local skew = self.dice:yes(0.05) and self.dice:pick { -1200, 700 } or nil
-  self:run(self.dice:pick(self.installations), { deadly = deadly, skew = skew })
+  others.plan(self)
+  if drawn.overlaps(self) and self.dice:yes(self.spice.resume and 0.4 or 0.8) then
+    local range = self.dice:pick { 0, 0.3, 3, 30, 160 }
+    for _, one in ipairs(self.installations) do start_one(self, one, self.dice:fraction() * range) end
+  else
+    local one = self.dice:pick(self.installations)
+    local skew = self.dice:yes(0.05) and self.dice:pick { -1200, 700 } or 0
+    one.skew = one.skew + skew
+    start_one(self, one, 0)
+    self:wait_for_runs()
+    one.skew = one.skew - skew
+  end
+  self:wait_for_runs()
   self.model:look()
-end
-
----------------------------------------------------------------------------
--- In the end, when all is calm
-
--- Did a run find nothing to do?
-local function is_quiet(all)
-  for _, found in ipairs(all or {}) do
-    if found.failure then return false end
-    for _, entry in ipairs(found.entries) do
-      if entry.what ~= "wait" then return false end
-    end
-  end
-  return all ~= nil
-end
-
-local function stopped_people(all)
-  local stopped = {}
-  for _, found in ipairs(all or {}) do
-    for _, entry in ipairs(found.entries) do
-      if found.terms.target == "users" and (entry.what == "stop" or entry.failure) then
-        stopped[#stopped + 1] = entry.name
-      end
-    end
-  end
-  return stopped
-end
-
--- A person looks at what is stopped, and says: go on.
-local function resume_all(self, installation, stopped)
-  if #stopped == 0 then return end
-  local journal <close> = open(installation)
-  profile.use(self.cloud.profile)
-  self.cloud:run(journal, function()
-    for _, name in ipairs(stopped) do require("rotation.by_hand").resume(journal, name) end
-  end)
-  oauth.sign_out()
-end
-
--- One installation is kept; what the others left behind a person clears up by hand.
-local function come_to_rest(self)
-  self.calm = true
-  local one = self.installations[1]
-  for _ = 1, 2 do
-    self.cloud:wait(36 * DAY)
-    for _ = 1, 6 do
-      local all = self:run(one, {})
-      if not all then self.model:complain "a run in the calm did not end" end
-      self.model:look()
-      if is_quiet(all) then break end
-      self.cloud:wait(HOUR)
-      resume_all(self, one, stopped_people(all))
-    end
-  end
-  self.cloud:wait(5 * DAY) -- the grace of what is replaced
-  self:run(one, {})
-  self.cloud:wait(MINUTE)
-  local all = self:run(one, {})
-  if not is_quiet(all) then self.model:complain("STUCK: in the end a run says: %s", self.model:sum(all or {})) end
-  self.model:look()
-  self.model:look_at_rest(open(one))
 end
 
 ---------------------------------------------------------------------------
 -- A seed
 
-local PEOPLE = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil", "uma", "henry", "rita" }
-
-local function furnish(self)
-  self.people, self.apps, self.installations = {}, {}, {}
-  for i = 1, self.dice:between(2, #PEOPLE) do self.people[i] = PEOPLE[i] end
-  for i = 1, self.dice:between(0, 2) do
-    self.apps[i] = self.cloud.tenant:add_app { name = "App " .. i, days = 3650 }
-    local id = self.apps[i].id
-    local application = self.cloud.tenant.applications:newest(id)
-    self.cloud.tenant.applications:change(id, { _owners = { [self.cloud.app.principal] = true } }, 0)
-    self.apps[i].name = application.displayName
-  end
-  for i = 1, self.dice:yes(0.3) and 2 or 1 do
-    local folder = ("%s/installation-%d"):format(self.cloud.folder, i)
-    assert(sys.mkdir(folder))
-    self.installations[i] = { name = "installation " .. i, folder = folder }
-  end
-end
-
-local function rates_of(source)
-  local rates = {}
-  for _, fate in ipairs(FATES) do rates[fate[1]] = source:yes(0.4) and 0 or source:fraction() * 0.06 end
-  return rates
-end
-
--- Our clock may be off in a run.
-local function skew_clock(cloud)
-  local plain = cloud.clock.time
-  cloud.skew = 0
-  cloud.clock.time = function(clock) return plain(clock) + cloud.skew end
-end
-
 local function open_world(seed)
   local source = dice.new(seed)
-  seed_randomness(source)
+  chance.use(source)
   local cloud = near_cloud.new { seed = seed, lag = source:yes(0.8) and { 1, 5 } or false }
   local self = setmetatable({ cloud = cloud, dice = source, seed = seed, lines = {} }, World)
-  skew_clock(cloud)
-  self.rates = rates_of(source)
-  furnish(self)
-  make_policies(self)
-  self.model = model.new(self)
-  cloud.meet = function(request, moment) return meet(self, moment, request) end
-  cloud.mortal = function() mortal(self) end
+  self.timeline = timeline.new(cloud.clock)
+  self.model, self.network = model.new(self), network.new(self)
+  drawn.draw(self)
   return self
 end
 
---- Play a seed; what is wrong, and what happened.
+local function play(self)
+  local spice = {}
+  for name in pairs(self.spice) do spice[#spice + 1] = name end
+  table.sort(spice)
+  self:note("a world of %s: %d people, %d applications, %d installations", table.concat(spice, ", "),
+    #self.truth.list, #self.apps, #self.installations)
+  self.timeline:pass(MINUTE)
+  for _ = 1, self.dice:between(5, 11) do step(self) end
+  rest.calm_down(self)
+  rest.look_for_stuck(self)
+  rest.come_to_rest(self)
+end
+
+--- Play a seed; what is wrong, what happened, and how often what no rule excludes.
 ---@param seed integer
----@return string[] complaints, string[] lines
+---@return string[] complaints, string[] lines, table<string, integer> exceptions, string kind
 function M.play(seed)
   local self = open_world(seed)
-  local ok, err = xpcall(function()
-    for _ = 1, self.dice:between(8, 20) do step(self) end
-    come_to_rest(self)
-  end, debug.traceback)
-  restore_randomness()
+  local ok, err = xpcall(play, debug.traceback, self)
+  chance.restore()
+  for _, one in ipairs(self.installations) do
+    if one.run then one.run:let_go() end
+  end
   getmetatable(self.cloud).__close(self.cloud)
   if not ok then self.model:complain("%s", err) end
-  return self.model.complaints, self.lines
+  return self.model.complaints, self.lines, self.model.exceptions, self.kind
 end
 
 return M

@@ -103,6 +103,63 @@ describe("the certificates of an application", function()
   end)
 end)
 
+describe("addKey", function()
+  local world, application, path, vouching, new
+
+  local function key_of(pem) return crypto.certificate(pem) end
+
+  setup(function()
+    vouching = key_of(crypto.self_signed("first", 1795000000, 1795000000 + 30 * DAY))
+    new = crypto.base64(key_of(crypto.self_signed("second", 1795000000, 1795000000 + 30 * DAY)):describe().der)
+  end)
+
+  before_each(function()
+    world = fake.new()
+    application = world:set_up("priya")
+    path = "/applications/" .. application.id
+    world:ask("priya", "PATCH", path, { keyCredentials = json.array { entry(crypto.base64(vouching:describe().der)) } })
+    world:wait(10)
+  end)
+
+  local function proof(key, more)
+    local claims = { aud = "00000002-0000-0000-c000-000000000000", iss = application.id, nbf = world.time,
+      exp = world.time + 600 }
+    for name, value in pairs(more or {}) do claims[name] = value end
+    return key:sign("RS256", '{"typ":"JWT"}', json.encode(claims))
+  end
+
+  local function add(given)
+    return world:ask("priya", "POST", path .. "/addKey", {
+      keyCredential = entry(new, { keyId = ID, displayName = "second" }), passwordCredential = json.null, proof = given,
+    })
+  end
+
+  local function count()
+    world:wait(10)
+    return #select(2, world:ask("priya", "GET", path .. "?$select=id,keyCredentials")).keyCredentials
+  end
+
+  it("adds one that a valid key vouches for, under an id of the service's own", function()
+    local status, made = add(proof(vouching))
+    assert.equals(200, status)
+    assert.equals("second", made.displayName)
+    assert.are_not.equal(ID, made.keyId)
+    assert.equals(json.null, made.key)
+    assert.equals(2, count())
+  end)
+
+  it("takes no proof that is for another, too long, over, or by another key", function()
+    for _, given in ipairs {
+      proof(vouching, { iss = application.appId }), proof(vouching, { aud = "https://graph.microsoft.com" }),
+      proof(vouching, { exp = world.time + 601 }), proof(vouching, { nbf = world.time - 700, exp = world.time - 100 }),
+      proof(crypto.key()), "no proof", json.null,
+    } do
+      assert.equals(400, (add(given)))
+    end
+    assert.equals(1, count())
+  end)
+end)
+
 describe("Application.ReadWrite.OwnedBy", function()
   local world, application, app
 

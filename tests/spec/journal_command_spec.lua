@@ -64,8 +64,8 @@ describe("moonlatch journal", function()
     local said = succeed("restore", file, "--yes")
     assert.matches("^The journal in /P/j is that of /P/backup now; it ends with 9:%x+%.\nIts installation id is %x+; "
       .. "it knows what its former one marked as its own%.\nWhat was changed after the backup was made is not in it%. "
-      .. "The next runs take over what the sinks hold before they make anything new%. Look first: moonlatch plan POLICY%. "
-      .. "Then: moonlatch rotate POLICY%.\n$", said)
+      .. "The next runs take over what the sinks hold before they make anything new%. Look first: "
+      .. "moonlatch plan POLICY%. Then: moonlatch rotate POLICY%.\n$", said)
     assert.matches("^9 records, unbroken", succeed "verify")
   end)
 

@@ -133,7 +133,7 @@ describe("profile", function()
       [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c" }]] ] =
         'sign_in: method = "certificate" needs certificate = { path = "…" }',
       [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c", certificate = { name = "b" } }]] ] =
-        'sign_in.certificate: it is { path = "app.pem" } or { from = "credentials_directory", name = "app.pem" }',
+        'sign_in.certificate: it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" }',
       [ [[tenant = "x", sign_in = { method = "workload_identity", client_id = "c" }]] ] =
         'sign_in: method = "workload_identity" needs token_file = "…"',
       [ [[tenant = "x", sign_in = { method = "browser", token_file = "t" }]] ] =

@@ -193,7 +193,8 @@ describe("a change by somebody else", function()
       plain()
       if nth ~= 1 then return end
       cloud.meet = function(request, moment)
-        if moment == "before" and request.method == "PUT" or request.method == "POST" and request.name:find "/entry$" then
+        local stores = request.method == "PUT" or request.method == "POST" and request.name:find "/entry$"
+        if moment == "before" and stores then
           cloud.meet = nil
           cloud:wait(70)
           cloud.tenant:change_password("t0-chen")
@@ -251,7 +252,8 @@ describe("an answer that lies", function()
     change_by(function() end)
     local entry, status = go()
     assert.same({ 1, "stop" }, { status, entry.what })
-    assert.equal("Entra accepted the new password twice, and after five minutes the directory shows no change", entry.why)
+    assert.equal("Entra accepted the new password twice, and after five minutes the directory shows no change",
+      entry.why)
     local before = patches()
     go()
     assert.equal(before, patches())
@@ -417,8 +419,8 @@ describe("a rotation", function()
     cloud.meet = nil
     local ok, failure = by_hand("close", UPN)
     assert.is_false(ok)
-    assert.matches("^close the rotation of t0%-chen.*: a request that sets the password may still be carried out\nClose it "
-      .. "after 20", tostring(failure))
+    assert.matches("^close the rotation of t0%-chen.*: a request that sets the password may still be carried out\n"
+      .. "Close it after 20", tostring(failure))
     cloud:wait(200)
     assert.is_true((by_hand("close", UPN)))
     assert.equal("left", row_of().state)

@@ -1,5 +1,6 @@
 --- rotation: the client secret's protocol, on a tenant that is not there.
 
+local by_word = require "rotation.by_word"
 local contoso = require "contoso"
 local fail = require "fail"
 local graph = require "graph"
@@ -9,7 +10,7 @@ local rows = require("rotation.store").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local time = require "time"
-local view = require "rotation.view"
+local client_secret = require "rotation.client_secret"
 local workflow = require "workflow"
 
 local DAY = 86400
@@ -267,7 +268,7 @@ describe("the client secret", function()
     go "apply"
     assert.same({ "key-1", "key-2" }, listed_ids())
     local second = rows:all(journal)[2]
-    tenant:run(rotation.confirm_by_hand, journal, second.id)
+    tenant:run(by_word.confirm, journal, second.id)
     assert.same({ "retiring", "confirmed" }, states())
   end)
 
@@ -520,7 +521,7 @@ describe("the client secret", function()
       assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
         .. "retire key-1", result.left[1].why)
       assert.equal("made by a person", result.left[2].why)
-      assert.equal("ml:99999999:0011", tenant:run(rotation.retire_by_hand, journal, "key-1"))
+      assert.equal("ml:99999999:0011", tenant:run(by_word.retire, journal, "key-1"))
       assert.same({ "key-2", "key-3" }, listed_ids())
     end)
 
@@ -573,9 +574,9 @@ describe("the client secret", function()
     it("and before this one, is the one that stays: ours is removed, which is said", function()
       local result, status = meanwhile("ml:99999999:0011", -1)
       assert.equal(1, status)
-      assert.equal("make a client secret for 'PAM': ml:99999999:0011 made one at the same time, and was first; the one "
-        .. "made here was removed again\nRun the same command again: it goes on with the one that stayed, as far as a "
-        .. "sink holds it.", tostring(result.failure))
+      assert.equal("make a client secret for 'PAM': ml:99999999:0011 was made at the same time, and before it; "
+        .. "the one made here was removed again\nRun the same command again: it goes on with the one that stayed, as far "
+        .. "as a sink holds it.", tostring(result.failure))
       assert.same({ "key-2" }, listed_ids())
       assert.same({ "closed" }, states())
       assert.is_nil(sink.content)
@@ -630,14 +631,14 @@ describe("the client secret", function()
     it("confirms what was stored, once", function()
       sink.linked = false
       go "apply"
-      assert.equal("confirmed", tenant:run(rotation.confirm_by_hand, journal, only().body.marker).state)
-      local err = tenant:fails(rotation.confirm_by_hand, journal, only().id)
+      assert.equal("confirmed", tenant:run(by_word.confirm, journal, only().body.marker).state)
+      local err = tenant:fails(by_word.confirm, journal, only().id)
       assert.truthy(tostring(err):find("it is in the state 'confirmed'", 1, true))
     end)
 
     it("does not know what is not there", function()
-      local err = tenant:fails(rotation.confirm_by_hand, journal, "nothing")
-      assert.equal("confirm nothing: the journal knows no client secret by that id\n`moonlatch journal` lists them.",
+      local err = tenant:fails(by_word.confirm, journal, "nothing")
+      assert.equal("confirm nothing: the journal knows no credential by that id\n`moonlatch journal` lists them.",
         tostring(err))
     end)
 
@@ -646,17 +647,17 @@ describe("the client secret", function()
       go "apply"
       local lost = only()
       app.listed = {}
-      local err = tenant:fails(rotation.retire_by_hand, journal, lost.id)
+      local err = tenant:fails(by_word.retire, journal, lost.id)
       assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses to and does not list it; it "
         .. "is so new that this does not show that it is gone\nRun the same command again in an hour.", tostring(err))
       later(1)
-      assert.equal(lost.body.marker, tenant:run(rotation.retire_by_hand, journal, lost.id))
+      assert.equal(lost.body.marker, tenant:run(by_word.retire, journal, lost.id))
       assert.equal("closed", only().state)
     end)
 
     it("does not retire what is in use", function()
       go "apply"
-      local err = tenant:fails(rotation.retire_by_hand, journal, "key-1")
+      local err = tenant:fails(by_word.retire, journal, "key-1")
       assert.equal("refused", err.kind)
       assert.same({ "key-1" }, listed_ids())
     end)
@@ -690,12 +691,12 @@ describe("removing what was lost by itself", function()
 
   it("needs a sink that holds something else, and another one that is proven", function()
     local lost = { keyId = "k1", hint = "abc" }
-    assert.is_true(view.removable(lost, newest, secret.from "xyz-long-enough"))
-    assert.is_false(view.removable(lost, newest, secret.from "abc-long-enough"))
-    assert.is_false(view.removable(lost, newest, secret.from "ab1"))
-    assert.is_false(view.removable(lost, newest, nil))
-    assert.is_false(view.removable(lost, { body = { key_id = "k2" } }, secret.from "xyz-long-enough"))
-    assert.is_false(view.removable({ keyId = "k1" }, newest, secret.from "xyz-long-enough"))
-    assert.is_false(view.removable({ keyId = "k2", hint = "abc" }, newest, secret.from "xyz-long-enough"))
+    assert.is_true(client_secret.removable(lost, newest, secret.from "xyz-long-enough"))
+    assert.is_false(client_secret.removable(lost, newest, secret.from "abc-long-enough"))
+    assert.is_false(client_secret.removable(lost, newest, secret.from "ab1"))
+    assert.is_false(client_secret.removable(lost, newest, nil))
+    assert.is_false(client_secret.removable(lost, { body = { key_id = "k2" } }, secret.from "xyz-long-enough"))
+    assert.is_false(client_secret.removable({ keyId = "k1" }, newest, secret.from "xyz-long-enough"))
+    assert.is_false(client_secret.removable({ keyId = "k2", hint = "abc" }, newest, secret.from "xyz-long-enough"))
   end)
 end)

@@ -51,9 +51,20 @@ describe("the store of rotations", function()
     assert.same({ "intent", "intent", "client secret" }, { row.kind, row.state, row.body.type })
     assert.equal("secret/" .. row.id, secrets:sealed_name(row))
     local certificate = certificates:new(journal, { app_id = "client-1" })
-    assert.same({ "certificate", "made", "certificate" },
+    assert.same({ "certificate", "intent", "certificate" },
       { certificate.kind, certificate.state, certificate.body.type })
     assert.equal("certificate/" .. certificate.id, certificates:sealed_name(certificate))
+  end)
+
+  it("knows the states that earlier versions wrote of certificates by their names of now", function()
+    local journal = stage.journal()
+    for former, now in pairs { made = "sent", uploaded = "known", in_use = "confirmed", retiring = "retiring" } do
+      journal:put("certificate", former, former, { type = "certificate", app_id = "client-1" }, 0)
+      assert.equal(now, certificates:get(journal, former).state)
+      assert.equal(now, certificates:named(journal, former).state)
+    end
+    assert.equal(4, #certificates:all(journal, "client-1"))
+    assert.is_true(certificates:usable(certificates:get(journal, "made")))
   end)
 
   it("lists by application, by what is unfinished, and by name", function()

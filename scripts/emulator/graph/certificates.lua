@@ -87,4 +87,50 @@ function M.settle(ctx, application, list)
   return settled
 end
 
+---------------------------------------------------------------------------
+-- addKey: one more, vouched for by a key that is valid (application-addkey, application-rollkey-prooftoken)
+
+local DIRECTORY, LONGEST = "00000002-0000-0000-c000-000000000000", 600
+
+-- What the service says of a proof it does not take is not documented.
+local function refuse_proof() refuse "proof" end
+
+local function is_signed_by_one(ctx, application, proof)
+  for _, row in ipairs(application.keyCredentials or {}) do
+    local is_valid = time.parse(row.startDateTime) <= ctx:now() and ctx:now() < time.parse(row.endDateTime)
+    local key = is_valid and crypto.x509(crypto.unbase64(row.key))
+    if key and key:verify("RS256", proof) then return true end
+  end
+  return false
+end
+
+local function check_proof(ctx, application, proof)
+  local header, claims = crypto.jws(proof)
+  if not header or type(claims) ~= "table" then refuse_proof() end
+  local from, to = tonumber(claims.nbf), tonumber(claims.exp)
+  local in_time = from and to and to - from <= LONGEST and from - LONGEST <= ctx:now() and ctx:now() < to
+  if claims.aud ~= DIRECTORY or claims.iss ~= application.id or not in_time then refuse_proof() end
+  if not is_signed_by_one(ctx, application, proof) then refuse_proof() end
+end
+
+--- Add one certificate. The service chooses its keyId.
+---@param ctx emulator.context
+---@param application table as written last
+---@return integer status, table body
+function M.add(ctx, application)
+  local body = ctx.body
+  if not schema.is_given(body.proof) then refuse_proof() end
+  check_proof(ctx, application, body.proof)
+  local entry = schema.is_given(body.keyCredential) and body.keyCredential or {}
+  local row = added(ctx, application, { type = entry.type, usage = entry.usage, key = entry.key,
+    displayName = entry.displayName })
+  local list = json.array { table.unpack(application.keyCredentials or {}) }
+  list[#list + 1] = row
+  ctx.tenant.applications:change(application.id, { keyCredentials = list })
+  local shown = { ["@odata.context"] = ctx:context("microsoft.graph.keyCredential") }
+  for name, value in pairs(row) do shown[name] = value end
+  shown.key = json.null
+  return 200, shown
+end
+
 return M

@@ -5,6 +5,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
+local certificates = require "emulator.graph.certificates"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local principals = require "emulator.graph.principals"
@@ -92,6 +93,12 @@ local function remove(ctx, row)
   return 204
 end
 
+-- An application needs no permission to roll a key of its own.
+local function add_key(ctx, row)
+  if ctx.caller.appid ~= row.appId then access.need_application(ctx, row) end
+  return certificates.add(ctx, ctx.tenant.applications:newest(row.id))
+end
+
 local function of_application(handler)
   return function(ctx, key) return handler(ctx, applications.visible(ctx, key)) end
 end
@@ -102,6 +109,7 @@ end
 
 M.routes = {
   ["POST /applications/{id}/addPassword"] = of_application(add),
+  ["POST /applications/{id}/addKey"] = of_application(add_key),
   ["POST /applications/{id}/removePassword"] = of_application(remove),
   ["POST /servicePrincipals/{id}/addPassword"] = of_principal(add),
   ["POST /servicePrincipals/{id}/removePassword"] = of_principal(remove),

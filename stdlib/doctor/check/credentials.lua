@@ -3,7 +3,7 @@
 local layout = require "layout"
 local marker = require "rotation.marker"
 local time = require "time"
-local views = require "rotation.view"
+local views = require "rotation.inventory"
 
 local function describe(credential)
   local ends = views.ends(credential)

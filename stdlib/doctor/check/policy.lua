@@ -1,7 +1,7 @@
 --- What the tenant's policies leave of the lifetimes in use.
 
 local time = require "time"
-local views = require "rotation.view"
+local views = require "rotation.inventory"
 
 local EXEMPT = "Have the application exempted (Entra admin center > Enterprise applications > Application policies), "
 

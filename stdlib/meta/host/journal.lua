@@ -84,6 +84,20 @@ function Journal:mark_restored(time, replaces) end
 ---@param path string
 ---@return integer|nil seq, string hash_or_message hex, string? kind
 function Journal:backup(path) end
+--- Move the records that are older than `before` from the chain to a segment, a file beside the
+--- journal, and drop these rows, if they were put there only. What is kept is put on record anew.
+--- Nil when there are none; kinds as in M.open.
+---@param before number
+---@param time number now
+---@param rows { [1]: string, [2]: string }[] kind and id of each row that may go
+---@return {segment: string, first: integer, last: integer, carried: integer}|nil, string? message, string? kind
+function Journal:compact(before, time, rows) end
+--- After which record the chain begins: 0, or the last one of the newest segment.
+---@return integer seq, string hash hex
+function Journal:start() end
+--- Is it a segment, which holds records of a chain and nothing else?
+---@return boolean
+function Journal:is_segment() end
 --- A kernel lock held by this process until closed. Kinds: "busy" (another process, or another
 --- lease of this one, holds it), "journal" (the lock file cannot be opened or locked, so nobody
 --- knows). The module `lease` raises the second as a failure.
@@ -126,6 +140,14 @@ function M.read(path, key, binding) end
 ---@param time number
 ---@return integer|nil count, string? message, string? kind
 function M.rekey(directory, old, new, binding, time) end
+
+--- Seal a segment under another key; done already is fine. Kinds as in M.read.
+---@param path string
+---@param old host.secret
+---@param new host.secret
+---@param binding string
+---@return boolean|nil ok, string? message, string? kind
+function M.rekey_segment(path, old, new, binding) end
 
 ---@class host.journal.restored
 ---@field head integer the chain's last record

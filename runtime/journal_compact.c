@@ -1,0 +1,176 @@
+/* Keeping a journal small: its oldest records go to a segment, a file of their own.
+ *
+ * A segment is a journal without rows and values. It begins where the one before it
+ * ended, and the chain that is left begins where the newest segment ends: that start
+ * is sealed, and the next record's hash holds it besides. What is kept of rows and
+ * values is said anew in the chain, so that it can be proven without the segments.
+ *
+ * The segment is whole and durable before anything is taken out, which is one
+ * transaction. Stopped in between, it is written again under the same name.
+ */
+#include "journal_parts.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *fail(struct journal *journal, const char *path, const char *why) {
+  snprintf(journal->message, sizeof journal->message, "cannot write the segment '%.300s': %.600s", path, why);
+  return "io";
+}
+
+/* The last record before that time; at least one stays in the chain. */
+static int64_t last_before(struct journal *journal, double before, int64_t head) {
+  sqlite3_stmt *find = store_statement(journal, FIRST_SINCE);
+  sqlite3_bind_double(find, 1, before);
+  int64_t last = sqlite3_step(find) == SQLITE_ROW ? sqlite3_column_int64(find, 0) - 1 : head - 1;
+  sqlite3_reset(find);
+  return last < head ? last : head - 1;
+}
+
+/* Fill a new segment with the records up to compact->last. */
+static int fill(struct journal *journal, const struct compact *compact, struct journal *segment,
+                struct buffer *scratch) {
+  struct head end;
+  segment->is_segment = 1;
+  memcpy(segment->installations, journal->installations, sizeof segment->installations);
+  if (!store_lock(segment) || !audit_write_start(segment, &compact->start) || !owner_write(segment, scratch)) return 0;
+  if (!audit_walk(journal, compact->last, segment, &end)) return 0;
+  return end.seq == compact->last && !journal_commit(segment);
+}
+
+/* Write it, beside its place. NULL, or the kind of failure. */
+static const char *write_part(struct journal *journal, const struct compact *compact, const char *part,
+                              struct buffer *scratch) {
+  struct journal segment = {.keys = journal->keys, .binding = journal->binding, .use = MAKE_FILE};
+  int code = copy_make_part(part);
+  if (code) return fail(journal, part, strerror(code));
+  memcpy(segment.key_id, journal->key_id, KEY_ID_SIZE);
+  segment.directory = strdup(part);
+  const char *kind = segment.directory ? store_open(&segment, part) : "io";
+  int done = !kind && fill(journal, compact, &segment, scratch);
+  if (!done && !*segment.message) memcpy(segment.message, journal->message, sizeof segment.message);
+  if (!done) fail(journal, part, segment.message);
+  copy_close(&segment);
+  code = done ? copy_settle(part) : 0;
+  if (code) return fail(journal, part, strerror(code));
+  return done ? NULL : "io";
+}
+
+/* Its name tells which records it holds, and the last one's hash. */
+static int name_segment(struct journal *journal, struct compact *compact) {
+  unsigned char hash[HASH_SIZE];
+  if (!audit_hash(journal, compact->last, hash)) return 0;
+  snprintf(compact->segment, sizeof compact->segment, "journal-%lld-%lld-%02x%02x%02x%02x" SEGMENT_ENDING,
+           (long long)compact->start.seq + 1, (long long)compact->last, hash[0], hash[1], hash[2], hash[3]);
+  return 1;
+}
+
+const char *compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch) {
+  char path[PATH_MAX + NAME_MAX + 16], part[sizeof path + 8];
+  struct head head;
+  const char *why = audit_read_head(journal, &head);
+  if (!why && !audit_read_start(journal, &compact->start)) why = "the start of its audit chain was altered";
+  if (why) {
+    snprintf(journal->message, sizeof journal->message, "%s", why);
+    return "damaged";
+  }
+  compact->last = last_before(journal, compact->before, head.seq);
+  if (compact->last <= compact->start.seq || !name_segment(journal, compact)) compact->last = 0;
+  if (compact->last == 0) return NULL;
+  snprintf(path, sizeof path, "%s/%s", journal->directory, compact->segment);
+  snprintf(part, sizeof part, "%s.part", path);
+  const char *kind = write_part(journal, compact, part, scratch);
+  int code = kind ? 0 : sys_replace(part, path);
+  if (kind || code) unlink(part);
+  return code ? fail(journal, path, strerror(code)) : kind;
+}
+
+int compact_begin(struct journal *journal, struct compact *compact) {
+  struct head start;
+  if (!audit_begin(journal)) return 0;
+  if (audit_read_start(journal, &start) && start.seq == compact->start.seq) return 1;
+  return store_refuse(journal, "another moonlatch compacted it meanwhile");
+}
+
+int compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id) {
+  sqlite3_stmt *drop = store_statement(journal, DROP_RECORD);
+  sqlite3_bind_text(drop, 1, kind, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(drop, 2, id, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(drop, 3, compact->last);
+  return store_run(journal, drop);
+}
+
+/* Say a row anew that is on record only in what goes. 1: number is its; 0: there is none; -1: it failed. */
+static int carry_record(struct journal *journal, const struct compact *compact, int64_t *number) {
+  sqlite3_stmt *find = store_statement(journal, NEXT_RECORD);
+  sqlite3_bind_int64(find, 1, *number);
+  sqlite3_bind_int64(find, 2, compact->last);
+  int code = sqlite3_step(find), done = code == SQLITE_ROW;
+  if (done) {
+    *number = sqlite3_column_int64(find, 0);
+    sqlite3_stmt *move = store_statement(journal, MOVE_RECORD);
+    sqlite3_bind_int64(move, 1, *number);
+    sqlite3_bind_int64(move, 2, journal->head.seq + 1);
+    sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
+    for (int i = 1; i <= 2; i++) sqlite3_bind_value(as_json, i, sqlite3_column_value(find, i));
+    done = store_run(journal, move) && audit_append_row(journal, as_json, sqlite3_column_double(find, 3), AUDIT_PUT);
+  }
+  sqlite3_reset(find);
+  return code == SQLITE_DONE ? 0 : done ? 1 : -1;
+}
+
+/* The same for a sealed value. */
+static int carry_value(struct journal *journal, const struct compact *compact, char id[JOURNAL_BINDING + 1]) {
+  sqlite3_stmt *find = store_statement(journal, NEXT_SEALED);
+  sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(find, 2, compact->last);
+  int code = sqlite3_step(find), done = code == SQLITE_ROW;
+  if (done) snprintf(id, JOURNAL_BINDING + 1, "%s", (const char *)sqlite3_column_text(find, 0));
+  sqlite3_reset(find);
+  if (!done) return code == SQLITE_DONE ? 0 : -1;
+  sqlite3_stmt *move = store_statement(journal, MOVE_SEALED), *as_json = store_statement(journal, SEALED_AS_JSON);
+  sqlite3_bind_text(move, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(move, 2, journal->head.seq + 1);
+  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
+  return store_run(journal, move) && audit_append_row(journal, as_json, compact->time, AUDIT_SEAL) ? 1 : -1;
+}
+
+static int carry(struct journal *journal, struct compact *compact) {
+  int64_t number = INT64_MIN;
+  char id[JOURNAL_BINDING + 1] = "";
+  int rows = 1, values = 1;
+  while (rows > 0) {
+    rows = carry_record(journal, compact, &number);
+    compact->carried += rows > 0;
+  }
+  while (rows == 0 && values > 0) {
+    values = carry_value(journal, compact, id);
+    compact->carried += values > 0;
+  }
+  if (rows == 0 && values == 0) return 1;
+  return journal->refusing ? 0 : store_refuse(journal, "what it holds cannot be read");
+}
+
+/* Take the records out, seal where the chain begins now, and name the segment in it. */
+static int cut(struct journal *journal, const struct compact *compact) {
+  struct head start = {.seq = compact->last};
+  char body[NAME_MAX + 128];
+  if (!audit_hash(journal, compact->last, start.hash)) return store_refuse(journal, "its audit chain was altered");
+  sqlite3_stmt *remove = store_statement(journal, CUT);
+  sqlite3_bind_int64(remove, 1, compact->last);
+  int length = snprintf(body, sizeof body, "{\"segment\":\"%s\",\"first\":%lld,\"last\":%lld}", compact->segment,
+                        (long long)compact->start.seq + 1, (long long)compact->last);
+  return store_run(journal, remove) && audit_write_start(journal, &start) &&
+         audit_append(journal, compact->time, AUDIT_COMPACT, body, (size_t)length);
+}
+
+int compact_end(struct journal *journal, struct compact *compact) {
+  if (!carry(journal, compact) || !cut(journal, compact) || journal_commit(journal)) return 0;
+  /* What is free in the file goes back; where another reads just now, it is used again later. */
+  sqlite3_exec(journal->database, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+  return 1;
+}

@@ -1,0 +1,226 @@
+--- The certificates an application may sign in with: its keyCredentials.
+--
+-- One is added by itself where a key of the application that is valid already vouches for it (addKey). Else Entra takes
+-- them only as a whole list: so a change reads it, changes what is ours, writes back the rest as it was read, and looks
+-- whether everything of others is there still (Microsoft Learn: application-update, application-addkey).
+
+local answer = require "entra.answer"
+local crypto = require "host.crypto"
+local fail = require "fail"
+local graph = require "graph"
+local json = require "host.json"
+local log = require "log"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local PATIENCE, PAUSE = 120, 3 -- seconds until a change must show
+local PROOF = 600 -- seconds a proof is good for, at most
+local DIRECTORY = "00000002-0000-0000-c000-000000000000" -- whom a proof is for
+
+-- What goes back of an entry. `key` is there because it was selected; one that Entra
+-- leaves null goes back null beside its keyId, as terraform's azuread provider does.
+local MEMBERS = {
+  "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage",
+}
+
+---@class entra.key_credential.own a certificate as this side knows it
+---@field key_id string?
+---@field sha256 string of the certificate, hexadecimal
+---@field name string its displayName at the application
+
+--- The list as Entra shows it now, noted at the application, too; a change may take seconds to show.
+---@param application { id: string, displayName: string }
+---@return table[]
+function M.read(application)
+  local what = ("read the certificates of '%s'"):format(application.displayName)
+  local actual = graph.get(graph.path("/applications/{id}", application.id), {
+    select = { "id", "keyCredentials" }, fresh_write = true, what = what,
+  })
+  application.keyCredentials = answer.with(actual, what, "keyCredentials").keyCredentials
+  return application.keyCredentials
+end
+
+--- Is it this certificate? By its bytes; where Entra does not show them, by the id it was given.
+---@param entry table of Graph
+---@param own { key_id: string?, sha256: string }
+---@return boolean
+function M.is(entry, own)
+  local der = type(entry.key) == "string" and crypto.unbase64(entry.key)
+  if der then return crypto.hex(crypto.digest("sha256", der)) == own.sha256 end
+  return own.key_id ~= nil and entry.keyId == own.key_id
+end
+
+--- The entry of a certificate. Nil when it is not listed.
+---@param list table[]
+---@param own { key_id: string?, sha256: string }
+---@return table?
+function M.find(list, own)
+  for _, entry in ipairs(list) do
+    if M.is(entry, own) then return entry end
+  end
+end
+
+---------------------------------------------------------------------------
+-- The whole list
+
+local function copy(entry)
+  local twin = {}
+  for _, name in ipairs(MEMBERS) do twin[name] = entry[name] end
+  return twin
+end
+
+-- Those of a list but one, as they go back.
+local function others_of(list, but)
+  local others = json.array {}
+  for _, entry in ipairs(list) do
+    if entry ~= but then others[#others + 1] = copy(entry) end
+  end
+  return others
+end
+
+-- Not repeated by itself: between two tries somebody else may write the list.
+local function write(application, list, what)
+  graph.patch(graph.path("/applications/{id}", application.id), { keyCredentials = list }, {
+    repeatable = false, fresh_write = true, what = what,
+  })
+end
+
+-- Read until the change shows. The list then; nil when it does not show in time.
+local function await(application, shows)
+  for waited = 0, PATIENCE, PAUSE do
+    local list = M.read(application)
+    if shows(list) then return list end
+    if waited < PATIENCE then task.sleep(PAUSE) end
+  end
+end
+
+local function missing_of(list, others)
+  local missing = {}
+  for _, other in ipairs(others) do
+    local there = false
+    for _, entry in ipairs(list) do there = there or entry.keyId == other.keyId end
+    if not there then missing[#missing + 1] = other end
+  end
+  return missing
+end
+
+local function names_of(entries)
+  local names = {}
+  for i, entry in ipairs(entries) do names[i] = ("'%s' (%s)"):format(tostring(entry.displayName), entry.keyId) end
+  return table.concat(names, ", ")
+end
+
+local function raise_lost(application, missing)
+  fail.raise {
+    kind = "conflict", what = ("change the certificates of '%s'"):format(application.displayName),
+    why = ("certificates of others are not listed any more after it, also when they were written back: %s")
+      :format(names_of(missing)),
+    fix = "Whoever signs in with one of them cannot: look at the application's certificates in the portal, and at the "
+      .. "audit log for who changed them.",
+  }
+end
+
+-- Write the list, and see to it that what is of others is there still: once it is put back, then it is said.
+local function change(application, others, more, what, shows)
+  local whole = json.array { table.unpack(others) }
+  whole[#whole + 1] = more
+  write(application, whole, what)
+  local list = await(application, shows)
+  if not list then return end -- said by whoever needs it: nothing shows yet, neither ours nor what others lost
+  local missing = missing_of(list, others)
+  if #missing == 0 then return end
+  log.warn(("%s: put back, since they were not listed any more: %s"):format(what, names_of(missing)))
+  local again = others_of(list)
+  for _, entry in ipairs(missing) do again[#again + 1] = entry end
+  write(application, again, what)
+  list = await(application, function(now) return #missing_of(now, missing) == 0 end)
+  if not list then raise_lost(application, missing) end
+end
+
+---------------------------------------------------------------------------
+-- Adding
+
+-- Signed with the key of a certificate that is valid now (Microsoft Learn: application-rollkey-prooftoken).
+local function proof_of(application, key)
+  local about, now = key:describe(), math.floor(time.now())
+  return key:assertion("RS256", json.encode {
+    typ = "JWT", kid = crypto.hex(about.sha1):upper(), x5t = crypto.base64url(about.sha1),
+  }, json.encode { aud = DIRECTORY, iss = application.id, nbf = now, exp = now + PROOF })
+end
+
+local function add_by_proof(application, own, der, vouching)
+  local proof <close> = proof_of(application, vouching)
+  graph.post(graph.path("/applications/{id}/addKey", application.id), {
+    keyCredential = {
+      type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), displayName = own.name,
+    },
+    passwordCredential = json.null, proof = proof,
+  }, {
+    repeatable = false, fresh_write = true, what = ("add a certificate to '%s'"):format(application.displayName),
+  })
+end
+
+local REFUSED = { denied = true, refused = true }
+
+-- True when it was added; false when Entra would not take the proof.
+local function vouched(application, own, der, vouching)
+  if not vouching then return false end
+  local ok, failure = pcall(add_by_proof, application, own, der, vouching)
+  if ok then return true end
+  if not fail.is(failure) or not REFUSED[failure.kind] then error(failure, 0) end
+  log.detail(("addKey was refused (%s), so the list is written as a whole"):format(failure.why))
+  return false
+end
+
+--- Add a certificate, unless it is there: so this may be done again after a lost answer. To be called by one process
+--- at a time.
+---@param application { id: string, displayName: string }
+---@param own entra.key_credential.own
+---@param der string
+---@param vouching host.crypto.key? the key of a certificate of the application that is valid now
+---@return string key_id
+function M.add(application, own, der, vouching)
+  local there = M.read(application)
+  local found = M.find(there, own)
+  if found then return found.keyId end
+  local function shows(list) return M.find(list, own) ~= nil end
+  if vouched(application, own, der, vouching) then
+    await(application, shows) -- Entra chooses its keyId
+  else
+    change(application, others_of(there), {
+      type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), keyId = own.key_id,
+      displayName = own.name,
+    }, ("add a certificate to '%s'"):format(application.displayName), shows)
+  end
+  found = M.find(application.keyCredentials, own)
+  return found and found.keyId or own.key_id
+end
+
+---------------------------------------------------------------------------
+-- Removing
+
+local function raise_unseen(application, own)
+  fail.raise {
+    kind = "transient", what = ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
+    why = "Entra does not list the one in use just now, and would be given a list without it",
+    fix = "Entra has not replicated it yet. Run the same command again in a few minutes; nothing was removed.",
+  }
+end
+
+--- Remove a certificate. It being gone already is what was wanted. To be called by one process at a time.
+---@param application { id: string, displayName: string }
+---@param own entra.key_credential.own
+---@param kept { key_id: string?, sha256: string }? has to be in the list, else nothing is written
+function M.remove(application, own, kept)
+  local there = M.read(application)
+  local gone = M.find(there, own)
+  if not gone then return end
+  if kept and not M.find(there, kept) then raise_unseen(application, own) end
+  change(application, others_of(there, gone), nil,
+    ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
+    function(list) return M.find(list, own) == nil end)
+end
+
+return M

@@ -1,0 +1,143 @@
+--- A certificate, as a kind of credential: we choose the key, so it is made and sealed before Entra hears of it, and an
+--- answer that is lost costs nothing: the same certificate is added again. An application may have several.
+
+local clock = require "graph.clock"
+local crypto = require "host.crypto"
+local key_credentials = require "entra.key_credentials"
+local rows = require("rotation.store").certificates
+local skew = require "rotation.skew"
+
+---@type rotation.kind
+local M = { name = "certificate", rows = rows, gone = 700027, must_be_listed = true }
+
+local SKEW = 300 -- seconds it is valid already when it is made
+local HIDDEN = 300 -- seconds a new one may be missing from what Entra lists
+
+local function own_of(row)
+  return { key_id = row.body.key_id, sha256 = row.body.sha256, name = row.body.marker }
+end
+
+---------------------------------------------------------------------------
+-- Looking
+
+--- Those that were read before; of an application made in this run there are none.
+---@param application table
+---@return table[]
+function M.listed(application)
+  if application.keyCredentials then return application.keyCredentials end
+  return application.made_now and {} or M.read(application)
+end
+
+--- Those Entra lists now, noted at the application, too.
+---@param application table
+---@return table[]
+function M.read(application) return key_credentials.read(application) end
+
+--- The one of a row.
+---@param row certificate.row
+---@param list table[]
+---@return table?
+function M.find(row, list) return key_credentials.find(list, row.body) end
+
+--- Is it so new that not being listed means nothing?
+---@param row certificate.row
+---@return boolean
+function M.is_new(row)
+  local since = row.body.known_at
+  return row.state == "sent" or since ~= nil and clock.now() - since <= HIDDEN
+end
+
+local function about_of(pem)
+  local key = crypto.certificate(pem)
+  return key and key:describe()
+end
+
+--- Is it this key's certificate?
+---@param credential table of Graph
+---@param pem host.secret
+---@return boolean
+function M.fits(credential, pem)
+  local about = about_of(pem)
+  return about ~= nil and key_credentials.is(credential, { sha256 = crypto.hex(about.sha256) })
+end
+
+--- What the row of a key that was found somewhere says of it.
+---@param pem host.secret
+---@return table body
+function M.body_of(pem)
+  local about = assert(about_of(pem))
+  return { sha256 = crypto.hex(about.sha256), ends = about.not_after, made_at = about.not_before }
+end
+
+--- What signs in with it.
+---@param pem host.secret
+---@return host.crypto.key?
+function M.prover(pem) return (crypto.certificate(pem)) end
+
+--- How long a new one lives.
+---@param terms rotation.terms
+---@return number seconds
+function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
+
+---------------------------------------------------------------------------
+-- Having one
+
+--- Begin: the key is made, sealed and on record before anybody hears of it.
+---@param self rotation.Credential
+function M.begin(self)
+  skew.check "have a certificate made"
+  local now, application, terms = math.floor(clock.now()), self.application, self.terms
+  local pem = crypto.self_signed(terms.name:sub(1, 64), now - SKEW, math.floor(now + terms.lifetime))
+  local about = assert(about_of(pem))
+  self.row = rows:new(self.run.journal, {
+    application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
+    key_id = crypto.uuid(), sha256 = crypto.hex(about.sha256), ends = about.not_after, made_at = now,
+    lifetime = terms.lifetime, grace = terms.grace,
+  })
+  rows:seal(self.run.journal, self.row, pem)
+  rows:put(self.run.journal, self.row, "intent")
+end
+
+local VALID = { proven = true, stored = true, handed_over = true, confirmed = true }
+
+-- The key of one of ours that signs in already. Its certificate has to be listed.
+local function vouching(self)
+  for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
+    local is_valid = VALID[row.state] and row.body.ends > clock.now()
+    local pem = is_valid and M.find(row, M.listed(self.application)) and rows:value(self.run.journal, row)
+    local key = pem and crypto.certificate(pem)
+    if key then return key end
+  end
+end
+
+-- The list is looked at first: it may be there, and only the answer was lost.
+local function add(self)
+  local journal, row = self.run.journal, self.row
+  local key = assert(crypto.certificate(rows:value(journal, row)))
+  rows:stage(journal, row, "sent", { sent_at = clock.now() })
+  local key_id = key_credentials.add(self.application, own_of(row), key:describe().der, vouching(self))
+  rows:put(journal, row, "known", { key_id = key_id, known_at = clock.now() })
+end
+
+M.steps = { intent = add, sent = add }
+
+---------------------------------------------------------------------------
+-- Removing
+
+--- Remove one. It being gone already is what was wanted.
+---@param application table
+---@param row certificate.row?
+---@param credential table? of Graph, where there is no row
+---@param _ any
+---@param kept certificate.row? one that has to be listed, else nothing is written
+function M.remove(application, row, credential, _, kept)
+  local own = row and own_of(row)
+  if not own then
+    own = { key_id = credential.keyId, name = tostring(credential.displayName) }
+    local der = type(credential.key) == "string" and crypto.unbase64(credential.key)
+    own.sha256 = der and crypto.hex(crypto.digest("sha256", der)) or ""
+  end
+  key_credentials.remove(application, own, kept and kept.body)
+end
+
+return M

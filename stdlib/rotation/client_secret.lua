@@ -1,0 +1,307 @@
+--- A client secret, as a kind of credential: Entra chooses the value and shows it once.
+--
+-- So the intent is on record before the request leaves, the value is sealed before anything else happens, and an
+-- answer that was lost is looked for and then given up: not seeing it proves nothing, so another one is made.
+
+local answer = require "entra.answer"
+local clock = require "graph.clock"
+local fail = require "fail"
+local graph = require "graph"
+local inventory = require "rotation.inventory"
+local log = require "log"
+local marker = require "rotation.marker"
+local outcome = require "rotation.outcome"
+local prove = require "rotation.prove"
+local rows = require("rotation.store").client_secrets
+local secret = require "host.secret"
+local skew = require "rotation.skew"
+local task = require "task"
+local time = require "time"
+
+---@type rotation.kind
+local M = { name = "client secret", rows = rows, gone = 7000215 }
+
+local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
+local TRIES = 2 -- answers that may be lost in one run
+local HIDDEN = 3600 -- seconds a new one may be missing from what Entra lists
+local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be taken, and to show
+
+---------------------------------------------------------------------------
+-- Looking
+
+--- Those that were read together with the application.
+---@param application table
+---@return table[]
+function M.listed(application) return application.passwordCredentials or {} end
+
+--- Those Entra lists now, noted at the application, too. New ones can be hidden for a while.
+---@param application table
+---@return table[]
+function M.read(application)
+  local what = ("read the client secrets of '%s'"):format(application.displayName)
+  local actual = graph.get(graph.path("/applications/{id}", application.id), {
+    select = { "id", "passwordCredentials" }, fresh_write = true, what = what,
+  })
+  application.passwordCredentials = answer.with(actual, what, "passwordCredentials").passwordCredentials
+  return application.passwordCredentials
+end
+
+--- The one of a row, as `inventory.find` says.
+---@param row rotation.row
+---@param list table[]
+---@return table?
+function M.find(row, list) return inventory.find(row, list) end
+
+--- Is it so new that not being listed means nothing?
+---@param row rotation.row
+---@return boolean
+function M.is_new(row)
+  local since = row.body.known_at or row.body.sent_at
+  return not since or clock.now() - since <= HIDDEN
+end
+
+--- May the value be of this credential? By Entra's hint: of a short value less of it is shown; what cannot be told
+--- apart may be.
+---@param credential table
+---@param value host.secret
+---@return boolean
+function M.fits(credential, value)
+  local shown = value:hint(3)
+  return type(credential.hint) == "string" and credential.hint:sub(1, #shown) == shown
+end
+
+--- What the row of a value that was found somewhere says of it.
+---@param value host.secret
+---@param credential table? that it is of, if Entra lists it
+---@return table body
+function M.body_of(value, credential)
+  return { hint = value:hint(3), ends = credential and inventory.ends(credential) or nil }
+end
+
+--- What signs in with it.
+---@param value host.secret
+---@return host.secret
+function M.prover(value) return value end
+
+--- How long a new one lives.
+---@param terms rotation.terms
+---@return number seconds
+function M.lifetime(terms) return terms.policy:lifetime(terms.wanted) end
+
+---------------------------------------------------------------------------
+-- Having one made
+
+--- Begin: on record before anything is sent. An intent that was never sent is taken up again.
+---@param self rotation.Credential
+function M.begin(self)
+  skew.check "have a client secret made"
+  local application, terms = self.application, self.terms
+  self.tries = (self.tries or 0) + 1
+  self.row = table.remove(self.view.intents, 1) or rows:new(self.run.journal, {
+    application = application.id, app_id = application.appId, name = application.displayName, workflow = terms.workflow,
+  })
+  rows:put(self.run.journal, self.row, "intent", { lifetime = terms.lifetime, grace = terms.grace })
+end
+
+local function ask(self)
+  local row, application, description = self.row, self.application, self.terms.description
+  local name = description and (row.body.marker .. " " .. description) or row.body.marker
+  return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
+    passwordCredential = { displayName = name, endDateTime = time.iso(row.body.ends) },
+  }, {
+    repeatable = false, fresh_write = true, what = ("add a client secret to '%s'"):format(application.displayName),
+    note = ("client secret %s of %s"):format(row.body.marker, application.appId),
+  })
+end
+
+-- Sealed and committed before anything else is done with it.
+local function keep(journal, row, made)
+  if not secret.is(made.secretText) or type(made.keyId) ~= "string" then
+    fail.raise {
+      kind = "bad_answer", what = "read the new client secret", why = "the answer does not hold it",
+      fix = "Run the same command again: what was made is looked for, and replaced.",
+    }
+  end
+  rows:seal(journal, row, made.secretText)
+  rows:put(journal, row, "known", {
+    key_id = made.keyId, hint = made.hint, known_at = clock.now(),
+    ends = type(made.endDateTime) == "string" and time.parse(made.endDateTime) or row.body.ends,
+  })
+end
+
+local function send(self)
+  local journal, row = self.run.journal, self.row
+  rows:stage(journal, row, "sent", { sent_at = clock.now(), ends = (clock.now() + row.body.lifetime) // 1 })
+  local ok, result = pcall(ask, self)
+  if ok then return keep(journal, row, result) end
+  if not fail.is(result) then error(result, 0) end
+  if outcome.certainly_not(result) then
+    rows:close(journal, row, "refused: " .. result.why)
+    error(result, 0)
+  end
+  rows:put(journal, row, "sent", { why = result.why })
+  log.warn(("the answer that held the new client secret was lost (%s)"):format(result.why))
+end
+
+local function look(journal, row, application)
+  local credential = M.find(row, M.read(application)) or {}
+  rows:put(journal, row, "sent", { looked_at = clock.now(), key_id = credential.keyId, hint = credential.hint })
+  return credential.keyId and credential
+end
+
+--- Look for the credential of a lost answer: at once, after two and after fifteen minutes, until it is seen. Stopping
+--- meanwhile is safe.
+---@param journal host.journal.journal
+---@param row rotation.row in state sent
+---@param application table
+---@return table? credential
+function M.look_for(journal, row, application)
+  for _, after in ipairs(LOOKS) do
+    local wait = row.body.sent_at + after - clock.now()
+    if wait > 0 then
+      log.progress(("looking again for the client secret %s in %s; stopping now is safe")
+        :format(row.body.marker, time.span(wait)))
+      task.sleep(wait)
+    end
+    if (row.body.looked_at or 0) < row.body.sent_at + after then
+      local credential = look(journal, row, application)
+      if credential then return credential end
+    end
+  end
+end
+
+-- Its value is gone, so another one is made.
+local function make_another(self)
+  M.look_for(self.run.journal, self.row, self.application)
+  if self.tries < TRIES then return M.begin(self) end
+  fail.raise {
+    kind = "transient", what = ("add a client secret to '%s'"):format(self.application.displayName),
+    why = "the answer that holds its value was lost twice",
+    fix = "Something between here and Entra cuts answers. Run the same command again later; "
+      .. "what was made in vain is known and is cleared up.",
+  }
+end
+
+M.steps = { intent = send, sent = make_another }
+
+---------------------------------------------------------------------------
+-- Made by two at once
+
+-- Was it made before ours? Of one second, the lower marker.
+local function is_before(credential, own)
+  local first, second = tostring(credential.startDateTime), tostring(own.startDateTime)
+  if first ~= second then return first < second end
+  return credential.displayName < own.displayName
+end
+
+local function raise_second(self, why)
+  fail.raise {
+    kind = "conflict", what = ("make a client secret for '%s'"):format(self.terms.name), why = why,
+    fix = "Run the same command again: it goes on with the one that stayed, as far as a sink holds it.",
+  }
+end
+
+--- Remove the one that was made in this run and brought nowhere yet, and raise "conflict".
+---@param self rotation.Credential
+---@param why string
+function M.withdraw(self, why)
+  local row, journal = self.row, self.run.journal
+  M.remove(self.application, row, nil, rows:value(journal, row))
+  rows:close(journal, row, why)
+  raise_second(self, why .. "; the one made here was removed again")
+end
+
+-- Those of other installations that were not listed yet when this run began.
+local function rivals(self)
+  local list = {}
+  for _, other in ipairs(self.view.foreign) do
+    if not self.seen[other.keyId] and marker.of_credential(other.displayName) then list[#list + 1] = other end
+  end
+  return list
+end
+
+--- Before one is made, and once more when it is proven, for Entra shows new ones late: another installation may have
+--- made one meanwhile. The older one stays; only what shows ours, too, counts.
+---@param self rotation.Credential as just looked at
+function M.give_way(self)
+  local own = self.minted and M.find(self.row, M.listed(self.application))
+  for _, other in ipairs((own or not self.minted) and rivals(self) or {}) do
+    if not own then raise_second(self, other.displayName .. " was made by another installation just now") end
+    if is_before(other, own) then M.withdraw(self, other.displayName .. " was made at the same time, and before it") end
+  end
+end
+
+---------------------------------------------------------------------------
+-- Lost answers
+
+--- May the credential of a lost answer be removed by itself? Its marker is an open intent of this journal; a readable
+--- sink must hold something else, and another unexpired credential of ours must be proven.
+---@param credential table
+---@param newest rotation.row?
+---@param held host.secret? what the readable sink holds
+---@return boolean
+function M.removable(credential, newest, held)
+  if not held or not newest or not newest.body.proven_at or newest.body.key_id == credential.keyId then return false end
+  return type(credential.hint) == "string" and not M.fits(credential, held)
+end
+
+---------------------------------------------------------------------------
+-- Removing
+
+-- Of a new one that is not listed only a sign-in tells, if it was accepted before.
+local function is_dead(application, row, value)
+  if not row then return false end
+  if not M.is_new(row) then return true end
+  if not value or not row.body.proven_at then return false end
+  local accepted, failure = prove.once(application.appId, value)
+  return not accepted and failure.code == M.gone
+end
+
+local function is_listed(application, key_id)
+  for _, credential in ipairs(M.read(application)) do
+    if credential.keyId == key_id then return true end
+  end
+  return false
+end
+
+local function raise_uncertain(what)
+  fail.raise {
+    kind = "transient", what = what,
+    why = "Entra refuses to and does not list it; it is so new that this does not show that it is gone",
+    fix = "Run the same command again in an hour.",
+  }
+end
+
+-- Entra says that there is no such credential: because it is gone, or for some seconds about one that is there, and
+-- which it lists. So the request is sent again for as long as it is listed.
+local function remove_while_listed(application, key_id, send_again)
+  local was_listed, err = false, nil
+  for waited = 0, PATIENCE, PAUSE do
+    local ok
+    ok, err = send_again()
+    if ok or fail.is(err, "missing") then return true end
+    if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
+    if not is_listed(application, key_id) then return was_listed end
+    was_listed = true
+    if waited < PATIENCE then task.sleep(PAUSE) end
+  end
+  error(err, 0)
+end
+
+--- Remove one. It being gone already is what was wanted.
+---@param application { id: string, appId: string, displayName: string }
+---@param row rotation.row? of it
+---@param credential { keyId: string, displayName: string? }? of Graph, where there is no row with its key id
+---@param value host.secret? its value, where it is held
+function M.remove(application, row, credential, value)
+  local key_id = row and row.body.key_id or credential.keyId
+  local name = row and row.body.marker or tostring(credential.displayName)
+  local what = ("remove the client secret '%s'"):format(name)
+  local seen = remove_while_listed(application, key_id, function()
+    return pcall(graph.post, graph.path("/applications/{id}/removePassword", application.id), { keyId = key_id },
+      { repeatable = true, what = what, note = "client secret " .. key_id })
+  end)
+  if not seen and not is_dead(application, row, value) then raise_uncertain(what) end
+end
+
+return M

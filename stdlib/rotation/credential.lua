@@ -1,0 +1,393 @@
+--- A credential of an application on its way through its life, within a workflow: the one in use is found or adopted,
+-- or a new one is made, proven by signing in, brought to where it is used, and confirmed; those before it retire.
+--
+-- Each state is on record before the next is begun, so any run can go on where another stopped. What a client secret
+-- and a certificate have in common is here; how they differ stands in their kinds.
+
+local adopt = require "rotation.adopt"
+local clock = require "graph.clock"
+local inventory = require "rotation.inventory"
+local let_go = require "rotation.let_go"
+local lifecycle = require "rotation.lifecycle"
+local lifetime = require "rotation.lifetime"
+local marker = require "rotation.marker"
+local prove = require "rotation.prove"
+local resource = require "resource"
+local skew = require "rotation.skew"
+
+local M = {}
+
+---@class rotation.kind what one kind of credential has of its own
+---@field name string "client secret"
+---@field rows rotation.Store
+---@field steps table<string, fun(self: rotation.Credential)> what leads from each state to "known"
+---@field gone integer the code by which Entra refuses one that is not on the application
+---@field must_be_listed boolean? is one that Entra does not list never adopted?
+---@field listed fun(application: table): table[] those read before
+---@field read fun(application: table): table[] those Entra lists now, noted at the application
+---@field find fun(row: rotation.row, list: table[]): table?
+---@field fits fun(credential: table, value: host.secret): boolean
+---@field body_of fun(value: host.secret, credential: table?): table
+---@field is_new fun(row: rotation.row): boolean is not being listed no sign of being gone?
+---@field prover fun(value: host.secret): host.secret|host.crypto.key|nil what signs in with it
+---@field lifetime fun(terms: rotation.terms): number
+---@field begin fun(self: rotation.Credential)
+---@field remove fun(application, row, credential, value, kept)
+---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made one meanwhile
+---@field withdraw nil|fun(self: rotation.Credential, why: string)
+---@field look_for nil|fun(journal, row, application): table?
+---@field removable nil|fun(credential, newest, held): boolean
+
+---@class rotation.terms: rotation.dates
+---@field name string of the application
+---@field workflow string
+---@field policy entra.credential_policy
+---@field wanted number? the lifetime asked for, in seconds
+---@field grace number seconds
+---@field description string?
+---@field renew string|boolean|nil make a new one, whatever the dates say; why
+---@field old_now boolean? remove those before it once the new one is proven and placed
+
+---@class rotation.place where a value lies that can be read back
+---@field held fun(self, app_id: string): host.secret?
+---@field marker fun(self): string?
+---@field fetch fun(self): any
+
+---@class rotation.Credential
+---@field kind rotation.kind
+---@field run workflow.Run
+---@field application table
+---@field terms rotation.terms
+---@field sink rotation.place? where it can be read back, when there is such a place
+---@field view rotation.inventory
+---@field row rotation.row? the one to be in use when all is done; nil in a plan that has yet to make one
+---@field value host.secret|any its value; unknown in such a plan
+---@field roles string[] what a token must carry
+---@field minted boolean? in this run
+---@field seen table<string, boolean> key ids that were listed when this run began
+---@field stranger host.secret? what lay in the sink that is none of ours, and does not work
+---@field is_known boolean? did the journal know of one of the application?
+local Credential = {}
+Credential.__index = Credential
+
+--- Put everything in its place, as the journal and Entra's list say.
+function Credential:look()
+  local list = self.kind.rows:all(self.run.journal, self.application.appId)
+  self.is_known = self.is_known or #list > 0
+  self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, clock.now())
+end
+
+--- The same, with what Entra lists now.
+function Credential:look_anew()
+  self.kind.read(self.application)
+  self:look()
+end
+
+---------------------------------------------------------------------------
+-- Having one
+
+--- What signs in with the one in use.
+---@return host.secret|host.crypto.key
+function Credential:prover() return self.kind.prover(self.value) end
+
+-- One that Entra does not list: hidden still, or removed by somebody? A sign-in
+-- tells, and only a clear refusal counts.
+local function is_gone(self, row, proof)
+  if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
+  local accepted, failure = prove.once(self.application.appId, proof)
+  return not accepted and failure.code == self.kind.gone
+end
+
+local NOWHERE = { intent = true, sent = true, known = true, proven = true }
+
+-- Asked for by a person. One that was brought nowhere yet is what an interrupted run made of that request.
+local function why_asked(self, newest)
+  return self.terms.renew and not NOWHERE[newest.state]
+    and (type(self.terms.renew) == "string" and self.terms.renew or "asked for") or nil
+end
+
+-- Use the newest there is, or say why that will not do.
+local function use_newest(self)
+  local newest = self.view.newest
+  if not newest then return self.view.due end
+  local value = self.adopted_value or self.kind.rows:value(self.run.journal, newest)
+  local proof = value and self.kind.prover(value)
+  if not proof then return "the journal does not hold the value of the one in use" end
+  local why = why_asked(self, newest) or self.view.due
+  if why then return why end
+  if is_gone(self, newest, proof) then return "the one in use was removed from the application by somebody" end
+  self.row, self.value = newest, value
+end
+
+-- What has expired is closed; what is lost is looked for.
+local function recover(self)
+  if not self.run:acting() then return end
+  local journal = self.run.journal
+  for _, row in ipairs(self.view.expired) do self.kind.rows:close(journal, row, "it has expired") end
+  for _, lost in ipairs(self.view.lost) do
+    lost.credential = lost.credential or self.kind.look_for(journal, lost.row, self.application)
+  end
+end
+
+-- The policy counts when one is to be made, not for one that is there.
+local function settle_terms(self)
+  self.terms.lifetime = self.kind.lifetime(self.terms)
+  lifetime.must_last(self.kind.name, self.terms)
+end
+
+local function ids_of(credentials)
+  local ids = {}
+  for _, credential in ipairs(credentials) do ids[credential.keyId] = true end
+  return ids
+end
+
+local function begin(self)
+  self.kind.begin(self)
+  table.insert(self.view.older, self.view.newest)
+  self.minted = true
+end
+
+-- From whatever state it is in until Entra has it, and its value is here.
+local function make(self)
+  lifecycle.drive(self.kind.steps, self, "known")
+  self.value = self.kind.rows:value(self.run.journal, self.row)
+  self.view.newest = self.row
+end
+
+local function make_now(self, why)
+  local run = self.run
+  settle_terms(self)
+  run:change {
+    kind = self.kind.name, name = self.terms.name,
+    made = lifetime.until_when(clock.now() + self.terms.lifetime, self.terms) .. (why and " (" .. why .. ")" or ""),
+    act = function()
+      begin(self)
+      make(self)
+    end,
+  }
+  if not run:acting() then self.row, self.value = nil, resource.unknown end
+end
+
+-- What another run made as far as its own record.
+local function go_on(self)
+  self.run:change {
+    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row.body.ends, self.terms),
+    act = function() make(self) end,
+  }
+end
+
+-- What another journal had made moments ago cannot be listed yet.
+local function note_hidden(self)
+  if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
+  self.run:note("this journal did not know the application yet: a client secret made elsewhere in the last minutes "
+    .. "may be hidden still; moonlatch verify lists it later")
+end
+
+-- Whose it is, as far as its name tells.
+local function whose(self, credential)
+  local made = marker.of_credential(credential.displayName)
+  if not made then return "made by a person" end
+  local retire = "moonlatch journal retire " .. credential.keyId
+  local journal, installation = self.run.journal, marker.installation_of(made)
+  for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
+    if own == installation then
+      return "made here, and not on record any more; perhaps in use. Once nothing uses it, it goes with: " .. retire
+    end
+  end
+  return "of another journal, and perhaps in use; once nothing uses it, it goes with: " .. retire
+end
+
+local function list_foreign(self)
+  local own = self.row and self.kind.find(self.row, self.view.foreign) -- an adopted one
+  for _, credential in ipairs(self.view.foreign) do
+    local name = type(credential.displayName) == "string" and credential.displayName or credential.keyId
+    if credential ~= own then self.run:leave(self.kind.name, name, whose(self, credential)) end
+  end
+end
+
+-- Before one is made, and under the lease, everything is looked at once more: another run may have ended since.
+local function look_once_more(self)
+  skew.check(("have a %s made"):format(self.kind.name))
+  self:look_anew()
+  if self.kind.give_way then self.kind.give_way(self) end
+  if self.sink then self.sink:fetch() end
+end
+
+-- The one that will do, if there is one; else why one is to be made.
+local function choose(self)
+  adopt.from_place(self)
+  return use_newest(self)
+end
+
+local function find_one(self)
+  local run = self.run
+  run:lease("application/" .. self.application.appId,
+    ("work on the %s of '%s'"):format(self.kind.name, self.terms.name))
+  self:look()
+  self.seen = ids_of(self.kind.listed(self.application))
+  if run.mode == "destroy" then return let_go.undo(self) end
+  recover(self)
+  local why = choose(self)
+  if not self.row and run:acting() then
+    look_once_more(self)
+    why = choose(self)
+  end
+  if not self.row then
+    note_hidden(self)
+    make_now(self, why)
+  elseif self.kind.steps[self.row.state] then
+    go_on(self)
+  else
+    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row.body.ends, self.terms))
+  end
+  if not run:acting() then list_foreign(self) end -- else at the end, when more can be seen
+end
+
+---@class rotation.fields
+---@field application table
+---@field name string
+---@field policy entra.credential_policy
+---@field lifetime number? seconds; by default what the policy gives
+---@field renew_before number
+---@field every number? seconds of age from which one is replaced
+---@field grace number
+---@field description string?
+---@field sink rotation.place? one that can be read back
+---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
+---@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
+
+--- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by
+--- somebody, or its value is lost. Goes as far as "known".
+---@param kind rotation.kind
+---@param run workflow.Run
+---@param fields rotation.fields
+---@return rotation.Credential
+function M.ensure(kind, run, fields)
+  run.keeps_credentials = true
+  local self = setmetatable({
+    kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {},
+    terms = {
+      name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
+      grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
+      renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
+    },
+  }, Credential)
+  self.view = inventory.of(kind, {}, {}, self.terms, 0)
+  if resource.known(self.application) then find_one(self)
+  elseif run.mode ~= "destroy" then make_now(self) end
+  return self
+end
+
+---------------------------------------------------------------------------
+-- Proving
+
+-- A permission that was just granted takes a while to be in a token.
+local function missing_after_a_while(self, claims)
+  local missing = prove.missing_roles(claims, self.roles)
+  if #missing == 0 or not self.run:acting() then return missing end
+  return prove.run(self.application.appId, self:prover(), self.roles).missing
+end
+
+-- Once more, for one that was proven before: it still signs in, and with these roles.
+local function check(self)
+  local run, roles = self.run, self.roles
+  local accepted, more = prove.once(self.application.appId, self:prover())
+  if not accepted then
+    prove.raise_if_passing(self.application.appId, more)
+    return prove.await_look(run, ("find out why the %s in use is refused"):format(self.kind.name),
+      tostring(more.message))
+  end
+  local missing = missing_after_a_while(self, more)
+  if #missing > 0 and run:has_plans() then
+    return run:note("a token does not carry %s yet", table.concat(missing, ", "))
+  elseif #missing > 0 then
+    return prove.await_look(run, "find out why a token lacks " .. table.concat(missing, ", "),
+      "It is granted, as far as is seen.")
+  end
+  run:found("proof", self.row.body.marker, prove.describe("signs in", roles))
+end
+
+local PROMISE = "the new %s will be proven by three sign-ins on fresh connections, over ten seconds or more"
+
+--- Show that it works: three sign-ins, and the roles a token must carry. One sign-in
+--- for what was proven before.
+---@param roles string[]
+function Credential:prove(roles)
+  local run, row = self.run, self.row
+  self.roles = roles
+  if run.mode == "destroy" then return end
+  if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
+  if row.state ~= "known" or not run:acting() then return check(self) end
+  local proof = prove.run(self.application.appId, self:prover(), roles)
+  if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
+  self.kind.rows:put(run.journal, row, "proven", { proven_at = clock.now() })
+  if self.minted and self.kind.give_way then
+    self:look_anew()
+    self.kind.give_way(self)
+  end
+  if #proof.missing > 0 then prove.raise_missing(proof.missing) end
+  run:found("proof", row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
+end
+
+---------------------------------------------------------------------------
+-- Storing and confirming
+
+--- Have a new one made at once; it goes as far as proven, and the one before stays.
+---@param why string
+function Credential:replace(why)
+  make_now(self, why)
+  self:prove(self.roles)
+end
+
+--- Before a new one is written there: nobody else has brought another one there meanwhile. Raises "conflict".
+function Credential:check_place()
+  if self.minted and self.sink then adopt.refuse_rival(self) end
+end
+
+--- On record: it lies where it was to go.
+---@param state "stored"|"handed_over"
+---@param where string
+function Credential:placed(state, where)
+  if not self.run:acting() then return end
+  local before = self.row.state
+  if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
+  self.kind.rows:put(self.run.journal, self.row, state, { stored_at = clock.now(), where = where })
+end
+
+--- Was it brought to where it was to go, by this run or one before it?
+---@return boolean
+function Credential:is_placed()
+  return self.row ~= nil and not NOWHERE[self.row.state]
+end
+
+--- Is it known that the consumer uses this one?
+---@return boolean
+function Credential:is_confirmed() return self.row ~= nil and self.row.state == "confirmed" end
+
+--- The consumer uses it: put that on record, and set the date for the ones before.
+---@param how string
+function Credential:confirm(how)
+  if not self.run:acting() or self:is_confirmed() then return end
+  let_go.confirm(self.run.journal, self.kind, self.row, how, self.terms.grace)
+  self:look()
+end
+
+-- By now Entra may show what it hid before: what was made by a run that was cut
+-- short, and of which this journal knows nothing if its folder was lost since. On an
+-- application of this run there can be nothing but what it lost itself.
+local function look_again(self)
+  self:look()
+  if self.minted and (not self.application.made_now or #self.view.lost > 0) then
+    self:look_anew()
+  end
+  if self.run:acting() then list_foreign(self) end
+end
+
+--- Let go of what is replaced and due, and of what was lost, by the rules.
+function Credential:tidy()
+  if self.run.mode == "destroy" or not self.row then return end
+  look_again(self)
+  if self.row.body.proven_at then let_go.tidy(self) end
+end
+
+return M

@@ -1,0 +1,114 @@
+--- What the journal and Entra together say of an application's credentials of one kind: which is in use, which are on
+--- their way out, which nobody here knows. Asks nobody: everything it needs is handed in.
+
+local lifetime = require "rotation.lifetime"
+local marker = require "rotation.marker"
+local time = require "time"
+
+local M = {}
+
+---@class rotation.inventory
+---@field newest rotation.row? the newest with a value that is, or may come to be, in use
+---@field older rotation.row[] others with a value: superseded once the newest is confirmed
+---@field intents rotation.row[] recorded, never sent
+---@field lost { row: rotation.row, credential: table? }[] sent, and the answer that held the value never came
+---@field retiring rotation.row[] replaced, kept until their date
+---@field overdue rotation.row[] retiring ones whose date has come
+---@field expired rotation.row[]
+---@field foreign table[] credentials this journal does not know
+---@field due string? why a new one is needed
+
+--- When a credential ends.
+---@param credential table of Graph
+---@return number math.huge when it does not say
+function M.ends(credential)
+  local text = credential.endDateTime
+  return type(text) == "string" and time.parse(text) or math.huge
+end
+
+--- When a credential began. Nil when it does not say.
+---@param credential table of Graph
+---@return number?
+function M.starts(credential)
+  local text = credential.startDateTime
+  return type(text) == "string" and time.parse(text) or nil
+end
+
+--- The client secret of a row among those of the application: by its key id, else by the marker in its name.
+---@param row rotation.row
+---@param credentials table[] passwordCredentials
+---@return table?
+function M.find(row, credentials)
+  local by_marker
+  for _, credential in ipairs(credentials) do
+    if row.body.key_id and credential.keyId == row.body.key_id then return credential end
+    if marker.of_credential(credential.displayName) == row.body.marker then by_marker = credential end
+  end
+  return by_marker
+end
+
+-- What is known of the credential of a lost answer: listed now, or seen before.
+local function seen(row, credential)
+  return credential or (row.body.key_id and { keyId = row.body.key_id, hint = row.body.hint }) or nil
+end
+
+local function is_over(row, now)
+  local ends = row.body.ends
+  return ends ~= nil and ends <= now
+end
+
+-- The list of a row without a value that counts; nil when it is closed.
+local function list_of(view, row, now)
+  local state = row.state
+  if state == "intent" then return view.intents end
+  if state ~= "retiring" and state ~= "sent" then return nil end
+  if is_over(row, now) then return view.expired end
+  if state == "sent" then return view.lost end
+  return row.body.retire_at <= now and view.overdue or view.retiring
+end
+
+local function place(view, kind, row, credential, now)
+  if kind.rows:usable(row) then
+    table.insert(is_over(row, now) and view.expired or view.older, row)
+    return
+  end
+  local list = list_of(view, row, now)
+  if list then table.insert(list, list == view.lost and { row = row, credential = seen(row, credential) } or row) end
+end
+
+--- Why a new one is needed, if one is.
+---@param view rotation.inventory
+---@param terms rotation.dates
+---@param now number server time
+---@return string?
+function M.why_due(view, terms, now)
+  if view.newest then return lifetime.why_due(view.newest, terms, now) end
+  if #view.expired > 0 then return "the one before has expired" end
+  local lost = view.lost[#view.lost]
+  return lost and ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker) or nil
+end
+
+--- Put everything in its place.
+---@param kind rotation.kind
+---@param rows rotation.row[] of one application, oldest first
+---@param credentials table[] of that kind, as Entra lists them
+---@param terms rotation.dates
+---@param now number server time
+---@return rotation.inventory
+function M.of(kind, rows, credentials, terms, now)
+  local view = { older = {}, intents = {}, lost = {}, retiring = {}, overdue = {}, expired = {}, foreign = {} }
+  local known = {}
+  for _, row in ipairs(rows) do
+    local credential = kind.find(row, credentials)
+    if credential then known[credential] = true end
+    place(view, kind, row, credential, now)
+  end
+  view.newest = table.remove(view.older)
+  for _, credential in ipairs(credentials) do
+    if not known[credential] and M.ends(credential) > now then table.insert(view.foreign, credential) end
+  end
+  view.due = M.why_due(view, terms, now)
+  return view
+end
+
+return M

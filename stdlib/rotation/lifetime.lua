@@ -1,0 +1,77 @@
+--- How long a credential of an application is to live, and from when it is replaced: by its age, and by its end.
+
+local fail = require "fail"
+local time = require "time"
+
+local M = {}
+
+---@class rotation.dates
+---@field lifetime number? seconds a new one lives, once one is to be made
+---@field renew_before number seconds before its end from which one is replaced
+---@field every number? seconds of age from which one is replaced
+
+--- Raise "usage" for terms by which a new one would be replaced before it begins: it would be at each run.
+---@param kind string "client secret"
+---@param terms rotation.dates
+---@param fix string? what to do; by default what the tenant's limit leaves
+function M.must_last(kind, terms, fix)
+  local lifetime, renew_before = terms.lifetime, terms.renew_before
+  if lifetime > renew_before then return end
+  fail.raise {
+    kind = "usage", what = "plan the " .. kind,
+    why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime), time.span(renew_before)),
+    fix = fix or ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
+  }
+end
+
+--- The same for what a person asked for.
+---@param kind string
+---@param args { lifetime: number?, renew_before: number }
+function M.check_asked(kind, args)
+  if args.lifetime then M.must_last(kind, args, "Make --lifetime longer or --renew-before shorter.") end
+end
+
+--- When one was made: by its row, where one that was found says what Entra says of it.
+---@param row rotation.row
+---@return number server time
+function M.made_at(row)
+  local body = row.body
+  return body.made_at or body.known_at or body.sent_at or row.created
+end
+
+--- When one falls due. Nil when nothing tells.
+---@param row rotation.row
+---@param terms rotation.dates
+---@return number? moment
+function M.due_at(row, terms)
+  local by_age = terms.every and M.made_at(row) + terms.every
+  local by_end = row.body.ends and row.body.ends - terms.renew_before
+  return by_age and by_end and math.min(by_age, by_end) or by_age or by_end
+end
+
+--- Why one is due for replacement, if it is.
+---@param row rotation.row the one in use
+---@param terms rotation.dates
+---@param now number
+---@return string?
+function M.why_due(row, terms, now)
+  local age, ends = now - M.made_at(row), row.body.ends
+  if ends and ends - now <= terms.renew_before then return "the one in use ends in " .. time.span(ends - now) end
+  if terms.every and age >= terms.every then
+    return ("the one in use is %s old, and one is due every %s"):format(time.span(age), time.span(terms.every))
+  end
+end
+
+--- Until when it is good, for the plan.
+---@param ends number? nil when it is not known
+---@param terms rotation.dates
+---@return string
+function M.until_when(ends, terms)
+  local parts = {}
+  if ends then parts[1] = "until " .. time.day(ends) end
+  if terms.every then parts[#parts + 1] = ("a new one every %s"):format(time.span(terms.every)) end
+  if ends then parts[#parts + 1] = ("renewed %s before"):format(time.span(terms.renew_before)) end
+  return ends and table.concat(parts, "; ") or "its end is not known"
+end
+
+return M

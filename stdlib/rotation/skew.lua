@@ -1,0 +1,23 @@
+--- Whether this machine's clock can be trusted with dates.
+
+local fail = require "fail"
+local graph = require "graph"
+local time = require "time"
+
+local M = {}
+
+local MOST = 300 -- seconds
+
+--- Raise "config" when this machine's clock is more than five minutes off Entra's.
+---@param what string what is not done then: "retire a client secret"
+function M.check(what)
+  local skew = graph.now() or 0
+  if math.abs(skew) <= MOST then return end
+  fail.raise {
+    kind = "config", what = what,
+    why = ("this machine's clock is %s %s Entra's"):format(time.span(skew), skew > 0 and "behind" or "ahead of"),
+    fix = "Set the clock (systemd-timesyncd or chrony), then run the same command again.",
+  }
+end
+
+return M

@@ -1,0 +1,42 @@
+--- Several who rotate at once, before a far side that shares nothing with the emulator:
+--- real processes in real time. tests/far/together.py has the plays; here is one round of
+--- each, tests/long/far_spec.lua has the others.
+
+local json = require "host.json"
+
+local ROUNDS, SIDE_BY_SIDE = ...
+ROUNDS = math.type(ROUNDS) == "integer" and ROUNDS or 1
+
+local function measure(play, rounds)
+  local pipe <close> = assert(io.popen(("python3 -B '%s/tests/far/cases.py' measure %s %d %d"):format(SOURCE, play,
+    rounds, SIDE_BY_SIDE or 1)))
+  local sums = assert(json.decode((pipe:read "a")))
+  assert.same({}, sums.strange)
+  return sums
+end
+
+describe("several who rotate at once", function()
+  it("change each account once, and lose none", function()
+    local sums = measure("together", ROUNDS)
+    assert.same({}, sums.problems)
+    assert.is_true(sums.once >= 0.9 * sums.accounts, ("%d of %d changed once"):format(sums.once, sums.accounts))
+  end)
+
+  for _, play in ipairs { "behind", "alone", "killed", "storm" } do
+    it("lose none: " .. play, function()
+      assert.same({}, measure(play, ROUNDS).problems)
+    end)
+  end
+
+  it("report whom a rotator of another kind touched", function()
+    assert.same({}, measure("rotators", ROUNDS).problems)
+  end)
+
+  it("lose none, and say nothing that is not so, in random worlds", function()
+    assert.same({}, measure("worlds", 5 * ROUNDS).problems)
+  end)
+
+  it("set up one application and one entry", function()
+    assert.same({}, measure("setups", math.min(ROUNDS, 6)).problems)
+  end)
+end)
