@@ -9,7 +9,8 @@
 
 Plays: together (two installations started together), behind (listings lag), alone (the vault
 allows no equal names), killed (one is killed between a password and its answer), rotators
-(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen).
+(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen),
+storm (two installations while requests are lost, late or doubled).
 MOONLATCH names the program (build/release/moonlatch). Exit status 1: something went wrong.
 """
 
@@ -21,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pairs  # noqa: its cases are among those of single
 import single
+import storm
 import together
 import worlds
 from far import Far
@@ -28,7 +30,7 @@ from far import Far
 ROUNDS = {
     "together": together.two, "behind": together.two_behind, "alone": together.two_alone,
     "killed": together.two_killed, "rotators": together.rotators, "setups": together.setups,
-    "worlds": worlds.play,
+    "worlds": worlds.play, "storm": storm.play,
 }
 
 
