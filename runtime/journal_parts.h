@@ -287,6 +287,10 @@ const char *restore_journal(struct journal *journal, struct restore *restore, co
 
 /* journal_copy.c */
 
+/* The path argument at index with its folder as the file system spells it: SQLite follows no link on its way to a
+ * file. [-0, +0|1, e] */
+const char *copy_resolve(lua_State *L, int index);
+
 /* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
  * either way. */
 const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);

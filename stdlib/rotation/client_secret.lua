@@ -19,7 +19,7 @@ local task = require "task"
 local time = require "time"
 
 ---@type rotation.kind
-local M = { name = "client secret", rows = rows, gone = 7000215, find = inventory.find }
+local M = { name = "client secret", rows = rows, gone = 7000215 }
 
 local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
 local TRIES = 2 -- answers that may be lost in one run
@@ -45,6 +45,12 @@ function M.read(application)
   application.passwordCredentials = answer.with(actual, what, "passwordCredentials").passwordCredentials
   return application.passwordCredentials
 end
+
+--- The one of a row, as `inventory.find` says.
+---@param row rotation.row
+---@param list table[]
+---@return table?
+function M.find(row, list) return inventory.find(row, list) end
 
 --- Is it so new that not being listed means nothing?
 ---@param row rotation.row

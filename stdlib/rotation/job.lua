@@ -137,7 +137,7 @@ function M.keep_pending(job)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   body.pending.ids[number] = id
   local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, is_first and { pending_at = clock.now() } or nil)
+  M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
 end
 
 --- Forget the sealed values of the rotation, but one.

@@ -13,6 +13,7 @@ local task = require "task"
 local time = require "time"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
+local SETTLE = 5 -- seconds an entry may take to be listed
 local MOST_PENDING = 40 -- pending entries of one account
 local TRIES = 3 -- against somebody else who changes the same entry
 
@@ -410,6 +411,7 @@ local function write_patiently(self, slot, content, line)
     if not fail.is(result) or not AGAIN[result.kind] or result.code == "taken" or try == TRIES then error(result, 0) end
     if result.kind == "missing" then slot.current = nil end -- somebody removed it
     content.again = true
+    task.sleep(SETTLE) -- what was made all the same is listed by then
   end
 end
 

@@ -57,7 +57,7 @@ end
 -- After another's entry was passed over, its owner has had the time to show that it lives.
 local function check_passing(truth, sending)
   local waited = truth.world:now() - begun(truth, sending)
-  if waited > FRESH + sending.timeout + LATE - 2 then return end
+  if waited > FRESH + sending.timeout + LATE - 2 or sending.user.tampered then return end
   complain(truth, sending, "HASTY: it leaves %.0f s after its entry was written, and another's is passed over", waited)
 end
 
