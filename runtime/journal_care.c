@@ -100,8 +100,8 @@ static int is_segment(lua_State *L) {
 /* journal:backup(path) -> seq, hash | nil, message, kind */
 static int backup(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
-  const char *path = lib_checktext(L, 2);
   luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
+  const char *path = copy_resolve(L, 2);
   const char *kind = copy_backup(journal, path);
   if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
   lua_pushinteger(L, journal->copied.seq);
@@ -122,8 +122,8 @@ static struct journal *new_journal(lua_State *L, int key_index, int binding_inde
 
 /* journal.read(path, key, binding) -> journal | nil, message, kind */
 static int read_file(lua_State *L) {
-  const char *path = lib_checktext(L, 1);
   lua_settop(L, 3);
+  const char *path = copy_resolve(L, 1);
   struct journal *journal = new_journal(L, 2, 3);
   struct journal opened;
   const char *kind = copy_open(&opened, journal, path, READ_FILE);
@@ -150,11 +150,12 @@ static void push_restored(lua_State *L, const struct journal *journal, const str
 /* journal.restore(directory, file, key, binding, time, replaces, set_aside) -> table | nil, message, kind */
 static int restore_file(lua_State *L) {
   const char *directory = lib_checktext(L, 1);
-  struct restore restore = {.file = lib_checktext(L, 2), .time = journal_check_time(L, 5)};
+  struct restore restore = {.time = journal_check_time(L, 5)};
   luaL_argcheck(L, restore.time > 0, 5, "a time after 1970 expected");
   restore.replaces = lua_toboolean(L, 6);
   restore.set_aside = lua_toboolean(L, 7);
   lua_settop(L, 7);
+  restore.file = copy_resolve(L, 2);
   struct buffer *scratch = buffer_new(L);
   struct journal *journal = new_journal(L, 3, 4);
   const char *kind = restore_journal(journal, &restore, directory, scratch);
@@ -181,8 +182,8 @@ static int rekey(lua_State *L) {
 
 /* journal.rekey_segment(path, old key, new key, binding) -> true | nil, message, kind */
 static int rekey_one(lua_State *L) {
-  const char *path = lib_checktext(L, 1);
   lua_settop(L, 4);
+  const char *path = copy_resolve(L, 1);
   struct buffer *scratch = buffer_new(L);
   struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
   const char *kind = rekey_segment(old, next, path, scratch);

@@ -26,6 +26,17 @@ static const char *fail(struct journal *journal, const char *what, const char *p
   return "io";
 }
 
+const char *copy_resolve(lua_State *L, int index) {
+  const char *path = lib_checktext(L, index), *slash = strrchr(path, '/');
+  char folder[PATH_MAX];
+  if (!slash || slash == path || snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path) >= PATH_MAX)
+    return path;
+  char *real = realpath(folder, NULL);
+  if (real) snprintf(folder, sizeof folder, "%s", real);
+  free(real); /* before anything can raise */
+  return lua_pushfstring(L, "%s%s", folder, slash);
+}
+
 const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
   *copy = (struct journal){.keys = like->keys, .binding = like->binding, .clock = like->clock, .use = use};
   memcpy(copy->key_id, like->key_id, KEY_ID_SIZE);

@@ -120,7 +120,7 @@ struct journal {
 /* The journal at index 1, if it still does anything; else raises why it does not. */
 struct journal *journal_check_working(lua_State *L);
 
-/* Raise the journal's message as it is: it is for a person, not about a line of Lua. */
+/* Raise the journal's message, or what was asked to be made of it: it is for a person, not about a line of Lua. */
 int journal_raise(lua_State *L, const struct journal *journal);
 
 /* A finite number; an argument error otherwise. */
@@ -286,6 +286,10 @@ const char *restore_journal(struct journal *journal, struct restore *restore, co
                             struct buffer *scratch);
 
 /* journal_copy.c */
+
+/* The path argument at index with its folder as the file system spells it: SQLite follows no link on its way to a
+ * file. [-0, +0|1, e] */
+const char *copy_resolve(lua_State *L, int index);
 
 /* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
  * either way. */

@@ -130,7 +130,8 @@ int store_refuse(struct journal *journal, const char *why) {
 static int refuse_with_reason(struct journal *journal) {
   char space[256], why[768];
   snprintf(why, sizeof why,
-           "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run it again: "
+           "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run the same "
+           "command again: "
            "it goes on from the last commit",
            reason(journal, space, sizeof space), journal->directory, advice(journal));
   return store_refuse(journal, why);

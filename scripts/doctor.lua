@@ -26,7 +26,7 @@ return {
     jit_elevation = { type = "boolean", default = true, help = "is " .. FOR_ELEVATION .. " wanted?" },
     renew_before = { type = "duration", default = "30d", help = "warn this long before a client secret ends" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
-    path = { type = "string", help = "folder in the vault (default: the profile's)" },
+    path = { type = "folder", help = "folder in the vault (default: the profile's)" },
     first_contact = {
       type = "boolean", default = false,
       help = "list what is believed of the real services and could not be tried, and settle what reading can settle",

@@ -47,7 +47,7 @@ local NETWORK = {
     fix = "Check that the address in the profile is the real service, and what stands between." },
   memory = { cause = "memory is out", fix = "Close other programs and try again." },
   journal = { cause = "what was to be done could not be put on record, so it was not done",
-    fix = "See why the journal cannot be written: `moonlatch journal verify`, free disk space." },
+    fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again." },
   undeclared = { cause = "the script does not say that it needs this call",
     fix = "Add the call to the script's `needs`, or use --write where a person types." },
   peer = { cause = "the address is none of this profile's", fix = "Check the addresses in the profile." },

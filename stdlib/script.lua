@@ -22,7 +22,7 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field text string
 
 ---@class script.argument
----@field type "string"|"integer"|"boolean"|"duration"|"file"|"path"|"list"
+---@field type "string"|"integer"|"boolean"|"duration"|"file"|"folder"|"path"|"list"
 ---@field help string
 ---@field default any
 ---@field required boolean?
@@ -243,7 +243,7 @@ local argument_rule = {
   members = {
     type = {
       type = "string", required = true,
-      choices = { "string", "integer", "boolean", "duration", "file", "path", "list" },
+      choices = { "string", "integer", "boolean", "duration", "file", "folder", "path", "list" },
     },
     help = { type = "string", required = true },
     default = { type = { "string", "integer", "boolean", "table" } },

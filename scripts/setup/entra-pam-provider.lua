@@ -53,7 +53,7 @@ return workflow.declare {
     renew_before = { type = "duration", default = "30d", help = "make a new client secret this long before the end" },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
-    path = { type = "string", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
+    path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
     prove_on = {
       type = "string",
       help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",

@@ -10,6 +10,7 @@ local moments = require "rotation.moment"
 local record = require "record"
 local rows = require("rotation.store").user_passwords
 local time = require "time"
+local users = require "entra.users"
 
 local M = {}
 
@@ -57,20 +58,17 @@ end
 -- Resuming
 
 local OPEN = { orphaned = true, sent = true }
+local ENDED = { closed = true, left = true }
 
--- None of the values there are is trusted to be in force, and none is thrown away: the next
--- run makes one more beside them, and lets the others go when that one is in force.
-local function pass_over_own(row)
-  for _, candidate in ipairs(row.body.candidates) do
-    candidate.state = candidate.first and "passed" or candidate.state
-  end
-  row.state = "intent"
+-- The next run begins a rotation of its own, with a marker that nobody has passed over. None of
+-- the values there are is trusted to be in force, and none is thrown away.
+local function begin_anew(journal, row, over)
+  if OPEN[row.state] or over and not ENDED[row.state] then ending.put_left(journal, row, "resumed by a person") end
 end
 
 local function pass_over(row, over)
   row.body.left = row.body.left or {}
   row.body.left[over] = true
-  row.body.over = true
 end
 
 local function refuse_marker(over)
@@ -81,7 +79,7 @@ local function refuse_marker(over)
 end
 
 --- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
---- and in the sink until the new value is in force; a change by somebody else is accepted. With `over`, the pending
+--- and in the sink until the new value is in force; a change by somebody else is accepted, a later one is not. With `over`, the pending
 --- entry of that one rotation of another is passed over: it stays, and the next run waits until it cannot send.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
@@ -92,10 +90,9 @@ function M.resume(journal, name, over)
   local what = "resume " .. name
   local row = row_named(journal, name) or new_row(journal, name, what)
   local _ <close> = lease_of(journal, row, what)
-  if OPEN[row.state] then pass_over_own(row) end
+  begin_anew(journal, row, over)
   if over then pass_over(row, over) end
-  row.body.probe, row.body.unshown = nil, nil
-  rows:put(journal, row, row.state, { forgiven = true })
+  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or clock.now() })
   return row
 end
 

@@ -132,12 +132,12 @@ function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
   local id = job.run.sink:keep_pending(job.account, {
-    name = body.name, marker = body.marker, number = number, now = clock.now() // 1,
+    name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   body.pending.ids[number] = id
   local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, is_first and { pending_at = clock.now() } or nil)
+  M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
 end
 
 --- Forget the sealed values of the rotation, but one.

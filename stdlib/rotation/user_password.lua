@@ -35,6 +35,7 @@ local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own
 local YIELD = 60 -- seconds the lower of two rotations waits for the other to give way
 local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
 local SETTLE = 5 -- seconds an entry may take to be listed
+local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
 
 ---------------------------------------------------------------------------
 -- The record
@@ -82,7 +83,8 @@ local function begin(job, row, judged)
   job.row = rows:new(job.run.journal, {
     user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
     before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
-    over = row and row.body.over, entry = row and row.body.entry,
+    entry = row and row.body.entry,
+    quiet_until = row and moments.quiet_from(row.body.candidates),
   }, job.account.id)
   jobs.add_candidate(job)
 end
@@ -170,7 +172,7 @@ local function give_way(job, why)
   if not jobs.is_unsent(job) then
     orphan(job, why .. ", and a value of ours was sent before that was seen")
   end
-  ending.step_back(job, why)
+  ending.step_back(job, { what = "busy", why = why })
 end
 
 -- Of two that see each other the lower marker may wait for the other to go.
@@ -180,15 +182,20 @@ local function may_outwait(job, other)
   return time.monotonic() - job.yielded < YIELD
 end
 
+local function is_old(entry) return entry.since ~= nil and clock.now() - entry.since > YOUNG end
+
 local function meet_other(job, other)
+  if jobs.is_unsent(job) and is_old(other) then
+    ending.step_back(job, due.judge_strange(job.run.setting, job.slot, other))
+  end
   if may_outwait(job, other) then return pause(2) end
   give_way(job, ("%s has a pending value in the sink (%s)"):format(describe_other(other), other.marker or other.id))
 end
 
 local function meet_taken(job, entry)
   if entry and entry.user and entry.user ~= job.account.id and jobs.is_unsent(job) then
-    ending.step_back(job, ("the entry of this name was written for another account (object id %s)"):format(entry.user),
-      "refuse", "entry")
+    local why = "the entry of this name was written for another account (object id %s)"
+    ending.step_back(job, { what = "refuse", why = why:format(entry.user), code = "entry" })
   end
   local why = not entry and "the current entry was removed while this rotation was at work"
     or job.slot.several and "there is more than one entry of this account"
@@ -202,7 +209,7 @@ local function wait_for_listing(job)
   local seconds = LISTING[job.unlisted]
   if seconds then return pause(seconds) end
   if not jobs.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
-  ending.step_back(job, "the sink does not list the pending entry that was written to it")
+  ending.step_back(job, { what = "busy", why = "the sink does not list the pending entry that was written to it" })
 end
 
 -- The directory shows a change that no request of ours explains.
@@ -213,7 +220,7 @@ local function meet_change(job)
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
   local why = "the password was changed by somebody else on %s, before ours was sent"
-  ending.step_back(job, why:format(changed), "stop")
+  ending.step_back(job, { what = "stop", why = why:format(changed) })
 end
 
 ---------------------------------------------------------------------------
@@ -221,8 +228,8 @@ end
 
 -- Are all requests with these values over, one way or the other? Waits, and says no, when not.
 local function is_quiet(job, candidates)
-  local quiet = moments.quiet_from(candidates)
-  if not quiet or (clock.range() or 0) > quiet then return true end
+  local quiet = math.max(moments.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
+  if (clock.range() or 0) > quiet then return true end
   pause_until(job, quiet, "until a request without an answer cannot be carried out any more")
   return false
 end
@@ -263,10 +270,18 @@ local function raise_unknown(job, failure)
   }
 end
 
--- A person passed over another rotation's pending value: if that one lives, it shows by now.
+local function passes_over(job)
+  local left = job.row.body.left or {}
+  for _, entry in ipairs(job.slot.pending) do
+    if left[entry.marker or entry.id] == true then return true end
+  end
+  return false
+end
+
+-- A person passed over another rotation's pending value: if that one lives, it shows by then.
 local function is_over_wait(job)
   local body = job.row.body
-  if not body.over then return false end
+  if not passes_over(job) then return false end
   local from = body.pending_at + SETTLE + moments.TIMEOUT + moments.LATE
   if (clock.range() or 0) > from then return false end
   pause_until(job, from, "until the rotation that was passed over cannot send any more")
@@ -357,23 +372,9 @@ local function revoke_sessions(job)
   job.warning = tostring(failure)
 end
 
-local function newest_is_passed(body)
-  local newest = body.candidates[#body.candidates]
-  return newest == nil or newest.state == "passed"
-end
-
--- Values that a person passed over stay where they are; one more is made beside them.
-local function renew_intent(job)
-  local body = job.row.body
-  if not newest_is_passed(body) then return end
-  body.before = job.account.changed
-  jobs.add_candidate(job)
-end
-
 -- From whatever state it is in to the end.
 local function go_on(job)
   if job.row.state == "intent" then
-    renew_intent(job)
     local current = job.run.sink:slot(job.account).current
     job.row.body.seen = current and current.marker or false
     keep_pending(job)

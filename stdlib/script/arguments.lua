@@ -2,6 +2,7 @@
 --- that says which there are.
 
 local fail = require "fail"
+local folder = require "devolutions.folder"
 local nearest = require "nearest"
 local sets = require "sets"
 local shape = require "shape"
@@ -48,6 +49,12 @@ local function read_duration(text)
   return nil, "it needs a duration, of the form 180d, 7d12h, 30m or 45s"
 end
 
+local function read_folder(text)
+  local wrong = folder.check(text)
+  if wrong then return nil, wrong end
+  return folder.canonical(text)
+end
+
 local READERS = {
   string = function(text) return text end,
   path = function(text) return text end,
@@ -59,7 +66,7 @@ local READERS = {
     if TRUTH[text] ~= nil then return TRUTH[text] end
     return nil, "it needs true or false"
   end,
-  duration = read_duration, file = read_file, list = read_list,
+  duration = read_duration, file = read_file, folder = read_folder, list = read_list,
 }
 
 local function check_choice(what, argument, value)
@@ -173,7 +180,9 @@ end
 ---------------------------------------------------------------------------
 -- Help
 
-local METAVARS = { string = "TEXT", integer = "N", duration = "TIME", file = "FILE", path = "PATH", list = "A,B,…" }
+local METAVARS = {
+  string = "TEXT", integer = "N", duration = "TIME", file = "FILE", folder = "FOLDER", path = "PATH", list = "A,B,…",
+}
 
 local function left_of(name, argument)
   local metavar = METAVARS[argument.type]

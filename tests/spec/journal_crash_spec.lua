@@ -156,8 +156,8 @@ describe("a full disk", function()
     assert.equal(0, filler:wait(10))
     assert.is_true(committed > 0 and committed < 2000)
     assert.equal(("journal cannot be written: %s, in '%s/j'. What was not yet committed is not kept and nothing "
-      .. "more is sent. %s, then run it again: it goes on from the last commit"):format(reason[1], place.path,
-      reason[2]), why)
+      .. "more is sent. %s, then run the same command again: it goes on from the last commit"):format(reason[1],
+      place.path, reason[2]), why)
     return committed
   end
 

@@ -136,4 +136,33 @@ describe("moonlatch journal rekey", function()
     assert.equal(2, outcome.status) -- nobody to ask
     assert.equal(0, run("rekey", "--old-key", old, "--yes").status)
   end)
+
+  -- A person at a terminal: status, and what was shown.
+  local function play(steps, ...)
+    local status, shown = place:talk({ "journal", ... }, steps):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
+    return tonumber(status), shown
+  end
+
+  it("follows a profile from a file to a passphrase, to another one, and back", function()
+    local config = place.path .. "/.config/moonlatch/moonlatch.lua"
+    local text = assert(sys.read(config, 10000))
+    assert(sys.write(config, (text:gsub('key = {[^}]*}', 'key = { from = "passphrase" }')), "replace"))
+    local file = "file:" .. place.path .. "/key"
+    local status, shown = play({ "characters or more: ", "correct horse battery\\n", "once more: ",
+      "correct horse battery\\n", "'contoso': ", "correct horse battery\\n" }, "rekey", "--old-key", file, "--yes")
+    assert.equal(0, status, shown)
+    assert.matches("1 values and 1 files were sealed anew", (shown:gsub("%s+", " ")))
+    status, shown = play({ "'contoso': ", "correct horse battery\\n",
+      "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n",
+      "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
+    assert.equal(0, status, shown)
+    assert.matches("How the old key is made of its passphrase is kept in passphrase%-%x+%.json",
+      (shown:gsub("%s+", " ")))
+    assert.is_nil(sys.stat(place.path .. "/j/passphrase.old.json"))
+    assert(sys.write(config, text, "replace"))
+    status, shown = play({ "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
+    assert.equal(0, status, shown)
+    assert.is_nil(sys.stat(place.path .. "/j/passphrase.json"))
+    assert.matches("^14 records", run("verify").out)
+  end)
 end)

@@ -156,11 +156,11 @@ describe("a user's password", function()
     local before = asked()
     go()
     local first = asked() -- the whole folder, then the slot; the probe, what is pending, what is current, read back
-    assert.same({ 3, 3, 3, 0 }, { first[1] - before[1], first[2], first[3], first[4] })
+    assert.same({ 4, 3, 3, 0 }, { first[1] - before[1], first[2], first[3], first[4] })
     cloud:wait(31 * DAY)
     go()
     local second = asked() -- the current one is read, replaced and read back
-    assert.same({ 3, 2, 4, 1 }, { second[1] - first[1], second[2] - first[2], second[3] - first[3], second[4] })
+    assert.same({ 4, 2, 4, 1 }, { second[1] - first[1], second[2] - first[2], second[3] - first[3], second[4] })
   end)
 
   it("waits until it is due, and no run changes it before", function()
@@ -200,6 +200,20 @@ describe("a user's password", function()
       for who, why in pairs(cases) do
         assert.equal(why, refused({ select = policy.users { upn = who .. "@" .. cloud.tenant.domain } }, who))
       end
+    end)
+
+    it("which is no failure when its policy expects that", function()
+      local terms = { select = policy.users { upn = { UPN, "sven@" .. cloud.tenant.domain } } }
+      local _, status = go(terms)
+      assert.equal(1, status)
+      terms.accept = "synced"
+      local rows, again = go(terms)
+      assert.same({ 0, "refuse", "synced" }, { again, rows.sven.what, rows.sven.code })
+      terms.accept = "guest"
+      assert.equal(1, (select(2, go(terms))))
+      terms.accept, terms.select = nil, terms.select - policy.synced()
+      rows, status = go(terms)
+      assert.same({ 0, nil }, { status, rows.sven })
     end)
 
     it("when its domain is federated", function()
@@ -437,6 +451,7 @@ describe("a user's password", function()
       local _, pending = stored()
       assert.equal(1, #pending)
       resume()
+      cloud:wait(150)
       go()
       assert_settled()
     end)

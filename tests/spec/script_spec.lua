@@ -95,8 +95,8 @@ describe("script", function()
         ["args = { n = { type = 'string' } }, " .. RUN] =
           "DIR/made.lua: args.n.help: it is missing; a string is needed",
         ["args = { n = { type = 'int', help = '' } }, " .. RUN] =
-          'DIR/made.lua: args.n.type: "int" is none of "string", "integer", "boolean", "duration", "file", "path", '
-          .. '"list"\nDid you mean "integer"?',
+          'DIR/made.lua: args.n.type: "int" is none of "string", "integer", "boolean", "duration", "file", "folder", '
+          .. '"path", "list"\nDid you mean "integer"?',
         ["args = { n = { type = 'integer', help = '', default = '1' } }, " .. RUN] =
           "DIR/made.lua: args.n: its default must be an integer",
         ["args = { n = { type = 'duration', help = '', default = 'soon' } }, " .. RUN] =
@@ -200,6 +200,7 @@ describe("script", function()
         color = { type = "string", choices = { "red", "green" }, help = "which" },
         input = { type = "file", help = "a file" },
         output = { type = "path", help = "a path" },
+        below = { type = "folder", help = "a folder in a vault" },
       }, id = "made", ]] .. RUN)
     end)
 
@@ -213,9 +214,10 @@ describe("script", function()
       local file = write("input", "")
       assert.same({
         name = "--odd", count = -3, jit_elevation = false, renew_before = 3600, managed = { "a", "b", "c" },
-        color = "red", input = file, output = "/nowhere/x",
+        color = "red", input = file, output = "/nowhere/x", below = "Entra\\Tier0",
       }, read("--name=--odd", "--count", "-3", "--no-jit-elevation", "--renew_before", "1h", "--managed", "a, b",
-        "--managed=c", "--color", "red", "--input", file, "--output", "/nowhere/x"))
+        "--managed=c", "--color", "red", "--input", file, "--output", "/nowhere/x",
+        "--below", "\\Entra\\Tier0\\"))
       assert.is_false(read("--jit-elevation", "false").jit_elevation)
       assert.is_false(read("--jit-elevation=no").jit_elevation)
       assert.is_true(read("--jit-elevation", "--count", "1").jit_elevation)
@@ -229,10 +231,13 @@ describe("script", function()
     it("are refused, saying what and why, before anything is done", function()
       for message, words in pairs {
         ["read the arguments of 'made': it has no argument --nmae\nDid you mean --name?"] = { "--nmae", "x" },
-        ["read the arguments of 'made': it has no argument --zebra\nIts arguments are --color, --count, --input, "
-          .. "--jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
+        ["read the arguments of 'made': it has no argument --zebra\nIts arguments are --below, --color, --count, "
+          .. "--input, --jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
         ["read the arguments of 'made': 'stray' belongs to no argument\nArguments are given as --name value."] =
           { "stray" },
+        ["read the argument --below 'Entra/Tier0': folders are separated by \\. Write it as "
+          .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell."] =
+          { "--below", "Entra/Tier0" },
         ["read the argument --count '1.5': it needs a whole number"] = { "--count", "1.5" },
         ["read the argument --count: it needs an integer"] = { "--count", "--name", "x" },
         ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s"] =
