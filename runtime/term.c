@@ -121,6 +121,22 @@ static int check_stream(lua_State *L, int index, const char *const names[]) {
   return luaL_checkoption(L, index, NULL, names);
 }
 
+static const char lost_key; /* in the registry: why standard output did not take everything */
+
+/* Keep why output was lost, for who says at the end what came of it all. A reader who
+ * has enough closes the pipe: that loses nothing anybody wants. [-0, +0, m] */
+static void note_lost(lua_State *L, const char *message, int code) {
+  if (code == EPIPE) return;
+  lua_pushstring(L, message);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lost_key);
+}
+
+/* term.lost() -> message | nil */
+static int term_lost(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lost_key);
+  return 1;
+}
+
 /* term.write(stream, text) -> true | nil, message */
 static int term_write(lua_State *L) {
   static const char *const streams[] = {"out", "err", NULL};
@@ -130,9 +146,13 @@ static int term_write(lua_State *L) {
   const char *shown = push_shown(L, text, length, &length);
   int code = sys_write_all(fd, shown, length);
   const char *name = fd == STDOUT_FILENO ? "output" : "error";
-  if (code) return lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
-  lua_pushboolean(L, 1);
-  return 1;
+  if (!code) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  int count = lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
+  if (fd == STDOUT_FILENO) note_lost(L, lua_tostring(L, -1), code);
+  return count;
 }
 
 /* term.is_terminal(stream) -> boolean */
@@ -315,6 +335,7 @@ static int term_reveal(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"write", term_write},
+    {"lost", term_lost},
     {"is_terminal", term_is_terminal},
     {"width", term_width},
     {"height", term_height},

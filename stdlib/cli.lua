@@ -28,8 +28,9 @@ function M.main(arguments)
   strict.guard(_G)
   sys.catch_interrupts()
   local ok, status = xpcall(dispatch, keep_trace, arguments)
-  if ok then return status end
-  return require("cli.outcome").failed(status)
+  if not ok then return require("cli.outcome").failed(status) end
+  local lost = require("host.term").lost()
+  return lost and require("cli.outcome").lost(lost) or status
 end
 
 return M

@@ -132,8 +132,8 @@ return workflow.declare {
       function(run, have, args)
         have.certificate = certificate.ensure(run, {
           application = have.application, name = args.name, policy = have.found.policy, path = args.key_file,
-          former = run.profile.state .. "/rotator.pem", used_here = true, lifetime = args.lifetime, renew_before = args.renew_before,
-          grace = args.grace,
+          former = run.profile.state .. "/rotator.pem", used_here = true, lifetime = args.lifetime,
+          renew_before = args.renew_before, grace = args.grace,
         })
       end,
     },

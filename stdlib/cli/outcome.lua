@@ -90,6 +90,17 @@ local function causes(failure)
   end
 end
 
+--- Tell that what came of a command could not be shown whole, and return the exit status: what was
+--- done is done, and nobody has read it.
+---@param why string
+---@return integer
+function M.lost(why)
+  return M.failed(fail.new {
+    kind = "config", what = "show what came of it", why = why,
+    fix = "Make room where the output goes, then run it again: what was done stays done, and is on record.",
+  })
+end
+
 --- Tell a failure and return the exit status.
 ---@param err any
 ---@return integer

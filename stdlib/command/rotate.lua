@@ -60,7 +60,7 @@ return {
   options = {
     { name = "--now", value = "NAME", many = true,
       help = "only this account or application, and at once, whatever its dates say; several may be named" },
-    { name = "--outside-window", help = "with --now: though the policy's window is closed" },
+    { name = "--outside-window", help = "with --now: though the policy's window is closed, or the day excepted" },
     { name = "--watch", help = "stay, and run whenever something falls due" },
   },
   examples = {

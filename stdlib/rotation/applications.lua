@@ -70,10 +70,12 @@ local function how_of(secret, where)
   }
 end
 
+local LATER = "a person will have to say when the new one is in use; rotate says how"
+
 local function await(run, secret, target, where, entry, tenant)
   if secret:is_confirmed() then return end
   local name = target.displayName
-  if not secret.row then return run:note("a person will have to say when the new one is in use; rotate says how") end
+  if not secret.row then return run:note(LATER) end
   run:await {
     what = ("bring the client secret of '%s' to where it is used"):format(name),
     why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
@@ -183,7 +185,7 @@ end
 local function await_certificate(run, held)
   local credential = held.credential
   if credential:is_confirmed() then return end
-  if not credential.row then return run:note("a person will have to say when the new one is in use; rotate says how") end
+  if not credential.row then return run:note(LATER) end
   local id = credential.row.id
   run:await {
     what = ("have '%s' sign in with its new certificate"):format(credential.terms.name),
@@ -227,6 +229,7 @@ local function go(self, entry, mode)
   })
   local credential = entry.credential
   entry.due = credential and credential.row and lifetime.due_at(credential.row, credential.terms) or nil
+  entry.adopts = credential and credential.adopted_value ~= nil
   entry.credential = nil
   return entry.result
 end
@@ -269,6 +272,7 @@ local function judge(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
   if result.failure then return note_failure(entry, result.failure) end
   local begun = why_begun(self, entry.target)
+    or entry.adopts and "what lies where it is used is not on record here, and works: it is adopted"
   if begun then
     entry.what, entry.why = "recover", begun
   elseif changes > 0 then

@@ -57,14 +57,12 @@ end
 -- Resuming
 
 local OPEN = { orphaned = true, sent = true }
+local ENDED = { closed = true, left = true }
 
--- None of the values there are is trusted to be in force, and none is thrown away: the next
--- run makes one more beside them, and lets the others go when that one is in force.
-local function pass_over_own(row)
-  for _, candidate in ipairs(row.body.candidates) do
-    candidate.state = candidate.first and "passed" or candidate.state
-  end
-  row.state = "intent"
+-- The next run begins a rotation of its own, with a marker that nobody has passed over. None of
+-- the values there are is trusted to be in force, and none is thrown away.
+local function begin_anew(journal, row, over)
+  if OPEN[row.state] or over and not ENDED[row.state] then ending.put_left(journal, row, "resumed by a person") end
 end
 
 local function pass_over(row, over)
@@ -92,9 +90,8 @@ function M.resume(journal, name, over)
   local what = "resume " .. name
   local row = row_named(journal, name) or new_row(journal, name, what)
   local _ <close> = lease_of(journal, row, what)
-  if OPEN[row.state] then pass_over_own(row) end
+  begin_anew(journal, row, over)
   if over then pass_over(row, over) end
-  row.body.probe, row.body.unshown = nil, nil
   rows:put(journal, row, row.state, { forgiven = true })
   return row
 end

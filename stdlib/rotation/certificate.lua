@@ -28,7 +28,10 @@ function M.listed(application)
   return application.made_now and {} or M.read(application)
 end
 
-M.read = key_credentials.read
+--- Those Entra lists now, noted at the application, too.
+---@param application table
+---@return table[]
+function M.read(application) return key_credentials.read(application) end
 
 --- The one of a row.
 ---@param row certificate.row

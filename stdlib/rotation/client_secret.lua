@@ -19,7 +19,7 @@ local task = require "task"
 local time = require "time"
 
 ---@type rotation.kind
-local M = { name = "client secret", rows = rows, gone = 7000215, find = inventory.find }
+local M = { name = "client secret", rows = rows, gone = 7000215 }
 
 local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
 local TRIES = 2 -- answers that may be lost in one run
@@ -45,6 +45,12 @@ function M.read(application)
   application.passwordCredentials = answer.with(actual, what, "passwordCredentials").passwordCredentials
   return application.passwordCredentials
 end
+
+--- The one of a row, as `inventory.find` says.
+---@param row rotation.row
+---@param list table[]
+---@return table?
+function M.find(row, list) return inventory.find(row, list) end
 
 --- Is it so new that not being listed means nothing?
 ---@param row rotation.row
@@ -269,8 +275,9 @@ end
 -- Entra says that there is no such credential: because it is gone, or for some seconds about one that is there, and
 -- which it lists. So the request is sent again for as long as it is listed.
 local function remove_while_listed(application, key_id, send_again)
-  local was_listed, ok, err = false, nil, nil
+  local was_listed, err = false, nil
   for waited = 0, PATIENCE, PAUSE do
+    local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end

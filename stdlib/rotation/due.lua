@@ -101,7 +101,15 @@ local function strange_pending(slot, row)
   end
 end
 
-local function judge_strange(setting, entry)
+-- The entries that hold what may be in force, for people.
+local function entries_of(slot)
+  local names = {}
+  for _, entry in ipairs(slot.pending) do names[#names + 1] = ("'%s'"):format(entry.name) end
+  if slot.current then names[#names + 1] = ("'%s'"):format(slot.current.name) end
+  return #names > 0 and ("What may be in force lies in %s. "):format(table.concat(names, ", ")) or ""
+end
+
+local function judge_strange(setting, slot, entry)
   local installation = markers.installation_of(entry.marker)
   local by = not installation and "by nobody we know"
     or setting.installations[installation] and "by this journal, before it was restored"
@@ -113,7 +121,7 @@ local function judge_strange(setting, entry)
   end
   local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
     .. "is set, and that entry stays."):format(entry.marker)
-  return verdict("stop", why, { fix = fix or "Look at it, and delete it by hand." })
+  return verdict("stop", why, { fix = entries_of(slot) .. (fix or "Look at it, and delete it by hand.") })
 end
 
 local function says_when(slot, account)
@@ -141,7 +149,9 @@ local function judge_unknown(row, account, slot)
   if says_when(slot, account) then return nil, { marker = current.marker, since = account.changed } end
   local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
-  return verdict(row and row.body.forgiven and "change" or "stop", why)
+  if row and row.body.forgiven then return verdict("change", why) end
+  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+    :format(account.upn) })
 end
 
 ---------------------------------------------------------------------------
@@ -181,7 +191,9 @@ local function judge_changed(setting, account, row, slot)
   end
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
-  return verdict(row.body.forgiven and "change" or "stop", why)
+  if row.body.forgiven then return verdict("change", why) end
+  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+    :format(account.upn) })
 end
 
 local ENDED = { closed = true, left = true }
@@ -190,12 +202,12 @@ local function judge_row(setting, account, row, slot)
   local state = row and row.state
   if state == "orphaned" then
     return verdict("stop", row.body.why or "a person must look", {
-      fix = ("When you know which password is in force: moonlatch journal resume %s, or close %s.")
-        :format(account.upn, account.upn) })
+      fix = entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
+        .. "set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
   end
   if state and not ENDED[state] then return verdict("recover", ("it was left in the state '%s'"):format(state)) end
   local strange = strange_pending(slot, row)
-  if strange then return judge_strange(setting, strange) end
+  if strange then return judge_strange(setting, slot, strange) end
   if row and row.body.changed_at then return reconciled(setting, judge_changed(setting, account, row, slot)) end
   local judged, adopt = judge_unknown(row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end

@@ -31,7 +31,7 @@ function M.outcome_of(err) return getmetatable(err) == End and err.done or nil e
 
 -- Members of the record that mean something only while a rotation is open.
 local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "over", "kept", "pending",
-  "pending_at", "chosen", "before" }
+  "pending_at", "chosen", "before", "quiet_until" }
 
 local function clear(body)
   for _, name in ipairs(OPEN) do body[name] = nil end

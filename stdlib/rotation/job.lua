@@ -132,7 +132,7 @@ function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
   local id = job.run.sink:keep_pending(job.account, {
-    name = body.name, marker = body.marker, number = number, now = clock.now() // 1,
+    name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   body.pending.ids[number] = id

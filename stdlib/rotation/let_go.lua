@@ -92,8 +92,8 @@ end
 
 local function tell_going(self, list)
   if #list == 0 then return end
-  self.run:warn("who signs in with %s is not known here: nothing reads the sign-in logs. Whoever does is refused from now "
-    .. "on", #list == 1 and "the one that is removed" or "those that are removed")
+  self.run:warn("who signs in with %s is not known here: nothing reads the sign-in logs. Whoever does is refused from "
+    .. "now on", #list == 1 and "the one that is removed" or "those that are removed")
 end
 
 local function tell(self, list)

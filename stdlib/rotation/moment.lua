@@ -30,9 +30,9 @@ local SAME = 2 -- seconds two distances may differ and still be one clock's
 ---@field known boolean? learned from changes of ours, lately
 
 ---@class rotation.candidate a value of a rotation
----@field state "fresh"|"open"|"accepted"|"rejected"|"denied"|"passed" never sent; sent, and nobody knows; answered
---- with success, promptly; refused as a password; refused for another reason, and not carried out; passed over by
---- a person
+---@field state "fresh"|"open"|"accepted"|"rejected"|"denied" never sent; sent, and nobody knows; answered with
+--- success, promptly; refused as a password; refused for another reason, and not carried out
+---@field rejected boolean? Entra refused it as a password, at least once
 ---@field first number? earliest time of its first send, whatever came of it
 ---@field from number? earliest time of its first send that may have been carried out
 ---@field to number? latest time of its last send that may have been carried out

@@ -256,7 +256,8 @@ local function settle_failure(self, entry, failure)
     require("explain.denied").explain(failure)
   end
   entry.failure = failure
-  settle(entry, what_failed(failure), fail.is(failure) and failure.why or tostring(failure), failure.code)
+  if fail.is(failure) then return settle(entry, what_failed(failure), failure.why, failure.code, failure.fix) end
+  settle(entry, "failed", tostring(failure))
 end
 
 local BAD = { failed = true, stop = true, left = true }
@@ -287,7 +288,7 @@ local function work(self, entry)
     if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
     return
   end
-  settle(entry, done.what, done.why or "done", done.code)
+  settle(entry, done.what, done.why or "done", done.code, done.fix)
   if done.warning then log.warn(done.warning) end
   say(entry)
   tell_others(self, entry, done)

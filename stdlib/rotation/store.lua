@@ -253,6 +253,7 @@ end
 ---@field adopted boolean? the value in force was found in the sink
 ---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
 --- rotations that were left
+---@field quiet_until number? until when a request of the rotation before may still be carried out
 ---@field over boolean? a person passed over one of them, and its rotation may be alive
 ---@field kept string[]? names under which values of rotations that were left are sealed
 ---@field kept_until number? of a rotation that was left

@@ -83,6 +83,7 @@ local function begin(job, row, judged)
     user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
     before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
     over = row and row.body.over, entry = row and row.body.entry,
+    quiet_until = row and moments.quiet_from(row.body.candidates),
   }, job.account.id)
   jobs.add_candidate(job)
 end
@@ -221,8 +222,8 @@ end
 
 -- Are all requests with these values over, one way or the other? Waits, and says no, when not.
 local function is_quiet(job, candidates)
-  local quiet = moments.quiet_from(candidates)
-  if not quiet or (clock.range() or 0) > quiet then return true end
+  local quiet = math.max(moments.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
+  if (clock.range() or 0) > quiet then return true end
   pause_until(job, quiet, "until a request without an answer cannot be carried out any more")
   return false
 end
@@ -357,23 +358,9 @@ local function revoke_sessions(job)
   job.warning = tostring(failure)
 end
 
-local function newest_is_passed(body)
-  local newest = body.candidates[#body.candidates]
-  return newest == nil or newest.state == "passed"
-end
-
--- Values that a person passed over stay where they are; one more is made beside them.
-local function renew_intent(job)
-  local body = job.row.body
-  if not newest_is_passed(body) then return end
-  body.before = job.account.changed
-  jobs.add_candidate(job)
-end
-
 -- From whatever state it is in to the end.
 local function go_on(job)
   if job.row.state == "intent" then
-    renew_intent(job)
     local current = job.run.sink:slot(job.account).current
     job.row.body.seen = current and current.marker or false
     keep_pending(job)

@@ -71,7 +71,9 @@ end
 
 --- What it is on record as.
 ---@return string
-function Entry:key() return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, self.path, self.name) end
+function Entry:key()
+  return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, folder.key(self.path), self.name:lower())
+end
 
 --- What lies there now, secret included; nil when nothing does.
 ---@return devolutions.entry?

@@ -13,6 +13,7 @@ local task = require "task"
 local time = require "time"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
+local MOST_PENDING = 40 -- pending entries of one account
 local TRIES = 3 -- against somebody else who changes the same entry
 
 ---@class sink.passwords.entry
@@ -49,7 +50,10 @@ local function passwords(fields)
   return setmetatable({ vault = fields.vault, path = folder.canonical(fields.path), slots = {}, tries = {} }, Passwords)
 end
 
-local SUFFIX = " (pending)"
+-- A vault may refuse equal names: a second pending entry of an account has another name there.
+local function pending_name(name, place)
+  return place == 1 and name .. " (pending)" or ("%s (pending %d)"):format(name, place)
+end
 
 ---------------------------------------------------------------------------
 -- What an entry says of itself
@@ -100,8 +104,9 @@ local function current_entry(entry)
     user = user }
 end
 
-local function account_name(pending_name)
-  return pending_name:sub(-#SUFFIX) == SUFFIX and pending_name:sub(1, -#SUFFIX - 1) or pending_name
+-- The account's name in the name of a pending entry.
+local function account_name(name)
+  return name:match("^(.*) %(pending%)$") or name:match("^(.*) %(pending %d+%)$") or name
 end
 
 ---------------------------------------------------------------------------
@@ -192,22 +197,34 @@ local function listing(self, name)
   return function() return server.entries(self.vault_id, { name = name, path = self.path }) end
 end
 
+local function add_listed(slot, entry)
+  if server.has_tag(entry, PENDING) then add_pending(slot, pending_entry(entry))
+  elseif entry.type == "Credential" or entry.type == nil then add_current(slot, current_entry(entry)) end
+end
+
+-- More than two pending entries in a vault that refuses equal names.
+local function add_further(self, slot, name)
+  local place = 3
+  repeat
+    local list = listing(self, pending_name(name, place))()
+    for _, entry in ipairs(list) do add_listed(slot, entry) end
+    place = place + 1
+  until #list == 0
+end
+
 --- What lies there for this account now: lists anew. An entry of its name that was written for
 --- another account is in it too.
 ---@param account sink.passwords.account
 ---@param name string? another one its entries may have
 ---@return sink.passwords.slot
 function Passwords:look(account, name)
-  local reads = {}
+  local slot, reads = { pending = {} }, {}
   for _, one in ipairs(names_of(self:slot(account), account, name)) do
-    reads[#reads + 1], reads[#reads + 2] = listing(self, one), listing(self, one .. SUFFIX)
+    for place = 0, 2 do reads[#reads + 1] = listing(self, place == 0 and one or pending_name(one, place)) end
   end
-  local slot = { pending = {} }
-  for _, list in ipairs { task.all(reads) } do
-    for _, entry in ipairs(list) do
-      if server.has_tag(entry, PENDING) then add_pending(slot, pending_entry(entry))
-      elseif entry.type == "Credential" or entry.type == nil then add_current(slot, current_entry(entry)) end
-    end
+  for i, list in ipairs { task.all(reads) } do
+    for _, entry in ipairs(list) do add_listed(slot, entry) end
+    if i % 3 == 0 and #list > 0 then add_further(self, slot, account_name(list[1].name)) end
   end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
   return slot
@@ -263,27 +280,39 @@ local function check_pending(self, name, id, value)
   }
 end
 
--- Its answer was lost: is it there all the same?
-local function find_pending(self, name, marker, number)
-  for entry in server.each_entry(self.vault_id, { name = name .. SUFFIX, path = self.path, tag = PENDING }) do
-    local found, place = markers.find_value(entry.description)
-    if found == marker and place == number then return entry end
-  end
+local function create_named(self, user, pending, value, name)
+  return server.create_entry(self.vault_id, {
+    name = name, path = self.path, type = "Credential", subType = "Default",
+    description = pending_line(user, pending.marker, pending.number, pending.now), tags = { PENDING },
+    data = { domain = "", username = pending.name, password = value },
+  })
 end
 
-local function create_pending(self, user, pending, value)
-  local name, marker, number = pending.name, pending.marker, pending.number
-  local ok, made = pcall(server.create_entry, self.vault_id, {
-    name = name .. SUFFIX, path = self.path, type = "Credential", subType = "Default",
-    description = pending_line(user, marker, number, pending.now), tags = { PENDING },
-    data = { domain = "", username = name, password = value },
-  })
-  if ok then return made end
-  if not fail.is(made) then error(made, 0) end
-  local found = find_pending(self, name, marker, number)
-  if not found then error(made, 0) end
-  check_pending(self, name, found.id, value)
-  return found
+-- Does an entry of that name lie there which is known not to be another's at work?
+local function is_known(slot, pending, name)
+  for _, entry in ipairs(slot.pending) do
+    if entry.name == name and (entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Made under the first name that is free. Its answer may have been lost: then it is there all the same.
+local function create_pending(self, account, pending, value)
+  for place = 1, MOST_PENDING do
+    local name = pending_name(pending.name, place)
+    local ok, made = pcall(create_named, self, account.id, pending, value, name)
+    if ok then return made end
+    if not fail.is(made) then error(made, 0) end
+    local slot = self:look(account, pending.name)
+    local found = pending_of(slot, pending.marker, pending.number)
+    if found then
+      check_pending(self, pending.name, found.id, value)
+      return found
+    end
+    if made.status ~= 409 or not is_known(slot, pending, name) or place == MOST_PENDING then error(made, 0) end
+  end
 end
 
 ---@class sink.passwords.pending
@@ -291,9 +320,10 @@ end
 ---@field marker string of the rotation
 ---@field number integer of the value in it
 ---@field now number server time
+---@field left table<string, any>? pending entries of others that stay: by marker, or id
 
 --- Have a pending value lie there, beside others, read back. Raises a "conflict" with status 409 when the vault
---- allows no second entry of that name.
+--- allows no second entry of that name, and another's has it.
 ---@param account sink.passwords.account
 ---@param pending sink.passwords.pending
 ---@param value host.secret
@@ -305,9 +335,12 @@ function Passwords:keep_pending(account, pending, value)
     check_pending(self, pending.name, there.id, value)
     return there.id
   end
-  local made = create_pending(self, account.id, pending, value)
-  add_pending(slot, { id = made.id, name = pending.name .. SUFFIX, ours = true, marker = pending.marker,
-    number = pending.number, since = pending.now, user = account.id })
+  local made = create_pending(self, account, pending, value)
+  slot = own_slot(self, account)
+  if not pending_of(slot, pending.marker, pending.number) then
+    add_pending(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
+      number = pending.number, since = pending.now, user = account.id })
+  end
   return made.id
 end
 

@@ -76,6 +76,7 @@ static CURL *make_handle(const struct plan *plan, struct flow *flow) {
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, plan->version);
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L); /* else it sets SIGPIPE aside and back around each read and write */
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, flow);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, flow);

@@ -61,8 +61,8 @@ rotation_record() {
 
 RESET="https://graph.microsoft.com/User-PasswordProfile.ReadWrite.All https://graph.microsoft.com/User.Read.All"
 
-# rotation_pair FOLDER FEW MANY: CPU ms of a rotation, of libcurl for the requests of FOLDER/steps, and the ratio. What
-# a run costs before its first rotation is taken off, and it has to ask what the steps say.
+# rotation_pair FOLDER FEW MANY: CPU ms of a rotation, and of libcurl for the requests of FOLDER/steps. What a run
+# costs before its first rotation is taken off, and it has to ask what the steps say.
 rotation_pair() {
   local folder=$1 few=$2 many=$3 least most raw from middle to
   from=$(asked "$folder")
@@ -74,16 +74,13 @@ rotation_pair() {
     'BEGIN { if (asked / n < each - 0.1 || asked / n > each + 0.1) { print asked / n " requests a rotation, not " each; exit 1 } }' >&2
   read -r _ _ raw < <(bench requests -f "$folder/steps" "$(ready "$folder" ca)" "$((many - few))" 100 1.1)
   awk -v a="$least" -v b="$most" -v raw="$raw" -v n="$((many - few))" \
-    'BEGIN { print (b - a) / n * 1000, raw / n * 1000, (b - a) / raw }'
+    'BEGIN { print (b - a) / n * 1000, raw / n * 1000 }'
 }
-
-# median COLUMN: of the lines' numbers.
-median() { sort -g -k "$1,$1" | awk -v c="$1" '{ v[NR] = $c } END { print v[int((NR + 1) / 2)] }'; }
 
 # CPU of a rotation among 100 at once, beside libcurl alone sending the same requests to
 # the same server; in pairs, because what else the machine does changes from one second to the next.
 rotation_cpu() {
-  local folder stand_in syncs=
+  local folder stand_in value raw ratio syncs=
   folder=$(mktemp -d)
   mkdir "$folder/sample"
   rotation_record "$folder/sample" 3 >"$folder/record"
@@ -93,15 +90,15 @@ rotation_cpu() {
   python3 tests/bench/steps.py "$folder/ready" "$(emulator_token "$folder" "$RESET")" "$(vault_session "$folder")" \
     "$stand_in" 3 <"$folder/record" >"$folder/steps"
   for _ in 1 2 3 4 5; do rotation_pair "$folder" 20 420; done >"$folder/pairs"
+  read -r value raw ratio < <(medians <"$folder/pairs")
   if command -v strace >/dev/null; then
     rotate "$folder" 400 strace -f -qq -c -o "$folder/calls" >/dev/null
     syncs=$(awk '$NF ~ /^f(data)?sync$/ { s += $4 } $NF == "total" { n = $4 }
       END { printf "; %.2f fsyncs and %.0f system calls a rotation", s / 400, n / 400 }' "$folder/calls")
   fi
   emulator_stop
-  row rotation_cpu "$(median 3 <"$folder/pairs")" x 1 "CPU of a user's rotation, 100 at once, beside libcurl alone for its \
-$(wc -l <"$folder/steps") requests: $(median 1 <"$folder/pairs") ms beside $(median 2 <"$folder/pairs"), median of 5 pairs$syncs" \
-    "value <= 1.6"
+  row rotation_cpu "$value" ms "$raw" "CPU of a user's rotation, 100 at once, beside libcurl alone for its \
+$(wc -l <"$folder/steps") requests$syncs" "ratio <= 1.6" "$ratio"
   rm -rf "$folder"
 }
 

@@ -1,14 +1,16 @@
 """Plays cases on the far side and says what went wrong, one JSON line each.
 
-    cases.py names                     the names of the cases of single.py
+    cases.py names                     the names of the cases of single.py and pairs.py
     cases.py one NAME                  that case
-    cases.py single [PART]             every case of single.py whose name has this part
+    cases.py single [PART]             every case of single.py and pairs.py whose name has this part
+    cases.py all [N]                   all of them, N side by side (4)
     cases.py PLAY [ROUNDS [FIRST]]     rounds of a play of together.py, each from its seed
     cases.py measure PLAY ROUNDS [N]   the same, N side by side (4), and their sums
 
 Plays: together (two installations started together), behind (listings lag), alone (the vault
 allows no equal names), killed (one is killed between a password and its answer), rotators
-(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen).
+(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen),
+storm (two installations while requests are lost, late or doubled).
 MOONLATCH names the program (build/release/moonlatch). Exit status 1: something went wrong.
 """
 
@@ -20,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pairs  # noqa: its cases are among those of single
 import single
+import storm
 import together
 import worlds
 from far import Far
@@ -27,7 +30,7 @@ from far import Far
 ROUNDS = {
     "together": together.two, "behind": together.two_behind, "alone": together.two_alone,
     "killed": together.two_killed, "rotators": together.rotators, "setups": together.setups,
-    "worlds": worlds.play,
+    "worlds": worlds.play, "storm": storm.play,
 }
 
 
@@ -65,13 +68,18 @@ def play_rounds(play, rounds="1", first="1"):
     return bad
 
 
-def apart(play, seed):
-    """One round in a process of its own; its result."""
-    done = subprocess.run([sys.executable, "-B", __file__, play, "1", str(seed)], stdout=subprocess.PIPE, check=False)
+def apart(*words):
+    """Play something in a process of its own; its result."""
+    done = subprocess.run([sys.executable, "-B", __file__, *words], stdout=subprocess.PIPE, check=False)
     try:
         return json.loads(done.stdout)
     except ValueError:
-        return {"seed": seed, "problems": ["the round did not come to its end"]}
+        return {"case": words[1], "seed": words[-1], "problems": ["it did not come to its end"]}
+
+
+def play_all(at_once="4"):
+    with ThreadPoolExecutor(int(at_once)) as pool:
+        return sum([say(result) for result in pool.map(lambda name: apart("one", name), single.CASES)])
 
 
 def add_kinds(sums, kinds):
@@ -82,7 +90,7 @@ def add_kinds(sums, kinds):
 def measure(play, rounds, at_once="4"):
     """Many rounds; the sums over them."""
     with ThreadPoolExecutor(int(at_once)) as pool:
-        results = list(pool.map(lambda seed: apart(play, seed), range(1, int(rounds) + 1)))
+        results = list(pool.map(lambda seed: apart(play, "1", str(seed)), range(1, int(rounds) + 1)))
     sums = {"play": play, "rounds": len(results), "kinds": {}, "statuses": {}, "problems": [], "strange": []}
     sums["all_once"] = sum(1 for one in results if "once" in one and one["once"] == one["of"])
     sums["once"] = sum(one.get("once", 0) for one in results)
@@ -95,7 +103,7 @@ def measure(play, rounds, at_once="4"):
     return say(sums)
 
 
-PLAYS = {"names": play_names, "one": play_one, "single": play_single, "measure": measure}
+PLAYS = {"names": play_names, "one": play_one, "single": play_single, "all": play_all, "measure": measure}
 
 
 def main():

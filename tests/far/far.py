@@ -74,7 +74,7 @@ class Far:
         self.login = Login(self.directory, self.clock)
         self.graph = Graph(self.directory, self.login, self.clock)
         self.places = {"login": self.login, "graph": self.graph, "vault": self.vault}
-        self.rules, self.requests, self.latency = [], [], None
+        self.rules, self.requests, self.latency, self.world = [], [], None, None
         context = certificates(folder)
         self.servers = {name: Server(self.front(name), context) for name in self.places}
         self.login.base, self.graph.base = self.servers["login"].url(), self.servers["graph"].url()

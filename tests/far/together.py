@@ -10,7 +10,7 @@ from program import Installation, Run
 from verdict import account, dark, entries_of, false_successes, look
 
 LATENCY = (0.02, 0.06)
-LATE = 160
+LATE, DAY = 160, 86400
 ADMIN = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
          "Directory.Read.All", "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All"]
 
@@ -132,26 +132,27 @@ class Stranger(threading.Thread):
 
 
 def looks_at(far, key):
-    """When this user was read by itself, and when its group was, in order."""
+    """When this user was read by itself, in order."""
     return [when for when, place, request, _ in far.requests if place == "graph" and request.method == "GET"
-            and (key in request.path or "transitiveMembers" in request.path)]
+            and key in request.path]
 
 
-def kind_of(far, key, run):
-    """What became of an account that the stranger touched."""
+def kind_of(far, key, run, known):
+    """What became of an account that the stranger touched; `known`: we had set it before."""
     passwords, one = far.directory.users[key].passwords, account(far, key)
     ours = [when for when, (_, _, who) in zip(passwords.times, passwords.history) if who not in ("stranger", "nobody")]
     theirs = [when for when, (_, _, who) in zip(passwords.times, passwords.history) if who == "stranger"]
     looks = looks_at(far, key)
-    if run.status == 1 and run.said(one["name"]) != "changed" and run.names(one["name"]):
+    if run.status == 1 and run.said(one["name"]) in ("stop", "failed", "busy", "refuse", "person"):
         return "reported"
-    if not ours:
-        return "not ours to report: we never set it"
+    if not ours and not known:
+        return "never ours: " + str(run.said(one["name"]))
     if one["who"] != "stranger":
         before = [look for look in looks if look < ours[-1]]
-        if before and before[0] < theirs[-1] < before[-1] - 1:
+        if (known or before[0] < theirs[-1]) and theirs[-1] < before[-1] - 0.1:
             return "NOT REPORTED: seen, and overwritten"
-        return "overwritten, ours is in force"
+        return "overwritten between the last look and the send" if theirs[-1] > before[-1] - 0.1 else \
+            "overwritten, set before we began with the account"
     if theirs[-1] > looks[-1] - 0.1:
         return "U9: after the last look"
     answers = [when for when, place, request, _ in far.requests
@@ -177,11 +178,13 @@ def found_later(far, keys, run):
 
 
 def rotators(far, seed):
-    """We rotate 60 accounts, and somebody else sets their passwords at the same time."""
-    far.latency = LATENCY
-    keys = far.people(60)
-    one = Installation(far, far.folder, "one", virtual=False)
-    order = keys[:]
+    """We rotate 60 accounts, for the first time or not, and somebody else sets their passwords meanwhile."""
+    keys, known = far.people(60), seed % 3 > 0
+    one = Installation(far, far.folder, "one", virtual=known)
+    if known:
+        one.rotate()
+        far.clock.advance(31 * DAY)
+    far.latency, order = LATENCY, keys[:]
     far.dice.shuffle(order)
     stranger = Stranger(far, order, (0.001, 0.01, 0.03, 0.06)[seed % 4])
     stranger.start()
@@ -191,7 +194,7 @@ def rotators(far, seed):
     stranger.join(30)
     kinds = {}
     for key in keys:
-        kind = kind_of(far, key, run)
+        kind = kind_of(far, key, run, known)
         kinds[kind] = kinds.get(kind, 0) + 1
     lost = [f"dark: {each['name']}" for each in dark(far, {one.client})]
     one.use_clock(True)
@@ -204,30 +207,48 @@ def rotators(far, seed):
 
 # Two set-ups
 
+HELD = [rules.asks("graph", "PATCH", "/applications"), rules.asks("graph", "POST", "/addPassword"),
+        rules.asks("vault", "POST", "/entry"), rules.asks("graph", "POST", "/appRoleAssignedTo"),
+        rules.asks("graph", "PATCH", "/servicePrincipals"), rules.asks("vault", "POST", "/entry")]
+
+
 def setups(far, seed):
-    """Two `apply` at once, the first held after its pre-flight; then each once more."""
+    """Two `apply` at once, the first held at one of its changes; then each once more."""
     client = far.directory.add_client("Admin", ADMIN, ["Global Administrator"])
     both = [Installation(far, far.folder, name, client=client) for name in ("one", "two")]
     words = ("apply", "setup/entra-pam-provider", "--yes", "--json")
-    go = threading.Event()
-    changes = rules.asks("graph", "PATCH", "/applications")
-    first = far.rule(changes, lambda exchange: arrived.set() or rules.held(go, 120)(exchange))
-    arrived = threading.Event()
+    arrived, go = threading.Event(), threading.Event()
+    skip = [1 if seed % len(HELD) == 5 else 0]  # the second entry, after the probe's
+
+    def is_held(exchange):
+        if not HELD[seed % len(HELD)](exchange):
+            return False
+        skip[0] -= 1
+        return skip[0] < 0
+    first = far.rule(is_held, lambda exchange: arrived.set() or rules.held(go, 120)(exchange))
     child = both[0].start(*words)
-    problems = [] if arrived.wait(60) else ["the first did not come to its first change"]
+    problems = [] if arrived.wait(60) else ["the first did not come so far"]
     second = both[1].run(*words)
     go.set()
     runs = [end(child), second]
     again = [one.run(*words) for one in both]
     applications = [one for one in far.directory.applications.values() if one["uniqueName"]]
     entries = [one for one in far.vault.living() if one["name"] == "Devolutions PAM"]
-    if len(applications) != 1:
-        problems.append(f"{len(applications)} applications")
-    if len(entries) != 1:
-        problems.append(f"{len(entries)} entries")
+    problems += [f"{len(applications)} applications"] if len(applications) != 1 else []
+    problems += [f"{len(entries)} entries"] if len(entries) != 1 else []
+    problems += wrong_value(far, entries)
     for run in again:
-        if "several" in run.out + run.err or "refuse" in run.out + run.err:
+        if "error:" in run.err or "several" in run.out + run.err:
             problems.append(f"a later run is refused: {run.status} {run.err[-400:]}")
     return {"case": "two set-ups", "seed": seed, "problems": problems, "held": first.met,
-            "status": [run.status for run in (*runs, *again)], "strange": far.strange(),
-            "errors": [run.err[-300:] for run in (*runs, *again)]}
+            "status": [[run.status for run in (*runs, *again)]], "strange": far.strange(),
+            "secrets": [len(one["passwordCredentials"]) for one in applications],
+            "errors": [run.err[-300:] for run in (*runs, *again)] if problems else []}
+
+
+def wrong_value(far, entries):
+    """Does an entry hold a secret that does not sign in?"""
+    living = {far.directory.values[one["keyId"]] for application in far.directory.applications.values()
+              for one in application["passwordCredentials"]}
+    return [f"the entry of {one['data'].get('clientId')} holds a secret that does not sign in" for one in entries
+            if one["data"].get("clientSecret") not in living]

@@ -37,7 +37,8 @@ def fates(dice):
 def then_stranger(act, seconds):
     """Somebody else sets the password so much after this request."""
     def both(exchange):
-        exchange.far.clock.later(seconds, lambda: exchange.far.world.stranger(exchange.user))
+        if exchange.far.world:
+            exchange.far.clock.later(seconds, lambda: exchange.far.world.stranger(exchange.user))
         return act(exchange)
     both.__qualname__ = f"{act.__qualname__.split('.')[0]}+stranger"
     return both

@@ -51,7 +51,7 @@ local RULES = {
   { "^moonlatch plan policies/tier0%-users", status = 3, says = "5 to change" },
   { "^moonlatch plan", status = 3, says = "Plan: %d+ to create" },
   {
-    "^moonlatch apply .*%-%-policies %./mine", typed = "y\n", says = "Key file",
+    "^moonlatch apply .*%-%-policies %./mine", typed = "y\n", says = "sealed key",
     before = "mkdir -p its && cd its && moonlatch " .. POLICY .. " >mine.lua",
   },
   { "^moonlatch apply .*%-%-yes" },
@@ -65,7 +65,7 @@ local RULES = {
   { "^moonlatch doctor", status = 3, says = "earlier setup asked for it" },
   { "^moonlatch login %-%-secret dev", status = 1, says = "fd 3 3<file" }, -- what cannot be asked for here
   { "^moonlatch login %-%-secret client", status = 2, says = "names none" },
-  { " ID ", status = 1, says = "knows no client secret by that id" },
+  { " ID ", status = 1, says = "knows no credential by that id" },
   { " KEYID ", status = 1, typed = "y\n", says = "KEYID" },
   { " USER ", status = 1, says = "knows an account by that name" },
   { "^moonlatch rehearse ./mine", before = "moonlatch " .. POLICY .. " >mine.lua", says = "mine" },

@@ -40,6 +40,7 @@ Door.__index = Door
 
 function Door:submit(request, _, timeout, note)
   self.run:check()
+  if request:changes() and self.run:refuses() then return nil, self.run:refuses(), "journal" end
   local seen = near_cloud.describe(request)
   seen.note = note
   local transfer = setmetatable({

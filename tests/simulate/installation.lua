@@ -12,7 +12,7 @@ local universe = require "simulate.universe"
 local M = {}
 
 local KEY = secret.from "0123456789abcdef0123456789abcdef"
-local FULL = "journal cannot be written: database or disk is full"
+local FULL = "journal cannot be written: database or disk is full. Make room on that disk, then run it again"
 local DEAD = setmetatable({}, { __tostring = function() return "the program is dead" end })
 
 ---@class simulate.installation
@@ -126,6 +126,10 @@ function Journal.commit(run)
   return ok, message
 end
 
+--- Why nothing can be put on record any more, if so.
+---@return string? message
+function Run:refuses() return self.refusing and FULL or nil end
+
 function Journal.lease(run, name)
   local lease, message = run.real:lease(name)
   if lease then table.insert(run.leases, lease) end
@@ -146,7 +150,7 @@ local function journal_of(run)
     return function(_, ...)
       run:check()
       if run.refusing and name == "commit" then return nil, FULL end
-      if run.refusing and not READS[name] then error(FULL, 0) end
+      if run.refusing and not READS[name] then error(run.library.require("record").failure(FULL), 0) end
       if Journal[name] then return Journal[name](run, ...) end
       return run.real[name](run.real, ...)
     end

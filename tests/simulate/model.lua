@@ -141,6 +141,9 @@ end
 
 local function check_changed(self, user, run)
   user.closed[run.maker] = true
+  for marker in pairs(user.passed) do
+    if marker:find(run.installation.name, 1, true) == 1 then user.passed[marker] = "before" end
+  end
   local look = run.looks[user.id]
   if not look then return self:complain("UNLOOKED: %s is said to be changed, without any look", user.name) end
   check_in_force(self, user, run, look)
@@ -314,7 +317,7 @@ local function rest_of_person(self, journal, user, maker)
   end
   for _, entry in ipairs(known:entries(user, true)) do
     local is_its = known:maker(entry).maker == maker
-    local is_passed = user.passed[tostring(entry.description):match "ml:%x+:%x+" or ""]
+    local is_passed = user.passed[self.world.installations[1].name .. known:marker(entry)]
     if is_its and not is_passed then self:complain("STUCK: in the end a pending value of %s is left", user.name) end
   end
 end

@@ -174,7 +174,7 @@ function M.resume(world, one, user, over)
       return world:judge_error(run.process.result)
     end
     user.resumed[one.name] = world:now()
-    if over then user.passed[over] = true end
+    if over then user.passed[one.name .. over] = "now" end
   end })
 end
 

@@ -44,14 +44,33 @@ local function check_look(truth, sending)
   end
 end
 
--- No pending entry of another that every fresh listing shows, unless a person passed over it.
+-- When the rotation wrote its first pending entry.
+local function begun(truth, sending)
+  local own = truth:entry_with(sending.value.secret)
+  local first = own and truth:maker(own).at or truth.world:now()
+  for _, entry in ipairs(truth:entries(sending.user, true)) do
+    if own and truth:marker(entry) == truth:marker(own) then first = math.min(first, truth:maker(entry).at) end
+  end
+  return first
+end
+
+-- After another's entry was passed over, its owner has had the time to show that it lives.
+local function check_passing(truth, sending)
+  local waited = truth.world:now() - begun(truth, sending)
+  if waited > FRESH + sending.timeout + LATE - 2 or sending.user.tampered then return end
+  complain(truth, sending, "HASTY: it leaves %.0f s after its entry was written, and another's is passed over", waited)
+end
+
+-- No pending entry of another that every fresh listing shows, unless a person named it to be passed over.
 local function check_slot(truth, sending)
-  local now, resumed = truth.world:now(), sending.user.resumed[sending.run.installation.name] or -1
+  local now, name = truth.world:now(), sending.run.installation.name
   for _, entry in ipairs(truth:entries(sending.user, true)) do
     local known = truth:maker(entry)
     local shown = known.at < now - FRESH - truth.world.listing_lag_most
-    if known.maker ~= sending.maker and shown and known.at > resumed and not known.tampered then
-      complain(truth, sending, "SLOT: a value leaves though a pending entry of %s is there", known.maker)
+    if known.maker ~= sending.maker and shown and not known.tampered then
+      local passed = sending.user.passed[name .. truth:marker(entry)]
+      if passed == "now" then return check_passing(truth, sending) end
+      if not passed then complain(truth, sending, "SLOT: a pending entry of %s is there", known.maker) end
     end
   end
 end

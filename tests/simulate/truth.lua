@@ -51,7 +51,7 @@ local KEEP = 30 -- seconds old states of the vault are kept for listings that ar
 ---@field values simulate.value[]
 ---@field current { at: number, secrets: host.secret[] }[] what its current entries held, from when
 ---@field closed table<string, boolean> makers that said of it that it is changed
----@field passed table<string, boolean> markers that a person said to pass over
+---@field passed table<string, "now"|"before"> installation and marker that a person told it to pass over
 ---@field resumed table<string, number> installation -> when a person last said: go on
 ---@field twofold boolean? said to have two current entries
 ---@field tampered boolean? somebody changed its entries
@@ -144,6 +144,11 @@ Truth.is_pending = is_pending
 ---@param entry table
 ---@return { maker: string, user: simulate.user? }?
 function Truth:maker(entry) return self.makers[entry.id] end
+
+--- The marker of the rotation that wrote a pending entry; "" when there is none.
+---@param entry table
+---@return string
+function Truth.marker(_, entry) return tostring(entry.description):match("ml:%x+:%x+") or "" end
 
 --- Does an entry hold it?
 ---@param value host.secret

@@ -289,7 +289,7 @@ local function play(self)
   self:note("a world of %s: %d people, %d applications, %d installations", table.concat(spice, ", "),
     #self.truth.list, #self.apps, #self.installations)
   self.timeline:pass(MINUTE)
-  for _ = 1, self.dice:between(6, 14) do step(self) end
+  for _ = 1, self.dice:between(5, 11) do step(self) end
   rest.calm_down(self)
   rest.look_for_stuck(self)
   rest.come_to_rest(self)

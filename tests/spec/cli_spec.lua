@@ -317,3 +317,31 @@ describe("the command line", function()
     end)
   end)
 end)
+
+describe("output", function()
+  -- Run with standard output led elsewhere; the status and what stands on standard error.
+  local function led(where, words)
+    local place <close> = moonlatch.place()
+    local err = place.path .. "/err"
+    local line = ("HOME='%s' '%s' %s %s 2>'%s'"):format(place.path, os.getenv "MOONLATCH", words, where, err)
+    local pipe <close> = assert(io.popen("bash -c 'set -o pipefail; " .. line:gsub("'", "'\\''") .. "; echo $?'"))
+    local status = tonumber(pipe:read("a"):match("(%d+)%s*$"))
+    local file <close> = assert(io.open(err))
+    return status, file:read("a")
+  end
+
+  it("that a full disk did not take fails the command", function()
+    for _, words in ipairs { "scripts", "scripts --json", "--help" } do
+      local status, err = led(">/dev/full", words)
+      assert.equal(1, status, words)
+      assert.equal("error: show what came of it\n  why: cannot write to standard output: No space left on device\n"
+        .. "  fix: Make room where the output goes, then run it again: what was done stays done, and is on record.\n", err)
+    end
+  end)
+
+  it("that nobody reads any more is no failure", function()
+    local status, err = led("| head -c 0", "scripts")
+    assert.equal(0, status)
+    assert.equal("", err)
+  end)
+end)

@@ -42,8 +42,8 @@ end
 -- What another installation does; `seconds` from now.
 local function made_by_another(seconds)
   local server = cloud.server
-  local list, now = server.entries[server:vault_id "Privileged"], server.now() + (seconds or 0)
-  list[#list + 1] = {
+  local now = server.now() + (seconds or 0)
+  server.entries[server:vault_id "Privileged"]:add {
     id = "another", name = "PAM", path = "", type = "Credential", subType = "AzureServicePrincipal", created = now,
     modified = now, description = "kept by Moonlatch (ml:99999999:2).", tags = { "moonlatch-test" },
     data = { tenantId = "t-1", clientId = "c-1", clientSecret = secret.from "the-value-made-elsewhere" },
@@ -51,10 +51,8 @@ local function made_by_another(seconds)
 end
 
 local function remove_of_another()
-  local list = cloud.server.entries[cloud.server:vault_id "Privileged"]
-  for i, entry in ipairs(list) do
-    if entry.id == "another" then table.remove(list, i) end
-  end
+  local entries = cloud.server.entries[cloud.server:vault_id "Privileged"]
+  if entries:get "another" then entries:remove "another" end
 end
 
 -- At the moment when this call has, or has not yet, been carried out.
@@ -146,7 +144,7 @@ describe("the entry of a client secret", function()
 
   it("is not made while another run on this machine does", function()
     local vault = cloud.server:vault_id "Privileged"
-    journal.leases[("make/entry/%s//PAM"):format(vault)] = true
+    journal.leases[("make/entry/%s//pam"):format(vault)] = true
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("create Devolutions entry 'PAM': another process holds it\n"

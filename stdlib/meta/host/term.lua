@@ -10,6 +10,10 @@ local M = {}
 ---@param text string
 ---@return boolean|nil ok, string? message
 function M.write(stream, text) end
+--- Why standard output did not take all that was written to it; nil when it did, or when who
+--- read it had enough (a closed pipe).
+---@return string|nil message
+function M.lost() end
 --- Is a stream a terminal?
 ---@param stream "in"|"out"|"err"
 ---@return boolean
