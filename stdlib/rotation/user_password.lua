@@ -137,8 +137,9 @@ local function check_rails(job, sight)
     local candidates = job.row.body.candidates
     local quiet = moments.quiet_from(candidates)
     local is_quiet = not quiet or (clock.range() or 0) > quiet
-    if sight == "unmoved" and is_quiet then ending.give_up(job, why, code)
-    elseif is_quiet and moments.any_open(candidates) then ending.leave(job, why) end
+    local is_void = sight == "unmoved" or not moments.any_open(candidates)
+    if is_quiet and is_void then ending.give_up(job, why, code) end
+    if is_quiet then ending.leave(job, why) end
     raise_not_allowed(job, why, code)
   end
   check_window(job)
