@@ -20,9 +20,8 @@ M.LATE = 120
 --- Seconds an answer may take to count as proof: in a longer span somebody else fits too easily.
 M.PROMPT = 3
 
-local ROOM = 1 -- second that the moment of an answered request may lie outside its span
-local NEAR = 60 -- seconds outside it that a directory's clock may explain
-local SAME = 2 -- seconds two distances may differ and still be one clock's
+local NEAR = 60 -- seconds outside a span that a directory's clock may explain
+local SAME = 0.5 -- seconds two distances may differ and still be one clock's
 
 ---@class rotation.offset how far the directory's clock is ahead of Graph's
 ---@field low number seconds
@@ -100,13 +99,14 @@ function M.explains(candidates, moment, offset)
 end
 
 --- How many seconds the moment lies outside the span of an answered request: negative before
---- it, positive after it, zero within.
+--- it, positive after it, zero within. There is no room beside the offset: where a moment lies outside,
+--- one more request shows whether the directory's clock explains it.
 ---@param span { from: number, to: number }
 ---@param moment number
 ---@param offset rotation.offset
 ---@return number
 function M.distance(span, moment, offset)
-  local from, to = (span.from + offset.low) // 1 - ROOM, span.to + offset.high + ROOM
+  local from, to = (span.from + offset.low) // 1, span.to + offset.high
   if moment < from then return moment - from end
   return moment > to and moment - to or 0
 end

@@ -188,14 +188,15 @@ local function judge_failure(job, sent, failure)
   return "unknown", failure
 end
 
--- A request that has to wait for the write budget, or for a retry, leaves after another look.
+-- A request that has to wait for the write budget, or for a retry, leaves after another look,
+-- which has to show what the one before showed.
 local function look_again(job)
   local _, ahead = require("http").pace()
   if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it will wait first
   if time.monotonic() - job.looked_at <= FRESH / 2 then return end
+  local sight, moment = M.sight(job), job.account.changed
   M.look(job)
-  local sight = M.sight(job)
-  if sight ~= "unmoved" and sight ~= "explained" then error(STALE, 0) end
+  if M.sight(job) ~= sight or job.account.changed ~= moment then error(STALE, 0) end
 end
 
 --- Send the newest value once. Raises what says nothing about the value.

@@ -95,7 +95,8 @@ local function unexpected(job, moment, distance, offset)
   if distance > 0 and quiet and moment <= quiet + offset.high then
     return send_again(job, "an earlier request of ours may have been carried out after it")
   end
-  if offset.known or not moments.is_near(distance) then
+  local is_odd = offset.known and math.abs(distance) > 1
+  if is_odd or not moments.is_near(distance) then
     return somebody_else(job, moment, distance > 0 and "after ours was set" or "just before ours was set")
   end
   body.probe = { span = candidate.answered, moment = moment }
