@@ -211,6 +211,30 @@ case("a stranger just before ours is done")(stranger_around(before=True))
 case("a stranger between doing and answer", u9="between send and answer")(stranger_around(between=True))
 
 
+@case("the directory's clock -3 s, a stranger 4 s after ours was set")
+def stranger_behind(far):
+    """Two new moments are seen after one request: one of the two changes cannot be ours."""
+    stage = Stage(far)
+    far.directory.skew = -3
+
+    def act(exchange):
+        far.clock.later(4, lambda: far.stranger(stage.key))
+        return exchange.apply()
+    far.rule(rules.password_of(stage.key), act)
+    stage.through(2)
+    return stage
+
+
+@case("the directory's clock +3 s, found out within a minute")
+def soon_found(far):
+    stage = Stage(far)
+    far.directory.skew = 3
+    began = far.clock.now()
+    stage.rotate()
+    stage.check(far.clock.now() - began < 60, f"it took {far.clock.now() - began:.0f} s")
+    return stage
+
+
 @case("a stranger 2 s after ours was changed")
 def stranger_soon(far):
     stage = Stage(far)
