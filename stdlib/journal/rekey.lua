@@ -6,6 +6,7 @@ local fail = require "fail"
 local host = require "host.journal"
 local job = require "cli.job"
 local keys = require "profile.key"
+local layout = require "layout"
 local log = require "log"
 local passphrase = require "profile.passphrase"
 local report = require "report"
@@ -157,8 +158,8 @@ end
 
 local function tell(values, files, left, kept)
   if log.json() then return report.json { values = values, files = files, old_key = left, passphrase = kept } end
-  log.say(("The journal and the sealed files open with the new key alone: %d values and %d files were sealed anew.")
-    :format(values, files))
+  log.say(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
+    layout.count(values, "value"), layout.count(files, "file")))
   log.say("Backups made before need the old key: keep it as long as you keep them, and take another backup now.")
   if #left > 0 then log.say("The old key alone opens: " .. table.concat(left, ", ") .. ".") end
   if kept then log.say(("How the old key is made of its passphrase is kept in %s."):format(kept)) end

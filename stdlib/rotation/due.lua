@@ -101,8 +101,10 @@ local function strange_pending(slot, row)
   end
 end
 
--- The entries that hold what may be in force, for people.
-local function entries_of(slot)
+--- The entries that hold what may be in force, for people.
+---@param slot sink.passwords.slot
+---@return string
+function M.entries_of(slot)
   local names = {}
   for _, entry in ipairs(slot.pending) do names[#names + 1] = ("'%s'"):format(entry.name) end
   if slot.current then names[#names + 1] = ("'%s'"):format(slot.current.name) end
@@ -126,7 +128,7 @@ function M.judge_strange(setting, slot, entry)
   end
   local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
     .. "is set, and that entry stays."):format(entry.marker)
-  return verdict("stop", why, { fix = entries_of(slot) .. (fix or "Look at it, and delete it by hand.") })
+  return verdict("stop", why, { fix = M.entries_of(slot) .. (fix or "Look at it, and delete it by hand.") })
 end
 
 local function says_when(slot, account)
@@ -161,7 +163,7 @@ local function judge_unknown(row, account, slot)
   local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
   if is_forgiven(row, account) then return verdict("change", why) end
-  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
     :format(account.upn) })
 end
 
@@ -203,7 +205,7 @@ local function judge_changed(setting, account, row, slot)
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
   if is_forgiven(row, account) then return verdict("change", why) end
-  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
     :format(account.upn) })
 end
 
@@ -213,7 +215,7 @@ local function judge_row(setting, account, row, slot)
   local state = row and row.state
   if state == "orphaned" then
     return verdict("stop", row.body.why or "a person must look", {
-      fix = entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
+      fix = M.entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
         .. "set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
   end
   if state and not ENDED[state] then return verdict("recover", ("it was left in the state '%s'"):format(state)) end

@@ -137,8 +137,9 @@ local function check_rails(job, sight)
     local candidates = job.row.body.candidates
     local quiet = moments.quiet_from(candidates)
     local is_quiet = not quiet or (clock.range() or 0) > quiet
-    if sight == "unmoved" and is_quiet then ending.give_up(job, why, code)
-    elseif is_quiet and moments.any_open(candidates) then ending.leave(job, why) end
+    local is_void = sight == "unmoved" or not moments.any_open(candidates)
+    if is_quiet and is_void then ending.give_up(job, why, code) end
+    if is_quiet then ending.leave(job, why) end
     raise_not_allowed(job, why, code)
   end
   check_window(job)
@@ -220,7 +221,7 @@ local function meet_change(job)
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
   local why = "the password was changed by somebody else on %s, before ours was sent"
-  ending.step_back(job, { what = "stop", why = why:format(changed) })
+  ending.step_back(job, { what = "stop", why = why:format(changed), fix = due.entries_of(job.slot) })
 end
 
 ---------------------------------------------------------------------------
@@ -319,6 +320,7 @@ local function step(job, tries)
   local sight, other = sending.sight(job)
   if sight == "gone" then return ending.account_gone(job) end
   if sight == "unlisted" then return wait_for_listing(job) end
+  if sight == "spoilt" then orphan(job, "somebody changed its pending entry, which holds something else now") end
   if sight == "pending" then return meet_other(job, other) end
   if sight == "taken" then return meet_taken(job, other) end
   check_rails(job, sight)

@@ -4,6 +4,7 @@
 local journal = require "host.journal"
 local journals = require "journals"
 local moonlatch = require "moonlatch"
+local sealed = require "sealed"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -34,6 +35,12 @@ local function with_backup(place)
   fill(place)
   local j <close> = journals.open(place)
   assert(j:backup(place.path .. "/backup"))
+end
+
+local SEALED = "client-secret"
+
+local function profile_of(place)
+  return { state = place.path .. "/j", binding = journals.BINDING, key = { from = "file", path = place.path .. "/key" } }
 end
 
 local function check_copy(path, key, complain, least)
@@ -78,6 +85,8 @@ M.ACTS = {
       fill(place)
       local j <close> = journals.open(place)
       assert(j:compact(1001.5, 5000, {}))
+      local value <close> = secret.from "what a sealed file holds"
+      sealed.write(profile_of(place), SEALED, {}, value)
       assert(os.rename(place.path .. "/key", place.path .. "/old.key"))
     end,
     key = function(path) return key_in(path .. "/key") end,
@@ -87,6 +96,10 @@ M.ACTS = {
       for _, name in ipairs(sys.list(place.path .. "/j")) do
         if name:find "%.segment$" then check_copy(place.path .. "/j/" .. name, key, complain, 2) end
       end
+      local ok, value = pcall(sealed.read, profile_of(place), SEALED)
+      if not ok then return complain("LOST: the sealed file: %s", tostring(value)) end
+      if value:size() ~= 24 then complain "LOST: what the sealed file held" end
+      value:close()
     end,
   },
   compact = {

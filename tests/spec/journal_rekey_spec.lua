@@ -99,10 +99,10 @@ describe("moonlatch journal rekey", function()
     local outcome = run("rekey", "--old-key", "file:" .. place.path .. "/key", "--yes")
     assert.equal("", outcome.err)
     assert.matches("^made: the new key, in [^\n]+/new%.key\nThe journal and the sealed files open with the new key "
-      .. "alone: 1 values and 1 files were sealed anew%.\nBackups made before need the old key", outcome.out)
+      .. "alone %(sealed anew: 1 value, 1 file%)%.\nBackups made before need the old key", outcome.out)
     assert.matches("^10 records", run("verify").out)
     outcome = run("rekey", "--old-key", "file:" .. place.path .. "/key", "--yes")
-    assert.matches("0 values and 0 files were sealed anew", outcome.out)
+    assert.matches("%(sealed anew: 0 values, 0 files%)", outcome.out)
   end)
 
   it("goes on where it was stopped between the journal and the files, which say so meanwhile", function()
@@ -115,7 +115,7 @@ describe("moonlatch journal rekey", function()
     local outcome = place:run { "whoami" }
     assert.truthy(outcome.err:find("If `moonlatch journal rekey` was stopped, run it again", 1, true), outcome.err)
     outcome = run("rekey", "--old-key", "file:" .. place.path .. "/key", "--yes")
-    assert.matches("0 values and 1 files were sealed anew", outcome.out)
+    assert.matches("%(sealed anew: 0 values, 1 file%)", outcome.out)
   end)
 
   it("refuses what does not tell the two keys", function()
@@ -151,7 +151,7 @@ describe("moonlatch journal rekey", function()
     local status, shown = play({ "characters or more: ", "correct horse battery\\n", "once more: ",
       "correct horse battery\\n", "'contoso': ", "correct horse battery\\n" }, "rekey", "--old-key", file, "--yes")
     assert.equal(0, status, shown)
-    assert.matches("1 values and 1 files were sealed anew", (shown:gsub("%s+", " ")))
+    assert.matches("%(sealed anew: 1 value, 1 file%)", (shown:gsub("%s+", " ")))
     status, shown = play({ "'contoso': ", "correct horse battery\\n",
       "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n",
       "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
