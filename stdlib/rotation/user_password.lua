@@ -13,6 +13,7 @@ local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
+local lifecycle = require "rotation.lifecycle"
 local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
@@ -374,18 +375,18 @@ local function revoke_sessions(job)
   job.warning = tostring(failure)
 end
 
--- From whatever state it is in to the end.
-local function go_on(job)
-  if job.row.state == "intent" then
-    local current = job.run.sink:slot(job.account).current
-    job.row.body.seen = current and current.marker or false
-    keep_pending(job)
-  end
-  if job.row.state == "pending" or job.row.state == "sent" then set(job) end
-  repeat
-    if job.row.state == "changed" then keep_current(job) end
-    if job.row.state == "current" and not settling.confirm(job) then set(job) end
-  until job.row.state == "current"
+local STEPS = {}
+
+function STEPS.intent(job)
+  local current = job.run.sink:slot(job.account).current
+  job.row.body.seen = current and current.marker or false
+  keep_pending(job)
+end
+
+STEPS.pending, STEPS.sent, STEPS.changed = set, set, keep_current
+
+function STEPS.current(job)
+  if not settling.confirm(job) then return end
   revoke_sessions(job)
   ending.close(job)
 end
@@ -404,7 +405,7 @@ end
 
 local function drive(job, judged)
   if judged.what == "change" then begin(job, job.row, judged) else resume(job) end
-  go_on(job)
+  lifecycle.drive(STEPS, job, "closed")
 end
 
 ---@class rotation.done
