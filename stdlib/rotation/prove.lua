@@ -15,8 +15,8 @@ local OVER = 10 -- seconds from the first to the last
 local PAUSE = 5
 local BUDGET = 300 -- seconds a new secret may take to be accepted everywhere
 
--- What a credential that has not propagated yet looks like (facts A.10: wrong secret, unknown application,
--- certificate not on the application).
+-- What a credential that has not propagated yet looks like: wrong secret, unknown application, certificate not on
+-- the application.
 local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
 local PASSING = { network = true, transient = true, throttled = true }
 

@@ -19,7 +19,7 @@ local task = require "task"
 local M = {}
 
 local SIDE_BY_SIDE = 8 -- changes at once
-local PATIENCE = 120 -- seconds until a change must be observable (facts: replication lag)
+local PATIENCE = 120 -- seconds until a change must be observable: Entra replicates
 local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 
 ---@class workflow.item one thing a step looked at

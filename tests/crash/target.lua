@@ -20,7 +20,7 @@ local USERS = 30
 ---@field settle fun(lane: crash.lane) what has to happen before all is exactly as it is to be
 ---@field look fun(lane: crash.lane): string? what is wrong with what is stored, if anything
 ---@field whole fun(lane: crash.lane): string? the same, when all must be over
----@field attend nil|fun(lane: crash.lane, outcome: crash.program.outcome): boolean do what a run waits for a person to do
+---@field attend nil|fun(lane: crash.lane, outcome: crash.program.outcome): boolean do what a run wants of a person
 
 ---------------------------------------------------------------------------
 -- Devolutions Server
