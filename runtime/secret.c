@@ -311,9 +311,9 @@ static int heap(lua_State *L) {
 
 /* secret.room(mebibytes) */
 static int room(lua_State *L) {
-  lua_Integer size = luaL_checkinteger(L, 1) << 20;
-  luaL_argcheck(L, size >= HEAP_SIZE && size <= HEAP_MOST && !(size & (size - 1)), 1, "1 to 64, a power of two");
-  if (!vault_room((size_t)size)) return luaL_error(L, "ask for the memory for secrets before there is a secret");
+  lua_Integer size = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, size >= 1 && size <= HEAP_MOST >> 20 && !(size & (size - 1)), 1, "1 to 64, a power of two");
+  if (!vault_room((size_t)size << 20)) return luaL_error(L, "ask for the memory for secrets before there is a secret");
   return 0;
 }
 

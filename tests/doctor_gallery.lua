@@ -136,7 +136,8 @@ local CASES = {
     fault = function()
       return configure('graph = "https://127%.0%.0%.1:%d+/v1%.0"', 'graph = "' .. emu.ready.devolutions .. '/v1.0"')
     end, fix = "those of the tenant's cloud", heal = restore },
-  { "another authority signs the certificates: TLS is intercepted", check = "reach", says = "that is safe",
+  { "another authority signs the certificates: TLS is intercepted", check = "reach",
+    says = "cannot prove that it is who it should be",
     fault = function()
       local folder = emu.config:match "^(.*)/"
       assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=Proxy "

@@ -18,6 +18,7 @@ end
 local function run(options, loaded, open)
   local surroundings = {
     journal = open.journal, profile = open.profile, now = options.now, outside_window = options.outside_window,
+    old_now = options.old_now,
   }
   if not options.yes then surroundings.confirm = confirm end
   if options.watch then return rotate.watch(loaded.policies, surroundings) end
@@ -31,6 +32,10 @@ end
 local function refuse_usage(what, why, fix) fail.raise { kind = "usage", what = what, why = why, fix = fix } end
 
 local function refuse_together(options)
+  if options.old_now and not options.now then
+    refuse_usage("rotate --old-now", "without --now it would cut off everybody who has not changed over yet",
+      "Name which application: --now NAME --old-now.")
+  end
   if options.outside_window and not options.now then
     refuse_usage("rotate --outside-window", "without --now it would lift the window for everybody",
       "Name whom: --now NAME --outside-window.")
@@ -60,6 +65,8 @@ return {
   options = {
     { name = "--now", value = "NAME", many = true,
       help = "only this account or application, and at once, whatever its dates say; several may be named" },
+    { name = "--old-now",
+      help = "with --now, of an application: remove what it had before once the new one lies where it is used" },
     { name = "--outside-window", help = "with --now: though the policy's window is closed, or the day excepted" },
     { name = "--watch", help = "stay, and run whenever something falls due" },
   },

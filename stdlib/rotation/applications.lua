@@ -278,7 +278,7 @@ local function judge(self, entry, result)
   elseif changes > 0 then
     entry.what, entry.why = "change", "a new one is needed, or an old one goes"
   elseif #result.waiting > 0 then
-    entry.what, entry.why = "stop", "waits for a person: " .. result.waiting[1].what
+    entry.what, entry.why, entry.waiting = "stop", "waits for a person: " .. result.waiting[1].what, result.waiting
   else
     entry.what, entry.why = "wait", "in force"
   end

@@ -10,6 +10,7 @@ local moments = require "rotation.moment"
 local record = require "record"
 local rows = require("rotation.store").user_passwords
 local time = require "time"
+local users = require "entra.users"
 
 local M = {}
 
@@ -68,7 +69,6 @@ end
 local function pass_over(row, over)
   row.body.left = row.body.left or {}
   row.body.left[over] = true
-  row.body.over = true
 end
 
 local function refuse_marker(over)
@@ -79,7 +79,7 @@ local function refuse_marker(over)
 end
 
 --- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
---- and in the sink until the new value is in force; a change by somebody else is accepted. With `over`, the pending
+--- and in the sink until the new value is in force; a change by somebody else is accepted, a later one is not. With `over`, the pending
 --- entry of that one rotation of another is passed over: it stays, and the next run waits until it cannot send.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
@@ -92,7 +92,7 @@ function M.resume(journal, name, over)
   local _ <close> = lease_of(journal, row, what)
   begin_anew(journal, row, over)
   if over then pass_over(row, over) end
-  rows:put(journal, row, row.state, { forgiven = true })
+  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or clock.now() })
   return row
 end
 

@@ -9,6 +9,7 @@ local M = {}
 local KIND, ID = "directory", "clock"
 local KEPT = 86400 -- seconds for which an observation counts
 local REFRESH = 3600 -- seconds between two records of the same
+local STEP = 0.25 -- seconds a bound has to move to be put on record
 
 ---@class rotation.directory
 ---@field journal host.journal.journal
@@ -36,23 +37,33 @@ function Directory:offset(now)
   return { low = self.low, high = self.high, known = known }
 end
 
-local function keep(self, now)
-  self.seen_at = now
-  self.journal:put(KIND, ID, "seen", { low = self.low, high = self.high, seen_at = now }, time.now())
+local function keep(self, low, high, now)
+  self.low, self.high, self.seen_at = low, high, now
+  self.journal:put(KIND, ID, "seen", { low = low, high = high, seen_at = now }, time.now())
 end
 
---- A change of ours agreed with it. On record with the next commit, at most once an hour.
+local function thousandths(value) return math.floor(value * 1000 + 0.5) / 1000 end
+
+--- A change of ours allows these offsets. On record with the next commit, when it tells something new.
+---@param low number seconds
+---@param high number
 ---@param now number server time
-function Directory:agrees(now)
-  if not self.seen_at or now - self.seen_at > REFRESH then keep(self, now) end
+function Directory:agrees(low, high, now)
+  low, high = thousandths(low), thousandths(high)
+  if self:offset(now).known then
+    local both_low, both_high = math.max(low, self.low), math.min(high, self.high)
+    if both_low <= both_high then low, high = both_low, both_high
+    else low, high = math.min(low, self.low), math.max(high, self.high) end
+  end
+  local is_news = math.abs(low - self.low) > STEP or math.abs(high - self.high) > STEP
+  if is_news or not self.seen_at or now - self.seen_at > REFRESH then keep(self, low, high, now) end
 end
 
---- Changes of ours showed another offset.
+--- Two changes of ours showed another offset.
 ---@param offset rotation.offset
 ---@param now number server time
 function Directory:learn(offset, now)
-  self.low, self.high = offset.low, offset.high
-  keep(self, now)
+  keep(self, thousandths(offset.low), thousandths(offset.high), now)
   record.commit(self.journal)
 end
 

@@ -101,15 +101,22 @@ local function strange_pending(slot, row)
   end
 end
 
--- The entries that hold what may be in force, for people.
-local function entries_of(slot)
+--- The entries that hold what may be in force, for people.
+---@param slot sink.passwords.slot
+---@return string
+function M.entries_of(slot)
   local names = {}
   for _, entry in ipairs(slot.pending) do names[#names + 1] = ("'%s'"):format(entry.name) end
   if slot.current then names[#names + 1] = ("'%s'"):format(slot.current.name) end
   return #names > 0 and ("What may be in force lies in %s. "):format(table.concat(names, ", ")) or ""
 end
 
-local function judge_strange(setting, slot, entry)
+--- What to do about a pending entry of another rotation.
+---@param setting rotation.setting
+---@param slot sink.passwords.slot
+---@param entry sink.passwords.entry
+---@return rotation.verdict
+function M.judge_strange(setting, slot, entry)
   local installation = markers.installation_of(entry.marker)
   local by = not installation and "by nobody we know"
     or setting.installations[installation] and "by this journal, before it was restored"
@@ -121,12 +128,18 @@ local function judge_strange(setting, slot, entry)
   end
   local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
     .. "is set, and that entry stays."):format(entry.marker)
-  return verdict("stop", why, { fix = entries_of(slot) .. (fix or "Look at it, and delete it by hand.") })
+  return verdict("stop", why, { fix = M.entries_of(slot) .. (fix or "Look at it, and delete it by hand.") })
 end
 
 local function says_when(slot, account)
   local current = slot.current
   return current ~= nil and current.marker ~= nil and current.since == account.changed
+end
+
+-- Has a person looked, and is what the directory shows what the person saw?
+local function is_forgiven(row, account)
+  local seen = row and row.body.forgiven
+  return type(seen) == "number" and account.changed <= seen
 end
 
 local function other(setting, row, account, slot)
@@ -137,7 +150,7 @@ local function other(setting, row, account, slot)
   local who = marker
     and ("another Moonlatch (installation %s) rotates this account"):format(markers.installation_of(marker))
     or ("somebody else changed the password on %s, after we did"):format(time.iso(account.changed))
-  return who .. (row.body.forgiven and ", which a person has seen" or "")
+  return who .. (is_forgiven(row, account) and ", which a person has seen" or "")
 end
 
 local function never_changed() return verdict("change", "never changed from here") end
@@ -149,8 +162,8 @@ local function judge_unknown(row, account, slot)
   if says_when(slot, account) then return nil, { marker = current.marker, since = account.changed } end
   local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
-  if row and row.body.forgiven then return verdict("change", why) end
-  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+  if is_forgiven(row, account) then return verdict("change", why) end
+  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
     :format(account.upn) })
 end
 
@@ -178,8 +191,8 @@ local function reconciled(setting, stopped)
 end
 
 -- The entry is where its readers look: without it nobody gets the password.
-local function judge_entry(row, slot)
-  if slot.current or row.body.forgiven or not row.body.changed_at then return nil end
+local function judge_entry(row, account, slot)
+  if slot.current or is_forgiven(row, account) or not row.body.changed_at then return nil end
   return verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
     or "the folder of the policy"), { fix = "Move it back; or have a new password set and stored: moonlatch rotate "
     .. "POLICY --now NAME.", code = "entry_gone" })
@@ -187,12 +200,12 @@ end
 
 local function judge_changed(setting, account, row, slot)
   if account.changed <= row.body.changed_at then -- reads lag, so only what is later counts
-    return judge_entry(row, slot) or by_date(setting, account, row.body.changed_at, row.body.marker)
+    return judge_entry(row, account, slot) or by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
-  if row.body.forgiven then return verdict("change", why) end
-  return verdict("stop", why, { fix = entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
+  if is_forgiven(row, account) then return verdict("change", why) end
+  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
     :format(account.upn) })
 end
 
@@ -202,12 +215,12 @@ local function judge_row(setting, account, row, slot)
   local state = row and row.state
   if state == "orphaned" then
     return verdict("stop", row.body.why or "a person must look", {
-      fix = entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
+      fix = M.entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
         .. "set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
   end
   if state and not ENDED[state] then return verdict("recover", ("it was left in the state '%s'"):format(state)) end
   local strange = strange_pending(slot, row)
-  if strange then return judge_strange(setting, slot, strange) end
+  if strange then return M.judge_strange(setting, slot, strange) end
   if row and row.body.changed_at then return reconciled(setting, judge_changed(setting, account, row, slot)) end
   local judged, adopt = judge_unknown(row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end

@@ -30,7 +30,7 @@ function M.outcome_of(err) return getmetatable(err) == End and err.done or nil e
 -- Closing
 
 -- Members of the record that mean something only while a rotation is open.
-local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "over", "kept", "pending",
+local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "kept", "pending",
   "pending_at", "chosen", "before", "quiet_until" }
 
 local function clear(body)
@@ -95,12 +95,10 @@ end
 
 --- Another is at work on the account, and nothing of ours has left: take the pending entry away.
 ---@param job rotation.job
----@param why string
----@param what "busy"|"stop"|"refuse"|nil
----@param code string? of a refusal
-function M.step_back(job, why, what, code)
-  restore(job, why)
-  finish(what or "busy", why, code)
+---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
+function M.step_back(job, verdict)
+  restore(job, verdict.why)
+  error(setmetatable({ done = verdict }, End), 0)
 end
 
 ---------------------------------------------------------------------------
@@ -123,7 +121,7 @@ end
 function M.put_left(journal, row, why)
   local body = row.body
   body.changed_at, body.value = (body.previous or {}).changed_at, (body.previous or {}).value
-  body.forgiven, body.over, body.probe, body.unshown = nil, nil, nil, nil
+  body.forgiven, body.probe, body.unshown = nil, nil, nil
   rows:put(journal, row, "left", { why = why, kept_until = clock.now() + KEPT })
 end
 

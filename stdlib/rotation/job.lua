@@ -24,6 +24,10 @@ local M = {}
 ---@field names string[] that the password must not contain
 ---@field row rotation.account_row
 ---@field slot sink.passwords.slot? as it was last listed
+---@field checked { number: integer, modified: string? }? the pending value that was read back, and how the entry said
+--- when it was last modified
+---@field is_gone boolean? the account was deleted
+---@field is_spoilt boolean? somebody changed the pending entry of the newest value
 ---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
 ---@field is_new boolean? the journal, read under the lease, held nothing of the account before this run began it
 ---@field warning string?
@@ -39,7 +43,7 @@ function M.stage(job, state, more) rows:stage(job.run.journal, job.row, state, m
 ---@return string
 function M.what(job) return ("set a new password for %s"):format(job.row.body.name) end
 
---- Where each value of the rotation lies, a line each.
+--- Where each value lies, those of other rotations too.
 ---@param job rotation.job
 ---@return string
 function M.places(job)
@@ -52,6 +56,11 @@ function M.places(job)
     local entry = pending[number]
     local place = entry and ("the entry %s (id %s)"):format(sink:where(entry.name), entry.id) or "the journal only"
     lines[number] = ("value %d lies in %s"):format(number, place)
+  end
+  for _, entry in ipairs(sink:slot(job.account).pending) do
+    if entry.marker ~= body.marker then
+      lines[#lines + 1] = ("a value of another rotation lies in the entry %s"):format(sink:where(entry.name))
+    end
   end
   local current = sink:slot(job.account).current
   if current then lines[#lines + 1] = ("the entry %s holds the one before"):format(sink:where(current.name)) end
@@ -131,13 +140,14 @@ end
 function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
-  local id = job.run.sink:keep_pending(job.account, {
+  local id, modified = job.run.sink:keep_pending(job.account, {
     name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   body.pending.ids[number] = id
+  job.checked = { number = number, modified = modified }
   local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, is_first and { pending_at = clock.now() } or nil)
+  M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
 end
 
 --- Forget the sealed values of the rotation, but one.

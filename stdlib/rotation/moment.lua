@@ -116,17 +116,22 @@ end
 ---@return boolean
 function M.is_near(distance) return math.abs(distance) < NEAR end
 
+--- The offsets of the directory's clock that a change of ours allows.
+---@param span { from: number, to: number } of its answered request
+---@param moment number
+---@return number low, number high
+function M.offsets(span, moment) return moment - span.to, moment + 1 - span.from end
+
 --- The offset that two changes of ours show, whose moments lie outside their spans by the same
 --- distance. Nil when the distances differ: then the first change was somebody else's.
 ---@param first { span: { from: number, to: number }, moment: number }
 ---@param second { span: { from: number, to: number }, moment: number }
 ---@return rotation.offset?
 function M.offset_of(first, second)
-  local function bounds(seen) return seen.moment - seen.span.to, seen.moment + 1 - seen.span.from end
-  local low_1, high_1 = bounds(first)
-  local low_2, high_2 = bounds(second)
+  local low_1, high_1 = M.offsets(first.span, first.moment)
+  local low_2, high_2 = M.offsets(second.span, second.moment)
   if second.moment <= first.moment or low_1 > high_2 + SAME or low_2 > high_1 + SAME then return nil end
-  return { low = math.min(low_1, low_2), high = math.max(high_1, high_2), known = true }
+  return { low = math.min(low_1, low_2), high = math.max(high_1, high_2) }
 end
 
 --- From when an account may be rotated again: later than any request of the rotation before it can land.

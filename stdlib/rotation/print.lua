@@ -104,7 +104,8 @@ end
 
 local function add_policy(lines, found, is_plan)
   add(lines, "%s: %s", found.terms.name, found.terms.summary)
-  if found.failure then return add(lines, outcome.text(found.failure)) end
+  if found.failure then add(lines, "%s", outcome.text(found.failure)) end
+  if found.failure and #found.entries == 0 then return end
   add(lines, "  %s", when_text(found))
   add(lines, "  to %s", tostring(found.terms.sink))
   local groups = group(found)

@@ -26,6 +26,24 @@ local function read_account(job)
   return { now, names }
 end
 
+local function own_pending(job)
+  local body = job.row.body
+  for _, entry in ipairs(job.slot.pending) do
+    if entry.marker == body.marker and entry.number == #body.candidates then return entry end
+  end
+end
+
+-- Did somebody change the entry of the newest value since it was read back?
+local function check_content(job)
+  local entry, checked = own_pending(job), job.checked
+  if not entry then return end
+  local is_as_read = checked and checked.number == entry.number and checked.modified == entry.modified
+  if is_as_read and entry.modified then return end
+  local value <close> = jobs.value(job, entry.number)
+  job.is_spoilt = not job.run.sink:holds(entry.id, value)
+  job.checked = { number = entry.number, modified = entry.modified }
+end
+
 --- Look at the account's slot and at the directory, side by side. The job's slot and account
 --- are as they are now; the account is nil when it was deleted.
 ---@param job rotation.job
@@ -39,14 +57,7 @@ function M.look(job)
   if now then now.roles, now.group, now.outside = account.roles, account.group, account.outside end
   job.slot, job.is_gone, job.looked_at = slot, now == nil, began
   if now then job.account, job.names = now, read[2] end
-end
-
-local function shows_own(job)
-  local body = job.row.body
-  for _, entry in ipairs(job.slot.pending) do
-    if entry.marker == body.marker and entry.number == #body.candidates then return true end
-  end
-  return false
+  check_content(job)
 end
 
 local function other_pending(job)
@@ -67,6 +78,7 @@ end
 ---@alias rotation.sight
 ---| "gone"      the account was deleted
 ---| "unlisted"  the listing does not show our own pending entry, so it does not count
+---| "spoilt"    somebody changed our own pending entry
 ---| "pending"   there is a pending entry of another rotation
 ---| "taken"     the current entry is another rotation's
 ---| "unmoved"   the password was not changed since the rotation began
@@ -79,7 +91,8 @@ end
 ---@return sink.passwords.entry?
 function M.sight(job)
   if job.is_gone then return "gone" end
-  if not shows_own(job) then return "unlisted" end
+  if not own_pending(job) then return "unlisted" end
+  if job.is_spoilt then return "spoilt" end
   local other = other_pending(job)
   if other then return "pending", other end
   if is_taken(job) then return "taken", job.slot.current end

@@ -55,7 +55,9 @@ local function send_again(job, why)
 end
 
 local function changed(job, moment)
-  job.run.directory:agrees(clock.now())
+  local candidates = job.row.body.candidates
+  local low, high = moments.offsets(candidates[#candidates].answered, moment)
+  job.run.directory:agrees(low, high, clock.now())
   jobs.stage(job, "changed", { chosen = #job.row.body.candidates, changed_at = moment, probe = nil })
 end
 

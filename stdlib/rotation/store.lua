@@ -254,12 +254,11 @@ end
 ---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
 --- rotations that were left
 ---@field quiet_until number? until when a request of the rotation before may still be carried out
----@field over boolean? a person passed over one of them, and its rotation may be alive
 ---@field kept string[]? names under which values of rotations that were left are sealed
 ---@field kept_until number? of a rotation that was left
 ---@field from string? state before orphaned
 ---@field why string?
----@field forgiven boolean? a person has looked: the next run may go on
+---@field forgiven number? a person has looked, and accepts changes up to this moment of the directory
 
 --- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
 --- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended

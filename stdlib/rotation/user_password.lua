@@ -35,6 +35,7 @@ local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own
 local YIELD = 60 -- seconds the lower of two rotations waits for the other to give way
 local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
 local SETTLE = 5 -- seconds an entry may take to be listed
+local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
 
 ---------------------------------------------------------------------------
 -- The record
@@ -82,7 +83,7 @@ local function begin(job, row, judged)
   job.row = rows:new(job.run.journal, {
     user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
     before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
-    over = row and row.body.over, entry = row and row.body.entry,
+    entry = row and row.body.entry,
     quiet_until = row and moments.quiet_from(row.body.candidates),
   }, job.account.id)
   jobs.add_candidate(job)
@@ -136,8 +137,9 @@ local function check_rails(job, sight)
     local candidates = job.row.body.candidates
     local quiet = moments.quiet_from(candidates)
     local is_quiet = not quiet or (clock.range() or 0) > quiet
-    if sight == "unmoved" and is_quiet then ending.give_up(job, why, code)
-    elseif is_quiet and moments.any_open(candidates) then ending.leave(job, why) end
+    local is_void = sight == "unmoved" or not moments.any_open(candidates)
+    if is_quiet and is_void then ending.give_up(job, why, code) end
+    if is_quiet then ending.leave(job, why) end
     raise_not_allowed(job, why, code)
   end
   check_window(job)
@@ -171,7 +173,7 @@ local function give_way(job, why)
   if not jobs.is_unsent(job) then
     orphan(job, why .. ", and a value of ours was sent before that was seen")
   end
-  ending.step_back(job, why)
+  ending.step_back(job, { what = "busy", why = why })
 end
 
 -- Of two that see each other the lower marker may wait for the other to go.
@@ -181,15 +183,20 @@ local function may_outwait(job, other)
   return time.monotonic() - job.yielded < YIELD
 end
 
+local function is_old(entry) return entry.since ~= nil and clock.now() - entry.since > YOUNG end
+
 local function meet_other(job, other)
+  if jobs.is_unsent(job) and is_old(other) then
+    ending.step_back(job, due.judge_strange(job.run.setting, job.slot, other))
+  end
   if may_outwait(job, other) then return pause(2) end
   give_way(job, ("%s has a pending value in the sink (%s)"):format(describe_other(other), other.marker or other.id))
 end
 
 local function meet_taken(job, entry)
   if entry and entry.user and entry.user ~= job.account.id and jobs.is_unsent(job) then
-    ending.step_back(job, ("the entry of this name was written for another account (object id %s)"):format(entry.user),
-      "refuse", "entry")
+    local why = "the entry of this name was written for another account (object id %s)"
+    ending.step_back(job, { what = "refuse", why = why:format(entry.user), code = "entry" })
   end
   local why = not entry and "the current entry was removed while this rotation was at work"
     or job.slot.several and "there is more than one entry of this account"
@@ -203,7 +210,7 @@ local function wait_for_listing(job)
   local seconds = LISTING[job.unlisted]
   if seconds then return pause(seconds) end
   if not jobs.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
-  ending.step_back(job, "the sink does not list the pending entry that was written to it")
+  ending.step_back(job, { what = "busy", why = "the sink does not list the pending entry that was written to it" })
 end
 
 -- The directory shows a change that no request of ours explains.
@@ -214,7 +221,7 @@ local function meet_change(job)
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
   local why = "the password was changed by somebody else on %s, before ours was sent"
-  ending.step_back(job, why:format(changed), "stop")
+  ending.step_back(job, { what = "stop", why = why:format(changed), fix = due.entries_of(job.slot) })
 end
 
 ---------------------------------------------------------------------------
@@ -264,10 +271,18 @@ local function raise_unknown(job, failure)
   }
 end
 
--- A person passed over another rotation's pending value: if that one lives, it shows by now.
+local function passes_over(job)
+  local left = job.row.body.left or {}
+  for _, entry in ipairs(job.slot.pending) do
+    if left[entry.marker or entry.id] == true then return true end
+  end
+  return false
+end
+
+-- A person passed over another rotation's pending value: if that one lives, it shows by then.
 local function is_over_wait(job)
   local body = job.row.body
-  if not body.over then return false end
+  if not passes_over(job) then return false end
   local from = body.pending_at + SETTLE + moments.TIMEOUT + moments.LATE
   if (clock.range() or 0) > from then return false end
   pause_until(job, from, "until the rotation that was passed over cannot send any more")
@@ -305,6 +320,7 @@ local function step(job, tries)
   local sight, other = sending.sight(job)
   if sight == "gone" then return ending.account_gone(job) end
   if sight == "unlisted" then return wait_for_listing(job) end
+  if sight == "spoilt" then orphan(job, "somebody changed its pending entry, which holds something else now") end
   if sight == "pending" then return meet_other(job, other) end
   if sight == "taken" then return meet_taken(job, other) end
   check_rails(job, sight)

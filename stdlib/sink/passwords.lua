@@ -13,6 +13,7 @@ local task = require "task"
 local time = require "time"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
+local SETTLE = 5 -- seconds an entry may take to be listed
 local MOST_PENDING = 40 -- pending entries of one account
 local TRIES = 3 -- against somebody else who changes the same entry
 
@@ -24,6 +25,7 @@ local TRIES = 3 -- against somebody else who changes the same entry
 ---@field number integer? of a pending value
 ---@field since number? when the current value came into force, or the pending one was written
 ---@field user string? object id of the account it was written for
+---@field modified string? when it was last modified, as the server says it
 
 ---@class sink.passwords.slot what lies there for one account
 ---@field current sink.passwords.entry?
@@ -95,7 +97,7 @@ local function pending_entry(entry)
   local marker, number = markers.find_value(entry.description)
   local since, user = tostring(entry.description or ""):match(PENDING_LINE)
   return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number, since = moment_of(since),
-    user = user }
+    user = user, modified = entry.modifiedOn }
 end
 
 local function current_entry(entry)
@@ -272,7 +274,7 @@ end
 local function check_pending(self, name, id, value)
   local entry = server.entry(self.vault_id, id)
   local held = entry.data.password
-  if secret.is(held) and held:equals(value) then return end
+  if secret.is(held) and held:equals(value) then return entry end
   fail.raise {
     kind = "conflict", what = ("read back the pending password of %s"):format(name),
     why = "the entry of this rotation holds something else",
@@ -307,10 +309,7 @@ local function create_pending(self, account, pending, value)
     if not fail.is(made) then error(made, 0) end
     local slot = self:look(account, pending.name)
     local found = pending_of(slot, pending.marker, pending.number)
-    if found then
-      check_pending(self, pending.name, found.id, value)
-      return found
-    end
+    if found then return check_pending(self, pending.name, found.id, value) end
     if made.status ~= 409 or not is_known(slot, pending, name) or place == MOST_PENDING then error(made, 0) end
   end
 end
@@ -328,20 +327,27 @@ end
 ---@param pending sink.passwords.pending
 ---@param value host.secret
 ---@return string id of the entry
+---@return string? modified when the server says it was last modified
 function Passwords:keep_pending(account, pending, value)
   local slot = own_slot(self, account)
   local there = pending_of(slot, pending.marker, pending.number)
-  if there then
-    check_pending(self, pending.name, there.id, value)
-    return there.id
-  end
+  if there then return there.id, check_pending(self, pending.name, there.id, value).modifiedOn end
   local made = create_pending(self, account, pending, value)
   slot = own_slot(self, account)
   if not pending_of(slot, pending.marker, pending.number) then
     add_pending(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
       number = pending.number, since = pending.now, user = account.id })
   end
-  return made.id
+  return made.id, made.modifiedOn
+end
+
+--- Does the pending entry still hold this value?
+---@param id string
+---@param value host.secret
+---@return boolean
+function Passwords:holds(id, value)
+  local held = server.entry(self.vault_id, id).data.password
+  return secret.is(held) and held:equals(value)
 end
 
 --- Remove the pending values of a rotation.
@@ -410,6 +416,7 @@ local function write_patiently(self, slot, content, line)
     if not fail.is(result) or not AGAIN[result.kind] or result.code == "taken" or try == TRIES then error(result, 0) end
     if result.kind == "missing" then slot.current = nil end -- somebody removed it
     content.again = true
+    task.sleep(SETTLE) -- what was made all the same is listed by then
   end
 end
 

@@ -123,7 +123,7 @@ end
 ---@param name string of the lease
 ---@param what string what is not done then: "work on the certificate of 'X'"
 function Run:lease(name, what)
-  if not self:acting() or not self.journal then return end
+  if not self:acting() and self.mode ~= "destroy" or not self.journal then return end
   local held, message = leases.take(self.journal, name, what)
   if held then return self:hold(held) end
   fail.raise {

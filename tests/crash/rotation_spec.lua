@@ -1,4 +1,4 @@
---- A rotation of a user's password and of a client secret, killed at every system call,
+--- A rotation of a user's password, of a client secret and of a certificate, killed at every system call,
 --- with each answer lost, and with each system call failing: nothing is lost, set
 --- twice to different values, stuck, or said to be done when it is not.
 
@@ -9,7 +9,7 @@ local function setting(name) return os.getenv("CRASH_" .. name) end
 local talks = setting "TALK" ~= nil
 
 describe("a rotation that is stopped anywhere", function()
-  for _, name in ipairs { "user", "secret" } do
+  for _, name in ipairs { "user", "secret", "certificate" } do
     it("ends exactly where it was to: " .. name, function()
       if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
       if setting "TARGET" and setting "TARGET" ~= name then return pending("not asked for") end

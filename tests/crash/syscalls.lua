@@ -75,11 +75,11 @@ function M.points(lane)
     if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
     local counts, order = count_calls(lane)
     lane.cloud:calm()
-    lane:run(lane:rotate())
+    lane:rotate_fully()
     add_points(points, blow, counts, order)
   end
   fall_due(lane)
-  lane:run(lane:rotate())
+  lane:rotate_fully()
   for place = 1, #lane:asked() do points[#points + 1] = { blow = { name = "answer lost" }, place = place } end
   return points
 end
@@ -110,7 +110,7 @@ end
 local function recover(lane, complain)
   local outcome
   for again = 1, MOST_RUNS do
-    outcome = lane:run(lane:rotate())
+    outcome = lane:rotate_fully()
     if outcome.status == 0 then return again end
     if not wants_again(outcome) then break end
   end
@@ -199,7 +199,7 @@ function M.name(point)
 end
 
 ---@class crash.syscalls.options
----@field target "user"|"secret"
+---@field target "user"|"secret"|"certificate"
 ---@field stride integer
 ---@field seed integer
 ---@field lanes integer

@@ -2,6 +2,7 @@
 --- secret; how it falls due again, and what must be there, seen by another client.
 
 local cloud = require "crash.cloud"
+local crypto = require "host.crypto"
 local json = require "host.json"
 local program = require "crash.program"
 local sys = require "host.sys"
@@ -19,6 +20,7 @@ local USERS = 30
 ---@field settle fun(lane: crash.lane) what has to happen before all is exactly as it is to be
 ---@field look fun(lane: crash.lane): string? what is wrong with what is stored, if anything
 ---@field whole fun(lane: crash.lane): string? the same, when all must be over
+---@field attend nil|fun(lane: crash.lane, outcome: crash.program.outcome): boolean do what a run waits for a person to do
 
 ---------------------------------------------------------------------------
 -- Devolutions Server
@@ -147,8 +149,73 @@ return policy {
 }
 ]]
 
+---------------------------------------------------------------------------
+-- The certificate of an application
+
+-- Somebody else's certificate, added in the portal; and a profile that signs in with what lies sealed here.
+local function make_signing_application(lane)
+  make_application(lane)
+  local about = crypto.certificate(crypto.self_signed("made by hand", 1, 8000000000)):describe()
+  lane.cloud:control("/tenant", { ["do"] = "change", with = { lane.who.id, { keyCredentials = { {
+    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
+    key = crypto.base64(about.der), customKeyIdentifier = crypto.hex(about.sha1):upper(),
+    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
+  } } } } })
+  local config = lane.cloud.ready.config
+  local text = assert(sys.read(config, 65536)):gsub("    browser = by", ('    billing = by { method = "certificate", '
+    .. 'client_id = "%s", certificate = { from = "sealed" } },\n    browser = by'):format(lane.who.app_id), 1)
+  assert(sys.write(config, text, "replace"))
+end
+
+local function certificate_names(lane)
+  local names, path = { ours = 0, foreign = 0 }, "/applications/" .. lane.who.id .. "?$select=id,keyCredentials"
+  for _, one in ipairs(lane.cloud:graph(path).keyCredentials) do
+    local whose = one.displayName:find "^ml:" and "ours" or "foreign"
+    names[whose] = names[whose] + 1
+  end
+  return names
+end
+
+local function look_at_certificate(lane)
+  if certificate_names(lane).foreign ~= 1 then return "the foreign certificate is gone" end
+  if not lane.rotated then return nil end
+  local outcome = lane:run { "whoami", "--profile", "billing" }
+  if outcome.status ~= 0 then return "LOST: what lies sealed does not sign in: " .. outcome.err end
+end
+
+local function whole_certificate(lane)
+  local names = certificate_names(lane)
+  if names.ours ~= 1 then return ("%d certificates of ours instead of one"):format(names.ours) end
+  return look_at_certificate(lane)
+end
+
+local CERTIFICATE_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "one certificate", select = policy.applications { client_id = %q }, credential = "certificate",
+  every = "1d", lifetime = "20d", grace = "1h", sink = policy.handover {},
+}
+]]
+
+-- A person says that it is in use.
+local function confirm(lane, outcome)
+  local id = (outcome.out .. outcome.err):match("journal confirm (%x+)")
+  return id ~= nil and lane:run({ "journal", "confirm", id }).status == 0
+end
+
 ---@type table<string, crash.target>
 M.TARGETS = {
+  certificate = {
+    name = "certificate", changes = "graph POST /applications/*/addKey drop-after", pass = "25h",
+    fresh = make_signing_application,
+    policy = function(lane) return CERTIFICATE_POLICY:format(lane.who.app_id) end,
+    settle = function(lane)
+      lane.cloud:pass "2h"
+      lane:must(0, lane:rotate())
+      lane.cloud:pass "60s"
+    end,
+    look = look_at_certificate, whole = whole_certificate, attend = confirm,
+  },
   user = {
     name = "user", changes = "graph PATCH /users/* drop-after", pass = "2h", fresh = find_user,
     policy = function(lane) return USER_POLICY:format(lane.who.upn) end,
@@ -198,6 +265,14 @@ function Lane:run(words, before)
   return program.start(self.cloud.home .. "/run", table.move(words, 1, #words, #all + 1, all)):finish(60)
 end
 
+--- Run the policy, and once more when a person had to do something.
+---@return crash.program.outcome
+function Lane:rotate_fully()
+  local outcome = self:run(self:rotate())
+  if self.target.attend and self.target.attend(self, outcome) then return self:run(self:rotate()) end
+  return outcome
+end
+
 --- Run it, and insist on its exit status.
 ---@param status integer
 ---@param words string[]
@@ -234,7 +309,8 @@ function Lane:renew()
   self.cloud, self.mark, self.rotated = cloud.start(self.seed, USERS), 0, false
   self.target.fresh(self)
   assert(sys.write(self.cloud.home .. "/policy.lua", self.target.policy(self), "replace"))
-  self:must(0, self:rotate())
+  local outcome = self:rotate_fully()
+  if outcome.status ~= 0 then error("the first rotation failed\n" .. outcome.out .. outcome.err, 0) end
   self.rotated = true
   self:note()
 end

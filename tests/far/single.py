@@ -298,6 +298,50 @@ case("unknown, then it leaves the group")(leaves(lambda far, key: far.directory.
 case("unknown, then it is deleted")(leaves(lambda far, key: far.directory.delete_user(key)))
 
 
+# A person's part
+
+def closed_by_hand(*words):
+    def play(far):
+        stage = Stage(far)
+        cut = far.rule(rules.password_of(stage.key), rules.cut_after, None)
+        stage.rotate()
+        cut.times = 0
+        early = stage.one.run("journal", "close", stage.name(), "--yes", *words)
+        stage.check(early.status == 1, f"closed while a request may still land: {early.status} {early.out}")
+        stage.later(LATE)
+        late = stage.one.run("journal", "close", stage.name(), "--yes", *words)
+        stage.check(late.status == 0, f"not closed: {late.status} {late.err[-300:]}")
+        pending = account(far, stage.key)["pending"]
+        stage.check(pending == (0 if words else 1), f"{pending} pending entries after {words}")
+        stage.vandal = bool(words)
+        stage.rotate()
+        return stage
+    return play
+
+
+case("a person closes what is not known")(closed_by_hand())
+case("a person closes what is not known, and drops its entries")(closed_by_hand("--drop"))
+
+
+@case("overtaken, and a person goes on with it")
+def resumed(far):
+    stage = Stage(far)
+    cut = far.rule(rules.password_of(stage.key), rules.cut_before, None)
+    far.clock.later(400, lambda: far.stranger(stage.key))
+    stage.rotate()
+    stage.later(500)
+    cut.times = 0
+    for _ in range(3):
+        stage.rotate()
+        resumed = stage.one.run("journal", "resume", stage.name(), "--yes")
+        stage.check(resumed.status in (0, 1, 2), f"resume: {resumed.status} {resumed.err[-300:]}")
+        stage.check(account(far, stage.key)["pending"] <= 1, "a pending entry more each time")
+        stage.later(LATE + 30)
+    stage.done = True
+    stage.ended(stage.rotate())
+    return stage
+
+
 # Whose password is refused
 
 def refused(prepare):

@@ -79,6 +79,7 @@ def play(far, seed):
         problems += judge(far, both, again[-1:])
     problems += [f"in the end neither done nor a person's: {name}" for name in left(far, again[-2:])]
     names = {key: one["name"] for key, one in look(far).items()}
-    return {"case": "storm", "seed": seed, "problems": problems, "status": [run.status for run in (*runs, *again)],
+    whys = {one["why"] for run in again[-2:] for one in run.accounts().values() if one["what"] == "stop"}
+    return {"case": "storm", "seed": seed, "stops": sorted(whys), "problems": problems, "status": [run.status for run in (*runs, *again)],
             "kinds": tally(again[-1]), "said": [tally(run) for run in (*runs, *again)], "strange": far.strange(),
-            "log": [(client, names[user], what, str(answer)) for client, user, what, answer in log] if problems else []}
+            "log": [(client, names[user], what, str(answer)) for client, user, what, answer in log] if problems or whys else []}

@@ -59,7 +59,10 @@ local function draw_terms(self)
   local source, again = self.dice, self.spice.again
   self.terms = {
     every = again and "1h" or "30d", jitter = again and "0s" or "5d",
-    limits = { max_changes = source:between(2, 20), canary = source:between(0, 2), stop_on_failure = source:yes(0.5) },
+    limits = {
+      max_changes = again and 20 or source:between(2, 20), canary = source:between(0, 2),
+      stop_on_failure = source:yes(0.5),
+    },
     after = { revoke_sessions = source:yes(0.3) },
   }
 end

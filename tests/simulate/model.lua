@@ -153,6 +153,8 @@ end
 local function check_told(self, user, run, entry)
   local known, live = self.world.truth, user.changes[#user.changes]
   if not live or not live.value or user.tampered then return end
+  local is_new = live.at > run.began - EVENTUAL -- what another does meanwhile it cannot tell
+  if is_new and live.value.maker ~= run.maker then return end
   for _, current in ipairs(known:entries(user, false)) do
     if holds({ current.data.password }, live.secret) then return end
   end
@@ -183,12 +185,12 @@ local function names_person(entry)
     or type(entry.failure) == "table" and entry.failure.kind == "person"
 end
 
-local function check_entry(self, run, entry)
+local function check_entry(self, run, entry, found)
   local user = self.world:user_named(entry.name)
   if not user then return end
   if entry.what == "changed" then check_changed(self, user, run) end
   if entry.what == "wait" then check_wait(self, user, run, entry) end
-  if names_person(entry) then check_told(self, user, run, entry) end
+  if names_person(entry) and not found.failure then check_told(self, user, run, entry) end
 end
 
 local UNDONE = { stop = true, failed = true, busy = true }
@@ -210,7 +212,7 @@ function Model:end_run(run, all)
   check_status(self, run, all)
   for _, found in ipairs(all) do
     if found.terms.target == "users" then
-      for _, entry in ipairs(found.entries) do check_entry(self, run, entry) end
+      for _, entry in ipairs(found.entries) do check_entry(self, run, entry, found) end
     else
       for _, entry in ipairs(found.entries) do
         if entry.what == "stop" and tostring(entry.why):find("bring the client secret", 1, true) then

@@ -3,6 +3,7 @@
 --- and the wire, and knows nothing of how our program thinks.
 
 local near_cloud = require "near_cloud" -- before what is found by its path
+local answer = require "emulator.graph.answer"
 local entries = require "emulator.devolutions.entries"
 local rules = require "simulate.rules"
 local secret = require "host.secret"
@@ -87,6 +88,7 @@ local function watch_directory(self)
   local plain = users.change
   users.change = function(collection, id, changes, delay)
     local user, value = self.users[id], changes._password
+    if not collection:newest(id) then answer.refuse(404, "Request_ResourceNotFound", "It was deleted just now.") end
     if not user or not value then return plain(collection, id, changes, delay) end
     local date = (world:server_time() + world:behind()) // 1
     changes.lastPasswordChangeDateTime = time.iso(date)

@@ -575,8 +575,8 @@ describe("the client secret", function()
       local result, status = meanwhile("ml:99999999:0011", -1)
       assert.equal(1, status)
       assert.equal("make a client secret for 'PAM': ml:99999999:0011 was made at the same time, and before it; "
-        .. "the one made here was removed again\nRun the same command again: it goes on with the one that stayed, as far "
-        .. "as a sink holds it.", tostring(result.failure))
+        .. "the one made here was removed again\nRun the same command again: it goes on with the one that stayed, as "
+        .. "far as a sink holds it.", tostring(result.failure))
       assert.same({ "key-2" }, listed_ids())
       assert.same({ "closed" }, states())
       assert.is_nil(sink.content)

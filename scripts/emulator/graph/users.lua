@@ -172,6 +172,7 @@ end
 
 local function update(ctx, key)
   local user = M.find(ctx, key)
+  if not ctx.tenant.users:newest(user.id) then answer.missing(key) end -- deleted, and still shown
   check_update(ctx, user, ctx.body)
   local refusal = schema.refusal("user", ctx.body)
   if refusal then answer.bad("%s", refusal) end
