@@ -40,7 +40,8 @@ end
 local SEALED = "client-secret"
 
 local function profile_of(place)
-  return { state = place.path .. "/j", binding = journals.BINDING, key = { from = "file", path = place.path .. "/key" } }
+  local key = { from = "file", path = place.path .. "/key" }
+  return { state = place.path .. "/j", binding = journals.BINDING, key = key }
 end
 
 local function check_copy(path, key, complain, least)
