@@ -30,7 +30,7 @@ function M.outcome_of(err) return getmetatable(err) == End and err.done or nil e
 -- Closing
 
 -- Members of the record that mean something only while a rotation is open.
-local OPEN = { "candidates", "previous", "seen", "probe", "unshown", "forgiven", "kept", "pending",
+local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",
   "pending_at", "chosen", "before", "quiet_until" }
 
 local function clear(body)

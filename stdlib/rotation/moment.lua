@@ -33,6 +33,7 @@ local SAME = 0.5 -- seconds two distances may differ and still be one clock's
 --- success, promptly; refused as a password; refused for another reason, and not carried out
 ---@field rejected boolean? Entra refused it as a password, at least once
 ---@field first number? earliest time of its first send, whatever came of it
+---@field last number? latest time of its last send, whatever came of it
 ---@field from number? earliest time of its first send that may have been carried out
 ---@field to number? latest time of its last send that may have been carried out
 ---@field unanswered number? latest time of its last send that was not answered
@@ -48,6 +49,18 @@ function M.quiet_from(candidates)
     if candidate.unanswered then last = math.max(last or 0, candidate.unanswered) end
   end
   return last and last + M.TIMEOUT + M.LATE
+end
+
+--- From when no request with another value than this one can be carried out any more, whatever was answered.
+---@param candidates rotation.candidate[]
+---@param kept integer? number of that value
+---@return number
+function M.void_from(candidates, kept)
+  local last = 0
+  for number, candidate in ipairs(candidates) do
+    if number ~= kept and candidate.last then last = math.max(last, candidate.last + M.TIMEOUT + M.LATE) end
+  end
+  return last
 end
 
 --- Has any value left this machine?

@@ -98,7 +98,7 @@ function M.sight(job)
   if is_taken(job) then return "taken", job.slot.current end
   local body, changed = job.row.body, job.account.changed
   if changed == body.before then return "unmoved" end
-  if body.probe and changed == body.probe.moment then return "explained" end
+  if body.probe then return changed == body.probe.moment and "explained" or "moved" end
   local offset = job.run.directory:offset(clock.now())
   return moments.explains(body.candidates, changed, offset) and "explained" or "moved"
 end
@@ -126,7 +126,8 @@ local function note_sending(job, sent)
   sent.before, sent.state, sent.from, sent.left_at = copy(candidate), job.row.state, earliest, time.monotonic()
   candidate.state = "open"
   candidate.first, candidate.from = candidate.first or earliest, candidate.from or earliest
-  candidate.to, candidate.unanswered = latest, latest
+  job.row.body.shown = job.account.changed
+  candidate.last, candidate.to, candidate.unanswered = latest, latest, latest
   jobs.stage(job, "sent")
 end
 

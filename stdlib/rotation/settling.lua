@@ -13,24 +13,37 @@ local M = {}
 
 local BUDGET = 300 -- seconds until a change that was accepted must be seen
 local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
-local LAGS = 4 -- looks before an unexpected moment is not taken for a late read any more
+local STEADY = 5 -- seconds after which a moment that is to tell a clock is read once more
 
 ---------------------------------------------------------------------------
 -- Looking
 
 local function pause_of(look) return LOOKS[math.min(look, #LOOKS)] end
 
--- No request without an answer may be so young that it could still land.
+-- No request without an answer, and none with another value, may be so young that it could still land.
 local function await_quiet(job)
-  local quiet = moments.quiet_from(job.row.body.candidates)
-  while quiet and (clock.range() or 0) <= quiet do
+  local candidates = job.row.body.candidates
+  local quiet = math.max(moments.quiet_from(candidates) or 0, moments.void_from(candidates, #candidates))
+  while (clock.range() or 0) <= quiet do
     if task.stopping() then task.stop() end
     task.sleep(math.min(5, math.max(0.1, quiet - (clock.range() or 0))))
   end
 end
 
--- The moment the directory shows, as soon as it is none of the earlier ones; nil when it never is.
-local function await_moment(job, earlier)
+-- A moment that tells nothing of the last request: it was there before, or an earlier request of
+-- ours explains it and reads lag.
+local function is_earlier(job, moment, span, offset)
+  local body = job.row.body
+  if moment <= math.max(body.before, body.shown or 0, body.probe and body.probe.moment or 0) then return true end
+  if body.probe or moments.distance(span, moment, offset) >= 0 then return false end
+  for _, candidate in ipairs(body.candidates) do
+    if candidate.from and candidate.from < span.from and moment >= (candidate.from + offset.low) // 1 then return true end
+  end
+  return false
+end
+
+-- The moment of the last request, as soon as the directory shows one; nil when it never does.
+local function await_moment(job, span, offset)
   local ends, look = time.monotonic() + BUDGET, 1
   while true do
     local pause = pause_of(look)
@@ -38,7 +51,7 @@ local function await_moment(job, earlier)
     if pause > 0 then task.sleep(pause) end
     local moment = users.changed(job.row.body.user)
     if not moment then return ending.account_gone(job) end
-    if not earlier[moment] then return moment end
+    if not is_earlier(job, moment, span, offset) then return moment end
     look = look + 1
   end
 end
@@ -78,6 +91,8 @@ end
 local function judge_probe(job, moment, span)
   local body = job.row.body
   local first = body.probe
+  task.sleep(STEADY) -- reads lag: the first request's own moment may have been shown late
+  moment = math.max(moment, users.changed(body.user) or moment)
   local offset = moments.offset_of(first, { span = span, moment = moment })
   if not offset then
     jobs.orphan(job, ("somebody else changed the password on %s, while ours was set: it was set once more after that")
@@ -100,19 +115,8 @@ local function unexpected(job, moment, distance, offset)
     return somebody_else(job, moment, distance > 0 and "after ours was set" or "just before ours was set")
   end
   body.probe = { span = candidate.answered, moment = moment }
+  task.sleep(1.5) -- moments are whole seconds: the second one is to be another
   send_again(job, "the directory's moment lies outside the request's span")
-end
-
--- Reads lag: a moment before the span may be what was there before ours.
-local function await_span(job, span, moment, offset)
-  local distance, looks = moments.distance(span, moment, offset), 0
-  while distance < 0 and looks < LAGS do
-    looks = looks + 1
-    task.sleep(pause_of(looks + 1))
-    moment = users.changed(job.row.body.user) or moment
-    distance = moments.distance(span, moment, offset)
-  end
-  return moment, distance
 end
 
 --- Entra said yes: wait until the directory shows it. The row is in the state "changed" then, or
@@ -122,13 +126,11 @@ function M.settle(job)
   local body = job.row.body
   local span = body.candidates[#body.candidates].answered
   await_quiet(job)
-  local earlier = { [body.before] = true, [body.probe and body.probe.moment or body.before] = true }
-  local moment = await_moment(job, earlier)
+  local offset = job.run.directory:offset(clock.now())
+  local moment = await_moment(job, span, offset)
   if not moment then return not_shown(job) end
   if body.probe then return judge_probe(job, moment, span) end
-  local offset = job.run.directory:offset(clock.now())
-  local distance
-  moment, distance = await_span(job, span, moment, offset)
+  local distance = moments.distance(span, moment, offset)
   if distance == 0 then return changed(job, moment) end
   unexpected(job, moment, distance, offset)
 end

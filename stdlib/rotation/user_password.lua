@@ -68,7 +68,7 @@ end
 local function upgrade(row)
   for _, candidate in ipairs(row and row.body.candidates or {}) do
     if candidate.sent and not candidate.first then
-      candidate.first = candidate.sent
+      candidate.first, candidate.last = candidate.sent, candidate.last or candidate.sent
       if candidate.state == "refused" then
         candidate.state, candidate.rejected = "rejected", true
       else
@@ -136,10 +136,8 @@ local function check_rails(job, sight)
   local what, why, code = due.why_not(job.run.setting, job.account)
   if what then
     local candidates = job.row.body.candidates
-    local quiet = moments.quiet_from(candidates)
-    local is_quiet = not quiet or (clock.range() or 0) > quiet
-    local is_void = sight == "unmoved" or not moments.any_open(candidates)
-    if is_quiet and is_void then ending.give_up(job, why, code) end
+    local is_quiet = (clock.range() or 0) > moments.void_from(candidates)
+    if is_quiet and sight == "unmoved" then ending.give_up(job, why, code) end
     if is_quiet then ending.leave(job, why) end
     raise_not_allowed(job, why, code)
   end
@@ -217,7 +215,7 @@ end
 -- The directory shows a change that no request of ours explains.
 local function meet_change(job)
   local changed = time.iso(job.account.changed)
-  if moments.any_open(job.row.body.candidates) then
+  if moments.any_left(job.row.body.candidates) then
     local after = "the password was changed by somebody else on %s, after ours was sent"
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
