@@ -58,6 +58,7 @@ local RULES = {
   { "^moonlatch apply", typed = "y\n" },
   { "^moonlatch rehearse policies/weekly", status = false, says = "what must hold" }, -- a year is another each time
   { "^moonlatch new .*&&", before = NO_WEEKLY, status = false, says = "what must hold" },
+  { "^moonlatch rotate .*%-%-now", status = 2, says = "no terminal" },
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
   { "^moonlatch destroy", typed = "y\n" },
   { "^moonlatch doctor %-%-first" },
