@@ -17,6 +17,7 @@ local M = {}
 ---@field due number? when it is, or was; nil when there is no change of ours to count from
 ---@field rests boolean? it is due, and waits until the change before it cannot be overtaken any more
 ---@field adopt { marker: string, since: number }? the sink's value is in force, though this journal did not set it
+---@field reopens boolean? the rotation before is to be gone on with: the same value is sent once more
 
 ---@class rotation.setting what is the same for all accounts of a run
 ---@field terms policy.terms
@@ -198,7 +199,18 @@ local function judge_entry(row, account, slot)
     .. "POLICY --now NAME.", code = "entry_gone" })
 end
 
+-- May our own request have been delivered a second time?
+local function may_be_ours(row, account, slot)
+  local sent, current = row.body.sent, slot.current
+  return sent and row.body.value and current and current.marker == row.body.marker
+    and account.changed >= sent.from // 1 and account.changed <= sent.to
+end
+
 local function judge_changed(setting, account, row, slot)
+  if account.changed > row.body.changed_at and may_be_ours(row, account, slot) then
+    return verdict("recover", ("its password was changed on %s, when our own request may have been delivered again")
+      :format(time.iso(account.changed)), { reopens = true })
+  end
   if account.changed <= row.body.changed_at then -- reads lag, so only what is later counts
     return judge_entry(row, account, slot) or by_date(setting, account, row.body.changed_at, row.body.marker)
   end

@@ -6,6 +6,7 @@ local clock = require "graph.clock"
 local fail = require "fail"
 local jobs = require "rotation.job"
 local marker = require "rotation.marker"
+local moments = require "rotation.moment"
 local record = require "record"
 local rows = require("rotation.store").user_passwords
 
@@ -60,6 +61,13 @@ local function drop_left(job)
   end
 end
 
+-- When a request with the value in force may be carried out once more.
+local function sent_of(body)
+  local chosen = body.candidates[body.chosen]
+  return { number = body.chosen, first = chosen.first, from = chosen.from,
+    to = math.max(chosen.to, chosen.last) + moments.TIMEOUT + moments.LATE }
+end
+
 --- The value in force is known and stored: what else there was is let go.
 ---@param job rotation.job
 function M.close(job)
@@ -70,7 +78,7 @@ function M.close(job)
   forget(journal, body.kept)
   local earlier = body.previous and body.previous.value
   if earlier and earlier ~= body.value then journal:forget(earlier) end
-  closed(job, { name = job.account.upn })
+  closed(job, { name = job.account.upn, sent = sent_of(body) })
   sink:release(job.account)
 end
 
@@ -81,6 +89,7 @@ local function restore(job, why)
   jobs.forget_values(job)
   local previous = body.previous or {}
   body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
+  body.sent = nil
   closed(job, { why = why })
 end
 

@@ -37,6 +37,8 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field due number? the verdict's
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
+---@field edited string? id of its entry, which was modified since we wrote it
+---@field renamed string? the name its entry has, when the account has another
 ---@field group string? a role-assignable group it is in
 ---@field outside boolean? not selected any more
 ---@field adopt entra.user? the account, when the sink's value is in force though this journal did not set it
@@ -88,6 +90,13 @@ local function settle(entry, what, why, code, fix)
   return setmetatable(entry, fate)
 end
 
+-- Was its entry modified since we wrote it?
+local function is_edited(row, current)
+  local modified = row and row.body.value and row.body.modified
+  return modified and current and current.marker == row.body.marker and current.modified
+    and current.modified ~= modified
+end
+
 -- Ten thousand of them have to fit: what is seldom there is no member from the start, and
 -- of the account, which is read again before it is changed, only what that does not bring.
 -- Two members of its own are what most have: a third takes as much room as two more.
@@ -99,6 +108,7 @@ local function entry_of(self, account)
   if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
     entry.renamed = slot.current.name
   end
+  if judged.what == "wait" and is_edited(row, slot.current) then entry.edited = slot.current.id end
   if judged.due then entry.due = judged.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
@@ -144,6 +154,21 @@ local function note_left_over(self)
     end
   end
   table.sort(self.left_over, function(a, b) return a.name < b.name end)
+end
+
+local EDITED = "somebody changed its entry, which holds something else than the password in force"
+local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
+
+-- What somebody wrote into an entry since: a note beside the password, or another password?
+local function check_edited(self)
+  local edited = {}
+  for _, entry in ipairs(self.entries) do
+    if entry.edited then edited[#edited + 1] = entry end
+  end
+  task.map(edited, 16, function(entry)
+    local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
+    if value and not self.run.sink:holds(entry.edited, value) then settle(entry, "stop", EDITED, "edited", EDITED_FIX) end
+  end)
 end
 
 local function place_for(terms, profile)
@@ -224,6 +249,7 @@ function M.look(terms, tenant, options)
   end
   add_outside(self, { federated = tenant.federated }, seen)
   note_left_over(self)
+  check_edited(self)
   keep_named(self)
   sort_out(self)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
@@ -326,7 +352,9 @@ end
 local function rename_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      self.run.sink:rename { id = entry.id, upn = entry.name }
+      local row = rows:get(self.run.journal, entry.id)
+      local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
+      if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
       log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
     end
   end

@@ -247,6 +247,9 @@ end
 ---@field chosen integer? the value that is in force
 ---@field changed_at number? when the one in force came into force, by the directory
 ---@field value string? what it is sealed under
+---@field sent { number: integer, first: number, from: number, to: number }? when a request with the value in force
+--- was sent, and may still be carried out once more
+---@field modified string? when the current entry was last modified by us, as the server said it
 ---@field entry string? id of the current entry
 ---@field where string? where that entry was written, for people
 ---@field previous rotation.previous? what was in force before, until this one is closed

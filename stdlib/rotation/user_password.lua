@@ -359,7 +359,8 @@ local function keep_current(job)
   if not ok then error(failure, 0) end
   local current = job.run.sink:slot(job.account).current
   stage(job, "current", {
-    value = rows:sealed_name(job.row, body.chosen), entry = current.id, where = job.run.sink:where(job.account.upn),
+    value = rows:sealed_name(job.row, body.chosen), entry = current.id, modified = current.modified,
+    where = job.run.sink:where(job.account.upn),
   })
 end
 
@@ -401,8 +402,24 @@ local function resume(job)
   ending.give_up(job, why, code)
 end
 
+-- The value in force is sent once more: its request may have been delivered twice, or somebody has
+-- changed the password in that time.
+local function reopen(job)
+  local body = job.row.body
+  local sent, candidates = body.sent, {}
+  for number = 1, sent.number - 1 do candidates[number] = { state = "rejected" } end
+  local last = sent.to - moments.TIMEOUT - moments.LATE
+  candidates[sent.number] = { state = "open", first = sent.first, last = last, from = sent.from, to = last,
+    unanswered = last }
+  body.candidates, body.before = candidates, body.changed_at
+  body.previous = { marker = body.marker, changed_at = body.changed_at, value = body.value }
+  stage(job, "intent")
+end
+
 local function drive(job, judged)
-  if judged.what == "change" then begin(job, job.row, judged) else resume(job) end
+  if judged.what == "change" then begin(job, job.row, judged)
+  elseif judged.reopens then reopen(job)
+  else resume(job) end
   lifecycle.drive(STEPS, job, "closed")
 end
 

@@ -103,7 +103,7 @@ end
 local function current_entry(entry)
   local marker, since, user = read_line(entry.description)
   return { id = entry.id, name = entry.name, ours = server.has_tag(entry, CURRENT), marker = marker, since = since,
-    user = user }
+    user = user, modified = entry.modifiedOn }
 end
 
 -- The account's name in the name of a pending entry.
@@ -341,7 +341,7 @@ function Passwords:keep_pending(account, pending, value)
   return made.id, made.modifiedOn
 end
 
---- Does the pending entry still hold this value?
+--- Does an entry still hold this value?
 ---@param id string
 ---@param value host.secret
 ---@return boolean
@@ -437,17 +437,18 @@ function Passwords:keep_current(account, content)
   local slot = own_slot(self, account)
   local entry = write_patiently(self, slot, content, line_of(account.id, content.marker, content.number, content.since))
   slot.current = { id = entry.id, name = content.name, ours = true, marker = content.marker, since = content.since,
-    user = account.id }
+    user = account.id, modified = entry.modifiedOn }
 end
 
 --- Give the account's entry the name the account has now. Everything else in it stays.
 ---@param account sink.passwords.account
+---@return string? modified when the server says it was last modified
 function Passwords:rename(account)
   local slot = own_slot(self, account)
   local entry = server.entry(self.vault_id, slot.current.id)
   entry.name, entry.data.username = account.upn, account.upn
-  server.replace_entry(self.vault_id, entry, { just_read = true })
   slot.current.name = account.upn
+  return server.replace_entry(self.vault_id, entry, { just_read = true }).modifiedOn
 end
 
 return passwords

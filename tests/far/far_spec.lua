@@ -27,11 +27,6 @@ end
 -- Why a case is not asked for yet.
 local PENDING = {
   ["cut before it arrived, a stranger 100 s later, whom the audit log names"] = "nothing asks the audit log",
-  ["delivered twice, 60 s apart"] = "a second delivery after the run has ended is taken for somebody else's change",
-  ["done, and answered 403"] = "a 403 is believed, and the value let go when the directory shows a change",
-  ["the directory's clock -3 s, a stranger 4 s after ours was set"] = "the second of two new moments is taken for ours",
-  ["the directory's clock +3 s, found out within a minute"] = "the second request may be set in the same second",
-  ["the entry's password is edited"] = "an entry is read back when it is written, and not later",
   ["left over, and doctor: it left the group"] = "doctor does not list entries that are left over",
 }
 
