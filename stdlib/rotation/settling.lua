@@ -13,6 +13,7 @@ local M = {}
 
 local BUDGET = 300 -- seconds until a change that was accepted must be seen
 local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
+local LAG = 30 -- seconds for which a moment of an earlier request of ours is taken for a late read
 local STEADY = 5 -- seconds after which a moment that is to tell a clock is read once more
 
 ---------------------------------------------------------------------------
@@ -31,11 +32,12 @@ local function await_quiet(job)
 end
 
 -- A moment that tells nothing of the last request: it was there before, or an earlier request of
--- ours explains it and reads lag.
-local function is_earlier(job, moment, span, offset)
+-- ours explains it and reads lag. What still shows after LAG is what a directory behind would show.
+local function is_earlier(job, moment, span, offset, waited)
   local body = job.row.body
   if moment <= math.max(body.before, body.shown or 0, body.probe and body.probe.moment or 0) then return true end
-  if body.probe or moments.distance(span, moment, offset) >= 0 then return false end
+  local distance = moments.distance(span, moment, offset)
+  if body.probe or distance >= 0 or waited > LAG and moments.is_near(distance) then return false end
   for _, candidate in ipairs(body.candidates) do
     if candidate.from and candidate.from < span.from and moment >= (candidate.from + offset.low) // 1 then return true end
   end
@@ -51,7 +53,7 @@ local function await_moment(job, span, offset)
     if pause > 0 then task.sleep(pause) end
     local moment = users.changed(job.row.body.user)
     if not moment then return ending.account_gone(job) end
-    if not is_earlier(job, moment, span, offset) then return moment end
+    if not is_earlier(job, moment, span, offset, time.monotonic() - ends + BUDGET) then return moment end
     look = look + 1
   end
 end

@@ -441,6 +441,7 @@ def touched(what, word=None):
         if not far.vault.living():
             stage.problem("no entry was made")
             return stage
+        stage.later(60)  # entries tell whole seconds
         what(far, far.vault.living()[0]["id"])
         stage.later(DAY)
         run = stage.rotate_plainly()
