@@ -156,6 +156,10 @@ end
 
 local function never_changed() return verdict("change", "never changed from here") end
 
+local function fix_of_other(account, slot)
+  return M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s."):format(account.upn)
+end
+
 -- Of an account this journal has never changed.
 local function judge_unknown(row, account, slot)
   local current = slot.current
@@ -164,8 +168,7 @@ local function judge_unknown(row, account, slot)
   local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
   if is_forgiven(row, account) then return verdict("change", why) end
-  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
-    :format(account.upn) })
+  return verdict("stop", why, { fix = fix_of_other(account, slot) })
 end
 
 ---------------------------------------------------------------------------
@@ -217,8 +220,7 @@ local function judge_changed(setting, account, row, slot)
   local why, adopt = other(setting, row, account, slot)
   if adopt then return by_date(setting, account, adopt.since, adopt.marker, adopt) end
   if is_forgiven(row, account) then return verdict("change", why) end
-  return verdict("stop", why, { fix = M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s.")
-    :format(account.upn) })
+  return verdict("stop", why, { fix = fix_of_other(account, slot) })
 end
 
 local ENDED = { closed = true, left = true }
@@ -227,8 +229,8 @@ local function judge_row(setting, account, row, slot)
   local state = row and row.state
   if state == "orphaned" then
     return verdict("stop", row.body.why or "a person must look", {
-      fix = M.entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one is "
-        .. "set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
+      fix = M.entries_of(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one "
+        .. "is set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
   end
   if state and not ENDED[state] then return verdict("recover", ("it was left in the state '%s'"):format(state)) end
   local strange = strange_pending(slot, row)

@@ -167,7 +167,8 @@ local function check_edited(self)
   end
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
-    if value and not self.run.sink:holds(entry.edited, value) then settle(entry, "stop", EDITED, "edited", EDITED_FIX) end
+    if not value or self.run.sink:holds(entry.edited, value) then return end
+    settle(entry, "stop", EDITED, "edited", EDITED_FIX)
   end)
 end
 

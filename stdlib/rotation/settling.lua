@@ -39,7 +39,8 @@ local function is_earlier(job, moment, span, offset, waited)
   local distance = moments.distance(span, moment, offset)
   if body.probe or distance >= 0 or waited > LAG and moments.is_near(distance) then return false end
   for _, candidate in ipairs(body.candidates) do
-    if candidate.from and candidate.from < span.from and moment >= (candidate.from + offset.low) // 1 then return true end
+    local from = candidate.from
+    if from and from < span.from and moment >= (from + offset.low) // 1 then return true end
   end
   return false
 end

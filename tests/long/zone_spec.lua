@@ -39,11 +39,11 @@ describe("windows", function()
     local asked, questions, changes = {}, {}, 0
     for i, name in ipairs(names) do asked[i] = { zone = name, first = FIRST, days = DAYS } end
     for i, line in ipairs(zones.ask(asked)) do
-      for day in line:gmatch("%d+") do
+      for number in line:gmatch("%d+") do
         changes = changes + 1
         for half_hour = 0, 47 do
           questions[#questions + 1] = {
-            zone = names[i], first = math.tointeger(day) - 2, days = 6, from = half_hour * HALF_HOUR,
+            zone = names[i], first = math.tointeger(number) - 2, days = 6, from = half_hour * HALF_HOUR,
             length = half_hour % 3 == 0 and 45 * HALF_HOUR or HALF_HOUR,
           }
         end
