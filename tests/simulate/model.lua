@@ -45,7 +45,7 @@ end
 --- A run sends what depends on dates.
 ---@param run simulate.run
 function Model:note_dated_change(run)
-  if run.skewed then self:complain "CLOCK: something is changed by a wrong clock" end
+  if run.skewed and run.skewed == run.installation.skew then self:complain "CLOCK: something is changed by a wrong clock" end
 end
 
 local function holds(list, value)
