@@ -39,7 +39,7 @@ Installation.__index = Installation
 ---@field looks table<string, { at: number, moment: number }> by object id: when it last saw the account
 ---@field wrote table<string, number> by object id: when it last wrote the account's current entry
 ---@field touched table<string, number> by object id: when it last changed an entry of the account
----@field skewed boolean? its clock was wrong from the start
+---@field skewed number? seconds its clock was off from the start, when that is too much
 ---@field began number
 ---@field status integer? its exit status
 ---@field told string? what a person reads of it

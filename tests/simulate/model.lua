@@ -45,7 +45,8 @@ end
 --- A run sends what depends on dates.
 ---@param run simulate.run
 function Model:note_dated_change(run)
-  if run.skewed then self:complain "CLOCK: something is changed by a wrong clock" end
+  if not run.skewed or run.skewed ~= run.installation.skew then return end
+  self:complain "CLOCK: something is changed by a wrong clock"
 end
 
 local function holds(list, value)

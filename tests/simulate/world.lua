@@ -169,7 +169,7 @@ function World:start(one, options)
     run.told = library.require("rotation.rotate").text(all) .. "\n" .. table.concat(run.heard, "\n")
     return all
   end, { after = options.after, deadly = options.deadly, ended = function(run) end_run(self, one, run) end })
-  run.skewed = math.abs(one.skew) > 300 + 5
+  run.skewed = math.abs(one.skew) > 300 + 5 and one.skew or nil
   return run
 end
 
