@@ -80,7 +80,8 @@ end
 
 --- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
 --- and in the sink until the new value is in force; a change by somebody else is accepted, a later one is not.
---- With `over`, the pending entry of that one rotation of another is passed over: it stays, and the next run waits until it cannot send.
+--- With `over`, the pending entry of that one rotation of another is passed over: it stays, and the next run waits
+--- until it cannot send.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
 ---@param over string? a marker

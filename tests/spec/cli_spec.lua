@@ -335,7 +335,8 @@ describe("output", function()
       local status, err = led(">/dev/full", words)
       assert.equal(1, status, words)
       assert.equal("error: show what came of it\n  why: cannot write to standard output: No space left on device\n"
-        .. "  fix: Make room where the output goes, then run it again: what was done stays done, and is on record.\n", err)
+        .. "  fix: Make room where the output goes, then run it again: what was done stays done, and is on record.\n",
+        err)
     end
   end)
 
