@@ -29,7 +29,7 @@ local M = {}
 -- What comes first explains what comes later: no secret is judged where nobody is reached.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
-  "permissions", "roles", "accounts", "policy", "journal", "credentials", "privilege", "machine",
+  "permissions", "roles", "accounts", "policy", "journal", "rotations", "credentials", "privilege", "machine",
 }
 
 local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }

@@ -88,6 +88,19 @@ local function assert_not_dark()
   assert.is_true(lit, "the value in force lies in no entry")
 end
 
+-- What the doctor finds in the records.
+local function doctor_says()
+  local said = {}
+  local record = setmetatable({}, { __index = function(_, verdict)
+    return function(_, finding, ...)
+      local text = type(finding) == "table" and finding.evidence or finding:format(...)
+      said[#said + 1] = verdict .. ": " .. text
+    end
+  end })
+  require("doctor.check.rotations").run(record, { want = function() return journal end })
+  return said
+end
+
 -- The nth request to set a password meets this fate: "before" and "after" cut its answer.
 local function meet(fates)
   local seen = 0
@@ -257,6 +270,8 @@ describe("an answer that lies", function()
     local before = patches()
     go()
     assert.equal(before, patches())
+    assert.same({ "broken: the rotation of " .. UPN .. " stopped: Entra accepted the new password twice, and after five "
+      .. "minutes the directory shows no change" }, doctor_says())
   end)
 
   it("204 after more than three seconds proves too little: the same value is sent again", function()
@@ -323,6 +338,7 @@ describe("a directory's clock", function()
       assert.equal("changed", entry.what, entry.why)
       assert_true(entry)
       assert.is_true(patches() <= 4 and patches() >= 4, "two more, one each: " .. patches())
+      assert.matches("^ok: the directory dates password changes", doctor_says()[2])
     end)
   end
 
