@@ -191,7 +191,8 @@ local function resume(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate sets a new password, whatever was changed meanwhile%s.%s")
+  log.say(("%s: the next rotate goes on with it, and sets a new password if somebody changed it, else when it is "
+    .. "due%s.%s")
     :format(body.name, sent, over))
 end
 
@@ -258,7 +259,7 @@ return {
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",
     "moonlatch journal retire KEYID     # remove a credential that is not needed any more",
-    "moonlatch journal resume USER      # a person has looked at the account: the next rotate sets a new password",
+    "moonlatch journal resume USER      # a person has looked at the account: the next rotate goes on with it",
     "moonlatch journal close USER       # a person knows which password is in force: nothing more is done",
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
     "moonlatch journal compact --before 2026-01-01   # keep the journal small; older records go to a file beside it",

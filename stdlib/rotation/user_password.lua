@@ -14,6 +14,7 @@ local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.job"
 local lifecycle = require "rotation.lifecycle"
+local log = require "log"
 local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
@@ -95,13 +96,12 @@ end
 
 -- Until the moment, by Graph's clock. Asked to stop, nothing is left open by stopping here.
 local function pause_until(job, moment, why)
-  while true do
-    local earliest = clock.range() or clock.now()
-    if earliest > moment then return end
+  local left = moment - (clock.range() or clock.now())
+  if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
+  while left >= 0 do
     if task.stopping() then task.stop() end
-    local left = moment - earliest
-    require("log").progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(math.max(1, left)), why))
     task.sleep(math.min(math.max(left, 0.1), 5))
+    left = moment - (clock.range() or clock.now())
   end
 end
 

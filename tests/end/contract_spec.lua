@@ -77,9 +77,8 @@ local function add_parts(list, body, answer)
   end
 end
 
--- The record's exchanges with Graph, as the checker takes them.
-local function exchanges(emu)
-  local list = {}
+-- The record's exchanges with Graph since this was last asked, as the checker takes them.
+local function add_exchanges(list, emu)
   for _, entry in ipairs(emu:control("GET", "/requests").requests) do
     if entry.peer == "graph" and math.type(entry.status) == "integer" then
       local said = entry.exchange
@@ -91,7 +90,7 @@ local function exchanges(emu)
       if path == "/$batch" and entry.status == 200 then add_parts(list, body, answer) end
     end
   end
-  return list
+  emu:control("DELETE", "/requests")
 end
 
 -- What is the same but for when and by whom it was asked need not be judged again.
@@ -136,8 +135,12 @@ describe("the bundled scripts and the emulator", function()
     if not sys.stat(DESCRIPTION) then return pending "the description is not here (../shared/contract)" end
     if not sys.stat(PRISM) then return pending "prism is not installed (tests/peer)" end
     local emu <close> = rehearsal.new("--exchanges", "--lag", "0")
-    for _, run in ipairs(RUNS) do play(emu, run) end
-    local lines = distinct(exchanges(emu))
+    local list = {}
+    for _, run in ipairs(RUNS) do
+      play(emu, run)
+      add_exchanges(list, emu)
+    end
+    local lines = distinct(list)
     local report = check(emu, lines)
     assert.equal("", complaints(report))
     assert.equal(#lines + 2, tonumber(report:match "1%.%.(%d+)%s*$"), report)
