@@ -20,6 +20,7 @@ local function is_quiet(all)
 end
 
 local function run_calmly(self, one)
+  self:wait_for_runs()
   local run = self:start(one, {})
   self:wait_for_runs()
   self.model:look()

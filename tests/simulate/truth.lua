@@ -305,12 +305,13 @@ function Truth:note_answer(trip, status, body)
   sending.refused = AT_ONCE[status] or status == 400 and is_weak(body) or nil
 end
 
-local function value_of(user, password, run)
+local function value_of(self, user, password, run)
   for _, value in ipairs(user.values) do
     if value.secret:equals(password) then return value end
   end
   local value = {
     number = #user.values + 1, user = user, secret = near_cloud.twin(password), maker = run.maker, sendings = {},
+    ghost = user.tampered and not self:entry_with(password),
   }
   user.values[value.number] = value
   return value
@@ -323,7 +324,7 @@ end
 function Truth:note_sent(trip, run)
   local user = self.users[trip.transfer.seen.path:match("/users/([^/]+)$")]
   if not user then return nil end
-  local value = value_of(user, trip.transfer.carried.body.passwordProfile.password, run)
+  local value = value_of(self, user, trip.transfer.carried.body.passwordProfile.password, run)
   local sending = {
     user = user, value = value, run = run, maker = run.maker, at = self.world:now(), timeout = trip.transfer.timeout,
   }

@@ -242,6 +242,7 @@ local function event(self)
 end
 
 local function start_one(self, one, after)
+  if one.run then return end -- a person is at it
   local deadly = self.dice:yes(0.3) and self.dice:between(1, 120) or nil
   local run = self:start(one, { after = after, deadly = deadly })
   if self.dice:yes(0.1) then
