@@ -124,7 +124,9 @@ local function drop_pending(row, profile)
   if not pending then return end
   local server = require "devolutions.server"
   server.login(profile)
-  for _, id in ipairs(pending.ids) do server.delete_entry(pending.vault, id) end
+  for _, id in ipairs(pending.ids) do
+    if id ~= "" then server.delete_entry(pending.vault, id) end
+  end
 end
 
 --- A person says: this rotation ends here, and which value is in force is the person's to know. Its values stay

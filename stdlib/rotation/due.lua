@@ -30,6 +30,7 @@ local M = {}
 ---@field named table<string, boolean>? accounts a person named: by object id, and by user name in lower case
 ---@field outside_window boolean? a person said that the window does not count
 
+local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
 local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
 
 local function verdict(what, why, more)
@@ -202,15 +203,17 @@ local function judge_entry(row, account, slot)
     .. "POLICY --now NAME.", code = "entry_gone" })
 end
 
--- May our own request have been delivered a second time?
-local function may_be_ours(row, account, slot)
+-- May our own request have been delivered a second time, so lately that the same value may be sent again?
+local function may_be_ours(setting, row, account, slot)
   local sent, current = row.body.sent, slot.current
-  return sent and row.body.value and current and current.marker == row.body.marker
+  if not sent or row.state ~= "closed" or is_forgiven(row, account) then return false end
+  local is_late = setting.now - sent.first > HOUR and setting.terms.on_unknown ~= "repeat"
+  return not is_late and row.body.value and current and current.marker == row.body.marker
     and account.changed >= sent.from // 1 and account.changed <= sent.to
 end
 
 local function judge_changed(setting, account, row, slot)
-  if account.changed > row.body.changed_at and may_be_ours(row, account, slot) then
+  if account.changed > row.body.changed_at and may_be_ours(setting, row, account, slot) then
     return verdict("recover", ("its password was changed on %s, when our own request may have been delivered again")
       :format(time.iso(account.changed)), { reopens = true })
   end
@@ -274,6 +277,7 @@ function M.judge(setting, account, row, slot)
   if judged.what == "recover" then return judged end -- what was begun is ended, within what today allows
   if M.is_named(setting, account) then judged = named(judged) end
   if judged.what == "wait" or judged.what == "busy" then return judged end
+  if row and row.state == "orphaned" then return judged end
   if refused then return verdict(refused, why, { code = code }) end
   if judged.what ~= "change" then return judged end
   local wrong = why_not_stored(account, slot)

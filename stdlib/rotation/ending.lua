@@ -130,7 +130,7 @@ end
 function M.put_left(journal, row, why)
   local body = row.body
   body.changed_at, body.value = (body.previous or {}).changed_at, (body.previous or {}).value
-  body.forgiven, body.probe, body.unshown = nil, nil, nil
+  body.forgiven, body.probe, body.unshown, body.sent = nil, nil, nil, nil
   rows:put(journal, row, "left", { why = why, kept_until = clock.now() + KEPT })
 end
 

@@ -144,6 +144,7 @@ function M.keep_pending(job)
     name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
+  for earlier = 1, number - 1 do body.pending.ids[earlier] = body.pending.ids[earlier] or "" end
   body.pending.ids[number] = id
   job.checked = { number = number, modified = modified }
   local is_first = job.row.state == "intent"

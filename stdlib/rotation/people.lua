@@ -84,7 +84,7 @@ local fates = {} -- what -> why -> metatable of all entries that share both
 -- What is to be done about it, or became of it. Thousands have the same, so it is kept once.
 local function settle(entry, what, why, code, fix)
   fates[what] = fates[what] or setmetatable({}, { __mode = "v" })
-  local key = tostring(why)
+  local key = table.concat({ tostring(why), code or "", fix or "" }, "\0")
   local fate = fates[what][key] or { __index = { what = what, why = why, code = code, fix = fix } }
   fates[what][key] = fate
   return setmetatable(entry, fate)

@@ -240,7 +240,8 @@ end
 ---@field before number? the directory's moment when the rotation was judged
 ---@field seen string|false|nil the marker of the current entry when it was judged; false for none
 ---@field pending_at number? when its pending entry was written, server time
----@field pending { vault: string, ids: string[] }? its pending entries: id of the vault, and one of each value
+---@field pending { vault: string, ids: string[] }? its pending entries: id of the vault, and one of each value ("" for
+--- none)
 ---@field shown number? the directory's moment by the last look before a send
 ---@field probe { span: table, moment: number }? an accepted change whose moment lies outside its span
 ---@field unshown boolean? it was accepted once, and not shown after five minutes

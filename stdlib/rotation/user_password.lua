@@ -18,6 +18,7 @@ local log = require "log"
 local leases = require "lease"
 local marker = require "rotation.marker"
 local moments = require "rotation.moment"
+local opening = require "rotation.opening"
 local record = require "record"
 local rows = require("rotation.store").user_passwords
 local sending = require "rotation.sending"
@@ -36,60 +37,9 @@ local MOST_CANDIDATES = 32 -- of one rotation, however often a person has looked
 local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own entry in the sink's list
 local YIELD = 60 -- seconds the lower of two rotations waits for the other to give way
 local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
+local SPOILT = "somebody changed its pending entry, which holds something else now"
 local SETTLE = 5 -- seconds an entry may take to be listed
 local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
-
----------------------------------------------------------------------------
--- The record
-
--- What was in force before, to come back to when nothing comes of it.
-local function previous_of(row, adopt)
-  if adopt then return { marker = adopt.marker, changed_at = adopt.since } end
-  local body = row and row.body
-  if not body or not body.changed_at then return body and body.previous end
-  return { marker = body.marker, changed_at = body.changed_at, value = body.value }
-end
-
--- Pending values of other rotations that a person has passed over, and our own of a rotation
--- that was closed with its outcome unknown: they stay, and stop nothing.
-local function left_alone(row)
-  local left
-  for name, why in pairs(row and row.body.left or {}) do
-    left = left or {}
-    left[name] = why
-  end
-  if row and row.state == "left" then
-    left = left or {}
-    left[row.body.marker] = "own"
-  end
-  return left
-end
-
--- A row of version 0.1.0 names its sends in another way.
-local function upgrade(row)
-  for _, candidate in ipairs(row and row.body.candidates or {}) do
-    if candidate.sent and not candidate.first then
-      candidate.first, candidate.last = candidate.sent, candidate.last or candidate.sent
-      if candidate.state == "refused" then
-        candidate.state, candidate.rejected = "rejected", true
-      else
-        candidate.from, candidate.to, candidate.unanswered = candidate.sent, candidate.last, candidate.last
-      end
-    end
-  end
-  return row
-end
-
-local function begin(job, row, judged)
-  local kept = row and row.state == "left" and ending.kept_values(row) or row and row.body.kept
-  job.row = rows:new(job.run.journal, {
-    user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
-    before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
-    entry = row and row.body.entry,
-    quiet_until = row and moments.quiet_from(row.body.candidates),
-  }, job.account.id)
-  jobs.add_candidate(job)
-end
 
 ---------------------------------------------------------------------------
 -- Waiting
@@ -244,6 +194,7 @@ end
 local function keep_pending(job)
   local ok, failure = pcall(jobs.keep_pending, job)
   if ok then return end
+  if fail.is(failure) and failure.code == "spoilt" then orphan(job, SPOILT) end
   if not fail.is(failure, "conflict") or failure.status ~= 409 then error(failure, 0) end
   give_way(job, "the vault holds a pending value of this account already")
 end
@@ -319,7 +270,7 @@ local function step(job, tries)
   local sight, other = sending.sight(job)
   if sight == "gone" then return ending.account_gone(job) end
   if sight == "unlisted" then return wait_for_listing(job) end
-  if sight == "spoilt" then orphan(job, "somebody changed its pending entry, which holds something else now") end
+  if sight == "spoilt" then orphan(job, SPOILT) end
   if sight == "pending" then return meet_other(job, other) end
   if sight == "taken" then return meet_taken(job, other) end
   check_rails(job, sight)
@@ -402,23 +353,9 @@ local function resume(job)
   ending.give_up(job, why, code)
 end
 
--- The value in force is sent once more: its request may have been delivered twice, or somebody has
--- changed the password in that time.
-local function reopen(job)
-  local body = job.row.body
-  local sent, candidates = body.sent, {}
-  for number = 1, sent.number - 1 do candidates[number] = { state = "rejected" } end
-  local last = sent.to - moments.TIMEOUT - moments.LATE
-  candidates[sent.number] = { state = "open", first = sent.first, last = last, from = sent.from, to = last,
-    unanswered = last }
-  body.candidates, body.before = candidates, body.changed_at
-  body.previous = { marker = body.marker, changed_at = body.changed_at, value = body.value }
-  stage(job, "intent")
-end
-
 local function drive(job, judged)
-  if judged.what == "change" then begin(job, job.row, judged)
-  elseif judged.reopens then reopen(job)
+  if judged.what == "change" then opening.begin(job, job.row, judged)
+  elseif judged.reopens then opening.reopen(job)
   else resume(job) end
   lifecycle.drive(STEPS, job, "closed")
 end
@@ -453,7 +390,7 @@ end
 
 local function attempt(run, account)
   run.setting.now = clock.now() -- a run may take hours
-  local row = upgrade(rows:get(run.journal, account.id))
+  local row = opening.upgrade(rows:get(run.journal, account.id))
   local now, names = users.fresh(run, account.id)
   if not now then return ending.missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside

@@ -276,7 +276,7 @@ local function check_pending(self, name, id, value)
   local held = entry.data.password
   if secret.is(held) and held:equals(value) then return entry end
   fail.raise {
-    kind = "conflict", what = ("read back the pending password of %s"):format(name),
+    kind = "conflict", code = "spoilt", what = ("read back the pending password of %s"):format(name),
     why = "the entry of this rotation holds something else",
     fix = ("Look at it in %s; what lies there may be in force, so it is left as it is."):format(self:where(name)),
   }
