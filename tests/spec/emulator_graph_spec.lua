@@ -86,7 +86,7 @@ describe("the emulated Graph", function()
 
     it("that every call has a row for", function()
       local access = require "emulator.graph.access"
-      -- whoever calls addKey shows a proof that is signed with a key of the application
+      -- an application needs no permission to roll a key of its own
       local open = { ["POST /$batch"] = true, ["POST /applications/{id}/addKey"] = true }
       local nothing = { tenant = world.tenant, caller = { oid = "x", idtyp = "app" } }
       for _, part in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants",
