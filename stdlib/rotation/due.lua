@@ -263,6 +263,9 @@ local function rested(setting, account, slot, judged)
     { due = from, rests = true, adopt = judged.adopt })
 end
 
+-- Refusals with which nobody waits for a person any more: the account is not rotated again.
+local GONE = { outside = true, disabled = true, synced = true, guest = true, federated = true }
+
 --- What is to be done about this account.
 ---@param setting rotation.setting
 ---@param account entra.user
@@ -277,7 +280,9 @@ function M.judge(setting, account, row, slot)
   if judged.what == "recover" then return judged end -- what was begun is ended, within what today allows
   if M.is_named(setting, account) then judged = named(judged) end
   if judged.what == "wait" or judged.what == "busy" then return judged end
-  if row and row.state == "orphaned" then return judged end
+  if row and row.state == "orphaned" then
+    return GONE[code] and verdict("recover", judged.why .. "; " .. why) or judged
+  end
   if refused then return verdict(refused, why, { code = code }) end
   if judged.what ~= "change" then return judged end
   local wrong = why_not_stored(account, slot)

@@ -344,9 +344,18 @@ end
 ---------------------------------------------------------------------------
 -- Public
 
+-- A person was to look, and the account has left meanwhile: it is not known what is in force.
+local function leave_orphan(job)
+  local _, why, code = due.why_not(job.run.setting, job.account)
+  local is_void = (clock.range() or 0) > moments.void_from(job.row.body.candidates)
+  if not is_void then raise_not_allowed(job, why, code) end
+  ending.leave(job, why)
+end
+
 -- What was begun and never sent goes on only while it is wanted.
 local function resume(job)
   local state = job.row.state
+  if state == "orphaned" then leave_orphan(job) end
   if state ~= "intent" and state ~= "pending" or not jobs.is_unsent(job) then return end
   local what, why, code = due.why_not(job.run.setting, job.account)
   if not what then return end

@@ -8,6 +8,9 @@ local world = require "simulate.world"
 local QUICK = 2 * #world.KINDS -- seeds: two worlds of each kind
 
 local first, count = tonumber(setting "FROM" or 1), tonumber(setting "SEEDS" or QUICK)
+-- Worlds in which an earlier version said or lost something, besides the first ones.
+local KEPT = { 60, 213, 222, 264, 389, 557, 564, 599 }
+
 local talks = setting "TALK" ~= nil
 
 local function tell(seed, lines)
@@ -26,6 +29,12 @@ local function tell_exceptions(sums)
   for _, kind in ipairs(names) do io.stderr:write(("counted: %d times %s\n"):format(sums[kind], kind)) end
 end
 
+local function seeds()
+  local list = setting "SEEDS" and {} or table.move(KEPT, 1, #KEPT, 1, {})
+  for seed = first, first + count - 1 do list[#list + 1] = seed end
+  return list
+end
+
 describe("in random worlds", function()
   local first_lines
 
@@ -33,10 +42,10 @@ describe("in random worlds", function()
 
   it("no credential is lost, overwritten, stuck, or said to be changed when it is not", function()
     local bad, exceptions = {}, {}
-    for seed = first, first + count - 1 do
+    for _, seed in ipairs(seeds()) do
       local complaints, lines, excepted, kind = world.play(seed)
       tell(seed, lines)
-      first_lines = first_lines or lines
+      if seed == first then first_lines = lines end
       add(exceptions, excepted)
       for _, text in ipairs(complaints) do
         bad[#bad + 1] = ("seed %d: (%s) %s"):format(seed, kind, text)
