@@ -5,7 +5,7 @@ local function setting(name) return os.getenv("SIMULATE_" .. name) end
 
 local world = require "simulate.world"
 
-local QUICK = 2 * #world.KINDS -- seeds: two worlds of each kind
+local QUICK = #world.KINDS -- seeds: a world of each kind
 
 local first, count = tonumber(setting "FROM" or 1), tonumber(setting "SEEDS" or QUICK)
 -- Worlds in which an earlier version said or lost something, besides the first ones.
