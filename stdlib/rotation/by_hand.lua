@@ -33,11 +33,13 @@ local function raise_unknown(what)
   }
 end
 
--- An account this journal has nothing on: what lies in the sink stopped it.
-local function new_row(journal, name, what)
+-- An account the journal knows by another name, or has nothing on: what lies in the sink stopped it.
+local function row_of_user(journal, name, what)
   local user = graph.get(graph.path("/users/{id}", name), {
     select = { "id", "userPrincipalName" }, missing = "nil", what = what,
   }) or raise_unknown(what)
+  local known = rows:get(journal, user.id)
+  if known then return known end
   local body = { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }
   local row = rows:new(journal, body, user.id)
   row.state = "closed"
@@ -89,7 +91,7 @@ end
 function M.resume(journal, name, over)
   if over and not marker.installation_of(over) then refuse_marker(over) end
   local what = "resume " .. name
-  local row = row_named(journal, name) or new_row(journal, name, what)
+  local row = row_named(journal, name) or row_of_user(journal, name, what)
   local _ <close> = lease_of(journal, row, what)
   begin_anew(journal, row, over)
   if over then pass_over(row, over) end

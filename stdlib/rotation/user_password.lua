@@ -306,7 +306,9 @@ local function keep_current(job)
     name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
     before = body.seen or nil, again = not job.is_new,
   })
-  if not ok and fail.is(failure) and failure.code == "taken" then orphan(job, failure.why) end
+  if not ok and fail.is(failure) and (failure.code == "taken" or failure.status == 409) then
+    orphan(job, "the new password is in force, and cannot be stored in the account's entry: " .. failure.why)
+  end
   if not ok then error(failure, 0) end
   local current = job.run.sink:slot(job.account).current
   stage(job, "current", {

@@ -14,7 +14,7 @@ describe("a rotation that is stopped anywhere", function()
       if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
       if setting "TARGET" and setting "TARGET" ~= name then return pending("not asked for") end
       local results, total = syscalls.run {
-        target = name, stride = tonumber(setting "STRIDE" or 1511), seed = tonumber(setting "SEED" or 1),
+        target = name, stride = tonumber(setting "STRIDE" or 3001), seed = tonumber(setting "SEED" or 1),
         lanes = tonumber(setting "LANES" or 2), blow = setting "BLOW",
         tell = talks and function(text) io.stderr:write(text, "\n") end or nil,
       }

@@ -1,6 +1,6 @@
 --- Several who rotate at once, before a far side that shares nothing with the emulator:
 --- real processes in real time. tests/far/together.py has the plays, and storm.py and worlds.py
---- beside it; here is one round of each, tests/long/far_spec.lua has the others.
+--- beside it; here is one round of some, tests/long/far_spec.lua has them all.
 
 local json = require "host.json"
 
@@ -22,7 +22,7 @@ describe("several who rotate at once", function()
     assert.is_true(sums.once >= 0.9 * sums.accounts, ("%d of %d changed once"):format(sums.once, sums.accounts))
   end)
 
-  for _, play in ipairs { "behind", "alone", "killed", "storm" } do
+  for _, play in ipairs(ROUNDS > 1 and { "behind", "alone", "killed", "storm" } or { "killed" }) do
     it("lose none: " .. play, function()
       assert.same({}, measure(play, ROUNDS).problems)
     end)
@@ -33,7 +33,7 @@ describe("several who rotate at once", function()
   end)
 
   it("lose none, and say nothing that is not so, in random worlds", function()
-    assert.same({}, measure("worlds", math.max(5, 2 * ROUNDS)).problems)
+    assert.same({}, measure("worlds", math.max(3, 2 * ROUNDS)).problems)
   end)
 
   it("set up one application and one entry", function()

@@ -515,6 +515,27 @@ describe("an account's entry", function()
     assert.is_nil((stored(UPN)))
   end)
 
+  it("is the same record's when a person names the account by its new name", function()
+    go()
+    local marker = row_of().body.marker
+    rename()
+    assert.is_true((by_hand("resume", NEW)))
+    assert.equal(marker, row_of().body.marker)
+    assert.is_not_nil(row_of().body.changed_at)
+  end)
+
+  it("that cannot be written because another has its name is a person's to look at, and nothing is dark", function()
+    change_by(function(plain)
+      plain()
+      cloud.meet = function(request, moment)
+        if moment == "before" and request.method == "POST" and request.name:find "/entry$" then return "409" end
+      end
+    end)
+    local entry, status = go()
+    assert.same({ 1, "stop", "orphaned" }, { status, entry.what, row_of().state })
+    assert_not_dark()
+  end)
+
   it("renamed by somebody in the vault gets its name back", function()
     go()
     select(3, stored()).name = "chen, see Ines"
