@@ -107,6 +107,7 @@ local function entry_of(self, account)
   self.run.sink:claim(account)
   if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
     entry.renamed = slot.current.name
+    settle(entry, "wait", ("%s; its entry is called %s, and gets the account's name"):format(judged.why, entry.renamed))
   end
   if judged.what == "wait" and is_edited(row, slot.current) then entry.edited = slot.current.id end
   if judged.due then entry.due = judged.due end
@@ -349,14 +350,19 @@ local function adopt_all(self)
   end
 end
 
+local function rename(self, entry)
+  local row = rows:get(self.run.journal, entry.id)
+  local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
+  if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
+  log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+end
+
 -- Entries follow their accounts' new names.
 local function rename_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      local row = rows:get(self.run.journal, entry.id)
-      local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
-      if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
-      log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+      local ok, failure = xpcall(rename, task.keep_trace, self, entry)
+      if not ok then settle_failure(self, entry, failure) end
     end
   end
 end
@@ -369,11 +375,12 @@ local function expire_all(self)
   end
 end
 
--- Where another installation was at work it may have ended by now: one more try each.
+-- Where another installation was at work it may have ended by now: one more try each, within the limit of a run.
 local function retry_busy(self)
-  local busy = {}
+  local busy, left = {}, self.terms.limits.max_changes
+  for _, entry in ipairs(self.entries) do left = left - (entry.what == "changed" and 1 or 0) end
   for _, entry in ipairs(self.entries) do
-    if entry.what == "busy" then busy[#busy + 1] = entry end
+    if entry.what == "busy" and #busy < left then busy[#busy + 1] = entry end
   end
   if #busy > 0 and not task.stopping() and self:open() then
     try_sink(self)

@@ -112,7 +112,7 @@ local function has_work(all)
   for _, found in ipairs(all) do
     if #found.changes + #found.recoveries > 0 then return true end
     for _, entry in ipairs(found.entries) do
-      if entry.what == "busy" then return true end
+      if entry.what == "busy" or entry.renamed then return true end
     end
   end
   return false
@@ -172,6 +172,7 @@ function M.status(all, is_plan)
     if found.failure then return 1 end
     for _, entry in ipairs(found.entries) do
       if list[entry.what] and not M.is_accepted(found.terms, entry) then status = is_plan and 3 or 1 end
+      if is_plan and entry.renamed then status = 3 end
     end
   end
   return status
