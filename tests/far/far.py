@@ -104,6 +104,11 @@ class Far:
                     return rule.act
         return Exchange.apply
 
+    def await_closed(self):
+        """Wait until what processes that ended have sent was carried out, or never will be."""
+        for server in self.servers.values():
+            server.await_closed()
+
     def close(self):
         for server in self.servers.values():
             server.close()

@@ -74,6 +74,7 @@ def play(far, seed):
         one.use_clock(True)
     again = []
     for one in [both[seed % 2], both[1 - seed % 2]] * 3:
+        far.await_closed()
         far.clock.advance(LATE)
         again.append(one.rotate())
         problems += judge(far, both, again[-1:])

@@ -103,6 +103,7 @@ def two_killed(far, seed):
     runs = [end(child) for child in children]
     problems = judge(far, both, runs)
     once = sum(1 for one in look(far).values() if one["changes"] == 1)
+    far.await_closed()
     far.clock.advance(LATE)
     for one in both:
         one.use_clock(True)

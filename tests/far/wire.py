@@ -82,6 +82,7 @@ class Server:
         self.application, self.context = application, context
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
+        self.open, self.changed = 0, threading.Condition()
         threading.Thread(target=self.accept, daemon=True).start()
 
     def url(self):
@@ -94,7 +95,19 @@ class Server:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.count(1)
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def count(self, more):
+        with self.changed:
+            self.open += more
+            self.changed.notify_all()
+
+    def await_closed(self, seconds=60):
+        """Wait until no connection is open: every request that was sent has been carried out, or never will be."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.open == 0, seconds):
+                raise TimeoutError(f"{self.open} connections are open")
 
     def serve(self, connection):
         try:
@@ -103,6 +116,8 @@ class Server:
                 self.converse(stream)
         except (OSError, ValueError):
             pass
+        finally:
+            self.count(-1)
 
     def converse(self, stream):
         file = stream.makefile("rb")
