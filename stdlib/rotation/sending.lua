@@ -75,6 +75,14 @@ local function is_taken(job)
   return job.slot.several or marked ~= (body.seen or false) and marked ~= body.marker
 end
 
+-- How far the directory's clock is off: as it is known, or as the change that is to tell it suggests.
+local function offset_of(job)
+  local probe = job.row.body.probe
+  if not probe then return job.run.directory:offset(clock.now()) end
+  local low, high = moments.offsets(probe.span, probe.moment)
+  return { low = low, high = high }
+end
+
 ---@alias rotation.sight
 ---| "gone"      the account was deleted
 ---| "unlisted"  the listing does not show our own pending entry, so it does not count
@@ -98,9 +106,9 @@ function M.sight(job)
   if is_taken(job) then return "taken", job.slot.current end
   local body, changed = job.row.body, job.account.changed
   if changed == body.before then return "unmoved" end
-  if body.probe then return changed == body.probe.moment and "explained" or "moved" end
-  local offset = job.run.directory:offset(clock.now())
-  return moments.explains(body.candidates, changed, offset) and "explained" or "moved"
+  if body.probe and changed == body.probe.moment then return "explained" end
+  if body.probe and not moments.quiet_from(body.candidates) then return "moved" end
+  return moments.explains(body.candidates, changed, offset_of(job)) and "explained" or "moved"
 end
 
 ---------------------------------------------------------------------------

@@ -276,6 +276,10 @@ local function step(job, tries)
   check_rails(job, sight)
   local newest = job.row.body.candidates[#job.row.body.candidates]
   if sight == "moved" or sight == "explained" and not newest.from then return meet_change(job) end
+  if sight == "explained" and newest.rejected then
+    orphan(job, ("the password was changed on %s, when a request of ours may have done it, and Entra does not take the "
+      .. "same value again: %s"):format(time.iso(job.account.changed), newest.why or "it does not say why"))
+  end
   if sight == "explained" and not may_repeat(job) then return end
   if newest.rejected and sight == "unmoved" then return another_value(job) end
   if is_over_wait(job) or not is_quiet(job, earlier_values(job)) then return end
@@ -372,9 +376,11 @@ local function drive(job, judged)
 end
 
 ---@class rotation.done
----@field what "changed"|"busy"|"idle"|"ended" idle: another process has done it; ended: begun by an earlier run, and
---- closed without a change
+---@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: another process has done it; ended: begun by
+--- an earlier run, and closed without a change; left: closed, and it is not known which value is in force
 ---@field why string?
+---@field fix string?
+---@field code string? of a refusal
 ---@field row rotation.account_row?
 ---@field warning string?
 

@@ -251,6 +251,19 @@ describe("an answer that lies", function()
     end)
   end
 
+  it("that the same value is refused, after it was carried out: a person is told, and no request is repeated for ever",
+    function()
+      change_by(function(plain, nth)
+        if nth > 1 then answer.bad "The specified password was used before. Please provide a different password." end
+        return plain()
+      end)
+      meet { "after" }
+      local entry, status = go()
+      assert.same({ 1, "stop", 2 }, { status, entry.what, patches() })
+      assert.matches("and Entra does not take the same value again: ", entry.why, 1, true)
+      assert_not_dark()
+    end)
+
   it("204 to what was not carried out: the same value is sent once more", function()
     change_by(function(plain, nth)
       if nth ~= 1 then return plain() end
@@ -340,6 +353,17 @@ describe("a directory's clock", function()
       assert.matches("^ok: the directory dates password changes", doctor_says()[2])
     end)
   end
+
+  it("that is being learned when the program is cut off is not taken for somebody else", function()
+    directory_is(-4)
+    meet { [2] = "after", [3] = "after", [4] = "after", [5] = "after" }
+    go()
+    cloud.meet = nil
+    cloud:wait(200)
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+  end)
 
   it("of this machine that steps while the pending entry is written does not matter", function()
     local plain = cloud.clock.time
