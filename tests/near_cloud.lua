@@ -220,7 +220,13 @@ function Transfer:answer()
   return self.reply
 end
 
-function Transfer.close() end
+-- What is given up before the next poll never leaves, as at the real door.
+function Transfer:close()
+  for place, other in ipairs(self.door.queued) do
+    if other == self then return table.remove(self.door.queued, place) end
+  end
+end
+
 Transfer.__close = Transfer.close
 
 local Door = {}
@@ -251,7 +257,9 @@ function Door:submit(request, _, _, note)
   local seen = M.describe(request)
   seen.note = note
   table.insert(self.cloud.requests, seen)
-  local transfer = setmetatable({ seen = seen, body = bodies[request] or {}, changes = request:changes() }, Transfer)
+  local transfer = setmetatable({
+    door = self, seen = seen, body = bodies[request] or {}, changes = request:changes(),
+  }, Transfer)
   table.insert(self.queued, transfer)
   if transfer.changes and self.journal then self.journal:audit("request", { note = note or "" }, time.now()) end
   return transfer

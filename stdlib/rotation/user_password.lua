@@ -221,6 +221,15 @@ local function raise_unknown(job, failure)
   }
 end
 
+-- What was looked at has to be five seconds old at most when a request leaves.
+local function raise_too_slow(job)
+  fail.raise {
+    kind = "transient", what = what_of(job),
+    why = "the sink and the directory take more than five seconds to be looked at, or what they show keeps changing",
+    fix = "Run the same command again when they answer faster; nothing is sent on an old look.",
+  }
+end
+
 local function passes_over(job)
   local left = job.row.body.left or {}
   for _, entry in ipairs(job.slot.pending) do
@@ -262,6 +271,9 @@ local function send(job, tries)
   elseif outcome == "throttled" then
     tries.throttled = tries.throttled + 1
     if tries.throttled > 10 then error(failure, 0) end
+  elseif outcome == "again" then
+    tries.again = tries.again + 1
+    if tries.again > 10 then raise_too_slow(job) end
   end
 end
 
@@ -287,7 +299,7 @@ local function step(job, tries)
 end
 
 local function set(job)
-  local tries = { unknown = 0, throttled = 0 }
+  local tries = { unknown = 0, throttled = 0, again = 0 }
   repeat
     local candidates = job.row.body.candidates
     if candidates[#candidates].state == "accepted" then

@@ -189,6 +189,17 @@ describe("a change by somebody else", function()
     assert.equal(1, patches())
   end)
 
+  it("could hide behind a look that takes too long, so nothing is sent", function()
+    cloud.meet = function(request, moment)
+      if moment == "before" and request.method == "GET" and request.name:find "/entry$" then cloud:wait(6) end
+    end
+    local entry, status = go()
+    local _, pending = stored()
+    assert.same({ 1, "failed", "pending", 1 }, { status, entry.what, row_of().state, #pending })
+    assert.is_false(cloud:in_force("t0-chen", pending[1]))
+    assert.matches("^the sink and the directory take more than five seconds to be looked at", entry.why)
+  end)
+
   it("between the judgement and our request stops us before anything leaves", function()
     local posts = 0
     cloud.meet = function(request, moment)
