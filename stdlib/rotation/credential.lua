@@ -6,11 +6,13 @@
 
 local adopt = require "rotation.adopt"
 local clock = require "graph.clock"
+local in_use = require "rotation.in_use"
 local inventory = require "rotation.inventory"
 local let_go = require "rotation.let_go"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "rotation.lifetime"
 local marker = require "rotation.marker"
+local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource"
 local skew = require "rotation.skew"
@@ -219,6 +221,21 @@ local function choose(self)
   return use_newest(self)
 end
 
+-- The consumer has what it was given last. When that ends counts, and not when the newest does.
+local function tell_in_use(self)
+  local run, use = self.run, in_use.of(self.kind.rows:all(self.run.journal, self.application.appId))
+  local has = use.has
+  if not has then return end
+  local who = in_use.consumer(run.id == owned.SETUP and run.profile.devolutions or nil)
+  if in_use.expired(has, clock.now()) then return run:alarm(in_use.sentence(use, who, clock.now())) end
+  if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
+    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
+  end
+  if use.waiting or has.body.confirmed_by == "a person" then
+    run:note("%s", in_use.sentence(use, who, clock.now()) .. in_use.by_word(has))
+  end
+end
+
 local function find_one(self)
   local run = self.run
   run:lease("application/" .. self.application.appId,
@@ -226,6 +243,7 @@ local function find_one(self)
   self:look()
   self.seen = ids_of(self.kind.listed(self.application))
   if run.mode == "destroy" then return let_go.undo(self) end
+  tell_in_use(self)
   recover(self)
   local why = choose(self)
   if not self.row and run:acting() then

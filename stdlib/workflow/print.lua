@@ -103,6 +103,7 @@ end
 ---@param result workflow.result
 ---@return string
 function M.sum(result)
+  if result.mode == "verify" and result.alarms[1] then return "Out of order: " .. result.alarms[1] .. "." end
   local words, parts = words_of(result), {}
   for _, action in ipairs { "create", "update", "delete" } do
     local count = result.changes[action]
@@ -182,7 +183,7 @@ function M.json(result)
   return {
     script = result.script, mode = result.mode, dry = result.dry, profile = result.profile, status = result.status,
     changes = result.changes, steps = each(result.steps, step_table), waiting = each(result.waiting, plain),
-    left = each(result.left, plain), failure = failure_table(result.failure),
+    left = each(result.left, plain), alarms = json.array(result.alarms), failure = failure_table(result.failure),
   }
 end
 
