@@ -20,7 +20,7 @@ local M = {}
 ---@field fix string? what to do
 
 ---@class doctor.report
----@field verdict "healthy"|"unknown"|"warnings"|"broken" unknown: nothing wrong was seen, and not all could be looked at
+---@field verdict "healthy"|"unknown"|"warnings"|"broken" unknown: nothing wrong was seen, not all could be looked at
 ---@field findings doctor.finding[] the worst first, and among these what others hang on
 ---@field seconds number
 ---@field requests integer

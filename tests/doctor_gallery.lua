@@ -339,7 +339,8 @@ local CASES = {
   { "the state folder was lost", check = "credentials", verdict = "warning", says = "folder was lost",
     fix = "adopts what the entry holds", fault = function() assert(sys.remove_tree(emu:state())) end,
     heal = function() apply() end },
-  { "nobody confirmed the hand-over", check = "client secret", verdict = "warning", says = "has waited to be pasted since",
+  { "nobody confirmed the hand-over", check = "client secret", verdict = "warning",
+    says = "has waited to be pasted since",
     fix = "moonlatch handover", fault = function()
       local before = configure("linked = true", "linked = false")
       emu:later "151d"

@@ -57,7 +57,8 @@ end
 function M.of(run, failure, dry)
   local result = {
     script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
-    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, alarms = run.alarms, failure = failure,
+    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
+    failure = failure,
   }
   result.status = exit_status(run, result)
   return result

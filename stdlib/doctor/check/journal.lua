@@ -13,16 +13,22 @@ local function check_chain(record, journal, profile)
   record:ok("the journal's %d records are unbroken", count)
 end
 
+local function tell_overdue(record, look, row)
+  local by_person = row.body.by_person
+  record:warning {
+    evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
+    cause = by_person and "A person made it, so only a person removes it." or "No run has let go of it yet.",
+    fix = by_person and "moonlatch journal retire " .. row.body.key_id or look.setup .. " removes it.",
+  }
+end
+
 local function tell_lost(record, look, view)
   for _, lost in ipairs(view.lost) do
     record:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
       fix = look.setup .. " looks for it, and removes it when that is safe." }
   end
-  for _, row in ipairs(view.overdue) do
-    record:warning { evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker,
-      time.day(row.body.retire_at)), cause = "No run has let go of it yet.", fix = look.setup .. " removes it." }
-  end
+  for _, row in ipairs(view.overdue) do tell_overdue(record, look, row) end
 end
 
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
