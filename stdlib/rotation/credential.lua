@@ -352,8 +352,8 @@ function Credential:prove(roles)
   if run.mode == "destroy" then return end
   if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
   if row.body.by_person then
-    return run:note("its value is not held here, so no sign-in with it was tried; resetting a password in Devolutions "
-      .. "shows that it works")
+    return run:unseen("its value is not held here, so no sign-in with it was tried; resetting a password in "
+      .. "Devolutions shows that it works")
   end
   if row.state ~= "known" or not run:acting() then return check(self) end
   local proof = prove.run(self.application.appId, self:prover(), roles)
