@@ -155,10 +155,12 @@ M.beliefs = {
     doubt = "its private interface is not published",
     call = "choose the entry in the provider's form, then Test connection" },
 
-  { id = "cloud-form", belief = "the provider's form of Devolutions Cloud has Name, Description, Tenant ID, Client ID and "
-      .. "Secret key, and no Credential type", doubt = "its pages of 2024 and 2025 differ, and none shows the template",
-    call = "Administration > Privileged Access > Providers > Add Provider > Entra ID user; compare moonlatch handover" },
-  { id = "cloud-renew", belief = "a provider's Secret key is replaced in the same form, and saved after Test connection",
+  { id = "cloud-form",
+    belief = "the provider form of Devolutions Cloud asks for a Secret key, and has no Credential type",
+    doubt = "its pages of 2024 and 2025 differ, and none shows the password template",
+    call = "Administration > Privileged Access > Providers > Add Provider > Entra ID user; see moonlatch handover" },
+  { id = "cloud-renew",
+    belief = "a provider's Secret key is replaced in the same form, and saved after Test connection",
     doubt = "no page describes it", call = "Providers > edit the provider; look for the field and the button" },
   { id = "cloud-test", belief = "Test connection signs in only, so it succeeds without permissions and without a role",
     doubt = "no page says what it tests",

@@ -46,6 +46,7 @@ local M = {}
 ---@field workflow string
 ---@field policy entra.credential_policy
 ---@field wanted number? the lifetime asked for, in seconds
+---@field by_hand boolean? does a person have to bring each new one to where it is used?
 ---@field grace number seconds
 ---@field description string?
 ---@field renew string|boolean|nil make a new one, whatever the dates say; why
@@ -56,6 +57,7 @@ local M = {}
 ---@field held fun(self, app_id: string): host.secret?
 ---@field marker fun(self): string?
 ---@field fetch fun(self): any
+---@field confirms fun(self): boolean does its being there show that it is used?
 
 ---@class rotation.Credential
 ---@field kind rotation.kind
@@ -147,8 +149,12 @@ end
 
 -- The policy counts when one is to be made, not for one that is there.
 local function settle_terms(self)
-  self.terms.lifetime = self.kind.lifetime(self.terms)
-  lifetime.must_last(self.kind.name, self.terms)
+  local terms = self.terms
+  terms.lifetime = self.kind.lifetime(terms)
+  lifetime.must_last(self.kind.name, terms)
+  if terms.by_hand and not terms.wanted and not self.run:acting() then
+    lifetime.tell_by_hand(self.run, terms.lifetime)
+  end
 end
 
 local function ids_of(credentials)
@@ -170,12 +176,17 @@ local function make(self)
   self.view.newest = self.row
 end
 
+-- What is to be made, as far as a plan knows it.
+local function planned(terms)
+  return { body = { lifetime = terms.lifetime, ends = clock.now() + terms.lifetime } }
+end
+
 local function make_now(self, why)
   local run = self.run
   settle_terms(self)
   run:change {
     kind = self.kind.name, name = self.terms.name,
-    made = lifetime.until_when(clock.now() + self.terms.lifetime, self.terms) .. (why and " (" .. why .. ")" or ""),
+    made = lifetime.until_when(planned(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
     act = function()
       begin(self)
       make(self)
@@ -187,7 +198,7 @@ end
 -- What another run made as far as its own record.
 local function go_on(self)
   self.run:change {
-    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row.body.ends, self.terms),
+    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row, self.terms),
     act = function() make(self) end,
   }
 end
@@ -271,7 +282,7 @@ local function find_one(self)
   elseif self.kind.steps[self.row.state] then
     go_on(self)
   else
-    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row.body.ends, self.terms))
+    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row, self.terms))
   end
   if not run:acting() then list_foreign(self) end -- else at the end, when more can be seen
 end
@@ -281,10 +292,11 @@ end
 ---@field name string
 ---@field policy entra.credential_policy
 ---@field lifetime number? seconds; by default what the policy gives
----@field renew_before number
+---@field renew_before number? by default as `lifetime.renew_before` says
 ---@field every number? seconds of age from which one is replaced
 ---@field grace number
 ---@field description string?
+---@field by_hand boolean? does a person have to bring each new one to where it is used?
 ---@field sink rotation.place? one that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
@@ -303,7 +315,8 @@ function M.ensure(kind, run, fields)
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
-      in_use = fields.in_use, renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
+      in_use = fields.in_use, by_hand = fields.by_hand,
+      renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }, Credential)
   self.view = inventory.of(kind, {}, {}, self.terms, 0)
@@ -427,7 +440,8 @@ end
 
 --- Let go of what is replaced and due, and of what was lost, by the rules.
 function Credential:tidy()
-  if self.run.mode == "destroy" or not self.row then return end
+  if self.run.mode == "destroy" then return end
+  if not self.row then return let_go.foretell(self) end
   look_again(self)
   if self.row.body.proven_at then let_go.tidy(self) end
 end

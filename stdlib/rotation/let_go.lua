@@ -69,6 +69,8 @@ local function retire_all(self, rows, why)
   end
 end
 
+local AT_ONCE = "removed at once, as was asked for"
+
 local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
 
 -- At once, since a person said so: also those whose successor nobody confirmed yet.
@@ -132,7 +134,7 @@ end
 -- Which of those before it go in this run, and why.
 local function going(self)
   if self.terms.old_now and self:is_placed() then
-    return before_now(self), function() return "removed at once, as was asked for" end
+    return before_now(self), function() return AT_ONCE end
   end
   return self:is_confirmed() and self.view.overdue or {}, why_overdue
 end
@@ -146,6 +148,22 @@ function M.tidy(self)
   if anything and self.run:acting() and not still_works(self) then return end
   retire_all(self, list, why)
   clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
+end
+
+-- What goes once a new one, which a plan has yet to make, lies where it is used.
+local function going_then(self)
+  if self.terms.old_now then
+    local list = before_now(self)
+    return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
+  end
+  return self.sink:confirms() and self.view.overdue or {}, why_overdue
+end
+
+--- Say in a plan what is let go of after a new one was made. By a person's hand nobody knows when that will be.
+---@param self rotation.Credential
+function M.foretell(self)
+  if not self.sink then return end
+  retire_all(self, going_then(self))
 end
 
 ---------------------------------------------------------------------------

@@ -275,9 +275,12 @@ local function make(run, item, thing)
   end)
 end
 
+-- A part of what this run has made is made with it, as a plan says.
+local function is_new(thing) return thing.part and thing.host.made_now end
+
 local function amend(run, item, thing, actual, changes)
-  item.changes = changes
-  local value = carry_out(run, item, "update", function()
+  if is_new(thing) then item.made = thing.made else item.changes = changes end
+  local value = carry_out(run, item, is_new(thing) and "create" or "update", function()
     ownership.adding(run, thing, changes)
     local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
     watch(run, tostring(thing), function() return thing:seen(value) end)
