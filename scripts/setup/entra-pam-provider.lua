@@ -6,7 +6,6 @@
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
-local checklist = require "devolutions.checklist"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local first_reset = require "entra.first_reset"
@@ -59,9 +58,6 @@ return workflow.declare {
       help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
     },
     secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
-    prepared = {
-      type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
-    },
   },
 
   needs = {
@@ -107,7 +103,6 @@ return workflow.declare {
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = args.jit_elevation and { PERMISSIONS[1], PERMISSIONS[2], FOR_ELEVATION } or PERMISSIONS
       have.found = preflight.look(run, have, args)
-      checklist.ensure(run, args.prepared)
     end),
 
     step "App registration" (function(run, have)
@@ -163,7 +158,9 @@ return workflow.declare {
     step "Devolutions" (function(run, have, args)
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
-        tenant = have.found.tenant, client_id = have.application.appId,
+        tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
+        roles = have.roles, elevation = args.jit_elevation,
+        managed = #args.managed > 0 and table.concat(args.managed, ", ") or nil,
       })
     end),
   },
