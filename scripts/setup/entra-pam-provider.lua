@@ -6,7 +6,6 @@
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
-local checklist = require "devolutions.checklist"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local first_reset = require "entra.first_reset"
@@ -64,9 +63,6 @@ return workflow.declare {
       help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
     },
     secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
-    prepared = {
-      type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
-    },
   },
 
   needs = {
@@ -112,7 +108,6 @@ return workflow.declare {
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = api_permissions.of_provider(args.jit_elevation)
       have.found = preflight.look(run, have, args)
-      checklist.ensure(run, args.prepared)
     end),
 
     step "App registration" (function(run, have)
@@ -167,7 +162,9 @@ return workflow.declare {
     step "Devolutions" (function(run, have, args)
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
-        tenant = have.found.tenant, client_id = have.application.appId,
+        tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
+        roles = have.roles, elevation = args.jit_elevation,
+        managed = #args.managed > 0 and table.concat(args.managed, ", ") or nil,
       })
     end),
   },

@@ -17,9 +17,6 @@ local term = require "host.term"
 local time = require "time"
 local work = require "cli.work"
 
--- Members of records that are moments, besides those in _at.
-local MOMENTS = { created = true, updated = true, time = true, ends = true }
-
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
   if row.kind == passwords.kind then return row.body.name end
@@ -90,29 +87,16 @@ local function reveal(journal, id, number)
   if not ok then refuse_reveal(id, message) end
 end
 
--- A record with its moments as people read them.
-local function with_moments(fields)
-  for name, value in pairs(fields) do
-    local is_moment = MOMENTS[name] or tostring(name):find("_at$")
-    if type(value) == "table" then
-      with_moments(value)
-    elseif is_moment and type(value) == "number" then
-      fields[name] = time.iso(value)
-    end
-  end
-  return fields
-end
-
 local function show(journal, id, options)
   if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
-    report.json(with_moments(row))
+    report.json(report.with_moments(row))
   end
 end
 
 local function history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
-  for _, row in ipairs(rows) do with_moments(row) end
+  for _, row in ipairs(rows) do report.with_moments(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 

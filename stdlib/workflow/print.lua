@@ -53,15 +53,23 @@ local function add_step(lines, step, brief)
   table.move(own, 1, #own, #lines + 1, lines)
 end
 
+--- Add what a person has to do: one thing, how, and the form to fill in.
+---@param lines string[]
+---@param who string the step or the thing that waits
+---@param wait workflow.waiting
+function M.add_wait(lines, who, wait)
+  add(lines, "  ! %s: %s", who, wait.what)
+  if wait.why then add(lines, "      " .. wait.why) end
+  for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
+  for _, field in ipairs(wait.form or {}) do
+    add(lines, "      %-24s %s", field.field, field.value or field.note or "")
+  end
+end
+
 local function add_waiting(lines, waiting)
   if #waiting == 0 then return end
   add(lines, "\nWaiting for a person:")
-  for _, wait in ipairs(waiting) do
-    add(lines, "  ! %s: %s", wait.step, wait.what)
-    if wait.why then add(lines, "      " .. wait.why) end
-    for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
-    for _, field in ipairs(wait.form or {}) do add(lines, "      %-24s %s", field.field, field.value) end
-  end
+  for _, wait in ipairs(waiting) do M.add_wait(lines, wait.step, wait) end
 end
 
 local function add_left(lines, left)

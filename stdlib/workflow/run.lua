@@ -36,7 +36,7 @@ local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 ---@field what string
 ---@field why string?
 ---@field how string[]? one line each
----@field form { field: string, value: string }[]?
+---@field form { field: string, value: string?, note: string? }[]?
 
 ---@class workflow.Run
 ---@field mode "plan"|"apply"|"verify"|"destroy"
