@@ -28,6 +28,7 @@ local M = {}
 ---@field clock host.sys.clock
 ---@field service httpd.service
 ---@field admin string user principal name of the seeded Global Administrator
+---@field consumer "server"|"cloud" whose profile is the default one
 ---@field client string client id of the tool people sign in with
 local World = { __name = "emulator.world" }
 World.__index = World
@@ -213,6 +214,7 @@ end
 ---@field fault string[]? rules
 ---@field clock string? file
 ---@field directory string? for the authority, the clock and the ready profile
+---@field devolutions "server"|"cloud"|nil whose profile is the default one
 ---@field approve string? who signs in: a person, "none" or "decline"
 ---@field interval integer? seconds between two polls of a device code
 ---@field refresh "reuse"|"once"|nil how often a refresh token is good
@@ -243,7 +245,8 @@ end
 function M.open(options)
   local range, rules = read_options(options)
   local self = setmetatable({
-    faults = rules, record = record.new(), exchanges = options.exchanges, latency = (options.latency or 0) / 1000,
+    consumer = options.devolutions or "server", faults = rules, record = record.new(), exchanges = options.exchanges,
+    latency = (options.latency or 0) / 1000,
   }, World)
   local _ <close> = setmetatable({}, { __close = function(_, failure)
     if failure then self:close() end
