@@ -1,6 +1,8 @@
 --- The emulated cloud as one object: tenant, login service, Graph and Devolutions
---- Server and managed identities on four addresses, with latency, faults, a clock and a record.
+--- Server and managed identities on four addresses, with latency, faults, a clock and a record;
+--- and a Devolutions Cloud instance, which has no address.
 
+local cloud = require "emulator.cloud"
 local control = require "emulator.control"
 local crypto = require "crypto"
 local devolutions = require "emulator.devolutions"
@@ -23,6 +25,7 @@ local M = {}
 ---@field tenant emulator.tenant
 ---@field login emulator.login
 ---@field devolutions emulator.devolutions
+---@field cloud emulator.cloud
 ---@field faults emulator.faults
 ---@field record emulator.record
 ---@field clock host.sys.clock
@@ -125,9 +128,17 @@ local function note(self, peer, request, answer, rule)
   }
 end
 
+-- A request from inside: through the same code, and on record, but past the fault rules.
+local function ask_inside(self, peer, request)
+  local answer = as_answer(SERVICES[peer].handle(self, request))
+  note(self, peer, request, answer)
+  return answer.status, answer.body
+end
+
 --- Answer one request of a service: faults, latency, record.
 local function serve(self, peer, request)
   local service = SERVICES[peer]
+  self.cloud:catch_up()
   if peer == "login" and control.owns(request.path) then return control.handle(self, request) end
   local rule = self.faults:take(peer, request.method, request.path)
   local function ask(asked) return as_answer(service.handle(self, asked)) end
@@ -221,6 +232,14 @@ end
 ---@field exchanges boolean? keep what is said in the record, secrets masked
 ---@field flags table? switches of the tenant (tests)
 
+-- Do something at a moment that has passed: everything that reads the time there reads that one.
+local function at(moment, act)
+  local clock = time.use { offset = function() return 0 end, time = function() return moment end }
+  local ok, message = pcall(act)
+  time.use(clock)
+  if not ok then error(message, 0) end
+end
+
 local function build(self, options, range)
   self.place = place.open(options.directory)
   self.clock_file = options.clock or self.place:file("clock")
@@ -236,6 +255,10 @@ local function build(self, options, range)
     interval = options.interval, refresh = options.refresh,
   }
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
+  self.cloud = cloud.new {
+    address = profile.CLOUD, seed = options.seed or 1, tenant = self.tenant, at = at,
+    ask = function(peer, request) return ask_inside(self, peer, request) end,
+  }
   self.ready = profile.write(self)
 end
 
