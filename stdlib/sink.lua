@@ -44,7 +44,7 @@ function M.deliver(run, secret, fields)
   if run.mode == "destroy" then return to and run:ensure(to) end
   local again
   repeat
-    if to then store(run, secret, to, fields) end
+    if to and secret:is_held() then store(run, secret, to, fields) end
     again = not (to and to:confirms()) and not secret:is_confirmed() and handover.offer(run, secret, fields)
   until again ~= "again"
   if to then to:clear(run) end

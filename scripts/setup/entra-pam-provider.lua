@@ -34,6 +34,10 @@ return workflow.declare {
     },
     description = { type = "string", help = "description of the client secret and of the provider" },
     client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    in_use = {
+      type = "string",
+      help = "with --client-id: the Secret ID of the client secret that Devolutions was given by hand, or none",
+    },
     managed = {
       type = "list",
       help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
@@ -149,6 +153,7 @@ return workflow.declare {
         have.secret = rotation.client_secret(run, {
           application = have.application, name = args.name, description = args.description, sink = have.entry,
           policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+          in_use = args.in_use,
         })
       end,
     },

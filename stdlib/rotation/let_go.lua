@@ -54,10 +54,18 @@ local function credential_of(self, row)
   return self.kind.find(row, self.kind.listed(self.application)) or row.body.key_id and { keyId = row.body.key_id }
 end
 
+-- What a person made may be used by others, too: it goes when a person says so.
+local function leave_theirs(self, row)
+  if not self.kind.find(row, self.kind.listed(self.application)) then return end
+  self.run:leave(self.kind.name, row.body.marker,
+    "made by a person and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+end
+
 local function retire_all(self, rows, why)
   for _, row in ipairs(rows) do
     local credential = credential_of(self, row)
-    if credential then retire(self, row, credential, why(row)) end
+    if row.body.by_person then leave_theirs(self, row)
+    elseif credential then retire(self, row, credential, why(row)) end
   end
 end
 
@@ -149,6 +157,7 @@ end
 ---@return boolean, string
 function M.whose(self, row)
   if self.application.ours then return true, "goes with the application" end
+  if row.body.by_person then return false, "it was made by a person" end
   if row.body.adopted then return false, "it was adopted with what was found where it lies" end
   if row.body.key_id then return true, "the journal says it was made here" end
   return false, "its answer was lost; what the portal lists by this name may be removed there"
