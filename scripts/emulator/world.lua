@@ -1,8 +1,7 @@
 --- The emulated cloud as one object: tenant, login service, Graph and Devolutions
 --- Server and managed identities on four addresses, with latency, faults, a clock and a record;
---- and a Devolutions Cloud instance, which has no address.
+--- and privileged access in Devolutions Cloud and Devolutions Server, which has none.
 
-local cloud = require "emulator.cloud"
 local control = require "emulator.control"
 local crypto = require "crypto"
 local devolutions = require "emulator.devolutions"
@@ -12,6 +11,7 @@ local graph = require "emulator.graph"
 local httpd = require "httpd"
 local json = require "json"
 local login = require "emulator.login"
+local pam = require "emulator.pam"
 local place = require "place"
 local profile = require "emulator.profile"
 local record = require "emulator.record"
@@ -25,7 +25,8 @@ local M = {}
 ---@field tenant emulator.tenant
 ---@field login emulator.login
 ---@field devolutions emulator.devolutions
----@field cloud emulator.cloud
+---@field cloud emulator.pam privileged access in Devolutions Cloud
+---@field server emulator.pam privileged access in Devolutions Server
 ---@field faults emulator.faults
 ---@field record emulator.record
 ---@field clock host.sys.clock
@@ -139,6 +140,7 @@ end
 local function serve(self, peer, request)
   local service = SERVICES[peer]
   self.cloud:catch_up()
+  self.server:catch_up()
   if peer == "login" and control.owns(request.path) then return control.handle(self, request) end
   local rule = self.faults:take(peer, request.method, request.path)
   local function ask(asked) return as_answer(service.handle(self, asked)) end
@@ -240,6 +242,14 @@ local function at(moment, act)
   if not ok then error(message, 0) end
 end
 
+local function pam_of(self, edition, address)
+  return pam.new {
+    edition = edition, address = address, seed = self.tenant.seed, tenant = self.tenant, at = at,
+    ask = function(peer, request) return ask_inside(self, peer, request) end,
+    linked = edition == "server" and function(name) return self.devolutions:value_of(name) end or nil,
+  }
+end
+
 local function build(self, options, range)
   self.place = place.open(options.directory)
   self.clock_file = options.clock or self.place:file("clock")
@@ -255,10 +265,8 @@ local function build(self, options, range)
     interval = options.interval, refresh = options.refresh,
   }
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
-  self.cloud = cloud.new {
-    address = profile.CLOUD, seed = options.seed or 1, tenant = self.tenant, at = at,
-    ask = function(peer, request) return ask_inside(self, peer, request) end,
-  }
+  self.cloud = pam_of(self, "cloud", profile.CLOUD)
+  self.server = pam_of(self, "server", bases.devolutions)
   self.ready = profile.write(self)
 end
 

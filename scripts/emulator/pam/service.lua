@@ -1,11 +1,10 @@
---- The consumer of the client secret: Devolutions Cloud Services, which takes tasks from Cloud,
---- signs in with what its provider holds, and sets passwords at Graph.
+--- The consumer of the client secret: the service that takes tasks, signs in with what their
+--- provider holds, and sets passwords at Graph.
 ---
 --- What happens between two requests happens when the next one comes, each act at the moment it was
---- due and in that order. Assumptions, because no page tells: a task is taken only by a running
---- service whose application identity has both system permissions, a PAM service in Cloud, and
---- Contributor on the vault, and waits as Pending until there is one; a failed task is not tried
---- again; the rotation policy counts from the last task; a token is used until it ends.
+--- due and in that order. Assumptions, because no page tells: a failed task is not tried again; the
+--- rotation policy counts from the last task, and an entry has one task at a time; a token is used
+--- until it ends.
 
 local secret = require "secret"
 local time = require "time"
@@ -13,7 +12,6 @@ local time = require "time"
 local M = {}
 
 local MACHINE = "203.0.113.88" -- where the service's sign-ins come from
-local TASKS, PROVIDERS = "Manage privileged access tasks", "Manage privileged access providers"
 local PASSWORD = 24 -- characters
 
 ---------------------------------------------------------------------------
@@ -29,12 +27,20 @@ local function request(method, path, more)
   }
 end
 
+--- What a provider holds: what was pasted, or what is in the entry it is linked to.
+---@param provider table
+---@return host.secret?
+function M:secret_of(provider)
+  if provider.linked then return self.linked(provider.linked) end
+  return provider.secret
+end
+
 --- Sign in with what a provider holds.
 ---@param provider table
 ---@return { token: string, ends: number }|nil token, string? message
 function M:sign_in(provider)
   local status, body = self.ask("login", request("POST", ("/%s/oauth2/v2.0/token"):format(provider.tenant), { form = {
-    grant_type = "client_credentials", client_id = provider.client_id, client_secret = provider.secret,
+    grant_type = "client_credentials", client_id = provider.client_id, client_secret = self:secret_of(provider),
     scope = "https://graph.microsoft.com/.default",
   } }))
   if status ~= 200 then return nil, (body.error_description or body.error or "no answer"):match "^[^\r\n]*" end
@@ -71,36 +77,6 @@ end
 
 ---------------------------------------------------------------------------
 -- Tasks
-
---- The application identity that an installation signs in to Cloud with, if Cloud accepts it.
----@param one table
----@return table?
-function M:identity_of(one)
-  for _, identity in pairs(self.identities) do
-    if identity.key == one.key and identity.secret:equals(one.secret) and one.host == self.address then
-      return identity
-    end
-  end
-end
-
-local function is_known(self, identity)
-  for _, service in pairs(self.services) do
-    if service.identity == identity.name then return true end
-  end
-  return false
-end
-
---- The application identity of a service that takes tasks, of this vault if one is named.
----@param vault string?
----@return table?
-function M:worker(vault)
-  for _, one in ipairs(self.installed) do
-    local identity = one.running and one.pam and self:identity_of(one)
-    local able = identity and identity.permissions[TASKS] and identity.permissions[PROVIDERS]
-      and is_known(self, identity)
-    if able and (not vault or self.vaults[vault].roles[identity.name] == "Contributor") then return identity end
-  end
-end
 
 --- Make a task that resets an account's password.
 ---@param account table

@@ -1,5 +1,5 @@
---- The emulated Devolutions Cloud: what a person does there, and the PAM service that signs in
--- with the secret it was given and resets passwords on its own rhythm.
+--- Privileged access in the emulated Devolutions Cloud and Server: what a person does there, and the
+--- service that signs in with the secret it was given and resets passwords on its own rhythm.
 
 package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
@@ -100,9 +100,9 @@ describe("a person in the emulated Devolutions Cloud", function()
   it("fills in forms whose fields have to be there, and names what is there", function()
     local _ <close> = open()
     assert.equal('the field "client_id" is empty', act("add_provider", form { client_id = "" }).message)
-    assert.equal('there is no provider "Entra" in Devolutions Cloud',
+    assert.equal('there is no provider "Entra"',
       act("add_account", { username = UMA, vault = "Tier 0", provider = "Entra" }).message)
-    assert.equal('there is no PAM vault "Tier 9" in Devolutions Cloud', act("give_role", "Tier 9", "x").message)
+    assert.equal('there is no PAM vault "Tier 9"', act("give_role", "Tier 9", "x").message)
     assert.equal('there is no system permission "Everything"', act("permit", "PAM service", "Everything").message)
   end)
 
@@ -116,7 +116,7 @@ describe("a person in the emulated Devolutions Cloud", function()
       { secret = identity.key } } do
       local given = { host = right.host, key = right.key, secret = right.secret }
       for name, value in pairs(wrong) do given[name] = value end
-      assert.equal("Test connection of the installer failed: check host, key and secret",
+      assert.equal("Test connection failed: check the host, the key and the secret",
         act("install_services", given).message)
     end
     did("install_services", right)
@@ -328,5 +328,54 @@ describe("the PAM service of the emulated Devolutions Cloud", function()
     local _ <close> = set_up()
     did("delete_provider", "Entra")
     assert_failed "there is no provider 'Entra'"
+  end)
+end)
+
+describe("privileged access in the emulated Devolutions Server", function()
+  local function server(what, ...)
+    emulator.server:catch_up()
+    return page("POST", "/server", { ["do"] = what, with = { ... } })
+  end
+
+  local function reset()
+    server("reset_password", UMA)
+    emulator.clock:advance(60)
+    emulator.server:catch_up()
+    local tasks = page("GET", "/server").tasks
+    return tasks[#tasks]
+  end
+
+  local function open_server(more)
+    local opened = open()
+    server("add_vault", { name = "Tier 0" })
+    server("add_provider", form(more))
+    server("add_account", { username = UMA, vault = "Tier 0", provider = "Entra" })
+    return opened
+  end
+
+  it("needs nothing installed: its own service takes the tasks while it runs", function()
+    local _ <close> = open_server()
+    assert.equal("Completed", reset().status)
+    server("run_services", false)
+    assert.equal("Pending", reset().status)
+    server("run_services", true)
+    emulator.clock:advance(60)
+    emulator.server:catch_up()
+    assert.equal("Completed", page("GET", "/server").tasks[2].status)
+  end)
+
+  it("reads the secret from an entry where the provider is linked, and follows what is written there", function()
+    local _ <close> = open()
+    local entry = { id = "1", path = "", tags = {}, type = "Credential", name = "Devolutions PAM", data = {} }
+    emulator.devolutions.entries[emulator.devolutions:vault_id "Privileged"]:add(entry)
+    server("add_vault", { name = "Tier 0" })
+    local fields = form { linked = "Devolutions PAM" }
+    fields.client_secret = nil
+    server("add_provider", fields)
+    server("add_account", { username = UMA, vault = "Tier 0", provider = "Entra" })
+    assert.truthy(reset().message:find("AADSTS7000216", 1, true))
+    entry.data.clientSecret = app.secret
+    assert.equal("Completed", reset().status)
+    assert.equal("the form has no field Linked credential", act("add_provider", fields).message)
   end)
 end)
