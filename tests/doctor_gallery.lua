@@ -130,6 +130,9 @@ local CASES = {
     fault = function() emu:control("DELETE", "/graph/v1.0/applications/" .. app.id) end, fix = "Restore",
     heal = function()
       emu:control("POST", ("/graph/v1.0/directory/deletedItems/%s/restore"):format(app.id))
+      for _, item in ipairs(emu:graph "/directory/deletedItems/microsoft.graph.servicePrincipal") do
+        emu:control("POST", ("/graph/v1.0/directory/deletedItems/%s/restore"):format(item.id))
+      end
     end },
   { "it accepts accounts of other tenants", check = "application", verdict = "warning", says = "other tenants",
     fault = function() emu:admin("change", app.id, { signInAudience = "AzureADMultipleOrgs" }) end,

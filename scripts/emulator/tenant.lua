@@ -48,6 +48,9 @@ M.FLAGS = {
   -- Which tells an upsert that the key belongs to a soft-deleted application (true), or is it made anew (false)? Not
   -- documented; we assume the key stays taken for the 30 days.
   deleted_keeps_unique_name = true,
+  -- Does restoring an application restore its service principal? Not by Graph (directory-deleteditems-restore), by the
+  -- portal it does (enterprise-apps/restore-application).
+  restore_brings_principal = false,
   -- Writes an app may make: {count, seconds}, as {3000, 150} in Learn, throttling-limits, 2026-02-06. false: no limit.
   write_quota = false,
   -- Does the policy (roleManagementPolicyAssignments) of these role names forbid active assignments without end?

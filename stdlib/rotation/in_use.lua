@@ -107,7 +107,8 @@ end
 ---@return string
 function M.by_word(row)
   if row.body.confirmed_by ~= "a person" then return "" end
-  return (" (so said a person on %s; it cannot be looked at from here)"):format(time.day(row.body.confirmed_at))
+  return (" (so said %s on %s; it cannot be looked at from here)"):format(row.body.confirmed_who or "a person",
+    time.day(row.body.confirmed_at))
 end
 
 return M

@@ -214,12 +214,30 @@ function Store:reinstate(journal, rows, row)
   end
 end
 
---- Its application was deleted, and it comes back should that be restored: the value stays sealed for as long.
+--- Was its application deleted, so that it comes back should that be restored?
+---@param row host.journal.row
+---@return boolean
+function Store:is_in_bin(row) return row.state == "retiring" and row.body.before_bin ~= nil end
+
+--- Its application was deleted: the value stays sealed for as long as that can be restored.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param now number
 function Store:go_with_application(journal, row, now)
-  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted" })
+  if self:is_in_bin(row) then return end
+  local before = { state = row.state, retire_at = row.body.retire_at, why = row.body.why }
+  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted",
+    before_bin = before })
+end
+
+--- Its application is there: what it was before counts again. Durable with the next commit.
+---@param journal host.journal.journal? nil: only in the row
+---@param row host.journal.row
+function Store:come_back(journal, row)
+  local body, before = row.body, row.body.before_bin
+  body.retire_at, body.why, body.before_bin = before.retire_at, before.why, nil
+  row.state = before.state
+  if journal then self:stage(journal, row, before.state) end
 end
 
 --- Close the row and forget its only value. Only what is superseded by something in use, or was never in force.
@@ -315,9 +333,11 @@ M.user_passwords = store_of {
 ---@field stored_at number?
 ---@field confirmed_at number? when it became known that the consumer has it
 ---@field confirmed_by string? how that is known: "a person", "read back from …"
+---@field confirmed_who string? the person's user name
 ---@field retire_at number?
 ---@field from string? state before it began to retire
 ---@field looked_at number? last look for a lost one
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
 ---@field why string?
 
 --- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
@@ -351,6 +371,7 @@ M.client_secrets = store_of {
 ---@field confirmed_at number?
 ---@field retire_at number?
 ---@field where string? where it lies
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
 ---@field why string?
 
 --- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,

@@ -264,15 +264,34 @@ local function look_again(run, thing)
   return thing:read()
 end
 
+-- On something that is restored, or it itself: whether it comes back or is made again is known afterwards only, so it
+-- counts as changed either way.
+local function comes_back(thing)
+  return thing.host ~= nil and thing.host.restored == true and not thing.part
+end
+
+local function say_made(run, item, thing)
+  if not comes_back(thing) then item.made = thing.made
+  else item.made = run:acting() and "made again" or "comes back with the application, or is made again" end
+end
+
 local function make(run, item, thing)
-  item.made = thing.made
-  return carry_out(run, item, "create", function()
+  say_made(run, item, thing)
+  local action = (thing.returning or comes_back(thing)) and "update" or "create"
+  local value = carry_out(run, item, action, function()
     ownership.adding(run, thing)
     local value = thing:create()
     if thing.give_way then thing:give_way(value) end
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
   end)
+  return run:acting() and value or thing.returning or value
+end
+
+local function come_back(run, item, actual)
+  item.action, item.done, item.made = "update", run:acting(), "came back with the application"
+  report(run, item)
+  return actual
 end
 
 -- A part of what this run has made is made with it, as a plan says.
@@ -313,6 +332,7 @@ local function ensure(run, thing, item)
   if thing.adopt and run:acting() then thing:adopt(run, actual) end
   local changes = thing:differs(actual)
   if #changes > 0 then return amend(run, item, thing, actual, changes) end
+  if comes_back(thing) then return come_back(run, item, actual) end
   item.made = thing.is
   report(run, item)
   return actual

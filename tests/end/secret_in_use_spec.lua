@@ -15,7 +15,7 @@ local CONSUMERS = {
 
 local emu
 
-local function apply(...) return job.apply(emu, "--managed", MANAGED, "--lifetime", "180d", "--prepared", ...) end
+local function apply(...) return job.apply(emu, "--managed", MANAGED, "--lifetime", "180d", ...) end
 
 -- The row that a person has not confirmed yet.
 local function waiting_id()
