@@ -56,13 +56,13 @@ local function form(renew)
       { field = "Secret key", secret = true, note = "the client secret …c7e1: its Value, not its Secret ID" },
       { field = "Test connection", note = "press it: it must succeed before you go on" },
     },
-    button = "Add",
+    button = "Add", link = "https://contoso.devolutions.app",
     proof = { "on the entry of a managed account: ellipsis menu > Reset password",
       "then Reports > Privileged Access > Tasks shows that reset as Completed" },
   }
 end
 
----@class desk: handover.desk
+---@class desk: handover.visit.desk
 ---@field log string[] what was done, in order
 
 --- One from its beginning.

@@ -39,7 +39,7 @@ end
 ---@field open boolean? open the browser of the desktop, if there is one
 
 --- Show the page until a person ends it, ten minutes pass in which nobody confirms anything, or the terminal goes.
----@param desk handover.desk
+---@param desk handover.visit.desk
 ---@param options handover.page.options?
 ---@return "finished"|"ended"|"late" why it ended
 function M.serve(desk, options)

@@ -25,7 +25,7 @@ local sys = require "host.sys"
 
 local M = {}
 
----@class handover.desk what the page shows and does
+---@class handover.visit.desk what the page shows and does
 ---@field state fun(): table handover.state's
 ---@field give fun(): host.secret on record before it returns
 ---@field given fun() the secret was sent
@@ -34,7 +34,7 @@ local M = {}
 ---@field calendar fun(): string
 
 ---@class handover.visit
----@field desk handover.desk
+---@field desk handover.visit.desk
 ---@field person oauth.neighbour whom it is for
 ---@field server host.httpd.server
 ---@field port integer
@@ -206,7 +206,7 @@ end
 ---------------------------------------------------------------------------
 
 --- Listen on loopback. Nothing can be asked before `invite`.
----@param desk handover.desk
+---@param desk handover.visit.desk
 ---@param person oauth.neighbour
 ---@return handover.visit to be closed
 function M.open(desk, person)

@@ -4,7 +4,7 @@
 (() => {
   const KEPT = 60; // seconds that the secret stays in this page
   const TOKEN = /^#[A-Za-z0-9_-]{43}$/;
-  const DOTS = '••••••••••••••••';
+  const DOTS = '••••••••••••';
   let session = null, secret = null, shown = false, used = false, tested = false, state = null, timer = 0;
 
   const at = (id) => document.getElementById(id);
@@ -19,6 +19,11 @@
     }
     element.append(...children.filter((child) => child !== null && child !== undefined));
     return element;
+  }
+
+  // A button or link whose name says more than the text on it, and begins with it.
+  function named(tag, text, more, attributes) {
+    return make(tag, { 'aria-label': `${text}${more}`, ...(tag === 'button' && { type: 'button' }), ...attributes }, text);
   }
 
   const unseen = (text) => make('span', { class: 'hidden-text' }, text);
@@ -132,7 +137,8 @@
     const value = at('secret');
     if (!value) return;
     value.replaceChildren(...(shown ? [secret] : [make('span', { 'aria-hidden': 'true' }, DOTS), unseen('not shown')]));
-    at('show').firstChild.data = shown ? 'Hide' : 'Show';
+    at('show').textContent = shown ? 'Hide' : 'Show';
+    at('show').setAttribute('aria-label', `${at('show').textContent} the secret`);
     const over = used && secret === null;
     for (const id of ['copy-secret', 'show']) at(id).setAttribute('aria-disabled', over);
     at('secret-note').textContent = over ? 'Given once for this address, and cleared. ' + AGAIN
@@ -155,8 +161,8 @@
     const note = field.note && make('dd', { class: 'note' }, sentence(field.note));
     if (field.secret) return secret_row(name);
     if (!field.value) return make('div', null, name, note);
-    const button = make('button', { type: 'button', class: 'quiet', onclick: () => copy(field.field, field.value) },
-      'Copy', unseen(' ' + field.field));
+    const button = named('button', 'Copy', ` ${field.field}`,
+      { class: 'quiet', onclick: () => copy(field.field, field.value) });
     return make('div', null, name, make('dd', { class: 'value' }, field.value), make('dd', { class: 'buttons' }, button),
       note);
   }
@@ -164,33 +170,36 @@
   function secret_row(name) {
     return make('div', { class: 'secret' }, name, make('dd', { class: 'value', id: 'secret' }),
       make('dd', { class: 'buttons' },
-        make('button', { type: 'button', id: 'copy-secret', class: 'primary', 'aria-describedby': 'secret-note',
-          onclick: copy_secret }, 'Copy', unseen(' the secret')),
-        make('button', { type: 'button', id: 'show', 'aria-describedby': 'secret-note', onclick: show }, 'Show',
-          unseen(' the secret'))),
+        named('button', 'Copy', ' the secret',
+          { id: 'copy-secret', class: 'primary', 'aria-describedby': 'secret-note', onclick: copy_secret }),
+        named('button', 'Show', ' the secret', { id: 'show', 'aria-describedby': 'secret-note', onclick: show })),
       make('dd', { class: 'note', id: 'secret-note' }));
   }
 
-  function how_row(name, text) {
-    return text ? [make('div', null, make('dt', null, name), make('dd', null, text))] : [];
+  function how_row(name, content) {
+    return content ? [make('div', null, make('dt', null, name), make('dd', null, content))] : [];
+  }
+
+  // A link to elsewhere, which is told nothing of this page.
+  function away(address, text, more) {
+    if (!/^https:\/\//.test(address || '')) return null;
+    return named('a', text, `${more} (opens in a new tab)`, { href: address, target: '_blank', rel: 'noopener noreferrer' });
   }
 
   function item_how(item) {
-    const link = /^https:\/\//.test(item.link || '')
-      && make('a', { href: item.link, target: '_blank', rel: 'noopener noreferrer' }, "The vendor's page",
-        unseen(` on: ${item.what} (opens in a new tab)`));
     return make('details', { open: item.key === state.next },
-      make('summary', null, 'Who, where, and how to know', unseen(`: ${item.what}`)),
-      make('dl', { class: 'how' }, ...how_row('Who', item.who), ...how_row('Where', item.where),
-        ...how_row('Done when', item.known_by), ...how_row('Read more', link)));
+      make('summary', null, 'Where and how', unseen(`: ${item.what}`)),
+      make('dl', { class: 'how' }, ...how_row('Who', item.who && sentence(item.who)), ...how_row('Where', item.where),
+        ...how_row('Done when', item.known_by && sentence(item.known_by)),
+        ...how_row('Read more', away(item.link, "The vendor's page", ` on: ${item.what}`))));
   }
 
-  function item_buttons(item) {
-    if (item.key === 'provider') return null; // done when the secret is confirmed
-    const done = item.state === 'done';
-    return make('p', { class: 'buttons' },
-      make('button', { type: 'button', class: done ? 'quiet' : '', id: 'tick-' + item.key,
-        onclick: () => tick(item, !done) }, done ? 'Take back' : 'Mark as done', unseen(`: ${item.what}`)));
+  function item_button(item, done) {
+    const id = 'tick-' + item.key;
+    if (done && item.key === 'provider') return null; // follows from the secret, which was confirmed
+    if (item.key === 'provider') return make('a', { class: 'button', href: '#form-title', id }, 'Go to the form');
+    return named('button', done ? 'Take back' : 'Mark as done', `: ${item.what}`,
+      { id, class: done ? 'quiet' : null, onclick: () => tick(item, !done) });
   }
 
   function item_row(item) {
@@ -200,11 +209,12 @@
       make('span', { class: 'mark', 'aria-hidden': 'true' }, done ? '✓' : String(item.number)),
       make('div', { class: 'body' },
         make('p', { class: 'what' }, unseen(done ? 'Done: ' : `${item.number}. `), sentence(item.what),
-          item.required ? null : make('span', { class: 'tag' }, 'recommended'),
-          next ? make('span', { class: 'tag' }, 'next') : null),
+          ...(item.required ? [] : [' ', make('span', { class: 'tag' }, 'recommended')]),
+          ...(next ? [' ', make('span', { class: 'tag' }, 'next')] : [])),
         said ? make('p', { class: 'meta' }, 'Done ' + said) : null,
         item.note ? make('p', { class: 'meta' }, sentence(item.note)) : null,
-        item_how(item), item_buttons(item)));
+        item_how(item)),
+      make('p', { class: 'buttons' }, item_button(item, done)));
   }
 
   function secret_line() {
@@ -219,8 +229,10 @@
 
   function draw_form() {
     const form = state.form;
-    at('form-title').textContent = form ? sentence(form.title) : 'Nothing to fill in';
-    at('form-where').textContent = form ? form.where : 'Devolutions has what it needs.';
+    at('form-title').textContent = form ? sentence(form.title)
+      : state.secret.has ? 'The secret is in its place' : 'Nothing to fill in';
+    at('form-where').textContent = form ? form.where : 'Nothing waits to be put into a form.';
+    at('form-link').replaceChildren(away(form && form.link, `Open ${form && form.link}`, '') || '');
     at('secret-line').textContent = secret_line();
     at('secret-line').hidden = !secret_line();
     at('fields').replaceChildren(...(form ? form.fields.map(field_row) : []));
@@ -259,10 +271,11 @@
     at('desk').hidden = false;
     const consumer = CONSUMERS[state.consumer] || 'The consumer';
     at('title').textContent = state.complete ? `${state.name} is handed over` : `Hand ${state.name} over`;
-    at('lead').textContent = [consumer, state.address].filter(Boolean).join(', ')
-      + (state.complete ? ' has all it needs.' : ' has no interface for this part: it is done by hand, item by item.');
-    at('until').textContent = `Ends at ${new Date(Date.now() + state.page.ends_in * 1000)
-      .toLocaleTimeString(undefined, { timeStyle: 'short' })}, unless you confirm something`;
+    const place = state.address ? `${consumer} at ${state.address}` : consumer;
+    at('lead').textContent = state.complete ? `${place} has all it needs.`
+      : `A person does this part by hand, item by item: ${place} has no public interface for it.`;
+    at('until').textContent = 'Ends at ' + new Date(Date.now() + state.page.ends_in * 1000)
+      .toLocaleTimeString(undefined, { timeStyle: 'short' }) + ' if nothing is confirmed';
     at('for').textContent = `, for ${state.page.person} only`;
     draw_list();
     draw_form();
@@ -316,6 +329,10 @@
     say('The calendar file is downloaded.');
   }
 
+  async function finish() {
+    if (await send('/end')) end('You can close this page', 'Moonlatch goes on in the terminal.');
+  }
+
   // The token leaves the address at once: it is good for one session.
   async function begin() {
     const token = location.hash;
@@ -336,6 +353,7 @@
   at('tested').addEventListener('click', test);
   at('saved').addEventListener('click', save);
   at('calendar').addEventListener('click', calendar);
+  at('end').addEventListener('click', finish);
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) forget('The secret was cleared, because you left this page.');
   });
