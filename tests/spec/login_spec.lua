@@ -128,7 +128,7 @@ If nobody needs it any more, take it back:
     scene:configure(function(text)
       return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
     end)
-    local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--prepared", "--secret-file",
+    local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--secret-file",
       file)
     assert(sys.stat(file), applied.out .. applied.err)
     local client
