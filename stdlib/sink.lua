@@ -44,7 +44,7 @@ function M.deliver(run, secret, fields)
     return to and run:ensure(to)
   end
   repeat
-    if to then store(run, secret, to, fields) end
+    if to and secret:is_held() then store(run, secret, to, fields) end
   until handover.offer(run, secret, fields) ~= "again"
   if to then to:clear(run) end
   secret:tidy()

@@ -111,11 +111,19 @@ local function at_server(what, ...) emu:control("POST", "/devolutions", { ["do"]
 
 local function set_flag(name, value) emu:admin("set_flag", name, value) end
 
--- A policy that blocks everywhere but in one place; the id of the place.
+-- A policy that blocks everywhere but in one place.
 local function block_elsewhere()
   local location = emu:admin("add_location", { name = "Data centre", ranges = { "203.0.113.0/24" }, trusted = true })
-  emu:admin("add_access_policy", { name = "Data centre only", except = { location } })
-  return location
+  return { location = location,
+    policy = emu:admin("add_access_policy", { name = "Data centre only", except = { location } }) }
+end
+
+-- From here the application is let through then; from where Devolutions signs in, nobody here can see.
+local function allow_here(found)
+  set_flag("location", found.location)
+  local status, document = doctor()
+  assert.same({ 3, "unknown", "conditional access" }, { status, document.verdict, document.findings[1].check })
+  emu:admin("remove_access_policy", found.policy)
 end
 
 local function to_healthy_role() emu:admin("assign_role", app.appId, "Helpdesk Administrator") end
@@ -190,7 +198,7 @@ local CASES = {
     end },
   { "Conditional Access blocks it here, as this place has no name", check = "conditional access",
     says = "blocks it everywhere but 'Data centre' (203.0.113.0/24)", fault = block_elsewhere,
-    fix = "name the address it signs in from", heal = function(location) set_flag("location", location) end },
+    fix = "name the address it signs in from", heal = allow_here },
 
   -- Secrets
   { "the Secret ID was pasted for the Value", check = "entry", says = "Secret ID", fix = "apply",
@@ -331,8 +339,9 @@ local CASES = {
   { "the state folder was lost", check = "credentials", verdict = "warning", says = "folder was lost",
     fix = "adopts what the entry holds", fault = function() assert(sys.remove_tree(emu:state())) end,
     heal = function() apply() end },
-  { "nobody confirmed the hand-over", check = "hand-over", verdict = "warning", says = "nobody said that it is in use",
-    fix = "moonlatch journal confirm", fault = function()
+  { "nobody confirmed the hand-over", check = "client secret", verdict = "warning",
+    says = "has waited to be pasted since",
+    fix = "moonlatch handover", fault = function()
       local before = configure("linked = true", "linked = false")
       emu:later "151d"
       job.apply(emu, "--managed", MANAGED)
@@ -369,7 +378,7 @@ local CASES = {
       emu:later "8d"
       apply()
     end },
-  { "the client secret has expired", check = "client secret", says = "has expired", fix = "makes a new one",
+  { "the client secret has expired", check = "client secret", says = "which expired", fix = "makes the next one",
     fault = function() emu:later "181d" end, heal = function() apply() end },
   { "another rotator put a secret of its own into the entry", check = "entry", verdict = "warning",
     says = "Another rotator", fix = "adopts it",

@@ -18,10 +18,6 @@ local workflow = require "workflow"
 
 local step = workflow.step
 
--- What the provider reads; and what it needs besides to elevate accounts for a while.
-local PERMISSIONS = { "Group.Read.All", "User.Read.All" }
-local FOR_ELEVATION = "RoleManagement.ReadWrite.Directory"
-
 return workflow.declare {
   id = "setup/entra-pam-provider",
   summary = "Create an Entra ID PAM provider for Devolutions",
@@ -33,13 +29,18 @@ return workflow.declare {
     },
     description = { type = "string", help = "description of the client secret and of the provider" },
     client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    in_use = {
+      type = "string",
+      help = "with --client-id: the Secret ID of the client secret that Devolutions was given by hand, or none",
+    },
     managed = {
       type = "list",
       help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
     },
     jit_elevation = {
       type = "boolean", default = true,
-      help = "allow just-in-time elevation: " .. FOR_ELEVATION .. ", which can make its holder Global Administrator",
+      help = "allow just-in-time elevation: " .. api_permissions.ELEVATION
+        .. ", which can make its holder Global Administrator",
     },
     justification = {
       type = "string", default = "Devolutions PAM resets the passwords of the accounts it manages",
@@ -47,9 +48,13 @@ return workflow.declare {
     },
     lifetime = {
       type = "duration",
-      help = "how long a client secret lives (default: 180 days, or what the tenant allows if that is less)",
+      help = "how long a client secret lives (default: 180 days, a year where a person has to paste it; less where the "
+        .. "tenant allows less)",
     },
-    renew_before = { type = "duration", default = "30d", help = "make a new client secret this long before the end" },
+    renew_before = {
+      type = "duration",
+      help = "make a new client secret this long before the end (default: 30 days, at most a third of its life)",
+    },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
@@ -101,7 +106,7 @@ return workflow.declare {
 
     step "Pre-flight" (function(run, have, args)
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
-      have.permissions = args.jit_elevation and { PERMISSIONS[1], PERMISSIONS[2], FOR_ELEVATION } or PERMISSIONS
+      have.permissions = api_permissions.of_provider(args.jit_elevation)
       have.found = preflight.look(run, have, args)
     end),
 
@@ -114,10 +119,7 @@ return workflow.declare {
     end),
 
     step "API permissions" (function(run, have, args)
-      if args.jit_elevation then
-        run:note("%s serves just-in-time elevation only, and can make its holder Global Administrator;"
-          .. " --no-jit-elevation leaves it out", FOR_ELEVATION)
-      end
+      api_permissions.tell_elevation(run, args.jit_elevation)
       have.declared = api_permissions.look_up(have.found.graph, have.permissions)
       run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
     end),
@@ -144,6 +146,8 @@ return workflow.declare {
         have.secret = rotation.client_secret(run, {
           application = have.application, name = args.name, description = args.description, sink = have.entry,
           policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+          in_use = args.in_use,
+          by_hand = not (have.entry and have.entry:confirms()),
         })
       end,
     },

@@ -39,7 +39,10 @@ return workflow.declare {
       type = "path", help = "write key and certificate to this file, too, in clear (default: sealed only)",
     },
     lifetime = { type = "duration", help = "how long a certificate lives (default: a year, or what policy allows)" },
-    renew_before = { type = "duration", default = "30d", help = "make a new certificate this long before the end" },
+    renew_before = {
+      type = "duration",
+      help = "make a new certificate this long before the end (default: 30 days, at most a third of its life)",
+    },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
   },
 

@@ -5,8 +5,8 @@ local certificate = require "certificate"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
 local handover = require "sink.handover"
-local lifetime = require "rotation.lifetime"
 local limit = require "rotation.limit"
+local lifetime = require "rotation.lifetime"
 local owned = require "entra.owned"
 local probe = require "sink.probe"
 local rights = require "rotation.rights"
@@ -41,8 +41,6 @@ Applications.__index = Applications
 ---------------------------------------------------------------------------
 -- Terms
 
-local MARGIN = 30 * 86400 -- seconds before its end at the latest, when it is replaced whatever its age
-
 local function is_certificate(self) return self.terms.credential == "certificate" end
 
 -- It lives as long as was asked for, or as the tenant allows. It is replaced when it is as old as `every` says, however
@@ -50,7 +48,7 @@ local function is_certificate(self) return self.terms.credential == "certificate
 local function dates_of(self, policy)
   local longest = is_certificate(self) and policy.longest_key or policy.longest
   local length = math.min(self.terms.lifetime, longest or math.huge)
-  return { lifetime = length, renew_before = math.min(length // 4, MARGIN), every = self.terms.every }
+  return { lifetime = length, every = self.terms.every }
 end
 
 -- What rotation is to know, whatever the kind of credential.

@@ -289,11 +289,13 @@ M.user_passwords = store_of {
 ---@field key_id string?
 ---@field hint string?
 ---@field adopted boolean? its value was found in a sink
+---@field by_person boolean? a person made it and gave it to the consumer; its value is not held here
 ---@field sent_at number?
 ---@field known_at number?
 ---@field proven_at number?
 ---@field stored_at number?
----@field confirmed_at number?
+---@field confirmed_at number? when it became known that the consumer has it
+---@field confirmed_by string? how that is known: "a person", "read back from …"
 ---@field retire_at number?
 ---@field looked_at number? last look for a lost one
 ---@field why string?

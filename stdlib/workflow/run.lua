@@ -86,6 +86,23 @@ function Run:warn(text, ...)
   if self:acting() then log.warn(text) end
 end
 
+--- Something could not be looked at, so it is unknown whether it is as it should be. A verification then does not end
+--- with 0.
+---@param text string
+function Run:unseen(text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  table.insert(self.step.unseen, text)
+  table.insert(self.unknown, text)
+  if self:acting() then log.note("  ? " .. text) end
+end
+
+--- What this workflow is for does not work, and looking found out: a warning that decides how a verification ends.
+---@param text string
+function Run:alarm(text)
+  self:warn("%s", text)
+  table.insert(self.alarms, text)
+end
+
 --- A person has to do something before this is done. Recorded; the run ends with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
@@ -258,9 +275,12 @@ local function make(run, item, thing)
   end)
 end
 
+-- A part of what this run has made is made with it, as a plan says.
+local function is_new(thing) return thing.part and thing.host.made_now end
+
 local function amend(run, item, thing, actual, changes)
-  item.changes = changes
-  local value = carry_out(run, item, "update", function()
+  if is_new(thing) then item.made = thing.made else item.changes = changes end
+  local value = carry_out(run, item, is_new(thing) and "create" or "update", function()
     ownership.adding(run, thing, changes)
     local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
     watch(run, tostring(thing), function() return thing:seen(value) end)
@@ -388,7 +408,7 @@ end
 -- Going through
 
 local function begin(run, step)
-  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {} }
+  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
   table.insert(run.steps, run.step)
   if run:acting() then log.step(step.name) else log.progress(step.name) end
 end
@@ -451,7 +471,7 @@ function M.run(declaration, mode, args, options)
   local run = setmetatable({
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, held = {}, hooks = {}, watching = {}, undo = {},
+    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
   }, Run)
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)

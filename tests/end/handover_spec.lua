@@ -65,7 +65,7 @@ describe("Devolutions Cloud", function()
     must(apply(emu, "--secret-file", path, "--managed", "adele@contoso.onmicrosoft.com"), 1)
     must(handover(emu, "--done", ITEMS .. ",account,proof", "--confirm"), 0)
     must(handover(emu), 0)
-    emu:later "155d"
+    emu:later "340d"
     must(apply(emu), 1)
     local state = look(emu)
     assert.same({ "renew", "provider", 1 }, { state.form.purpose, state.next, state.open })

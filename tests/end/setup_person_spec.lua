@@ -77,6 +77,19 @@ describe("a tenant's policy", function()
     assert.truthy(outcome.err:find("allows 90 days", 1, true))
   end)
 
+  it("of 30 days makes no trouble for the defaults", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_policy", { days = 30 })
+    must(apply(emu), 0)
+    local _, document = verify(emu)
+    assert.truthy(job.step_of(document, "Client secret").items[1].about:find("renewed 10 days before", 1, true))
+    emu:later "19d"
+    assert.equal(0, (verify(emu)))
+    emu:later "2d"
+    must(apply(emu), 0)
+    assert_exact(emu, { credentials = 2 })
+  end)
+
   it("that forbids secrets stops before anything is made", function()
     local emu <close> = rehearsal.new()
     emu:admin("set_policy", { secrets = false })
@@ -104,6 +117,25 @@ describe("a hand-over to Devolutions Server", function()
     emu:configure(function(text) return (text:gsub("linked = true", "linked = false")) end)
   end
 
+  it("is proposed for a year, or as long as the tenant allows; what is asked for is kept to", function()
+    local emu <close> = rehearsal.new()
+    local function said(...)
+      local _, document = job.plan(emu, ...)
+      return job.step_of(document, "Client secret").items[1].about, job.texts(document, "Client secret")
+    end
+    local about, text = said()
+    assert.truthy(about:find("renewed 30 days before", 1, true))
+    assert.is_nil(text:find("is proposed", 1, true)) -- the provider reads the entry
+    unlinked(emu)
+    assert.truthy(select(2, said()):find("365 days is proposed, the longest up to a year that this tenant allows: a "
+      .. "person has to paste each new one. With --lifetime 90d a leaked one works for less long, and somebody pastes "
+      .. "about every 60 days", 1, true))
+    assert.is_nil(select(2, said("--lifetime", "100d")):find("is proposed", 1, true))
+    emu:admin("set_policy", { days = 120 })
+    assert.truthy(select(2, said()):find("120 days is proposed", 1, true))
+    assert.truthy(select(2, said()):find("--lifetime 60d", 1, true))
+  end)
+
   it("waits for a person, who confirms it, without signing in", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
@@ -129,7 +161,7 @@ describe("a hand-over to Devolutions Server", function()
       "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
     })
     assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
-    assert.truthy(shown:find("Done: 8 created, 1 changed.", 1, true), shown)
+    assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
     assert.equal(0, (verify(emu)))
     local history = emu:run { "journal", "history", "200" }
     assert.truthy(history.out:find('"how":"terminal"', 1, true))

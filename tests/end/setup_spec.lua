@@ -84,8 +84,16 @@ describe("the setup", function()
 
   it("leaves out what just-in-time elevation needs when told to", function()
     local emu <close> = rehearsal.new()
+    local _, document = plan(emu)
+    assert.truthy(texts(document, "API permissions"):find("to decide: RoleManagement.ReadWrite.Directory is for "
+      .. "just-in-time elevation only, and can make its holder Global Administrator; with --no-jit-elevation it is "
+      .. "RoleManagement.Read.Directory, which only reads", 1, true))
+    _, document = plan(emu, "--no-jit-elevation")
+    assert.equal("\n", texts(document, "API permissions"))
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.Read.Directory",
+      step_of(document, "API permissions").items[1].about)
     must(apply(emu, "--no-jit-elevation"), 0)
-    assert.equal(2, #truth(emu).grants)
+    assert.equal(3, #truth(emu).grants)
     assert.equal(3, (verify(emu)))
     assert.equal(0, (verify(emu, "--no-jit-elevation")))
   end)
@@ -143,7 +151,8 @@ end)
 describe("arguments", function()
   it("that are unknown or of the wrong type are refused before any call", function()
     local emu <close> = rehearsal.new()
-    for _, wrong in ipairs { { "--nmae", "x" }, { "--lifetime", "soon" }, { "--lifetime", "20d" } } do
+    local short = { "--lifetime", "20d", "--renew-before", "20d" }
+    for _, wrong in ipairs { { "--nmae", "x" }, { "--lifetime", "soon" }, short } do
       local outcome = emu:run(words("plan", table.unpack(wrong)))
       assert.is_true(outcome.status == 2 or outcome.status == 1, outcome.err)
     end

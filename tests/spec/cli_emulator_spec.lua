@@ -65,7 +65,7 @@ describe("a command with --emulator", function()
     local outcome = run { "apply", "setup/entra-pam-provider", "--emulator", "--yes", "--quiet" }
     assert.equal(0, outcome.status, outcome.err)
     assert.matches("and enter the code %w+ to authenticate%.\n  %+ application 'Devolutions PAM'", outcome.out)
-    assert.matches("\nDone: 8 created, 1 changed%.\n$", outcome.out)
+    assert.matches("\nDone: 9 created%.\n$", outcome.out)
     for line in outcome.out:gmatch("\n(  [^\n]+)") do
       assert.is_truthy(line:find("^  [+~] ") or line:find("^  Application%.ReadWrite%.All, "), line)
     end
