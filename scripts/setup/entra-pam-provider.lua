@@ -68,7 +68,10 @@ return workflow.declare {
   needs = {
     graph = {
       "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
-      "GET /policies/roleManagementPolicyAssignments", "GET /directory/deletedItems/microsoft.graph.application",
+      "GET /policies/roleManagementPolicyAssignments",
+
+      "GET /directory/deletedItems/microsoft.graph.application", "POST /directory/deletedItems/{id}/restore",
+      "GET /directory/deletedItems/microsoft.graph.servicePrincipal",
 
       "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
       "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
@@ -94,7 +97,10 @@ return workflow.declare {
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
     },
     devolutions = { "vaults:read", "entries:read", "entries:write" },
-    when = { prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } } },
+    when = {
+      prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } },
+      purge = { graph = { "DELETE /directory/deletedItems/{id}" } }, -- destroy --purge
+    },
   },
 
   steps = {

@@ -56,6 +56,9 @@ return workflow.declare {
       "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
       "GET /policies/roleManagementPolicyAssignments",
 
+      "GET /directory/deletedItems/microsoft.graph.application", "POST /directory/deletedItems/{id}/restore",
+      "GET /directory/deletedItems/microsoft.graph.servicePrincipal",
+
       "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
       "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
       "GET /applications/{id}/appManagementPolicies",
@@ -80,6 +83,7 @@ return workflow.declare {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "GroupMember.Read.All", "Directory.Read.All", "Policy.Read.All", "Organization.Read.All",
     },
+    when = { purge = { graph = { "DELETE /directory/deletedItems/{id}" } } }, -- destroy --purge
   },
 
   steps = {

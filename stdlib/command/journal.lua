@@ -154,8 +154,13 @@ local function verify_file(profile, path, options)
   tell_verified(copy, count, {}, options)
 end
 
-local function confirm(journal, id)
-  local row = require("rotation.by_word").confirm(journal, id)
+local function confirm(journal, id, options)
+  local by_word = require "rotation.by_word"
+  if options.undo then
+    return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
+      by_word.take_back(journal, id).body.marker))
+  end
+  local row = by_word.confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
@@ -228,6 +233,7 @@ return {
       optional = true },
   },
   options = {
+    { name = "--undo", help = "with confirm: it was confirmed by mistake, and is not in use" },
     { name = "--over", value = "MARKER",
       help = "with resume: pass over the pending entry of this rotation of another, which stays" },
     { name = "--drop", help = "with close: remove the pending entries too; what they hold stays sealed for 30 days" },

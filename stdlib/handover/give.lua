@@ -84,7 +84,7 @@ function M.confirm(journal, row, by)
     refuse(row, "confirm", ("nobody was given it yet (state '%s')"):format(row.state),
       "moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file.")
   end
-  let_go.confirm(journal, client_secret, row, by)
+  let_go.confirm(journal, client_secret, row, "a person", nil, by)
 end
 
 --- Show it on the terminal, until Enter is pressed.

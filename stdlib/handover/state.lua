@@ -171,7 +171,7 @@ local function secret_of(list, now)
   end
   secret.has = has and {
     short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now), at = has.body.confirmed_at,
-    by = has.body.confirmed_by,
+    by = has.body.confirmed_who or has.body.confirmed_by,
   } or nil
   secret.waiting = waiting and {
     short = in_use.short(waiting), ends = waiting.body.ends, since = waiting.body.known_at,

@@ -77,9 +77,24 @@ local M = {}
 local Credential = {}
 Credential.__index = Credential
 
+-- The application was deleted and is there again, or will be: what it had with it counts as it did before.
+local function come_back(self, list)
+  local run, rows = self.run, self.kind.rows
+  for _, row in ipairs(list) do
+    if rows:is_in_bin(row) then
+      rows:come_back(run:acting() and run.journal or nil, row)
+      if not self.is_known then
+        run:note("the %s %s comes back with the application%s", self.kind.name, row.body.marker,
+          row.state == "confirmed" and "; whoever was given it still has it, unless it was removed there" or "")
+      end
+    end
+  end
+end
+
 --- Put everything in its place, as the journal and Entra's list say.
 function Credential:look()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
+  if self.run.mode ~= "destroy" then come_back(self, list) end
   self.is_known = self.is_known or #list > 0
   self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, clock.now())
 end
@@ -97,11 +112,19 @@ end
 ---@return host.secret|host.crypto.key
 function Credential:prover() return self.kind.prover(self.value) end
 
+-- One sign-in; with an application that was just restored as many as it takes until it is known again.
+local function sign_in(self, proof)
+  if not self.application.restored then return prove.once(self.application.appId, proof) end
+  local shown = prove.run(self.application.appId, proof, {})
+  return shown.proven, shown.claims or shown.failure or {}
+end
+
 -- One that Entra does not list: hidden still, or removed by somebody? A sign-in
 -- tells, and only a clear refusal counts.
 local function is_gone(self, row, proof)
+  if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
-  local accepted, failure = prove.once(self.application.appId, proof)
+  local accepted, failure = sign_in(self, proof)
   return not accepted and failure.code == self.kind.gone
 end
 
@@ -338,7 +361,7 @@ end
 -- Once more, for one that was proven before: it still signs in, and with these roles.
 local function check(self)
   local run, roles = self.run, self.roles
-  local accepted, more = prove.once(self.application.appId, self:prover())
+  local accepted, more = sign_in(self, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
     return prove.await_look(run, ("find out why the %s in use is refused"):format(self.kind.name),
@@ -364,6 +387,7 @@ function Credential:prove(roles)
   self.roles = roles
   if run.mode == "destroy" then return end
   if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
+  if self.application.in_bin then return run:note("the %s is proven once the application is back", self.kind.name) end
   if row.body.by_person then
     return run:unseen("its value is not held here, so no sign-in with it was tried; resetting a password in "
       .. "Devolutions shows that it works")

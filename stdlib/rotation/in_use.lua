@@ -14,17 +14,19 @@ local M = {}
 ---@field waiting rotation.row? the newest one that is meant for the consumer and not confirmed
 ---@field retiring rotation.row[] earlier ones that still sign in, until their date
 
-local function confirmed_at(row) return row.body.confirmed_at or -math.huge end
-
 local STORES = { [store.client_secrets.kind] = store.client_secrets, [store.certificates.kind] = store.certificates }
 
 local function is_usable(row) return STORES[row.kind]:usable(row) end
 
--- Confirmed last; of equal moments, made last.
+local function is_replaced(row) return tostring(row.body.why):find("^replaced by ") ~= nil or row.body.from ~= nil end
+
+-- Moments are no help here: a clock may have been set back since. At most one row is in the state confirmed, and what
+-- another one replaced says so.
 local function last_confirmed(list)
   local last
   for _, row in ipairs(list) do
-    if row.body.confirmed_at and (not last or confirmed_at(row) >= confirmed_at(last)) then last = row end
+    if row.state == "confirmed" then return row end
+    if row.body.confirmed_at and not is_replaced(row) then last = row end
   end
   return last
 end
@@ -105,7 +107,8 @@ end
 ---@return string
 function M.by_word(row)
   if row.body.confirmed_by ~= "a person" then return "" end
-  return (" (so said a person on %s; it cannot be looked at from here)"):format(time.day(row.body.confirmed_at))
+  return (" (so said %s on %s; it cannot be looked at from here)"):format(row.body.confirmed_who or "a person",
+    time.day(row.body.confirmed_at))
 end
 
 return M

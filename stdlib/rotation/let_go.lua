@@ -13,12 +13,27 @@ local M = {}
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row
----@param how string
+---@param how string how that is known: "a person", "read back from …"
 ---@param grace number? seconds, when the row does not say
-function M.confirm(journal, kind, row, how, grace)
+---@param who string? the person's user name
+function M.confirm(journal, kind, row, how, grace, who)
   local now, rows = clock.now(), kind.rows
-  rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
+  row.body.retire_at, row.body.why, row.body.from = nil, nil, nil
+  rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how, confirmed_who = who })
   rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + (row.body.grace or grace))
+  record.commit(journal)
+end
+
+--- It was confirmed by mistake: the consumer does not have it. It waits again, and those it had replaced are as they
+--- were, as far as they are there still.
+---@param journal host.journal.journal
+---@param kind rotation.kind
+---@param row rotation.row confirmed
+function M.take_back(journal, kind, row)
+  local rows = kind.rows
+  row.body.confirmed_at, row.body.confirmed_by, row.body.confirmed_who = nil, nil, nil
+  rows:stage(journal, row, "handed_over")
+  rows:reinstate(journal, rows:all(journal, row.body.app_id), row)
   record.commit(journal)
 end
 

@@ -137,17 +137,6 @@ describe("an existing application", function()
   end)
 end)
 
-describe("a deleted application that still holds the uniqueName", function()
-  it("stops the next apply with two ways out; restored, it is used again", function()
-    local emu <close> = rehearsal.new()
-    must(apply(emu), 0)
-    must(emu:run(words("destroy", "--yes")), 0)
-    emu:later "60s"
-    local outcome = must(apply(emu), 1)
-    assert.truthy(outcome.err:find("restore it, and it is used again, or delete it permanently", 1, true))
-  end)
-end)
-
 describe("arguments", function()
   it("that are unknown or of the wrong type are refused before any call", function()
     local emu <close> = rehearsal.new()
