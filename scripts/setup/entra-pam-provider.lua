@@ -169,7 +169,7 @@ return workflow.declare {
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
         tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
-        roles = have.roles, elevation = args.jit_elevation,
+        roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
         managed = #args.managed > 0 and table.concat(args.managed, ", ") or nil,
       })
     end),
