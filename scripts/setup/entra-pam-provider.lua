@@ -170,7 +170,7 @@ return workflow.declare {
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
         tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
-        roles = have.roles, elevation = args.jit_elevation,
+        roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
         managed = have.managed,
       })
     end),

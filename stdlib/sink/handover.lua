@@ -23,6 +23,7 @@ local M = {}
 ---@field elevation boolean?
 ---@field roles string[]?
 ---@field managed string[]?
+---@field renew_before number?
 ---@field secret_file string? a new file for the secret
 ---@field entry sink.entry?
 
@@ -37,6 +38,7 @@ local function body_of(run, fields)
     client_id = fields.client_id, application = fields.application, consumer = consumer, address = address,
     entry = fields.entry and fields.entry:where(), linked = fields.entry ~= nil and fields.entry:confirms(),
     elevation = fields.elevation, roles = fields.roles or {}, managed = fields.managed or {},
+    renew_before = fields.renew_before,
   }
 end
 

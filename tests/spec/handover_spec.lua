@@ -107,7 +107,7 @@ describe("the form", function()
   it("of Server names the entry where the provider reads it, and takes the secret where not", function()
     local add, fields = lines({ consumer = "server", linked = true, entry = "vault 'V', PAM" }, "add")
     assert.same({ "Name", "Description", "Tenant ID", "Client ID", "Credential type", "Linked credential",
-      "Password template", "Add a PAM vault, Add a new scan configuration", "Test connection" }, fields)
+      "Password template", "Add a PAM vault", "Add a new scan configuration", "Test connection" }, fields)
     assert.same({ "Linked credential", "vault 'V', PAM", "Save" },
       { add.fields[5].value, add.fields[6].value, add.button })
     fields = select(2, lines({ consumer = "server" }, "add"))
