@@ -65,8 +65,8 @@ local function invite(page, first)
   log.prose(("It works once, and only for the user '%s'. Enter: a new address; Ctrl-D: end the page.")
     :format(page.person.name))
   if not opened and desktop.is_remote() then
-    log.prose(("You are here by ssh. On your own computer run: ssh -L %d:127.0.0.1:%d HOST; then open the address there.")
-      :format(port, port))
+    log.prose(("You are here by ssh. On your own computer run: ssh -L %d:127.0.0.1:%d HOST; then open the address "
+      .. "there."):format(port, port))
   end
 end
 

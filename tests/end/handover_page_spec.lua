@@ -14,10 +14,9 @@ local function new() return rehearsal.new("--devolutions", "cloud") end
 -- The program with the page, and its address.
 local function start(emu, settings, ...)
   local line = { "/usr/bin/env", "HOME=" .. emu.place.path, "ASAN_OPTIONS=" .. (os.getenv "ASAN_OPTIONS" or "") }
+  local program = os.getenv "DUMPABLE" or os.getenv "MOONLATCH"
   for _, setting in ipairs(settings) do line[#line + 1] = setting end
-  for _, word in ipairs { os.getenv "DUMPABLE" or os.getenv "MOONLATCH", "handover", "--page", "--config", emu.config, ... } do
-    line[#line + 1] = word
-  end
+  for _, word in ipairs { program, "handover", "--page", "--config", emu.config, ... } do line[#line + 1] = word end
   return assert(process.start(line, nil, nil, "kept"))
 end
 
@@ -198,11 +197,11 @@ describe("the hand-over's page", function()
     must(apply(emu), 1)
     local child <close> = assert(process.start { "/usr/bin/python3", "-c", ON_TERMINAL, OTHER, "/usr/bin/env",
       "HOME=" .. emu.place.path, os.getenv "MOONLATCH", "handover", "--page", "--config", emu.config })
-    local shown, line = {}, nil
-    repeat
+    local shown, line = {}, ""
+    while not line:find("It works once", 1, true) do
       line = assert(child:line(20), "the page is not there")
       shown[#shown + 1] = line
-    until line:find("It works once", 1, true)
+    end
     assert.truthy(line:find("only for the user '12345'", 1, true), line)
     local base = table.concat(shown, "\n"):match "http://127%.0%.0%.1:%d+/"
     assert.same({ "200", "403", "403" }, { status_as(OTHER, base), status_as("0", base), status_as("1", base) })

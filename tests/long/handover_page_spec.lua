@@ -21,8 +21,8 @@ end
 
 local function play(page, scenario, url)
   lfs.mkdir(FOLDER)
-  local job = curl.program({ peers.node(), SOURCE .. "/tests/peer/handover.mjs", scenario, url or page:invite(), FOLDER },
-    { LANG = "C.UTF-8" }, 180)
+  local words = { peers.node(), SOURCE .. "/tests/peer/handover.mjs", scenario, url or page:invite(), FOLDER }
+  local job = curl.program(words, { LANG = "C.UTF-8" }, 180)
   local outcome = curl.finish(job, function(ms) page:turn(ms) end)
   assert.equal(0, outcome.exit, outcome.err)
   local seen = assert(json.decode(outcome.out))
