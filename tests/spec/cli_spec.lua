@@ -276,7 +276,7 @@ describe("the command line", function()
         place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
       outcome = place:run { "init" }
       assert.equal(1, outcome.status)
-      assert.matches("why: there is one already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT%. ",
+      assert.matches("why: there is one already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT",
         outcome.err)
       outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
       assert.equal(0, outcome.status, outcome.err)
