@@ -2,7 +2,6 @@
 -- back, or by a person's hand, or both; then letting go of the one before.
 
 local entry = require "sink.entry"
-local form = require "devolutions.form"
 local handover = require "sink.handover"
 
 local M = {}
@@ -30,7 +29,6 @@ local function store(run, secret, to, fields)
     marker = secret.row and secret.row.body.marker,
   }
   run:ensure(to)
-  if to.is_new and to:confirms() then form.tell(run, fields) end
   secret:placed("stored", to:where())
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
@@ -41,12 +39,13 @@ end
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
   local to = fields.entry
-  if run.mode == "destroy" then return to and run:ensure(to) end
-  local again
+  if run.mode == "destroy" then
+    handover.leave(run, fields.name)
+    return to and run:ensure(to)
+  end
   repeat
-    if to then store(run, secret, to, fields) end
-    again = not (to and to:confirms()) and not secret:is_confirmed() and handover.offer(run, secret, fields)
-  until again ~= "again"
+    if to and secret:is_held() then store(run, secret, to, fields) end
+  until handover.offer(run, secret, fields) ~= "again"
   if to then to:clear(run) end
   secret:tidy()
 end

@@ -7,6 +7,7 @@ local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local data = require "data"
 local directory = require "emulator.tenant.directory"
+local events = require "emulator.tenant.events"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
@@ -70,12 +71,16 @@ M.FLAGS = {
   token_delay = 0,
   -- Id of the named location that the sign-ins of apps come from (false: none); policies may block there or elsewhere.
   location = false,
+  -- Does a failed sign-in tell which credential was tried? Not known of an expired or wrong secret.
+  failed_sign_in_has_key = false,
+  -- Under which names the audit has it when somebody sets a password (facts on evidence, 4.3: no recorded example).
+  reset_activities = { "Reset user password", "Update user" },
 }
 
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, conditional_access, graveyard } do
+for _, part in ipairs { admin, conditional_access, events, graveyard } do
   for name, method in pairs(part) do
     Tenant[name] = method
   end
@@ -150,6 +155,7 @@ function M.new(options)
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
     role_ids = {}, role_names = {}, role_order = {}, writes = {},
+    events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2] }
@@ -224,21 +230,22 @@ end
 ---@param app_id string
 ---@param value host.secret
 ---@return boolean? ok, string? reason "unknown_app", "disabled", "expired" or "invalid"
+---@return string? key id of the secret, in force or expired
 function Tenant:check_secret(app_id, value)
   local client, now = self:client(app_id), self.now()
   if not client or not client.service_principal then return nil, "unknown_app" end
   if client.service_principal.accountEnabled == false then return nil, "disabled" end
-  local reason = "invalid"
+  local expired
   for _, owner in ipairs { client.service_principal.id, client.application and client.application.id } do
     for _, key in ipairs(self.keys_of[owner] or {}) do
       local row = self.working_secrets:get(key, now)
       if row and row._value:equals(value) then
-        if row._start <= now and now < row._end then return true end
-        reason = now >= row._end and "expired" or reason
+        if row._start <= now and now < row._end then return true, nil, key end
+        expired = now >= row._end and key or expired
       end
     end
   end
-  return nil, reason
+  return nil, expired and "expired" or "invalid", expired
 end
 
 --- The federated credentials of a client.

@@ -6,7 +6,6 @@
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
-local checklist = require "devolutions.checklist"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local first_reset = require "entra.first_reset"
@@ -30,6 +29,10 @@ return workflow.declare {
     },
     description = { type = "string", help = "description of the client secret and of the provider" },
     client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    in_use = {
+      type = "string",
+      help = "with --client-id: the Secret ID of the client secret that Devolutions was given by hand, or none",
+    },
     managed = {
       type = "list",
       help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
@@ -63,9 +66,6 @@ return workflow.declare {
       help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
     },
     secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
-    prepared = {
-      type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
-    },
   },
 
   needs = {
@@ -117,7 +117,6 @@ return workflow.declare {
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = api_permissions.of_provider(args.jit_elevation)
       have.found = preflight.look(run, have, args)
-      checklist.ensure(run, args.prepared)
     end),
 
     step "App registration" (function(run, have)
@@ -156,6 +155,7 @@ return workflow.declare {
         have.secret = rotation.client_secret(run, {
           application = have.application, name = args.name, description = args.description, sink = have.entry,
           policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+          in_use = args.in_use,
           by_hand = not (have.entry and have.entry:confirms()),
         })
       end,
@@ -171,7 +171,9 @@ return workflow.declare {
     step "Devolutions" (function(run, have, args)
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
-        tenant = have.found.tenant, client_id = have.application.appId,
+        tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
+        roles = have.roles, elevation = args.jit_elevation,
+        managed = #args.managed > 0 and table.concat(args.managed, ", ") or nil,
       })
     end),
   },

@@ -8,6 +8,7 @@ local entry = require "sink.entry"
 local client_secret = require "rotation.client_secret"
 local fail = require "fail"
 local graph = require "graph"
+local in_use = require "rotation.in_use"
 local inventory = require "rotation.inventory"
 local journal = require "doctor.journal"
 local oauth = require "oauth"
@@ -167,13 +168,48 @@ fact("view", "journal", "which secrets are known", of_application(function(found
     time.now())
 end))
 
--- The values there are: that of the journal, and that of the entry, where they can be had.
-fact("values", "journal", "the value of the secret", of_application(function(found, exam)
-  local newest = exam:need("view").newest
+-- Nil where the entry cannot be had; its own check says why.
+local function entry_or_nil(exam)
   local ok, to = pcall(exam.need, exam, "entry")
+  return ok and to or nil
+end
+
+-- A linked entry says itself what the consumer has: the row whose value lies in it, if there is one.
+local function row_in_entry(exam, found, list, to)
+  local held = to:held(found.appId)
+  for _, row in ipairs(held and list or {}) do
+    local value <close> = rows:value(exam.journal, row)
+    if value and value:equals(held) then return row end
+  end
+end
+
+---@class doctor.use: rotation.in_use
+---@field who string "Devolutions Cloud"
+---@field linked boolean does it read our entry?
+
+-- Which secret the consumer has, and which one waits for it.
+fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
+  local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
+  local use, to = in_use.of(list), entry_or_nil(exam)
+  use.who = in_use.consumer(exam.profile.devolutions)
+  use.linked = to ~= nil and to:confirms()
+  if use.linked then use.has, use.waiting = row_in_entry(exam, found, list, to), nil end
+  return use
+end))
+
+---@class doctor.values
+---@field newest rotation.row?
+---@field journal host.secret? of the newest
+---@field used host.secret? of the one that the consumer has
+---@field entry host.secret? what the entry holds
+
+-- The values that can be had.
+fact("values", "journal", "the value of the secret", of_application(function(found, exam)
+  local newest, has = exam:need("view").newest, exam:need("use").has
+  local to = entry_or_nil(exam)
   return {
     newest = newest, journal = newest and rows:value(exam.journal, newest) or nil,
-    entry = ok and to and to:held(found.appId) or nil,
+    used = has and rows:value(exam.journal, has) or nil, entry = to and to:held(found.appId) or nil,
   }
 end))
 
@@ -189,10 +225,18 @@ local function prove_value(found, value)
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end
 
--- Does what is on record work? Without a record: does what the entry holds?
+-- Does the newest on record work? Without a record: does what the entry holds?
 fact("proof", "client secret", "whether the client secret works", of_application(function(found, exam)
   local values = exam:need "values"
   return prove_value(found, values.journal or values.entry)
+end))
+
+-- Does the one work that the consumer has? False where its value is not held here.
+fact("used_proof", "client secret", "whether the client secret in use works", of_application(function(found, exam)
+  local values = exam:need "values"
+  if not values.used then return false end
+  if values.journal and values.journal:equals(values.used) then return exam:need "proof" end
+  return prove_value(found, values.used)
 end))
 
 -- Where the entry holds another one: does that work?

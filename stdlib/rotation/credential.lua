@@ -5,12 +5,15 @@
 -- and a certificate have in common is here; how they differ stands in their kinds.
 
 local adopt = require "rotation.adopt"
+local by_person = require "rotation.by_person"
 local clock = require "graph.clock"
+local in_use = require "rotation.in_use"
 local inventory = require "rotation.inventory"
 local let_go = require "rotation.let_go"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "rotation.lifetime"
 local marker = require "rotation.marker"
+local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource"
 local skew = require "rotation.skew"
@@ -48,6 +51,7 @@ local M = {}
 ---@field description string?
 ---@field renew string|boolean|nil make a new one, whatever the dates say; why
 ---@field old_now boolean? remove those before it once the new one is proven and placed
+---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 ---@class rotation.place where a value lies that can be read back
 ---@field held fun(self, app_id: string): host.secret?
@@ -69,6 +73,7 @@ local M = {}
 ---@field seen table<string, boolean> key ids that were listed when this run began
 ---@field stranger host.secret? what lay in the sink that is none of ours, and does not work
 ---@field is_known boolean? did the journal know of one of the application?
+---@field has_asked boolean? was a person asked which one the consumer was given?
 local Credential = {}
 Credential.__index = Credential
 
@@ -131,10 +136,21 @@ local function why_asked(self, newest)
     and (type(self.terms.renew) == "string" and self.terms.renew or "asked for") or nil
 end
 
+-- One that a person made, whose value is not held here: only Entra's list tells whether it is still there.
+local function use_theirs(self, newest)
+  if not self.kind.find(newest, self.kind.listed(self.application)) then
+    return "the one in use was removed from the application by somebody"
+  end
+  local why = why_asked(self, newest) or self.view.due
+  if why then return why end
+  self.row = newest
+end
+
 -- Use the newest there is, or say why that will not do.
 local function use_newest(self)
   local newest = self.view.newest
   if not newest then return self.view.due end
+  if newest.body.by_person then return use_theirs(self, newest) end
   local value = self.adopted_value or self.kind.rows:value(self.run.journal, newest)
   local proof = value and self.kind.prover(value)
   if not proof then return "the journal does not hold the value of the one in use" end
@@ -250,7 +266,23 @@ end
 -- The one that will do, if there is one; else why one is to be made.
 local function choose(self)
   adopt.from_place(self)
+  by_person.take(self)
   return use_newest(self)
+end
+
+-- The consumer has what it was given last. When that ends counts, and not when the newest does.
+local function tell_in_use(self)
+  local run, use = self.run, in_use.of(self.kind.rows:all(self.run.journal, self.application.appId))
+  local has = use.has
+  if not has then return end
+  local who = in_use.consumer(run.id == owned.SETUP and run.profile.devolutions or nil)
+  if in_use.expired(has, clock.now()) then return run:alarm(in_use.sentence(use, who, clock.now())) end
+  if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
+    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
+  end
+  if use.waiting or has.body.confirmed_by == "a person" then
+    run:note("%s", in_use.sentence(use, who, clock.now()) .. in_use.by_word(has))
+  end
 end
 
 local function find_one(self)
@@ -260,6 +292,7 @@ local function find_one(self)
   self:look()
   self.seen = ids_of(self.kind.listed(self.application))
   if run.mode == "destroy" then return let_go.undo(self) end
+  tell_in_use(self)
   recover(self)
   local why = choose(self)
   if not self.row and run:acting() then
@@ -290,6 +323,7 @@ end
 ---@field sink rotation.place? one that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
+---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 --- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by
 --- somebody, or its value is lost. Goes as far as "known".
@@ -304,7 +338,7 @@ function M.ensure(kind, run, fields)
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
-      by_hand = fields.by_hand,
+      in_use = fields.in_use, by_hand = fields.by_hand,
       renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }, Credential)
@@ -354,6 +388,10 @@ function Credential:prove(roles)
   if run.mode == "destroy" then return end
   if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
   if self.application.in_bin then return run:note("the %s is proven once the application is back", self.kind.name) end
+  if row.body.by_person then
+    return run:unseen("its value is not held here, so no sign-in with it was tried; resetting a password in "
+      .. "Devolutions shows that it works")
+  end
   if row.state ~= "known" or not run:acting() then return check(self) end
   local proof = prove.run(self.application.appId, self:prover(), roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
@@ -390,6 +428,10 @@ function Credential:placed(state, where)
   if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
   self.kind.rows:put(self.run.journal, self.row, state, { stored_at = clock.now(), where = where })
 end
+
+--- Is its value held here? Not of one that a person made.
+---@return boolean
+function Credential:is_held() return not (self.row and self.row.body.by_person) end
 
 --- Was it brought to where it was to go, by this run or one before it?
 ---@return boolean

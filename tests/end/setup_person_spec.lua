@@ -112,7 +112,7 @@ describe("a tenant's policy", function()
   end)
 end)
 
-describe("a hand-over", function()
+describe("a hand-over to Devolutions Server", function()
   local function unlinked(emu)
     emu:configure(function(text) return (text:gsub("linked = true", "linked = false")) end)
   end
@@ -136,16 +136,20 @@ describe("a hand-over", function()
     assert.truthy(select(2, said()):find("--lifetime 60d", 1, true))
   end)
 
-  it("waits for a person, who confirms it", function()
+  it("waits for a person, who confirms it, without signing in", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
     local status, document = emu:json(words("apply", "--yes"))
-    assert.equal(1, status)
-    local waiting = document.waiting[1]
-    assert.equal("Devolutions", waiting.step)
+    assert.same({ 1, 1 }, { status, #document.waiting })
+    assert.equal("hand the client secret over to Devolutions Server: 1 item open; `moonlatch handover` shows it",
+      document.waiting[1].what)
+    assert.equal("Devolutions", document.waiting[1].step)
     assert.equal(3, (verify(emu)))
-    local id = table.concat(waiting.how, "\n"):match "journal confirm (%x+)"
-    must(emu:run { "journal", "confirm", id }, 0)
+    local id = truth(emu).application.appId
+    assert.equal(id, document.waiting[1].form[4].value)
+    local requests = emu:count "POST" + emu:count "GET"
+    must(emu:run { "handover", "--confirm" }, 0)
+    assert.equal(requests, emu:count "POST" + emu:count "GET")
     assert.equal(0, (verify(emu)))
     must(apply(emu), 0)
   end)
@@ -157,7 +161,7 @@ describe("a hand-over", function()
       "RoleManagement.Read.Directory serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n",
       "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
     })
-    assert.truthy(shown:find("the provider form (Administration > Privileged access", 1, true), shown)
+    assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
     assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
     assert.equal(0, (verify(emu)))
     local history = emu:run { "journal", "history", "200" }
@@ -172,35 +176,6 @@ describe("a hand-over", function()
     assert.equal(tonumber("600", 8), sys.stat(path).mode & tonumber("777", 8))
     local outcome = must(apply(emu, "--secret-file", path), 1)
     assert.truthy(outcome.err:find("the file exists already", 1, true))
-  end)
-end)
-
-describe("Devolutions Cloud, which has no public API", function()
-  it("has its checklist gone through first, and the secret carried by a person", function()
-    local emu <close> = rehearsal.new()
-    emu:configure(function(text)
-      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
-    end)
-    local status, document = emu:json(words("apply", "--yes"))
-    assert.equal(1, status)
-    assert.equal("prepare Devolutions Cloud", document.waiting[1].what)
-    assert.truthy(document.waiting[1].how[5]:find("Host: https://contoso.devolutions.app", 1, true))
-    assert.equal(0, #truth(emu).credentials)
-
-    status, document = emu:json(words("apply", "--yes", "--prepared"))
-    assert.equal(1, status)
-    assert.equal(1, #document.waiting)
-    local values = {}
-    for _, field in ipairs(document.waiting[1].form) do values[field.field] = field.value end
-    assert.equal(truth(emu).application.appId, values["Client ID"])
-    assert.equal("Custom", values["Credential type"])
-
-    local id = table.concat(document.waiting[1].how, "\n"):match "journal confirm (%x+)"
-    must(emu:run { "journal", "confirm", id }, 1) -- nobody was given it yet
-    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
-    must(emu:run { "journal", "confirm", id }, 0)
-    must(apply(emu), 0) -- the checklist is asked about once
-    assert_exact(emu)
   end)
 end)
 
