@@ -36,11 +36,14 @@ return workflow.declare {
     managed = {
       type = "list",
       help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
+      ask = "Which accounts is Devolutions to manage? A group's name or id, or user names, separated by commas",
     },
     jit_elevation = {
       type = "boolean", default = true,
       help = "allow just-in-time elevation: " .. api_permissions.ELEVATION
         .. ", which can make its holder Global Administrator",
+      ask = "Is just-in-time elevation wanted? It takes " .. api_permissions.ELEVATION .. ", which can make its\n"
+        .. "holder Global Administrator; without it RoleManagement.Read.Directory serves.",
     },
     justification = {
       type = "string", default = "Devolutions PAM resets the passwords of the accounts it manages",
