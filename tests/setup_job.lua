@@ -152,6 +152,10 @@ local CLOUD_ITEMS = {
   { "pam_service", function(emu) M.person(emu, "add_service", { name = "PAM", identity = M.IDENTITY }) end },
 }
 
+--- Keys of the items that a person ticks; `provider` is ticked by the client secret.
+M.CLOUD_KEYS = { "account", "proof" }
+for i, item in ipairs(CLOUD_ITEMS) do table.insert(M.CLOUD_KEYS, i, item[1]) end
+
 --- Do in Devolutions what comes before the provider; on Cloud all but the items named.
 ---@param emu rehearsal
 ---@param but table<string, boolean>? keys of items
