@@ -2,7 +2,7 @@
 # Turns what lies in ROOT/stdlib and ROOT/scripts, and the system's argparse,
 # into one C file, bytes unchanged.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
-list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json)$")
+list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json|html|css|js)$")
 list(APPEND files stdlib/argparse.lua)
 list(SORT files)
 set(arrays "")

@@ -59,6 +59,8 @@ M.FLAGS = {
   pim_longest = "P15D",
   -- Does the policy want the number of a ticket for these role names?
   pim_ticket = false,
+  -- Does the policy want multifactor authentication of who assigns these role names? What is signed in here has none.
+  pim_mfa = false,
   -- Do an admin's assignments of these role names wait for an approver? Whether that can be is not documented; that
   -- a request may have the status PendingApproval is.
   pim_approval = false,

@@ -55,7 +55,7 @@ local function licences()
   end)
 end
 
--- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it there, or deletes it for good.
+-- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it, or deletes it for good.
 local function settle_deleted(run, wanted, item, purge)
   if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
   deleted.must_be_ours(wanted, item, run.journal)

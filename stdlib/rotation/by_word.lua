@@ -50,7 +50,7 @@ local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 function M.confirm(journal, name)
   local row, kind = row_named(journal, name)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
-  if not CONFIRMABLE[row.state] then refuse_confirm(row) end
+  if not CONFIRMABLE[row.state] or kind.rows:is_in_bin(row) then refuse_confirm(row) end
   let_go.confirm(journal, kind, row, "a person")
   return row
 end

@@ -217,7 +217,7 @@ end
 --- Was its application deleted, so that it comes back should that be restored?
 ---@param row host.journal.row
 ---@return boolean
-function Store:is_in_bin(row) return row.state == "retiring" and row.body.before_bin ~= nil end
+function Store.is_in_bin(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
 
 --- Its application was deleted: the value stays sealed for as long as that can be restored.
 ---@param journal host.journal.journal

@@ -15,12 +15,11 @@ local record = require "record"
 local resource = require "resource"
 local show = require "workflow.print"
 local task = require "task"
+local wait_until = require "workflow.wait_until"
 
 local M = {}
 
 local SIDE_BY_SIDE = 8 -- changes at once
-local PATIENCE = 120 -- seconds until a change must be observable: Entra replicates
-local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 
 ---@class workflow.item one thing a step looked at
 ---@field kind string
@@ -213,25 +212,6 @@ end
 
 ---------------------------------------------------------------------------
 -- Waiting until it can be seen
-
-local function raise_unseen(what)
-  fail.raise {
-    kind = "transient", what = ("wait until %s can be seen everywhere"):format(what),
-    why = ("it was done, but after %d seconds it does not show yet"):format(PATIENCE),
-    fix = "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
-  }
-end
-
--- Ask `seen` until it says yes.
-local function wait_until(what, seen)
-  local waited, look = 0, 1
-  while not seen() do
-    local pause = PAUSES[math.min(look, #PAUSES)]
-    if waited + pause > PATIENCE then raise_unseen(what) end
-    task.sleep(pause)
-    waited, look = waited + pause, look + 1
-  end
-end
 
 local function watch(run, what, seen)
   table.insert(run.watching, task.spawn(wait_until, what, seen))

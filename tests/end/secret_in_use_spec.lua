@@ -7,10 +7,8 @@ local rehearsal = require "rehearsal"
 local MANAGED = "PAM managed service accounts"
 
 local CONSUMERS = {
-  { name = "Devolutions Cloud", edit = function(text)
-    return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
-  end },
-  { name = "Devolutions Server", edit = function(text) return (text:gsub("linked = true", "linked = false")) end },
+  { name = "Devolutions Cloud", words = { "--devolutions", "cloud" } },
+  { name = "Devolutions Server", words = {}, unlinked = true },
 }
 
 local emu
@@ -53,8 +51,10 @@ end
 for _, consumer in ipairs(CONSUMERS) do
   describe(consumer.name .. ", given a client secret by a person", function()
     before_each(function()
-      emu = rehearsal.new("--lag", "0")
-      emu:configure(consumer.edit)
+      emu = rehearsal.new("--lag", "0", table.unpack(consumer.words))
+      if consumer.unlinked then
+        emu:configure(function(text) return (text:gsub("linked = true", "linked = false")) end)
+      end
       apply()
       paste()
       emu:later "2m"
@@ -117,8 +117,7 @@ describe("an application that somebody set up by hand", function()
   end
 
   before_each(function()
-    emu = rehearsal.new("--lag", "0")
-    emu:configure(CONSUMERS[1].edit)
+    emu = rehearsal.new("--lag", "0", table.unpack(CONSUMERS[1].words))
     app = emu:control("POST", "/graph/v1.0/applications", { displayName = "PAM by hand" })
     emu:control("POST", "/graph/v1.0/servicePrincipals", { appId = app.appId })
     first, second = add_secret("PAM", "2027-06-01T00:00:00Z"), add_secret("other", "2027-12-01T00:00:00Z")

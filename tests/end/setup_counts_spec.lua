@@ -41,11 +41,8 @@ describe("plan and apply", function()
   end)
 
   it("count the same where a person brings the secret to Devolutions Cloud", function()
-    local emu <close> = rehearsal.new()
-    emu:configure(function(text)
-      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
-    end)
-    assert_same({ create = 8 }, both(emu, "--prepared"))
+    local emu <close> = rehearsal.new("--devolutions", "cloud")
+    assert_same({ create = 8 }, both(emu))
     assert_same({}, both(emu))
     emu:later "400d"
     assert_same({ create = 1 }, both(emu))

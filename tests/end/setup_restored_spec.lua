@@ -17,12 +17,6 @@ local function destroyed(emu, ...)
   return before
 end
 
-local function to_cloud(emu)
-  emu:configure(function(text)
-    return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
-  end)
-end
-
 -- What the journal says of its client secrets: state by marker.
 local function secrets(emu)
   local _, rows = emu:json { "journal", "list" }
@@ -106,15 +100,12 @@ describe("apply after destroy", function()
   end)
 
   it("takes a secret that a person was handed as handed over still, on Cloud", function()
-    local emu <close> = rehearsal.new()
-    to_cloud(emu)
-    local _, document = emu:json(words("apply", "--yes", "--prepared", "--secret-file",
-      emu.place.path .. "/secret"))
-    must(emu:run { "journal", "confirm",
-      table.concat(document.waiting[1].how, "\n"):match "journal confirm (%x+)" }, 0)
+    local emu <close> = rehearsal.new("--devolutions", "cloud")
+    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
+    must(emu:run { "handover", "--confirm" }, 0)
     must(emu:run(words("destroy", "--yes")), 0)
     emu:later "60s"
-    must(apply(emu), 0)
+    must(apply(emu), 1) -- the items of Devolutions Cloud wait still
     assert.same({ "confirmed" }, secrets(emu))
   end)
 

@@ -104,19 +104,19 @@ describe("an application", function()
     end)
 
     it("is restored when its notes and the journal show that it is ours", function()
-      local application = wanted()
+      local ours = wanted()
       client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
-      deleted.must_be_ours(application, marked, journal)
-      application:restores(marked)
-      assert.equal("restored from the deleted ones (deleted on 2025-12-24)", application.made)
-      assert.is_true(application.returning.ours)
+      deleted.must_be_ours(ours, marked, journal)
+      ours:restores(marked)
+      assert.equal("restored from the deleted ones (deleted on 2025-12-24)", ours.made)
+      assert.is_true(ours.returning.ours)
     end)
 
     it("stops the run when the journal does not know it: its credentials would come back", function()
       local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
       assert.equal("conflict", err.kind)
-      assert.equal("the uniqueName 'moonlatch-setup-entra-pam-provider-devolutions-pam' is still held by the application "
-        .. "deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would bring back "
+      assert.equal("the uniqueName 'moonlatch-setup-entra-pam-provider-devolutions-pam' is still held by the "
+        .. "application deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would bring back "
         .. "credentials that nobody here knows", err.why)
       assert.truthy(err.fix:find("`moonlatch destroy setup/entra-pam-provider --purge` deletes it for good", 1, true))
     end)
@@ -126,8 +126,8 @@ describe("an application", function()
       client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
       local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
       assert.truthy(err.why:find("its notes do not carry the line", 1, true))
-      assert.equal("In the Entra admin center under App registrations > Deleted applications: either restore it, and it "
-        .. "is used again, or delete it permanently. (Or choose another --name.)", err.fix)
+      assert.equal("In the Entra admin center under App registrations > Deleted applications: either restore it, and "
+        .. "it is used again, or delete it permanently. (Or choose another --name.)", err.fix)
     end)
 
   end)

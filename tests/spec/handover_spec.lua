@@ -298,7 +298,7 @@ describe("giving the client secret", function()
     give.confirm(journal, other, "bert")
     give.given(journal, row, "terminal")
     give.confirm(journal, row, "ada")
-    assert.same({ "confirmed", "bert" }, { rows:get(journal, row.id).state, row.body.confirmed_by })
+    assert.same({ "confirmed", "bert" }, { rows:get(journal, row.id).state, row.body.confirmed_who })
   end)
 
   it("gives the ones before their date when it is confirmed", function()

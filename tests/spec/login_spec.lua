@@ -126,7 +126,7 @@ If nobody needs it any more, take it back:
   it("who is an application proves itself anew each time, with a secret that is kept sealed", function()
     local file = scene.place.path .. "/made"
     scene:configure(function(text)
-      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
+      return (text:gsub("devolutions = devolutions", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
     end)
     local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--secret-file",
       file)
@@ -136,7 +136,7 @@ If nobody needs it any more, take it back:
       client = application.displayName == "Devolutions PAM" and application.appId or client
     end
     scene:configure(function(text)
-      return (text:gsub("emulator = by %b{}", ('emulator = by { method = "client_secret", client_id = "%s", '
+      return (text:gsub("local device = %b{}", ('local device = { method = "client_secret", client_id = "%s", '
         .. 'secret = { from = "sealed" } }'):format(client)))
     end)
     local outcome = scene:run({ "login" }, { before = { "setsid", "-w" } })
