@@ -208,15 +208,18 @@ end
 --- Have Devolutions manage an account; its password is reset every so often.
 ---@param emu rehearsal
 ---@param every string?
-function M.manage(emu, every)
-  M.person(emu, "add_account", { username = M.ACCOUNT, vault = M.VAULT, provider = M.PROVIDER, every = every })
+---@param account string? M.ACCOUNT
+function M.manage(emu, every, account)
+  M.person(emu, "add_account",
+    { username = account or M.ACCOUNT, vault = M.VAULT, provider = M.PROVIDER, every = every })
 end
 
 --- A person clicks Reset password, and looks at the report Tasks a little later.
 ---@param emu rehearsal
+---@param account string? M.ACCOUNT
 ---@return table task
-function M.reset(emu)
-  M.person(emu, "reset_password", M.ACCOUNT)
+function M.reset(emu, account)
+  M.person(emu, "reset_password", account or M.ACCOUNT)
   emu:later "1m"
   local tasks = M.devolutions(emu).tasks
   return tasks[#tasks]
