@@ -27,7 +27,7 @@ local function by(sign_in, devolutions)
     cloud = { login = %q, graph = %q, ca = "ca.pem" },
     sign_in = sign_in,
     key = { from = "file", path = "journal.key" },
-    devolutions = devolutions,
+    devolutions = devolutions or server(by_entry),
   }
 end
 local device = { method = "device_code", client_id = %q }
@@ -35,11 +35,11 @@ local device = { method = "device_code", client_id = %q }
 return {
   default = %q,
   profiles = {
-    emulator = by(device, server(by_entry)),
+    emulator = by(device),
     server_unlinked = by(device, server {}),
     cloud = by(device, { cloud = %q }),
-    browser = by({ method = "browser", client_id = %q }, server(by_entry)),
-    identity = by({ method = "managed_identity", endpoint = %q }, server(by_entry)),
+    browser = by({ method = "browser", client_id = %q }),
+    identity = by({ method = "managed_identity", endpoint = %q }),
   },
 }
 ]]
