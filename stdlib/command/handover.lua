@@ -76,10 +76,10 @@ end
 
 -- In the order in which they are done; each gets the option's value.
 local ACTIONS = {
-  { "done", function(desk, keys) tick_all(desk, keys, true) end },
   { "undo", function(desk, keys) tick_all(desk, keys, false) end },
-  { "secret_file", write }, { "show", show }, { "page", open_page },
-  { "confirm", confirm }, { "calendar", write_calendar },
+  { "secret_file", write }, { "show", show }, { "page", open_page }, { "confirm", confirm },
+  { "done", function(desk, keys) tick_all(desk, keys, true) end }, -- `proof` only counts after that
+  { "calendar", write_calendar },
 }
 
 local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end

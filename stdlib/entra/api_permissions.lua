@@ -28,6 +28,15 @@ function M.of_provider(elevation)
   return { "Group.Read.All", "User.Read.All", elevation and M.ELEVATION or "RoleManagement.Read.Directory" }
 end
 
+-- What does all that the other does, and more.
+local STRONGER = { ["RoleManagement.Read.Directory"] = M.ELEVATION }
+
+--- Is this permission among those held, or one that does all that it does?
+---@param held table<string, any> by value
+---@param value string
+---@return boolean
+function M.is_held(held, value) return held[value] ~= nil or held[STRONGER[value] or ""] ~= nil end
+
 local DECISION = "%s is for just-in-time elevation only, and can make its holder Global Administrator; with "
   .. "--no-jit-elevation it is RoleManagement.Read.Directory, which only reads"
 

@@ -41,6 +41,14 @@ local M = {}
 ---@field how string?
 ---@field note string?
 
+---@class handover.has
+---@field id string of the journal's row
+---@field short string
+---@field ends number?
+---@field expired boolean
+---@field at number? since when that is known
+---@field by string? who said so, or how it is known
+
 ---@class handover.secret
 ---@field id string? of the journal's row; of the one that waits, else of the one in use
 ---@field marker string?
@@ -49,7 +57,7 @@ local M = {}
 ---@field ends number?
 ---@field renew_at number? when the next one is to be made
 ---@field state "none"|"to give"|"given"|"in use"
----@field has { short: string, ends: number?, expired: boolean?, at: number?, by: string? }? what the consumer has
+---@field has handover.has? what the consumer has
 ---@field waiting { short: string, ends: number?, since: number? }? what it is to be given
 
 ---@class handover.state
@@ -175,7 +183,8 @@ local function secret_of(list, renew_before, now)
     secret.renew_at = lifetime.due_at(row, { renew_before = renew_before })
   end
   secret.has = has and {
-    short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now), at = has.body.confirmed_at,
+    id = has.id, short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now),
+    at = has.body.confirmed_at,
     by = has.body.confirmed_who or has.body.confirmed_by,
   } or nil
   secret.waiting = waiting and {
@@ -204,9 +213,17 @@ local function tick_provider(item, secret)
   end
 end
 
+-- A reset that was seen proves the client secret that was in use then, and no later one.
+local function is_outdated(state, item, row)
+  local has = state.secret.has
+  return item.key == "proof" and row.state == "done" and not (has and row.body.secret == has.id)
+end
+
 local function tick(journal, state, item)
   local row = journal:get("checklist", M.item_id(state, item))
-  if row then
+  if row and is_outdated(state, item, row) then
+    item.state, item.note = "open", ("last seen on %s, with another client secret"):format(time.day(row.body.at))
+  elseif row then
     item.state, item.by, item.at, item.how = row.state, row.body.by, row.body.at, row.body.how
   elseif checklist.FORMER[item.key] and state.former then
     item.state, item.at, item.note = "done", state.former.updated, "said together with others, by an earlier version"

@@ -1,6 +1,6 @@
---- A client secret that a person made in the portal and pasted into Devolutions, before this program was used: the
---- person says which one that is, and it counts like one made here. Its value is not held here, so it is never tried
---- and never removed without a person.
+--- A client secret that Devolutions was given before this journal knew of it: made in the portal by a person, or by an
+--- installation whose journal is lost. A person says which one that is, and it counts like one made here. Its value is
+--- not held here, so it is never tried and never removed without a person.
 
 local clock = require "graph.clock"
 local fail = require "fail"
@@ -88,12 +88,13 @@ local function row_of(self, credential)
   })
 end
 
---- Of an adopted application of which nothing is on record: take the client secret that the consumer was given by
---- hand for the one in use, when somebody says which one that is. Raises "usage" for one that is not there.
+--- Of an application of which nothing is on record, because it was adopted or the journal is a new one: take the client
+--- secret that a person gave the consumer before for the one in use, when somebody says which one that is. Raises
+--- "usage" for one that is not there.
 ---@param self rotation.Credential as just looked at
 function M.take(self)
-  local is_theirs = self.application.adopted and not self.is_known and #self.view.foreign > 0
-  if not is_theirs or self.view.newest or self.has_asked then return end
+  local may_be = self.application.adopted or self.terms.by_hand
+  if not may_be or self.is_known or #self.view.foreign == 0 or self.view.newest or self.has_asked then return end
   self.has_asked = true
   local credential = chosen(self)
   if not credential then return end
@@ -101,7 +102,7 @@ function M.take(self)
   self.view.newest = row
   run:change {
     kind = self.kind.name, name = row.body.marker, action = "update",
-    made = "made by a person, and in use in Devolutions: counted from now on",
+    made = "made elsewhere, and in use in Devolutions: counted from now on",
     act = function() self.kind.rows:put(run.journal, row, "confirmed") end,
   }
   if not run:acting() then row.state = "confirmed" end

@@ -73,7 +73,7 @@ end
 local function leave_theirs(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
-    "made by a person and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+    "made elsewhere and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
 end
 
 local function retire_all(self, rows, why)
@@ -190,7 +190,7 @@ end
 ---@return boolean, string
 function M.whose(self, row)
   if self.application.ours then return true, "goes with the application" end
-  if row.body.by_person then return false, "it was made by a person" end
+  if row.body.by_person then return false, "it was made elsewhere, and is in use by a person's word" end
   if row.body.adopted then return false, "it was adopted with what was found where it lies" end
   if row.body.key_id then return true, "the journal says it was made here" end
   return false, "its answer was lost; what the portal lists by this name may be removed there"

@@ -33,10 +33,10 @@ local function tell_items(record, state)
   local item = next_of(state)
   if not item or item.key == "provider" then return end
   record:warning {
-    evidence = ("%s open in %s; the next: %s"):format(layout.count(state.open, "item"), text.consumer(state),
-      item.what),
+    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"), text.consumer(state),
+      item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",
-    fix = "moonlatch handover lists what is to be done, and where.",
+    fix = ("%s. moonlatch handover lists all of it; --done %s ticks this."):format(item.where, item.key),
   }
 end
 

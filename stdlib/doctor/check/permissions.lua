@@ -1,7 +1,7 @@
 --- What the application declares, what is consented, and what its tokens carry.
 
 local api_permissions = require "entra.api_permissions"
-local prove = require "rotation.prove"
+local sets = require "sets"
 
 local function granted_ids(grants, graph_id)
   local ids = {}
@@ -11,15 +11,19 @@ local function granted_ids(grants, graph_id)
   return ids
 end
 
--- Those of `wanted` whose ids are not in the set.
-local function missing(wanted, offered, ids)
+local function lacking(wanted, held)
   local list = {}
   for _, value in ipairs(wanted) do
-    for _, role in ipairs(offered.appRoles) do
-      if role.value == value and not ids[role.id] then list[#list + 1] = value end
-    end
+    if not api_permissions.is_held(held, value) then list[#list + 1] = value end
   end
   return list
+end
+
+-- Those of `wanted` that have none of these ids, and no stronger one has.
+local function missing(wanted, offered, ids)
+  local held = {}
+  for _, role in ipairs(offered.appRoles) do held[role.value] = ids[role.id] end
+  return lacking(wanted, held)
 end
 
 local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
@@ -38,7 +42,7 @@ local function tell_token(record, look, absent)
   local waiting = {}
   local there = {}
   for _, value in ipairs(absent) do there[value] = true end
-  for _, value in ipairs(prove.missing_roles(proof.claims, look:want("terms").permissions)) do
+  for _, value in ipairs(lacking(look:want("terms").permissions, sets.of(proof.claims.roles))) do
     if not there[value] then waiting[#waiting + 1] = value end
   end
   if #waiting > 0 then
