@@ -6,6 +6,7 @@ local fail = require "fail"
 local give = require "handover.give"
 local json = require "json"
 local log = require "log"
+local page = require "handover.page"
 local report = require "report"
 local session = require "session"
 local states = require "handover.state"
@@ -57,6 +58,10 @@ local function show(desk)
   talk.run(desk.journal, give.row_of(desk.journal, state), state, { shown = true })
 end
 
+local function open_page(desk)
+  page.serve(desk.journal, desk.row, desk.options["for"])
+end
+
 local function confirm(desk)
   local state = state_of(desk)
   give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
@@ -73,7 +78,8 @@ end
 local ACTIONS = {
   { "done", function(desk, keys) tick_all(desk, keys, true) end },
   { "undo", function(desk, keys) tick_all(desk, keys, false) end },
-  { "secret_file", write }, { "show", show }, { "confirm", confirm }, { "calendar", write_calendar },
+  { "secret_file", write }, { "show", show }, { "page", open_page },
+  { "confirm", confirm }, { "calendar", write_calendar },
 }
 
 local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
@@ -121,6 +127,14 @@ local function refuse_several(rows)
   }
 end
 
+local function check_for(options)
+  if not options["for"] or options.page then return end
+  fail.raise {
+    kind = "usage", what = "read the command line", why = "--for stands without --page",
+    fix = "moonlatch handover --page --for " .. options["for"],
+  }
+end
+
 local function is_asked_for(options)
   for _, action in ipairs(ACTIONS) do
     if is_given(options[action[1]]) then return true end
@@ -150,6 +164,7 @@ local function look(journal, rows)
 end
 
 local function run(journal, profile, options)
+  check_for(options)
   local rows = rows_of(journal, profile, options.name)
   if not is_asked_for(options) then return look(journal, rows) end
   if #rows ~= 1 then refuse_several(rows) end
@@ -176,6 +191,8 @@ return {
       help = "this item is done: its name or number, several with commas" },
     { name = "--undo", value = "ITEM", many = true, help = "this item is not done after all" },
     { name = "--show", help = "show the client secret on this terminal, then ask whether it was pasted" },
+    { name = "--page", help = "all of it in a browser on this computer; with --json a line with the address" },
+    { name = "--for", value = "USER", help = "with --page: for this user, and not for the terminal's owner" },
     { name = "--secret-file", value = "PATH", help = "write the client secret to this new file" },
     { name = "--confirm", help = "the client secret is pasted, and Test connection succeeded" },
     { name = "--calendar", value = "FILE", help = "write the days to renew it to this .ics file" },
@@ -184,6 +201,7 @@ return {
     "moonlatch handover                          # where it stands, and what is next",
     "moonlatch handover --done licence,identity  # ticked by you, today; --undo takes it back",
     "moonlatch handover --show                   # the client secret, to paste it; then say that it works",
+    "moonlatch handover --page                   # checklist, form and secret in your browser",
     "moonlatch handover --calendar renew.ics     # the day to renew it, for your calendar",
     "moonlatch handover --json",
   },

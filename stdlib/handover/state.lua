@@ -30,7 +30,7 @@ local M = {}
 ---@field linked boolean the provider reads that entry
 ---@field elevation boolean? may the application elevate accounts?
 ---@field roles string[] directory roles that the application holds
----@field managed string? which accounts the provider manages
+---@field managed string[] which accounts the provider manages: groups and user names
 ---@field renew_before number? seconds before its end from which a client secret is replaced
 
 ---@class handover.item: devolutions.checklist.item
@@ -58,7 +58,7 @@ local M = {}
 ---@field name string
 ---@field tenant string
 ---@field client_id string
----@field managed string?
+---@field managed string[]
 ---@field destroyed boolean
 ---@field items handover.item[]
 ---@field secret handover.secret
@@ -267,7 +267,7 @@ function M.of(journal, row, now)
   local former = body.address and journal:get("checklist", body.address)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
-    client_id = body.client_id, managed = body.managed, destroyed = row.state == "destroyed",
+    client_id = body.client_id, managed = body.managed or {}, destroyed = row.state == "destroyed",
     secret = secret_of(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }

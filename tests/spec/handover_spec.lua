@@ -22,7 +22,7 @@ local function body_of(more)
   local body = {
     workflow = "setup/entra-pam-provider", name = "Devolutions PAM", tenant = "aaaaaaaa-0000-4000-8000-000000000001",
     client_id = CLIENT, application = "obj-1", consumer = "cloud", address = CLOUD, linked = false,
-    roles = { "Helpdesk Administrator" }, managed = "PAM managed",
+    roles = { "Helpdesk Administrator" }, managed = { "PAM managed" },
   }
   for name, value in pairs(more or {}) do body[name] = value end
   return body
