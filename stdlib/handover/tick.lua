@@ -1,5 +1,6 @@
 --- Ticking an item of a hand-over, or taking it back.
 
+local by_word = require "rotation.by_word"
 local fail = require "fail"
 local give = require "handover.give"
 local nearest = require "nearest"
@@ -20,12 +21,11 @@ local function item_of(state, key)
   }
 end
 
-local function refuse_undo(state)
-  fail.raise {
-    kind = "refused", what = ("take back 'provider' of '%s'"):format(state.name),
-    why = ("it follows from the client secret %s, which was confirmed"):format(state.secret.short or "?"),
-    fix = "If that was a mistake: moonlatch handover --show shows the same secret again; paste it, and it is true.",
-  }
+-- Ticked by its client secret.
+local function tick_provider(journal, state, item, done, by)
+  local row = give.row_of(journal, state)
+  if done then return give.confirm(journal, row, by) end
+  if item.state == "done" then by_word.take_back(journal, row.id) end
 end
 
 local function refuse_early(item)
@@ -37,7 +37,7 @@ local function refuse_early(item)
 end
 
 --- Put on record that an item is done, or that it is not; durable when the call returns. `provider` is done when its
---- client secret is confirmed, and is not taken back.
+--- client secret is confirmed, and open again when that is taken back.
 ---@param journal host.journal.journal
 ---@param state handover.state changed accordingly: read it anew for the rest
 ---@param key string of the item, or its number
@@ -46,8 +46,7 @@ end
 ---@param how "terminal"|"page"|"command"
 return function(journal, state, key, done, by, how)
   local item = item_of(state, key)
-  if item.key == "provider" and not done then return item.state == "done" and refuse_undo(state) or nil end
-  if item.key == "provider" then return give.confirm(journal, give.row_of(journal, state), by) end
+  if item.key == "provider" then return tick_provider(journal, state, item, done, by) end
   if item.scope == "provider" and state.client_id == "" then refuse_early(item) end
   local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
   journal:put("checklist", id, new, { by = by, at = now, how = how, name = state.name }, now)
