@@ -24,9 +24,10 @@ M.DOWNLOAD = "https://devolutions.net/download-center/#hub"
 
 --- What a person sees when the whole chain works. A green Test connection is no proof: Entra gives a token to an
 --- application without any right, too.
----@param consumer "cloud"|"server"
+---@param consumer "cloud"|"server"|"none"
 ---@return string[]
 function M.proof(consumer)
+  if consumer == "none" then return {} end
   if consumer == "server" then
     return { "on the entry of a managed account: Reset password", "then the account signs in with the new password" }
   end

@@ -146,7 +146,7 @@ local function elsewhere(values, purpose)
   return {
     where = "wherever what signs in as the application is configured",
     title = ("give what uses '%s' its %sclient secret"):format(values.name, purpose == "renew" and "new " or ""),
-    fields = FORMS.none(values), button = "save, whatever the form calls it", proof = {},
+    fields = FORMS.none(values), button = "save, whatever the form calls it", proof = checklist.proof "none",
   }
 end
 

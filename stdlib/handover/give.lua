@@ -1,14 +1,13 @@
 --- Giving a client secret to a person: on a terminal, on a page, or in a file. That it leaves is on record before
 --- anybody can see it; that it is in use is on record when a person says so.
 
-local client_secret = require "rotation.client_secret"
+local by_word = require "rotation.by_word"
 local clock = require "graph.clock"
 local fail = require "fail"
 local file = require "sink.file"
 local form = require "devolutions.form"
-local let_go = require "rotation.let_go"
 local record = require "record"
-local rows = client_secret.rows
+local rows = require("rotation.store").client_secrets
 local states = require "handover.state"
 local term = require "host.term"
 local time = require "time"
@@ -75,20 +74,16 @@ function M.given(journal, row, how)
   rows:put(journal, row, "handed_over", { stored_at = clock.now(), where = how })
 end
 
---- A person says that the consumer uses it now. Those before it get their date.
+--- A person says that the consumer uses it now. Those before it get their date. Raises "refused" when nobody was given
+--- it yet.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param by string who says so
 function M.confirm(journal, row, by)
   M.refresh(journal, row)
   if row.state == "confirmed" then return end
-  if row.state == "closed" or row.state == "retiring" then
-    refuse(row, "confirm", "another one took its place, or it has expired", "moonlatch apply makes the next one.")
-  elseif row.state ~= "stored" and row.state ~= "handed_over" then
-    refuse(row, "confirm", ("nobody was given it yet (state '%s')"):format(row.state),
-      "moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file.")
-  end
-  let_go.confirm(journal, client_secret, row, "a person", nil, by)
+  by_word.confirm(journal, row.id, by)
+  M.refresh(journal, row)
 end
 
 --- Show it on the terminal, until Enter is pressed.

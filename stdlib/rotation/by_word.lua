@@ -6,6 +6,7 @@ local fail = require "fail"
 local graph = require "graph"
 local let_go = require "rotation.let_go"
 local record = require "record"
+local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -30,7 +31,8 @@ end
 
 local FIXES = {
   known = "It is not proven yet: run apply first.",
-  proven = "Nobody was given it yet: apply shows it on a terminal, or writes it with --secret-file PATH.",
+  proven = "Nobody was given it yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes "
+    .. "it to a new file.",
 }
 
 local function refuse_confirm(row)
@@ -46,12 +48,13 @@ local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 --- The consumer uses this one. Needs no network.
 ---@param journal host.journal.journal
 ---@param name string id, marker or key id
+---@param who string? the person's user name; by default who runs this
 ---@return rotation.row
-function M.confirm(journal, name)
+function M.confirm(journal, name, who)
   local row, kind = row_named(journal, name)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
   if not CONFIRMABLE[row.state] or kind.rows:is_in_bin(row) then refuse_confirm(row) end
-  let_go.confirm(journal, kind, row, "a person")
+  let_go.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row
 end
 

@@ -3,6 +3,7 @@
 --- What is handed over to whom goes on record here, and what is left for a person is told; `moonlatch handover` goes on
 --- from there, without signing in.
 
+local checklist = require "devolutions.checklist"
 local clock = require "graph.clock"
 local give = require "handover.give"
 local layout = require "layout"
@@ -91,10 +92,9 @@ end
 
 -- Before there is a secret to give.
 local function note_plan(run, fields)
-  local client_id = resource.known(fields.client_id) and fields.client_id
-  local row = client_id and states.rows(run.journal, client_id)[1] or states.preview(run.profile)
+  local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
   local state = states.of(run.journal, row, clock.now())
-  run:note("a person pastes the client secret into the form of %s: apply says how", text.consumer(state))
+  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how", text.consumer(state))
   if state.consumer == "cloud" and not state.complete then
     run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
       layout.count(state.open, "item"))
@@ -139,18 +139,39 @@ end
 ---------------------------------------------------------------------------
 -- What stays when the application goes
 
+local function accounts_of(state)
+  return #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
+    or "The accounts that the provider manages"
+end
+
 local function tell_left(run, row)
   local state = states.of(run.journal, row, clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
-  local whose = #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
-    or "The accounts that the provider manages"
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
       text.consumer(state)),
-    why = whose .. " keep the passwords they have, and nobody rotates them any more.",
+    why = accounts_of(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
+  }
+end
+
+local function is_adopted(run, row)
+  for _, adopted in ipairs(run.journal:list "adopted") do
+    if adopted.body.id == row.body.application then return true end
+  end
+  return false
+end
+
+-- The application stays, with what it had before.
+local function tell_adopted(run, row)
+  local state = states.of(run.journal, row, clock.now())
+  run:await {
+    what = ("see whether the provider '%s' in %s still works"):format(state.name, text.consumer(state)),
+    why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
+      .. "roles, permissions and a client secret of its own."):format(accounts_of(state)),
+    how = checklist.proof(state.consumer),
   }
 end
 
@@ -159,7 +180,8 @@ end
 ---@param name string of the provider
 function M.leave(run, name)
   for _, row in ipairs(run.journal and states.rows(run.journal, name) or {}) do
-    if row.body.workflow == run.id then
+    if row.body.workflow == run.id and is_adopted(run, row) then tell_adopted(run, row)
+    elseif row.body.workflow == run.id then
       local gone = states.without_application(run.journal, row)
       run:before_change(function() states.gone(run.journal, gone) end)
       tell_left(run, gone)

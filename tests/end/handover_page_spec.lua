@@ -122,7 +122,7 @@ describe("the hand-over's page", function()
     assert.same({ "licence", "to give", "add" }, { state.next, state.secret.state, state.form.purpose })
     assert.equal("done", send(page, "/tick", { key = "licence", done = true }).items[1].state)
     local answer = send(page, "/confirm", { id = state.secret.id })
-    assert.truthy(answer.error:find("nobody was given it yet", 1, true), answer.error)
+    assert.truthy(answer.error:find("Nobody was given it yet", 1, true), answer.error)
     local value = send(page, "/secret").secret
     assert.equal(state.secret.hint, value:sub(1, 3))
     assert.equal(1, #reveals(emu))
@@ -209,8 +209,9 @@ describe("the hand-over's page", function()
 
   it("gives a new address on Enter, and apply goes on after it", function()
     local emu <close> = new()
-    local shown = emu:talk(words "apply", { "Apply", "y\\n", "Enter for later", "p\\n", "Ctrl-D: end the page", "\\n",
-      "Ctrl-D: end the page", "^D", "Enter for later", "\\n" })
+    local shown = emu:talk(words "apply", { "serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n", "Apply this?", "y\\n",
+      "Enter for later", "p\\n", "Ctrl-D: end the page", "\\n", "Ctrl-D: end the page", "^D",
+      "Enter for later", "\\n" })
     local tokens = {}
     for token in shown:gmatch "http://127%.0%.0%.1:%d+/#([%w_-]+)" do tokens[#tokens + 1] = token end
     assert.equal(2, #tokens, shown)

@@ -251,8 +251,9 @@ describe("ticking an item", function()
     local row = made("0000c7e1", "proven")
     local ok, err = pcall(tick, journal, state_now(), "provider", true, "ada", "command")
     assert.is_false(ok)
-    assert.equal("confirm the client secret " .. row.body.marker, err.what)
-    assert.equal("nobody was given it yet (state 'proven')", err.why)
+    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "Nobody was given it yet: moonlatch "
+      .. "handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file." },
+      { err.what, err.why, err.fix })
     give.given(journal, row, "terminal")
     tick(journal, state_now(), "provider", true, "ada", "command")
     assert.equal("confirmed", rows:get(journal, row.id).state)

@@ -146,7 +146,8 @@ describe("handing over to a person", function()
     assert.is_nil(run.journal:get("handover", CLIENT))
     assert.equal(1, #run.waiting)
     handover.offer(run, {}, fields)
-    assert.same({ "a person pastes the client secret into the form of Devolutions Cloud: apply says how",
+    assert.same({ "a person pastes the client secret into the form of Devolutions Cloud: moonlatch handover says "
+      .. "how",
       "Devolutions Cloud has no public API: 10 items there wait for a person; `moonlatch handover` lists them" },
       run.notes)
   end)
@@ -178,5 +179,17 @@ describe("handing over to a person", function()
     assert.equal("known", run.journal:get("handover", CLIENT).state) -- until something is removed
     run.hooks[1]()
     assert.equal("destroyed", run.journal:get("handover", CLIENT).state)
+  end)
+
+  it("has the provider looked at when the application was adopted and stays", function()
+    run.interactive = false
+    handover.offer(run, new_secret "handed_over", fields)
+    run.journal:put("adopted", CLIENT, "adopted", { id = "obj-1" }, 1)
+    run.waiting = {}
+    handover.leave(run, "PAM")
+    assert.equal("see whether the provider 'PAM' in Devolutions Cloud still works", run.waiting[1].what)
+    assert.equal("Its application was adopted and stays, without what was added to it here. The accounts of Tier 0 are "
+      .. "rotated only while it has roles, permissions and a client secret of its own.", run.waiting[1].why)
+    assert.same({}, run.hooks)
   end)
 end)
