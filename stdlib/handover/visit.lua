@@ -190,7 +190,7 @@ local function answer(self, incoming)
   local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
   if ok then return end
   log.warn(tostring(failure))
-  if not pcall(reply, self, incoming, 409, { error = tostring(failure) }) then incoming:drop() end
+  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when it was answered before
 end
 
 ---------------------------------------------------------------------------

@@ -227,6 +227,14 @@ describe("the hand-over's page", function()
     assert.equal('{"secret":', curl.run(turn, table.unpack(words_for("/secret"))).out:sub(1, 10))
   end)
 
+  it("goes on when something fails after the secret was sent", function()
+    begin()
+    function desk.given() error("the disk is full", 0) end
+    assert.equal(200, curl.run(turn, table.unpack(words_for("/secret"))).status)
+    assert.same({ "the disk is full" }, told)
+    assert.equal(409, status "/secret")
+  end)
+
   it("is gone when it is closed", function()
     begin()
     local words = words_for "/state"
