@@ -84,17 +84,11 @@ local ACTIONS = {
 
 local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
 
--- Was anything asked for?
 local function act(desk)
-  local acted = false
   for _, action in ipairs(ACTIONS) do
     local value = desk.options[action[1]]
-    if is_given(value) then
-      action[2](desk, value)
-      acted = true
-    end
+    if is_given(value) then action[2](desk, value) end
   end
-  return acted
 end
 
 ---------------------------------------------------------------------------
@@ -114,12 +108,18 @@ local function rows_of(journal, profile, word)
     if word or row.state == "known" or not states.of(journal, row, clock.now()).complete then list[#list + 1] = row end
   end
   if #list == 0 and word then raise_unknown(word) end
-  if #list == 0 then list[1] = states.preview(profile) end
+  if #list == 0 and profile.devolutions then list[1] = states.preview(profile) end
   return list
 end
 
 local function refuse_several(rows)
   local names = {}
+  if #rows == 0 then
+    fail.raise {
+      kind = "missing", what = "handover", why = "nothing was handed over yet, and the profile names no Devolutions",
+      fix = "moonlatch apply setup/entra-pam-provider comes first.",
+    }
+  end
   for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
   fail.raise {
     kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
@@ -155,6 +155,7 @@ local function look(journal, rows)
     report.json { handovers = report.with_moments(list), complete = complete }
     return complete and 0 or 3
   end
+  if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
     log.prose(text.of(state, command_of(rows[i], #rows > 1), clock.now()))
@@ -166,7 +167,7 @@ local function run(journal, profile, options)
   check_for(options)
   local rows = rows_of(journal, profile, options.name)
   if not is_asked_for(options) then return look(journal, rows) end
-  if #rows > 1 then refuse_several(rows) end
+  if #rows ~= 1 then refuse_several(rows) end
   local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
   act(desk)
   if log.json() then look(journal, rows) else

@@ -8,6 +8,7 @@ local file = require "sink.file"
 local first_reset = require "entra.first_reset"
 local graph = require "graph"
 local lifetime = require "rotation.lifetime"
+local look_alike = require "entra.look_alike"
 local reach = require "entra.reach"
 local room = require "room"
 local service_principal = require "entra.service_principal"
@@ -123,6 +124,13 @@ local function say_adopted(run, application)
   end
 end
 
+-- Before a second one is made, beside one that somebody made by hand.
+local function say_look_alike(run, have, found)
+  local wanted = have.wanted
+  if run.mode ~= "plan" or found.application or wanted.client_id or wanted.returning then return end
+  look_alike.tell(run, look_alike.find(found.graph))
+end
+
 --- Who cannot make what is missing is told before anything is made.
 ---@param run workflow.Run
 ---@param have table admin
@@ -154,7 +162,7 @@ end
 
 --- Look at everything. Fails where going on could not end well.
 ---@param run workflow.Run
----@param have table admin, wanted, entry
+---@param have table admin, wanted, entry, managed
 ---@param args table
 ---@return entra.found
 function M.look(run, have, args)
@@ -164,7 +172,7 @@ function M.look(run, have, args)
     service_principal.graph,
     function() return organization() or false end,
     function() return licences() or false end,
-    function() return reach.find(args.managed) end,
+    function() return reach.find(have.managed) end,
     function() return have.entry and have.entry:opened() or false end,
     demands,
   }
@@ -177,6 +185,7 @@ function M.look(run, have, args)
   describe(run, have, info, company, plans)
   say_policy(run, found.policy)
   say_adopted(run, found.application)
+  say_look_alike(run, have, found)
   M.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()

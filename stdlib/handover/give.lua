@@ -82,7 +82,9 @@ end
 function M.confirm(journal, row, by)
   M.refresh(journal, row)
   if row.state == "confirmed" then return end
-  if row.state ~= "stored" and row.state ~= "handed_over" then
+  if row.state == "closed" or row.state == "retiring" then
+    refuse(row, "confirm", "another one took its place, or it has expired", "moonlatch apply makes the next one.")
+  elseif row.state ~= "stored" and row.state ~= "handed_over" then
     refuse(row, "confirm", ("nobody was given it yet (state '%s')"):format(row.state),
       "moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file.")
   end

@@ -158,6 +158,7 @@ describe("a hand-over to Devolutions Server", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
     local shown = emu:talk(words "apply", {
+      "RoleManagement.Read.Directory serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n",
       "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
     })
     assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
@@ -175,5 +176,48 @@ describe("a hand-over to Devolutions Server", function()
     assert.equal(tonumber("600", 8), sys.stat(path).mode & tonumber("777", 8))
     local outcome = must(apply(emu, "--secret-file", path), 1)
     assert.truthy(outcome.err:find("the file exists already", 1, true))
+  end)
+end)
+
+describe("what a person decides", function()
+  local ELEVATION, ACCOUNTS = "serves. [Y/n] ", "Which accounts is Devolutions to manage? A group's name or id, or "
+    .. "user names, separated by commas (Enter for none): "
+
+  it("is asked for by the first apply on a terminal, and counts until an argument says otherwise", function()
+    local emu <close> = rehearsal.new()
+    local shown = emu:talk(words "apply", { ELEVATION, "perhaps\\n", ELEVATION, "n\\n", ACCOUNTS,
+      "t0-anna@contoso.onmicrosoft.com\\n", "Apply this?", "y\\n" })
+    assert.truthy(shown:find("it needs true or false", 1, true), shown)
+    assert.truthy(shown:find("Done: 10 created.", 1, true), shown)
+    assert.equal(2, #truth(emu).roles)
+    local status, document, outcome = verify(emu)
+    assert.equal(0, status)
+    assert.truthy(outcome.err:find("--no-jit-elevation, as at the last apply (20", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("--managed t0-anna@contoso.onmicrosoft.com, as at the last apply (20", 1, true))
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.Read.Directory",
+      job.step_of(document, "API permissions").items[1].about)
+    assert.equal(3, (verify(emu, "--jit-elevation")))
+    must(apply(emu, "--jit-elevation"), 0)
+    assert.equal(0, (verify(emu)))
+    shown = emu:talk(words "apply", {})
+    assert.truthy(shown:find("Nothing to do", 1, true), shown) -- nobody is asked again
+  end)
+
+  it("is not kept when it is not applied", function()
+    local emu <close> = rehearsal.new()
+    emu:talk(words "apply", { ELEVATION, "n\\n", ACCOUNTS, "\\n", "Apply this?", "n\\n" })
+    local _, document = job.plan(emu)
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.ReadWrite.Directory",
+      job.step_of(document, "API permissions").items[1].about)
+  end)
+
+  it("is not asked for where it was given, or where nobody is there to be asked", function()
+    local emu <close> = rehearsal.new()
+    local shown = emu:talk(words("apply", "--no-jit-elevation", "--managed", "t0-chen@contoso.onmicrosoft.com"),
+      { "Apply this?", "y\\n" })
+    assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
+    assert.equal(0, (verify(emu)))
+    local other <close> = rehearsal.new()
+    must(apply(other), 0)
   end)
 end)

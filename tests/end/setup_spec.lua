@@ -94,8 +94,8 @@ describe("the setup", function()
       step_of(document, "API permissions").items[1].about)
     must(apply(emu, "--no-jit-elevation"), 0)
     assert.equal(3, #truth(emu).grants)
-    assert.equal(3, (verify(emu)))
-    assert.equal(0, (verify(emu, "--no-jit-elevation")))
+    assert.equal(3, (verify(emu, "--jit-elevation")))
+    assert.equal(0, (verify(emu))) -- what was applied last counts
   end)
 end)
 
@@ -134,6 +134,46 @@ describe("an existing application", function()
     local emu <close> = rehearsal.new()
     local outcome = must(apply(emu, "--client-id", "11111111-2222-3333-4444-555555555555"), 1)
     assert.truthy(outcome.err:find("there is no such application registration in this tenant", 1, true))
+  end)
+end)
+
+describe("an application that was made by the how-to", function()
+  local SAID = "looks like one that was made by the how-to"
+  local GRANTED = { "Group.Read.All", "User.Read.All", "RoleManagement.ReadWrite.Directory" }
+
+  local function said(emu, options, ...)
+    local made = options and emu:admin("add_app", options)
+    emu:later "60s"
+    local _, document = plan(emu, ...)
+    return texts(document, "Pre-flight"), made
+  end
+
+  it("is told of, with how to go on with it", function()
+    local emu <close> = rehearsal.new()
+    assert.is_nil(said(emu):find(SAID, 1, true))
+    local text, made = said(emu, { name = "PAM of 2024", permissions = { "Group.Read.All", "User.Read.All",
+      "RoleManagement.Read.Directory" }, roles = { "Privileged Authentication Administrator" } })
+    assert.truthy(text:find(("an application 'PAM of 2024' (client id %s) looks like one that was made by the how-to"
+      .. ": --client-id %s goes on with it instead of making a second one"):format(made.appId, made.appId), 1, true))
+    assert.truthy(said(emu, { name = "PAM", permissions = GRANTED, roles = { "Helpdesk Administrator" } })
+      :find("an application 'PAM' (client id", 1, true))
+    assert.is_nil(said(emu, nil, "--client-id", made.appId):find(SAID, 1, true))
+    must(apply(emu), 0)
+    assert.is_nil(said(emu):find(SAID, 1, true)) -- there is one of ours
+  end)
+
+  it("is not taken for one without all of what the how-to gives it", function()
+    local emu <close> = rehearsal.new()
+    for _, options in ipairs {
+      { name = "no role", permissions = GRANTED },
+      { name = "another role", permissions = GRANTED, roles = { "Directory Readers" } },
+      { name = "too little", permissions = { "Group.Read.All", "User.Read.All" },
+        roles = { "Helpdesk Administrator" } },
+    } do
+      assert.is_nil(said(emu, options):find(SAID, 1, true), options.name)
+    end
+    emu:admin("add_identity", { name = "no registration", permissions = GRANTED, roles = { "Helpdesk Administrator" } })
+    assert.is_nil(said(emu):find(SAID, 1, true))
   end)
 end)
 

@@ -116,8 +116,8 @@ describe("an application", function()
       local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
       assert.equal("conflict", err.kind)
       assert.equal("the uniqueName 'moonlatch-setup-entra-pam-provider-devolutions-pam' is still held by the "
-        .. "application deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would bring back "
-        .. "credentials that nobody here knows", err.why)
+        .. "application deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would "
+        .. "bring back credentials that nobody here knows", err.why)
       assert.truthy(err.fix:find("`moonlatch destroy setup/entra-pam-provider --purge` deletes it for good", 1, true))
     end)
 
