@@ -46,7 +46,6 @@ local M = {}
 ---@field acted number when a person last said something
 ---@field patience number seconds after that
 ---@field finished boolean?
----@field refused table<any, true> users who were told of on the terminal
 local Visit = { __name = "handover.visit" }
 Visit.__index = Visit
 
@@ -161,18 +160,9 @@ end
 ---------------------------------------------------------------------------
 -- Who may ask
 
--- Said once for each user: somebody else looks, or the person uses a browser that runs as another user.
-local function tell_stranger(self, uid)
-  if self.refused[uid or "?"] then return end
-  self.refused[uid or "?"] = true
-  log.warn(("refused the page to %s: it is for the user '%s' only"):format(
-    uid and "the user with the number " .. uid or "a program whose user the kernel does not tell", self.person.name))
-end
-
 -- Status and reason of what is refused before it is looked at closely.
 local function refusal(self, incoming)
   if not neighbour.sent(self.person, incoming) then
-    tell_stranger(self, incoming:user())
     return 403, "This page is for another user of this computer. The terminal says for whom."
   end
   if incoming:header "host" ~= self.host then return 403, "This page is at " .. self.base .. "/ only." end
@@ -200,7 +190,7 @@ local function answer(self, incoming)
   local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
   if ok then return end
   log.warn(tostring(failure))
-  if not pcall(reply, self, incoming, 409, { error = tostring(failure) }) then incoming:drop() end
+  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when it was answered before
 end
 
 ---------------------------------------------------------------------------
@@ -215,7 +205,7 @@ function M.open(desk, person)
   local host = "127.0.0.1:" .. port
   local self = setmetatable({
     desk = desk, person = person, server = server, port = port, host = host, base = "http://" .. host,
-    was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE, refused = {},
+    was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE,
   }, Visit)
   self.html, self.policy = assemble()
   return self

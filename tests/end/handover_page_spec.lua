@@ -209,9 +209,9 @@ describe("the hand-over's page", function()
 
   it("gives a new address on Enter, and apply goes on after it", function()
     local emu <close> = new()
-    local shown = emu:talk(words "apply", { "serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n", "Apply this?", "y\\n",
-      "Enter for later", "p\\n", "Ctrl-D: end the page", "\\n", "Ctrl-D: end the page", "^D",
-      "Enter for later", "\\n" })
+    local shown = emu:talk(words("apply", "--managed", job.MANAGED, "--no-jit-elevation"), { "Apply this?", "y\\n",
+      "Enter for later", "p\\n", "Ctrl-D: end the page", "\\n",
+      "Ctrl-D: end the page", "^D", "Enter for later", "\\n" })
     local tokens = {}
     for token in shown:gmatch "http://127%.0%.0%.1:%d+/#([%w_-]+)" do tokens[#tokens + 1] = token end
     assert.equal(2, #tokens, shown)

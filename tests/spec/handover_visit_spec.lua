@@ -3,10 +3,19 @@
 local curl = require "curl"
 local crypto = require "host.crypto"
 local desks = require "desk"
+local desktop = require "oauth.desktop"
+local give = require "handover.give"
 local json = require "host.json"
 local log = require "log"
 local neighbour = require "oauth.neighbour"
+local pages = require "handover.page"
+local rows = require("rotation.store").client_secrets
+local secret = require "host.secret"
+local stage = require "stage"
+local states = require "handover.state"
 local sys = require "host.sys"
+local talk = require "handover.talk"
+local task = require "task"
 local visit = require "handover.visit"
 
 local OTHER = "12345" -- a user who is not the one who runs the tests
@@ -218,11 +227,36 @@ describe("the hand-over's page", function()
     assert.equal('{"secret":', curl.run(turn, table.unpack(words_for("/secret"))).out:sub(1, 10))
   end)
 
+  it("goes on when something fails after the secret was sent", function()
+    begin()
+    function desk.given() error("the disk is full", 0) end
+    assert.equal(200, curl.run(turn, table.unpack(words_for("/secret"))).status)
+    assert.same({ "the disk is full" }, told)
+    assert.equal(409, status "/secret")
+  end)
+
   it("is gone when it is closed", function()
     begin()
     local words = words_for "/state"
     page:close()
     assert.equal(7, curl.finish(curl.start(table.unpack(words)), function(ms) sys.sleep(ms) end).exit)
+  end)
+
+  it("has ten minutes from the last thing a person said", function()
+    begin()
+    local now = sys.monotonic()
+    local clock = stub(sys, "monotonic", function() return now end)
+    page:invite()
+    now = now + 599
+    assert.equal(1, page:ends_in())
+    begin()
+    assert.equal(600, page:ends_in())
+    now = now + 500
+    post "/state"
+    assert.equal(100, page:ends_in())
+    post("/tick", '{"key":"licence","done":true}')
+    assert.equal(600, page:ends_in())
+    clock:revert()
   end)
 
   it("refuses another user, and says so once", function()
@@ -236,7 +270,7 @@ describe("the hand-over's page", function()
 
   it("is for the user whom it is for, and not for root, who runs it", function()
     if not is_root() then return pending "only root can ask as another user" end
-    page.person = { uid = math.tointeger(OTHER), name = "ann" }
+    page.person = { uid = math.tointeger(OTHER), name = "ann", refused = {} }
     assert.equal("200", as_other(page.base .. "/"))
     assert.equal(403, get(page.base .. "/").status)
     assert.same({ "refused the page to the user with the number 0: it is for the user 'ann' only" }, told)
@@ -245,13 +279,14 @@ describe("the hand-over's page", function()
   it("refuses a program whose user the kernel does not tell", function()
     local incoming = { user = function() return nil end }
     assert.is_false(neighbour.sent(page.person, incoming))
-    assert.is_false(neighbour.sent({ uid = 0, name = "root" }, incoming))
+    assert.is_false(neighbour.sent({ uid = 0, name = "root", refused = {} }, incoming))
+    assert.matches("^refused the page to a program whose user the kernel does not tell: ", told[1])
   end)
 end)
 
 describe("whom a page is for", function()
   it("is the user who is named, and must exist", function()
-    assert.same({ uid = sys.user_id "root", name = "root" }, neighbour.person("show a page", "root"))
+    assert.same({ uid = 0, name = "root", refused = {} }, neighbour.person("show a page", "root"))
     local ok, failure = pcall(neighbour.person, "show a page", "nobody-of-that-name")
     assert.is_false(ok)
     assert.equal("show a page: there is no user 'nobody-of-that-name' here\nRun it from a terminal of your own.",
@@ -265,5 +300,58 @@ describe("whom a page is for", function()
     assert.is_false(ok)
     assert.equal("show a page: the owner of the terminal cannot be told\nRun it from a terminal of your own.",
       tostring(failure))
+  end)
+end)
+
+describe("the page from a terminal", function()
+  local journal, before
+  before_each(function()
+    journal = stage.journal()
+    states.record(journal, {
+      workflow = "w", name = "Devolutions PAM", tenant = "aaaaaaaa-0000-4000-8000-000000000001", client_id = "c-1",
+      application = "obj-1", consumer = "cloud", address = "https://contoso.devolutions.app", linked = false,
+      roles = {},
+    })
+    before = { visit.PATIENCE, talk.ask }
+  end)
+  after_each(function() visit.PATIENCE, talk.ask = before[1], before[2] end)
+
+  local function secret_row()
+    local row = rows:new(journal, { application = "obj-1", app_id = "c-1", name = "Devolutions PAM", workflow = "w",
+      key_id = "0000c7e1", hint = "abc", ends = 1.9e9, known_at = 1.8e9, grace = 1 })
+    rows:seal(journal, row, secret.from "a-value-of-a-secret")
+    rows:put(journal, row, "proven")
+    return row
+  end
+
+  it("ends by itself, and says why", function()
+    local said = {}
+    local _ <close> = log.divert(function(text) said[#said + 1] = text end)
+    visit.PATIENCE = 0
+    task.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
+    assert.equal("Open this address in a browser on this computer:", said[1])
+    assert.matches("^http://127%.0%.0%.1:%d+/#[%w_-]+$", said[2])
+    assert.equal("The page ended by itself: nobody confirmed anything for ten minutes.", said[#said])
+  end)
+
+  it("is offered where there is a desktop, and its word counts", function()
+    local here = stub(desktop, "is_here", function() return true end)
+    local row, asked = secret_row(), {}
+    local serve = stub(pages, "serve", function(_, handover)
+      local other = rows:get(journal, row.id)
+      give.given(journal, other, "page")
+      give.confirm(journal, other, handover.body.name)
+    end)
+    talk.ask = function(prompt)
+      asked[#asked + 1] = prompt
+      return "p"
+    end
+    local state = states.of(journal, states.rows(journal)[1], 1.8e9)
+    local outcome = talk.run(journal, row, state, { renewable = true })
+    serve:revert()
+    here:revert()
+    assert.same({ "confirmed", 1 }, { outcome, #asked })
+    assert.equal("Show the client secret now, to paste it there? [s]how, all of it on a [p]age in your browser, or "
+      .. "Enter for later: ", asked[1])
   end)
 end)

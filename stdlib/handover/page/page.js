@@ -4,6 +4,7 @@
 (() => {
   const KEPT = 60; // seconds that the secret stays in this page
   const TOKEN = /^#[A-Za-z0-9_-]{43}$/;
+  const LEFT = 'The secret was cleared, because you left this page.';
   const DOTS = '••••••••••••';
   let session = null, secret = null, shown = false, used = false, tested = false, state = null, timer = 0;
 
@@ -104,7 +105,8 @@
     used = true;
     secret = (await answer.json()).secret;
     clearing = setTimeout(() => forget('The secret was cleared from this page.'), KEPT * 1000);
-    return true;
+    if (document.hidden) forget(LEFT); // left while it came
+    return secret !== null;
   }
 
   async function show() {
@@ -273,6 +275,7 @@
     at('title').textContent = state.complete ? `${state.name} is handed over` : `Hand ${state.name} over`;
     const place = state.address ? `${consumer} at ${state.address}` : consumer;
     at('lead').textContent = state.complete ? `${place} has all it needs.`
+      : state.consumer === 'none' ? 'Whatever signs in as this application is given its secret by hand.'
       : `A person does this part by hand, item by item: ${place} has no public interface for it.`;
     at('until').textContent = 'Ends at ' + new Date(Date.now() + state.page.ends_in * 1000)
       .toLocaleTimeString(undefined, { timeStyle: 'short' }) + ' if nothing is confirmed';
@@ -316,7 +319,7 @@
   async function save() {
     if (!ready(at('saved')) || !await act('/confirm', { id: state.secret.id })) return;
     forget();
-    say('Confirmed: Devolutions has the new secret.');
+    say('Confirmed: the new secret is in use.');
     at(at('proof').hidden ? 'title' : 'proof-title').focus();
   }
 
@@ -355,7 +358,7 @@
   at('calendar').addEventListener('click', calendar);
   at('end').addEventListener('click', finish);
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) forget('The secret was cleared, because you left this page.');
+    if (document.hidden) forget(LEFT);
   });
   addEventListener('pagehide', () => forget());
   addEventListener('hashchange', begin);
