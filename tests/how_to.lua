@@ -240,7 +240,7 @@ M.BESIDES = {
   { "Its two system permissions", only = "cloud", proven = both_reset,
     guided = item("permissions", "Manage privileged access tasks", "Manage privileged access providers") },
   { "A PAM vault", guided = on(item("vault", "Administration > Vaults"), function(run)
-    return field(run, "Add a PAM vault, Add a new scan configuration").field ~= nil
+    return field(run, "Add a PAM vault").field ~= nil
   end), proven = both_reset },
   { "The identity is Contributor of the vault", only = "cloud", guided = item("vault_permission", "Contributor"),
     proven = both_reset },
