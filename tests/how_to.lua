@@ -27,6 +27,8 @@ local BOTH = { "Helpdesk Administrator", "Privileged Authentication Administrato
 ---@field requests table[] for roles, in the tenant
 ---@field resets table<string, string> what became of resets, by account
 ---@field tested boolean did Test connection succeed?
+---@field commands string[] of Moonlatch that did something
+---@field acts integer of a person in Devolutions
 
 local function state_of(emu)
   local _, document = emu:json { "handover" }
@@ -37,12 +39,23 @@ local function tick(emu, keys)
   job.must(emu:run { "handover", "--done", table.concat(keys, ",") }, 0)
 end
 
+-- Every command is noted but those that only look.
+local function note_commands(emu, run)
+  local original = emu.run
+  function emu.run(self, words, ...)
+    local text = table.concat(words, " ")
+    if text ~= "handover --json" then run.commands[#run.commands + 1] = text end
+    return original(self, words, ...)
+  end
+end
+
 --- Set up and hand over as a person does, from nothing.
 ---@param edition "cloud"|"server"
 ---@return how_to.run
 function M.run(edition)
   local emu <close> = job.emulator(edition)
-  local run = { edition = edition, resets = {} }
+  local run = { edition = edition, resets = {}, commands = {} }
+  note_commands(emu, run)
   local status
   status, run.applied = emu:json(job.words("apply", "--yes", "--managed", job.ACCOUNT .. "," .. TIER0))
   assert.equal(1, status) -- it waits for a person
@@ -56,6 +69,7 @@ function M.run(edition)
   end
   tick(emu, edition == "cloud" and job.CLOUD_KEYS or { "account", "proof" })
   run.after, run.truth, run.there = state_of(emu), job.truth(emu), job.devolutions(emu)
+  run.acts = emu.acts
   run.requests = emu:graph "/roleManagement/directory/roleAssignmentScheduleRequests"
   run.role_names = {}
   for _, role in ipairs(emu:graph "/roleManagement/directory/roleDefinitions?$top=500") do
@@ -279,15 +293,16 @@ end
 function M.page(runs)
   local lines = {
     "# The vendor's how-to, step by step", "",
-    "What becomes of the steps of \"Create an Entra ID PAM provider (Devolutions Cloud)\" with Moonlatch. A test makes",
-    "this table from runs on the emulator and holds it to this page (`tests/end/how_to_spec.lua`); nothing here was tried",
-    "on a live tenant. The steps are in our words.", "",
+    "What becomes of the steps of \"Create an Entra ID PAM provider (Devolutions Cloud)\" with Moonlatch. A test",
+    "makes this table from runs on the emulator and holds it to this page (`tests/end/how_to_spec.lua`); nothing here",
+    "was tried on a live tenant. The steps are in our words.", "",
     "- **done**: Moonlatch does it, and the tenant shows it.",
     "- **guided**: `moonlatch handover` names the menu, the field and the value; a person does it, as Devolutions has",
     "  no public call for it.",
     "- **proven**: something else shows that it worked: a sign-in, a token, a reset by Devolutions.", "",
     "Server is a Devolutions Server whose provider holds a copy of the secret; *none*: it has no such thing.",
-    "",
+    ("These runs took %d commands and %d acts of a person in Cloud, %d and %d in Server; two accounts were managed.")
+      :format(#runs.cloud.commands, runs.cloud.acts, #runs.server.commands, runs.server.acts), "",
     "| | step | Cloud | Server |", "|--:|---|---|---|",
   }
   rows(lines, M.STEPS, runs, true)

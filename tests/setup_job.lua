@@ -128,6 +128,7 @@ end
 function M.person(emu, what, ...)
   local answer = emu:control("POST", "/" .. emu.edition, { ["do"] = what, with = { ... } })
   assert(answer.message == nil, answer.message)
+  emu.acts = (emu.acts or 0) + 1
   return answer.result
 end
 
