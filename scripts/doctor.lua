@@ -5,21 +5,19 @@ local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
 local first_contact = require "doctor.first_contact"
 
-local function expected(args)
-  return {
-    workflow = "setup/entra-pam-provider", permissions = api_permissions.of_provider(args.jit_elevation),
-    elevation = args.jit_elevation and api_permissions.ELEVATION or nil,
-  }
-end
-
 return {
   summary = "Find out why PAM for Entra does not work, what ends when, and what is over-privileged",
 
   args = {
     name = { type = "string", default = "Devolutions PAM", help = "name the setup was given" },
     client_id = { type = "string", help = "client id of the application, where the setup adopted one" },
-    managed = { type = "list", help = "the accounts that are managed: a group's name or id, or user names" },
-    jit_elevation = { type = "boolean", default = true, help = "is " .. api_permissions.ELEVATION .. " wanted?" },
+    managed = {
+      type = "list",
+      help = "the accounts that are managed: a group's name or id, or user names (default: as the setup was told)",
+    },
+    jit_elevation = {
+      type = "boolean", help = "is " .. api_permissions.ELEVATION .. " wanted? (default: as the setup was told)",
+    },
     renew_before = { type = "duration", default = "30d", help = "warn this long before a client secret ends" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault (default: the profile's)" },
@@ -52,6 +50,6 @@ return {
 
   run = function(args)
     if args.first_contact then return first_contact.run(args) end
-    return doctor.show(doctor.examine(expected(args), args))
+    return doctor.show(doctor.examine("setup/entra-pam-provider", args))
   end,
 }

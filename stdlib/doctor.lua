@@ -29,7 +29,8 @@ local M = {}
 -- What comes first explains what comes later: no secret is judged where nobody is reached.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
-  "permissions", "roles", "accounts", "policy", "journal", "rotations", "credentials", "privilege", "machine",
+  "permissions", "roles", "accounts", "policy", "journal", "handover", "rotations", "credentials", "privilege",
+  "machine",
 }
 
 local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }
@@ -49,18 +50,13 @@ local OVERALL = { broken = "broken", warning = "warnings", unknown = "unknown", 
 -- By the first finding, which is the worst.
 local function overall(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
 
----@class doctor.expectation what PAM was set up with
----@field workflow string id of the setup
----@field permissions string[]
----@field elevation string? the permission for just-in-time elevation, when that is wanted
-
 --- Look at everything. Waits; changes nothing.
----@param expected doctor.expectation
----@param args table of the script: name, client_id, managed, vault, path, renew_before
+---@param workflow string id of the setup that PAM was set up with
+---@param args table of the script: name, client_id, managed, jit_elevation, vault, path, renew_before
 ---@return doctor.report
-function M.examine(expected, args)
+function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may leap
-  local one <close> = exam.new(expected, args)
+  local one <close> = exam.new(workflow, args)
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
   end)

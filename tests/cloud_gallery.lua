@@ -15,7 +15,7 @@ local shown = gallery.new(job.MANAGED)
 local emu, app
 
 local function apply(status, ...)
-  local outcome = job.must(job.apply(emu, "--managed", job.MANAGED, ...), status)
+  local outcome = job.must(job.apply(emu, "--managed", job.MANAGED, "--lifetime", "180d", ...), status)
   job.drop_consents(emu)
   return outcome
 end
@@ -40,12 +40,13 @@ end
 
 local function person(what, ...) return job.person(emu, what, ...) end
 
--- A new client secret is made; the one before goes when its grace is over.
-local function renew()
+-- Time passes after a new client secret was made and pasted, and the one before went.
+local function later(span)
   apply(1, "--renew")
   hand_over()
   emu:later "8d"
   apply(0)
+  emu:later(span)
 end
 
 local function credentials() return emu:graph("/applications/" .. app.id).passwordCredentials end
@@ -67,54 +68,50 @@ end
 local function cloud_case(name, item, task, wrong, right)
   local fault, heal = at_cloud(item, wrong, right)
   return { name, check = "devolutions", verdict = "unknown", says = item, fix = "moonlatch handover", task = task,
-    fault = fault, heal = heal }
+    fault = fault, heal = heal, wish = true }
 end
 
 ---@class gallery.cloud_case: gallery.case
----@field task "Completed"|"Failed"|"Pending" what becomes of a reset meanwhile
+---@field task "Completed"|"Failed"|"Pending"|nil what becomes of a reset meanwhile
+---@field wish boolean? the doctor does not read the checklist yet
+---@field green boolean? does Test connection succeed all the same?
 
 ---@type gallery.cloud_case[]
 local CASES = {
   -- The client secret, through its life
   { "nobody renewed the client secret", check = "client secret", says = "which expired", task = "Failed",
-    fix = "moonlatch handover", fault = function() emu:later "190d" end, heal = function()
+    fix = "moonlatch handover", fault = function() later "175d" end, heal = function()
       apply(1)
       paste_right()
     end },
   { "it was renewed, and nobody pasted the new one", check = "client secret", says = "has waited to be pasted since",
     fix = "moonlatch handover", task = "Failed", fault = function()
-      emu:later "155d"
+      later "145d"
       apply(1)
       emu:later "30d"
     end, heal = paste_right },
   { "it was renewed, nobody pasted the new one, and there is time", check = "client secret", verdict = "warning",
     says = "has waited to be pasted since", fix = "moonlatch handover", task = "Completed", fault = function()
-      emu:later "155d"
+      later "145d"
       apply(1)
-      emu:later "2d"
     end, heal = paste_right },
   { "it is time to renew it", check = "client secret", verdict = "warning", says = "which ends in", fix = "handover",
-    task = "Completed", fault = function() emu:later "155d" end, heal = function()
+    task = "Completed", fault = function() later "145d" end, heal = function()
       apply(1)
       paste_right()
     end },
-  { "the Secret ID was pasted for the Value", check = "client secret", verdict = "warning", task = "Failed",
-    says = "has waited to be pasted", fix = "moonlatch handover", fault = function()
-      emu:later "155d"
-      apply(1)
-      job.paste(emu, credentials()[2].keyId)
+  { "the Secret ID was pasted for the Value", check = "hand-over", verdict = "warning", task = "Failed",
+    says = "nobody said that it is in use", fix = "confirm", fault = function()
+      apply(1, "--renew")
+      local newest = table.remove(credentials())
+      job.receive(emu)
+      job.paste(emu, newest.keyId)
       assert.truthy(person("test_connection", job.PROVIDER).message:find("AADSTS7000215", 1, true))
     end, heal = paste_right },
-  { "the wrong tenant was pasted", check = "client secret", verdict = "warning", says = "has waited to be pasted",
-    task = "Failed", fix = "moonlatch handover", fault = function()
-      emu:later "155d"
-      renew_with { tenant = NOBODY }
-    end, heal = paste_right },
-  { "the wrong client id was pasted", check = "client secret", verdict = "warning", says = "has waited to be pasted",
-    task = "Failed", fix = "moonlatch handover", fault = function()
-      emu:later "155d"
-      renew_with { client_id = NOBODY }
-    end, heal = paste_right },
+  { "the wrong tenant was pasted", check = "hand-over", verdict = "warning", says = "nobody said that it is in use",
+    task = "Failed", fix = "confirm", fault = function() renew_with { tenant = NOBODY } end, heal = paste_right },
+  { "the wrong client id was pasted", check = "hand-over", verdict = "warning", says = "nobody said that it is in use",
+    task = "Failed", fix = "confirm", fault = function() renew_with { client_id = NOBODY } end, heal = paste_right },
   { "somebody removed the client secret that Devolutions Cloud has", check = "client secret", task = "Failed",
     says = "removed it from the application", fix = "apply", fault = function()
       for _, credential in ipairs(credentials()) do emu:admin("remove_secret", credential.keyId) end
@@ -135,17 +132,15 @@ local CASES = {
 
   -- The application and its rights: Test connection stays green through most of it
   { "the application is in the bin", check = "application", says = "was deleted", fix = "Restore", task = "Failed",
-    fault = function() emu:control("DELETE", "/graph/v1.0/applications/" .. app.id) end, heal = function()
-      emu:control("POST", ("/graph/v1.0/directory/deletedItems/%s/restore"):format(app.id))
-    end },
+    fault = function() emu:control("DELETE", "/graph/v1.0/applications/" .. app.id) end,
+    heal = function() apply(0) end },
   { "the service principal is disabled", check = "service principal", says = "is disabled", task = "Failed",
     fix = "Enabled for users to sign-in: Yes", fault = function() emu:admin("disable", app.appId) end,
     heal = function() emu:admin("enable", app.appId) end },
   { "Test connection is green, and the role is missing", check = "roles", task = "Failed",
-    says = "does not hold the role 'Helpdesk Administrator'", fix = "Add assignments", fault = function()
-      emu:admin("remove_role", app.appId, "Helpdesk Administrator")
-      assert.is_true(person("test_connection", job.PROVIDER).ok)
-    end, heal = function() emu:admin("assign_role", app.appId, "Helpdesk Administrator") end },
+    says = "does not hold the role 'Helpdesk Administrator'", fix = "Add assignments", green = true,
+    fault = function() emu:admin("remove_role", app.appId, "Helpdesk Administrator") end,
+    heal = function() emu:admin("assign_role", app.appId, "Helpdesk Administrator") end },
   { "the role's assignment through PIM has ended", check = "roles", task = "Failed",
     says = "an assignment for a time (PIM) has ended", fix = "Add assignments", fault = function()
       emu:admin("remove_role", app.appId, "Helpdesk Administrator")
@@ -157,26 +152,27 @@ local CASES = {
     fault = function() emu:admin("assign_role", "uma", "Global Administrator") end,
     heal = function() emu:admin("remove_role", "uma", "Global Administrator") end },
   { "Test connection is green, and the consent was revoked", check = "permissions", task = "Failed",
-    says = "no admin consent for", fix = "Grant admin consent", fault = function()
-      emu:admin("remove_consent", app.appId)
-      emu:later "2h"
-      assert.is_true(person("test_connection", job.PROVIDER).ok)
+    says = "no admin consent for", fix = "Grant admin consent", green = true, fault = function()
       person("set_flag", "reads_user_first", true)
+      emu:admin("remove_consent", app.appId)
     end, heal = function()
       apply(0)
-      emu:later "2h"
+      person("set_flag", "reads_user_first", false)
     end },
   { "Conditional Access blocks workloads", check = "conditional access", says = "blocks it everywhere", task = "Failed",
-    fix = "exclude this application", fault = function() return emu:admin("add_access_policy", { name = "No workloads" }) end,
+    fix = "exclude this application",
+    fault = function() return emu:admin("add_access_policy", { name = "No workloads" }) end,
     heal = function(id) emu:admin("exclude_from_access_policy", id, app.appId) end },
   { "the managed account is synced from on-premises", check = "managed accounts", says = "synced from on-premises: uma",
-    fix = "cloud-only", task = "Failed", fault = function() emu:admin("change", "uma", { onPremisesSyncEnabled = true }) end,
+    fix = "cloud-only", task = "Failed", green = true,
+    fault = function() emu:admin("change", "uma", { onPremisesSyncEnabled = true }) end,
     heal = function() emu:admin("change", "uma", { onPremisesSyncEnabled = false }) end },
   { "a policy of the tenant shortens how long client secrets may live", check = "policy", verdict = "warning",
     says = "was shortened", fix = "--lifetime 90d", task = "Completed",
-    fault = function() emu:admin("set_policy", { days = 90 }) end, heal = function() emu:admin("set_policy", {}) end },
-  { "the clock is ten minutes behind", check = "clock", says = "behind the login service's", fix = "Set the clock right",
-    task = "Completed", fault = function()
+    fault = function() emu:admin("set_policy", { days = 90 }) end,
+    heal = function() emu:admin("set_policy", {}) end },
+  { "the clock is ten minutes behind", check = "clock", says = "behind the login service's", task = "Completed",
+    fix = "Set the clock right", fault = function()
       local folder = emu.config:match "^(.*)/"
       assert(os.execute(("cp '%s/clock' '%s/clock-behind'"):format(folder, folder)))
       emu:later "10m"
@@ -210,8 +206,8 @@ local CASES = {
     function() person("delete_account", job.ACCOUNT) end, function() job.manage(emu) end),
 
   -- The records
-  { "the state folder was lost: nobody knows which client secret Devolutions Cloud has", check = "client secret",
-    verdict = "unknown", says = "neither the journal nor an entry holds its value", task = "Completed",
+  { "the state folder was lost: nobody knows which client secret Devolutions Cloud has", check = "credentials",
+    verdict = "warning", says = "folder was lost", fix = "moonlatch journal retire", task = "Completed",
     fault = function()
       assert(os.execute(("mv '%s' '%s.kept'"):format(emu:state(), emu:state())))
     end, heal = function()
@@ -220,28 +216,25 @@ local CASES = {
     end },
 }
 
-local M = { renew = renew }
+local M = {}
 
 -- Devolutions Cloud itself works before and after, and meanwhile as the case says.
 ---@param case gallery.cloud_case
 local function show(case)
-  local fault, heal = case.fault, case.heal
-  shown:show {
-    case[1], check = case.check, verdict = case.verdict, says = case.says, fix = case.fix,
-    fault = function()
-      local found = fault()
-      if case.task then assert.equal(case.task, job.reset(emu).status) end
-      return found
-    end,
-    heal = heal,
-  }
+  function case.meanwhile()
+    if case.green then assert.is_true(person("test_connection", job.PROVIDER).ok) end
+    emu:later "2h" -- by then the token that Devolutions Cloud still had is over
+    if case.task then assert.equal(case.task, job.reset(emu).status) end
+  end
+  shown:show(case)
+  emu:later "2h"
   assert.equal("Completed", job.reset(emu).status)
 end
 
 --- Show every so manieth of the cases, after the first.
 ---@param describe function busted's
 ---@param it function busted's
----@param hooks { setup: function, teardown: function } busted's
+---@param hooks { setup: function, teardown: function, pending: function } busted's
 ---@param stride integer
 function M.show(describe, it, hooks, stride)
   describe("the gallery of broken set-ups with Devolutions Cloud", function()
@@ -262,7 +255,9 @@ function M.show(describe, it, hooks, stride)
     it("begins healthy", function() shown:healthy() end)
 
     for place = 1, #CASES, stride do
-      it("knows when " .. CASES[place][1], function() show(CASES[place]) end)
+      local case = CASES[place]
+      local spec = case.wish and hooks.pending or it
+      spec("knows when " .. case[1], function() show(case) end)
     end
   end)
 end

@@ -114,8 +114,8 @@ function M.new()
     self.stage = "given"
   end
 
-  function self.confirm(tested)
-    note("confirm", tostring(tested))
+  function self.confirm(shown, tested)
+    note("confirm", tostring(shown), tostring(tested))
     self.stage = "in use"
     set("provider", true)
   end

@@ -9,6 +9,7 @@ local M = {}
 ---@class gallery.case
 ---@field [1] string
 ---@field fault fun(): any
+---@field meanwhile fun()? what else is so until it is healed
 ---@field verdict "broken"|"warning"|"unknown"|nil "broken"
 ---@field check string
 ---@field says string in evidence or cause
@@ -55,6 +56,7 @@ local function judge(self, case)
   assert.equal(first.verdict == "broken" and 1 or 3, status)
   assert.truthy((first.evidence .. " " .. (first.cause or "")):find(case.says, 1, true), said)
   if case.fix then assert.truthy((first.fix or ""):find(case.fix, 1, true), said) end
+  if case.meanwhile then case.meanwhile() end
 end
 
 --- Show a case. Healed whatever was told, so that the next begins healthy.

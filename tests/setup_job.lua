@@ -152,6 +152,10 @@ local CLOUD_ITEMS = {
   { "pam_service", function(emu) M.person(emu, "add_service", { name = "PAM", identity = M.IDENTITY }) end },
 }
 
+--- Keys of the items that a person ticks; `provider` is ticked by the client secret.
+M.CLOUD_KEYS = { "account", "proof" }
+for i, item in ipairs(CLOUD_ITEMS) do table.insert(M.CLOUD_KEYS, i, item[1]) end
+
 --- Do in Devolutions what comes before the provider; on Cloud all but the items named.
 ---@param emu rehearsal
 ---@param but table<string, boolean>? keys of items
@@ -204,15 +208,18 @@ end
 --- Have Devolutions manage an account; its password is reset every so often.
 ---@param emu rehearsal
 ---@param every string?
-function M.manage(emu, every)
-  M.person(emu, "add_account", { username = M.ACCOUNT, vault = M.VAULT, provider = M.PROVIDER, every = every })
+---@param account string? M.ACCOUNT
+function M.manage(emu, every, account)
+  M.person(emu, "add_account",
+    { username = account or M.ACCOUNT, vault = M.VAULT, provider = M.PROVIDER, every = every })
 end
 
 --- A person clicks Reset password, and looks at the report Tasks a little later.
 ---@param emu rehearsal
+---@param account string? M.ACCOUNT
 ---@return table task
-function M.reset(emu)
-  M.person(emu, "reset_password", M.ACCOUNT)
+function M.reset(emu, account)
+  M.person(emu, "reset_password", account or M.ACCOUNT)
   emu:later "1m"
   local tasks = M.devolutions(emu).tasks
   return tasks[#tasks]

@@ -6,6 +6,7 @@ local fail = require "fail"
 local give = require "handover.give"
 local json = require "json"
 local log = require "log"
+local page = require "handover.page"
 local report = require "report"
 local session = require "session"
 local states = require "handover.state"
@@ -57,6 +58,10 @@ local function show(desk)
   talk.run(desk.journal, give.row_of(desk.journal, state), state, { shown = true })
 end
 
+local function open_page(desk)
+  page.serve(desk.journal, desk.row, desk.options["for"])
+end
+
 local function confirm(desk)
   local state = state_of(desk)
   give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
@@ -73,22 +78,17 @@ end
 local ACTIONS = {
   { "done", function(desk, keys) tick_all(desk, keys, true) end },
   { "undo", function(desk, keys) tick_all(desk, keys, false) end },
-  { "secret_file", write }, { "show", show }, { "confirm", confirm }, { "calendar", write_calendar },
+  { "secret_file", write }, { "show", show }, { "page", open_page },
+  { "confirm", confirm }, { "calendar", write_calendar },
 }
 
 local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
 
--- Was anything asked for?
 local function act(desk)
-  local acted = false
   for _, action in ipairs(ACTIONS) do
     local value = desk.options[action[1]]
-    if is_given(value) then
-      action[2](desk, value)
-      acted = true
-    end
+    if is_given(value) then action[2](desk, value) end
   end
-  return acted
 end
 
 ---------------------------------------------------------------------------
@@ -108,16 +108,30 @@ local function rows_of(journal, profile, word)
     if word or row.state == "known" or not states.of(journal, row, clock.now()).complete then list[#list + 1] = row end
   end
   if #list == 0 and word then raise_unknown(word) end
-  if #list == 0 then list[1] = states.preview(profile) end
+  if #list == 0 and profile.devolutions then list[1] = states.preview(profile) end
   return list
 end
 
 local function refuse_several(rows)
   local names = {}
+  if #rows == 0 then
+    fail.raise {
+      kind = "missing", what = "handover", why = "nothing was handed over yet, and the profile names no Devolutions",
+      fix = "moonlatch apply setup/entra-pam-provider comes first.",
+    }
+  end
   for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
   fail.raise {
     kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
     fix = "Name the one that is meant, or its client id: moonlatch handover NAME …",
+  }
+end
+
+local function check_for(options)
+  if not options["for"] or options.page then return end
+  fail.raise {
+    kind = "usage", what = "read the command line", why = "--for stands without --page",
+    fix = "moonlatch handover --page --for " .. options["for"],
   }
 end
 
@@ -141,6 +155,7 @@ local function look(journal, rows)
     report.json { handovers = report.with_moments(list), complete = complete }
     return complete and 0 or 3
   end
+  if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
     log.prose(text.of(state, command_of(rows[i], #rows > 1), clock.now()))
@@ -149,9 +164,10 @@ local function look(journal, rows)
 end
 
 local function run(journal, profile, options)
+  check_for(options)
   local rows = rows_of(journal, profile, options.name)
   if not is_asked_for(options) then return look(journal, rows) end
-  if #rows > 1 then refuse_several(rows) end
+  if #rows ~= 1 then refuse_several(rows) end
   local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
   act(desk)
   if log.json() then look(journal, rows) else
@@ -175,6 +191,8 @@ return {
       help = "this item is done: its name or number, several with commas" },
     { name = "--undo", value = "ITEM", many = true, help = "this item is not done after all" },
     { name = "--show", help = "show the client secret on this terminal, then ask whether it was pasted" },
+    { name = "--page", help = "all of it in a browser on this computer; with --json a line with the address" },
+    { name = "--for", value = "USER", help = "with --page: for this user, and not for the terminal's owner" },
     { name = "--secret-file", value = "PATH", help = "write the client secret to this new file" },
     { name = "--confirm", help = "the client secret is pasted, and Test connection succeeded" },
     { name = "--calendar", value = "FILE", help = "write the days to renew it to this .ics file" },
@@ -183,6 +201,7 @@ return {
     "moonlatch handover                          # where it stands, and what is next",
     "moonlatch handover --done licence,identity  # ticked by you, today; --undo takes it back",
     "moonlatch handover --show                   # the client secret, to paste it; then say that it works",
+    "moonlatch handover --page                   # checklist, form and secret in your browser",
     "moonlatch handover --calendar renew.ics     # the day to renew it, for your calendar",
     "moonlatch handover --json",
   },

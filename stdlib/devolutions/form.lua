@@ -91,7 +91,8 @@ function FORMS.server(values)
     field("Name", values.name), description(values), field("Tenant ID", values.tenant),
     field("Client ID", values.client_id), kind, of_kind,
     optional("Password template", "the shape of the passwords that Devolutions sets"),
-    optional("Add a PAM vault, Add a new scan configuration", "as you like; a window for the scan opens after saving"),
+    optional("Add a PAM vault", "as you like"),
+    optional("Add a new scan configuration", "as you like: its window opens after saving"),
     TEST,
   }
 end
@@ -168,11 +169,15 @@ end
 ---@param fields devolutions.form.field[]
 ---@return string[]
 function M.lines(fields)
-  local lines = {}
+  local lines, names, width = {}, {}, 0
+  for i, one in ipairs(fields) do
+    names[i] = one.field .. (one.optional and " (optional)" or "")
+    width = math.max(width, #names[i])
+  end
   for i, one in ipairs(fields) do
     local text = one.value or one.note
     if one.value and one.note then text = ("%s  (%s)"):format(one.value, one.note) end
-    lines[i] = ("%-30s %s"):format(one.field .. (one.optional and " (optional)" or ""), text or "")
+    lines[i] = names[i] .. (" "):rep(width - #names[i] + 2) .. (text or "")
   end
   return lines
 end

@@ -1,6 +1,7 @@
 --- What the checks stand on: each thing, how it is read, and which check tells when
 --- it cannot be. Nothing here changes anything.
 
+local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
 local consent = require "entra.sign_in_client"
 local credential_policy = require "entra.credential_policy"
@@ -18,6 +19,7 @@ local reach = require "entra.reach"
 local role_holders = require "entra.role_holders"
 local rows = require("rotation.store").client_secrets
 local service_principal = require "entra.service_principal"
+local states = require "handover.state"
 local task = require "task"
 local time = require "time"
 
@@ -69,7 +71,7 @@ end)
 fact("application", "application", "the application", function(exam)
   exam:need "session"
   local wanted = application {
-    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.expected.workflow,
+    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.workflow,
   }
   return wanted:read() or false
 end)
@@ -134,7 +136,7 @@ end)
 
 fact("accounts", "managed accounts", "the managed accounts", function(exam)
   exam:need "session"
-  return reach.find(exam.args.managed)
+  return reach.find(exam:need("terms").managed)
 end)
 
 fact("left_behind", "privilege", "what was consented to the sign-in client", function(exam)
@@ -154,7 +156,7 @@ fact("entry", "entry", "the entry", function(exam)
   local devolutions = exam.profile.devolutions
   local to = entry {
     name = exam.args.name, vault = exam.args.vault or devolutions.vault or "Default",
-    path = exam.args.path or devolutions.path, workflow = exam.expected.workflow, linked = devolutions.linked,
+    path = exam.args.path or devolutions.path, workflow = exam.workflow, linked = devolutions.linked,
   }
   to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
   to:opened()
@@ -167,6 +169,25 @@ fact("view", "journal", "which secrets are known", of_application(function(found
   return inventory.of(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
     time.now())
 end))
+
+---@class doctor.terms
+---@field managed string[] groups and user names
+---@field permissions string[] that the application is to have
+---@field elevation string? the one for just-in-time elevation, when that is wanted
+---@field handover handover.row? what is on record of the hand-over
+
+-- What the setup was told, by its own record. What the doctor is told counts more.
+fact("terms", "journal", "what the setup was told", function(exam)
+  local has_journal, records = pcall(exam.need, exam, "journal")
+  local args = exam.args
+  local row = has_journal and records and states.rows(records, args.client_id or args.name)[1] or nil
+  local said, elevation = row and row.body or {}, args.jit_elevation
+  if elevation == nil then elevation = said.elevation ~= false end
+  return {
+    managed = #(args.managed or {}) > 0 and args.managed or said.managed or {}, handover = row,
+    permissions = api_permissions.of_provider(elevation), elevation = elevation and api_permissions.ELEVATION or nil,
+  }
+end)
 
 -- Nil where the entry cannot be had; its own check says why.
 local function entry_or_nil(exam)

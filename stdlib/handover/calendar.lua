@@ -7,7 +7,6 @@ local time = require "time"
 
 local M = {}
 
-local LEAD = 30 * 86400 -- seconds before its end at the latest, when a secret is to be renewed
 local PRODUCT = "-//Moonlatch//Client secrets//EN"
 local LIMIT = 1 << 20
 
@@ -57,11 +56,10 @@ function M.text(state, now)
   local secret = state.secret
   if not secret.ends then raise_none(state) end
   now = now or time.now()
-  local renew = secret.ends - math.min(LEAD, math.max(0, secret.ends - now) // 4)
   local what = ("the client secret %s of '%s'"):format(secret.short, state.name)
   local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
   add_event(lines, "renew", {
-    id = secret.id, now = now, at = renew, summary = "Renew " .. what,
+    id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
     description = ("It ends on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
       .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
   })

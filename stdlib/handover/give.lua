@@ -25,8 +25,10 @@ local function refuse(row, what, why, fix)
   fail.raise { kind = "refused", what = what, why = why, fix = fix }
 end
 
--- As it is on record now: another process may have gone on with it.
-local function refresh(journal, row)
+--- Bring a row up to date: another process may have gone on with it.
+---@param journal host.journal.journal
+---@param row rotation.row
+function M.refresh(journal, row)
   local now = rows:get(journal, row.id)
   row.state, row.body, row.updated = now.state, now.body, now.updated
 end
@@ -50,7 +52,7 @@ end
 ---@param how string "terminal", "page", "file /path"
 ---@return host.secret value to be closed
 function M.begin(journal, row, how)
-  refresh(journal, row)
+  M.refresh(journal, row)
   if NOT_YET[row.state] then
     refuse(row, "give", "it is not proven yet: nobody knows that it signs in", "Run apply: it proves it.")
   end
@@ -68,7 +70,7 @@ end
 ---@param row rotation.row brought up to date
 ---@param how string as for `begin`
 function M.given(journal, row, how)
-  refresh(journal, row)
+  M.refresh(journal, row)
   if states.stage_of(row) ~= "to give" then return end
   rows:put(journal, row, "handed_over", { stored_at = clock.now(), where = how })
 end
@@ -78,9 +80,11 @@ end
 ---@param row rotation.row brought up to date
 ---@param by string who says so
 function M.confirm(journal, row, by)
-  refresh(journal, row)
+  M.refresh(journal, row)
   if row.state == "confirmed" then return end
-  if row.state ~= "stored" and row.state ~= "handed_over" then
+  if row.state == "closed" or row.state == "retiring" then
+    refuse(row, "confirm", "another one took its place, or it has expired", "moonlatch apply makes the next one.")
+  elseif row.state ~= "stored" and row.state ~= "handed_over" then
     refuse(row, "confirm", ("nobody was given it yet (state '%s')"):format(row.state),
       "moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file.")
   end

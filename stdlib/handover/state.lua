@@ -7,6 +7,7 @@
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
 local in_use = require "rotation.in_use"
+local lifetime = require "rotation.lifetime"
 local rows = require("rotation.store").client_secrets
 local time = require "time"
 
@@ -29,7 +30,8 @@ local M = {}
 ---@field linked boolean the provider reads that entry
 ---@field elevation boolean? may the application elevate accounts?
 ---@field roles string[] directory roles that the application holds
----@field managed string? which accounts the provider manages
+---@field managed string[] which accounts the provider manages: groups and user names
+---@field renew_before number? seconds before its end from which a client secret is replaced
 
 ---@class handover.item: devolutions.checklist.item
 ---@field number integer
@@ -45,6 +47,7 @@ local M = {}
 ---@field short string? "…c7e1", as the portal's column Secret ID ends
 ---@field hint string?
 ---@field ends number?
+---@field renew_at number? when the next one is to be made
 ---@field state "none"|"to give"|"given"|"in use"
 ---@field has { short: string, ends: number?, expired: boolean?, at: number?, by: string? }? what the consumer has
 ---@field waiting { short: string, ends: number?, since: number? }? what it is to be given
@@ -55,7 +58,7 @@ local M = {}
 ---@field name string
 ---@field tenant string
 ---@field client_id string
----@field managed string?
+---@field managed string[]
 ---@field destroyed boolean
 ---@field items handover.item[]
 ---@field secret handover.secret
@@ -120,7 +123,7 @@ function M.preview(profile)
   local consumer, address = M.consumer(profile)
   return {
     id = "", kind = "handover", state = "known",
-    body = { name = "(not made yet)", tenant = profile.tenant, client_id = "", consumer = consumer, address = address },
+    body = { name = "none yet", tenant = profile.tenant, client_id = "", consumer = consumer, address = address },
   }
 end
 
@@ -158,9 +161,10 @@ function M.stage_of(row)
 end
 
 ---@param list rotation.row[]
+---@param renew_before number?
 ---@param now number
 ---@return handover.secret
-local function secret_of(list, now)
+local function secret_of(list, renew_before, now)
   local found = in_use.of(list)
   local has, waiting = found.has, found.waiting
   local row = waiting or has
@@ -168,6 +172,7 @@ local function secret_of(list, now)
   if row then
     secret.id, secret.marker, secret.short = row.id, row.body.marker, in_use.short(row)
     secret.hint, secret.ends = row.body.hint, row.body.ends
+    secret.renew_at = lifetime.due_at(row, { renew_before = renew_before })
   end
   secret.has = has and {
     short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now), at = has.body.confirmed_at,
@@ -262,8 +267,8 @@ function M.of(journal, row, now)
   local former = body.address and journal:get("checklist", body.address)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
-    client_id = body.client_id, managed = body.managed, destroyed = row.state == "destroyed",
-    secret = secret_of(rows:all(journal, body.client_id), now),
+    client_id = body.client_id, managed = body.managed or {}, destroyed = row.state == "destroyed",
+    secret = secret_of(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }
   state.items, state.former = items_of(journal, state), nil

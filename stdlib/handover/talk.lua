@@ -1,8 +1,10 @@
 --- Handing a client secret over on a terminal: the form, the secret on request, and a person's word that it is used.
 
+local desktop = require "oauth.desktop"
 local form = require "devolutions.form"
 local give = require "handover.give"
 local log = require "log"
+local page = require "handover.page"
 local states = require "handover.state"
 local sys = require "host.sys"
 local term = require "host.term"
@@ -12,8 +14,9 @@ local M = {}
 --- How to ask; tests bring their own.
 M.ask = term.read_line
 
-local FIRST = "Show the client secret now, to paste it there? [s]how, or Enter for later: "
+local FIRST = "Show the client secret now, to paste it there? [s]how%s, or Enter for later: "
 local AGAIN = "Pasted, and Test connection succeeded? [y]es, [s]how it again%s, or Enter for later: "
+local ON_PAGE = ", all of it on a [p]age in your browser"
 
 --- A form as lines: where it is, and what to put into which field.
 ---@param made devolutions.form?
@@ -27,9 +30,11 @@ function M.form(made)
   return lines
 end
 
+-- The page is offered where a browser can be opened for it.
 local function prompt(row, renewable)
-  if states.stage_of(row) == "to give" then return FIRST end
-  return AGAIN:format(renewable and ", have a [n]ew one made" or "")
+  local on_page = desktop.is_here() and ON_PAGE or ""
+  if states.stage_of(row) == "to give" then return FIRST:format(on_page) end
+  return AGAIN:format(on_page .. (renewable and ", have a [n]ew one made" or ""))
 end
 
 local function show(journal, row, state)
@@ -55,6 +60,10 @@ function M.run(journal, row, state, options)
     local answer = (M.ask(prompt(row, options.renewable)) or ""):lower():sub(1, 1)
     local given = states.stage_of(row) ~= "to give"
     if answer == "s" then show(journal, row, state)
+    elseif answer == "p" then
+      page.serve(journal, states.rows(journal, state.client_id)[1])
+      give.refresh(journal, row)
+      if states.stage_of(row) == "in use" then return "confirmed" end
     elseif answer == "y" and given then
       give.confirm(journal, row, sys.user())
       return "confirmed"

@@ -64,7 +64,7 @@ local function add_items(lines, state)
   end
 end
 
-local function add_command(lines, command, text) add(lines, "  %-34s %s", command, text) end
+local function add_command(lines, command, text) add(lines, "  %-34s  %s", command, text) end
 
 local function add_turn(lines, state, item, command)
   add(lines, "\nNext: %s", item.what)
@@ -99,7 +99,9 @@ end
 ---@return string
 function M.of(state, command, now)
   local lines = {}
-  add(lines, "%s, for %s%s", state.name, M.consumer(state), state.address and " at " .. state.address or "")
+  add(lines, "%s%s%s", state.client_id == "" and "" or state.name .. ", for ", M.consumer(state),
+    state.address and " at " .. state.address or "")
+  if state.client_id == "" then add(lines, "  nothing was made for it yet; this can be prepared meanwhile:") end
   if state.destroyed then add(lines, "  the application is gone; this is what is left of it there:") end
   if state.client_id ~= "" then add(lines, "  client id %s, tenant %s", state.client_id, state.tenant) end
   if not state.destroyed then add_secret(lines, state, now) end

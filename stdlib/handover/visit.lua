@@ -10,7 +10,7 @@
 --     -d '{}' $base/secret                → {"secret": "…"}; once for each address
 --     -d '{"key": "licence", "done": true}' $base/tick                  → the state after it
 --     -d '{"done": true}' $base/tested    Test connection succeeded      → the state after it
---     -d '{}' $base/confirm               pasted and saved               → the state after it
+--     -d '{"id": "…"}' $base/confirm      pasted and saved; secret.id    → the state after it
 --     -d '{}' $base/calendar              → text/calendar
 --     -d '{}' $base/end                   the page is not needed any more
 --
@@ -30,7 +30,7 @@ local M = {}
 ---@field give fun(): host.secret on record before it returns
 ---@field given fun() the secret was sent
 ---@field tick fun(key: string, done: boolean)
----@field confirm fun(tested: boolean)
+---@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret
 ---@field calendar fun(): string
 
 ---@class handover.visit
@@ -144,8 +144,8 @@ ROUTES["/tested"] = function(self, incoming, body)
   said(self, incoming)
 end
 
-ROUTES["/confirm"] = function(self, incoming)
-  self.desk.confirm(self.tested)
+ROUTES["/confirm"] = function(self, incoming, body)
+  self.desk.confirm(body.id, self.tested)
   said(self, incoming)
 end
 

@@ -79,8 +79,9 @@ local function await(run, secret, target, where)
   }
 end
 
--- A person brings it there. Only a provider's form is known.
+-- A person brings it there. Only a provider's form is known; what else is to be done there is no policy's business.
 local function hand_over(run, secret, self, target, entry)
+  if secret:is_confirmed() then return end
   handover.offer(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
     entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,

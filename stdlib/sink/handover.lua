@@ -22,7 +22,8 @@ local M = {}
 ---@field consumer "none"|nil what uses it is not Devolutions; by default what the profile names
 ---@field elevation boolean?
 ---@field roles string[]?
----@field managed string?
+---@field managed string[]?
+---@field renew_before number?
 ---@field secret_file string? a new file for the secret
 ---@field entry sink.entry?
 
@@ -36,7 +37,8 @@ local function body_of(run, fields)
     workflow = run.id, name = fields.name, description = fields.description, tenant = fields.tenant,
     client_id = fields.client_id, application = fields.application, consumer = consumer, address = address,
     entry = fields.entry and fields.entry:where(), linked = fields.entry ~= nil and fields.entry:confirms(),
-    elevation = fields.elevation, roles = fields.roles or {}, managed = fields.managed,
+    elevation = fields.elevation, roles = fields.roles or {}, managed = fields.managed or {},
+    renew_before = fields.renew_before,
   }
 end
 
@@ -45,7 +47,6 @@ local function row_of(run, fields)
   local before = states.rows(run.journal, fields.client_id)[1]
   if before and before.state == "known" and not fields.roles then return before end
   local body = body_of(run, fields)
-  if before and before.state == "known" then body.managed = body.managed or before.body.managed end
   if run:acting() then states.record(run.journal, body) end
   return { id = fields.client_id, kind = "handover", state = "known", body = body }
 end
@@ -143,7 +144,8 @@ local function tell_left(run, row)
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
-  local whose = state.managed and "The accounts of " .. state.managed or "The accounts that the provider manages"
+  local whose = #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
+    or "The accounts that the provider manages"
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
       text.consumer(state)),

@@ -36,7 +36,7 @@ describe("Devolutions Cloud", function()
     assert.same({ "provider", 3, "to give", "add" },
       { state.next, state.open, state.secret.state, state.form.purpose })
     outcome = must(handover(emu), 3)
-    assert.truthy(outcome.out:find("  Client ID                      " .. truth(emu).application.appId, 1, true),
+    assert.truthy(outcome.out:find("  Client ID  +" .. truth(emu).application.appId:gsub("%-", "%%-")),
       outcome.out)
     assert.is_nil(outcome.out:find("Credential type", 1, true))
     must(handover(emu, "--confirm"), 1) -- nobody was given it yet
@@ -74,7 +74,7 @@ describe("Devolutions Cloud", function()
     assert.same({ true, "remove", "gone_account" }, { state.destroyed, state.form.purpose, state.next })
     must(handover(emu, "--done", "gone_account,gone_provider"), 0)
     assert.equal(3, handover(emu).status) -- what can be prepared for the next one
-    assert.equal("(not made yet)", look(emu).name)
+    assert.equal("", look(emu).client_id)
   end)
 
   it("is named when there are several providers", function()
@@ -89,5 +89,34 @@ describe("Devolutions Cloud", function()
       { status, document.handovers[1].secret.state, document.handovers[2].secret.state })
     outcome = must(handover(emu, "Third"), 1)
     assert.truthy(outcome.err:find("no provider of that name or client id is on record", 1, true))
+  end)
+end)
+
+describe("a program that is killed", function()
+  local function begun()
+    local emu = rehearsal.new("--devolutions", "cloud")
+    must(apply(emu), 1)
+    return emu
+  end
+
+  it("while it shows the secret leaves on record that it was shown, and the secret to be given", function()
+    local emu <close> = begun()
+    local shown = emu:talk({ "handover", "--show" }, { "Press Enter", "SIGKILL" })
+    assert.equal("-9", shown:match "^%S+")
+    assert.equal("to give", look(emu).secret.state)
+    assert.truthy(emu:run({ "journal", "history", "200" }).out:find "reveal.*\"how\":\"terminal\"")
+    local outcome = must(handover(emu, "--confirm"), 1)
+    assert.truthy(outcome.err:find("nobody was given it yet (state 'proven')", 1, true), outcome.err)
+    emu:talk({ "handover", "--show" }, { "Press Enter", "\\n", "Enter for later", "\\n" })
+    assert.equal("given", look(emu).secret.state)
+  end)
+
+  it("between showing and the person's word asks for that word again", function()
+    local emu <close> = begun()
+    local shown = emu:talk({ "handover", "--show" }, { "Press Enter", "\\n", "Enter for later", "SIGKILL" })
+    assert.equal("-9", shown:match "^%S+")
+    assert.same({ "given", "licence" }, { look(emu).secret.state, look(emu).next })
+    shown = emu:talk(words "apply", { "Apply this?", "y\\n", "Pasted, and Test connection succeeded?", "y\\n" })
+    assert.equal("in use", look(emu).secret.state, shown)
   end)
 end)

@@ -21,8 +21,8 @@ end
 
 local function play(page, scenario, url)
   lfs.mkdir(FOLDER)
-  local job = curl.program({ peers.node(), SOURCE .. "/tests/peer/handover.mjs", scenario, url or page:invite(), FOLDER },
-    { LANG = "C.UTF-8" }, 180)
+  local words = { peers.node(), SOURCE .. "/tests/peer/handover.mjs", scenario, url or page:invite(), FOLDER }
+  local job = curl.program(words, { LANG = "C.UTF-8" }, 180)
   local outcome = curl.finish(job, function(ms) page:turn(ms) end)
   assert.equal(0, outcome.exit, outcome.err)
   local seen = assert(json.decode(outcome.out))
@@ -64,7 +64,7 @@ describe("the hand-over's page in Chromium", function()
     assert.equal("moonlatch.ics", steps.calendar)
     assert.equal("proof-title", steps["focus after confirming"])
     assert.equal("Open the address from the terminal", steps.reloaded)
-    assert.same({ "tick permissions true", "give", "given", "confirm true" }, desk.log)
+    assert.same({ "tick permissions true", "give", "given", "confirm r-1 true" }, desk.log)
   end)
 
   it("is worked by the keyboard only, from the address to the confirmation", function()
@@ -74,7 +74,7 @@ describe("the hand-over's page in Chromium", function()
     assert.equal("proof-title", steps.focus)
     assert.equal("You can close this page", steps["end"])
     assert.is_true(page.finished)
-    assert.same({ "tick permissions true", "give", "given", "confirm true" }, desk.log)
+    assert.same({ "tick permissions true", "give", "given", "confirm r-1 true" }, desk.log)
   end)
 
   it("forgets the secret when it is left", function()

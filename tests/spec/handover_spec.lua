@@ -22,7 +22,7 @@ local function body_of(more)
   local body = {
     workflow = "setup/entra-pam-provider", name = "Devolutions PAM", tenant = "aaaaaaaa-0000-4000-8000-000000000001",
     client_id = CLIENT, application = "obj-1", consumer = "cloud", address = CLOUD, linked = false,
-    roles = { "Helpdesk Administrator" }, managed = "PAM managed",
+    roles = { "Helpdesk Administrator" }, managed = { "PAM managed" },
   }
   for name, value in pairs(more or {}) do body[name] = value end
   return body
@@ -107,7 +107,7 @@ describe("the form", function()
   it("of Server names the entry where the provider reads it, and takes the secret where not", function()
     local add, fields = lines({ consumer = "server", linked = true, entry = "vault 'V', PAM" }, "add")
     assert.same({ "Name", "Description", "Tenant ID", "Client ID", "Credential type", "Linked credential",
-      "Password template", "Add a PAM vault, Add a new scan configuration", "Test connection" }, fields)
+      "Password template", "Add a PAM vault", "Add a new scan configuration", "Test connection" }, fields)
     assert.same({ "Linked credential", "vault 'V', PAM", "Save" },
       { add.fields[5].value, add.fields[6].value, add.button })
     fields = select(2, lines({ consumer = "server" }, "add"))

@@ -79,8 +79,8 @@ describe("the user of a request", function()
 
   it("is not taken from another's connection with the same port numbers", function()
     if sys.user() ~= "root" then return pending "only root can be another user" end
-    local idle <close> = assert(process.start(client_words(nil, "AF_INET", "127.0.0.1", "127.0.0.1", "0", tostring(port),
-      "idle")))
+    local words = client_words(nil, "AF_INET", "127.0.0.1", "127.0.0.1", "0", tostring(port), "idle")
+    local idle <close> = assert(process.start(words))
     assert.equal("idle", idle:line(10))
     local text = io.open("/proc/self/net/tcp"):read("a")
     local source = tonumber(text:match("0100007F:(%x+) 0100007F:" .. ("%04X"):format(port) .. " 01"), 16)

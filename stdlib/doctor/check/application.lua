@@ -5,7 +5,7 @@ local deleted = require "entra.deleted"
 
 -- Not there: deleted, or never made?
 local function tell_missing(record, look)
-  local wanted = application { name = look.args.name, workflow = look.expected.workflow }
+  local wanted = application { name = look.args.name, workflow = look.workflow }
   local item = deleted.find(wanted.unique_name)
   if item then
     return record:broken { evidence = ("the application '%s' was deleted"):format(look.args.name),

@@ -1,6 +1,5 @@
 --- The records: unbroken, and nothing left half done?
 
-local in_use = require "rotation.in_use"
 local time = require "time"
 
 -- Does the chain of records hold?
@@ -32,29 +31,10 @@ local function tell_lost(record, look, view)
 end
 
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
-local HANDED = { stored = "stored", handed_over = "handed over" }
-
-local function tell_halfway(record, look, newest)
+local function tell_newest(record, look, newest)
+  if not newest or not HALFWAY[newest.state] then return end
   record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
     cause = "A run stopped there.", fix = look.setup .. " goes on there." }
-end
-
--- That one waits is told with the one that the consumer has, too, once that one is near its end.
-local function tell_waiting(record, use, newest)
-  local ends = newest.body.ends and (", which ends in " .. time.span(newest.body.ends - time.now())) or ""
-  local now_has = use.has and (", and %s still has %s"):format(use.who, in_use.short(use.has)) or ""
-  record:warning { check = "hand-over",
-    evidence = ("%s%s, is %s, and nobody said that it is in use%s"):format(in_use.short(newest), ends,
-      HANDED[newest.state], now_has),
-    cause = "Storing is not using: until it is confirmed, the one before is never retired.",
-    fix = ("When it is in the provider form and Test connection succeeded: moonlatch journal confirm %s")
-      :format(newest.id) }
-end
-
-local function tell_newest(record, look, newest)
-  if not newest then return end
-  if HALFWAY[newest.state] then return tell_halfway(record, look, newest) end
-  if HANDED[newest.state] then tell_waiting(record, look:want "use", newest) end
 end
 
 ---@type doctor.check

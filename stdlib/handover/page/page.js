@@ -314,7 +314,7 @@
   }
 
   async function save() {
-    if (!ready(at('saved')) || !await act('/confirm')) return;
+    if (!ready(at('saved')) || !await act('/confirm', { id: state.secret.id })) return;
     forget();
     say('Confirmed: Devolutions has the new secret.');
     at(at('proof').hidden ? 'title' : 'proof-title').focus();
