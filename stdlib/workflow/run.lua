@@ -252,7 +252,7 @@ end
 
 local function say_made(run, item, thing)
   if not comes_back(thing) then item.made = thing.made
-  else item.made = run:acting() and "made again" or "comes back with the application, or is made again" end
+  else item.made = run:acting() and "is there again" or "comes back with the application, or is made again" end
 end
 
 local function make(run, item, thing)
@@ -269,7 +269,7 @@ local function make(run, item, thing)
 end
 
 local function come_back(run, item, actual)
-  item.action, item.done, item.made = "update", run:acting(), "came back with the application"
+  item.action, item.done, item.made = "update", run:acting(), "is there again"
   report(run, item)
   return actual
 end

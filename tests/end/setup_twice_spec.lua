@@ -10,7 +10,8 @@ local PATIENCE = 120 -- seconds for what takes a few, on a machine that is busy
 -- The same profile with a state folder of its own: another computer.
 local function second_machine(emu)
   local text = assert(sys.read(emu.config, 65536))
-  local changed, count = text:gsub("  return {\n", ("%%0    state = %q,\n"):format(emu:state() .. "-of-another"), 1)
+  local state = ("%%0    state = %q,\n"):format(emu:state() .. "-of-another")
+  local changed, count = text:gsub("    emulator = {[^\n]*\n", state, 1)
   assert.equal(1, count)
   local path = emu.config:gsub("moonlatch%.lua$", "another.lua")
   assert(sys.write(path, changed, "replace"))
