@@ -20,11 +20,17 @@ local function apply(status, ...)
   return outcome
 end
 
-local function hand_over() job.hand_over(emu) end
-
 -- The tick on an item of the checklist, taken back or given.
 local function tick(item, done)
   job.must(emu:run { "handover", done and "--done" or "--undo", item }, 0)
+end
+
+-- A new client secret is handed over, and a reset shows that it works.
+local function hand_over()
+  job.hand_over(emu)
+  emu:later "2h"
+  assert.equal("Completed", job.reset(emu).status)
+  tick("proof", true)
 end
 
 -- Something wrong in Devolutions Cloud is noticed there, and the item's tick taken back until it is mended.
@@ -106,6 +112,15 @@ local CASES = {
       job.receive(emu)
       job.paste(emu, newest.keyId)
       assert.truthy(person("test_connection", job.PROVIDER).message:find("AADSTS7000215", 1, true))
+    end, heal = paste_right },
+  -- Test connection and a reset succeed until the grace of the old one is over: only sign-ins could tell.
+  { "the old client secret was pasted once more, and confirmed", check = "hand-over", verdict = "warning",
+    says = "the next is proof", fix = "Reset password", task = "Completed", green = true, fault = function()
+      apply(1, "--renew")
+      local old = emu.pasted
+      job.receive(emu)
+      job.paste(emu, old)
+      job.must(emu:run { "handover", "--confirm" }, 0)
     end, heal = paste_right },
   { "the wrong tenant was pasted", check = "hand-over", verdict = "warning", says = "nobody said that it is in use",
     task = "Failed", fix = "confirm", fault = function() renew_with { tenant = NOBODY } end, heal = paste_right },
@@ -233,7 +248,7 @@ end
 --- Show every so manieth of the cases, after the first.
 ---@param describe function busted's
 ---@param it function busted's
----@param hooks { setup: function, teardown: function, pending: function } busted's
+---@param hooks { setup: function, teardown: function } busted's
 ---@param stride integer
 function M.show(describe, it, hooks, stride)
   describe("the gallery of broken set-ups with Devolutions Cloud", function()
@@ -242,7 +257,7 @@ function M.show(describe, it, hooks, stride)
       shown.emu = emu
       job.prepare(emu)
       apply(1)
-      hand_over()
+      job.hand_over(emu)
       job.manage(emu)
       for _, item in ipairs(job.CLOUD_KEYS) do tick(item, true) end
       emu:later "2m" -- by then Graph lists the new secret

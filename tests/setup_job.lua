@@ -181,6 +181,7 @@ function M.paste(emu, value, more)
   local fields = { name = M.PROVIDER, tenant = emu:graph("/organization")[1].id, client_id = application(emu).appId,
     client_secret = value }
   for name, other in pairs(more or {}) do fields[name] = other end
+  emu.pasted = value
   if M.devolutions(emu).providers[1] then return M.person(emu, "edit_provider", M.PROVIDER, fields) end
   M.person(emu, "add_provider", fields)
 end

@@ -2,4 +2,4 @@
 
 local gallery = require "cloud_gallery"
 
-gallery.show(describe, it, { setup = setup, teardown = teardown, pending = pending }, 1)
+gallery.show(describe, it, { setup = setup, teardown = teardown }, 1)
