@@ -2,7 +2,7 @@
 # Makes the list of what lies in ROOT/stdlib and ROOT/scripts, and of the system's
 # argparse: a C file in which the assembler puts their bytes, unchanged.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
-list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json)$")
+list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json|html|css|js)$")
 list(APPEND files stdlib/argparse.lua)
 list(SORT files)
 set(texts "")

@@ -46,6 +46,7 @@ struct httpd {
   struct exchanges open;    /* given out, not yet answered */
   int woken;                /* the timer fired or the watched descriptor ended */
   int ended;
+  int lines; /* read from the watched descriptor and not yet told */
 };
 
 static struct httpd *check_server(lua_State *L) {
@@ -66,9 +67,12 @@ static void on_timer(evutil_socket_t fd, short events, void *argument) {
 
 static void on_watched(evutil_socket_t fd, short events, void *argument) {
   struct httpd *server = argument;
-  char ignored[256];
+  char typed[256];
   (void)events;
-  ssize_t count = read(fd, ignored, sizeof ignored);
+  ssize_t count = read(fd, typed, sizeof typed);
+  for (ssize_t i = 0; i < count; i++)
+    if (typed[i] == '\n') server->lines++;
+  if (count > 0) server->woken = 1;
   if (count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN))) return;
   event_del(server->watch);
   server->ended = server->woken = 1;
@@ -221,6 +225,14 @@ static int server_ended(lua_State *L) {
   return 1;
 }
 
+/* server:lines() -> count */
+static int server_lines(lua_State *L) {
+  struct httpd *server = check_server(L);
+  lua_pushinteger(L, server->lines);
+  server->lines = 0;
+  return 1;
+}
+
 /* Let answers that were given leave: as long as there is something to do, but not for long. */
 static void flush(struct httpd *server) {
   struct timeval limit = {0, FLUSH_MS * 1000};
@@ -275,8 +287,13 @@ static int httpd_server(lua_State *L) {
 }
 
 static const luaL_Reg server_methods[] = {
-    {"listen", server_listen}, {"poll", server_poll},   {"watch", server_watch},
-    {"ended", server_ended},   {"close", server_close}, {NULL, NULL},
+    {"listen", server_listen},
+    {"poll", server_poll},
+    {"watch", server_watch},
+    {"ended", server_ended},
+    {"lines", server_lines},
+    {"close", server_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", httpd_server}, {NULL, NULL}};

@@ -68,9 +68,7 @@ int incoming_reply(lua_State *L);
 int incoming_drop(lua_State *L);
 int incoming_cut(lua_State *L);
 
-/* request:from_other_user() -> boolean. Is it known to come from another user of
- * this machine? Root is nobody's other: it can look into anything, and for root
- * anybody's browser may sign in. */
-int incoming_from_other_user(lua_State *L);
+/* request:user() -> number | nil. The user of this machine who sent it, if the kernel tells. */
+int incoming_user(lua_State *L);
 
 #endif

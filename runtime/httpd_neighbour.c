@@ -1,65 +1,76 @@
 /* host.httpd: which user of this machine sent a request that came over loopback.
  *
- * The kernel says it in /proc/net/tcp and tcp6 (proc(5)): one line a socket, with
- * ports in hexadecimal and the user id of who opened it. The line looked for is
- * the other end of our connection. A client may reach 127.0.0.1 by a socket of
- * either family, so both are read.
+ * The kernel says it in /proc/self/net/tcp and tcp6 (proc(5)): one line a socket,
+ * with addresses and ports in hexadecimal and the number of the user who opened it.
+ * The line looked for is the other end of our connection. Address and port are both
+ * compared: anybody may use the same port numbers from another loopback address.
  */
 #include "httpd.h"
+#include "sys.h"
 
 #include <arpa/inet.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define TIME_WAIT 6 /* the kernel's number of that state; such a socket is nobody's any more */
+#define NAME_SIZE 48 /* 32 digits of an address, a colon, 4 of a port */
 
-/* The ports of a connection, as the other end names them. */
-struct ends {
-  unsigned local, remote;
-};
-
-static unsigned port_of(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET) return ntohs(((const struct sockaddr_in *)address)->sin_port);
-  if (address->ss_family == AF_INET6) return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
-  return 0;
+/* Write an end as the kernel's tables do: each 32 bits of the address as the number they
+ * are in memory. An IPv4 address is written as its socket of family IPv6 has it when mapped. */
+static int name_end(const struct sockaddr_storage *address, int mapped, char name[NAME_SIZE]) {
+  const struct sockaddr_in *four = (const void *)address;
+  const struct sockaddr_in6 *six = (const void *)address;
+  uint32_t words[4];
+  if (address->ss_family == AF_INET) {
+    const char *before = mapped ? "0000000000000000FFFF0000" : "";
+    return snprintf(name, NAME_SIZE, "%s%08X:%04X", before, four->sin_addr.s_addr, ntohs(four->sin_port));
+  }
+  if (address->ss_family != AF_INET6) return 0;
+  memcpy(words, &six->sin6_addr, sizeof words);
+  return snprintf(name, NAME_SIZE, "%08X%08X%08X%08X:%04X", words[0], words[1], words[2], words[3],
+                  ntohs(six->sin6_port));
 }
 
-/* 0 when the socket cannot tell. */
-static int find_ends(int fd, struct ends *ends) {
-  struct sockaddr_storage here = {0}, there = {0};
-  socklen_t size = sizeof here;
-  if (getsockname(fd, (struct sockaddr *)&here, &size) != 0) return 0;
-  size = sizeof there;
-  if (getpeername(fd, (struct sockaddr *)&there, &size) != 0) return 0;
-  *ends = (struct ends){port_of(&there), port_of(&here)};
-  return ends->local && ends->remote;
-}
-
-/* The user of that end by one of the kernel's tables; 0 when it is not there. */
-static int find_user(const char *table, const struct ends *ends, unsigned *user) {
-  char line[512];
+/* Find the user of the socket with these two ends; 0 when there is none that a process holds:
+ * what was closed has the inode 0, and root's number. */
+static int find_user(const char *table, const char *local, const char *remote, unsigned *user) {
+  char line[512], one[NAME_SIZE], other[NAME_SIZE];
+  unsigned long inode = 0;
   FILE *file = fopen(table, "re");
   int found = 0;
   while (file && !found && fgets(line, sizeof line, file)) {
-    unsigned local, remote, state;
-    int count = sscanf(line, " %*u: %*[0-9A-F]:%x %*[0-9A-F]:%x %x %*s %*s %*s %u", &local, &remote, &state, user);
-    found = count == 4 && local == ends->local && remote == ends->remote && state != TIME_WAIT;
+    int count = sscanf(line, " %*u: %47s %47s %*x %*s %*s %*s %u %*u %lu", one, other, user, &inode);
+    found = count == 4 && strcmp(one, local) == 0 && strcmp(other, remote) == 0 && inode != 0;
   }
   if (file) fclose(file);
   return found;
 }
 
-int incoming_from_other_user(lua_State *L) {
+/* The same with the ends of this descriptor, as the client has them. */
+static int find_client(int fd, int mapped, const char *table, unsigned *user) {
+  struct sockaddr_storage here = {0}, there = {0};
+  char local[NAME_SIZE], remote[NAME_SIZE];
+  socklen_t size = sizeof here;
+  if (getsockname(fd, (struct sockaddr *)&here, &size) != 0) return 0;
+  size = sizeof there;
+  if (getpeername(fd, (struct sockaddr *)&there, &size) != 0) return 0;
+  if (!name_end(&there, mapped, local) || !name_end(&here, mapped, remote)) return 0;
+  return find_user(table, local, remote, user);
+}
+
+/* A client reaches an IPv4 address by a socket of either family. */
+int incoming_user(lua_State *L) {
   struct evhttp_connection *connection = evhttp_request_get_connection(incoming_check(L)->request);
   struct bufferevent *stream = connection ? evhttp_connection_get_bufferevent(connection) : NULL;
-  struct ends ends;
+  int fd = stream ? bufferevent_getfd(stream) : -1;
   unsigned user = 0;
-  int known = stream && find_ends(bufferevent_getfd(stream), &ends) &&
-              (find_user("/proc/net/tcp", &ends, &user) || find_user("/proc/net/tcp6", &ends, &user));
-  lua_pushboolean(L, known && geteuid() != 0 && user != 0 && user != geteuid());
+  int known = find_client(fd, 0, "/proc/self/net/tcp", &user) || find_client(fd, 1, "/proc/self/net/tcp6", &user);
+  if (known && sys_is_told(user))
+    lua_pushinteger(L, user);
+  else
+    luaL_pushfail(L);
   return 1;
 }

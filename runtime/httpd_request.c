@@ -225,22 +225,14 @@ static int incoming_close(lua_State *L) {
 
 void incoming_type(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"listener", incoming_listener},
-      {"method", incoming_method},
-      {"path", incoming_path},
-      {"query", incoming_query},
-      {"header", incoming_header},
-      {"body", incoming_body},
-      {"json", incoming_json},
-      {"form", incoming_form},
-      {"basic", incoming_basic},
-      {"arguments", incoming_arguments},
-      {"reply", incoming_reply},
-      {"drop", incoming_drop},
-      {"cut", incoming_cut},
-      {"size", incoming_size},
-      {"from_other_user", incoming_from_other_user},
-      {NULL, NULL},
+      {"listener", incoming_listener}, {"method", incoming_method},
+      {"path", incoming_path},         {"query", incoming_query},
+      {"header", incoming_header},     {"body", incoming_body},
+      {"json", incoming_json},         {"form", incoming_form},
+      {"basic", incoming_basic},       {"arguments", incoming_arguments},
+      {"reply", incoming_reply},       {"drop", incoming_drop},
+      {"cut", incoming_cut},           {"size", incoming_size},
+      {"user", incoming_user},         {NULL, NULL},
   };
   lib_type(L, HTTPD_REQUEST, methods, incoming_close);
 }

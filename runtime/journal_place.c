@@ -36,13 +36,17 @@ static int tells_of_journal(const char *name) {
          strncmp(name, BUDGET_START, strlen(BUDGET_START)) == 0 || (ending && strcmp(ending, SEGMENT_ENDING) == 0);
 }
 
+/* Of several names the first by the alphabet is told, whatever order the folder lists them in. */
 int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]) {
   DIR *folder = opendir(journal->directory);
   struct dirent *entry = NULL;
-  while (folder && (entry = readdir(folder)) && !tells_of_journal(entry->d_name)) continue;
-  if (entry) snprintf(found, NAME_MAX + 1, "%s", entry->d_name);
+  found[0] = '\0';
+  while (folder && (entry = readdir(folder))) {
+    if (tells_of_journal(entry->d_name) && (!found[0] || strcmp(entry->d_name, found) < 0))
+      snprintf(found, NAME_MAX + 1, "%s", entry->d_name);
+  }
   if (folder) closedir(folder);
-  return entry != NULL;
+  return found[0] != '\0';
 }
 
 const char *place_gone(struct journal *journal, const char *how, const char *evidence) {

@@ -247,5 +247,6 @@ int luaopen_host_sys(lua_State *L) {
   luaL_newlib(L, functions);
   luaL_setfuncs(L, sys_file_functions, 0);
   luaL_setfuncs(L, sys_secret_functions, 0);
+  luaL_setfuncs(L, sys_user_functions, 0);
   return 1;
 }

@@ -43,9 +43,13 @@ int sys_replace(const char *temporary, const char *path);
 /* Make a folder and those above it, 0700; 0 or an errno value. */
 int sys_make_folder(const char *path);
 
+/* Is this the number of one user, and not the kernel's for all whom our namespace does not know? */
+int sys_is_told(uid_t user);
+
 /* Functions of host.sys that stand in other files. */
 extern const luaL_Reg sys_file_functions[];
 extern const luaL_Reg sys_secret_functions[];
+extern const luaL_Reg sys_user_functions[];
 int sys_clock(lua_State *L);
 void sys_clock_type(lua_State *L);
 int sys_lock(lua_State *L);

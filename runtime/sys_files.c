@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,31 +308,10 @@ static int free_space(lua_State *L) {
   return 1;
 }
 
-/* Push the user's name, or the number as text when it has none. [-0, +1, m] */
-static void push_user(lua_State *L, uid_t user) {
-  const struct passwd *entry = getpwuid(user);
-  if (entry)
-    lua_pushstring(L, entry->pw_name);
-  else
-    lua_pushfstring(L, "%I", (LUAI_UACINT)user);
-}
-
-/* sys.owner(path) -> name | nil */
-static int owner_of_file(lua_State *L) {
-  struct stat info;
-  if (stat(luaL_checkstring(L, 1), &info) != 0) return 0;
-  push_user(L, info.st_uid);
-  return 1;
-}
-
-/* sys.user() -> name */
-static int user_name(lua_State *L) {
-  push_user(L, geteuid());
-  return 1;
-}
-
 const luaL_Reg sys_file_functions[] = {
-    {"read", read_file},          {"write", write_file},           {"mkdir", make_folder}, {"remove", remove_file},
-    {"remove_tree", remove_tree}, {"temporary", temporary_folder}, {"stat", stat_file},    {"list", list_folder},
-    {"free_space", free_space},   {"owner", owner_of_file},        {"user", user_name},    {NULL, NULL},
+    {"read", read_file},          {"write", write_file},
+    {"mkdir", make_folder},       {"remove", remove_file},
+    {"remove_tree", remove_tree}, {"temporary", temporary_folder},
+    {"stat", stat_file},          {"list", list_folder},
+    {"free_space", free_space},   {NULL, NULL},
 };

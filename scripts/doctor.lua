@@ -1,20 +1,9 @@
 --- Why does PAM for Entra not work, what ends when, and who has more power than
 --- needed: looks at everything, changes nothing.
 
+local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
 local first_contact = require "doctor.first_contact"
-
-local PERMISSIONS = { "Group.Read.All", "User.Read.All" }
-local FOR_ELEVATION = "RoleManagement.ReadWrite.Directory"
-
-local function expected(args)
-  local permissions = { table.unpack(PERMISSIONS) }
-  if args.jit_elevation then permissions[#permissions + 1] = FOR_ELEVATION end
-  return {
-    workflow = "setup/entra-pam-provider", permissions = permissions,
-    elevation = args.jit_elevation and FOR_ELEVATION or nil,
-  }
-end
 
 return {
   summary = "Find out why PAM for Entra does not work, what ends when, and what is over-privileged",
@@ -22,8 +11,13 @@ return {
   args = {
     name = { type = "string", default = "Devolutions PAM", help = "name the setup was given" },
     client_id = { type = "string", help = "client id of the application, where the setup adopted one" },
-    managed = { type = "list", help = "the accounts that are managed: a group's name or id, or user names" },
-    jit_elevation = { type = "boolean", default = true, help = "is " .. FOR_ELEVATION .. " wanted?" },
+    managed = {
+      type = "list",
+      help = "the accounts that are managed: a group's name or id, or user names (default: as the setup was told)",
+    },
+    jit_elevation = {
+      type = "boolean", help = "is " .. api_permissions.ELEVATION .. " wanted? (default: as the setup was told)",
+    },
     renew_before = { type = "duration", default = "30d", help = "warn this long before a client secret ends" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault (default: the profile's)" },
@@ -56,6 +50,6 @@ return {
 
   run = function(args)
     if args.first_contact then return first_contact.run(args) end
-    return doctor.show(doctor.examine(expected(args), args))
+    return doctor.show(doctor.examine("setup/entra-pam-provider", args))
   end,
 }

@@ -68,6 +68,10 @@ function Certificate.marker() return nil end
 --- Nothing was read before.
 function Certificate.fetch() end
 
+--- Is whoever signs in with it here?
+---@return boolean
+function Certificate:confirms() return self.used_here == true end
+
 function Certificate:__tostring() return self.places[#self.places]:where() end
 
 ---------------------------------------------------------------------------

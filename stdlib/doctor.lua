@@ -20,7 +20,7 @@ local M = {}
 ---@field fix string? what to do
 
 ---@class doctor.report
----@field verdict "healthy"|"warnings"|"broken"
+---@field verdict "healthy"|"unknown"|"warnings"|"broken" unknown: nothing wrong was seen, not all could be looked at
 ---@field findings doctor.finding[] the worst first, and among these what others hang on
 ---@field seconds number
 ---@field requests integer
@@ -29,7 +29,8 @@ local M = {}
 -- What comes first explains what comes later: no secret is judged where nobody is reached.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
-  "permissions", "roles", "accounts", "policy", "journal", "rotations", "credentials", "privilege", "machine",
+  "permissions", "roles", "accounts", "policy", "journal", "handover", "rotations", "credentials", "privilege",
+  "machine",
 }
 
 local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }
@@ -44,23 +45,18 @@ local function sort(findings)
   return findings
 end
 
-local function worst(findings)
-  local first = findings[1] and findings[1].verdict
-  return first == "broken" and "broken" or first == "warning" and "warnings" or "healthy"
-end
+local OVERALL = { broken = "broken", warning = "warnings", unknown = "unknown", ok = "healthy" }
 
----@class doctor.expectation what PAM was set up with
----@field workflow string id of the setup
----@field permissions string[]
----@field elevation string? the permission for just-in-time elevation, when that is wanted
+-- By the first finding, which is the worst.
+local function overall(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
 
 --- Look at everything. Waits; changes nothing.
----@param expected doctor.expectation
----@param args table of the script: name, client_id, managed, vault, path, renew_before
+---@param workflow string id of the setup that PAM was set up with
+---@param args table of the script: name, client_id, managed, jit_elevation, vault, path, renew_before
 ---@return doctor.report
-function M.examine(expected, args)
+function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may leap
-  local one <close> = exam.new(expected, args)
+  local one <close> = exam.new(workflow, args)
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
   end)
@@ -68,12 +64,12 @@ function M.examine(expected, args)
   for _, list in ipairs(lists) do table.move(list, 1, #list, #findings + 1, findings) end
   sort(findings)
   return {
-    verdict = worst(findings), findings = findings, seconds = sys.monotonic() - began,
+    verdict = overall(findings), findings = findings, seconds = sys.monotonic() - began,
     requests = http.requests(), chain = http.chain(),
   }
 end
 
-local STATUS = { healthy = 0, broken = 1, warnings = 3 }
+local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
 local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
 
 local function indent(text) return (text:gsub("\n", "\n             ")) end
@@ -99,7 +95,7 @@ local function counts(findings)
     :format(by.broken, by.warning, by.warning == 1 and "" or "s", by.unknown, by.ok)
 end
 
---- Show a report; the exit status it stands for: 0 healthy, 1 broken, 3 warnings.
+--- Show a report; the exit status it stands for: 0 healthy, 1 broken, 3 warnings or something unknown.
 ---@param found doctor.report
 ---@return integer
 function M.show(found)

@@ -4,6 +4,7 @@ local json = require "host.json"
 local layout = require "layout"
 local log = require "log"
 local term = require "host.term"
+local time = require "time"
 
 local M = {}
 
@@ -124,6 +125,24 @@ function M.json(value)
   else
     term.write("out", json.encode(value, true) .. "\n")
   end
+end
+
+-- Members of records that are moments, besides those in _at.
+local MOMENTS = { created = true, updated = true, time = true, ends = true, at = true, since = true }
+
+--- A record with its moments as people read them, changed in place.
+---@param fields table
+---@return table
+function M.with_moments(fields)
+  for name, value in pairs(fields) do
+    local is_moment = MOMENTS[name] or tostring(name):find("_at$")
+    if type(value) == "table" then
+      M.with_moments(value)
+    elseif is_moment and type(value) == "number" then
+      fields[name] = time.iso(value)
+    end
+  end
+  return fields
 end
 
 --- Write the one document of --json: the only value, or the list of all.

@@ -83,10 +83,11 @@ end
 ---@field give_way nil|fun(self, made: table) called after creating, where the far side takes a second one: remove
 --- what was made, and raise "conflict", when somebody else has made the same and was first
 ---@field update nil|fun(self, actual: table, changes: resource.change[]): table?
----@field delete nil|fun(self, actual: table)
+---@field delete nil|fun(self, actual: table, run: workflow.Run)
 ---@field key nil|fun(self): string what it is on record as, and what a lease on it is called
 ---@field differs fun(self, actual: table): resource.change[]
----@field host table? the application it hangs on, with `ours` or `adopted`
+---@field host table? the application it hangs on, with `ours` or `adopted`, and `restored` when that was just done
+---@field returning table? what creating it restores, as it will be
 ---@field part boolean? of its host: goes when that goes
 ---@field adopt nil|fun(self, run: workflow.Run, actual: table) called when acting on what was there already
 ---@field gone nil|false|fun(): boolean after deleting, is it seen to be gone? false: no need to look

@@ -27,6 +27,7 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field default any
 ---@field required boolean?
 ---@field choices string[]?
+---@field ask string? what the first apply on a terminal asks, when it is not given
 
 ---@class script.needs
 ---@field graph string[]? calls
@@ -249,6 +250,7 @@ local argument_rule = {
     default = { type = { "string", "integer", "boolean", "table" } },
     required = { type = "boolean" },
     choices = { type = "table", each = { type = "string" } },
+    ask = { type = "string" },
   },
   check = check_default,
 }
@@ -352,7 +354,7 @@ end
 --- `--name=value`, checked against its declaration before anything is done.
 ---@param declaration script.declaration
 ---@param argv string[]
----@return table<string, any>
+---@return table<string, any> values, table<string, boolean> given names of those that were said
 function M.arguments(declaration, argv)
   return require("script.arguments").read(declaration, argv)
 end

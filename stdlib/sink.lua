@@ -2,8 +2,8 @@
 -- back, or by a person's hand, or both; then letting go of the one before.
 
 local entry = require "sink.entry"
-local form = require "devolutions.form"
 local handover = require "sink.handover"
+local states = require "handover.state"
 
 local M = {}
 
@@ -23,6 +23,20 @@ function M.entry(run, fields)
   return to
 end
 
+--- The accounts that the provider manages: those named now, else those named when it was set up.
+---@param run workflow.Run
+---@param args { name: string, client_id: string?, managed: string[] }
+---@return string[]
+function M.managed(run, args)
+  if #args.managed > 0 then return args.managed end
+  local before = run.journal and states.rows(run.journal, args.client_id or args.name)[1]
+  local managed = before and before.body.managed or {}
+  if #managed > 0 then
+    run:note("the accounts to manage are those named before: %s; --managed names others", table.concat(managed, ", "))
+  end
+  return managed
+end
+
 local function store(run, secret, to, fields)
   secret:check_place()
   to:hold {
@@ -30,7 +44,6 @@ local function store(run, secret, to, fields)
     marker = secret.row and secret.row.body.marker,
   }
   run:ensure(to)
-  if to.is_new and to:confirms() then form.tell(run, fields) end
   secret:placed("stored", to:where())
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
@@ -41,12 +54,13 @@ end
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
   local to = fields.entry
-  if run.mode == "destroy" then return to and run:ensure(to) end
-  local again
+  if run.mode == "destroy" then
+    handover.leave(run, fields.name)
+    return to and run:ensure(to)
+  end
   repeat
-    if to then store(run, secret, to, fields) end
-    again = not (to and to:confirms()) and not secret:is_confirmed() and handover.offer(run, secret, fields)
-  until again ~= "again"
+    if to and secret:is_held() then store(run, secret, to, fields) end
+  until handover.offer(run, secret, fields) ~= "again"
   if to then to:clear(run) end
   secret:tidy()
 end

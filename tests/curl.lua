@@ -17,6 +17,7 @@ end
 
 ---@class curl.job
 ---@field path string
+---@field seconds integer
 local Job = {}
 Job.__index = Job
 
@@ -42,20 +43,22 @@ function Job:result()
   }
 end
 
---- Start a program in the background, at most 30 s, its environment empty.
+--- Start a program in the background, its environment empty.
 ---@param words string[]
 ---@param environment table<string, string>?
+---@param seconds integer? how long it may take (30)
 ---@return curl.job
-function M.program(words, environment)
+function M.program(words, environment, seconds)
   local pipe <close> = assert(io.popen("mktemp -d"))
   local path = pipe:read("l")
   local line = { "env -i PATH=/usr/bin:/bin HOME=" .. quote(path) }
   for name, value in pairs(environment or {}) do line[#line + 1] = name .. "=" .. quote(value) end
-  line[#line + 1] = "timeout 30"
+  seconds = seconds or 30
+  line[#line + 1] = "timeout " .. seconds
   for _, word in ipairs(words) do line[#line + 1] = quote(word):gsub("@PATH@", path) end
   local command = table.concat(line, " ")
   os.execute(("(cd %s; %s >out 2>err </dev/null; echo $? >code; mv code exit) &"):format(quote(path), command))
-  return setmetatable({ path = path }, Job)
+  return setmetatable({ path = path, seconds = seconds }, Job)
 end
 
 --- Start curl with these arguments.
@@ -71,7 +74,7 @@ end
 function M.finish(job, turn)
   local started = os.time()
   while not job:done() do
-    if os.time() - started > 40 then error("the client did not end") end
+    if os.time() - started > job.seconds + 10 then error("the client did not end") end
     turn(20)
   end
   local result = job:result()

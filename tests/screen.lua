@@ -100,7 +100,7 @@ end
 
 -- What is another each time.
 local function steady(text)
-  return (text:gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT"):gsub("enter the code %w+", "enter the code CODE")
+  return (text:gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT"):gsub("code:\n\n    %w+\n", "code:\n\n    CODE\n")
     :gsub("request%-id [%x%-\n ]+%)", "request-id ID)"):gsub("%d+ ms", "N ms"):gsub("%d+ days ago", "N days ago")
     :gsub("Moonlatch %d[%d.]*", "Moonlatch VERSION")) .. "\n"
 end

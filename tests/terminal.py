@@ -2,7 +2,7 @@
 
 terminal.py [EXPECT SEND]... -- PROGRAM ARGUMENTS...
 Waits for each EXPECT in what the program shows, then types SEND ("^C" and
-"^D" are those keys, "\\n" is Enter). Prints the exit status, whether the
+"^D" are those keys, "\\n" is Enter; "SIGKILL" types nothing and kills the program). Prints the exit status, whether the
 terminal echoes afterwards, and what it showed.
 """
 import os
@@ -54,7 +54,10 @@ for expect, send in zip(steps[::2], steps[1::2]):
     while shown.find(expect.encode(), position) < 0 and time.monotonic() < LIMIT and not ended():
         read()
     position = shown.find(expect.encode(), position) + len(expect)
-    os.write(terminal, KEYS.get(send, send.replace("\\n", "\n").encode()))
+    if send == "SIGKILL":
+        os.kill(pid, 9)
+    else:
+        os.write(terminal, KEYS.get(send, send.replace("\\n", "\n").encode()))
 while not ended() and time.monotonic() < LIMIT:
     read()
 while select.select([terminal], [], [], 0.1)[0]:

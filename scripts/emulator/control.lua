@@ -21,6 +21,11 @@ POST   /emulator/lag            {"lag": "1-5"}; "0" for none
 POST   /emulator/approve        {"user": "adele"|"none"|"decline", "consent": true}: who signs in from now on;
                                 with {"code": "ABCDEFGHJ"} only at that device code
 POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`
+GET    /emulator/cloud          what is in Devolutions Cloud, and which secret its providers hold; no secrets
+POST   /emulator/cloud          {"do": "reset_password", "with": ["uma@…"]}: what a person does there; see `actions`
+*      /emulator/server         the same for privileged access in Devolutions Server
+GET    /emulator/sign-ins       sign-ins of applications, with the key they used; those of the last 30 days
+GET    /emulator/audits         passwords that were set, and by whom; those of the last 30 days
 POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false]}, likewise "seal" and "enable"
 *      /emulator/graph/v1.0/... Graph as a Global Administrator with every permission
 ]]
@@ -65,6 +70,34 @@ M.SERVER_ACTIONS = {
   permit = "view, view_password, add, edit or delete; true or false",
   seal = "vault id, entry id",
 }
+
+--- What a person does in the menu Privileged Access.
+M.PAM_ACTIONS = {
+  add_account = "{username, vault, provider, every?}: an entry Entra ID user",
+  add_provider = "{name, description?, tenant, client_id, client_secret}: the form Entra ID user; on Server `linked`,"
+    .. " the name of an entry, stands for client_secret",
+  add_vault = "{name, every?}: a PAM vault, and how often its accounts are reset",
+  delete_account = "user name",
+  delete_provider = "name",
+  edit_provider = "name, {description?, tenant?, client_id?, client_secret?, linked?}",
+  give_role = "vault, application identity or person, role; without a role it is taken away",
+  reset_password = "user name of an entry; makes a task",
+  run_services = "true or false: start or stop what takes tasks; on Cloud also the machine",
+  set_flag = "name, value",
+  test_connection = "name of a provider: {ok, message}",
+}
+
+--- What an administrator does in Devolutions Cloud besides, or on a machine with its services.
+M.CLOUD_ACTIONS = {
+  add_identity = "name: an application identity; its key and secret are told once",
+  add_service = "{name, identity}: a PAM service",
+  install_services = "{host, key, secret, pam?, machine?}: Devolutions Cloud Services",
+  permit = "application identity, system permission, false to take it away",
+  regenerate_identity = "name: a new secret, told once",
+  remove_service = "name of a PAM service",
+  set_licence = "false to take the licence for PAM away",
+}
+for name, arguments in pairs(M.PAM_ACTIONS) do M.CLOUD_ACTIONS[name] = arguments end
 
 local function bad(message)
   return 400, {}, { message = message, error = { code = "badRequest", message = message } }
@@ -159,6 +192,12 @@ local ROUTES = {
   end,
   ["POST /emulator/approve"] = function(world, _, body) return approve(world, body) end,
   ["POST /emulator/tenant"] = function(world, _, body) return act(world.tenant, M.ACTIONS, body) end,
+  ["GET /emulator/cloud"] = function(world) return 200, {}, world.cloud:state() end,
+  ["POST /emulator/cloud"] = function(world, _, body) return act(world.cloud, M.CLOUD_ACTIONS, body) end,
+  ["GET /emulator/server"] = function(world) return 200, {}, world.server:state() end,
+  ["POST /emulator/server"] = function(world, _, body) return act(world.server, M.PAM_ACTIONS, body) end,
+  ["GET /emulator/sign-ins"] = function(world) return 200, {}, { sign_ins = world.tenant:sign_in_events() } end,
+  ["GET /emulator/audits"] = function(world) return 200, {}, { audits = world.tenant:audit_events() } end,
   ["POST /emulator/devolutions"] = function(world, _, body) return act(world.devolutions, M.SERVER_ACTIONS, body) end,
 }
 

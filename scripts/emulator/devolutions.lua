@@ -480,4 +480,14 @@ function Server:vault_id(name)
   end
 end
 
+--- The client secret in an entry, as a provider that is linked to it reads it.
+---@param name string
+---@return host.secret?
+function Server:value_of(name)
+  for _, row in ipairs(self.vaults) do
+    local entry = self.entries[row.id]:each(name)()
+    if entry then return entry.data and entry.data.clientSecret end
+  end
+end
+
 return M

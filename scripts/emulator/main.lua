@@ -1,4 +1,4 @@
---- The emulated Entra tenant and Devolutions Server, as a command.
+--- The emulated Entra tenant, Devolutions Server and Devolutions Cloud, as a command.
 
 local httpd = require "httpd"
 local json = require "json"
@@ -25,12 +25,14 @@ local function run(args)
 end
 
 return {
-  summary = "Serve an Entra tenant, Graph and a Devolutions Server on this machine, to try things out",
+  summary = "Serve an Entra tenant, Graph and Devolutions Server and Cloud on this machine, to try things out",
   args = {
     listen = { type = "string", default = "127.0.0.1",
       help = "loopback address, with a port for the login service (the others take the next three); without one any" },
     behind = { type = "list", default = {}, help = "addresses of a proxy before it: for the login service, Graph and "
       .. "Devolutions Server" },
+    devolutions = { type = "string", choices = { "server", "cloud" }, default = "server",
+      help = "whose profile commands use when none is named" },
     users = { type = "integer", default = 200, help = "how many besides the named people; a million cost nothing" },
     seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
     latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },

@@ -8,33 +8,47 @@ local M = {}
 
 local CONFIG = [[
 -- Written by the emulator; it is of no use elsewhere.
-local function by(sign_in)
+local by_entry = { linked = true } -- the provider counts as reading the entry itself
+local function server(provider)
+  return {
+    server = %q,
+    ca = "ca.pem",
+    app_key = %q,
+    app_secret = { from = "file", path = "devolutions.secret" },
+    vault = %q,
+    linked = provider.linked,
+  }
+end
+
+local function by(sign_in, devolutions)
   return {
     emulator = { clock = %q },
     tenant = %q,
     cloud = { login = %q, graph = %q, ca = "ca.pem" },
     sign_in = sign_in,
     key = { from = "file", path = "journal.key" },
-    devolutions = {
-      server = %q,
-      ca = "ca.pem",
-      app_key = %q,
-      app_secret = { from = "file", path = "devolutions.secret" },
-      vault = %q,
-      linked = true, -- the emulated server counts as reading the entry itself
-    },
+    devolutions = devolutions or server(by_entry),
   }
 end
+local device = { method = "device_code", client_id = %q }
 
 return {
-  default = "emulator",
+  default = %q,
   profiles = {
-    emulator = by { method = "device_code", client_id = %q },
-    browser = by { method = "browser", client_id = %q },
-    identity = by { method = "managed_identity", endpoint = %q },
+    emulator = by(device),
+    server_unlinked = by(device, server {}),
+    cloud = by(device, { cloud = %q }),
+    browser = by({ method = "browser", client_id = %q }),
+    identity = by({ method = "managed_identity", endpoint = %q }),
   },
 }
 ]]
+
+--- The made-up organisation in Devolutions Cloud. Cloud has no public API, so nothing ever connects to this address.
+M.CLOUD = "https://contoso.devolutions.app"
+
+--- The profile that commands use, by what the emulator plays (`--devolutions`).
+M.DEFAULTS = { server = "emulator", cloud = "cloud" }
 
 --- 32 bytes that do not end in a newline, which readers of key files drop.
 local function journal_key()
@@ -61,10 +75,12 @@ function M.write(world)
     login = bases.login,
     graph = graph,
     devolutions = bases.devolutions,
+    cloud = M.CLOUD,
     tenant = world.tenant.domain,
     ca = place:write("ca.pem", world.service.ca),
-    config = place:write("moonlatch.lua", CONFIG:format(clock_of(world), world.tenant.domain, bases.login, graph,
-      bases.devolutions, server.app_key, server.vault, world.client, world.client, machine)),
+    config = place:write("moonlatch.lua", CONFIG:format(bases.devolutions, server.app_key, server.vault,
+      clock_of(world), world.tenant.domain, bases.login, graph, world.client, M.DEFAULTS[world.consumer], M.CLOUD,
+      world.client, machine)),
     identity = {
       machine = machine,
       service = bases.identity .. "/msi/token",
@@ -96,7 +112,8 @@ function M.text(ready)
     "",
     "  login        " .. ready.login,
     "  Graph        " .. ready.graph,
-    "  Devolutions  " .. ready.devolutions,
+    "  Devolutions  " .. ready.devolutions .. "  (Devolutions Server: profiles emulator and server_unlinked)",
+    "  Cloud        " .. ready.cloud .. "  (profile cloud; nothing connects to this address)",
     ("  control      %s  (faults, clock, people: GET it to read how)"):format(ready.control),
     "",
     ("Who signs in, by device code or in a browser: %s; --approve takes another:"):format(ready.admin.approves),

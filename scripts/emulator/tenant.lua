@@ -7,6 +7,7 @@ local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local data = require "data"
 local directory = require "emulator.tenant.directory"
+local events = require "emulator.tenant.events"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
@@ -47,6 +48,9 @@ M.FLAGS = {
   -- Which tells an upsert that the key belongs to a soft-deleted application (true), or is it made anew (false)? Not
   -- documented; we assume the key stays taken for the 30 days.
   deleted_keeps_unique_name = true,
+  -- Does restoring an application restore its service principal? Not by Graph (directory-deleteditems-restore), by the
+  -- portal it does (enterprise-apps/restore-application).
+  restore_brings_principal = false,
   -- Writes an app may make: {count, seconds}, as {3000, 150} in Learn, throttling-limits, 2026-02-06. false: no limit.
   write_quota = false,
   -- Does the policy (roleManagementPolicyAssignments) of these role names forbid active assignments without end?
@@ -55,6 +59,8 @@ M.FLAGS = {
   pim_longest = "P15D",
   -- Does the policy want the number of a ticket for these role names?
   pim_ticket = false,
+  -- Does the policy want multifactor authentication of who assigns these role names? What is signed in here has none.
+  pim_mfa = false,
   -- Do an admin's assignments of these role names wait for an approver? Whether that can be is not documented; that
   -- a request may have the status PendingApproval is.
   pim_approval = false,
@@ -65,12 +71,16 @@ M.FLAGS = {
   token_delay = 0,
   -- Id of the named location that the sign-ins of apps come from (false: none); policies may block there or elsewhere.
   location = false,
+  -- Does a failed sign-in tell which credential was tried? Not known of an expired or wrong secret.
+  failed_sign_in_has_key = false,
+  -- Under which names the audit has it when somebody sets a password (facts on evidence, 4.3: no recorded example).
+  reset_activities = { "Reset user password", "Update user" },
 }
 
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, conditional_access, graveyard } do
+for _, part in ipairs { admin, conditional_access, events, graveyard } do
   for name, method in pairs(part) do
     Tenant[name] = method
   end
@@ -145,6 +155,7 @@ function M.new(options)
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
     role_ids = {}, role_names = {}, role_order = {}, writes = {},
+    events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2] }
@@ -219,21 +230,22 @@ end
 ---@param app_id string
 ---@param value host.secret
 ---@return boolean? ok, string? reason "unknown_app", "disabled", "expired" or "invalid"
+---@return string? key id of the secret, in force or expired
 function Tenant:check_secret(app_id, value)
   local client, now = self:client(app_id), self.now()
   if not client or not client.service_principal then return nil, "unknown_app" end
   if client.service_principal.accountEnabled == false then return nil, "disabled" end
-  local reason = "invalid"
+  local expired
   for _, owner in ipairs { client.service_principal.id, client.application and client.application.id } do
     for _, key in ipairs(self.keys_of[owner] or {}) do
       local row = self.working_secrets:get(key, now)
       if row and row._value:equals(value) then
-        if row._start <= now and now < row._end then return true end
-        reason = now >= row._end and "expired" or reason
+        if row._start <= now and now < row._end then return true, nil, key end
+        expired = now >= row._end and key or expired
       end
     end
   end
-  return nil, reason
+  return nil, expired and "expired" or "invalid", expired
 end
 
 --- The federated credentials of a client.

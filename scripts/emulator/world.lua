@@ -1,5 +1,6 @@
 --- The emulated cloud as one object: tenant, login service, Graph and Devolutions
---- Server and managed identities on four addresses, with latency, faults, a clock and a record.
+--- Server and managed identities on four addresses, with latency, faults, a clock and a record;
+--- and privileged access in Devolutions Cloud and Devolutions Server, which has none.
 
 local control = require "emulator.control"
 local crypto = require "crypto"
@@ -10,6 +11,7 @@ local graph = require "emulator.graph"
 local httpd = require "httpd"
 local json = require "json"
 local login = require "emulator.login"
+local pam = require "emulator.pam"
 local place = require "place"
 local profile = require "emulator.profile"
 local record = require "emulator.record"
@@ -23,11 +25,14 @@ local M = {}
 ---@field tenant emulator.tenant
 ---@field login emulator.login
 ---@field devolutions emulator.devolutions
+---@field cloud emulator.pam privileged access in Devolutions Cloud
+---@field server emulator.pam privileged access in Devolutions Server
 ---@field faults emulator.faults
 ---@field record emulator.record
 ---@field clock host.sys.clock
 ---@field service httpd.service
 ---@field admin string user principal name of the seeded Global Administrator
+---@field consumer "server"|"cloud" whose profile is the default one
 ---@field client string client id of the tool people sign in with
 local World = { __name = "emulator.world" }
 World.__index = World
@@ -124,9 +129,18 @@ local function note(self, peer, request, answer, rule)
   }
 end
 
+-- A request from inside: through the same code, and on record, but past the fault rules.
+local function ask_inside(self, peer, request)
+  local answer = as_answer(SERVICES[peer].handle(self, request))
+  note(self, peer, request, answer)
+  return answer.status, answer.body
+end
+
 --- Answer one request of a service: faults, latency, record.
 local function serve(self, peer, request)
   local service = SERVICES[peer]
+  self.cloud:catch_up()
+  self.server:catch_up()
   if peer == "login" and control.owns(request.path) then return control.handle(self, request) end
   local rule = self.faults:take(peer, request.method, request.path)
   local function ask(asked) return as_answer(service.handle(self, asked)) end
@@ -213,11 +227,28 @@ end
 ---@field fault string[]? rules
 ---@field clock string? file
 ---@field directory string? for the authority, the clock and the ready profile
+---@field devolutions "server"|"cloud"|nil whose profile is the default one
 ---@field approve string? who signs in: a person, "none" or "decline"
 ---@field interval integer? seconds between two polls of a device code
 ---@field refresh "reuse"|"once"|nil how often a refresh token is good
 ---@field exchanges boolean? keep what is said in the record, secrets masked
 ---@field flags table? switches of the tenant (tests)
+
+-- Do something at a moment that has passed: everything that reads the time there reads that one.
+local function at(moment, act)
+  local clock = time.use { offset = function() return 0 end, time = function() return moment end }
+  local ok, message = pcall(act)
+  time.use(clock)
+  if not ok then error(message, 0) end
+end
+
+local function pam_of(self, edition, address)
+  return pam.new {
+    edition = edition, address = address, seed = self.tenant.seed, tenant = self.tenant, at = at,
+    ask = function(peer, request) return ask_inside(self, peer, request) end,
+    linked = edition == "server" and function(name) return self.devolutions:value_of(name) end or nil,
+  }
+end
 
 local function build(self, options, range)
   self.place = place.open(options.directory)
@@ -234,6 +265,8 @@ local function build(self, options, range)
     interval = options.interval, refresh = options.refresh,
   }
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
+  self.cloud = pam_of(self, "cloud", profile.CLOUD)
+  self.server = pam_of(self, "server", bases.devolutions)
   self.ready = profile.write(self)
 end
 
@@ -243,7 +276,8 @@ end
 function M.open(options)
   local range, rules = read_options(options)
   local self = setmetatable({
-    faults = rules, record = record.new(), exchanges = options.exchanges, latency = (options.latency or 0) / 1000,
+    consumer = options.devolutions or "server", faults = rules, record = record.new(), exchanges = options.exchanges,
+    latency = (options.latency or 0) / 1000,
   }, World)
   local _ <close> = setmetatable({}, { __close = function(_, failure)
     if failure then self:close() end

@@ -13,5 +13,6 @@ return policy {
   every = "90d", lifetime = "180d", grace = "7d",
   limits = { max_changes = 10, canary = 1, stop_on_failure = true },
 
+  -- Into an entry; where the profile names no Devolutions Server, to a person: `moonlatch handover`.
   sink = policy.devolutions.server { path = "Entra\\Applications" },
 }

@@ -10,6 +10,7 @@ return policy {
   every = "150d", lifetime = "180d", grace = "7d",
 
   -- The same entry setup made. Where Devolutions reads that very entry (linked = true in
-  -- the profile), nobody has to do anything; otherwise a person pastes it and confirms.
+  -- the profile), nobody has to do anything; otherwise a person pastes it and confirms. With
+  -- Devolutions Cloud there is no such entry: a person has it from `moonlatch handover`.
   sink = policy.devolutions.server {},
 }

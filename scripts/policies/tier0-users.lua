@@ -24,6 +24,7 @@ return policy {
   -- The outcome of a change stayed unknown for an hour: a person is asked, or the same value is sent again.
   -- on_unknown = "repeat",
 
+  -- Passwords are kept by entries of Devolutions Server only; Devolutions Cloud has no sink for them yet.
   password = { length = 32 },
   sink = policy.devolutions.server { vault = "Privileged", path = "Entra\\Tier0" },
   after = { revoke_sessions = true },

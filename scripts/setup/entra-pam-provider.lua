@@ -6,7 +6,6 @@
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
-local checklist = require "devolutions.checklist"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local first_reset = require "entra.first_reset"
@@ -19,10 +18,6 @@ local workflow = require "workflow"
 
 local step = workflow.step
 
--- What the provider reads; and what it needs besides to elevate accounts for a while.
-local PERMISSIONS = { "Group.Read.All", "User.Read.All" }
-local FOR_ELEVATION = "RoleManagement.ReadWrite.Directory"
-
 return workflow.declare {
   id = "setup/entra-pam-provider",
   summary = "Create an Entra ID PAM provider for Devolutions",
@@ -34,13 +29,21 @@ return workflow.declare {
     },
     description = { type = "string", help = "description of the client secret and of the provider" },
     client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    in_use = {
+      type = "string",
+      help = "with --client-id: the Secret ID of the client secret that Devolutions was given by hand, or none",
+    },
     managed = {
       type = "list",
       help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
+      ask = "Which accounts is Devolutions to manage? A group's name or id, or user names, separated by commas",
     },
     jit_elevation = {
       type = "boolean", default = true,
-      help = "allow just-in-time elevation: " .. FOR_ELEVATION .. ", which can make its holder Global Administrator",
+      help = "allow just-in-time elevation: " .. api_permissions.ELEVATION
+        .. ", which can make its holder Global Administrator",
+      ask = "Is just-in-time elevation wanted? It takes " .. api_permissions.ELEVATION .. ", which can make its\n"
+        .. "holder Global Administrator; without it RoleManagement.Read.Directory serves.",
     },
     justification = {
       type = "string", default = "Devolutions PAM resets the passwords of the accounts it manages",
@@ -48,9 +51,13 @@ return workflow.declare {
     },
     lifetime = {
       type = "duration",
-      help = "how long a client secret lives (default: 180 days, or what the tenant allows if that is less)",
+      help = "how long a client secret lives (default: 180 days, a year where a person has to paste it; less where the "
+        .. "tenant allows less)",
     },
-    renew_before = { type = "duration", default = "30d", help = "make a new client secret this long before the end" },
+    renew_before = {
+      type = "duration",
+      help = "make a new client secret this long before the end (default: 30 days, at most a third of its life)",
+    },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
@@ -59,15 +66,15 @@ return workflow.declare {
       help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
     },
     secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
-    prepared = {
-      type = "boolean", default = false, help = "the checklist for Devolutions Cloud has been gone through",
-    },
   },
 
   needs = {
     graph = {
       "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
-      "GET /policies/roleManagementPolicyAssignments", "GET /directory/deletedItems/microsoft.graph.application",
+      "GET /policies/roleManagementPolicyAssignments",
+
+      "GET /directory/deletedItems/microsoft.graph.application", "POST /directory/deletedItems/{id}/restore",
+      "GET /directory/deletedItems/microsoft.graph.servicePrincipal",
 
       "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
       "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
@@ -93,7 +100,10 @@ return workflow.declare {
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
     },
     devolutions = { "vaults:read", "entries:read", "entries:write" },
-    when = { prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } } },
+    when = {
+      prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } },
+      purge = { graph = { "DELETE /directory/deletedItems/{id}" } }, -- destroy --purge
+    },
   },
 
   steps = {
@@ -105,9 +115,9 @@ return workflow.declare {
 
     step "Pre-flight" (function(run, have, args)
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
-      have.permissions = args.jit_elevation and { PERMISSIONS[1], PERMISSIONS[2], FOR_ELEVATION } or PERMISSIONS
+      have.permissions = api_permissions.of_provider(args.jit_elevation)
+      have.managed = sink.managed(run, args)
       have.found = preflight.look(run, have, args)
-      checklist.ensure(run, args.prepared)
     end),
 
     step "App registration" (function(run, have)
@@ -119,10 +129,7 @@ return workflow.declare {
     end),
 
     step "API permissions" (function(run, have, args)
-      if args.jit_elevation then
-        run:note("%s serves just-in-time elevation only, and can make its holder Global Administrator;"
-          .. " --no-jit-elevation leaves it out", FOR_ELEVATION)
-      end
+      api_permissions.tell_elevation(run, args.jit_elevation)
       have.declared = api_permissions.look_up(have.found.graph, have.permissions)
       run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
     end),
@@ -135,7 +142,7 @@ return workflow.declare {
     end),
 
     step "Roles and administrators" (function(run, have, args)
-      have.roles = reach.explain(run, have.found.accounts, args.managed)
+      have.roles = reach.explain(run, have.found.accounts, have.managed)
       have.held = directory_role.ensure(run, {
         name = args.name, application = have.application, principal = have.principal, roles = have.roles,
         admin = have.admin, justification = args.justification, pim = have.found.pim,
@@ -149,6 +156,8 @@ return workflow.declare {
         have.secret = rotation.client_secret(run, {
           application = have.application, name = args.name, description = args.description, sink = have.entry,
           policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
+          in_use = args.in_use,
+          by_hand = not (have.entry and have.entry:confirms()),
         })
       end,
     },
@@ -163,7 +172,9 @@ return workflow.declare {
     step "Devolutions" (function(run, have, args)
       sink.deliver(run, have.secret, {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
-        tenant = have.found.tenant, client_id = have.application.appId,
+        tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
+        roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
+        managed = have.managed,
       })
     end),
   },

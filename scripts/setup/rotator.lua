@@ -39,7 +39,10 @@ return workflow.declare {
       type = "path", help = "write key and certificate to this file, too, in clear (default: sealed only)",
     },
     lifetime = { type = "duration", help = "how long a certificate lives (default: a year, or what policy allows)" },
-    renew_before = { type = "duration", default = "30d", help = "make a new certificate this long before the end" },
+    renew_before = {
+      type = "duration",
+      help = "make a new certificate this long before the end (default: 30 days, at most a third of its life)",
+    },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
   },
 
@@ -52,6 +55,9 @@ return workflow.declare {
     graph = {
       "GET /organization", "GET /subscribedSkus", "GET /policies/defaultAppManagementPolicy",
       "GET /policies/roleManagementPolicyAssignments",
+
+      "GET /directory/deletedItems/microsoft.graph.application", "POST /directory/deletedItems/{id}/restore",
+      "GET /directory/deletedItems/microsoft.graph.servicePrincipal",
 
       "GET /applications(appId)", "GET /applications(uniqueName)", "PATCH /applications(uniqueName)",
       "GET /applications/{id}", "PATCH /applications/{id}", "DELETE /applications/{id}",
@@ -77,6 +83,7 @@ return workflow.declare {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "GroupMember.Read.All", "Directory.Read.All", "Policy.Read.All", "Organization.Read.All",
     },
+    when = { purge = { graph = { "DELETE /directory/deletedItems/{id}" } } }, -- destroy --purge
   },
 
   steps = {

@@ -30,8 +30,8 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "rotate", "rehearse", "run", "repl", "scripts", "new", "permissions", "doctor",
-  "discover", "init", "login", "logout", "whoami", "journal", "emulator",
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new",
+  "permissions", "doctor", "discover", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 
 ---@type cli.option[]

@@ -1,6 +1,7 @@
 --- What plan, apply, verify and destroy share: a script of steps, its arguments,
 --- a session, a run, and what is said of it.
 
+local answers = require "cli.answers"
 local copies = require "script.copies"
 local fail = require "fail"
 local http = require "http"
@@ -21,6 +22,7 @@ M.usage = "SCRIPT [--name value …] [options]"
 ---@class cli.job
 ---@field declaration script.declaration
 ---@field args table
+---@field given table<string, boolean> arguments that were said, or are on record
 ---@field options table
 
 --- A copy that needs more than the bundled script of its name has to be accepted once. What
@@ -45,7 +47,8 @@ function M.load(options, command)
   copies.tell(found)
   M.check_growth(declaration, found, options, command == "plan" or command == "verify")
   if declaration.steps then
-    return { declaration = declaration, options = options, args = script.arguments(declaration, options.rest) }
+    local args, given = script.arguments(declaration, options.rest)
+    return { declaration = declaration, options = options, args = args, given = given }
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps to plan or apply",
@@ -100,6 +103,7 @@ function M.run(job, reading, fn)
   local open <close> = session.start(job.options, {
     needs = script.needs(job.declaration, job.args), reading = reading,
   })
+  answers.recall(job, open.journal)
   local options = { journal = open.journal, profile = open.profile }
   options.renew, options.old_now = job.options.renew and "asked for with --renew" or nil, job.options.old_now
   options.interactive = not job.options.yes and M.is_interactive()

@@ -1,7 +1,9 @@
 --- moonlatch apply SCRIPT: do what plan shows.
 
+local answers = require "cli.answers"
 local job = require "cli.job"
 local log = require "log"
+local session = require "session"
 
 -- Show the plan and ask. True when it may go on; else the exit status.
 local function agreed(go)
@@ -16,7 +18,8 @@ end
 ---@type cli.command
 return {
   summary = "do what plan shows, after asking",
-  details = "Safe to stop with Ctrl-C and to run again: it goes on where it was. Exits with 0 when all is done,\n"
+  details = "On a terminal it asks for what a person has to decide, which counts for plan, verify and later applies.\n"
+    .. "Safe to stop with Ctrl-C and to run again: it goes on where it was. Exits with 0 when all is done,\n"
     .. "with 1 when something failed or waits for a person. A secret leaked: --renew --old-now has a new one made and\n"
     .. "brought to where it is used, and then removes the one before; without --old-now that one works on until its\n"
     .. "grace is over.",
@@ -39,9 +42,11 @@ return {
     job.require_consent(options, "apply " .. options.script)
     return job.run(made, false, function(go)
       if not options.yes then
+        answers.ask(made)
         local yes, status = agreed(go)
         if not yes then return status end
       end
+      answers.keep(made, session.journal())
       local result, status = go "apply"
       job.show(result)
       return status

@@ -31,16 +31,25 @@ end
 ---@type cli.command
 return {
   summary = "remove what apply made, and nothing else, after asking",
-  details = "What cannot be proven to be ours is listed and left alone. A real tenant also needs --confirm PROFILE.",
+  details = "What cannot be proven to be ours is listed and left alone. A real tenant also needs --confirm PROFILE.\n"
+    .. "An application can be restored for 30 days, which the next apply does; with --purge it is gone for good, and "
+    .. "so\nare its credentials.",
   usage = job.usage,
   arguments = job.arguments,
-  options = { { name = "--confirm", value = "PROFILE", help = "the profile's name, to destroy in a real tenant" } },
+  options = {
+    { name = "--confirm", value = "PROFILE", help = "the profile's name, to destroy in a real tenant" },
+    { name = "--purge", help = "delete the application for good, also one that was deleted in the last 30 days" },
+  },
   script = "named",
-  examples = { "moonlatch destroy setup/entra-pam-provider --confirm contoso" },
+  examples = {
+    "moonlatch destroy setup/entra-pam-provider --confirm contoso",
+    "moonlatch destroy setup/entra-pam-provider --confirm contoso --purge     # gone for good",
+  },
   help = job.help "destroy",
 
   run = function(options)
     local made = job.load(options, "destroy")
+    made.args.purge = options.purge -- what it takes is declared under that name
     job.require_consent(options, "destroy " .. options.script)
     return job.run(made, false, function(go)
       require_name(options)

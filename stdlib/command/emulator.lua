@@ -1,4 +1,4 @@
---- moonlatch emulator: a tenant and a Devolutions Server on this machine.
+--- moonlatch emulator: a tenant, a Devolutions Server and Devolutions Cloud on this machine.
 
 local fixed = require "cli.fixed"
 local secret = require "host.secret"
@@ -6,11 +6,12 @@ local secret = require "host.secret"
 local ROOM = 16 -- MiB for secrets: all passwords of the tenant and all that its vaults hold
 
 local NAME = "emulator/main"
-local EXAMPLES = { "moonlatch emulator", "moonlatch emulator --users 1000 --seed 7" }
+local EXAMPLES = { "moonlatch emulator", "moonlatch emulator --devolutions cloud",
+  "moonlatch emulator --users 1000 --seed 7" }
 
 ---@type cli.command
 return {
-  summary = "serve an Entra tenant and a Devolutions Server on this machine",
+  summary = "serve an Entra tenant, a Devolutions Server and Devolutions Cloud on this machine",
   script = "fixed",
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),

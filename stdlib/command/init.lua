@@ -1,13 +1,16 @@
---- moonlatch init: a first configuration, with a key for what it keeps.
+--- moonlatch init: a first configuration, or one profile more, with a key for what it keeps.
 
+local address = require "devolutions.address"
 local check = require "profile.check"
 local fail = require "fail"
+local insert = require "profile.insert"
 local job = require "cli.job"
 local keyring = require "keyring"
 local keys = require "profile.key"
 local log = require "log"
 local profile = require "profile"
 local sys = require "host.sys"
+local template = require "profile.template"
 local term = require "host.term"
 
 ---------------------------------------------------------------------------
@@ -64,6 +67,47 @@ local function key_of(options)
   return check_key(ask(("one of them [%s]: "):format(default)) or default)
 end
 
+local KINDS = {
+  { name = "cloud", help = "Devolutions Cloud", example = "https://contoso.devolutions.app" },
+  { name = "server", help = "Devolutions Server", example = "https://dvls.contoso.com" },
+  { name = "neither", help = "none of them, or not yet" },
+}
+
+local function kind_of(answer)
+  for i, kind in ipairs(KINDS) do
+    if answer == kind.name or answer == tostring(i) then return kind end
+  end
+  fail.raise {
+    kind = "usage", what = "choose which Devolutions manages the accounts", why = ("'%s' is none"):format(answer),
+    fix = "There are cloud, server, neither.",
+  }
+end
+
+-- An address of the one and not of the other.
+local function check_address(kind, url)
+  if address.is_cloud(url) == (kind.name == "cloud") then return url end
+  fail.raise {
+    kind = "usage", what = ("take '%s' as the address of %s"):format(url, kind.help),
+    why = kind.name == "cloud" and "an address of Devolutions Cloud is https://ORGANISATION.devolutions.app"
+      or "it is an address of Devolutions Cloud",
+    fix = "Run it again with the other answer, or with --devolutions URL.",
+  }
+end
+
+-- The address, where somebody can be asked; nil: none.
+local function devolutions_of(options)
+  if options.devolutions or not job.is_interactive() then return options.devolutions end
+  log.say("\nWhich Devolutions manages the privileged accounts?")
+  for i, kind in ipairs(KINDS) do
+    log.say(("  %d  %-8s %s%s"):format(i, kind.name, kind.help, kind.example and (" (%s)"):format(kind.example) or ""))
+  end
+  local kind = kind_of(ask "one of them [neither]: " or "neither")
+  if not kind.example then return nil end
+  local url = ask(("its address (%s): "):format(kind.example))
+  if not url then return nil end
+  return check_address(kind, url:find("://", 1, true) and url or "https://" .. url)
+end
+
 -- contoso.onmicrosoft.com -> contoso
 local function name_of(tenant)
   return (tenant:match("^[^.]+"):lower():gsub("%W", "_"))
@@ -71,61 +115,6 @@ end
 
 ---------------------------------------------------------------------------
 -- What is written
-
-local TEMPLATE = [[
--- Profiles for moonlatch: which tenant, how to sign in, what seals what is kept.
--- This file is Lua that only describes; it holds no secrets. Nothing in it was
--- checked against the tenant when it was written: `moonlatch login` does that.
-return {
-  profiles = {
-    [%q] = {
-      tenant = %q, -- a domain of it, or its GUID
-      cloud = %q, -- "global", "gcc", "gcc_high", "dod", "china"; or { login = "https://…", graph = "https://…" }
-
-      -- Who signs in. A person, in a browser on any machine; or with "browser" in the one of this machine,
-      -- which is opened where there is a desktop (open = false: only its address is shown):
-      sign_in = {
-        method = "device_code",
-        %s
-      },
-      -- An application, for runs that nobody watches; "workload_identity" and "managed_identity" need no secret:
-      -- sign_in = { method = "certificate", client_id = "…", certificate = { path = "app.pem" } },
-      -- sign_in = { method = "client_secret", client_id = "…", secret = { from = "sealed" } },
-      -- A secret is from = "sealed" (asked for by `moonlatch login`, kept here under the key below), "keyring",
-      -- "file", "credentials_directory", "environment", "fd" or "prompt".
-
-      -- The key that seals the journal, the sign-in and sealed secrets. Without it they cannot be
-      -- opened by anybody: keep a copy, apart from the state folder.
-      key = %s,
-
-      -- Where the client secret goes. One of:
-      %s
-    },
-  },
-}
-]]
-
-local CLIENT = '-- client_id = "…", -- your own public client, where Microsoft Graph Command Line Tools is not allowed'
-
-local DEVOLUTIONS = [[
-devolutions = { server = %q, app_key = "…", app_secret = { from = "sealed" }, vault = "…" },
-      -- devolutions = { cloud = "https://contoso.devolutions.app" },]]
-
-local KEY_TEXT = {
-  keyring = '{ from = "keyring" }', passphrase = '{ from = "passphrase" }',
-  file = '{ from = "file", path = %q }', credentials_directory = '{ from = "credentials_directory", name = %q }',
-}
-
-local function devolutions_text(server)
-  local text = DEVOLUTIONS:format(server or "https://dvls.contoso.com")
-  return server and text or "-- " .. text
-end
-
-local function text_of(settings)
-  local client = settings.client_id and ("client_id = %q,"):format(settings.client_id) or CLIENT
-  return TEMPLATE:format(settings.name, settings.tenant, settings.cloud, client,
-    KEY_TEXT[settings.key]:format(settings.name .. ".key"), devolutions_text(settings.devolutions))
-end
 
 local function write(path, content)
   local ok, message, kind = sys.write(path, content, "new")
@@ -161,57 +150,105 @@ end
 ---------------------------------------------------------------------------
 -- A new file, or what an old one lacks
 
-local function make_new(options, file)
+local NEXT = "\nRead it and complete it. Next: moonlatch login%s, then moonlatch plan setup/entra-pam-provider%s"
+
+local function settings_of(options)
   local tenant = tenant_of(options)
   local settings = {
     name = options.profile or name_of(tenant), tenant = tenant, cloud = options.cloud or "global",
-    client_id = options.client_id, devolutions = options.devolutions,
+    client_id = options.client_id,
   }
-  settings.key = key_of(options)
-  local made = check.text(text_of(settings), file)
-  keys.make(made)
-  sys.mkdir(file:match("^(.*)/[^/]*$") or ".")
-  write(file, text_of(settings))
+  settings.key, settings.devolutions = key_of(options), devolutions_of(options)
+  return settings
+end
+
+local function say_done(file, made, more)
   log.say(file)
   say_key(made)
-  log.say("\nRead it and complete it. Next: moonlatch login, then moonlatch plan setup/entra-pam-provider")
+  log.say(NEXT:format(more, more))
   return 0
 end
 
--- A profile that was written by hand may still lack its key.
-local function complete(options, file)
-  local found = not options.tenant and profile.load { config = options.config, name = options.profile }
-  local made = found and found.key and keys.make(found)
-  if made then
-    say_key(found)
-    return 0
+local function make_new(options, file)
+  local settings = settings_of(options)
+  local text = template.file(settings)
+  local made = check.text(text, file)
+  keys.make(made)
+  sys.mkdir(file:match("^(.*)/[^/]*$") or ".")
+  write(file, text)
+  return say_done(file, made, "")
+end
+
+local function raise_by_hand(file, name, text)
+  log.say(text)
+  fail.raise {
+    kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
+    why = "the file is not written as return { profiles = { … } }, so the place for it is not certain",
+    fix = "Nothing was changed. Put the lines above among its profiles by hand.",
+  }
+end
+
+-- One profile more, in a file that is a person's.
+local function add(options, file)
+  local old = check.read(file)
+  local settings = settings_of(options)
+  local text = template.profile(settings)
+  local new = insert.added(old, file, settings.name, text) or raise_by_hand(file, settings.name, text)
+  local made = check.text(new, file, settings.name)
+  keys.make(made)
+  insert.write(file, old, new)
+  if not check.described(new, file).default then
+    log.say(('There are several profiles now: say which with --profile, or set default = "NAME" in the file.'))
   end
+  return say_done(file, made, " --profile " .. settings.name)
+end
+
+-- The key that a profile written by hand may still lack. Was one made?
+local function complete(options)
+  local found = profile.load { config = options.config, name = options.profile }
+  local made = found.key and keys.make(found)
+  if made then say_key(found) end
+  return made
+end
+
+local function is_new(options, file)
+  return options.tenant ~= nil
+    or options.profile ~= nil and check.described(check.read(file), file).profiles[options.profile] == nil
+end
+
+local function look_at(options, file)
+  if is_new(options, file) then return add(options, file) end
+  if complete(options) then return 0 end
+  if job.is_interactive() and job.ask(("There is a configuration already: %s. Add another profile to it?"):format(file))
+  then return add(options, file) end
   fail.raise {
     kind = "conflict", what = "make a first configuration", why = ("there is one already: %s"):format(file),
-    fix = "Add a profile to it by hand, or name another file with --config.",
+    fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",
   }
 end
 
 ---@type cli.command
 return {
-  summary = "a first configuration: a profile, and a key for what it keeps",
-  details = "Writes a configuration file with comments, and makes the key; asks for what is not said. Where the\n"
-    .. "profile is there already and only its key is missing, it makes that.",
+  summary = "a first configuration, or one profile more, and a key for what it keeps",
+  details = "Writes a configuration file with comments, and makes the key; asks for what is not said. To a file that\n"
+    .. "is there it adds a profile, and changes nothing else in it. Where the profile is there already and only its\n"
+    .. "key is missing, it makes that.",
   options = {
     { name = "--tenant", value = "TENANT", help = "its domain or GUID" },
     { name = "--cloud", value = "NAME", help = "global (the default), gcc, gcc_high, dod or china" },
     { name = "--client-id", value = "ID", help = "the public client to sign in with, if not Microsoft's own" },
     { name = "--key", value = "FROM", help = "keyring, file, passphrase or credentials_directory" },
-    { name = "--devolutions", value = "URL", help = "the Devolutions Server" },
+    { name = "--devolutions", value = "URL", help = "the Devolutions Server, or https://ORGANISATION.devolutions.app" },
   },
   examples = {
     "moonlatch init", "moonlatch init --tenant contoso.onmicrosoft.com --profile contoso --key keyring",
+    "moonlatch init --tenant fabrikam.com --devolutions https://fabrikam.devolutions.app",
     "moonlatch init --profile contoso      # the key that this profile names, if there is none yet",
   },
 
   run = function(options)
     local file = options.config or check.file()
-    if sys.stat(file) then return complete(options, file) end
+    if sys.stat(file) then return look_at(options, file) end
     return make_new(options, file)
   end,
 }

@@ -17,9 +17,6 @@ local term = require "host.term"
 local time = require "time"
 local work = require "cli.work"
 
--- Members of records that are moments, besides those in _at.
-local MOMENTS = { created = true, updated = true, time = true, ends = true }
-
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
   if row.kind == passwords.kind then return row.body.name end
@@ -90,29 +87,16 @@ local function reveal(journal, id, number)
   if not ok then refuse_reveal(id, message) end
 end
 
--- A record with its moments as people read them.
-local function with_moments(fields)
-  for name, value in pairs(fields) do
-    local is_moment = MOMENTS[name] or tostring(name):find("_at$")
-    if type(value) == "table" then
-      with_moments(value)
-    elseif is_moment and type(value) == "number" then
-      fields[name] = time.iso(value)
-    end
-  end
-  return fields
-end
-
 local function show(journal, id, options)
   if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
-    report.json(with_moments(row))
+    report.json(report.with_moments(row))
   end
 end
 
 local function history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
-  for _, row in ipairs(rows) do with_moments(row) end
+  for _, row in ipairs(rows) do report.with_moments(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 
@@ -170,8 +154,13 @@ local function verify_file(profile, path, options)
   tell_verified(copy, count, {}, options)
 end
 
-local function confirm(journal, id)
-  local row = require("rotation.by_word").confirm(journal, id)
+local function confirm(journal, id, options)
+  local by_word = require "rotation.by_word"
+  if options.undo then
+    return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
+      by_word.take_back(journal, id).body.marker))
+  end
+  local row = by_word.confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
@@ -244,6 +233,7 @@ return {
       optional = true },
   },
   options = {
+    { name = "--undo", help = "with confirm: it was confirmed by mistake, and is not in use" },
     { name = "--over", value = "MARKER",
       help = "with resume: pass over the pending entry of this rotation of another, which stays" },
     { name = "--drop", help = "with close: remove the pending entries too; what they hold stays sealed for 30 days" },

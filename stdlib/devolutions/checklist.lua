@@ -1,68 +1,199 @@
---- Devolutions Cloud has no public API: what has to be there first, as a list that
---- an admin goes through, with the exact values (facts on Devolutions, 4).
-
-local term = require "host.term"
-local time = require "time"
+--- What has to be in place before Devolutions rotates passwords with our application: single items, in the order in
+--- which they can be done. Devolutions has no public call that does or shows any of it, so a person ticks each.
+---
+--- Sources, in our words: the vendor's pages on Devolutions Cloud of 2024 to 2026 and on Devolutions Server 2025.2.
+--- Names of menus and fields are the vendor's.
 
 local M = {}
 
---- How to ask; tests bring their own.
-M.ask = term.read_line
-
 ---@class devolutions.checklist.item
+---@field key string names the item on the command line and in the journal
 ---@field what string
----@field how string
+---@field who string
+---@field where string the path of menus
+---@field known_by string how one knows that it is done
+---@field link string? the vendor's page
+---@field scope "instance"|"provider" once for the whole Devolutions, or for each provider
+---@field required boolean
 
---- What must be in place before the provider works, in the order of doing it.
----@param cloud string the organisation's address: "https://contoso.devolutions.app"
----@return devolutions.checklist.item[]
-function M.items(cloud)
+local DOCS = "https://docs.devolutions.net/"
+
+--- The vendor's step-by-step page, and where Devolutions Cloud Services is downloaded.
+M.HOW_TO = DOCS .. "pam/knowledge-base/how-to-articles/create-an-entra-id-pam-provider-devolutions-cloud"
+M.DOWNLOAD = "https://devolutions.net/download-center/#hub"
+
+--- What a person sees when the whole chain works. A green Test connection is no proof: Entra gives a token to an
+--- application without any right, too.
+---@param consumer "cloud"|"server"|"none"
+---@return string[]
+function M.proof(consumer)
+  if consumer == "none" then return {} end
+  if consumer == "server" then
+    return { "on the entry of a managed account: Reset password", "then the account signs in with the new password" }
+  end
   return {
-    { what = "an application identity for the PAM service",
-      how = "Administration > Application identities > Add; its key and its secret are shown once" },
-    { what = "its system permissions",
-      how = "'Manage privileged access tasks' and 'Manage privileged access providers'" },
-    { what = "its access to the vault", how = "Contributor on the PAM vault (or on all vaults)" },
-    { what = "Devolutions Cloud Services installed",
-      how = "on a Windows server, from the download centre; in Custom setup check the feature PAM" },
-    { what = "the installer's values",
-      how = ("Host: %s; Application key and Application secret: the application identity's, not Entra's")
-        :format(cloud) },
-    { what = "its connection",
-      how = "the server reaches the host over TLS, and Test Connection in the installer succeeds" },
-    { what = "the service known to Devolutions Cloud",
-      how = "Administration > Application services > Add > PAM service, with that application identity" },
+    "on the entry of a managed account: ellipsis menu > Reset password",
+    "then Reports > Privileged Access > Tasks shows that reset as Completed",
   }
 end
 
-local function lines(items)
+local ADMIN = "administrator of Devolutions Cloud"
+local PERMISSIONS_PAGE = "Administration > Configuration & Security > System permissions"
+
+-- Of %s is the address of the organisation's Devolutions Cloud.
+local CLOUD = {
+  { key = "licence", scope = "instance", who = "owner or " .. ADMIN,
+    what = "the PAM module is licensed, and the licence is assigned to the administrator",
+    where = "Administration > Licenses: enter the licence, assign it",
+    known_by = "the menu Administration > Privileged Access is there; without a licence it is not",
+    link = "cloud/getting-started/get-started-with-devolutions-cloud" },
+  { key = "identity", scope = "instance", who = ADMIN,
+    what = "an application identity for the PAM service; keep its Application key and Application secret",
+    where = "Administration > Application identities > Add Application Identity: a name, Add",
+    known_by = "it is listed; key and secret are shown once, and the secret can only be regenerated later",
+    link = "cloud/web-interface/administration/management/application-identities/manage-application-identities" },
+  { key = "permissions", scope = "instance", who = ADMIN,
+    what = "the identity may 'Manage privileged access tasks' and 'Manage privileged access providers'",
+    where = PERMISSIONS_PAGE .. " > Edit > System: add it to both",
+    known_by = "it is listed under both; at first it has no permission at all",
+    link = "pam/hub/pam-service" },
+  { key = "vault", scope = "instance", who = ADMIN,
+    what = "a PAM vault for the accounts",
+    where = "Administration > Vaults > Add (+) > Add PAM vault: a name; checkout, rotation and password settings",
+    known_by = "the page counts it among the PAM vaults",
+    link = "pam/pam-with-devolutions-cloud/pam-vaults" },
+  { key = "vault_permission", scope = "instance", who = ADMIN,
+    what = "the identity is Contributor of that vault, or of all vaults",
+    where = "the PAM vault > Permissions > Edit > Contributor > Update; for all vaults: " .. PERMISSIONS_PAGE
+      .. " > Vaults",
+    known_by = "the vault's permissions list it as Contributor",
+    link = "pam/hub/pam-service" },
+  { key = "services", scope = "instance", who = "administrator of a Windows server",
+    what = "Devolutions Cloud Services runs on a Windows server, with its feature PAM",
+    where = "download from " .. M.DOWNLOAD .. "; in Custom setup check PAM; Host: %s; Application key and "
+      .. "Application secret: the application identity's, not Entra's; Test connection, Next, Finish",
+    known_by = "Test connection succeeded, and the service runs; its log is in the Windows Event Viewer. If the "
+      .. "identity is restricted to addresses, the server's is among them",
+    link = M.HOW_TO },
+  { key = "pam_service", scope = "instance", who = ADMIN,
+    what = "Devolutions Cloud knows the service",
+    where = "Administration > Application services > Add > PAM service: name, description, the application identity",
+    known_by = "it is listed; more than one may be, the others stand by",
+    link = "pam/hub/pam-service" },
+  { key = "provider", scope = "provider", who = "administrator with 'Manage privileged access providers'",
+    what = "the provider exists, and has the client secret that is to be used",
+    where = "Administration > Privileged Access > Providers",
+    known_by = "Test connection succeeds, and the provider is listed; confirming the client secret ticks this",
+    link = "pam/pam-with-devolutions-cloud/providers/entra-id-user-provider" },
+  { key = "people", scope = "instance", optional = true, who = "owner of the PAM vault",
+    what = "people may use the vault's accounts; the vendor recommends the role Privileged operator",
+    where = "the PAM vault > Permissions > Edit",
+    known_by = "the vault's permissions list them",
+    link = "pam/pam-with-devolutions-cloud/pam-vaults" },
+  { key = "account", scope = "provider", who = "who may add entries to the PAM vault",
+    what = "an entry for each managed account",
+    where = "the PAM vault, a new entry of type Entra ID user: Name, Folder; Provider: this one; Username: exactly the "
+      .. "user principal name; Current password may stay empty",
+    known_by = "the vault lists the entries",
+    link = "pam/pam-with-devolutions-cloud/privileged-accounts" },
+  { key = "proof", scope = "provider", who = "who may reset a password",
+    what = "a password was reset by Devolutions",
+    where = "the entry > ellipsis menu > Reset password",
+    known_by = "Reports > Privileged Access > Tasks shows that reset as Completed",
+    link = "pam/pam-with-devolutions-cloud/privileged-accounts" },
+}
+
+local SERVER_ADMIN = "administrator of Devolutions Server"
+
+-- The application identity and its rights on the vault are what our own sign-in uses.
+local SERVER = {
+  { key = "provider", scope = "provider", who = SERVER_ADMIN,
+    what = "the provider exists, and has the client secret that is to be used",
+    where = "Administration > Privileged Access > Providers; without a PAM licence the menu is not there",
+    known_by = "Test connection succeeds, and the provider is listed; confirming the client secret ticks this",
+    link = "pam/pam-with-devolutions-server/providers/managed-providers/entra-id-user-provider" },
+  { key = "account", scope = "provider", optional = true, who = "who may add entries to the PAM vault",
+    what = "an entry for each managed account",
+    where = "the PAM vault, a new entry of type Entra ID user with this provider; or import what its scan finds",
+    known_by = "the vault lists the entries" },
+  { key = "people", scope = "instance", optional = true, who = SERVER_ADMIN,
+    what = "people may check out the accounts",
+    where = "the PAM vault's permissions",
+    known_by = "the vault's permissions list them" },
+  { key = "proof", scope = "provider", optional = true, who = "who may reset a password",
+    what = "a password was reset by Devolutions",
+    where = "the entry > Reset password", known_by = "the account signs in with the new password" },
+}
+
+local NONE = {
+  { key = "provider", scope = "provider", who = "whoever runs what signs in with it",
+    what = "what uses the application has the client secret that is to be used",
+    where = "wherever it is configured",
+    known_by = "it signs in; confirming the client secret ticks this" },
+}
+
+local LISTS = { cloud = CLOUD, server = SERVER, none = NONE }
+
+local function link_of(link)
+  if not link or link:find("^https:") then return link end
+  return DOCS .. link
+end
+
+--- The items for what uses the client secret, in the order of doing them.
+---@param consumer "cloud"|"server"|"none"
+---@param address string? of the instance: "https://contoso.devolutions.app"
+---@return devolutions.checklist.item[]
+function M.items(consumer, address)
   local list = {}
-  for i, item in ipairs(items) do list[i] = item.what .. ": " .. item.how end
+  local function host() return address or "" end
+  for i, item in ipairs(LISTS[consumer]) do
+    list[i] = {
+      key = item.key, what = item.what, who = item.who, where = item.where:gsub("%%s", host),
+      known_by = item.known_by, link = link_of(item.link), scope = item.scope, required = not item.optional,
+    }
+  end
   return list
 end
 
-local function confirmed(run, id, prepared)
-  local row = run.journal and run.journal:get("checklist", id)
-  if row and row.state == "confirmed" then return true end
-  if not run:acting() then return prepared end
-  if not prepared and run.interactive then
-    for i, line in ipairs(lines(M.items(id))) do run:note("%d. %s", i, line) end
-    prepared = (M.ask "Is all of this in place? [y]es, or Enter for later: " or ""):lower():sub(1, 1) == "y"
+---------------------------------------------------------------------------
+-- When the application goes
+
+-- What becomes of accounts whose provider is deleted no page says: they keep the password they have.
+local GONE_ACCOUNT = {
+  key = "gone_account", what = "the entries of its accounts are deleted, or use another provider",
+  where = "the PAM vault", known_by = "no entry names this provider",
+}
+local GONE_PROVIDER = {
+  key = "gone_provider", what = "the provider is deleted", where = "Administration > Privileged Access > Providers",
+  known_by = "the provider is not listed any more",
+}
+local GONE = {
+  cloud = {
+    GONE_ACCOUNT, GONE_PROVIDER,
+    { key = "gone_service", optional = true,
+      what = "if no other provider needs them: the PAM service, its application identity, Devolutions Cloud Services",
+      where = "Administration > Application services; Administration > Application identities; the Windows server",
+      known_by = "neither is listed, and the service is not installed any more" },
+  },
+  server = { GONE_ACCOUNT, GONE_PROVIDER },
+  none = {},
+}
+
+--- What stays in Devolutions when the application is gone, in the order of removing it.
+---@param consumer "cloud"|"server"|"none"
+---@return devolutions.checklist.item[]
+function M.leftovers(consumer)
+  local list = {}
+  for i, item in ipairs(GONE[consumer]) do
+    list[i] = {
+      key = item.key, what = item.what, who = consumer == "cloud" and ADMIN or SERVER_ADMIN, where = item.where,
+      known_by = item.known_by, scope = "provider", required = not item.optional,
+    }
   end
-  if prepared then run.journal:put("checklist", id, "confirmed", { workflow = run.id }, time.now()) end
-  return prepared
+  return list
 end
 
---- Have the list confirmed once, by a person; until then they are waited for.
----@param run workflow.Run
----@param prepared boolean has it been gone through already?
-function M.ensure(run, prepared)
-  local cloud = run.profile.devolutions and run.profile.devolutions.cloud
-  if not cloud or run.mode == "destroy" or confirmed(run, cloud, prepared) then return end
-  local how = lines(M.items(cloud))
-  how[#how + 1] = "then run apply with --prepared; it is asked once"
-  run:await { what = "prepare Devolutions Cloud",
-    why = "It has no public API: this cannot be looked up, only confirmed.", how = how }
-end
+--- The items that a person said yes to all at once, before each was ticked by itself.
+M.FORMER = { identity = true, permissions = true, vault_permission = true, services = true, pam_service = true }
 
 return M

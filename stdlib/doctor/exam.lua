@@ -14,7 +14,7 @@ local M = {}
 
 ---@class doctor.exam
 ---@field profile profile
----@field expected doctor.expectation
+---@field workflow string id of the setup
 ---@field args table
 ---@field setup string the command that puts most things right
 ---@field started table<string, Task>
@@ -95,8 +95,8 @@ function Exam:need(name)
 end
 
 -- The command that puts things right, as it is for these arguments.
-local function setup_command(expected, args)
-  local command = "moonlatch apply " .. expected.workflow
+local function setup_command(workflow, args)
+  local command = "moonlatch apply " .. workflow
   if args.client_id then return command .. " --client-id " .. args.client_id end
   if args.name and args.name ~= "Devolutions PAM" then command = ("%s --name '%s'"):format(command, args.name) end
   return command
@@ -118,7 +118,7 @@ function Exam:run(check)
   local record = setmetatable({ check = check }, Record)
   local ok, err = xpcall(check.run, task.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
-    expected = self.expected, setup = self.setup,
+    workflow = self.workflow, setup = self.setup,
   })
   if not ok then judge(record, check, err) end
   record.check = nil
@@ -132,12 +132,12 @@ end
 Exam.__close = Exam.close
 
 --- A new one, for the profile in use.
----@param expected doctor.expectation
+---@param workflow string id of the setup
 ---@param args table
 ---@return doctor.exam
-function M.new(expected, args)
+function M.new(workflow, args)
   return setmetatable({
-    profile = profile.current(), expected = expected, args = args, setup = setup_command(expected, args), started = {},
+    profile = profile.current(), workflow = workflow, args = args, setup = setup_command(workflow, args), started = {},
     origins = {},
   }, Exam)
 end

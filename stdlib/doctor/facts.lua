@@ -1,6 +1,7 @@
 --- What the checks stand on: each thing, how it is read, and which check tells when
 --- it cannot be. Nothing here changes anything.
 
+local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
 local consent = require "entra.sign_in_client"
 local credential_policy = require "entra.credential_policy"
@@ -8,6 +9,7 @@ local entry = require "sink.entry"
 local client_secret = require "rotation.client_secret"
 local fail = require "fail"
 local graph = require "graph"
+local in_use = require "rotation.in_use"
 local inventory = require "rotation.inventory"
 local journal = require "doctor.journal"
 local oauth = require "oauth"
@@ -17,6 +19,7 @@ local reach = require "entra.reach"
 local role_holders = require "entra.role_holders"
 local rows = require("rotation.store").client_secrets
 local service_principal = require "entra.service_principal"
+local states = require "handover.state"
 local task = require "task"
 local time = require "time"
 
@@ -68,7 +71,7 @@ end)
 fact("application", "application", "the application", function(exam)
   exam:need "session"
   local wanted = application {
-    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.expected.workflow,
+    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.workflow,
   }
   return wanted:read() or false
 end)
@@ -133,7 +136,7 @@ end)
 
 fact("accounts", "managed accounts", "the managed accounts", function(exam)
   exam:need "session"
-  return reach.find(exam.args.managed)
+  return reach.find(exam:need("terms").managed)
 end)
 
 fact("left_behind", "privilege", "what was consented to the sign-in client", function(exam)
@@ -153,7 +156,7 @@ fact("entry", "entry", "the entry", function(exam)
   local devolutions = exam.profile.devolutions
   local to = entry {
     name = exam.args.name, vault = exam.args.vault or devolutions.vault or "Default",
-    path = exam.args.path or devolutions.path, workflow = exam.expected.workflow, linked = devolutions.linked,
+    path = exam.args.path or devolutions.path, workflow = exam.workflow, linked = devolutions.linked,
   }
   to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
   to:opened()
@@ -167,13 +170,67 @@ fact("view", "journal", "which secrets are known", of_application(function(found
     time.now())
 end))
 
--- The values there are: that of the journal, and that of the entry, where they can be had.
-fact("values", "journal", "the value of the secret", of_application(function(found, exam)
-  local newest = exam:need("view").newest
+---@class doctor.terms
+---@field managed string[] groups and user names
+---@field permissions string[] that the application is to have
+---@field elevation string? the one for just-in-time elevation, when that is wanted
+---@field handover handover.row? what is on record of the hand-over
+
+-- What the setup was told, by its own record. What the doctor is told counts more.
+fact("terms", "journal", "what the setup was told", function(exam)
+  local has_journal, records = pcall(exam.need, exam, "journal")
+  local args = exam.args
+  local row = has_journal and records and states.rows(records, args.client_id or args.name)[1] or nil
+  local said, elevation = row and row.body or {}, args.jit_elevation
+  if elevation == nil then elevation = said.elevation ~= false end
+  return {
+    managed = #(args.managed or {}) > 0 and args.managed or said.managed or {}, handover = row,
+    permissions = api_permissions.of_provider(elevation), elevation = elevation and api_permissions.ELEVATION or nil,
+  }
+end)
+
+-- Nil where the entry cannot be had; its own check says why.
+local function entry_or_nil(exam)
   local ok, to = pcall(exam.need, exam, "entry")
+  return ok and to or nil
+end
+
+-- A linked entry says itself what the consumer has: the row whose value lies in it, if there is one.
+local function row_in_entry(exam, found, list, to)
+  local held = to:held(found.appId)
+  for _, row in ipairs(held and list or {}) do
+    local value <close> = rows:value(exam.journal, row)
+    if value and value:equals(held) then return row end
+  end
+end
+
+---@class doctor.use: rotation.in_use
+---@field who string "Devolutions Cloud"
+---@field linked boolean does it read our entry?
+
+-- Which secret the consumer has, and which one waits for it.
+fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
+  local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
+  local use, to = in_use.of(list), entry_or_nil(exam)
+  use.who = in_use.consumer(exam.profile.devolutions)
+  use.linked = to ~= nil and to:confirms()
+  if use.linked then use.has, use.waiting = row_in_entry(exam, found, list, to), nil end
+  return use
+end))
+
+---@class doctor.values
+---@field newest rotation.row?
+---@field journal host.secret? of the newest
+---@field used host.secret? of the one that the consumer has
+---@field entry host.secret? what the entry holds
+
+-- The values that can be had.
+fact("values", "journal", "the value of the secret", of_application(function(found, exam)
+  local newest, has = exam:need("view").newest, exam:need("use").has
+  local to = entry_or_nil(exam)
   return {
     newest = newest, journal = newest and rows:value(exam.journal, newest) or nil,
-    entry = ok and to and to:held(found.appId) or nil,
+    used = has and rows:value(exam.journal, has) or nil, entry = to and to:held(found.appId) or nil,
   }
 end))
 
@@ -189,10 +246,18 @@ local function prove_value(found, value)
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end
 
--- Does what is on record work? Without a record: does what the entry holds?
+-- Does the newest on record work? Without a record: does what the entry holds?
 fact("proof", "client secret", "whether the client secret works", of_application(function(found, exam)
   local values = exam:need "values"
   return prove_value(found, values.journal or values.entry)
+end))
+
+-- Does the one work that the consumer has? False where its value is not held here.
+fact("used_proof", "client secret", "whether the client secret in use works", of_application(function(found, exam)
+  local values = exam:need "values"
+  if not values.used then return false end
+  if values.journal and values.journal:equals(values.used) then return exam:need "proof" end
+  return prove_value(found, values.used)
 end))
 
 -- Where the entry holds another one: does that work?

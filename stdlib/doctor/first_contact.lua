@@ -154,6 +154,25 @@ M.beliefs = {
   { id = "dvls-linked", belief = "the PAM provider can read an ordinary entry (Credential type: Linked credential)",
     doubt = "its private interface is not published",
     call = "choose the entry in the provider's form, then Test connection" },
+
+  { id = "cloud-form",
+    belief = "the provider form of Devolutions Cloud asks for a Secret key, and has no Credential type",
+    doubt = "its pages of 2024 and 2025 differ, and none shows the password template",
+    call = "Administration > Privileged Access > Providers > Add Provider > Entra ID user; see moonlatch handover" },
+  { id = "cloud-renew",
+    belief = "a provider's Secret key is replaced in the same form, and saved after Test connection",
+    doubt = "no page describes it", call = "Providers > edit the provider; look for the field and the button" },
+  { id = "cloud-test", belief = "Test connection signs in only, so it succeeds without permissions and without a role",
+    doubt = "no page says what it tests",
+    call = "Test connection before admin consent, with the right client secret" },
+  { id = "cloud-test-service", belief = "Test connection works once Devolutions Cloud Services runs",
+    doubt = "no page says whether the browser's backend or the service does it",
+    call = "Test connection with the service stopped" },
+  { id = "cloud-deleted", belief = "accounts of a deleted provider keep their passwords and are not rotated any more",
+    doubt = "no page says so", call = "delete the provider of a test account, then Reset password" },
+  { id = "cloud-task", belief = "Reset password with an ended client secret leaves a task with the status Failed",
+    doubt = "the list of statuses is documented, the text of a failure is not",
+    call = "Reset password with a removed client secret; Reports > Privileged Access > Tasks" },
 }
 
 local WORDS = { [true] = "holds", [false] = "does not hold" }

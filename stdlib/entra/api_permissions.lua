@@ -16,6 +16,39 @@ local Permissions = resource.kind "API permissions"
 
 local M = {}
 
+--- What just-in-time elevation takes. It can make its holder Global Administrator.
+M.ELEVATION = "RoleManagement.ReadWrite.Directory"
+
+--- The application permissions of a provider's application: it finds the accounts, their groups and roles; and, where
+--- that is wanted, elevates accounts for a while (the vendor's how-to of 2024 asked for the one that only reads roles,
+--- the one of 2026 for the one that assigns them).
+---@param elevation boolean
+---@return string[]
+function M.of_provider(elevation)
+  return { "Group.Read.All", "User.Read.All", elevation and M.ELEVATION or "RoleManagement.Read.Directory" }
+end
+
+-- What does all that the other does, and more.
+local STRONGER = { ["RoleManagement.Read.Directory"] = M.ELEVATION }
+
+--- Is this permission among those held, or one that does all that it does?
+---@param held table<string, any> by value
+---@param value string
+---@return boolean
+function M.is_held(held, value) return held[value] ~= nil or held[STRONGER[value] or ""] ~= nil end
+
+local DECISION = "%s is for just-in-time elevation only, and can make its holder Global Administrator; with "
+  .. "--no-jit-elevation it is RoleManagement.Read.Directory, which only reads"
+
+--- Say what a person decides with this, where elevation is wanted.
+---@param run workflow.Run
+---@param elevation boolean
+function M.tell_elevation(run, elevation)
+  if not elevation or run.mode == "destroy" then return end
+  if run.mode == "plan" then return run:warn("to decide: " .. DECISION, M.ELEVATION) end
+  run:note(DECISION, M.ELEVATION)
+end
+
 --- Application permissions by value ("User.Read.All") to what Graph's service principal says their ids are.
 ---@param graph_principal table
 ---@param values string[]

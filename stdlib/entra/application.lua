@@ -2,6 +2,7 @@
 --- and immutable, or adopted by its client id.
 
 local answer = require "entra.answer"
+local deleted = require "entra.deleted"
 local fail = require "fail"
 local graph = require "graph"
 local names = require "entra.names"
@@ -13,6 +14,8 @@ local time = require "time"
 ---@field workflow string id of the workflow it is marked with
 ---@field client_id string? of an existing one, to be adopted
 ---@field unique_name string
+---@field mark string the line of the notes by which ours is known
+---@field returning table? what is restored, as it will be
 local Application = resource.kind "application"
 Application.once = "its uniqueName"
 
@@ -56,12 +59,19 @@ local function raise_not_there(self)
   }
 end
 
+--- Do its notes carry our line?
+---@param actual table
+---@return boolean
+function Application:is_marked(actual)
+  return actual.notes ~= nil and tostring(actual.notes):find(self.mark, 1, true) ~= nil
+end
+
 -- Ours by its marks, or adopted.
 local function judged(self, actual)
   answer.with(actual, "read " .. tostring(self), "id", "appId")
-  local marked = actual.notes and tostring(actual.notes):find(self.mark, 1, true) ~= nil
+  local marked = self:is_marked(actual)
   if not marked and not self.client_id then raise_foreign(self, actual) end
-  actual.ours, actual.adopted = marked or false, not marked
+  actual.ours, actual.adopted = marked, not marked
   return actual
 end
 
@@ -71,8 +81,28 @@ function Application:read()
   if self.client_id then raise_not_there(self) end
 end
 
+--- A deleted one of ours holds the uniqueName: it is restored in place of making one.
+---@param item entra.deleted_application
+function Application:restores(item)
+  self.returning = judged(self, item)
+  item.restored, item.in_bin = true, true
+  self.made = ("restored from the deleted ones (deleted on %s)"):format(deleted.day(item))
+end
+
+local function read_anew(self, path)
+  return graph.get(path, { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
+end
+
+local function restore(self)
+  deleted.restore(self.returning, "restore " .. tostring(self))
+  local actual = judged(self, read_anew(self, graph.path("/applications/{id}", self.returning.id)))
+  actual.restored = true
+  return actual
+end
+
 -- Created, or there already: both end with one application of this uniqueName.
 function Application:create()
+  if self.returning then return restore(self) end
   local actual = graph.patch(path_of(self), {
     displayName = self.name, signInAudience = "AzureADMyOrg",
     notes = self.mark .. " This line is how it is recognised.",
@@ -80,7 +110,7 @@ function Application:create()
   if actual.appId then
     actual.fresh, actual.made_now = true, true -- nothing hangs on it yet
   else -- it was there, and the read before lagged
-    actual = graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
+    actual = read_anew(self, path_of(self))
   end
   return judged(self, actual)
 end
@@ -96,7 +126,8 @@ function Application.ours(_, actual)
   return false, "it was adopted, not made here"
 end
 
-function Application:delete(actual)
+function Application:delete(actual, run)
+  deleted.deleting(run, actual)
   graph.delete(graph.path("/applications/{id}", actual.id), { missing = "nil", what = "delete " .. tostring(self) })
 end
 

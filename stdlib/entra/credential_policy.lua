@@ -112,16 +112,17 @@ local function raise(why, fix, what)
   fail.raise { kind = "refused", what = what or "plan the client secret", why = why, fix = fix }
 end
 
---- The lifetime a new secret gets: what was asked for, or the shorter of 180 days and the tenant's maximum.
+--- The lifetime a new secret gets: what was asked for, or the shorter of the default and the tenant's maximum.
 ---@param wanted number? seconds
+---@param default number? seconds (180 days)
 ---@return number seconds
-function Policy:lifetime(wanted)
+function Policy:lifetime(wanted, default)
   if self.forbidden then
     raise(self.says .. " forbids client secrets",
       "Have this application exempted (Entra admin center > Enterprise applications > Application policies), "
         .. "then run the same command again.")
   end
-  if not wanted then return math.min(180 * 86400, self.longest or math.huge) end
+  if not wanted then return math.min(default or 180 * 86400, self.longest or math.huge) end
   if self.longest and wanted > self.longest then
     raise(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says, time.span(self.longest)),

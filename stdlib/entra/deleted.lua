@@ -1,28 +1,158 @@
---- Applications in the bin: 30 days long they keep their uniqueName.
+--- Applications in the bin: for 30 days they keep their uniqueName, and can be restored with what they hold (Microsoft
+--- Learn: directory-deleteditems-list, -restore, -delete). Their service principals lie there on their own.
 
 local fail = require "fail"
 local graph = require "graph"
+local store = require "rotation.store"
+local task = require "task"
+local time = require "time"
 
 local M = {}
 
---- Stop when a deleted application still holds the uniqueName wanted.
----@param application entra.application
-function M.check(application)
-  if application.client_id then return end
-  for item in graph.list("/directory/deletedItems/microsoft.graph.application", {
-    select = { "id", "appId", "displayName", "uniqueName", "deletedDateTime" }, top = 999,
-    what = "look among the deleted applications",
+local KIND = "deleted" -- of the journal's rows, by client id
+local PATIENCE, PAUSE = 120, 5 -- seconds until what was just deleted is in the bin
+
+local MEMBERS = { "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",
+  "requiredResourceAccess", "deletedDateTime" }
+
+---@class entra.deleted_application
+---@field id string
+---@field appId string
+---@field displayName string
+---@field notes string?
+---@field deletedDateTime string
+
+local function find(type_name, members, fits)
+  for item in graph.list("/directory/deletedItems/microsoft.graph." .. type_name, {
+    select = members, top = 999, what = "look among the deleted applications",
   }) do
-    if item.uniqueName == application.unique_name then
-      fail.raise {
-        kind = "conflict", what = "create " .. tostring(application),
-        why = ("the uniqueName '%s' is still held by the application deleted on %s (client id %s)")
-          :format(item.uniqueName, tostring(item.deletedDateTime):sub(1, 10), item.appId),
-        fix = "In the Entra admin center under App registrations > Deleted applications: either restore it, "
-          .. "and it is used again, or delete it permanently. (Or choose another --name.)",
-      }
+    if fits(item) then return item end
+  end
+end
+
+--- The deleted application that holds a uniqueName. Waits.
+---@param unique_name string
+---@return entra.deleted_application?
+function M.find(unique_name)
+  return find("application", MEMBERS, function(item) return item.uniqueName == unique_name end)
+end
+
+--- "2026-01-31"
+---@param item entra.deleted_application
+---@return string
+function M.day(item) return tostring(item.deletedDateTime):sub(1, 10) end
+
+---------------------------------------------------------------------------
+-- Whose it is
+
+--- On record before it leaves: this application of ours is being deleted.
+---@param run workflow.Run
+---@param application table
+function M.deleting(run, application)
+  if not run.journal then return end
+  run.journal:put(KIND, application.appId, "deleted", {
+    workflow = run.id, id = application.id, name = application.displayName,
+  }, time.now())
+end
+
+local function stores() return { store.client_secrets, store.certificates } end
+
+-- Does the journal know it: by its deletion, or by a credential that was made for it?
+local function is_known(journal, app_id)
+  if not journal then return false end
+  if journal:get(KIND, app_id) then return true end
+  for _, rows in ipairs(stores()) do
+    if rows:all(journal, app_id)[1] then return true end
+  end
+  return false
+end
+
+local BY_HAND = "In the Entra admin center under App registrations > Deleted applications: either restore it, "
+  .. "and it is used again, or delete it permanently. (Or choose another --name.)"
+
+--- Raise "conflict" when a deleted application holds the uniqueName and cannot be proven ours: by its notes and by this
+--- journal, for with it come its credentials.
+---@param wanted entra.application
+---@param item entra.deleted_application
+---@param journal host.journal.journal?
+function M.must_be_ours(wanted, item, journal)
+  local marked = wanted:is_marked(item)
+  if marked and is_known(journal, item.appId) then return end
+  fail.raise {
+    kind = "conflict", what = "create " .. tostring(wanted),
+    why = ("the uniqueName '%s' is still held by the application deleted on %s (client id %s), and %s")
+      :format(wanted.unique_name, M.day(item), item.appId, marked
+        and "this journal does not know it: restored, it would bring back credentials that nobody here knows"
+        or ("its notes do not carry the line '%s'"):format(wanted.mark)),
+    fix = (marked and ("`moonlatch destroy %s --purge` deletes it for good; then apply makes a new one. Or: ")
+      :format(wanted.workflow) or "") .. BY_HAND,
+  }
+end
+
+---------------------------------------------------------------------------
+-- Restoring
+
+local function restore(id, what)
+  return graph.post(graph.path("/directory/deletedItems/{id}/restore", id), {}, {
+    repeatable = true, missing = "nil", what = what,
+  })
+end
+
+--- Restore it. It being restored already is what was wanted.
+---@param item { id: string }
+---@param what string what is being done
+function M.restore(item, what) restore(item.id, what) end
+
+--- Restore the service principal of an application, which Graph does not restore with it.
+---@param app_id string client id
+---@return boolean restored false when none is in the bin
+function M.restore_principal(app_id)
+  local item = find("servicePrincipal", { "id", "appId" }, function(one) return one.appId == app_id end)
+  return item ~= nil and restore(item.id, "restore the service principal of the application " .. app_id) ~= nil
+end
+
+---------------------------------------------------------------------------
+-- Deleting for good
+
+-- It cannot come back, and so nothing that was of it can be used again.
+local function forget(run, item)
+  if not run.journal then return end
+  for _, rows in ipairs(stores()) do
+    for _, row in ipairs(rows:all(run.journal, item.appId)) do
+      if rows:is_in_bin(row) then rows:close(run.journal, row, "its application was deleted for good") end
     end
   end
+end
+
+local function erase(item, what)
+  for waited = 0, PATIENCE, PAUSE do
+    local path = graph.path("/directory/deletedItems/{id}", item.id)
+    if graph.delete(path, { missing = "nil", what = what }) then return end
+    if waited < PATIENCE then task.sleep(PAUSE) end
+  end
+  fail.raise {
+    kind = "transient", what = what, why = "it is not among the deleted applications",
+    fix = "It is gone already, or not shown there yet. Run the same command again in a few minutes.",
+  }
+end
+
+--- Have `destroy` delete for good what it deletes, or what lies in the bin already: only what is marked as ours. To be
+--- called in a step before the one that ensures the application, so that it comes after that one is walked back.
+---@param run workflow.Run
+---@param wanted entra.application
+---@param item table? the application, or the deleted one
+function M.purging(run, wanted, item)
+  if not item or not wanted:is_marked(item) then return end
+  local name = item.displayName
+  run:undoing({
+    kind = "deleted application", name = name,
+    ours = function() return true, "deleted for good: neither it nor its credentials can be restored" end,
+    delete = function()
+      erase(item, ("delete the application '%s' for good"):format(name))
+      forget(run, item)
+    end,
+    gone = function() return find("application", { "id" }, function(one) return one.id == item.id end) == nil end,
+  }, item)
 end
 
 return M

@@ -1,7 +1,8 @@
 --- A directory role held by a service principal, in the whole tenant. An
---- assignment is its tuple: principal, role, scope. Where the tenant allows none
---- without end, it is made through Privileged Identity Management, for as long as
---- is allowed, and extended before it ends.
+--- assignment is its tuple: principal, role, scope. Where there is Privileged Identity
+--- Management, it is made by a request, so that its justification stands in Entra's audit;
+--- where the tenant allows none without end, for as long as is allowed, and extended
+--- before it ends.
 
 local graph = require "graph"
 local fail = require "fail"
@@ -20,11 +21,14 @@ local upsert = require "entra.upsert"
 ---@field justification string
 ---@field demanded entra.pim? what the tenant wants of an assignment
 ---@field with_ends boolean is it worth asking when an assignment ends?
+---@field by_request boolean is it made by a request, also when it never ends?
+---@field refused Failure? why a request was not taken, and it was assigned directly
 local Role = resource.kind "directory role"
 Role.once = "its principal, role and scope"
 
 local M = {}
 
+local KIND = "assignment" -- of the journal's rows: how a role was assigned
 local DAY = 86400
 local SOON = 14 * DAY -- before its end an assignment is extended, or when a third of its time is left
 
@@ -106,10 +110,27 @@ local function ask(self, action, duration, ends)
   return said or {}
 end
 
+-- How it was made decides how it is taken back.
+local function note_way(self, way)
+  self.run.journal:put(KIND, self:key(), way, { role = self.name, principal = self.principal.id }, time.now())
+end
+
+-- One that never ends, by a request. Nil where the tenant's rules are against it, or our rights.
+local function request(self)
+  note_way(self, "requested")
+  local ok, said = pcall(ask, self, "adminAssign")
+  if ok then return said end
+  if not pim.is_against(said) then error(said, 0) end
+  self.refused = said
+end
+
 function Role:create()
   if self.demanded then
     return ask(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
   end
+  local requested = self.by_request and request(self)
+  if requested then return requested end
+  note_way(self, "assigned")
   on_record(self)
   local value = upsert.post("/roleManagement/directory/roleAssignments", {
     ["@odata.type"] = "#microsoft.graph.unifiedRoleAssignment",
@@ -133,15 +154,31 @@ end
 
 function Role:ours(_, run) return ownership.through(run, self) end
 
--- What ends by itself is a schedule of PIM's, and goes the way it came.
+local function take_back(self)
+  pim.ask {
+    action = "adminRemove", principal = self.principal.id, role = self.role, name = self.name,
+    justification = "taken back by Moonlatch, workflow " .. self.run.id,
+  }
+end
+
+local function was_requested(self)
+  local row = self.run.journal and self.run.journal:get(KIND, self:key())
+  return row ~= nil and row.state == "requested"
+end
+
+-- One that never ends can be removed directly, too: where the rules are against it, or in its first five minutes.
+local function may_take_back(self)
+  if not was_requested(self) then return false end
+  local ok, failure = pcall(take_back, self)
+  if ok then return true end
+  if pim.is_against(failure) or fail.is(failure) and failure.code == "ActiveDurationTooShort" then return false end
+  error(failure, 0)
+end
+
+-- What ends by itself, or was requested, is a schedule of PIM's, and goes the way it came.
 function Role:delete(actual)
-  if actual.ends then
-    pim.ask {
-      action = "adminRemove", principal = self.principal.id, role = self.role, name = self.name,
-      justification = "taken back by Moonlatch, workflow " .. self.run.id,
-    }
-    return
-  end
+  if actual.ends then return take_back(self) end
+  if may_take_back(self) then return end
   graph.delete(graph.path("/roleManagement/directory/roleAssignments/{id}", actual.id), {
     repeatable = true, missing = "nil", what = ("take back the role '%s'"):format(self.name),
   })
@@ -174,8 +211,11 @@ local function portal(fields, open, why)
   }
 end
 
-local function made_text(demanded)
-  if not demanded then return "in the whole tenant" end
+local function made_text(demanded, by_request)
+  if not demanded then
+    return by_request and "in the whole tenant, by a request to Privileged Identity Management"
+      or "in the whole tenant"
+  end
   return ("in the whole tenant, %s, the longest this tenant allows (through Privileged Identity Management)")
     :format(text_of(time.now() + demanded.longest))
 end
@@ -186,7 +226,7 @@ local function new(run, fields, name, with_ends)
   return Role {
     name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
     from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
-    with_ends = with_ends, made = made_text(demanded),
+    with_ends = with_ends, by_request = fields.premium == true, made = made_text(demanded, fields.premium),
   }
 end
 
@@ -236,14 +276,6 @@ local function obstacle(fields, open)
   end
 end
 
--- Codes by which Entra says that PIM has rules for this.
-local PIM_CODES = { RoleAssignmentRequestPolicyValidationFailed = true,
-  RoleAssignmentRequestAcrsValidationFailed = true }
-
-local function by_other_means(failure)
-  return fail.is(failure) and (failure.kind == "denied" or PIM_CODES[failure.code])
-end
-
 local function await_approval(run, name)
   run:await {
     what = ("approve the assignment of the role '%s'"):format(name),
@@ -281,10 +313,19 @@ local function tell_ends(run, things)
   end
 end
 
+local IN_OURS_ONLY = "the justification stands in this journal's record only, not in Entra's audit"
+
+-- Where is written why a role is assigned?
+local function tell_refused(run, thing)
+  run:warn("the role '%s' was assigned directly: a request to Privileged Identity Management was refused (%s); %s",
+    thing.name, thing.refused.why, IN_OURS_ONLY)
+end
+
 local function all(run, things)
   run:all(things)
   for _, thing in ipairs(things) do
     if thing.waits then await_approval(run, thing.name) end
+    if thing.refused then tell_refused(run, thing) end
   end
 end
 
@@ -309,12 +350,13 @@ function M.ensure(run, fields)
   local why = #open > 0 and obstacle(fields, open)
   if why then return run:await(portal(fields, open, why)) end
   tell_ends(run, things)
+  if missing and not may_end(fields) then run:note("no Entra ID P2 was seen: %s", IN_OURS_ONLY) end
   local before = #run.waiting
   local ok, err = pcall(all, run, without_waiting(run, fields, things))
   if ok then
     return #run.waiting == before and (run:acting() or not missing) and fields.roles or nil
   end
-  if not by_other_means(err) then error(err, 0) end
+  if not pim.is_against(err) then error(err, 0) end
   run:await(portal(fields, open, err.why))
 end
 

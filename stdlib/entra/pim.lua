@@ -122,7 +122,7 @@ end
 ---@field role string template id
 ---@field name string of the role
 ---@field justification string
----@field duration string? ISO 8601; none for adminRemove
+---@field duration string? ISO 8601; without one an assignment never ends
 
 local WORDS = {
   adminAssign = "assign the role '%s' through Privileged Identity Management",
@@ -146,6 +146,24 @@ local function raise_too_early(failure)
   }
 end
 
+-- From now on, for as long as was asked for.
+local function schedule_of(request)
+  if request.action == "adminRemove" then return nil end
+  return { startDateTime = time.iso(time.now()), expiration = request.duration
+    and { type = "afterDuration", duration = request.duration } or { type = "noExpiration" } }
+end
+
+-- Codes by which Entra says that the tenant's rules are against it.
+local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true,
+  AadPremiumLicenseRequired = true }
+
+--- Was a request refused by the tenant's rules, or because we may not make it? Then there may be another way.
+---@param failure any
+---@return boolean
+function M.is_against(failure)
+  return fail.is(failure) and (failure.kind == "denied" or AGAINST[failure.code] == true)
+end
+
 --- Have it done. What the service said of the request; nil when it was done already.
 ---@param request entra.pim.request
 ---@return table?
@@ -154,9 +172,7 @@ function M.ask(request)
   local ok, said = pcall(upsert.post, REQUESTS, {
     action = request.action, justification = request.justification, principalId = request.principal,
     roleDefinitionId = request.role, directoryScopeId = "/",
-    scheduleInfo = request.duration and {
-      startDateTime = time.iso(time.now()), expiration = { type = "afterDuration", duration = request.duration },
-    } or nil,
+    scheduleInfo = schedule_of(request),
   }, { fresh_write = true, what = what })
   if ok and said and OVER[said.status] then raise_unusable(what, said.status) end
   if ok then return said end

@@ -8,6 +8,7 @@ local file = require "sink.file"
 local first_reset = require "entra.first_reset"
 local graph = require "graph"
 local lifetime = require "rotation.lifetime"
+local look_alike = require "entra.look_alike"
 local reach = require "entra.reach"
 local room = require "room"
 local service_principal = require "entra.service_principal"
@@ -55,15 +56,29 @@ local function licences()
   end)
 end
 
+-- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it, or deletes it for good.
+local function settle_deleted(run, wanted, item, purge)
+  if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
+  deleted.must_be_ours(wanted, item, run.journal)
+  wanted:restores(item)
+end
+
 --- The application, and what policy counts for it: its own when it is there, else the tenant's. Waits.
+---@param run workflow.Run
 ---@param wanted entra.application
+---@param purge boolean? is destroy to delete it for good?
 ---@return { application: table?, policy: entra.credential_policy }
-function M.application_and_policy(wanted)
-  local application, policy = task.all {
+function M.application_and_policy(run, wanted, purge)
+  local application, policy, item = task.all {
     function() return wanted:fetch() or false end, credential_policy.read,
+    function() return not wanted.client_id and deleted.find(wanted.unique_name) or false end,
   }
-  if application then policy = policy:of(application) end
-  return { application = application or nil, policy = policy }
+  if application then
+    if run.mode == "destroy" and purge then deleted.purging(run, wanted, application) end
+    return { application = application, policy = policy:of(application) }
+  end
+  if item then settle_deleted(run, wanted, item, purge) end
+  return { policy = policy }
 end
 
 local function demands()
@@ -109,6 +124,13 @@ local function say_adopted(run, application)
   end
 end
 
+-- Before a second one is made, beside one that somebody made by hand.
+local function say_look_alike(run, have, found)
+  local wanted = have.wanted
+  if run.mode ~= "plan" or found.application or wanted.client_id or wanted.returning then return end
+  look_alike.tell(run, look_alike.find(found.graph))
+end
+
 --- Who cannot make what is missing is told before anything is made.
 ---@param run workflow.Run
 ---@param have table admin
@@ -140,20 +162,19 @@ end
 
 --- Look at everything. Fails where going on could not end well.
 ---@param run workflow.Run
----@param have table admin, wanted, entry
+---@param have table admin, wanted, entry, managed
 ---@param args table
 ---@return entra.found
 function M.look(run, have, args)
   check_terms(args)
   local both, principal, company, plans, accounts, info, pim = task.all {
-    function() return M.application_and_policy(have.wanted) end,
+    function() return M.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
     function() return organization() or false end,
     function() return licences() or false end,
-    function() return reach.find(args.managed) end,
+    function() return reach.find(have.managed) end,
     function() return have.entry and have.entry:opened() or false end,
     demands,
-    function() return run.mode ~= "destroy" and deleted.check(have.wanted) end,
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
@@ -164,6 +185,7 @@ function M.look(run, have, args)
   describe(run, have, info, company, plans)
   say_policy(run, found.policy)
   say_adopted(run, found.application)
+  say_look_alike(run, have, found)
   M.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()

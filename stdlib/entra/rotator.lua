@@ -113,7 +113,7 @@ function M.look(run, have, args)
   lifetime.check_asked("certificate", args)
   local needed = rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
-    function() return preflight.application_and_policy(have.wanted) end,
+    function() return preflight.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
     function() return accounts_of(needed) end,
     function() return to_own(run, args, needed) end,

@@ -1,6 +1,7 @@
 --- A service principal: the application as a member of this tenant. Found by its appId.
 
 local answer = require "entra.answer"
+local deleted = require "entra.deleted"
 local graph = require "graph"
 local names = require "entra.names"
 local ownership = require "workflow.ownership"
@@ -48,8 +49,15 @@ function ServicePrincipal:read()
   return actual and answer.with(actual, what, "id")
 end
 
--- The tag is what makes the portal list it among the enterprise applications.
+local function read_anew(self)
+  local what = "read " .. tostring(self)
+  return answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
+end
+
+-- One in the bin keeps what it was granted, so it is restored. The tag is what makes the portal list it among the
+-- enterprise applications.
 function ServicePrincipal:create()
+  if not self.host.made_now and deleted.restore_principal(self.host.appId) then return read_anew(self) end
   local actual = graph.patch(path_of(self), { tags = { "WindowsAzureActiveDirectoryIntegratedApp" } }, {
     prefer = "create-if-missing", fresh_write = true, repeatable = true, what = "create " .. tostring(self),
   })
@@ -57,8 +65,7 @@ function ServicePrincipal:create()
     actual.fresh = true -- it holds nothing yet
     return actual
   end
-  local what = "read " .. tostring(self)
-  return answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
+  return read_anew(self)
 end
 
 function ServicePrincipal:ours(_, run) return ownership.through(run, self) end

@@ -9,6 +9,7 @@ local log = require "log"
 local profiles = require "profile"
 local record = require "record"
 local report = require "report"
+local in_use = require "rotation.in_use"
 local store = require "rotation.store"
 local sys = require "host.sys"
 local time = require "time"
@@ -100,15 +101,26 @@ end
 ---------------------------------------------------------------------------
 -- Compacting
 
--- Rows of closed rotations that are not the newest of their application.
+local function by_application(rows)
+  local lists = {}
+  for _, row in ipairs(rows) do
+    local id = row.body.app_id or row.id
+    lists[id] = lists[id] or {}
+    table.insert(lists[id], row)
+  end
+  return lists
+end
+
+-- Rows of closed rotations that are neither the newest of their application nor what its consumer has still.
 local function superseded(journal)
   local rows = {}
   for _, kind in ipairs { store.client_secrets, store.certificates } do
-    local newest = {}
-    for _, row in ipairs(kind:all(journal)) do newest[row.body.app_id or row.id] = row.id end
-    for _, row in ipairs(kind:all(journal)) do
-      local is_over = row.state == "closed" and newest[row.body.app_id or row.id] ~= row.id
-      if is_over and not journal:unseal(kind:sealed_name(row)) then rows[#rows + 1] = { row.kind, row.id } end
+    for _, list in pairs(by_application(kind:all(journal))) do
+      local has = in_use.of(list).has
+      for place, row in ipairs(list) do
+        local is_over = row.state == "closed" and place < #list and row ~= has
+        if is_over and not journal:unseal(kind:sealed_name(row)) then rows[#rows + 1] = { row.kind, row.id } end
+      end
     end
   end
   return rows

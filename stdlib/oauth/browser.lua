@@ -3,9 +3,9 @@
 --
 -- While it waits for the browser this program looks at the page and at its other
 -- requests in turn. The page believes nobody: only what carries the state of
--- this sign-in counts, only under a loopback name, and only from this user, because
--- the others can read in the list of processes which page was opened: whoever signed
--- in there would have us work as them.
+-- this sign-in counts, only under a loopback name, and only from the user who sits at
+-- the terminal, because the others can read in the list of processes which page was
+-- opened: whoever signed in there would have us work as them.
 
 local ask = require "oauth.ask"
 local crypto = require "host.crypto"
@@ -15,6 +15,7 @@ local http = require "http"
 local httpd = require "host.httpd"
 local log = require "log"
 local native = require "host.oauth"
+local neighbour = require "oauth.neighbour"
 local page = require "oauth.page"
 local task = require "task"
 local time = require "time"
@@ -35,6 +36,7 @@ local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 ---@field start string path of the page that leads to the sign-in
 ---@field state string
 ---@field page string address of the sign-in page
+---@field person oauth.neighbour who may sign in here
 
 local function refuse_port(port, message)
   fail.raise {
@@ -51,13 +53,14 @@ local function listen(server, port)
   return found
 end
 
-local function open(settings)
+local function open(settings, person)
   local host, port, path = settings.sign_in.redirect:match("^http://([^:/]+):?(%d*)(.*)$")
   local server = httpd.server()
   local found = listen(server, tonumber(port) or 0)
   return setmetatable({
     server = server, path = path == "" and "/" or path, redirect = ("http://%s:%d%s"):format(host, found, path),
     start = "/sign-in/" .. crypto.base64url(crypto.random(12)), state = crypto.base64url(crypto.random(24)),
+    person = person,
   }, { __close = function() server:close() end })
 end
 
@@ -68,15 +71,15 @@ local function show(incoming, status, text, headers)
 end
 
 -- Another name that leads here is somebody else's page calling.
-local function is_ours(incoming)
-  if incoming:from_other_user() then return false end
+local function is_ours(visit, incoming)
+  if not neighbour.sent(visit.person, incoming) then return false end
   local host = (incoming:header("host") or ""):lower():gsub(":%d+$", "")
   return NAMES[host] == true and incoming:method() == "GET"
 end
 
 -- The answer of the sign-in page, if this request brings it; else it is answered here.
 local function take(visit, incoming)
-  if not is_ours(incoming) then return show(incoming, 403, page.stranger()) end
+  if not is_ours(visit, incoming) then return show(incoming, 403, page.stranger()) end
   if incoming:path() == visit.start then return show(incoming, 302, "", { Location = visit.page }) end
   if incoming:path() ~= visit.path then return show(incoming, 404, page.nothing()) end
   local fields = incoming:arguments()
@@ -139,7 +142,7 @@ end
 return function(settings, _, scopes)
   local what = ("sign in to '%s' in the browser"):format(settings.tenant)
   local scope, verifier, challenge = ask.user_scope(settings, scopes), native.pkce()
-  local visit <close> = open(settings)
+  local visit <close> = open(settings, neighbour.person(what))
   visit.page = native.authorize(ask.authority(settings), settings.sign_in.client_id, visit.redirect, scope, visit.state,
     challenge, settings.sign_in.login_hint)
   invite(settings, visit)

@@ -35,12 +35,18 @@ function M.is_remote()
   return (sys.getenv "SSH_CONNECTION" or "") ~= "" and not has_display()
 end
 
+--- Is there a desktop here, whose browser can be opened for the person at the terminal?
+---@return boolean
+function M.is_here()
+  return is_attended() and has_display() and sys.stat(PROGRAM) ~= nil
+end
+
 --- Open a page of ours there, if that can be tried; whether it was.
 ---@param url string on loopback
 ---@return boolean
 function M.open(url)
   assert(url:match("^http://localhost:%d+/") or url:match("^http://127%.0%.0%.1:%d+/"), "no page of ours")
-  if not (is_attended() and has_display() and sys.stat(PROGRAM)) then return false end
+  if not M.is_here() then return false end
   return process.detach({ PROGRAM, url }, PASS) == true
 end
 

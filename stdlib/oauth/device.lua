@@ -36,8 +36,7 @@ return function(settings, _, scopes)
   local code = ask.ask(("ask '%s' for a device code"):format(settings.tenant), function()
     return native.device_code(ask.authority(settings), client_id, scope)
   end, native.judge_device_code)
-  log.prose(code.message or ("To sign in, open %s and enter the code %s.")
-    :format(code.verification_uri, code.user_code))
+  log.prose(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
   local token = await_person(settings, code)
   code.device_code:close() -- it was used up; one that failed stays known, to be masked in what is said of it
   return token

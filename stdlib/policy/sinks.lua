@@ -78,12 +78,28 @@ function M.check(value)
   if getmetatable(value) ~= Sink then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
 end
 
+local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
+  command = "policy.command" }
+
+local function keeps_passwords(can) return can.pending and can.read_back end
+
+--- The sinks that can keep users' passwords, as a policy names them.
+---@return string
+function M.for_passwords()
+  local names = {}
+  for kind, own in pairs(KINDS) do
+    if keeps_passwords(own.can) then names[#names + 1] = NAMES[kind] end
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
 --- Why it cannot keep users' passwords, if it cannot.
 ---@return string?
 function Sink:why_not_for_passwords()
-  if self.can.pending and self.can.read_back then return nil end
+  if keeps_passwords(self.can) then return nil end
   return ("a user's password is set only when the new one lies safe and was read back, and %s cannot do that; "
-    .. "policy.devolutions.server can"):format(tostring(self))
+    .. "%s can"):format(tostring(self), M.for_passwords())
 end
 
 --- What of Devolutions Server it calls, as words of a script's needs.

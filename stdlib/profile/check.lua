@@ -282,7 +282,11 @@ end
 ---------------------------------------------------------------------------
 -- Choosing
 
-local function read(file, named)
+--- The text of a configuration file, which only its owner may write.
+---@param file string
+---@param named boolean? was it named by a person?
+---@return string
+function M.read(file, named)
   local text, message, kind = sys.read(file, LIMIT)
   if text then return text end
   local fixes = {
@@ -318,14 +322,23 @@ local function choose(file, config, wanted)
   }
 end
 
+--- What a configuration's text says, checked as far as all profiles have it in common.
+---@param text string
+---@param file string for messages
+---@return { default: string?, profiles: table<string, table> }
+function M.described(text, file)
+  local config = shape.evaluate(text, file, {})
+  shape.check(file, "", config, file_rule)
+  return config
+end
+
 --- What a configuration's text means for one of its profiles.
 ---@param text string
 ---@param file string where it is or will be
 ---@param wanted string? name of the profile
 ---@return profile
 function M.text(text, file, wanted)
-  local config = shape.evaluate(text, file, {})
-  shape.check(file, "", config, file_rule)
+  local config = M.described(text, file)
   local name = choose(file, config, wanted)
   return settle(file, name, config.profiles[name])
 end
@@ -335,7 +348,7 @@ end
 ---@return profile
 function M.load(options)
   local file = options.config or M.file()
-  return M.text(read(file, options.config ~= nil), file, options.name)
+  return M.text(M.read(file, options.config ~= nil), file, options.name)
 end
 
 return M

@@ -4,8 +4,7 @@
 local certificate = require "certificate"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
-local fail = require "fail"
-local form = require "devolutions.form"
+local handover = require "sink.handover"
 local lifetime = require "rotation.lifetime"
 local limit = require "rotation.limit"
 local owned = require "entra.owned"
@@ -17,6 +16,8 @@ local sealed = require "sink.sealed"
 local select = require "policy.select"
 local sets = require "sets"
 local sink = require "sink"
+local sinks = require "policy.sinks"
+local states = require "handover.state"
 local store = require "rotation.store"
 local task = require "task"
 local time = require "time"
@@ -32,13 +33,13 @@ local step = workflow.step
 ---@field options rotation.options
 ---@field entries rotation.entry[]
 ---@field vault string? id of the vault the entries are in, once one was looked at
+---@field place "server"|"handover"|"sealed"|"command" where the new ones go
+---@field instead string? why that is not where the policy says
 local Applications = {}
 Applications.__index = Applications
 
 ---------------------------------------------------------------------------
 -- Terms
-
-local MARGIN = 30 * 86400 -- seconds before its end at the latest, when it is replaced whatever its age
 
 local function is_certificate(self) return self.terms.credential == "certificate" end
 
@@ -47,7 +48,7 @@ local function is_certificate(self) return self.terms.credential == "certificate
 local function dates_of(self, policy)
   local longest = is_certificate(self) and policy.longest_key or policy.longest
   local length = math.min(self.terms.lifetime, longest or math.huge)
-  return { lifetime = length, renew_before = math.min(length // 4, MARGIN), every = self.terms.every }
+  return { lifetime = length, every = self.terms.every }
 end
 
 -- What rotation is to know, whatever the kind of credential.
@@ -62,28 +63,29 @@ end
 ---------------------------------------------------------------------------
 -- Bringing it to where it is used
 
-local function how_of(secret, where)
-  return {
-    "it lies in " .. where,
-    ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
-    ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
+local LATER = "a person will have to say when the new one is in use; rotate says how"
+
+local function await(run, secret, target, where)
+  if secret:is_confirmed() then return end
+  if not secret.row then return run:note(LATER) end
+  run:await {
+    what = ("bring the client secret of '%s' to where it is used"):format(target.displayName),
+    why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
+    how = {
+      "it lies in " .. where,
+      ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
+      ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
+    },
   }
 end
 
-local LATER = "a person will have to say when the new one is in use; rotate says how"
-
-local function await(run, secret, target, where, entry, tenant)
+-- A person brings it there. Only a provider's form is known; what else is to be done there is no policy's business.
+local function hand_over(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
-  local name = target.displayName
-  if not secret.row then return run:note(LATER) end
-  run:await {
-    what = ("bring the client secret of '%s' to where it is used"):format(name),
-    why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
-    how = how_of(secret, where),
-    form = target.workflow == owned.SETUP and form.fields {
-      name = name, tenant = tenant, client_id = target.appId, entry = entry,
-    } or nil,
-  }
+  handover.offer(run, secret, {
+    name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
+    entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,
+  })
 end
 
 local PLACE = {}
@@ -96,15 +98,14 @@ function PLACE.server(run, secret, self, target, have)
     marker = secret.row and secret.row.body.marker,
   }
   run:ensure(to)
-  if not secret.row then return end
-  secret:placed("stored", to:where())
-  if to:confirms() then return secret:confirm("read back from " .. to:where()) end
-  await(run, secret, target, to:where(), to, self.tenant.me.tenant)
+  if secret.row then secret:placed("stored", to:where()) end
+  if secret.row and to:confirms() then return secret:confirm("read back from " .. to:where()) end
+  hand_over(run, secret, self, target, to)
 end
 
 function PLACE.handover(run, secret, self, target)
-  if secret.row then secret:placed("handed_over", "journal") end
-  await(run, secret, target, "the journal", nil, self.tenant.me.tenant)
+  if secret.row then secret:placed("handed_over", states.HERE) end
+  hand_over(run, secret, self, target)
 end
 
 local function once(run, secret, target, what, act)
@@ -123,7 +124,7 @@ function PLACE.sealed(run, secret, self, target)
   local fields = self.terms.sink.fields
   local path = secret.row and ("%s/%s-%s.sealed"):format(fields.folder, target.appId, secret.row.id) or fields.folder
   once(run, secret, target, path, function() sealed.write(path, fields.to, secret.value) end)
-  await(run, secret, target, path, nil, self.tenant.me.tenant)
+  await(run, secret, target, path)
 end
 
 function PLACE.command(run, secret, self, target)
@@ -133,25 +134,31 @@ function PLACE.command(run, secret, self, target)
       name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
     }, secret.value)
   end)
-  await(run, secret, target, "what the command " .. words[1] .. " keeps", nil, self.tenant.me.tenant)
+  await(run, secret, target, "what the command " .. words[1] .. " keeps")
+end
+
+-- Without a Devolutions Server, client secrets go by a person's hands.
+local function choose_place(self)
+  if is_certificate(self) then return end
+  self.place = self.terms.sink.kind
+  local consumer = states.consumer(self.options.profile)
+  if self.place ~= "server" or consumer == "server" then return end
+  self.place = "handover"
+  self.instead = ("a person's hands, by `moonlatch handover`: %s. Passwords would be kept by %s only"):format(
+    consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
+      or "the profile names no Devolutions Server", sinks.for_passwords())
 end
 
 ---------------------------------------------------------------------------
 -- The steps
 
 local function open_entry(run, self, target)
-  if self.terms.sink.kind ~= "server" then return nil end
+  if self.place ~= "server" then return nil end
   local fields = self.terms.sink.fields
   local entry = sink.entry(run, { name = target.displayName, vault = fields.vault, path = fields.path })
-  if entry then
-    entry:opened()
-    self.vault = entry.vault_id
-    return entry
-  end
-  fail.raise {
-    kind = "config", what = "plan " .. self.terms.name, why = "the profile names no Devolutions Server",
-    fix = "Add devolutions = { server = \"https://…\", … } to the profile, or choose another sink.",
-  }
+  entry:opened()
+  self.vault = entry.vault_id
+  return entry
 end
 
 local function secret_steps(self, entry)
@@ -170,7 +177,7 @@ local function secret_steps(self, entry)
     end),
     step "Proof" (function(_, have) task.patiently(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      task.patiently(PLACE[self.terms.sink.kind], run, have.secret, self, target, have)
+      task.patiently(PLACE[self.place], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
@@ -250,7 +257,7 @@ end
 
 -- Does storing count as using, for this policy?
 local function confirms(self)
-  return self.terms.sink.kind == "server" and (self.options.profile.devolutions or {}).linked == true
+  return self.place == "server" and (self.options.profile.devolutions or {}).linked == true
 end
 
 -- What a run before this one did not bring to its end, if anything.
@@ -336,6 +343,7 @@ end
 ---@return rotation.applications
 function M.look(terms, tenant, options)
   local self = setmetatable({ terms = terms, tenant = tenant, options = options, entries = {} }, Applications)
+  choose_place(self)
   self.policy, self.named = credential_policy.read(), options.now and named_of(options.now) or nil
   for _, target in ipairs(select.applications_of(terms.select, terms.credential)) do
     if is_meant(self, target) then table.insert(self.entries, entry_of(self, target)) end

@@ -6,6 +6,7 @@ local fail = require "fail"
 local graph = require "graph"
 local let_go = require "rotation.let_go"
 local record = require "record"
+local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -30,25 +31,51 @@ end
 
 local FIXES = {
   known = "It is not proven yet: run apply first.",
-  proven = "Nobody was given it yet: apply shows it on a terminal, or writes it with --secret-file PATH.",
+  proven = "Nobody was given it yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes "
+    .. "it to a new file.",
 }
 
 local function refuse_confirm(row)
   fail.raise {
     kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-    fix = FIXES[row.state] or "Only what was stored or handed over can be confirmed, once.",
+    fix = FIXES[row.state] or "Only what was stored or handed over, and is not in use yet, can be confirmed.",
   }
 end
+
+-- A retiring one, too: somebody may have confirmed another one by mistake.
+local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 
 --- The consumer uses this one. Needs no network.
 ---@param journal host.journal.journal
 ---@param name string id, marker or key id
+---@param who string? the person's user name; by default who runs this
 ---@return rotation.row
-function M.confirm(journal, name)
+function M.confirm(journal, name, who)
   local row, kind = row_named(journal, name)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
-  if row.state ~= "stored" and row.state ~= "handed_over" then refuse_confirm(row) end
-  let_go.confirm(journal, kind, row, "a person")
+  if not CONFIRMABLE[row.state] or kind.rows:is_in_bin(row) then refuse_confirm(row) end
+  let_go.confirm(journal, kind, row, "a person", nil, who or sys.user())
+  return row
+end
+
+--- The consumer does not use this one after all: it was confirmed by mistake. Needs no network. Raises "refused" for
+--- one that is not confirmed, or that was read back from where the consumer reads it.
+---@param journal host.journal.journal
+---@param name string id, marker or key id
+---@return rotation.row
+function M.take_back(journal, name)
+  local row, kind = row_named(journal, name)
+  if not row then raise_unknown("take back the confirmation of", name, "the journal knows no credential by that id") end
+  if row.state ~= "confirmed" or row.body.confirmed_by ~= "a person" or row.body.by_person then
+    fail.raise {
+      kind = "refused", what = "take back the confirmation of " .. row.body.marker,
+      why = "no person confirmed it, or something newer has replaced it",
+      fix = "Confirm the one that is in use instead: `moonlatch journal` lists them.",
+    }
+  end
+  let_go.take_back(journal, kind, row)
+  journal:audit("take back", { rotation = row.id, name = row.body.marker }, time.now())
+  record.commit(journal)
   return row
 end
 

@@ -8,6 +8,7 @@ local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
 local inventory = require "rotation.inventory"
+local lifetime = require "rotation.lifetime"
 local log = require "log"
 local marker = require "rotation.marker"
 local outcome = require "rotation.outcome"
@@ -86,7 +87,7 @@ function M.prover(value) return value end
 --- How long a new one lives.
 ---@param terms rotation.terms
 ---@return number seconds
-function M.lifetime(terms) return terms.policy:lifetime(terms.wanted) end
+function M.lifetime(terms) return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST or nil) end
 
 ---------------------------------------------------------------------------
 -- Having one made

@@ -5,12 +5,15 @@
 -- and a certificate have in common is here; how they differ stands in their kinds.
 
 local adopt = require "rotation.adopt"
+local by_person = require "rotation.by_person"
 local clock = require "graph.clock"
+local in_use = require "rotation.in_use"
 local inventory = require "rotation.inventory"
 local let_go = require "rotation.let_go"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "rotation.lifetime"
 local marker = require "rotation.marker"
+local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource"
 local skew = require "rotation.skew"
@@ -43,15 +46,18 @@ local M = {}
 ---@field workflow string
 ---@field policy entra.credential_policy
 ---@field wanted number? the lifetime asked for, in seconds
+---@field by_hand boolean? does a person have to bring each new one to where it is used?
 ---@field grace number seconds
 ---@field description string?
 ---@field renew string|boolean|nil make a new one, whatever the dates say; why
 ---@field old_now boolean? remove those before it once the new one is proven and placed
+---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 ---@class rotation.place where a value lies that can be read back
 ---@field held fun(self, app_id: string): host.secret?
 ---@field marker fun(self): string?
 ---@field fetch fun(self): any
+---@field confirms fun(self): boolean does its being there show that it is used?
 
 ---@class rotation.Credential
 ---@field kind rotation.kind
@@ -67,12 +73,28 @@ local M = {}
 ---@field seen table<string, boolean> key ids that were listed when this run began
 ---@field stranger host.secret? what lay in the sink that is none of ours, and does not work
 ---@field is_known boolean? did the journal know of one of the application?
+---@field has_asked boolean? was a person asked which one the consumer was given?
 local Credential = {}
 Credential.__index = Credential
+
+-- The application was deleted and is there again, or will be: what it had with it counts as it did before.
+local function come_back(self, list)
+  local run, rows = self.run, self.kind.rows
+  for _, row in ipairs(list) do
+    if rows:is_in_bin(row) then
+      rows:come_back(run:acting() and run.journal or nil, row)
+      if not self.is_known then
+        run:note("the %s %s comes back with the application%s", self.kind.name, row.body.marker,
+          row.state == "confirmed" and "; whoever was given it still has it, unless it was removed there" or "")
+      end
+    end
+  end
+end
 
 --- Put everything in its place, as the journal and Entra's list say.
 function Credential:look()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
+  if self.run.mode ~= "destroy" then come_back(self, list) end
   self.is_known = self.is_known or #list > 0
   self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, clock.now())
 end
@@ -90,11 +112,19 @@ end
 ---@return host.secret|host.crypto.key
 function Credential:prover() return self.kind.prover(self.value) end
 
+-- One sign-in; with an application that was just restored as many as it takes until it is known again.
+local function sign_in(self, proof)
+  if not self.application.restored then return prove.once(self.application.appId, proof) end
+  local shown = prove.run(self.application.appId, proof, {})
+  return shown.proven, shown.claims or shown.failure or {}
+end
+
 -- One that Entra does not list: hidden still, or removed by somebody? A sign-in
 -- tells, and only a clear refusal counts.
 local function is_gone(self, row, proof)
+  if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
-  local accepted, failure = prove.once(self.application.appId, proof)
+  local accepted, failure = sign_in(self, proof)
   return not accepted and failure.code == self.kind.gone
 end
 
@@ -106,10 +136,21 @@ local function why_asked(self, newest)
     and (type(self.terms.renew) == "string" and self.terms.renew or "asked for") or nil
 end
 
+-- One that a person made, whose value is not held here: only Entra's list tells whether it is still there.
+local function use_theirs(self, newest)
+  if not self.kind.find(newest, self.kind.listed(self.application)) then
+    return "the one in use was removed from the application by somebody"
+  end
+  local why = why_asked(self, newest) or self.view.due
+  if why then return why end
+  self.row = newest
+end
+
 -- Use the newest there is, or say why that will not do.
 local function use_newest(self)
   local newest = self.view.newest
   if not newest then return self.view.due end
+  if newest.body.by_person then return use_theirs(self, newest) end
   local value = self.adopted_value or self.kind.rows:value(self.run.journal, newest)
   local proof = value and self.kind.prover(value)
   if not proof then return "the journal does not hold the value of the one in use" end
@@ -131,8 +172,12 @@ end
 
 -- The policy counts when one is to be made, not for one that is there.
 local function settle_terms(self)
-  self.terms.lifetime = self.kind.lifetime(self.terms)
-  lifetime.must_last(self.kind.name, self.terms)
+  local terms = self.terms
+  terms.lifetime = self.kind.lifetime(terms)
+  lifetime.must_last(self.kind.name, terms)
+  if terms.by_hand and not terms.wanted and not self.run:acting() then
+    lifetime.tell_by_hand(self.run, terms.lifetime)
+  end
 end
 
 local function ids_of(credentials)
@@ -154,12 +199,17 @@ local function make(self)
   self.view.newest = self.row
 end
 
+-- What is to be made, as far as a plan knows it.
+local function planned(terms)
+  return { body = { lifetime = terms.lifetime, ends = clock.now() + terms.lifetime } }
+end
+
 local function make_now(self, why)
   local run = self.run
   settle_terms(self)
   run:change {
     kind = self.kind.name, name = self.terms.name,
-    made = lifetime.until_when(clock.now() + self.terms.lifetime, self.terms) .. (why and " (" .. why .. ")" or ""),
+    made = lifetime.until_when(planned(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
     act = function()
       begin(self)
       make(self)
@@ -171,7 +221,7 @@ end
 -- What another run made as far as its own record.
 local function go_on(self)
   self.run:change {
-    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row.body.ends, self.terms),
+    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row, self.terms),
     act = function() make(self) end,
   }
 end
@@ -216,7 +266,23 @@ end
 -- The one that will do, if there is one; else why one is to be made.
 local function choose(self)
   adopt.from_place(self)
+  by_person.take(self)
   return use_newest(self)
+end
+
+-- The consumer has what it was given last. When that ends counts, and not when the newest does.
+local function tell_in_use(self)
+  local run, use = self.run, in_use.of(self.kind.rows:all(self.run.journal, self.application.appId))
+  local has = use.has
+  if not has then return end
+  local who = in_use.consumer(run.id == owned.SETUP and run.profile.devolutions or nil)
+  if in_use.expired(has, clock.now()) then return run:alarm(in_use.sentence(use, who, clock.now())) end
+  if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
+    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
+  end
+  if use.waiting or has.body.confirmed_by == "a person" then
+    run:note("%s", in_use.sentence(use, who, clock.now()) .. in_use.by_word(has))
+  end
 end
 
 local function find_one(self)
@@ -226,6 +292,7 @@ local function find_one(self)
   self:look()
   self.seen = ids_of(self.kind.listed(self.application))
   if run.mode == "destroy" then return let_go.undo(self) end
+  tell_in_use(self)
   recover(self)
   local why = choose(self)
   if not self.row and run:acting() then
@@ -238,7 +305,7 @@ local function find_one(self)
   elseif self.kind.steps[self.row.state] then
     go_on(self)
   else
-    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row.body.ends, self.terms))
+    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row, self.terms))
   end
   if not run:acting() then list_foreign(self) end -- else at the end, when more can be seen
 end
@@ -248,13 +315,15 @@ end
 ---@field name string
 ---@field policy entra.credential_policy
 ---@field lifetime number? seconds; by default what the policy gives
----@field renew_before number
+---@field renew_before number? by default as `lifetime.renew_before` says
 ---@field every number? seconds of age from which one is replaced
 ---@field grace number
 ---@field description string?
+---@field by_hand boolean? does a person have to bring each new one to where it is used?
 ---@field sink rotation.place? one that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
+---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 --- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by
 --- somebody, or its value is lost. Goes as far as "known".
@@ -269,6 +338,7 @@ function M.ensure(kind, run, fields)
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
+      in_use = fields.in_use, by_hand = fields.by_hand,
       renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }, Credential)
@@ -291,7 +361,7 @@ end
 -- Once more, for one that was proven before: it still signs in, and with these roles.
 local function check(self)
   local run, roles = self.run, self.roles
-  local accepted, more = prove.once(self.application.appId, self:prover())
+  local accepted, more = sign_in(self, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
     return prove.await_look(run, ("find out why the %s in use is refused"):format(self.kind.name),
@@ -317,6 +387,11 @@ function Credential:prove(roles)
   self.roles = roles
   if run.mode == "destroy" then return end
   if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
+  if self.application.in_bin then return run:note("the %s is proven once the application is back", self.kind.name) end
+  if row.body.by_person then
+    return run:unseen("its value is not held here, so no sign-in with it was tried; resetting a password in "
+      .. "Devolutions shows that it works")
+  end
   if row.state ~= "known" or not run:acting() then return check(self) end
   local proof = prove.run(self.application.appId, self:prover(), roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
@@ -354,6 +429,10 @@ function Credential:placed(state, where)
   self.kind.rows:put(self.run.journal, self.row, state, { stored_at = clock.now(), where = where })
 end
 
+--- Is its value held here? Not of one that a person made.
+---@return boolean
+function Credential:is_held() return not (self.row and self.row.body.by_person) end
+
 --- Was it brought to where it was to go, by this run or one before it?
 ---@return boolean
 function Credential:is_placed()
@@ -385,7 +464,8 @@ end
 
 --- Let go of what is replaced and due, and of what was lost, by the rules.
 function Credential:tidy()
-  if self.run.mode == "destroy" or not self.row then return end
+  if self.run.mode == "destroy" then return end
+  if not self.row then return let_go.foretell(self) end
   look_again(self)
   if self.row.body.proven_at then let_go.tidy(self) end
 end

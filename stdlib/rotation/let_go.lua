@@ -13,12 +13,27 @@ local M = {}
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row
----@param how string
+---@param how string how that is known: "a person", "read back from …"
 ---@param grace number? seconds, when the row does not say
-function M.confirm(journal, kind, row, how, grace)
+---@param who string? the person's user name
+function M.confirm(journal, kind, row, how, grace, who)
   local now, rows = clock.now(), kind.rows
-  rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how })
+  row.body.retire_at, row.body.why, row.body.from = nil, nil, nil
+  rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how, confirmed_who = who })
   rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + (row.body.grace or grace))
+  record.commit(journal)
+end
+
+--- It was confirmed by mistake: the consumer does not have it. It waits again, and those it had replaced are as they
+--- were, as far as they are there still.
+---@param journal host.journal.journal
+---@param kind rotation.kind
+---@param row rotation.row confirmed
+function M.take_back(journal, kind, row)
+  local rows = kind.rows
+  row.body.confirmed_at, row.body.confirmed_by, row.body.confirmed_who = nil, nil, nil
+  rows:stage(journal, row, "handed_over")
+  rows:reinstate(journal, rows:all(journal, row.body.app_id), row)
   record.commit(journal)
 end
 
@@ -54,12 +69,22 @@ local function credential_of(self, row)
   return self.kind.find(row, self.kind.listed(self.application)) or row.body.key_id and { keyId = row.body.key_id }
 end
 
+-- What a person made may be used by others, too: it goes when a person says so.
+local function leave_theirs(self, row)
+  if not self.kind.find(row, self.kind.listed(self.application)) then return end
+  self.run:leave(self.kind.name, row.body.marker,
+    "made elsewhere and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+end
+
 local function retire_all(self, rows, why)
   for _, row in ipairs(rows) do
     local credential = credential_of(self, row)
-    if credential then retire(self, row, credential, why(row)) end
+    if row.body.by_person then leave_theirs(self, row)
+    elseif credential then retire(self, row, credential, why(row)) end
   end
 end
+
+local AT_ONCE = "removed at once, as was asked for"
 
 local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
 
@@ -124,7 +149,7 @@ end
 -- Which of those before it go in this run, and why.
 local function going(self)
   if self.terms.old_now and self:is_placed() then
-    return before_now(self), function() return "removed at once, as was asked for" end
+    return before_now(self), function() return AT_ONCE end
   end
   return self:is_confirmed() and self.view.overdue or {}, why_overdue
 end
@@ -140,6 +165,22 @@ function M.tidy(self)
   clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
+-- What goes once a new one, which a plan has yet to make, lies where it is used.
+local function going_then(self)
+  if self.terms.old_now then
+    local list = before_now(self)
+    return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
+  end
+  return self.sink:confirms() and self.view.overdue or {}, why_overdue
+end
+
+--- Say in a plan what is let go of after a new one was made. By a person's hand nobody knows when that will be.
+---@param self rotation.Credential
+function M.foretell(self)
+  if not self.sink then return end
+  retire_all(self, going_then(self))
+end
+
 ---------------------------------------------------------------------------
 -- With `destroy`
 
@@ -149,6 +190,7 @@ end
 ---@return boolean, string
 function M.whose(self, row)
   if self.application.ours then return true, "goes with the application" end
+  if row.body.by_person then return false, "it was made elsewhere, and is in use by a person's word" end
   if row.body.adopted then return false, "it was adopted with what was found where it lies" end
   if row.body.key_id then return true, "the journal says it was made here" end
   return false, "its answer was lost; what the portal lists by this name may be removed there"

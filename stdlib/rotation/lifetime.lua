@@ -7,8 +7,17 @@ local M = {}
 
 ---@class rotation.dates
 ---@field lifetime number? seconds a new one lives, once one is to be made
----@field renew_before number seconds before its end from which one is replaced
+---@field renew_before number? seconds before its end from which one is replaced; by default what `renew_before` says
 ---@field every number? seconds of age from which one is replaced
+
+local USUALLY = 30 * 86400 -- seconds before its end
+
+--- How long before its end one of this length is replaced: as was asked for, else 30 days, or a third of its life
+--- where that is less.
+---@param asked number? seconds
+---@param length number seconds
+---@return number seconds
+function M.renew_before(asked, length) return asked or math.min(USUALLY, length // 3) end
 
 --- Raise "usage" for terms by which a new one would be replaced before it begins: it would be at each run.
 ---@param kind string "client secret"
@@ -16,7 +25,7 @@ local M = {}
 ---@param fix string? what to do; by default what the tenant's limit leaves
 function M.must_last(kind, terms, fix)
   local lifetime, renew_before = terms.lifetime, terms.renew_before
-  if lifetime > renew_before then return end
+  if not renew_before or lifetime > renew_before then return end
   fail.raise {
     kind = "usage", what = "plan the " .. kind,
     why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime), time.span(renew_before)),
@@ -26,7 +35,7 @@ end
 
 --- The same for what a person asked for.
 ---@param kind string
----@param args { lifetime: number?, renew_before: number }
+---@param args { lifetime: number?, renew_before: number? }
 function M.check_asked(kind, args)
   if args.lifetime then M.must_last(kind, args, "Make --lifetime longer or --renew-before shorter.") end
 end
@@ -39,13 +48,18 @@ function M.made_at(row)
   return body.made_at or body.known_at or body.sent_at or row.created
 end
 
+-- From when on before its end a row's credential is replaced.
+local function margin(row, terms)
+  return M.renew_before(terms.renew_before, row.body.lifetime or row.body.ends - M.made_at(row))
+end
+
 --- When one falls due. Nil when nothing tells.
 ---@param row rotation.row
 ---@param terms rotation.dates
 ---@return number? moment
 function M.due_at(row, terms)
   local by_age = terms.every and M.made_at(row) + terms.every
-  local by_end = row.body.ends and row.body.ends - terms.renew_before
+  local by_end = row.body.ends and row.body.ends - margin(row, terms)
   return by_age and by_end and math.min(by_age, by_end) or by_age or by_end
 end
 
@@ -56,22 +70,38 @@ end
 ---@return string?
 function M.why_due(row, terms, now)
   local age, ends = now - M.made_at(row), row.body.ends
-  if ends and ends - now <= terms.renew_before then return "the one in use ends in " .. time.span(ends - now) end
+  if ends and ends - now <= margin(row, terms) then return "the one in use ends in " .. time.span(ends - now) end
   if terms.every and age >= terms.every then
     return ("the one in use is %s old, and one is due every %s"):format(time.span(age), time.span(terms.every))
   end
 end
 
 --- Until when it is good, for the plan.
----@param ends number? nil when it is not known
+---@param row rotation.row
 ---@param terms rotation.dates
 ---@return string
-function M.until_when(ends, terms)
+function M.until_when(row, terms)
+  local ends = row.body.ends
   local parts = {}
   if ends then parts[1] = "until " .. time.day(ends) end
   if terms.every then parts[#parts + 1] = ("a new one every %s"):format(time.span(terms.every)) end
-  if ends then parts[#parts + 1] = ("renewed %s before"):format(time.span(terms.renew_before)) end
+  if ends then parts[#parts + 1] = ("renewed %s before"):format(time.span(margin(row, terms))) end
   return ends and table.concat(parts, "; ") or "its end is not known"
+end
+
+--- Seconds that are proposed where a person has to paste each new one, as far as the tenant allows them.
+M.LONGEST = 365 * 86400
+
+local SHORTER = 90 * 86400
+
+--- Say what a shorter one means, where a person has to paste each new one and asked for no lifetime.
+---@param run workflow.Run
+---@param length number seconds
+function M.tell_by_hand(run, length)
+  local shorter = math.min(SHORTER, length // 2)
+  run:note("%s is proposed, the longest up to a year that this tenant allows: a person has to paste each new one. "
+    .. "With --lifetime %dd a leaked one works for less long, and somebody pastes about every %s", time.span(length),
+    shorter // 86400, time.span(shorter - M.renew_before(nil, shorter)))
 end
 
 return M

@@ -16,6 +16,7 @@ local record = require "record"
 local rows = require("rotation.store").user_passwords
 local select = require "policy.select"
 local sets = require "sets"
+local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
@@ -179,8 +180,10 @@ local function place_for(terms, profile)
   if not devolutions or not devolutions.server then
     fail.raise {
       kind = "config", what = "plan " .. terms.name,
-      why = "the profile names no Devolutions Server to keep the passwords in",
-      fix = "Add devolutions = { server = \"https://…\", … } to the profile.",
+      why = ("passwords are kept by %s only, and the profile names no Devolutions Server%s"):format(
+        sinks.for_passwords(), devolutions and ": Devolutions Cloud has no sink for passwords yet" or ""),
+      fix = "Add devolutions = { server = \"https://…\", … } to the profile; or leave these accounts to the provider "
+        .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
     }
   end
   local fields = terms.sink.fields

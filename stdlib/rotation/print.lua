@@ -6,6 +6,7 @@ local log = require "log"
 local outcome = require "cli.outcome"
 local run = require "rotation.run"
 local time = require "time"
+local workflow = require "workflow.print"
 
 local M = {}
 
@@ -86,11 +87,7 @@ local function add_caps(lines, found)
 end
 
 local function add_waiting(lines, entry)
-  for _, wait in ipairs(entry.waiting or {}) do
-    add(lines, "  %s: %s", entry.name, wait.what)
-    for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
-    for _, field in ipairs(wait.form or {}) do add(lines, "      %-24s %s", field.field, field.value) end
-  end
+  for _, wait in ipairs(entry.waiting or {}) do workflow.add_wait(lines, entry.name, wait) end
 end
 
 local function add_left_over(lines, list)
@@ -107,7 +104,7 @@ local function add_policy(lines, found, is_plan)
   if found.failure then add(lines, "%s", outcome.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
   add(lines, "  %s", when_text(found))
-  add(lines, "  to %s", tostring(found.terms.sink))
+  add(lines, "  to %s", found.instead or tostring(found.terms.sink))
   local groups = group(found)
   for _, what in ipairs(ORDER) do
     if groups[what] then add_group(lines, what, groups[what], is_plan) end
@@ -161,7 +158,7 @@ function M.json(all, status)
     policies[i] = {
       policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
       counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
-      open = found.is_open,
+      open = found.is_open, instead = found.instead,
       failure = found.failure and outcome.table(found.failure) or nil,
     }
   end

@@ -182,6 +182,8 @@ function Store:forget(journal, row, number) journal:forget(self:sealed_name(row,
 ---@return boolean
 function Store:usable(row) return self.own.usable[row.state] == true end
 
+local function replaced_by(row) return "replaced by " .. row.body.marker end
+
 --- Give the application's other usable rows their date: they are not in use any more. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
@@ -190,17 +192,52 @@ function Store:usable(row) return self.own.usable[row.state] == true end
 function Store:supersede(journal, rows, row, retire_at)
   for _, other in ipairs(rows) do
     if other.id ~= row.id and self:usable(other) then
-      self:stage(journal, other, "retiring", { retire_at = retire_at, why = "replaced by " .. row.body.marker })
+      self:stage(journal, other, "retiring", {
+        retire_at = retire_at, from = other.state, why = replaced_by(row),
+      })
     end
   end
 end
 
---- Its application was deleted, and it comes back should that be restored: the value stays sealed for as long.
+--- Undo that: those that were superseded by this row, and are there still, are as they were before. Durable with the
+--- next commit.
+---@param journal host.journal.journal
+---@param rows host.journal.row[] of the application
+---@param row host.journal.row
+function Store:reinstate(journal, rows, row)
+  for _, other in ipairs(rows) do
+    if other.state == "retiring" and other.body.from and other.body.why == replaced_by(row) then
+      local before = other.body.from
+      other.body.retire_at, other.body.why, other.body.from = nil, nil, nil
+      self:stage(journal, other, before)
+    end
+  end
+end
+
+--- Was its application deleted, so that it comes back should that be restored?
+---@param row host.journal.row
+---@return boolean
+function Store.is_in_bin(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
+
+--- Its application was deleted: the value stays sealed for as long as that can be restored.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param now number
 function Store:go_with_application(journal, row, now)
-  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted" })
+  if self:is_in_bin(row) then return end
+  local before = { state = row.state, retire_at = row.body.retire_at, why = row.body.why }
+  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted",
+    before_bin = before })
+end
+
+--- Its application is there: what it was before counts again. Durable with the next commit.
+---@param journal host.journal.journal? nil: only in the row
+---@param row host.journal.row
+function Store:come_back(journal, row)
+  local body, before = row.body, row.body.before_bin
+  body.retire_at, body.why, body.before_bin = before.retire_at, before.why, nil
+  row.state = before.state
+  if journal then self:stage(journal, row, before.state) end
 end
 
 --- Close the row and forget its only value. Only what is superseded by something in use, or was never in force.
@@ -289,13 +326,18 @@ M.user_passwords = store_of {
 ---@field key_id string?
 ---@field hint string?
 ---@field adopted boolean? its value was found in a sink
+---@field by_person boolean? a person made it and gave it to the consumer; its value is not held here
 ---@field sent_at number?
 ---@field known_at number?
 ---@field proven_at number?
 ---@field stored_at number?
----@field confirmed_at number?
+---@field confirmed_at number? when it became known that the consumer has it
+---@field confirmed_by string? how that is known: "a person", "read back from …"
+---@field confirmed_who string? the person's user name
 ---@field retire_at number?
+---@field from string? state before it began to retire
 ---@field looked_at number? last look for a lost one
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
 ---@field why string?
 
 --- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
@@ -329,6 +371,7 @@ M.client_secrets = store_of {
 ---@field confirmed_at number?
 ---@field retire_at number?
 ---@field where string? where it lies
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
 ---@field why string?
 
 --- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,

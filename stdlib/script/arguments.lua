@@ -81,7 +81,12 @@ local function check_choice(what, argument, value)
   end
 end
 
-local function read_value(name, argument, text)
+--- The value that a text means for an argument. Raises "usage".
+---@param name string
+---@param argument script.argument
+---@param text string
+---@return any
+function M.value(name, argument, text)
   local what = ("read the argument %s '%s'"):format(option_of(name), text)
   local value, wrong = READERS[argument.type](text)
   if value == nil then refuse(what, wrong) end
@@ -162,7 +167,7 @@ end
 --- The values of a script's arguments.
 ---@param declaration script.declaration
 ---@param argv string[]
----@return table<string, any>
+---@return table<string, any> values, table<string, boolean> given names of those that were said
 function M.read(declaration, argv)
   local values, place = {}, 1
   while argv[place] do
@@ -171,10 +176,12 @@ function M.read(declaration, argv)
     text = text or implied
     if not text then text, place = following(argument, argv, place) end
     if not text then refuse(("read the argument %s"):format(option), "it needs " .. shape.a(argument.type)) end
-    store(values, name, argument, read_value(name, argument, text))
+    store(values, name, argument, M.value(name, argument, text))
     place = place + 1
   end
-  return fill(declaration, values)
+  local given = {}
+  for name in pairs(values) do given[name] = true end
+  return fill(declaration, values), given
 end
 
 ---------------------------------------------------------------------------

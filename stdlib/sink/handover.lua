@@ -1,103 +1,192 @@
---- Where a secret goes: to a person, who puts it into a form. Shown once, on
---- request, on a terminal, and cleared; or written to a new file. Never confirms
---- by itself: a person says so.
+--- Where a secret goes: to a person, who puts it where it is used. Never confirms by itself: a person says so.
+---
+--- What is handed over to whom goes on record here, and what is left for a person is told; `moonlatch handover` goes on
+--- from there, without signing in.
 
-local file = require "sink.file"
-local form = require "devolutions.form"
-local record = require "record"
-local log = require "log"
-local term = require "host.term"
-local time = require "time"
+local checklist = require "devolutions.checklist"
+local clock = require "graph.clock"
+local give = require "handover.give"
+local layout = require "layout"
+local resource = require "resource"
+local states = require "handover.state"
+local talk = require "handover.talk"
+local text = require "handover.text"
 
 local M = {}
 
----@class sink.handover.talk how to speak with the person; tests bring their own
----@field ask fun(prompt: string): string?
----@field reveal fun(heading: string, value: host.secret): boolean?, string?
-M.talk = { ask = term.read_line, reveal = term.reveal }
+---@class sink.fields
+---@field name string of the provider
+---@field tenant string GUID
+---@field client_id any unknown before there is an application
+---@field application any object id; likewise
+---@field description string?
+---@field consumer "none"|nil what uses it is not Devolutions; by default what the profile names
+---@field elevation boolean?
+---@field roles string[]?
+---@field managed string[]?
+---@field renew_before number?
+---@field secret_file string? a new file for the secret
+---@field entry sink.entry?
 
--- On record before anybody sees it.
-local function audit(run, row, how)
-  run.journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
-  record.commit(run.journal)
+---------------------------------------------------------------------------
+-- On record
+
+local function body_of(run, fields)
+  local consumer, address = states.consumer(run.profile)
+  if fields.consumer then consumer, address = fields.consumer, nil end
+  return {
+    workflow = run.id, name = fields.name, description = fields.description, tenant = fields.tenant,
+    client_id = fields.client_id, application = fields.application, consumer = consumer, address = address,
+    entry = fields.entry and fields.entry:where(), linked = fields.entry ~= nil and fields.entry:confirms(),
+    elevation = fields.elevation, roles = fields.roles or {}, managed = fields.managed or {},
+    renew_before = fields.renew_before,
+  }
 end
 
-local function reveal(run, secret, fields)
-  audit(run, secret.row, "terminal")
-  local heading = ("Client secret for the field '%s' of the provider '%s'"):format(form.SECRET, fields.name)
-  local shown, message = M.talk.reveal(heading, secret.value)
-  if not shown then return run:warn("the secret could not be shown: %s", message or "no terminal") end
-  secret:placed("handed_over", "terminal")
+-- What setup said of a provider is more than what a policy knows.
+local function row_of(run, fields)
+  local before = states.rows(run.journal, fields.client_id)[1]
+  if before and before.state == "known" and not fields.roles then return before end
+  local body = body_of(run, fields)
+  if run:acting() then states.record(run.journal, body) end
+  return { id = fields.client_id, kind = "handover", state = "known", body = body }
 end
 
-local function write(run, secret, path)
-  audit(run, secret.row, "file " .. path)
-  file.write(path, secret.value)
-  secret:placed("handed_over", "file " .. path)
-  run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
+---------------------------------------------------------------------------
+-- Left for a person
+
+local function what_of(state)
+  local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
+    state.open == 1 and "it" or "them")
+  local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
+  return ("%s: %s"):format(doing:format(text.consumer(state)), open)
 end
 
-local FIRST = "Show the client secret now, to paste it into the provider form? [s]how, or Enter for later: "
-local AGAIN = "Is the secret in the provider form? [y]es, [s]how it, have a [n]ew one made, or Enter for later: "
-
-local function choose(prompt)
-  log.done()
-  return (M.talk.ask(prompt) or ""):lower():sub(1, 1)
-end
-
--- Ask until there is an answer to end with.
-local function converse(run, secret, fields)
-  form.tell(run, fields)
-  while true do
-    local answer = choose(secret.row.state == "proven" and FIRST or AGAIN)
-    local offered = secret.row.state ~= "proven"
-    if answer == "s" then reveal(run, secret, fields)
-    elseif answer == "y" and offered then return secret:confirm "a person"
-    elseif answer == "n" and offered then
-      secret:replace "a person asked for a new one"
-      return "again"
-    else return end
-  end
-end
-
-local function how(secret, fields)
-  local lines = {}
-  if fields.entry then lines[#lines + 1] = "the secret lies in the entry: " .. fields.entry:where() end
-  lines[#lines + 1] = "to see it, run apply on a terminal without --yes; or with --secret-file PATH, for a new file"
-  lines[#lines + 1] = ("when it is in the form and Test connection succeeded: moonlatch journal confirm %s")
-    :format(secret.row.id)
-  if fields.entry then
+local function how_of(run, row)
+  local several = #states.rows(run.journal) > 1
+  local command = "moonlatch handover" .. (several and " " .. row.id or "")
+  local lines = {
+    command .. ": what is next, with the form and its values",
+    command .. " --show: the secret, on a terminal; --secret-file PATH writes it to a new file",
+    command .. " --confirm: it is pasted, and Test connection succeeded",
+  }
+  if row.body.entry then table.insert(lines, 1, "the secret lies in the entry: " .. row.body.entry) end
+  if row.body.consumer == "server" and not row.body.linked then
     lines[#lines + 1] = "if the provider reads that very entry (Credential type: Linked credential): "
       .. "say so once, with linked = true in the profile's devolutions"
   end
   return lines
 end
 
----@class sink.fields
----@field name string of the provider
----@field tenant string GUID
----@field client_id any unknown before there is an application
----@field description string?
----@field secret_file string? a new file for the secret
----@field entry sink.entry?
+local function await(run, row)
+  local state = states.of(run.journal, row, clock.now())
+  if state.complete then return end
+  run:await {
+    what = what_of(state), how = how_of(run, row),
+    why = state.secret.waiting
+      and "Storing is not using: as long as nobody says that it is in use, the one before is never retired."
+      or "No public call shows this: a person does it, and says so.",
+    form = state.next == "provider" and state.form and state.form.fields or nil,
+  }
+end
 
---- Have the secret brought into the provider form by a person; waits for them on record.
+-- Before there is a secret to give.
+local function note_plan(run, fields)
+  local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
+  local state = states.of(run.journal, row, clock.now())
+  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how", text.consumer(state))
+  if state.consumer == "cloud" and not state.complete then
+    run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
+      layout.count(state.open, "item"))
+  end
+end
+
+---------------------------------------------------------------------------
+
+local function tell_form(run, made)
+  for _, line in ipairs(talk.form(made)) do run:note("%s", line) end
+end
+
+-- Ask at the terminal.
+local function converse(run, secret, row)
+  local state = states.of(run.journal, row, clock.now())
+  tell_form(run, state.form)
+  return talk.run(run.journal, secret.row, state, { renewable = true })
+end
+
+--- Have the secret brought to where it is used by a person, and what else is open there done; waits for them on record.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
 ---@return "again"? when a new one was made, which has to be brought there too
 function M.offer(run, secret, fields)
-  if run:acting() and fields.secret_file then write(run, secret, fields.secret_file) end
-  if run:acting() and run.interactive and converse(run, secret, fields) == "again" then return "again" end
-  if secret:is_confirmed() then return end
-  if run.mode ~= "apply" and not secret.row then
-    return run:note("a person will have to paste the secret into the provider form; apply says how")
+  local entry, path = fields.entry, fields.secret_file
+  if not run.journal then return end
+  if not secret.row then return not (entry and entry:confirms()) and note_plan(run, fields) or nil end
+  local row = row_of(run, fields)
+  if entry and entry.is_new and entry:confirms() then tell_form(run, states.form(row.body, "add")) end
+  if run:acting() and path then
+    give.write(run.journal, secret.row, path)
+    run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
   end
+  if run:acting() and run.interactive and not secret:is_confirmed() and converse(run, secret, row) == "new" then
+    secret:replace "a person asked for a new one"
+    return "again"
+  end
+  await(run, row)
+end
+
+---------------------------------------------------------------------------
+-- What stays when the application goes
+
+local function accounts_of(state)
+  return #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
+    or "The accounts that the provider manages"
+end
+
+local function tell_left(run, row)
+  local state = states.of(run.journal, row, clock.now())
+  if not state.destroyed or state.complete then return end
+  local how = {}
+  for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
-    what = ("paste the client secret into the provider '%s' of Devolutions"):format(fields.name),
-    why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
-    how = how(secret, fields), form = form.fields(fields),
+    what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
+      text.consumer(state)),
+    why = accounts_of(state) .. " keep the passwords they have, and nobody rotates them any more.",
+    how = how, form = state.form and state.form.fields,
   }
+end
+
+local function is_adopted(run, row)
+  for _, adopted in ipairs(run.journal:list "adopted") do
+    if adopted.body.id == row.body.application then return true end
+  end
+  return false
+end
+
+-- The application stays, with what it had before.
+local function tell_adopted(run, row)
+  local state = states.of(run.journal, row, clock.now())
+  run:await {
+    what = ("see whether the provider '%s' in %s still works"):format(state.name, text.consumer(state)),
+    why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
+      .. "roles, permissions and a client secret of its own."):format(accounts_of(state)),
+    how = checklist.proof(state.consumer),
+  }
+end
+
+--- With `destroy`: say what stays in Devolutions, and which accounts are not rotated any more.
+---@param run workflow.Run
+---@param name string of the provider
+function M.leave(run, name)
+  for _, row in ipairs(run.journal and states.rows(run.journal, name) or {}) do
+    if row.body.workflow == run.id and is_adopted(run, row) then tell_adopted(run, row)
+    elseif row.body.workflow == run.id then
+      local gone = states.without_application(run.journal, row)
+      run:before_change(function() states.gone(run.journal, gone) end)
+      tell_left(run, gone)
+    end
+  end
 end
 
 return M

@@ -9,6 +9,8 @@ local M = {}
 ---@field steps table[]
 ---@field waiting workflow.waiting[]
 ---@field left table[] what is there and was left alone, with why
+---@field alarms string[] why what the workflow is for does not work
+---@field unknown string[] what could not be looked at
 ---@field failure Failure? what ended it early
 ---@field status integer exit status
 
@@ -24,9 +26,12 @@ local function counts(run)
   return sums
 end
 
--- 0 done or nothing to do, 1 failed or waiting for a person, 3 something to do.
+-- 0 done or nothing to do, 1 failed, found out of order, or waiting for a person, 3 something to do or
+-- unknown.
 local function exit_status(run, result)
   if result.failure then return 1 end
+  if run.mode == "verify" and #run.alarms > 0 then return 1 end
+  if run.mode == "verify" and #run.unknown > 0 then return 3 end
   local sums = result.changes
   if run.mode == "apply" then return #run.waiting > 0 and 1 or 0 end
   if run.mode == "destroy" then return result.dry and sums.delete > 0 and 3 or 0 end
@@ -55,7 +60,8 @@ end
 function M.of(run, failure, dry)
   local result = {
     script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
-    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, failure = failure,
+    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
+    unknown = run.unknown, failure = failure,
   }
   result.status = exit_status(run, result)
   return result

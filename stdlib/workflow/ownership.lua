@@ -13,6 +13,13 @@ function M.mark(workflow)
   return "Made by Moonlatch, workflow " .. workflow .. "."
 end
 
+--- Do the notes of an application carry such a line, of whatever workflow?
+---@param application table
+---@return boolean
+function M.is_marked(application)
+  return type(application.notes) == "string" and application.notes:find("Made by Moonlatch, workflow %S+%.") ~= nil
+end
+
 --- The tag of entries elsewhere: letters, digits and dashes only.
 ---@param workflow string id
 ---@return string

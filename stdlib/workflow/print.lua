@@ -42,6 +42,7 @@ end
 local function add_step(lines, step, brief)
   local own = {}
   for _, text in ipairs(step.warnings) do add(own, "  ! " .. text) end
+  for _, text in ipairs(step.unseen) do add(own, "  ? " .. text) end
   for _, text in ipairs(brief and {} or step.notes) do add(own, "  · " .. text) end
   for _, item in ipairs(step.items) do
     if not brief or item.action ~= "none" then add(own, "  " .. M.line(item)) end
@@ -52,15 +53,23 @@ local function add_step(lines, step, brief)
   table.move(own, 1, #own, #lines + 1, lines)
 end
 
+--- Add what a person has to do: one thing, how, and the form to fill in.
+---@param lines string[]
+---@param who string the step or the thing that waits
+---@param wait workflow.waiting
+function M.add_wait(lines, who, wait)
+  add(lines, "  ! %s: %s", who, wait.what)
+  if wait.why then add(lines, "      " .. wait.why) end
+  for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
+  for _, field in ipairs(wait.form or {}) do
+    add(lines, "      %-24s %s", field.field, field.value or field.note or "")
+  end
+end
+
 local function add_waiting(lines, waiting)
   if #waiting == 0 then return end
   add(lines, "\nWaiting for a person:")
-  for _, wait in ipairs(waiting) do
-    add(lines, "  ! %s: %s", wait.step, wait.what)
-    if wait.why then add(lines, "      " .. wait.why) end
-    for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
-    for _, field in ipairs(wait.form or {}) do add(lines, "      %-24s %s", field.field, field.value) end
-  end
+  for _, wait in ipairs(waiting) do M.add_wait(lines, wait.step, wait) end
 end
 
 local function add_left(lines, left)
@@ -75,11 +84,13 @@ end
 local WORDS = {
   plan = {
     title = "Plan", nothing = "Nothing to do: all is as it should be.",
+    unknown = "Nothing to do, as far as could be looked at; what could not be is marked with ? above.",
     waiting = "Nothing to do here: what is left waits for a person, as said above.",
     create = "to create", update = "to change", delete = "to remove",
   },
   verify = {
     title = "Drift", nothing = "No drift: all is as it should be.",
+    unknown = "No drift in what could be looked at; what could not be is marked with ? above.",
     waiting = "No drift, but something waits for a person, as said above.",
     create = "missing", update = "different", delete = "to remove",
   },
@@ -103,13 +114,15 @@ end
 ---@param result workflow.result
 ---@return string
 function M.sum(result)
+  if result.mode == "verify" and result.alarms[1] then return "Out of order: " .. result.alarms[1] .. "." end
   local words, parts = words_of(result), {}
   for _, action in ipairs { "create", "update", "delete" } do
     local count = result.changes[action]
     if count > 0 and words[action] then parts[#parts + 1] = count .. " " .. words[action] end
   end
   if #parts == 0 and not result.failure then
-    return #result.waiting > 0 and words.waiting or #result.left > 0 and words.left or words.nothing
+    return #result.waiting > 0 and words.waiting or #result.left > 0 and words.left
+      or #result.unknown > 0 and words.unknown or words.nothing
   end
   if #parts == 0 then parts[1] = "no changes" end
   if result.mode == "apply" and #result.waiting > 0 then
@@ -163,7 +176,7 @@ end
 local function step_table(step)
   return {
     name = step.name, state = step.state, items = each(step.items, item_table),
-    notes = json.array(step.notes), warnings = json.array(step.warnings),
+    notes = json.array(step.notes), warnings = json.array(step.warnings), unknown = json.array(step.unseen),
   }
 end
 
@@ -182,7 +195,8 @@ function M.json(result)
   return {
     script = result.script, mode = result.mode, dry = result.dry, profile = result.profile, status = result.status,
     changes = result.changes, steps = each(result.steps, step_table), waiting = each(result.waiting, plain),
-    left = each(result.left, plain), failure = failure_table(result.failure),
+    left = each(result.left, plain), alarms = json.array(result.alarms), unknown = json.array(result.unknown),
+    failure = failure_table(result.failure),
   }
 end
 

@@ -15,12 +15,11 @@ local record = require "record"
 local resource = require "resource"
 local show = require "workflow.print"
 local task = require "task"
+local wait_until = require "workflow.wait_until"
 
 local M = {}
 
 local SIDE_BY_SIDE = 8 -- changes at once
-local PATIENCE = 120 -- seconds until a change must be observable: Entra replicates
-local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 
 ---@class workflow.item one thing a step looked at
 ---@field kind string
@@ -36,7 +35,7 @@ local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 ---@field what string
 ---@field why string?
 ---@field how string[]? one line each
----@field form { field: string, value: string }[]?
+---@field form { field: string, value: string?, note: string? }[]?
 
 ---@class workflow.Run
 ---@field mode "plan"|"apply"|"verify"|"destroy"
@@ -84,6 +83,23 @@ function Run:warn(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
   table.insert(self.step.warnings, text)
   if self:acting() then log.warn(text) end
+end
+
+--- Something could not be looked at, so it is unknown whether it is as it should be. A verification then does not end
+--- with 0.
+---@param text string
+function Run:unseen(text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  table.insert(self.step.unseen, text)
+  table.insert(self.unknown, text)
+  if self:acting() then log.note("  ? " .. text) end
+end
+
+--- What this workflow is for does not work, and looking found out: a warning that decides how a verification ends.
+---@param text string
+function Run:alarm(text)
+  self:warn("%s", text)
+  table.insert(self.alarms, text)
 end
 
 --- A person has to do something before this is done. Recorded; the run ends with 1.
@@ -197,25 +213,6 @@ end
 ---------------------------------------------------------------------------
 -- Waiting until it can be seen
 
-local function raise_unseen(what)
-  fail.raise {
-    kind = "transient", what = ("wait until %s can be seen everywhere"):format(what),
-    why = ("it was done, but after %d seconds it does not show yet"):format(PATIENCE),
-    fix = "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
-  }
-end
-
--- Ask `seen` until it says yes.
-local function wait_until(what, seen)
-  local waited, look = 0, 1
-  while not seen() do
-    local pause = PAUSES[math.min(look, #PAUSES)]
-    if waited + pause > PATIENCE then raise_unseen(what) end
-    task.sleep(pause)
-    waited, look = waited + pause, look + 1
-  end
-end
-
 local function watch(run, what, seen)
   table.insert(run.watching, task.spawn(wait_until, what, seen))
 end
@@ -247,20 +244,42 @@ local function look_again(run, thing)
   return thing:read()
 end
 
+-- On something that is restored, or it itself: whether it comes back or is made again is known afterwards only, so it
+-- counts as changed either way.
+local function comes_back(thing)
+  return thing.host ~= nil and thing.host.restored == true and not thing.part
+end
+
+local function say_made(run, item, thing)
+  if not comes_back(thing) then item.made = thing.made
+  else item.made = run:acting() and "made again" or "comes back with the application, or is made again" end
+end
+
 local function make(run, item, thing)
-  item.made = thing.made
-  return carry_out(run, item, "create", function()
+  say_made(run, item, thing)
+  local action = (thing.returning or comes_back(thing)) and "update" or "create"
+  local value = carry_out(run, item, action, function()
     ownership.adding(run, thing)
     local value = thing:create()
     if thing.give_way then thing:give_way(value) end
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
   end)
+  return run:acting() and value or thing.returning or value
 end
 
+local function come_back(run, item, actual)
+  item.action, item.done, item.made = "update", run:acting(), "came back with the application"
+  report(run, item)
+  return actual
+end
+
+-- A part of what this run has made is made with it, as a plan says.
+local function is_new(thing) return thing.part and thing.host.made_now end
+
 local function amend(run, item, thing, actual, changes)
-  item.changes = changes
-  local value = carry_out(run, item, "update", function()
+  if is_new(thing) then item.made = thing.made else item.changes = changes end
+  local value = carry_out(run, item, is_new(thing) and "create" or "update", function()
     ownership.adding(run, thing, changes)
     local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
     watch(run, tostring(thing), function() return thing:seen(value) end)
@@ -293,6 +312,7 @@ local function ensure(run, thing, item)
   if thing.adopt and run:acting() then thing:adopt(run, actual) end
   local changes = thing:differs(actual)
   if #changes > 0 then return amend(run, item, thing, actual, changes) end
+  if comes_back(thing) then return come_back(run, item, actual) end
   item.made = thing.is
   report(run, item)
   return actual
@@ -388,7 +408,7 @@ end
 -- Going through
 
 local function begin(run, step)
-  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {} }
+  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
   table.insert(run.steps, run.step)
   if run:acting() then log.step(step.name) else log.progress(step.name) end
 end
@@ -451,7 +471,7 @@ function M.run(declaration, mode, args, options)
   local run = setmetatable({
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, held = {}, hooks = {}, watching = {}, undo = {},
+    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
   }, Run)
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)

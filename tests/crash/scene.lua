@@ -18,6 +18,7 @@ M.PLAN = { "plan", JOB, "--json" }
 ---@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed
 ---@field changing boolean? crashed only at requests that can change something: what it reads another act reads as well
 ---@field renews boolean? there was a secret before, and one made by hand
+---@field knows boolean? only with a journal that knows what came before: without one nothing is brought back
 ---@field first string? the state the one before is in when all is done and the journal was there all along
 ---@field prepare fun(point: crash.point) what was before; puts an old copy of the state aside on the way
 
@@ -68,6 +69,15 @@ M.ACTS = {
       point:save_state()
       point.cloud:pass(RENEWAL)
       point:must(0, M.APPLY)
+    end,
+  },
+  {
+    name = "setup after destroy", words = M.APPLY, knows = true,
+    prepare = function(point)
+      point:must(0, M.APPLY)
+      point:must(0, M.DESTROY)
+      point:save_state()
+      point.cloud:pass("1h")
     end,
   },
   {

@@ -53,7 +53,7 @@ local function points_of(options, acts, blows, counts)
   end
   for i, act in ipairs(acts) do
     for _, blow in ipairs(blows) do
-      local places = places_of(act, blow, counts[i])
+      local places = act.knows and blow.state == "deleted" and 0 or places_of(act, blow, counts[i])
       for place = 1, places do add(act, blow, place, not blow.places and place <= places - 2 * MARGIN) end
     end
     -- A wide stride can step over a whole act, or meet only places behind its end.

@@ -190,7 +190,7 @@ describe("oidc-provider", function()
         return sleep(seconds)
       end
       log.prose = function(text)
-        local url, code = text:match("open (%S+) and enter the code (%S+)%.$")
+        local url, code = text:match("open (%S+) and enter this code:%s+(%S+)")
         browser = assert(process.start({ "/usr/bin/env", "NODE_EXTRA_CA_CERTS=" .. place.path .. "/ca.pem",
           peers.node(), SOURCE .. "/tests/peer/browser.mjs", url .. "?user_code=" .. code }))
       end

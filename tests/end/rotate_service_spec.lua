@@ -22,7 +22,7 @@ describe("the units", function()
   local function unpack_units(folder)
     assert(io.open(folder .. "/moonlatch-failed@.service", "w")):write(slurp(SOURCE
       .. "/service/moonlatch-failed@.service"):gsub("ExecStart=%S+", "ExecStart=/bin/true"), ""):close()
-    for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service" } do
+    for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service", "moonlatch-mail@.service" } do
       local text = slurp(BUILT .. "/" .. name):gsub("ExecStart=%S+", "ExecStart=" .. os.getenv "MOONLATCH")
       assert(io.open(folder .. "/" .. name, "w")):write(text):close()
     end
@@ -59,11 +59,39 @@ describe("the units", function()
       local text = slurp(("%s/moonlatch-%s@.service"):format(BUILT, name))
       assert.truthy(text:find("\nUser=moonlatch\nGroup=moonlatch\n", 1, true))
       assert.is_nil(text:find("\nDynamicUser", 1, true))
-      assert.truthy(text:find("\nOnFailure=moonlatch-failed@%n.service\n", 1, true))
+      assert.truthy(text:find("\nOnFailure=moonlatch-failed@%n.service moonlatch-mail@%n.service\n", 1, true))
     end
     assert.truthy(slurp(SOURCE .. "/service/sysusers.conf"):find('\nu moonlatch - "Moonlatch" /var/lib/moonlatch\n', 1,
       true))
     assert.equal("moonlatch", require("state_folder").SERVICE_USER)
+  end)
+end)
+
+describe("moonlatch-mail", function()
+  local function mail(...)
+    local place <close> = require("moonlatch").place()
+    place:write("sendmail", "#!/bin/sh\nprintf '%s|' \"$@\"\ncat\n")
+    assert(os.execute(("chmod 700 '%s/sendmail'"):format(place.path)))
+    return output_of(("env -i PATH=/usr/bin:/bin SENDMAIL='%s/sendmail' %s '%s/service/moonlatch-mail' '%s'")
+      :format(place.path, select(2, ...) or "", SOURCE, (...)))
+  end
+
+  it("tells root, or whom it is told, which unit failed where, and nothing of why", function()
+    local text, status = mail "moonlatch-rotate@tier0-users.service"
+    assert.equal(0, status)
+    local header, body = text:match "^(.-\n)\n(.*)$"
+    local host = output_of "uname -n":gsub("\n", "")
+    assert.equal(("-t|-i|To: root\nSubject: moonlatch-rotate@tier0-users.service failed on %s\n"
+      .. "Auto-Submitted: auto-generated\nContent-Type: text/plain; charset=utf-8\n"):format(host), header)
+    assert.truthy(body:find("\n  journalctl -u 'moonlatch-rotate@tier0-users.service' -n 50\n", 1, true))
+    assert.truthy(mail("x.service", "MAILTO=pam@contoso.com"):find("|To: pam@contoso.com\n", 1, true))
+  end)
+
+  it("is silent where there is no sendmail, and about one unit for six hours", function()
+    local text = slurp(BUILT .. "/moonlatch-mail@.service")
+    assert.truthy(text:find("\nConditionFileIsExecutable=/usr/sbin/sendmail\nStartLimitIntervalSec=6h\n"
+      .. "StartLimitBurst=1\n", 1, true))
+    assert.truthy(text:find("\nExecStart=/%S+/moonlatch%-mail %%i\n"), text)
   end)
 end)
 

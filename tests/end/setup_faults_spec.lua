@@ -19,7 +19,8 @@ describe("an answer that was lost", function()
   it("of anything else makes nothing twice", function()
     for _, path in ipairs {
       "PATCH /applications(uniqueName=*)", "PATCH /servicePrincipals(appId=*)", "PATCH /applications/*",
-      "POST /servicePrincipals/*/appRoleAssignedTo", "POST /roleManagement/directory/roleAssignments",
+      "POST /servicePrincipals/*/appRoleAssignedTo",
+      "POST /roleManagement/directory/roleAssignmentScheduleRequests",
     } do
       local emu <close> = rehearsal.new()
       emu:fault(path .. " drop-after")
@@ -27,6 +28,14 @@ describe("an answer that was lost", function()
       if outcome.status ~= 0 then must(apply(emu), 0) end
       assert_exact(emu)
     end
+  end)
+
+  it("of a role that is assigned directly assigns it once", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_flag", "premium", false)
+    emu:fault "POST /roleManagement/directory/roleAssignments drop-after"
+    if apply(emu).status ~= 0 then must(apply(emu), 0) end
+    assert_exact(emu)
   end)
 
   it("of the entry's creation ends with one entry", function()

@@ -77,6 +77,19 @@ describe("a tenant's policy", function()
     assert.truthy(outcome.err:find("allows 90 days", 1, true))
   end)
 
+  it("of 30 days makes no trouble for the defaults", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_policy", { days = 30 })
+    must(apply(emu), 0)
+    local _, document = verify(emu)
+    assert.truthy(job.step_of(document, "Client secret").items[1].about:find("renewed 10 days before", 1, true))
+    emu:later "19d"
+    assert.equal(0, (verify(emu)))
+    emu:later "2d"
+    must(apply(emu), 0)
+    assert_exact(emu, { credentials = 2 })
+  end)
+
   it("that forbids secrets stops before anything is made", function()
     local emu <close> = rehearsal.new()
     emu:admin("set_policy", { secrets = false })
@@ -99,21 +112,44 @@ describe("a tenant's policy", function()
   end)
 end)
 
-describe("a hand-over", function()
+describe("a hand-over to Devolutions Server", function()
   local function unlinked(emu)
     emu:configure(function(text) return (text:gsub("linked = true", "linked = false")) end)
   end
 
-  it("waits for a person, who confirms it", function()
+  it("is proposed for a year, or as long as the tenant allows; what is asked for is kept to", function()
+    local emu <close> = rehearsal.new()
+    local function said(...)
+      local _, document = job.plan(emu, ...)
+      return job.step_of(document, "Client secret").items[1].about, job.texts(document, "Client secret")
+    end
+    local about, text = said()
+    assert.truthy(about:find("renewed 30 days before", 1, true))
+    assert.is_nil(text:find("is proposed", 1, true)) -- the provider reads the entry
+    unlinked(emu)
+    assert.truthy(select(2, said()):find("365 days is proposed, the longest up to a year that this tenant allows: a "
+      .. "person has to paste each new one. With --lifetime 90d a leaked one works for less long, and somebody pastes "
+      .. "about every 60 days", 1, true))
+    assert.is_nil(select(2, said("--lifetime", "100d")):find("is proposed", 1, true))
+    emu:admin("set_policy", { days = 120 })
+    assert.truthy(select(2, said()):find("120 days is proposed", 1, true))
+    assert.truthy(select(2, said()):find("--lifetime 60d", 1, true))
+  end)
+
+  it("waits for a person, who confirms it, without signing in", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
     local status, document = emu:json(words("apply", "--yes"))
-    assert.equal(1, status)
-    local waiting = document.waiting[1]
-    assert.equal("Devolutions", waiting.step)
+    assert.same({ 1, 1 }, { status, #document.waiting })
+    assert.equal("hand the client secret over to Devolutions Server: 1 item open; `moonlatch handover` shows it",
+      document.waiting[1].what)
+    assert.equal("Devolutions", document.waiting[1].step)
     assert.equal(3, (verify(emu)))
-    local id = table.concat(waiting.how, "\n"):match "journal confirm (%x+)"
-    must(emu:run { "journal", "confirm", id }, 0)
+    local id = truth(emu).application.appId
+    assert.equal(id, document.waiting[1].form[4].value)
+    local requests = emu:count "POST" + emu:count "GET"
+    must(emu:run { "handover", "--confirm" }, 0)
+    assert.equal(requests, emu:count "POST" + emu:count "GET")
     assert.equal(0, (verify(emu)))
     must(apply(emu), 0)
   end)
@@ -122,10 +158,11 @@ describe("a hand-over", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
     local shown = emu:talk(words "apply", {
+      "RoleManagement.Read.Directory serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n",
       "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
     })
-    assert.truthy(shown:find("the provider form (Administration > Privileged access", 1, true), shown)
-    assert.truthy(shown:find("Done: 8 created, 1 changed.", 1, true), shown)
+    assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
+    assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
     assert.equal(0, (verify(emu)))
     local history = emu:run { "journal", "history", "200" }
     assert.truthy(history.out:find('"how":"terminal"', 1, true))
@@ -142,31 +179,45 @@ describe("a hand-over", function()
   end)
 end)
 
-describe("Devolutions Cloud, which has no public API", function()
-  it("has its checklist gone through first, and the secret carried by a person", function()
+describe("what a person decides", function()
+  local ELEVATION, ACCOUNTS = "serves. [Y/n] ", "Which accounts is Devolutions to manage? A group's name or id, or "
+    .. "user names, separated by commas (Enter for none): "
+
+  it("is asked for by the first apply on a terminal, and counts until an argument says otherwise", function()
     local emu <close> = rehearsal.new()
-    emu:configure(function(text)
-      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
-    end)
-    local status, document = emu:json(words("apply", "--yes"))
-    assert.equal(1, status)
-    assert.equal("prepare Devolutions Cloud", document.waiting[1].what)
-    assert.truthy(document.waiting[1].how[5]:find("Host: https://contoso.devolutions.app", 1, true))
-    assert.equal(0, #truth(emu).credentials)
+    local shown = emu:talk(words "apply", { ELEVATION, "perhaps\\n", ELEVATION, "n\\n", ACCOUNTS,
+      "t0-anna@contoso.onmicrosoft.com\\n", "Apply this?", "y\\n" })
+    assert.truthy(shown:find("it needs true or false", 1, true), shown)
+    assert.truthy(shown:find("Done: 10 created.", 1, true), shown)
+    assert.equal(2, #truth(emu).roles)
+    local status, document, outcome = verify(emu)
+    assert.equal(0, status)
+    assert.truthy(outcome.err:find("--no-jit-elevation, as at the last apply (20", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("--managed t0-anna@contoso.onmicrosoft.com, as at the last apply (20", 1, true))
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.Read.Directory",
+      job.step_of(document, "API permissions").items[1].about)
+    assert.equal(3, (verify(emu, "--jit-elevation")))
+    must(apply(emu, "--jit-elevation"), 0)
+    assert.equal(0, (verify(emu)))
+    shown = emu:talk(words "apply", {})
+    assert.truthy(shown:find("Nothing to do", 1, true), shown) -- nobody is asked again
+  end)
 
-    status, document = emu:json(words("apply", "--yes", "--prepared"))
-    assert.equal(1, status)
-    assert.equal(1, #document.waiting)
-    local values = {}
-    for _, field in ipairs(document.waiting[1].form) do values[field.field] = field.value end
-    assert.equal(truth(emu).application.appId, values["Client ID"])
-    assert.equal("Custom", values["Credential type"])
+  it("is not kept when it is not applied", function()
+    local emu <close> = rehearsal.new()
+    emu:talk(words "apply", { ELEVATION, "n\\n", ACCOUNTS, "\\n", "Apply this?", "n\\n" })
+    local _, document = job.plan(emu)
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.ReadWrite.Directory",
+      job.step_of(document, "API permissions").items[1].about)
+  end)
 
-    local id = table.concat(document.waiting[1].how, "\n"):match "journal confirm (%x+)"
-    must(emu:run { "journal", "confirm", id }, 1) -- nobody was given it yet
-    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
-    must(emu:run { "journal", "confirm", id }, 0)
-    must(apply(emu), 0) -- the checklist is asked about once
-    assert_exact(emu)
+  it("is not asked for where it was given, or where nobody is there to be asked", function()
+    local emu <close> = rehearsal.new()
+    local shown = emu:talk(words("apply", "--no-jit-elevation", "--managed", "t0-chen@contoso.onmicrosoft.com"),
+      { "Apply this?", "y\\n" })
+    assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
+    assert.equal(0, (verify(emu)))
+    local other <close> = rehearsal.new()
+    must(apply(other), 0)
   end)
 end)

@@ -84,10 +84,18 @@ describe("the setup", function()
 
   it("leaves out what just-in-time elevation needs when told to", function()
     local emu <close> = rehearsal.new()
+    local _, document = plan(emu)
+    assert.truthy(texts(document, "API permissions"):find("to decide: RoleManagement.ReadWrite.Directory is for "
+      .. "just-in-time elevation only, and can make its holder Global Administrator; with --no-jit-elevation it is "
+      .. "RoleManagement.Read.Directory, which only reads", 1, true))
+    _, document = plan(emu, "--no-jit-elevation")
+    assert.equal("\n", texts(document, "API permissions"))
+    assert.equal("Group.Read.All, User.Read.All, RoleManagement.Read.Directory",
+      step_of(document, "API permissions").items[1].about)
     must(apply(emu, "--no-jit-elevation"), 0)
-    assert.equal(2, #truth(emu).grants)
-    assert.equal(3, (verify(emu)))
-    assert.equal(0, (verify(emu, "--no-jit-elevation")))
+    assert.equal(3, #truth(emu).grants)
+    assert.equal(3, (verify(emu, "--jit-elevation")))
+    assert.equal(0, (verify(emu))) -- what was applied last counts
   end)
 end)
 
@@ -129,21 +137,51 @@ describe("an existing application", function()
   end)
 end)
 
-describe("a deleted application that still holds the uniqueName", function()
-  it("stops the next apply with two ways out; restored, it is used again", function()
-    local emu <close> = rehearsal.new()
-    must(apply(emu), 0)
-    must(emu:run(words("destroy", "--yes")), 0)
+describe("an application that was made by the how-to", function()
+  local SAID = "looks like one that was made by the how-to"
+  local GRANTED = { "Group.Read.All", "User.Read.All", "RoleManagement.ReadWrite.Directory" }
+
+  local function said(emu, options, ...)
+    local made = options and emu:admin("add_app", options)
     emu:later "60s"
-    local outcome = must(apply(emu), 1)
-    assert.truthy(outcome.err:find("restore it, and it is used again, or delete it permanently", 1, true))
+    local _, document = plan(emu, ...)
+    return texts(document, "Pre-flight"), made
+  end
+
+  it("is told of, with how to go on with it", function()
+    local emu <close> = rehearsal.new()
+    assert.is_nil(said(emu):find(SAID, 1, true))
+    local text, made = said(emu, { name = "PAM of 2024", permissions = { "Group.Read.All", "User.Read.All",
+      "RoleManagement.Read.Directory" }, roles = { "Privileged Authentication Administrator" } })
+    assert.truthy(text:find(("an application 'PAM of 2024' (client id %s) looks like one that was made by the how-to"
+      .. ": --client-id %s goes on with it instead of making a second one"):format(made.appId, made.appId), 1, true))
+    assert.truthy(said(emu, { name = "PAM", permissions = GRANTED, roles = { "Helpdesk Administrator" } })
+      :find("an application 'PAM' (client id", 1, true))
+    assert.is_nil(said(emu, nil, "--client-id", made.appId):find(SAID, 1, true))
+    must(apply(emu), 0)
+    assert.is_nil(said(emu):find(SAID, 1, true)) -- there is one of ours
+  end)
+
+  it("is not taken for one without all of what the how-to gives it", function()
+    local emu <close> = rehearsal.new()
+    for _, options in ipairs {
+      { name = "no role", permissions = GRANTED },
+      { name = "another role", permissions = GRANTED, roles = { "Directory Readers" } },
+      { name = "too little", permissions = { "Group.Read.All", "User.Read.All" },
+        roles = { "Helpdesk Administrator" } },
+    } do
+      assert.is_nil(said(emu, options):find(SAID, 1, true), options.name)
+    end
+    emu:admin("add_identity", { name = "no registration", permissions = GRANTED, roles = { "Helpdesk Administrator" } })
+    assert.is_nil(said(emu):find(SAID, 1, true))
   end)
 end)
 
 describe("arguments", function()
   it("that are unknown or of the wrong type are refused before any call", function()
     local emu <close> = rehearsal.new()
-    for _, wrong in ipairs { { "--nmae", "x" }, { "--lifetime", "soon" }, { "--lifetime", "20d" } } do
+    local short = { "--lifetime", "20d", "--renew-before", "20d" }
+    for _, wrong in ipairs { { "--nmae", "x" }, { "--lifetime", "soon" }, short } do
       local outcome = emu:run(words("plan", table.unpack(wrong)))
       assert.is_true(outcome.status == 2 or outcome.status == 1, outcome.err)
     end

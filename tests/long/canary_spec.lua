@@ -11,7 +11,7 @@ local CALLS = {
   "login POST */devicecode*", "login POST *device_code=*", "login POST *client_credentials*",
   "graph GET */organization*", "graph GET */applications*", "graph PATCH */applications*",
   "graph PATCH */servicePrincipals*", "graph POST *addPassword*", "graph POST */appRoleAssignedTo*",
-  "graph POST */roleAssignments*", "graph GET */roleAssignments*",
+  "graph POST */roleAssignmentScheduleRequests*", "graph GET */roleAssignments*",
   "devolutions POST */login*", "devolutions GET */vault*", "devolutions POST */entry*probe*",
   "devolutions POST */entry*clientSecret*", "devolutions DELETE */entry/*",
 }

@@ -64,10 +64,11 @@ describe("a command with --emulator", function()
   it("says with --quiet what it changed, and nothing of what it found", function()
     local outcome = run { "apply", "setup/entra-pam-provider", "--emulator", "--yes", "--quiet" }
     assert.equal(0, outcome.status, outcome.err)
-    assert.matches("and enter the code %w+ to authenticate%.\n  %+ application 'Devolutions PAM'", outcome.out)
-    assert.matches("\nDone: 8 created, 1 changed%.\n$", outcome.out)
+    assert.matches("and enter this code:\n\n    %w+\n\n  %+ application 'Devolutions PAM'", outcome.out)
+    assert.matches("\nDone: 9 created%.\n$", outcome.out)
     for line in outcome.out:gmatch("\n(  [^\n]+)") do
-      assert.is_truthy(line:find("^  [+~] ") or line:find("^  Application%.ReadWrite%.All, "), line)
+      assert.is_truthy(line:find("^  [+~] ") or line:find("^  Application%.ReadWrite%.All, ")
+        or line:find "^    %w+$", line)
     end
     assert.equal("", outcome.err)
   end)
@@ -75,7 +76,7 @@ describe("a command with --emulator", function()
   it("plans with --quiet only what would change", function()
     local outcome = run { "plan", "setup/entra-pam-provider", "--emulator", "--quiet" }
     assert.equal(3, outcome.status, outcome.err)
-    local plan = outcome.out:match("to authenticate%.\n(.*)$")
+    local plan = outcome.out:match("enter this code:\n\n    %w+\n\n(.*)$")
     assert.matches("^App registration\n  %+ application 'Devolutions PAM'", plan)
     assert.matches("\n\nPlan: 9 to create%.\n$", plan)
     assert.is_nil(plan:find("·", 1, true) or plan:find("\nSign in", 1, true))

@@ -274,9 +274,14 @@ describe("the command line", function()
       local show = "local p = require('profile').current() return p.name, p.tenant, p.key.path, p.state"
       assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,
         place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
-      outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
+      outcome = place:run { "init" }
       assert.equal(1, outcome.status)
-      assert.matches("why: there is one already: ", outcome.err)
+      assert.matches("why: there is one already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT",
+        outcome.err)
+      outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
+      assert.equal(0, outcome.status, outcome.err)
+      assert.equal("other.onmicrosoft.com\n",
+        place:run({ "-e", "return require('profile').current().tenant", "--profile", "other" }).out)
     end)
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()

@@ -52,6 +52,21 @@ describe("the emulator's script", function()
     assert.matches("three addresses.*login service, Graph and Devolutions Server, in this order", out)
   end)
 
+  it("has a profile for each kind of Devolutions; --devolutions says which one commands use", function()
+    local out = shell(table.concat({
+      'mkfifo stop; "$0" emulator --private --users 3 --devolutions cloud --directory here >ready <stop &',
+      'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
+      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local d = require(\"profile\").current().devolutions",
+      "print(d.cloud or d.server, d.linked)'; }",
+      'where; where --profile emulator; where --profile server_unlinked; cat ready; exec 3>&-; wait',
+    }, "\n"))
+    local cloud, linked, unlinked, ready = out:match "^(.-)\n(.-)\n(.-)\n(.*)$"
+    ready = json.decode(ready)
+    assert.same({ "https://contoso.devolutions.app\tfalse", ready.devolutions .. "\ttrue",
+      ready.devolutions .. "\tfalse" }, { cloud, linked, unlinked })
+    assert.equal("https://contoso.devolutions.app", ready.cloud)
+  end)
+
   it("ends when it is told to, and leaves nothing behind", function()
     local wait = "until [ -s ready ]; do sleep 0.05; done"
     local out = shell('"$0" emulator --users 3 >ready & ' .. wait .. "; kill $!; wait $!; cat ready")

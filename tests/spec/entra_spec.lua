@@ -5,6 +5,7 @@ local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
 local contoso = require "contoso"
 local credential_policy = require "entra.credential_policy"
+local client_secrets = require("rotation.store").client_secrets
 local deleted = require "entra.deleted"
 local names = require "entra.names"
 local oauth = require "oauth"
@@ -86,15 +87,49 @@ describe("an application", function()
       .. "there is no such application registration in this tenant", tostring(err):match "^[^\n]+")
   end)
 
-  it("cannot be made while a deleted one holds its uniqueName: there are two ways out", function()
-    tenant.door:on("GET", "/v1.0/directory/deletedItems/microsoft.graph.application", { 200, {}, { value = {
-      { id = "x", appId = "other" },
-      { id = "y", appId = "a-9", uniqueName = wanted().unique_name, deletedDateTime = "2025-12-24T00:00:00Z" },
-    } } })
-    local err = tenant:fails(deleted.check, wanted())
-    assert.equal("conflict", err.kind)
-    assert.truthy(tostring(err):find("held by the application deleted on 2025-12-24 (client id a-9)", 1, true))
-    assert.truthy(tostring(err):find("restore it, and it is used again, or delete it permanently", 1, true))
+  describe("of which a deleted one holds the uniqueName", function()
+    local journal, marked
+
+    before_each(function()
+      journal = stage.journal()
+      marked = { id = "y", appId = "a-9", displayName = "Devolutions PAM", uniqueName = wanted().unique_name,
+        notes = wanted().mark, deletedDateTime = "2025-12-24T00:00:00Z" }
+      tenant.door:on("GET", "/v1.0/directory/deletedItems/microsoft.graph.application", { 200, {}, { value = {
+        { id = "x", appId = "other" }, marked,
+      } } })
+    end)
+
+    it("is found in the bin", function()
+      tenant:run(function() assert.equal("a-9", deleted.find(wanted().unique_name).appId) end)
+    end)
+
+    it("is restored when its notes and the journal show that it is ours", function()
+      local ours = wanted()
+      client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
+      deleted.must_be_ours(ours, marked, journal)
+      ours:restores(marked)
+      assert.equal("restored from the deleted ones (deleted on 2025-12-24)", ours.made)
+      assert.is_true(ours.returning.ours)
+    end)
+
+    it("stops the run when the journal does not know it: its credentials would come back", function()
+      local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
+      assert.equal("conflict", err.kind)
+      assert.equal("the uniqueName 'moonlatch-setup-entra-pam-provider-devolutions-pam' is still held by the "
+        .. "application deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would "
+        .. "bring back credentials that nobody here knows", err.why)
+      assert.truthy(err.fix:find("`moonlatch destroy setup/entra-pam-provider --purge` deletes it for good", 1, true))
+    end)
+
+    it("stops the run when its notes do not name us: then it is a person's", function()
+      marked.notes = "mine"
+      client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
+      local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
+      assert.truthy(err.why:find("its notes do not carry the line", 1, true))
+      assert.equal("In the Entra admin center under App registrations > Deleted applications: either restore it, and "
+        .. "it is used again, or delete it permanently. (Or choose another --name.)", err.fix)
+    end)
+
   end)
 end)
 

@@ -22,7 +22,8 @@ describe("init", function()
   end
 
   it("asks for the tenant and where the key comes from, and takes Enter for what is proposed", function()
-    local status, shown = play { "(contoso.onmicrosoft.com): ", "fabrikam.com\\n", "[file]: ", "\\n" }
+    local status, shown = play { "(contoso.onmicrosoft.com): ", "fabrikam.com\\n", "[file]: ", "\\n",
+      "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
     assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
       .. "  1  keyring +your desktop's keyring %(Secret Service%) %(not here: [^\n]+%)\n  2  file +", shown)
@@ -33,7 +34,7 @@ describe("init", function()
   end)
 
   it("takes the number of a choice as well as its name, and refuses what is none", function()
-    local status, shown = play({ "[file]: ", "4\\n" }, "--tenant", "fabrikam.com")
+    local status, shown = play({ "[file]: ", "4\\n", "[neither]: ", "3\\n" }, "--tenant", "fabrikam.com")
     assert.equal(0, status, shown)
     assert.matches("The key is not made yet; it is root's to make, once, on the machine of the service:\n"
       .. "  openssl rand %-hex 32 >/etc/credstore/fabrikam%.key .*\n"
@@ -78,5 +79,106 @@ describe("init", function()
     assert.matches("why: .*/state/journal%.db was sealed with another one\n"
       .. "  fix: Bring that key back%. Only if it is lost for good", outcome.err)
     assert.is_nil(sys.stat(place.path .. "/x.key"))
+  end)
+
+  local function init(...) return place:run { "init", "--key", "file", ... } end
+
+  it("knows an address of Devolutions Cloud, and takes any other for a server's", function()
+    assert.equal(0, init("--tenant", "a.com", "--devolutions", "https://a.devolutions.app/").status)
+    assert.equal("https://a.devolutions.app\n", show "devolutions.cloud")
+    for url, member in pairs {
+      ["https://b.devolutions.xyz"] = "cloud", ["https://devolutions.app"] = "server",
+      ["https://dvls.devolutions.app.contoso.com"] = "server", ["https://a.b.devolutions.app"] = "server",
+    } do
+      local config = place.path .. "/" .. url:gsub("%W", "") .. ".lua"
+      assert.equal(0, init("--tenant", "a.com", "--devolutions", url, "--config", config).status)
+      local told = place:run { "-e", "return require('profile').current().devolutions." .. member, "--config", config }
+      assert.equal(url .. "\n", told.out, told.err)
+    end
+  end)
+
+  it("asks which Devolutions it is, and for its address", function()
+    local status, shown = play({ "[file]: ", "\\n", "[neither]: ", "cloud\\n",
+      "its address (https://contoso.devolutions.app): ", "fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
+    assert.equal(0, status, shown)
+    assert.matches("Which Devolutions manages the privileged accounts%?\n  1  cloud    Devolutions Cloud "
+      .. "%(https://contoso%.devolutions%.app%)\n  2  server   Devolutions Server %(https://dvls%.contoso%.com%)\n"
+      .. "  3  neither  none of them, or not yet\n", shown)
+    assert.equal("https://fabrikam.devolutions.app\n", show "devolutions.cloud")
+  end)
+
+  it("refuses an address that is not of the Devolutions that was chosen", function()
+    local status, shown = play({ "[file]: ", "\\n", "[neither]: ", "2\\n",
+      "its address (https://dvls.contoso.com): ", "https://fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
+    assert.equal(2, status, shown)
+    assert.truthy(shown:find("take 'https://fabrikam.devolutions.app' as the address", 1, true), shown)
+    assert.truthy(shown:find("why: it is an address of Devolutions Cloud\n", 1, true), shown)
+    assert.is_nil(sys.stat(place.path .. FILE))
+  end)
+
+  describe("with a configuration that is there", function()
+    local MINE = [==[
+-- mine: { profiles = {
+local shared = { from = "file", path = "x.key" } --[[ profiles = { ]]
+return {
+  default = "x", -- "profiles = {"
+  profiles = { -- the tenants
+    x = { tenant = "x.com", state = "state", key = shared }, -- the first
+  }, -- and no more
+}
+]==]
+
+    local function text() return assert(sys.read(place.path .. "/mine.lua", 65536)) end
+
+    it("adds a profile, and touches nothing else", function()
+      local config = place:write("mine.lua", MINE)
+      local outcome = init("--tenant", "fabrikam.com", "--config", config)
+      assert.equal(0, outcome.status, outcome.err)
+      assert.truthy(outcome.err:find("Next: moonlatch login --profile fabrikam, then", 1, true)
+        or outcome.out:find("Next: moonlatch login --profile fabrikam, then", 1, true), outcome.err .. outcome.out)
+      local from = text():find('    ["fabrikam"] = {', 1, true)
+      local _, to = text():find("\n    },\n", 1, true)
+      assert.equal(MINE, text():sub(1, from - 1) .. text():sub(to + 1))
+      assert.truthy(text():find("profiles = { -- the tenants\n    [\"fabrikam\"] = {", 1, true))
+      local told = place:run { "-e", "return require('profile').current().tenant", "--config", config, "--profile",
+        "fabrikam" }
+      assert.equal("fabrikam.com\n", told.out, told.err)
+      assert.is_nil(sys.stat(config .. ".before"))
+      assert.equal(43, sys.stat(place.path .. "/fabrikam.key").size)
+    end)
+
+    it("never replaces a profile of that name", function()
+      local config = place:write("mine.lua", MINE)
+      local outcome = init("--tenant", "x.com", "--config", config)
+      assert.equal(1, outcome.status)
+      assert.equal(("error: add the profile 'x' to %s\n  why: there is a profile of that name\n"
+        .. "  fix: Nothing was changed. Choose another name: --profile NAME.\n"):format(config), outcome.err)
+      assert.equal(MINE, text())
+    end)
+
+    it("gives the lines to paste where the place is not certain", function()
+      for _, shape in ipairs {
+        "local all = { x = { tenant = 'x.com' } } return { profiles = all }",
+        "local it = { profiles = { x = { tenant = 'x.com' } } } return it",
+        "return { ['profiles'] = { x = { tenant = 'x.com' } } }",
+      } do
+        local config = place:write("mine.lua", shape)
+        local outcome = init("--tenant", "fabrikam.com", "--config", config)
+        assert.equal(1, outcome.status, shape)
+        assert.truthy(outcome.err:find("the file is not written as return { profiles = { … } }, so the place for it is "
+          .. "not certain\n  fix: Nothing was changed. Put the lines above among its profiles by hand.\n", 1, true))
+        assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
+        assert.equal(shape, text())
+      end
+    end)
+
+    it("keeps the old text beside the new one when something is in the way", function()
+      local config = place:write("mine.lua", MINE)
+      place:write("mine.lua.before", "somebody's")
+      local outcome = init("--tenant", "fabrikam.com", "--config", config)
+      assert.equal(1, outcome.status)
+      assert.truthy(outcome.err:find("mine.lua.before' exists already and is not replaced", 1, true), outcome.err)
+      assert.equal(MINE, text())
+    end)
   end)
 end)

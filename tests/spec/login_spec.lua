@@ -28,14 +28,14 @@ describe("a person", function()
     return list
   end
 
-  local ASKED = "To sign in, use a web browser to open the page "
+  local ASKED = "To sign in, open "
 
   it("signs in once and stays signed in, until logging out", function()
     assert.matches("^" .. ASKED, done "whoami")
     assert.same({}, sealed())
 
     local out = done "login"
-    assert.matches("^" .. ASKED .. "[^\n]+\nsigned in to %x+%-[%x-]+ as adele@contoso%.onmicrosoft%.com\n"
+    assert.matches("^" .. ASKED .. "[^\n]+\n\n    %w+\n\nsigned in to %x+%-[%x-]+ as adele@contoso%.onmicrosoft%.com\n"
       .. "kept, sealed, in /[^\n]+/state/sign%-in%-%x+%.sealed\n`moonlatch logout` forgets it%.\n$", out)
     assert.equal(1, #sealed())
 
@@ -119,16 +119,16 @@ If nobody needs it any more, take it back:
     assert.matches("^0\n", shown)
     assert.is_truthy(shown:find("warning: the sign-in kept for adele@contoso.onmicrosoft.com does not serve any more: "
       .. "the sign-in has ended: ", 1, true), shown)
-    assert.matches("\nTo sign in, use a web browser ", shown)
+    assert.matches("\nTo sign in, open ", shown)
     assert.is_nil(done("whoami"):find(ASKED, 1, true))
   end)
 
   it("who is an application proves itself anew each time, with a secret that is kept sealed", function()
     local file = scene.place.path .. "/made"
     scene:configure(function(text)
-      return (text:gsub("devolutions = %b{}", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
+      return (text:gsub("devolutions = devolutions", 'devolutions = { cloud = "https://contoso.devolutions.app" }'))
     end)
-    local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--prepared", "--secret-file",
+    local applied = run("apply", "setup/entra-pam-provider", "--yes", "--quiet", "--secret-file",
       file)
     assert(sys.stat(file), applied.out .. applied.err)
     local client
@@ -136,7 +136,7 @@ If nobody needs it any more, take it back:
       client = application.displayName == "Devolutions PAM" and application.appId or client
     end
     scene:configure(function(text)
-      return (text:gsub("emulator = by %b{}", ('emulator = by { method = "client_secret", client_id = "%s", '
+      return (text:gsub("local device = %b{}", ('local device = { method = "client_secret", client_id = "%s", '
         .. 'secret = { from = "sealed" } }'):format(client)))
     end)
     local outcome = scene:run({ "login" }, { before = { "setsid", "-w" } })

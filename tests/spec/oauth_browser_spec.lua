@@ -7,6 +7,7 @@ local httpd = require "host.httpd"
 local json = require "host.json"
 local log = require "log"
 local oauth = require "oauth"
+local sys = require "host.sys"
 local task = require "task"
 
 local PERSON = ("e30.%s.c2ln"):format(crypto.base64url(json.encode {
@@ -15,7 +16,7 @@ local PERSON = ("e30.%s.c2ln"):format(crypto.base64url(json.encode {
 
 -- A browser: opens the page it is told, then goes where the words after it say, with the state it was given.
 local BROWSER = [[
-page=$(curl -sS -o /dev/null -w '%{redirect_url}' "$1")
+page=$($AS curl -sS -o /dev/null -w '%{redirect_url}' "$1")
 state=$(printf %s "$page" | sed 's/.*[?&]state=\([^&]*\).*/\1/')
 port=$(printf %s "$1" | sed 's|.*:\([0-9]*\)/.*|\1|')
 printf '%s\n' "$page"
@@ -26,13 +27,13 @@ for visit in "$@"; do
 done
 ]]
 
-local tenant, visits, job, shown
+local tenant, visits, job, shown, first_as
 
 local function run_browser(text)
   local url = text:match("http://%S+")
   if not url then return end
   shown = url
-  job = curl.program({ "bash", "-c", BROWSER, "browser", url, table.unpack(visits) })
+  job = curl.program({ "bash", "-c", BROWSER, "browser", url, table.unpack(visits) }, { AS = first_as })
 end
 
 -- Sign in while the browser makes these visits; what the sign-in gives, and what the browser saw.
@@ -120,6 +121,39 @@ describe("oauth in a browser", function()
     for i, text in ipairs(pages) do statuses[i] = text:match("^HTTP/1.1 (%d+)") end
     assert.same({ "400", "400", "400", "400", "403", "403", "404", "404", "200" }, statuses)
     assert.equal(1, #tenant.door.requests)
+  end)
+
+  -- The same visit as another user of this machine.
+  local OTHER = "setpriv --reuid=12345 --regid=12345 --clear-groups"
+  local AS_OTHER = "--version >/dev/null; " .. OTHER .. " curl -sS -D - %s"
+
+  it("believes the user who sits at the terminal, and no other", function()
+    if sys.user() ~= "root" then return pending "only root can visit as another user" end
+    local ok, person, pages = browse(AS_OTHER:format(BACK), BACK)
+    assert.is_true(ok, tostring(person))
+    assert.matches("^HTTP/1.1 403", pages[1])
+    assert.truthy(pages[1]:find("This page is for this computer only", 1, true))
+    assert.matches("^HTTP/1.1 200", pages[2])
+  end)
+
+  it("does not believe root when somebody else sits at the terminal", function()
+    if sys.user() ~= "root" then return pending "only root can visit as another user" end
+    local sits = stub(sys, "person", function() return 12345, "ann" end)
+    first_as = OTHER
+    local ok, person, pages = browse(BACK, AS_OTHER:format(BACK))
+    first_as = nil
+    sits:revert()
+    assert.is_true(ok, tostring(person))
+    assert.matches("^HTTP/1.1 403", pages[1])
+    assert.matches("^HTTP/1.1 200", pages[2])
+  end)
+
+  it("is not begun when nobody can tell who sits at the terminal", function()
+    local sits = stub(sys, "person", function() return nil, "the owner of the terminal cannot be told" end)
+    local ok, failure = pcall(tenant.run, tenant, function() return oauth.sign_in(tenant.profile) end)
+    sits:revert()
+    assert.is_false(ok)
+    assert.matches("the owner of the terminal cannot be told", tostring(failure), 1, true)
   end)
 
   it("says why the page refused, in both places, and none of its words are markup", function()

@@ -269,7 +269,7 @@ describe("oauth", function()
   describe("with a device code", function()
     before_each(device_tenant)
 
-    it("shows the message and waits for the person", function()
+    it("shows the page and the code, set off to be typed, and waits for the person", function()
       oauth.use_scopes { "User.Read.All", "https://other.example/x" }
       assert.same({ "User.Read.All", "https://other.example/x" }, oauth.scopes())
       once("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
@@ -278,7 +278,7 @@ describe("oauth", function()
       once("POST", contoso.TOKEN, { nil, "cut", "cut", true })
       on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
       local person = run(sign_in)
-      assert.same({ "To sign in, enter ABC-DEF." }, said)
+      assert.same({ "To sign in, open https://microsoft.com/devicelogin and enter this code:\n\n    ABC-DEF\n" }, said)
       assert.same({ name = "ann@contoso.com", oid = "o-2", tenant = "t-1", kind = "user", roles = {}, wids = { "w-1" },
         scopes = { "User.Read.All", "Group.Read.All" } }, person)
       assert.equal(5 + 5 + 10 + 10 + 10, tenant:passed())
@@ -374,12 +374,12 @@ describe("oauth", function()
         .. "Sign in again: moonlatch login.", tostring(err))
     end)
 
-    it("tells the page and the code when the service has no words for it", function()
+    it("asks every five seconds when the service does not say how often", function()
       on("POST", DEVICE, { 200, {}, { device_code = "device-code-1", user_code = "ABC-DEF", expires_in = 900,
         verification_uri = "https://login.example/device" } })
       on("POST", contoso.TOKEN, contoso.token { access_token = PERSON })
       run(sign_in)
-      assert.same({ "To sign in, open https://login.example/device and enter the code ABC-DEF." }, said)
+      assert.same({ "To sign in, open https://login.example/device and enter this code:\n\n    ABC-DEF\n" }, said)
       assert.equal(5, tenant:passed()) -- without an interval: five seconds (RFC 8628, 3.2)
     end)
 

@@ -2,6 +2,7 @@
 
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud" -- before what is found by its path
+local give = require "handover.give"
 local oauth = require "oauth"
 local policy = require "policy"
 local profile = require "profile"
@@ -130,6 +131,41 @@ describe("a policy for applications", function()
       local newest = store.client_secrets:all(journal, app.appId)
       assert.is_true(newest[#newest].body.adopted)
       assert.equal("confirmed", newest[#newest].state)
+    end)
+  end)
+
+  describe("where the profile names no Devolutions Server", function()
+    before_each(function() cloud.profile.devolutions = { cloud = "https://contoso.devolutions.app" } end)
+
+    it("goes by a person's hands, and the plan says so and which sinks keep passwords", function()
+      local entry, status, all = plan()
+      assert.same({ "change", 3 }, { entry.what, status })
+      assert.truthy(rotate.plan_text(all):find("to a person's hands, by `moonlatch handover`: Devolutions Cloud has no "
+        .. "entries that are written from here. Passwords would be kept by policy.devolutions.server only\n", 1, true))
+      entry, status = go()
+      assert.same({ "person", 1 }, { entry.what, status })
+      assert.equal("hand the client secret over to what signs in as 'Billing': 1 item open; `moonlatch handover` shows "
+        .. "it", entry.why)
+      local row = store.client_secrets:all(journal, app.appId)[1]
+      assert.same({ "handed_over", "journal" }, { row.state, row.body.where })
+      give.confirm(journal, row, "ada")
+      assert.same({ "wait", 0 }, { (go()).what, (select(2, go())) })
+    end)
+
+    it("refuses passwords, and says what would keep them and what does it instead", function()
+      local terms = script.check({ name = "policies/y", path = "y.lua" }, policy {
+        summary = "s", select = policy.users { group = "g" }, every = "30d",
+        sink = policy.devolutions.server { vault = "Privileged" },
+      }).policy
+      local all
+      profile.use(cloud.profile)
+      cloud:run(journal, function()
+        all = rotate.plan({ terms }, { journal = journal, profile = cloud.profile })
+      end)
+      oauth.sign_out()
+      assert.equal("passwords are kept by policy.devolutions.server only, and the profile names no Devolutions Server: "
+        .. "Devolutions Cloud has no sink for passwords yet", all[1].failure.why)
+      assert.truthy(all[1].failure.fix:find("or leave these accounts to the provider in Devolutions", 1, true))
     end)
   end)
 

@@ -1,12 +1,13 @@
 --- sink: where a secret goes when a person has to carry it.
 
-local checklist = require "devolutions.checklist"
 local file = require "sink.file"
-local form = require "devolutions.form"
+local give = require "handover.give"
 local handover = require "sink.handover"
+local rows = require("rotation.store").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local sys = require "host.sys"
+local talk = require "handover.talk"
 
 describe("a file", function()
   local folder
@@ -39,106 +40,116 @@ describe("a file", function()
   end)
 end)
 
-describe("the provider form", function()
-  local VALUES = { name = "PAM", tenant = "t-1", client_id = "c-1" }
-
-  it("has its fields in the form's order, and never the secret", function()
-    local fields = {}
-    for i, field in ipairs(form.fields(VALUES)) do fields[i] = field.field end
-    assert.same({
-      "Name", "Description", "Password template", "Tenant ID", "Client ID", "Credential type", "Secret key",
-      "Test connection",
-    }, fields)
-  end)
-
-  it("names the entry where the provider reads it itself", function()
-    local entry = { confirms = function() return true end, where = function() return "vault 'V', PAM" end }
-    local fields = form.fields { name = "PAM", tenant = "t", client_id = "c", entry = entry }
-    assert.same({ field = "Credential type", value = "Linked credential" }, fields[6])
-    assert.same({ field = "Linked credential", value = "vault 'V', PAM" }, fields[7])
-  end)
-end)
-
 describe("handing over to a person", function()
-  local before, heard, run, it_is, fields
+  local before, heard, run, fields
+  local CLIENT = "11111111-2222-4333-8444-555555555555"
 
   -- A secret as rotation gives it, reduced to what is used here.
   local function new_secret(state)
-    local it = { value = secret.from "the-client-secret" }
-    it.row = { id = "r1", state = state, body = { marker = "ml:1:r1" } }
-    function it.placed(_, to) it.row.state = to end
-    function it.is_confirmed() return it.row.state == "confirmed" end
-    function it.confirm() it.row.state = "confirmed" end
-    function it.replace() it.row.state, it.replaced = "proven", true end
-    return it
+    local row = rows:new(run.journal, { app_id = CLIENT, name = "PAM", key_id = "0000c7e1", grace = 1 })
+    rows:seal(run.journal, row, secret.from "the-client-secret")
+    rows:put(run.journal, row, state, state == "handed_over" and { where = "terminal" } or nil)
+    return {
+      row = row, is_confirmed = function() return row.state == "confirmed" end,
+      replace = function(self) self.replaced = true end,
+    }
   end
 
   before_each(function()
-    before = handover.talk
-    heard = { prompts = {}, shown = {} }
+    before = { talk.ask, give.reveal }
+    heard = { prompts = {}, shown = 0 }
     run = {
-      mode = "apply", interactive = true, journal = stage.journal(), waiting = {}, notes = {},
-      acting = function() return true end,
+      mode = "apply", id = "setup/x", interactive = true, journal = stage.journal(),
+      waiting = {}, notes = {}, hooks = {},
+      profile = { tenant = "t-1", devolutions = { cloud = "https://c.devolutions.app" } },
+      acting = function(self) return self.mode == "apply" end,
       await = function(self, waiting) table.insert(self.waiting, waiting) end,
-      note = function(self, text) table.insert(self.notes, text) end,
+      note = function(self, text, ...) table.insert(self.notes, text:format(...)) end,
+      before_change = function(self, hook) table.insert(self.hooks, hook) end,
     }
-    fields = { name = "PAM", tenant = "t-1", client_id = "c-1" }
+    fields = { name = "PAM", tenant = "t-1", client_id = CLIENT, application = "obj-1", managed = { "Tier 0" },
+      roles = {} }
   end)
-  after_each(function() handover.talk = before end)
+  after_each(function() talk.ask, give.reveal = before[1], before[2] end)
 
   local function answers(...)
     local list = { ... }
-    handover.talk = {
-      ask = function(prompt)
-        table.insert(heard.prompts, prompt)
-        return table.remove(list, 1)
-      end,
-      reveal = function(heading, value)
-        table.insert(heard.shown, { heading, value })
-        return true
-      end,
-    }
+    talk.ask = function(prompt)
+      table.insert(heard.prompts, prompt)
+      return table.remove(list, 1)
+    end
+    give.reveal = function()
+      heard.shown = heard.shown + 1
+      return true
+    end
   end
 
-  it("shows it once, on request, on record, and waits for the person", function()
+  it("shows it on request, and waits once for the person, with all that is open", function()
     answers("s", "")
-    it_is = new_secret "proven"
+    local it_is = new_secret "proven"
     handover.offer(run, it_is, fields)
-    assert.equal(1, #heard.shown)
-    assert.equal("Client secret for the field 'Secret key' of the provider 'PAM'", heard.shown[1][1])
-    assert.equal("handed_over", it_is.row.state)
-    assert.same({ kind = "reveal", body = { rotation = "r1", marker = "ml:1:r1", how = "terminal" } },
-      run.journal.audits[1])
-    assert.equal("paste the client secret into the provider 'PAM' of Devolutions", run.waiting[1].what)
-    assert.equal("when it is in the form and Test connection succeeded: moonlatch journal confirm r1",
-      run.waiting[1].how[2])
+    assert.same({ 1, "handed_over" }, { heard.shown, it_is.row.state })
+    assert.equal("Show the client secret now, to paste it there? [s]how, or Enter for later: ", heard.prompts[1])
+    assert.equal("Pasted, and Test connection succeeded? [y]es, [s]how it again, have a [n]ew one made, or Enter for "
+      .. "later: ", heard.prompts[2])
+    assert.truthy(table.concat(run.notes, "\n"):find("  Secret key +the client secret …c7e1"))
+    assert.equal(1, #run.waiting)
+    assert.equal("hand the client secret over to Devolutions Cloud: 10 items open; `moonlatch handover` shows them",
+      run.waiting[1].what)
+    assert.equal("moonlatch handover --confirm: it is pasted, and Test connection succeeded", run.waiting[1].how[3])
+    assert.is_nil(run.waiting[1].form) -- it is not its turn yet
   end)
 
   it("is confirmed by a yes, but not before it was offered", function()
     answers "y"
-    it_is = new_secret "proven"
+    local it_is = new_secret "proven"
     handover.offer(run, it_is, fields)
     assert.equal("proven", it_is.row.state)
     answers("s", "y")
     handover.offer(run, it_is, fields)
     assert.equal("confirmed", it_is.row.state)
-    assert.equal(1, #run.waiting)
+    assert.equal("finish what is to be done in Devolutions Cloud: 9 items open; `moonlatch handover` shows them",
+      run.waiting[2].what)
   end)
 
   it("can have a new one made", function()
     answers "n"
-    it_is = new_secret "handed_over"
+    local it_is = new_secret "handed_over"
     assert.equal("again", handover.offer(run, it_is, fields))
     assert.is_true(it_is.replaced)
   end)
 
-  it("asks nobody where nobody is, and says how to go on", function()
-    run.interactive = false
+  it("asks nobody where nobody is, and gives the form with its values once only that is open", function()
+    run.interactive, run.profile.devolutions = false, { server = "https://dvls.contoso.com" }
     answers()
     handover.offer(run, new_secret "proven", fields)
-    assert.equal(0, #heard.prompts)
+    assert.same({ 0, 1 }, { #heard.prompts, #run.waiting })
+    assert.equal("hand the client secret over to Devolutions Server: 1 item open; `moonlatch handover` shows it",
+      run.waiting[1].what)
+    assert.same({ field = "Client ID", value = CLIENT }, run.waiting[1].form[4])
+  end)
+
+  it("puts on record what is handed over to whom", function()
+    run.interactive = false
+    handover.offer(run, new_secret "proven", fields)
+    local row = run.journal:get("handover", CLIENT)
+    assert.same({ "known", "cloud", "https://c.devolutions.app", "Tier 0", "setup/x" },
+      { row.state, row.body.consumer, row.body.address, row.body.managed[1], row.body.workflow })
+    fields.managed, fields.roles = nil, nil -- what a policy knows is less
+    handover.offer(run, new_secret "proven", fields)
+    assert.same({ "Tier 0" }, run.journal:get("handover", CLIENT).body.managed)
+  end)
+
+  it("puts nothing on record when it only looks, and says what will wait", function()
+    run.mode = "plan"
+    handover.offer(run, new_secret "proven", fields)
+    assert.is_nil(run.journal:get("handover", CLIENT))
     assert.equal(1, #run.waiting)
-    assert.equal("Secret key", run.waiting[1].form[7].field)
+    handover.offer(run, {}, fields)
+    assert.same({ "a person pastes the client secret into the form of Devolutions Cloud: moonlatch handover says "
+      .. "how",
+      "Devolutions Cloud has no public API: 10 items there wait for a person; `moonlatch handover` lists them" },
+      run.notes)
   end)
 
   it("writes it to a new file when told to", function()
@@ -146,47 +157,39 @@ describe("handing over to a person", function()
     local _ <close> = setmetatable({}, { __close = function() sys.remove_tree(folder) end })
     run.interactive = false
     fields.secret_file = folder .. "/secret"
-    it_is = new_secret "proven"
+    local it_is = new_secret "proven"
     handover.offer(run, it_is, fields)
-    assert.is_true(sys.read_secret(fields.secret_file):equals(it_is.value))
+    assert.is_true(sys.read_secret(fields.secret_file):equals(secret.from "the-client-secret"))
     assert.equal("handed_over", it_is.row.state)
   end)
-end)
 
-describe("the checklist for Devolutions Cloud", function()
-  local before = checklist.ask
-  after_each(function() checklist.ask = before end)
-
-  local function run_of(more)
-    local run = {
-      mode = "apply", journal = stage.journal(), profile = { devolutions = { cloud = "https://c.devolutions.app" } },
-      waiting = {}, acting = function(self) return self.mode == "apply" end, note = function() end,
-      await = function(self, waiting) table.insert(self.waiting, waiting) end,
-    }
-    for name, value in pairs(more or {}) do run[name] = value end
-    return run
-  end
-
-  it("is waited for until somebody says it is done, and asked once", function()
-    local run = run_of()
-    checklist.ensure(run, false)
-    assert.equal("prepare Devolutions Cloud", run.waiting[1].what)
-    assert.truthy(run.waiting[1].how[5]:find("Host: https://c.devolutions.app", 1, true))
-    checklist.ensure(run, true)
-    checklist.ensure(run, false)
-    assert.equal(1, #run.waiting)
+  it("says when the application goes what stays, and whose passwords nobody rotates any more", function()
+    run.interactive = false
+    handover.offer(run, new_secret "handed_over", fields)
+    local it_is = rows:all(run.journal, CLIENT)[1]
+    rows:put(run.journal, it_is, "handed_over", { stored_at = 1, where = "terminal" })
+    run.waiting = {}
+    handover.leave(run, "PAM")
+    assert.equal("remove what is left of 'PAM' in Devolutions Cloud; `moonlatch handover` keeps the list",
+      run.waiting[1].what)
+    assert.equal("The accounts of Tier 0 keep the passwords they have, and nobody rotates them any more.",
+      run.waiting[1].why)
+    assert.equal("the provider is deleted (Administration > Privileged Access > Providers)", run.waiting[1].how[2])
+    assert.same({ "Name", "Client ID" }, { run.waiting[1].form[1].field, run.waiting[1].form[2].field })
+    assert.equal("known", run.journal:get("handover", CLIENT).state) -- until something is removed
+    run.hooks[1]()
+    assert.equal("destroyed", run.journal:get("handover", CLIENT).state)
   end)
 
-  it("can be confirmed on a terminal", function()
-    checklist.ask = function() return "yes" end
-    local run = run_of { interactive = true }
-    checklist.ensure(run, false)
-    assert.equal(0, #run.waiting)
-  end)
-
-  it("is not asked for where there is no Cloud", function()
-    local run = run_of { profile = {} }
-    checklist.ensure(run, false)
-    assert.equal(0, #run.waiting)
+  it("has the provider looked at when the application was adopted and stays", function()
+    run.interactive = false
+    handover.offer(run, new_secret "handed_over", fields)
+    run.journal:put("adopted", CLIENT, "adopted", { id = "obj-1" }, 1)
+    run.waiting = {}
+    handover.leave(run, "PAM")
+    assert.equal("see whether the provider 'PAM' in Devolutions Cloud still works", run.waiting[1].what)
+    assert.equal("Its application was adopted and stays, without what was added to it here. The accounts of Tier 0 are "
+      .. "rotated only while it has roles, permissions and a client secret of its own.", run.waiting[1].why)
+    assert.same({}, run.hooks)
   end)
 end)

@@ -84,6 +84,7 @@ function FAILS.Enablement_Admin_Assignment(rule, body)
     if enabled == "Justification" and (not schema.is_given(body.justification) or body.justification == "") then
       return "JustificationRule"
     end
+    if enabled == "MultiFactorAuthentication" then return "MfaRule" end
     local ticket = schema.is_given(body.ticketInfo) and body.ticketInfo.ticketNumber
     if enabled == "Ticketing" and (not ticket or ticket == json.null or ticket == "") then return "TicketingRule" end
   end

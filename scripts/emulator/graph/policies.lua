@@ -50,7 +50,8 @@ end
 function M.rules_of(tenant, role)
   local demanded = roles.is_flagged(tenant, "pim_only", role)
   local enabled = json.array { "Justification" }
-  if roles.is_flagged(tenant, "pim_ticket", role) then enabled[2] = "Ticketing" end
+  if roles.is_flagged(tenant, "pim_ticket", role) then enabled[#enabled + 1] = "Ticketing" end
+  if roles.is_flagged(tenant, "pim_mfa", role) then enabled[#enabled + 1] = "MultiFactorAuthentication" end
   return json.array {
     rule("Expiration", "Expiration_Admin_Eligibility", "Eligibility", "Admin",
       { isExpirationRequired = false, maximumDuration = "P365D" }),

@@ -186,6 +186,7 @@ local function update(ctx, key)
     end
   end
   ctx.tenant.users:change(user.id, changes)
+  if changes._password then ctx.tenant:record_reset(ctx.caller, user) end
   return 204
 end
 

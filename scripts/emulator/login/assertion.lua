@@ -46,7 +46,7 @@ local function certificates_of(client)
   for _, row in ipairs(client.application and client.application.keyCredentials or {}) do
     local der = type(row.key) == "string" and crypto.unbase64(row.key)
     local key = der and crypto.x509(der)
-    if key then found[#found + 1] = { key = key, about = key:describe() } end
+    if key then found[#found + 1] = { key = key, about = key:describe(), id = row.keyId } end
   end
   return found
 end
@@ -56,7 +56,7 @@ local function check_own(login, client, header, claims, assertion)
   for _, certificate in ipairs(certificates_of(client)) do
     if is_named(header, certificate.about) and certificate.key:verify(text(header.alg), assertion) then
       if time.now() > certificate.about.not_after then refusal.raise(700027, "The key was expired.") end
-      return
+      return certificate.id
     end
   end
   refusal.raise(700027, "The key was not found.")
@@ -93,6 +93,7 @@ end
 ---@param login emulator.login
 ---@param client table
 ---@param form table
+---@return string? key id of the certificate, if it was one of its own
 function M.check(login, client, form)
   if form.client_assertion_type ~= TYPE then refusal.raise(900144, "client_assertion_type") end
   local header, claims = crypto.jws(form.client_assertion)

@@ -13,27 +13,39 @@ local time = require "time"
 local M = {}
 
 local REFRESH_LIFETIME = 90 * 86400
+local HERE = "127.0.0.1" -- where sign-ins come from that came through a socket
 
 local REASONS = { invalid = 7000215, expired = 7000222, unknown_app = 700016, disabled = 7000112 }
 
+---@class emulator.login.proof how a client proves itself; filled in as far as is known before a refusal
+---@field how string? the claim appidacr
+---@field kind string as a sign-in's clientCredentialType has it
+---@field key string? key id of the credential
+---@field address string where the request comes from
+
 --- Raises a refusal unless the secret is the client's.
-local function check_secret(login, client_id, value)
-  local ok, reason = login.tenant:check_secret(client_id, value)
+local function check_secret(login, client_id, value, proof)
+  local ok, reason
+  ok, reason, proof.key = login.tenant:check_secret(client_id, value)
   if not ok then refusal.raise(REASONS[reason], client_id) end
 end
 
---- How a client proved itself, as the claim appidacr has it.
+--- The claim appidacr.
 local NOTHING, BY_SECRET, BY_ASSERTION = "0", "1", "2"
 
 --- Raises a refusal unless the client proves itself, by secret or by assertion.
----@return string
-local function check_proof(login, client, form)
+---@param proof table? becomes an emulator.login.proof
+---@return string how
+local function check_proof(login, client, form, proof)
+  proof = proof or {}
   if form.client_assertion then
-    assertion.check(login, client, form)
-    return BY_ASSERTION
+    proof.how, proof.kind = BY_ASSERTION, "clientAssertion"
+    proof.key = assertion.check(login, client, form)
+  else
+    proof.how, proof.kind = BY_SECRET, "clientSecret"
+    check_secret(login, form.client_id, form.client_secret, proof)
   end
-  check_secret(login, form.client_id, form.client_secret)
-  return BY_SECRET
+  return proof.how
 end
 
 --- A public client sends no proof, another has to: checks whichever it is.
@@ -116,18 +128,18 @@ local function person_answer(login, client, form, person, asked, proof, nonce)
   return body
 end
 
----@type table<string, fun(login: emulator.login, client: table, form: table): table>
+---@type table<string, fun(login: emulator.login, client: table, form: table, proof: emulator.login.proof): table>
 local GRANTS = {}
 
-function GRANTS.client_credentials(login, client, form)
+function GRANTS.client_credentials(login, client, form, proof)
   if not form.client_secret and not form.client_assertion then refusal.raise(7000216) end
   if login.asked_tenant == "common" then refusal.raise(9001023) end
-  local proof = check_proof(login, client, form)
+  check_proof(login, client, form, proof)
   if login.tenant:is_blocked(client.service_principal.id) then refusal.raise(53003) end
   if (form.scope or "") == "" then refusal.raise(900144, "scope") end
   if not form.scope:match("^%S+/%.default$") then refusal.raise(1002012, form.scope) end
   local asked = scopes.read(login, form.scope)
-  return answer(login, app_claims(login, client.service_principal, asked.resource, proof))
+  return answer(login, app_claims(login, client.service_principal, asked.resource, proof.how))
 end
 
 --- A token of a managed identity, as an endpoint on its machine hands it out.
@@ -198,6 +210,14 @@ end
 
 GRANTS["urn:ietf:params:oauth:grant-type:device_code"] = GRANTS.device_code
 
+-- A sign-in of an application goes on record, refused or not.
+local function record(login, client_id, proof, failure)
+  local principal = login.tenant:principal_of(client_id or "", login.tenant.now())
+  if not principal then return end
+  login.tenant:record_sign_in(principal, { key = proof.key, kind = proof.kind, address = proof.address,
+    code = failure and failure.code, reason = failure and failure.text })
+end
+
 --- POST /token
 ---@param login emulator.login
 ---@param request httpd.request
@@ -209,7 +229,12 @@ function M.token(login, request)
   if not form.grant_type then refusal.raise(900144, "grant_type") end
   local grant = GRANTS[form.grant_type]
   if not grant then refusal.raise(70003, form.grant_type) end
-  return grant(login, sign_in.client(login, form.client_id), form)
+  local proof = { kind = "none", address = request.address or HERE }
+  local ok, body = pcall(function() return grant(login, sign_in.client(login, form.client_id), form, proof) end)
+  local known = ok or refusal.is(body)
+  if known and grant == GRANTS.client_credentials then record(login, form.client_id, proof, not ok and body or nil) end
+  if not ok then error(body, 0) end
+  return body
 end
 
 return M

@@ -1,6 +1,8 @@
 --- Soft deletion: an application, service principal, user or group goes, with what
---- hangs on it, and comes back whole within 30 days. That a restored application
---- brings its service principal and grants back is an assumption.
+--- hangs on it, and comes back within 30 days. An application comes back without its
+--- service principal, which is restored by a call of its own (Microsoft Learn:
+--- directory-deleteditems-restore); with the flag restore_brings_principal it comes with
+--- it, as in the portal. That a service principal brings its grants back is an assumption.
 
 local time = require "time"
 
@@ -54,11 +56,11 @@ local function bring_back(tenant, item)
   tenant.deleted:drop(row.id)
 end
 
---- Restore a deleted item, an application with the service principal that went with it.
+--- Restore a deleted item, an application with its service principal where the flag says so.
 ---@param item table
 function M:exhume(item)
   bring_back(self, item)
-  if item.type ~= "application" then return end
+  if item.type ~= "application" or not self.flags.restore_brings_principal then return end
   local principal = self.deleted:find(function(other)
     return other.type == "servicePrincipal" and other.row.appId == item.row.appId
   end)

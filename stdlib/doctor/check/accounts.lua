@@ -72,8 +72,9 @@ end
 return {
   name = "managed accounts",
   run = function(record, look)
-    if #(look.args.managed or {}) == 0 then
-      return record:unknown { evidence = "not checked: --managed does not say which accounts these are",
+    if #look:want("terms").managed == 0 then
+      return record:unknown {
+        evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
     local accounts, federated, told = look:want "accounts", federated_domains(), false

@@ -2,15 +2,16 @@
 
 local application = require "entra.application"
 local deleted = require "entra.deleted"
-local fail = require "fail"
 
 -- Not there: deleted, or never made?
 local function tell_missing(record, look)
-  local wanted = application { name = look.args.name, workflow = look.expected.workflow }
-  local ok, failure = pcall(deleted.check, wanted)
-  if not ok and fail.is(failure, "conflict") then
+  local wanted = application { name = look.args.name, workflow = look.workflow }
+  local item = deleted.find(wanted.unique_name)
+  if item then
     return record:broken { evidence = ("the application '%s' was deleted"):format(look.args.name),
-      cause = failure.why, fix = "In the Entra admin center: App registrations > Deleted applications > Restore." }
+      cause = ("It was deleted on %s, and can be restored for 30 days."):format(deleted.day(item)),
+      fix = look.setup .. " restores it. By hand: Entra admin center > App registrations > Deleted applications > "
+        .. "Restore." }
   end
   record:broken {
     evidence = ("there is no application with the uniqueName '%s'"):format(wanted.unique_name),

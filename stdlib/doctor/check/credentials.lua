@@ -11,6 +11,13 @@ local function describe(credential)
     ends < math.huge and time.day(ends) or "no end")
 end
 
+-- A journal that was lost: what lies in an entry is adopted, of what was pasted a person has to say which one that is.
+local function adoption(look, credential, has_journal)
+  if has_journal then return "" end
+  if look:want "entry" then return look.setup .. " adopts what the entry holds. " end
+  return ("If %s has it: %s --in-use %s. "):format(look:want("use").who, look.setup, credential.keyId)
+end
+
 local function tell_foreign(record, look, credential, has_journal)
   local minted = marker.of_credential(credential.displayName)
   local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
@@ -18,7 +25,7 @@ local function tell_foreign(record, look, credential, has_journal)
     evidence = "a credential that nobody here knows: " .. describe(credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
       or "A person or another program made it. Whoever holds it can do all that the application may.",
-    fix = (not has_journal and look.setup .. " adopts what the entry holds. " or "") .. retire,
+    fix = adoption(look, credential, has_journal) .. retire,
   }
 end
 

@@ -44,10 +44,7 @@ return {
   denied = "broken",
   run = function(record, look)
     local to = look:want "entry"
-    if not to then
-      return record:unknown { evidence = "not checked: the profile names no Devolutions Server",
-        cause = "What a person pasted into a form cannot be read back." }
-    end
+    if not to then return end -- no entry to look at: what a person pasted into a form cannot be read back
     local found = look:want "application"
     if not found then return record:unknown { evidence = "not checked: there is no application" } end
     if not to.entry then return tell_missing(record, look, to) end

@@ -12,35 +12,29 @@ local function check_chain(record, journal, profile)
   record:ok("the journal's %d records are unbroken", count)
 end
 
+local function tell_overdue(record, look, row)
+  local by_person = row.body.by_person
+  record:warning {
+    evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
+    cause = by_person and "A person made it, so only a person removes it." or "No run has let go of it yet.",
+    fix = by_person and "moonlatch journal retire " .. row.body.key_id or look.setup .. " removes it.",
+  }
+end
+
 local function tell_lost(record, look, view)
   for _, lost in ipairs(view.lost) do
     record:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
       fix = look.setup .. " looks for it, and removes it when that is safe." }
   end
-  for _, row in ipairs(view.overdue) do
-    record:warning { evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker,
-      time.day(row.body.retire_at)), cause = "No run has let go of it yet.", fix = look.setup .. " removes it." }
-  end
+  for _, row in ipairs(view.overdue) do tell_overdue(record, look, row) end
 end
 
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
-local HANDED = { stored = "stored", handed_over = "handed over" }
-
 local function tell_newest(record, look, newest)
-  if not newest then return end
-  local state = newest.state
-  if HALFWAY[state] then
-    record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[state]),
-      cause = "A run stopped there.", fix = look.setup .. " goes on there." }
-  elseif HANDED[state] then
-    local days = newest.body.ends and ("; it ends in " .. time.span(newest.body.ends - time.now())) or ""
-    record:warning { check = "hand-over",
-      evidence = ("%s is %s, and nobody said that it is in use%s"):format(newest.body.marker, HANDED[state], days),
-      cause = "Storing is not using: until it is confirmed, the one before is never retired.",
-      fix = ("When it is in the provider form and Test connection succeeded: moonlatch journal confirm %s")
-        :format(newest.id) }
-  end
+  if not newest or not HALFWAY[newest.state] then return end
+  record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
+    cause = "A run stopped there.", fix = look.setup .. " goes on there." }
 end
 
 ---@type doctor.check

@@ -1,7 +1,7 @@
 --- What the application declares, what is consented, and what its tokens carry.
 
 local api_permissions = require "entra.api_permissions"
-local prove = require "rotation.prove"
+local sets = require "sets"
 
 local function granted_ids(grants, graph_id)
   local ids = {}
@@ -11,15 +11,19 @@ local function granted_ids(grants, graph_id)
   return ids
 end
 
--- Those of `wanted` whose ids are not in the set.
-local function missing(wanted, offered, ids)
+local function lacking(wanted, held)
   local list = {}
   for _, value in ipairs(wanted) do
-    for _, role in ipairs(offered.appRoles) do
-      if role.value == value and not ids[role.id] then list[#list + 1] = value end
-    end
+    if not api_permissions.is_held(held, value) then list[#list + 1] = value end
   end
   return list
+end
+
+-- Those of `wanted` that have none of these ids, and no stronger one has.
+local function missing(wanted, offered, ids)
+  local held = {}
+  for _, role in ipairs(offered.appRoles) do held[role.value] = ids[role.id] end
+  return lacking(wanted, held)
 end
 
 local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
@@ -38,7 +42,7 @@ local function tell_token(record, look, absent)
   local waiting = {}
   local there = {}
   for _, value in ipairs(absent) do there[value] = true end
-  for _, value in ipairs(prove.missing_roles(proof.claims, look.expected.permissions)) do
+  for _, value in ipairs(lacking(look:want("terms").permissions, sets.of(proof.claims.roles))) do
     if not there[value] then waiting[#waiting + 1] = value end
   end
   if #waiting > 0 then
@@ -46,7 +50,7 @@ local function tell_token(record, look, absent)
       :format(table.concat(waiting, ", ")), cause = "A new consent takes some minutes to reach the tokens.",
       fix = "Wait some minutes; then have Devolutions sign in again: a token that is there already never changes." }
   end
-  if #absent == 0 then record:ok("a token carries %s", table.concat(look.expected.permissions, ", ")) end
+  if #absent == 0 then record:ok("a token carries %s", table.concat(look:want("terms").permissions, ", ")) end
 end
 
 ---@type doctor.check
@@ -57,10 +61,10 @@ return {
     if not found then return record:unknown { evidence = "not checked: there is no application" } end
     local grants, offered = look:want "grants", look:want "offered"
     if not grants then return record:unknown { evidence = "not checked: there is no service principal" } end
-    local absent = missing(look.expected.permissions, offered, granted_ids(grants, offered.id))
+    local absent = missing(look:want("terms").permissions, offered, granted_ids(grants, offered.id))
     if #absent > 0 then tell_consent(record, look, absent) end
     tell_token(record, look, absent)
-    local undeclared = missing(look.expected.permissions, offered, api_permissions.declared(found))
+    local undeclared = missing(look:want("terms").permissions, offered, api_permissions.declared(found))
     if #undeclared > 0 then
       record:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
         cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",

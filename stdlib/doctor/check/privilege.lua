@@ -12,7 +12,7 @@ local TAKE_BACK = "In the Entra admin center: Enterprise applications > the appl
 
 local function check_grants(record, look)
   local grants, offered = look:want "grants", look:want "offered"
-  local wanted, named = sets.of(look.expected.permissions), {}
+  local wanted, named = sets.of(look:want("terms").permissions), {}
   for _, role in ipairs(offered.appRoles) do named[role.id] = role.value end
   for _, grant in ipairs(grants or {}) do
     local value = named[grant.appRoleId] or grant.appRoleId
@@ -28,7 +28,7 @@ end
 
 -- The stronger role is too much where the weaker one reaches all accounts.
 local function needed_roles(look)
-  if #(look.args.managed or {}) == 0 then return EXPECTED_ROLES end
+  if #look:want("terms").managed == 0 then return EXPECTED_ROLES end
   local ids = {}
   for _, name in ipairs((require("entra.reach").roles_for(look:want "accounts"))) do ids[names.roles[name]] = true end
   return ids
@@ -67,9 +67,9 @@ return {
       check_roles(record, look)
     end
     if #record == 0 then record:ok "neither the application nor the sign-in client holds more than the job needs" end
-    if look.expected.elevation and look:want "principal_of_app" then
+    if look:want("terms").elevation and look:want "principal_of_app" then
       record:ok("%s is expected, for just-in-time elevation; --no-jit-elevation says it is not",
-        look.expected.elevation)
+        look:want("terms").elevation)
     end
   end,
 }

@@ -25,8 +25,8 @@ local HOW = "In the Entra admin center: Roles and administrators > %s > Add assi
   .. "whole directory; or %s."
 
 local function tell_missing(record, look, name, scopes)
-  local apply = look.setup
-  if look.args.managed then apply = ("%s --managed '%s'"):format(apply, table.concat(look.args.managed, ",")) end
+  local apply, managed = look.setup, look.args.managed or {}
+  if #managed > 0 then apply = ("%s --managed '%s'"):format(apply, table.concat(managed, ",")) end
   if scopes then
     return record:broken {
       evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),
@@ -77,7 +77,7 @@ local function without_accounts(record, look)
     if scopes and scopes.whole then
       record:ok("the application holds %s", name)
       return record:unknown { evidence = "not checked: whether its roles reach the managed accounts",
-        cause = "--managed does not say which these are." }
+        cause = "Neither --managed nor the setup's record says which these are." }
     end
   end
   check_needed(record, look, { EITHER[1] })
@@ -90,7 +90,7 @@ return {
     if not look:want "principal_of_app" then
       return record:unknown { evidence = "not checked: there is no service principal" }
     end
-    if #(look.args.managed or {}) == 0 then without_accounts(record, look)
+    if #look:want("terms").managed == 0 then without_accounts(record, look)
     else check_needed(record, look, (reach.roles_for(look:want "accounts"))) end
     check_ends(record, look)
   end,

@@ -1,6 +1,8 @@
---- Does the client secret on record sign the application in? If not, why not.
+--- Does the client secret that the consumer has sign the application in? If not, why not. Where nobody said which one
+--- that is, the newest on record is tried.
 
 local explain = require "explain"
+local in_use = require "rotation.in_use"
 local secret = require "secret"
 local time = require "time"
 
@@ -25,31 +27,31 @@ function M.is_id(value, credentials)
   end
 end
 
-local function is_listed(newest, credentials)
+local function is_listed(row, credentials)
   for _, credential in ipairs(credentials) do
-    if credential.keyId == newest.body.key_id then return true end
+    if credential.keyId == row.body.key_id then return true end
   end
   return false
 end
 
-local function why_invalid(found, values)
-  local newest = values.newest
-  if newest and newest.body.key_id and not is_listed(newest, found.passwordCredentials or {}) then
+local function why_invalid(found, row)
+  if row and row.body.key_id and not is_listed(row, found.passwordCredentials or {}) then
     return "Somebody removed it from the application."
   end
   return "It is no secret of this application."
 end
 
-local function tell_refusal(record, look, found, values, failure)
+-- `row` is of the secret that was tried; nil for one that only the entry holds.
+local function tell_refusal(record, look, found, row, failure)
   local code = failure.code
   if ELSEWHERE[code] then return record:unknown { evidence = "not checked: " .. ELSEWHERE[code] } end
   if code == 7000222 then
     return record:broken { evidence = "the client secret has expired (AADSTS7000222)",
       cause = "It was not renewed in time.", fix = look.setup .. " makes a new one, proves it and stores it." }
   elseif code == 7000215 then
-    local pasted = not values.journal and M.is_id(values.entry, found.passwordCredentials or {})
+    local pasted = not row and M.is_id(look:want("values").entry, found.passwordCredentials or {})
     return record:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
-      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_invalid(found, values),
+      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_invalid(found, row),
       fix = look.setup .. " finds out, and makes a new one where it must." }
   end
   local reason = explain.login(failure)
@@ -57,7 +59,72 @@ local function tell_refusal(record, look, found, values, failure)
     cause = reason.cause, fix = reason.fix or "Look at the sign-in log of the service principal." }
 end
 
-local function tell_end(record, look, newest)
+---------------------------------------------------------------------------
+-- The one that the consumer has
+
+local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
+
+-- What makes the next one, and brings it to the consumer.
+local function renewal(look, use)
+  return look.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
+end
+
+local function tell_dead(record, look, use)
+  local waiting = use.waiting ~= nil
+  record:broken {
+    evidence = in_use.sentence(use, use.who, time.now()),
+    cause = waiting and "The new one was made in time, but nobody said that it was pasted."
+      or "Nobody renewed it in time.",
+    fix = waiting and PASTE or renewal(look, use),
+  }
+end
+
+-- It works. How long still?
+local function tell_working(record, look, use)
+  local has = use.has
+  local left = has.body.ends and has.body.ends - time.now()
+  if not left or left > look.args.renew_before then
+    return record:ok("the client secret that %s has, %s, signs the application in%s", use.who, in_use.short(has),
+      left and ", for another " .. time.span(left) or "")
+  end
+  record:warning {
+    evidence = in_use.sentence(use, use.who, time.now()),
+    cause = use.waiting and "The new one is there; nobody said that it was pasted." or "It is time to renew it.",
+    fix = use.waiting and PASTE or renewal(look, use),
+  }
+end
+
+-- Its value is not held here, so only Entra's list can tell something.
+local function tell_unproven(record, look, found, use)
+  local has = use.has
+  local sentence = in_use.sentence(use, use.who, time.now())
+  if has.body.key_id and not is_listed(has, found.passwordCredentials or {}) then
+    return record:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
+      in_use.short(has)), cause = "Somebody removed it from the application.",
+      fix = renewal(look, use) }
+  end
+  local left = has.body.ends and has.body.ends - time.now() or math.huge
+  local how = left <= look.args.renew_before and record.warning or record.unknown
+  how(record, {
+    evidence = sentence .. ". Entra lists it; its value is not held here, so no sign-in with it was tried",
+    cause = "It was made elsewhere.",
+    fix = left <= look.args.renew_before and renewal(look, use)
+      or "To see it work: reset the password of a managed account in Devolutions.",
+  })
+end
+
+local function tell_used(record, look, found, use)
+  if in_use.expired(use.has, time.now()) then return tell_dead(record, look, use) end
+  local proof = look:want "used_proof"
+  if not proof then return tell_unproven(record, look, found, use) end
+  if not proof.accepted then return tell_refusal(record, look, found, use.has, proof.failure) end
+  tell_working(record, look, use)
+end
+
+---------------------------------------------------------------------------
+-- Where nobody said which one that is
+
+local function tell_newest(record, look, newest)
   local ends = newest and newest.body.ends
   if not ends then return record:ok "the client secret signs the application in" end
   local left = ends - time.now()
@@ -65,19 +132,15 @@ local function tell_end(record, look, newest)
     return record:warning { evidence = ("the client secret works, and ends in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = look.setup .. " makes the next one." }
   end
-  record:ok("the client secret signs the application in, for another %s", time.span(left))
+  record:ok("the newest client secret signs the application in, for another %s", time.span(left))
 end
 
----@type doctor.check
-M.name = "client secret"
-
-function M.run(record, look)
-  local found = look:want "application"
-  if not found then return record:unknown { evidence = "not checked: there is no application" } end
-  local values, proof = look:want "values", look:want "proof"
+local function tell_unsaid(record, look, found)
+  local proof = look:want "proof"
   if proof then
-    if proof.accepted then return tell_end(record, look, values.newest) end
-    return tell_refusal(record, look, found, values, proof.failure)
+    local newest = look:want("values").newest
+    if proof.accepted then return tell_newest(record, look, newest) end
+    return tell_refusal(record, look, found, newest, proof.failure)
   end
   if #(found.passwordCredentials or {}) == 0 then
     return record:broken { evidence = "the application has no client secret",
@@ -86,6 +149,17 @@ function M.run(record, look)
   record:unknown {
     evidence = "the application has a client secret, but neither the journal nor an entry holds its value",
     cause = "It was made elsewhere, or the state folder was lost.", fix = look.setup .. " makes one that is known." }
+end
+
+---@type doctor.check
+M.name = "client secret"
+
+function M.run(record, look)
+  local found = look:want "application"
+  if not found then return record:unknown { evidence = "not checked: there is no application" } end
+  local use = look:want "use"
+  if use.has then return tell_used(record, look, found, use) end
+  tell_unsaid(record, look, found)
 end
 
 return M

@@ -26,9 +26,9 @@ function Incoming:header(name) end
 function Incoming:body() end
 ---@return integer bytes of the body
 function Incoming:size() end
---- Is it known to come from another user of this machine? Root counts as no other, and has none.
----@return boolean
-function Incoming:from_other_user() end
+--- The user of this machine who sent it.
+---@return integer|nil uid nil when the kernel does not tell, or no longer: the client closed its end
+function Incoming:user() end
 --- The body as JSON, well-known secrets lifted.
 ---@return any|nil value, string? message
 function Incoming:json() end
@@ -76,6 +76,9 @@ function Server:poll(ms) end
 function Server:watch(fd) end
 ---@return boolean has the watched descriptor ended?
 function Server:ended() end
+--- How many lines came from the watched descriptor since this was last asked.
+---@return integer
+function Server:lines() end
 --- Open requests are over: their clients see the connection end, and using them raises.
 function Server:close() end
 

@@ -111,6 +111,14 @@ function M.owner(path) end
 --- The user this process acts as, named as by `owner`.
 ---@return string name
 function M.user() end
+--- The number of the user of that name.
+---@param name string
+---@return integer|nil
+function M.user_id(name) end
+--- The user who sits here: the owner of the terminal (of the first standard stream that is one); without a terminal
+--- this process's real user.
+---@return integer|nil uid, string name_or_message nil when it cannot be told
+function M.person() end
 --- Names in a folder, sorted.
 ---@param path string
 ---@return string[]|nil, string? message

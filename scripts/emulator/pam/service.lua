@@ -1,0 +1,167 @@
+--- The consumer of the client secret: the service that takes tasks, signs in with what their
+--- provider holds, and sets passwords at Graph.
+---
+--- What happens between two requests happens when the next one comes, each act at the moment it was
+--- due and in that order. Assumptions, because no page tells: a failed task is not tried again; the
+--- rotation policy counts from the last task, and an entry has one task at a time; a token is used
+--- until it ends.
+
+local secret = require "secret"
+local time = require "time"
+
+local M = {}
+
+local MACHINE = "203.0.113.88" -- where the service's sign-ins come from
+local PASSWORD = 24 -- characters
+
+---------------------------------------------------------------------------
+-- Requests
+
+-- A request as a socket would bring it.
+local function request(method, path, more)
+  local headers = more.headers or {}
+  return {
+    method = method, path = path, query = more.query or {}, text = "", size = 0, base = "https://graph.microsoft.com",
+    address = MACHINE, body = more.body, header = function(name) return headers[name:lower()] end,
+    form = function() return more.form end, basic = function() end,
+  }
+end
+
+--- What a provider holds: what was pasted, or what is in the entry it is linked to.
+---@param provider table
+---@return host.secret?
+function M:secret_of(provider)
+  if provider.linked then return self.linked(provider.linked) end
+  return provider.secret
+end
+
+--- Sign in with what a provider holds.
+---@param provider table
+---@return { token: string, ends: number }|nil token, string? message
+function M:sign_in(provider)
+  local status, body = self.ask("login", request("POST", ("/%s/oauth2/v2.0/token"):format(provider.tenant), { form = {
+    grant_type = "client_credentials", client_id = provider.client_id, client_secret = self:secret_of(provider),
+    scope = "https://graph.microsoft.com/.default",
+  } }))
+  if status ~= 200 then return nil, (body.error_description or body.error or "no answer"):match "^[^\r\n]*" end
+  return { token = body.access_token, ends = time.now() + body.expires_in }
+end
+
+local function token_of(self, provider)
+  local known = self.tokens[provider.name]
+  if known and known.ends > time.now() then return known end
+  local token, message = self:sign_in(provider)
+  self.tokens[provider.name] = token
+  return token, message
+end
+
+local function graph(self, token, method, path, body)
+  local status, answer = self.ask("graph", request(method, "/v1.0" .. path,
+    { body = body, headers = { authorization = "Bearer " .. token.token } }))
+  if status < 300 then return true end
+  return nil, ("%d %s: %s"):format(status, answer.error.code, answer.error.message)
+end
+
+--- What the button Test connection does: a sign-in; more by the flags.
+---@param provider table
+---@return { ok: boolean, message: string }
+function M:try_provider(provider)
+  if self.flags.test_needs_service and not self:worker() then
+    return { ok = false, message = "no PAM service answers" }
+  end
+  local token, message = self:sign_in(provider)
+  local ok = token ~= nil
+  if token and self.flags.test_asks_graph then ok, message = graph(self, token, "GET", "/users") end
+  return { ok = ok == true, message = message or "Connection succeeded." }
+end
+
+---------------------------------------------------------------------------
+-- Tasks
+
+--- Make a task that resets an account's password.
+---@param account table
+---@param now number
+---@return integer number
+function M:new_task(account, now)
+  local number = #self.tasks + 1
+  self.tasks[number] = { number = number, entry = account.username, provider = account.provider, status = "Pending",
+    created = time.iso(now) }
+  account.task, account.since = number, now
+  return number
+end
+
+local function reset(self, account)
+  local provider = self.providers[account.provider]
+  if not provider then return nil, ("there is no provider '%s'"):format(account.provider) end
+  local token, message = token_of(self, provider)
+  if not token then return nil, message end
+  local path = "/users/" .. account.username:gsub("#", "%%23")
+  local ok = true
+  if self.flags.reads_user_first then ok, message = graph(self, token, "GET", path) end
+  if not ok then return nil, message end
+  local value = secret.generate(PASSWORD)
+  ok, message = graph(self, token, "PATCH", path,
+    { passwordProfile = { password = value, forceChangePasswordNextSignIn = false } })
+  if ok then account.password = value end
+  return ok, message
+end
+
+local function work(self, account, now)
+  local task = self.tasks[account.task]
+  local ok, message = reset(self, account)
+  account.task, account.due = nil, account.every and now + account.every
+  task.status, task.message, task.ended = ok and "Completed" or "Failed", message, time.iso(now)
+end
+
+---------------------------------------------------------------------------
+-- Time
+
+-- The service's next look for tasks at or after a moment.
+local function next_look(self, moment)
+  return math.ceil(moment / self.flags.poll) * self.flags.poll
+end
+
+-- What is next for an account, and when: a task is worked on, or one becomes due.
+local function next_of(self, account)
+  if account.task then
+    return self:worker(account.vault) and next_look(self, math.max(account.since, self.seen)) or nil, work
+  end
+  return account.due, M.new_task
+end
+
+-- A service that has nothing to do signs in now and then, if the flag says so.
+local function heartbeat(self)
+  local every = self.flags.heartbeat
+  if not every or not self:worker() then return nil end
+  local moment = (self.beaten or self.seen) + every
+  return moment, function()
+    self.beaten = moment
+    for _, provider in pairs(self.providers) do self:sign_in(provider) end
+  end
+end
+
+local function next_act(self)
+  local moment, act, whose = math.huge, nil, nil
+  local beat, sign_in = heartbeat(self)
+  if beat then moment, act = beat, sign_in end
+  for _, account in pairs(self.accounts) do
+    local at, what = next_of(self, account)
+    local earlier = at and (at < moment or at == moment and whose and account.username < whose.username)
+    if earlier then moment, act, whose = at, what, account end
+  end
+  return moment, act, whose
+end
+
+--- Do what was due since the last time, in order, each at its own moment.
+function M:catch_up()
+  local now = self.tenant.now()
+  self.seen = self.seen or now
+  while true do
+    local moment, act, whose = next_act(self)
+    if moment > now then break end
+    self.at(moment, function() act(self, whose, moment) end)
+  end
+  self.seen = now
+end
+
+return M

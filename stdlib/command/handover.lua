@@ -1,0 +1,213 @@
+--- moonlatch handover: what a person has to do in Devolutions, and the client secret for it. Signs in nowhere.
+
+local calendar = require "handover.calendar"
+local clock = require "graph.clock"
+local fail = require "fail"
+local give = require "handover.give"
+local json = require "json"
+local log = require "log"
+local page = require "handover.page"
+local report = require "report"
+local session = require "session"
+local states = require "handover.state"
+local sys = require "host.sys"
+local talk = require "handover.talk"
+local term = require "host.term"
+local text = require "handover.text"
+local tick = require "handover.tick"
+local work = require "cli.work"
+
+---@class handover.desk what an action works with
+---@field journal host.journal.journal
+---@field row handover.row
+---@field several boolean are there others?
+---@field options table of the command line
+
+---@param desk handover.desk
+---@return handover.state
+local function state_of(desk) return states.of(desk.journal, desk.row, clock.now()) end
+
+local function command_of(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
+
+---------------------------------------------------------------------------
+-- Doing
+
+local function tick_all(desk, keys, done)
+  for _, word in ipairs(keys) do
+    for key in word:gmatch "[^,]+" do
+      tick(desk.journal, state_of(desk), key, done, sys.user(), log.person() and "terminal" or "command")
+      log.say(("%s: %s"):format(key, done and "done" or "open again"))
+    end
+  end
+end
+
+local function write(desk, path)
+  give.write(desk.journal, give.row_of(desk.journal, state_of(desk)), path)
+  log.say(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
+end
+
+local function show(desk)
+  if not term.can_reveal() then
+    fail.raise {
+      kind = "usage", what = "handover --show", why = "there is no terminal that can show it and clear it again",
+      fix = "Run it on a terminal; or --secret-file PATH writes it to a new file.",
+    }
+  end
+  local state = state_of(desk)
+  log.say(table.concat(talk.form(state.form), "\n"))
+  talk.run(desk.journal, give.row_of(desk.journal, state), state, { shown = true })
+end
+
+local function open_page(desk)
+  page.serve(desk.journal, desk.row, desk.options["for"])
+end
+
+local function confirm(desk)
+  local state = state_of(desk)
+  give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
+  log.say(("%s has the client secret %s; the ones before it are let go when their grace is over.")
+    :format(text.consumer(state), state.secret.short))
+end
+
+local function write_calendar(desk, path)
+  calendar.write(path, state_of(desk))
+  log.say(("%s: the day to renew the client secret, and its last."):format(path))
+end
+
+-- In the order in which they are done; each gets the option's value.
+local ACTIONS = {
+  { "undo", function(desk, keys) tick_all(desk, keys, false) end },
+  { "secret_file", write }, { "show", show }, { "page", open_page }, { "confirm", confirm },
+  { "done", function(desk, keys) tick_all(desk, keys, true) end }, -- `proof` only counts after that
+  { "calendar", write_calendar },
+}
+
+local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
+
+local function act(desk)
+  for _, action in ipairs(ACTIONS) do
+    local value = desk.options[action[1]]
+    if is_given(value) then action[2](desk, value) end
+  end
+end
+
+---------------------------------------------------------------------------
+-- Which
+
+local function raise_unknown(word)
+  fail.raise {
+    kind = "missing", what = "handover " .. word, why = "no provider of that name or client id is on record",
+    fix = "`moonlatch handover` lists them.",
+  }
+end
+
+-- Those that are meant; without a word all that are not over.
+local function rows_of(journal, profile, word)
+  local list = {}
+  for _, row in ipairs(states.rows(journal, word)) do
+    if word or row.state == "known" or not states.of(journal, row, clock.now()).complete then list[#list + 1] = row end
+  end
+  if #list == 0 and word then raise_unknown(word) end
+  if #list == 0 and profile.devolutions then list[1] = states.preview(profile) end
+  return list
+end
+
+local function refuse_several(rows)
+  local names = {}
+  if #rows == 0 then
+    fail.raise {
+      kind = "missing", what = "handover", why = "nothing was handed over yet, and the profile names no Devolutions",
+      fix = "moonlatch apply setup/entra-pam-provider comes first.",
+    }
+  end
+  for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
+  fail.raise {
+    kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
+    fix = "Name the one that is meant, or its client id: moonlatch handover NAME …",
+  }
+end
+
+local function check_for(options)
+  if not options["for"] or options.page then return end
+  fail.raise {
+    kind = "usage", what = "read the command line", why = "--for stands without --page",
+    fix = "moonlatch handover --page --for " .. options["for"],
+  }
+end
+
+local function is_asked_for(options)
+  for _, action in ipairs(ACTIONS) do
+    if is_given(options[action[1]]) then return true end
+  end
+  return false
+end
+
+---------------------------------------------------------------------------
+-- Looking
+
+local function look(journal, rows)
+  local list, complete = json.array {}, true
+  for i, row in ipairs(rows) do
+    list[i] = states.of(journal, row, clock.now())
+    complete = complete and list[i].complete
+  end
+  if log.json() then
+    report.json { handovers = report.with_moments(list), complete = complete }
+    return complete and 0 or 3
+  end
+  if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
+  for i, state in ipairs(list) do
+    if i > 1 then log.say "" end
+    log.prose(text.of(state, command_of(rows[i], #rows > 1), clock.now()))
+  end
+  return complete and 0 or 3
+end
+
+local function run(journal, profile, options)
+  check_for(options)
+  local rows = rows_of(journal, profile, options.name)
+  if not is_asked_for(options) then return look(journal, rows) end
+  if #rows ~= 1 then refuse_several(rows) end
+  local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
+  act(desk)
+  if log.json() then look(journal, rows) else
+    log.prose("\n" .. text.next(state_of(desk), command_of(desk.row, desk.several)))
+  end
+  return 0
+end
+
+---@type cli.command
+return {
+  summary = "what a person has to do in Devolutions, and the client secret for it",
+  details = "Devolutions has no public call that creates a provider: this is the checklist with its menus, the form\n"
+    .. "with its values, and the client secret. It works from the journal alone and signs in nowhere. Exits with 0\n"
+    .. "when nothing required is left, and with 3 when something is.",
+  usage = "[NAME | CLIENT-ID] [options]",
+  arguments = {
+    { name = "name", optional = true, help = "of the provider, or its client id, where there are several" },
+  },
+  options = {
+    { name = "--done", value = "ITEM", many = true,
+      help = "this item is done: its name or number, several with commas" },
+    { name = "--undo", value = "ITEM", many = true, help = "this item is not done after all" },
+    { name = "--show", help = "show the client secret on this terminal, then ask whether it was pasted" },
+    { name = "--page", help = "all of it in a browser on this computer; with --json a line with the address" },
+    { name = "--for", value = "USER", help = "with --page: for this user, and not for the terminal's owner" },
+    { name = "--secret-file", value = "PATH", help = "write the client secret to this new file" },
+    { name = "--confirm", help = "the client secret is pasted, and Test connection succeeded" },
+    { name = "--calendar", value = "FILE", help = "write the days to renew it to this .ics file" },
+  },
+  examples = {
+    "moonlatch handover                          # where it stands, and what is next",
+    "moonlatch handover --done licence,identity  # ticked by you, today; --undo takes it back",
+    "moonlatch handover --show                   # the client secret, to paste it; then say that it works",
+    "moonlatch handover --page                   # checklist, form and secret in your browser",
+    "moonlatch handover --calendar renew.ics     # the day to renew it, for your calendar",
+    "moonlatch handover --json",
+  },
+
+  run = function(options)
+    local open <close> = session.start(options)
+    return work.run(run, open.journal, open.profile, options)
+  end,
+}

@@ -1,0 +1,58 @@
+--- What a person has to do in Devolutions, as far as the journal knows: is everything ticked, and was the newest client
+--- secret given to Devolutions? Nothing of it can be looked at from here.
+
+local clock = require "graph.clock"
+local in_use = require "rotation.in_use"
+local layout = require "layout"
+local states = require "handover.state"
+local text = require "handover.text"
+local time = require "time"
+
+local STAGES = { ["to give"] = "waits to be given to somebody", given = "was given to somebody" }
+
+local function tell_waiting(record, look, state)
+  local waiting, use = state.secret.waiting, look:want "use"
+  if not waiting or use.linked then return end
+  local has = use.has and ("; %s still has %s"):format(use.who, in_use.short(use.has)) or ""
+  record:warning {
+    evidence = ("the client secret %s, which ends in %s, %s, and nobody said that it is in use%s"):format(
+      waiting.short, time.span((waiting.ends or clock.now()) - clock.now()), STAGES[state.secret.state], has),
+    cause = "Storing is not using: until it is confirmed, the one before is never retired.",
+    fix = "moonlatch handover shows the form. When it is pasted and Test connection succeeded: moonlatch handover "
+      .. "--confirm",
+  }
+end
+
+local function next_of(state)
+  for _, item in ipairs(state.items) do
+    if item.key == state.next then return item end
+  end
+end
+
+local function tell_items(record, state)
+  local item = next_of(state)
+  if not item or item.key == "provider" then return end
+  record:warning {
+    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"), text.consumer(state),
+      item.key, item.what),
+    cause = "Nobody ticked it, and it cannot be looked at from here.",
+    fix = ("%s. moonlatch handover lists all of it; --done %s ticks this."):format(item.where, item.key),
+  }
+end
+
+---@type doctor.check
+return {
+  name = "hand-over",
+  run = function(record, look)
+    local row = look:want("terms").handover
+    local journal = look:want "journal"
+    if not row or not journal then return end
+    local state = states.of(journal, row, clock.now())
+    if state.complete then
+      return record:ok("a person ticked all that is to be done in %s; it cannot be looked at from here",
+        text.consumer(state))
+    end
+    tell_waiting(record, look, state)
+    tell_items(record, state)
+  end,
+}

@@ -1,0 +1,95 @@
+--- The days of a client secret as a calendar file (RFC 5545): the day to renew it, and its last. A calendar that takes
+--- the file again replaces the events it had, for each secret has its own.
+
+local fail = require "fail"
+local sys = require "host.sys"
+local time = require "time"
+
+local M = {}
+
+local PRODUCT = "-//Moonlatch//Client secrets//EN"
+local LIMIT = 1 << 20
+
+-- Text as RFC 5545 3.3.11 has it.
+local function escape(text)
+  return (text:gsub("[\\;,]", "\\%0"):gsub("\r?\n", "\\n"):gsub("%c", " "))
+end
+
+-- Lines of at most 75 octets; what follows is indented by a space (3.1). No character is cut apart.
+local function fold(line)
+  local parts, first = {}, 1
+  while #line - first + 1 > (first == 1 and 75 or 74) do
+    local stop = first + (first == 1 and 75 or 74)
+    while line:byte(stop) & 0xC0 == 0x80 do stop = stop - 1 end
+    parts[#parts + 1], first = line:sub(first, stop - 1), stop
+  end
+  parts[#parts + 1] = line:sub(first)
+  return table.concat(parts, "\r\n ")
+end
+
+local function day(moment) return (time.day(moment):gsub("-", "")) end
+local function stamp(moment) return (time.iso(moment):gsub("[-:]", "")) end
+
+local function add_event(lines, name, event)
+  local list = {
+    "BEGIN:VEVENT", ("UID:%s-%s@moonlatch"):format(event.id, name), "DTSTAMP:" .. stamp(event.now),
+    "DTSTART;VALUE=DATE:" .. day(event.at), "DTEND;VALUE=DATE:" .. day(event.at + 86400),
+    "SUMMARY:" .. escape(event.summary), "DESCRIPTION:" .. escape(event.description), "TRANSP:TRANSPARENT",
+    "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-P1D", "DESCRIPTION:" .. escape(event.summary), "END:VALARM",
+    "END:VEVENT",
+  }
+  for _, line in ipairs(list) do lines[#lines + 1] = line end
+end
+
+local function raise_none(state)
+  fail.raise {
+    kind = "missing", what = ("make a calendar for '%s'"):format(state.name),
+    why = "there is no client secret whose end is known", fix = "moonlatch apply makes one.",
+  }
+end
+
+--- A calendar of two events: the secret that waits for the consumer, else the one it has.
+---@param state handover.state
+---@param now number? when it is made
+---@return string
+function M.text(state, now)
+  local secret = state.secret
+  if not secret.ends then raise_none(state) end
+  now = now or time.now()
+  local what = ("the client secret %s of '%s'"):format(secret.short, state.name)
+  local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
+  add_event(lines, "renew", {
+    id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
+    description = ("It ends on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
+      .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
+  })
+  add_event(lines, "last", {
+    id = secret.id, now = now, at = secret.ends, summary = "Last day of " .. what,
+    description = "Whatever signs in with it stops working. moonlatch doctor says what uses it.",
+  })
+  lines[#lines + 1] = "END:VCALENDAR"
+  for i, line in ipairs(lines) do lines[i] = fold(line) end
+  return table.concat(lines, "\r\n") .. "\r\n"
+end
+
+--- Write it to a new file, or over one that was written here.
+---@param path string
+---@param state handover.state
+function M.write(path, state)
+  local text, there = M.text(state), sys.stat(path)
+  local content = there and sys.read(path, LIMIT)
+  if there and not (content and content:find("\r\nPRODID:" .. PRODUCT .. "\r\n", 1, true)) then
+    fail.raise {
+      kind = "usage", what = "write the calendar " .. path, why = "there is a file that is no calendar of ours",
+      fix = "Name a new file.",
+    }
+  end
+  local ok, message = sys.write(path, text, there and "replace" or "new")
+  if ok then return end
+  fail.raise {
+    kind = "config", what = "write the calendar " .. path, why = message or "the file cannot be written",
+    fix = "Name another file.",
+  }
+end
+
+return M

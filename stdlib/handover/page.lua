@@ -1,0 +1,104 @@
+--- The hand-over as a page in a browser on this computer, for as long as somebody uses it.
+
+local calendar = require "handover.calendar"
+local clock = require "graph.clock"
+local desktop = require "oauth.desktop"
+local fail = require "fail"
+local give = require "handover.give"
+local json = require "host.json"
+local log = require "log"
+local neighbour = require "oauth.neighbour"
+local states = require "handover.state"
+local sys = require "host.sys"
+local task = require "task"
+local term = require "host.term"
+local tick = require "handover.tick"
+local visit = require "handover.visit"
+
+local M = {}
+
+local LONGEST = 3600 -- seconds in all
+local BLOCK = 50 -- milliseconds to wait for the browser
+local LOOK = 0.02 -- seconds for the other tasks, and for Ctrl-C
+local STANDARD_INPUT = 0
+
+-- What is confirmed is the secret that the page showed, not one that was made meanwhile.
+local function check_shown(state, shown)
+  if state.secret.id == shown then return end
+  fail.raise {
+    kind = "conflict", what = ("confirm the client secret of '%s'"):format(state.name),
+    why = "another one was made meanwhile", fix = "Press Enter in the terminal for a new address, and paste that one.",
+  }
+end
+
+---@param journal host.journal.journal
+---@param row handover.row
+---@param by string the person's name
+---@return handover.visit.desk
+local function desk_of(journal, row, by)
+  local function state() return states.of(journal, row, clock.now()) end
+  local function secret_row() return give.row_of(journal, state()) end
+  return {
+    state = state,
+    give = function() return give.begin(journal, secret_row(), "page") end,
+    given = function() give.given(journal, secret_row(), "page") end,
+    tick = function(key, done) tick(journal, state(), key, done, by, "page") end,
+    confirm = function(shown, tested)
+      check_shown(state(), shown)
+      give.confirm(journal, secret_row(), by .. (tested and ", after Test connection succeeded" or ""))
+    end,
+    calendar = function() return calendar.text(state(), clock.now()) end,
+  }
+end
+
+-- Another user may read the address in the list of processes when it is opened: the page is for one user only, so the
+-- token in it is of no use to them. Root reads what it likes anyway.
+local function invite(page, first)
+  local url, port = page:invite(), page.port
+  if log.json() then
+    return term.write("out", json.encode { url = url, ["for"] = page.person.name } .. "\n")
+  end
+  local opened = first and desktop.open(url)
+  log.prose(opened and "Your browser opens the hand-over. If it does not, open this address on this computer:"
+    or "Open this address in a browser on this computer:")
+  log.say(url)
+  log.prose(("It works once, and only for the user '%s'. Enter: a new address; Ctrl-D: end the page.")
+    :format(page.person.name))
+  if not opened and desktop.is_remote() then
+    log.prose(("You are here by ssh. On your own computer run: ssh -L %d:127.0.0.1:%d HOST; then open the address "
+      .. "there."):format(port, port))
+  end
+end
+
+-- Until a person ends it, nobody has said anything for too long, or the terminal goes.
+local function attend(page)
+  local server, start = page.server, sys.monotonic()
+  server:watch(STANDARD_INPUT)
+  local attended = not server:ended() -- input from a file or from nowhere does not end the page
+  while true do
+    page:turn(BLOCK)
+    task.sleep(LOOK)
+    if page.finished then return "finished" end
+    if attended and server:ended() then return "left" end
+    if page:ends_in() <= 0 or sys.monotonic() - start > LONGEST then return "late" end
+    if server:lines() > 0 then invite(page, false) end
+  end
+end
+
+local WHY = {
+  finished = "The page is ended.", left = "The page is ended.",
+  late = "The page ended by itself: nobody confirmed anything for ten minutes.",
+}
+
+--- Show the page until a person ends it, ten minutes pass in which nobody confirms anything, or the terminal goes.
+---@param journal host.journal.journal
+---@param row handover.row
+---@param named string? the user whom it is for; else the owner of the terminal
+function M.serve(journal, row, named)
+  local person = neighbour.person("show the hand-over as a page", named)
+  local page <close> = visit.open(desk_of(journal, row, person.name), person)
+  invite(page, true)
+  log.aside(WHY[attend(page)])
+end
+
+return M

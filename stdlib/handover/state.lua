@@ -1,0 +1,298 @@
+--- Where a hand-over stands: which items are done, which client secret Devolutions has, which one waits, and what is to
+--- be put into which form. All of it is read from the journal, so it can be told without signing in anywhere.
+---
+--- Rows of kind "handover", one for each application, say what is handed over to whom; rows of kind "checklist" say
+--- which items a person ticked.
+
+local checklist = require "devolutions.checklist"
+local form = require "devolutions.form"
+local in_use = require "rotation.in_use"
+local lifetime = require "rotation.lifetime"
+local rows = require("rotation.store").client_secrets
+local time = require "time"
+
+local M = {}
+
+---@class handover.row: host.journal.row id: the client id; state: "known"; "destroyed" once the application is
+--- gone, and "closed" when nothing had been made with it
+---@field body handover.body
+
+---@class handover.body
+---@field workflow string id
+---@field name string of the provider
+---@field description string?
+---@field tenant string GUID
+---@field client_id string
+---@field application string object id
+---@field consumer "cloud"|"server"|"none" what uses the client secret
+---@field address string? of the Devolutions instance
+---@field entry string? where the entry that holds the secret lies
+---@field linked boolean the provider reads that entry
+---@field elevation boolean? may the application elevate accounts?
+---@field roles string[] directory roles that the application holds
+---@field managed string[] which accounts the provider manages: groups and user names
+---@field renew_before number? seconds before its end from which a client secret is replaced
+
+---@class handover.item: devolutions.checklist.item
+---@field number integer
+---@field state "done"|"open"
+---@field by string?
+---@field at number?
+---@field how string?
+---@field note string?
+
+---@class handover.has
+---@field id string of the journal's row
+---@field short string
+---@field ends number?
+---@field expired boolean
+---@field at number? since when that is known
+---@field by string? who said so, or how it is known
+
+---@class handover.secret
+---@field id string? of the journal's row; of the one that waits, else of the one in use
+---@field marker string?
+---@field short string? "…c7e1", as the portal's column Secret ID ends
+---@field hint string?
+---@field ends number?
+---@field renew_at number? when the next one is to be made
+---@field state "none"|"to give"|"given"|"in use"
+---@field has handover.has? what the consumer has
+---@field waiting { short: string, ends: number?, since: number? }? what it is to be given
+
+---@class handover.state
+---@field consumer "cloud"|"server"|"none"
+---@field address string?
+---@field name string
+---@field tenant string
+---@field client_id string
+---@field managed string[]
+---@field destroyed boolean
+---@field items handover.item[]
+---@field secret handover.secret
+---@field form devolutions.form? nil when nothing is to be filled in
+---@field next string? key of the item whose turn it is
+---@field open integer required items that are not done
+---@field complete boolean nothing required is left for a person
+
+--- Where a secret is that a policy leaves to a person: on record as handed over, and seen by nobody yet.
+M.HERE = "journal"
+
+---------------------------------------------------------------------------
+-- Rows
+
+--- Put on record what is handed over to whom; durable with the next commit.
+---@param journal host.journal.journal
+---@param body handover.body
+function M.record(journal, body)
+  journal:put("handover", body.client_id, "known", body, time.now())
+end
+
+-- Was the consumer ever given a client secret? Else nothing can have been made with it.
+local function was_given(journal, client_id)
+  for _, row in ipairs(rows:all(journal, client_id)) do
+    local body = row.body
+    if body.confirmed_at or body.stored_at and body.where ~= M.HERE then return true end
+  end
+  return false
+end
+
+--- The hand-over as it is when the application is gone, or about to go: what was made for it in Devolutions is still
+--- there. Durable once `M.gone` put it on record.
+---@param journal host.journal.journal
+---@param row handover.row
+---@return handover.row
+function M.without_application(journal, row)
+  local state = was_given(journal, row.id) and "destroyed" or "closed"
+  return { id = row.id, kind = row.kind, state = state, body = row.body, created = row.created, updated = row.updated }
+end
+
+--- Put that on record; durable with the next commit.
+---@param journal host.journal.journal
+---@param row handover.row of `without_application`
+function M.gone(journal, row)
+  journal:put("handover", row.id, row.state, row.body, time.now())
+end
+
+--- What uses the client secrets of a profile's providers, and where it is.
+---@param profile profile
+---@return "cloud"|"server"|"none" consumer, string? address
+function M.consumer(profile)
+  local devolutions = profile.devolutions or {}
+  if devolutions.cloud then return "cloud", devolutions.cloud end
+  if devolutions.server then return "server", devolutions.server end
+  return "none"
+end
+
+--- Before anything was made for a provider: what can be prepared in Devolutions already.
+---@param profile profile
+---@return handover.row not on record
+function M.preview(profile)
+  local consumer, address = M.consumer(profile)
+  return {
+    id = "", kind = "handover", state = "known",
+    body = { name = "none yet", tenant = profile.tenant, client_id = "", consumer = consumer, address = address },
+  }
+end
+
+--- All hand-overs on record, oldest first; or those that a word means: a client id, or a provider's name.
+---@param journal host.journal.journal
+---@param word string?
+---@return handover.row[]
+function M.rows(journal, word)
+  local list = {}
+  for _, row in ipairs(journal:list("handover", "closed")) do
+    if not word or row.id == word:lower() or row.body.name:lower() == word:lower() then list[#list + 1] = row end
+  end
+  return list
+end
+
+--- The id of the row in which an item is ticked.
+---@param state { address: string?, client_id: string }
+---@param item devolutions.checklist.item
+---@return string
+function M.item_id(state, item)
+  return ("%s/%s"):format(item.scope == "instance" and state.address or state.client_id, item.key)
+end
+
+---------------------------------------------------------------------------
+-- The client secret
+
+--- How far a secret is on its way to the consumer. "none": it is not proven, or gone.
+---@param row rotation.row
+---@return "none"|"to give"|"given"|"in use"
+function M.stage_of(row)
+  local state = row.state
+  if state == "proven" or state == "handed_over" and row.body.where == M.HERE then return "to give" end
+  if state == "stored" or state == "handed_over" then return "given" end
+  return (state == "confirmed" or state == "retiring") and "in use" or "none"
+end
+
+---@param list rotation.row[]
+---@param renew_before number?
+---@param now number
+---@return handover.secret
+local function secret_of(list, renew_before, now)
+  local found = in_use.of(list)
+  local has, waiting = found.has, found.waiting
+  local row = waiting or has
+  local secret = { state = waiting and M.stage_of(waiting) or has and "in use" or "none" }
+  if row then
+    secret.id, secret.marker, secret.short = row.id, row.body.marker, in_use.short(row)
+    secret.hint, secret.ends = row.body.hint, row.body.ends
+    secret.renew_at = lifetime.due_at(row, { renew_before = renew_before })
+  end
+  secret.has = has and {
+    id = has.id, short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now),
+    at = has.body.confirmed_at,
+    by = has.body.confirmed_who or has.body.confirmed_by,
+  } or nil
+  secret.waiting = waiting and {
+    short = in_use.short(waiting), ends = waiting.body.ends, since = waiting.body.known_at,
+  } or nil
+  return secret
+end
+
+---------------------------------------------------------------------------
+-- The items
+
+local function describe(has)
+  if not has.expired then return "it has the client secret " .. has.short end
+  return ("it has the client secret %s, which expired on %s"):format(has.short, time.day(has.ends))
+end
+
+-- Ticked by the secret: it is done while the consumer has the one it is to have.
+local function tick_provider(item, secret)
+  local has, waiting = secret.has, secret.waiting
+  item.state = has and not waiting and not has.expired and "done" or "open"
+  if item.state == "done" then item.by, item.at = has.by, has.at
+  elseif secret.state == "none" then item.note = "there is no client secret to give yet: apply makes and proves it"
+  elseif has then
+    item.note = ("%s; %s"):format(describe(has),
+      waiting and waiting.short .. " is to take its place" or "apply makes the next one")
+  end
+end
+
+-- A reset that was seen proves the client secret that was in use then, and no later one.
+local function is_outdated(state, item, row)
+  local has = state.secret.has
+  return item.key == "proof" and row.state == "done" and not (has and row.body.secret == has.id)
+end
+
+local function tick(journal, state, item)
+  local row = journal:get("checklist", M.item_id(state, item))
+  if row and is_outdated(state, item, row) then
+    item.state, item.note = "open", ("last seen on %s, with another client secret"):format(time.day(row.body.at))
+  elseif row then
+    item.state, item.by, item.at, item.how = row.state, row.body.by, row.body.at, row.body.how
+  elseif checklist.FORMER[item.key] and state.former then
+    item.state, item.at, item.note = "done", state.former.updated, "said together with others, by an earlier version"
+  else
+    item.state = "open"
+  end
+end
+
+local function items_of(journal, state)
+  local list = state.destroyed and checklist.leftovers(state.consumer)
+    or checklist.items(state.consumer, state.address)
+  for i, item in ipairs(list) do
+    item.number = i
+    if item.key == "provider" then tick_provider(item, state.secret) else tick(journal, state, item) end
+  end
+  return list
+end
+
+-- The first that is required and open.
+local function count(state)
+  state.open = 0
+  for _, item in ipairs(state.items) do
+    if item.required and item.state == "open" then
+      state.open, state.next = state.open + 1, state.next or item.key
+    end
+  end
+  state.complete = state.open == 0
+end
+
+local function purpose_of(state)
+  if state.destroyed then return not state.complete and "remove" or nil end
+  if state.secret.waiting then return state.secret.has and "renew" or "add" end
+  return not state.secret.has and "add" or nil
+end
+
+--- The form of a hand-over for one purpose.
+---@param body handover.body
+---@param purpose "add"|"renew"|"remove"
+---@param short string? of the client secret
+---@return devolutions.form
+function M.form(body, purpose, short)
+  return form.of({
+    consumer = body.consumer, address = body.address, name = body.name, description = body.description,
+    tenant = body.tenant, client_id = body.client_id, entry = body.entry, linked = body.linked,
+    elevation = body.elevation, short = short,
+  }, purpose)
+end
+
+---------------------------------------------------------------------------
+
+--- Where one hand-over stands. Holds no secret.
+---@param journal host.journal.journal
+---@param row handover.row
+---@param now number
+---@return handover.state
+function M.of(journal, row, now)
+  local body = row.body
+  local former = body.address and journal:get("checklist", body.address)
+  local state = {
+    consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
+    client_id = body.client_id, managed = body.managed or {}, destroyed = row.state == "destroyed",
+    secret = secret_of(rows:all(journal, body.client_id), body.renew_before, now),
+    former = former and former.state == "confirmed" and former or nil,
+  }
+  state.items, state.former = items_of(journal, state), nil
+  count(state)
+  local purpose = state.client_id ~= "" and purpose_of(state)
+  state.form = purpose and M.form(body, purpose, state.secret.short) or nil
+  return state
+end
+
+return M

@@ -1,0 +1,70 @@
+--- Ticking an item of a hand-over, or taking it back.
+
+local by_word = require "rotation.by_word"
+local fail = require "fail"
+local give = require "handover.give"
+local nearest = require "nearest"
+local record = require "record"
+local states = require "handover.state"
+local time = require "time"
+
+local function item_of(state, key)
+  local keys = {}
+  for i, item in ipairs(state.items) do
+    if item.key == key or tostring(item.number) == key then return item end
+    keys[i] = item.key
+  end
+  local meant = nearest(key, keys)
+  fail.raise {
+    kind = "usage", what = ("tick the item '%s' of '%s'"):format(key, state.name), why = "there is no such item",
+    fix = (meant and ("Did you mean '%s'? "):format(meant) or "") .. ("There are %s."):format(table.concat(keys, ", ")),
+  }
+end
+
+local function refuse_unproven(state)
+  fail.raise {
+    kind = "refused", what = ("tick the item 'proof' of '%s'"):format(state.name),
+    why = "nobody said that the client secret was pasted, so no reset can have shown that it works",
+    fix = "moonlatch handover --confirm says so; then tick it.",
+  }
+end
+
+local function refuse_early(item)
+  fail.raise {
+    kind = "refused", what = ("tick the item '%s'"):format(item.key),
+    why = "it is about one provider, and no application for one was made yet",
+    fix = "moonlatch apply setup/entra-pam-provider makes it.",
+  }
+end
+
+-- The provider's item follows from its client secret. One that was confirmed by mistake waits again.
+local function tick_provider(journal, state, item, done, by)
+  if done then return give.confirm(journal, give.row_of(journal, state), by) end
+  if item.state == "done" then by_word.take_back(journal, state.secret.has.id) end
+end
+
+-- What is put on record. A proof is one of the client secret that was in use then.
+local function body_of(state, item, by, now, how)
+  local has = item.key == "proof" and state.secret.has or nil
+  return { by = by, at = now, how = how, name = state.name, secret = has and has.id }
+end
+
+--- Put on record that an item is done, or that it is not; durable when the call returns. `provider` is done when its
+--- client secret is confirmed; taking it back takes the confirmation back.
+---@param journal host.journal.journal
+---@param state handover.state changed accordingly: read it anew for the rest
+---@param key string of the item, or its number
+---@param done boolean
+---@param by string who says so
+---@param how "terminal"|"page"|"command"
+return function(journal, state, key, done, by, how)
+  local item = item_of(state, key)
+  if item.key == "provider" then return tick_provider(journal, state, item, done, by) end
+  if item.key == "proof" and done and not state.secret.has then refuse_unproven(state) end
+  if item.scope == "provider" and state.client_id == "" then refuse_early(item) end
+  local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
+  journal:put("checklist", id, new, body_of(state, item, by, now, how), now)
+  journal:audit("checklist", { item = item.key, of = id, state = new, by = by, how = how }, now)
+  record.commit(journal)
+  item.state, item.by, item.at, item.how, item.note = new, by, now, how, nil
+end

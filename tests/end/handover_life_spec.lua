@@ -1,0 +1,104 @@
+--- A client secret in the hands of Devolutions, for its whole life: the service that uses it resets passwords before it
+--- ends, fails afterwards, and heals when the new one is handed over; doctor and verify say so meanwhile.
+
+local job = require "setup_job"
+local json = require "host.json"
+
+local emu
+
+local function apply(...) return job.apply(emu, "--managed", job.MANAGED, "--lifetime", "180d", ...) end
+
+local function finding(name)
+  local status, document = emu:json { "doctor", "--managed", job.MANAGED }
+  for _, one in ipairs(document.findings) do
+    if one.check == name then return one, status end
+  end
+  error("no finding of " .. name .. ": " .. json.encode(document, true))
+end
+
+local function assert_says(text, ...)
+  for _, part in ipairs { ... } do assert.truthy(tostring(text):find(part, 1, true), text) end
+end
+
+-- Doctor and verify name the dead secret, first of all, and fail.
+local function assert_dead(short, ...)
+  local dead, status = finding "client secret"
+  assert.equal("broken", dead.verdict, json.encode(dead))
+  assert.equal(1, status)
+  local who = emu.edition == "cloud" and "Devolutions Cloud" or "Devolutions Server"
+  assert_says(dead.evidence, who .. " was given " .. short .. ", which expired", ...)
+  local outcome = job.must(emu:run(job.words("verify", "--managed", job.MANAGED)), 1)
+  assert_says(outcome.out, "Out of order: " .. who .. " was given " .. short .. ", which expired", ...)
+  return dead
+end
+
+local function held() return job.devolutions(emu).providers[1].secret end
+
+local function outcomes()
+  local list = {}
+  for i, task in ipairs(job.devolutions(emu).tasks) do list[i] = task.status end
+  return list
+end
+
+for _, edition in ipairs { "cloud", "server" } do
+  describe("A client secret that a person brings to Devolutions, " .. edition .. ",", function()
+    before_each(function()
+      emu = job.emulator(edition)
+      job.prepare(emu)
+      job.must(apply(), 1) -- it waits for a person
+      job.hand_over(emu)
+      job.manage(emu, "30d")
+    end)
+
+    after_each(function() local _ <close> = emu end)
+
+    it("resets passwords, expires though a new one was made in time, and heals when that one is pasted", function()
+      assert.equal("Completed", job.reset(emu).status)
+      assert.equal("in force", held().state)
+      local first = held().short
+      emu:later "155d"
+      apply()
+      assert.equal("Completed", job.reset(emu).status) -- with the one it has
+      assert_says(finding("client secret").evidence, "was given " .. first .. ", which ends in",
+        "has waited to be pasted since")
+
+      emu:later "30d"
+      assert_says(assert_dead(first, "has waited to be pasted since").fix, "moonlatch handover")
+      local task = job.reset(emu)
+      assert.equal("Failed", task.status)
+      assert_says(task.message, "AADSTS7000222")
+      assert.equal("expired", held().state)
+
+      job.hand_over(emu)
+      assert.equal("in force", held().state)
+      assert.are_not.equal(first, held().short)
+      assert.equal("Completed", job.reset(emu).status)
+      local one = finding "client secret"
+      assert.equal("ok", one.verdict, json.encode(one))
+      assert_says(one.evidence, held().short)
+    end)
+
+    it("works on its own rhythm until nobody renews it, and heals after the next apply and hand-over", function()
+      emu:later "190d"
+      assert.same({ "Completed", "Completed", "Completed", "Completed", "Completed", "Failed" }, outcomes())
+      assert.equal("Nobody renewed it in time.", assert_dead(held().short).cause)
+      job.must(apply(), 1)
+      job.hand_over(emu)
+      emu:later "30d"
+      assert.equal("Completed", outcomes()[7])
+      assert.equal("ok", finding("client secret").verdict)
+    end)
+
+    it("is used by Devolutions, and that is on record apart from what Moonlatch tried itself", function()
+      emu:later "31d"
+      local from_there = {}
+      for _, one in ipairs(emu:control("GET", "/sign-ins").sign_ins) do
+        if one.ipAddress == "203.0.113.88" then from_there[#from_there + 1] = one.servicePrincipalCredentialKeyId end
+      end
+      assert.same({ held().key }, from_there)
+      local audits = emu:control("GET", "/audits").audits
+      assert.equal("Reset user password", audits[1].activityDisplayName)
+      assert.equal(job.ACCOUNT, audits[1].targetResources[1].userPrincipalName)
+    end)
+  end)
+end

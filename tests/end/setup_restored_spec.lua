@@ -1,0 +1,164 @@
+--- Destroy and apply again: what is ours comes back from the deleted ones, or is deleted for good.
+
+local job = require "setup_job"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+local apply, assert_exact, must, step_of, texts, truth, verify, words
+  = job.apply, job.assert_exact, job.must, job.step_of, job.texts, job.truth, job.verify, job.words
+
+local BIN = "/directory/deletedItems/microsoft.graph.application"
+
+local function destroyed(emu, ...)
+  must(apply(emu, ...), 0)
+  local before = assert_exact(emu)
+  must(emu:run(words("destroy", "--yes")), 0)
+  assert.equal(0, #truth(emu).applications)
+  return before
+end
+
+-- What the journal says of its client secrets: state by marker.
+local function secrets(emu)
+  local _, rows = emu:json { "journal", "list" }
+  local states = {}
+  for _, row in ipairs(rows) do
+    if row.kind == "client secret" then states[#states + 1] = row.state end
+  end
+  return states
+end
+
+describe("apply after destroy", function()
+  it("restores the application with its secret, counts as the plan did, and needs no portal", function()
+    local emu <close> = rehearsal.new()
+    local before = destroyed(emu)
+    assert.same({ "retiring" }, secrets(emu))
+
+    local status, planned = job.plan(emu)
+    assert.equal(3, status)
+    assert.truthy(step_of(planned, "App registration").items[1].about
+      :find("^restored from the deleted ones %(deleted on 20%d%d%-%d%d%-%d%d%)$"))
+    assert.equal("update", step_of(planned, "App registration").items[1].action)
+    assert.equal("comes back with the application, or is made again",
+      step_of(planned, "Service principal").items[1].about)
+    assert.truthy(texts(planned, "Client secret"):find("comes back with the application; whoever was given it still "
+      .. "has it, unless it was removed there", 1, true))
+    assert.same({ "retiring" }, secrets(emu)) -- a plan changes nothing
+
+    local _, applied = emu:json(words("apply", "--yes"))
+    assert.same({ 6, 1 }, { planned.changes.update, planned.changes.create })
+    assert.same({ 6, 1 }, { applied.changes.update, applied.changes.create })
+    assert.equal("made again", step_of(applied, "Admin consent").items[1].about) -- destroy had taken it back
+    local after = assert_exact(emu)
+    assert.equal(before.application.appId, after.application.appId)
+    assert.equal(before.principals[1].id, after.principals[1].id)
+    assert.equal(before.credentials[1].keyId, after.credentials[1].keyId)
+    assert.same({ "confirmed" }, secrets(emu))
+    assert.equal(0, (verify(emu)))
+  end)
+
+  it("does so too where restoring an application brings its service principal, and after a deletion in the portal",
+    function()
+      local emu <close> = rehearsal.new()
+      emu:admin("set_flag", "restore_brings_principal", true)
+      must(apply(emu), 0)
+      local before = assert_exact(emu)
+      emu:control("DELETE", "/graph/v1.0/applications/" .. before.application.id)
+      emu:later "60s"
+      local _, planned = job.plan(emu)
+      local _, applied = emu:json(words("apply", "--yes"))
+      assert.same(planned.changes.update, applied.changes.update)
+      assert.equal("came back with the application", step_of(applied, "Admin consent").items[1].about)
+      assert.equal(before.roles[1].id, assert_exact(emu).roles[1].id)
+      assert.equal(0, (verify(emu)))
+    end)
+
+  it("goes on after a stop between restoring it and the next step", function()
+    local emu <close> = rehearsal.new()
+    destroyed(emu)
+    emu:fault "POST /directory/deletedItems/*/restore drop-after"
+    emu:fault "GET /directory/deletedItems/microsoft.graph.servicePrincipal 403"
+    must(apply(emu), 1)
+    assert.equal(1, #truth(emu).applications)
+    assert.same({ "retiring" }, secrets(emu))
+    must(apply(emu), 0)
+    assert_exact(emu)
+    assert.same({ "confirmed" }, secrets(emu))
+  end)
+
+  it("makes a new secret when the one that came back is due", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    emu:later "140d"
+    must(emu:run(words("destroy", "--yes")), 0)
+    emu:later "20d"
+    local _, planned = job.plan(emu)
+    local _, applied = emu:json(words("apply", "--yes"))
+    assert.equal(2, applied.changes.create) -- the secret and the entry
+    assert.same({ 2, 6 }, { planned.changes.create, planned.changes.update })
+    assert.equal(6, applied.changes.update)
+    assert.same({ "retiring", "confirmed" }, secrets(emu))
+  end)
+
+  it("takes a secret that a person was handed as handed over still, on Cloud", function()
+    local emu <close> = rehearsal.new("--devolutions", "cloud")
+    must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
+    must(emu:run { "handover", "--confirm" }, 0)
+    must(emu:run(words("destroy", "--yes")), 0)
+    emu:later "60s"
+    must(apply(emu), 1) -- the items of Devolutions Cloud wait still
+    assert.same({ "confirmed" }, secrets(emu))
+  end)
+
+  it("says why not when the journal does not know it, and how to go on without the portal", function()
+    local emu <close> = rehearsal.new()
+    destroyed(emu)
+    assert(sys.remove_tree(emu:state()))
+    local outcome = must(apply(emu), 1)
+    assert.truthy(outcome.err:find("this journal does not know it: restored, it would bring back credentials that "
+      .. "nobody here knows", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("`moonlatch destroy setup/entra-pam-provider --purge` deletes it for good", 1, true))
+    must(emu:run(words("destroy", "--yes", "--purge")), 0)
+    emu:later "60s"
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+end)
+
+describe("destroy --purge", function()
+  it("deletes for good what it deletes, so that apply makes everything new", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    local before = assert_exact(emu)
+    local shown = emu:talk(words("destroy", "--purge"), { "Remove this?", "y\\n" })
+    assert.truthy(shown:find("- deleted application 'Devolutions PAM'  deleted for good: neither it nor its "
+      .. "credentials can be restored", 1, true), shown)
+    assert.truthy(shown:find("Plan: 9 to remove.", 1, true), shown)
+    assert.truthy(shown:find("Done: 9 removed.", 1, true), shown)
+    emu:later "60s"
+    assert.same({}, emu:graph(BIN))
+    assert.same({ "closed" }, secrets(emu))
+    must(apply(emu), 0)
+    assert.are_not.equal(before.application.appId, assert_exact(emu).application.appId)
+  end)
+
+  it("deletes for good what was destroyed before", function()
+    local emu <close> = rehearsal.new()
+    destroyed(emu)
+    assert.equal(1, #emu:graph(BIN))
+    local _, document = emu:json(words("destroy", "--yes", "--purge"))
+    assert.equal(1, document.changes.delete)
+    emu:later "60s"
+    assert.same({}, emu:graph(BIN))
+    must(emu:run(words("destroy", "--yes", "--purge")), 0)
+  end)
+
+  it("is needed to: without it nothing is sent that deletes for good", function()
+    local emu <close> = rehearsal.new()
+    destroyed(emu)
+    for _, request in ipairs(emu:control("GET", "/requests").requests) do
+      assert.is_nil(request.method == "DELETE" and request.path and request.path:find("deletedItems", 1, true) or nil)
+    end
+    local outcome = must(emu:run(words("apply", "--yes", "--purge")), 2)
+    assert.truthy(outcome.err:find("it has no argument --purge", 1, true), outcome.err)
+  end)
+end)
