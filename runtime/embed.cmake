@@ -1,21 +1,28 @@
 # cmake -DOUT=embedded.c -DROOT=dir -DARGPARSE=file -P embed.cmake
-# Turns what lies in ROOT/stdlib and ROOT/scripts, and the system's argparse,
-# into one C file, bytes unchanged.
+# Makes the list of what lies in ROOT/stdlib and ROOT/scripts, and of the system's
+# argparse: a C file in which the assembler puts their bytes, unchanged.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
 list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json|html|css|js)$")
 list(APPEND files stdlib/argparse.lua)
 list(SORT files)
-set(arrays "")
+set(texts "")
 set(rows "")
 foreach(file IN LISTS files)
   set(path ${ROOT}/${file})
   if(file STREQUAL stdlib/argparse.lua)
     set(path ${ARGPARSE})
   endif()
-  file(READ ${path} hex HEX)
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  file(SIZE ${path} size)
   string(MAKE_C_IDENTIFIER "embedded_${file}" id)
-  string(APPEND arrays "static const unsigned char ${id}[] = {${bytes}0};\n")
-  string(APPEND rows "  {\"${file}\", (const char *)${id}, sizeof ${id} - 1},\n")
+  string(APPEND texts "TEXT(${id}, \"${path}\")\n")
+  string(APPEND rows "  {\"${file}\", ${id}, ${size}},\n")
 endforeach()
-file(WRITE ${OUT} "/* generated; do not edit */\n#include \"embed.h\"\n\n${arrays}\nconst struct embedded embedded[] = {\n${rows}  {0, 0, 0}};\n")
+file(WRITE ${OUT} "/* generated; do not edit */
+#include \"embed.h\"
+
+#define TEXT(id, path) \\
+  extern const char id[] __attribute__((visibility(\"hidden\"))); \\
+  __asm__(\".section .rodata\\n\" #id \": .incbin \\\"\" path \"\\\"\\n.byte 0\\n.previous\");
+
+${texts}
+const struct embedded embedded[] = {\n${rows}  {0, 0, 0}};\n")

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define HOST_CONNECTIONS 16L
+#define MOST_CONNECTIONS 64L /* kept: else four for each transfer there is, and each lull closes the others */
 #define MAX_IDLE 128
 #define MAX_WAITS 64
 #define UNSEEN_MS 10 /* where a wait cannot be seen: a name being looked up */
@@ -66,6 +67,7 @@ struct http *http_open(long streams) {
     }
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
     curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, MOST_CONNECTIONS);
   }
   return http;
 }

@@ -1,4 +1,5 @@
 /* moonlatch: prepares the process, then hands over to stdlib/cli.lua. */
+#include "heap.h"
 #include "state.h"
 
 #include <lauxlib.h>
@@ -69,7 +70,8 @@ static int run(lua_State *L) {
 int main(int argc, char **argv) {
   int status = EXIT_FAILURE;
   harden_process();
-  lua_State *L = luaL_newstate();
+  struct heap *heap = heap_open();
+  lua_State *L = heap ? lua_newstate(heap_allocate, heap) : NULL;
   if (!L) {
     fputs("moonlatch: not enough memory to start\n", stderr);
     return status;
@@ -83,5 +85,6 @@ int main(int argc, char **argv) {
   else
     fprintf(stderr, "moonlatch: %s\n", lua_tostring(L, -1));
   lua_close(L);
+  heap_close(heap);
   return status;
 }

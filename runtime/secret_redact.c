@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-/* A text with escapes undone. The bytes may hold secrets in clear, so they
- * are in a buffer that is wiped. */
-struct view {
-  struct buffer *bytes;
-  size_t *from; /* where in the text each of the bytes starts */
-};
-
 static int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -78,25 +71,43 @@ struct escaping {
 
 static const struct escaping escapings[] = {{'%', undo_percent}, {'\\', undo_json}};
 
-/* Append bytes that stand at `at` in the text, `step` further for each. */
-static void view_add(lua_State *L, struct view *view, const char *bytes, size_t size, size_t at, size_t step) {
-  for (size_t i = 0; i < size; i++) view->from[view->bytes->length + i] = at + i * step;
-  if (!buffer_append(view->bytes, bytes, size)) luaL_error(L, "out of memory");
+/* A part of a text: an escape and what it stands for, or what lies between two escapes. */
+struct part {
+  size_t taken, size; /* characters in the text, and bytes it stands for */
+  int escaped;
+  char bytes[4]; /* of an escape */
+};
+
+static struct part part_at(const char *text, size_t length, const struct escaping *escaping) {
+  struct part part = {.size = 1};
+  part.taken = escaping->undo(text, length, part.bytes, &part.size);
+  part.escaped = part.taken > 0;
+  if (part.escaped) return part;
+  const char *next = memchr(text + 1, escaping->mark, length - 1);
+  part.taken = part.size = (size_t)((next ? next : text + length) - text);
+  return part;
 }
 
-/* Push what the view stands on. [-0, +2, m] */
-static struct view view_new(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
-  struct view view = {buffer_new(L), lua_newuserdatauv(L, length * sizeof(size_t), 0)};
+/* Push a buffer with the text's escapes undone, to be given back: it may hold secrets in clear. [-0, +1, e] */
+static struct buffer *push_undone(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
+  struct buffer *undone = buffer_borrow(L);
   for (size_t i = 0; i < length;) {
-    char out[4];
-    size_t size = 1, taken = escaping->undo(text + i, length - i, out, &size);
-    const char *next = taken ? NULL : memchr(text + i + 1, escaping->mark, length - i - 1);
-    size_t plain = (next ? next : text + length) - (text + i);
-    if (taken) view_add(L, &view, out, size, i, 0);
-    if (!taken) view_add(L, &view, text + i, plain, i, 1);
-    i += taken ? taken : plain;
+    struct part part = part_at(text + i, length - i, escaping);
+    if (!buffer_append(undone, part.escaped ? part.bytes : text + i, part.size)) luaL_error(L, "out of memory");
+    i += part.taken;
   }
-  return view;
+  return undone;
+}
+
+/* Push where in the text each of its undone bytes starts. [-0, +1, m] */
+static size_t *push_places(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
+  size_t *places = lua_newuserdatauv(L, length * sizeof *places, 0), count = 0;
+  for (size_t i = 0; i < length;) {
+    struct part part = part_at(text + i, length - i, escaping);
+    for (size_t k = 0; k < part.size; k++) places[count++] = i + (part.escaped ? 0 : k);
+    i += part.taken;
+  }
+  return places;
 }
 
 /* Push a byte for each of the text's that is 1 where it is to be masked, when
@@ -115,21 +126,26 @@ static char *mask_text(lua_State *L, const char *text, size_t length, char *mask
   return mask;
 }
 
-static size_t view_end(const struct view *view, size_t end, size_t length) {
-  while (end < view->bytes->length && view->from[end] == view->from[end - 1]) end++;
-  return end < view->bytes->length ? view->from[end] : length;
+/* Where in the text the undone bytes before `end` end. */
+static size_t place_of_end(const size_t *places, size_t count, size_t end, size_t length) {
+  while (end < count && places[end] == places[end - 1]) end++;
+  return end < count ? places[end] : length;
 }
 
-static char *mask_view(lua_State *L, const char *text, size_t length, char *mask, const struct escaping *escaping) {
+/* The places are needed only when there is something to be masked, which is seldom. */
+static char *mask_undone(lua_State *L, const char *text, size_t length, char *mask, const struct escaping *escaping) {
   const struct secret_index *index = &vault_get(L)->index;
-  struct view view = view_new(L, text, length, escaping);
+  const struct buffer *undone = push_undone(L, text, length, escaping);
+  int at = lua_gettop(L);
   struct secret_hit hit = {0};
-  while (index_next(index, view.bytes->data, view.bytes->length, &hit)) {
+  size_t *places = NULL;
+  while (index_next(index, undone->data, undone->length, &hit)) {
+    if (!places) places = push_places(L, text, length, escaping);
     mask = mask_new(L, mask, length);
-    size_t start = view.from[hit.start];
-    memset(mask + start, 1, view_end(&view, hit.end, length) - start);
+    size_t start = places[hit.start];
+    memset(mask + start, 1, place_of_end(places, undone->length, hit.end, length) - start);
   }
-  buffer_free(view.bytes);
+  buffer_give_back(L, at);
   return mask;
 }
 
@@ -150,7 +166,7 @@ static char *find_mask(lua_State *L, const char *text, size_t length) {
   luaL_checkstack(L, 16, "redaction");
   char *mask = mask_text(L, text, length, NULL);
   for (size_t i = 0; i < sizeof escapings / sizeof *escapings; i++)
-    if (memchr(text, escapings[i].mark, length)) mask = mask_view(L, text, length, mask, &escapings[i]);
+    if (memchr(text, escapings[i].mark, length)) mask = mask_undone(L, text, length, mask, &escapings[i]);
   return mask;
 }
 

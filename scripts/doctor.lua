@@ -18,7 +18,10 @@ return {
     jit_elevation = {
       type = "boolean", help = "is " .. api_permissions.ELEVATION .. " wanted? (default: as the setup was told)",
     },
-    renew_before = { type = "duration", default = "30d", help = "warn this long before a client secret ends" },
+    renew_before = {
+      type = "duration",
+      help = "warn this long before a client secret ends (default: 30 days, or a third of its life if that is less)",
+    },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault (default: the profile's)" },
     first_contact = {

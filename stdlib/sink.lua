@@ -3,7 +3,6 @@
 
 local entry = require "sink.entry"
 local handover = require "sink.handover"
-local states = require "handover.state"
 
 local M = {}
 
@@ -21,20 +20,6 @@ function M.entry(run, fields)
   }
   to:open(run)
   return to
-end
-
---- The accounts that the provider manages: those named now, else those named when it was set up.
----@param run workflow.Run
----@param args { name: string, client_id: string?, managed: string[] }
----@return string[]
-function M.managed(run, args)
-  if #args.managed > 0 then return args.managed end
-  local before = run.journal and states.rows(run.journal, args.client_id or args.name)[1]
-  local managed = before and before.body.managed or {}
-  if #managed > 0 then
-    run:note("the accounts to manage are those named before: %s; --managed names others", table.concat(managed, ", "))
-  end
-  return managed
 end
 
 local function store(run, secret, to, fields)

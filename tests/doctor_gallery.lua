@@ -252,7 +252,7 @@ local CASES = {
     heal = function() emu:admin("set_policy", {}) end },
   { "the policy is shorter than the time of renewal", check = "policy", verdict = "warning",
     says = "due for renewal at once", fault = function() emu:admin("set_policy", { days = 14 }) end,
-    fix = "--renew-before 7d", heal = function() emu:admin("set_policy", {}) end },
+    args = { "--renew-before", "30d" }, fix = "--renew-before 7d", heal = function() emu:admin("set_policy", {}) end },
   { "new secrets are forbidden", check = "policy", verdict = "warning", says = "forbids",
     fault = function() emu:admin("set_policy", { secrets = false }) end, fix = "exempted",
     heal = function() emu:admin("set_policy", {}) end },
@@ -295,7 +295,7 @@ local CASES = {
     fix = "moonlatch handover", fault = function()
       local before = configure("linked = true", "linked = false")
       emu:later "151d"
-      job.apply(emu, "--managed", MANAGED)
+      job.apply(emu, "--managed", MANAGED, "--lifetime", "180d")
       drop_consents()
       emu:later "2m"
       return before

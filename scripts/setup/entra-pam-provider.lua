@@ -116,7 +116,6 @@ return workflow.declare {
     step "Pre-flight" (function(run, have, args)
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = api_permissions.of_provider(args.jit_elevation)
-      have.managed = sink.managed(run, args)
       have.found = preflight.look(run, have, args)
     end),
 
@@ -142,7 +141,7 @@ return workflow.declare {
     end),
 
     step "Roles and administrators" (function(run, have, args)
-      have.roles = reach.explain(run, have.found.accounts, have.managed)
+      have.roles = reach.explain(run, have.found.accounts, args.managed)
       have.held = directory_role.ensure(run, {
         name = args.name, application = have.application, principal = have.principal, roles = have.roles,
         admin = have.admin, justification = args.justification, pim = have.found.pim,
@@ -174,7 +173,7 @@ return workflow.declare {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
         tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
         roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
-        managed = have.managed,
+        managed = args.managed,
       })
     end),
   },

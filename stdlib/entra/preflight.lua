@@ -162,7 +162,7 @@ end
 
 --- Look at everything. Fails where going on could not end well.
 ---@param run workflow.Run
----@param have table admin, wanted, entry, managed
+---@param have table admin, wanted, entry
 ---@param args table
 ---@return entra.found
 function M.look(run, have, args)
@@ -172,7 +172,7 @@ function M.look(run, have, args)
     service_principal.graph,
     function() return organization() or false end,
     function() return licences() or false end,
-    function() return reach.find(have.managed) end,
+    function() return reach.find(args.managed) end,
     function() return have.entry and have.entry:opened() or false end,
     demands,
   }

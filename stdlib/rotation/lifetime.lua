@@ -53,6 +53,16 @@ local function margin(row, terms)
   return M.renew_before(terms.renew_before, row.body.lifetime or row.body.ends - M.made_at(row))
 end
 
+--- Is it time to replace one, as far as its end goes? One whose end is not known never is.
+---@param row rotation.row
+---@param terms rotation.dates
+---@param now number
+---@return boolean
+function M.is_near_end(row, terms, now)
+  local ends = row.body.ends
+  return ends ~= nil and ends - now <= margin(row, terms)
+end
+
 --- When one falls due. Nil when nothing tells.
 ---@param row rotation.row
 ---@param terms rotation.dates
@@ -70,7 +80,7 @@ end
 ---@return string?
 function M.why_due(row, terms, now)
   local age, ends = now - M.made_at(row), row.body.ends
-  if ends and ends - now <= margin(row, terms) then return "the one in use ends in " .. time.span(ends - now) end
+  if M.is_near_end(row, terms, now) then return "the one in use ends in " .. time.span(ends - now) end
   if terms.every and age >= terms.every then
     return ("the one in use is %s old, and one is due every %s"):format(time.span(age), time.span(terms.every))
   end

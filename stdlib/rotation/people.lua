@@ -7,6 +7,7 @@ local directory = require "rotation.directory"
 local due = require "rotation.due"
 local ending = require "rotation.ending"
 local fail = require "fail"
+local left_over = require "rotation.left_over"
 local limit = require "rotation.limit"
 local log = require "log"
 local passwords = require "sink.passwords"
@@ -53,7 +54,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field changes rotation.entry[] what this run may change, oldest due first
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
----@field left_over { name: string, why: string }[] entries of accounts that the policy does not select any more
+---@field left_over rotation.left_over[] entries of accounts that the policy does not select any more
 local People = {}
 People.__index = People
 
@@ -411,8 +412,15 @@ local function save_memory(self)
   collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
 end
 
+-- A run that is about named accounts did not look at the others.
+local function keep_left_over(self)
+  if self.run.setting.named then return end
+  left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
+end
+
 --- Do it: a few alone, then the rest.
 function People:act()
+  keep_left_over(self)
   adopt_all(self)
   rename_all(self)
   expire_all(self)

@@ -46,7 +46,7 @@ end
 ---@field entries rotation.entry[]
 ---@field changes rotation.entry[]
 ---@field later integer
----@field left_over { name: string, why: string }[]?
+---@field left_over rotation.left_over[]?
 ---@field open boolean is its window open?
 ---@field moment number? until when, or from when
 ---@field failure Failure? it could not even be looked at

@@ -92,12 +92,8 @@ end
 --- Note which secret is in use before the one that is made next.
 function Point:note_first() self.first = judge.remember(self).marker end
 
---- Say that the secret this run waits for was pasted.
----@param outcome crash.program.outcome
-function Point:confirm(outcome)
-  local id = assert(outcome.out:match("moonlatch journal confirm (%x+)"), outcome.out)
-  self:must(0, { "journal", "confirm", id })
-end
+--- Say that the secret that waits was pasted.
+function Point:confirm() self:must(0, { "handover", "--confirm" }) end
 
 ---------------------------------------------------------------------------
 -- The state folder

@@ -27,7 +27,6 @@ end
 -- Why a case is not asked for yet.
 local PENDING = {
   ["cut before it arrived, a stranger 100 s later, whom the audit log names"] = "nothing asks the audit log",
-  ["left over, and doctor: it left the group"] = "doctor does not list entries that are left over",
 }
 
 describe("before a far side of another make", function()

@@ -473,14 +473,15 @@ case("the entry's password is edited")(touched(lambda far, key: far.vault.change
 
 
 def left_over(what, doctor=False):
-    """An account that is rotated no more: its entry is listed by plan and rotate, and by doctor."""
+    """An account that is rotated no more: its entry is listed by plan and rotate, and after a run by doctor."""
     def play(far):
         stage = Stage(far, count=2)
         stage.rotate()
         name = stage.name()
         what(far, stage.key)
         stage.later(DAY)
-        for run in (stage.one.run("doctor", "--json"),) if doctor else (stage.one.plan(), stage.rotate()):
+        runs = [stage.one.plan(), stage.rotate()]
+        for run in runs + [stage.one.run("doctor", "--json")] * doctor:
             stage.check(run.names(name), f"its entry is not mentioned: {run.out[-300:]}")
         return stage
     return play

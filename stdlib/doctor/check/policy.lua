@@ -29,7 +29,7 @@ return {
         fix = EXEMPT .. "before the secret in use ends." }
     end
     local longest, lifetime = policy.longest, lifetime_of(look)
-    if longest and longest <= look.args.renew_before then
+    if longest and look.args.renew_before and longest <= look.args.renew_before then
       return record:warning {
         evidence = ("%s allows %s, and a secret is renewed %s before its end")
           :format(policy.says, time.span(longest), time.span(look.args.renew_before)),

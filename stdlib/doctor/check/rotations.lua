@@ -1,7 +1,9 @@
 --- Users' passwords on record: rotations that wait for a person, or whose outcome is not known,
---- and how far the directory's clock is from Graph's.
+--- what lies in the sink of accounts that no policy changes any more, and how far the directory's
+--- clock is from Graph's.
 
 local directory = require "rotation.directory"
+local left_over = require "rotation.left_over"
 local rows = require("rotation.store").user_passwords
 local time = require "time"
 
@@ -29,6 +31,22 @@ end
 
 local TELL = { orphaned = tell_person, left = tell_left }
 
+local LEFT_OVER_FIX = "Delete the entry in Devolutions Server when nobody needs its password, or have the policy "
+  .. "select the account again. The next `moonlatch rotate %s` looks anew."
+
+-- As the last run of a policy found it.
+local function tell_left_over(record, row)
+  local body = row.body
+  for i = 1, math.min(MOST, #body.entries) do
+    record:warning { evidence = ("%s is left over: %s (%s)"):format(body.entries[i].name, body.entries[i].why, row.id),
+      cause = ("So it was found by a run on %s."):format(time.day(body.at)), fix = LEFT_OVER_FIX:format(row.id) }
+  end
+  if body.count > MOST then
+    record:warning { evidence = ("and %d more entries are left over from %s"):format(body.count - MOST, row.id),
+      fix = ("moonlatch plan %s --verbose names them."):format(row.id) }
+  end
+end
+
 local function tell_clock(record, journal)
   local known = directory.of(journal)
   if not known.seen_at then return end
@@ -48,6 +66,7 @@ return {
         fix = "moonlatch journal list shows them all." }
     end
     if #open == 0 then record:ok "no rotation of a user's password is open" end
+    for _, row in ipairs(left_over.all(journal)) do tell_left_over(record, row) end
     tell_clock(record, journal)
   end,
 }

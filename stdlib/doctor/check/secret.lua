@@ -3,6 +3,7 @@
 
 local explain = require "explain"
 local in_use = require "rotation.in_use"
+local lifetime = require "rotation.lifetime"
 local secret = require "secret"
 local time = require "time"
 
@@ -83,7 +84,7 @@ end
 local function tell_working(record, look, use)
   local has = use.has
   local left = has.body.ends and has.body.ends - time.now()
-  if not left or left > look.args.renew_before then
+  if not lifetime.is_near_end(has, look.args, time.now()) then
     return record:ok("the client secret that %s has, %s, signs the application in%s", use.who, in_use.short(has),
       left and ", for another " .. time.span(left) or "")
   end
@@ -103,12 +104,12 @@ local function tell_unproven(record, look, found, use)
       in_use.short(has)), cause = "Somebody removed it from the application.",
       fix = renewal(look, use) }
   end
-  local left = has.body.ends and has.body.ends - time.now() or math.huge
-  local how = left <= look.args.renew_before and record.warning or record.unknown
+  local is_due = lifetime.is_near_end(has, look.args, time.now())
+  local how = is_due and record.warning or record.unknown
   how(record, {
     evidence = sentence .. ". Entra lists it; its value is not held here, so no sign-in with it was tried",
     cause = "It was made elsewhere.",
-    fix = left <= look.args.renew_before and renewal(look, use)
+    fix = is_due and renewal(look, use)
       or "To see it work: reset the password of a managed account in Devolutions.",
   })
 end
@@ -128,7 +129,7 @@ local function tell_newest(record, look, newest)
   local ends = newest and newest.body.ends
   if not ends then return record:ok "the client secret signs the application in" end
   local left = ends - time.now()
-  if left <= look.args.renew_before then
+  if lifetime.is_near_end(newest, look.args, time.now()) then
     return record:warning { evidence = ("the client secret works, and ends in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = look.setup .. " makes the next one." }
   end

@@ -1,0 +1,43 @@
+--- Entries of ours in the sink whose accounts a policy does not select any more: on record, one
+--- row a policy, so that it can be said without reading the vault.
+
+local M = {}
+
+local KIND = "left over"
+local MOST = 100 -- entries of a policy that are on record by name
+
+---@class rotation.left_over
+---@field name string where the entry lies
+---@field why string
+
+---@class rotation.left_over_row: host.journal.row its id is the policy's name
+---@field body { entries: rotation.left_over[], count: integer, at: number }
+
+local function is_same(body, list)
+  if #list ~= body.count then return false end
+  for i, known in ipairs(body.entries) do
+    if known.name ~= list[i].name or known.why ~= list[i].why then return false end
+  end
+  return true
+end
+
+--- Put on record what a run found, when it is not what is on record. Durable with the next commit.
+---@param journal host.journal.journal
+---@param policy string
+---@param list rotation.left_over[] by name
+---@param now number
+function M.keep(journal, policy, list, now)
+  local row = journal:get(KIND, policy)
+  if is_same(row and row.body or { entries = {}, count = 0 }, list) then return end
+  local entries = {}
+  for i = 1, math.min(MOST, #list) do entries[i] = { name = list[i].name, why = list[i].why } end
+  journal:put(KIND, policy, #list > 0 and "there" or "gone",
+    { name = policy, entries = entries, count = #list, at = now }, now)
+end
+
+--- What the last run of each policy found.
+---@param journal host.journal.journal
+---@return rotation.left_over_row[]
+function M.all(journal) return journal:list(KIND, "gone") end
+
+return M
