@@ -36,7 +36,7 @@ local function tick_all(desk, keys, done)
   for _, word in ipairs(keys) do
     for key in word:gmatch "[^,]+" do
       tick(desk.journal, state_of(desk), key, done, sys.user(), log.person() and "terminal" or "command")
-      log.say(("%s: %s"):format(key, done and "done" or "open again"))
+      log.note(("%s: %s"):format(key, done and "done" or "open again"))
     end
   end
 end
@@ -158,7 +158,7 @@ local function look(journal, rows)
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
-    log.prose(text.of(state, command_of(rows[i], #rows > 1), clock.now()))
+    log.prose(text.of(state, command_of(rows[i], #states.rows(journal) > 1), clock.now()))
   end
   return complete and 0 or 3
 end

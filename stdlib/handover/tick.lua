@@ -46,7 +46,8 @@ end
 -- What is put on record. A proof is one of the client secret that was in use then.
 local function body_of(state, item, by, now, how)
   local has = item.key == "proof" and state.secret.has or nil
-  return { by = by, at = now, how = how, name = state.name, secret = has and has.id }
+  return { by = by, at = now, how = how, name = item.scope == "instance" and state.address or state.name,
+    secret = has and has.id }
 end
 
 --- Put on record that an item is done, or that it is not; durable when the call returns. `provider` is done when its

@@ -7,8 +7,9 @@ local JOB = "setup/entra-pam-provider"
 local RENEWAL = "155d" -- of 180, with 30 to be renewed before
 local GRACE = "8d" -- and one more than it is
 
-M.APPLY = { "apply", JOB, "--yes", "--json" }
-M.PROVE = { "apply", JOB, "--yes", "--json", "--prove-on", "t0-chen@contoso.onmicrosoft.com" }
+M.APPLY = { "apply", JOB, "--yes", "--json", "--lifetime", "180d" }
+M.PROVE = { "apply", JOB, "--yes", "--json", "--lifetime", "180d", "--prove-on",
+  "t0-chen@contoso.onmicrosoft.com" }
 M.DESTROY = { "destroy", JOB, "--yes", "--json" }
 M.PLAN = { "plan", JOB, "--json" }
 

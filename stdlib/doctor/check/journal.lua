@@ -33,6 +33,8 @@ end
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
 local function tell_newest(record, look, newest)
   if not newest or not HALFWAY[newest.state] then return end
+  -- without an entry it waits for a person, which the check of the hand-over tells
+  if newest.state == "proven" and not look:want "entry" then return end
   record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
     cause = "A run stopped there.", fix = look.setup .. " goes on there." }
 end
