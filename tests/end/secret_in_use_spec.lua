@@ -85,6 +85,9 @@ for _, consumer in ipairs(CONSUMERS) do
         "; a new one, …", "has waited to be pasted since")
       assert_says(dead.fix, "moonlatch handover")
       assert.equal(1, broken)
+      local planned = emu:run { "plan", "policies/pam-provider-secret" }
+      assert.equal(3, planned.status, planned.out)
+      assert_says(planned.out, "waits for a person: " .. consumer.name .. " was given …", "which expired")
       local failed, text = verified()
       assert.equal(1, failed, text)
       assert_says(text, "Out of order: " .. consumer.name .. " was given …", "which expired")
