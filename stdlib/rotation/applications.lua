@@ -286,7 +286,7 @@ local function judge(self, entry, result)
   local begun = why_begun(self, entry.target)
     or entry.adopts and "what lies where it is used is not on record here, and works: it is adopted"
   if begun then
-    entry.what, entry.why = "recover", begun
+    entry.what, entry.why = "recover", result.alarms[1] or begun
   elseif changes > 0 then
     entry.what, entry.why = "change", "a new one is needed, or an old one goes"
   elseif #result.waiting > 0 then
