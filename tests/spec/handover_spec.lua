@@ -99,7 +99,7 @@ describe("the form", function()
     assert.same({ "Add", CLOUD, "Administration > Privileged Access > Providers > Add Provider (+) > Entra ID user" },
       { add.button, add.link, add.where })
     assert.same({ field = "Secret key", secret = true,
-      note = "the client secret …c7e1: its Value, not its Secret ID; shown once on request" }, add.fields[6])
+      note = "the client secret …c7e1: its Value, not its Secret ID; shown on request" }, add.fields[6])
     assert.same({ "on the entry of a managed account: ellipsis menu > Reset password",
       "then Reports > Privileged Access > Tasks shows that reset as Completed" }, add.proof)
   end)
