@@ -65,7 +65,7 @@ end
 local function confirm(desk)
   local state = state_of(desk)
   give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
-  log.prose(("%s has the client secret %s; the ones before it are let go when their grace is over.")
+  log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
     :format(text.consumer(state), state.secret.short))
 end
 

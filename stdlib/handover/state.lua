@@ -266,8 +266,9 @@ local function items_of(journal, state)
   return list
 end
 
--- The first that is required and open.
+-- What is next is the first that is required and open. A renewal goes first: what is before it worked until now.
 local function count(state)
+  if state.secret.has and state.secret.waiting and not state.destroyed then state.next = "provider" end
   state.open = 0
   for _, item in ipairs(state.items) do
     if item.required and item.state == "open" then

@@ -74,14 +74,27 @@ local function add_giving(lines, state, command)
   add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
 end
 
+-- Somebody set it up before: what stands before the provider is likely to be there.
+local function add_former(lines, state, command)
+  local keys = {}
+  for _, item in ipairs(state.items) do
+    if item.required and item.state == "open" and item.key ~= "provider" and item.key ~= "proof" then
+      keys[#keys + 1] = item.key
+    end
+  end
+  if #keys < 2 or not state.secret.has or state.destroyed then return end
+  add(lines, "  All of these are there already? %s --done %s", command, table.concat(keys, ","))
+end
+
 local function add_turn(lines, state, item, command)
   add(lines, "\nNext: %s", item.what)
   add(lines, "  who        %s", item.who)
   add(lines, "  where      %s", item.where)
   add(lines, "  known by   %s", item.known_by)
   if item.link then add(lines, "  page       %s", item.link) end
-  if item.key == "provider" then return add_giving(lines, state, command) end
-  add_command(lines, ("%s --done %s"):format(command, item.key), "when it is")
+  if item.key == "provider" then add_giving(lines, state, command)
+  else add_command(lines, ("%s --done %s"):format(command, item.key), "when it is") end
+  add_former(lines, state, command)
 end
 
 -- Nothing is left but to renew it some day.
