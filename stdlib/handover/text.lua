@@ -102,9 +102,9 @@ local function add_rest(lines, state, command, now)
   add(lines, "\nNothing required is left for a person.")
   local day = not state.destroyed and state.secret.renew_at
   if not day then return end
-  if day <= now then return add(lines, "It is time to renew the client secret: %s", state.maker) end
-  add(lines, "The next client secret is made from %s on, by: %s", time.day(day), state.maker)
-  add(lines, "For your calendar: %s --calendar FILE", command)
+  if day <= now then return add_command(lines, state.maker, "it is time: makes the next client secret") end
+  add_command(lines, state.maker, ("from %s on: makes the next client secret"):format(time.day(day)))
+  add_command(lines, command .. " --calendar FILE", "puts that day into your calendar")
 end
 
 --- What is next, with the form when it is its turn.

@@ -83,7 +83,8 @@ local function await(run, row)
   local state = states.of(run.journal, row, clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("nothing required is left for a person in %s: so said who ticked it", text.consumer(state))
+    return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
+      text.consumer(state))
   end
   run:await {
     what = what_of(state), how = how_of(run, row, state),

@@ -180,8 +180,7 @@ describe("a hand-over to Devolutions Server", function()
 end)
 
 describe("what a person decides", function()
-  local ELEVATION, ACCOUNTS = "serves. [Y/n] ", "Which accounts is Devolutions to manage? A group's name or id, or "
-    .. "user names, separated by commas (Enter for none): "
+  local ELEVATION, ACCOUNTS = "serves. [Y/n] ", "separated by commas (Enter for none): "
 
   it("is asked for by the first apply on a terminal, and counts until an argument says otherwise", function()
     local emu <close> = rehearsal.new()
