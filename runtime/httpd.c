@@ -49,7 +49,7 @@ struct httpd {
   struct exchanges waiting; /* came in, not yet given out */
   struct exchanges open;    /* given out, not yet answered */
   struct neighbours neighbours;
-  int woken;                /* the timer fired or the watched descriptor ended */
+  int woken; /* the timer fired or the watched descriptor ended */
   int ended;
   int lines; /* read from the watched descriptor and not yet told */
 };
@@ -320,14 +320,8 @@ static int httpd_server(lua_State *L) {
 }
 
 static const luaL_Reg server_methods[] = {
-    {"limit", server_limit},
-    {"listen", server_listen},
-    {"poll", server_poll},
-    {"watch", server_watch},
-    {"ended", server_ended},
-    {"lines", server_lines},
-    {"close", server_close},
-    {NULL, NULL},
+    {"limit", server_limit}, {"listen", server_listen}, {"poll", server_poll},   {"watch", server_watch},
+    {"ended", server_ended}, {"lines", server_lines},   {"close", server_close}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", httpd_server}, {NULL, NULL}};

@@ -167,7 +167,8 @@ local function check_name(name)
   if name:match "^[%w_][%w_.-]*$" then return name end
   fail.raise {
     kind = "usage", what = ("name a profile '%s'"):format(name),
-    why = "the file of its key is named after it, and this is no plain name", fix = "Use letters, digits, _, - and . in it.",
+    why = "the file of its key is named after it, and this is no plain name",
+    fix = "Use letters, digits, _, - and . in it.",
   }
 end
 

@@ -179,8 +179,8 @@ return {
       for _, name in ipairs { "../x", "a/b", "", ".x", "a\nb", "-x" } do
         local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
         assert.equal(2, outcome.status, name)
-        assert.truthy(outcome.err:find("this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1, true),
-          outcome.err)
+        assert.truthy(outcome.err:find("and this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1,
+          true), outcome.err)
       end
       assert.equal(MINE, text())
     end)
