@@ -162,10 +162,20 @@ local NEXT = {
   { "plan", " setup/entra-pam-provider", "what apply would change" },
 }
 
+-- The file of its key and the folder of its state are named after it.
+local function check_name(name)
+  if name:match "^[%w_][%w_.-]*$" then return name end
+  fail.raise {
+    kind = "usage", what = ("name a profile '%s'"):format(name),
+    why = "the file of its key is named after it, and this is no plain name",
+    fix = "Use letters, digits, _, - and . in it.",
+  }
+end
+
 local function settings_of(options)
   local tenant = tenant_of(options)
   local settings = {
-    name = options.profile or name_of(tenant), tenant = tenant, cloud = options.cloud or "global",
+    name = check_name(options.profile or name_of(tenant)), tenant = tenant, cloud = options.cloud or "global",
     client_id = options.client_id,
   }
   settings.key, settings.devolutions = key_of(options), devolutions_of(options)

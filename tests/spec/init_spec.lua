@@ -1,5 +1,6 @@
 -- A first configuration, as a newcomer makes it.
 
+local lfs = require "lfs"
 local moonlatch = require "moonlatch"
 local sys = require "host.sys"
 
@@ -161,6 +162,7 @@ return {
         "local all = { x = { tenant = 'x.com' } } return { profiles = all }",
         "local it = { profiles = { x = { tenant = 'x.com' } } } return it",
         "return { ['profiles'] = { x = { tenant = 'x.com' } } }",
+        "local x = { tenant = 'x.com' } x.x = x return { profiles = { x = x } }",
       } do
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
@@ -170,6 +172,30 @@ return {
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())
       end
+    end)
+
+    it("names no profile, and so no key, after another folder", function()
+      place:write("mine.lua", MINE)
+      for _, name in ipairs { "../x", "a/b", "", ".x", "a\nb", "-x" } do
+        local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
+        assert.equal(2, outcome.status, name)
+        assert.truthy(outcome.err:find("and this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1,
+          true), outcome.err)
+      end
+      assert.equal(MINE, text())
+    end)
+
+    it("keeps the mode of the file, and the link that leads to it", function()
+      local config = place:write("mine.lua", MINE)
+      lfs.mkdir(place.path .. "/kept")
+      assert(os.rename(config, place.path .. "/kept/moonlatch.lua"))
+      assert(lfs.link("kept/moonlatch.lua", config, true))
+      assert(os.execute(("chmod 644 '%s/kept/moonlatch.lua'"):format(place.path)))
+      local outcome = init("--tenant", "fabrikam.com", "--config", config)
+      assert.equal(0, outcome.status, outcome.err)
+      assert.equal("kept/moonlatch.lua", lfs.symlinkattributes(config, "target"))
+      assert.equal(420, sys.stat(place.path .. "/kept/moonlatch.lua").mode) -- 0644
+      assert.matches('%["fabrikam"%]', text())
     end)
 
     it("keeps the old text beside the new one when something is in the way", function()
