@@ -223,9 +223,9 @@ describe("the state of a hand-over", function()
 
   it("is JSON as it is, without the secret", function()
     made("0000c7e1", "proven")
-    local text = json.encode(state_now())
-    assert.is_nil(text:find("the-value-of", 1, true))
-    assert.truthy(text:find('"next":"licence"', 1, true))
+    local encoded = json.encode(state_now())
+    assert.is_nil(encoded:find("the-value-of", 1, true))
+    assert.truthy(encoded:find('"next":"licence"', 1, true))
   end)
 end)
 
