@@ -82,19 +82,30 @@ static unsigned decode(const unsigned char *text, size_t left, size_t *length) {
   return point;
 }
 
-/* Length of a colour (ESC [ … m) or erase-line (ESC [ … K) sequence at text, else 0. */
+/* Length of a sequence that sets one of log.lua's styles (ESC [ 1 m), else 0: no other can hide what it stands in. */
 static size_t styling(const unsigned char *text, size_t left) {
-  if (left < 3 || text[0] != 27 || text[1] != '[') return 0;
-  size_t i = 2;
-  while (i < left && i < 20 && strchr("0123456789;", text[i]) && text[i]) i++;
-  return i < left && (text[i] == 'm' || text[i] == 'K') ? i + 1 : 0;
+  static const char *const styles[] = {"0", "1", "2", "31", "32", "33", "36"};
+  for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
+    size_t size = strlen(styles[i]) + 3;
+    if (size <= left && memcmp(text, "\033[", 2) == 0 && memcmp(text + 2, styles[i], size - 3) == 0 &&
+        text[size - 1] == 'm')
+      return size;
+  }
+  return 0;
+}
+
+/* Length of what makes a line anew at text: a return, an erase. Only where a text begins or ends, which is ours to
+ * say: in the middle it would be a name's, and hide the line that it stands in. */
+static size_t renewing(const unsigned char *text, size_t left) {
+  if (*text == '\r') return 1;
+  return left >= 3 && memcmp(text, "\033[K", 3) == 0 ? 3 : 0;
 }
 
 /* How many bytes at text a terminal only shows; 0 when they would steer it
  * (control characters) or turn the reading direction round. */
 static size_t readable(const unsigned char *text, size_t left) {
   size_t length;
-  if (*text == '\n' || *text == '\t' || *text == '\r') return 1;
+  if (*text == '\n' || *text == '\t') return 1;
   if (*text == 27) return styling(text, left);
   unsigned point = decode(text, left, &length);
   if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
@@ -108,8 +119,12 @@ static const char *push_shown(lua_State *L, const char *text, size_t length, siz
   const char *redacted = lua_tolstring(L, -1, &length);
   luaL_Buffer out;
   luaL_buffinit(L, &out);
+  int begins = 1;
   for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    size = readable((const unsigned char *)redacted + i, length - i);
+    const unsigned char *at = (const unsigned char *)redacted + i;
+    size = begins || i + 1 == length ? renewing(at, length - i) : 0;
+    begins = begins && size;
+    if (!size) size = readable(at, length - i);
     luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
   }
   luaL_pushresult(&out);

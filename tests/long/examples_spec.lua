@@ -47,7 +47,8 @@ local RULES = {
   { "^moonlatch repl %-%-", typed = "exit\n" },
   { "^moonlatch init .*keyring", status = 1, says = "error: [^\n]*keyring", new = true }, -- there is none here
   { "^moonlatch init %-%-profile", new = NEW_HOME, says = "journal%.key" },
-  { "^moonlatch init", typed = "contoso.onmicrosoft.com\n", says = "moonlatch login", new = true },
+  { "^moonlatch init %-%-tenant", typed = "\n", new = true },
+  { "^moonlatch init", typed = "contoso.onmicrosoft.com\n\n\n", says = "moonlatch login", new = true },
   { "^moonlatch plan policies/tier0%-users", status = 3, says = "5 to change" },
   { "^moonlatch plan", status = 3, says = "Plan: %d+ to create" },
   {
@@ -55,6 +56,8 @@ local RULES = {
     before = "mkdir -p its && cd its && moonlatch " .. POLICY .. " >mine.lua",
   },
   { "^moonlatch apply .*%-%-yes" },
+  { "^moonlatch apply .*%-%-emulator", typed = "\n\ny\n" }, -- two questions first
+  { "^moonlatch apply .*# do it", typed = "\n\ny\n" },
   { "^moonlatch apply", typed = "y\n" },
   { "^moonlatch rehearse policies/weekly", status = false, says = "what must hold" }, -- a year is another each time
   { "^moonlatch new .*&&", before = NO_WEEKLY, status = false, says = "what must hold" },

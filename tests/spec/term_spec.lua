@@ -22,10 +22,17 @@ describe("host.term writing", function()
 
   it("takes out what would steer the terminal, and keeps what is read", function()
     local place <close> = child.folder()
-    assert.equal("a?]0;title?b\27[31mred\27[0m\27[K ?[2J é 漢 🌙 ???x ?? tab\tend", (output(place, [[
+    assert.equal("a?]0;title?b\27[31mred\27[0m?[K ?[2J é 漢 🌙 ???x ?? tab\tend", (output(place, [[
       require "host.term".write("out", "a\27]0;title\7b\27[31mred\27[0m\27[K \27[2J é 漢 🌙 \u{202e}x \u{9b} tab\tend\n")
       return 0]])))
     assert.equal("cut ??", (output(place, [[require "host.term".write("out", "cut \xe6\xbc\n") return 0]])))
+  end)
+
+  it("lets no name that comes from elsewhere hide the line it stands in", function()
+    local place <close> = child.folder()
+    assert.equal("\r\27[K+ '??[8mnothing' ?x", (output(place, [[
+      require "host.term".write("out", "\r\27[K+ '\r\27[8mnothing' \rx\n")
+      return 0]])))
   end)
 
   it("writes much to a slow reader", function()
