@@ -75,19 +75,30 @@ static void *take(struct heap *heap, size_t steps) {
   return heap->next - size;
 }
 
+static void wipe(void *memory, size_t size) {
+  memset(memory, 0, size);
+  __asm__ volatile("" : : "r"(memory) : "memory"); /* it is looked at, for all the compiler knows */
+}
+
 static void release(struct heap *heap, void *block, size_t size) {
   if (size > LARGEST) {
     free(block);
     return;
   }
-  memset(block, 0, size);
-  __asm__ volatile("" : : "r"(block) : "memory"); /* it is looked at, for all the compiler knows */
+  wipe(block, steps_of(size) * STEP); /* also what it was shrunk by */
   give(heap, block, steps_of(size));
+}
+
+/* Shrinking must not fail: without memory the block stays where it is. */
+static void *stay(void *block, size_t old_size, size_t size) {
+  if (size > old_size) return NULL;
+  wipe((char *)block + size, old_size - size);
+  return block;
 }
 
 static void *move(struct heap *heap, void *block, size_t old_size, size_t size) {
   void *fresh = heap_allocate(heap, NULL, 0, size);
-  if (!fresh) return size <= old_size ? block : NULL; /* shrinking must not fail */
+  if (!fresh) return stay(block, old_size, size);
   memcpy(fresh, block, old_size < size ? old_size : size);
   release(heap, block, old_size);
   return fresh;

@@ -13,9 +13,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,7 @@ struct listener {
   struct httpd *server;
   struct evhttp *http;
   int index;
+  int plain;
 };
 
 struct httpd {
@@ -44,7 +48,8 @@ struct httpd {
   int listener_count;
   struct exchanges waiting; /* came in, not yet given out */
   struct exchanges open;    /* given out, not yet answered */
-  int woken;                /* the timer fired or the watched descriptor ended */
+  struct neighbours neighbours;
+  int woken; /* the timer fired or the watched descriptor ended */
   int ended;
   int lines; /* read from the watched descriptor and not yet told */
 };
@@ -98,14 +103,27 @@ static void on_request(struct evhttp_request *request, void *argument) {
   evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_close, exchange);
 }
 
-static struct bufferevent *on_connection(struct event_base *base, void *argument) {
-  struct httpd *server = argument;
-  SSL *ssl = SSL_new(server->context);
+static struct bufferevent *new_tls(struct event_base *base, SSL_CTX *context) {
+  SSL *ssl = SSL_new(context);
   if (!ssl) return NULL;
   struct bufferevent *stream =
       bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
   if (stream) bufferevent_openssl_set_allow_dirty_shutdown(stream, 1);
   return stream;
+}
+
+static struct bufferevent *on_connection(struct event_base *base, void *argument) {
+  struct listener *listener = argument;
+  struct bufferevent *stream = listener->plain ? bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE)
+                                               : new_tls(base, listener->server->context);
+  if (stream) neighbours_note(&listener->server->neighbours, stream);
+  return stream;
+}
+
+/* All descriptors are in use. It is tried again; libevent would write to the terminal. */
+static void on_accept_error(struct evconnlistener *listener, void *argument) {
+  (void)listener;
+  (void)argument;
 }
 
 /* The address to bind for this host, or NULL when it is not loopback. */
@@ -126,8 +144,8 @@ static int bound_port(int fd) {
   return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-static struct evhttp *new_http(struct httpd *server, struct listener *listener, int plain) {
-  struct evhttp *http = evhttp_new(server->base);
+static struct evhttp *new_http(struct listener *listener) {
+  struct evhttp *http = evhttp_new(listener->server->base);
   if (!http) return NULL;
   evhttp_set_max_body_size(http, MAX_BODY);
   evhttp_set_max_headers_size(http, MAX_HEAD);
@@ -135,7 +153,7 @@ static struct evhttp *new_http(struct httpd *server, struct listener *listener, 
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                        EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
   evhttp_set_gencb(http, on_request, listener);
-  if (server->context && !plain) evhttp_set_bevcb(http, on_connection, server);
+  evhttp_set_bevcb(http, on_connection, listener);
   return http;
 }
 
@@ -144,19 +162,20 @@ static int server_listen(lua_State *L) {
   struct httpd *server = check_server(L);
   const char *host = luaL_checkstring(L, 2);
   lua_Integer port = luaL_checkinteger(L, 3);
-  int plain = lua_toboolean(L, 4);
+  int plain = !server->context || lua_toboolean(L, 4);
   luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
   luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
   const char *address = loopback_address(host);
   if (!address) return lib_fail(L, "listen on '%s': not a loopback address; use 127.0.0.1 or ::1", host);
   struct listener *listener = &server->listeners[server->listener_count];
-  *listener = (struct listener){server, NULL, server->listener_count + 1};
-  listener->http = new_http(server, listener, plain);
+  *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
+  listener->http = new_http(listener);
   if (!listener->http) return luaL_error(L, "not enough memory");
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
   if (!bound) return lib_fail(L, "listen on %s port %d: %s", host, (int)port, strerror(errno));
+  evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
   int one = 1, fd = evhttp_bound_socket_get_fd(bound);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* inherited; else 44 ms an answer */
   lua_pushinteger(L, bound_port(fd));
@@ -169,8 +188,10 @@ static void wait_for_work(struct httpd *server, long ms) {
   struct timeval limit = {ms / 1000, ms % 1000 * 1000};
   server->woken = 0;
   event_add(server->timer, &limit);
-  while (TAILQ_EMPTY(&server->waiting) && !server->woken)
+  while (TAILQ_EMPTY(&server->waiting) && !server->woken) {
     if (event_base_loop(server->base, EVLOOP_ONCE) < 0) break;
+    neighbours_look(&server->neighbours);
+  }
   event_del(server->timer);
 }
 
@@ -203,6 +224,17 @@ static int can_wait(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return 0;
   return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd);
+}
+
+/* server:limit(user) */
+static int server_limit(lua_State *L) {
+  struct httpd *server = check_server(L);
+  lua_Integer user = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, server->listener_count == 0, 1, "before it listens");
+  luaL_argcheck(L, user >= 0 && user <= UINT_MAX, 2, "a user's number expected");
+  server->neighbours.user = (unsigned)user;
+  server->neighbours.limited = 1;
+  return 0;
 }
 
 /* server:watch(fd) */
@@ -264,6 +296,7 @@ static int server_close(lua_State *L) {
   end_all(&server->waiting, 1);
   end_all(&server->open, 0);
   for (int i = 0; i < server->listener_count; i++) evhttp_free(server->listeners[i].http);
+  neighbours_free(&server->neighbours);
   if (server->watch) event_free(server->watch);
   if (server->timer) event_free(server->timer);
   event_base_free(server->base);
@@ -287,13 +320,8 @@ static int httpd_server(lua_State *L) {
 }
 
 static const luaL_Reg server_methods[] = {
-    {"listen", server_listen},
-    {"poll", server_poll},
-    {"watch", server_watch},
-    {"ended", server_ended},
-    {"lines", server_lines},
-    {"close", server_close},
-    {NULL, NULL},
+    {"limit", server_limit}, {"listen", server_listen}, {"poll", server_poll},   {"watch", server_watch},
+    {"ended", server_ended}, {"lines", server_lines},   {"close", server_close}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", httpd_server}, {NULL, NULL}};

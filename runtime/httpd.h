@@ -71,4 +71,24 @@ int incoming_cut(lua_State *L);
 /* request:user() -> number | nil. The user of this machine who sent it, if the kernel tells. */
 int incoming_user(lua_State *L);
 
+#define MAX_OTHERS 8
+
+/* Whom a server is for. Each connection that is held here has a reference of ours. */
+struct neighbours {
+  int limited; /* 0: for everybody, and nothing is held */
+  unsigned user;
+  struct bufferevent *newest;             /* accepted, and not looked at yet */
+  struct bufferevent *others[MAX_OTHERS]; /* of other users, in turn */
+  unsigned count;                         /* how many of those there were */
+};
+
+/* Note a connection that is being accepted. It has no descriptor yet. */
+void neighbours_note(struct neighbours *neighbours, struct bufferevent *stream);
+
+/* Look at the one noted last: of another user, it ends the oldest of theirs. */
+void neighbours_look(struct neighbours *neighbours);
+
+/* Give back all references, before the event base is freed. */
+void neighbours_free(struct neighbours *neighbours);
+
 #endif

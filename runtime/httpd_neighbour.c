@@ -1,4 +1,6 @@
-/* host.httpd: which user of this machine sent a request that came over loopback.
+/* host.httpd: which user of this machine sent a request that came over loopback, and how many
+ * connections others may hold of a server that is for one user. Without a limit anybody here
+ * could take all descriptors of this process, and nobody else would be answered.
  *
  * The kernel says it in /proc/self/net/tcp and tcp6 (proc(5)): one line a socket,
  * with addresses and ports in hexadecimal and the number of the user who opened it.
@@ -61,16 +63,56 @@ static int find_client(int fd, int mapped, const char *table, unsigned *user) {
   return find_user(table, local, remote, user);
 }
 
-/* A client reaches an IPv4 address by a socket of either family. */
+/* Whose the other end of a connection is; 0 when the kernel does not tell. A client reaches an
+ * IPv4 address by a socket of either family. */
+static int user_of(struct bufferevent *stream, unsigned *user) {
+  int fd = bufferevent_getfd(stream);
+  return (find_client(fd, 0, "/proc/self/net/tcp", user) || find_client(fd, 1, "/proc/self/net/tcp6", user)) &&
+         sys_is_told(*user);
+}
+
 int incoming_user(lua_State *L) {
   struct evhttp_connection *connection = evhttp_request_get_connection(incoming_check(L)->request);
-  struct bufferevent *stream = connection ? evhttp_connection_get_bufferevent(connection) : NULL;
-  int fd = stream ? bufferevent_getfd(stream) : -1;
   unsigned user = 0;
-  int known = find_client(fd, 0, "/proc/self/net/tcp", &user) || find_client(fd, 1, "/proc/self/net/tcp6", &user);
-  if (known && sys_is_told(user))
+  if (connection && user_of(evhttp_connection_get_bufferevent(connection), &user))
     lua_pushinteger(L, user);
   else
     luaL_pushfail(L);
   return 1;
+}
+
+/* End it: evhttp sees the end, and frees it. No trace of it stays in the kernel's tables. */
+static void end(struct bufferevent *stream) {
+  struct linger at_once = {1, 0};
+  setsockopt(bufferevent_getfd(stream), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  shutdown(bufferevent_getfd(stream), SHUT_RDWR);
+  bufferevent_decref(stream);
+}
+
+void neighbours_note(struct neighbours *neighbours, struct bufferevent *stream) {
+  if (!neighbours->limited) return;
+  neighbours_look(neighbours);
+  bufferevent_incref(stream);
+  neighbours->newest = stream;
+}
+
+void neighbours_look(struct neighbours *neighbours) {
+  struct bufferevent *stream = neighbours->newest;
+  unsigned user = 0;
+  if (!stream) return;
+  neighbours->newest = NULL;
+  if (user_of(stream, &user) && user == neighbours->user) {
+    bufferevent_decref(stream);
+    return;
+  }
+  struct bufferevent **place = &neighbours->others[neighbours->count++ % MAX_OTHERS];
+  if (*place) end(*place);
+  *place = stream;
+}
+
+void neighbours_free(struct neighbours *neighbours) {
+  if (neighbours->newest) bufferevent_decref(neighbours->newest);
+  for (int i = 0; i < MAX_OTHERS; i++)
+    if (neighbours->others[i]) bufferevent_decref(neighbours->others[i]);
+  *neighbours = (struct neighbours){0};
 }

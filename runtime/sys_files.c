@@ -133,13 +133,28 @@ static int fill_and_move(int fd, const char *temporary, const char *path, const 
   return code ? code : move_in_place(temporary, path, fresh);
 }
 
-/* Write content to path by way of a temporary file beside it; 0 or an errno value. */
-static int write_durably(const char *path, const struct secret *content, int fresh) {
-  char temporary[PATH_MAX];
+enum way { REPLACE, NEW, EDIT };
+
+/* Give an open file the owner, group and mode of another; 0 or an errno value. */
+static int resemble(int fd, const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0 || fchown(fd, info.st_uid, info.st_gid) != 0) return errno;
+  return fchmod(fd, info.st_mode & 0777) == 0 ? 0 : errno;
+}
+
+/* Write content to path by way of a temporary file beside it; 0 or an errno value. A file that is
+ * edited is found behind a symbolic link. */
+static int write_durably(const char *path, const struct secret *content, enum way way) {
+  char real[PATH_MAX], temporary[PATH_MAX];
+  if (way == EDIT && !(path = realpath(path, real))) return errno;
   if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) return ENAMETOOLONG;
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) return errno;
-  int code = fill_and_move(fd, temporary, path, content, fresh);
+  int code = way == EDIT ? resemble(fd, path) : 0;
+  if (code)
+    close(fd);
+  else
+    code = fill_and_move(fd, temporary, path, content, way == NEW);
   if (code) {
     unlink(temporary);
     return code;
@@ -149,13 +164,13 @@ static int write_durably(const char *path, const struct secret *content, int fre
 
 /* sys.write(path, content, how) -> true | nil, message, kind */
 static int write_file(lua_State *L) {
-  static const char *const ways[] = {"replace", "new", NULL};
+  static const char *const ways[] = {"replace", "new", "edit", NULL};
   const char *path = luaL_checkstring(L, 1);
   const struct secret *given = secret_test(L, 2);
-  int fresh = luaL_checkoption(L, 3, NULL, ways) == 1;
+  enum way way = (enum way)luaL_checkoption(L, 3, NULL, ways);
   struct secret content = {0};
   if (!given) content.bytes = (char *)luaL_checklstring(L, 2, &content.length);
-  int code = write_durably(path, given ? given : &content, fresh);
+  int code = write_durably(path, given ? given : &content, way);
   if (code == EEXIST) return lib_fail_kind(L, "exists", "'%s' exists already and is not replaced", path);
   if (code) return lib_fail_kind(L, "io", "cannot write '%s': %s", path, strerror(code));
   lua_pushboolean(L, 1);

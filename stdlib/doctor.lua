@@ -75,6 +75,7 @@ local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "gree
 local function indent(text) return (text:gsub("\n", "\n             ")) end
 
 local function say(finding)
+  if log.quiet() and finding.verdict == "ok" then return end
   local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
   log.prose(("%s%s: %s"):format(verdict, finding.check, indent(finding.evidence)))
   if finding.cause then log.prose("         why: " .. indent(finding.cause)) end

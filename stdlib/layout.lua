@@ -82,7 +82,8 @@ function M.wrap(line, width, more)
   local lines, current = {}, nil
   for space, word in line:sub(#first + 1):gmatch("(%s*)(%S+)") do
     local longer = (current or first) .. (current and space or "") .. word
-    if current and M.width(longer) > width then
+    local gains = current and M.width(rest) < M.width(current) + #space
+    if gains and M.width(longer) > width then
       lines[#lines + 1] = current
       longer = rest .. word
     end
@@ -106,10 +107,12 @@ function M.wrap_all(lines, width, more)
   return list
 end
 
--- "  --name TEXT  what it is": what follows stands below "what"; below "fix: do this" below "do".
+-- Where what follows of a line begins: below "what" in "  --name TEXT  what it is", below "do" in "fix: do this", and
+-- below the text in "  + text" or "  2. text".
 local function hang_of(line)
   line = line:gsub(COLOR, "")
-  local left = line:match("^(%s*%S.-%s%s+)%S") or line:match("^(%s+%l+: )")
+  local left = line:match("^(%s*%S.-%s%s+)%S") or line:match("^(%s+%l+: )") or line:match("^(%s+[^%w%s]+ )")
+    or line:match("^(%s+%d+%. )")
   local indent = #line:match("^%s*")
   return left and M.width(left) - indent or 0
 end

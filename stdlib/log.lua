@@ -84,6 +84,11 @@ function M.fitted(text, stream)
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 
+--- A question that fits the terminal, with a space for the answer.
+---@param text string
+---@return string
+function M.question(text) return (M.fitted(text):gsub("%s*$", " ")) end
+
 --- A part of the work begins.
 ---@param name string
 function M.step(name)
@@ -95,10 +100,10 @@ end
 ---@param text string
 function M.note(text)
   if settings.quiet then return end
-  line("out", text)
+  line("out", M.fitted(text))
 end
 
---- Something the person has to hear.
+--- Something the person has to hear, as it is: `prose` breaks what is sentences.
 ---@param text string
 function M.say(text)
   line("out", text)
@@ -106,9 +111,7 @@ end
 
 --- Sentences, that may be broken to fit.
 ---@param text string
-function M.prose(text)
-  line("out", M.fitted(text))
-end
+function M.prose(text) M.say(M.fitted(text)) end
 
 --- Something beside the result: never mixed into standard output, and left out with --quiet.
 ---@param text string
@@ -127,7 +130,7 @@ end
 --- Something that may be wrong.
 ---@param text string
 function M.warn(text)
-  line("err", M.style("yellow", "warning: ") .. text)
+  line("err", M.fitted(M.style("yellow", "warning: ") .. text, "err"))
 end
 
 --- Something that went wrong. Not for failures: those are raised.

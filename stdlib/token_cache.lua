@@ -106,6 +106,10 @@ end
 local function give_up(failure, about, cut_off)
   local why = cut_off and ("%s. It said: %s"):format(LOST, failure.why) or failure.why
   if term.is_terminal("in") and term.is_terminal("err") and not log.json() then
+    if failure.code == NO_CONSENT then
+      return log.note(("The sign-in kept for %s has no consent for all that is read now: sign in once more.")
+        :format(about.name))
+    end
     return log.warn(("the sign-in kept for %s does not serve any more: %s"):format(about.name, why))
   end
   fail.raise {

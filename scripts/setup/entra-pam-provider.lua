@@ -42,7 +42,7 @@ return workflow.declare {
       type = "boolean", default = true,
       help = "allow just-in-time elevation: " .. api_permissions.ELEVATION
         .. ", which can make its holder Global Administrator",
-      ask = "Is just-in-time elevation wanted? It takes " .. api_permissions.ELEVATION .. ", which can make its\n"
+      ask = "Is just-in-time elevation wanted? It takes " .. api_permissions.ELEVATION .. ", which can make its "
         .. "holder Global Administrator; without it RoleManagement.Read.Directory serves.",
     },
     justification = {

@@ -64,7 +64,7 @@ local function answer(name, argument, default)
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
     log.done()
-    local text = (M.read_line(argument.ask .. hint) or ""):match("^%s*(.-)%s*$")
+    local text = (M.read_line(log.question(argument.ask .. hint)) or ""):match("^%s*(.-)%s*$")
     if text == "" then return default end
     if is_choice then text = text:lower():gsub("^y$", "yes"):gsub("^n$", "no") end
     local ok, value = pcall(arguments.value, name, argument, text)

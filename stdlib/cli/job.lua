@@ -129,7 +129,7 @@ function M.show(result, last)
   if log.json() then
     if last ~= false then report.json(json_of(result)) end
   else
-    log.say(require("workflow.print").text(result, log.quiet()))
+    log.prose(require("workflow.print").text(result, log.quiet()))
   end
   if result.failure then log.error(outcome.text(result.failure)) end
 end

@@ -35,15 +35,15 @@ local function command_of(row, several) return "moonlatch handover" .. (several 
 local function tick_all(desk, keys, done)
   for _, word in ipairs(keys) do
     for key in word:gmatch "[^,]+" do
-      tick(desk.journal, state_of(desk), key, done, sys.user(), log.person() and "terminal" or "command")
-      log.note(("%s: %s"):format(key, done and "done" or "open again"))
+      local ticked = tick(desk.journal, state_of(desk), key, done, sys.user(), log.person() and "terminal" or "command")
+      log.note(("%s: %s"):format(ticked.key, done and "done" or "open again"))
     end
   end
 end
 
 local function write(desk, path)
   give.write(desk.journal, give.row_of(desk.journal, state_of(desk)), path)
-  log.say(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
+  log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
 local function show(desk)
@@ -54,7 +54,7 @@ local function show(desk)
     }
   end
   local state = state_of(desk)
-  log.say(table.concat(talk.form(state.form), "\n"))
+  log.prose(table.concat(talk.form(state.form), "\n"))
   talk.run(desk.journal, give.row_of(desk.journal, state), state, { shown = true })
 end
 
@@ -65,7 +65,7 @@ end
 local function confirm(desk)
   local state = state_of(desk)
   give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
-  log.say(("%s has the client secret %s; the ones before it are let go when their grace is over.")
+  log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
     :format(text.consumer(state), state.secret.short))
 end
 
@@ -171,7 +171,7 @@ local function run(journal, profile, options)
   local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
   act(desk)
   if log.json() then look(journal, rows) else
-    log.prose("\n" .. text.next(state_of(desk), command_of(desk.row, desk.several)))
+    log.prose("\n" .. text.next(state_of(desk), command_of(desk.row, desk.several), clock.now()))
   end
   return 0
 end
@@ -180,8 +180,9 @@ end
 return {
   summary = "what a person has to do in Devolutions, and the client secret for it",
   details = "Devolutions has no public call that creates a provider: this is the checklist with its menus, the form\n"
-    .. "with its values, and the client secret. It works from the journal alone and signs in nowhere. Exits with 0\n"
-    .. "when nothing required is left, and with 3 when something is.",
+    .. "with its values, and the client secret. It works from the journal alone and signs in nowhere. Without\n"
+    .. "an option it exits with 0 when nothing required is left, and with 3 when something is; with one, with 0 when\n"
+    .. "that was done.",
   usage = "[NAME | CLIENT-ID] [options]",
   arguments = {
     { name = "name", optional = true, help = "of the provider, or its client id, where there are several" },

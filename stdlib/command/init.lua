@@ -22,7 +22,7 @@ local function ask(question)
 end
 
 local function tenant_of(options)
-  local tenant = options.tenant or ask("the tenant (contoso.onmicrosoft.com): ")
+  local tenant = options.tenant or ask "the tenant, for example contoso.onmicrosoft.com: "
   if tenant then return tenant end
   fail.raise {
     kind = "usage", what = "make a first configuration", why = "the tenant (contoso.onmicrosoft.com) is not known",
@@ -61,7 +61,7 @@ local function key_of(options)
   log.say("\nWhere does the key come from that seals what is kept here?")
   for i, key in ipairs(KEYS) do
     local not_here = key.name == "keyring" and absent and (" (not here: %s)"):format(absent) or ""
-    log.say(("  %d  %-22s %s%s"):format(i, key.name, key.help, not_here))
+    log.prose(("  %d  %-22s %s%s"):format(i, key.name, key.help, not_here))
   end
   local default = absent and "file" or "keyring"
   return check_key(ask(("one of them [%s]: "):format(default)) or default)
@@ -94,6 +94,13 @@ local function check_address(kind, url)
   }
 end
 
+local function raise_no_address(kind)
+  fail.raise {
+    kind = "usage", what = "make a profile for " .. kind.help, why = "its address was not given",
+    fix = "Run it again; or without an address answer 'neither', and put it into the file later.",
+  }
+end
+
 -- The address, where somebody can be asked; nil: none.
 local function devolutions_of(options)
   if options.devolutions or not job.is_interactive() then return options.devolutions end
@@ -103,8 +110,7 @@ local function devolutions_of(options)
   end
   local kind = kind_of(ask "one of them [neither]: " or "neither")
   if not kind.example then return nil end
-  local url = ask(("its address (%s): "):format(kind.example))
-  if not url then return nil end
+  local url = ask(("its address, for example %s: "):format(kind.example)) or raise_no_address(kind)
   return check_address(kind, url:find("://", 1, true) and url or "https://" .. url)
 end
 
@@ -150,22 +156,44 @@ end
 ---------------------------------------------------------------------------
 -- A new file, or what an old one lacks
 
-local NEXT = "\nRead it and complete it. Next: moonlatch login%s, then moonlatch plan setup/entra-pam-provider%s"
+local NEXT = {
+  { "login", " --for setup/entra-pam-provider", "optional: stay signed in" },
+  { "handover", "", "what Devolutions has to have" },
+  { "plan", " setup/entra-pam-provider", "what apply would change" },
+}
+
+-- The file of its key and the folder of its state are named after it.
+local function check_name(name)
+  if name:match "^[%w_][%w_.-]*$" then return name end
+  fail.raise {
+    kind = "usage", what = ("name a profile '%s'"):format(name),
+    why = "the file of its key is named after it, and this is no plain name",
+    fix = "Use letters, digits, _, - and . in it.",
+  }
+end
 
 local function settings_of(options)
   local tenant = tenant_of(options)
   local settings = {
-    name = options.profile or name_of(tenant), tenant = tenant, cloud = options.cloud or "global",
+    name = check_name(options.profile or name_of(tenant)), tenant = tenant, cloud = options.cloud or "global",
     client_id = options.client_id,
   }
   settings.key, settings.devolutions = key_of(options), devolutions_of(options)
   return settings
 end
 
-local function say_done(file, made, more)
-  log.say(file)
+-- `more`: which profile and file, where that is not the only one.
+local function say_done(options, file, made, more)
+  more = more .. (options.config and " --config " .. options.config or "")
+  log.say(file .. ": the configuration. " .. (made.devolutions and made.devolutions.server
+    and "Complete `devolutions` in it: app_key and vault." or "Read it."))
   say_key(made)
-  log.say(NEXT:format(more, more))
+  log.say "\nNext:"
+  for _, one in ipairs(NEXT) do
+    if one[1] ~= "handover" or made.devolutions then
+      log.prose(("  %-46s  %s"):format("moonlatch " .. one[1] .. one[2] .. more, one[3]))
+    end
+  end
   return 0
 end
 
@@ -176,7 +204,7 @@ local function make_new(options, file)
   keys.make(made)
   sys.mkdir(file:match("^(.*)/[^/]*$") or ".")
   write(file, text)
-  return say_done(file, made, "")
+  return say_done(options, file, made, "")
 end
 
 local function raise_by_hand(file, name, text)
@@ -200,7 +228,7 @@ local function add(options, file)
   if not check.described(new, file).default then
     log.say(('There are several profiles now: say which with --profile, or set default = "NAME" in the file.'))
   end
-  return say_done(file, made, " --profile " .. settings.name)
+  return say_done(options, file, made, " --profile " .. settings.name)
 end
 
 -- The key that a profile written by hand may still lack. Was one made?

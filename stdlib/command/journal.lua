@@ -32,7 +32,7 @@ local function list(journal)
       updated = time.iso(row.updated),
     }
   end
-  report.table(rows, { "id", "kind", "state", "name", "updated" })
+  report.table(rows, { "kind", "state", "updated", "name", "id" })
 end
 
 local function raise_unknown(id)

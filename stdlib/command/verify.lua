@@ -5,7 +5,8 @@ local job = require "cli.job"
 ---@type cli.command
 return {
   summary = "whether everything is still as it was applied",
-  details = "Exits with 0 when it is and with 3 when something has drifted or waits for a person.",
+  details = "Exits with 0 when it is and with 3 when something has drifted or waits for a person, and with\n"
+    .. "1 when what it is for does not work: Devolutions has a client secret that ended, say.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",

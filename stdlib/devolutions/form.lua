@@ -49,7 +49,7 @@ local function optional(name, note) return { field = name, note = note, optional
 local function secret_field(values)
   return {
     field = M.SECRET, secret = true,
-    note = ("the client secret%s: its Value, not its Secret ID; shown once on request")
+    note = ("the client secret%s: its Value, not its Secret ID; shown on request")
       :format(values.short and " " .. values.short or ""),
   }
 end

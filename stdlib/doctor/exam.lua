@@ -3,6 +3,7 @@
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profile = require "profile"
+local states = require "handover.state"
 local task = require "task"
 
 local M = {}
@@ -94,14 +95,6 @@ function Exam:need(name)
   error(value, 0)
 end
 
--- The command that puts things right, as it is for these arguments.
-local function setup_command(workflow, args)
-  local command = "moonlatch apply " .. workflow
-  if args.client_id then return command .. " --client-id " .. args.client_id end
-  if args.name and args.name ~= "Devolutions PAM" then command = ("%s --name '%s'"):format(command, args.name) end
-  return command
-end
-
 local function judge(record, check, err)
   if getmetatable(err) == Blocked then
     return record:unknown { evidence = ("not checked, as this is not known: %s"):format(err.what),
@@ -137,7 +130,9 @@ Exam.__close = Exam.close
 ---@return doctor.exam
 function M.new(workflow, args)
   return setmetatable({
-    profile = profile.current(), workflow = workflow, args = args, setup = setup_command(workflow, args), started = {},
+    profile = profile.current(), workflow = workflow, args = args,
+    setup = states.maker(workflow, args.name, args.client_id),
+    started = {},
     origins = {},
   }, Exam)
 end

@@ -142,9 +142,9 @@ function M.announce(profile)
   local sign_in, scopes = profile.sign_in or {}, oauth.scopes()
   if #scopes == 0 then return end
   local client = names.clients[sign_in.client_id]
-  log.say(("Signing in to '%s' through %s. On first use its consent page asks for:")
+  log.prose(("Signing in to '%s' through %s. On first use its consent page asks for:")
     :format(profile.tenant, client and ("'%s'"):format(client) or "the application " .. sign_in.client_id))
-  log.say("  " .. table.concat(scopes, ", "))
+  log.prose("  " .. table.concat(scopes, ", "))
 end
 
 -- Does signing in take a person now?

@@ -13,9 +13,11 @@ local time = require "time"
 ---@class entra.application: resource.Resource
 ---@field workflow string id of the workflow it is marked with
 ---@field client_id string? of an existing one, to be adopted
+---@field prefix string of the uniqueName of whatever this workflow makes
 ---@field unique_name string
 ---@field mark string the line of the notes by which ours is known
 ---@field returning table? what is restored, as it will be
+---@field deleted boolean? by this run
 local Application = resource.kind "application"
 Application.once = "its uniqueName"
 
@@ -29,7 +31,8 @@ local MEMBERS = {
 ---@return entra.application
 local function application(fields)
   local self = Application(fields)
-  self.unique_name = ("moonlatch-%s-%s"):format(names.slug(self.workflow), names.slug(self.name))
+  self.prefix = ("moonlatch-%s-"):format(names.slug(self.workflow))
+  self.unique_name = self.prefix .. names.slug(self.name)
   self.mark = ownership.mark(self.workflow)
   self.made = "single tenant, uniqueName " .. self.unique_name
   self.wanted = self.client_id and {} or { displayName = self.name, signInAudience = "AzureADMyOrg" }
@@ -59,11 +62,13 @@ local function raise_not_there(self)
   }
 end
 
---- Do its notes carry our line?
+--- Do its notes carry our line? One found by its client id also needs a uniqueName of ours: that is immutable, while
+--- notes come along when a manifest is copied.
 ---@param actual table
 ---@return boolean
 function Application:is_marked(actual)
-  return actual.notes ~= nil and tostring(actual.notes):find(self.mark, 1, true) ~= nil
+  if not tostring(actual.notes):find(self.mark, 1, true) then return false end
+  return not self.client_id or tostring(actual.uniqueName):sub(1, #self.prefix) == self.prefix
 end
 
 -- Ours by its marks, or adopted.
@@ -78,7 +83,7 @@ end
 function Application:read()
   local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = "look for " .. tostring(self) })
   if actual then return judged(self, actual) end
-  if self.client_id then raise_not_there(self) end
+  if self.client_id and not self.deleted then raise_not_there(self) end
 end
 
 --- A deleted one of ours holds the uniqueName: it is restored in place of making one.
@@ -128,6 +133,7 @@ end
 
 function Application:delete(actual, run)
   deleted.deleting(run, actual)
+  self.deleted = true
   graph.delete(graph.path("/applications/{id}", actual.id), { missing = "nil", what = "delete " .. tostring(self) })
 end
 

@@ -67,6 +67,7 @@ local M = {}
 ---@field tenant string
 ---@field client_id string
 ---@field managed string[]
+---@field maker string command that makes the application, and each next client secret
 ---@field destroyed boolean
 ---@field items handover.item[]
 ---@field secret handover.secret
@@ -133,6 +134,29 @@ function M.preview(profile)
     id = "", kind = "handover", state = "known",
     body = { name = "none yet", tenant = profile.tenant, client_id = "", consumer = consumer, address = address },
   }
+end
+
+local SETUP, NAME = "setup/entra-pam-provider", "Devolutions PAM"
+
+--- The command that makes an application, and each next client secret of it.
+---@param workflow string? id
+---@param name string? of the provider
+---@param client_id string? of an application that was adopted
+---@return string
+function M.maker(workflow, name, client_id)
+  workflow = workflow or SETUP
+  local command = (workflow:find "^policies/" and "moonlatch rotate " or "moonlatch apply ") .. workflow
+  if client_id then return ("%s --client-id %s"):format(command, client_id) end
+  return workflow == SETUP and name and name ~= NAME and ("%s --name '%s'"):format(command, name) or command
+end
+
+local function maker_of(journal, body)
+  for _, adopted in ipairs(journal:list "adopted") do
+    if body.application and adopted.body.id == body.application then
+      return M.maker(body.workflow, body.name, body.client_id)
+    end
+  end
+  return M.maker(body.workflow, body.client_id ~= "" and body.name or nil)
 end
 
 --- All hand-overs on record, oldest first; or those that a word means: a client id, or a provider's name.
@@ -242,8 +266,9 @@ local function items_of(journal, state)
   return list
 end
 
--- The first that is required and open.
+-- What is next is the first that is required and open. A renewal goes first: what is before it worked until now.
 local function count(state)
+  if state.secret.has and state.secret.waiting and not state.destroyed then state.next = "provider" end
   state.open = 0
   for _, item in ipairs(state.items) do
     if item.required and item.state == "open" then
@@ -284,7 +309,8 @@ function M.of(journal, row, now)
   local former = body.address and journal:get("checklist", body.address)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
-    client_id = body.client_id, managed = body.managed or {}, destroyed = row.state == "destroyed",
+    client_id = body.client_id, managed = body.managed or {},
+    maker = maker_of(journal, body), destroyed = row.state == "destroyed",
     secret = secret_of(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }

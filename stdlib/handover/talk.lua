@@ -57,7 +57,7 @@ function M.run(journal, row, state, options)
   if options.shown then show(journal, row, state) end
   while true do
     log.done()
-    local answer = (M.ask(prompt(row, options.renewable)) or ""):lower():sub(1, 1)
+    local answer = (M.ask(log.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
     local given = states.stage_of(row) ~= "to give"
     if answer == "s" then show(journal, row, state)
     elseif answer == "p" then

@@ -66,29 +66,58 @@ end
 
 local function add_command(lines, command, text) add(lines, "  %-34s  %s", command, text) end
 
+-- The provider's own commands: what makes the client secret, or what gives it.
+local function add_giving(lines, state, command)
+  if not state.secret.waiting then return add_command(lines, state.maker, "makes and proves its client secret") end
+  for _, line in ipairs(talk.form(state.form)) do add(lines, "  " .. line) end
+  add_command(lines, command .. " --show", "show the client secret on this terminal; --secret-file PATH: to a new file")
+  add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
+end
+
+-- Somebody set it up before: what stands before the provider is likely to be there.
+local function add_former(lines, state, command)
+  local keys = {}
+  for _, item in ipairs(state.items) do
+    if item.required and item.state == "open" and item.key ~= "provider" and item.key ~= "proof" then
+      keys[#keys + 1] = item.key
+    end
+  end
+  if #keys < 2 or not state.secret.has or state.destroyed then return end
+  add(lines, "  All of these are there already? %s --done %s", command, table.concat(keys, ","))
+end
+
 local function add_turn(lines, state, item, command)
   add(lines, "\nNext: %s", item.what)
   add(lines, "  who        %s", item.who)
   add(lines, "  where      %s", item.where)
   add(lines, "  known by   %s", item.known_by)
   if item.link then add(lines, "  page       %s", item.link) end
-  if item.key ~= "provider" then return add_command(lines, ("%s --done %s"):format(command, item.key), "when it is") end
-  for _, line in ipairs(talk.form(state.form)) do add(lines, "  " .. line) end
-  if not state.secret.waiting then return end
-  add_command(lines, command .. " --show", "show the client secret on this terminal; --secret-file PATH: to a new file")
-  add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
+  if item.key == "provider" then add_giving(lines, state, command)
+  else add_command(lines, ("%s --done %s"):format(command, item.key), "when it is") end
+  add_former(lines, state, command)
+end
+
+-- Nothing is left but to renew it some day.
+local function add_rest(lines, state, command, now)
+  add(lines, "\nNothing required is left for a person.")
+  local day = not state.destroyed and state.secret.renew_at
+  if not day then return end
+  if day <= now then return add(lines, "It is time to renew the client secret: %s", state.maker) end
+  add(lines, "The next client secret is made from %s on, by: %s", time.day(day), state.maker)
+  add(lines, "For your calendar: %s --calendar FILE", command)
 end
 
 --- What is next, with the form when it is its turn.
 ---@param state handover.state
 ---@param command string "moonlatch handover", with the client id where there are several
+---@param now number
 ---@return string
-function M.next(state, command)
+function M.next(state, command, now)
   local lines = {}
   for _, item in ipairs(state.items) do
     if item.key == state.next then add_turn(lines, state, item, command) end
   end
-  if not state.next then add(lines, "\nNothing required is left for a person.") end
+  if not state.next then add_rest(lines, state, command, now) end
   return table.concat(lines, "\n"):sub(2)
 end
 
@@ -107,7 +136,7 @@ function M.of(state, command, now)
   if not state.destroyed then add_secret(lines, state, now) end
   add(lines, "  %s", state.complete and "complete" or layout.count(state.open, "required item") .. " open")
   add_items(lines, state)
-  return table.concat(lines, "\n") .. "\n\n" .. M.next(state, command)
+  return table.concat(lines, "\n") .. "\n\n" .. M.next(state, command, now)
 end
 
 return M

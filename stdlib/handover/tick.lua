@@ -58,9 +58,13 @@ end
 ---@param done boolean
 ---@param by string who says so
 ---@param how "terminal"|"page"|"command"
+---@return handover.item
 return function(journal, state, key, done, by, how)
   local item = item_of(state, key)
-  if item.key == "provider" then return tick_provider(journal, state, item, done, by) end
+  if item.key == "provider" then
+    tick_provider(journal, state, item, done, by)
+    return item
+  end
   if item.key == "proof" and done and not state.secret.has then refuse_unproven(state) end
   if item.scope == "provider" and state.client_id == "" then refuse_early(item) end
   local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
@@ -68,4 +72,5 @@ return function(journal, state, key, done, by, how)
   journal:audit("checklist", { item = item.key, of = id, state = new, by = by, how = how }, now)
   record.commit(journal)
   item.state, item.by, item.at, item.how, item.note = new, by, now, how, nil
+  return item
 end

@@ -18,7 +18,6 @@
 -- 405, 415; 409 with the reason what the hand-over itself refuses.
 
 local crypto = require "host.crypto"
-local httpd = require "host.httpd"
 local log = require "log"
 local neighbour = require "oauth.neighbour"
 local sys = require "host.sys"
@@ -200,7 +199,7 @@ end
 ---@param person oauth.neighbour
 ---@return handover.visit to be closed
 function M.open(desk, person)
-  local server = httpd.server()
+  local server = neighbour.server(person)
   local port = assert(server:listen("127.0.0.1", 0))
   local host = "127.0.0.1:" .. port
   local self = setmetatable({

@@ -12,7 +12,6 @@ local crypto = require "host.crypto"
 local desktop = require "oauth.desktop"
 local fail = require "fail"
 local http = require "http"
-local httpd = require "host.httpd"
 local log = require "log"
 local native = require "host.oauth"
 local neighbour = require "oauth.neighbour"
@@ -55,7 +54,7 @@ end
 
 local function open(settings, person)
   local host, port, path = settings.sign_in.redirect:match("^http://([^:/]+):?(%d*)(.*)$")
-  local server = httpd.server()
+  local server = neighbour.server(person)
   local found = listen(server, tonumber(port) or 0)
   return setmetatable({
     server = server, path = path == "" and "/" or path, redirect = ("http://%s:%d%s"):format(host, found, path),

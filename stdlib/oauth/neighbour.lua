@@ -2,6 +2,7 @@
 --- can be read by all of them in the list of processes when a browser is opened on it.
 
 local fail = require "fail"
+local httpd = require "host.httpd"
 local log = require "log"
 local sys = require "host.sys"
 
@@ -25,6 +26,15 @@ function M.person(what, named)
     kind = "config", what = what, why = named and ("there is no user '%s' here"):format(named) or name,
     fix = "Run it from a terminal of your own.",
   }
+end
+
+--- A server for pages that are for that user: others cannot keep it busy.
+---@param person oauth.neighbour
+---@return host.httpd.server
+function M.server(person)
+  local server = httpd.server()
+  server:limit(person.uid)
+  return server
 end
 
 -- Once for each: somebody else looks, or the person's browser runs as another user, which the person has to know.

@@ -94,12 +94,13 @@ local function is_same(a, b)
   return true
 end
 
--- All as before, and this profile.
+-- All as before, and this profile. Of tables that hold each other that is not known.
 local function is_meant(before, text, file, name)
   local ok, after = pcall(check.described, text, file)
   if not ok or after.profiles[name] == nil then return false end
   after.profiles[name] = nil
-  return is_same(before, after)
+  local known, same = pcall(is_same, before, after)
+  return known and same
 end
 
 --- The text of the file with this profile added. Nil when the place for it is not certain; raises "conflict" when there
@@ -132,7 +133,8 @@ local function raise_unwritten(file, why, kept)
   }
 end
 
---- Write the new text in place of the old, which is kept beside it until the new one is there.
+--- Write the new text in place of the old, which is kept beside it until the new one is there. Owner and mode stay, and
+--- so does a symbolic link that leads to the file.
 ---@param file string
 ---@param old string what was read
 ---@param new string
@@ -144,7 +146,7 @@ function M.write(file, old, new)
     sys.remove(kept)
     raise_unwritten(file, "somebody else has changed it meanwhile")
   end
-  ok, why = sys.write(file, new, "replace")
+  ok, why = sys.write(file, new, "edit")
   if not ok or check.read(file) ~= new then raise_unwritten(file, why or "it does not hold what was written", kept) end
   sys.remove(kept)
 end

@@ -275,17 +275,22 @@ local function note_failure(entry, failure)
   entry.code = type(failure.code) == "string" and failure.code or failure.kind
 end
 
+-- What does not work any more is more than what waits.
+local function what_waits(result)
+  return result.alarms[1] or result.waiting[1].what
+end
+
 local function judge(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
   if result.failure then return note_failure(entry, result.failure) end
   local begun = why_begun(self, entry.target)
     or entry.adopts and "what lies where it is used is not on record here, and works: it is adopted"
   if begun then
-    entry.what, entry.why = "recover", begun
+    entry.what, entry.why = "recover", result.alarms[1] or begun
   elseif changes > 0 then
     entry.what, entry.why = "change", "a new one is needed, or an old one goes"
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "stop", "waits for a person: " .. result.waiting[1].what, result.waiting
+    entry.what, entry.why, entry.waiting = "stop", "waits for a person: " .. what_waits(result), result.waiting
   else
     entry.what, entry.why = "wait", "in force"
   end
@@ -368,7 +373,7 @@ local function settle(entry, result)
     entry.what = result.failure.code == "busy" and "busy" or "failed"
     entry.why = result.failure.why
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "person", result.waiting[1].what, result.waiting
+    entry.what, entry.why, entry.waiting = "person", what_waits(result), result.waiting
   else
     entry.what, entry.why = "changed", "done"
   end

@@ -15,6 +15,7 @@ local M = {}
 M.ask = term.read_line
 
 local NONE = "none"
+local QUESTION = "Which one was pasted into Devolutions? Its number, or Enter to have a new one made:"
 
 ---------------------------------------------------------------------------
 -- Which one
@@ -51,10 +52,10 @@ end
 -- Without an answer none is taken.
 local function ask(self)
   local foreign = self.view.foreign
-  log.say(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
-  for place, credential in ipairs(foreign) do log.say(("  %d  %s"):format(place, describe(credential))) end
+  log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
+  for place, credential in ipairs(foreign) do log.prose(("  %d  %s"):format(place, describe(credential))) end
   log.done()
-  local answer = M.ask "Which one was pasted into Devolutions? Its number, or Enter to have a new one made: "
+  local answer = M.ask(log.question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 

@@ -62,9 +62,10 @@ local function what_of(state)
   return ("%s: %s"):format(doing:format(text.consumer(state)), open)
 end
 
-local function how_of(run, row)
+local function how_of(run, row, state)
   local several = #states.rows(run.journal) > 1
   local command = "moonlatch handover" .. (several and " " .. row.id or "")
+  if not state.secret.waiting then return { command .. ": what is next, and how to tick it off" } end
   local lines = {
     command .. ": what is next, with the form and its values",
     command .. " --show: the secret, on a terminal; --secret-file PATH writes it to a new file",
@@ -80,9 +81,12 @@ end
 
 local function await(run, row)
   local state = states.of(run.journal, row, clock.now())
-  if state.complete then return end
+  if state.complete then
+    if state.consumer == "none" then return end
+    return run:note("nothing required is left for a person in %s: so said who ticked it", text.consumer(state))
+  end
   run:await {
-    what = what_of(state), how = how_of(run, row),
+    what = what_of(state), how = how_of(run, row, state),
     why = state.secret.waiting
       and "Storing is not using: as long as nobody says that it is in use, the one before is never retired."
       or "No public call shows this: a person does it, and says so.",
@@ -104,7 +108,7 @@ end
 ---------------------------------------------------------------------------
 
 local function tell_form(run, made)
-  for _, line in ipairs(talk.form(made)) do run:note("%s", line) end
+  run:note("%s", table.concat(talk.form(made), "\n    "))
 end
 
 -- Ask at the terminal.

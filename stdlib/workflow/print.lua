@@ -1,6 +1,7 @@
 --- What a run found, would do, or did: as lines a person reads, and as one table.
 
 local json = require "host.json"
+local layout = require "layout"
 local resource = require "resource"
 local secret = require "host.secret"
 
@@ -48,7 +49,7 @@ local function add_step(lines, step, brief)
     if not brief or item.action ~= "none" then add(own, "  " .. M.line(item)) end
     for _, change in ipairs(item.changes or {}) do add(own, "      " .. change_text(change)) end
   end
-  if brief and #own == 0 then return end
+  if #own == 0 then return end
   add(lines, "\n%s", step.name)
   table.move(own, 1, #own, #lines + 1, lines)
 end
@@ -61,8 +62,10 @@ function M.add_wait(lines, who, wait)
   add(lines, "  ! %s: %s", who, wait.what)
   if wait.why then add(lines, "      " .. wait.why) end
   for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
+  local width = 0
+  for _, field in ipairs(wait.form or {}) do width = math.max(width, #field.field) end
   for _, field in ipairs(wait.form or {}) do
-    add(lines, "      %-24s %s", field.field, field.value or field.note or "")
+    add(lines, "      %s  %s", layout.pad(field.field, width), field.value or field.note or "")
   end
 end
 

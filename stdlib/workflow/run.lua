@@ -169,7 +169,7 @@ end
 
 local function report(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
-  local tell = item.action == "none" and log.note or log.say -- a change has to be said
+  local tell = item.action == "none" and log.note or log.prose -- a change has to be said
   tell("  " .. show.line(item))
 end
 

@@ -1,5 +1,5 @@
 --- The vendor's how-to against runs on the emulator: nothing in it is left undone or unexplained, and the page that
---- says so, HOW-TO.md, is what these runs give.
+--- says so, scripts/setup/HOW-TO.md, is what these runs give.
 
 local how_to = require "how_to"
 local sys = require "host.sys"
@@ -25,9 +25,9 @@ describe("the vendor's how-to", function()
 
   it("is told on the page as it is", function()
     local page = how_to.page(runs)
-    local file <close> = assert(io.open(SOURCE .. "/HOW-TO.md"))
+    local file <close> = assert(io.open(SOURCE .. "/scripts/setup/HOW-TO.md"))
     if file:read "a" == page then return end
     assert(sys.write("how-to.md", page, "replace"))
-    error "HOW-TO.md is not what the runs give; that is in how-to.md, where the test ran"
+    error "scripts/setup/HOW-TO.md is not what the runs give; that is in how-to.md, where the test ran"
   end)
 end)

@@ -67,7 +67,7 @@ for _, consumer in ipairs(CONSUMERS) do
       assert.equal("ok", one.verdict, json.encode(one))
       assert_says(one.evidence, "the client secret that " .. consumer.name .. " has, …", "signs the application in")
       local _, text = verified()
-      assert_says(text, consumer.name .. " was given …", "so said a person on", "it cannot be looked at from here")
+      assert_says(text, consumer.name .. " was given …", " (so said ", "it cannot be looked at from here")
     end)
 
     it("keeps the old one while a new one waits, and its end is what counts", function()
@@ -85,13 +85,16 @@ for _, consumer in ipairs(CONSUMERS) do
         "; a new one, …", "has waited to be pasted since")
       assert_says(dead.fix, "moonlatch handover")
       assert.equal(1, broken)
+      local planned = emu:run { "plan", "policies/pam-provider-secret" }
+      assert.equal(3, planned.status, planned.out)
+      assert_says(planned.out, consumer.name .. " was given …", "which expired")
       local failed, text = verified()
       assert.equal(1, failed, text)
       assert_says(text, "Out of order: " .. consumer.name .. " was given …", "which expired")
 
       paste()
       assert.equal("ok", finding("client secret").verdict)
-      assert_says(select(2, verified()), "so said a person on")
+      assert_says(select(2, verified()), " (so said ")
     end)
 
     it("keeps one that expired when nobody renews it", function()

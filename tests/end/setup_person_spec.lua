@@ -158,8 +158,8 @@ describe("a hand-over to Devolutions Server", function()
     local emu <close> = rehearsal.new()
     unlinked(emu)
     local shown = emu:talk(words "apply", {
-      "RoleManagement.Read.Directory serves. [Y/n] ", "\\n", "(Enter for none): ", "\\n",
-      "Apply this?", "y\\n", "Enter for later", "s\\n", "Press Enter", "\\n", "Enter for later", "y\\n",
+      "serves. [Y/n] ", "\\n", "for none): ", "\\n",
+      "Apply this?", "y\\n", "later: ", "s\\n", "Press Enter", "\\n", "later: ", "y\\n",
     })
     assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
     assert.truthy(shown:find("Done: 9 created.", 1, true), shown)

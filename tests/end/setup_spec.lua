@@ -100,8 +100,8 @@ describe("the setup", function()
 end)
 
 describe("an existing application", function()
-  local function existing(emu)
-    local made = emu:admin("add_app", { name = "Old PAM", days = 100 })
+  local function existing(emu, made)
+    made = made or emu:admin("add_app", { name = "Old PAM", days = 100 })
     emu:later "60s"
     for _, app in ipairs(emu:graph "/applications?$top=999") do
       if app.displayName == "Old PAM" then return app, made end
@@ -128,6 +128,30 @@ describe("an existing application", function()
       assert.are_not.equal(GRAPH_APP, access.resourceAppId)
     end
     assert.equal("application", document.left[1].kind)
+  end)
+
+  it("stays, though its manifest was copied from ours with the line in the notes", function()
+    local emu <close> = rehearsal.new()
+    local made = emu:control("POST", "/graph/v1.0/applications", {
+      displayName = "Old PAM", signInAudience = "AzureADMyOrg",
+      notes = "Made by Moonlatch, workflow setup/entra-pam-provider. This line is how it is recognised.",
+    })
+    local app = existing(emu, made)
+    must(apply(emu, "--client-id", app.appId), 0)
+    must(emu:run(words("destroy", "--yes", "--purge", "--client-id", app.appId)), 0)
+    emu:later "60s"
+    assert.equal(app.appId, emu:graph("/applications/" .. app.id).appId)
+    assert.same({}, emu:graph "/directory/deletedItems/microsoft.graph.application")
+  end)
+
+  it("is ours when we made it, also when it is named by its client id", function()
+    local emu <close> = rehearsal.new()
+    must(apply(emu), 0)
+    local app = job.truth(emu).application
+    must(emu:run(words("destroy", "--yes", "--purge", "--client-id", app.appId)), 0)
+    emu:later "60s"
+    assert.equal(0, #job.truth(emu).applications)
+    assert.same({}, emu:graph "/directory/deletedItems/microsoft.graph.application")
   end)
 
   it("that is not there is said to be missing", function()

@@ -9,6 +9,7 @@ local secret = require "host.secret"
 local stage = require "stage"
 local states = require "handover.state"
 local sys = require "host.sys"
+local text = require "handover.text"
 local tick = require "handover.tick"
 
 local NOW = 1796000000
@@ -99,7 +100,7 @@ describe("the form", function()
     assert.same({ "Add", CLOUD, "Administration > Privileged Access > Providers > Add Provider (+) > Entra ID user" },
       { add.button, add.link, add.where })
     assert.same({ field = "Secret key", secret = true,
-      note = "the client secret …c7e1: its Value, not its Secret ID; shown once on request" }, add.fields[6])
+      note = "the client secret …c7e1: its Value, not its Secret ID; shown on request" }, add.fields[6])
     assert.same({ "on the entry of a managed account: ellipsis menu > Reset password",
       "then Reports > Privileged Access > Tasks shows that reset as Completed" }, add.proof)
   end)
@@ -295,6 +296,49 @@ describe("ticking an item", function()
     local state, note = proof()
     assert.equal("open", state)
     assert.matches("^last seen on %d+%-%d+%-%d+, with another client secret$", note)
+  end)
+end)
+
+describe("what is next", function()
+  local function next_now(now) return text.next(state_now(now), "moonlatch handover", now or NOW) end
+
+  local function tick_before_provider()
+    for _, item in ipairs(checklist.items("cloud", CLOUD)) do
+      if item.key == "provider" then return end
+      tick(journal, state_now(), item.key, true, "ada", "command")
+    end
+  end
+
+  it("is apply, where there is no client secret to give yet", function()
+    tick_before_provider()
+    assert.matches("\n  moonlatch apply setup/entra%-pam%-provider +makes and proves its client secret$", next_now())
+    states.record(journal, body_of { name = "O2" })
+    assert.matches("\n  moonlatch apply setup/entra%-pam%-provider %-%-name 'O2' ", next_now())
+    journal:put("adopted", "a", "kept", { id = "obj-1" }, NOW)
+    local adopted = "\n  moonlatch apply setup/entra-pam-provider --client-id " .. CLIENT
+    assert.truthy(next_now():find(adopted, 1, true), next_now())
+  end)
+
+  it("is a renewal before all else, and one command ticks what must be there already", function()
+    made("0000c7e1", "confirmed", { confirmed_at = NOW })
+    assert.equal("licence", state_now().next)
+    made("000090ab", "proven")
+    assert.equal("provider", state_now().next)
+    local all = "All of these are there already? moonlatch handover --done licence,identity,permissions,vault,"
+      .. "vault_permission,services,pam_service,account"
+    assert.truthy(next_now():find(all, 1, true), next_now())
+  end)
+
+  it("is a day for the calendar when nothing is left, and apply once it has come", function()
+    made("0000c7e1", "confirmed", { confirmed_at = NOW })
+    for _, item in ipairs(checklist.items("cloud", CLOUD)) do
+      if item.key ~= "provider" then tick(journal, state_now(), item.key, true, "ada", "command") end
+    end
+    assert.matches("^Nothing required is left for a person%.\nThe next client secret is made from %d+%-%d+%-%d+ on, "
+      .. "by: moonlatch apply setup/entra%-pam%-provider\nFor your calendar: moonlatch handover %-%-calendar FILE$",
+      next_now())
+    assert.matches("\nIt is time to renew the client secret: moonlatch apply setup/entra%-pam%-provider$",
+      next_now(NOW + 151 * DAY))
   end)
 end)
 

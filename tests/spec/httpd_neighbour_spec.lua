@@ -96,6 +96,45 @@ describe("the user of a request", function()
   end)
 end)
 
+-- A connection of the first user, then twenty of another, who keeps them open; then requests by all that are left.
+local CROWD = [[
+import os, select, socket, sys
+
+def connect():
+    client = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    client.settimeout(10)
+    return client
+
+def ask(client):
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    return client.recv(4096).decode().splitlines()[-1]
+
+mine = connect()
+os.setuid(int(sys.argv[1]))
+theirs, ended = [connect() for _ in range(20)], []
+while len(ended) < 12:
+    ready = select.select([client for client in theirs if client not in ended], [], [], 10)[0]
+    if not ready:
+        break
+    ended += ready
+print(len(ended), ask(mine), [ask(client) for client in theirs if client not in ended])
+]]
+
+describe("a server for one user", function()
+  it("keeps eight connections of all others, and each of the user's own", function()
+    if sys.user() ~= "root" then return pending "only root can be another user" end
+    local server <close> = httpd.server()
+    server:limit(0)
+    local port = assert(server:listen("127.0.0.1", 0))
+    local function turn(ms)
+      for _, incoming in ipairs(server:poll(ms)) do incoming:reply(200, {}, tostring(incoming:user())) end
+    end
+    local words = { "/usr/bin/python3", "-c", CROWD, tostring(OTHER), tostring(port) }
+    local outcome = curl.finish(curl.program(words), turn)
+    assert.equal("12 0 [" .. ("'12345', "):rep(7) .. "'12345']\n", outcome.out, outcome.err)
+  end)
+end)
+
 -- The open descriptors of this process that lead to a pipe.
 local function pipes()
   local found = {}

@@ -1,5 +1,6 @@
 -- A first configuration, as a newcomer makes it.
 
+local lfs = require "lfs"
 local moonlatch = require "moonlatch"
 local sys = require "host.sys"
 
@@ -22,12 +23,12 @@ describe("init", function()
   end
 
   it("asks for the tenant and where the key comes from, and takes Enter for what is proposed", function()
-    local status, shown = play { "(contoso.onmicrosoft.com): ", "fabrikam.com\\n", "[file]: ", "\\n",
+    local status, shown = play { "contoso.onmicrosoft.com: ", "fabrikam.com\\n", "[file]: ", "\\n",
       "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
     assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
-      .. "  1  keyring +your desktop's keyring %(Secret Service%) %(not here: [^\n]+%)\n  2  file +", shown)
-    assert.is_truthy(shown:find(place.path .. FILE .. "\n" .. place.path
+      .. "  1  keyring +your desktop's keyring %(Secret Service%) %(not here:.-%)\n  2  file +", shown)
+    assert.is_truthy(shown:find(place.path .. FILE .. ": the configuration. Read it.\n" .. place.path
       .. "/.config/moonlatch/fabrikam.key: the key. Keep a copy, apart from the journal.\n", 1, true), shown)
     assert.equal("fabrikam.com\n", show "tenant")
     assert.equal("file\n", show "key.from")
@@ -99,7 +100,7 @@ describe("init", function()
 
   it("asks which Devolutions it is, and for its address", function()
     local status, shown = play({ "[file]: ", "\\n", "[neither]: ", "cloud\\n",
-      "its address (https://contoso.devolutions.app): ", "fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
+      "contoso.devolutions.app: ", "fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
     assert.equal(0, status, shown)
     assert.matches("Which Devolutions manages the privileged accounts%?\n  1  cloud    Devolutions Cloud "
       .. "%(https://contoso%.devolutions%.app%)\n  2  server   Devolutions Server %(https://dvls%.contoso%.com%)\n"
@@ -109,7 +110,7 @@ describe("init", function()
 
   it("refuses an address that is not of the Devolutions that was chosen", function()
     local status, shown = play({ "[file]: ", "\\n", "[neither]: ", "2\\n",
-      "its address (https://dvls.contoso.com): ", "https://fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
+      "dvls.contoso.com: ", "https://fabrikam.devolutions.app\\n" }, "--tenant", "fabrikam.com")
     assert.equal(2, status, shown)
     assert.truthy(shown:find("take 'https://fabrikam.devolutions.app' as the address", 1, true), shown)
     assert.truthy(shown:find("why: it is an address of Devolutions Cloud\n", 1, true), shown)
@@ -134,8 +135,8 @@ return {
       local config = place:write("mine.lua", MINE)
       local outcome = init("--tenant", "fabrikam.com", "--config", config)
       assert.equal(0, outcome.status, outcome.err)
-      assert.truthy(outcome.err:find("Next: moonlatch login --profile fabrikam, then", 1, true)
-        or outcome.out:find("Next: moonlatch login --profile fabrikam, then", 1, true), outcome.err .. outcome.out)
+      local login = "\nNext:\n  moonlatch login --for setup/entra-pam-provider --profile fabrikam --config " .. config
+      assert.truthy(outcome.out:find(login, 1, true), outcome.err .. outcome.out)
       local from = text():find('    ["fabrikam"] = {', 1, true)
       local _, to = text():find("\n    },\n", 1, true)
       assert.equal(MINE, text():sub(1, from - 1) .. text():sub(to + 1))
@@ -161,6 +162,7 @@ return {
         "local all = { x = { tenant = 'x.com' } } return { profiles = all }",
         "local it = { profiles = { x = { tenant = 'x.com' } } } return it",
         "return { ['profiles'] = { x = { tenant = 'x.com' } } }",
+        "local x = { tenant = 'x.com' } x.x = x return { profiles = { x = x } }",
       } do
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
@@ -170,6 +172,30 @@ return {
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())
       end
+    end)
+
+    it("names no profile, and so no key, after another folder", function()
+      place:write("mine.lua", MINE)
+      for _, name in ipairs { "../x", "a/b", "", ".x", "a\nb", "-x" } do
+        local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
+        assert.equal(2, outcome.status, name)
+        assert.truthy(outcome.err:find("and this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1,
+          true), outcome.err)
+      end
+      assert.equal(MINE, text())
+    end)
+
+    it("keeps the mode of the file, and the link that leads to it", function()
+      local config = place:write("mine.lua", MINE)
+      lfs.mkdir(place.path .. "/kept")
+      assert(os.rename(config, place.path .. "/kept/moonlatch.lua"))
+      assert(lfs.link("kept/moonlatch.lua", config, true))
+      assert(os.execute(("chmod 644 '%s/kept/moonlatch.lua'"):format(place.path)))
+      local outcome = init("--tenant", "fabrikam.com", "--config", config)
+      assert.equal(0, outcome.status, outcome.err)
+      assert.equal("kept/moonlatch.lua", lfs.symlinkattributes(config, "target"))
+      assert.equal(420, sys.stat(place.path .. "/kept/moonlatch.lua").mode) -- 0644
+      assert.matches('%["fabrikam"%]', text())
     end)
 
     it("keeps the old text beside the new one when something is in the way", function()

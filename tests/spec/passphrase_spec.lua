@@ -33,8 +33,8 @@ describe("a passphrase", function()
 
   it("is chosen at the terminal, twice, and never shown", function()
     local word = "correct horse battery"
-    local status, shown = play({ "characters or more: ", word .. "\\n", "once more: ", word .. "\\n" },
-      { "init", "--tenant", "contoso.com", "--key", "passphrase" })
+    local status, shown = play({ "[neither]: ", "\\n", "characters or more: ", word .. "\\n",
+      "once more: ", word .. "\\n" }, { "init", "--tenant", "contoso.com", "--key", "passphrase" })
     assert.equal(0, status, shown)
     assert.is_nil(shown:find("battery", 1, true))
     assert.matches("The key is made of your passphrase; how, stands in .*/contoso%.com/passphrase%.json%.", shown)
@@ -46,7 +46,8 @@ describe("a passphrase", function()
   end)
 
   it("that differs the second time is refused, with nothing written", function()
-    local status, shown = play({ "characters or more: ", "correct horse battery\\n", "once more: ", "another\\n" },
+    local status, shown = play({ "[neither]: ", "\\n",
+      "characters or more: ", "correct horse battery\\n", "once more: ", "another\\n" },
       { "init", "--tenant", "contoso.com", "--key", "passphrase" })
     assert.equal(1, status)
     assert.matches("why: the two are not the same\n  fix: Nothing was written; start again%.", shown)

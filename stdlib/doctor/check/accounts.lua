@@ -1,6 +1,7 @@
 --- The managed accounts: can each be reset, and is it worth while?
 
 local fail = require "fail"
+local layout = require "layout"
 local reach = require "entra.reach"
 local users = require "entra.users"
 
@@ -87,6 +88,6 @@ return {
       end
     end
     tell_doubts(record, accounts)
-    if not told then record:ok("%d accounts, none synced, guest, federated or disabled", #accounts) end
+    if not told then record:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account")) end
   end,
 }

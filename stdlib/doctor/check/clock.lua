@@ -1,5 +1,6 @@
 --- Does this computer's clock agree with the servers'?
 
+local layout = require "layout"
 local time = require "time"
 
 local MOST, MUCH = 300, 60 -- seconds: rotation stops; people should look
@@ -20,6 +21,6 @@ return {
     elseif off > MUCH then
       return record:warning { evidence = says, cause = "Beyond five minutes nothing is rotated.", fix = fix }
     end
-    record:ok("the clock agrees with the login service's within %d seconds", math.ceil(off))
+    record:ok("the clock agrees with the login service's within %s", layout.count(math.ceil(off), "second"))
   end,
 }

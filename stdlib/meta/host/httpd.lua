@@ -59,6 +59,10 @@ function Incoming:cut(status, headers, body, bytes) end
 
 ---@class host.httpd.server
 local Server = {}
+--- For one user of this machine: of all others it keeps at most eight connections, the newest, so that they cannot take
+--- all descriptors of this process. Before it listens.
+---@param user integer
+function Server:limit(user) end
 --- Listen on a loopback address; port 0 picks one.
 ---@param host string
 ---@param port integer

@@ -78,10 +78,11 @@ function M.read_secret(path, kept_by, whole) end
 ---@return host.secret|nil, string? message
 function M.read_secret_fd(fd) end
 --- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder).
---- "new" refuses an existing one.
+--- "new" refuses an existing one; "edit" wants one, keeps its owner, group and mode, and finds it behind a symbolic
+--- link.
 ---@param path string
 ---@param content string|host.secret
----@param how "replace"|"new"
+---@param how "replace"|"new"|"edit"
 ---@return boolean|nil, string? message, string? kind "exists"|"io"
 function M.write(path, content, how) end
 --- Make a folder and those above it, 0700.
