@@ -20,15 +20,15 @@ return {
   summary = "do what plan shows, after asking",
   details = "On a terminal it asks for what a person has to decide, which counts for plan, verify and later applies.\n"
     .. "Safe to stop with Ctrl-C and to run again: it goes on where it was. Exits with 0 when all is done,\n"
-    .. "with 1 when something failed or waits for a person. A secret leaked: --renew --old-now has a new one made and\n"
-    .. "brought to where it is used, and then removes the one before; without --old-now that one works on until its\n"
+    .. "with 1 when something failed or waits for a person. A secret leaked: --renew --old-now has a new one made,\n"
+    .. "and removes the one before as soon as the new one is in use; without --old-now that one works on until its\n"
     .. "grace is over.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",
   options = {
     { name = "--renew", help = "have a new client secret or certificate made now, whatever the dates say" },
-    { name = "--old-now", help = "remove those before it as soon as the new one is proven and lies where it is used" },
+    { name = "--old-now", help = "remove those before it as soon as the new one is in use" },
   },
   examples = {
     "moonlatch apply setup/entra-pam-provider --emulator",

@@ -66,7 +66,7 @@ return {
     { name = "--now", value = "NAME", many = true,
       help = "only this account or application, and at once, whatever its dates say; several may be named" },
     { name = "--old-now",
-      help = "with --now, of an application: remove what it had before once the new one lies where it is used" },
+      help = "with --now, of an application: remove what it had before once the new one is in use" },
     { name = "--outside-window", help = "with --now: though the policy's window is closed, or the day excepted" },
     { name = "--watch", help = "stay, and run whenever something falls due" },
   },

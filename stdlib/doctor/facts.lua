@@ -176,11 +176,20 @@ end))
 ---@field elevation string? the one for just-in-time elevation, when that is wanted
 ---@field handover handover.row? what is on record of the hand-over
 
+-- The hand-over of the application that is there; of one that was deleted only where there is no other.
+local function living(list)
+  local found
+  for _, row in ipairs(list) do
+    if row.state == "known" or not found or found.state ~= "known" then found = row end
+  end
+  return found
+end
+
 -- What the setup was told, by its own record. What the doctor is told counts more.
 fact("terms", "journal", "what the setup was told", function(exam)
   local has_journal, records = pcall(exam.need, exam, "journal")
   local args = exam.args
-  local row = has_journal and records and states.rows(records, args.client_id or args.name)[1] or nil
+  local row = has_journal and records and living(states.rows(records, args.client_id or args.name)) or nil
   local said, elevation = row and row.body or {}, args.jit_elevation
   if elevation == nil then elevation = said.elevation ~= false end
   return {

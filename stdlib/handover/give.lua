@@ -57,7 +57,8 @@ function M.begin(journal, row, how)
   end
   local value = rows:value(journal, row)
   if not value then
-    refuse(row, "give", "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
+    refuse(row, "give", row.body.by_person and "it was made elsewhere, and its value is not held here"
+      or "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
   end
   journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
   record.commit(journal)

@@ -35,7 +35,13 @@ local FIXES = {
     .. "it to a new file.",
 }
 
-local function refuse_confirm(row)
+local function refuse_confirm(row, in_bin)
+  if in_bin then
+    fail.raise {
+      kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
+      fix = "moonlatch apply restores the application for 30 days, and its client secrets with it.",
+    }
+  end
   fail.raise {
     kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
     fix = FIXES[row.state] or "Only what was stored or handed over, and is not in use yet, can be confirmed.",
@@ -53,7 +59,8 @@ local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 function M.confirm(journal, name, who)
   local row, kind = row_named(journal, name)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
-  if not CONFIRMABLE[row.state] or kind.rows:is_in_bin(row) then refuse_confirm(row) end
+  local in_bin = kind.rows:is_in_bin(row)
+  if not CONFIRMABLE[row.state] or in_bin then refuse_confirm(row, in_bin) end
   let_go.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row
 end
@@ -127,8 +134,8 @@ end
 local function refuse_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
-    fix = "Have a new one made and confirmed first; then this one is let go by itself. One that leaked: apply with "
-      .. "--renew --old-now.",
+    fix = "Have a new one made and confirmed first. Then this one is let go by itself when its grace is over; one that "
+      .. "leaked goes at once with the same command.",
   }
 end
 

@@ -50,7 +50,7 @@ local M = {}
 ---@field grace number seconds
 ---@field description string?
 ---@field renew string|boolean|nil make a new one, whatever the dates say; why
----@field old_now boolean? remove those before it once the new one is proven and placed
+---@field old_now boolean? remove those before it once the new one is in use
 ---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 ---@class rotation.place where a value lies that can be read back
@@ -322,7 +322,7 @@ end
 ---@field by_hand boolean? does a person have to bring each new one to where it is used?
 ---@field sink rotation.place? one that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
----@field old_now boolean? remove those before it as soon as the new one is proven and placed; likewise
+---@field old_now boolean? remove those before it as soon as the new one is in use; likewise
 ---@field in_use string? key id of the one that a person gave the consumer before; "none"
 
 --- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by

@@ -18,14 +18,14 @@ local M = {}
 ---@param who string? the person's user name
 function M.confirm(journal, kind, row, how, grace, who)
   local now, rows = clock.now(), kind.rows
-  row.body.retire_at, row.body.why, row.body.from = nil, nil, nil
+  row.body.retire_at, row.body.why, row.body.from, row.body.successor = nil, nil, nil, nil
   rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how, confirmed_who = who })
   rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + (row.body.grace or grace))
   record.commit(journal)
 end
 
 --- It was confirmed by mistake: the consumer does not have it. It waits again, and those it had replaced are as they
---- were, as far as they are there still.
+--- were; the consumer has the one before, though it may be gone by now.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row confirmed
@@ -88,7 +88,7 @@ local AT_ONCE = "removed at once, as was asked for"
 
 local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
 
--- At once, since a person said so: also those whose successor nobody confirmed yet.
+-- At once, since a person said so: all that came before the one in use.
 local function before_now(self)
   local list = {}
   for _, rows in ipairs { self.view.older, self.view.retiring, self.view.overdue } do
@@ -103,15 +103,17 @@ local function tell_retiring(self)
   end
 end
 
+local RETIRE = "moonlatch journal retire %s removes it at once"
+
 -- Whoever had a new one made at once has a reason to know what the old one can still do.
 local function tell_still_good(self)
   for _, row in ipairs(self.view.retiring) do
-    self.run:warn("%s still signs in, until %s. If it leaked: the same command with --old-now removes it at once",
-      row.body.marker, time.day(row.body.retire_at))
+    self.run:warn("%s still signs in, until %s. If it leaked: " .. RETIRE, row.body.marker,
+      time.day(row.body.retire_at), row.body.key_id)
   end
   for _, row in ipairs(self.view.older) do
-    self.run:warn("%s still signs in, until somebody confirms the new one and %s more. If it leaked: the same command "
-      .. "with --old-now removes it at once", row.body.marker, time.span(row.body.grace or self.terms.grace))
+    self.run:warn("%s still signs in, until somebody confirms the new one and %s more. If it leaked: once the new one "
+      .. "is confirmed, " .. RETIRE, row.body.marker, time.span(row.body.grace or self.terms.grace), row.body.key_id)
   end
 end
 
@@ -122,11 +124,8 @@ local function tell_going(self, list)
 end
 
 local function tell(self, list)
-  if self.terms.old_now then
-    if self:is_placed() then return tell_going(self, list) end
-    return self.run:warn("nothing is removed before the new one has been brought to where it is used: then run the "
-      .. "same command again")
-  end
+  if self.terms.old_now and self:is_confirmed() then return tell_going(self, list) end
+  if self.terms.old_now then self.run:warn "nothing is removed before somebody confirmed that the new one is in use" end
   if self.terms.renew and self.run:acting() then return tell_still_good(self) end
   tell_retiring(self)
 end
@@ -148,10 +147,9 @@ end
 
 -- Which of those before it go in this run, and why.
 local function going(self)
-  if self.terms.old_now and self:is_placed() then
-    return before_now(self), function() return AT_ONCE end
-  end
-  return self:is_confirmed() and self.view.overdue or {}, why_overdue
+  if not self:is_confirmed() then return {}, why_overdue end
+  if self.terms.old_now then return before_now(self), function() return AT_ONCE end end
+  return self.view.overdue, why_overdue
 end
 
 --- Let go of what is replaced and due, and of what was lost.
@@ -165,13 +163,14 @@ function M.tidy(self)
   clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
--- What goes once a new one, which a plan has yet to make, lies where it is used.
+-- What goes once a new one, which a plan has yet to make, is in use.
 local function going_then(self)
+  if not self.sink:confirms() then return {}, why_overdue end
   if self.terms.old_now then
     local list = before_now(self)
     return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
   end
-  return self.sink:confirms() and self.view.overdue or {}, why_overdue
+  return self.view.overdue, why_overdue
 end
 
 --- Say in a plan what is let go of after a new one was made. By a person's hand nobody knows when that will be.

@@ -38,7 +38,7 @@ end
 ---@field profile table
 ---@field now string[]? names of accounts or applications to be changed at once, whatever their dates say
 ---@field outside_window boolean? whatever the window says
----@field old_now boolean? remove an application's old credential as soon as the new one lies where it is used
+---@field old_now boolean? remove an application's old credential as soon as the new one is in use
 ---@field confirm nil|fun(all: table[]): boolean
 
 ---@class rotation.outcome_of_policy

@@ -193,23 +193,30 @@ function Store:supersede(journal, rows, row, retire_at)
   for _, other in ipairs(rows) do
     if other.id ~= row.id and self:usable(other) then
       self:stage(journal, other, "retiring", {
-        retire_at = retire_at, from = other.state, why = replaced_by(row),
+        retire_at = retire_at, from = other.state, why = replaced_by(row), successor = row.id,
       })
     end
   end
 end
 
---- Undo that: those that were superseded by this row, and are there still, are as they were before. Durable with the
---- next commit.
+-- Which row took its place; `why` says so of one that an earlier version superseded.
+local function is_successor(row, other)
+  local successor = other.body.successor
+  return successor == row.id or not successor and other.state == "retiring" and other.body.why == replaced_by(row)
+end
+
+--- Undo that: those that were superseded by this row are as they were before. What is closed since stays closed, but is
+--- not replaced any more: the consumer may have it still. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
 ---@param row host.journal.row
 function Store:reinstate(journal, rows, row)
   for _, other in ipairs(rows) do
-    if other.state == "retiring" and other.body.from and other.body.why == replaced_by(row) then
-      local before = other.body.from
-      other.body.retire_at, other.body.why, other.body.from = nil, nil, nil
-      self:stage(journal, other, before)
+    local before, is_closed = other.body.from, other.state == "closed"
+    if before and (is_closed or other.state == "retiring") and is_successor(row, other) then
+      other.body.retire_at, other.body.from, other.body.successor = nil, nil, nil
+      if not is_closed then other.body.why = nil end
+      self:stage(journal, other, is_closed and "closed" or before)
     end
   end
 end
@@ -336,6 +343,7 @@ M.user_passwords = store_of {
 ---@field confirmed_who string? the person's user name
 ---@field retire_at number?
 ---@field from string? state before it began to retire
+---@field successor string? id of the row that replaced it
 ---@field looked_at number? last look for a lost one
 ---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
 ---@field why string?

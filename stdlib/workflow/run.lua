@@ -457,7 +457,7 @@ end
 ---@field interactive boolean? a person is there to be asked
 ---@field dry boolean? with "destroy": only say what would go
 ---@field renew string? have new credentials made at once, whatever their dates say; why
----@field old_now boolean? remove those before them as soon as the new ones are proven and placed
+---@field old_now boolean? remove those before them as soon as the new ones are in use
 
 --- Go through the steps. A failure ends the run early and is in the result; any
 --- other error is raised.

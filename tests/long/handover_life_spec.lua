@@ -78,6 +78,51 @@ for _, edition in ipairs { "cloud", "server" } do
       assert_says(one.evidence, held().short)
     end)
 
+    it("keeps the old one with --old-now until somebody said that the new one is in use", function()
+      local first = held().key
+      job.must(apply("--renew", "--old-now"), 1)
+      local value = job.receive(emu) -- on a desk, and not pasted yet
+      assert_says(apply("--old-now").err, "nothing is removed before somebody confirmed that the new one is in use")
+      assert.equal("in force", held().state)
+      job.paste(emu, value)
+      job.must(emu:run { "handover", "--confirm" }, 0)
+      local replaced = apply()
+      assert_says(replaced.out, "was replaced and is retired on")
+      job.must(emu:run { "journal", "retire", first, "--yes" }, 0) -- as apply --renew says, of one that leaked
+      assert.same({ held().key }, { job.truth(emu).credentials[1].keyId, job.truth(emu).credentials[2] })
+    end)
+
+    it("is known again when the new one was confirmed by mistake, and the old one removed since", function()
+      local first = held().short
+      job.must(apply("--renew"), 1)
+      job.receive(emu)
+      job.must(emu:run { "handover", "--confirm" }, 0) -- it was not pasted
+      emu:later "8d"
+      apply()
+      assert.equal("invalid", held().state)
+      job.must(emu:run { "handover", "--undo", "provider" }, 0)
+      local lost, status = finding "client secret"
+      assert.equal("broken", lost.verdict, json.encode(lost))
+      assert_says(lost.evidence, "was given " .. first .. ", which Entra does not list")
+      assert_says(lost.cause, "It was let go of: replaced, and its grace ended on")
+      assert_says(lost.fix, "moonlatch handover shows the new one once")
+      assert.equal(1, status)
+      job.hand_over(emu)
+      assert.equal("ok", finding("client secret").verdict)
+    end)
+
+    it("is asked for anew when the application was removed for good, and what it left behind is cleared away", function()
+      job.must(emu:run(job.words("destroy", "--purge", "--yes")), 0)
+      local _, left = emu:json { "handover" }
+      for _, item in ipairs(left.handovers[1].items) do emu:run { "handover", "--done", item.key } end
+      job.must(apply(), 1)
+      local one, status = finding "hand-over"
+      assert.equal("warning", one.verdict, json.encode(one))
+      assert_says(one.evidence, emu.edition == "cloud" and "waits to be given to somebody" or "was given to somebody",
+        "nobody said that it is in use")
+      assert.equal(3, status)
+    end)
+
     it("works on its own rhythm until nobody renews it, and heals after the next apply and hand-over", function()
       emu:later "190d"
       assert.same({ "Completed", "Completed", "Completed", "Completed", "Completed", "Failed" }, outcomes())

@@ -25,7 +25,7 @@ local function tell_lost(record, look, view)
   for _, lost in ipairs(view.lost) do
     record:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
-      fix = look.setup .. " looks for it, and removes it when that is safe." }
+      fix = look.setup .. " looks for it, and removes it when that is safe; else it names the command." }
   end
   for _, row in ipairs(view.overdue) do tell_overdue(record, look, row) end
 end

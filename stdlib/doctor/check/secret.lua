@@ -42,18 +42,26 @@ local function why_invalid(found, row)
   return "It is no secret of this application."
 end
 
+local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
+
+-- What is to be done about one that is refused: is there a newer one already?
+local function way_out(look, row, otherwise)
+  local waiting = look:want("use").waiting
+  return row and waiting and waiting.id ~= row.id and PASTE or look.setup .. otherwise
+end
+
 -- `row` is of the secret that was tried; nil for one that only the entry holds.
 local function tell_refusal(record, look, found, row, failure)
   local code = failure.code
   if ELSEWHERE[code] then return record:unknown { evidence = "not checked: " .. ELSEWHERE[code] } end
   if code == 7000222 then
     return record:broken { evidence = "the client secret has expired (AADSTS7000222)",
-      cause = "It was not renewed in time.", fix = look.setup .. " makes a new one, proves it and stores it." }
+      cause = "It was not renewed in time.", fix = way_out(look, row, " makes a new one, proves it and stores it.") }
   elseif code == 7000215 then
     local pasted = not row and M.is_id(look:want("values").entry, found.passwordCredentials or {})
     return record:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
       cause = pasted and "It is the Secret ID of a credential, not its Value." or why_invalid(found, row),
-      fix = look.setup .. " finds out, and makes a new one where it must." }
+      fix = way_out(look, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
   record:broken { evidence = ("the application cannot sign in: %s"):format(tostring(failure.message)),
@@ -63,10 +71,9 @@ end
 ---------------------------------------------------------------------------
 -- The one that the consumer has
 
-local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
-
--- What makes the next one, and brings it to the consumer.
+-- What brings the next one to the consumer, and makes it where there is none yet.
 local function renewal(look, use)
+  if use.waiting then return PASTE end
   return look.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
 end
 
@@ -76,7 +83,7 @@ local function tell_dead(record, look, use)
     evidence = in_use.sentence(use, use.who, time.now()),
     cause = waiting and "The new one was made in time, but nobody said that it was pasted."
       or "Nobody renewed it in time.",
-    fix = waiting and PASTE or renewal(look, use),
+    fix = renewal(look, use),
   }
 end
 
@@ -91,8 +98,14 @@ local function tell_working(record, look, use)
   record:warning {
     evidence = in_use.sentence(use, use.who, time.now()),
     cause = use.waiting and "The new one is there; nobody said that it was pasted." or "It is time to renew it.",
-    fix = use.waiting and PASTE or renewal(look, use),
+    fix = renewal(look, use),
   }
+end
+
+-- Removed here, or by somebody else?
+local function why_missing(has)
+  return has.state == "closed" and ("It was let go of: %s."):format(has.body.why)
+    or "Somebody removed it from the application."
 end
 
 -- Its value is not held here, so only Entra's list can tell something.
@@ -101,7 +114,7 @@ local function tell_unproven(record, look, found, use)
   local sentence = in_use.sentence(use, use.who, time.now())
   if has.body.key_id and not is_listed(has, found.passwordCredentials or {}) then
     return record:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
-      in_use.short(has)), cause = "Somebody removed it from the application.",
+      in_use.short(has)), cause = why_missing(has),
       fix = renewal(look, use) }
   end
   local is_due = lifetime.is_near_end(has, look.args, time.now())

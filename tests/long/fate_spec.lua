@@ -1,0 +1,11 @@
+--- Months of a person and Devolutions in random worlds, one of each kind and those that an earlier version failed in.
+
+local fate = require "fate"
+
+describe("in worlds where anybody may do anything for months", function()
+  for _, seeds in ipairs { "--seed 10 --seeds 5", "--seed 100 --seeds 5" } do
+    it("no peace is false, nothing in use is removed, and there is a way back: " .. seeds, function()
+      assert.same({}, fate.problems(seeds))
+    end)
+  end
+end)
