@@ -223,9 +223,9 @@ describe("the state of a hand-over", function()
 
   it("is JSON as it is, without the secret", function()
     made("0000c7e1", "proven")
-    local encoded = json.encode(state_now())
-    assert.is_nil(encoded:find("the-value-of", 1, true))
-    assert.truthy(encoded:find('"next":"licence"', 1, true))
+    local told = json.encode(state_now())
+    assert.is_nil(told:find("the-value-of", 1, true))
+    assert.truthy(told:find('"next":"licence"', 1, true))
   end)
 end)
 
@@ -334,10 +334,9 @@ describe("what is next", function()
     for _, item in ipairs(checklist.items("cloud", CLOUD)) do
       if item.key ~= "provider" then tick(journal, state_now(), item.key, true, "ada", "command") end
     end
-    assert.matches("^Nothing required is left for a person%.\nThe next client secret is made from %d+%-%d+%-%d+ on, "
-      .. "by: moonlatch apply setup/entra%-pam%-provider\nFor your calendar: moonlatch handover %-%-calendar FILE$",
-      next_now())
-    assert.matches("\nIt is time to renew the client secret: moonlatch apply setup/entra%-pam%-provider$",
+    assert.matches("^Nothing required is left for a person%.\n  moonlatch apply setup/entra%-pam%-provider +from "
+      .. "%d+%-%d+%-%d+ on: makes the next client secret\n  moonlatch handover %-%-calendar FILE +puts ", next_now())
+    assert.matches("\n  moonlatch apply setup/entra%-pam%-provider +it is time: makes the next client secret$",
       next_now(NOW + 151 * DAY))
   end)
 end)
