@@ -1,8 +1,10 @@
 --- Ticking an item of a hand-over, or taking it back.
 
 local by_word = require "rotation.by_word"
+local client_secret = require "rotation.client_secret"
 local fail = require "fail"
 local give = require "handover.give"
+local let_go = require "rotation.let_go"
 local nearest = require "nearest"
 local record = require "record"
 local states = require "handover.state"
@@ -70,6 +72,7 @@ return function(journal, state, key, done, by, how)
   local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
   journal:put("checklist", id, new, body_of(state, item, by, now, how), now)
   journal:audit("checklist", { item = item.key, of = id, state = new, by = by, how = how }, now)
+  if item.key == "gone_provider" and done then let_go.consumer_gone(journal, client_secret, state.client_id) end
   record.commit(journal)
   item.state, item.by, item.at, item.how, item.note = new, by, now, how, nil
   return item

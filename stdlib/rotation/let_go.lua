@@ -24,6 +24,8 @@ function M.confirm(journal, kind, row, how, grace, who)
   record.commit(journal)
 end
 
+local function unconfirm(body) body.confirmed_at, body.confirmed_by, body.confirmed_who = nil, nil, nil end
+
 --- It was confirmed by mistake: the consumer does not have it. It waits again, and those it had replaced are as they
 --- were; the consumer has the one before, though it may be gone by now.
 ---@param journal host.journal.journal
@@ -31,9 +33,34 @@ end
 ---@param row rotation.row confirmed
 function M.take_back(journal, kind, row)
   local rows = kind.rows
-  row.body.confirmed_at, row.body.confirmed_by, row.body.confirmed_who = nil, nil, nil
+  unconfirm(row.body)
   rows:stage(journal, row, "handed_over")
   rows:reinstate(journal, rows:all(journal, row.body.app_id), row)
+  record.commit(journal)
+end
+
+-- A person's own ends with what it was made for. One made here can be given to another consumer.
+local function without_consumer(rows, journal, row)
+  local body, state = row.body, row.state
+  unconfirm(body)
+  if rows:is_in_bin(row) then
+    body.before_bin.state = body.before_bin.state == "confirmed" and "handed_over" or body.before_bin.state
+  elseif state == "confirmed" and body.by_person then
+    state, body.retire_at, body.why = "retiring", clock.now(), "what used it was deleted"
+  elseif state == "confirmed" then
+    state = "handed_over"
+  end
+  rows:stage(journal, row, state)
+end
+
+--- What had been given credentials of this application was deleted: it has none of them any more.
+---@param journal host.journal.journal
+---@param kind rotation.kind
+---@param app_id string
+function M.consumer_gone(journal, kind, app_id)
+  for _, row in ipairs(kind.rows:all(journal, app_id)) do
+    if row.body.confirmed_at then without_consumer(kind.rows, journal, row) end
+  end
   record.commit(journal)
 end
 

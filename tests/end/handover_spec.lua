@@ -75,6 +75,12 @@ describe("Devolutions Cloud", function()
     must(handover(emu, "--done", "gone_account,gone_provider"), 0)
     assert.equal(3, handover(emu).status) -- what can be prepared for the next one
     assert.equal("", look(emu).client_id)
+
+    emu:later "60s"
+    must(apply(emu), 1) -- the application is restored; nobody gave its secret to a provider that is there
+    state = look(emu)
+    assert.same({ "add", "provider" }, { state.form.purpose, state.next })
+    assert.is_nil(state.secret.has)
   end)
 
   it("is named when there are several providers", function()
