@@ -111,7 +111,7 @@ for _, edition in ipairs { "cloud", "server" } do
       assert.equal("ok", finding("client secret").verdict)
     end)
 
-    it("is asked for anew when the application was removed for good, and what it left behind is cleared away", function()
+    it("is asked for anew when the application was removed for good and its remains cleared away", function()
       job.must(emu:run(job.words("destroy", "--purge", "--yes")), 0)
       local _, left = emu:json { "handover" }
       for _, item in ipairs(left.handovers[1].items) do emu:run { "handover", "--done", item.key } end
