@@ -106,6 +106,7 @@ static size_t renewing(const unsigned char *text, size_t left) {
 static size_t readable(const unsigned char *text, size_t left) {
   size_t length;
   if (*text == '\n' || *text == '\t') return 1;
+  if (*text == '\r') return left > 1 && text[1] == '\n'; /* as CSV ends its lines */
   if (*text == 27) return styling(text, left);
   unsigned point = decode(text, left, &length);
   if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;

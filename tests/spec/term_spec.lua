@@ -30,8 +30,8 @@ describe("host.term writing", function()
 
   it("lets no name that comes from elsewhere hide the line it stands in", function()
     local place <close> = child.folder()
-    assert.equal("\r\27[K+ '??[8mnothing' ?x", (output(place, [[
-      require "host.term".write("out", "\r\27[K+ '\r\27[8mnothing' \rx\n")
+    assert.equal("\r\27[K+ '??[8mnothing' ?x\r", (output(place, [[
+      require "host.term".write("out", "\r\27[K+ '\r\27[8mnothing' \rx\r\n")
       return 0]])))
   end)
 
