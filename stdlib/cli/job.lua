@@ -75,12 +75,14 @@ end
 
 --- Without a person to ask, changes need --yes.
 ---@param options table
----@param command string
-function M.require_consent(options, command)
+---@param command string as it was given, without the program's name
+---@param has_plan boolean? false: `plan` shows nothing of it
+function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
     kind = "usage", what = command, why = "there is no terminal to ask on whether things may be changed",
-    fix = ("moonlatch plan shows what would change; moonlatch %s --yes does it."):format(command),
+    fix = (has_plan == false and "" or "moonlatch plan shows what would change; ")
+      .. ("moonlatch %s --yes does it."):format(command),
   }
 end
 

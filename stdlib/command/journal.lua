@@ -214,6 +214,16 @@ local ACTIONS = {
 local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
   "rekey", "compact" }
 
+-- As it was given.
+local function command_of(options)
+  local words = { "journal", options.action, options.id }
+  for _, name in ipairs { "before", "old_key", "drop", "replaces", "set_aside" } do
+    local value, option = options[name], "--" .. name:gsub("_", "-")
+    if value then words[#words + 1] = value == true and option or option .. " " .. value end
+  end
+  return table.concat(words, " ")
+end
+
 -- What is done with a file by itself, or to a journal that cannot be open meanwhile.
 local function run_alone(action, options)
   local open <close> = session.start(options, { journal = false })
@@ -259,7 +269,7 @@ return {
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then job.require_consent(options, ("journal %s %s"):format(options.action, options.id or "")) end
+    if action.asks then job.require_consent(options, command_of(options), false) end
     if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { needs = action.needs })
     return work.run(action.run, open.journal, options.id, options, open.profile) or 0
