@@ -1,12 +1,13 @@
 """Runs a program on a terminal of its own and plays a person at it.
 
 terminal.py [EXPECT SEND]... -- PROGRAM ARGUMENTS...
-Waits for each EXPECT in what the program shows, then types SEND ("^C" and
+Waits for each EXPECT in what the program shows, wherever its lines are broken, then types SEND ("^C" and
 "^D" are those keys, "\\n" is Enter; "SIGKILL" types nothing and kills the program). Prints the exit status, whether the
 terminal echoes afterwards, and what it showed.
 """
 import os
 import pty
+import re
 import select
 import sys
 import termios
@@ -49,11 +50,18 @@ def ended():
     return status is not None
 
 
+def find(expect, position):
+    """Where what has been shown since `position` has the text with its blanks and line breaks in any form; or None."""
+    words = rb"\s+".join(re.escape(word) for word in re.split(rb"\s+", expect.encode()))
+    found = re.compile(words).search(shown, position)
+    return found and found.end()
+
+
 position = 0
 for expect, send in zip(steps[::2], steps[1::2]):
-    while shown.find(expect.encode(), position) < 0 and time.monotonic() < LIMIT and not ended():
+    while find(expect, position) is None and time.monotonic() < LIMIT and not ended():
         read()
-    position = shown.find(expect.encode(), position) + len(expect)
+    position = find(expect, position) or len(shown)
     if send == "SIGKILL":
         os.kill(pid, 9)
     else:
