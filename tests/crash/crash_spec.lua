@@ -9,7 +9,7 @@ local function setting(name) return os.getenv("CRASH_" .. name) end
 local talks = setting "TALK" ~= nil
 
 local options = {
-  stride = tonumber(setting "STRIDE" or 151), seed = tonumber(setting "SEED" or 1),
+  stride = tonumber(setting "STRIDE" or 307), seed = tonumber(setting "SEED" or 1),
   lanes = tonumber(setting "LANES" or 4), act = setting "ACT", blow = setting "BLOW", at = tonumber(setting "AT"),
   tell = talks and function(text) io.stderr:write(text, "\n") end or nil,
 }
