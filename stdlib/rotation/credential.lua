@@ -280,6 +280,7 @@ local function tell_in_use(self)
   if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
     return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
   end
+  if has.body.confirmed_by == "a person" then run.on_word = who end
   if use.waiting or has.body.confirmed_by == "a person" then
     run:note("%s", in_use.sentence(use, who, clock.now()) .. in_use.by_word(has))
   end

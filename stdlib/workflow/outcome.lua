@@ -11,6 +11,7 @@ local M = {}
 ---@field left table[] what is there and was left alone, with why
 ---@field alarms string[] why what the workflow is for does not work
 ---@field unknown string[] what could not be looked at
+---@field on_word string? who has a credential by a person's word only
 ---@field failure Failure? what ended it early
 ---@field status integer exit status
 
@@ -61,7 +62,7 @@ function M.of(run, failure, dry)
   local result = {
     script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
     steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
-    unknown = run.unknown, failure = failure,
+    unknown = run.unknown, on_word = run.on_word, failure = failure,
   }
   result.status = exit_status(run, result)
   return result

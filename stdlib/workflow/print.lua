@@ -94,6 +94,7 @@ local WORDS = {
   verify = {
     title = "Drift", nothing = "No drift: all is as it should be.",
     unknown = "No drift in what could be looked at; what could not be is marked with ? above.",
+    word = "No drift in what can be looked at; which client secret %s has is known by a person's word only.",
     waiting = "No drift, but something waits for a person, as said above.",
     create = "missing", update = "different", delete = "to remove",
   },
@@ -125,7 +126,8 @@ function M.sum(result)
   end
   if #parts == 0 and not result.failure then
     return #result.waiting > 0 and words.waiting or #result.left > 0 and words.left
-      or #result.unknown > 0 and words.unknown or words.nothing
+      or #result.unknown > 0 and words.unknown or result.on_word and words.word and words.word:format(result.on_word)
+      or words.nothing
   end
   if #parts == 0 then parts[1] = "no changes" end
   if result.mode == "apply" and #result.waiting > 0 then

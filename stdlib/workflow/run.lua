@@ -47,6 +47,7 @@ local SIDE_BY_SIDE = 8 -- changes at once
 ---@field renew string? have new credentials made at once; why
 ---@field old_now boolean? remove those before them at once
 ---@field keeps_credentials boolean? does a step keep a credential?
+---@field on_word string? who has a credential by a person's word only: "Devolutions Cloud"
 local Run = {}
 Run.__index = Run
 
