@@ -10,13 +10,18 @@ local time = require "time"
 
 local STAGES = { ["to give"] = "waits to be given to somebody", given = "was given to somebody" }
 
+local function end_of(waiting)
+  if not waiting.ends then return "whose end is not known" end
+  return "which ends in " .. time.span(waiting.ends - clock.now())
+end
+
 local function tell_waiting(record, look, state)
   local waiting, use = state.secret.waiting, look:want "use"
   if not waiting or use.linked then return end
   local has = use.has and ("; %s still has %s"):format(use.who, in_use.short(use.has)) or ""
   record:warning {
-    evidence = ("the client secret %s, which ends in %s, %s, and nobody said that it is in use%s"):format(
-      waiting.short, time.span((waiting.ends or clock.now()) - clock.now()), STAGES[state.secret.state], has),
+    evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
+      end_of(waiting), STAGES[state.secret.state], has),
     cause = "Storing is not using: until it is confirmed, the one before is never retired.",
     fix = "moonlatch handover shows the form. When it is pasted and Test connection succeeded: moonlatch handover "
       .. "--confirm",
