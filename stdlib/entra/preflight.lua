@@ -109,7 +109,7 @@ end
 
 local function say_policy(run, policy)
   if not policy.checked then
-    return run:warn "the policies for client secrets could not be read; Entra may still refuse one"
+    return run:unseen "the policies for client secrets could not be read; Entra may still refuse one"
   end
   if policy.forbidden then run:warn("%s forbids new client secrets", policy.says) end
   if policy.longest then run:note("%s limits client secrets to %s", policy.says, time.span(policy.longest)) end

@@ -77,7 +77,7 @@ end
 
 local function say_policy(run, policy)
   if not policy.checked then
-    return run:warn "the policies for certificates could not be read; Entra may still refuse one"
+    return run:unseen "the policies for certificates could not be read; Entra may still refuse one"
   end
   if policy.longest_key then
     run:note("%s limits certificates to %s", policy.says_of_keys, time.span(policy.longest_key))
