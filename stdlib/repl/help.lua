@@ -4,11 +4,11 @@ local codes = require "repl.codes"
 local extras = require "repl.extras"
 local fail = require "fail"
 local globals = require "repl.globals"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 local paths = require "repl.paths"
-local reference = require "reference"
+local reference = require "script.reference"
 local sandbox = require "script.sandbox"
 local term = require "host.term"
 
@@ -140,7 +140,7 @@ end
 -- Scripts, commands
 
 local function of_script(text)
-  local script = require "script"
+  local script = require "script.load"
   local ok, declaration, found = pcall(script.load, text)
   if not ok then return nil end
   local lines = {}
@@ -149,9 +149,10 @@ local function of_script(text)
 end
 
 local function of_command(text)
-  local command = reference.module("command." .. text) and require("command." .. text)
-  if not command then return nil end
-  return { bold("moonlatch " .. text), "  " .. command.summary, "", ("In a shell: moonlatch %s --help"):format(text) }
+  local page = reference.module("command." .. text)
+  local summary = page and page.doc:match "^moonlatch [^:]+: ([^\n]+)"
+  if not summary then return nil end
+  return { bold("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
 end
 
 -- What the prompt itself brings.
