@@ -105,6 +105,7 @@ local function add_class(lines, class)
   for _, method in ipairs(public_methods(class)) do add_function(lines, class.name .. ":" .. method.name, method) end
 end
 
+--- The reference of these modules as one page of Markdown.
 ---@param names string[] of the modules
 ---@return string markdown the whole page
 function M.page(names)
