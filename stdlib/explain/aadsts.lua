@@ -114,7 +114,7 @@ return {
     cause = "a security policy of the tenant blocks this sign-in",
     fix = "Have an administrator look at the sign-in log: it names the policy." },
 
-  --   -- Microsoft's side
+  -- Microsoft's side
   { codes = { 50196 }, source = "docs", cause = "the same token was asked for too often",
     fix = "Stop for some minutes; if it returns, report it as a defect with the trace id." },
   { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", cause = "the login service has trouble of its own",

@@ -92,7 +92,7 @@ return {
   { kind = "missing", source = "docs", cause = "there is no such object, or none we may see",
     fix = "Check the name or id. What was made a moment ago may take some minutes to be seen." },
 
-  --   -- Answers that cannot be right
+  -- Answers that cannot be right
   { kind = "bad_answer", source = "docs", cause = "what answered is not Microsoft Graph, or the answer was damaged",
     fix = "Check `graph` in the profile, and what proxy stands between." },
   { kind = "refused", source = "docs", cause = "Graph understood this and refuses it",
