@@ -18,11 +18,6 @@ local MOST_IDS = 1000 -- of getByIds (learn.microsoft.com: directoryobject-getby
 local GATHER = 1 -- seconds
 local AT_ONCE = 4 -- batches in flight: four times twenty calls
 
----@class graph.part: graph.options one call of a batch
----@field method string? "GET"
----@field path string graph.path(…) when it has ids in it
----@field body table?
-
 ---@class graph.pending a part on its way
 ---@field call graph.call
 ---@field part table as the batch carries it
@@ -171,10 +166,8 @@ local function advance(pendings)
   return ok
 end
 
---- Many calls at once: split into batches of twenty, each tried again by its own
---- status, outcomes in the order of the parts. A part that failed has its failure as
---- result; nothing is raised for it.
----@param parts graph.part[] { path = "/users/1", select = { "id" } }, { method = "PATCH", path = …, body = … }
+--- Send the parts; `graph.batch` says how.
+---@param parts graph.part[]
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
 function M.send(parts)
@@ -198,14 +191,12 @@ local function chunks_of(ids)
   return chunks
 end
 
---- Directory objects by their ids, a thousand at a time, in the order of the ids.
---- What is not there, or may not be seen, is left out.
+--- Read directory objects by their ids; `graph.by_ids` says how.
 ---@param ids string[]
----@param options { types: string[]?, select: string[]?, what: string? }? types: "user", "group", …
+---@param options { types: string[]?, select: string[]?, what: string? }
 ---@return table[] objects
 ---@return table<string, table> by_id
 function M.by_ids(ids, options)
-  options = options or {}
   local by_id, found = {}, {}
   local answers = task.map(chunks_of(ids), AT_ONCE, function(chunk)
     local body = { ids = json.array(chunk), types = options.types and json.array(options.types) }
