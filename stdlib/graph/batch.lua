@@ -8,6 +8,7 @@ local fail = require "fail"
 local json = require "json"
 local native = require "host.graph"
 local retry = require "http.retry"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
 
@@ -110,7 +111,7 @@ end
 
 local function send(pendings)
   local one, repeatable = batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try, task.keep_trace, one, native.judge_batch)
+  local ok, outcomes, more = xpcall(call.try, scheduler.keep_trace, one, native.judge_batch)
   if not ok then return give_up(pendings, outcomes) end
   if outcomes == nil then return take_failure(pendings, more, repeatable) end
   for _, pending in ipairs(pendings) do
@@ -153,7 +154,7 @@ local function advance(pendings)
   if #chunks == 0 then
     local due = next_due(pendings)
     if not due then return false end
-    local ok, err = xpcall(task.sleep, task.keep_trace, due - time.monotonic())
+    local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
     if not ok then give_up(pendings, err) end
     return ok
   end
