@@ -9,6 +9,7 @@
 #include "json_scan.h"
 #include "secret.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,9 @@ struct encoding {
   struct buffer *keys; /* of struct key: those of all open objects, innermost last */
   int lower, pretty;
   int depth;
-  size_t secrets; /* that were met */
+  size_t secrets;        /* that were met */
+  struct buffer *places; /* where they are, as json_encode_body says; NULL: nobody asks */
+  int copies;
   struct step path[JSON_DEPTH];
 };
 
@@ -136,9 +139,38 @@ static void put_number(struct encoding *encoding) {
   put(encoding, start, (size_t)(end - start));
 }
 
+/* May this character stand in a way as it is? */
+static int is_plain(char c) {
+  return (unsigned char)c >= 0x80 || isalnum((unsigned char)c) || (c && strchr("_-@$ ", c));
+}
+
+/* Append one step of the way to a secret: "name", ".name" or "[1]". */
+static int add_step(struct buffer *out, const struct step *step, int is_first) {
+  char index[32];
+  if (!step->key.text) {
+    snprintf(index, sizeof index, "[%lld]", (long long)step->index);
+    return buffer_append_string(out, index);
+  }
+  int ok = buffer_append(out, ".", !is_first);
+  for (size_t i = 0; i < step->key.length; i++)
+    ok = ok && buffer_append(out, is_plain(step->key.text[i]) ? &step->key.text[i] : "?", 1);
+  return ok;
+}
+
+/* Note where the secret at the top is, and keep a copy of it. [-0, +0, e] */
+static void note_secret(struct encoding *encoding, const struct secret *secret) {
+  lua_State *L = encoding->L;
+  int ok = buffer_append(encoding->places, &"cvp"[secret->kind], 1);
+  for (int i = 0; i < encoding->depth; i++) ok = ok && add_step(encoding->places, &encoding->path[i], i == 0);
+  if (!ok || !buffer_append(encoding->places, "", 1)) luaL_error(L, "out of memory");
+  secret_new(L, secret->kind, secret->bytes, secret->length);
+  lua_rawseti(L, encoding->copies, (lua_Integer)lua_rawlen(L, encoding->copies) + 1);
+}
+
 static void put_secret(struct encoding *encoding) {
   const struct secret *secret = secret_test(encoding->L, -1);
   encoding->secrets++;
+  if (secret && encoding->places) note_secret(encoding, secret);
   if (!secret)
     refuse(encoding, luaL_testudata(encoding->L, -1, SECRET) ? "secret is closed" : "it is a userdata");
   else if (encoding->lower)
@@ -283,6 +315,10 @@ static size_t encode(lua_State *L, int index, struct encoding encoding) {
 
 size_t json_encode(lua_State *L, int index, struct buffer *out, int lower) {
   return encode(L, index, (struct encoding){.out = out, .lower = lower});
+}
+
+void json_encode_body(lua_State *L, int index, struct buffer *out, struct buffer *places, int copies) {
+  encode(L, index, (struct encoding){.out = out, .lower = 1, .places = places, .copies = lua_absindex(L, copies)});
 }
 
 void json_encode_pretty(lua_State *L, int index, struct buffer *out) {

@@ -297,7 +297,7 @@ static int term_read_secret(lua_State *L) {
   enum outcome outcome = ask_quietly(tty, text, line, NULL);
   close(tty);
   if (outcome != LINE || line->length == 0) return lib_fail(L, "no secret: %s", reasons[outcome]);
-  secret_take(L, line);
+  secret_take(L, SECRET_CREDENTIAL, line);
   return 1;
 }
 

@@ -36,7 +36,7 @@ end
 ---@param key host.secret
 ---@return string 8 hex digits
 function M.key_id(key)
-  return crypto.hex(crypto.hmac(key, KEY_ID)):sub(1, 8)
+  return crypto.fingerprint(key, KEY_ID)
 end
 
 local function binding(profile, name, head)

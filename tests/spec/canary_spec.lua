@@ -10,7 +10,7 @@ local JOB = "setup/entra-pam-provider"
 
 -- Errors that hold secrets: in a script's hands, in tracebacks, in what cannot be.
 local BAD_SCRIPT = [[
-local json, oauth, profile, secret, server = require "json", require "oauth", require "profile", require "secret",
+local json, oauth, profile, secret, server = require "json", require "oauth", require "profile", require "host.secret",
   require "devolutions.server"
 local how = ...
 local credential = oauth.credential()
@@ -27,7 +27,7 @@ local function inner(value, refuse)
   if how == "format" then error(("%s %d"):format(value, value)) end
   if how == "closed" then
     value:close()
-    return value:size()
+    return #value
   end
   print(value, ("%s|%10s"):format(value, credential), json.encode { secret = value }, tostring(held[2]))
   return refuse
