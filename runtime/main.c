@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <lauxlib.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,16 @@ static void harden_process(void) {
   scrub_environment();
 }
 
+/* OpenSSL initialises itself where it is first used, and parts of it then take for granted that this went well. So
+ * it is done here, where it can fail. 0 when memory is out, or its own configuration or algorithms cannot be had. */
+static int start_openssl(void) {
+  EVP_MD *digest = NULL;
+  int fine = OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1;
+  if (fine) digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+  EVP_MD_free(digest);
+  return digest != NULL;
+}
+
 /* cli.main(arguments) -> exit status */
 static int run(lua_State *L) {
   int count = (int)lua_tointeger(L, 1);
@@ -70,6 +81,11 @@ static int run(lua_State *L) {
 int main(int argc, char **argv) {
   int status = EXIT_FAILURE;
   harden_process();
+  if (!start_openssl()) {
+    fputs("moonlatch: cannot start: OpenSSL could not be initialised (is memory out, or its configuration broken?)\n",
+          stderr);
+    return status;
+  }
   struct heap *heap = heap_open();
   lua_State *L = heap ? lua_newstate(heap_allocate, heap) : NULL;
   if (!L) {

@@ -325,8 +325,10 @@ static int answer_status(lua_State *L) {
 static int answer_get_header(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   const char *value = answer_header(answer, lib_checktext(L, 2));
-  if (!value) return 0;
-  secret_redact(L, value, strlen(value));
+  if (value)
+    secret_redact(L, value, strlen(value));
+  else
+    lua_pushnil(L);
   return 1;
 }
 

@@ -47,7 +47,7 @@ local function write_under(profile, name, head, value, key)
   local path = path_of(profile, name)
   local sealing <close> = crypto.derive(key, LABEL)
   local box = crypto.base64(crypto.seal(sealing, binding(profile, name, head), value))
-  local ok, message = sys.mkdir(profile.state)
+  local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path, ("%s\n%s %s\n"):format(head, M.key_id(key), box), "replace") end
   if ok then return end
   fail.raise {

@@ -121,7 +121,7 @@ function M.set(profile)
   local found = { kdf = "scrypt", work = WORK, salt = crypto.base64(crypto.random(32)) }
   local key <close> = key_of(profile, found, passphrase)
   found.check = crypto.base64(crypto.seal(key, binding(profile, found), secret.random(16)))
-  local ok, message = sys.mkdir(profile.state)
+  local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path_of(profile), json.encode(found, true) .. "\n", "new") end
   if not ok then raise(profile, "keep how the key is made", message) end
 end
