@@ -4,7 +4,7 @@
 
 local gate = require "host.gate"
 local graph = require "host.graph"
-local http = require "http"
+local http = require "http.client"
 local nginx = require "nginx"
 local task = require "task"
 local time = require "time"

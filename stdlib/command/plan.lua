@@ -1,14 +1,14 @@
 --- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
 
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
 local report = require "report"
-local session = require "session"
-local work = require "cli.work"
+local session = require "session.open"
+local work = require "cli.command_task"
 
 -- Who is due by a policy, and why.
 local function plan_policy(options)
-  local rotate = require "rotation.rotate"
+  local rotate = require "rotate.policies"
   local loaded = rotate.load { options.script }
   local open <close> = session.start(options, { needs = loaded.needs, reading = true })
   local surroundings = { journal = open.journal, profile = open.profile }
@@ -34,7 +34,7 @@ return {
   help = job.help "plan",
 
   run = function(options)
-    if require("script").load(options.script).policy then return plan_policy(options) end
+    if require("script.load").load(options.script).policy then return plan_policy(options) end
     return job.run(job.load(options, "plan"), true, function(go)
       local result, status = go "plan"
       job.show(result)

@@ -3,7 +3,7 @@
 
 local fail = require "fail"
 local process = require "host.process"
-local record = require "record"
+local record = require "journal.commit"
 local task = require "task"
 local time = require "time"
 

@@ -3,7 +3,7 @@
 local child = require "child"
 local gate = require "host.gate"
 local graph = require "host.graph"
-local http = require "http"
+local http = require "http.client"
 local journals = require "journals"
 local sys = require "host.sys"
 local task = require "task"

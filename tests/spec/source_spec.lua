@@ -12,7 +12,7 @@ local VALUE = "s3cret-value-1-of-35-bytes-in-total"
 
 -- The secret's size, asked for twice, and whether it is the right one.
 local LOOK = [[
-local profile, crypto = require "profile", require "crypto"
+local profile, crypto = require "profile.current", require "base.crypto"
 local source = profile.current().sign_in.secret
 local one, two = profile.secret(source, "the client secret"), profile.secret(source, "the client secret")
 return #one, one:equals(two), crypto.fingerprint(one, "x")]]
