@@ -42,7 +42,7 @@ describe("moonlatch discover", function()
 
   it("tells who is managed, by the entries of Devolutions Server", function()
     local outcome = emu:run { "--write", "-e", [[
-      local server, secret = require "devolutions.server", require "host.secret"
+      local server, secret = require "devolutions.server", require "secret"
       server.create_entry(server.vault("Privileged").id, { name = "Anna, tier 0", subType = "Default",
         data = { username = "T0-Anna@contoso.onmicrosoft.com", domain = "", password = secret.generate(20) } })
       server.create_entry(server.vault("Privileged").id, { name = "t0-dana@contoso.onmicrosoft.com",
