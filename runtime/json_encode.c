@@ -66,12 +66,30 @@ static int refuse(struct encoding *encoding, const char *why) {
   return luaL_error(L, "%s cannot be written as JSON: %s", lua_tostring(L, -1), why);
 }
 
-static void put_escape(struct encoding *encoding, unsigned char c) {
+/* Does a text that a person sees have this character of more than one byte escaped? Those that steer a terminal (C1
+ * controls) or set the direction of reading (UAX #9): JSON keeps them as data in this form. */
+static int is_steering(unsigned code) {
+  return (code >= 0x80 && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f || code == 0x2028 ||
+         code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static void put_escape(struct encoding *encoding, unsigned c) {
   static const char letters[] = "\"\\bfnrt", values[] = "\"\\\b\f\n\r\t";
-  const char *value = memchr(values, c, sizeof values - 1);
+  const char *value = c < 0x80 ? memchr(values, (int)c, sizeof values - 1) : NULL;
   char escape[8] = {'\\', value ? letters[value - values] : 0, 0};
   if (!value) snprintf(escape, sizeof escape, "\\u%04x", c);
   put_string(encoding, escape);
+}
+
+/* Is it an ASCII character that JSON, or (DEL) a text that a person sees, has escaped? */
+static int is_special(unsigned c, int lower) {
+  return c < 0x20 || c == '"' || c == '\\' || (c == 0x7f && !lower);
+}
+
+/* The code point of a well-formed character of two or three bytes; 0 for a longer one. */
+static unsigned code_point(const unsigned char *at, size_t size) {
+  if (size == 2) return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
+  return size == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu) : 0;
 }
 
 /* A string in quotes, in runs that need no escape. */
@@ -82,10 +100,11 @@ static void put_text(struct encoding *encoding, const char *text, size_t length)
   for (size_t i = 0, size; i < length; i += size) {
     size = bytes[i] < 0x80 ? 1 : json_utf8(bytes + i, length - i);
     if (!size) refuse(encoding, "it is not UTF-8");
-    if (bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\') continue;
+    unsigned code = size > 1 && !encoding->lower ? code_point(bytes + i, size) : bytes[i];
+    if (size == 1 ? !is_special(code, encoding->lower) : encoding->lower || !is_steering(code)) continue;
     put(encoding, text + written, i - written);
-    put_escape(encoding, bytes[i]);
-    written = i + 1;
+    put_escape(encoding, code);
+    written = i + size;
   }
   put(encoding, text + written, length - written);
   put(encoding, "\"", 1);
