@@ -3,7 +3,7 @@
 #include "state.h"
 
 #include <lauxlib.h>
-#include <openssl/ssl.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,14 +48,11 @@ static void harden_process(void) {
   scrub_environment();
 }
 
-/* OpenSSL initialises itself where it is first used, and parts of it then take for granted that this went well. So
- * it is done here, where it can fail. 0 when memory is out, or its own configuration or algorithms cannot be had. */
+/* OpenSSL makes its default context where it is first used, and goes on with an empty one, into a null pointer, when
+ * that failed. So it is made here, where a failure can be told. What takes time (its configuration, its algorithms)
+ * is left to who needs it. 0 when memory is out. */
 static int start_openssl(void) {
-  EVP_MD *digest = NULL;
-  int fine = OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1;
-  if (fine) digest = EVP_MD_fetch(NULL, "SHA256", NULL);
-  EVP_MD_free(digest);
-  return digest != NULL;
+  return OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
 }
 
 /* cli.main(arguments) -> exit status */
@@ -82,8 +79,7 @@ int main(int argc, char **argv) {
   int status = EXIT_FAILURE;
   harden_process();
   if (!start_openssl()) {
-    fputs("moonlatch: cannot start: OpenSSL could not be initialised (is memory out, or its configuration broken?)\n",
-          stderr);
+    fputs("moonlatch: cannot start: not enough memory for OpenSSL\n", stderr);
     return status;
   }
   struct heap *heap = heap_open();
