@@ -3,6 +3,7 @@
 --
 -- It is in use as soon as it lies there, for runs on this machine read it at their next sign-in.
 
+local class = require "base.class"
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
 local keyfile = require "oauth.key_file"
@@ -29,8 +30,7 @@ local M = {}
 ---@field is_former boolean? is that file one of an earlier version, which nobody asked for now?
 ---@field used_here boolean
 ---@field credential rotation.Credential
-local Certificate = {}
-Certificate.__index = Certificate
+local Certificate = class "certificate.Certificate"
 
 ---------------------------------------------------------------------------
 -- Where it lies, as adoption wants it
@@ -103,9 +103,9 @@ end
 ---@param fields certificate.fields
 ---@return certificate.Certificate
 function M.ensure(run, fields)
-  local self = setmetatable({
+  local self = Certificate {
     run = run, application = fields.application, places = {}, used_here = fields.used_here,
-  }, Certificate)
+  }
   self.places[1] = sealed_key.of(run.profile, fields.application, fields.name)
   clear_file(self, fields)
   if self.clear and run.mode ~= "destroy" then self.clear:open(is_its(self)) end -- before anything is made

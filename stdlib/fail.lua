@@ -2,6 +2,8 @@
 
 local M = {}
 
+local metatable_of = debug.getmetatable -- a protected metatable gives its name only
+
 ---@alias fail.kind
 ---| "usage"       the command line or an argument is wrong
 ---| "config"      a profile, a script or a file is wrong
@@ -43,8 +45,7 @@ end
 ---@field cause any? the error below this one
 
 ---@class Failure: fail.fields
-local Failure = { __name = "failure" }
-Failure.__index = Failure
+local Failure = { __name = "failure", __metatable = "failure" }
 
 --- "what: why", and on a second line the fix.
 function Failure:__tostring()
@@ -75,7 +76,7 @@ end
 ---@param kind fail.kind?
 ---@return boolean
 function M.is(value, kind)
-  return getmetatable(value) == Failure and (kind == nil or value.kind == kind)
+  return metatable_of(value) == Failure and (kind == nil or value.kind == kind)
 end
 
 --- Call `fn(...)`; its results, or nil and the failure when it failed with this

@@ -9,6 +9,7 @@
 -- With a virtual clock (an emulator's, or a test's) a long wait moves the clock
 -- instead of passing, but only when nothing else could happen meanwhile.
 
+local class = require "base.class"
 local fail = require "fail"
 local sys = require "host.sys"
 local time = require "time"
@@ -25,8 +26,7 @@ local M = {}
 ---@field depth integer requests that had to be answered, one after another, to get here
 ---@field deadline number in time.monotonic
 ---@field patient boolean? it is not to be stopped midway
-local Task = { __name = "task" }
-Task.__index = Task
+local Task = class "Task"
 
 local SUSPEND = {} -- yielded by suspend; any other yield is a bug
 local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
@@ -171,11 +171,11 @@ end
 --- inherits the caller's deadline.
 ---@return Task
 function M.spawn(fn, ...)
-  local task = setmetatable({
+  local task = Task {
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
-  }, Task)
+  }
   if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
   living[task] = true
   M.wake(task)
@@ -293,8 +293,7 @@ end
 ---@field workers Task[]
 ---@field running integer
 ---@field failed Task?
-local Crew = { __name = "crew" }
-Crew.__index = Crew
+local Crew = class "task.crew"
 
 function Crew:left(worker)
   self.running = self.running - 1
@@ -310,7 +309,7 @@ end
 -- says no. Depth is that of the caller for each place: places do not depend on each
 -- other, only streams are scarce.
 local function crew_of(count, limit, go_on, work)
-  local crew = setmetatable({ owner = current, workers = {}, running = math.min(limit, count) }, Crew)
+  local crew = Crew { owner = current, workers = {}, running = math.min(limit, count) }
   local taken, base = 0, current.depth
   local function run()
     local me = current

@@ -1,6 +1,7 @@
 --- Jobs made of named steps: planned, applied, verified and destroyed by the
 --- same steps. What differs is only whether acting is switched on.
 
+local class = require "base.class"
 local fail = require "fail"
 local run = require "workflow.run"
 
@@ -17,8 +18,7 @@ local M = {}
 ---@field args table?
 ---@field needs table?
 ---@field steps workflow.Step[]
-local Declaration = {}
-Declaration.__index = Declaration
+local Declaration = class "workflow.Declaration"
 
 --- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
 --- what the steps before found and made; each adds to it.
@@ -40,7 +40,7 @@ function M.declare(declaration)
       error(("steps[%d] is not a step: write step \"its name\" (function(run, have, args) … end)"):format(i), 2)
     end
   end
-  return setmetatable(declaration, Declaration)
+  return Declaration(declaration)
 end
 
 local function place_of(steps, name)
@@ -59,7 +59,7 @@ local function copy(declaration)
   local twin = {}
   for name, value in pairs(declaration) do twin[name] = value end
   twin.steps = table.move(declaration.steps, 1, #declaration.steps, 1, {})
-  return setmetatable(twin, Declaration)
+  return Declaration(twin)
 end
 
 --- The same job with some steps replaced, by name; `false` leaves a step out.

@@ -2,6 +2,7 @@
 --- against what may be there. What is wrong is said with file, member and the
 --- type that was expected.
 
+local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
@@ -127,12 +128,12 @@ end
 ---@param name string of the kind
 ---@return fun(value: any): boolean
 function M.form(module, name)
-  local kind = { __name = name }
+  local Kind = class(name)
   setmetatable(module, { __call = function(_, fields)
     if type(fields) ~= "table" then error(name .. " { … } needs a table", 2) end
-    return setmetatable(fields, kind)
+    return Kind(fields)
   end })
-  return function(value) return getmetatable(value) == kind end
+  return function(value) return class.is(value, Kind) end
 end
 
 --- What is in such a table, in one of its own that may be filled in.

@@ -1,6 +1,7 @@
 --- Who is signed in, and what of a job this person or application can do: by the
 --- roles and permissions in the token, and by what is eligible but not activated.
 
+local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
@@ -44,8 +45,7 @@ M.abilities = {
 ---@field principal oauth.principal
 ---@field eligible table<string, boolean>? template ids of roles that could be activated; nil: not asked
 ---@field reasons table<string, string> ability -> why not
-local Admin = {}
-Admin.__index = Admin
+local Admin = class "entra.admin"
 
 local function any(list, set, id_of)
   for _, value in ipairs(list) do
@@ -159,7 +159,7 @@ function M.sign_in(profile)
   if not signed[profile] and asks_person(profile) then M.announce(profile) end
   local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
   signed[profile] = true
-  local admin = setmetatable({ principal = principal, reasons = {} }, Admin)
+  local admin = Admin { principal = principal, reasons = {} }
   judge(admin)
   return admin
 end
