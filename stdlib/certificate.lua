@@ -19,7 +19,6 @@ local M = {}
 
 ---@class certificate.fields: rotation.fields
 ---@field path string? a file in clear, besides the sealed one
----@field former string? where earlier versions kept the file in clear
 ---@field used_here boolean do runs on this machine sign in with what lies sealed here?
 
 ---@class certificate.Certificate where the certificate of an application lies on this machine, and its life
@@ -30,7 +29,7 @@ local M = {}
 ---@field is_former boolean? is that file one of an earlier version, which nobody asked for now?
 ---@field used_here boolean
 ---@field credential rotation.Credential
-local Certificate = class "certificate.Certificate"
+local Certificate = class("certificate.Certificate", { open = { "prove", "place", "confirms" } })
 
 ---------------------------------------------------------------------------
 -- Where it lies, as adoption wants it
@@ -78,8 +77,9 @@ function Certificate:__tostring() return self.places[#self.places]:where() end
 -- Having one
 
 local function clear_file(self, fields)
-  self.is_former = not fields.path and fields.former ~= nil and sys.stat(fields.former) ~= nil
-  local path = fields.path or self.is_former and fields.former
+  local former = self.run.profile.state and self.run.profile.state .. "/rotator.pem" -- where earlier versions wrote it
+  self.is_former = not fields.path and former ~= nil and sys.stat(former) ~= nil
+  local path = fields.path or self.is_former and former
   self.clear = path and keyfile.at(path) or nil
   table.insert(self.places, self.clear)
 end

@@ -9,6 +9,7 @@
 --   }
 
 local fail = require "fail"
+local profile = require "profile.current"
 local shape = require "base.schema"
 local time = require "time"
 
@@ -114,6 +115,22 @@ function M.declare(found, value)
   end
   terms.events = settled_events(fields.events, terms.over, found.path)
   return { id = found.name, summary = fields.summary, args = {}, needs = {}, rehearsal = terms }
+end
+
+--- Move the clock of the emulator that the profile in use names. Refused where the profile is a real tenant's.
+---@param seconds number it never goes back
+---@return number now by that clock
+function M.advance(seconds)
+  local used = profile.current()
+  if used.kind ~= "emulator" then
+    fail.raise {
+      kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
+      why = "it is a real tenant's, and time there is not ours",
+      fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
+    }
+  end
+  time.advance(seconds)
+  return time.now()
 end
 
 --- The rehearsal of a policy that has no test of its own.

@@ -26,7 +26,7 @@ local M = {}
 ---@field depth integer requests that had to be answered, one after another, to get here
 ---@field deadline number in time.monotonic
 ---@field patient boolean? it is not to be stopped midway
-local Task = class "Task"
+local Task = class("Task", { open = { "wait", "cancel", "done" } })
 
 local SUSPEND = {} -- yielded by suspend; any other yield is a bug
 local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
@@ -406,8 +406,8 @@ end
 ---@param err any
 ---@return any
 function M.keep_trace(err)
-  if type(err) == "string" then return debug.traceback(err, 2) end
-  return err
+  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
+  return debug.traceback(err, 2)
 end
 
 ---------------------------------------------------------------------------

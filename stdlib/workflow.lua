@@ -18,7 +18,9 @@ local M = {}
 ---@field args table?
 ---@field needs table?
 ---@field steps workflow.Step[]
-local Declaration = class "workflow.Declaration"
+local Declaration = class("workflow.Declaration", { open = {
+  "with", "after", "extend", "id", "summary", "description", "args", "needs", "examples", "steps",
+} })
 
 --- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
 --- what the steps before found and made; each adds to it.

@@ -11,12 +11,12 @@ local M = {}
 local metatable_of = debug.getmetatable -- a protected metatable gives its name only
 
 ---@class class.options
----@field open string[]? members that a script may read of an object, and methods that it may call
+---@field open string[]|"all"|nil members that a script may read of an object, and methods that it may call
 ---@field parent table? a class: what this one lacks is looked for there
 
 ---@class class.description
 ---@field name string
----@field open table<string, true>
+---@field open table<string, true> with `all`: every member
 ---@field meta table of the objects
 
 local description_of = setmetatable({}, { __mode = "k" }) ---@type table<table, class.description> by metatable
@@ -35,7 +35,8 @@ local function new_class(_, name, options)
   for event, value in pairs(parent and metatable_for[parent] or {}) do meta[event] = value end
   meta.__name, meta.__metatable, meta.__index = name, name, methods
   for member in pairs(parent and description_of[metatable_for[parent]].open or {}) do open[member] = true end
-  for _, member in ipairs(options and options.open or {}) do open[member] = true end
+  local more = options and options.open or {}
+  for _, member in ipairs(more == "all" and { "all" } or more) do open[member] = true end
   description_of[meta], metatable_for[methods] = { name = name, open = open, meta = meta, parent = parent }, meta
   return setmetatable(methods, {
     __name = "class", __metatable = "class", __index = parent, __newindex = define(meta),
@@ -49,6 +50,11 @@ end
 function M.of(value)
   return type(value) == "table" and description_of[metatable_of(value)] or nil
 end
+
+--- The class whose objects have this metatable; nil for any other table.
+---@param meta table
+---@return class.description?
+function M.describe(meta) return description_of[meta] end
 
 --- The name of an object's class; nil for any other value.
 ---@param value any

@@ -94,7 +94,7 @@ end
 ---@field gone nil|false|fun(): boolean after deleting, is it seen to be gone? false: no need to look
 ---@field seen fun(self, value: table?): boolean can everybody see the change? asked until it says yes
 ---@field ours fun(self, actual: table, run: workflow.Run): boolean, string? is it provably ours, and if not, why
-local Resource = class "resource.Resource"
+local Resource = class("resource.Resource", { open = { "kind", "name" } })
 
 --- What differs from what is wanted.
 ---@param actual table
@@ -138,11 +138,17 @@ function Resource:__tostring()
   return ("%s '%s'"):format(self.kind, self.name)
 end
 
+--- Is it something that a run can ensure?
+---@param value any
+---@return boolean
+function M.is(value) return class.is(value, Resource) end
+
 --- Define a kind of resource. Calling the kind with a table makes one.
 ---@param kind string
+---@param options { open: string[]? }? what a script sees of one, besides its kind and name
 ---@return table
-function M.kind(kind)
-  local Kind = class("resource.Resource", { parent = Resource })
+function M.kind(kind, options)
+  local Kind = class("resource.Resource", { parent = Resource, open = options and options.open })
   Kind.kind = kind
   return Kind
 end

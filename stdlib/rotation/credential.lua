@@ -75,7 +75,9 @@ local M = {}
 ---@field stranger host.secret? what lay in the sink that is none of ours, and does not work
 ---@field is_known boolean? did the journal know of one of the application?
 ---@field has_asked boolean? was a person asked which one the consumer was given?
-local Credential = class "rotation.Credential"
+local Credential = class("rotation.Credential", { open = {
+  "prove", "placed", "confirm", "tidy", "is_held",
+} })
 
 -- The application was deleted and is there again, or will be: what it had with it counts as it did before.
 local function come_back(self, list)

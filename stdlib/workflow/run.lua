@@ -49,7 +49,10 @@ local SIDE_BY_SIDE = 8 -- changes at once
 ---@field old_now boolean? remove those before them at once
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? who has a credential by a person's word only: "Devolutions Cloud"
-local Run = class "workflow.Run"
+local Run = class("workflow.Run", { open = {
+  "mode", "id", "args", "interactive", "acting", "has_plans", "note", "warn", "unseen", "alarm", "await", "leave",
+  "meanwhile", "before_change", "change", "found", "settle", "ensure", "all",
+} })
 
 ---------------------------------------------------------------------------
 -- What steps say
