@@ -2,7 +2,6 @@
 --- same steps. What differs is only whether acting is switched on.
 
 local fail = require "fail"
-local run = require "workflow.run"
 
 local M = {}
 
@@ -113,7 +112,5 @@ function Declaration:extend(more)
   twin.needs = joined(self.needs, more.needs)
   return twin
 end
-
-M.run = run.run
 
 return M

@@ -13,7 +13,7 @@ local rotate = require "rotate.policies"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local M = {}
 
@@ -61,7 +61,7 @@ local function make_provider(self, name)
   local declaration = script.load "setup/entra-pam-provider"
   local args = script.arguments(declaration, { "--name", name })
   local result = insist(self, declaration.needs, function(open)
-    return workflow.run(declaration, "apply", args, {
+    return workflow_run.run(declaration, "apply", args, {
       journal = open.journal, profile = open.profile, interactive = false,
     })
   end)

@@ -23,6 +23,7 @@ local store = require "journal.rotations"
 local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local M = {}
 
@@ -232,7 +233,7 @@ local function steps_of(self, entry)
 end
 
 local function go(self, entry, mode)
-  entry.result = workflow.run(steps_of(self, entry), mode, {}, {
+  entry.result = workflow_run.run(steps_of(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
   local credential = entry.credential

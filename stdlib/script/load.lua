@@ -308,7 +308,7 @@ local declaration_rule = {
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  for _, name in ipairs { "policy", "rehearse" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
     local kind = package.loaded[name] -- a file that is one has required it
     if kind and kind.is(value) then value = kind.declare(found, value) end
   end
