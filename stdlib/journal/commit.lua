@@ -1,6 +1,7 @@
 --- What was put on record, made durable.
 
 local fail = require "fail"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -40,11 +41,11 @@ end
 --- "journal". Tasks that ask in the same turn of the loop share one commit, whatever their deadlines.
 ---@param journal host.journal.journal
 function M.commit(journal)
-  local me = task.current()
+  local me = scheduler.current()
   if not me then return write(journal) end
   local commit = coming[journal] or share(journal)
   table.insert(commit.waiters, me)
-  while not commit.done do task.suspend(true) end
+  while not commit.done do scheduler.suspend(true) end
   if not commit.ok then error(commit.result[1], 0) end
 end
 

@@ -3,6 +3,7 @@
 --- taken away. Writing one asks nobody; `find` does.
 
 local class = require "base.class"
+local options_of = require("base.options").of
 local role_holders = require "entra.role_holders"
 local shape = require "base.schema"
 local users = require "entra.users"
@@ -56,25 +57,25 @@ local function list_of(value)
   return type(value) == "table" and value or { value }
 end
 
-local strings = { type = "table", each = { type = "string" } }
-local words = { type = { "string", "table" }, check = function(value)
-  local ok, failure = pcall(shape.check, "", "", list_of(value), strings)
-  if not ok then return failure.why end
-end }
-
-local RULES = {
-  users = { type = "table", members = { group = words, upn = words, role = words } },
-  applications = {
-    type = "table", members = { client_id = words, provider = words, owned = { type = "boolean" } },
-  },
+local READERS = {
+  users = options_of("policy.users", { group = "string|table", upn = "string|table", role = "string|table" }),
+  applications = options_of("policy.applications", {
+    client_id = "string|table", provider = "string|table", owned = "boolean",
+  }),
 }
 
+local strings = { type = "table", each = { type = "string" } }
+
+-- The lists are copies: a policy cannot change them after they were checked.
 local function plain(kind, fields)
-  local ok, failure = pcall(shape.check, kind, "", fields, RULES[kind])
-  if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
-  if next(fields) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
-  local lists = {}
-  for name, value in pairs(fields) do lists[name] = value and list_of(value) or nil end
+  local lists = READERS[kind](fields)
+  if lists.owned == false then lists.owned = nil end
+  if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
+  for name, value in pairs(lists) do
+    lists[name] = shape.plain(list_of(value))
+    local ok, failure = pcall(shape.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
+    if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
+  end
   return Selection { kind = kind, fields = lists }
 end
 

@@ -3,6 +3,7 @@
 
 local class = require "base.class"
 local folder = require "base.vault_folder"
+local options_of = require("base.options").of
 local profile = require "profile.current"
 local shape = require "base.schema"
 
@@ -13,6 +14,9 @@ local M = {}
 ---@field fields table
 ---@field can { pending: boolean, read_back: boolean, confirms: boolean }
 local Sink = class "policy.sink"
+
+local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
+  command = "policy.command" }
 
 local KINDS = {
   server = {
@@ -43,8 +47,18 @@ local KINDS = {
   },
 }
 
+-- What reads the fields of a sink: a copy, which a policy cannot change after it was checked.
+local function reader(kind)
+  local rules = {}
+  if not KINDS[kind].rule.members then return shape.plain end
+  for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
+  return options_of(NAMES[kind], rules)
+end
+
 local function maker(kind)
-  return function(fields)
+  local read = reader(kind)
+  return function(given)
+    local fields = read(given)
     local ok, failure = pcall(shape.check, kind, "", fields, KINDS[kind].rule)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
     local settle = KINDS[kind].settle
@@ -77,9 +91,6 @@ M.command = maker "command"
 function M.check(value)
   if not class.is(value, Sink) then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
 end
-
-local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
-  command = "policy.command" }
 
 local function keeps_passwords(can) return can.pending and can.read_back end
 

@@ -152,7 +152,7 @@ end
 local function take_plain(border, list, keeps, level, seen)
   if seen[list] then return seen[list] end
   if level > LEVELS then error "a table that a script hands to the library is nested too deep" end
-  local twin, changed = {}, not keeps
+  local twin, changed = {}, not keeps or level == 1
   seen[list] = twin
   for key, value in next, list do
     local taken = take(border, value, keeps, level, seen)

@@ -313,7 +313,7 @@ local declaration_rule = {
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  for _, name in ipairs { "policy", "rehearse" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
     local kind = package.loaded[name] -- a file that is one has required it
     if kind and kind.is(value) then value = kind.declare(found, value) end
   end
@@ -328,7 +328,7 @@ end
 ---@return script.declaration declaration, script.found found
 function M.load(name, emulator)
   local found = M.find(name)
-  local ok, value = xpcall(M.chunk(found, emulator), require("task").keep_trace)
+  local ok, value = xpcall(M.chunk(found, emulator), require("task.scheduler").keep_trace)
   if ok then return M.check(found, value), found end
   if fail.is(value) then error(value, 0) end
   fail.raise {
