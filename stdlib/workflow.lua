@@ -130,9 +130,9 @@ local function check_methods(methods)
   if type(methods.read) ~= "function" then error("a resource needs read: what is there now", 3) end
 end
 
---- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`. What this
---- gives makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets the resource;
---- it reads its fields and calls its other methods, and changes neither.
+--- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`.
+--- What this gives makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets
+--- the resource; it reads its fields and calls its other methods, and changes neither.
 ---
 --- Methods: read (what is there, nil when nothing is), create, update(self, actual, changes), delete(self, actual), key
 --- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs, give_way.

@@ -18,7 +18,9 @@ local secret = require "host.secret"
 local M = {}
 
 local LEVELS = 100 -- how deep a table of a script may be
-local HERE = "^stdlib/script/border%.lua:%d+: "
+local THIS = debug.getinfo(1, "S")
+local HERE = "^" .. THIS.short_src:gsub("%p", "%%%0") .. ":%d+: "
+local LIBRARY = THIS.source:match "^(.*)script/border%.lua$" -- "@stdlib/"
 local metatable_of = debug.getmetatable -- a protected metatable gives its name only
 local ARRAY = metatable_of(json.array {})
 
@@ -207,7 +209,7 @@ end
 
 -- A mistake in the library itself needs its traceback, which is gone once the error was caught.
 local function keep_trace(err)
-  local ours = type(err) == "string" and err:find "^stdlib/" and not err:find(HERE)
+  local ours = type(err) == "string" and err:find(LIBRARY:sub(2), 1, true) == 1 and not err:find(HERE)
   return ours and not err:find("\nstack traceback:", 1, true) and debug.traceback(err, 2) or err
 end
 
@@ -234,7 +236,7 @@ end
 -- stdlib/…, which script.load sees to.
 function give_function(border, fn)
   if border.scripts[fn] then return border.scripts[fn] end
-  if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, 8) ~= "@stdlib/" then return fn end
+  if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, #LIBRARY) ~= LIBRARY then return fn end
   return show_function(border, fn, OBJECT)
 end
 
@@ -278,7 +280,7 @@ local function view_of(border, module, name, how)
     elseif type(value) == "table" then
       members[key] = view_of(border, value, ("%s.%s"):format(name, key), how)
     else
-      members[key] = value
+      members[key] = (type(value) == "userdata" or type(value) == "thread") and check_handle(value) or value
     end
   end
   local view = setmetatable({}, {
@@ -327,6 +329,11 @@ function Border:caught(err)
   if fail.is(err) then return fail.copy(err) end
   return class.of(err) and face_of(self, err) or err
 end
+
+--- A message without the place in this file.
+---@param message string
+---@return string
+function M.without_place(message) return (message:gsub(HERE, "")) end
 
 --- Is it a face or a view, which a script may not write even raw?
 ---@param value any
