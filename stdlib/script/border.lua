@@ -66,9 +66,9 @@ local NOT_FORWARDED = {
 }
 
 -- What is read of an object by way of its face. Lists and tables are copies.
-local function read_open(border, open)
+local function read_open(border, known)
   return function(face, key)
-    if not open.all and not open[key] then return nil end
+    if not known or not known.opens_all and not known.open[key] then return nil end
     local value = behind[face][key]
     if type(value) == "function" then return show_function(border, value, OBJECT) end
     return give(border, value, MEMBER)
@@ -90,7 +90,7 @@ local function new_metatable(border, meta)
   end
   local index = meta.__index
   local computed = type(index) == "function"
-  seen.__index = computed and read_computed(border, index) or read_open(border, known and known.open or {})
+  seen.__index = computed and read_computed(border, index) or read_open(border, known)
   return seen
 end
 
@@ -232,8 +232,7 @@ function show_function(border, fn, how)
   return shown
 end
 
--- A function among results: of the library, or one of the script's that comes back. No script's file is called
--- stdlib/…, which script.load sees to.
+-- A function among results: of the library, or one of the script's that comes back; see chunk_name.
 function give_function(border, fn)
   if border.scripts[fn] then return border.scripts[fn] end
   if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, #LIBRARY) ~= LIBRARY then return fn end
@@ -328,6 +327,14 @@ function Border:own_metatable(meta) self.metatables_of_script[meta] = true end
 function Border:caught(err)
   if fail.is(err) then return fail.copy(err) end
   return class.of(err) and face_of(self, err) or err
+end
+
+--- The name of a script's chunk: its path, but never one of the library's, for a function's file tells whose it is.
+---@param path string
+---@return string
+function M.chunk_name(path)
+  local name = "@" .. path
+  return name:sub(1, #LIBRARY) == LIBRARY and "@./" .. path or name
 end
 
 --- A message without the place in this file.

@@ -195,10 +195,8 @@ end
 ---------------------------------------------------------------------------
 -- Loading
 
--- Whether a function is the library's is told by its file, so no script's file is called stdlib/….
 local function compile(found, globals)
-  local name = found.path:gsub("^stdlib/", "./stdlib/")
-  local chunk, message = load(found.text, "@" .. name, "t", globals)
+  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
   if chunk then return chunk end
   fail.raise {
     kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
