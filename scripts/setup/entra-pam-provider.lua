@@ -109,7 +109,7 @@ return workflow.declare {
   steps = {
     step "Sign in" (function(run, have, args)
       have.entry = sink.entry(run, args) -- Devolutions Server is looked at meanwhile
-      have.admin = admin.sign_in(run.profile)
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 
