@@ -1,4 +1,4 @@
---- The emulated Entra tenant, Devolutions Server and Devolutions Cloud, as a command.
+--- The command that serves an emulated Entra tenant, Devolutions Server and Devolutions Cloud.
 
 local httpd = require "http.server"
 local json = require "json"
