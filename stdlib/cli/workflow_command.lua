@@ -16,7 +16,7 @@ local term = require "host.term"
 local M = {}
 
 ---@type { name: string, help: string }[]
-M.arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } }
+M.arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } }
 M.usage = "SCRIPT [--name value …] [options]"
 
 ---@class cli.job

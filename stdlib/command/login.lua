@@ -1,4 +1,4 @@
---- moonlatch login: sign in once, and stay signed in; or put a secret where the profile says it is.
+--- moonlatch login: sign in once, and stay signed in; or store a secret of the profile.
 
 local fail = require "fail"
 local http = require "http.client"
@@ -158,11 +158,11 @@ end
 ---@type cli.command
 return {
   summary = "sign in, and stay signed in",
-  details = "A person signs in once; the refresh token is kept, sealed under the profile's key, and renewed as it is\n"
-    .. "used. Secrets that the profile has from = \"sealed\" are asked for when they are not there yet.",
+  details = "A person signs in once. The refresh token is stored, sealed with the profile's key, and renewed with\n"
+    .. "each use. The command also asks for the profile's secrets with from = \"sealed\" that are missing.",
   options = {
-    { name = "--for", value = "SCRIPT", help = "ask for the permissions this script needs" },
-    { name = "--secret", value = "NAME", help = "only put this secret in its place: client-secret, …" },
+    { name = "--for", value = "SCRIPT", help = "ask for the permissions that this script needs" },
+    { name = "--secret", value = "NAME", help = "only store this secret of the profile: client-secret, …" },
     { name = "--fd", value = "N", help = "read the secret from this file descriptor instead of the terminal" },
   },
   examples = {

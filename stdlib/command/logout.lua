@@ -1,4 +1,4 @@
---- moonlatch logout: forget a sign-in that was kept, and say what stays valid.
+--- moonlatch logout: forget a stored sign-in, and say what stays valid.
 
 local fail = require "fail"
 local log = require "log"
@@ -46,8 +46,8 @@ end
 
 ---@type cli.command
 return {
-  summary = "forget the sign-in that is kept here, and say what stays valid",
-  options = { { name = "--secrets", help = "forget the profile's sealed secrets too" } },
+  summary = "forget the stored sign-in, and say what stays valid at Entra",
+  options = { { name = "--secrets", help = "forget the sealed secrets of the profile too" } },
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
   run = function(options)

@@ -1,4 +1,4 @@
---- moonlatch new policy NAME: a policy to edit, with a test beside it.
+--- moonlatch new policy NAME: write a policy to edit, with a test beside it.
 
 local actions = require "cli.actions"
 local fail = require "fail"
@@ -58,12 +58,11 @@ local ACTIONS = { policy = { run = make, names = "NAME" } }
 
 ---@type cli.command
 return {
-  summary = "a policy to edit, with a test beside it",
-  details = "It is written into your own folder of scripts (or the one of --scripts), and found by its name\n"
-    .. "from then on: policies/NAME.",
+  summary = "write a policy to edit, with a test beside it",
+  details = "The policy is written into your folder of scripts (or that of --scripts). Its name is policies/NAME.",
   usage = "policy NAME [options]",
   arguments = {
-    { name = "what", help = "policy" }, { name = "name", help = "what it is to be called: weekly" },
+    { name = "what", help = "policy" }, { name = "name", help = "name of the policy: weekly" },
   },
   options = { { name = "--applications", help = "for client secrets of applications instead of users' passwords" } },
   examples = {

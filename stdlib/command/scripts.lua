@@ -1,4 +1,4 @@
---- moonlatch scripts: which there are; show one; copy one to edit it.
+--- moonlatch scripts: list scripts; show one; copy one to edit it.
 
 local actions = require "cli.actions"
 local copies = require "script.copies"
@@ -95,15 +95,15 @@ local ORDER = { "list", "show", "copy", "diff", "keep" }
 
 ---@type cli.command
 return {
-  summary = "which scripts there are; show one; copy one to edit it",
-  details = "A copy of yours is found before the bundled script of its name. When that changes in a later version,\n"
-    .. "you are told: `diff` shows how the two differ, and `keep` says that you have seen it.",
+  summary = "list scripts; show one; copy one to edit it",
+  details = "Your copy is found before the bundled script of its name. When a later version changes the bundled\n"
+    .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it.",
   usage = "[list | show NAME | copy NAME | diff NAME | keep NAME] [options]",
   arguments = {
     { name = "action", help = "list (the default), show, copy, diff or keep", optional = true },
-    { name = "name", help = "of the script", optional = true },
+    { name = "name", help = "name of the script", optional = true },
   },
-  options = { { name = "--bundled", help = "with show: the bundled one, not your copy" } },
+  options = { { name = "--bundled", help = "with show: show the bundled script, not your copy" } },
   examples = {
     "moonlatch scripts", "moonlatch scripts show setup/entra-pam-provider",
     "moonlatch scripts copy setup/entra-pam-provider      # then edit it",

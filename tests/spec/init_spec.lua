@@ -27,7 +27,7 @@ describe("init", function()
       "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
     assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
-      .. "  1  keyring +your desktop's keyring %(Secret Service%) %(not here:.-%)\n  2  file +", shown)
+      .. "  1  keyring +the keyring of your desktop %(Secret Service%) %(not here:.-%)\n  2  file +", shown)
     assert.is_truthy(shown:find(place.path .. FILE .. ": the configuration. Read it.\n" .. place.path
       .. "/.config/moonlatch/fabrikam.key: the key. Keep a copy, apart from the journal.\n", 1, true), shown)
     assert.equal("fabrikam.com\n", show "tenant")
