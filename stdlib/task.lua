@@ -140,8 +140,8 @@ end
 
 local function raise_timeout()
   fail.raise {
-    kind = "timeout", what = "wait", why = "the time allowed for this has passed",
-    fix = "Try again; nothing that was started is lost.",
+    kind = "timeout", what = "wait", why = "the time limit has passed",
+    fix = "Try again: nothing that was started is lost.",
   }
 end
 

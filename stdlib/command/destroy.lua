@@ -13,7 +13,7 @@ local function require_name(options)
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
       or "this is a real tenant",
-    fix = ("Say --confirm %s when that is meant."):format(profile.name),
+    fix = ("If you mean this tenant: --confirm %s"):format(profile.name),
   }
 end
 

@@ -49,7 +49,7 @@ end
 local function show(desk)
   if not term.can_reveal() then
     fail.raise {
-      kind = "usage", what = "handover --show", why = "there is no terminal that can show it and clear it again",
+      kind = "usage", what = "handover --show", why = "no terminal can show it and clear it again",
       fix = "Run it on a terminal; or --secret-file PATH writes it to a new file.",
     }
   end
@@ -116,7 +116,8 @@ local function refuse_several(rows)
   local names = {}
   if #rows == 0 then
     fail.raise {
-      kind = "missing", what = "handover", why = "nothing was handed over yet, and the profile names no Devolutions",
+      kind = "missing", what = "handover",
+      why = "nothing was handed over yet, and the profile names no Devolutions instance",
       fix = "moonlatch apply setup/entra-pam-provider comes first.",
     }
   end

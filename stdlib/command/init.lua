@@ -48,7 +48,7 @@ local function check_key(name)
     if name == key.name or name == tostring(i) then return key.name end
   end
   fail.raise {
-    kind = "usage", what = "choose where the key comes from", why = ("'%s' is no such place"):format(name),
+    kind = "usage", what = "choose where the key comes from", why = ("'%s' is not one of the choices"):format(name),
     fix = ("There are %s."):format(name_list()),
   }
 end
@@ -211,7 +211,7 @@ local function raise_by_hand(file, name, text)
   log.say(text)
   fail.raise {
     kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
-    why = "the file is not written as return { profiles = { … } }, so the place for it is not certain",
+    why = "the file is not of the form return { profiles = { … } }, so the right place is not certain",
     fix = "Nothing was changed. Put the lines above among its profiles by hand.",
   }
 end
@@ -250,7 +250,7 @@ local function look_at(options, file)
   if job.is_interactive() and job.ask(("There is a configuration already: %s. Add another profile to it?"):format(file))
   then return add(options, file) end
   fail.raise {
-    kind = "conflict", what = "make a first configuration", why = ("there is one already: %s"):format(file),
+    kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
     fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",
   }
 end

@@ -72,13 +72,13 @@ end
 -- On a terminal, cleared afterwards, and on record before it is shown: what is
 -- refused was seen by nobody, so it is no record.
 local function reveal(journal, id, number)
-  if not term.can_reveal() then refuse_reveal(id, "there is no terminal that can show it and clear it again") end
+  if not term.can_reveal() then refuse_reveal(id, "no terminal can show it and clear it again") end
   local row = rows_named(journal, id)[1]
   local value <close> = value_of(journal, row, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
-      fix = "What is closed and superseded is forgotten; what is in use lies in the sink.",
+      fix = "The journal forgets values that were replaced; the value in use is in the sink.",
     }
   end
   journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())

@@ -25,8 +25,8 @@ local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret" 
 
 local function refuse_emulator()
   fail.raise {
-    kind = "usage", what = "moonlatch login --emulator", why = "a private emulator is gone when the command ends",
-    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+    kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
+    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
@@ -56,7 +56,7 @@ local function read_descriptor(text, what)
   if value then return value end
   fail.raise {
     kind = "usage", what = ("read %s from file descriptor %s"):format(what, text),
-    why = message or "that is no number of a descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
+    why = message or "it is not the number of a file descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
   }
 end
 
@@ -72,7 +72,7 @@ end
 local function refuse_foreign(profile, word, from)
   fail.raise {
     kind = "usage", what = ("put %s in its place"):format(WHAT[word]),
-    why = from and ("the profile '%s' takes it from %s, which is not ours to write"):format(profile.name,
+    why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
         source.words(from))
       or ("the profile '%s' names none"):format(profile.name),
     fix = 'from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.',

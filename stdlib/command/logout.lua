@@ -16,8 +16,8 @@ To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke se
 
 local function refuse_emulator()
   fail.raise {
-    kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it is gone by now",
-    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+    kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
+    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 

@@ -9,7 +9,7 @@ local templates = require "rehearse.templates"
 
 local function raise_bad_name(name)
   fail.raise {
-    kind = "usage", what = "new policy " .. name, why = "that is no name for a file",
+    kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
     fix = "Letters, digits, _ and -: moonlatch new policy weekly.",
   }
 end
@@ -34,7 +34,7 @@ end
 local function check_free(path)
   if not sys.stat(path) then return end
   fail.raise {
-    kind = "conflict", what = "write " .. path, why = "there is a file of that name",
+    kind = "conflict", what = "write " .. path, why = "a file of that name exists",
     fix = "Nothing was overwritten: choose another name.",
   }
 end

@@ -163,7 +163,7 @@ return {
   run = function(options)
     if not options.script then
       fail.raise { kind = "usage", what = "moonlatch permissions", why = "SCRIPT is missing",
-        fix = "`moonlatch scripts` lists what there is." }
+        fix = "`moonlatch scripts` lists all scripts." }
     end
     local declaration, found = script.load(options.script)
     if options.accept then return accept(declaration, found) end

@@ -29,8 +29,8 @@ end
 -- The bundled script of this name; fails when there is none.
 local function original(name)
   return copies.original(name) or fail.raise {
-    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "there is none of that name",
-    fix = "`moonlatch scripts` lists what there is.",
+    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
+    fix = "`moonlatch scripts` lists all scripts.",
   }
 end
 
@@ -54,7 +54,7 @@ local function copy(name)
     }
   end
   copies.note(name)
-  log.say(("%s: edit it; it is found before the bundled one."):format(path))
+  log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
 
 -- A person's own script of this name; fails when there is none.
@@ -83,7 +83,7 @@ end
 local function keep(name)
   local found = own(name, "scripts keep")
   copies.note(original(name).name)
-  log.say(("%s stays as it is. You hear of it when the bundled one changes again."):format(found.path))
+  log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 
 ---@type table<string, cli.action>
