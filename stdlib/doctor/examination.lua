@@ -3,6 +3,7 @@
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local states = require "handover.state"
 local task = require "task"
 
@@ -108,7 +109,7 @@ end
 ---@return doctor.finding[]
 function Exam:run(check)
   local record = setmetatable({ check = check }, Record)
-  local ok, err = xpcall(check.run, task.keep_trace, record, {
+  local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,
   })

@@ -5,6 +5,7 @@ local desktop = require "http.desktop"
 local form = require "devolutions.form"
 local give = require "handover.deliver"
 local log = require "log"
+local output = require "log.output"
 local page = require "handover.page"
 local states = require "handover.state"
 local sys = require "host.sys"
@@ -57,8 +58,8 @@ function M.run(journal, row, state, options)
   options = options or {}
   if options.shown then show(journal, row, state) end
   while true do
-    log.done()
-    local answer = (M.ask(log.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
+    output.done()
+    local answer = (M.ask(output.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
     local given = states.stage_of(row) ~= "to give"
     if answer == "s" then show(journal, row, state)
     elseif answer == "p" then

@@ -1,6 +1,7 @@
 --- Make durable what was put on record.
 
 local fail = require "fail"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -40,11 +41,11 @@ end
 --- written. Tasks that ask in the same turn of the loop share one commit. No deadline cuts the call short.
 ---@param journal host.journal.journal
 function M.commit(journal)
-  local me = task.current()
+  local me = scheduler.current()
   if not me then return write(journal) end
   local commit = coming[journal] or share(journal)
   table.insert(commit.waiters, me)
-  while not commit.done do task.suspend(true) end
+  while not commit.done do scheduler.suspend(true) end
   if not commit.ok then error(commit.result[1], 0) end
 end
 

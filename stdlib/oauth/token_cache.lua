@@ -8,6 +8,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
+local scheduler = require "task.scheduler"
 local sealed = require "profile.sealed_file"
 local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
@@ -71,7 +72,7 @@ local function take_lock(profile)
       raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it."
         or state_folder.fix(profile.state))
     end
-    if task.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
+    if scheduler.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
   end
 end
 

@@ -8,10 +8,11 @@ local http = require "http.client"
 local judge = require "rehearse.judge"
 local log = require "log"
 local oauth = require "oauth.sign_in"
+local output = require "log.output"
 local rotate = require "rotate.policies"
+local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local task = require "task"
 local workflow = require "workflow"
 
 local M = {}
@@ -36,11 +37,11 @@ Play.__index = Play
 
 -- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
 local function attempt(self, needs, fn)
-  local _ <close> = log.divert(function(text) log.detail(text) end)
+  local _ <close> = output.divert(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
     local open <close> = session.open(self.stage.profile, { needs = needs })
-    return task.run(http.poll, fn, open)
-  end, task.keep_trace)
+    return scheduler.run(http.poll, fn, open)
+  end, scheduler.keep_trace)
   if ok then return result end
   if not fail.is(result) or fail.is(result, "interrupted") then error(result, 0) end
   return nil, result

@@ -6,11 +6,11 @@ local host_journal = require "host.journal"
 local http = require "http.client"
 local native = require "host.graph"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local session_emulator = require "session.emulator"
 local sys = require "host.sys"
-local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -48,7 +48,7 @@ local function ask(self, method, path, body)
   local before = http.use(self.control)
   local _ <close> = setmetatable({}, { __close = function() http.use(before) end })
   local request = native.request(self.profile.login, method, "/emulator" .. path, nil, body)
-  local answer, message = task.run(http.poll, http.send, request)
+  local answer, message = scheduler.run(http.poll, http.send, request)
   if not answer then raise("speak with the private emulator", message) end
   local value, failure = native.judge(request, answer)
   return value or raise(body and (body.rule or body["do"]) or path, failure.message)
@@ -115,7 +115,7 @@ function Stage:close()
     if self[part] then self[part]:close() end
     self[part] = nil
   end
-  time.use(nil)
+  time_source.use(nil)
 end
 
 Stage.__close = Stage.close

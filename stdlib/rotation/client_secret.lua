@@ -5,6 +5,7 @@
 --- entry proves nothing.
 
 local answer = require "entra.check_answer"
+local call = require "graph.call"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
@@ -108,12 +109,12 @@ end
 local function ask(self)
   local row, application, description = self.row, self.application, self.terms.description
   local name = description and (row.body.marker .. " " .. description) or row.body.marker
-  return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
+  return call.perform(call.new("POST", graph.path("/applications/{id}/addPassword", application.id), {
     passwordCredential = { displayName = name, endDateTime = time.iso(row.body.ends) },
   }, {
     repeatable = false, fresh_write = true, what = ("add a client secret to '%s'"):format(application.displayName),
     note = ("client secret %s of %s"):format(row.body.marker, application.appId),
-  })
+  }))
 end
 
 -- Seal the value and commit, before anything else is done with it.
@@ -302,8 +303,8 @@ function M.remove(application, row, credential, value)
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
   local seen = remove_while_listed(application, key_id, function()
-    return pcall(graph.post, graph.path("/applications/{id}/removePassword", application.id), { keyId = key_id },
-      { repeatable = true, what = what, note = "client secret " .. key_id })
+    return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
+      { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)
   if not seen and not is_dead(application, row, value) then raise_uncertain(what) end
 end

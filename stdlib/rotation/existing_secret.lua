@@ -6,6 +6,7 @@ local clock = require "graph.clock"
 local fail = require "fail"
 local inventory = require "rotation.inventory"
 local log = require "log"
+local output = require "log.output"
 local term = require "host.term"
 local time = require "time"
 
@@ -54,8 +55,8 @@ local function ask(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
   for place, credential in ipairs(foreign) do log.prose(("  %d  %s"):format(place, describe(credential))) end
-  log.done()
-  local answer = M.ask(log.question(QUESTION))
+  output.done()
+  local answer = M.ask(output.question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 

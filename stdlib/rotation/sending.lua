@@ -1,5 +1,6 @@
 --- Send one value of a rotation to Entra: the look before the request leaves, and what the answer shows.
 
+local call = require "graph.call"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
@@ -214,13 +215,13 @@ end
 function M.send(job)
   local body, sent = job.row.body, { number = #job.row.body.candidates }
   local value <close> = jobs.value(job, sent.number)
-  local ok, failure = pcall(graph.patch, graph.path("/users/{id}", body.user), {
+  local ok, failure = pcall(call.perform, call.new("PATCH", graph.path("/users/{id}", body.user), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = value },
   }, {
     repeatable = false, once = true, timeout = moments.TIMEOUT, what = jobs.what(job),
     note = "password " .. marker.of_value(body.marker, sent.number),
     ready = function() look_again(job) end, sending = function() note_sending(job, sent) end,
-  })
+  }))
   if ok then return note_accepted(job, sent) end
   if failure == STALE then
     note_unsent(job, sent)

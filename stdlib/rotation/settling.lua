@@ -5,6 +5,7 @@ local clock = require "graph.clock"
 local ending = require "rotation.ending"
 local jobs = require "rotation.account"
 local moments = require "rotation.change_date"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
@@ -26,7 +27,7 @@ local function await_quiet(job)
   local candidates = job.row.body.candidates
   local quiet = math.max(moments.quiet_from(candidates) or 0, moments.void_from(candidates, #candidates))
   while (clock.range() or 0) <= quiet do
-    if task.stopping() then task.stop() end
+    if task.stopping() then scheduler.stop() end
     task.sleep(math.min(5, math.max(0.1, quiet - (clock.range() or 0))))
   end
 end

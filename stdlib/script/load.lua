@@ -322,7 +322,7 @@ end
 ---@return script.declaration declaration, script.found found
 function M.load(name)
   local found = M.find(name)
-  local ok, value = xpcall(M.chunk(found), require("task").keep_trace)
+  local ok, value = xpcall(M.chunk(found), require("task.scheduler").keep_trace)
   if ok then return M.check(found, value), found end
   if fail.is(value) then error(value, 0) end
   fail.raise {
