@@ -51,7 +51,7 @@ describe("the keyring", function()
     make()
     local outcome = run { "-e", KEY }
     assert.same({ 0, "43\n" }, { outcome.status, outcome.out }, outcome.err)
-    assert.matches("error: make a first configuration\n  why: there is one already", run({ "init" }).err)
+    assert.matches("error: make a first configuration\n  why: it exists already", run({ "init" }).err)
   end)
 
   it("that is locked says so", function()
