@@ -6,7 +6,7 @@
  * It leads a process group of its own: Ctrl-C is for us to handle, and a
  * private emulator has to outlive it. A child that is closed is reaped.
  */
-#include "secret.h"
+#include "process.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -176,6 +176,20 @@ static int child_secret(lua_State *L) {
   return 1;
 }
 
+/* child:text(seconds, most) -> text | nil, "timeout" or "too long". All of its output. */
+static int child_text(lua_State *L) {
+  struct child *child = check_child(L);
+  double deadline = now() + luaL_checknumber(L, 2);
+  size_t most = (size_t)luaL_checkinteger(L, 3);
+  struct buffer *pending = &child->pending;
+  while (child->output >= 0 && pending->length <= most && wait_output(child, deadline)) read_more(child);
+  if (pending->length > most) return lib_fail(L, "too long");
+  if (child->output >= 0) return lib_fail(L, "timeout");
+  secret_redact(L, pending->length ? pending->data : "", pending->length);
+  buffer_free(pending);
+  return 1;
+}
+
 /* child:complaint() -> text | nil. What it wrote to its standard error so far, at most 4 KiB. */
 static int child_complaint(lua_State *L) {
   struct child *child = check_child(L);
@@ -245,7 +259,7 @@ static void set_attributes(posix_spawnattr_t *attributes, short apart) {
  * variables that are named in the list at index. */
 static char **push_environment(lua_State *L, int index) {
   static const char *const always[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
-  lua_Integer named = lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
+  lua_Integer named = index == 0 || lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
   luaL_argcheck(L, named < 64, index, "too many names");
   char **environment = lua_newuserdatauv(L, ((size_t)named + 3) * sizeof *environment, 1);
   lua_createtable(L, (int)named, 0); /* keeps the texts alive */
@@ -301,15 +315,10 @@ static int connect_and_spawn(struct child *child, struct plan *plan) {
   return code;
 }
 
-/* process.start(arguments, input, pass, errors) -> child | nil, message */
-static int process_start(lua_State *L) {
-  static const char *const places[] = {"shown", "kept", NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
-  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
-  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  int keep = luaL_checkoption(L, 4, "shown", places);
-  lua_settop(L, 3);
-  struct plan plan = {.arguments = push_arguments(L, 1), .environment = push_environment(L, 3)};
+/* Start what the list at index names; the environment is built from the list at pass (0: none is added). Push the
+ * child and return 1, or fail and a message and return 2. [-0, +1|+2, e] */
+static int push_child(lua_State *L, int index, int pass, const struct secret *input, int keep) {
+  struct plan plan = {.arguments = push_arguments(L, index), .environment = push_environment(L, pass)};
   struct child *child = lib_new(L, sizeof *child, CHILD);
   child->input = child->output = -1;
   child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
@@ -320,11 +329,36 @@ static int process_start(lua_State *L) {
     close_end(&child->complaints);
     return lib_fail(L, "cannot start '%s': %s", plan.arguments[0], strerror(code));
   }
-  if (!given) return 1;
+  if (!input) return 1;
   /* A child that ended without reading tells so by its exit status. */
-  sys_write_all(child->input, given->bytes, given->length);
+  sys_write_all(child->input, input->bytes, input->length);
   close_end(&child->input);
   return 1;
+}
+
+int process_run(lua_State *L, int index, const struct secret *input, int keep) {
+  return push_child(L, index, 0, input, keep);
+}
+
+/* Refuse a list at index 1 that names none of the host's own programs: fail and a message, pushed. */
+static int refuse_foreign(lua_State *L, const char *path) {
+  return lib_fail(L,
+                  "cannot start '%s': it is none of the programs that Moonlatch itself uses; a script's programs are "
+                  "named in the profile",
+                  path);
+}
+
+/* process.start(arguments, input, pass, errors) -> child | nil, message */
+static int process_start(lua_State *L) {
+  static const char *const places[] = {"shown", "kept", NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  int keep = luaL_checkoption(L, 4, "shown", places);
+  lua_settop(L, 3);
+  const char *path = push_arguments(L, 1)[0];
+  if (!process_is_own(path)) return refuse_foreign(L, path);
+  return push_child(L, 1, 3, given, keep);
 }
 
 /* Start it away from us, with nothing to read and nowhere to write; 0 or an errno value. */
@@ -352,6 +386,7 @@ static int process_detach(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   char **arguments = push_arguments(L, 1), **environment = push_environment(L, 2);
+  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
   int code = spawn_away(arguments, environment);
   if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
   lua_pushboolean(L, 1);
@@ -359,8 +394,9 @@ static int process_detach(lua_State *L) {
 }
 
 static const luaL_Reg child_methods[] = {
-    {"line", child_line}, {"secret", child_secret}, {"complaint", child_complaint}, {"wait", child_wait},
-    {"kill", child_kill}, {"pid", child_pid},       {"close", child_close},         {NULL, NULL},
+    {"line", child_line}, {"secret", child_secret}, {"text", child_text}, {"complaint", child_complaint},
+    {"wait", child_wait}, {"kill", child_kill},     {"pid", child_pid},   {"close", child_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"start", process_start}, {"detach", process_detach}, {NULL, NULL}};

@@ -170,11 +170,6 @@ static int request_set_fresh(lua_State *L) {
   return 0;
 }
 
-static int request_set_explaining(lua_State *L) {
-  request_check(L, 1)->explains = 1;
-  return 0;
-}
-
 /* Secrets by name, where they stand in a form; JSON has its own list. */
 static int is_secret_field(const char *field, size_t length) {
   static const char *const names[] = {"client_secret", "client_assertion", "password",    "refresh_token",
@@ -335,7 +330,6 @@ void request_types(lua_State *L) {
                                      {"traits", request_traits},
                                      {"set_repeatable", request_set_repeatable},
                                      {"set_fresh", request_set_fresh},
-                                     {"set_explaining", request_set_explaining},
                                      {"body", request_body},
                                      {NULL, NULL}};
   static const luaL_Reg answer[] = {

@@ -10,8 +10,10 @@
 -- instead of passing, but only when nothing else could happen meanwhile.
 
 local fail = require "fail"
+local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
+local timers = require "task.timers"
 
 local M = {}
 
@@ -34,54 +36,10 @@ local NEVER = math.huge
 local TURN = 50 -- tasks run between two looks at the network
 
 local ready, first, last = {}, 1, 0
-local timers = {} -- a heap of { at, task, asked }, the earliest first
+local waiting = timers.new() -- tasks that wait for a moment
 local living = {} ---@type table<Task, true>
 local current ---@type Task?
 local stopping = false
-
----------------------------------------------------------------------------
--- Timers
-
-local function sift_up(i)
-  local entry = timers[i]
-  while i > 1 and timers[i // 2].at > entry.at do
-    timers[i] = timers[i // 2]
-    i = i // 2
-  end
-  timers[i] = entry
-end
-
-local function sift_down(i)
-  local entry, count = timers[i], #timers
-  while 2 * i <= count do
-    local child = 2 * i
-    if child < count and timers[child + 1].at < timers[child].at then child = child + 1 end
-    if timers[child].at >= entry.at then break end
-    timers[i] = timers[child]
-    i = child
-  end
-  timers[i] = entry
-end
-
-local function add_timer(task, at, asked)
-  timers[#timers + 1] = { at = at, task = task, asked = asked }
-  sift_up(#timers)
-end
-
-local function take_timer()
-  local entry, final = timers[1], table.remove(timers)
-  if entry ~= final then
-    timers[1] = final
-    sift_down(1)
-  end
-  return entry
-end
-
--- The next timer somebody still waits for.
-local function next_timer()
-  while timers[1] and timers[1].task.done do take_timer() end
-  return timers[1]
-end
 
 ---------------------------------------------------------------------------
 -- One task
@@ -132,8 +90,9 @@ local function step(task)
   current = before
 end
 
+-- Neither in a coroutine of its own nor in a finaliser, which runs in whatever task is at work.
 local function check_inside(level)
-  if not current or coroutine.running() ~= current.co then
+  if not current or coroutine.running() ~= current.co or not coroutine.isyieldable() then
     error("this call waits, so it must run directly inside a task", level + 1)
   end
 end
@@ -168,15 +127,17 @@ function M.here()
 end
 
 --- Start `fn(...)` as a task; it first runs when the caller next waits. It
---- inherits the caller's deadline.
+--- inherits the caller's deadline and rights. Not in a finaliser: the task at work is not the finaliser's.
 ---@return Task
 function M.spawn(fn, ...)
+  if current and not coroutine.isyieldable() then error("a task cannot be started here, as in a finaliser", 2) end
   local task = setmetatable({
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
   }, Task)
-  if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
+  if task.deadline < NEVER then timers.add(waiting, task, task.deadline, task.deadline - time.monotonic()) end
+  rights.inherit(task, current)
   living[task] = true
   M.wake(task)
   return task
@@ -253,7 +214,7 @@ end
 function M.sleep(seconds)
   check_inside(2)
   local at = time.monotonic() + seconds
-  add_timer(current, at, seconds)
+  timers.add(waiting, current, at, seconds)
   while time.monotonic() < at do
     if stopping and not current.patient then yield_turn() end
     M.check()
@@ -278,7 +239,7 @@ function M.within(seconds, fn, ...)
   local at = time.monotonic() + seconds
   if at < before then
     task.deadline = at
-    add_timer(task, at, seconds)
+    timers.add(waiting, task, at, seconds)
   end
   return fn(...)
 end
@@ -429,17 +390,17 @@ end
 
 -- Wake whose time has come; seconds until the next, at most LONGEST.
 local function wake_timers()
-  local now, entry = time.monotonic(), next_timer()
+  local now, entry = time.monotonic(), timers.first(waiting)
   while entry and entry.at <= now do
-    M.wake(take_timer().task)
-    entry = next_timer()
+    M.wake(timers.take(waiting).task)
+    entry = timers.first(waiting)
   end
   return entry and math.min(LONGEST, entry.at - now) or LONGEST
 end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), time.least()
+  local entry, least = timers.first(waiting), time.least()
   if not entry or not least or entry.asked < least then return false end
   time.advance(math.max(0, entry.at - time.monotonic()))
   return true
@@ -450,7 +411,7 @@ local function heed_interrupts(base, main)
   local count = sys.interrupts() - base
   if count >= 1 and not stopping then
     stopping = true
-    for _, entry in ipairs(timers) do M.wake(entry.task) end
+    for _, entry in ipairs(waiting) do M.wake(entry.task) end
   end
   if count < 2 or main.done then return end
   main:cancel(fail.new {
@@ -464,14 +425,14 @@ local function wait_outside(poll, wait, main)
   local running = time.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
-  if running > 0 or first <= last or next_timer() then return end
+  if running > 0 or first <= last or timers.first(waiting) then return end
   main:cancel("every task waits for another, and nothing can wake them")
 end
 
 -- Nothing outlives the loop.
 local function drop_all()
   for task in pairs(living) do task:cancel("the program is over") end
-  ready, first, last, timers, living, stopping = {}, 1, 0, {}, {}, false
+  ready, first, last, waiting, living, stopping = {}, 1, 0, timers.new(), {}, false
 end
 
 --- Run `fn(...)` to completion. `poll(ms)` waits for outside events, wakes the

@@ -22,7 +22,9 @@ end
 ---@param options table of the command line
 ---@return any ...
 function M.read(declaration, args, options)
-  local _ <close> = require("session").start(options, { needs = declaration.needs, reading = true, journal = false })
+  local _ <close> = require("session").start(options, {
+    owner = declaration.id, needs = script.needs(declaration, args), reading = true, journal = false,
+  })
   return require("cli.work").run(declaration.run, args)
 end
 

@@ -14,6 +14,18 @@ local M = {}
 local Sink = { __name = "sink" }
 Sink.__index = Sink
 
+--- Why these words name no program and its arguments, if they do not.
+---@param words string[]
+---@return string? wrong
+function M.refuse_words(words)
+  local first = tostring(words[1] or "")
+  if first:match("^[%w_-]+$") then return nil end
+  if not first:match("^/") then return "it begins with the name that the profile gives the program" end
+  local name = first:match("[^/]*$"):gsub("[^%w_-]", "-")
+  return ('programs are named in the profile: put programs = { ["%s"] = { "%s" } } there, and write "%s" here instead '
+    .. "of the path"):format(name, first, name)
+end
+
 local KINDS = {
   server = {
     can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
@@ -37,9 +49,7 @@ local KINDS = {
   },
   command = {
     can = {}, needs = {},
-    rule = { type = "table", each = { type = "string" }, check = function(fields)
-      if not tostring(fields[1]):match("^/") then return "it begins with a program's absolute path" end
-    end },
+    rule = { type = "table", each = { type = "string" }, check = function(fields) return M.refuse_words(fields) end },
   },
 }
 
@@ -67,7 +77,7 @@ M.handover = maker "handover"
 M.sealed = maker "sealed"
 
 --- A program that reads the value from its standard input. For client secrets.
----@param fields string[] the program's absolute path and its arguments
+---@param fields string[] the name that the profile gives the program, and its arguments
 ---@return policy.sink
 M.command = maker "command"
 
@@ -102,6 +112,10 @@ function Sink:why_not_for_passwords()
     .. "%s can"):format(tostring(self), M.for_passwords())
 end
 
+--- The program it runs, as words of a script's needs.
+---@return string[]
+function Sink:runs() return self.kind == "command" and { self.fields[1] } or {} end
+
 --- What of Devolutions Server it calls, as words of a script's needs.
 ---@return string[]
 function Sink:needs() return KINDS[self.kind].needs end
@@ -114,7 +128,7 @@ local TEXT = {
   end,
   handover = function() return "a person's hands" end,
   sealed = function(fields) return ("a file in %s, sealed to %s"):format(fields.folder, fields.to) end,
-  command = function(fields) return "the command " .. fields[1] end,
+  command = function(fields) return "the program " .. fields[1] end,
 }
 
 function Sink:__tostring()

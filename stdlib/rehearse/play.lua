@@ -25,7 +25,8 @@ local SHORTEST = 60
 ---@field terms rehearse.terms
 ---@field stage rehearse.stage
 ---@field policies policy.terms[]
----@field needs table
+---@field needs table what the policies need together
+---@field scripts session.script[] the policies
 ---@field judge rehearse.judge
 ---@field start number
 local Play = {}
@@ -35,10 +36,12 @@ Play.__index = Play
 -- In a session
 
 -- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
-local function attempt(self, needs, fn)
+local function attempt(self, needs, fn, scripts)
   local _ <close> = log.divert(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
-    local open <close> = session.open(self.stage.profile, { needs = needs })
+    local open <close> = session.open(self.stage.profile, {
+      owner = "the rehearsal", needs = needs, scripts = scripts,
+    })
     return task.run(http.poll, fn, open)
   end, task.keep_trace)
   if ok then return result end
@@ -122,8 +125,8 @@ end
 
 local function run_once(self)
   local all, failure = attempt(self, self.needs, function(open)
-    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile }))
-  end)
+    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile, rights = open.rights }))
+  end, self.scripts)
   self.judge:note(all, failure, self.stage:held())
   return all
 end
@@ -162,7 +165,8 @@ end
 function M.play(terms, stage)
   local loaded = rotate.load(terms.policies)
   local self = setmetatable({
-    terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, place = 1,
+    terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
+    place = 1,
   }, Play)
   self.judge = judge.new(terms, loaded.policies, stage)
   prepare(self)

@@ -101,7 +101,7 @@ end
 ---------------------------------------------------------------------------
 -- The door
 
-function Door:submit(request, credential, timeout, note)
+function Door:submit(request, credential, rights, timeout, note)
   local key
   if request:changes() then
     if not self.settings.write then
@@ -113,7 +113,7 @@ function Door:submit(request, credential, timeout, note)
     self.paths[#self.paths + 1] = trace.where(request)
   end
   local began = sys.monotonic()
-  local behind, message, kind = self.behind:submit(request, credential, timeout, note)
+  local behind, message, kind = self.behind:submit(request, credential, rights, timeout, note)
   if not behind then return nil, message, kind end
   local transfer = setmetatable({ behind = behind, door = self, request = request, key = key, began = began }, Transfer)
   self.transfers[behind] = transfer

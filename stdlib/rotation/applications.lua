@@ -129,12 +129,12 @@ end
 
 function PLACE.command(run, secret, self, target)
   local words = self.terms.sink.fields
-  once(run, secret, target, "the command " .. words[1], function()
-    command.feed(run.journal, words, {
+  once(run, secret, target, "the program " .. words[1], function()
+    command.feed(words, {
       name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
     }, secret.value)
   end)
-  await(run, secret, target, "what the command " .. words[1] .. " keeps")
+  await(run, secret, target, "what the program " .. words[1] .. " keeps")
 end
 
 -- Without a Devolutions Server, client secrets go by a person's hands.

@@ -94,7 +94,11 @@ describe("the client secret of an application", function()
       return emu.place:write("take", "#!/bin/sh\ncat >'" .. path .. "/got'\nenv >'" .. path .. "/env'\n"
         .. "printf '%s\\n' \"$@\" >'" .. path .. "/arguments'\n" .. rest .. "\n")
     end
-    local sink = ("policy.command { '/bin/sh', '%s', '{name}', '{rotation}' }"):format(program "exit 3")
+    local words = ("programs = { take = { '/bin/sh', '%s' } }"):format(program "exit 3")
+    emu:configure(function(text)
+      return (text:gsub("emulator = { clock", words:gsub("%%", "%%%%") .. ", %0"))
+    end)
+    local sink = "policy.command { 'take', '{name}', '{rotation}' }"
     local status, row = rotate(sink)
     assert.same({ 1, "failed", "it ended with status 3" }, { status, row.what, row.why })
     assert.equal("200", signs_in((shell("cat %s/got", path))))

@@ -191,7 +191,7 @@ local function begin(run, act)
   listen(run, library.require "log")
   run.time.use(clock_of(run))
   local http, profile = library.require "http", run.world:profile_of(run.installation)
-  http.use(door.new(run))
+  http.use(door.new(run), { script = {}, own = {}, look = {} })
   library.require("profile").use(profile)
   return library.require("task").run(http.poll, act, library, run, profile)
 end
