@@ -1,4 +1,4 @@
-/* moonlatch: prepares the process, then hands over to stdlib/cli.lua. */
+/* moonlatch: prepares the process, then hands over to stdlib/command/main.lua. */
 #include "heap.h"
 #include "state.h"
 

@@ -2,7 +2,7 @@
 
 local discover = require "discover"
 local fail = require "fail"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
 
 local function check(args)

@@ -5,12 +5,12 @@
 
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
-local keyfile = require "certificate.keyfile"
+local keyfile = require "oauth.key_file"
 local kind = require "rotation.certificate"
-local let_go = require "rotation.let_go"
-local resource = require "resource"
+local let_go = require "rotation.retirement"
+local resource = require "resource.new"
 local rotation = require "rotation"
-local sealed_key = require "certificate.sealed_key"
+local sealed_key = require "oauth.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
 

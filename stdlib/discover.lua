@@ -3,9 +3,9 @@
 
 local fail = require "fail"
 local managed = require "discover.managed"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 local privileged = require "entra.privileged"
-local profile = require "profile"
+local profile = require "profile.current"
 local task = require "task"
 local time = require "time"
 local writer = require "discover.writer"

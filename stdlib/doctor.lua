@@ -1,8 +1,8 @@
 --- The doctor: checks side by side that change nothing, each with a verdict, its
 --- evidence, a cause and a fix; the likeliest root of the trouble first.
 
-local exam = require "doctor.exam"
-local http = require "http"
+local exam = require "doctor.examination"
+local http = require "http.client"
 local log = require "log"
 local report = require "report"
 local sys = require "host.sys"

@@ -2,7 +2,7 @@
 --
 -- Everything leaves by host.term, which takes secrets out by value.
 
-local layout = require "layout"
+local layout = require "terminal.layout"
 local term = require "host.term"
 local time = require "time"
 

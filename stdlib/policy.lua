@@ -12,8 +12,8 @@
 local fail = require "fail"
 local refusals = require "policy.refusals"
 local select = require "policy.select"
-local sets = require "sets"
-local shape = require "shape"
+local sets = require "base.sets"
+local shape = require "base.schema"
 local sinks = require "policy.sinks"
 local time = require "time"
 

@@ -9,7 +9,7 @@
 --   }
 
 local fail = require "fail"
-local shape = require "shape"
+local shape = require "base.schema"
 local time = require "time"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- Results: tables and values, for a person or, with --json, as one document.
 
 local json = require "host.json"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
 local term = require "host.term"
 local time = require "time"

@@ -1,8 +1,8 @@
 --- A tenant that is not there: a profile, a door that answers its sign-in, and a clock.
 
 local fake = require "fake_door"
-local oauth = require "oauth"
-local profile = require "profile"
+local oauth = require "oauth.sign_in"
+local profile = require "profile.current"
 local sys = require "host.sys"
 
 local M = {}

@@ -337,7 +337,7 @@ local CASES = {
       local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "theirs" } })
       emu:later "2m"
-      edit_entry("clientSecret", ('require("profile").secret({ from = "file", path = %q }, "it")')
+      edit_entry("clientSecret", ('require("profile.current").secret({ from = "file", path = %q }, "it")')
         :format(emu.place:write("theirs", made.secretText)))
     end,
     heal = function()

@@ -4,7 +4,7 @@
 -- that sent it.
 
 local gate = require "host.gate"
-local http = require "http"
+local http = require "http.client"
 local json = require "host.json"
 local task = require "task"
 local time = require "time"

@@ -8,8 +8,8 @@ local M = {}
 -- Runs in the program: WHAT, then names of misdeeds, one call for each. What
 -- would be waited for half a minute is given up soon when asked to `hurry`.
 M.SCRIPT = [==[
-local fail, graph, json, oauth = require "fail", require "graph", require "json", require "oauth"
-local profile, server, task = require "profile", require "devolutions.server", require "task"
+local fail, graph, json, oauth = require "fail", require "graph", require "json", require "oauth.sign_in"
+local profile, server, task = require "profile.current", require "devolutions.server", require "task"
 local what, hurry, names = ...
 local settings = profile.current()
 

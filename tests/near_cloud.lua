@@ -15,7 +15,7 @@ local graph = require "emulator.graph"
 local host_devolutions = require "host.devolutions"
 local host_graph = require "host.graph"
 local host_oauth = require "host.oauth"
-local httpd = require "httpd"
+local httpd = require "http.server"
 local json = require "host.json"
 local secret = require "host.secret"
 local sys = require "host.sys"
@@ -373,8 +373,8 @@ function Cloud:in_force(who, value)
 end
 
 function Cloud:__close()
-  require("oauth").sign_out()
-  require("profile").use(nil)
+  require("oauth.sign_in").sign_out()
+  require("profile.current").use(nil)
   sys.remove_tree(self.folder)
 end
 

@@ -2,8 +2,8 @@
 --- and asked by the whole library through a door that leads to them.
 
 local process = require "host.process"
-local profile = require "profile"
-local session = require "session"
+local profile = require "profile.current"
+local session = require "session.open"
 local sys = require "host.sys"
 local json = require "host.json"
 

@@ -3,7 +3,7 @@
 --- retires connections and breaks them. Every task ends once, and nothing is left.
 
 local graph = require "host.graph"
-local http = require "http"
+local http = require "http.client"
 local nginx = require "nginx"
 local task = require "task"
 local test_door = require "test_door"

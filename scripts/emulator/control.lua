@@ -1,7 +1,7 @@
 --- The emulator's own page below /emulator on the login address: what a test or a
 --- rehearsing admin does to the world meanwhile. Answers are JSON.
 
-local held = require "emulator.held"
+local held = require "emulator.vault_check"
 local json = require "json"
 local time = require "time"
 

@@ -3,7 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
-local httpd = require "httpd"
+local httpd = require "http.server"
 local random = require "emulator.random"
 local time = require "time"
 

@@ -1,6 +1,6 @@
 --- The login service of the emulated cloud: discovery, keys, tokens, sign-ins.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local grants = require "emulator.login.grants"
 local identity = require "emulator.login.identity"
 local json = require "json"

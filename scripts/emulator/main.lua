@@ -1,6 +1,6 @@
 --- The emulated Entra tenant, Devolutions Server and Devolutions Cloud, as a command.
 
-local httpd = require "httpd"
+local httpd = require "http.server"
 local json = require "json"
 local log = require "log"
 local profile = require "emulator.profile"

@@ -1,7 +1,7 @@
 --- The files a client of the emulator needs: its authority, a key for the journal,
 --- and a configuration that is ready for --config.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local secret = require "secret"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- What the types look like: which properties there are, which come without
 --- being asked for, which a client may write; and rows in that form.
 
-local data = require "data"
+local data = require "base.facts"
 local json = require "json"
 
 local M = {}

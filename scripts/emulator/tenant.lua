@@ -5,7 +5,7 @@
 local admin = require "emulator.tenant.admin"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
-local data = require "data"
+local data = require "base.facts"
 local directory = require "emulator.tenant.directory"
 local events = require "emulator.tenant.events"
 local graveyard = require "emulator.tenant.graveyard"

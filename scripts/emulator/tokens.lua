@@ -4,7 +4,7 @@
 -- A token is taken for genuine because this emulator remembers its digest; that
 -- is the same as checking its signature, and cheaper.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local json = require "json"
 local time = require "time"
 

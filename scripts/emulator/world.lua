@@ -3,18 +3,18 @@
 --- and privileged access in Devolutions Cloud and Devolutions Server, which has none.
 
 local control = require "emulator.control"
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local devolutions = require "emulator.devolutions"
 local fail = require "fail"
 local faults = require "emulator.faults"
 local graph = require "emulator.graph"
-local httpd = require "httpd"
+local httpd = require "http.server"
 local json = require "json"
 local login = require "emulator.login"
 local pam = require "emulator.pam"
-local place = require "place"
+local place = require "machine.private_folder"
 local profile = require "emulator.profile"
-local record = require "emulator.record"
+local record = require "emulator.request_log"
 local tenant = require "emulator.tenant"
 local time = require "time"
 

@@ -2,7 +2,7 @@
 
 local fail = require "fail"
 local log = require "log"
-local profile = require "profile"
+local profile = require "profile.current"
 local time = require "time"
 
 return {

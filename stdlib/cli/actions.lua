@@ -1,7 +1,7 @@
 --- Commands that do one of several things: `scripts show NAME`, `journal verify`.
 
 local fail = require "fail"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 
 local M = {}
 

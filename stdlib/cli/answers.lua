@@ -6,7 +6,7 @@ local arguments = require "script.arguments"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
-local sets = require "sets"
+local sets = require "base.sets"
 local term = require "host.term"
 local time = require "time"
 

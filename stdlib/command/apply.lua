@@ -1,9 +1,9 @@
 --- moonlatch apply SCRIPT: do what plan shows.
 
 local answers = require "cli.answers"
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
-local session = require "session"
+local session = require "session.open"
 
 -- Show the plan and ask. True when it may go on; else the exit status.
 local function agreed(go)

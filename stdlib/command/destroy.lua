@@ -1,9 +1,9 @@
 --- moonlatch destroy SCRIPT: remove what apply made, and only that.
 
 local fail = require "fail"
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
-local session = require "session"
+local session = require "session.open"
 
 -- A real tenant's things go only when its profile is named once more.
 local function require_name(options)

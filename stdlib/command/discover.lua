@@ -1,7 +1,7 @@
 --- moonlatch discover: privileged accounts.
 
-local dispatch = require "cli.dispatch"
-local fixed = require "cli.fixed"
+local dispatch = require "command.dispatch"
+local fixed = require "command.fixed"
 
 local NAME = "discover"
 

@@ -1,6 +1,6 @@
 --- moonlatch doctor: why it does not work, what ends when, what is over-privileged.
 
-local fixed = require "cli.fixed"
+local fixed = require "command.fixed"
 
 local NAME = "doctor"
 

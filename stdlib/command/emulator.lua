@@ -1,6 +1,6 @@
 --- moonlatch emulator: a tenant, a Devolutions Server and Devolutions Cloud on this machine.
 
-local fixed = require "cli.fixed"
+local fixed = require "command.fixed"
 local secret = require "host.secret"
 
 local ROOM = 16 -- MiB for secrets: all passwords of the tenant and all that its vaults hold

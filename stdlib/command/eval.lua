@@ -3,9 +3,9 @@
 -- Code that declares nothing may only read; --write lifts that. No profile is
 -- loaded and nothing is opened before the code needs it.
 
-local open_later = require "session.later"
+local open_later = require "session.on_demand"
 local sandbox = require "script.sandbox"
-local work = require "cli.work"
+local work = require "cli.command_task"
 
 local function raise(message)
   require("fail").raise {

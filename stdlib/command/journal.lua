@@ -1,21 +1,21 @@
 --- moonlatch journal: what is on record, and what a person has to say to it.
 
 local actions = require "cli.actions"
-local copies = require "journal.copies"
+local copies = require "command.journal_copies"
 local fail = require "fail"
-local job = require "cli.job"
-local layout = require "layout"
+local job = require "cli.workflow_command"
+local layout = require "terminal.layout"
 local log = require "log"
-local passwords = require("rotation.store").user_passwords
-local profiles = require "profile"
-local record = require "record"
-local rekey = require "journal.rekey"
+local passwords = require("journal.rotations").user_passwords
+local profiles = require "profile.current"
+local record = require "journal.commit"
+local rekey = require "command.journal_rekey"
 local report = require "report"
-local segments = require "journal.segments"
-local session = require "session"
+local segments = require "command.journal_segments"
+local session = require "session.open"
 local term = require "host.term"
 local time = require "time"
-local work = require "cli.work"
+local work = require "cli.command_task"
 
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
@@ -59,7 +59,7 @@ local function value_of(journal, row, number)
   local place = number and math.tointeger(tonumber(number))
   if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
-  local store = require "rotation.store"
+  local store = require "journal.rotations"
   for _, rows in ipairs { store.client_secrets, store.certificates } do
     if row.kind == rows.kind then return rows:value(journal, rows:get(journal, row.id)) end
   end
@@ -155,7 +155,7 @@ local function verify_file(profile, path, options)
 end
 
 local function confirm(journal, id, options)
-  local by_word = require "rotation.by_word"
+  local by_word = require "rotation.confirm_and_retire"
   if options.undo then
     return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
       by_word.take_back(journal, id).body.marker))
@@ -169,12 +169,12 @@ local function retire(journal, id, options)
     log.say("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation.by_word").retire(journal, id)))
+  log.say(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id)))
 end
 
 -- What was sent and may be in force is the reason why a person has to look: say what happens to it.
 local function resume(journal, id, options)
-  local row = require("rotation.by_hand").resume(journal, id, options.over)
+  local row = require("rotation.resume_and_close").resume(journal, id, options.over)
   local body = row.body
   local sent = #body.candidates > 0 and ("; the values sent before stay sealed, and in the sink, until it is in force")
     or ""
@@ -186,7 +186,7 @@ local function resume(journal, id, options)
 end
 
 local function close(journal, id, options, profile)
-  local row = require("rotation.by_hand").close(journal, id, options.drop and profile)
+  local row = require("rotation.resume_and_close").close(journal, id, options.drop and profile)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
   log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
     .. "moonlatch journal show %s --reveal --value 1"):format(name, pending, time.day(row.body.kept_until), name))

@@ -1,18 +1,18 @@
 --- moonlatch login: sign in once, and stay signed in; or put a secret where the profile says it is.
 
 local fail = require "fail"
-local http = require "http"
+local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
-local profiles = require "profile"
+local profiles = require "profile.current"
 local report = require "report"
-local sealed = require "sealed"
-local session = require "session"
+local sealed = require "profile.sealed_file"
+local session = require "session.open"
 local source = require "profile.source"
 local sys = require "host.sys"
 local task = require "task"
 local term = require "host.term"
-local token_cache = require "token_cache"
+local token_cache = require "oauth.token_cache"
 
 local WHAT = {
   ["client-secret"] = "the client secret to sign in with",
@@ -128,7 +128,7 @@ end
 
 local function scopes_of(options)
   if not options["for"] then return nil end
-  local declaration = require("script").load(options["for"])
+  local declaration = require("script.load").load(options["for"])
   return declaration.needs and declaration.needs.scopes
 end
 
@@ -150,7 +150,7 @@ end
 
 local function sign_in(profile, announced)
   if announced and token_cache.is_personal(profile) then require("entra.admin").announce(profile) end
-  local principal = require("oauth").sign_in(profile)
+  local principal = require("oauth.sign_in").sign_in(profile)
   local about = token_cache.is_personal(profile) and token_cache.about(profile)
   show(profile, principal, about and about.oid == principal.oid)
 end

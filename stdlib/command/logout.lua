@@ -2,10 +2,10 @@
 
 local fail = require "fail"
 local log = require "log"
-local profiles = require "profile"
+local profiles = require "profile.current"
 local report = require "report"
-local sealed = require "sealed"
-local token_cache = require "token_cache"
+local sealed = require "profile.sealed_file"
+local token_cache = require "oauth.token_cache"
 
 local STAYS = [[
 What stays valid:

@@ -3,7 +3,7 @@
 local actions = require "cli.actions"
 local fail = require "fail"
 local log = require "log"
-local script = require "script"
+local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 

@@ -3,13 +3,13 @@
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
-local permissions = require "permissions"
-local profiles = require "profile"
+local permissions = require "permissions.least"
+local profiles = require "profile.current"
 local report = require "report"
-local script = require "script"
-local session = require "session"
-local sets = require "sets"
-local work = require "cli.work"
+local script = require "script.load"
+local session = require "session.open"
+local sets = require "base.sets"
+local work = require "cli.command_task"
 
 local SHOWN = 2 -- calls named as reasons
 
@@ -24,22 +24,22 @@ local SHOWN = 2 -- calls named as reasons
 
 local function roles_of(least, held)
   if held.kind ~= "delegated" then return nil end
-  local difference = permissions.compare(least, "roles", require("permissions.held").roles(held))
-  for _, name in ipairs(require("permissions.held").roles(held)) do
+  local difference = permissions.compare(least, "roles", require("permissions.granted").roles(held))
+  for _, name in ipairs(require("permissions.granted").roles(held)) do
     if name == "Global Administrator" then difference.missing, difference.blocked = {}, {} end
   end
   return difference
 end
 
 local function hold(least)
-  local held = require("permissions.held").token()
+  local held = require("permissions.granted").token()
   local difference = permissions.compare(least, held.kind, sets.sorted(held.token))
   return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
 end
 
 -- Whom a person would have to sign in for first.
 local function would_ask(profile)
-  local cache = require "token_cache"
+  local cache = require "oauth.token_cache"
   return profile.kind == "real" and cache.is_personal(profile) and not cache.about(profile)
 end
 
@@ -52,7 +52,7 @@ end
 -- What is held; or nil and why that is not known.
 local function compare(options, least)
   if options.offline then return nil, "--offline" end
-  if not options.emulator and not options.config and not require("host.sys").stat(require("profile.check").file()) then
+  if not options.emulator and not options.config and not require("host.sys").stat(require("profile.file").file()) then
     return nil, "there is no profile"
   end
   local ok, found, why = pcall(ask, options, least)

@@ -1,11 +1,11 @@
 --- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
 
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
-local profile = require "profile"
+local profile = require "profile.current"
 local report = require "report"
-local session = require "session"
-local work = require "cli.work"
+local session = require "session.open"
+local work = require "cli.command_task"
 
 -- What of the programs that a script may run a reader of its `needs` should know.
 local function say_remarks(needs)
@@ -14,7 +14,7 @@ end
 
 -- Who is due by a policy, and why.
 local function plan_policy(options)
-  local rotate = require "rotation.rotate"
+  local rotate = require "rotate.policies"
   local loaded = rotate.load { options.script }
   local open <close> = session.start(options, {
     needs = loaded.needs, scripts = loaded.scripts, reading = true,
@@ -43,7 +43,7 @@ return {
   help = job.help "plan",
 
   run = function(options)
-    if require("script").load(options.script).policy then return plan_policy(options) end
+    if require("script.load").load(options.script).policy then return plan_policy(options) end
     local loaded = job.load(options, "plan")
     return job.run(loaded, true, function(go)
       local result, status = go "plan"

@@ -13,6 +13,6 @@ return {
   },
 
   run = function(options)
-    return require("repl").run(options)
+    return require("repl.prompt").run(options)
   end,
 }

@@ -1,13 +1,13 @@
 --- moonlatch rotate POLICY…: change what is due, by policy.
 
 local fail = require "fail"
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
 local report = require "report"
-local rotate = require "rotation.rotate"
-local session = require "session"
+local rotate = require "rotate.policies"
+local session = require "session.open"
 local task = require "task"
-local work = require "cli.work"
+local work = require "cli.command_task"
 
 local function confirm(all)
   log.done()

@@ -5,11 +5,11 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
-local job = require "cli.job"
-local open_later = require "session.later"
-local script = require "script"
-local session = require "session"
-local work = require "cli.work"
+local job = require "cli.workflow_command"
+local open_later = require "session.on_demand"
+local script = require "script.load"
+local session = require "session.open"
+local work = require "cli.command_task"
 
 local function refuse_steps(name)
   fail.raise {

@@ -6,7 +6,7 @@ local difference = require "script.difference"
 local fail = require "fail"
 local log = require "log"
 local report = require "report"
-local script = require "script"
+local script = require "script.load"
 local sys = require "host.sys"
 local term = require "host.term"
 

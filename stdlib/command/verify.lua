@@ -1,6 +1,6 @@
 --- moonlatch verify SCRIPT: has anything drifted?
 
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 
 ---@type cli.command
 return {

@@ -2,14 +2,14 @@
 
 local json = require "host.json"
 local log = require "log"
-local names = require "entra.names"
-local oauth = require "oauth"
+local names = require "base.microsoft_ids"
+local oauth = require "oauth.sign_in"
 local remarks = require "profile.remarks"
 local report = require "report"
-local session = require "session"
+local session = require "session.open"
 local time = require "time"
-local token_cache = require "token_cache"
-local work = require "cli.work"
+local token_cache = require "oauth.token_cache"
+local work = require "cli.command_task"
 
 local function list(words)
   return #words > 0 and table.concat(words, " ") or "none"

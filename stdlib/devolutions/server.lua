@@ -3,16 +3,16 @@
 -- There is no ETag, and an update replaces the whole entry. So a change reads,
 -- compares, writes everything, and reads again.
 
-local explain = require "explain"
+local explain = require "explain.cause"
 local fail = require "fail"
-local folder = require "devolutions.folder"
-local http = require "http"
+local folder = require "base.vault_folder"
+local http = require "http.client"
 local native = require "host.devolutions"
-local outage = require "retry.outage"
-local profile = require "profile"
-local retry = require "retry"
+local outage = require "http.outage"
+local profile = require "profile.current"
+local retry = require "http.retry"
 local secret = require "host.secret"
-local shared = require "shared"
+local shared = require "task.single_flight"
 
 local M = {}
 

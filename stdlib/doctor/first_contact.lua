@@ -4,9 +4,9 @@
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local peers = require "doctor.peers"
-local profile = require "profile"
+local profile = require "profile.current"
 local report = require "report"
 local server = require "devolutions.server"
 

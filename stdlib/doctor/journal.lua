@@ -1,6 +1,6 @@
 --- The journal as the doctor sees it: opened if there is one, never made.
 
-local session = require "session"
+local session = require "session.open"
 local sys = require "host.sys"
 
 local M = {}

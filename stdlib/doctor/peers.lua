@@ -1,12 +1,12 @@
 --- Is there somebody at the addresses of the profile, and are they who they should be?
 
-local explain = require "explain"
+local explain = require "explain.cause"
 local fail = require "fail"
-local http = require "http"
+local http = require "http.client"
 local native_devolutions = require "host.devolutions"
 local native_graph = require "host.graph"
 local native_oauth = require "host.oauth"
-local retry = require "retry"
+local retry = require "http.retry"
 local time = require "time"
 
 local M = {}

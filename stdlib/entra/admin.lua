@@ -4,10 +4,10 @@
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
-local names = require "entra.names"
-local oauth = require "oauth"
-local sets = require "sets"
-local token_cache = require "token_cache"
+local names = require "base.microsoft_ids"
+local oauth = require "oauth.sign_in"
+local sets = require "base.sets"
+local token_cache = require "oauth.token_cache"
 
 local M = {}
 

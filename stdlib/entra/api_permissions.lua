@@ -1,13 +1,13 @@
 --- Which application permissions an application declares that it needs
 --- (requiredResourceAccess). Declaring grants nothing; see entra.consent.
 
-local answer = require "entra.answer"
+local answer = require "entra.check_answer"
 local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
-local names = require "entra.names"
-local ownership = require "workflow.ownership"
-local resource = require "resource"
+local names = require "base.microsoft_ids"
+local ownership = require "resource.ownership"
+local resource = require "resource.new"
 
 ---@class entra.api_permissions: resource.Resource
 ---@field host table the application

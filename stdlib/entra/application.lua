@@ -1,13 +1,13 @@
 --- An application registration: found by its uniqueName, which Entra keeps unique
 --- and immutable, or adopted by its client id.
 
-local answer = require "entra.answer"
+local answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "entra.names"
-local ownership = require "workflow.ownership"
-local resource = require "resource"
+local names = require "base.microsoft_ids"
+local ownership = require "resource.ownership"
+local resource = require "resource.new"
 local time = require "time"
 
 ---@class entra.application: resource.Resource

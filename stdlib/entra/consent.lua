@@ -3,8 +3,8 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local ownership = require "workflow.ownership"
-local resource = require "resource"
+local ownership = require "resource.ownership"
+local resource = require "resource.new"
 local upsert = require "entra.upsert"
 
 ---@class entra.grant: resource.Resource

@@ -3,7 +3,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local store = require "rotation.store"
+local store = require "journal.rotations"
 local task = require "task"
 local time = require "time"
 

@@ -6,10 +6,10 @@
 
 local graph = require "graph"
 local fail = require "fail"
-local names = require "entra.names"
-local ownership = require "workflow.ownership"
+local names = require "base.microsoft_ids"
+local ownership = require "resource.ownership"
 local pim = require "entra.pim"
-local resource = require "resource"
+local resource = require "resource.new"
 local task = require "task"
 local time = require "time"
 local upsert = require "entra.upsert"

@@ -4,7 +4,7 @@
 -- them only as a whole list: so a change reads it, changes what is ours, writes back the rest as it was read, and looks
 -- whether everything of others is there still (Microsoft Learn: application-update, application-addkey).
 
-local answer = require "entra.answer"
+local answer = require "entra.check_answer"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local graph = require "graph"

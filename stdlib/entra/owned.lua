@@ -4,7 +4,7 @@
 local application = require "entra.application"
 local fail = require "fail"
 local graph = require "graph"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local task = require "task"
 
 local M = {}

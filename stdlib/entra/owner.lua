@@ -2,9 +2,9 @@
 --- lets it change (Microsoft Learn: application-post-owners).
 
 local graph = require "graph"
-local ownership = require "workflow.ownership"
-local profile = require "profile"
-local resource = require "resource"
+local ownership = require "resource.ownership"
+local profile = require "profile.current"
+local resource = require "resource.new"
 local upsert = require "entra.upsert"
 
 ---@class entra.owner: resource.Resource

@@ -6,7 +6,7 @@
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local graph = require "graph"
-local sets = require "sets"
+local sets = require "base.sets"
 local time = require "time"
 local upsert = require "entra.upsert"
 

@@ -8,7 +8,7 @@ local graph = require "graph"
 local groups = require "entra.groups"
 local role_holders = require "entra.role_holders"
 local log = require "log"
-local sets = require "sets"
+local sets = require "base.sets"
 local task = require "task"
 
 local M = {}

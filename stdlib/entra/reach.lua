@@ -1,13 +1,13 @@
 --- Who may reset whose password: the accounts to be managed, with the admin roles they
 --- hold, and what Microsoft's table says of a role holder's reach.
 
-local data = require "data"
+local data = require "base.facts"
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local role_holders = require "entra.role_holders"
-local names = require "entra.names"
+local names = require "base.microsoft_ids"
 local task = require "task"
 
 local M = {}

@@ -1,11 +1,11 @@
 --- A service principal: the application as a member of this tenant. Found by its appId.
 
-local answer = require "entra.answer"
+local answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
 local graph = require "graph"
-local names = require "entra.names"
-local ownership = require "workflow.ownership"
-local resource = require "resource"
+local names = require "base.microsoft_ids"
+local ownership = require "resource.ownership"
+local resource = require "resource.new"
 
 ---@class entra.service_principal: resource.Resource
 ---@field host table the application

@@ -4,7 +4,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
-local names = require "entra.names"
+local names = require "base.microsoft_ids"
 local task = require "task"
 local time = require "time"
 

@@ -7,7 +7,7 @@ local call = require "graph.call"
 local fail = require "fail"
 local json = require "json"
 local native = require "host.graph"
-local retry = require "retry"
+local retry = require "http.retry"
 local task = require "task"
 local time = require "time"
 

@@ -2,14 +2,14 @@
 --- for scripts; this is what its parts share.
 
 local clock = require "graph.clock"
-local explain = require "explain"
+local explain = require "explain.cause"
 local fail = require "fail"
-local http = require "http"
+local http = require "http.client"
 local native = require "host.graph"
-local oauth = require "oauth"
-local outage = require "retry.outage"
-local profile = require "profile"
-local retry = require "retry"
+local oauth = require "oauth.sign_in"
+local outage = require "http.outage"
+local profile = require "profile.current"
+local retry = require "http.retry"
 local text = require "graph.text"
 local time = require "time"
 

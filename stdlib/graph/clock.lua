@@ -4,7 +4,7 @@
 -- An answer says the second it was made in (the header Date, RFC 9110, 6.6.1), and that
 -- moment lies between sending the request and receiving the answer.
 
-local profile = require "profile"
+local profile = require "profile.current"
 local time = require "time"
 
 local M = {}

@@ -2,18 +2,18 @@
 
 local calendar = require "handover.calendar"
 local clock = require "graph.clock"
-local desktop = require "oauth.desktop"
+local desktop = require "http.desktop"
 local fail = require "fail"
-local give = require "handover.give"
+local give = require "handover.deliver"
 local json = require "host.json"
 local log = require "log"
-local neighbour = require "oauth.neighbour"
+local neighbour = require "http.neighbour"
 local states = require "handover.state"
 local sys = require "host.sys"
 local task = require "task"
 local term = require "host.term"
 local tick = require "handover.tick"
-local visit = require "handover.visit"
+local visit = require "handover.page_server"
 
 local M = {}
 

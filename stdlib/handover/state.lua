@@ -6,9 +6,9 @@
 
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
-local in_use = require "rotation.in_use"
-local lifetime = require "rotation.lifetime"
-local rows = require("rotation.store").client_secrets
+local in_use = require "journal.in_use"
+local lifetime = require "journal.lifetime"
+local rows = require("journal.rotations").client_secrets
 local time = require "time"
 
 local M = {}

@@ -1,12 +1,12 @@
 --- Ticking an item of a hand-over, or taking it back.
 
-local by_word = require "rotation.by_word"
+local by_word = require "rotation.confirm_and_retire"
 local client_secret = require "rotation.client_secret"
 local fail = require "fail"
-local give = require "handover.give"
-local let_go = require "rotation.let_go"
-local nearest = require "nearest"
-local record = require "record"
+local give = require "handover.deliver"
+local let_go = require "rotation.retirement"
+local nearest = require "base.nearest"
+local record = require "journal.commit"
 local states = require "handover.state"
 local time = require "time"
 

@@ -1,9 +1,9 @@
 --- One question to the login service, and what its refusals mean.
 
 local fail = require "fail"
-local http = require "http"
-local outage = require "retry.outage"
-local retry = require "retry"
+local http = require "http.client"
+local outage = require "http.outage"
+local retry = require "http.retry"
 local time = require "time"
 
 local M = {}
@@ -52,7 +52,7 @@ end
 ---@param failure table host.oauth.failure or retry.failure
 ---@param who string? whose words these are ("It")
 function M.raise(what, failure, who)
-  local explain = require "explain" -- not read where nothing fails
+  local explain = require "explain.cause" -- not read where nothing fails
   local reason = blame_clock(explain.login(failure), failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),

@@ -84,7 +84,7 @@ local function patience(failure, tries)
 end
 
 local function raise(what, failure)
-  local explain = require "explain" -- not read where nothing fails
+  local explain = require "explain.cause" -- not read where nothing fails
   local reason = explain.identity(failure)
   if not reason then ask.raise(what, failure, "The endpoint") end
   fail.raise {

@@ -2,7 +2,7 @@
 
 local ask = require "oauth.ask"
 local native = require "host.oauth"
-local profile = require "profile"
+local profile = require "profile.current"
 
 ---@type oauth.way
 return function(settings, kept)

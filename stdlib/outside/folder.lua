@@ -1,8 +1,8 @@
 --- Files in a folder that the profile names, through the gate. For the library; scripts use `folder`.
 
 local fail = require "fail"
-local http = require "http"
-local record = require "record"
+local http = require "http.client"
+local record = require "journal.commit"
 local rights = require "task.rights"
 local task = require "task"
 

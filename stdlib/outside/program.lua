@@ -2,8 +2,8 @@
 --- after. For the library; scripts use `program`.
 
 local fail = require "fail"
-local http = require "http"
-local record = require "record"
+local http = require "http.client"
+local record = require "journal.commit"
 local rights = require "task.rights"
 local task = require "task"
 local time = require "time"

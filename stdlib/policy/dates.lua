@@ -3,7 +3,7 @@
 
 local fail = require "fail"
 local sys = require "host.sys"
-local zone = require "zone"
+local zone = require "time.zone"
 
 local M = {}
 

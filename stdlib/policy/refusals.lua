@@ -1,8 +1,8 @@
 --- Why an account or an application may be refused, as a word for each reason. A policy
 --- says with these words which refusals it expects (`accept`): they are no failure then.
 
-local nearest = require "nearest"
-local sets = require "sets"
+local nearest = require "base.nearest"
+local sets = require "base.sets"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 --- taken away. Writing one asks nobody; `find` does.
 
 local role_holders = require "entra.role_holders"
-local shape = require "shape"
+local shape = require "base.schema"
 local users = require "entra.users"
 
 local M = {}

@@ -1,9 +1,9 @@
 --- Where a policy's new values go, as a policy file says it, and what such a place
 --- can do: hold values that are pending, be read back, say that a value is in use.
 
-local folder = require "devolutions.folder"
-local profile = require "profile"
-local shape = require "shape"
+local folder = require "base.vault_folder"
+local profile = require "profile.current"
+local shape = require "base.schema"
 
 local M = {}
 

@@ -7,7 +7,7 @@
 
 local dates = require "policy.dates"
 local fail = require "fail"
-local zone = require "zone"
+local zone = require "time.zone"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 -- The place is behind the brace of `profiles = {`, when the file is written as `return { … profiles = { … } … }`.
 -- Whether that was right is seen by what the new text means: all as before, and the new profile.
 
-local check = require "profile.check"
+local check = require "profile.file"
 local fail = require "fail"
 local sys = require "host.sys"
 

@@ -57,7 +57,7 @@ function MAKE.file(profile)
 end
 
 function MAKE.keyring(profile)
-  local keyring, name = require "keyring", profile.key.name
+  local keyring, name = require "machine.keyring", profile.key.name
   local found, why, kind = keyring.read(name)
   if found then return false end
   if kind ~= "absent" then

@@ -1,6 +1,6 @@
 --- What a profile may say of how to sign in.
 
-local sets = require "sets"
+local sets = require "base.sets"
 local sys = require "host.sys"
 
 local M = {}

@@ -118,7 +118,7 @@ function READ.file(source, what)
 end
 
 function READ.keyring(source, what)
-  local value, why, kind = require("keyring").read(source.name)
+  local value, why, kind = require("machine.keyring").read(source.name)
   if value then return value end
   if kind == "absent" then raise(source, what, why, how_to_put(source)) end
   raise(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
@@ -158,7 +158,7 @@ function READ.prompt(source, what)
 end
 
 function READ.sealed(source, what)
-  local value = require("sealed").read(require("profile").current(), source.name)
+  local value = require("profile.sealed_file").read(require("profile.current").current(), source.name)
   if value then return value end
   raise(source, what, "nothing is kept there yet", how_to_put(source))
 end
@@ -180,11 +180,11 @@ local WRITE = {}
 function WRITE.file(source, _, value) return sys.write(source.path, value, "replace") end
 
 function WRITE.keyring(source, what, value)
-  return require("keyring").write(source.name, "Moonlatch: " .. what, value)
+  return require("machine.keyring").write(source.name, "Moonlatch: " .. what, value)
 end
 
 function WRITE.sealed(source, what, value)
-  require("sealed").write(require("profile").current(), source.name, { what = what }, value)
+  require("profile.sealed_file").write(require("profile.current").current(), source.name, { what = what }, value)
   return true
 end
 

@@ -1,6 +1,6 @@
 --- The text of a configuration and of a profile in it, as `moonlatch init` writes it.
 
-local address = require "devolutions.address"
+local address = require "base.devolutions_address"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- What a rehearsal makes of what happened: a story to read, figures for each account,
 --- and whether what must hold did.
 
-local run = require "rotation.run"
+local run = require "rotate.run"
 local time = require "time"
 
 local M = {}

@@ -1,16 +1,16 @@
 --- Playing a rehearsal: the policies run on a stage whenever a service would run
 --- them, what happens meanwhile happens, and after each step both sides are compared.
 
-local by_hand = require "rotation.by_hand"
+local by_hand = require "rotation.resume_and_close"
 local fail = require "fail"
-local furnish = require "rehearse.furnish"
-local http = require "http"
+local furnish = require "rehearse.seed"
+local http = require "http.client"
 local judge = require "rehearse.judge"
 local log = require "log"
-local oauth = require "oauth"
-local rotate = require "rotation.rotate"
-local script = require "script"
-local session = require "session"
+local oauth = require "oauth.sign_in"
+local rotate = require "rotate.policies"
+local script = require "script.load"
+local session = require "session.open"
 local task = require "task"
 local workflow = require "workflow"
 

@@ -1,7 +1,7 @@
 --- The report of a rehearsal: for a reviewer to read, and as a table.
 
 local json = require "host.json"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
 local time = require "time"
 

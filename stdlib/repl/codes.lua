@@ -1,6 +1,6 @@
 --- What the codes of the far sides mean: HTTP statuses, Graph's and Entra's own.
 
-local explain = require "explain"
+local explain = require "explain.cause"
 local rules = require "explain.graph"
 
 local M = {}

@@ -2,9 +2,9 @@
 --- results have shown. It never waits and calls nothing of what was typed.
 
 local globals = require "repl.globals"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local paths = require "repl.paths"
-local reference = require "reference"
+local reference = require "script.reference"
 local sandbox = require "script.sandbox"
 local scan = require "repl.scan"
 local term = require "host.term"

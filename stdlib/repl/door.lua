@@ -8,7 +8,7 @@ local json = require "host.json"
 local log = require "log"
 local sys = require "host.sys"
 local term = require "host.term"
-local trace = require "trace"
+local trace = require "http.trace"
 
 local M = {}
 
@@ -89,7 +89,7 @@ end
 local function agree(door, request)
   local key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or "")
   if door.settings.yes or door.all or door.agreed[key] then return key end
-  if not require("cli.job").is_interactive() then
+  if not require("cli.workflow_command").is_interactive() then
     refuse(request, "it would change something, and there is no terminal to ask on",
       "moonlatch repl --write --yes changes things without asking.")
   end

@@ -2,10 +2,10 @@
 
 local fail = require "fail"
 local json = require "host.json"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
-local outcome = require "cli.outcome"
-local pager = require "repl.pager"
+local outcome = require "report.failure"
+local pager = require "report.pager"
 local term = require "host.term"
 
 local M = {}

@@ -2,9 +2,9 @@
 --- `require`, and what was assigned. Names that are not there raise, and say what was meant.
 
 local fail = require "fail"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 local sandbox = require "script.sandbox"
-local sets = require "sets"
+local sets = require "base.sets"
 
 local M = {}
 

@@ -4,11 +4,11 @@ local codes = require "repl.codes"
 local extras = require "repl.extras"
 local fail = require "fail"
 local globals = require "repl.globals"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 local paths = require "repl.paths"
-local reference = require "reference"
+local reference = require "script.reference"
 local sandbox = require "script.sandbox"
 local term = require "host.term"
 
@@ -140,7 +140,7 @@ end
 -- Scripts, commands
 
 local function of_script(text)
-  local script = require "script"
+  local script = require "script.load"
   local ok, declaration, found = pcall(script.load, text)
   if not ok then return nil end
   local lines = {}

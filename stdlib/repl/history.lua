@@ -1,7 +1,7 @@
 --- What was typed at the prompt, kept in a private file: one entry a line, whatever
 --- lines it had. Values of secrets are taken out before an entry is kept.
 
-local check = require "profile.check"
+local check = require "profile.file"
 local secret = require "host.secret"
 local sys = require "host.sys"
 

@@ -2,7 +2,7 @@
 --- that can be guessed.
 
 local fail = require "fail"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 local paths = require "repl.paths"
 
 local M = {}

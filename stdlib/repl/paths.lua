@@ -1,7 +1,7 @@
 --- Graph's paths and the properties of its types, as far as they are written down
 --- here: for completion and help, never to refuse anything.
 
-local data = require "data"
+local data = require "base.facts"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- Results as text that fits the terminal: tables, objects, and all of it unfolded.
 
 local json = require "host.json"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local log = require "log"
 local secret = require "host.secret"
 local words = require "repl.words"

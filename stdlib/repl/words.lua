@@ -1,8 +1,8 @@
 --- Single values as people read them: dates, ids, numbers, and what is folded away.
 
 local json = require "host.json"
-local layout = require "layout"
-local names = require "entra.names"
+local layout = require "terminal.layout"
+local names = require "base.microsoft_ids"
 local secret = require "host.secret"
 local time = require "time"
 

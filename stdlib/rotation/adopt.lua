@@ -4,7 +4,7 @@
 local clock = require "graph.clock"
 local fail = require "fail"
 local inventory = require "rotation.inventory"
-local marker = require "rotation.marker"
+local marker = require "journal.marker"
 local prove = require "rotation.prove"
 
 local M = {}

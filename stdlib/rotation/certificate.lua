@@ -4,8 +4,8 @@
 local clock = require "graph.clock"
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
-local rows = require("rotation.store").certificates
-local skew = require "rotation.skew"
+local rows = require("journal.rotations").certificates
+local skew = require "rotation.clock_skew"
 
 ---@type rotation.kind
 local M = { name = "certificate", rows = rows, gone = 700027, must_be_listed = true }

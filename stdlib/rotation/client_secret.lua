@@ -3,19 +3,19 @@
 -- So the intent is on record before the request leaves, the value is sealed before anything else happens, and an
 -- answer that was lost is looked for and then given up: not seeing it proves nothing, so another one is made.
 
-local answer = require "entra.answer"
+local answer = require "entra.check_answer"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
 local inventory = require "rotation.inventory"
-local lifetime = require "rotation.lifetime"
+local lifetime = require "journal.lifetime"
 local log = require "log"
-local marker = require "rotation.marker"
-local outcome = require "rotation.outcome"
+local marker = require "journal.marker"
+local outcome = require "rotation.change_outcome"
 local prove = require "rotation.prove"
-local rows = require("rotation.store").client_secrets
+local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
-local skew = require "rotation.skew"
+local skew = require "rotation.clock_skew"
 local task = require "task"
 local time = require "time"
 

@@ -5,18 +5,18 @@
 -- and a certificate have in common is here; how they differ stands in their kinds.
 
 local adopt = require "rotation.adopt"
-local by_person = require "rotation.by_person"
+local by_person = require "rotation.existing_secret"
 local clock = require "graph.clock"
-local in_use = require "rotation.in_use"
+local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
-local let_go = require "rotation.let_go"
+local let_go = require "rotation.retirement"
 local lifecycle = require "rotation.lifecycle"
-local lifetime = require "rotation.lifetime"
-local marker = require "rotation.marker"
+local lifetime = require "journal.lifetime"
+local marker = require "journal.marker"
 local owned = require "entra.owned"
 local prove = require "rotation.prove"
-local resource = require "resource"
-local skew = require "rotation.skew"
+local resource = require "resource.new"
+local skew = require "rotation.clock_skew"
 
 local M = {}
 

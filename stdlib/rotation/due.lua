@@ -2,8 +2,8 @@
 --- Entra shows it, the journal's row and what lies in the sink. Asks nobody.
 
 local crypto = require "host.crypto"
-local markers = require "rotation.marker"
-local moments = require "rotation.moment"
+local markers = require "journal.marker"
+local moments = require "rotation.change_date"
 local reach = require "entra.reach"
 local time = require "time"
 

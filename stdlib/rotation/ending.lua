@@ -4,11 +4,11 @@
 
 local clock = require "graph.clock"
 local fail = require "fail"
-local jobs = require "rotation.job"
-local marker = require "rotation.marker"
-local moments = require "rotation.moment"
-local record = require "record"
-local rows = require("rotation.store").user_passwords
+local jobs = require "rotation.account"
+local marker = require "journal.marker"
+local moments = require "rotation.change_date"
+local record = require "journal.commit"
+local rows = require("journal.rotations").user_passwords
 
 local M = {}
 

@@ -1,8 +1,8 @@
 --- What the journal and Entra together say of an application's credentials of one kind: which is in use, which are on
 --- their way out, which nobody here knows. Asks nobody: everything it needs is handed in.
 
-local lifetime = require "rotation.lifetime"
-local marker = require "rotation.marker"
+local lifetime = require "journal.lifetime"
+local marker = require "journal.marker"
 local time = require "time"
 
 local M = {}

@@ -2,9 +2,9 @@
 --- with one that was closed.
 
 local ending = require "rotation.ending"
-local jobs = require "rotation.job"
-local moments = require "rotation.moment"
-local rows = require("rotation.store").user_passwords
+local jobs = require "rotation.account"
+local moments = require "rotation.change_date"
+local rows = require("journal.rotations").user_passwords
 
 local M = {}
 

@@ -1,10 +1,10 @@
 --- Proof by use: the secret, or the certificate's key, signs the application in, three
 --- times, each on a connection of its own, over ten seconds or more.
 
-local explain = require "explain"
+local explain = require "explain.cause"
 local fail = require "fail"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local task = require "task"
 local time = require "time"
 

@@ -4,8 +4,8 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local permissions = require "permissions"
-local sets = require "sets"
+local permissions = require "permissions.least"
+local sets = require "base.sets"
 
 local M = {}
 

@@ -4,11 +4,11 @@
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
-local jobs = require "rotation.job"
-local marker = require "rotation.marker"
-local moments = require "rotation.moment"
-local outcome = require "rotation.outcome"
-local record = require "record"
+local jobs = require "rotation.account"
+local marker = require "journal.marker"
+local moments = require "rotation.change_date"
+local outcome = require "rotation.change_outcome"
+local record = require "journal.commit"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
@@ -200,7 +200,7 @@ end
 -- A request that has to wait for the write budget, or for a retry, leaves after another look,
 -- which has to show what the one before showed.
 local function look_again(job)
-  local _, ahead = require("http").pace()
+  local _, ahead = require("http.client").pace()
   if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it will wait first
   if time.monotonic() - job.looked_at <= FRESH / 2 then return end
   local sight, moment = M.sight(job), job.account.changed

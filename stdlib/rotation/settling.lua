@@ -3,8 +3,8 @@
 
 local clock = require "graph.clock"
 local ending = require "rotation.ending"
-local jobs = require "rotation.job"
-local moments = require "rotation.moment"
+local jobs = require "rotation.account"
+local moments = require "rotation.change_date"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"

@@ -2,10 +2,10 @@
 --- that says which there are.
 
 local fail = require "fail"
-local folder = require "devolutions.folder"
-local nearest = require "nearest"
-local sets = require "sets"
-local shape = require "shape"
+local folder = require "base.vault_folder"
+local nearest = require "base.nearest"
+local sets = require "base.sets"
+local shape = require "base.schema"
 local sys = require "host.sys"
 local time = require "time"
 

@@ -4,8 +4,8 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
-local script = require "script"
-local sets = require "sets"
+local script = require "script.load"
+local sets = require "base.sets"
 local sys = require "host.sys"
 
 local M = {}

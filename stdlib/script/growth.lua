@@ -8,7 +8,7 @@ local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
 local needs_of = require "script.needs"
-local script = require "script"
+local script = require "script.load"
 local sys = require "host.sys"
 
 local M = {}
@@ -40,7 +40,7 @@ end
 local function pin_of(found, more)
   local crypto = require "host.crypto"
   local digest = crypto.hex(crypto.digest("sha256", found.name .. "\n" .. table.concat(more, "\n")))
-  return ("%s/accepted/%s"):format(require("profile.check").state_folder(), digest)
+  return ("%s/accepted/%s"):format(require("profile.file").state_folder(), digest)
 end
 
 local function accept(found, more)

@@ -9,7 +9,7 @@
 
 local calls = require "devolutions.calls"
 local gate = require "host.gate"
-local nearest = require "nearest"
+local nearest = require "base.nearest"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- What a script sees: the language and the library, but not the machine. This
 --- guards against accident; it is no wall against the script's author.
 
-local strict = require "strict"
+local strict = require "base.strict"
 
 local M = {}
 
@@ -49,7 +49,7 @@ end
 ---@return string[]
 function M.modules()
   local list = {}
-  for _, name in ipairs(require("reference").modules()) do
+  for _, name in ipairs(require("script.reference").modules()) do
     if M.is_open(name) then list[#list + 1] = name end
   end
   return list

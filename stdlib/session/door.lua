@@ -122,7 +122,7 @@ local function open_budget(session)
   if ok then return end
   fail.raise {
     kind = "config", what = "count what is changed", why = message,
-    fix = require("state_folder").fix(path)
+    fix = require("machine.state_folder").fix(path)
       or ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
   }
 end

@@ -3,11 +3,11 @@
 --- the consumer reads this very entry a person must have said (`linked`).
 
 local fail = require "fail"
-local folder = require "devolutions.folder"
-local marker = require "rotation.marker"
-local ownership = require "workflow.ownership"
+local folder = require "base.vault_folder"
+local marker = require "journal.marker"
+local ownership = require "resource.ownership"
 local probe = require "sink.probe"
-local resource = require "resource"
+local resource = require "resource.new"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"

@@ -5,12 +5,12 @@
 
 local checklist = require "devolutions.checklist"
 local clock = require "graph.clock"
-local give = require "handover.give"
-local layout = require "layout"
-local resource = require "resource"
+local give = require "handover.deliver"
+local layout = require "terminal.layout"
+local resource = require "resource.new"
 local states = require "handover.state"
-local talk = require "handover.talk"
-local text = require "handover.text"
+local talk = require "handover.terminal"
+local text = require "handover.summary"
 
 local M = {}
 

@@ -4,8 +4,8 @@
 --- value which may be in force is never overwritten by the next one.
 
 local fail = require "fail"
-local folder = require "devolutions.folder"
-local markers = require "rotation.marker"
+local folder = require "base.vault_folder"
+local markers = require "journal.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"

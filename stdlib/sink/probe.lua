@@ -2,7 +2,7 @@
 --- the first change of a run: what a vault cannot do is better known then.
 
 local crypto = require "host.crypto"
-local leases = require "lease"
+local leases = require "journal.lease"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local time = require "time"

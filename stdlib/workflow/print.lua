@@ -1,8 +1,8 @@
 --- What a run found, would do, or did: as lines a person reads, and as one table.
 
 local json = require "host.json"
-local layout = require "layout"
-local resource = require "resource"
+local layout = require "terminal.layout"
+local resource = require "resource.new"
 local secret = require "host.secret"
 
 local M = {}

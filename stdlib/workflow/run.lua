@@ -7,15 +7,15 @@
 -- it can be seen.
 
 local fail = require "fail"
-local leases = require "lease"
+local leases = require "journal.lease"
 local log = require "log"
 local outcome = require "workflow.outcome"
-local ownership = require "workflow.ownership"
-local record = require "record"
-local resource = require "resource"
+local ownership = require "resource.ownership"
+local record = require "journal.commit"
+local resource = require "resource.new"
 local show = require "workflow.print"
 local task = require "task"
-local wait_until = require "workflow.wait_until"
+local wait_until = require "resource.wait_until"
 
 local M = {}
 
@@ -480,7 +480,7 @@ function M.run(declaration, mode, args, options)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
-    if fail.is(err, "denied") then require("explain.denied").explain(err) end
+    if fail.is(err, "denied") then require("permissions.denied").explain(err) end
     outcome.complete(run, err)
     if run.step then run.step.state = "failed" end
   end

@@ -1,9 +1,9 @@
 -- Read all users. Prints how many there were, and the requests that took beside the sign-in.
 
 local graph = require "graph"
-local http = require "http"
+local http = require "http.client"
 
-require("oauth").credential() -- signs in
+require("oauth.sign_in").credential() -- signs in
 local before = http.requests()
 local count, enabled = 0, 0
 for user in graph.list("/users", { select = { "id", "displayName", "accountEnabled" }, top = 999 }) do

@@ -4,7 +4,7 @@
 local journal = require "host.journal"
 local journals = require "journals"
 local moonlatch = require "moonlatch"
-local sealed = require "sealed"
+local sealed = require "profile.sealed_file"
 local secret = require "host.secret"
 local sys = require "host.sys"
 

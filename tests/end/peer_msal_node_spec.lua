@@ -2,7 +2,7 @@
 
 package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local peers = require "peers"

@@ -3,9 +3,9 @@
 
 local fail = require "fail"
 local fake = require "fake_door"
-local http = require "http"
+local http = require "http.client"
 local nginx = require "nginx"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local peers = require "peers"
 local sys = require "host.sys"
 local task = require "task"

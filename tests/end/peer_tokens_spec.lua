@@ -3,8 +3,8 @@
 
 local fail = require "fail"
 local fake = require "fake_door"
-local http = require "http"
-local oauth = require "oauth"
+local http = require "http.client"
+local oauth = require "oauth.sign_in"
 local peers = require "peers"
 local task = require "task"
 local time = require "time"

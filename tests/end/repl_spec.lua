@@ -192,7 +192,7 @@ graph
       assert(sys.write(path, config, "replace"))
       local window <close> = screen.open({ 80, 24 }, { "repl", "--config", path })
       window:wait(PROMPT)
-      window:enter('devolutions.server.login(require("profile").current())', "Server:")
+      window:enter('devolutions.server.login(require("profile.current").current())', "Server:")
       window:type "hunter2hunter2"
       window:press "Enter"
       local shown = window:wait(PROMPT)

@@ -63,7 +63,7 @@ describe("the units", function()
     end
     assert.truthy(slurp(SOURCE .. "/service/sysusers.conf"):find('\nu moonlatch - "Moonlatch" /var/lib/moonlatch\n', 1,
       true))
-    assert.equal("moonlatch", require("state_folder").SERVICE_USER)
+    assert.equal("moonlatch", require("machine.state_folder").SERVICE_USER)
   end)
 end)
 

@@ -5,10 +5,10 @@ local curl = require "curl"
 local desks = require "desk"
 local json = require "host.json"
 local lfs = require "lfs"
-local neighbour = require "oauth.neighbour"
+local neighbour = require "http.neighbour"
 local peers = require "peers"
 local sys = require "host.sys"
-local visit = require "handover.visit"
+local visit = require "handover.page_server"
 
 local CHROMIUM = "/usr/bin/chromium"
 

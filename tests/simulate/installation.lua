@@ -150,7 +150,7 @@ local function journal_of(run)
     return function(_, ...)
       run:check()
       if run.refusing and name == "commit" then return nil, FULL end
-      if run.refusing and not READS[name] then error(run.library.require("record").failure(FULL), 0) end
+      if run.refusing and not READS[name] then error(run.library.require("journal.commit").failure(FULL), 0) end
       if Journal[name] then return Journal[name](run, ...) end
       return run.real[name](run.real, ...)
     end
@@ -190,9 +190,9 @@ local function begin(run, act)
   run.time = library.require "time"
   listen(run, library.require "log")
   run.time.use(clock_of(run))
-  local http, profile = library.require "http", run.world:profile_of(run.installation)
+  local http, profile = library.require "http.client", run.world:profile_of(run.installation)
   http.use(door.new(run), { script = {}, own = {}, look = {} })
-  library.require("profile").use(profile)
+  library.require("profile.current").use(profile)
   return library.require("task").run(http.poll, act, library, run, profile)
 end
 

@@ -326,7 +326,7 @@ local function rest_of_person(self, journal, user, maker)
 end
 
 local function rest_of_application(self, journal, app)
-  local rows = require("rotation.store").client_secrets
+  local rows = require("journal.rotations").client_secrets
   local usable, stored = {}, (self.world.cloud:entries()[app.name] or {})[1]
   for _, row in ipairs(rows:all(journal, app.appId)) do
     if rows:usable(row) then usable[#usable + 1] = row end

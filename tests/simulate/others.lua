@@ -167,7 +167,7 @@ function M.resume(world, one, user, over)
   if one.run or user.away == "deleted" or user.away == "gone" then return end
   world:note("a person tells %s to go on with %s%s", one.name, user.name, over and " over " .. over or "")
   one:start(world, function(library, run)
-    library.require("rotation.by_hand").resume(run.journal, world:name_of(user), over)
+    library.require("rotation.resume_and_close").resume(run.journal, world:name_of(user), over)
   end, { ended = function(run)
     if not run.process.ok then
       world:note("which fails: %s", tostring(run.process.result):gsub("%s+", " "))

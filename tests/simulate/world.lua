@@ -124,7 +124,7 @@ end
 -- Runs
 
 local function declare(library, name, fields)
-  local script = library.require "script"
+  local script = library.require "script.load"
   return script.check({ name = name, path = name .. ".lua" }, library.require "policy"(fields)).policy
 end
 
@@ -162,11 +162,11 @@ end
 ---@return simulate.run
 function World:start(one, options)
   local run = one:start(self, function(library, run, profile)
-    local all, status = library.require("rotation.rotate").once(policies_of(self, library), {
+    local all, status = library.require("rotate.policies").once(policies_of(self, library), {
       journal = run.journal, profile = profile,
     })
     run.status = status
-    run.told = library.require("rotation.rotate").text(all) .. "\n" .. table.concat(run.heard, "\n")
+    run.told = library.require("rotate.policies").text(all) .. "\n" .. table.concat(run.heard, "\n")
     return all
   end, { after = options.after, deadly = options.deadly, ended = function(run) end_run(self, one, run) end })
   run.skewed = math.abs(one.skew) > 300 + 5 and one.skew or nil

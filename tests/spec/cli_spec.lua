@@ -57,7 +57,7 @@ describe("the command line", function()
 
     it("has no doors to the machine", function()
       for _, code in ipairs {
-        "io", "os", "debug", "load", "require 'host.sys'", "require 'command.apply'", "require 'session'",
+        "io", "os", "debug", "load", "require 'host.sys'", "require 'command.apply'", "require 'session.open'",
         "require 'io'",
       } do
         assert.equal(1, run({ "-e", code }).status, code)
@@ -65,7 +65,7 @@ describe("the command line", function()
     end)
 
     it("says what a profile is missing, only when one is needed", function()
-      local outcome = check({ "-e", "require('profile').current()" }, 1, "")
+      local outcome = check({ "-e", "require('profile.current').current()" }, 1, "")
       assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
         .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
     end)
@@ -271,7 +271,7 @@ describe("the command line", function()
       assert.same({ 0, "" }, { outcome.status, outcome.err })
       assert.same({ 384, 43 }, { sys.stat(folder .. "contoso.key").mode & 511, sys.stat(folder .. "contoso.key").size })
       assert.equal(384, sys.stat(folder .. "moonlatch.lua").mode & 511)
-      local show = "local p = require('profile').current() return p.name, p.tenant, p.key.path, p.state"
+      local show = "local p = require('profile.current').current() return p.name, p.tenant, p.key.path, p.state"
       assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,
         place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
       outcome = place:run { "init" }
@@ -281,7 +281,7 @@ describe("the command line", function()
       outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
       assert.equal(0, outcome.status, outcome.err)
       assert.equal("other.onmicrosoft.com\n",
-        place:run({ "-e", "return require('profile').current().tenant", "--profile", "other" }).out)
+        place:run({ "-e", "return require('profile.current').current().tenant", "--profile", "other" }).out)
     end)
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()

@@ -1,4 +1,4 @@
-local data = require "data"
+local data = require "base.facts"
 
 describe("data", function()
   it("reads a table that travels in the binary", function()

@@ -2,7 +2,7 @@
 
 local contoso = require "contoso"
 local crypto = require "host.crypto"
-local denied = require "explain.denied"
+local denied = require "permissions.denied"
 local graph = require "graph"
 local json = require "host.json"
 

@@ -1,5 +1,5 @@
 describe("the library", function()
   it("is found by require in the source tree", function()
-    assert.is_function(require("cli").main)
+    assert.is_function(require("command.main").main)
   end)
 end)

@@ -3,7 +3,7 @@
 local curl = require "curl"
 local json = require "json"
 local moonlatch = require "moonlatch"
-local script = require "script"
+local script = require "script.load"
 local sys = require "host.sys"
 
 describe("the emulator's script", function()
@@ -56,7 +56,7 @@ describe("the emulator's script", function()
     local out = shell(table.concat({
       'mkfifo stop; "$0" emulator --private --users 3 --devolutions cloud --directory here >ready <stop &',
       'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
-      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local d = require(\"profile\").current().devolutions",
+      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local d = require(\"profile.current\").current().devolutions",
       "print(d.cloud or d.server, d.linked)'; }",
       'where; where --profile emulator; where --profile server_unlinked; cat ready; exec 3>&-; wait',
     }, "\n"))

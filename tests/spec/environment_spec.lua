@@ -99,7 +99,7 @@ describe("an environment full of traps", function()
       local base = servers:base(name):gsub("/v1.0$", "")
       place:write("profile.lua", ([[return { profiles = { p = { tenant = "x.test", emulator = true,
         cloud = { login = %q, graph = %q, ca = %q } } } }]]):format(base, base, servers.ca))
-      local words = { "--config", "profile.lua", "-e", "require('oauth').tenant()" }
+      local words = { "--config", "profile.lua", "-e", "require('oauth.sign_in').tenant()" }
       local clean, weak = place:run(words), place:run(words, { env = traps.settings })
       assert.same({ clean.status, clean.out, clean.err }, { weak.status, weak.out, weak.err })
       local is_refused = weak.err:find("no secure connection to", 1, true) ~= nil
@@ -129,7 +129,7 @@ describe("an environment full of traps", function()
     local place <close> = moonlatch.place()
     local trace = place.path .. "/trace"
     local traps = lay_traps(place, "/x", 9)
-    local outcome = place:run({ "-e", "require('oauth').tenant()", "--emulator" }, {
+    local outcome = place:run({ "-e", "require('oauth.sign_in').tenant()", "--emulator" }, {
       env = traps.settings,
       before = { "/usr/bin/strace", "-f", "-v", "-qq", "-s", "4000", "-e", "trace=execve", "-o", trace },
     })

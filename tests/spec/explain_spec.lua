@@ -1,7 +1,7 @@
 --- explain: that every known error has a cause and a fix a person can use.
 
 local aadsts = require "explain.aadsts"
-local explain = require "explain"
+local explain = require "explain.cause"
 local graph_rules = require "explain.graph"
 
 local function check_texts(entry, where)

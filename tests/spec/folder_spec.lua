@@ -1,7 +1,7 @@
 --- devolutions.folder: one spelling of a vault's folder, and what is refused.
 
 local fail = require "fail"
-local folder = require "devolutions.folder"
+local folder = require "base.vault_folder"
 
 describe("a folder of a vault", function()
   it("has one spelling", function()

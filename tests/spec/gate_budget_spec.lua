@@ -2,7 +2,7 @@
 
 local child = require "child"
 local graph = require "host.graph"
-local http = require "http"
+local http = require "http.client"
 local journals = require "journals"
 local sys = require "host.sys"
 local task = require "task"

@@ -2,14 +2,14 @@
 
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
-local give = require "handover.give"
+local give = require "handover.deliver"
 local json = require "json"
-local rows = require("rotation.store").client_secrets
+local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local states = require "handover.state"
 local sys = require "host.sys"
-local text = require "handover.text"
+local text = require "handover.summary"
 local tick = require "handover.tick"
 
 local NOW = 1796000000

@@ -3,20 +3,20 @@
 local curl = require "curl"
 local crypto = require "host.crypto"
 local desks = require "desk"
-local desktop = require "oauth.desktop"
-local give = require "handover.give"
+local desktop = require "http.desktop"
+local give = require "handover.deliver"
 local json = require "host.json"
 local log = require "log"
-local neighbour = require "oauth.neighbour"
+local neighbour = require "http.neighbour"
 local pages = require "handover.page"
-local rows = require("rotation.store").client_secrets
+local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local states = require "handover.state"
 local sys = require "host.sys"
-local talk = require "handover.talk"
+local talk = require "handover.terminal"
 local task = require "task"
-local visit = require "handover.visit"
+local visit = require "handover.page_server"
 
 local OTHER = "12345" -- a user who is not the one who runs the tests
 

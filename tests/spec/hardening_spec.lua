@@ -98,7 +98,7 @@ describe("a running moonlatch", function()
     local config = home:write("moonlatch.lua", [[return { profiles = { x = {
       tenant = "x.com", state = "state", sign_in = { method = "client_secret", client_id = "x",
         secret = { from = "environment", name = "CANARY" } } } } }]])
-    local code = "local p = require('profile') local s = p.secret(p.current().sign_in.secret, 'x') "
+    local code = "local p = require('profile.current') local s = p.secret(p.current().sign_in.secret, 'x') "
       .. "print 'ready' require('task').sleep(60)"
     local running <close> = assert(process.start { "/usr/bin/env", "CANARY=canary-1234", os.getenv "MOONLATCH",
       "--config", config, "-e", code })

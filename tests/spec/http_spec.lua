@@ -1,6 +1,6 @@
 local fail = require "fail"
 local fake = require "fake_door"
-local http = require "http"
+local http = require "http.client"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"

@@ -1,7 +1,7 @@
 --- Listeners with handlers, and answers that are late or wrong.
 
 local curl = require "curl"
-local httpd = require "httpd"
+local httpd = require "http.server"
 local log = require "log"
 
 --- A service with one listener, its turn and its address.

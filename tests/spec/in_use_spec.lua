@@ -1,14 +1,14 @@
 --- rotation.in_use: which client secret the consumer has, in every order of events; taking a confirmation back; what a
 --- compacted journal still knows.
 
-local by_word = require "rotation.by_word"
+local by_word = require "rotation.confirm_and_retire"
 local client_secret = require "rotation.client_secret"
-local in_use = require "rotation.in_use"
+local in_use = require "journal.in_use"
 local journals = require "journals"
-local let_go = require "rotation.let_go"
-local profile = require "profile"
-local segments = require "journal.segments"
-local store = require "rotation.store"
+local let_go = require "rotation.retirement"
+local profile = require "profile.current"
+local segments = require "command.journal_segments"
+local store = require "journal.rotations"
 
 local NOW = 1800000000
 local rows = store.client_secrets

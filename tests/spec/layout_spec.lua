@@ -1,4 +1,4 @@
-local layout = require "layout"
+local layout = require "terminal.layout"
 
 describe("layout", function()
   it("knows how wide a text is", function()

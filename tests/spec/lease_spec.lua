@@ -2,8 +2,8 @@
 
 local fail = require "fail"
 local journals = require "journals"
-local leases = require "lease"
-local state_folder = require "state_folder"
+local leases = require "journal.lease"
+local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
 
 describe("a lease", function()

@@ -87,8 +87,8 @@ local SAME = {
 }
 
 local SCRIPT = [[
-local fail, graph, json, oauth, profile = require "fail", require "graph", require "json", require "oauth",
-  require "profile"
+local fail, graph, json, oauth, profile = require "fail", require "graph", require "json", require "oauth.sign_in",
+  require "profile.current"
 local what, count = ...
 local settings = profile.current()
 oauth.credential()
@@ -207,7 +207,7 @@ local TEXTS = { "a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\0b", "a&x-e
 
 local PLACES = [[
 local fail, graph, json, oauth, profile, server, task = require "fail", require "graph", require "json",
-  require "oauth", require "profile", require "devolutions.server", require "task"
+  require "oauth.sign_in", require "profile.current", require "devolutions.server", require "task"
 local texts = json.decode(...)
 local settings = profile.current()
 local function with(member, value)

@@ -7,8 +7,8 @@ local tap = require "tap"
 
 -- Signs in everywhere, and stays.
 local HOLD = [[
-local profile = require "profile"
-require("oauth").credential()
+local profile = require "profile.current"
+require("oauth.sign_in").credential()
 require("devolutions.server").login(profile.current())
 local key = profile.key()
 print("held", key)

@@ -6,7 +6,7 @@ local curl = require "curl"
 local httpd = require "host.httpd"
 local json = require "host.json"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local sys = require "host.sys"
 local task = require "task"
 

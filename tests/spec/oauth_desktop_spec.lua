@@ -22,8 +22,8 @@ local function on(machine)
   }
   package.loaded["host.term"] = { is_terminal = function() return machine.terminal ~= false end }
   package.loaded["log"] = { json = function() return machine.json end }
-  package.loaded["oauth.desktop"] = nil
-  local desktop = require "oauth.desktop"
+  package.loaded["http.desktop"] = nil
+  local desktop = require "http.desktop"
   for _, name in ipairs(names) do package.loaded[name] = kept[name] end
   local opened = desktop.open(PAGE)
   return opened, started, desktop

@@ -3,7 +3,7 @@
 local contoso = require "contoso"
 local fail = require "fail"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local secret = require "host.secret"
 local task = require "task"
 

@@ -5,7 +5,7 @@ local crypto = require "host.crypto"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local sys = require "host.sys"
 local task = require "task"
 

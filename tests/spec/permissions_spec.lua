@@ -1,6 +1,6 @@
 --- permissions: the least a set of calls needs, held against what is known of single calls.
 
-local permissions = require "permissions"
+local permissions = require "permissions.least"
 
 -- Facts with their sources, gathered apart from stdlib/data/calls.tsv. `app` and `person` are the least permission
 -- ("a+b": both; "-": impossible), `role` the weakest directory role of a person.
@@ -94,7 +94,7 @@ describe("the least permissions", function()
   end)
 
   it("of the setup are what its own list of scopes says", function()
-    local declaration = require("script").load(SOURCE .. "/scripts/setup/entra-pam-provider.lua")
+    local declaration = require("script.load").load(SOURCE .. "/scripts/setup/entra-pam-provider.lua")
     local least = permissions.least(declaration.needs.graph)
     local wanted = {}
     for _, scope in ipairs(declaration.needs.scopes) do wanted[scope] = true end
@@ -151,7 +151,7 @@ describe("what a call needs", function()
   end)
 
   it("has a source in every row", function()
-    for _, fields in ipairs(require("data").rows "stdlib/data/calls.tsv") do
+    for _, fields in ipairs(require("base.facts").rows "stdlib/data/calls.tsv") do
       assert.equal(6, #fields, fields[2])
       assert.matches("^[PLRM]", fields[6])
     end

@@ -1,7 +1,7 @@
 --- The private folder of something temporary.
 
 local fail = require "fail"
-local place = require "place"
+local place = require "machine.private_folder"
 local sys = require "host.sys"
 
 describe("place", function()

@@ -3,7 +3,7 @@
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud"
 local policy = require "policy"
-local profile = require "profile"
+local profile = require "profile.current"
 local role_holders = require "entra.role_holders"
 local secret = require "host.secret"
 local select = require "policy.select"

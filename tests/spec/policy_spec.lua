@@ -2,7 +2,7 @@
 
 local fail = require "fail"
 local policy = require "policy"
-local script = require "script"
+local script = require "script.load"
 
 local users, server = policy.users, policy.devolutions.server
 

@@ -1,5 +1,5 @@
 local fail = require "fail"
-local profile = require "profile"
+local profile = require "profile.current"
 local sys = require "host.sys"
 
 local folder

@@ -1,9 +1,9 @@
 --- progress: what a person is told while a thousand things are done.
 
 local fake = require "fake_door"
-local http = require "http"
+local http = require "http.client"
 local log = require "log"
-local progress = require "progress"
+local progress = require "graph.progress"
 local task = require "task"
 local time = require "time"
 

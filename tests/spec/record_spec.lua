@@ -5,7 +5,7 @@ local child = require "child"
 local journal = require "host.journal"
 local journals = require "journals"
 local process = require "host.process"
-local record = require "record"
+local record = require "journal.commit"
 
 describe("a message of the journal", function()
   it("is a failure that says what to do", function()

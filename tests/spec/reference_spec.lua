@@ -1,4 +1,4 @@
-local reference = require "reference"
+local reference = require "script.reference"
 local sys = require "host.sys"
 
 local TEXT = [[

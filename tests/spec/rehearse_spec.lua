@@ -4,7 +4,7 @@ local judge = require "rehearse.judge"
 local print = require "rehearse.print"
 local policy = require "policy"
 local rehearse = require "rehearse"
-local script = require "script"
+local script = require "script.load"
 
 local DAY = 86400
 

@@ -2,7 +2,7 @@ local contoso = require "contoso"
 local door = require "repl.door"
 local fail = require "fail"
 local graph = require "graph"
-local job = require "cli.job"
+local job = require "cli.workflow_command"
 local log = require "log"
 local term = require "host.term"
 

@@ -66,7 +66,7 @@ Adele Arden                                       adele@contoso.onmicrosoft.com 
 2 items; 3 columns hidden]]):format(ID, ID), text(USERS, 120))
     for _, width in ipairs { 20, 40, 80, 140 } do
       for _, line in ipairs(show.lines(USERS, width)) do
-        assert.is_true(require("layout").width(line) <= width or line:find("hidden") ~= nil, line)
+        assert.is_true(require("terminal.layout").width(line) <= width or line:find("hidden") ~= nil, line)
       end
     end
   end)
@@ -106,7 +106,7 @@ Adele Arden                                       adele@contoso.onmicrosoft.com 
 
   it("is shown without a terminal all at once", function()
     local ears <close> = stage.ears()
-    require("repl.pager").show { "one", "two" }
+    require("report.pager").show { "one", "two" }
     assert.same({ "one\ntwo" }, ears.said)
   end)
 end)

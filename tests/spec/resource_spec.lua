@@ -1,5 +1,5 @@
 local json = require "host.json"
-local resource = require "resource"
+local resource = require "resource.new"
 local secret = require "host.secret"
 
 describe("what is not known yet", function()

@@ -2,15 +2,15 @@
 
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud" -- before what is found by its path
-local give = require "handover.give"
-local oauth = require "oauth"
+local give = require "handover.deliver"
+local oauth = require "oauth.sign_in"
 local policy = require "policy"
-local profile = require "profile"
-local rotate = require "rotation.rotate"
-local script = require "script"
+local profile = require "profile.current"
+local rotate = require "rotate.policies"
+local script = require "script.load"
 local secret = require "host.secret"
 local stage = require "stage"
-local store = require "rotation.store"
+local store = require "journal.rotations"
 
 local KEY = secret.from "0123456789abcdef0123456789abcdef"
 local DAY = 86400

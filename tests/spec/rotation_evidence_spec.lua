@@ -7,12 +7,12 @@ local near_cloud = require "near_cloud" -- before what is found by its path
 local answer = require "emulator.graph.answer"
 local fail = require "fail"
 local host_journal = require "host.journal"
-local oauth = require "oauth"
-local passwords = require("rotation.store").user_passwords
+local oauth = require "oauth.sign_in"
+local passwords = require("journal.rotations").user_passwords
 local policy = require "policy"
-local profile = require "profile"
-local rotate = require "rotation.rotate"
-local script = require "script"
+local profile = require "profile.current"
+local rotate = require "rotate.policies"
+local script = require "script.load"
 local secret = require "host.secret"
 local stage = require "stage"
 local time = require "time"
@@ -58,7 +58,7 @@ local function by_hand(name, ...)
   local arguments = table.pack(...)
   local ok, result
   cloud:run(journal, function()
-    ok, result = pcall(require("rotation.by_hand")[name], journal, table.unpack(arguments, 1, arguments.n))
+    ok, result = pcall(require("rotation.resume_and_close")[name], journal, table.unpack(arguments, 1, arguments.n))
   end)
   oauth.sign_out()
   return ok, result
@@ -614,7 +614,7 @@ describe("an account's entry", function()
   end)
 
   it("is on record as left over until a run does not find it so any more", function()
-    local left_over = require "rotation.left_over"
+    local left_over = require "journal.left_over"
     go()
     assert.same({}, left_over.all(journal))
     local other = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" }

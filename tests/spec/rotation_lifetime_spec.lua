@@ -1,6 +1,6 @@
 --- How long credentials live, and from when they are replaced.
 
-local lifetime = require "rotation.lifetime"
+local lifetime = require "journal.lifetime"
 
 local DAY = 86400
 

@@ -1,6 +1,6 @@
 --- rotation.moment: what the directory's moment of change says of the values that were sent.
 
-local moments = require "rotation.moment"
+local moments = require "rotation.change_date"
 
 local NONE = { low = 0, high = 0 }
 local OPEN = { state = "open", first = 1000.2, last = 1000.6, from = 1000.2, to = 1000.6, unanswered = 1000.6 }

@@ -4,12 +4,12 @@ local fail = require "fail"
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud" -- before what is found by its path
 local answer = require "emulator.graph.answer"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local policy = require "policy"
-local profile = require "profile"
-local rotate = require "rotation.rotate"
-local passwords = require("rotation.store").user_passwords
-local script = require "script"
+local profile = require "profile.current"
+local rotate = require "rotate.policies"
+local passwords = require("journal.rotations").user_passwords
+local script = require "script.load"
 local secret = require "host.secret"
 local stage = require "stage"
 local task = require "task"
@@ -58,7 +58,7 @@ local function plan(more) return run("plan", more) end
 -- A person says: go on.
 local function resume(over)
   profile.use(cloud.profile)
-  cloud:run(journal, require("rotation.by_hand").resume, journal, UPN, over)
+  cloud:run(journal, require("rotation.resume_and_close").resume, journal, UPN, over)
   oauth.sign_out()
 end
 
@@ -632,7 +632,7 @@ describe("a run", function()
     assert.equal(time.day(cloud.tenant.now() + 2 * 86400) .. "T00:00:00Z", time.iso(found.moment))
     local line = ("  every 30 days, at any time except %s UTC (closed until %s)\n")
       :format(terms.except, time.iso(found.moment))
-    assert.truthy(require("rotation.print").text({ found }, true):find(line, 1, true))
+    assert.truthy(require("rotate.print").text({ found }, true):find(line, 1, true))
     cloud:wait(found.moment - cloud.tenant.now())
     go(terms)
     assert.equal(5, count("PATCH", PATCH))

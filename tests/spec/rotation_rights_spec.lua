@@ -2,12 +2,12 @@
 
 local host_journal = require "host.journal"
 local near_cloud = require "near_cloud" -- before what is found by its path
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local policy = require "policy"
-local profile = require "profile"
+local profile = require "profile.current"
 local rights = require "task.rights"
-local rotate = require "rotation.rotate"
-local script = require "script"
+local rotate = require "rotate.policies"
+local script = require "script.load"
 local secret = require "host.secret"
 local stage = require "stage"
 

@@ -1,12 +1,12 @@
 --- rotation: the client secret's protocol, on a tenant that is not there.
 
-local by_word = require "rotation.by_word"
+local by_word = require "rotation.confirm_and_retire"
 local contoso = require "contoso"
 local fail = require "fail"
 local graph = require "graph"
-local resource = require "resource"
+local resource = require "resource.new"
 local rotation = require "rotation"
-local rows = require("rotation.store").client_secrets
+local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local time = require "time"
@@ -98,7 +98,7 @@ end
 
 -- Sign in first, so that only proofs count as token requests.
 local function signed_in()
-  tenant:run(function() require("oauth").credential() end)
+  tenant:run(function() require("oauth.sign_in").credential() end)
   tenant.door:on("POST", contoso.TOKEN, token)
 end
 

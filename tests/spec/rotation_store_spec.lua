@@ -1,11 +1,11 @@
 --- rotation.store and rotation.marker: what all kinds of rotation have on record.
 
 local journals = require "journals"
-local marker = require "rotation.marker"
-local record = require "record"
+local marker = require "journal.marker"
+local record = require "journal.commit"
 local secret = require "host.secret"
 local stage = require "stage"
-local store = require "rotation.store"
+local store = require "journal.rotations"
 local task = require "task"
 
 describe("the marker of a rotation", function()

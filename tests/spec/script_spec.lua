@@ -1,5 +1,5 @@
 local fail = require "fail"
-local script = require "script"
+local script = require "script.load"
 local sys = require "host.sys"
 
 local folder

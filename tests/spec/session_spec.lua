@@ -1,7 +1,7 @@
 local fail = require "fail"
-local http = require "http"
-local profile = require "profile"
-local session = require "session"
+local http = require "http.client"
+local profile = require "profile.current"
+local session = require "session.open"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
@@ -137,7 +137,7 @@ describe("session", function()
   it("comes when it is first needed, for code that declares nothing", function()
     loaded()
     profile.use(nil)
-    local later = require "session.later" { config = folder .. "/moonlatch.lua" }
+    local later = require "session.on_demand" { config = folder .. "/moonlatch.lua" }
     assert.is_nil(session.current())
     assert.equal("p", profile.current().name)
     assert.is_not_nil(session.current())

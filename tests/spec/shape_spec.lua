@@ -1,6 +1,6 @@
 local fail = require "fail"
-local nearest = require "nearest"
-local shape = require "shape"
+local nearest = require "base.nearest"
+local shape = require "base.schema"
 
 local rule = {
   type = "table",

@@ -2,7 +2,7 @@
 
 local fail = require "fail"
 local fake = require "fake_door"
-local shared = require "shared"
+local shared = require "task.single_flight"
 local task = require "task"
 
 local function run(fn) return fake.run(fake.door(), fake.clock(), fn) end

@@ -1,8 +1,8 @@
 --- sink.entry: the entry of a client secret, on an emulated Devolutions Server.
 
 local near_cloud = require "near_cloud" -- before what is found by its path
-local oauth = require "oauth"
-local profile = require "profile"
+local oauth = require "oauth.sign_in"
+local profile = require "profile.current"
 local secret = require "host.secret"
 local sink = require "sink"
 local stage = require "stage"

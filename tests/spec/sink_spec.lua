@@ -1,13 +1,13 @@
 --- sink: where a secret goes when a person has to carry it.
 
-local file = require "sink.file"
-local give = require "handover.give"
+local file = require "machine.secret_file"
+local give = require "handover.deliver"
 local handover = require "sink.handover"
-local rows = require("rotation.store").client_secrets
+local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
 local stage = require "stage"
 local sys = require "host.sys"
-local talk = require "handover.talk"
+local talk = require "handover.terminal"
 
 describe("a file", function()
   local folder

@@ -12,7 +12,7 @@ local VALUE = "s3cret-value-1"
 
 -- The secret's size, asked for twice, and whether it is the right one.
 local LOOK = [[
-local profile, crypto = require "profile", require "crypto"
+local profile, crypto = require "profile.current", require "base.crypto"
 local source = profile.current().sign_in.secret
 local one, two = profile.secret(source, "the client secret"), profile.secret(source, "the client secret")
 return one:size(), one:equals(two), crypto.hex(crypto.hmac(one, "x")):sub(1, 8)]]

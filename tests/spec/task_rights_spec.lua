@@ -2,7 +2,7 @@
 
 local fake = require "fake_door"
 local graph = require "host.graph"
-local http = require "http"
+local http = require "http.client"
 local rights = require "task.rights"
 local task = require "task"
 
@@ -132,7 +132,7 @@ describe("the rights a task acts with", function()
   end)
 
   it("are not to be had while a file is loaded, though the library works for another script", function()
-    local script, outcome = require "script", nil
+    local script, outcome = require "script.load", nil
     local chunk = script.chunk
     local _ <close> = setmetatable({}, { __close = function() script.chunk = chunk end })
     function script.chunk()

@@ -3,11 +3,11 @@
 local contoso = require "contoso"
 local fail = require "fail"
 local log = require "log"
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local secret = require "host.secret"
-local sealed = require "sealed"
+local sealed = require "profile.sealed_file"
 local sys = require "host.sys"
-local token_cache = require "token_cache"
+local token_cache = require "oauth.token_cache"
 
 local DEVICE = "/contoso.onmicrosoft.com/oauth2/v2.0/devicecode"
 local CODE = { 200, {}, {

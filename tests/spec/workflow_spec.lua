@@ -1,6 +1,6 @@
 local fail = require "fail"
 local fake = require "fake_door"
-local resource = require "resource"
+local resource = require "resource.new"
 local show = require "workflow.print"
 local stage = require "stage"
 local task = require "task"
@@ -338,7 +338,7 @@ describe("destroying", function()
   end)
 
   it("removes from an adopted thing what the journal says was added, and nothing else", function()
-    local ownership = require "workflow.ownership"
+    local ownership = require "resource.ownership"
     local w, journal = world(), stage.journal()
     local host = { id = "h", adopted = true }
     local function on_host(name)

@@ -2,8 +2,8 @@ local fail = require "fail"
 local sys = require "host.sys"
 local time = require "time"
 local window = require "policy.window"
-local zone = require "zone"
-local rule = require "zone.rule"
+local zone = require "time.zone"
+local rule = require "time.zone_rule"
 local zones = require "zones"
 
 -- What Python's zoneinfo says of the same moment.

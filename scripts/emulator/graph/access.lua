@@ -2,7 +2,7 @@
 --- as Entra checks them.
 
 local answer = require "emulator.graph.answer"
-local data = require "data"
+local data = require "base.facts"
 local directory = require "emulator.tenant.directory"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- whole list (Microsoft Learn: application-update, keyCredential resource).
 
 local answer = require "emulator.graph.answer"
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local restrictions = require "emulator.graph.restrictions"

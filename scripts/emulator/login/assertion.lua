@@ -2,7 +2,7 @@
 --- their certificates, or with a token of an issuer they trust (Microsoft Learn:
 --- certificate-credentials, workload-identity-federation-considerations).
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local refusal = require "emulator.login.refusal"
 local time = require "time"
 

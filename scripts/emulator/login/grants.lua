@@ -2,7 +2,7 @@
 --- the tenant knows at this moment.
 
 local assertion = require "emulator.login.assertion"
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
 local scopes = require "emulator.login.scopes"

@@ -2,7 +2,7 @@
 --- the collected facts (Microsoft Learn, reference-error-codes). The texts are
 --- ours; only the numbers and the shapes are Microsoft's.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local json = require "json"
 local time = require "time"
 

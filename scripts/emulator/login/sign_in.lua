@@ -2,7 +2,7 @@
 --- sits at the emulator, so one person (`login.approve`) signs in everywhere, or
 --- nobody does until the control page says so.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local refusal = require "emulator.login.refusal"
 local scopes = require "emulator.login.scopes"
 local secret = require "secret"

@@ -6,7 +6,7 @@
 --- only by a running service whose application identity has both system permissions, a PAM service
 --- in Cloud, and Contributor on the vault, and waits as Pending until there is one.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local form = require "emulator.pam.form"
 local random = require "emulator.random"
 local secret = require "secret"

@@ -1,7 +1,7 @@
 --- What another admin does meanwhile: for the control endpoint and for tests.
 --- These happened a while ago: readers see them at once.
 
-local crypto = require "crypto"
+local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
 local secret = require "secret"

@@ -1,7 +1,7 @@
 --- The tenant as it is found: people by name, their roles and groups, Microsoft's
 --- own service principals, an application somebody made by hand.
 
-local data = require "data"
+local data = require "base.facts"
 local json = require "json"
 local random = require "emulator.random"
 local secret = require "secret"

@@ -1,7 +1,7 @@
 --- The managed accounts: can each be reset, and is it worth while?
 
 local fail = require "fail"
-local layout = require "layout"
+local layout = require "terminal.layout"
 local reach = require "entra.reach"
 local users = require "entra.users"
 

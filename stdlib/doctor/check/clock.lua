@@ -1,6 +1,6 @@
 --- Does this computer's clock agree with the servers'?
 
-local layout = require "layout"
+local layout = require "terminal.layout"
 local time = require "time"
 
 local MOST, MUCH = 300, 60 -- seconds: rotation stops; people should look

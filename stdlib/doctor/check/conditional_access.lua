@@ -1,9 +1,9 @@
 --- Does a Conditional Access policy for workload identities stand in the way, and where?
 
-local explain = require "explain"
+local explain = require "explain.cause"
 local fail = require "fail"
 local graph = require "graph"
-local sets = require "sets"
+local sets = require "base.sets"
 local task = require "task"
 
 local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }

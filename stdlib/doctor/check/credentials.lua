@@ -1,7 +1,7 @@
 --- Every credential of the application: when it ends, and whether anybody here knows it.
 
-local layout = require "layout"
-local marker = require "rotation.marker"
+local layout = require "terminal.layout"
+local marker = require "journal.marker"
 local time = require "time"
 local views = require "rotation.inventory"
 

@@ -2,10 +2,10 @@
 --- secret given to Devolutions? Nothing of it can be looked at from here.
 
 local clock = require "graph.clock"
-local in_use = require "rotation.in_use"
-local layout = require "layout"
+local in_use = require "journal.in_use"
+local layout = require "terminal.layout"
 local states = require "handover.state"
-local text = require "handover.text"
+local text = require "handover.summary"
 local time = require "time"
 
 local STAGES = { ["to give"] = "waits to be given to somebody", given = "was given to somebody" }

@@ -1,7 +1,7 @@
 --- What the application declares, what is consented, and what its tokens carry.
 
 local api_permissions = require "entra.api_permissions"
-local sets = require "sets"
+local sets = require "base.sets"
 
 local function granted_ids(grants, graph_id)
   local ids = {}

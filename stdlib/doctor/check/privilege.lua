@@ -1,7 +1,7 @@
 --- More power than the job needs, and consents that were left lying.
 
-local names = require "entra.names"
-local sets = require "sets"
+local names = require "base.microsoft_ids"
+local sets = require "base.sets"
 
 local EXPECTED_ROLES = {
   [names.roles["Helpdesk Administrator"]] = true, [names.roles["Privileged Authentication Administrator"]] = true,

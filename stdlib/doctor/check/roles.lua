@@ -1,8 +1,8 @@
 --- Directory roles of the application, against what the managed accounts need.
 
-local names = require "entra.names"
+local names = require "base.microsoft_ids"
 local reach = require "entra.reach"
-local sets = require "sets"
+local sets = require "base.sets"
 local time = require "time"
 
 local SOON = 14 * 86400

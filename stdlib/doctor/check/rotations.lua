@@ -2,9 +2,9 @@
 --- what lies in the sink of accounts that no policy changes any more, and how far the directory's
 --- clock is from Graph's.
 
-local directory = require "rotation.directory"
-local left_over = require "rotation.left_over"
-local rows = require("rotation.store").user_passwords
+local directory = require "rotation.directory_clock"
+local left_over = require "journal.left_over"
+local rows = require("journal.rotations").user_passwords
 local time = require "time"
 
 local MOST = 10 -- told one by one

@@ -1,9 +1,9 @@
 --- Does the client secret that the consumer has sign the application in? If not, why not. Where nobody said which one
 --- that is, the newest on record is tried.
 
-local explain = require "explain"
-local in_use = require "rotation.in_use"
-local lifetime = require "rotation.lifetime"
+local explain = require "explain.cause"
+local in_use = require "journal.in_use"
+local lifetime = require "journal.lifetime"
 local secret = require "secret"
 local time = require "time"
 

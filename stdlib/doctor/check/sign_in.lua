@@ -1,6 +1,6 @@
 --- Does the profile's own sign-in work?
 
-local oauth = require "oauth"
+local oauth = require "oauth.sign_in"
 local time = require "time"
 
 ---@type doctor.check

@@ -1,0 +1,183 @@
+--- Checking what a person wrote in Lua (a profile, a script's declaration)
+--- against what may be there. What is wrong is said with file, member and the
+--- type that was expected.
+
+local fail = require "fail"
+local nearest = require "base.nearest"
+local sets = require "base.sets"
+local time = require "time"
+
+local M = {}
+
+---@class shape.rule
+---@field type string|string[] Lua types, or "integer"
+---@field required boolean?
+---@field default any
+---@field choices string[]? the only values
+---@field members table<string, shape.rule>? of a table: what it may hold, and nothing else
+---@field each shape.rule? of a table: what every value must be
+---@field check nil|fun(value: any): string? nil when it is right, else what is wrong
+
+local function raise(file, where, why, fix)
+  fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
+end
+
+local function type_of(value)
+  return math.type(value) == "integer" and "integer" or type(value)
+end
+
+--- "an integer", "a string or table": for messages.
+---@param types string|string[]
+---@return string
+function M.a(types)
+  local text = type(types) == "table" and table.concat(types, " or ") or types
+  return (text:match("^[aeiou]") and "an " or "a ") .. text
+end
+
+local function fits(value, types)
+  if type(types) == "string" then types = { types } end
+  for _, wanted in ipairs(types) do
+    if wanted == type(value) or wanted == type_of(value) then return true end
+  end
+  return false
+end
+
+local function quoted(words)
+  local list = {}
+  for i, word in ipairs(words) do list[i] = ('"%s"'):format(word) end
+  return table.concat(list, ", ")
+end
+
+local function inside(where, member)
+  local name = type(member) == "string" and member or ("[%s]"):format(tostring(member))
+  return where == "" and name or type(member) == "string" and where .. "." .. name or where .. name
+end
+
+local function check_choice(file, where, value, choices)
+  for _, choice in ipairs(choices) do
+    if value == choice then return end
+  end
+  local meant = nearest(tostring(value), choices)
+  raise(file, where, ('"%s" is none of %s'):format(tostring(value), quoted(choices)),
+    meant and ('Did you mean "%s"?'):format(meant))
+end
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  return table.move(value, 1, #value, 1, {})
+end
+
+local check_value
+
+local function refuse_unknown(file, where, value, members)
+  for _, key in ipairs(sets.sorted(value)) do
+    if not members[key] then
+      local meant = type(key) == "string" and nearest(key, members)
+      raise(file, inside(where, key), "there is no such member",
+        meant and ('Did you mean "%s"?'):format(meant)
+          or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
+    end
+  end
+end
+
+local function check_members(file, where, value, members)
+  refuse_unknown(file, where, value, members)
+  for _, key in ipairs(sets.sorted(members)) do
+    local rule = members[key]
+    if value[key] == nil then value[key] = copy(rule.default) end
+    if value[key] ~= nil then
+      check_value(file, inside(where, key), value[key], rule)
+    elseif rule.required then
+      raise(file, inside(where, key), ("it is missing; %s is needed"):format(M.a(rule.type)))
+    end
+  end
+end
+
+function check_value(file, where, value, rule)
+  if not fits(value, rule.type) then
+    local is = value == nil and "nil" or M.a(type(value))
+    raise(file, where, ("%s is needed, but it is %s"):format(M.a(rule.type), is))
+  end
+  if rule.choices then check_choice(file, where, value, rule.choices) end
+  if type(value) == "table" then
+    if rule.members then check_members(file, where, value, rule.members) end
+    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
+      check_value(file, inside(where, key), value[key], rule.each)
+    end
+  end
+  local wrong = rule.check and rule.check(value)
+  if wrong then raise(file, where, wrong) end
+end
+
+--- Check a value and fill in defaults. Raises a "config" failure.
+---@param file string for messages
+---@param where string the place in it; "" for all of it
+---@param value any
+---@param rule shape.rule
+function M.check(file, where, value, rule)
+  check_value(file, where, value, rule)
+end
+
+---------------------------------------------------------------------------
+-- Files that read as data
+
+--- Make the module callable: `policy { … }` marks a table as one of its kind, which the
+--- file then returns. Gives what knows such a table again.
+---@param module table
+---@param name string of the kind
+---@return fun(value: any): boolean
+function M.form(module, name)
+  local kind = { __name = name }
+  setmetatable(module, { __call = function(_, fields)
+    if type(fields) ~= "table" then error(name .. " { … } needs a table", 2) end
+    return setmetatable(fields, kind)
+  end })
+  return function(value) return getmetatable(value) == kind end
+end
+
+--- What is in such a table, in one of its own that may be filled in.
+---@param fields table
+---@return table
+function M.plain(fields)
+  local twin = {}
+  for name, value in next, fields do twin[name] = value end
+  return twin
+end
+
+local function check_duration(value)
+  local ok, failure = pcall(time.duration, value)
+  if not ok then return failure.why end
+end
+
+--- The rule of a duration as people write it: "30d".
+---@param more shape.rule? what else holds
+---@return shape.rule
+function M.duration(more)
+  local rule = M.plain(more or {})
+  rule.type, rule.check = "string", check_duration
+  return rule
+end
+
+local STEPS = 100000
+
+--- Run the text of a Lua file that only describes something: text only, with the
+--- given names and no others, and at most ten million instructions. Returns its value.
+---@param text string
+---@param file string for messages
+---@param names table<string, any>
+---@return any
+function M.evaluate(text, file, names_given)
+  local chunk, message = load(text, "@" .. file, "t", names_given)
+  if not chunk then raise(file, "read it", message, "Correct the line that is named.") end
+  local turns, co = 0, coroutine.create(chunk)
+  debug.sethook(co, function()
+    turns = turns + 1
+    if turns > 100 then error("it does not come to an end: after ten million instructions it was stopped", 0) end
+  end, "", STEPS)
+  local ok, value = coroutine.resume(co)
+  if not ok then raise(file, "run it", tostring(value), "It may only describe; nothing of the library is there.") end
+  if coroutine.status(co) ~= "dead" then raise(file, "run it", "it may not yield") end
+  return value
+end
+
+return M

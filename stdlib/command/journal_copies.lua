@@ -1,0 +1,105 @@
+--- A journal's copies, as a person asks for them: backup, restore, and verifying one.
+
+local fail = require "fail"
+local host = require "host.journal"
+local job = require "cli.workflow_command"
+local layout = require "terminal.layout"
+local log = require "log"
+local profiles = require "profile.current"
+local record = require "journal.commit"
+local report = require "report"
+local segments = require "command.journal_segments"
+local time = require "time"
+
+local M = {}
+
+local FIXES = {
+  exists = "Name a file that is not there yet: a backup is never replaced.",
+  io = "Make room, or name a place that can be written, then run the same command again.",
+  damaged = "Keep it as it is: it is evidence. Look at the journal with `moonlatch journal verify`, and take another "
+    .. "backup.",
+  key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
+    .. "rekey` gives it another one.",
+  binding = "Use the profile that the backup was made with, or another backup.",
+  busy = "Wait for it, or stop it; then run the same command again.",
+  living = "Bring a backup back only where the journal is lost: what was put on record after the backup is not in it. "
+    .. "To do it nevertheless: add --set-aside, which moves the one that is there aside.",
+  restoring = "Run the same command again: nothing is lost, and no journal is opened there until it is done.",
+}
+
+local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+
+local function raise(what, message, kind)
+  fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] }
+end
+
+--- Copy the journal to a new file, and say where its chain ends.
+---@param journal host.journal.journal
+---@param path string
+function M.backup(journal, path)
+  record.commit(journal)
+  local seq, hash, kind = journal:backup(path)
+  if not seq then raise("back the journal up to " .. path, hash, kind) end
+  local profile = profiles.current()
+  local copied = segments.copy(profile, profile.state, folder_of(path))
+  if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
+  log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
+  if copied > 0 then
+    log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
+  end
+  log.say(("What it sealed, only the profile's key opens: keep that elsewhere. `moonlatch journal verify %s` looks at "
+    .. "it again."):format(path))
+end
+
+--- Verify a file that is no living journal by itself.
+---@param profile profile
+---@param path string
+---@return host.journal.journal to be closed
+---@return integer records
+function M.verified(profile, path)
+  local key <close> = profiles.key(profile)
+  local copy, message, kind = host.read(path, key, profile.binding)
+  if not copy then raise("verify " .. path, message, kind) end
+  local count, why = copy:verify()
+  if count then return copy, count end
+  copy:close()
+  raise("verify " .. path, why, "damaged")
+end
+
+local function tell_restored(profile, path, done, options)
+  if log.json() then
+    return report.json {
+      file = path, head = done.head, hash = done.hash, installation = done.installation, aside = done.aside,
+    }
+  end
+  log.say(("The journal in %s is that of %s now; it ends with %d:%s."):format(profile.state, path, done.head,
+    done.hash))
+  log.say(options.replaces and ("It keeps its installation id %s: the one it was made of must never run again.")
+    :format(done.installation) or ("Its installation id is %s; it knows what its former one marked as its own.")
+    :format(done.installation))
+  if done.aside then
+    log.say(("What was there before lies in %s. Keep it until nothing in it is in force any more."):format(done.aside))
+  end
+  log.say("What was changed after the backup was made is not in it. The next runs take over what the sinks hold before "
+    .. "they make anything new. Look first: moonlatch plan POLICY. Then: moonlatch rotate POLICY.")
+end
+
+--- Put a backup in the journal's place.
+---@param profile profile
+---@param path string
+---@param options { yes: boolean?, replaces: boolean?, set_aside: boolean? }
+---@return integer? exit status
+function M.restore(profile, path, options)
+  if not options.yes and not job.ask(("Make %s the journal of %s?"):format(path, profile.binding)) then
+    log.say("Nothing was changed.")
+    return 1
+  end
+  local key <close> = profiles.key(profile)
+  local done, message, kind = host.restore(profile.state, path, key, profile.binding, time.now(),
+    options.replaces, options.set_aside)
+  if not done then raise(("restore %s to %s"):format(path, profile.state), message, kind) end
+  segments.copy(profile, folder_of(path), profile.state)
+  tell_restored(profile, path, done, options)
+end
+
+return M

@@ -1,0 +1,164 @@
+--- A journal's segments: files beside it that hold the records it was relieved of, each the
+--- continuation of the one before.
+
+local fail = require "fail"
+local host = require "host.journal"
+local job = require "cli.workflow_command"
+local layout = require "terminal.layout"
+local log = require "log"
+local profiles = require "profile.current"
+local record = require "journal.commit"
+local report = require "report"
+local in_use = require "journal.in_use"
+local store = require "journal.rotations"
+local sys = require "host.sys"
+local time = require "time"
+
+local M = {}
+
+---------------------------------------------------------------------------
+-- Which there are
+
+--- Names of the segments in a folder, oldest first.
+---@param folder string
+---@return string[]
+function M.names(folder)
+  local list = {}
+  for _, name in ipairs(sys.list(folder) or {}) do
+    local first = name:match("^journal%-(%d+)%-%d+%-%x+%.segment$")
+    if first then list[#list + 1] = { name = name, first = tonumber(first) } end
+  end
+  table.sort(list, function(a, b) return a.first < b.first end)
+  for i, entry in ipairs(list) do list[i] = entry.name end
+  return list
+end
+
+local function raise_missing(folder, seq, why)
+  fail.raise {
+    kind = "journal", what = "look at the journal's older records",
+    why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
+      :format(seq, folder, why),
+    fix = "Bring it back from where backups are: journal-N-M-HASH.segment lies beside each.",
+  }
+end
+
+-- The segment in which the chain goes on backwards: it ends with this record. To be closed.
+local function ending_with(profile, key, seq, hash)
+  for _, name in ipairs(M.names(profile.state)) do
+    if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
+      local segment, message = host.read(profile.state .. "/" .. name, key, profile.binding)
+      if not segment then raise_missing(profile.state, seq, message) end
+      local ok, last, its = pcall(segment.head, segment)
+      if ok and last == seq and its == hash and segment:is_segment() then return segment, name end
+      segment:close()
+      raise_missing(profile.state, seq, ok and "it is another one" or tostring(last))
+    end
+  end
+  raise_missing(profile.state, seq, "it is not there")
+end
+
+--- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, which is
+--- returned. Each is looked for, opened, and seen to end where the next begins; its records are not looked at.
+--- Raises a "journal" failure when one is missing.
+---@param profile profile
+---@param journal host.journal.journal
+---@param fn fun(segment: host.journal.journal, name: string): any
+---@return any
+function M.each(profile, journal, fn)
+  local key <close> = profiles.key(profile)
+  local seq, hash = journal:start()
+  while seq > 0 do
+    local segment <close>, name = ending_with(profile, key, seq, hash)
+    local found = fn(segment, name)
+    if found then return found end
+    seq, hash = segment:start()
+  end
+end
+
+--- Copy the segments of one folder that are not in another to that one, each verified.
+---@param profile profile
+---@param from string
+---@param to string
+---@return integer copied
+function M.copy(profile, from, to)
+  local key <close> = profiles.key(profile)
+  local count = 0
+  for _, name in ipairs(from ~= to and M.names(from) or {}) do
+    local segment <close> = not sys.stat(to .. "/" .. name)
+      and host.read(from .. "/" .. name, key, profile.binding) or nil
+    if segment then
+      local seq, message = segment:backup(to .. "/" .. name)
+      if not seq then
+        fail.raise { kind = "journal", what = ("copy the segment %s to %s"):format(name, to), why = message,
+          fix = "Put right what is named, then copy that file there: it is never changed." }
+      end
+      count = count + 1
+    end
+  end
+  return count
+end
+
+---------------------------------------------------------------------------
+-- Compacting
+
+local function by_application(rows)
+  local lists = {}
+  for _, row in ipairs(rows) do
+    local id = row.body.app_id or row.id
+    lists[id] = lists[id] or {}
+    table.insert(lists[id], row)
+  end
+  return lists
+end
+
+-- Rows of closed rotations that are neither the newest of their application nor what its consumer has still.
+local function superseded(journal)
+  local rows = {}
+  for _, kind in ipairs { store.client_secrets, store.certificates } do
+    for _, list in pairs(by_application(kind:all(journal))) do
+      local has = in_use.of(list).has
+      for place, row in ipairs(list) do
+        local is_over = row.state == "closed" and place < #list and row ~= has
+        if is_over and not journal:unseal(kind:sealed_name(row)) then rows[#rows + 1] = { row.kind, row.id } end
+      end
+    end
+  end
+  return rows
+end
+
+local function moment_of(text)
+  local year, month, day = tostring(text or ""):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
+  local at = year and sys.from_utc(tonumber(year), tonumber(month), tonumber(day), 0, 0, 0)
+  if at and time.iso(at):sub(1, 10) == text then return at end
+  fail.raise {
+    kind = "usage", what = "journal compact", why = text and ("'%s' is no date"):format(text) or "--before is missing",
+    fix = "--before 2026-01-31: what was put on record before that day, in UTC.",
+  }
+end
+
+--- Move what was put on record before a date out of the journal, into a segment beside it.
+---@param journal host.journal.journal
+---@param _ nil
+---@param options { before: string?, yes: boolean? }
+---@return integer? exit status
+function M.compact(journal, _, options)
+  local before = moment_of(options.before)
+  if not options.yes and not job.ask(("Move what was put on record before %s to a file beside the journal?")
+    :format(options.before)) then
+    log.say("Nothing was changed.")
+    return 1
+  end
+  record.commit(journal)
+  local done, message, kind = journal:compact(before, time.now(), superseded(journal))
+  if kind then
+    fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"
+      and "Put right what is named, then run the same command again: nothing is lost." or nil }
+  end
+  if log.json() then return report.json(done or {}) end
+  if not done then return log.say("Nothing is that old: the journal is as it was.") end
+  log.say(("Records %d to %d lie in %s/%s now. What is still needed of them was put on record again (%s)."):format(
+    done.first, done.last, profiles.current().state, done.segment, layout.count(done.carried, "record")))
+  log.say("`moonlatch journal verify FILE` looks at it. Backups take it along.")
+end
+
+return M

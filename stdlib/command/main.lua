@@ -1,0 +1,36 @@
+--- The command line: which command it is, and what its outcome says to a person
+--- and to the shell.
+--
+-- What a quick `moonlatch -e CODE` does not need is required only where it is needed.
+
+local strict = require "base.strict"
+local sys = require "host.sys"
+
+local M = {}
+
+-- A text gets a traceback unless it has one already; failures stay what they are.
+local function keep_trace(err)
+  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
+  return debug.traceback(err, 2)
+end
+
+local function dispatch(arguments)
+  if arguments[1] == "-e" and #arguments == 2 then
+    return require("command.eval").run { code = arguments[2] }
+  end
+  return require("command.dispatch").run(arguments)
+end
+
+--- Run one command.
+---@param arguments string[] without the program's name
+---@return integer status 0 done, 1 failed or waiting for a person, 2 usage, 3 something to do
+function M.main(arguments)
+  strict.guard(_G)
+  sys.catch_interrupts()
+  local ok, status = xpcall(dispatch, keep_trace, arguments)
+  if not ok then return require("report.failure").failed(status) end
+  local lost = require("host.term").lost()
+  return lost and require("report.failure").lost(lost) or status
+end
+
+return M

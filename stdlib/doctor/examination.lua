@@ -1,0 +1,140 @@
+--- One examination: what was found out, each thing once for all checks that need it.
+
+local facts = require "doctor.facts"
+local fail = require "fail"
+local profile = require "profile.current"
+local states = require "handover.state"
+local task = require "task"
+
+local M = {}
+
+---@class doctor.check
+---@field name string
+---@field denied doctor.verdict? what being refused means here ("unknown")
+---@field run fun(record: doctor.record, exam: doctor.exam)
+
+---@class doctor.exam
+---@field profile profile
+---@field workflow string id of the setup
+---@field args table
+---@field setup string the command that puts most things right
+---@field started table<string, Task>
+---@field origins table<Failure, string> the fact whose reading failed first
+---@field journal host.journal.journal?
+---@field own boolean? the journal is ours to close
+local Exam = { __name = "exam" }
+Exam.__index = Exam
+
+--- Not a failure of the check that met it: somebody else's, who tells it.
+local Blocked = { __name = "blocked" }
+
+---@class doctor.record the findings of one check
+local Record = {}
+Record.__index = Record
+
+local function add(self, verdict, fields)
+  self[#self + 1] = {
+    check = fields.check or self.check.name, verdict = verdict, evidence = fields.evidence, cause = fields.cause,
+    fix = fields.fix,
+  }
+end
+
+--- It is as it should be.
+---@param evidence string a format
+function Record:ok(evidence, ...) add(self, "ok", { evidence = evidence:format(...) }) end
+
+---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+function Record:warning(fields) add(self, "warning", fields) end
+
+---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+function Record:broken(fields) add(self, "broken", fields) end
+
+---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+function Record:unknown(fields) add(self, "unknown", fields) end
+
+--- What a failure says, as a finding.
+---@param verdict doctor.verdict
+---@param failure Failure
+function Record:failure(verdict, failure)
+  add(self, verdict, { evidence = "could not " .. failure.what, cause = failure.why, fix = failure.fix })
+end
+
+---------------------------------------------------------------------------
+-- Finding out
+
+-- Wait for a fact. The one whose reading failed is remembered with the failure, so
+-- that what stands on it is not blamed.
+local function wait(self, name)
+  self.started[name] = self.started[name] or task.spawn(facts[name].read, self)
+  local one = self.started[name]
+  local ok, value = pcall(one.wait, one)
+  if ok then return true, value end
+  if fail.is(value) then self.origins[value] = self.origins[value] or name end
+  return false, value
+end
+
+--- What is known by this name (doctor.facts); found out when first asked for. What
+--- another check answers for blocks this one when it failed.
+---@param name string
+---@param check doctor.check who asks
+---@return any
+function Exam:want(name, check)
+  local ok, value = wait(self, name)
+  if ok then return value end
+  local origin = facts[self.origins[value] or name]
+  if not fail.is(value) or fail.is(value, "interrupted") or origin.owner == check.name then error(value, 0) end
+  error(setmetatable({ what = facts[name].what, owner = origin.owner }, Blocked), 0)
+end
+
+--- The same for facts: what one stands on.
+---@param name string
+---@return any
+function Exam:need(name)
+  local ok, value = wait(self, name)
+  if ok then return value end
+  error(value, 0)
+end
+
+local function judge(record, check, err)
+  if getmetatable(err) == Blocked then
+    return record:unknown { evidence = ("not checked, as this is not known: %s"):format(err.what),
+      cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
+  end
+  if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
+  record:failure(err.kind == "denied" and (check.denied or "unknown") or "broken", err)
+end
+
+--- Run one check; its findings, in its own order.
+---@param check doctor.check
+---@return doctor.finding[]
+function Exam:run(check)
+  local record = setmetatable({ check = check }, Record)
+  local ok, err = xpcall(check.run, task.keep_trace, record, {
+    want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
+    workflow = self.workflow, setup = self.setup,
+  })
+  if not ok then judge(record, check, err) end
+  record.check = nil
+  return setmetatable(record, nil)
+end
+
+function Exam:close()
+  if self.journal and self.own then self.journal:close() end
+  self.journal = nil
+end
+Exam.__close = Exam.close
+
+--- A new one, for the profile in use.
+---@param workflow string id of the setup
+---@param args table
+---@return doctor.exam
+function M.new(workflow, args)
+  return setmetatable({
+    profile = profile.current(), workflow = workflow, args = args,
+    setup = states.maker(workflow, args.name, args.client_id),
+    started = {},
+    origins = {},
+  }, Exam)
+end
+
+return M

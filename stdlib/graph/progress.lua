@@ -1,0 +1,80 @@
+--- How far a long piece of work is: how much is done, how fast it goes, how fast it
+--- may go, and how long it will take.
+
+local http = require "http.client"
+local log = require "log"
+local time = require "time"
+
+local M = {}
+
+local WINDOW = 30 -- seconds over which the rate is taken
+local PAUSE = 0.1 -- seconds between two texts
+
+---@class progress
+---@field what string
+---@field total integer?
+---@field done integer
+---@field marks { at: number, done: integer }[] one a second, the last half minute
+---@field shown number
+local Progress = { __name = "progress" }
+Progress.__index = Progress
+
+--- A piece of work of `total` items, begun now.
+---@param what string "reset passwords"
+---@param total integer? nil where nobody knows
+---@return progress
+function M.of(what, total)
+  local now = time.monotonic()
+  local marks = { { at = now, done = 0 } }
+  return setmetatable({ what = what, total = total, done = 0, marks = marks, shown = now }, Progress)
+end
+
+-- "12,345"
+local function grouped(number)
+  local text, count = ("%d"):format(number), 1
+  while count > 0 do text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2") end
+  return text
+end
+
+-- Items a second; nil while that means nothing.
+local function rate_of(self, now)
+  local first = self.marks[1]
+  if now - first.at < 1 or self.done == first.done then return nil end
+  return (self.done - first.done) / (now - first.at)
+end
+
+local function mark(self, now)
+  local marks = self.marks
+  if now - marks[#marks].at >= 1 then marks[#marks + 1] = { at = now, done = self.done } end
+  while marks[2] and now - marks[1].at > WINDOW do table.remove(marks, 1) end
+end
+
+-- "12.3" or "12,345": as precise as it is of use
+local function plain(rate)
+  return rate < 100 and ("%.1f"):format(rate) or grouped(math.floor(rate + 0.5))
+end
+
+--- What there is to say now.
+---@return string
+function Progress:text()
+  local now = time.monotonic()
+  local text = ("%s: %s"):format(self.what, grouped(self.done))
+  if self.total then text = ("%s of %s"):format(text, grouped(self.total)) end
+  local rate, budget = rate_of(self, now), http.pace()
+  if rate then text = ("%s, %s a second"):format(text, plain(rate)) end
+  if budget then text = ("%s, changes at most %s"):format(text, plain(budget)) end
+  if rate and self.total then text = ("%s, %s left"):format(text, time.span((self.total - self.done) / rate)) end
+  return text
+end
+
+--- One more is done.
+function Progress:step()
+  local now = time.monotonic()
+  self.done = self.done + 1
+  mark(self, now)
+  if now - self.shown < PAUSE and self.done ~= self.total then return end
+  self.shown = now
+  log.progress(self:text())
+end
+
+return M

@@ -1,0 +1,114 @@
+--- Giving a client secret to a person: on a terminal, on a page, or in a file. That it leaves is on record before
+--- anybody can see it; that it is in use is on record when a person says so.
+
+local by_word = require "rotation.confirm_and_retire"
+local clock = require "graph.clock"
+local fail = require "fail"
+local file = require "machine.secret_file"
+local form = require "devolutions.form"
+local record = require "journal.commit"
+local rows = require("journal.rotations").client_secrets
+local states = require "handover.state"
+local term = require "host.term"
+local time = require "time"
+
+local M = {}
+
+--- How to show a secret; tests bring their own.
+M.reveal = term.reveal
+
+local NOT_YET = { intent = true, sent = true, known = true }
+
+local function refuse(row, what, why, fix)
+  what = ("%s the client secret %s"):format(what, row.body.marker)
+  fail.raise { kind = "refused", what = what, why = why, fix = fix }
+end
+
+--- Bring a row up to date: another process may have gone on with it.
+---@param journal host.journal.journal
+---@param row rotation.row
+function M.refresh(journal, row)
+  local now = rows:get(journal, row.id)
+  row.state, row.body, row.updated = now.state, now.body, now.updated
+end
+
+--- The row of the client secret that a hand-over is about: the one that waits, else the one in use.
+---@param journal host.journal.journal
+---@param state handover.state
+---@return rotation.row
+function M.row_of(journal, state)
+  local row = state.secret.id and rows:get(journal, state.secret.id)
+  if row then return row end
+  fail.raise {
+    kind = "missing", what = ("hand over the client secret of '%s'"):format(state.name), why = "there is none yet",
+    fix = "moonlatch apply makes it, and proves that it signs in.",
+  }
+end
+
+--- Take the value out to be given to a person. That it leaves is on record and durable when this returns.
+---@param journal host.journal.journal
+---@param row rotation.row brought up to date
+---@param how string "terminal", "page", "file /path"
+---@return host.secret value to be closed
+function M.begin(journal, row, how)
+  M.refresh(journal, row)
+  if NOT_YET[row.state] then
+    refuse(row, "give", "it is not proven yet: nobody knows that it signs in", "Run apply: it proves it.")
+  end
+  local value = rows:value(journal, row)
+  if not value then
+    refuse(row, "give", row.body.by_person and "it was made elsewhere, and its value is not held here"
+      or "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
+  end
+  journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
+  record.commit(journal)
+  return value
+end
+
+--- A person was given it; durable when this returns.
+---@param journal host.journal.journal
+---@param row rotation.row brought up to date
+---@param how string as for `begin`
+function M.given(journal, row, how)
+  M.refresh(journal, row)
+  if states.stage_of(row) ~= "to give" then return end
+  rows:put(journal, row, "handed_over", { stored_at = clock.now(), where = how })
+end
+
+--- A person says that the consumer uses it now. Those before it get their date. Raises "refused" when nobody was given
+--- it yet.
+---@param journal host.journal.journal
+---@param row rotation.row brought up to date
+---@param by string who says so
+function M.confirm(journal, row, by)
+  M.refresh(journal, row)
+  if row.state == "confirmed" then return end
+  by_word.confirm(journal, row.id, by)
+  M.refresh(journal, row)
+end
+
+--- Show it on the terminal, until Enter is pressed.
+---@param journal host.journal.journal
+---@param row rotation.row
+---@param name string of the provider
+---@return boolean|nil shown, string? message
+function M.show(journal, row, name)
+  local value <close> = M.begin(journal, row, "terminal")
+  local shown, message = M.reveal(("Client secret for the field '%s' of '%s'"):format(form.SECRET, name), value)
+  if shown then M.given(journal, row, "terminal") end
+  return shown, message
+end
+
+--- Write it to a new file, readable by its owner only.
+---@param journal host.journal.journal
+---@param row rotation.row
+---@param path string
+function M.write(journal, row, path)
+  file.check(path)
+  local how = "file " .. path
+  local value <close> = M.begin(journal, row, how)
+  file.write(path, value)
+  M.given(journal, row, how)
+end
+
+return M

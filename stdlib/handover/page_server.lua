@@ -1,0 +1,239 @@
+--- The hand-over on loopback: who may ask for what, and what is answered.
+--
+-- The page itself (GET /) is the same for everybody and holds nothing. All else is a POST with a JSON body, from the
+-- page's own script; as a program would send it:
+--
+--   curl -H "Origin: $base" -H "Sec-Fetch-Site: same-origin" -H "Content-Type: application/json" …
+--     -d '{"token": "…"}' $base/session   the token after "#" in the address → {"session": "…"}; once
+--   and with -H "Moonlatch-Session: …":
+--     -d '{}' $base/state                 handover.state's table, and `page`
+--     -d '{}' $base/secret                → {"secret": "…"}; once for each address
+--     -d '{"key": "licence", "done": true}' $base/tick                  → the state after it
+--     -d '{"done": true}' $base/tested    Test connection succeeded      → the state after it
+--     -d '{"id": "…"}' $base/confirm      pasted and saved; secret.id    → the state after it
+--     -d '{}' $base/calendar              → text/calendar
+--     -d '{}' $base/end                   the page is not needed any more
+--
+-- $base is http://127.0.0.1:PORT. Refused: 401 a used token, an ended session; 403 another user, host or origin; 404,
+-- 405, 415; 409 with the reason what the hand-over itself refuses.
+
+local crypto = require "host.crypto"
+local log = require "log"
+local neighbour = require "http.neighbour"
+local sys = require "host.sys"
+
+local M = {}
+
+---@class handover.visit.desk what the page shows and does
+---@field state fun(): table handover.state's
+---@field give fun(): host.secret on record before it returns
+---@field given fun() the secret was sent
+---@field tick fun(key: string, done: boolean)
+---@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret
+---@field calendar fun(): string
+
+---@class handover.visit
+---@field desk handover.visit.desk
+---@field person oauth.neighbour whom it is for
+---@field server host.httpd.server
+---@field port integer
+---@field base string
+---@field token string? of the address; nil once used
+---@field session string?
+---@field was_given boolean the secret, for this address
+---@field tested boolean
+---@field acted number when a person last said something
+---@field patience number seconds after that
+---@field finished boolean?
+local Visit = { __name = "handover.visit" }
+Visit.__index = Visit
+
+--- Seconds that a page stays when nobody says anything.
+M.PATIENCE = 600
+
+local FOLDER = "stdlib/handover/page/"
+
+---------------------------------------------------------------------------
+-- The page
+
+local function asset(name) return assert(sys.embedded(FOLDER .. name), name) end
+
+local function hash(text) return "'sha256-" .. crypto.base64(crypto.digest("sha256", text)) .. "'" end
+
+local function fill(text, name, value)
+  local first, last = text:find("@" .. name .. "@", 1, true)
+  return text:sub(1, first - 1) .. value .. text:sub(last + 1)
+end
+
+-- Style and script stand in the page; nothing but these very bytes is run.
+local function assemble()
+  local style, script = asset "page.css", asset "page.js"
+  local page = fill(fill(asset "page.html", "STYLE", style), "SCRIPT", script)
+  return page, ("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; base-uri 'none'; "
+    .. "form-action 'none'; frame-ancestors 'none'"):format(hash(style), hash(script))
+end
+
+local function headers(self, kind)
+  return {
+    ["Content-Type"] = kind, ["Cache-Control"] = "no-store", ["Content-Security-Policy"] = self.policy,
+    ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
+    ["Cross-Origin-Opener-Policy"] = "same-origin", ["Cross-Origin-Resource-Policy"] = "same-origin",
+  }
+end
+
+local JSON = "application/json"
+
+local function reply(self, incoming, status, value)
+  incoming:reply(status, headers(self, JSON), value)
+end
+
+---------------------------------------------------------------------------
+-- What may be asked: each function answers for one path
+
+local ROUTES = {}
+
+local function state_of(self)
+  local state = self.desk.state()
+  state.page = {
+    person = self.person.name, ends_in = math.max(0, self:ends_in()), given = self.was_given, tested = self.tested,
+  }
+  return state
+end
+
+local function random() return crypto.base64url(crypto.random(32)) end
+
+ROUTES["/session"] = function(self, incoming, body)
+  if not self.token or body.token ~= self.token then
+    return reply(self, incoming, 401, { error = "The address was used before." })
+  end
+  self.token, self.session = nil, random()
+  reply(self, incoming, 200, { session = self.session })
+end
+
+ROUTES["/state"] = function(self, incoming) reply(self, incoming, 200, state_of(self)) end
+
+-- The value goes from the secret into the answer in C, through a buffer that is wiped; libevent's copy is wiped when
+-- it is freed, as all memory is.
+ROUTES["/secret"] = function(self, incoming)
+  if self.was_given then
+    return reply(self, incoming, 409, {
+      error = "The secret was given once for this address. Press Enter in the terminal for a new address.",
+    })
+  end
+  local value <close> = self.desk.give()
+  self.was_given = true
+  reply(self, incoming, 200, { secret = value })
+  self.desk.given()
+end
+
+-- Everything a person says gives the page time.
+local function said(self, incoming)
+  self.acted = sys.monotonic()
+  reply(self, incoming, 200, state_of(self))
+end
+
+ROUTES["/tick"] = function(self, incoming, body)
+  self.desk.tick(tostring(body.key), body.done == true)
+  said(self, incoming)
+end
+
+ROUTES["/tested"] = function(self, incoming, body)
+  self.tested = body.done == true
+  said(self, incoming)
+end
+
+ROUTES["/confirm"] = function(self, incoming, body)
+  self.desk.confirm(body.id, self.tested)
+  said(self, incoming)
+end
+
+ROUTES["/calendar"] = function(self, incoming)
+  incoming:reply(200, headers(self, "text/calendar; charset=utf-8"), self.desk.calendar())
+end
+
+ROUTES["/end"] = function(self, incoming)
+  self.finished = true
+  reply(self, incoming, 200, {})
+end
+
+---------------------------------------------------------------------------
+-- Who may ask
+
+-- Status and reason of what is refused before it is looked at closely.
+local function refusal(self, incoming)
+  if not neighbour.sent(self.person, incoming) then
+    return 403, "This page is for another user of this computer. The terminal says for whom."
+  end
+  if incoming:header "host" ~= self.host then return 403, "This page is at " .. self.base .. "/ only." end
+  local is_page = incoming:path() == "/"
+  if not is_page and not ROUTES[incoming:path()] then return 404, "There is nothing here." end
+  if incoming:method() ~= (is_page and "GET" or "POST") then return 405, "Not by this method." end
+  if is_page then return nil end
+  if incoming:header "origin" ~= self.base or incoming:header "sec-fetch-site" ~= "same-origin" then
+    return 403, "Only the page itself may ask for this."
+  end
+  if incoming:header "content-type" ~= JSON then return 415, "The body has to be JSON." end
+  if incoming:path() == "/session" or self.session and incoming:header "moonlatch-session" == self.session then
+    return nil
+  end
+  return 401, "This session has ended."
+end
+
+-- The hand-over's own refusals are for the person; anything else is a bug, and is said in the terminal too.
+local function answer(self, incoming)
+  local status, why = refusal(self, incoming)
+  if status then return reply(self, incoming, status, { error = why }) end
+  if incoming:path() == "/" then return incoming:reply(200, headers(self, "text/html; charset=utf-8"), self.html) end
+  local body = incoming:json()
+  if type(body) ~= "table" then return reply(self, incoming, 415, { error = "The body has to be a JSON object." }) end
+  local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
+  if ok then return end
+  log.warn(tostring(failure))
+  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when it was answered before
+end
+
+---------------------------------------------------------------------------
+
+--- Listen on loopback. Nothing can be asked before `invite`.
+---@param desk handover.visit.desk
+---@param person oauth.neighbour
+---@return handover.visit to be closed
+function M.open(desk, person)
+  local server = neighbour.server(person)
+  local port = assert(server:listen("127.0.0.1", 0))
+  local host = "127.0.0.1:" .. port
+  local self = setmetatable({
+    desk = desk, person = person, server = server, port = port, host = host, base = "http://" .. host,
+    was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE,
+  }, Visit)
+  self.html, self.policy = assemble()
+  return self
+end
+
+--- A new address, good for one session; the one before it ends.
+---@return string url
+function Visit:invite()
+  self.token, self.session, self.was_given, self.tested = random(), nil, false, false
+  self.acted = sys.monotonic()
+  return self.base .. "/#" .. self.token
+end
+
+--- Seconds left until nobody has said anything for too long.
+---@return number
+function Visit:ends_in()
+  return self.acted + self.patience - sys.monotonic()
+end
+
+--- Answer what comes in within `ms`.
+---@param ms integer
+function Visit:turn(ms)
+  for _, incoming in ipairs(self.server:poll(ms)) do answer(self, incoming) end
+end
+
+function Visit:close()
+  self.token, self.session = nil, nil
+  self.server:close()
+end
+Visit.__close = Visit.close
+
+return M

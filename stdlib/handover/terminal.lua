@@ -1,0 +1,75 @@
+--- Handing a client secret over on a terminal: the form, the secret on request, and a person's word that it is used.
+
+local desktop = require "http.desktop"
+local form = require "devolutions.form"
+local give = require "handover.deliver"
+local log = require "log"
+local page = require "handover.page"
+local states = require "handover.state"
+local sys = require "host.sys"
+local term = require "host.term"
+
+local M = {}
+
+--- How to ask; tests bring their own.
+M.ask = term.read_line
+
+local FIRST = "Show the client secret now, to paste it there? [s]how%s, or Enter for later: "
+local AGAIN = "Pasted, and Test connection succeeded? [y]es, [s]how it again%s, or Enter for later: "
+local ON_PAGE = ", all of it on a [p]age in your browser"
+
+--- A form as lines: where it is, and what to put into which field.
+---@param made devolutions.form?
+---@return string[]
+function M.form(made)
+  if not made then return {} end
+  local lines = { ("%s: %s"):format(made.title, made.where) }
+  for _, line in ipairs(form.lines(made.fields)) do lines[#lines + 1] = "  " .. line end
+  lines[#lines + 1] = ("then %s"):format(made.button)
+  for i, line in ipairs(made.proof) do lines[#lines + 1] = (i == 1 and "the proof: " or "  ") .. line end
+  return lines
+end
+
+-- The page is offered where a browser can be opened for it.
+local function prompt(row, renewable)
+  local on_page = desktop.is_here() and ON_PAGE or ""
+  if states.stage_of(row) == "to give" then return FIRST:format(on_page) end
+  return AGAIN:format(on_page .. (renewable and ", have a [n]ew one made" or ""))
+end
+
+local function show(journal, row, state)
+  local shown, message = give.show(journal, row, state.name)
+  if not shown then log.warn(("the secret could not be shown: %s"):format(message or "there is no terminal")) end
+end
+
+---@class handover.talk.options
+---@field shown boolean? show it before anything is asked
+---@field renewable boolean? may a new one be made?
+
+--- Speak with the person at the terminal until the secret is confirmed, or left for later.
+---@param journal host.journal.journal
+---@param row rotation.row brought up to date
+---@param state handover.state
+---@param options handover.talk.options?
+---@return "confirmed"|"new"|"later" "new": a new one is asked for
+function M.run(journal, row, state, options)
+  options = options or {}
+  if options.shown then show(journal, row, state) end
+  while true do
+    log.done()
+    local answer = (M.ask(log.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
+    local given = states.stage_of(row) ~= "to give"
+    if answer == "s" then show(journal, row, state)
+    elseif answer == "p" then
+      page.serve(journal, states.rows(journal, state.client_id)[1])
+      give.refresh(journal, row)
+      if states.stage_of(row) == "in use" then return "confirmed" end
+    elseif answer == "y" and given then
+      give.confirm(journal, row, sys.user())
+      return "confirmed"
+    elseif answer == "n" and given and options.renewable then return "new"
+    else return "later" end
+  end
+end
+
+return M

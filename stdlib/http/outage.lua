@@ -1,0 +1,105 @@
+--- While a far side cannot be reached at all, one call finds out for all.
+--
+-- A connection that cannot be made fails every call alike. So the first call it
+-- happens to tries again; the others to that peer wait for what it learns. They go
+-- on when it gets through, and fail as it failed when it gives up, instead of
+-- thousands of them each trying for itself.
+
+local http = require "http.client"
+local task = require "task"
+
+local M = {}
+
+local UNREACHED = { dns = true, connect = true, tls = true, certificate = true }
+local SILENT = { journal = true, undeclared = true, peer = true, credential = true, closed = true, memory = true }
+
+---@class retry.outage
+---@field leader Task?
+---@field waiting Task[]
+---@field failure retry.failure
+---@field over "reached"|"given up"|nil
+
+local outages = setmetatable({}, { __mode = "k" }) -- door -> peer -> outage
+
+local function at_door()
+  local door = http.door() or M
+  outages[door] = outages[door] or {}
+  return outages[door]
+end
+
+local function of_peer(peer)
+  local here = outages[http.door() or M]
+  return here and here[peer]
+end
+
+--- Was the far side not even reached?
+---@param failure retry.failure
+---@return boolean
+function M.is(failure)
+  return UNREACHED[failure.transport] == true
+end
+
+local function finish(peer, outage, how)
+  outage.over = how
+  at_door()[peer] = nil
+  for _, waiter in ipairs(outage.waiting) do task.wake(waiter) end
+end
+
+-- Who leads may be cancelled, or leave; then one who waited leads.
+local function wait(outage)
+  local me, leader = task.here(), outage.leader
+  if leader and not leader.done then
+    table.insert(outage.waiting, me)
+    table.insert(leader.waiters, me)
+    while not outage.over and outage.leader == leader and not leader.done do task.suspend() end
+  end
+  if not outage.over and outage.leader == leader then outage.leader = me end
+end
+
+--- Wait while another call finds out whether the peer can be reached at all. Returns
+--- that call's failure when it gave up.
+---@param peer string
+---@return retry.failure?
+function M.hold(peer)
+  local outage = of_peer(peer)
+  while outage and not outage.over and outage.leader ~= task.current() do wait(outage) end
+  return outage and outage.over == "given up" and outage.failure or nil
+end
+
+--- Take note of what came of a try: nil for an answer, else a failure.
+---@param peer string
+---@param failure retry.failure?
+function M.learn(peer, failure)
+  local outage = of_peer(peer)
+  if failure and SILENT[failure.transport] then return end
+  if not failure or not M.is(failure) then
+    if outage then finish(peer, outage, "reached") end
+  elseif not outage then
+    at_door()[peer] = { leader = task.here(), waiting = {}, failure = failure }
+    http.reject(peer, failure.message, failure.transport)
+  elseif outage.leader == task.current() then
+    outage.failure = failure
+  end
+end
+
+--- Is it the running task that tries for all?
+---@param peer string
+---@return boolean
+function M.leads(peer)
+  local outage = of_peer(peer)
+  return outage ~= nil and outage.leader == task.current()
+end
+
+--- The running task tries no more. With `found` it is known that the peer cannot be
+--- reached, and all who wait fail; without, one of them goes on trying.
+---@param peer string
+---@param found boolean
+function M.leave(peer, found)
+  if not M.leads(peer) then return end
+  local outage = of_peer(peer)
+  if found then return finish(peer, outage, "given up") end
+  outage.leader = nil
+  for _, waiter in ipairs(outage.waiting) do task.wake(waiter) end
+end
+
+return M

@@ -1,0 +1,239 @@
+--- How often, and how long, a failed call to a service is tried again.
+--
+-- By kind: what was not yet replicated after our own write waits for Entra; a
+-- throttle waits as long as it says, and where that is too long to wait here, the
+-- call fails and says when it may be tried again; what is transient, or got no
+-- answer, is repeated only when repeating is safe; a refusal never. A call whose
+-- outcome stays unknown says so: it may have happened.
+
+local log = require "log"
+local outage = require "http.outage"
+local task = require "task"
+local throttle = require "http.throttle"
+local time = require "time"
+
+local M = {}
+
+local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
+local LAG_LONGEST = 16
+local WAIT_BUDGET = 600 -- seconds one call may take from when it is first asked to wait
+local WAIT_LONGEST = 60 -- when no Retry-After is given
+local WAIT_TRIES = 10 -- of one call that is asked to wait each time
+local TRIES = 4
+
+--- What the failures of all services have in common.
+---@class retry.failure
+---@field kind string a kind of fail's
+---@field message string
+---@field status integer? of the HTTP answer
+---@field code string|integer?
+---@field retry_after number? seconds, as the service says
+---@field again number? the moment before which the service does not want to be asked again
+---@field held boolean? it was not sent, because of what the service told another call
+---@field lag boolean? known text of something not yet replicated
+---@field exists boolean? it is there already
+---@field transport string? the gate's kind, when there was no answer
+---@field maybe_sent boolean? the far side may have acted on it (on this try or one before)
+
+---@class retry.call
+---@field what string for progress
+---@field peer string whom it is to: "graph", "login", "devolutions"
+---@field resource nil|fun(self: retry.call): string? what of the peer is throttled together: "/users"
+---@field attempt fun(self: retry.call): any, any makes one try: value, more; or nil, failure
+---@field changes boolean? is something different after it?
+---@field repeatable boolean? does sending it twice no harm?
+---@field fresh_write boolean? did we just write what it stands on?
+---@field once boolean? does an answer, or what may have been sent, end it?
+---@field renew fun(self: retry.call)? get a new credential after a 401
+
+local TRANSPORT = {
+  dns = "network", connect = "network", tls = "network", certificate = "network", timeout = "network", cut = "network",
+  too_large = "bad_answer", hostile = "bad_answer", memory = "transient", journal = "journal",
+  undeclared = "config", peer = "config", credential = "config", closed = "interrupted",
+}
+
+--- The failure of a request that got no answer, of what http.send returned.
+---@param message string
+---@param kind string the gate's
+---@param maybe_sent boolean?
+---@return retry.failure
+function M.transport(message, kind, maybe_sent)
+  return { kind = TRANSPORT[kind] or "network", transport = kind, message = message, maybe_sent = maybe_sent or nil }
+end
+
+local PASSING = { dns = true, connect = true, timeout = true, cut = true, memory = true }
+
+-- May the far side have done it on this very try?
+local function is_open(call, failure)
+  if not call.changes then return false end
+  if failure.transport then return failure.maybe_sent end
+  return failure.kind == "transient" or failure.kind == "bad_answer"
+end
+
+local function grow(first, tries, longest)
+  return math.min(longest, first * 2 ^ tries)
+end
+
+-- Up to a quarter more or less, so that many who failed at once do not return at once.
+local function jitter(seconds)
+  return seconds * (0.75 + math.random() / 2)
+end
+
+local function lag_wait(call, failure, state)
+  local is_lag = failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
+  if not call.fresh_write or not is_lag then return nil end
+  state.lag_ends = state.lag_ends or time.monotonic() + LAG_BUDGET
+  local left = state.lag_ends - time.monotonic()
+  if left <= 0 then return nil end
+  state.lags = (state.lags or 0) + 1
+  return math.min(left, grow(1, state.lags - 1, LAG_LONGEST)), "Entra has not replicated what was just written"
+end
+
+-- Seconds the service asks to wait, never rounded down; nil when it does not say.
+local function asked_for(failure)
+  return failure.retry_after and math.max(1, math.ceil(failure.retry_after))
+end
+
+-- Is there time for this wait? What is counted is the time that passes, not what was asked for.
+local function has_time(state, wait)
+  local now = time.monotonic()
+  state.waits_since = state.waits_since or now
+  return now - state.waits_since + wait <= WAIT_BUDGET and wait <= task.left()
+end
+
+local function throttle_wait(failure, state)
+  state.throttles = (state.throttles or 0) + 1
+  local wait = asked_for(failure) or math.max(1, jitter(grow(1, state.throttles - 1, WAIT_LONGEST)))
+  if state.throttles < WAIT_TRIES and has_time(state, wait) then return wait, "the service asks to wait" end
+  failure.again = time.now() + wait
+end
+
+-- A lost update race was refused, and what could not be connected was not sent, so
+-- they may be repeated even where a lost answer may not.
+local function is_passing(call, failure)
+  if failure.code == "Directory_ConcurrencyViolation" then return true end
+  if outage.is(failure) then return PASSING[failure.transport] end
+  if not call.repeatable then return false end
+  return failure.kind == "transient" or (failure.transport and PASSING[failure.transport])
+end
+
+local function passing_wait(call, failure, state)
+  if not is_passing(call, failure) then return nil end
+  state.tries = (state.tries or 1) + 1
+  local wait = asked_for(failure)
+  if wait and not (state.tries <= TRIES and has_time(state, wait)) then failure.again = time.now() + wait end
+  if failure.again or state.tries > TRIES then return nil end
+  return wait or jitter(grow(1, state.tries - 2, 8)), failure.message
+end
+
+-- Seconds until the next try and why, or nil for no more. Where a connection cannot
+-- be made, one call waits and tries for all.
+local function patience(call, failure, state)
+  if outage.is(failure) and not outage.leads(call.peer) then return not state.hopeless and 0 or nil end
+  if failure.kind == "throttled" then return throttle_wait(failure, state) end
+  if failure.kind == "auth" and call.renew and not state.renewed then
+    state.renewed = true
+    call:renew()
+    return 0
+  end
+  local wait, why = lag_wait(call, failure, state)
+  if wait then return wait, why end
+  return passing_wait(call, failure, state)
+end
+
+-- What says something about the call itself, and so about its earlier tries at least that much.
+local PLAIN = { refused = true, denied = true, missing = true, conflict = true }
+
+local function settle(failure, state)
+  if not state.open then return failure end
+  failure.maybe_sent = true
+  if not PLAIN[failure.kind] then failure.kind = "unknown_outcome" end
+  return failure
+end
+
+local function pause(call, seconds, why)
+  if seconds <= 0 then return end
+  local text = ("%s: %s; trying again in %s"):format(call.what, why, time.span(math.max(1, seconds)))
+  if seconds >= 2 then log.progress(text) else log.detail(text) end
+  task.sleep(seconds)
+end
+
+-- The failure of a call that was not sent, because another was told to wait for longer than this one can.
+local function held_back(seconds)
+  return {
+    kind = "throttled", message = "it was not sent, because the service asked to be left alone", held = true,
+    retry_after = seconds,
+  }
+end
+
+-- One try, when neither an outage nor a throttle that others met keeps it back.
+local function attempt(call, state)
+  local failure = outage.hold(call.peer)
+  if failure then
+    state.hopeless = true
+    return nil, M.transport(failure.message, failure.transport)
+  end
+  while throttle.left(call) > 0 do
+    local left = throttle.left(call)
+    if not has_time(state, left) then return nil, held_back(left) end
+    pause(call, left, "the service asked to wait")
+  end
+  local value, more = call:attempt()
+  outage.learn(call.peer, value == nil and more or nil)
+  return value, more
+end
+
+--- What to do after a failure: seconds to wait before the next try, and why; or nil
+--- and the failure as it stands. `state` is this call's own, at first {}.
+---@param call retry.call
+---@param failure retry.failure
+---@param state table
+---@return number? seconds, string|retry.failure why_or_failure
+function M.after(call, failure, state)
+  if is_open(call, failure) then state.open = true end
+  state.failure = failure
+  local wait, why = patience(call, failure, state)
+  if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or asked_for(failure)) end
+  local is_over = call.once and (failure.status or failure.maybe_sent)
+  if wait and not is_over then return wait, why end
+  outage.leave(call.peer, outage.is(failure))
+  return nil, settle(failure, state)
+end
+
+--- The failure of a call that was stopped between its tries: not to know whether an
+--- earlier one was carried out outweighs why it was stopped.
+---@param state table
+---@param failure retry.failure when nothing is open
+---@param cause any
+---@return retry.failure
+function M.cut_short(state, failure, cause)
+  if not state.open then return failure end
+  state.failure.cause = cause or failure.cause
+  return settle(state.failure, state)
+end
+
+local function try(call, state)
+  local value, failure = attempt(call, state)
+  if value ~= nil then return true, value, failure end
+  local wait, more = M.after(call, failure, state)
+  if not wait then return true, nil, more end
+  pause(call, wait, more)
+  return false
+end
+
+--- Try until it succeeds or trying again would be wrong. Being interrupted does
+--- not hide that an earlier try may have been carried out.
+---@param call retry.call
+---@return any value, any more_or_failure nil and a retry.failure when it did not succeed
+function M.run(call)
+  local state = {}
+  while true do
+    local ok, done, value, more = xpcall(try, task.keep_trace, call, state)
+    if not ok then outage.leave(call.peer, false) end
+    if not ok and not state.open then error(done, 0) end
+    if not ok then return nil, M.cut_short(state, nil, done) end
+    if done then return value, more end
+  end
+end
+
+return M

@@ -1,0 +1,28 @@
+--- Leases: who works on what, one process at a time.
+
+local fail = require "fail"
+local state_folder = require "machine.state_folder"
+local sys = require "host.sys"
+
+local M = {}
+
+local FIX = "Let the user %s write to that file, with room on its disk and files left to open, then run the same"
+  .. " command again. Nothing was changed."
+
+--- Take the lease on a name. Nil and why when another process holds it. Raises "journal" when the
+--- lock file cannot be opened or locked: then nobody knows whether another process holds it.
+---@param journal host.journal.journal
+---@param name string "user/…", "application/…"
+---@param what string what the lease is for, for the failure: "set a new password for anna@contoso.com"
+---@return host.journal.lease|nil lease, string? held_by
+function M.take(journal, name, what)
+  local lease, message, kind = journal:lease(name)
+  if lease then return lease end
+  if kind ~= "journal" then return nil, message end
+  local path = message:match("^the lock file '(.+)' cannot be ")
+  fail.raise {
+    kind = "journal", what = what, why = message, fix = path and state_folder.fix(path) or FIX:format(sys.user()),
+  }
+end
+
+return M

@@ -1,0 +1,394 @@
+--- The journal's rows of rotations: users' passwords, client secrets and certificates. A row
+--- says in which state a rotation is; its values lie sealed beside it, under names made from
+--- the rotation's id.
+--
+-- A row of a user's password is the account's: it has the account's object id and is used
+-- again by the next rotation, so no account can have two open. A row of a client secret or a
+-- certificate is one rotation: an application has many.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local marker = require "journal.marker"
+local record = require "journal.commit"
+local time = require "time"
+
+local M = {}
+
+local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
+
+---@class rotation.store.kind
+---@field kind string of the journal's rows
+---@field type string what a row is about, as people read it: "client secret"
+---@field sealed_as string what the names of its sealed values begin with
+---@field first string the state a new row is in
+---@field has_value table<string, true>? states in which the value of a row can be opened; all when nil
+---@field usable table<string, true>? states in which the value may be the one in use
+---@field former table<string, string>? what earlier versions called a state -> what it is called now
+
+---@class rotation.Store
+---@field kind string
+---@field own rotation.store.kind
+local Store = {}
+Store.__index = Store
+
+local function store_of(own) return setmetatable({ kind = own.kind, own = own }, Store) end
+
+---------------------------------------------------------------------------
+-- Rows
+
+--- A new row, not yet on record, with an id and a marker of its own.
+---@param journal host.journal.journal?
+---@param body table becomes the row's body; `marker` is kept when it is there
+---@param id string? of the row, when it is not the rotation's
+---@return host.journal.row
+function Store:new(journal, body, id)
+  local rotation, now = crypto.hex(crypto.random(8)), time.now()
+  body.type = self.own.type
+  body.marker = body.marker or marker.make(journal and journal:installation() or "", rotation)
+  if id then body.rotation = rotation end
+  return { id = id or rotation, kind = self.kind, state = self.own.first, body = body, created = now, updated = now }
+end
+
+-- The rows of the kind, as they are called now.
+local function list(self, journal, except)
+  local rows, former = {}, self.own.former or {}
+  for _, row in ipairs(journal:list(self.kind, except)) do
+    row.state = former[row.state] or row.state
+    if row.body.type == self.own.type then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+--- The row of that id. Nil when there is none.
+---@param journal host.journal.journal
+---@param id string
+---@return host.journal.row?
+function Store:get(journal, id)
+  local row = journal:get(self.kind, id)
+  if row and self.own.former then row.state = self.own.former[row.state] or row.state end
+  return row
+end
+
+--- The rows on record, or those of one application; oldest first.
+---@param journal host.journal.journal?
+---@param app_id string? client id
+---@return host.journal.row[]
+function Store:all(journal, app_id)
+  local rows = {}
+  for _, row in ipairs(journal and list(self, journal) or {}) do
+    if not app_id or row.body.app_id == app_id then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+--- The rows of rotations that have not come to their end, oldest first.
+---@param journal host.journal.journal
+---@return host.journal.row[]
+function Store:unfinished(journal) return list(self, journal, "closed") end
+
+--- The row with this id, marker, rotation, or key id; oldest first. Nil when there is none.
+---@param journal host.journal.journal
+---@param name string
+---@return host.journal.row?
+function Store:named(journal, name)
+  for _, row in ipairs(list(self, journal)) do
+    local body = row.body
+    if row.id == name or body.marker == name or body.rotation == name or body.key_id == name then return row end
+  end
+end
+
+--- Put the row on record in this state, durable with the next commit (the door commits before it sends).
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param state string
+---@param more table? members of the body to set
+function Store:stage(journal, row, state, more)
+  for name, value in pairs(more or {}) do row.body[name] = value end
+  local now = time.now()
+  journal:put(self.kind, row.id, state, row.body, now)
+  row.state, row.updated = state, now
+end
+
+--- Put the row on record in this state; durable when the call returns, or it raises "journal".
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param state string
+---@param more table? members of the body to set
+function Store:put(journal, row, state, more)
+  self:stage(journal, row, state, more)
+  record.commit(journal)
+end
+
+--- Make durable what was staged and sealed. Who asks in the same turn shares one commit.
+---@param journal host.journal.journal
+function Store.commit(_, journal) record.commit(journal) end
+
+---------------------------------------------------------------------------
+-- Values
+
+--- The name a value of the row is sealed under.
+---@param row host.journal.row
+---@param number integer? of the value, where a rotation has several
+---@return string
+function Store:sealed_name(row, number)
+  local name = self.own.sealed_as .. "/" .. (row.body.rotation or row.id)
+  return number and ("%s/%d"):format(name, number) or name
+end
+
+--- Seal a value of the row; durable with the next commit.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param value host.secret
+---@param number integer?
+function Store:seal(journal, row, value, number) journal:seal(self:sealed_name(row, number), value) end
+
+--- The value sealed under a name. Nil when none is held. Raises "journal" when the key does not open it.
+---@param journal host.journal.journal
+---@param name string as sealed_name gives it
+---@return host.secret?
+function Store:unseal(journal, name)
+  local value, message = journal:unseal(name)
+  if value or not message then return value end
+  fail.raise {
+    kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, name), why = message,
+    fix = "The profile's key must be the one the journal was made with.",
+  }
+end
+
+--- A value of the row, unsealed. Nil when none is held, or the row's state is one without a value.
+--- Raises "journal" when the key does not open it.
+---@param journal host.journal.journal?
+---@param row host.journal.row
+---@param number integer?
+---@return host.secret?
+function Store:value(journal, row, number)
+  local has_value = self.own.has_value
+  if not journal or has_value and not has_value[row.state] then return nil end
+  return self:unseal(journal, self:sealed_name(row, number))
+end
+
+--- Forget a value of the row; durable with the next commit. Only what is superseded by something in use, or
+--- was never in force.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param number integer?
+function Store:forget(journal, row, number) journal:forget(self:sealed_name(row, number)) end
+
+---------------------------------------------------------------------------
+-- Rows of applications
+
+--- Does the row have a value that is, or may come to be, in use?
+---@param row host.journal.row
+---@return boolean
+function Store:usable(row) return self.own.usable[row.state] == true end
+
+local function replaced_by(row) return "replaced by " .. row.body.marker end
+
+--- Give the application's other usable rows their date: they are not in use any more. Durable with the next commit.
+---@param journal host.journal.journal
+---@param rows host.journal.row[] of the application
+---@param row host.journal.row the one in use
+---@param retire_at number
+function Store:supersede(journal, rows, row, retire_at)
+  for _, other in ipairs(rows) do
+    if other.id ~= row.id and self:usable(other) then
+      self:stage(journal, other, "retiring", {
+        retire_at = retire_at, from = other.state, why = replaced_by(row), successor = row.id,
+      })
+    end
+  end
+end
+
+-- Which row took its place; `why` says so of one that an earlier version superseded.
+local function is_successor(row, other)
+  local successor = other.body.successor
+  return successor == row.id or not successor and other.state == "retiring" and other.body.why == replaced_by(row)
+end
+
+--- Undo that: those that were superseded by this row are as they were before. What is closed since stays closed, but is
+--- not replaced any more: the consumer may have it still. Durable with the next commit.
+---@param journal host.journal.journal
+---@param rows host.journal.row[] of the application
+---@param row host.journal.row
+function Store:reinstate(journal, rows, row)
+  for _, other in ipairs(rows) do
+    local before, is_closed = other.body.from, other.state == "closed"
+    if before and (is_closed or other.state == "retiring") and is_successor(row, other) then
+      other.body.retire_at, other.body.from, other.body.successor = nil, nil, nil
+      if not is_closed then other.body.why = nil end
+      self:stage(journal, other, is_closed and "closed" or before)
+    end
+  end
+end
+
+--- Was its application deleted, so that it comes back should that be restored?
+---@param row host.journal.row
+---@return boolean
+function Store.is_in_bin(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
+
+--- Its application was deleted: the value stays sealed for as long as that can be restored.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param now number
+function Store:go_with_application(journal, row, now)
+  if self:is_in_bin(row) then return end
+  local before = { state = row.state, retire_at = row.body.retire_at, why = row.body.why }
+  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted",
+    before_bin = before })
+end
+
+--- Its application is there: what it was before counts again. Durable with the next commit.
+---@param journal host.journal.journal? nil: only in the row
+---@param row host.journal.row
+function Store:come_back(journal, row)
+  local body, before = row.body, row.body.before_bin
+  body.retire_at, body.why, body.before_bin = before.retire_at, before.why, nil
+  row.state = before.state
+  if journal then self:stage(journal, row, before.state) end
+end
+
+--- Close the row and forget its only value. Only what is superseded by something in use, or was never in force.
+---@param journal host.journal.journal
+---@param row host.journal.row
+---@param why string
+function Store:close(journal, row, why)
+  self:forget(journal, row)
+  self:put(journal, row, "closed", { why = why, closed_at = time.now() })
+end
+
+---------------------------------------------------------------------------
+-- The three kinds
+
+local function set(...)
+  local members = {}
+  for _, name in ipairs { ... } do members[name] = true end
+  return members
+end
+
+---@class rotation.account_row: host.journal.row
+---@field body rotation.account
+
+---@class rotation.previous
+---@field marker string
+---@field changed_at number
+---@field value string? what it is sealed under
+
+---@class rotation.account
+---@field type "user password"
+---@field user string object id
+---@field name string user principal name when the rotation began; once closed, the entry's name
+---@field policy string
+---@field marker string of the rotation: "ml:<installation>:<rotation>"
+---@field rotation string
+---@field candidates rotation.candidate[] its values
+---@field before number? the directory's moment when the rotation was judged
+---@field seen string|false|nil the marker of the current entry when it was judged; false for none
+---@field pending_at number? when its pending entry was written, server time
+---@field pending { vault: string, ids: string[] }? its pending entries: id of the vault, and one of each value ("" for
+--- none)
+---@field shown number? the directory's moment by the last look before a send
+---@field probe { span: table, moment: number }? an accepted change whose moment lies outside its span
+---@field unshown boolean? it was accepted once, and not shown after five minutes
+---@field chosen integer? the value that is in force
+---@field changed_at number? when the one in force came into force, by the directory
+---@field value string? what it is sealed under
+---@field sent { number: integer, first: number, from: number, to: number }? when a request with the value in force
+--- was sent, and may still be carried out once more
+---@field modified string? when the current entry was last modified by us, as the server said it
+---@field entry string? id of the current entry
+---@field where string? where that entry was written, for people
+---@field previous rotation.previous? what was in force before, until this one is closed
+---@field closed_at number?
+---@field adopted boolean? the value in force was found in the sink
+---@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
+--- rotations that were left
+---@field quiet_until number? until when a request of the rotation before may still be carried out
+---@field kept string[]? names under which values of rotations that were left are sealed
+---@field kept_until number? of a rotation that was left
+---@field from string? state before orphaned
+---@field why string?
+---@field forgiven number? a person has looked, and accepts changes up to this moment of the directory
+
+--- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
+--- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended
+--- with its outcome unknown; orphaned when a person must look.
+M.user_passwords = store_of {
+  kind = "password", type = "user password", sealed_as = "password", first = "intent",
+}
+
+---@class rotation.row: host.journal.row
+---@field body rotation.body
+
+---@class rotation.body
+---@field type "client secret"
+---@field application string object id
+---@field app_id string client id
+---@field name string of the application
+---@field workflow string
+---@field marker string the start of the credential's displayName
+---@field lifetime number seconds
+---@field grace number seconds
+---@field ends number? server time
+---@field made_at number? of one that was found: when it began, as Entra says
+---@field key_id string?
+---@field hint string?
+---@field adopted boolean? its value was found in a sink
+---@field by_person boolean? a person made it and gave it to the consumer; its value is not held here
+---@field sent_at number?
+---@field known_at number?
+---@field proven_at number?
+---@field stored_at number?
+---@field confirmed_at number? when it became known that the consumer has it
+---@field confirmed_by string? how that is known: "a person", "read back from …"
+---@field confirmed_who string? the person's user name
+---@field retire_at number?
+---@field from string? state before it began to retire
+---@field successor string? id of the row that replaced it
+---@field looked_at number? last look for a lost one
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
+---@field why string?
+
+--- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
+--- (with a date), closed.
+M.client_secrets = store_of {
+  kind = "intent", type = "client secret", sealed_as = "secret", first = "intent",
+  usable = set("known", "proven", "stored", "handed_over", "confirmed"),
+  has_value = set("known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+}
+
+---@class certificate.row: host.journal.row
+---@field body certificate.body
+
+---@class certificate.body
+---@field type "certificate"
+---@field application string object id
+---@field app_id string client id
+---@field name string of the application
+---@field workflow string
+---@field marker string its displayName at the application
+---@field key_id string chosen by us
+---@field sha256 string hexadecimal, of the certificate
+---@field ends number
+---@field lifetime number? seconds
+---@field grace number? seconds
+---@field adopted boolean? it was found in a file
+---@field made_at number
+---@field sent_at number?
+---@field known_at number?
+---@field proven_at number?
+---@field confirmed_at number?
+---@field retire_at number?
+---@field where string? where it lies
+---@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
+---@field why string?
+
+--- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,
+--- confirmed (in use), retiring (with a date), closed.
+M.certificates = store_of {
+  kind = "certificate", type = "certificate", sealed_as = "certificate", first = "intent",
+  usable = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed"),
+  has_value = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+  former = { made = "sent", uploaded = "known", in_use = "confirmed" },
+}
+
+return M

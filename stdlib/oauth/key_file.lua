@@ -1,0 +1,99 @@
+--- A file in clear that holds the key and its certificate (0600), for whoever asks for one: where a profile's
+--- sign_in or a service's unit names it. It can be read back; a run that signs in reads it.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local resource = require "resource.new"
+local sys = require "host.sys"
+
+---@class certificate.keyfile: resource.Resource
+---@field pem host.secret|any what it is to hold; unknown in a plan
+---@field is_ours fun(about: table): boolean is this certificate one of the application's?
+local File = resource.kind "key file"
+
+local M = {}
+
+--- The file of that path.
+---@param path string
+---@return certificate.keyfile
+function M.at(path)
+  return File { name = path, made = "readable by you only" }
+end
+
+local function raise(path, why, fix)
+  fail.raise { kind = "not_ours", what = "use the key file " .. path, why = why, fix = fix }
+end
+
+-- The key in it; nil when there is no file. Anything else in its place is not touched.
+local function content(path)
+  if not sys.stat(path) then return nil end
+  local pem, message, kind = sys.read_secret(path, "person", true)
+  if not pem then
+    raise(path, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(path)
+      or "Name another one: --key-file PATH.")
+  end
+  local key, why = crypto.certificate(pem)
+  if not key then
+    raise(path, "there is a file already, and it is no key file of ours: " .. why,
+      "Name another one: --key-file PATH.")
+  end
+  return pem, key
+end
+
+--- Look at what lies there, before anything is made.
+---@param is_ours fun(about: table): boolean
+---@return host.secret? pem, host.crypto.key? key
+function File:open(is_ours)
+  local pem, key = content(self.name)
+  if not pem or is_ours(key:describe()) then return pem, key end
+  raise(self.name, "there is a file already, and its certificate is not one of this application",
+    "Name another one: --key-file PATH.")
+end
+
+--- What it is to hold.
+---@param pem host.secret|any
+function File:hold(pem) self.pem = pem end
+
+--- Where it is, for people.
+---@return string
+function File:where() return self.name end
+
+function File:read()
+  local pem = content(self.name)
+  return pem and { pem = pem }
+end
+
+function File:differs(actual)
+  if not resource.known(self.pem) then
+    return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
+  end
+  if actual.pem:equals(self.pem) then return {} end
+  return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
+end
+
+function File:create()
+  local folder = self.name:match("^(.*)/[^/]*$")
+  if folder and folder ~= "" then sys.mkdir(folder) end
+  local ok, message = sys.write(self.name, self.pem, "replace")
+  if ok then return { pem = self.pem } end
+  fail.raise {
+    kind = "config", what = "write the key file " .. self.name, why = message or "it cannot be written",
+    fix = "The key is kept in the journal: name another file with --key-file and run the same command again.",
+  }
+end
+
+function File:update() return self:create() end
+
+-- Written durably when the call returned.
+function File.seen() return true end
+
+function File:delete()
+  local ok, message = sys.remove(self.name)
+  if ok then return end
+  fail.raise { kind = "config", what = "remove the key file " .. self.name, why = message,
+    fix = "Remove it by hand: the certificate in it is no longer of use." }
+end
+
+File.gone = false
+
+return M

@@ -1,0 +1,76 @@
+--- The key and certificate an application signs in with, in a file that only the profile's key opens, where
+-- `certificate = { from = "sealed" }` in a profile's sign_in finds it.
+
+local crypto = require "host.crypto"
+local resource = require "resource.new"
+local sealed = require "profile.sealed_file"
+
+---@class certificate.sealed_key: resource.Resource
+---@field profile profile
+---@field application table
+---@field pem host.secret|any what it is to hold; unknown in a plan
+local Key = resource.kind "sealed key"
+
+local M = {}
+
+--- What the file is called, beside the profile's journal: see `sealed`.
+---@param client_id string
+---@return string
+function M.name(client_id) return "certificate-" .. client_id end
+
+--- That of an application.
+---@param profile profile
+---@param application table
+---@param name string of the application
+---@return certificate.sealed_key
+function M.of(profile, application, name)
+  return Key {
+    name = name, profile = profile, application = application, from = { application },
+    made = "beside the journal, opened by the profile's key only",
+  }
+end
+
+local function name_of(self) return M.name(self.application.appId) end
+
+--- What lies there. Nil when nothing does.
+---@return host.secret? pem, host.crypto.key? key
+function Key:open()
+  local pem = sealed.read(self.profile, name_of(self))
+  return pem, pem and crypto.certificate(pem) or nil
+end
+
+--- What it is to hold.
+---@param pem host.secret|any
+function Key:hold(pem) self.pem = pem end
+
+--- Where it is, for people.
+---@return string
+function Key:where() return sealed.path(self.profile, name_of(self)) end
+
+function Key:key() return "sealed key/" .. self.application.appId end
+
+function Key:read()
+  local pem = self:open()
+  return pem and { pem = pem }
+end
+
+function Key:differs(actual)
+  if resource.known(self.pem) and actual.pem:equals(self.pem) then return {} end
+  return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
+end
+
+function Key:create()
+  sealed.write(self.profile, name_of(self), { client_id = self.application.appId }, self.pem)
+  return { pem = self.pem }
+end
+
+function Key:update() return self:create() end
+
+-- Written durably when the call returned.
+function Key.seen() return true end
+
+function Key:delete() sealed.remove(self.profile, name_of(self)) end
+
+Key.gone = false
+
+return M

@@ -1,0 +1,267 @@
+--- Who we are: signing in, and the credential for Graph, renewed before it ends.
+--
+-- Tokens never become Lua strings: host.oauth puts them into credentials. This
+-- module decides when to ask for one; how stands in oauth/*.lua, one way a file.
+
+local ask = require "oauth.ask"
+local discovery = require "oauth.discovery"
+local fail = require "fail"
+local native = require "host.oauth"
+local profile = require "profile.current"
+local secret = require "host.secret"
+local shared = require "task.single_flight"
+local time = require "time"
+
+local M = {}
+
+local EARLY = 300 -- seconds before its end at which a token is renewed
+
+---@class oauth.principal
+---@field name string user principal name, or the application's name
+---@field oid string object id of the user or service principal
+---@field appid string? client id
+---@field tenant string GUID
+---@field kind "user"|"app"
+---@field scopes string[] delegated
+---@field roles string[] application permissions
+---@field wids string[] role template ids
+
+---@class oauth.held
+---@field credential host.credential
+---@field refresh_token host.secret?
+---@field claims table
+---@field renew_at number
+---@field ends number
+
+--- One way to get a token: for this profile, with what is `kept` between the
+--- tokens of one sign-in, and the delegated permissions to ask for. A token that is
+--- `final` cannot be renewed, so it is used to its end.
+---@alias oauth.way fun(settings: profile, kept: table, scopes: string[]): host.oauth.token
+
+--- Where a person's sign-in is kept from one run to the next.
+---@class oauth.keeper
+---@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token?, boolean? calls
+--- `exchange` with the newest refresh token there is, and returns what it gives once the refresh token in that is
+--- durable; nil when nothing is kept, and nil and true when the sign-in is over
+---@field keep fun(token: host.oauth.token) what a new sign-in gave; it is durable when this returns
+
+local signed ---@type profile? the profile signed in with
+local keeper ---@type oauth.keeper?
+local held ---@type oauth.held?
+local kept = {} ---@type table of this sign-in: its secret or key
+local scopes = {} ---@type string[]
+---------------------------------------------------------------------------
+-- Getting a token
+
+local function by_refresh(settings, refresh_token)
+  local scope = ask.user_scope(settings, scopes)
+  return ask.ask(("renew the sign-in to '%s'"):format(settings.tenant), function()
+    return native.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, scope)
+  end, native.judge_token, settings.graph)
+end
+
+---@type table<string, fun(): oauth.way>
+local WAYS = {
+  browser = function() return require "oauth.browser" end,
+  certificate = function() return require "oauth.certificate" end,
+  client_secret = function() return require "oauth.secret" end,
+  device_code = function() return require "oauth.device" end,
+  managed_identity = function() return require("oauth.identity").fetch end,
+  token = function() return require "oauth.access_token" end,
+  workload_identity = function() return require "oauth.federated" end,
+}
+
+-- By a refresh token, the kept one before the one we hold: another process may have
+-- renewed it since. nil when there is none.
+local function renewed(settings)
+  local function exchange(refresh_token) return by_refresh(settings, refresh_token) end
+  local token, over
+  if keeper then token, over = keeper.renew(exchange) end
+  if token or over then return token end
+  return held and held.refresh_token and exchange(held.refresh_token)
+end
+
+local function fetch(settings)
+  local token = renewed(settings)
+  if token then return token end
+  local way = WAYS[settings.sign_in.method]
+  if way then
+    token = way()(settings, kept, scopes)
+    if keeper and token.refresh_token then keeper.keep(token) end
+    return token
+  end
+  fail.raise {
+    kind = "config", what = ("sign in to '%s'"):format(settings.tenant),
+    why = ("the profile's sign_in.method is '%s'"):format(tostring(settings.sign_in.method)),
+    fix = "Use \"browser\" or \"device_code\" for a person; \"certificate\", \"workload_identity\", "
+      .. "\"managed_identity\" or \"client_secret\" for an application.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- The token in use
+
+local function split(text)
+  local list = {}
+  for word in (text or ""):gmatch("%S+") do list[#list + 1] = word end
+  return list
+end
+
+local function list_of(value)
+  return type(value) == "table" and value or {}
+end
+
+---@return oauth.principal
+local function principal_of(claims)
+  local is_user = type(claims.scp) == "string" and claims.idtyp ~= "app"
+  return {
+    name = claims.upn or claims.unique_name or claims.app_displayname or claims.appid or "?",
+    oid = claims.oid, appid = claims.appid, tenant = claims.tid, kind = is_user and "user" or "app",
+    scopes = is_user and split(claims.scp) or {}, roles = list_of(claims.roles), wids = list_of(claims.wids),
+  }
+end
+
+local function hold(token)
+  local early = token.final and 0 or math.min(EARLY, token.expires_in / 2)
+  local ends = time.now() + token.expires_in
+  held = {
+    credential = token.credential, claims = token.claims, renew_at = ends - early, ends = ends,
+    refresh_token = token.refresh_token or held and held.refresh_token, -- not each answer brings a new one
+  }
+end
+
+local function is_fresh()
+  return held and time.now() < held.renew_at
+end
+
+-- Get a new token, once for all who want one now.
+local renew = shared.wrap(function() hold(fetch(signed)) end)
+
+---------------------------------------------------------------------------
+-- Public
+
+--- The delegated permissions to ask for when a person signs in ("User.Read.All", …).
+---@param list string[]
+function M.use_scopes(list)
+  scopes = list
+end
+
+--- The delegated permissions that will be asked for.
+---@return string[]
+function M.scopes()
+  return scopes
+end
+
+--- Keep sign-ins there from now on (nil: nowhere). No access token is used before the
+--- refresh token that came with it is durable.
+---@param new oauth.keeper?
+function M.keep(new)
+  keeper = new
+end
+
+--- Sign in as the profile says; whom we are then.
+---@param settings profile
+---@return oauth.principal
+function M.sign_in(settings)
+  signed, held, kept = settings, nil, {}
+  renew()
+  return principal_of(held.claims)
+end
+
+--- Forget the token, and with it who we are.
+function M.sign_out()
+  signed, held, kept = nil, nil, {}
+end
+
+--- Whom the token at hand is for; nil when nobody has signed in yet. Never waits.
+---@return oauth.principal|nil
+function M.signed_in()
+  return held and principal_of(held.claims)
+end
+
+--- The credential for Graph; signs in or renews first when needed.
+---@return host.credential
+function M.credential()
+  signed = signed or profile.current()
+  while not is_fresh() do renew() end
+  return held.credential
+end
+
+--- What the token in use says of us (read, not verified: Graph decides).
+---@return table
+function M.claims()
+  M.credential()
+  return held.claims
+end
+
+--- Whom the token in use is for.
+---@return oauth.principal
+function M.principal()
+  return principal_of(M.claims())
+end
+
+--- When the token in use ends; one that can be renewed is renewed before.
+---@return number
+function M.expires()
+  M.credential()
+  return held.ends
+end
+
+--- Get a new token now: after a 401, or when a permission was just granted.
+--- With the credential that was refused, nothing is done when another is in use already.
+---@param refused host.credential?
+function M.renew(refused)
+  signed = signed or profile.current()
+  if refused and held and held.credential ~= refused then return end
+  renew()
+end
+
+-- A certificate's key proves by what it signs.
+local function proving(settings, client_id, proof)
+  if secret.is(proof) then
+    return native.client_secret(ask.authority(settings), client_id, proof, ask.app_scope(settings))
+  end
+  local assertion = require "oauth.assertion"
+  return assertion.request(settings, client_id, proof, assertion.header(proof:describe()))
+end
+
+-- One request, on a connection of its own.
+local function try(client_id, proof)
+  local settings = signed or profile.current()
+  return ask.once(("prove a credential of application %s"):format(client_id), function()
+    local request = proving(settings, client_id, proof)
+    request:set_fresh()
+    return request
+  end, native.judge_token, settings.graph)
+end
+
+--- Does this secret, or this key with its certificate, sign the application in?
+---@param client_id string
+---@param proof host.secret|host.crypto.key
+---@return { claims: table }|nil proof, table? failure with kind, error, code, message
+function M.prove(client_id, proof)
+  local token, failure = try(client_id, proof)
+  if not token then return nil, failure end
+  token.credential:close()
+  return { claims = token.claims }
+end
+
+--- A credential for Graph of an application that is not the one signed in, to be given to
+--- single calls. Raises when it is not had.
+---@param client_id string
+---@param proof host.secret|host.crypto.key
+---@return { credential: host.credential, claims: table }
+function M.application(client_id, proof)
+  local token, failure = try(client_id, proof)
+  if token then return token end
+  return ask.raise(("sign in as application %s"):format(client_id), failure)
+end
+
+--- The tenant's GUID, by discovery; asked for once.
+---@param settings profile? the current one by default
+---@return string
+function M.tenant(settings)
+  return discovery.tenant(settings or signed or profile.current())
+end
+
+return M

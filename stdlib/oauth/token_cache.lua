@@ -1,0 +1,208 @@
+--- A person's sign-in, kept from one run to the next: the refresh token, sealed.
+--
+-- A renewal holds a lock between processes, since a refresh token may be good
+-- for one use, and has the new token on disk before the access token that came
+-- with it is used. A run that is cut off in between costs nothing where old
+-- refresh tokens stay valid, as Entra's do; where they do not, only an answer
+-- that never reached the disk is lost, and the next run says so.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local log = require "log"
+local sealed = require "profile.sealed_file"
+local state_folder = require "machine.state_folder"
+local sys = require "host.sys"
+local task = require "task"
+local term = require "host.term"
+local time = require "time"
+
+local M = {}
+
+local PATIENCE = 60 -- seconds to wait for another process that is renewing
+local PACE = 0.05
+
+-- Methods by which a person signs in. Applications prove themselves anew each time.
+local PERSONAL = { device_code = true, browser = true }
+
+-- What the service says when only the person can help: of the token, not of the network.
+local OVER = {
+  invalid_grant = true, interaction_required = true, login_required = true, consent_required = true,
+}
+
+---@class token_cache.about what anybody who may read the file may know
+---@field name string
+---@field oid string?
+---@field tenant string? GUID
+---@field client_id string
+---@field since string when the person signed in
+---@field renewed string when the token that is kept came
+
+--- Is it a person who signs in to this profile?
+---@param profile profile
+---@return boolean
+function M.is_personal(profile)
+  return PERSONAL[profile.sign_in.method] == true
+end
+
+-- One file for each client, since a refresh token is good for one only.
+local function name_of(profile)
+  return "sign-in-" .. crypto.hex(crypto.digest("sha256", profile.sign_in.client_id or "")):sub(1, 16)
+end
+
+local function lock_path(profile) return ("%s/%s.lock"):format(profile.state, name_of(profile)) end
+
+local function raise(profile, why, fix)
+  fail.raise {
+    kind = "config", what = ("keep the sign-in to '%s'"):format(profile.tenant), why = why, fix = fix,
+  }
+end
+
+-- Take the lock, waiting for who holds it.
+local function take_lock(profile)
+  local made, trouble = sys.mkdir(profile.state)
+  if not made then
+    raise(profile, trouble, state_folder.fix(profile.state)
+      or "Let it be written, or name another `state` folder in the profile.")
+  end
+  local ends = time.monotonic() + PATIENCE
+  while true do
+    local lock, message, kind = sys.lock(lock_path(profile))
+    if lock then return lock end
+    if kind ~= "held" or time.monotonic() > ends then
+      raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it."
+        or state_folder.fix(profile.state))
+    end
+    if task.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
+  end
+end
+
+local function write(profile, token, since)
+  local claims, now = token.claims or {}, time.iso(time.now())
+  sealed.write(profile, name_of(profile), {
+    name = claims.upn or claims.unique_name or "?", oid = claims.oid, tenant = claims.tid,
+    client_id = profile.sign_in.client_id, since = since or now, renewed = now,
+  }, token.refresh_token)
+end
+
+---------------------------------------------------------------------------
+-- Renewing
+
+local LOST = "an earlier renewal was cut off before its answer was kept, and with it the newest token was lost"
+
+local function error_of(failure)
+  return type(failure.cause) == "table" and failure.cause.error or nil
+end
+
+-- Not over, only too narrow for what is asked for now.
+local NO_CONSENT = 65001
+
+local function fix_of(failure, cut_off)
+  if cut_off then return "Sign in again: moonlatch login." end
+  if failure.code == NO_CONSENT then return "Sign in with what is needed: moonlatch login --for SCRIPT." end
+  return failure.fix
+end
+
+-- The person is asked anew where one sits at the terminal; else it is a failure.
+local function give_up(failure, about, cut_off)
+  local why = cut_off and ("%s. It said: %s"):format(LOST, failure.why) or failure.why
+  if term.is_terminal("in") and term.is_terminal("err") and not log.json() then
+    if failure.code == NO_CONSENT then
+      return log.note(("The sign-in kept for %s has no consent for all that is read now: sign in once more.")
+        :format(about.name))
+    end
+    return log.warn(("the sign-in kept for %s does not serve any more: %s"):format(about.name, why))
+  end
+  fail.raise {
+    kind = failure.kind, what = ("renew the sign-in kept for %s"):format(about.name), why = why,
+    fix = fix_of(failure, cut_off), status = failure.status, code = failure.code, request_id = failure.request_id,
+    cause = failure.cause,
+  }
+end
+
+-- May an answer with a new token have been lost on its way?
+local function may_be_lost(failure)
+  return type(failure.cause) == "table" and failure.cause.maybe_sent == true
+end
+
+-- The exchange, with a mark that stays when we are cut off in it. A refusal that only
+-- the person can help is returned; other failures are raised.
+local function exchange_marked(lock, exchange, refresh_token)
+  lock:mark()
+  local ok, outcome = pcall(exchange, refresh_token)
+  if ok then return outcome end
+  if fail.is(outcome) and not may_be_lost(outcome) then lock:unmark() end
+  if fail.is(outcome) and OVER[error_of(outcome)] then return nil, outcome end
+  error(outcome, 0)
+end
+
+local function renew(profile, exchange)
+  if not sealed.has(profile, name_of(profile)) then return nil end
+  local lock <close> = take_lock(profile)
+  local refresh_token, about = sealed.read(profile, name_of(profile))
+  if not refresh_token then return nil end
+  local cut_off = lock:marked()
+  local token, failure = exchange_marked(lock, exchange, refresh_token)
+  refresh_token:close()
+  if not token then
+    give_up(failure, about, cut_off or may_be_lost(failure))
+    return nil, true
+  end
+  if token.refresh_token then write(profile, token, about.since) end
+  lock:unmark()
+  return token
+end
+
+---------------------------------------------------------------------------
+-- Public
+
+--- The keeper of a profile's sign-in; nil where nothing can be kept. One that is `fresh`
+--- takes a new sign-in and keeps it; any other renews what is kept, and keeps a sign-in
+--- only in its place.
+---@param profile profile
+---@param fresh boolean?
+---@return oauth.keeper?
+function M.keeper(profile, fresh)
+  if not (M.is_personal(profile) and profile.key) then return nil end
+  local keeper, name = {}, name_of(profile)
+
+  function keeper.renew(exchange)
+    if fresh then return nil end
+    return renew(profile, exchange)
+  end
+
+  function keeper.keep(token)
+    if not (fresh or sealed.has(profile, name)) then return end
+    local lock <close> = take_lock(profile)
+    write(profile, token)
+    lock:unmark()
+    fresh = false
+  end
+
+  return keeper
+end
+
+--- Whose sign-in is kept, as the file says; nil when none is.
+---@param profile profile
+---@return token_cache.about|nil
+function M.about(profile)
+  return sealed.about(profile, name_of(profile))
+end
+
+--- The file it is kept in.
+---@param profile profile
+---@return string
+function M.path(profile) return sealed.path(profile, name_of(profile)) end
+
+--- Forget it; whose it was, or nil when none was kept.
+---@param profile profile
+---@return token_cache.about|nil
+function M.forget(profile)
+  if not sealed.has(profile, name_of(profile)) then return nil end
+  local lock <close> = take_lock(profile)
+  local _, about = pcall(M.about, profile)
+  sealed.remove(profile, name_of(profile))
+  lock:unmark()
+  return type(about) == "table" and not fail.is(about) and about or { name = "?" }
+end
+
+return M

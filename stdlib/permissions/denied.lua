@@ -1,0 +1,197 @@
+--- Why Graph said no: "insufficient privileges" is the same answer for a permission
+--- that nobody asked for, one that nobody consented to, one that this token lacks, a
+--- missing directory role, a target that outranks us and one in a restricted unit.
+-- The tenant is asked which it is, where we may; where we may not, that is said.
+
+local fail = require "fail"
+local graph = require "graph"
+local held_by_us = require "permissions.granted"
+local log = require "log"
+local permissions = require "permissions.least"
+local reach = require "entra.reach"
+local rights = require "task.rights"
+local sets = require "base.sets"
+local task = require "task"
+
+local M = {}
+
+local PATIENCE = 20 -- seconds all questions together may take
+
+---@class denied.reason
+---@field cause string
+---@field fix string
+
+local function words(list)
+  return #list > 0 and table.concat(list, ", ") or "none"
+end
+
+---------------------------------------------------------------------------
+-- The permission
+
+-- The permission to name: of the cheapest alternative, what is missing.
+local function lacking(held, rows)
+  for _, row in ipairs(rows) do
+    local least = row[held.kind][1]
+    if least and not permissions.covers(held.token, row[held.kind]) then
+      local missing = {}
+      for _, name in ipairs(least) do
+        if not held.token[name] then missing[#missing + 1] = name end
+      end
+      return missing, row
+    end
+    if not least then return {}, row end
+  end
+end
+
+local IMPOSSIBLE = {
+  application = { cause = "an application cannot do this by itself, with no permission",
+    fix = "Run this as a person: sign_in = { method = \"device_code\" } in a profile." },
+  delegated = { cause = "a person cannot do this, with no permission",
+    fix = "Run this with a profile of an application." },
+}
+
+local function not_in_token(missing)
+  return {
+    cause = ("%s is granted, but not in this token, which was made before"):format(words(missing)),
+    fix = "Sign in again: a token made some minutes after the grant carries it.",
+  }
+end
+
+local function not_consented(held, missing, requested, why)
+  local name = words(missing)
+  if held.kind == "delegated" then
+    return { cause = name .. " was not consented to the client that you signed in with",
+      fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
+        :format(name) }
+  elseif requested and permissions.covers(requested, { missing }) then
+    return { cause = name .. " is asked for by the application, but nobody consented to it",
+      fix = "Have a Privileged Role Administrator grant admin consent: App registrations > API permissions." }
+  elseif requested then
+    return { cause = name .. " is not among the permissions that the application asks for",
+      fix = ("Add %s to its API permissions, and have admin consent granted."):format(name) }
+  end
+  return { cause = ("%s is not granted to the application (whether it is asked for is not known: %s)")
+      :format(name, why), fix = ("Grant %s to the application."):format(name) }
+end
+
+local function permission_reason(held, rows)
+  local missing, row = lacking(held, rows)
+  if not missing then return nil end
+  if #missing == 0 and #row[held.kind] == 0 then return IMPOSSIBLE[held.kind] end
+  local consented, why = held_by_us.consented(held)
+  if consented and permissions.covers(consented, { missing }) then return not_in_token(missing) end
+  if consented then return not_consented(held, missing, held_by_us.requested(held)) end
+  local name = words(missing)
+  return {
+    cause = ("%s is not in our token; whether it is granted is not known: %s"):format(name, why),
+    fix = ("Grant %s, and consent to it; if it is granted, sign in again."):format(name),
+  }
+end
+
+---------------------------------------------------------------------------
+-- The target
+
+local function user_in(path)
+  local key = path:match("^/users/([^/]+)")
+  return key and (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function restricted(user)
+  return {
+    cause = ("%s is in a restricted management administrative unit: only roles scoped to that unit reach it")
+      :format(user.userPrincipalName),
+    fix = "Have a role assigned that is scoped to that unit, or leave this account out.",
+  }
+end
+
+local function outranked(user, why, roles)
+  return {
+    cause = ("%s outranks us: %s. Our directory roles: %s"):format(user.userPrincipalName, why, words(roles)),
+    fix = "Assign us a role that may reset it, by Microsoft's table: Privileged Authentication Administrator reaches "
+      .. "all. Or leave this account out.",
+  }
+end
+
+-- Who may reset whom is known for passwords only.
+local function target_reason(asked, roles)
+  local key = user_in(asked.path)
+  if not key or asked.method == "GET" then return nil end
+  local user = graph.get(graph.path("/users/{id}", key), {
+    select = { "id", "userPrincipalName", "isManagementRestricted" }, missing = "nil", what = "look at the account",
+  })
+  if user and user.isManagementRestricted == true then return restricted(user) end
+  if not user or not roles or not sets.of(asked.members).passwordProfile then return nil end
+  local account = reach.find({ user.userPrincipalName })[1]
+  if #account.roles == 0 and not account.group then return nil end
+  local verdict, why = reach.judge(account, roles)
+  return verdict == "no" and outranked(user, why, roles) or nil
+end
+
+---------------------------------------------------------------------------
+-- The role
+
+local function role_reason(held, rows, roles, why)
+  local wanted
+  for _, row in ipairs(rows) do wanted = wanted or row.roles and #row.roles > 0 and row.roles end
+  if held.kind ~= "delegated" or not wanted then return nil end
+  local weakest = wanted[1][1]
+  local fix = ("Have %s assigned to you, or sign in as somebody who holds it."):format(weakest)
+  if not roles then
+    return { cause = ("a directory role may be missing, such as %s; ours are not known: %s"):format(weakest, why),
+      fix = fix }
+  end
+  local mine = sets.of(roles)
+  if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
+  return { cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, words(roles)), fix = fix }
+end
+
+local function owned_only(held, rows)
+  if not held.token["Application.ReadWrite.OwnedBy"] or held.token["Application.ReadWrite.All"] then return nil end
+  for _, row in ipairs(rows) do
+    if row.application[1] and row.application[1][1] == "Application.ReadWrite.OwnedBy" then
+      return { cause = "Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it",
+        fix = "Make our service principal an owner of it, or grant Application.ReadWrite.All." }
+    end
+  end
+end
+
+local function unknown(held, rows, roles)
+  local names = {}
+  for _, row in ipairs(rows) do
+    for _, together in ipairs(row[held.kind]) do
+      if permissions.covers(held.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
+    end
+  end
+  return {
+    cause = ("our token has what this needs (%s)%s, so it is not known why Graph says no")
+      :format(words(names), roles and ("; our directory roles: " .. words(roles)) or ""),
+    fix = "Look at what the target is: administrators, restricted units and protected actions need more.",
+  }
+end
+
+local function find_reason(asked)
+  local rows = permissions.rows(asked.method, asked.path, asked.members)
+  if #rows == 0 then return nil end
+  local held = held_by_us.token()
+  local reason = permission_reason(held, rows)
+  if reason then return reason end
+  local roles, why = held_by_us.roles(held)
+  local ok, target = pcall(target_reason, asked, roles)
+  if ok and target then return target end
+  return role_reason(held, rows, roles, why) or owned_only(held, rows) or unknown(held, rows, roles)
+end
+
+--- Find out why a call was denied and put that into the failure, in place. Waits;
+--- for failures that a person will see. Anything else is left as it is.
+---@param err any
+function M.explain(err)
+  if not fail.is(err, "denied") or err.status ~= 403 or not err.call or err.explained then return end
+  err.explained = true
+  local ok, reason = rights.with(task.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
+  if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
+  if not ok or not reason then return end
+  err.why = ("%s. Graph said: %s"):format(reason.cause, err.said)
+  err.fix = reason.fix
+end
+
+return M

@@ -1,0 +1,326 @@
+--- Which permissions and directory roles a set of Graph calls needs: the least that
+--- let all of them through.
+--
+-- What each call needs is in stdlib/data/calls.tsv, with its sources. Microsoft's raw
+-- table is known to mislead: it knows nothing of what a body sets, and names odd
+-- special-purpose permissions as the least.
+
+local data = require "base.facts"
+local sets = require "base.sets"
+
+local M = {}
+
+---@alias permissions.kind "application"|"delegated"
+
+---@class permissions.row
+---@field call string "PATCH /users/{id}#passwordProfile"
+---@field application string[][] alternatives, the least first, each of what counts together; empty: impossible
+---@field delegated string[][]
+---@field roles string[][]? directory roles that do, the weakest first; empty: a member needs none; nil: not known
+---@field source string
+
+---@class permissions.need
+---@field entry string as it was declared
+---@field row permissions.row
+
+---@class permissions.least
+---@field application string[] sorted
+---@field delegated string[]
+---@field roles string[] the weakest that do, for a person
+---@field needs permissions.need[]
+---@field unknown string[] declared calls of which nothing is known
+---@field unavailable table<permissions.kind, string[]> declared calls that cannot be made so at all
+---@field roles_unknown string[] calls whose role is not known
+---@field notes string[]
+
+local METHODS = {} -- the key under which a node of the tree holds its rows
+local tree ---@type table? of paths
+
+---------------------------------------------------------------------------
+-- The table
+
+local function alternatives(text)
+  local list = {}
+  for one in text:gmatch("[^,]+") do
+    local together = {}
+    for name in one:gmatch("[^+]+") do together[#together + 1] = name end
+    list[#list + 1] = together
+  end
+  return list
+end
+
+local function roles_of(text)
+  if text == "" then return nil end
+  return text == "member" and {} or alternatives(text)
+end
+
+local function add_row(method, path, row)
+  local node = tree
+  for segment in path:gsub("#.*", ""):gmatch("[^/]+") do
+    node[segment] = node[segment] or {}
+    node = node[segment]
+  end
+  node[METHODS] = node[METHODS] or {}
+  local member = path:match("#(.*)$") or ""
+  node[METHODS][method .. "#" .. member:lower()] = row
+end
+
+local function load_tree()
+  tree = {}
+  for _, fields in ipairs(data.rows "stdlib/data/calls.tsv") do
+    local method, path, application, delegated, roles, source = table.unpack(fields)
+    if delegated == "=" then delegated = application end
+    add_row(method, path, {
+      call = method .. " " .. path, application = alternatives(application), delegated = alternatives(delegated),
+      roles = roles_of(roles), source = source,
+    })
+  end
+end
+
+-- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
+local function segments_of(path)
+  local list = {}
+  for segment in path:lower():gmatch("[^/]+") do
+    local name, inside = segment:match("^([^(]+)%((.*)%)$")
+    list[#list + 1] = name or segment
+    if inside then list[#list + 1] = "{id}" end
+  end
+  if list[#list] == "$count" then list[#list] = nil end
+  return list
+end
+
+local function walk(segments)
+  local node = tree
+  for _, segment in ipairs(segments) do
+    node = node[segment] or segment ~= "*" and node["{id}"]
+    if not node then return nil end
+  end
+  return node[METHODS]
+end
+
+local function rows_at(path)
+  if not tree then load_tree() end
+  local segments = segments_of(path)
+  local found = walk(segments)
+  if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
+    segments[#segments] = nil
+    found = walk(segments)
+  end
+  return found
+end
+
+--- What a call needs; several rows when its members need different things. Empty when
+--- nothing is known of it.
+---@param method string
+---@param path string a template as in needs, or a real path
+---@param members string[]? of the body, where they are known
+---@return permissions.row[]
+function M.rows(method, path, members)
+  local there = rows_at(path)
+  if not there then return {} end
+  local base, found, seen = there[method .. "#"], {}, {}
+  for _, member in ipairs(members or {}) do
+    local row = there[method .. "#" .. member:lower()] or base
+    if row and not seen[row] then found[#found + 1] = row end
+    if row then seen[row] = true end
+  end
+  if #found == 0 then found[1] = base end
+  return found
+end
+
+---------------------------------------------------------------------------
+-- The least
+
+local function has_all(held, together)
+  for _, name in ipairs(together) do
+    if not held[name] then return false end
+  end
+  return true
+end
+
+--- Is one of the alternatives held?
+---@param held table<string, boolean>
+---@param list string[][]
+---@return boolean
+function M.covers(held, list)
+  for _, together in ipairs(list) do
+    if has_all(held, together) then return true end
+  end
+  return false
+end
+
+local function missing(held, together)
+  local list = {}
+  for _, name in ipairs(together) do
+    if not held[name] then list[name] = true end
+  end
+  return list
+end
+
+local function is_part(some, all)
+  for name in pairs(some) do
+    if not all[name] then return false end
+  end
+  return true
+end
+
+-- The least one, unless another needs only a part of what that would add.
+local function cheapest(held, list)
+  local best
+  for _, together in ipairs(list) do
+    if not best or is_part(missing(held, together), missing(held, best)) and not is_part(missing(held, best),
+      missing(held, together)) then best = together end
+  end
+  return best
+end
+
+local function all_covered(held, wanted)
+  for _, list in ipairs(wanted) do
+    if not M.covers(held, list) then return false end
+  end
+  return true
+end
+
+-- A set that covers each of the lists: first what there is no choice about, then the
+-- cheapest of the others; at last what became needless goes.
+---@param wanted string[][][]
+---@param had string[]? what is there already, and stays
+local function least_of(wanted, had)
+  local held = sets.of(had)
+  local function hold(list)
+    for _, name in ipairs(cheapest(held, list)) do held[name] = true end
+  end
+  for _, list in ipairs(wanted) do
+    if #list == 1 then hold(list) end
+  end
+  for _, list in ipairs(wanted) do
+    if not M.covers(held, list) then hold(list) end
+  end
+  for _, name in ipairs(had or {}) do held[name] = nil end
+  local added = sets.sorted(held)
+  for _, name in ipairs(had or {}) do held[name] = true end
+  for i = #added, 1, -1 do
+    held[added[i]] = nil
+    if all_covered(held, wanted) then table.remove(added, i) else held[added[i]] = true end
+  end
+  return added
+end
+
+---------------------------------------------------------------------------
+-- A script's needs
+
+local function read(entry)
+  local method, path, members = entry:match("^(%u+) ([^#]+)#?(.*)$")
+  local list = {}
+  for member in (members or ""):gmatch("[^,]+") do list[#list + 1] = member end
+  return method, path, list
+end
+
+local function needs_of(entries)
+  local needs, unknown = {}, {}
+  for _, entry in ipairs(entries) do
+    local rows = M.rows(read(entry))
+    for _, row in ipairs(rows) do needs[#needs + 1] = { entry = entry, row = row } end
+    if #rows == 0 then unknown[#unknown + 1] = entry end
+  end
+  return needs, unknown
+end
+
+--- Why a need is more, or less certain, than its row says.
+local NOTES = {
+  ["PATCH /users/{id}"] = "PATCH /users/{id} without members: a password and accountEnabled need permissions of their "
+    .. "own; say PATCH /users/{id}#passwordProfile where that is what is set.",
+  ["PATCH /users/{id}#passwordProfile"] = "Passwords: whether an application needs a directory role besides the "
+    .. "permission, Microsoft's pages contradict each other; it is not known before a first reset. For users with "
+    .. "admin roles one is needed, by the table of who may reset whom: Privileged Authentication Administrator reaches "
+    .. "all.",
+  ["POST /serviceprincipals/{id}/approleassignedto"] = "App roles: Privileged Role Administrator is for those of "
+    .. "Microsoft Graph; for those of other APIs Cloud Application Administrator does.",
+  ["GET /users"] = "GET /users: User.ReadBasic.All does where only displayName, givenName, id, mail, surname and "
+    .. "userPrincipalName are read.",
+  ["POST /applications"] = "POST /applications: a person needs no role where the tenant lets its members register "
+    .. "applications.",
+}
+NOTES["POST /serviceprincipals/{id}/approleassignments"] = NOTES["POST /serviceprincipals/{id}/approleassignedto"]
+
+local function notes_of(needs)
+  local notes, said = {}, {}
+  for _, need in ipairs(needs) do
+    local note = NOTES[need.row.call]
+    local silent = need.row.call == "PATCH /users/{id}" and need.entry:find("#", 1, true)
+    if note and not silent and not said[note] then notes[#notes + 1] = note end
+    if note then said[note] = true end
+  end
+  return notes
+end
+
+-- What covers all that can be covered; and the entries that cannot, or of which it is not known.
+local function cover(needs, kind)
+  local wanted, impossible = {}, {}
+  for _, need in ipairs(needs) do
+    local list = need.row[kind]
+    if not list or (#list == 0 and kind ~= "roles") then impossible[#impossible + 1] = need.entry end
+    if list and #list > 0 then wanted[#wanted + 1] = list end
+  end
+  return least_of(wanted), impossible
+end
+
+--- The least that lets these calls through.
+---@param entries string[] as in needs.graph
+---@return permissions.least
+function M.least(entries)
+  local needs, unknown = needs_of(entries)
+  local application, without_app = cover(needs, "application")
+  local delegated, without_person = cover(needs, "delegated")
+  local roles, roles_unknown = cover(needs, "roles")
+  return {
+    application = application, delegated = delegated, roles = roles, needs = needs, unknown = unknown,
+    unavailable = { application = without_app, delegated = without_person }, roles_unknown = roles_unknown,
+    notes = notes_of(needs),
+  }
+end
+
+--- The calls that need this one of the permissions or roles: those not covered without it.
+---@param least permissions.least
+---@param kind permissions.kind|"roles"
+---@param name string
+---@return string[] entries
+function M.reasons(least, kind, name)
+  local held, found = {}, {}
+  for _, other in ipairs(least[kind]) do held[other] = other ~= name or nil end
+  for _, need in ipairs(least.needs) do
+    local list = need.row[kind]
+    if list and #list > 0 and not M.covers(held, list) then found[#found + 1] = need.entry end
+  end
+  return found
+end
+
+---@class permissions.difference
+---@field missing string[] the least to add
+---@field blocked string[] calls that are not let through without
+---@field needless string[] held, and needed by none of the calls
+
+--- What a holder lacks for the calls, and holds without need.
+---@param least permissions.least
+---@param kind permissions.kind|"roles"
+---@param held string[]
+---@return permissions.difference
+function M.compare(least, kind, held)
+  local set, wanted, covered, blocked, needless = sets.of(held), {}, {}, {}, {}
+  for _, need in ipairs(least.needs) do
+    local list = need.row[kind]
+    if list and #list > 0 and not M.covers(set, list) then
+      blocked[#blocked + 1], wanted[#wanted + 1] = need.entry, list
+    elseif list and #list > 0 then
+      covered[#covered + 1] = list
+    end
+  end
+  local lacking = least_of(wanted, held)
+  for _, name in ipairs(held) do
+    set[name] = nil
+    if all_covered(set, covered) then needless[#needless + 1] = name else set[name] = true end
+  end
+  return { missing = lacking, blocked = blocked, needless = needless }
+end
+
+return M

@@ -1,0 +1,153 @@
+--- Files with one secret in each, sealed under the profile's key.
+--
+-- A file is a line of JSON that says what it is about, and a line with the id of its
+-- key and base64 that only this key opens: and only in this place, under this name,
+-- with this first line. It is replaced whole and durably, or not at all.
+
+local crypto = require "host.crypto"
+local fail = require "fail"
+local json = require "host.json"
+local profiles = require "profile.current"
+local sys = require "host.sys"
+
+local M = {}
+
+local LIMIT = 1 << 18 -- bytes of a file
+local LABEL = "moonlatch 1: sealed files"
+local KEY_ID = "moonlatch journal 1: key id" -- the same as in what the journal sealed
+
+local function path_of(profile, name) return ("%s/%s.sealed"):format(profile.state, name) end
+
+--- The file it is or would be in.
+---@param profile profile
+---@param name string
+---@return string
+function M.path(profile, name) return path_of(profile, name) end
+
+--- Is there one of that name?
+---@param profile profile
+---@param name string
+---@return boolean
+function M.has(profile, name)
+  return sys.stat(path_of(profile, name)) ~= nil
+end
+
+--- What tells a key apart from others, and tells nothing of it.
+---@param key host.secret
+---@return string 8 hex digits
+function M.key_id(key)
+  return crypto.hex(crypto.hmac(key, KEY_ID)):sub(1, 8)
+end
+
+local function binding(profile, name, head)
+  return table.concat({ "moonlatch sealed file 1", profile.binding, name, head }, "\0")
+end
+
+local function write_under(profile, name, head, value, key)
+  local path = path_of(profile, name)
+  local sealing <close> = crypto.derive(key, LABEL)
+  local box = crypto.base64(crypto.seal(sealing, binding(profile, name, head), value))
+  local ok, message = sys.mkdir(profile.state)
+  if ok then ok, message = sys.write(path, ("%s\n%s %s\n"):format(head, M.key_id(key), box), "replace") end
+  if ok then return end
+  fail.raise {
+    kind = "config", what = "keep a secret in " .. path, why = message, fix = "What was there before is there still.",
+  }
+end
+
+--- Seal the secret; durable when this returns. Raises a "config" failure when it cannot be written.
+---@param profile profile
+---@param name string
+---@param about table<string, string|number> what anybody who may read the file may know
+---@param value host.secret
+function M.write(profile, name, about, value)
+  local key <close> = profiles.key(profile)
+  write_under(profile, name, json.encode(about), value, key)
+end
+
+local function raise_damaged(path, why)
+  fail.raise {
+    kind = "config", what = "open the secret in " .. path, why = why,
+    fix = "Bring the right key or file back; or put the secret there anew: moonlatch login.",
+  }
+end
+
+local function lines_of(path)
+  local text, message, kind = sys.read(path, LIMIT)
+  if kind == "missing" then return nil end
+  if not text then raise_damaged(path, message) end
+  local head, box = text:match("^([^\n]*)\n([^\n]+)\n$")
+  if not head then raise_damaged(path, "it is not as it was written") end
+  local id, rest = box:match("^(%x+) (.+)$")
+  return head, rest or box, id
+end
+
+local function decode(path, head)
+  local about = json.decode(head)
+  if type(about) ~= "table" then raise_damaged(path, "its first line is not as it was written") end
+  return about
+end
+
+--- What a file is about, as its first line says, which only `read` proves; nil when there is none.
+---@param profile profile
+---@param name string
+---@return table|nil
+function M.about(profile, name)
+  local path = path_of(profile, name)
+  local head = lines_of(path)
+  return head and decode(path, head)
+end
+
+local function open_under(profile, name, head, box, key)
+  local sealing <close> = crypto.derive(key, LABEL)
+  return crypto.open(sealing, binding(profile, name, head), crypto.unbase64(box) or "")
+end
+
+--- What was sealed, and what it is about; nil when there is no such file. Raises a "config"
+--- failure when the key does not open it.
+---@param profile profile
+---@param name string
+---@return host.secret|nil value, table? about
+function M.read(profile, name)
+  local path = path_of(profile, name)
+  local head, box, id = lines_of(path)
+  if not head then return nil end
+  local key <close> = profiles.key(profile)
+  local value, message = open_under(profile, name, head, box, key)
+  if value then return value, decode(path, head) end
+  local is_foreign = id and id ~= M.key_id(key)
+  raise_damaged(path, is_foreign and message .. ". If `moonlatch journal rekey` was stopped, run it again" or message)
+end
+
+--- Seal a file under another key. False when it is sealed under that one already; raises a "config" failure when
+--- neither opens it.
+---@param profile profile
+---@param name string
+---@param old host.secret
+---@param new host.secret
+---@return boolean changed
+function M.rekey(profile, name, old, new)
+  local path = path_of(profile, name)
+  local head, box, id = lines_of(path)
+  if not head then return false end
+  local value <close> = open_under(profile, name, head, box, old)
+  if value then
+    write_under(profile, name, head, value, new)
+    return true
+  end
+  local done <close> = open_under(profile, name, head, box, new)
+  if done then return false end
+  raise_damaged(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
+end
+
+--- Remove it, if it is there.
+---@param profile profile
+---@param name string
+function M.remove(profile, name)
+  local ok, message = sys.remove(path_of(profile, name))
+  if ok then return end
+  fail.raise { kind = "config", what = "remove " .. path_of(profile, name), why = message,
+    fix = "Remove it by hand: only the profile's key opens it." }
+end
+
+return M

@@ -1,0 +1,150 @@
+--- Policies from their files to a run, once or for as long as it takes.
+
+local copies = require "script.copies"
+local fail = require "fail"
+local log = require "log"
+local print = require "rotate.print"
+local run = require "rotate.run"
+local script = require "script.load"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local SHORTEST, LONGEST = 60, 3600 -- seconds between two looks of a service
+
+local function raise_none()
+  fail.raise {
+    kind = "usage", what = "rotate", why = "POLICY is missing",
+    fix = "`moonlatch scripts` lists the bundled ones; `moonlatch new policy NAME` makes one.",
+  }
+end
+
+local function raise_no_policy(name)
+  fail.raise {
+    kind = "usage", what = "rotate " .. name, why = "it is no policy",
+    fix = ("moonlatch apply %s, or moonlatch run %s."):format(name, name),
+  }
+end
+
+local function join(into, from)
+  for _, word in ipairs(from or {}) do
+    if not into.seen[word] then into[#into + 1] = word end
+    into.seen[word] = true
+  end
+end
+
+--- Load policies by name. What they need is put together for the sign-in, which is one for all; what each may do
+--- stays its own.
+---@param names string[]
+---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
+function M.load(names)
+  if #names == 0 then raise_none() end
+  local policies, needs, scripts = {}, {}, {}
+  for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
+  for i, name in ipairs(names) do
+    local declaration, found = script.load(name)
+    copies.tell(found)
+    policies[i] = declaration.policy or raise_no_policy(name)
+    scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
+    for peer, list in pairs(needs) do join(list, declaration.needs[peer]) end
+  end
+  for _, list in pairs(needs) do list.seen = nil end
+  return { policies = policies, needs = needs, scripts = scripts }
+end
+
+--- Run the policies once.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return table[] all, integer status
+function M.once(policies, options)
+  local all = run.once(policies, options)
+  return all, run.status(all, false)
+end
+
+--- What there is to do, changing nothing.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return table[] all, integer status
+function M.plan(policies, options)
+  local all = run.plan(policies, options)
+  return all, run.status(all, true)
+end
+
+--- What came of it, for a person.
+---@param all table[]
+---@return string
+function M.text(all) return print.text(all, false) end
+
+--- What there is to do, for a person.
+---@param all table[]
+---@return string
+function M.plan_text(all) return print.text(all, true) end
+
+M.json = print.json
+
+---------------------------------------------------------------------------
+-- As a service
+
+--- When a policy has something to do: something falls due, or its window opens.
+---@param found rotation.outcome_of_policy
+---@param now number
+---@param latest number a moment by which it is looked at anyway
+---@return number moment
+function M.next_of(found, now, latest)
+  local opens = found.is_open == false and found.moment or now
+  for _, entry in ipairs(found.entries) do
+    if entry.what == "wait" and entry.due then latest = math.min(latest, math.max(entry.due, opens)) end
+    if entry.what == "change" or entry.what == "waits" then latest = math.min(latest, opens) end
+  end
+  return latest
+end
+
+-- When to look again, within the hour.
+local function next_look(all)
+  local now, soonest = time.now(), time.now() + LONGEST
+  for _, found in ipairs(all) do soonest = M.next_of(found, now, soonest) end
+  return math.max(SHORTEST, soonest - now)
+end
+
+local NEWS = { changed = true, failed = true, ended = true, left = true, busy = true }
+
+local function has_news(all)
+  for _, found in ipairs(all) do
+    if found.failure then return true end
+    for _, entry in ipairs(found.entries) do
+      if NEWS[entry.what] then return true end
+    end
+  end
+  return false
+end
+
+-- One turn; what fails now may work in the next.
+local function turn(policies, options)
+  local ok, all = xpcall(M.once, task.keep_trace, policies, options)
+  if ok then
+    if has_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
+    return next_look(all)
+  end
+  if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end
+  require("permissions.denied").explain(all)
+  log.error(require("report.failure").text(all))
+  return SHORTEST * 5
+end
+
+--- Run the policies whenever something falls due, until asked to stop.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return integer status 0 when asked to stop
+function M.watch(policies, options)
+  log.say(("watching %d polic%s; Ctrl-C, or SIGTERM, ends after what is being done")
+    :format(#policies, #policies == 1 and "y" or "ies"))
+  while true do
+    local ok, wait = pcall(turn, policies, options)
+    if ok then ok, wait = pcall(task.sleep, wait) end
+    if not ok and fail.is(wait, "interrupted") then return 0 end
+    if not ok then error(wait, 0) end
+  end
+end
+
+return M

@@ -1,0 +1,168 @@
+--- What a policy would do, or did: as lines a person reads, and as one table.
+
+local http = require "http.client"
+local json = require "host.json"
+local log = require "log"
+local outcome = require "report.failure"
+local run = require "rotate.run"
+local time = require "time"
+local workflow = require "workflow.print"
+
+local M = {}
+
+local MOST = 20 -- lines of a kind, unless asked for more
+
+local SIGN = {
+  change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
+  busy = "!", idle = "=", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
+}
+local HEADING = {
+  change = "to change", recover = "begun and not ended", stop = "stopped: a person must look", refuse = "refused",
+  wait = "not due", never = "never touched", changed = "changed", failed = "failed",
+  busy = "busy: another is at work on it", idle = "done by another process", waits = "waits for the window",
+  skipped = "not begun", person = "waits for a person", ended = "begun before, and closed without a change",
+  left = "ended, and it is not known which value is in force", accepted = "refused, as the policy expects",
+}
+local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
+  "waits", "ended", "idle", "wait", "accepted", "never" }
+
+local function add(lines, text, ...)
+  lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
+end
+
+local function group(found)
+  local groups = {}
+  for _, entry in ipairs(found.entries) do
+    local what = run.is_accepted(found.terms, entry) and "accepted" or entry.what
+    groups[what] = groups[what] or {}
+    table.insert(groups[what], entry)
+  end
+  return groups
+end
+
+local function when_of(entry)
+  if entry.what ~= "wait" or not entry.due then return "" end
+  return "; due on " .. (entry.due < time.now() + 86400 and time.iso(entry.due) or time.day(entry.due))
+end
+
+local function line_of(what, entry)
+  local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
+  return ("    %s %s  %s%s%s"):format(SIGN[what], entry.name, entry.why, when_of(entry), fix)
+end
+
+-- What is due is done by a run, or left to the next one.
+local function heading(what, is_plan)
+  return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
+end
+
+local function add_group(lines, what, entries, is_plan)
+  add(lines, "  %d %s", #entries, heading(what, is_plan))
+  local most = log.verbose() and #entries or MOST
+  for i = 1, math.min(most, #entries) do add(lines, "%s", line_of(what, entries[i])) end
+  if #entries > most then add(lines, "    … and %d more; --verbose names them", #entries - most) end
+end
+
+local function when_text(found)
+  local terms = found.terms
+  local text = "every " .. time.span(terms.every)
+  if not terms.window then return text .. ", at any time" end
+  local state = found.is_open and "open" or "closed"
+  if found.moment then state = ("%s until %s"):format(state, time.iso(found.moment)) end
+  return ("%s, %s (%s)"):format(text, terms.window:phrase(), state)
+end
+
+-- The caps, before anything runs into them.
+local function add_caps(lines, found)
+  local limits, count = found.terms.limits, #found.changes
+  if found.later > 0 then
+    add(lines, "  %d are due beyond the limit of %d a run: they wait for the next", found.later, limits.max_changes)
+  end
+  if count == 0 then return end
+  if limits.canary > 0 and count > limits.canary then add(lines, "  %d of them first, alone", limits.canary) end
+  local rate, ahead = http.pace()
+  if not rate then return end
+  local needed = count / rate + (ahead or 0)
+  add(lines, "  %d write%s to Graph, at most %d a minute%s", count, count == 1 and "" or "s", rate * 60 // 1,
+    needed >= 60 and ("; they take at least " .. time.span(needed)) or "")
+end
+
+local function add_waiting(lines, entry)
+  for _, wait in ipairs(entry.waiting or {}) do workflow.add_wait(lines, entry.name, wait) end
+end
+
+local function add_left_over(lines, list)
+  if #list == 0 then return end
+  add(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
+  for i = 1, math.min(log.verbose() and #list or MOST, #list) do
+    add(lines, "    · %s  %s", list[i].name, list[i].why)
+  end
+  if #list > MOST and not log.verbose() then add(lines, "    … and %d more; --verbose names them", #list - MOST) end
+end
+
+local function add_policy(lines, found, is_plan)
+  add(lines, "%s: %s", found.terms.name, found.terms.summary)
+  if found.failure then add(lines, "%s", outcome.text(found.failure)) end
+  if found.failure and #found.entries == 0 then return end
+  add(lines, "  %s", when_text(found))
+  add(lines, "  to %s", found.instead or tostring(found.terms.sink))
+  local groups = group(found)
+  for _, what in ipairs(ORDER) do
+    if groups[what] then add_group(lines, what, groups[what], is_plan) end
+  end
+  if #found.entries == 0 then add(lines, "  nobody is selected") end
+  add_left_over(lines, found.left_over or {})
+  if is_plan then add_caps(lines, found) end
+  for _, entry in ipairs(found.entries) do add_waiting(lines, entry) end
+end
+
+--- As text.
+---@param all table[] as rotation.run gives it
+---@param is_plan boolean
+---@return string
+function M.text(all, is_plan)
+  local lines = {}
+  for i, found in ipairs(all) do
+    if i > 1 then add(lines, "") end
+    add_policy(lines, found, is_plan)
+  end
+  return table.concat(lines, "\n")
+end
+
+local function entry_table(terms, entry)
+  local failure = entry.failure
+  return {
+    expected = run.is_accepted(terms, entry) or nil,
+    name = entry.name, id = entry.id or entry.target and entry.target.appId,
+    what = entry.what, why = entry.why, fix = entry.fix, code = entry.code,
+    due = entry.due and time.iso(entry.due) or nil,
+    failure = failure and type(failure) == "table" and outcome.table(failure) or failure and tostring(failure) or nil,
+    waiting = entry.waiting,
+  }
+end
+
+local function counts_of(found)
+  local counts = {}
+  for what, entries in pairs(group(found)) do counts[what] = #entries end
+  return counts
+end
+
+--- As a table, for --json.
+---@param all table[]
+---@param status integer
+---@return table
+function M.json(all, status)
+  local policies = json.array {}
+  for i, found in ipairs(all) do
+    local entries = json.array {}
+    for place, entry in ipairs(found.entries) do entries[place] = entry_table(found.terms, entry) end
+    policies[i] = {
+      policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
+      counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
+      open = found.is_open, instead = found.instead,
+      failure = found.failure and outcome.table(found.failure) or nil,
+    }
+  end
+  return { policies = policies, status = status }
+end
+
+return M

@@ -1,0 +1,191 @@
+--- A run of policies: whether it may begin at all, what was left unfinished first,
+--- then what is due, each policy within its limits.
+
+local applications = require "rotate.applications"
+local fail = require "fail"
+local oauth = require "oauth.sign_in"
+local people = require "rotate.users"
+local role_holders = require "entra.role_holders"
+local matrix = require "rotation.rights"
+local rights = require "task.rights"
+local room = require "machine.disk_space"
+local skew = require "rotation.clock_skew"
+local task = require "task"
+local users = require "entra.users"
+
+local M = {}
+
+local LOOK = { users = people.look, applications = applications.look }
+
+-- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
+local function with_rights(options, terms, fn, ...)
+  if not options.rights then return fn(...) end
+  return rights.with(task.here(), options.rights[terms.name], fn, ...)
+end
+
+local function first_of(policies, target)
+  for _, terms in ipairs(policies) do
+    if terms.target == target then return terms end
+  end
+end
+
+-- What the policies share: who we are, who holds which role, which domains are federated. Each policy for users
+-- declares the calls for that, so it is read with the rights of the first.
+local function tenant_of(policies, options)
+  local tenant = { me = oauth.sign_in(options.profile), held = {} }
+  local first = first_of(policies, "users")
+  if not first then return tenant end
+  tenant.holders, tenant.federated = with_rights(options, first, task.all,
+    { role_holders.read, users.federated_domains })
+  tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
+  for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
+  return tenant
+end
+
+---@class rotation.options
+---@field journal host.journal.journal
+---@field profile table
+---@field now string[]? names of accounts or applications to be changed at once, whatever their dates say
+---@field outside_window boolean? whatever the window says
+---@field rights table<string, host.gate.rights>? of each policy's file, by the policy's name; nil: those of the task
+---@field old_now boolean? remove an application's old credential as soon as the new one is in use
+---@field confirm nil|fun(all: table[]): boolean
+
+---@class rotation.outcome_of_policy
+---@field terms policy.terms
+---@field entries rotation.entry[]
+---@field changes rotation.entry[]
+---@field later integer
+---@field left_over rotation.left_over[]?
+---@field open boolean is its window open?
+---@field moment number? until when, or from when
+---@field failure Failure? it could not even be looked at
+
+local function look_with_matrix(terms, tenant, options)
+  matrix.check(terms, tenant)
+  return LOOK[terms.target](terms, tenant, options)
+end
+
+local function look(terms, tenant, options)
+  local ok, found = xpcall(with_rights, task.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
+  if not ok then
+    if not fail.is(found) then error(found, 0) end
+    require("permissions.denied").explain(found)
+    return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }
+  end
+  return found
+end
+
+local function note_window(found)
+  if found.failure then return end
+  found.is_open, found.moment = found:open()
+end
+
+local function is_name_of(entry, name)
+  local target = entry.target or {}
+  return entry.name:lower() == name:lower() or entry.id == name or target.appId == name or target.id == name
+end
+
+-- A name that no policy selects is a mistake: nothing would be done, and it would look done.
+local function check_named(all, names)
+  for _, name in ipairs(names) do
+    local found = false
+    for _, policy in ipairs(all) do
+      if policy.failure then error(policy.failure, 0) end
+      for _, entry in ipairs(policy.entries) do found = found or is_name_of(entry, name) end
+    end
+    if not found then
+      fail.raise {
+        kind = "usage", what = "rotate --now " .. name,
+        why = "none of the policies selects an account or application of that name",
+        fix = "`moonlatch plan POLICY` shows the names: a user principal name, or an application's name or client id.",
+      }
+    end
+  end
+end
+
+--- What there is to do, changing nothing.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return table[] found one a policy
+function M.plan(policies, options)
+  local tenant, all = tenant_of(policies, options), {}
+  for i, terms in ipairs(policies) do
+    all[i] = look(terms, tenant, options)
+    note_window(all[i])
+  end
+  if options.now then check_named(all, options.now) end
+  return all
+end
+
+local function has_work(all)
+  for _, found in ipairs(all) do
+    if #found.changes + #found.recoveries > 0 then return true end
+    for _, entry in ipairs(found.entries) do
+      if entry.what == "busy" or entry.renamed then return true end
+    end
+  end
+  return false
+end
+
+-- Failures of single accounts are in their entries; what stops a policy is here.
+local function guarded(found, step, options)
+  if found.failure then return end
+  local ok, failure = xpcall(with_rights, task.keep_trace, options, found.terms, found[step], found)
+  if ok then return end
+  if not fail.is(failure) then error(failure, 0) end
+  require("permissions.denied").explain(failure)
+  found.failure = failure
+end
+
+--- Do it once: what was begun first, then what is due.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return table[] found one a policy
+function M.once(policies, options)
+  local all = M.plan(policies, options)
+  if has_work(all) then
+    skew.check "rotate"
+    room.check(options.profile)
+    if options.confirm and not options.confirm(all) then return all end
+  end
+  for _, step in ipairs { "recover", "act" } do
+    for _, found in ipairs(all) do
+      if not task.stopping() then guarded(found, step, options) end
+    end
+  end
+  return all
+end
+
+---------------------------------------------------------------------------
+-- How it ended
+
+local TO_DO = { change = true, recover = true, stop = true, refuse = true, busy = true }
+local BAD = { failed = true, stop = true, skipped = true, person = true, refuse = true, busy = true, left = true }
+
+--- Does the policy expect this refusal?
+---@param terms policy.terms
+---@param entry rotation.entry
+---@return boolean
+function M.is_accepted(terms, entry)
+  return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
+end
+
+--- The exit status: 0 all is well; 1 something failed, was refused or is another's, or a person is needed; 3 a plan
+--- has something to do or to say.
+---@param all table[]
+---@param is_plan boolean
+---@return integer
+function M.status(all, is_plan)
+  local status, list = 0, is_plan and TO_DO or BAD
+  for _, found in ipairs(all) do
+    if found.failure then return 1 end
+    for _, entry in ipairs(found.entries) do
+      if list[entry.what] and not M.is_accepted(found.terms, entry) then status = is_plan and 3 or 1 end
+      if is_plan and entry.renamed then status = 3 end
+    end
+  end
+  return status
+end
+
+return M

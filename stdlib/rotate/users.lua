@@ -1,0 +1,444 @@
+--- A policy for users: whom it is about today, what is to be done about each, and
+--- doing it, within its limits: what was begun first, a few alone, then the rest.
+
+local clock = require "graph.clock"
+local command = require "rotation.command"
+local directory = require "rotation.directory_clock"
+local due = require "rotation.due"
+local ending = require "rotation.ending"
+local fail = require "fail"
+local left_over = require "journal.left_over"
+local limit = require "rotation.run_limit"
+local log = require "log"
+local passwords = require "sink.passwords"
+local progress = require "graph.progress"
+local record = require "journal.commit"
+local rows = require("journal.rotations").user_passwords
+local select = require "policy.select"
+local sets = require "base.sets"
+local sinks = require "policy.sinks"
+local sys = require "host.sys"
+local task = require "task"
+local time = require "time"
+local user_password = require "rotation.user_password"
+local users = require "entra.users"
+
+local M = {}
+
+local AT_ONCE = 100
+local MANY = 1000 -- accounts from which memory is saved
+local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and what AT_ONCE accounts at once take
+local PERMISSION = "User-PasswordProfile.ReadWrite.All"
+
+---@class rotation.entry one account of a run
+---@field name string its user principal name
+---@field what string the verdict's; once worked on "changed", "ended", "left", "failed", "waits" or "busy"
+---@field why string
+---@field fix string? what a person can do about it
+---@field code string? why it is refused, in a word
+---@field due number? the verdict's
+---@field id string object id
+---@field roles table[]? admin roles it holds, if any
+---@field edited string? id of its entry, which was modified since we wrote it
+---@field renamed string? the name its entry has, when the account has another
+---@field group string? a role-assignable group it is in
+---@field outside boolean? not selected any more
+---@field adopt entra.user? the account, when the sink's value is in force though this journal did not set it
+---@field adopted table? what of the sink's is adopted
+---@field failure any?
+
+---@class rotation.people
+---@field terms policy.terms
+---@field entries rotation.entry[]
+---@field run rotation.run
+---@field changes rotation.entry[] what this run may change, oldest due first
+---@field later integer due too, but beyond the limit of a run
+---@field recoveries rotation.entry[]
+---@field left_over rotation.left_over[] entries of accounts that the policy does not select any more
+local People = {}
+People.__index = People
+
+---------------------------------------------------------------------------
+-- Looking
+
+local function set_of(list)
+  local set = {}
+  for _, word in ipairs(list) do set[word:lower()] = true end
+  return set
+end
+
+local function named_of(names)
+  return names and set_of(names) or nil
+end
+
+local function setting_of(terms, tenant, options)
+  return {
+    terms = terms, now = clock.now(), never = set_of(terms.never),
+    operator = tenant.me.kind == "user" and tenant.me.oid,
+    held = tenant.held, installations = sets.of(options.journal:installations()),
+    by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
+    named = named_of(options.now), outside_window = options.outside_window,
+  }
+end
+
+local fates = {} -- what -> why -> metatable of all entries that share both
+
+-- What is to be done about it, or became of it. Thousands have the same, so it is kept once.
+local function settle(entry, what, why, code, fix)
+  fates[what] = fates[what] or setmetatable({}, { __mode = "v" })
+  local key = table.concat({ tostring(why), code or "", fix or "" }, "\0")
+  local fate = fates[what][key] or { __index = { what = what, why = why, code = code, fix = fix } }
+  fates[what][key] = fate
+  return setmetatable(entry, fate)
+end
+
+-- Was its entry modified since we wrote it?
+local function is_edited(row, current)
+  local modified = row and row.body.value and row.body.modified
+  return modified and current and current.marker == row.body.marker and current.modified
+    and current.modified ~= modified
+end
+
+-- Ten thousand of them have to fit: what is seldom there is no member from the start, and
+-- of the account, which is read again before it is changed, only what that does not bring.
+-- Two members of its own are what most have: a third takes as much room as two more.
+local function entry_of(self, account)
+  local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
+  local judged = due.judge(self.run.setting, account, row, slot)
+  local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why, judged.code, judged.fix)
+  self.run.sink:claim(account)
+  if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
+    entry.renamed = slot.current.name
+    settle(entry, "wait", ("%s; its entry is called %s, and gets the account's name"):format(judged.why, entry.renamed))
+  end
+  if judged.what == "wait" and is_edited(row, slot.current) then entry.edited = slot.current.id end
+  if judged.due then entry.due = judged.due end
+  if #account.roles > 0 then entry.roles = account.roles end
+  if account.group then entry.group = account.group end
+  if account.outside then entry.outside = true end
+  if judged.adopt then entry.adopt, entry.adopted = account, judged.adopt end
+  return entry
+end
+
+local NO_ROLES = {}
+
+-- What user_password.work has to know of an account before it reads it anew.
+local function known_of(entry)
+  return {
+    id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
+  }
+end
+
+-- What this policy began about accounts that it does not select any more.
+local function add_outside(self, found, seen)
+  for _, row in ipairs(rows:unfinished(self.run.journal)) do
+    if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
+      local account = users.fresh(found, row.id)
+        or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
+      account.outside = true
+      table.insert(self.entries, entry_of(self, account))
+    end
+  end
+end
+
+local function other_policy(self, user)
+  local row = user and rows:get(self.run.journal, user)
+  return row and row.body.policy ~= "" and row.body.policy ~= self.terms.name and row.body.policy
+end
+
+-- Entries of ours whose account was not among those selected.
+local function note_left_over(self)
+  for slot in self.run.sink:each_slot() do
+    local entry = not slot.claimed and (slot.current and slot.current.ours and slot.current or slot.pending[1])
+    if entry and not other_policy(self, entry.user) then
+      table.insert(self.left_over, { name = self.run.sink:where(entry.name),
+        why = entry == slot.current and "the policy does not select its account, and changes this password no more"
+          or "a pending value of an account that the policy does not select; it may be in force" })
+    end
+  end
+  table.sort(self.left_over, function(a, b) return a.name < b.name end)
+end
+
+local EDITED = "somebody changed its entry, which holds something else than the password in force"
+local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
+
+-- What somebody wrote into an entry since: a note beside the password, or another password?
+local function check_edited(self)
+  local edited = {}
+  for _, entry in ipairs(self.entries) do
+    if entry.edited then edited[#edited + 1] = entry end
+  end
+  task.map(edited, 16, function(entry)
+    local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
+    if not value or self.run.sink:holds(entry.edited, value) then return end
+    settle(entry, "stop", EDITED, "edited", EDITED_FIX)
+  end)
+end
+
+local function place_for(terms, profile)
+  local devolutions = profile.devolutions
+  if not devolutions or not devolutions.server then
+    fail.raise {
+      kind = "config", what = "plan " .. terms.name,
+      why = ("passwords are kept by %s only, and the profile names no Devolutions Server%s"):format(
+        sinks.for_passwords(), devolutions and ": Devolutions Cloud has no sink for passwords yet" or ""),
+      fix = "Add devolutions = { server = \"https://…\", … } to the profile; or leave these accounts to the provider "
+        .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
+    }
+  end
+  local fields = terms.sink.fields
+  return passwords {
+    vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
+  }
+end
+
+local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
+
+-- Of a run that is about named accounts, the others are not part.
+local function keep_named(self)
+  local setting = self.run.setting
+  if not setting.named then return end
+  local entries = {}
+  for _, entry in ipairs(self.entries) do
+    if due.is_named(setting, { id = entry.id, upn = entry.name }) then entries[#entries + 1] = entry end
+  end
+  self.entries, self.left_over = entries, {}
+end
+
+local function by_urgency(a, b)
+  if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
+  if a.due ~= b.due then return (a.due or math.huge) < (b.due or math.huge) end
+  return a.name < b.name
+end
+
+local function sort_out(self)
+  table.sort(self.entries, by_urgency)
+  self.changes, self.recoveries, self.later = {}, {}, 0
+  for _, entry in ipairs(self.entries) do
+    if entry.what == "recover" then table.insert(self.recoveries, entry) end
+    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
+    elseif entry.what == "change" then self.later = self.later + 1 end
+  end
+end
+
+---@class rotation.tenant what all policies of a run share
+---@field me oauth.principal
+---@field held table<string, boolean> directory roles we hold
+---@field holders entra.holders
+---@field federated table<string, boolean>
+
+-- Ten thousand accounts have to fit: garbage is not let grow to as much again as they
+-- take, nor while it is collected.
+local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
+
+--- Whom the policy is about, and what is to be done about each. Changes nothing.
+---@param terms policy.terms
+---@param tenant rotation.tenant
+---@param options rotation.options
+---@return rotation.people
+function M.look(terms, tenant, options)
+  keep_garbage_low()
+  local self = setmetatable({ terms = terms, entries = {}, left_over = {} }, People)
+  local place = place_for(terms, options.profile)
+  local found = task.all {
+    function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
+    function() return place:open(options.profile) end,
+  }
+  self.run = {
+    journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options),
+    federated = tenant.federated, directory = directory.of(options.journal),
+  }
+  local seen = {}
+  for i, account in ipairs(found.accounts) do
+    seen[account.id] = true
+    self.entries[i], found.accounts[i] = entry_of(self, account), false
+  end
+  add_outside(self, { federated = tenant.federated }, seen)
+  note_left_over(self)
+  check_edited(self)
+  keep_named(self)
+  sort_out(self)
+  self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
+  return self
+end
+
+--- Is now a time at which changes may begin? Until when, or from when.
+---@return boolean open, number? moment
+function People:open()
+  if not self.terms.window or self.run.setting.outside_window then return true end
+  return self.terms.window:at(time.now())
+end
+
+---------------------------------------------------------------------------
+-- Doing
+
+local function what_failed(failure)
+  if not fail.is(failure) then return "failed" end
+  if failure.code == "window" then return "waits" end
+  return failure.kind == "person" and "stop" or failure.kind == "refused" and failure.code and "refuse" or "failed"
+end
+
+local function settle_failure(self, entry, failure)
+  if fail.is(failure, "interrupted") then
+    settle(entry, "skipped", "the program was asked to stop")
+    return
+  end
+  if fail.is(failure, "denied") and not self.explained then
+    self.explained = true -- asking why takes requests: the first of a run's denials tells for all
+    require("permissions.denied").explain(failure)
+  end
+  entry.failure = failure
+  if fail.is(failure) then return settle(entry, what_failed(failure), failure.why, failure.code, failure.fix) end
+  settle(entry, "failed", tostring(failure))
+end
+
+local BAD = { failed = true, stop = true, left = true }
+
+local function say(entry)
+  if entry.what == "changed" then return log.detail("changed " .. entry.name) end
+  if BAD[entry.what] then log.warn(("%s: %s"):format(entry.name, entry.why)) end
+end
+
+local function tell_others(self, entry, done)
+  if done.what ~= "changed" or not self.terms.after.run then return end
+  local ok, failure = pcall(task.patiently, command.notify, self.terms.after.run, {
+    name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
+  })
+  if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
+end
+
+local function work(self, entry)
+  local open = self:open()
+  if entry.what == "change" and not open then
+    settle(entry, "waits", "the window has closed")
+    return
+  end
+  local ok, done = xpcall(user_password.work, task.keep_trace, self.run, known_of(entry))
+  if not ok then
+    settle_failure(self, entry, done)
+    say(entry)
+    if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
+    return
+  end
+  settle(entry, done.what, done.why or "done", done.code, done.fix)
+  if done.warning then log.warn(done.warning) end
+  say(entry)
+  tell_others(self, entry, done)
+end
+
+local function each(self, entries, at_once, stop)
+  local _, failures = task.each(entries, at_once, function(entry) work(self, entry) end, {
+    stop_on_failure = stop, progress = self.progress, forget = true,
+  })
+  return failures
+end
+
+local function split(entries, count)
+  return table.move(entries, 1, math.min(count, #entries), 1, {}),
+    table.move(entries, count + 1, #entries, 1, {})
+end
+
+-- The sink is tried before the first change of a run, and never when there is none.
+local function try_sink(self)
+  if not self.tried then self.run.sink:probe(self.run.journal) end
+  self.tried = true
+end
+
+local function adopt_all(self)
+  for _, entry in ipairs(self.entries) do
+    if entry.adopt and entry.what == "wait" then
+      log.say(("%s: what lies in the sink is in force, though this journal did not set it; it is adopted")
+        :format(entry.name))
+      user_password.adopt(self.run, entry.adopt, entry.adopted)
+    end
+  end
+end
+
+local function rename(self, entry)
+  local row = rows:get(self.run.journal, entry.id)
+  local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
+  if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
+  log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+end
+
+-- Entries follow their accounts' new names.
+local function rename_all(self)
+  for _, entry in ipairs(self.entries) do
+    if entry.renamed and entry.what == "wait" then
+      local ok, failure = xpcall(rename, task.keep_trace, self, entry)
+      if not ok then settle_failure(self, entry, failure) end
+    end
+  end
+end
+
+-- Values of rotations that ended with an unknown outcome are kept for thirty days.
+local function expire_all(self)
+  local journal = self.run.journal
+  for _, row in ipairs(rows:unfinished(journal)) do
+    if row.state == "left" and row.body.policy == self.terms.name then ending.expire(journal, row) end
+  end
+end
+
+-- Where another installation was at work it may have ended by now: one more try each, within the limit of a run.
+local function retry_busy(self)
+  local busy, left = {}, self.terms.limits.max_changes
+  for _, entry in ipairs(self.entries) do left = left - (entry.what == "changed" and 1 or 0) end
+  for _, entry in ipairs(self.entries) do
+    if entry.what == "busy" and #busy < left then busy[#busy + 1] = entry end
+  end
+  if #busy > 0 and not task.stopping() and self:open() then
+    try_sink(self)
+    each(self, busy, AT_ONCE, false)
+  end
+end
+
+local function not_begun(self, why)
+  for _, entry in ipairs(self.changes) do
+    if entry.what == "change" then settle(entry, "skipped", why) end
+  end
+end
+
+--- End what a run before this one began.
+function People:recover()
+  if #self.recoveries > 0 then try_sink(self) end
+  each(self, self.recoveries, AT_ONCE, false)
+end
+
+-- What finding many accounts took is given back. Then garbage may fill what they leave of
+-- HEAP: to collect costs as much as there is in use, so the less is in use the more may wait.
+local function save_memory(self)
+  if #self.entries >= MANY then sys.trim() end
+  local used = collectgarbage("count") + IN_FLIGHT
+  collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
+end
+
+-- A run that is about named accounts did not look at the others.
+local function keep_left_over(self)
+  if self.run.setting.named then return end
+  left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
+end
+
+--- Do it: a few alone, then the rest.
+function People:act()
+  keep_left_over(self)
+  adopt_all(self)
+  rename_all(self)
+  expire_all(self)
+  limit.keep(self)
+  save_memory(self)
+  local changes = self:open() and self.changes or {}
+  if #changes > 0 then try_sink(self) end
+  local canary, rest = split(changes, self.terms.limits.canary)
+  if each(self, canary, 1, true) > 0 then
+    not_begun(self, "one of the first failed, so no other was begun")
+  elseif each(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
+    not_begun(self, "another one failed, and the policy stops then")
+  elseif task.stopping() then
+    not_begun(self, "the program was asked to stop")
+  else
+    retry_busy(self)
+  end
+  record.commit(self.run.journal)
+end
+
+return M

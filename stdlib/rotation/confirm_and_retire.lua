@@ -1,0 +1,158 @@
+--- What a person says of an application's credentials: `moonlatch journal confirm` and `retire`.
+
+local certificate = require "rotation.certificate"
+local client_secret = require "rotation.client_secret"
+local fail = require "fail"
+local graph = require "graph"
+local let_go = require "rotation.retirement"
+local record = require "journal.commit"
+local sys = require "host.sys"
+local time = require "time"
+
+local M = {}
+
+local KINDS = { client_secret, certificate }
+
+local function row_named(journal, name)
+  for _, kind in ipairs(KINDS) do
+    local row = kind.rows:named(journal, name)
+    if row then return row, kind end
+  end
+end
+
+local function raise_unknown(what, name, why)
+  fail.raise {
+    kind = "missing", what = ("%s %s"):format(what, name), why = why, fix = "`moonlatch journal` lists them.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- Confirming
+
+local FIXES = {
+  known = "It is not proven yet: run apply first.",
+  proven = "Nobody was given it yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes "
+    .. "it to a new file.",
+}
+
+local function refuse_confirm(row, in_bin)
+  if in_bin then
+    fail.raise {
+      kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
+      fix = "moonlatch apply restores the application for 30 days, and its client secrets with it.",
+    }
+  end
+  fail.raise {
+    kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
+    fix = FIXES[row.state] or "Only what was stored or handed over, and is not in use yet, can be confirmed.",
+  }
+end
+
+-- A retiring one, too: somebody may have confirmed another one by mistake.
+local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
+
+--- The consumer uses this one. Needs no network.
+---@param journal host.journal.journal
+---@param name string id, marker or key id
+---@param who string? the person's user name; by default who runs this
+---@return rotation.row
+function M.confirm(journal, name, who)
+  local row, kind = row_named(journal, name)
+  if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
+  local in_bin = kind.rows:is_in_bin(row)
+  if not CONFIRMABLE[row.state] or in_bin then refuse_confirm(row, in_bin) end
+  let_go.confirm(journal, kind, row, "a person", nil, who or sys.user())
+  return row
+end
+
+--- The consumer does not use this one after all: it was confirmed by mistake. Needs no network. Raises "refused" for
+--- one that is not confirmed, or that was read back from where the consumer reads it.
+---@param journal host.journal.journal
+---@param name string id, marker or key id
+---@return rotation.row
+function M.take_back(journal, name)
+  local row, kind = row_named(journal, name)
+  if not row then raise_unknown("take back the confirmation of", name, "the journal knows no credential by that id") end
+  if row.state ~= "confirmed" or row.body.confirmed_by ~= "a person" or row.body.by_person then
+    fail.raise {
+      kind = "refused", what = "take back the confirmation of " .. row.body.marker,
+      why = "no person confirmed it, or something newer has replaced it",
+      fix = "Confirm the one that is in use instead: `moonlatch journal` lists them.",
+    }
+  end
+  let_go.take_back(journal, kind, row)
+  journal:audit("take back", { rotation = row.id, name = row.body.marker }, time.now())
+  record.commit(journal)
+  return row
+end
+
+---------------------------------------------------------------------------
+-- Retiring
+
+---@class rotation.by_word.found
+---@field application table
+---@field kind rotation.kind
+---@field credential table of Graph
+
+local MEMBERS = { "id", "appId", "displayName", "passwordCredentials", "keyCredentials" }
+
+local function credential_on(application_id, key_id)
+  local actual = graph.get(graph.path("/applications/{id}", application_id), {
+    select = MEMBERS, missing = "nil", what = "look for the credential",
+  })
+  for _, kind in ipairs(actual and KINDS or {}) do
+    local list = kind == certificate and actual.keyCredentials or actual.passwordCredentials
+    for _, credential in ipairs(list or {}) do
+      if credential.keyId == key_id then return { application = actual, kind = kind, credential = credential } end
+    end
+  end
+end
+
+-- The application that has this credential, among those the journal knows.
+local function search(journal, key_id)
+  local asked = {}
+  for _, list in ipairs { client_secret.rows:all(journal), certificate.rows:all(journal), journal:list "adopted" } do
+    for _, row in ipairs(list) do
+      local id = row.body.application or row.body.id -- a credential's row, or an adopted application's
+      local found = not asked[id] and credential_on(id, key_id)
+      if found then return found end
+      asked[id] = true
+    end
+  end
+  raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
+end
+
+-- One of the journal's own need not be listed: it may be gone since an answer was lost.
+local function of_row(row, kind)
+  local body = row.body
+  return {
+    application = { id = body.application, appId = body.app_id, displayName = body.name }, kind = kind,
+    credential = { keyId = body.key_id, displayName = body.marker },
+  }
+end
+
+local function refuse_in_use(row)
+  fail.raise {
+    kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
+    fix = "Have a new one made and confirmed first. Then this one is let go by itself when its grace is over; one that "
+      .. "leaked goes at once with the same command.",
+  }
+end
+
+--- This credential goes. Any credential of an application the journal knows.
+---@param journal host.journal.journal
+---@param name string key id; or id or marker of a row
+---@return string name of what went
+function M.retire(journal, name)
+  local row, kind = row_named(journal, name)
+  if row and kind.rows:usable(row) then refuse_in_use(row) end
+  local found = row and row.body.key_id and of_row(row, kind) or search(journal, name)
+  local credential = found.credential
+  found.kind.remove(found.application, row and row.body.key_id and row or nil, credential)
+  if row then kind.rows:close(journal, row, "retired by a person") end
+  journal:audit("retire", { key_id = credential.keyId, name = tostring(credential.displayName) }, time.now())
+  record.commit(journal)
+  return tostring(credential.displayName)
+end
+
+return M

@@ -1,0 +1,70 @@
+--- How far the directory's clock is ahead of Graph's: learned from changes of ours, kept in
+--- the journal, one record a tenant.
+
+local record = require "journal.commit"
+local time = require "time"
+
+local M = {}
+
+local KIND, ID = "directory", "clock"
+local KEPT = 86400 -- seconds for which an observation counts
+local REFRESH = 3600 -- seconds between two records of the same
+local STEP = 0.25 -- seconds a bound has to move to be put on record
+
+---@class rotation.directory
+---@field journal host.journal.journal
+---@field low number seconds
+---@field high number
+---@field seen_at number? when a change of ours last agreed with it, server time
+local Directory = {}
+Directory.__index = Directory
+
+--- What this journal knows of it.
+---@param journal host.journal.journal
+---@return rotation.directory
+function M.of(journal)
+  local row = journal:get(KIND, ID)
+  local body = row and row.body or {}
+  return setmetatable({ journal = journal, low = body.low or 0, high = body.high or 0, seen_at = body.seen_at },
+    Directory)
+end
+
+--- The offset, and whether a change of ours agreed with it within the last day.
+---@param now number server time
+---@return rotation.offset
+function Directory:offset(now)
+  local known = self.seen_at ~= nil and now - self.seen_at < KEPT
+  return { low = self.low, high = self.high, known = known }
+end
+
+local function keep(self, low, high, now)
+  self.low, self.high, self.seen_at = low, high, now
+  self.journal:put(KIND, ID, "seen", { low = low, high = high, seen_at = now }, time.now())
+end
+
+local function thousandths(value) return math.floor(value * 1000 + 0.5) / 1000 end
+
+--- A change of ours allows these offsets. On record with the next commit, when it tells something new.
+---@param low number seconds
+---@param high number
+---@param now number server time
+function Directory:agrees(low, high, now)
+  low, high = thousandths(low), thousandths(high)
+  if self:offset(now).known then
+    local both_low, both_high = math.max(low, self.low), math.min(high, self.high)
+    if both_low <= both_high then low, high = both_low, both_high
+    else low, high = math.min(low, self.low), math.max(high, self.high) end
+  end
+  local is_news = math.abs(low - self.low) > STEP or math.abs(high - self.high) > STEP
+  if is_news or not self.seen_at or now - self.seen_at > REFRESH then keep(self, low, high, now) end
+end
+
+--- Two changes of ours showed another offset.
+---@param offset rotation.offset
+---@param now number server time
+function Directory:learn(offset, now)
+  keep(self, thousandths(offset.low), thousandths(offset.high), now)
+  record.commit(self.journal)
+end
+
+return M

@@ -1,0 +1,153 @@
+--- What a person has to say about users' passwords: moonlatch journal resume and close.
+
+local clock = require "graph.clock"
+local ending = require "rotation.ending"
+local fail = require "fail"
+local graph = require "graph"
+local leases = require "journal.lease"
+local marker = require "journal.marker"
+local moments = require "rotation.change_date"
+local record = require "journal.commit"
+local rows = require("journal.rotations").user_passwords
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+---------------------------------------------------------------------------
+-- Finding the account
+
+local function row_named(journal, name)
+  for _, row in ipairs(rows:all(journal)) do
+    local body = row.body
+    if row.id == name or body.marker == name or body.rotation == name or body.name:lower() == name:lower() then
+      return row
+    end
+  end
+end
+
+local function raise_unknown(what)
+  fail.raise {
+    kind = "missing", what = what, why = "neither the journal nor the tenant knows an account by that name",
+    fix = "`moonlatch journal` lists what is on record; an account is named by its user principal name.",
+  }
+end
+
+-- An account the journal knows by another name, or has nothing on: what lies in the sink stopped it.
+local function row_of_user(journal, name, what)
+  local user = graph.get(graph.path("/users/{id}", name), {
+    select = { "id", "userPrincipalName" }, missing = "nil", what = what,
+  }) or raise_unknown(what)
+  local known = rows:get(journal, user.id)
+  if known then return known end
+  local body = { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }
+  local row = rows:new(journal, body, user.id)
+  row.state = "closed"
+  return row
+end
+
+-- Nobody else works on the account until the lease is closed.
+local function lease_of(journal, row, what)
+  local lease, why = leases.take(journal, "user/" .. row.id, what)
+  if lease then return lease end
+  fail.raise {
+    kind = "conflict", what = what, why = why or "another process works on this account",
+    fix = "Wait for that process to end, then run the same command again.",
+  }
+end
+
+---------------------------------------------------------------------------
+-- Resuming
+
+local OPEN = { orphaned = true, sent = true }
+local ENDED = { closed = true, left = true }
+
+-- The next run begins a rotation of its own, with a marker that nobody has passed over. None of
+-- the values there are is trusted to be in force, and none is thrown away.
+local function begin_anew(journal, row, over)
+  if OPEN[row.state] or over and not ENDED[row.state] then ending.put_left(journal, row, "resumed by a person") end
+end
+
+local function pass_over(row, over)
+  row.body.left = row.body.left or {}
+  row.body.left[over] = true
+end
+
+local function refuse_marker(over)
+  fail.raise {
+    kind = "usage", what = "pass over " .. over, why = "it is no marker of a rotation: ml:INSTALLATION:ROTATION",
+    fix = "`moonlatch plan POLICY` names the marker of the pending entry.",
+  }
+end
+
+--- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
+--- and in the sink until the new value is in force; a change by somebody else is accepted, a later one is not.
+--- With `over`, the pending entry of that one rotation of another is passed over: it stays, and the next run waits
+--- until it cannot send.
+---@param journal host.journal.journal
+---@param name string user principal name, object id, or the rotation's marker
+---@param over string? a marker
+---@return rotation.account_row
+function M.resume(journal, name, over)
+  if over and not marker.installation_of(over) then refuse_marker(over) end
+  local what = "resume " .. name
+  local row = row_named(journal, name) or row_of_user(journal, name, what)
+  local _ <close> = lease_of(journal, row, what)
+  begin_anew(journal, row, over)
+  if over then pass_over(row, over) end
+  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or clock.now() })
+  return row
+end
+
+---------------------------------------------------------------------------
+-- Closing
+
+local function check_open(row, what)
+  if row.state ~= "closed" and row.state ~= "left" then return end
+  fail.raise {
+    kind = "refused", what = what, why = "no rotation of this account is open",
+    fix = "`moonlatch journal list` shows the states.",
+  }
+end
+
+-- While a request may still land, closing would forget what may come into force.
+local function check_quiet(row, what)
+  local quiet = moments.quiet_from(row.body.candidates)
+  if not quiet or clock.now() > quiet then return end
+  fail.raise {
+    kind = "refused", what = what, why = "a request that sets the password may still be carried out",
+    fix = ("Close it after %s."):format(time.iso(quiet + 1)),
+  }
+end
+
+-- The entries of values that this rotation may have set.
+local function drop_pending(row, profile)
+  local pending = row.body.pending
+  if not pending then return end
+  local server = require "devolutions.server"
+  server.login(profile)
+  for _, id in ipairs(pending.ids) do
+    if id ~= "" then server.delete_entry(pending.vault, id) end
+  end
+end
+
+--- A person says: this rotation ends here, and which value is in force is the person's to know. Its values stay
+--- sealed for thirty days. Its pending entries stay where they are, unless the person says to drop them.
+---@param journal host.journal.journal
+---@param name string user principal name, object id, or the rotation's marker
+---@param drop_from profile? the profile of the server to drop its pending entries from
+---@return rotation.account_row
+function M.close(journal, name, drop_from)
+  local what = "close the rotation of " .. name
+  local row = row_named(journal, name) or raise_unknown(what)
+  local _ <close> = lease_of(journal, row, what)
+  check_open(row, what)
+  check_quiet(row, what)
+  if drop_from then drop_pending(row, drop_from) end
+  ending.put_left(journal, row, "closed by a person")
+  journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
+  record.commit(journal)
+  return row
+end
+
+return M

@@ -1,0 +1,27 @@
+--- A session that is opened when it is first needed.
+
+local profile = require "profile.current"
+
+---@class session.later
+local Later = { __name = "session to come" }
+Later.__index = Later
+
+-- Close the session, if one was opened.
+function Later.__close()
+  profile.when_needed(nil)
+  local session = package.loaded["session.open"]
+  if session then session.close() end
+end
+
+--- Have a session opened when a profile is first asked for. Close what is returned.
+--- Without options it is one for code that declares nothing: it may read, and with --write change.
+---@param choice session.choice the command line's; also `write`
+---@param options session.options?
+---@return session.later
+return function(choice, options)
+  local write = choice.write == true
+  options = options or { owner = "this code", mode = "read", journal = write }
+  if write then options.mode = "write" end
+  profile.when_needed(function() require("session.open").start(choice, options) end)
+  return setmetatable({}, Later)
+end

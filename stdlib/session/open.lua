@@ -1,0 +1,221 @@
+--- A session: the profile's door to the network, its journal and its clock.
+-- One at a time; `http` and `time` use it while it is open.
+
+local fail = require "fail"
+local http = require "http.client"
+local log = require "log"
+local profiles = require "profile.current"
+local time = require "time"
+
+local M = {}
+
+---@class session.options
+---@field owner string? whose code runs, for people: the script's name
+---@field needs script.needs? what it may do
+---@field scripts session.script[]? instead: several scripts side by side, each with rights of its own. Code that is
+--- not run with the rights of one of them (`rights`, by name) may then do nothing.
+---@field mode "declared"|"read"|"write"|nil may undeclared calls be sent? ("declared")
+---@field reading boolean? leave out the declared calls that change something
+---@field journal boolean? open the journal; nothing can be changed without (true)
+---@field fresh boolean? a person signs in anew, and stays signed in
+
+---@class session.script
+---@field name string
+---@field owner string its file, for people
+---@field needs script.needs
+
+---@class session
+---@field rights table<string, host.gate.rights> of each of the several scripts, by its name
+---@field profile profile
+---@field journal host.journal.journal?
+---@field door host.gate.door
+local Session = { __name = "session" }
+Session.__index = Session
+
+local current ---@type session?
+
+---------------------------------------------------------------------------
+-- The journal
+
+local FIXES = {
+  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one. To change "
+    .. "keys: moonlatch journal rekey --old-key WHERE.",
+  binding = "Give this profile a `state` folder of its own.",
+  damaged = "Keep the folder as it is. To go on with a backup: moonlatch journal restore FILE --set-aside, which "
+    .. "removes nothing; nothing is sent meanwhile.",
+  gone = "Bring a backup back: moonlatch journal restore FILE. Only if nothing it knew of is in force any more: move "
+    .. "the whole folder away, and the next run begins anew.",
+  older = "Bring back the one that was used last. Where that is lost: moonlatch journal restore FILE --set-aside, "
+    .. "after which it is known that the copy lacks what came later.",
+  restoring = "Run the same `moonlatch journal restore FILE` again: it goes on where it was.",
+  io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
+}
+
+local function failure_of(message) return require("journal.commit").failure(message) end
+
+--- Open a profile's journal; one that cannot be opened is an error of kind "journal".
+---@param profile profile
+---@param clock host.sys.clock?
+---@return host.journal.journal
+function M.open_journal(profile, clock)
+  local key <close> = profiles.key()
+  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock, failure_of)
+  if journal then return journal end
+  local whose = kind == "io" and require("machine.state_folder").fix(profile.state)
+  fail.raise {
+    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = whose or FIXES[kind],
+  }
+end
+
+-- Where the chain ends is said elsewhere too: whoever replaces the whole journal by an
+-- older one of ours does not reach the system's log. moonlatch journal verify --head.
+local function tell_head(session)
+  local journal = session.journal
+  if session.profile.kind ~= "real" or not journal then return end
+  local ok, seq, hash = pcall(function()
+    if journal:commit() then return journal:head() end
+  end)
+  if not ok or not seq or seq == session.began_at then return end
+  require("host.sys").syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
+end
+
+---------------------------------------------------------------------------
+-- The session
+
+local function open_clock(profile)
+  if not profile.clock then return nil end
+  local clock, message = require("host.sys").clock(profile.clock)
+  if clock then return clock end
+  fail.raise {
+    kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
+    fix = "The emulator makes it; is that one running?",
+  }
+end
+
+local FOR_LOOKING_AROUND = { "Directory.Read.All" }
+
+-- With a sign-in that is kept: what it was consented to, whatever that is.
+local function looking_around(profile, fresh)
+  local cache = require "oauth.token_cache"
+  local kept = not fresh and cache.is_personal(profile) and cache.about(profile)
+  return kept and {} or FOR_LOOKING_AROUND
+end
+
+-- What a person signs in for: a script's word, or the least that its calls need; the
+-- profile's for code that declares nothing.
+local function use_scopes(profile, options)
+  local needs = options.needs or {}
+  local scopes = needs.scopes
+  if not scopes and (options.mode or "declared") ~= "declared" then
+    scopes = profile.sign_in.scopes or looking_around(profile, options.fresh)
+  elseif not scopes and needs.graph and needs.graph[1] then
+    scopes = require("permissions.least").least(needs.graph).delegated
+  end
+  if scopes then require("oauth.sign_in").use_scopes(scopes) end
+end
+
+-- A person who signed in with `moonlatch login` stays signed in.
+local function keep_sign_in(profile, fresh)
+  local cache = require "oauth.token_cache"
+  if cache.is_personal(profile) then require("oauth.sign_in").keep(cache.keeper(profile, fresh)) end
+end
+
+--- Open a session for a profile, which becomes the one in use.
+---@param profile profile
+---@param options session.options?
+---@return session
+function M.open(profile, options)
+  if current then error("a session is open already", 2) end
+  options = options or {}
+  profiles.use(profile)
+  local session <const> = setmetatable({ profile = profile, rights = {} }, Session)
+  local acting
+  current = session
+  local ok, err = pcall(function()
+    session.clock = open_clock(profile)
+    session.journal = options.journal ~= false and M.open_journal(profile, session.clock) or nil
+    session.began_at = session.journal and session.journal:head()
+    acting = require("session.door").open(session, options)
+  end)
+  if not ok then
+    session:close()
+    error(err, 0)
+  end
+  time.use(session.clock)
+  http.use(session.door, acting)
+  use_scopes(profile, options)
+  keep_sign_in(profile, options.fresh)
+  return session
+end
+
+-- Who was signed in stays signed in no longer than the session.
+local function sign_out()
+  local oauth = package.loaded["oauth.sign_in"]
+  if not oauth then return end
+  oauth.sign_out()
+  oauth.keep(nil)
+  oauth.use_scopes {}
+end
+
+--- End it: close the door and the journal. What is in flight is abandoned. Idempotent.
+function Session:close()
+  if current ~= self then return end
+  current = nil
+  if http.requests() > 0 then
+    log.detail(("%d requests, the longest chain %d"):format(http.requests(), http.chain()))
+  end
+  sign_out()
+  http.use(nil)
+  time.use(nil)
+  profiles.use(nil)
+  for _, part in ipairs { "door", "journal", "clock" } do
+    if part == "journal" then tell_head(self) end
+    if self[part] then self[part]:close() end
+    self[part] = nil
+  end
+  if self.emulator then self.emulator:close() end
+end
+
+Session.__close = Session.close
+
+--- The journal of the session that is open; nil when it has none.
+---@return host.journal.journal|nil
+function M.journal()
+  return current and current.journal
+end
+
+--- The session that is open.
+---@return session|nil
+function M.current() return current end
+
+--- Close the session that is open, if any.
+function M.close()
+  if current then current:close() end
+end
+
+---@class session.choice what a command line says of the profile
+---@field profile string?
+---@field config string?
+---@field emulator boolean?
+---@field scripts string?
+
+--- Open a session for the profile that the command line chose: the private
+--- emulator's with --emulator, which ends with the session.
+---@param choice session.choice
+---@param options session.options?
+---@return session
+function M.start(choice, options)
+  if not choice.emulator then
+    return M.open(profiles.load { config = choice.config, name = choice.profile }, options)
+  end
+  local emulator = require("session.emulator").start(choice)
+  local ok, session = pcall(function() return M.open(profiles.load { config = emulator.config }, options) end)
+  if not ok then
+    emulator:close()
+    error(session, 0)
+  end
+  session.emulator = emulator
+  return session
+end
+
+return M

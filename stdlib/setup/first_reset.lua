@@ -1,0 +1,166 @@
+--- One real reset of a test user's password, by the application and with its new
+--- secret: what no table and no token can show. The value is random, and nobody keeps it.
+
+local clock = require "graph.clock"
+local fail = require "fail"
+local graph = require "graph"
+local log = require "log"
+local oauth = require "oauth.sign_in"
+local reach = require "entra.reach"
+local rows = require("journal.rotations").client_secrets
+local secret = require "host.secret"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+local KIND = "password reset"
+local LENGTH = 32
+local PATIENCE, PAUSE = 120, 15 -- seconds until a role that was just assigned counts; between tries
+local SIGHT, LOOK = 60, 3 -- seconds until the change shows; between looks
+
+---------------------------------------------------------------------------
+-- Before anything is made
+
+local function refuse(name, why, fix)
+  fail.raise {
+    kind = "usage", what = ("prove the application by resetting %s"):format(name), why = why,
+    fix = fix or "Name a test account of the cloud with --prove-on, one that nobody needs.",
+  }
+end
+
+-- Elsewhere the password is not Entra's to set, or what is shown would be nothing.
+local function why_not(account, me)
+  if account.id == me.oid then return "it is the account that runs this" end
+  if account.federated then return "its domain is federated: its password is kept elsewhere" end
+  if account.synced then return "its password is kept on-premises (synced account)" end
+  if account.guest then return "it is a guest: its password is kept elsewhere" end
+  if not account.enabled then return "it is disabled" end
+end
+
+--- The test user, if it is one; raises when it is none, or beyond what the roles can reach.
+---@param name string? user name or id; nil: no reset is wanted
+---@param me oauth.principal who runs this
+---@param roles string[] that the application is to hold
+---@return entra.account?
+function M.check(name, me, roles)
+  if not name then return nil end
+  if not name:find("@", 1, true) then refuse(name, "it is no user name") end
+  local found, federated = task.all { function() return reach.find { name } end, users.federated_domains }
+  local account = found[1]
+  account.federated = users.is_federated(account.upn, federated)
+  local why = why_not(account, me)
+  if why then refuse(account.upn, why) end
+  local verdict, because = reach.judge(account, roles)
+  if verdict == "no" then
+    refuse(account.upn, ("the roles it gets (%s) do not reach it: %s"):format(table.concat(roles, ", "), because),
+      "Name another test account, or name it in --managed too, so that the roles it takes are assigned.")
+  end
+  return account
+end
+
+---------------------------------------------------------------------------
+-- Doing it
+
+local function send(account, application, value)
+  local held = oauth.application(application.appId, value)
+  local password <close> = secret.generate(LENGTH)
+  graph.patch(graph.path("/users/{id}", account.id), {
+    passwordProfile = { forceChangePasswordNextSignIn = false, password = password },
+  }, {
+    repeatable = false, credential = held.credential,
+    what = ("set the password of %s as the application '%s'"):format(account.upn, application.displayName),
+  })
+end
+
+-- A role takes a while to count; each try has a token of its own.
+local function send_patiently(account, application, value)
+  local waited = 0
+  while true do
+    local _, denied = fail.catch("denied", send, account, application, value)
+    if not denied then return end
+    if waited >= PATIENCE then error(denied, 0) end
+    log.progress(("resetting %s: refused so far; a new role takes a while"):format(account.upn))
+    task.sleep(PAUSE)
+    waited = waited + PAUSE
+  end
+end
+
+-- When the directory says it changed; nil when it does not say so in time.
+local function seen_change(account, before)
+  local waited = 0
+  while true do
+    local changed = users.changed(account.id)
+    if changed and changed ~= before then return changed end
+    if waited >= SIGHT then return nil end
+    task.sleep(LOOK)
+    waited = waited + LOOK
+  end
+end
+
+local function perform(run, proof, account)
+  local before = users.changed(account.id)
+  send_patiently(account, proof.application, proof.value)
+  local changed = seen_change(account, before)
+  rows:put(run.journal, proof.row, proof.row.state, {
+    reset = { user = account.id, at = changed or clock.now(), seen = changed ~= nil },
+  })
+end
+
+---------------------------------------------------------------------------
+-- Saying it, and no more than was shown
+
+local function roles_of(account)
+  local names = {}
+  for i, role in ipairs(account.roles) do names[i] = role.name end
+  if account.group then names[#names + 1] = "the role-assignable group '" .. account.group .. "'" end
+  return #names == 0 and "no admin role" or table.concat(names, ", ")
+end
+
+local function tell(run, account, reset)
+  if reset.seen then
+    run:note("shown: with this secret the application set the password of %s (%s); Entra shows the change at %s",
+      account.upn, roles_of(account), time.iso(reset.at))
+  else
+    run:note("accepted: a reset of %s (%s) by the application; that it took effect Entra does not show yet",
+      account.upn, roles_of(account))
+  end
+  run:note "of other accounts that shows nothing: what the table says of them stays what it is"
+end
+
+local function await(run, account, denied)
+  run:await {
+    what = ("find out why the application may not reset %s"):format(account.upn), why = denied.why,
+    how = {
+      "the role is assigned, as far as the directory shows; it can take longer than this to count: run apply again",
+      "some of Microsoft's pages say that an application needs User-PasswordProfile.ReadWrite.All besides the role; "
+        .. "others do not: it is not known",
+    },
+  }
+end
+
+local WARNING = "the password of %s will really be set, once, to a random value that nobody keeps: "
+  .. "whoever uses the account is locked out until it is reset again"
+
+--- Do it, unless it was shown with this secret before. To be called when the secret is proven.
+---@param run workflow.Run
+---@param proof rotation.Credential
+---@param account entra.account? nil: it is not wanted
+function M.show(run, proof, account)
+  if not account or run.mode == "destroy" then return end
+  local done = proof.row and proof.row.body.reset
+  if done and done.user == account.id then
+    run:found(KIND, account.upn, ("by the application, on %s"):format(time.day(done.at)))
+    return tell(run, account, done)
+  end
+  run:warn(WARNING, account.upn)
+  local _, denied = fail.catch("denied", run.change, run, {
+    kind = KIND, name = account.upn, made = "by the application, with this secret",
+    act = function() perform(run, proof, account) end,
+  })
+  if denied then return await(run, account, denied) end
+  if run:acting() then tell(run, account, proof.row.body.reset) end
+end
+
+return M

@@ -1,0 +1,102 @@
+--- An application that somebody made by the how-to before: it holds one of the how-to's roles and is granted at least
+--- its permissions, has a client secret, and does not carry our mark. That is a likeness and no proof, so a person is
+--- told of it, and nothing is done with it.
+
+local api_permissions = require "entra.api_permissions"
+local fail = require "fail"
+local graph = require "graph"
+local names = require "base.microsoft_ids"
+local ownership = require "resource.ownership"
+local sets = require "base.sets"
+local task = require "task"
+
+local M = {}
+
+local ROLES = { "Helpdesk Administrator", "Privileged Authentication Administrator" }
+local AT_ONCE = 4 -- candidates looked at side by side
+local MOST = 20 -- candidates looked at
+
+-- Applications that hold the role in the whole tenant.
+local function holders_of(role)
+  local found = {}
+  for _, one in ipairs(graph.all("/roleManagement/directory/roleAssignments", {
+    filter = graph.filter("roleDefinitionId eq %s", names.roles[role]), expand = "principal",
+    what = "read who holds the role " .. role,
+  })) do
+    local principal = one.principal or {}
+    if principal["@odata.type"] == "#microsoft.graph.servicePrincipal" and one.directoryScopeId == "/" then
+      found[#found + 1] = principal
+    end
+  end
+  return found
+end
+
+-- Each once, and no more than can be looked at in passing.
+local function candidates()
+  local list, seen = {}, {}
+  for _, holders in ipairs(table.pack(task.all {
+    function() return holders_of(ROLES[1]) end, function() return holders_of(ROLES[2]) end,
+  })) do
+    for _, principal in ipairs(holders) do
+      if not seen[principal.id] and principal.appId and #list < MOST then list[#list + 1] = principal end
+      seen[principal.id] = true
+    end
+  end
+  return list
+end
+
+-- Is it granted what the how-to asks for, in the form of one of its years?
+local function is_granted(principal, offered)
+  local ids = {}
+  for i, grant in ipairs(graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
+    top = 999, what = "read which permissions are granted to " .. tostring(principal.displayName),
+  })) do
+    ids[i] = grant.appRoleId
+  end
+  local held = sets.of(ids)
+  local function has_all(values)
+    for _, permission in ipairs(api_permissions.look_up(offered, values)) do
+      if not held[permission.id] then return false end
+    end
+    return true
+  end
+  return has_all(api_permissions.of_provider(true)) or has_all(api_permissions.of_provider(false))
+end
+
+local function application_of(principal)
+  local actual = graph.get(graph.path("/applications(appId={appId})", principal.appId), {
+    select = { "id", "appId", "displayName", "notes", "passwordCredentials" }, missing = "nil",
+    what = "read the application " .. tostring(principal.displayName),
+  })
+  if not actual or #(actual.passwordCredentials or {}) == 0 or ownership.is_marked(actual) then return nil end
+  return actual
+end
+
+local function look(offered)
+  local found = {}
+  for _, one in ipairs(task.map(candidates(), AT_ONCE, function(principal)
+    return is_granted(principal, offered) and application_of(principal) or false
+  end)) do
+    if one then found[#found + 1] = one end
+  end
+  return found
+end
+
+--- Applications that look like one made by the how-to; none where that may not be read. Waits.
+---@param offered table Microsoft Graph's service principal
+---@return { appId: string, displayName: string }[]
+function M.find(offered)
+  return fail.catch("denied", look, offered) or {}
+end
+
+--- Tell a person of them.
+---@param run workflow.Run
+---@param found { appId: string, displayName: string }[]
+function M.tell(run, found)
+  for _, one in ipairs(found) do
+    run:warn("an application '%s' (client id %s) looks like one that was made by the how-to: --client-id %s goes on "
+      .. "with it instead of making a second one", one.displayName, one.appId, one.appId)
+  end
+end
+
+return M

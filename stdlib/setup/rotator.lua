@@ -1,0 +1,135 @@
+--- The application that rotation signs in as: what it has to be allowed, whom it has
+--- to reach, what it has to own. Read before anything is made.
+
+local directory_role = require "entra.directory_role"
+local fail = require "fail"
+local lifetime = require "journal.lifetime"
+local owned = require "entra.owned"
+local preflight = require "setup.preflight"
+local reach = require "entra.reach"
+local role_holders = require "entra.role_holders"
+local rights = require "rotate.rights"
+local room = require "machine.disk_space"
+local selection = require "policy.select"
+local service_principal = require "entra.service_principal"
+local task = require "task"
+local time = require "time"
+local users = require "entra.users"
+
+local M = {}
+
+---@class entra.rotator.found
+---@field application table?
+---@field graph table Microsoft Graph's service principal
+---@field tenant string GUID
+---@field policy entra.credential_policy
+---@field permissions string[] application permissions
+---@field owned entra.owned_application[] what it is to own
+---@field accounts entra.user[] whose passwords it is to set
+---@field roles string[] directory roles it is to hold
+---@field beyond entra.user[] whom those do not reach for sure
+---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
+---@field premium boolean
+
+---------------------------------------------------------------------------
+-- What it is to own, and whom it is to reach
+
+-- The provider's application, and those that policies name. To destroy, it need not be there any more.
+local function to_own(run, args, needed)
+  local provider, missing = fail.catch("missing", owned.provider, args.provider)
+  if missing and run.mode ~= "destroy" then error(missing, 0) end
+  local lists = { { provider } }
+  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = selection.named_applications(terms.select) end
+  return selection.union(lists)
+end
+
+local function accounts_of(needed)
+  if #needed.users == 0 then return {} end
+  local federated, holders = task.all { users.federated_domains, role_holders.read }
+  local lists = {}
+  for i, terms in ipairs(needed.users) do
+    lists[i] = selection.accounts(terms.select, federated, holders).accounts
+  end
+  return selection.union(lists)
+end
+
+local function roles_of(needed, accounts)
+  if #needed.users == 0 then return {}, {} end
+  local role, beyond = reach.weakest_for(accounts)
+  return { role }, beyond
+end
+
+local function demands(roles)
+  local pim = {}
+  for _, role in ipairs(roles) do pim[role] = directory_role.pim_demanded(role) or false end
+  return pim
+end
+
+---------------------------------------------------------------------------
+-- Saying it
+
+local function say_permissions(run, needed)
+  for _, name in ipairs(needed.permissions) do
+    local calls = needed.reasons[name]
+    run:note("%s: %s%s", name, calls[1], #calls > 1 and (" and %d more"):format(#calls - 1) or "")
+  end
+end
+
+local function say_policy(run, policy)
+  if not policy.checked then
+    return run:unseen "the policies for certificates could not be read; Entra may still refuse one"
+  end
+  if policy.longest_key then
+    run:note("%s limits certificates to %s", policy.says_of_keys, time.span(policy.longest_key))
+  end
+end
+
+local MOST_LINES = 10
+
+--- Say which role is needed, and whom it does not reach.
+---@param run workflow.Run
+---@param found entra.rotator.found
+function M.explain_roles(run, found)
+  if #found.roles == 0 then
+    return run:note "no policy for users is named (--policies): it needs no directory role"
+  end
+  run:note("%s is the weakest role that reaches these %d accounts, by Microsoft's table", found.roles[1],
+    #found.accounts)
+  for i, account in ipairs(found.beyond) do
+    if i > MOST_LINES then return run:note("… and %d more", #found.beyond - MOST_LINES) end
+    run:warn("%s may be beyond its reach: %s", account.upn, select(2, reach.judge(account, found.roles)))
+  end
+end
+
+---------------------------------------------------------------------------
+-- Looking
+
+--- Look at everything. Fails where going on could not end well.
+---@param run workflow.Run
+---@param have table admin, wanted
+---@param args table
+---@return entra.rotator.found
+function M.look(run, have, args)
+  lifetime.check_asked("certificate", args)
+  local needed = rights.of(args.policies or {})
+  local both, principal, accounts, targets, premium = task.all {
+    function() return preflight.application_and_policy(run, have.wanted, args.purge) end,
+    service_principal.graph,
+    function() return accounts_of(needed) end,
+    function() return to_own(run, args, needed) end,
+    function() return preflight.tenant(run, have) end,
+  }
+  local roles, beyond = roles_of(needed, accounts)
+  local found = {
+    application = both.application, policy = both.policy, graph = principal, tenant = have.admin.principal.tenant,
+    accounts = accounts, owned = targets, roles = roles, beyond = beyond, permissions = needed.permissions,
+    pim = demands(roles), premium = premium,
+  }
+  say_policy(run, found.policy)
+  say_permissions(run, needed)
+  preflight.check_admin(run, have, found)
+  run:before_change(function() room.check(run.profile) end)
+  return found
+end
+
+return M

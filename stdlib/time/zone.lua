@@ -1,0 +1,173 @@
+--- Time zones by name, from the system's own files (/usr/share/zoneinfo, RFC 8536).
+--
+-- Such a file holds the changes of the past as a table and the rule for the
+-- future as a line of text, which zone/rule.lua reads.
+
+local fail = require "fail"
+local rule = require "time.zone_rule"
+local sys = require "host.sys"
+
+local M = {}
+
+local FOLDER = "/usr/share/zoneinfo/"
+local LIMIT = 1 << 20 -- bytes of a file
+local DAY = 86400
+
+---@class zone
+---@field name string
+---@field at integer[] moments of change, ascending
+---@field offsets integer[] seconds east of UTC from that moment on
+---@field first integer before the first change
+---@field rule zone.rule? after the last change
+local Zone = { __name = "zone" }
+Zone.__index = Zone
+
+---------------------------------------------------------------------------
+-- The file
+
+local HEADER = ">c4 c1 c15 I4 I4 I4 I4 I4 I4"
+
+-- Sizes of the block that begins at `place`; and where its data begins.
+local function header_at(data, place)
+  local magic, version, _, utc, std, leap, times, types, chars, next_place = HEADER:unpack(data, place)
+  if magic ~= "TZif" then return nil end
+  return { version = version, utc = utc, std = std, leap = leap, times = times, types = types, chars = chars },
+    next_place
+end
+
+local function size_of(header, width)
+  return header.times * (width + 1) + header.types * 6 + header.chars + header.leap * (width + 4) + header.std
+    + header.utc
+end
+
+-- The block of 64-bit times, which every file since version 2 has after that of 32-bit ones.
+local function read_block(data)
+  local header, place = header_at(data, 1)
+  if not header or header.version < "2" then return nil end
+  header, place = header_at(data, place + size_of(header, 4))
+  if not header then return nil end
+  local zone, kinds = { at = {}, offsets = {} }, place + header.times * 8
+  local types = kinds + header.times
+  local function offset_of(kind) return (string.unpack(">i4", data, types + kind * 6)) end
+  for i = 1, header.times do
+    zone.at[i] = string.unpack(">i8", data, place + (i - 1) * 8)
+    zone.offsets[i] = offset_of(data:byte(kinds + i - 1))
+  end
+  zone.first = offset_of(0)
+  local footer = data:sub(place + size_of(header, 8)):match("^\n([^\n]*)\n") or ""
+  zone.rule = rule.parse(footer)
+  if footer ~= "" and not zone.rule then return nil end
+  return zone
+end
+
+local function raise(name, why)
+  fail.raise {
+    kind = "config", what = ("use the time zone '%s'"):format(name), why = why,
+    fix = "Zones are called as in /usr/share/zoneinfo: America/Toronto, Europe/Paris, UTC "
+      .. "(the package tzdata brings them).",
+  }
+end
+
+--- The time zone of this name. Fails with "config" when there is none.
+---@param name string "America/Toronto", "UTC"
+---@return zone
+function M.load(name)
+  if name == "UTC" then return setmetatable({ name = name, at = {}, offsets = {}, first = 0 }, Zone) end
+  local is_name = name:match("^%u[%w_+-]*$") or name:match("^%u[%w_+/-]*%w$")
+  if not is_name then raise(name, "that is no zone's name") end
+  local data, message = sys.read(FOLDER .. name, LIMIT)
+  if not data then raise(name, message) end
+  local ok, zone = pcall(read_block, data)
+  if not ok or not zone then raise(name, "the file holds no time zone that can be read") end
+  zone.name = name
+  return setmetatable(zone, Zone)
+end
+
+---------------------------------------------------------------------------
+-- Asking
+
+local function last_before(at, time)
+  local low, high = 0, #at
+  while low < high do
+    local middle = (low + high + 1) // 2
+    if at[middle] <= time then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
+--- Seconds that local time is ahead of UTC at this moment.
+---@param time number
+---@return integer
+function Zone:offset(time)
+  local place = last_before(self.at, time)
+  if place == #self.at and self.rule then return self.rule:offset(time // 1) end
+  return place == 0 and self.first or self.offsets[place]
+end
+
+--- The local date and time of this moment, and its day of the week (0 is Sunday).
+---@param time number
+---@return { year: integer, month: integer, day: integer, hour: integer, minute: integer, second: integer,
+--- weekday: integer }
+function Zone:date(time)
+  local there = time // 1 + self:offset(time)
+  local date = sys.utc(there)
+  date.weekday = math.tointeger((there // DAY + 4) % 7) -- 1970 began on a Thursday
+  return date
+end
+
+-- When the clock is changed after `from`, until `to`: by the table, then by the rule.
+local function changes_between(self, from, to)
+  local found, place = {}, last_before(self.at, from) + 1
+  while self.at[place] and self.at[place] <= to do
+    found[#found + 1] = { at = self.at[place], offset = self.offsets[place] }
+    place = place + 1
+  end
+  if self.at[place] or not self.rule then return found end
+  local after = math.max(from, self.at[#self.at] or from)
+  for year = sys.utc(from).year - 1, sys.utc(to).year + 1 do
+    for _, change in ipairs(self.rule:changes(year)) do
+      if change.at > after and change.at <= to then found[#found + 1] = change end
+    end
+  end
+  return found
+end
+
+local NEAR = 2 * DAY -- no clock is that far from UTC
+
+-- The times around a wall-clock time in which the clock is not changed: from, to, offset.
+local function spells(self, wall)
+  local from, to = wall - NEAR, wall + NEAR
+  local list, offset = {}, self:offset(from)
+  for _, change in ipairs(changes_between(self, from, to)) do
+    list[#list + 1] = { from = from, to = change.at, offset = offset }
+    from, offset = change.at, change.offset
+  end
+  list[#list + 1] = { from = from, to = to, offset = offset }
+  return list
+end
+
+--- The first moment at which the local clock shows this time or a later one: of what
+--- comes twice in autumn the first, and for what is skipped in spring the moment of the jump.
+---@param wall integer the time on the clock, as seconds since a local 1970-01-01
+---@return integer
+function Zone:moment(wall)
+  for _, spell in ipairs(spells(self, wall)) do
+    local moment = math.max(spell.from, wall - spell.offset)
+    if moment < spell.to then return moment end
+  end
+  error("no clock is that far from UTC")
+end
+
+--- The moment from which on the local clock never shows an earlier time again: later
+--- than `moment` only where the clock is put back over this time.
+---@param wall integer the time on the clock, as seconds since a local 1970-01-01
+---@return integer
+function Zone:past(wall)
+  local last
+  for _, spell in ipairs(spells(self, wall)) do
+    if spell.from + spell.offset < wall then last = math.min(spell.to, wall - spell.offset) end
+  end
+  return last
+end
+
+return M
