@@ -55,7 +55,7 @@ static int run(lua_State *L) {
   int first = stdlib_dir ? 3 : 1;
   state_open(L, stdlib_dir);
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "cli");
+  lua_pushliteral(L, "command.main");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "main");
   lua_createtable(L, count, 0);

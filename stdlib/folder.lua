@@ -3,7 +3,7 @@
 -- A profile gives a folder a name: folders = { reports = "/var/lib/reports" }. A script that says
 -- needs = { files = { "reports" } } may read and write plain files in it; typed code needs --write.
 
-local outside = require "outside.folder"
+local files = require "folder.files"
 local secret = require "host.secret"
 
 local M = {}
@@ -22,7 +22,7 @@ function M.write(folder, name, text)
   check(folder, name)
   if secret.is(text) then error("a secret goes to the sinks of its policy only, not to a file", 2) end
   if type(text) ~= "string" then error("the text of the file is needed", 2) end
-  outside.write(folder, name, text)
+  files.write(folder, name, text)
 end
 
 --- What a file holds, at most 16 MiB; nil when there is none of that name. Raises a failure of kind "refused".
@@ -31,7 +31,7 @@ end
 ---@return string?
 function M.read(folder, name)
   check(folder, name)
-  return outside.read(folder, name)
+  return files.read(folder, name)
 end
 
 --- Names of the plain files in a folder, sorted. Raises a failure of kind "refused".
@@ -39,7 +39,7 @@ end
 ---@return string[]
 function M.list(folder)
   check(folder, "")
-  return outside.list(folder)
+  return files.list(folder)
 end
 
 return M

@@ -3,7 +3,7 @@
 -- A profile gives a program a name: programs = { tell = { "/usr/local/bin/tell", "--quiet" } }. A script that says
 -- needs = { run = { "tell" } } may run it; typed code needs --write.
 
-local outside = require "outside.program"
+local run = require "program.run"
 local secret = require "host.secret"
 
 local M = {}
@@ -38,7 +38,7 @@ end
 function M.run(name, arguments, options)
   arguments, options = arguments or {}, options or {}
   check(name, arguments, options)
-  local status, output = outside.run(name, arguments, { input = options.input, timeout = options.timeout })
+  local status, output = run.run(name, arguments, { input = options.input, timeout = options.timeout })
   return { status = status, output = output }
 end
 

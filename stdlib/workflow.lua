@@ -2,6 +2,7 @@
 --- same steps. What differs is only whether acting is switched on.
 
 local fail = require "fail"
+local resource = require "resource.new"
 local run = require "workflow.run"
 
 local M = {}
@@ -113,6 +114,13 @@ function Declaration:extend(more)
   twin.needs = joined(self.needs, more.needs)
   return twin
 end
+
+--- Define a kind of resource of your own: `local Group = workflow.resource "group"`. Give it the methods `read`,
+--- `create`, `update`, `delete` and `ours` (resource.Resource describes them). `Group { name = …, wanted = { … } }`
+--- makes one for `run:ensure`.
+---@param kind string what a plan calls such a thing: "group"
+---@return table
+function M.resource(kind) return resource.kind(kind) end
 
 M.run = run.run
 

@@ -27,7 +27,8 @@ function M.arguments(place, body, ...)
   local name = "/lua-" .. #assert(sys.list(place.path))
   assert(sys.mkdir(place.path .. name))
   local text = ("return { main = function(arguments) %s end }"):format(body)
-  assert(sys.write(place.path .. name .. "/cli.lua", text, "new"))
+  assert(sys.mkdir(place.path .. name .. "/command"))
+  assert(sys.write(place.path .. name .. "/command/main.lua", text, "new"))
   local arguments = { "/usr/bin/env" }
   for _, option in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
     if os.getenv(option) then arguments[#arguments + 1] = option .. "=" .. os.getenv(option) end

@@ -9,7 +9,7 @@ local work = require "cli.command_task"
 
 -- What of the programs that a script may run a reader of its `needs` should know.
 local function say_remarks(needs)
-  for _, remark in ipairs(require("outside.program").remarks(profile.current(), needs.run)) do log.warn(remark) end
+  for _, remark in ipairs(require("program.run").remarks(profile.current(), needs.run)) do log.warn(remark) end
 end
 
 -- Who is due by a policy, and why.

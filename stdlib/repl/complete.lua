@@ -26,12 +26,10 @@ end
 ---------------------------------------------------------------------------
 -- Values, without running anything
 
--- Where a value's members are besides in itself: a table, or the module that a name of the prompt stands for.
+-- Where a value's members are besides in itself.
 local function behind(value)
   local meta = debug.getmetatable(value)
-  if type(meta) ~= "table" then return nil end
-  local module = rawget(meta, "__module")
-  return module and require(module) or rawget(meta, "__index")
+  return type(meta) == "table" and rawget(meta, "__index") or nil
 end
 
 local function member(value, key)

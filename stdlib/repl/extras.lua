@@ -41,8 +41,7 @@ local function explain_failure(failure)
   pager.show(lines)
 end
 
---- Say why something failed, and what its code may mean: explain(last), explain "403". It is the
---- library's module as well.
+--- Say why something failed, and what its code may mean: explain(last), explain "403".
 ---@param value any a failure, or a code; the last result by default
 function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
@@ -85,12 +84,6 @@ function Prompt:trace(word)
   log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
--- `explain` stays the library's module and can be called. It is read when it is needed.
-local function callable(name, fn)
-  local function member(_, key) return require(name)[key] end
-  return setmetatable({}, { __module = name, __index = member, __call = function(_, ...) return fn(...) end })
-end
-
 --- The prompt's own names.
 ---@param state repl.state
 ---@return table<string, any>
@@ -99,7 +92,6 @@ function M.new(state)
   for _, name in ipairs { "explain", "help", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end
-  names.explain = callable("explain", names.explain)
   for name, value in pairs(names) do given[value] = name end
   return names
 end

@@ -149,9 +149,10 @@ local function of_script(text)
 end
 
 local function of_command(text)
-  local command = reference.module("command." .. text) and require("command." .. text)
-  if not command then return nil end
-  return { bold("moonlatch " .. text), "  " .. command.summary, "", ("In a shell: moonlatch %s --help"):format(text) }
+  local page = reference.module("command." .. text)
+  local summary = page and page.doc:match "^moonlatch [^:]+: ([^\n]+)"
+  if not summary then return nil end
+  return { bold("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
 end
 
 -- What the prompt itself brings.

@@ -2,7 +2,7 @@
 --- secret. What is run, and how it ended, is on record.
 
 local fail = require "fail"
-local outside = require "outside.program"
+local program = require "program.run"
 
 local M = {}
 
@@ -15,7 +15,7 @@ local function fill(words, values)
 end
 
 local function run(words, values, input)
-  local status = outside.run(words[1], fill(words, values), { input = input, note = values.rotation })
+  local status = program.run(words[1], fill(words, values), { input = input, note = values.rotation })
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),

@@ -7,7 +7,7 @@
 local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
-local needs_of = require "script.needs"
+local needs_of = require "permissions.needs"
 local script = require "script.load"
 local sys = require "host.sys"
 

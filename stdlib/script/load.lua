@@ -7,7 +7,7 @@
 
 local fail = require "fail"
 local nearest = require "base.nearest"
-local needs_of = require "script.needs"
+local needs_of = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local shape = require "base.schema"
@@ -278,7 +278,7 @@ local declaration_rule = {
     summary = { type = "string", required = true },
     description = { type = "string" },
     args = { type = "table", default = {}, each = argument_rule, check = check_arguments },
-    needs = needs_of.rule(shape),
+    needs = needs_of.rule,
     examples = strings,
     run = { type = "function" },
     steps = { type = "table" },

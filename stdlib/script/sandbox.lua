@@ -13,7 +13,8 @@ local LIBRARIES = { "coroutine", "math", "string", "table", "utf8" }
 
 -- Not for scripts: what runs them, and the standard library's doors to the machine.
 local CLOSED = {}
-for name in ("_G debug io os package argparse cli meta repl script session strict task.rights"):gmatch("%S+") do
+for name in ("_G debug io os package argparse cli meta repl script session strict task.rights task.timers program.run "
+  .. "folder.files"):gmatch("%S+") do
   CLOSED[name] = true
 end
 
@@ -42,7 +43,7 @@ end
 ---@return boolean
 function M.is_open(name)
   local room = name:match("^[^.]+")
-  return not (CLOSED[room] or CLOSED[name] or room == "host" or room == "command" or room == "outside")
+  return not (CLOSED[room] or CLOSED[name] or room == "host" or room == "command")
 end
 
 --- Names of the library's modules that a script may require, sorted.

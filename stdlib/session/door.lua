@@ -3,7 +3,7 @@
 
 local calls = require "devolutions.calls"
 local fail = require "fail"
-local needs_of = require "script.needs"
+local needs_of = require "permissions.needs"
 
 local M = {}
 

@@ -7,6 +7,7 @@ local M = {}
 ---@field task Task
 ---@field asked number seconds it asked to wait
 
+--- A heap of no timers.
 ---@return task.timer[]
 function M.new() return {} end
 

@@ -66,7 +66,8 @@ describe("what a script reaches beside the services", function()
     it("and by no other", function()
       local outcome = emu:run { "run", script('run = { "long" }', 'program.run("tell")') }
       assert.equal(1, outcome.status)
-      assert_said(outcome, path .. "/mine.lua may not run the program 'tell': if it is meant, add \"tell\" to needs.run")
+      assert_said(outcome, path
+        .. "/mine.lua may not run the program 'tell': if it is meant, add \"tell\" to needs.run")
       outcome = emu:run { "run", script('run = { "unknown" }', "") }
       assert_said(outcome, "names no program 'unknown'")
       outcome = emu:run { "run", script('run = { "tell" }', 'program.run("/usr/bin/touch", { "x" })') }
@@ -125,20 +126,22 @@ describe("what a script reaches beside the services", function()
       ]])
       local outcome = emu:run { "run", file }
       assert.same({ 0, "two\tnil\ta.csv b.csv\n" }, { outcome.status, outcome.out .. outcome.err })
-      local pipe <close> = assert(io.popen(("stat -c %%a '%s'/reports/*; ls -A '%s/reports' | wc -l"):format(path, path)))
+      local line = ("stat -c %%a '%s'/reports/*; ls -A '%s/reports' | wc -l"):format(path, path)
+      local pipe <close> = assert(io.popen(line))
       assert.equal("600\n600\n2\n", pipe:read "a")
       assert.same({}, kinds()) -- they hold no secret
     end)
 
     it("and nothing beside it", function()
-      assert(os.execute(("ln -s '%s/other' '%s/reports/link'; ln -s '%s/other/x' '%s/reports/file'; echo secret >'%s/other/x'")
-        :format(path, path, path, path, path)))
+      assert(os.execute(("ln -s '%s/other' '%s/reports/link'; ln -s '%s/other/x' '%s/reports/file'; "
+        .. "echo secret >'%s/other/x'"):format(path, path, path, path, path)))
       for name, why in pairs {
         ["../other/x"] = "a name has no slash and no control characters", [".hidden"] = "does not begin with a dot",
         [".."] = "does not begin with a dot", [""] = "does not begin with a dot", ["link/x"] = "a name has no slash",
         ["/etc/passwd"] = "a name has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "a NUL has no place",
       } do
-        local outcome = emu:run { "run", script('files = { "reports" }', ('folder.read("reports", "%s")'):format(name)) }
+        local code = ('folder.read("reports", "%s")'):format(name)
+        local outcome = emu:run { "run", script('files = { "reports" }', code) }
         assert.equal(1, outcome.status)
         assert_said(outcome, why)
       end
@@ -147,7 +150,8 @@ describe("what a script reaches beside the services", function()
       local outcome = emu:run { "run", script('files = { "reports" }', 'folder.write("reports", "file", "over")') }
       assert.equal(0, outcome.status, outcome.err)
       assert.equal("secret\n", read(path .. "/other/x")) -- the link was replaced, not followed
-      assert_said(emu:run { "run", script('files = { "reports" }', 'print(table.concat(folder.list "reports"))') }, "file\n")
+      assert_said(emu:run { "run", script('files = { "reports" }', 'print(table.concat(folder.list "reports"))') },
+        "file\n")
     end)
 
     it("that is the owner's alone", function()
@@ -156,7 +160,8 @@ describe("what a script reaches beside the services", function()
       assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
         "No such file or directory")
       assert(os.execute(("ln -s '%s/reports' '%s/missing'"):format(path, path)))
-      assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') }, "it is no folder, or a link")
+      assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
+        "it is no folder, or a link")
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.write("reports", "a", "x")') },
         "may not write to the folder 'reports': if it is meant, add \"reports\" to needs.files")
     end)

@@ -10,8 +10,8 @@ local JOB = "setup/entra-pam-provider"
 
 -- Errors that hold secrets: in a script's hands, in tracebacks, in what cannot be.
 local BAD_SCRIPT = [[
-local json, oauth, profile, secret, server = require "json", require "oauth.sign_in", require "profile.current", require "secret",
-  require "devolutions.server"
+local json, oauth, profile = require "json", require "oauth.sign_in", require "profile.current"
+local secret, server = require "secret", require "devolutions.server"
 local how = ...
 local credential = oauth.credential()
 server.login(profile.current())

@@ -90,7 +90,8 @@ describe("a command with --emulator", function()
 
   it("ends the emulator also when it is killed itself", function()
     local child = assert(process.start {
-      os.getenv "MOONLATCH", "--emulator", "-e", "print(require('profile.current').current().file) require('task').sleep(0.9)",
+      os.getenv "MOONLATCH", "--emulator", "-e", "print(require('profile.current').current().file) "
+        .. "require('task').sleep(0.9)",
     })
     local file = assert(child:line(20))
     child:kill("KILL")

@@ -56,7 +56,8 @@ describe("the emulator's script", function()
     local out = shell(table.concat({
       'mkfifo stop; "$0" emulator --private --users 3 --devolutions cloud --directory here >ready <stop &',
       'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
-      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local d = require(\"profile.current\").current().devolutions",
+      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local p = require(\"profile.current\")",
+      "local d = p.current().devolutions",
       "print(d.cloud or d.server, d.linked)'; }",
       'where; where --profile emulator; where --profile server_unlinked; cat ready; exec 3>&-; wait',
     }, "\n"))

@@ -34,7 +34,7 @@ local function lay_traps(place, ca, port)
   local path = place.path
   local marks, keys = path .. "/marks", path .. "/tls-keys"
   place:write("weak.cnf", WEAK)
-  place:write("evil/cli.lua", MARK:format(marks))
+  place:write("evil/command/main.lua", MARK:format(marks))
   place:write("evil/init.lua", MARK:format(marks))
   place:write(".netrc", "machine 127.0.0.1 login evil password evil\ndefault login evil password evil\n")
   place:write(".curlrc", ("insecure\nproxy = http://127.0.0.1:%d\n"):format(port))

@@ -93,7 +93,8 @@ describe("init", function()
     } do
       local config = place.path .. "/" .. url:gsub("%W", "") .. ".lua"
       assert.equal(0, init("--tenant", "a.com", "--devolutions", url, "--config", config).status)
-      local told = place:run { "-e", "return require('profile.current').current().devolutions." .. member, "--config", config }
+      local code = "return require('profile.current').current().devolutions." .. member
+      local told = place:run { "-e", code, "--config", config }
       assert.equal(url .. "\n", told.out, told.err)
     end
   end)
@@ -141,7 +142,8 @@ return {
       local _, to = text():find("\n    },\n", 1, true)
       assert.equal(MINE, text():sub(1, from - 1) .. text():sub(to + 1))
       assert.truthy(text():find("profiles = { -- the tenants\n    [\"fabrikam\"] = {", 1, true))
-      local told = place:run { "-e", "return require('profile.current').current().tenant", "--config", config, "--profile",
+      local code = "return require('profile.current').current().tenant"
+      local told = place:run { "-e", code, "--config", config, "--profile",
         "fabrikam" }
       assert.equal("fabrikam.com\n", told.out, told.err)
       assert.is_nil(sys.stat(config .. ".before"))

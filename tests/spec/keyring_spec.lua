@@ -80,7 +80,8 @@ describe("the keyring", function()
   it("takes the secrets of a profile too", function()
     local config = place:write("other.lua", [[return { profiles = { contoso = { tenant = "contoso.com",
       sign_in = { method = "client_secret", client_id = "app-1", secret = { from = "keyring", name = "mine" } } } } }]])
-    local look = "local p = require('profile.current') return p.secret(p.current().sign_in.secret, 'the client secret'):size()"
+    local look = "local p = require('profile.current') return "
+      .. "p.secret(p.current().sign_in.secret, 'the client secret'):size()"
     assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$",
       run({ "-e", look, "--config", config }).err)
     local put = run({ "login", "--secret", "client-secret", "--fd", "3", "--config", config },

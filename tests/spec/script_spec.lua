@@ -186,7 +186,7 @@ describe("script", function()
           peers = { vault = { "GET /v1/sys/health",
             { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" }, answers = { "data.data.*", "auth.token" } } } },
         }, ]] .. RUN)
-      local needs = require "script.needs"
+      local needs = require "permissions.needs"
       local lines = needs.lines(declaration.needs)
       table.sort(lines)
       assert.same({

@@ -39,7 +39,54 @@ local function in_room(folder, name)
   return lfs.attributes(path .. ".lua", "mode") == "file"
 end
 
+-- The rooms of stdlib, from the ground up: a room is a module at the top with the folder of its name.
+-- Nothing requires what stands after it.
+local ORDER = {
+  "fail", "time", "base", "json", "terminal", "secret", "log", "report", "task", "machine", "http", "resource",
+  "explain", "profile", "oauth", "graph", "devolutions", "journal", "program",
+  "folder", "entra", "permissions", "workflow", "policy",
+  "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
+  "rehearse", "cli", "repl", "command",
+}
+
+local rank = {}
+for i, name in ipairs(ORDER) do rank[name] = i end
+
+local function room_of(module) return module:match("^[^.]+") end
+
+-- The modules a text speaks of as loaded: package.loaded["oauth.sign_in"], package.loaded.graph.
+local function loaded(text)
+  local names = {}
+  text = text:gsub("%-%-[^\n]*", "")
+  for name in text:gmatch("package%.loaded%[[\"']([%w_.]+)[\"']%]") do names[#names + 1] = name end
+  for name in text:gmatch("package%.loaded%.([%w_]+)") do names[#names + 1] = name end
+  return names
+end
+
 describe("the rooms", function()
+  it("of the library stand in one order, and none reaches up: neither when it is loaded nor later", function()
+    for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
+      local module = short(path):match("^stdlib/(.+)%.lua$"):gsub("/", ".")
+      if room_of(module) ~= "meta" then
+        local mine = assert(rank[room_of(module)], short(path) .. " is in no room of the order")
+        local text = read(path)
+        for _, list in ipairs { requires(text), loaded(text) } do
+          for _, name in ipairs(list) do
+            local other = name:find("^host%.") and 0 or name == "argparse" and 0 or rank[room_of(name)]
+            assert(other and other <= mine, ("%s reaches up to %s"):format(short(path), name))
+          end
+        end
+      end
+    end
+  end)
+
+  it("are listed in docs/architecture.md, in the same order", function()
+    local listed = {}
+    local section = read(SOURCE .. "/docs/architecture.md"):match("\n## The rooms of `stdlib`\n(.-)\n## ")
+    for name in section:gmatch("\n%- `(%w+)`: ") do listed[#listed + 1] = name end
+    assert.same(ORDER, listed)
+  end)
+
   it("are entered in one direction: the library requires the library and the host, never a script", function()
     for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
       for _, name in ipairs(requires(read(path))) do
@@ -62,7 +109,7 @@ describe("the rooms", function()
   it("let C name one Lua module", function()
     for _, path in ipairs(files(SOURCE .. "/runtime", ".c")) do
       for _, name in ipairs(requires(read(path))) do
-        assert(name == "cli", short(path) .. " requires " .. name)
+        assert(name == "command.main", short(path) .. " requires " .. name)
       end
     end
   end)

@@ -10,6 +10,7 @@
 local calls = require "devolutions.calls"
 local gate = require "host.gate"
 local nearest = require "base.nearest"
+local schema = require "base.schema"
 
 local M = {}
 
@@ -109,7 +110,7 @@ local places = { type = "table", each = { type = "string", check = check_place }
 
 local MORE = { secrets = places, answers = places }
 
-local function check_table(entry, shape)
+local function check_table(entry)
   if type(entry[1]) ~= "string" then return 'it begins with the call: { "POST /path", secrets = { … } }' end
   for key, value in pairs(entry) do
     if key ~= 1 and not MORE[key] then
@@ -117,7 +118,7 @@ local function check_table(entry, shape)
         did_you_mean(type(key) == "string" and nearest(key, MORE) or nil))
     end
     if key ~= 1 then
-      local ok, failure = pcall(shape.check, "", tostring(key), value, MORE[key])
+      local ok, failure = pcall(schema.check, "", tostring(key), value, MORE[key])
       if not ok then return ("%s: %s"):format((failure.what:gsub("^: ", "")), failure.why) end
     end
   end
@@ -136,28 +137,33 @@ end
 local names = { type = "table", each = { type = "string", check = check_name } }
 local words = { type = "table", each = { type = "string", choices = calls.WORDS } }
 
---- The rule of `needs` in a declaration.
----@param shape table the module that checks
----@return shape.rule
-function M.rule(shape)
-  local peer_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
-    if type(entry) == "string" then return check_text(entry, false) end
-    return check_table(entry, shape)
-  end } }
-  local own = { graph = graph_calls, devolutions = words, run = names, files = names }
-  local all = {
-    scopes = { type = "table", each = { type = "string" } },
-    peers = { type = "table", each = peer_calls, check = function(peers)
-      for name in pairs(peers) do
-        local wrong = type(name) == "string" and check_name(name) or type(name) ~= "string" and "a peer has a name"
-        if wrong then return wrong end
-      end
-    end },
-    when = { type = "table", each = { type = "table", members = own } },
-  }
-  for name, rule in pairs(own) do all[name] = rule end
-  return { type = "table", default = {}, members = all }
+local peer_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
+  if type(entry) == "string" then return check_text(entry, false) end
+  return check_table(entry)
+end } }
+
+local function check_peers(peers)
+  for name in pairs(peers) do
+    local wrong = type(name) == "string" and check_name(name) or type(name) ~= "string" and "a peer has a name"
+    if wrong then return wrong end
+  end
 end
+
+local with_argument = { type = "table", members = {
+  graph = graph_calls, devolutions = words, run = names, files = names,
+} }
+
+--- The rule of `needs` in a declaration.
+---@type shape.rule
+M.rule = {
+  type = "table", default = {},
+  members = {
+    graph = graph_calls, devolutions = words, run = names, files = names,
+    scopes = { type = "table", each = { type = "string" } },
+    peers = { type = "table", each = peer_calls, check = check_peers },
+    when = { type = "table", each = with_argument },
+  },
+}
 
 ---------------------------------------------------------------------------
 -- Joining

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local http = require "http.client"
+local profile = require "profile.current"
 local record = require "journal.commit"
 local rights = require "task.rights"
 local task = require "task"
@@ -17,7 +18,7 @@ local LOOK = 0.05 -- seconds between two looks at a program
 local LINGERS = 1 -- seconds its output may stay open after it ended
 local NO_END = 124 -- the status on record of a program that was ended by us, as timeout(1) has it
 
----@class outside.program.options
+---@class program.run.options
 ---@field input host.secret|string? what it reads from its standard input, at most 64 KiB
 ---@field timeout number? seconds (60), at most an hour
 ---@field note string? what it is for, for the record
@@ -33,8 +34,9 @@ local FIXES = {
 }
 
 local function start(name, arguments, options)
-  local door, acting = http.door(), rights.of(task.here())
-  if not door then error("no door is open: session.open makes one", 3) end
+  task.here() -- raises where nothing can wait
+  profile.current() -- opens the session that comes when it is needed
+  local door, acting = assert(http.door(), "no door is open"), rights.of(task.here())
   if not acting then raise(name, "no script stands behind this call", nil) end
   local child, id, kind = door:run(acting, name, arguments, options.input, options.note)
   if child then return door, child, id end
@@ -64,7 +66,7 @@ end
 --- time, and "journal" when it cannot be put on record.
 ---@param name string as the profile calls it
 ---@param arguments string[] after those that the profile gives it
----@param options outside.program.options?
+---@param options program.run.options?
 ---@return integer status, string output
 function M.run(name, arguments, options)
   options = options or {}

@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local http = require "http.client"
+local profile = require "profile.current"
 local record = require "journal.commit"
 local rights = require "task.rights"
 local task = require "task"
@@ -16,8 +17,9 @@ local FIXES = {
 
 -- Call a method of the door with the rights of the running task.
 local function call(method, what, folder, ...)
-  local door, acting = http.door(), rights.of(task.here())
-  if not door then error("no door is open: session.open makes one", 3) end
+  task.here() -- raises where nothing can wait
+  profile.current() -- opens the session that comes when it is needed
+  local door, acting = assert(http.door(), "no door is open"), rights.of(task.here())
   local value, why, kind
   if acting then value, why, kind = door[method](door, acting, folder, ...) else
     why = "no script stands behind this call"
