@@ -19,11 +19,12 @@
 #define MOST_BYTES ((size_t)16 << 20) /* of a file that is read */
 
 /* NULL, or why this is no name of a file within a folder. */
-static const char *refuse_name(const char *name) {
-  if (!*name || *name == '.' || strlen(name) > LONGEST_NAME)
-    return "a name of 1 to 200 bytes that does not begin with a dot is needed";
-  for (const char *c = name; *c; c++)
-    if (*c == '/' || (unsigned char)*c < ' ' || *c == 0x7f) return "a name has no slash and no control characters";
+static const char *refuse_name(const char *name, size_t length) {
+  if (!length || length > LONGEST_NAME) return "it has 1 to 200 bytes";
+  if (*name == '.') return "it does not begin with a dot";
+  for (size_t i = 0; i < length; i++)
+    if (name[i] == '/' || (unsigned char)name[i] < ' ' || name[i] == 0x7f)
+      return "it has no slash and no control characters";
   return NULL;
 }
 
@@ -58,12 +59,14 @@ static int open_folder(lua_State *L, const struct door *door, enum gate_use use)
   return -1;
 }
 
-/* The name of a file at index 4; raises when it is none. */
+/* The name of a file at index 4; NULL when it is none, with fail, message and kind pushed. [-0, +0|+3, e] */
 static const char *check_name(lua_State *L) {
-  const char *name = lib_checktext(L, 4);
-  const char *why = refuse_name(name);
-  luaL_argcheck(L, !why, 4, why);
-  return name;
+  size_t length;
+  const char *name = luaL_checklstring(L, 4, &length);
+  const char *why = refuse_name(name, length);
+  if (!why) return name;
+  lib_fail_kind(L, "name", "the name of a file in a folder is plain: %s", why);
+  return NULL;
 }
 
 /* ---- writing ---- */
@@ -96,11 +99,12 @@ int door_write(lua_State *L) {
   char id[17], temporary[32];
   struct secret text = {0};
   struct door *door = door_check(L);
-  const char *name = check_name(L);
   const struct secret *content = secret_test(L, 5);
   if (!content) text.bytes = (char *)luaL_checklstring(L, 5, &text.length);
   const char *note = lib_opttext(L, 6);
   lua_settop(L, 6);
+  const char *name = check_name(L);
+  if (!name) return 3;
   door_id(L, id);
   snprintf(temporary, sizeof temporary, ".%s", id);
   int folder = open_folder(L, door, GATE_PUT);
@@ -132,8 +136,9 @@ static int read_whole(int folder, const char *name, struct buffer *out) {
 /* door:read(rights, folder, name) -> text | nil, message, kind ("absent" when there is no such file) */
 int door_read(lua_State *L) {
   struct door *door = door_check(L);
-  const char *name = check_name(L);
   lua_settop(L, 4);
+  const char *name = check_name(L);
+  if (!name) return 3;
   struct buffer *content = buffer_new(L);
   int folder = open_folder(L, door, GATE_LOOK);
   if (folder < 0) return 3;
@@ -154,7 +159,7 @@ static void push_names(lua_State *L, struct dirent **entries, int count) {
   lua_Integer kept = 0;
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {
-    if (refuse_name(entries[i]->d_name) || entries[i]->d_type != DT_REG) continue;
+    if (refuse_name(entries[i]->d_name, strlen(entries[i]->d_name)) || entries[i]->d_type != DT_REG) continue;
     lua_pushstring(L, entries[i]->d_name);
     lua_rawseti(L, -2, ++kept);
   }

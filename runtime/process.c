@@ -336,10 +336,6 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
   return 1;
 }
 
-int process_run(lua_State *L, int index, const struct secret *input, int keep) {
-  return push_child(L, index, 0, input, keep);
-}
-
 /* Refuse a list at index 1 that names none of the host's own programs: fail and a message, pushed. */
 static int refuse_foreign(lua_State *L, const char *path) {
   return lib_fail(L,
@@ -398,6 +394,13 @@ static const luaL_Reg child_methods[] = {
     {"wait", child_wait}, {"kill", child_kill},     {"pid", child_pid},   {"close", child_close},
     {NULL, NULL},
 };
+
+int process_run(lua_State *L, int index, const struct secret *input, int keep) {
+  lib_type(L, CHILD, child_methods, child_close); /* nobody may have required the module yet */
+  int count = push_child(L, index, 0, input, keep);
+  if (count == 1) close_end(&((struct child *)lua_touserdata(L, -1))->input);
+  return count;
+}
 
 static const luaL_Reg functions[] = {{"start", process_start}, {"detach", process_detach}, {NULL, NULL}};
 

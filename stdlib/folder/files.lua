@@ -12,6 +12,7 @@ local M = {}
 local FIXES = {
   undeclared = "Declare it in `needs.files` of the script, or use --write where a person types.",
   missing = "Add it to `folders` of the profile: folders = { NAME = \"/path/of/the/folder\" }.",
+  name = "Name a file in the folder itself.",
   io = "Look at the folder that `folders` of the profile names.",
 }
 

@@ -57,7 +57,7 @@ local function await(child, seconds)
     if lingers and time.monotonic() >= lingers then
       return nil, ("it ended with status %d, and left something running that holds its output open"):format(status)
     end
-    if time.monotonic() >= ends then return nil, ("it did not end within %d seconds"):format(seconds) end
+    if time.monotonic() >= ends then return nil, ("it did not end within %g seconds"):format(seconds) end
     task.sleep(LOOK)
   end
 end
@@ -87,13 +87,13 @@ for name in ("sh bash dash zsh ksh mksh ash fish busybox csh tcsh env perl pytho
   :gmatch "%S+" do SHELLS[name] = true end
 
 --- The programs among these that run whatever they are told, so that declaring them is no border.
----@param profile profile
+---@param settings profile
 ---@param names string[]? as `needs.run` has them
 ---@return string[] sentences
-function M.remarks(profile, names)
+function M.remarks(settings, names)
   local list = {}
   for _, name in ipairs(names or {}) do
-    local path = ((profile.programs or {})[name] or {})[1]
+    local path = ((settings.programs or {})[name] or {})[1]
     if path and SHELLS[path:match("[^/]*$")] then
       list[#list + 1] = ("the program '%s' is %s, which runs whatever it is told: for a script that may run it, "
         .. "`needs` is no border"):format(name, path)

@@ -68,7 +68,7 @@ describe("what a script reaches beside the services", function()
       assert.equal(1, outcome.status)
       assert_said(outcome, path
         .. "/mine.lua may not run the program 'tell': if it is meant, add \"tell\" to needs.run")
-      outcome = emu:run { "run", script('run = { "unknown" }', "") }
+      outcome = emu:run { "run", script('run = { "unknown" }', 'program.run("unknown")') }
       assert_said(outcome, "names no program 'unknown'")
       outcome = emu:run { "run", script('run = { "tell" }', 'program.run("/usr/bin/touch", { "x" })') }
       assert_said(outcome, "may not run the program '/usr/bin/touch'")
@@ -80,7 +80,7 @@ describe("what a script reaches beside the services", function()
     it("that ends in time and says little enough", function()
       local outcome = emu:run { "run", script('run = { "wait" }', 'program.run("wait", {}, { timeout = 0.3 })') }
       assert_said(outcome, "run the program 'wait'")
-      assert_said(outcome, "it did not end within 0 seconds")
+      assert_said(outcome, "it did not end within 0.3 seconds")
       outcome = emu:run { "run", script('run = { "long" }', 'program.run("long")') }
       assert_said(outcome, "it wrote more than 1024 KiB")
       outcome = emu:run { "run", script('run = { "tell" }', 'program.run("tell", {}, { inptu = "x" })') }
@@ -97,7 +97,7 @@ describe("what a script reaches beside the services", function()
       assert.equal("first\ntyped\n", read(path .. "/told"))
       local bare = emu.place:write("bare.lua", code)
       assert_said(emu:run { "run", bare }, "because it may only read")
-      assert_said(emu:run({ "repl", "--quiet" }, { input = code .. "\n" }), "because it may only read")
+      assert_said(emu:run({ "repl", "--quiet" }, { input = code .. "\n" }), "this session only reads")
       assert.equal("first\ntyped\n", read(path .. "/told"))
     end)
 
@@ -136,9 +136,10 @@ describe("what a script reaches beside the services", function()
       assert(os.execute(("ln -s '%s/other' '%s/reports/link'; ln -s '%s/other/x' '%s/reports/file'; "
         .. "echo secret >'%s/other/x'"):format(path, path, path, path, path)))
       for name, why in pairs {
-        ["../other/x"] = "a name has no slash and no control characters", [".hidden"] = "does not begin with a dot",
-        [".."] = "does not begin with a dot", [""] = "does not begin with a dot", ["link/x"] = "a name has no slash",
-        ["/etc/passwd"] = "a name has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "a NUL has no place",
+        ["../other/x"] = "it does not begin with a dot", [".hidden"] = "it does not begin with a dot",
+        [".."] = "it does not begin with a dot", [""] = "it has 1 to 200 bytes", ["link/x"] = "it has no slash",
+        ["/etc/passwd"] = "it has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "no control characters",
+        [("x"):rep(201)] = "it has 1 to 200 bytes",
       } do
         local code = ('folder.read("reports", "%s")'):format(name)
         local outcome = emu:run { "run", script('files = { "reports" }', code) }
