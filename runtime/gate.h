@@ -127,9 +127,6 @@ const char *rights_owner_of(const struct rights *rights);
 /* The rule by which this call to the peer is allowed; NULL when the mode alone allows it, or nothing does. */
 const struct rule *rights_rule(const struct rights *rights, const char *peer, const struct call *call);
 
-/* Is the place ("data.user.password") in the list ("name,data.*")? "*" stands for one member at any depth below. */
-int rule_lists(const char *list, const char *place);
-
 enum gate_use { GATE_RUN, GATE_LOOK, GATE_PUT }; /* run a program; read a folder; write to it */
 
 /* May it use the program or folder of this name so? NULL, or "undeclared" and a sentence in message. */

@@ -57,21 +57,6 @@ static int listed(struct slice member, const char *members) {
   return 0;
 }
 
-/* Does "data.*" or "data.password" stand for this place? */
-static int is_place(struct slice entry, struct slice place) {
-  if (slice_same(entry, place)) return 1;
-  if (!entry.length || entry.at[entry.length - 1] != '*') return 0;
-  size_t before = entry.length - 1; /* with its dot */
-  return (!before || entry.at[before - 1] == '.') && place.length > before && memcmp(entry.at, place.at, before) == 0;
-}
-
-int rule_lists(const char *list, const char *place) {
-  struct slice whole = {place, strlen(place)};
-  for (const char *rest = list ? list : ""; *rest; rest += *rest == ',')
-    if (is_place(slice_cut(&rest, ","), whole)) return 1;
-  return 0;
-}
-
 /* The first member of the call that is not in the rule's list; length 0 when all are. */
 static struct slice unlisted(const struct call *call, const struct rule *rule) {
   const char *rest = call->members ? call->members : "";

@@ -102,7 +102,7 @@ end
 local function check_place(place)
   local before = place:gsub("%.%*$", "") .. "."
   if place ~= "*" and not before:match("^[%w_-]+%.[%w_.-]*$") or place:find("..", 1, true) then
-    return ('"%s" is no place: "data.password", or "data.*" for all below'):format(place)
+    return ('"%s" is no place: "data.password", or "data.*" for each member of data'):format(place)
   end
 end
 

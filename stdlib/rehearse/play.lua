@@ -11,6 +11,7 @@ local oauth = require "oauth.sign_in"
 local rotate = require "rotate.policies"
 local script = require "script.load"
 local session = require "session.open"
+local sys = require "host.sys"
 local task = require "task"
 local workflow = require "workflow"
 
@@ -34,6 +35,21 @@ Play.__index = Play
 
 ---------------------------------------------------------------------------
 -- In a session
+
+-- What a policy would start or write is not for a rehearsal: its programs do nothing, its folders are new.
+local function stand_in(self)
+  local profile = self.stage.profile
+  for _, script_of in ipairs(self.scripts) do
+    for _, name in ipairs(script_of.needs.run or {}) do
+      if not profile.programs[name] then self.judge:tell("the program '%s' is not run in a rehearsal", name) end
+      profile.programs[name] = { "/bin/true" }
+    end
+    for _, name in ipairs(script_of.needs.files or {}) do
+      profile.folders[name] = ("%s-folder-%s"):format(profile.state, name)
+      assert(sys.mkdir(profile.folders[name]))
+    end
+  end
+end
 
 -- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
 local function attempt(self, needs, fn, scripts)
@@ -169,6 +185,7 @@ function M.play(terms, stage)
     place = 1,
   }, Play)
   self.judge = judge.new(terms, loaded.policies, stage)
+  stand_in(self)
   prepare(self)
   self.start = stage:now()
   self.judge:begin(self.start)

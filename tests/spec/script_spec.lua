@@ -170,7 +170,7 @@ describe("script", function()
           .. 'secret; did you mean "secrets"?',
         ['peers = { vault = { { "POST /v1/x", secrets = { "a..b" } } } }'] =
           'needs.peers.vault[1]: secrets[1]: "a..b" is '
-          .. 'no place: "data.password", or "data.*" for all below',
+          .. 'no place: "data.password", or "data.*" for each member of data',
         ['peers = { vault = { { secrets = { "a" } } } }'] = "needs.peers.vault[1]: it begins with the call: "
           .. '{ "POST /path", secrets = { … } }',
         ['when = { x = { graph = { "GET" } } }'] =

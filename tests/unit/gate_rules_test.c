@@ -254,20 +254,6 @@ static void a_template_has_a_grammar(void **state) {
     if (!template_refuse(bad[i])) fail_msg("%s was taken", bad[i]);
 }
 
-static void a_place_is_in_a_list(void **state) {
-  (void)state;
-  assert_true(rule_lists("name,data.password", "data.password"));
-  assert_true(rule_lists("data.*", "data.password"));
-  assert_true(rule_lists("data.*", "data.user.password"));
-  assert_true(rule_lists("*", "anything"));
-  assert_false(rule_lists("data.*", "data"));
-  assert_false(rule_lists("data.*", "database.password"));
-  assert_false(rule_lists("data.pass", "data.password"));
-  assert_false(rule_lists("dat*", "data.password"));
-  assert_false(rule_lists("", "data"));
-  assert_false(rule_lists(NULL, "data"));
-}
-
 static void programs_and_folders_are_declared(void **state) {
   (void)state;
   char message[512];
@@ -406,7 +392,6 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
       cmocka_unit_test_setup_teardown(narrowed_rights_change_nothing, setup, teardown),
       cmocka_unit_test(a_template_has_a_grammar),
-      cmocka_unit_test(a_place_is_in_a_list),
       cmocka_unit_test(programs_and_folders_are_declared),
       cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, setup, teardown),
       cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, setup, teardown),
