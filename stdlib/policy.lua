@@ -236,6 +236,7 @@ function M.needs(terms)
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
     devolutions = terms.sink:needs(), run = joined(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
+    files = terms.sink:files(),
   }
 end
 

@@ -26,6 +26,12 @@ function M.refuse_words(words)
     .. "of the path"):format(name, first, name)
 end
 
+local function refuse_path(name)
+  if name:match("^[%w_-]+$") then return nil end
+  return ('folders are named in the profile: put folders = { sealed = "%s" } there, and write "sealed" here instead of '
+    .. "the path"):format(name)
+end
+
 local KINDS = {
   server = {
     can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
@@ -44,7 +50,10 @@ local KINDS = {
     can = {}, needs = {},
     rule = {
       type = "table",
-      members = { to = { type = "string", required = true }, folder = { type = "string", required = true } },
+      members = {
+        to = { type = "string", required = true },
+        folder = { type = "string", required = true, check = refuse_path },
+      },
     },
   },
   command = {
@@ -71,8 +80,9 @@ M.server = maker "server"
 ---@return policy.sink
 M.handover = maker "handover"
 
---- A new file in a folder, which only the holder of a private key can open. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM
+--- A file in a folder, which only the holder of a private key can open. For client secrets.
+---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the name that the
+--- profile gives the folder
 ---@return policy.sink
 M.sealed = maker "sealed"
 
@@ -116,6 +126,10 @@ end
 ---@return string[]
 function Sink:runs() return self.kind == "command" and { self.fields[1] } or {} end
 
+--- The folder it writes to, as words of a script's needs.
+---@return string[]
+function Sink:files() return self.kind == "sealed" and { self.fields.folder } or {} end
+
 --- What of Devolutions Server it calls, as words of a script's needs.
 ---@return string[]
 function Sink:needs() return KINDS[self.kind].needs end
@@ -127,7 +141,7 @@ local TEXT = {
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,
-  sealed = function(fields) return ("a file in %s, sealed to %s"):format(fields.folder, fields.to) end,
+  sealed = function(fields) return ("a file in the folder '%s', sealed to %s"):format(fields.folder, fields.to) end,
   command = function(fields) return "the program " .. fields[1] end,
 }
 

@@ -122,8 +122,9 @@ end
 
 function PLACE.sealed(run, secret, self, target)
   local fields = self.terms.sink.fields
-  local path = secret.row and ("%s/%s-%s.sealed"):format(fields.folder, target.appId, secret.row.id) or fields.folder
-  once(run, secret, target, path, function() sealed.write(path, fields.to, secret.value) end)
+  local name = secret.row and ("%s-%s.sealed"):format(target.appId, secret.row.id) or nil
+  local path = name and ("%s/%s"):format(fields.folder, name) or fields.folder
+  once(run, secret, target, path, function() sealed.write(fields.folder, name, fields.to, secret.value) end)
   await(run, secret, target, path)
 end
 

@@ -78,7 +78,10 @@ describe("the client secret of an application", function()
   it("is a file that only the holder of a private key reads", function()
     shell("openssl genrsa -out %s/key.pem 2048; openssl rsa -in %s/key.pem -pubout -out %s/public.pem; mkdir %s/sealed",
       path, path, path, path)
-    local sink = ("policy.sealed { to = '%s/public.pem', folder = '%s/sealed' }"):format(path, path)
+    emu:configure(function(text)
+      return (text:gsub("emulator = { clock", ("folders = { sealed = '%s/sealed' }, %%0"):format(path)))
+    end)
+    local sink = ("policy.sealed { to = '%s/public.pem', folder = 'sealed' }"):format(path)
     local status, row = rotate(sink)
     assert.equal(1, status)
     local value = shell("cat %s/sealed/*.sealed | base64 -d | openssl pkeyutl -decrypt -inkey %s/key.pem "

@@ -183,5 +183,8 @@ describe("a policy", function()
       .. '"put-it" here instead of the path')
     assert.has_error(function() policy.sealed { to = "key.pem" } end,
       "sealed: folder: it is missing; a string is needed")
+    assert.has_error(function() policy.sealed { to = "key.pem", folder = "/srv/sealed" } end,
+      'sealed: folder: folders are named in the profile: put folders = { sealed = "/srv/sealed" } there, and write '
+      .. '"sealed" here instead of the path')
   end)
 end)
