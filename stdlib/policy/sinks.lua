@@ -81,8 +81,8 @@ M.server = maker "server"
 M.handover = maker "handover"
 
 --- A file in a folder, which only the holder of a private key can open. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the name that the
---- profile gives the folder
+---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
+--- name of the folder
 ---@return policy.sink
 M.sealed = maker "sealed"
 
