@@ -389,6 +389,66 @@ static int process_detach(lua_State *L) {
   return 1;
 }
 
+/* Start the pager on our terminal, in our process group so that it may read from it; 0 or an errno value. */
+static int spawn_pager(char **arguments, char **environment, int input, pid_t *pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  set_attributes(&attributes, 0);
+  int code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return code;
+}
+
+/* Let the pager show the text until the person leaves it; its exit status, or -1 and an errno value in *code. What
+ * Ctrl-C means meanwhile is the pager's to say. */
+static int page(char **arguments, char **environment, const char *text, size_t length, int *code) {
+  int ends[2], status = 0;
+  pid_t pid = 0;
+  sigset_t interrupts, before;
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    *code = errno;
+    return -1;
+  }
+  sigemptyset(&interrupts);
+  sigaddset(&interrupts, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupts, &before);
+  *code = spawn_pager(arguments, environment, ends[0], &pid);
+  close(ends[0]);
+  if (!*code) sys_write_all(ends[1], text, length); /* a pager that was left early reads no further */
+  close(ends[1]);
+  while (!*code && waitpid(pid, &status, 0) != pid && errno == EINTR) continue;
+  while (sigtimedwait(&interrupts, NULL, &(struct timespec){0}) == SIGINT) continue;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return *code ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* process.page(arguments, text) -> exit status | nil, message */
+static int process_page(lua_State *L) {
+  size_t length;
+  int code = 0;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  if (!isatty(STDOUT_FILENO)) return lib_fail(L, "a pager needs a terminal");
+  char **arguments = push_arguments(L, 1);
+  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
+  secret_redact(L, lua_tostring(L, 2), lua_rawlen(L, 2));
+  const char *text = lua_tolstring(L, -1, &length), *terminal = getenv("TERM");
+  /* LESSSECURE: no shell, no editor, no other files from within less. */
+  terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
+  char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,
+                         NULL};
+  int status = page(arguments, environment, text, length, &code);
+  if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
+  lua_pushinteger(L, status);
+  return 1;
+}
+
 static const luaL_Reg child_methods[] = {
     {"line", child_line}, {"secret", child_secret}, {"text", child_text}, {"complaint", child_complaint},
     {"wait", child_wait}, {"kill", child_kill},     {"pid", child_pid},   {"close", child_close},
@@ -402,7 +462,8 @@ int process_run(lua_State *L, int index, const struct secret *input, int keep) {
   return count;
 }
 
-static const luaL_Reg functions[] = {{"start", process_start}, {"detach", process_detach}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"start", process_start}, {"detach", process_detach}, {"page", process_page}, {NULL, NULL}};
 
 int luaopen_host_process(lua_State *L);
 int luaopen_host_process(lua_State *L) {

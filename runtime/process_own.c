@@ -9,6 +9,7 @@
 static const char *const own[] = {
     "/usr/bin/secret-tool", "/usr/local/bin/secret-tool", /* the person's keyring */
     "/usr/bin/xdg-open",                                  /* the browser of the person's desktop */
+    "/usr/bin/less",        "/usr/bin/more",              /* the pager; see process.page */
 };
 
 /* This very program: --emulator starts one of its own. */

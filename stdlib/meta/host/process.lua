@@ -52,4 +52,11 @@ function M.start(arguments, input, pass, errors) end
 ---@return true|nil, string? message
 function M.detach(arguments, pass) end
 
+--- Have one of these show a text on our terminal, and wait until the person leaves it. It cannot start anything or open
+--- other files (LESSSECURE=1); the text is redacted.
+---@param arguments string[] "/usr/bin/less" or "/usr/bin/more", and its options
+---@param text string
+---@return integer|nil status, string? message also where standard output is no terminal
+function M.page(arguments, text) end
+
 return M
