@@ -1,304 +1,49 @@
---- Run Lua functions concurrently on one thread.
+--- Run functions concurrently on one thread: calls that wait let others run meanwhile.
 --
--- A task is a coroutine. It is resumed in one place (`step`) and suspends in
--- one place (`M.suspend`). Cancelling a task closes its coroutine: `pcall`
--- cannot swallow that, and every `<close>` variable in it is released. What
--- needs the network to be undone is undone by the parent, for a closing
--- coroutine cannot wait.
---
--- With a virtual clock (an emulator's, or a test's) a long wait moves the clock
--- instead of passing, but only when nothing else could happen meanwhile.
+-- A task is a coroutine. Cancelling a task closes its coroutine: `pcall` cannot swallow that, and every `<close>`
+-- variable in it is released. What needs the network to be undone is undone by the parent, for a closing coroutine
+-- cannot wait.
 
-local fail = require "fail"
-local rights = require "task.rights"
-local sys = require "host.sys"
-local time = require "time"
-local timers = require "task.timers"
+local crew = require "task.crew"
+local options_of = require("base.options").of
+local scheduler = require "task.scheduler"
 
 local M = {}
-
----@class Task
----@field co thread
----@field crew task.crew? it works in
----@field done boolean
----@field ok boolean? once done
----@field cancelled boolean? it was stopped by another
----@field result any[]? once done: results, or the error
----@field depth integer requests that had to be answered, one after another, to get here
----@field deadline number in time.monotonic
----@field patient boolean? it is not to be stopped midway
-local Task = { __name = "task" }
-Task.__index = Task
-
-local SUSPEND = {} -- yielded by suspend; any other yield is a bug
-local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
-local NEVER = math.huge
-local TURN = 50 -- tasks run between two looks at the network
-
-local ready, first, last = {}, 1, 0
-local waiting = timers.new() -- tasks that wait for a moment
-local living = {} ---@type table<Task, true>
-local current ---@type Task?
-local stopping = false
 
 ---------------------------------------------------------------------------
 -- One task
 
---- Make `task` runnable. Waking twice, or waking a finished task, does nothing.
----@param task Task
-function M.wake(task)
-  if task.queued or task.done then return end
-  task.queued = true
-  last = last + 1
-  ready[last] = task
-end
-
-local function finish(task, ok, ...)
-  if task.done then return end
-  living[task] = nil
-  task.done, task.ok, task.result = true, ok, table.pack(...)
-  for _, waiter in ipairs(task.waiters) do M.wake(waiter) end
-  if task.crew then task.crew:left(task) end
-end
-
-local function settle(task, ok, ...)
-  if ... == SUSPEND then return end
-  if not ok then
-    local err = type(...) == "string" and debug.traceback(task.co, (...)) or ...
-    coroutine.close(task.co)
-    finish(task, false, err)
-  elseif coroutine.status(task.co) == "dead" then
-    finish(task, true, ...)
-  else
-    coroutine.close(task.co)
-    finish(task, false, "a task may only wait through the task library")
-  end
-end
-
-local function step(task)
-  task.queued = false
-  if task.done then return end
-  local before = current
-  current = task
-  local args = task.args
-  task.args = nil
-  if args then
-    settle(task, coroutine.resume(task.co, table.unpack(args, 1, args.n)))
-  else
-    settle(task, coroutine.resume(task.co))
-  end
-  current = before
-end
-
--- Neither in a coroutine of its own nor in a finaliser, which runs in whatever task is at work.
-local function check_inside(level)
-  if not current or coroutine.running() ~= current.co or not coroutine.isyieldable() then
-    error("this call waits, so it must run directly inside a task", level + 1)
-  end
-end
-
-local function raise_timeout()
-  fail.raise {
-    kind = "timeout", what = "wait", why = "the time allowed for this has passed",
-    fix = "Try again; nothing that was started is lost.",
-  }
-end
-
---- Suspend the running task until it is woken. Wake-ups can be early: callers
---- loop until the thing they wait for has happened. Raises a "timeout" when the
---- task's deadline has passed, unless told that what it waits for must not be abandoned.
----@param to_the_end boolean?
-function M.suspend(to_the_end)
-  check_inside(3)
-  if not to_the_end and current.deadline <= time.monotonic() then raise_timeout() end
-  coroutine.yield(SUSPEND)
-end
-
---- The running task; nil outside of any.
----@return Task?
-function M.current() return current end
-
---- The running task; raises where waiting is impossible. For calls that must not
---- begin what they could not wait for.
----@return Task
-function M.here()
-  check_inside(3)
-  return current
-end
-
 --- Start `fn(...)` as a task; it first runs when the caller next waits. It
 --- inherits the caller's deadline and rights. Not in a finaliser: the task at work is not the finaliser's.
----@return Task
-function M.spawn(fn, ...)
-  if current and not coroutine.isyieldable() then error("a task cannot be started here, as in a finaliser", 2) end
-  local task = setmetatable({
-    co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
-    depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
-    patient = current and current.patient,
-  }, Task)
-  if task.deadline < NEVER then timers.add(waiting, task, task.deadline, task.deadline - time.monotonic()) end
-  rights.inherit(task, current)
-  living[task] = true
-  M.wake(task)
-  return task
-end
-
--- What the child needed, the parent needed who waited for it.
-local function join(task)
-  current.depth = math.max(current.depth, task.depth)
-end
-
---- Wait for the task; return its results or raise its error.
-function Task:wait()
-  check_inside(2)
-  if self == current then error("a task cannot wait for itself", 2) end
-  table.insert(self.waiters, current)
-  while not self.done do M.suspend() end
-  join(self)
-  if not self.ok then error(self.result[1], 0) end
-  return table.unpack(self.result, 1, self.result.n)
-end
-
---- Stop the task now. Its `<close>` variables run; nothing else of it does.
----@param reason any
-function Task:cancel(reason)
-  if self.done then return end
-  if self == current or coroutine.status(self.co) ~= "suspended" then
-    error("a task cannot cancel itself; raise an error", 2)
-  end
-  local ok, err = coroutine.close(self.co)
-  self.cancelled = true
-  finish(self, false, ok and (reason or "cancelled") or err)
-end
-
----------------------------------------------------------------------------
--- Waiting for time
-
---- Was the program asked to stop? Then nothing new is to be started.
----@return boolean
-function M.stopping() return stopping end
-
---- Raise "interrupted".
-function M.stop()
-  fail.raise {
-    kind = "interrupted", what = "stopped", why = sys.terminated() and "told to end" or "asked to, with Ctrl-C",
-    fix = "Run the same command again to go on.",
-  }
-end
-
---- Raise it when the program was asked to stop. Called between things that are safe to stop between.
-function M.check()
-  if stopping and not (current and current.patient) then M.stop() end
-end
-
---- Call `fn(...)` to its end, though the program be asked to stop: for what is better
---- ended than left to the next run. Asked twice, it is aborted like anything else.
 ---@param fn function
-function M.patiently(fn, ...)
-  check_inside(2)
-  local task, before = current, current.patient
-  local _ <close> = setmetatable({}, { __close = function() task.patient = before end })
-  task.patient = true
-  return fn(...)
-end
+---@param ... any
+---@return Task
+M.spawn = scheduler.spawn
 
--- Let the loop look around, so that code which catches "interrupted" and tries
--- again can still be aborted.
-local function yield_turn()
-  M.wake(current)
-  M.suspend(true)
-end
-
---- Wait. A request to stop ends the wait with "interrupted", a deadline with "timeout".
+--- Wait for a time. A request to stop ends the wait with "interrupted", a deadline with "timeout".
 ---@param seconds number
-function M.sleep(seconds)
-  check_inside(2)
-  local at = time.monotonic() + seconds
-  timers.add(waiting, current, at, seconds)
-  while time.monotonic() < at do
-    if stopping and not current.patient then yield_turn() end
-    M.check()
-    M.suspend()
-  end
-end
+M.sleep = scheduler.sleep
 
 --- Seconds until the running task's deadline; math.huge when it has none.
 ---@return number
-function M.left()
-  if not current or current.deadline == NEVER then return NEVER end
-  return math.max(0, current.deadline - time.monotonic())
-end
+M.left = scheduler.left
 
 --- Call `fn(...)` with at most so many seconds, or fewer when the caller has fewer.
 ---@param seconds number
 ---@param fn function
-function M.within(seconds, fn, ...)
-  check_inside(2)
-  local task, before = current, current.deadline
-  local _ <close> = setmetatable({}, { __close = function() task.deadline = before end })
-  local at = time.monotonic() + seconds
-  if at < before then
-    task.deadline = at
-    timers.add(waiting, task, at, seconds)
-  end
-  return fn(...)
-end
+---@param ... any
+---@return any ...
+M.within = scheduler.within
+
+--- Was the program asked to stop? Then nothing new is to be started.
+---@return boolean
+M.stopping = scheduler.stopping
+
+--- Raise "interrupted" when the program was asked to stop. Called between things that are safe to stop between.
+M.check = scheduler.check
 
 ---------------------------------------------------------------------------
 -- Many at once
-
--- Workers that share a list of places, and the task that waits for them. It is woken
--- when the last has left or the first has failed, not for each.
----@class task.crew
----@field owner Task
----@field workers Task[]
----@field running integer
----@field failed Task?
-local Crew = { __name = "crew" }
-Crew.__index = Crew
-
-function Crew:left(worker)
-  self.running = self.running - 1
-  if not worker.ok then self.failed = self.failed or worker end
-  if self.running == 0 or self.failed == worker then M.wake(self.owner) end
-end
-
-function Crew:__close()
-  for _, worker in ipairs(self.workers) do worker:cancel("cancelled") end
-end
-
--- `limit` workers, each calling `work(place)` for the places it takes, until `go_on`
--- says no. Depth is that of the caller for each place: places do not depend on each
--- other, only streams are scarce.
-local function crew_of(count, limit, go_on, work)
-  local crew = setmetatable({ owner = current, workers = {}, running = math.min(limit, count) }, Crew)
-  local taken, base = 0, current.depth
-  local function run()
-    local me = current
-    local deepest = base
-    while taken < count and go_on() do
-      taken = taken + 1
-      me.depth = base
-      work(taken)
-      if me.depth > deepest then deepest = me.depth end
-    end
-    me.depth = deepest
-  end
-  for n = 1, crew.running do
-    crew.workers[n] = M.spawn(run)
-    crew.workers[n].crew = crew
-  end
-  return crew
-end
-
--- Wait until no worker runs; raise the first error of one.
-local function attend(crew, to_the_end)
-  while crew.running > 0 and not crew.failed do M.suspend(to_the_end) end
-  if crew.failed then error(crew.failed.result[1], 0) end
-  for _, worker in ipairs(crew.workers) do join(worker) end
-end
-
-local function always() return true end
 
 --- Call `fn(item)` for every item, at most `limit` at once; the results in the
 --- order of the items. For reads: the first error, or a request to stop, cancels
@@ -307,31 +52,20 @@ local function always() return true end
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
 ---@return any[] results nil where fn returned nothing
-function M.map(items, limit, fn)
-  check_inside(2)
-  local results = {}
-  local crew <close> = crew_of(#items, limit, always, function(place)
-    M.check()
-    results[place] = fn(items[place], place)
-  end)
-  attend(crew, false)
-  return results
-end
+M.map = crew.map
 
 --- Run functions side by side; their first results in order. The first error
 --- cancels the rest and is raised here. For reads.
 ---@param functions function[]
 ---@return any ...
-function M.all(functions)
-  check_inside(2)
-  local results = M.map(functions, #functions, function(fn) return (fn()) end)
-  return table.unpack(results, 1, #functions)
-end
+M.all = crew.all
 
 ---@class task.outcome
 ---@field item any
 ---@field ok boolean
 ---@field result any what fn returned, or the error
+
+local read_each = options_of("task.each", { stop_on_failure = "boolean" })
 
 --- Call `fn(item)` for every item, at most `limit` at once. For changes: every
 --- started item runs to its end whatever happens to others. After a failure
@@ -341,121 +75,11 @@ end
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
----@param options { stop_on_failure: boolean?, progress: progress?, forget: boolean? }? forget: keep no outcomes
+---@param options { stop_on_failure: boolean? }?
 ---@return task.outcome[] outcomes of the items, in their order; of those not started only after such a failure
 ---@return integer failures
 function M.each(items, limit, fn, options)
-  check_inside(2)
-  local found, failures, unreachable = {}, 0, nil
-  local stop_on_failure = options and options.stop_on_failure
-  local progress, forget = options and options.progress, options and options.forget
-  local function go_on() return not stopping and not (stop_on_failure and failures > 0) end
-  local crew <close> = crew_of(#items, limit, go_on, function(place)
-    local ok, result = false, unreachable
-    if not unreachable then ok, result = xpcall(fn, M.keep_trace, items[place], place) end
-    if not ok then failures = failures + 1 end
-    if not ok and fail.is(result) and result.unreachable then unreachable = result end
-    if not forget then found[place] = { item = items[place], ok = ok, result = result } end
-    if progress then progress:step() end
-  end)
-  attend(crew, true) -- a deadline of ours must not cut their changes short; they have it too
-  local outcomes = {}
-  for place = 1, #items do outcomes[#outcomes + 1] = found[place] end
-  return outcomes, failures
-end
-
---- For xpcall: add a traceback to an error that is a text, leave others alone.
----@param err any
----@return any
-function M.keep_trace(err)
-  if type(err) == "string" then return debug.traceback(err, 2) end
-  return err
-end
-
----------------------------------------------------------------------------
--- The loop
-
--- Run who is ready now, but no more than a turn's worth; the others, and who becomes
--- ready meanwhile, wait for the next turn. So the network is looked after however busy
--- the tasks are, and of a hundred requests in flight the far side has one half to work
--- on while we work on the other.
-local function run_ready()
-  local final = math.min(last, first + TURN - 1)
-  while first <= final do
-    local task = ready[first]
-    ready[first], first = nil, first + 1
-    step(task)
-  end
-end
-
--- Wake whose time has come; seconds until the next, at most LONGEST.
-local function wake_timers()
-  local now, entry = time.monotonic(), timers.first(waiting)
-  while entry and entry.at <= now do
-    M.wake(timers.take(waiting).task)
-    entry = timers.first(waiting)
-  end
-  return entry and math.min(LONGEST, entry.at - now) or LONGEST
-end
-
--- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
-local function leap()
-  local entry, least = timers.first(waiting), time.least()
-  if not entry or not least or entry.asked < least then return false end
-  time.advance(math.max(0, entry.at - time.monotonic()))
-  return true
-end
-
--- The first Ctrl-C since `base` asks to stop, the second aborts.
-local function heed_interrupts(base, main)
-  local count = sys.interrupts() - base
-  if count >= 1 and not stopping then
-    stopping = true
-    for _, entry in ipairs(waiting) do M.wake(entry.task) end
-  end
-  if count < 2 or main.done then return end
-  main:cancel(fail.new {
-    kind = "interrupted", what = "aborted", why = "Ctrl-C was pressed twice",
-    fix = "Run the same command again: what was begun is on record and is finished first.",
-  })
-end
-
--- Wait outside for at most `wait` seconds, or leap.
-local function wait_outside(poll, wait, main)
-  local running = time.least() and poll(0)
-  if first <= last or (running == 0 and leap()) then return end
-  running = poll(math.ceil(wait * 1000))
-  if running > 0 or first <= last or timers.first(waiting) then return end
-  main:cancel("every task waits for another, and nothing can wake them")
-end
-
--- Nothing outlives the loop.
-local function drop_all()
-  for task in pairs(living) do task:cancel("the program is over") end
-  ready, first, last, waiting, living, stopping = {}, 1, 0, timers.new(), {}, false
-end
-
---- Run `fn(...)` to completion. `poll(ms)` waits for outside events, wakes the
---- tasks they belong to and returns how many are still awaited; it is the only
---- place the program blocks. The first Ctrl-C asks to stop (`stopping`), the
---- second aborts. Tasks that are left are cancelled.
----@param poll fun(ms: integer): integer
----@param fn function
----@return any ...
-function M.run(poll, fn, ...)
-  if current then error("task.run cannot be used inside a task", 2) end
-  local base = sys.interrupts()
-  local main = M.spawn(fn, ...)
-  local _ <close> = setmetatable({}, { __close = drop_all })
-  while not main.done do
-    heed_interrupts(base, main)
-    run_ready()
-    local wait = wake_timers()
-    if main.done then break end
-    if first <= last then poll(0) else wait_outside(poll, wait, main) end
-  end
-  if not main.ok then error(main.result[1], 0) end
-  return table.unpack(main.result, 1, main.result.n)
+  return crew.each(items, limit, fn, read_each(options))
 end
 
 return M

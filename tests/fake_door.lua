@@ -6,8 +6,9 @@
 local gate = require "host.gate"
 local http = require "http.client"
 local json = require "host.json"
-local task = require "task"
+local scheduler = require "task.scheduler"
 local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -190,7 +191,7 @@ function Door:poll(ms)
   self:flush()
   local due, next_due = take_due(self)
   if #due > 0 or ms <= 0 then return due end
-  time.advance(math.min(ms / 1000, next_due - time.monotonic()))
+  time_source.advance(math.min(ms / 1000, next_due - time.monotonic()))
   return (take_due(self))
 end
 
@@ -228,12 +229,12 @@ end
 ---@param fn function
 ---@return any ...
 function M.run(door, clock, fn, ...)
-  local old_clock, old_door, old_acting = time.use(clock), http.use(door, M.acting())
+  local old_clock, old_door, old_acting = time_source.use(clock), http.use(door, M.acting())
   local _ <close> = setmetatable({}, { __close = function()
-    time.use(old_clock)
+    time_source.use(old_clock)
     http.use(old_door, old_acting)
   end })
-  return task.run(http.poll, fn, ...)
+  return scheduler.run(http.poll, fn, ...)
 end
 
 return M

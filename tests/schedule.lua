@@ -5,9 +5,10 @@
 local graph = require "host.graph"
 local http = require "http.client"
 local nginx = require "nginx"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local test_door = require "test_door"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -142,13 +143,13 @@ function M.run(server, tasks, seed)
   local door <close> = test_door.new("emulator")
   assert(door:peer("graph", server.base, server.ca))
   door:mode("read")
-  local clock = time.use(nil)
+  local clock = time_source.use(nil)
   local before, acting = http.use(door.gate, door:acting())
   local _ <close> = setmetatable({}, { __close = function()
     http.use(before, acting)
-    time.use(clock)
+    time_source.use(clock)
   end })
-  task.run(http.poll, main, server, tasks, count)
+  scheduler.run(http.poll, main, server, tasks, count)
   assert(door:running() == 0, "requests are left in flight")
   assert(count.begun == count.ended + count.failed + count.cancelled, "a task ended twice, or never")
   return count

@@ -2,6 +2,7 @@
 
 local job = require "cli.workflow_command"
 local log = require "log"
+local output = require "log.output"
 local profile = require "profile.current"
 local report = require "report"
 local session = require "session.open"
@@ -21,7 +22,7 @@ local function plan_policy(options)
   })
   local surroundings = { journal = open.journal, profile = open.profile, rights = open.rights }
   local all, status = work.run(rotate.plan, loaded.policies, surroundings)
-  log.done()
+  output.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
   for _, script in ipairs(loaded.scripts) do say_remarks(script.needs) end
   return status

@@ -5,7 +5,7 @@ local http = require "http.client"
 local profile = require "profile.current"
 local record = require "journal.commit"
 local rights = require "task.rights"
-local task = require "task"
+local scheduler = require "task.scheduler"
 
 local M = {}
 
@@ -18,9 +18,9 @@ local FIXES = {
 
 -- Call a method of the door with the rights of the running task.
 local function call(method, what, folder, ...)
-  task.here() -- raises where nothing can wait
+  scheduler.here() -- raises where nothing can wait
   profile.current() -- opens the session that comes when it is needed
-  local door, acting = assert(http.door(), "no door is open"), rights.of(task.here())
+  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
   local value, why, kind
   if acting then value, why, kind = door[method](door, acting, folder, ...) else
     why = "no script stands behind this call"

@@ -11,6 +11,7 @@ local permissions = require "permissions.least"
 local reach = require "entra.reach"
 local rights = require "task.rights"
 local sets = require "base.sets"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -187,7 +188,7 @@ end
 function M.explain(err)
   if not fail.is(err, "denied") or err.status ~= 403 or not err.call or err.explained then return end
   err.explained = true
-  local ok, reason = rights.with(task.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
+  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
   if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said)

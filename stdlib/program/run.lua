@@ -6,6 +6,7 @@ local http = require "http.client"
 local profile = require "profile.current"
 local record = require "journal.commit"
 local rights = require "task.rights"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
 
@@ -34,9 +35,9 @@ local FIXES = {
 }
 
 local function start(name, arguments, options)
-  task.here() -- raises where nothing can wait
+  scheduler.here() -- raises where nothing can wait
   profile.current() -- opens the session that comes when it is needed
-  local door, acting = assert(http.door(), "no door is open"), rights.of(task.here())
+  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
   if not acting then raise(name, "no script stands behind this call", nil) end
   local child, id, kind = door:run(acting, name, arguments, options.input, options.note)
   if child then return door, child, id end

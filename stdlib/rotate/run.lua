@@ -5,10 +5,11 @@ local applications = require "rotate.applications"
 local fail = require "fail"
 local oauth = require "oauth.sign_in"
 local people = require "rotate.users"
-local role_holders = require "entra.role_holders"
 local matrix = require "rotation.rights"
 local rights = require "task.rights"
+local role_holders = require "entra.role_holders"
 local room = require "machine.disk_space"
+local scheduler = require "task.scheduler"
 local skew = require "rotation.clock_skew"
 local task = require "task"
 local users = require "entra.users"
@@ -20,7 +21,7 @@ local LOOK = { users = people.look, applications = applications.look }
 -- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
 local function with_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
-  return rights.with(task.here(), options.rights[terms.name], fn, ...)
+  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
 end
 
 local function first_of(policies, target)
@@ -67,7 +68,7 @@ local function look_with_matrix(terms, tenant, options)
 end
 
 local function look(terms, tenant, options)
-  local ok, found = xpcall(with_rights, task.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
+  local ok, found = xpcall(with_rights, scheduler.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     require("permissions.denied").explain(found)
@@ -131,7 +132,7 @@ end
 -- Failures of single accounts are in their entries; what stops a policy is here.
 local function guarded(found, step, options)
   if found.failure then return end
-  local ok, failure = xpcall(with_rights, task.keep_trace, options, found.terms, found[step], found)
+  local ok, failure = xpcall(with_rights, scheduler.keep_trace, options, found.terms, found[step], found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
   require("permissions.denied").explain(failure)

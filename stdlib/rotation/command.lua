@@ -1,5 +1,5 @@
---- Programs a policy names, by the name that the profile gives them: to be told of a change, or to take a client
---- secret. What is run, and how it ended, is on record.
+--- Run a program that a policy names, by the name that the profile gives it: to tell it of a change, or to give it a
+--- client secret. The journal says before the run what is run, and after it how it ended.
 
 local fail = require "fail"
 local program = require "program.run"
@@ -29,7 +29,7 @@ end
 ---@param values { name: string, policy: string, rotation: string }
 function M.notify(words, values) run(words, values) end
 
---- Give a program a secret on its standard input. Raises unless it ends with 0.
+--- Give a program a secret on its standard input. Raises a failure unless it exits with 0.
 ---@param words string[] the program's name, then its arguments
 ---@param values { name: string, policy: string, rotation: string }
 ---@param value host.secret

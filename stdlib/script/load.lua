@@ -313,8 +313,8 @@ end
 ---@param found script.found
 ---@return script.declaration
 function M.load_found(found)
-  local task = require "task"
-  local ok, value = rights.with(task.current(), nil, xpcall, M.chunk(found), task.keep_trace)
+  local scheduler = require "task.scheduler"
+  local ok, value = rights.with(scheduler.current(), nil, xpcall, M.chunk(found), scheduler.keep_trace)
   if ok then return M.check(found, value) end
   if fail.is(value) then error(value, 0) end
   fail.raise {

@@ -5,7 +5,7 @@ local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local profiles = require "profile.current"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -141,7 +141,7 @@ function M.open(profile, options)
     session:close()
     error(err, 0)
   end
-  time.use(session.clock)
+  time_source.use(session.clock)
   http.use(session.door, acting)
   use_scopes(profile, options)
   keep_sign_in(profile, options.fresh)
@@ -166,7 +166,7 @@ function Session:close()
   end
   sign_out()
   http.use(nil)
-  time.use(nil)
+  time_source.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
     if part == "journal" then tell_head(self) end

@@ -4,10 +4,12 @@ local child = require "child"
 local graph = require "host.graph"
 local http = require "http.client"
 local journals = require "journals"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
 local test_door = require "test_door"
 local time = require "time"
+local time_source = require "time.clock"
 
 local BASE = "https://127.0.0.1:9/v1.0"
 
@@ -171,13 +173,13 @@ describe("the write budget", function()
   describe("for scripts", function()
     -- What http.send gave and when: nobody listens at port 9, so each change fails to connect when it leaves.
     local function send_all(door, clock, count)
-      local clock_before = time.use(clock)
+      local clock_before = time_source.use(clock)
       local before, acting = http.use(door.gate, door:acting())
       local _ <close> = setmetatable({}, { __close = function()
         http.use(before, acting)
-        time.use(clock_before)
+        time_source.use(clock_before)
       end })
-      return task.run(http.poll, function()
+      return scheduler.run(http.poll, function()
         local start, moments, list = time.monotonic(), {}, {}
         for i = 1, count do list[i] = i end
         task.each(list, count, function(n)

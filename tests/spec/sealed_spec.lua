@@ -7,7 +7,7 @@ local profile = require "profile.current"
 local sealed = require "sink.sealed"
 local secret = require "host.secret"
 local sys = require "host.sys"
-local task = require "task"
+local scheduler = require "task.scheduler"
 local test_door = require "test_door"
 
 local function shell(line)
@@ -43,7 +43,7 @@ describe("a file sealed to a public key", function()
       http.use(before, acting)
       profile.use(nil)
     end })
-    return task.run(http.poll, sealed.write, "out", name, key, value)
+    return scheduler.run(http.poll, sealed.write, "out", name, key, value)
   end
 
   local function opened(path)

@@ -4,6 +4,7 @@ local fake = require "fake_door"
 local graph = require "host.graph"
 local http = require "http.client"
 local rights = require "task.rights"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local BASE = "https://graph.example/v1.0"
@@ -33,7 +34,7 @@ describe("the rights a task acts with", function()
 
   local function get(options) return http.send(graph.request(BASE, "GET", "/x"), nil, options) end
 
-  local function as(who, fn, ...) return rights.with(task.here(), who, fn, ...) end
+  local function as(who, fn, ...) return rights.with(scheduler.here(), who, fn, ...) end
 
   it("are none where nobody's code runs: nothing is sent", function()
     run(function()
