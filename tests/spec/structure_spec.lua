@@ -43,7 +43,8 @@ end
 -- Nothing requires what stands after it.
 local ORDER = {
   "fail", "time", "base", "json", "terminal", "secret", "log", "report", "task", "machine", "http", "resource",
-  "explain", "profile", "oauth", "graph", "devolutions", "journal", "entra", "permissions", "workflow", "policy",
+  "explain", "profile", "oauth", "graph", "devolutions", "journal", "program",
+  "folder", "entra", "permissions", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
   "rehearse", "cli", "repl", "command",
 }
