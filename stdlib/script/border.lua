@@ -242,13 +242,24 @@ end
 ---------------------------------------------------------------------------
 -- Functions of a script, as the library calls them
 
-local function results_of(border, ...) return take_all(border, true, select("#", ...), ...) end
+-- A failure that a script raises is its own no more: whoever catches it may rely on what it says.
+local function raised(err)
+  if fail.is(err) then return fail.copy(err) end
+  local has_trace = type(err) ~= "string" or err:find("\nstack traceback:", 1, true)
+  return has_trace and err or debug.traceback(err, 2)
+end
+
+local function results_of(border, ok, ...)
+  if not ok then error((...), 0) end
+  return take_all(border, true, select("#", ...), ...)
+end
 
 function call_script(border, fn)
   if border.called[fn] then return border.called[fn] end
   local rights = acting.now()
   local function called(...)
-    return results_of(border, acting.with(rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
+    return results_of(border,
+      xpcall(acting.with, raised, rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
   end
   border.called[fn], border.scripts[called] = called, fn
   return called
