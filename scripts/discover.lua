@@ -2,7 +2,6 @@
 
 local discover = require "discover"
 local fail = require "fail"
-local layout = require "terminal.layout"
 local log = require "log"
 
 local function check(args)
@@ -48,8 +47,7 @@ return {
   run = function(args)
     check(args)
     if log.json() and args.format == "table" then args.format = "json" end
-    local count = discover.run(args)
-    if args.format == "table" then log.note(layout.count(count, "account")) end
+    discover.run(args)
     return 0
   end,
 }

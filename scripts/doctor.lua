@@ -3,7 +3,6 @@
 
 local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
-local first_contact = require "doctor.first_contact"
 
 return {
   summary = "Find out why PAM for Entra does not work, what ends when, and what is over-privileged",
@@ -52,7 +51,10 @@ return {
   },
 
   run = function(args)
-    if args.first_contact then return first_contact.run(args) end
-    return doctor.show(doctor.examine("setup/entra-pam-provider", args))
+    if args.first_contact then return doctor.first_contact() end
+    return doctor.show(doctor.examine("setup/entra-pam-provider", {
+      name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
+      vault = args.vault, path = args.path, renew_before = args.renew_before,
+    }))
   end,
 }

@@ -53,6 +53,27 @@ function Failure:__tostring()
   return text
 end
 
+local FIELDS = {} -- of fail.fields
+for name in ([[kind what why fix status code message said call target request_id unreachable cause]]):gmatch("%S+") do
+  FIELDS[name] = true
+end
+
+-- A misspelt fix would be lost, and with it what the person has to do.
+local function check_fields(fields)
+  for name in next, fields do
+    if not FIELDS[name] then
+      local known = {}
+      for field in pairs(FIELDS) do known[#known + 1] = field end
+      table.sort(known)
+      M.raise {
+        kind = "usage", what = ("make a failure: %s"):format(tostring(fields.what)),
+        why = ("it has no option '%s'"):format(tostring(name)),
+        fix = ("Its options are %s."):format(table.concat(known, ", ")),
+      }
+    end
+  end
+end
+
 --- Make a failure without raising it.
 ---@param fields fail.fields
 ---@return Failure
@@ -61,6 +82,7 @@ function M.new(fields)
   for _, member in ipairs { "what", "why" } do
     if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
   end
+  check_fields(fields)
   return setmetatable(fields, Failure)
 end
 

@@ -2,6 +2,7 @@
 --- same steps. What differs is only whether acting is switched on.
 
 local fail = require "fail"
+local options_of = require("base.options").of
 
 local M = {}
 
@@ -19,6 +20,8 @@ local M = {}
 local Declaration = {}
 Declaration.__index = Declaration
 
+local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
+
 --- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
 --- what the steps before found and made; each adds to it.
 ---@param name string
@@ -26,14 +29,30 @@ Declaration.__index = Declaration
 function M.step(name)
   return function(act)
     if type(act) == "function" then return { name = name, act = act } end
-    return { name = name, settled = act.settled, act = act.act or act[1] }
+    local fields = read_step(act)
+    return { name = name, settled = fields.settled, act = fields.act or fields[1] }
   end
 end
 
+---@class workflow.declare.fields
+---@field id string what its things are marked with
+---@field summary string
+---@field description string?
+---@field args table?
+---@field needs table?
+---@field examples string[]?
+---@field steps workflow.Step[]
+
+local read_declaration = options_of("workflow.declare", {
+  id = "string", summary = "string", description = "string", args = "table", needs = "table", examples = "table",
+  steps = "table",
+})
+
 --- Declare a job; returns what a script returns.
----@param declaration table id, summary, args, needs, steps
+---@param fields workflow.declare.fields
 ---@return workflow.Declaration
-function M.declare(declaration)
+function M.declare(fields)
+  local declaration = read_declaration(fields)
   for i, step in ipairs(declaration.steps or {}) do
     if type(step) ~= "table" or type(step.name) ~= "string" or type(step.act) ~= "function" then
       error(("steps[%d] is not a step: write step \"its name\" (function(run, have, args) … end)"):format(i), 2)
@@ -101,12 +120,15 @@ local function joined(a, b)
   return both
 end
 
+local read_more = options_of("workflow.Declaration:extend", { summary = "string", args = "table", needs = "table" })
+
 --- The same job with more arguments and more needs; what is given again is replaced,
 --- needs are added to.
 ---@param more { summary: string?, args: table?, needs: table? }
 ---@return workflow.Declaration
 function Declaration:extend(more)
   local twin = copy(self)
+  more = read_more(more)
   twin.summary = more.summary or self.summary
   twin.args = merged(self.args, more.args)
   twin.needs = joined(self.needs, more.needs)

@@ -30,8 +30,11 @@ end
 
 local function refuse_unknown(name, option, types)
   local text = tostring(option)
-  local meant = type(option) == "string" and nearest(option, types)
-  local known = sets.sorted(types)
+  local known = {}
+  for _, name_known in ipairs(sets.sorted(types)) do
+    if type(name_known) == "string" then known[#known + 1] = name_known end -- a place in a list has no name
+  end
+  local meant = type(option) == "string" and nearest(option, known)
   refuse(name, ("it has no option '%s'"):format(text), meant and ("Did you mean '%s'?"):format(meant)
     or #known > 0 and ("Its options are %s."):format(table.concat(known, ", ")) or "It takes no options.")
 end

@@ -4,9 +4,10 @@
 --- where the tenant allows none without end, for as long as is allowed, and extended
 --- before it ends.
 
-local graph = require "graph"
 local fail = require "fail"
+local graph = require "graph"
 local names = require "base.microsoft_ids"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local pim = require "entra.pim"
 local resource = require "resource.new"
@@ -339,11 +340,17 @@ end
 ---@field pim table<string, entra.pim|false>? role -> what the tenant demands of an assignment
 ---@field premium boolean? has the tenant Privileged Identity Management?
 
+local read_fields = options_of("entra.directory_role.ensure", {
+  name = "string", application = "table", principal = "table", roles = "table", admin = "table",
+  justification = "string", pim = "table", premium = "boolean",
+})
+
 --- Have these roles assigned; where this person may not, or the tenant wants it done otherwise, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.directory_role.fields
 ---@return string[]? held the roles it is known to hold now
 function M.ensure(run, fields)
+  fields = read_fields(fields)
   local things = roles(run, fields)
   if run.mode == "destroy" then return all(run, things) end
   local open, missing = open_of(things)

@@ -9,6 +9,7 @@
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
+local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local record = require "journal.commit"
@@ -104,9 +105,12 @@ function Run:alarm(text)
   table.insert(self.alarms, text)
 end
 
+local read_waiting = options_of("run:await", { what = "string", why = "string", how = "table", form = "table" })
+
 --- A person has to do something before this is done. Recorded; the run ends with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
+  waiting = read_waiting(waiting)
   waiting.step = self.step.name
   table.insert(self.waiting, waiting)
   self.step.state = "waiting"
@@ -193,10 +197,14 @@ local function carry_out(run, item, action, act)
   return value
 end
 
+local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
+local read_change = options_of("run:change", CHANGE)
+
 --- A change that is no resource: recorded in a plan, done when acting.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
+  change = read_change(change)
   local item = new_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
   return carry_out(self, item, change.action or "create", change.act)
