@@ -41,6 +41,7 @@ end
 ---@field request_id string?
 ---@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
 ---@field cause any? the error below this one
+---@field trace string? the calls that led to an error that was no failure
 
 ---@class Failure: fail.fields
 local Failure = { __name = "failure" }
@@ -54,7 +55,8 @@ function Failure:__tostring()
 end
 
 local FIELDS = {} -- of fail.fields
-for name in ([[kind what why fix status code message said call target request_id unreachable cause]]):gmatch("%S+") do
+for name in ([[kind what why fix status code message said call target request_id unreachable cause
+  trace]]):gmatch("%S+") do
   FIELDS[name] = true
 end
 

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local options_of = require("base.options").of
+local resource = require "resource.new"
 
 local M = {}
 
@@ -134,5 +135,12 @@ function Declaration:extend(more)
   twin.needs = joined(self.needs, more.needs)
   return twin
 end
+
+--- Define a kind of resource of your own: `local Group = workflow.resource "group"`. Give it the methods `read`,
+--- `create`, `update`, `delete` and `ours` (resource.Resource describes them). `Group { name = …, wanted = { … } }`
+--- makes one for `run:ensure`.
+---@param kind string what a plan calls such a thing: "group"
+---@return table
+function M.resource(kind) return resource.kind(kind) end
 
 return M
