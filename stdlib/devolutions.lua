@@ -1,7 +1,8 @@
 --- Devolutions Server: vaults and entries, by the profile's application identity. Calls wait, page and retry, and fail
 --- with a cause and a fix. The session is opened by the first call and closed with the program.
 --
--- There is no ETag, and an update replaces the whole entry: `replace_entry` looks again before it writes, and reads back.
+-- There is no ETag, and an update replaces the whole entry: `replace_entry` looks again before it writes, and reads
+-- back what it wrote.
 
 local options_of = require("base.options").of
 local server = require "devolutions.server"

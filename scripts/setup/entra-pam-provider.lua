@@ -110,7 +110,7 @@ return workflow.declare {
     step "Sign in" (function(run, have, args)
       -- Devolutions Server is looked at meanwhile
       have.entry = sink.entry(run, { name = args.name, vault = args.vault, path = args.path })
-      have.admin = admin.sign_in(run.profile)
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 

@@ -2,6 +2,7 @@
 --- against what may be there. What is wrong is said with file, member and the
 --- type that was expected.
 
+local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
@@ -127,12 +128,12 @@ end
 ---@return fun(fields: table): table mark
 ---@return fun(value: any): boolean is
 function M.form(name)
-  local kind = { __name = name }
+  local Kind = class(name)
   local function mark(fields)
     if type(fields) ~= "table" then error(name .. " { … } needs a table", 3) end
-    return setmetatable(fields, kind)
+    return Kind(fields)
   end
-  return mark, function(value) return getmetatable(value) == kind end
+  return mark, function(value) return class.is(value, Kind) end
 end
 
 --- What is in such a table, in one of its own that may be filled in.

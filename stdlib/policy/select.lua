@@ -2,6 +2,7 @@
 --- away with -; guests() and others of that kind are what an account is, and are only
 --- taken away. Writing one asks nobody; `find` does.
 
+local class = require "base.class"
 local options_of = require("base.options").of
 local role_holders = require "entra.role_holders"
 local shape = require "base.schema"
@@ -16,8 +17,7 @@ local M = {}
 ---@field right policy.selection?
 ---@field fields table<string, string[]>? of a plain one
 ---@field property "guest"|"synced"|"disabled"|"federated"|nil what an account is, instead of whom
-local Selection = { __name = "selection" }
-Selection.__index = Selection
+local Selection = class "policy.selection"
 
 local function check_both(left, right)
   if not M.is(left) or not M.is(right) then error("a selection is added to, or taken from, a selection", 3) end
@@ -42,7 +42,7 @@ local function both(operator)
   return function(left, right)
     check_both(left, right)
     check_properties(operator, left, right)
-    return setmetatable({ kind = left.kind, operator = operator, left = left, right = right }, Selection)
+    return Selection { kind = left.kind, operator = operator, left = left, right = right }
   end
 end
 
@@ -51,7 +51,7 @@ Selection.__add, Selection.__sub = both "+", both "-"
 --- Is it a selection?
 ---@param value any
 ---@return boolean
-function M.is(value) return getmetatable(value) == Selection end
+function M.is(value) return class.is(value, Selection) end
 
 local function list_of(value)
   return type(value) == "table" and value or { value }
@@ -76,7 +76,7 @@ local function plain(kind, fields)
     local ok, failure = pcall(shape.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
-  return setmetatable({ kind = kind, fields = lists }, Selection)
+  return Selection { kind = kind, fields = lists }
 end
 
 --- Users: in a group (with the groups within it), by name, by directory role (active or eligible).
@@ -95,7 +95,7 @@ local PROPERTIES = {
 }
 
 local function property(name)
-  return function() return setmetatable({ kind = "users", fields = {}, property = name }, Selection) end
+  return function() return Selection { kind = "users", fields = {}, property = name } end
 end
 
 --- Accounts that are guests: `users{…} - guests()`.

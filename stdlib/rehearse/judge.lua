@@ -1,6 +1,7 @@
 --- What a rehearsal makes of what happened: a story to read, figures for each account,
 --- and whether what must hold did.
 
+local class = require "base.class"
 local run = require "rotate.run"
 local time = require "time"
 
@@ -38,8 +39,7 @@ local MOST = 8 -- accounts named in a line
 
 ---@class rehearse.judge
 ---@field stage rehearse.stage
-local Judge = {}
-Judge.__index = Judge
+local Judge = class "rehearse.judge"
 
 --- A judge of a rehearsal.
 ---@param terms rehearse.terms
@@ -47,10 +47,10 @@ Judge.__index = Judge
 ---@param stage rehearse.stage
 ---@return rehearse.judge
 function M.new(terms, policies, stage)
-  return setmetatable({
+  return Judge {
     terms = terms, policies = policies, stage = stage, accounts = {}, order = {}, story = {}, runs = 0, wrong = {},
     stored = 0, most = {}, outside = {},
-  }, Judge)
+  }
 end
 
 --- It begins now.

@@ -2,6 +2,7 @@
 --- them, what happens meanwhile happens, and after each step both sides are compared.
 
 local by_hand = require "rotation.resume_and_close"
+local class = require "base.class"
 local fail = require "fail"
 local furnish = require "rehearse.seed"
 local http = require "http.client"
@@ -29,8 +30,7 @@ local SHORTEST = 60
 ---@field needs table
 ---@field judge rehearse.judge
 ---@field start number
-local Play = {}
-Play.__index = Play
+local Play = class "rehearse.play"
 
 ---------------------------------------------------------------------------
 -- In a session
@@ -162,9 +162,9 @@ end
 ---@return rehearse.outcome
 function M.play(terms, stage)
   local loaded = rotate.load(terms.policies)
-  local self = setmetatable({
+  local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, place = 1,
-  }, Play)
+  }
   self.judge = judge.new(terms, loaded.policies, stage)
   prepare(self)
   self.start = stage:now()

@@ -1,6 +1,7 @@
 --- The emulator that a rehearsal plays on: a private one, its clock, and its own page
 --- for what happens to the tenant meanwhile.
 
+local class = require "base.class"
 local fail = require "fail"
 local gate = require "host.gate"
 local host_journal = require "host.journal"
@@ -21,8 +22,7 @@ local M = {}
 ---@field tenant table what another admin does: tenant.change_password("t0-anna")
 ---@field server table the same of the Devolutions Server: server.permit("view_password", false)
 ---@field touched table<string, boolean> whose passwords somebody else changed, by what they were called
-local Stage = { __name = "stage of a rehearsal" }
-Stage.__index = Stage
+local Stage = class "rehearse.stage"
 
 ---------------------------------------------------------------------------
 -- The emulator's page
@@ -97,7 +97,7 @@ function Stage:now() return sys.time() + self.clock:offset() end
 ---@param options { scripts: string?, seed: integer?, users: integer? }
 ---@return rehearse.stage
 function M.open(options)
-  local self = setmetatable({ touched = {} }, Stage)
+  local self = Stage { touched = {} }
   self.emulator = session_emulator.start(options)
   local ok, err = pcall(function()
     self.profile = profile.load { config = self.emulator.config }

@@ -2,6 +2,7 @@
 --- force, stepped back from because another is at work, left with its outcome unknown, or handed
 --- to a person.
 
+local class = require "base.class"
 local clock = require "graph.clock"
 local fail = require "fail"
 local jobs = require "rotation.account"
@@ -16,16 +17,16 @@ local KEPT = 30 * 86400 -- seconds the values of a rotation with an unknown outc
 
 ---@class rotation.End raised when nothing more is to be done
 ---@field done rotation.done
-local End = {}
+local End = class "rotation.End"
 
 local function finish(what, why, code)
-  error(setmetatable({ done = { what = what, why = why, code = code } }, End), 0)
+  error(End { done = { what = what, why = why, code = code } }, 0)
 end
 
 --- What became of a rotation that one of these functions ended. Nil for any other error.
 ---@param err any
 ---@return rotation.done?
-function M.outcome_of(err) return getmetatable(err) == End and err.done or nil end
+function M.outcome_of(err) return class.is(err, End) and err.done or nil end
 
 ---------------------------------------------------------------------------
 -- Closing
@@ -107,7 +108,7 @@ end
 ---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
 function M.step_back(job, verdict)
   restore(job, verdict.why)
-  error(setmetatable({ done = verdict }, End), 0)
+  error(End { done = verdict }, 0)
 end
 
 ---------------------------------------------------------------------------

@@ -194,8 +194,10 @@ end
 ---------------------------------------------------------------------------
 -- Loading
 
+-- Whether a function is the library's is told by its file, so no script's file is called stdlib/….
 local function compile(found, globals)
-  local chunk, message = load(found.text, "@" .. found.path, "t", globals)
+  local name = found.path:gsub("^stdlib/", "./stdlib/")
+  local chunk, message = load(found.text, "@" .. name, "t", globals)
   if chunk then return chunk end
   fail.raise {
     kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
@@ -211,11 +213,14 @@ local function sibling(name, globals_of)
   return found and compile(found, globals_of())
 end
 
---- The chunk of a script, in a script's surroundings.
+--- The chunk of a script, in a script's surroundings. What it gives has crossed the border: tables are copies, and
+--- functions in them are called as a script's functions are.
 ---@param found script.found
+---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return function
-function M.chunk(found)
-  return compile(found, sandbox.globals(sibling))
+function M.chunk(found, emulator)
+  local globals, border = sandbox.globals { sibling = sibling, emulator = emulator }
+  return border:callback(compile(found, globals))
 end
 
 -- Options every command has; an argument of that name could not be given.
@@ -319,14 +324,16 @@ end
 
 --- Load a script and check its declaration. Nothing of it is run.
 ---@param name string
+---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return script.declaration declaration, script.found found
-function M.load(name)
+function M.load(name, emulator)
   local found = M.find(name)
-  local ok, value = xpcall(M.chunk(found), require("task.scheduler").keep_trace)
+  local ok, value = xpcall(M.chunk(found, emulator), require("task.scheduler").keep_trace)
   if ok then return M.check(found, value), found end
   if fail.is(value) then error(value, 0) end
   fail.raise {
-    kind = "config", what = "load the script " .. found.path, why = tostring(value):match("^[^\n]*"),
+    kind = "config", what = "load the script " .. found.path,
+    why = tostring(value):match("^[^\n]*"):gsub("^stdlib/script/border%.lua:%d+: ", ""),
     fix = "Correct the line named.", cause = value,
   }
 end

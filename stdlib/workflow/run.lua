@@ -1,11 +1,10 @@
 --- One going through the steps of a workflow.
 --
--- Four modes, one way of going: "plan" and "verify" read and compare, "apply"
--- also acts on the difference, "destroy" reads what is there and then walks
--- back over it. What was changed is waited for in the background, for a write's
--- own answer is enough to go on with; a step marked `settled` starts when all of
--- it can be seen.
+-- Four modes, one way of going: "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy"
+-- reads what is there and then walks back over it. What was changed is waited for in the background, for a write's own
+-- answer is enough to go on with; a step marked `settled` starts when all of it can be seen.
 
+local class = require "base.class"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
@@ -50,8 +49,10 @@ local SIDE_BY_SIDE = 8 -- changes at once
 ---@field old_now boolean? remove those before them at once
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? who has a credential by a person's word only: "Devolutions Cloud"
-local Run = {}
-Run.__index = Run
+local Run = class("workflow.Run", { open = {
+  "mode", "id", "args", "interactive", "acting", "has_plans", "note", "warn", "unseen", "alarm", "await", "leave",
+  "meanwhile", "before_change", "change", "found", "settle", "ensure", "all",
+} })
 
 ---------------------------------------------------------------------------
 -- What steps say
@@ -124,8 +125,7 @@ function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
 end
 
---- Do something meanwhile; `wait` on what this returns gives its results. It ends
---- with the run at the latest.
+--- Do something meanwhile; `wait` on what this returns gives its results. It ends with the run at the latest.
 ---@param fn fun(): any
 ---@return Task
 function Run:meanwhile(fn)
@@ -328,8 +328,8 @@ local function ensure(run, thing, item)
   return actual
 end
 
---- Make it so: read, compare, act only on the difference, and see to it that the
---- change becomes observable. Returns what is there then; unknown in a plan.
+--- Make it so: read, compare, act only on the difference, and see to it that the change becomes observable. Returns
+--- what is there then; unknown in a plan.
 ---@param thing resource.Resource
 ---@return any
 function Run:ensure(thing)
@@ -469,8 +469,7 @@ end
 ---@field renew string? have new credentials made at once, whatever their dates say; why
 ---@field old_now boolean? remove those before them as soon as the new ones are in use
 
---- Go through the steps. A failure ends the run early and is in the result; any
---- other error is raised.
+--- Go through the steps. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration
 ---@param mode "plan"|"apply"|"verify"|"destroy"
 ---@param args table
@@ -478,11 +477,11 @@ end
 ---@return workflow.result result, integer status
 function M.run(declaration, mode, args, options)
   options = options or {}
-  local run = setmetatable({
+  local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
     steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
-  }, Run)
+  }
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
   local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)

@@ -33,6 +33,7 @@ describe("the keyring", function()
     local outcome = place:run(words, {
       env = { "XDG_RUNTIME_DIR=" .. place.path .. "/run" },
       before = { "dbus-run-session", "--", "sh", "-c", SESSION, "sh", ("'%s'"):format(first or ":") },
+      inside = true,
     })
     outcome.err = outcome.err:gsub("dbus%-daemon[^\n]*\n", ""):gsub("discover_other_daemon: %d", "")
       :gsub("\n%([^\n]*Gtk%-WARNING[^\n]*\n", "")

@@ -127,7 +127,7 @@ describe("a link", function()
     for i, link in ipairs(links) do named[what .. i] = fill(link, port) end
     far:links(named)
     local before = #far:wire()
-    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), what, tostring(#links) })
+    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), what, tostring(#links) }, { inside = true })
     assert.equal(0, outcome.status, outcome.err)
     local list = {}
     for line in outcome.out:gmatch("[^\n]+") do

@@ -162,7 +162,7 @@ describe("the client secret", function()
     signed_in()
   end)
   after_each(function()
-    getmetatable(ears).__close()
+    debug.getmetatable(ears).__close()
     tenant:close()
   end)
 
