@@ -81,11 +81,11 @@ end
 ---@param fields fail.fields
 ---@return Failure
 function M.new(fields)
+  check_fields(fields)
   if not KINDS[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
   for _, member in ipairs { "what", "why" } do
     if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
   end
-  check_fields(fields)
   return setmetatable(fields, Failure)
 end
 

@@ -358,7 +358,7 @@ end
 -- Walking back
 
 --- For what is no resource: have it taken away by `destroy`.
----@param thing { kind: string, name: string, ours: function, delete: function }
+---@param thing resource.Resource|table with kind, name, ours and delete
 ---@param actual any
 function Run:undoing(thing, actual)
   local item = new_item(self, thing.kind, thing.name)
