@@ -57,9 +57,9 @@ function M.of(name, rules)
     for kind in text:gmatch("[^|]+") do types[option][kind] = true end
   end
   return function(given)
-    local read = {}
-    if given == nil then return read end
+    if given == nil then return {} end
     if type(given) ~= "table" then refuse(name, "its options are a " .. type(given), "Give them as a table.") end
+    local read = {}
     for option, value in next, given do
       local accepted = types[option]
       if not accepted then refuse_unknown(name, option, types) end
