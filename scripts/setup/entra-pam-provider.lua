@@ -108,7 +108,8 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have, args)
-      have.entry = sink.entry(run, args) -- Devolutions Server is looked at meanwhile
+      -- Devolutions Server is looked at meanwhile
+      have.entry = sink.entry(run, { name = args.name, vault = args.vault, path = args.path })
       have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),

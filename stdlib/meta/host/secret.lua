@@ -33,6 +33,7 @@ function Secret:contains(text) end
 
 local M = {}
 --- Is the value a secret (open or closed)?
+---@param value any
 ---@return boolean
 function M.is(value) end
 --- Make a secret of text that is one already in the wrong place (a test, a form field the emulator received).
