@@ -43,6 +43,7 @@ end
 ---@field request_id string?
 ---@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
 ---@field cause any? the error below this one
+---@field trace string? the calls that led to an error that was no failure
 
 ---@class Failure: fail.fields
 local Failure = { __name = "failure", __metatable = "failure" }
@@ -54,10 +55,33 @@ function Failure:__tostring()
   return text
 end
 
+local FIELDS = {} -- of fail.fields
+for name in ([[kind what why fix status code message said call target request_id unreachable cause
+  trace]]):gmatch("%S+") do
+  FIELDS[name] = true
+end
+
+-- A misspelt fix would be lost, and with it what the person has to do.
+local function check_fields(fields)
+  for name in next, fields do
+    if not FIELDS[name] then
+      local known = {}
+      for field in pairs(FIELDS) do known[#known + 1] = field end
+      table.sort(known)
+      M.raise {
+        kind = "usage", what = ("make a failure: %s"):format(tostring(fields.what)),
+        why = ("it has no option '%s'"):format(tostring(name)),
+        fix = ("Its options are %s."):format(table.concat(known, ", ")),
+      }
+    end
+  end
+end
+
 --- Make a failure without raising it.
 ---@param fields fail.fields
 ---@return Failure
 function M.new(fields)
+  check_fields(fields)
   if not KINDS[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
   for _, member in ipairs { "what", "why" } do
     if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
