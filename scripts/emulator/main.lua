@@ -48,6 +48,8 @@ return {
       help = "keep what is said, secrets masked, on the control page under requests" },
     refresh = { type = "string", choices = { "reuse", "once" }, default = "reuse",
       help = "may a refresh token be used again, as Entra's may, or does that end the sign-in" },
+    signing_key = { type = "path",
+      help = "PEM file with the RSA key that signs tokens, and its certificate; by default a new key" },
     private = { type = "boolean", default = false, help = "end when standard input does" },
   },
   needs = {},

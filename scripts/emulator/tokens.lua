@@ -22,11 +22,11 @@ local SWEEP = 5000 -- issued tokens between two sweeps of expired ones
 local Tokens = { __name = "emulator.tokens" }
 Tokens.__index = Tokens
 
---- The issuer of one tenant. `audiences` are the resources' names its tokens may be for.
----@param options {tenant: string}
+--- The issuer of one tenant, with a new key or the one it is given.
+---@param options {tenant: string, key: host.crypto.key?}
 ---@return emulator.tokens
 function M.new(options)
-  local key = crypto.key()
+  local key = options.key or crypto.key()
   local kid = crypto.base64url(crypto.digest("sha1", (key:public())))
   return setmetatable({ tenant = options.tenant, key = key, kid = kid, issued = {}, count = 0 }, Tokens)
 end

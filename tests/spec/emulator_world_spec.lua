@@ -11,13 +11,7 @@ local place = require "machine.private_folder"
 local profile = require "profile.current"
 local sys = require "host.sys"
 local time = require "time"
-local world = require "emulator.world"
-
-local function open(options)
-  local given = { lag = "0", users = 0, interval = 1 }
-  for name, value in pairs(options or {}) do given[name] = value end
-  return world.open(given)
-end
+local open = require("emulators").open
 
 local function ask(emulator, ...)
   return curl.run(function(ms) emulator:turn(ms) end, "--cacert", emulator.ready.ca, ...)
