@@ -1,3 +1,4 @@
+-- takes 3 s: makes keys
 --- Certificates from files, and signatures of others: OpenSSL's own program makes and checks them.
 
 local crypto = require "host.crypto"

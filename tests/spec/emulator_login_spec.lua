@@ -1,3 +1,4 @@
+-- takes 6 s: each request is a process of curl
 --- The emulated login service, with curl as its client.
 
 local crypto = require "base.crypto"

@@ -1,3 +1,4 @@
+-- takes 4 s: each case starts an emulator
 --- The emulator as the script it is: loaded like any other, with what scripts may use.
 
 local client = require "client"

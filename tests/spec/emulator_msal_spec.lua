@@ -1,3 +1,4 @@
+-- takes 4 s: starts Python and MSAL for each case
 --- Microsoft's client library for Python as the judge of the emulated login service.
 
 local crypto = require "base.crypto"

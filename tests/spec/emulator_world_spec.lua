@@ -1,3 +1,4 @@
+-- takes 5 s: each request is a process of curl
 --- The emulated cloud as a whole: what it offers a client when it is ready, its
 --- control page, faults on the wire, latency and the record.
 
