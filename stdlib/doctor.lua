@@ -4,6 +4,7 @@
 local exam = require "doctor.examination"
 local http = require "http.client"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local sys = require "host.sys"
 local task = require "task"
@@ -104,11 +105,15 @@ function M.show(found)
     report.json(found)
   else
     for _, finding in ipairs(found.findings) do say(finding) end
-    log.note(log.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+    log.note(output.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
       :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds)))
     say_where_to_begin(found)
   end
   return STATUS[found.verdict]
 end
+
+--- List what is believed of the real services and could not be tried; settle what reading can settle. Waits.
+---@return integer exit status
+function M.first_contact() return require("doctor.first_contact").run() end
 
 return M

@@ -21,6 +21,7 @@ local secret = require "host.secret"
 local sys = require "host.sys"
 local tenant = require "emulator.tenant"
 local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -36,7 +37,7 @@ local answers = setmetatable({}, { __mode = "k" }) -- answer -> the body it was 
 ---@param value any
 ---@return any
 local function twin(value)
-  if secret.is(value) then return value:copy() end
+  if secret.is(value) then return secret.copy(value) end
   if type(value) ~= "table" then return value end
   local copy = {}
   for name, member in next, value do copy[name] = twin(member) end
@@ -280,7 +281,7 @@ function Door:poll(ms)
     carry(self, transfer)
     risk(self)
   end
-  if #queued == 0 and ms > 0 then time.advance(ms / 1000) end
+  if #queued == 0 and ms > 0 then time_source.advance(ms / 1000) end
   return queued
 end
 
@@ -355,7 +356,7 @@ end
 ---@param value host.secret?
 function Cloud:in_force(who, value)
   local row = self.tenant.users:newest(self.tenant.ids[who] or who)
-  return value ~= nil and row._password:equals(value)
+  return value ~= nil and secret.equals(row._password, value)
 end
 
 function Cloud:__close()

@@ -7,16 +7,17 @@ local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local outcome = require "report.failure"
+local output = require "log.output"
 local report = require "report"
+local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local task = require "task"
 local term = require "host.term"
 
 local M = {}
 
 ---@type { name: string, help: string }[]
-M.arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } }
+M.arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } }
 M.usage = "SCRIPT [--name value …] [options]"
 
 ---@class cli.job
@@ -51,7 +52,7 @@ function M.load(options, command)
     return { declaration = declaration, options = options, args = args, given = given }
   end
   fail.raise {
-    kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps to plan or apply",
+    kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
     fix = ("moonlatch %s %s"):format(declaration.policy and "rotate" or "run", options.script),
   }
 end
@@ -80,7 +81,7 @@ end
 function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
-    kind = "usage", what = command, why = "there is no terminal to ask on whether things may be changed",
+    kind = "usage", what = command, why = "there is no terminal on which to ask before changes",
     fix = (has_plan == false and "" or "moonlatch plan shows what would change; ")
       .. ("moonlatch %s --yes does it."):format(command),
   }
@@ -90,7 +91,7 @@ end
 ---@param question string
 ---@return boolean
 function M.ask(question)
-  log.done()
+  output.done()
   local answer = term.read_line(question .. " [y/N] ")
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
@@ -111,9 +112,9 @@ function M.run(job, reading, fn)
   options.interactive = not job.options.yes and M.is_interactive()
   local function go(mode, more)
     for name, value in pairs(more or {}) do options[name] = value end
-    return require("workflow").run(job.declaration, mode, job.args, options)
+    return require("workflow.run").run(job.declaration, mode, job.args, options)
   end
-  return task.run(http.poll, fn, go)
+  return scheduler.run(http.poll, fn, go)
 end
 
 -- What it took: the requests so far, and how many of them each needed the answer before.
@@ -127,7 +128,7 @@ end
 ---@param result workflow.result
 ---@param last boolean?
 function M.show(result, last)
-  log.done()
+  output.done()
   if log.json() then
     if last ~= false then report.json(json_of(result)) end
   else

@@ -1,4 +1,4 @@
---- moonlatch emulator: a tenant, a Devolutions Server and Devolutions Cloud on this machine.
+--- moonlatch emulator: serve an emulated tenant, Devolutions Server and Devolutions Cloud on this machine.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -27,7 +27,7 @@ end
 
 ---@type cli.command
 return {
-  summary = "serve an Entra tenant, a Devolutions Server and Devolutions Cloud on this machine",
+  summary = "serve an emulated Entra tenant, Devolutions Server and Devolutions Cloud on this machine",
   script = "fixed",
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),

@@ -1,7 +1,8 @@
---- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
+--- moonlatch plan SCRIPT: show what apply would change, or for a policy what rotate would change.
 
 local job = require "cli.workflow_command"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local session = require "session.open"
 local work = require "cli.command_task"
@@ -13,15 +14,15 @@ local function plan_policy(options)
   local open <close> = session.start(options, { needs = loaded.needs, reading = true })
   local surroundings = { journal = open.journal, profile = open.profile }
   local all, status = work.run(rotate.plan, loaded.policies, surroundings)
-  log.done()
+  output.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
   return status
 end
 
 ---@type cli.command
 return {
-  summary = "what apply would change, changing nothing",
-  details = "Exits with 0 when there is nothing to do and with 3 when there is.",
+  summary = "show what apply would change; changes nothing",
+  details = "Exit status: 0 when there is nothing to do, 3 when there is.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",

@@ -1,8 +1,10 @@
---- One examination: what was found out, each thing once for all checks that need it.
+--- One examination: facts that are read once, for all checks that need them.
 
+local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local states = require "handover.state"
 local task = require "task"
 
@@ -10,27 +12,25 @@ local M = {}
 
 ---@class doctor.check
 ---@field name string
----@field denied doctor.verdict? what being refused means here ("unknown")
+---@field denied doctor.verdict? the verdict when the check's calls are refused ("unknown")
 ---@field run fun(record: doctor.record, exam: doctor.exam)
 
 ---@class doctor.exam
 ---@field profile profile
 ---@field workflow string id of the setup
 ---@field args table
----@field setup string the command that puts most things right
+---@field setup string the command that repairs most findings
 ---@field started table<string, Task>
----@field origins table<Failure, string> the fact whose reading failed first
+---@field origins table<Failure, string> failure -> the fact whose reading failed first
 ---@field journal host.journal.journal?
----@field own boolean? the journal is ours to close
-local Exam = { __name = "exam" }
-Exam.__index = Exam
+---@field own boolean? did the examination open the journal? Then it closes it
+local Exam = class "doctor.exam"
 
---- Not a failure of the check that met it: somebody else's, who tells it.
-local Blocked = { __name = "blocked" }
+--- Raised in a check when a fact failed that another check reports.
+local Blocked = class "doctor.blocked"
 
 ---@class doctor.record the findings of one check
-local Record = {}
-Record.__index = Record
+local Record = class "doctor.record"
 
 local function add(self, verdict, fields)
   self[#self + 1] = {
@@ -39,7 +39,7 @@ local function add(self, verdict, fields)
   }
 end
 
---- It is as it should be.
+--- Add the finding that something is as it should be.
 ---@param evidence string a format
 function Record:ok(evidence, ...) add(self, "ok", { evidence = evidence:format(...) }) end
 
@@ -52,7 +52,7 @@ function Record:broken(fields) add(self, "broken", fields) end
 ---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
 function Record:unknown(fields) add(self, "unknown", fields) end
 
---- What a failure says, as a finding.
+--- Add a failure as a finding.
 ---@param verdict doctor.verdict
 ---@param failure Failure
 function Record:failure(verdict, failure)
@@ -62,8 +62,8 @@ end
 ---------------------------------------------------------------------------
 -- Finding out
 
--- Wait for a fact. The one whose reading failed is remembered with the failure, so
--- that what stands on it is not blamed.
+-- Wait for a fact. When reading it fails, keep the fact's name with the failure, so that facts that depend on it are
+-- not blamed.
 local function wait(self, name)
   self.started[name] = self.started[name] or task.spawn(facts[name].read, self)
   local one = self.started[name]
@@ -73,9 +73,8 @@ local function wait(self, name)
   return false, value
 end
 
---- What is known by this name (doctor.facts); found out when first asked for. What
---- another check answers for blocks this one when it failed.
----@param name string
+--- The value of a fact (doctor.facts), which is read when the first check asks for it. A fact that failed blocks this
+--- check when another check reports the failure.
 ---@param check doctor.check who asks
 ---@return any
 function Exam:want(name, check)
@@ -83,10 +82,10 @@ function Exam:want(name, check)
   if ok then return value end
   local origin = facts[self.origins[value] or name]
   if not fail.is(value) or fail.is(value, "interrupted") or origin.owner == check.name then error(value, 0) end
-  error(setmetatable({ what = facts[name].what, owner = origin.owner }, Blocked), 0)
+  error(Blocked { what = facts[name].what, owner = origin.owner }, 0)
 end
 
---- The same for facts: what one stands on.
+--- The same, for a fact that another fact needs.
 ---@param name string
 ---@return any
 function Exam:need(name)
@@ -96,26 +95,25 @@ function Exam:need(name)
 end
 
 local function judge(record, check, err)
-  if getmetatable(err) == Blocked then
-    return record:unknown { evidence = ("not checked, as this is not known: %s"):format(err.what),
+  if class.is(err, Blocked) then
+    return record:unknown { evidence = ("not checked, because this is unknown: %s"):format(err.what),
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
   record:failure(err.kind == "denied" and (check.denied or "unknown") or "broken", err)
 end
 
---- Run one check; its findings, in its own order.
+--- Run one check. Returns its findings, in its order.
 ---@param check doctor.check
 ---@return doctor.finding[]
 function Exam:run(check)
-  local record = setmetatable({ check = check }, Record)
-  local ok, err = xpcall(check.run, task.keep_trace, record, {
+  local record = Record { check = check }
+  local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,
   })
   if not ok then judge(record, check, err) end
-  record.check = nil
-  return setmetatable(record, nil)
+  return table.move(record, 1, #record, 1, {})
 end
 
 function Exam:close()
@@ -124,17 +122,17 @@ function Exam:close()
 end
 Exam.__close = Exam.close
 
---- A new one, for the profile in use.
+--- A new examination for the profile in use.
 ---@param workflow string id of the setup
 ---@param args table
 ---@return doctor.exam
 function M.new(workflow, args)
-  return setmetatable({
+  return Exam {
     profile = profile.current(), workflow = workflow, args = args,
     setup = states.maker(workflow, args.name, args.client_id),
     started = {},
     origins = {},
-  }, Exam)
+  }
 end
 
 return M

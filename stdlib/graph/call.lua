@@ -1,6 +1,7 @@
 --- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
 --- for scripts; this is what its parts share.
 
+local class = require "base.class"
 local clock = require "graph.clock"
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -15,22 +16,7 @@ local time = require "time"
 
 local M = {}
 
----@class graph.options
----@field what string? what this does, in words: "create application 'X'"
----@field select string|string[]?
----@field filter string|table|nil { accountEnabled = true }, { "displayName eq %s", name }: see graph.filter
----@field expand string|table|nil { "memberOf" }, { memberOf = { select = { "id" } } }
----@field order string? $orderby
----@field top integer?
----@field search string|table|nil { displayName = "adm" }
----@field count boolean? $count=true
----@field advanced boolean? the filter or order needs the advanced query mode
----@field consistency "eventual"? set by itself for search, count and advanced
----@field prefer string? the Prefer header: "create-if-missing"
----@field missing "nil"? give nil, instead of failing, for what is not there
----@field fresh_write boolean? we just wrote what this stands on: wait for its replication (120 s)
----@field repeatable boolean? may it be sent again when the answer is lost? (default: by method)
----@field timeout number? seconds for one try (30)
+---@class graph.call.options: graph.options what only the library may say of a call; scripts use `graph`
 ---@field note string? for the record; `what` by default
 ---@field credential host.credential? another than ours: of an application that is tried
 ---@field once boolean? an answer ends it: only what was not sent is tried again
@@ -42,7 +28,7 @@ local M = {}
 ---@field method string
 ---@field path string
 ---@field body table?
----@field options graph.options
+---@field options graph.call.options
 ---@field base string
 ---@field query table<string, string>?
 ---@field headers table<string, string>?
@@ -51,10 +37,11 @@ local M = {}
 ---@field judge fun(request: host.request, answer: host.answer): any, any
 ---@field overruled boolean the caller knows better than the request whether it is repeatable
 ---@field credential host.credential? of the last try
-local Call = { __name = "graph.call", peer = "graph", judge = native.judge }
-Call.__index = Call
+local Call = class "graph.call"
+Call.peer = "graph"
+Call.judge = native.judge
 
-local NONE = {} ---@type graph.options
+local NONE = {} ---@type graph.call.options
 
 ---------------------------------------------------------------------------
 -- Building
@@ -96,7 +83,7 @@ end
 ---@param method string
 ---@param path string
 ---@param body table?
----@param options graph.options?
+---@param options graph.call.options?
 ---@return graph.call
 function M.new(method, path, body, options)
   local base, query, headers = profile.current().graph, nil, nil
@@ -108,11 +95,11 @@ function M.new(method, path, body, options)
   local said = options.repeatable
   local overruled = said ~= nil and said ~= repeatable
   if overruled then repeatable = said end
-  return setmetatable({
+  return Call {
     what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
     base = base, query = query, headers = headers, first = first, changes = changes, repeatable = repeatable,
     overruled = overruled, fresh_write = options.fresh_write, once = options.once, credential = nil,
-  }, Call)
+  }
 end
 
 --- The call for the page a link leads to.
@@ -121,10 +108,10 @@ end
 ---@return graph.call
 function M.page(link, first)
   local _, headers = M.query(first.options)
-  return setmetatable({
+  return Call {
     what = first.what, method = "GET", path = first.path, options = first.options, base = profile.current().graph,
     headers = headers, link = link, changes = false, repeatable = true, overruled = false, credential = nil,
-  }, Call)
+  }
 end
 
 ---------------------------------------------------------------------------

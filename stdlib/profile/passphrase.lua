@@ -1,6 +1,5 @@
---- A key made of a passphrase. How it is made (scrypt, its salt and work factor)
---- stands in a file in the profile's state folder, with a box that only the right
---- key opens: so a mistyped passphrase is noticed before anything else is.
+--- A key that is derived from a passphrase. A file in the profile's state folder says how (scrypt, salt, work factor),
+--- and has a box that only the right key opens: so a mistyped passphrase is noticed at once.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -86,7 +85,7 @@ local function ask(profile, prompt)
     or nil)
 end
 
---- The key, made of the passphrase that the person knows. Raises a "config" failure.
+--- Ask the person for the passphrase, and derive the key. Raises "config".
 ---@param profile profile
 ---@return host.secret
 function M.read(profile)
@@ -104,24 +103,24 @@ end
 
 local function ask_twice(profile)
   local passphrase = ask(profile, "a new passphrase, of 12 characters or more: ")
-  if passphrase:size() < LEAST then
-    raise(profile, "choose a passphrase", ("it has %d characters; %d are the least"):format(passphrase:size(), LEAST),
+  if #passphrase < LEAST then
+    raise(profile, "choose a passphrase", ("it has %d characters; %d are the least"):format(#passphrase, LEAST),
       "Four or five words that do not belong together are long enough and can be remembered.")
   end
   if profile.key.fd then return passphrase end
   local again <close> = ask(profile, "once more: ")
-  if again:equals(passphrase) then return passphrase end
+  if secret.equals(again, passphrase) then return passphrase end
   raise(profile, "choose a passphrase", "the two are not the same", "Nothing was written; start again.")
 end
 
---- Have the person choose a passphrase, and keep how the key is made of it. Raises a "config" failure.
+--- Ask the person to choose a passphrase, and write the file. Raises "config".
 ---@param profile profile
 function M.set(profile)
   local passphrase <close> = ask_twice(profile)
   local found = { kdf = "scrypt", work = WORK, salt = crypto.base64(crypto.random(32)) }
   local key <close> = key_of(profile, found, passphrase)
   found.check = crypto.base64(crypto.seal(key, binding(profile, found), secret.random(16)))
-  local ok, message = sys.mkdir(profile.state)
+  local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path_of(profile), json.encode(found, true) .. "\n", "new") end
   if not ok then raise(profile, "keep how the key is made", message) end
 end

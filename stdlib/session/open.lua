@@ -1,11 +1,12 @@
 --- A session: the profile's door to the network, its journal and its clock.
 -- One at a time; `http` and `time` use it while it is open.
 
+local class = require "base.class"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local profiles = require "profile.current"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -20,8 +21,7 @@ local M = {}
 ---@field profile profile
 ---@field journal host.journal.journal?
 ---@field door host.gate.door
-local Session = { __name = "session" }
-Session.__index = Session
+local Session = class "session"
 
 local current ---@type session?
 
@@ -165,7 +165,7 @@ local function open_clock(profile)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
-    fix = "The emulator makes it; is that one running?",
+    fix = "The emulator writes this file. Is the emulator running?",
   }
 end
 
@@ -205,7 +205,7 @@ function M.open(profile, options)
   if current then error("a session is open already", 2) end
   options = options or {}
   profiles.use(profile)
-  local session <const> = setmetatable({ profile = profile }, Session)
+  local session <const> = Session { profile = profile }
   current = session
   local ok, err = pcall(function()
     session.clock = open_clock(profile)
@@ -218,7 +218,7 @@ function M.open(profile, options)
     session:close()
     error(err, 0)
   end
-  time.use(session.clock)
+  time_source.use(session.clock)
   http.use(session.door)
   use_scopes(profile, options)
   keep_sign_in(profile, options.fresh)
@@ -243,7 +243,7 @@ function Session:close()
   end
   sign_out()
   http.use(nil)
-  time.use(nil)
+  time_source.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
     if part == "journal" then tell_head(self) end

@@ -5,7 +5,7 @@ local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local peers = require "peers"
-local secret = require "secret"
+local secret = require "host.secret"
 local emulators = require "emulators"
 
 local PYTHON = "/usr/bin/python3"

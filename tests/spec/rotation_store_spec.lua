@@ -3,6 +3,7 @@
 local journals = require "journals"
 local marker = require "journal.marker"
 local record = require "journal.commit"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local stage = require "stage"
 local store = require "journal.rotations"
@@ -90,7 +91,7 @@ describe("the store of rotations", function()
     secrets:put(journal, row, "sent")
     assert.is_nil(secrets:value(journal, row))
     secrets:put(journal, row, "known")
-    assert.is_true(secrets:value(journal, row):equals(secret.from "a value of it"))
+    assert.is_true(secret.equals(secrets:value(journal, row), secret.from "a value of it"))
     secrets:close(journal, row, "for the test")
     assert.is_nil(secrets:unseal(journal, secrets:sealed_name(row)))
   end)
@@ -106,7 +107,7 @@ describe("a commit", function()
     return made
   end
 
-  local function run(fn) task.run(function() end, fn) end
+  local function run(fn) scheduler.run(function() end, fn) end
 
   it("is shared by who asks for it in the same turn, and by nobody of another journal", function()
     local journal, other = journal_that(function() return true end), journal_that(function() return true end)

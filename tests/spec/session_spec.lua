@@ -1,9 +1,9 @@
 local fail = require "fail"
 local http = require "http.client"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local session = require "session.open"
 local sys = require "host.sys"
-local task = require "task"
 local time = require "time"
 
 local folder
@@ -22,7 +22,7 @@ end
 -- What a door would send of these calls; the connection is refused, or the door does.
 local function kinds(calls)
   local graph, list = require "host.graph", {}
-  task.run(http.poll, function()
+  scheduler.run(http.poll, function()
     for i, call in ipairs(calls) do
       local method, path = call:match("(%S+) (%S+)")
       local body = method ~= "GET" and { displayName = "x" } or nil
@@ -125,7 +125,8 @@ describe("session", function()
     assert.is_true(math.abs(time.now() - sys.time()) < 1)
     sys.remove(folder .. "/clock")
     local _, failure = pcall(session.open, loaded [[emulator = { clock = "clock" }]])
-    assert.matches("^follow the emulator's clock .*\nThe emulator makes it; is that one running%?$", tostring(failure))
+    assert.matches("^follow the emulator's clock .*\nThe emulator writes this file%. Is the emulator running%?$",
+      tostring(failure))
   end)
 
   it("comes when it is first needed, for code that declares nothing", function()
@@ -136,7 +137,7 @@ describe("session", function()
     assert.equal("p", profile.current().name)
     assert.is_not_nil(session.current())
     assert.is_nil(session.journal())
-    getmetatable(later).__close(later)
+    debug.getmetatable(later).__close(later)
     assert.is_nil(session.current())
   end)
 end)

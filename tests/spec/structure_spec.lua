@@ -79,6 +79,13 @@ describe("the rooms", function()
     end
   end)
 
+  it("are listed in docs/architecture.md, in the same order", function()
+    local listed = {}
+    local section = read(SOURCE .. "/docs/architecture.md"):match("\n## The rooms of `stdlib`\n(.-)\n## ")
+    for name in section:gmatch("\n%- `(%w+)`: ") do listed[#listed + 1] = name end
+    assert.same(ORDER, listed)
+  end)
+
   it("are entered in one direction: the library requires the library and the host, never a script", function()
     for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
       for _, name in ipairs(requires(read(path))) do

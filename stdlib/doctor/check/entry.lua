@@ -1,5 +1,6 @@
---- Is the entry in Devolutions there, readable, and equal to what works?
+--- Does the entry in Devolutions exist, can it be read, and does it hold the secret that works?
 
+local secret = require "host.secret"
 local secrets = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
@@ -20,7 +21,7 @@ local function tell_other(record, look, found, values)
   if proof.accepted then
     return record:warning { evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
-      fix = ("Let only one rotate this application. %s adopts it, and lets the one on record go."):format(look.setup) }
+      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(look.setup) }
   end
   record:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }
@@ -31,7 +32,7 @@ local function tell_missing(record, look, to)
     cause = "It was deleted, moved or renamed.", fix = look.setup .. " writes it again." }
 end
 
--- What of the entry points elsewhere.
+-- The members of the entry that name another application or tenant.
 local function other_place(look, found, data)
   if data.clientId ~= found.appId then return ("the client id %s"):format(tostring(data.clientId)) end
   local tenant = look:want("session").tenant
@@ -44,7 +45,7 @@ return {
   denied = "broken",
   run = function(record, look)
     local to = look:want "entry"
-    if not to then return end -- no entry to look at: what a person pasted into a form cannot be read back
+    if not to then return end -- there is no entry: a value that a person pasted into a form cannot be read back
     local found = look:want "application"
     if not found then return record:unknown { evidence = "not checked: there is no application" } end
     if not to.entry then return tell_missing(record, look, to) end
@@ -54,7 +55,7 @@ return {
         cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = look.setup }
     end
     local values = look:want "values"
-    local same = not values.journal or values.journal:equals(values.entry)
+    local same = not values.journal or secret.equals(values.journal, values.entry)
     if not same then return tell_other(record, look, found, values) end
     record:ok("the entry in %s is readable, and holds the secret on record", to:where())
   end,

@@ -1,13 +1,12 @@
---- Users' passwords on record: rotations that wait for a person, or whose outcome is not known,
---- what lies in the sink of accounts that no policy changes any more, and how far the directory's
---- clock is from Graph's.
+--- Rotations of users' passwords on record: those that wait for a person or whose outcome is unknown, entries of
+--- accounts that no policy changes any more, and how far the directory's clock is from Graph's.
 
 local directory = require "rotation.directory_clock"
 local left_over = require "journal.left_over"
 local rows = require("journal.rotations").user_passwords
 local time = require "time"
 
-local MOST = 10 -- told one by one
+local MOST = 10 -- rotations reported one by one
 
 local function tell_person(record, row)
   record:broken { evidence = ("the rotation of %s stopped: %s"):format(row.body.name, row.body.why),
@@ -17,7 +16,8 @@ local function tell_person(record, row)
 end
 
 local function tell_left(record, row)
-  record:warning { evidence = ("a rotation of %s ended on an unknown outcome: %s"):format(row.body.name, row.body.why),
+  record:warning {
+    evidence = ("a rotation of %s ended with an unknown outcome: %s"):format(row.body.name, row.body.why),
     cause = "The account had left its policy, or a person closed it.",
     fix = ("Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. Remove its pending entry "
       .. "when it is not needed."):format(time.day(row.body.kept_until), row.body.name) }
@@ -34,12 +34,12 @@ local TELL = { orphaned = tell_person, left = tell_left }
 local LEFT_OVER_FIX = "Delete the entry in Devolutions Server when nobody needs its password, or have the policy "
   .. "select the account again. The next `moonlatch rotate %s` looks anew."
 
--- As the last run of a policy found it.
+-- As the last run of the policy found it.
 local function tell_left_over(record, row)
   local body = row.body
   for i = 1, math.min(MOST, #body.entries) do
     record:warning { evidence = ("%s is left over: %s (%s)"):format(body.entries[i].name, body.entries[i].why, row.id),
-      cause = ("So it was found by a run on %s."):format(time.day(body.at)), fix = LEFT_OVER_FIX:format(row.id) }
+      cause = ("A run on %s found it."):format(time.day(body.at)), fix = LEFT_OVER_FIX:format(row.id) }
   end
   if body.count > MOST then
     record:warning { evidence = ("and %d more entries are left over from %s"):format(body.count - MOST, row.id),

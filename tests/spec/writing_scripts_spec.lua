@@ -1,0 +1,64 @@
+-- docs/writing-scripts.md: its scripts are written down and its commands run, in its order, on an emulator.
+
+local rehearsal = require "rehearsal"
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+-- "a 'b c' \"d\"" as a shell reads it, without expansions.
+local function words_of(line)
+  local words, word, quote = {}, nil, nil
+  for char in line:gmatch(".") do
+    if quote then
+      if char == quote then quote = nil else word = word .. char end
+    elseif char == "'" or char == '"' then
+      quote, word = char, word or ""
+    elseif char == " " then
+      words[#words + 1], word = word, nil
+    else
+      word = (word or "") .. char
+    end
+  end
+  words[#words + 1] = word
+  return words
+end
+
+-- The commands of a block, each with the exit status that its comment promises.
+local function commands_of(block)
+  local list = {}
+  for line in block:gmatch("[^\n]+") do
+    local command, comment = line:match("^moonlatch (.-)%s+#%s*(.*)$")
+    command = command or line:match("^moonlatch (.*)$")
+    assert(command, "a block of commands has the line: " .. line)
+    list[#list + 1] = {
+      line = line, words = words_of((command:gsub("%s*%-%-config lab/moonlatch%.lua", ""))),
+      status = comment and math.tointeger(comment:match("^exit (%d)")) or 0,
+    }
+  end
+  return list
+end
+
+describe("docs/writing-scripts.md", function()
+  it("has scripts that load and commands that do what it says", function()
+    local emulator <close> = rehearsal.new("--lag", "0")
+    local scripts, commands = 0, 0
+    for kind, block in read(SOURCE .. "/docs/writing-scripts.md"):gmatch("```(%l+)\n(.-)```") do
+      if kind == "lua" then
+        local name = assert(block:match("^%-%- (%S+%.lua)\n"), "a script does not begin with its file's name")
+        emulator.place:write(".config/moonlatch/scripts/" .. name, block)
+        scripts = scripts + 1
+      else
+        assert.equal("sh", kind)
+        for _, command in ipairs(commands_of(block)) do
+          local outcome = emulator:run(command.words)
+          assert.equal(command.status, outcome.status,
+            ("%s\n%s%s"):format(command.line, outcome.out, outcome.err))
+          commands = commands + 1
+        end
+      end
+    end
+    assert(scripts >= 4 and commands >= 15, "it has " .. scripts .. " scripts and " .. commands .. " commands")
+  end)
+end)
