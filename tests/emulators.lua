@@ -3,20 +3,11 @@
 
 package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
-local crypto = require "host.crypto"
 local sys = require "host.sys"
 
 local M = {}
 
 local KEY_FILE = os.getenv "EMULATOR_SIGNING_KEY"
-
-local key
-
-local function signing_key()
-  if not KEY_FILE then return nil end
-  key = key or assert(crypto.certificate(assert(sys.read_secret(KEY_FILE))))
-  return key
-end
 
 --- The words that start an emulator as a process, which ends when its standard input does.
 ---@param directory string? for its authority, its clock and its profile; by default a temporary one
@@ -33,7 +24,7 @@ end
 ---@param options emulator.options? in place of those
 ---@return emulator.world
 function M.open(options)
-  local given = { lag = "0", users = 0, interval = 1, signing_key = signing_key() }
+  local given = { lag = "0", users = 0, interval = 1, signing_key = KEY_FILE and assert(sys.read(KEY_FILE, 16384)) }
   for name, value in pairs(options or {}) do given[name] = value end
   return require("emulator.world").open(given)
 end

@@ -53,7 +53,7 @@ return {
     refresh = { type = "string", choices = { "reuse", "once" }, default = "reuse",
       help = "refresh tokens: reuse (as Entra), or once (a second use revokes the sign-in)" },
     signing_key = { type = "path",
-      help = "PEM file with the RSA key that signs tokens, and its certificate; by default a new key" },
+      help = "PEM file with the RSA key that signs tokens; by default a new key" },
     private = { type = "boolean", default = false, help = "exit when standard input closes (--emulator uses this)" },
   },
   needs = {},
