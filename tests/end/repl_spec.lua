@@ -1,3 +1,4 @@
+-- takes 6 s: plays a person at a terminal
 -- The prompt as a person meets it, and as a pipe does, on the emulator. The screens are kept in tests/screens.
 
 local json = require "host.json"

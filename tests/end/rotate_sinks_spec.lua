@@ -1,3 +1,4 @@
+-- takes 4 s: runs the program a dozen times
 --- Where the client secrets of a policy go besides Devolutions Server: a person's
 -- hands, a file sealed to a public key, a program.
 
