@@ -218,7 +218,7 @@ local CASES = {
       emu:later "4d"
       to_healthy_role()
     end },
-  { "the assignment through PIM has ended", check = "roles", says = "an assignment for a time (PIM) has ended",
+  { "the assignment through PIM has ended", check = "roles", says = "a temporary assignment (PIM) has expired",
     fault = function()
       emu:admin("remove_role", app.appId, "Helpdesk Administrator")
       emu:admin("assign_role", app.appId, "Helpdesk Administrator", { days = 1 })

@@ -49,7 +49,7 @@ local function run(journal, words, values, value)
   if not child then raise(words, message) end
   local status = await(child, words)
   note(journal, status == 0 and "done" or "failed", values, words)
-  if status ~= 0 then raise(words, ("it ended with status %d"):format(status)) end
+  if status ~= 0 then raise(words, ("it exited with status %d"):format(status)) end
 end
 
 --- Tell a program of a change: {name}, {policy} and {rotation} in its arguments are filled in.
