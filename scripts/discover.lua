@@ -2,7 +2,6 @@
 
 local discover = require "discover"
 local fail = require "fail"
-local layout = require "terminal.layout"
 local log = require "log"
 
 local function check(args)
@@ -52,7 +51,7 @@ return {
     check(args)
     if log.json() and args.format == "table" then args.format = "json" end
     local count = discover.run(args)
-    if args.format == "table" then log.note(layout.count(count, "account")) end
+    if args.format == "table" then log.note(("%d account%s"):format(count, count == 1 and "" or "s")) end
     return 0
   end,
 }

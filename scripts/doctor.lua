@@ -2,7 +2,6 @@
 
 local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
-local first_contact = require "doctor.first_contact"
 
 return {
   summary = "Find out why PAM for Entra does not work, what expires when, and which rights are not needed",
@@ -51,7 +50,7 @@ return {
   },
 
   run = function(args)
-    if args.first_contact then return first_contact.run(args) end
+    if args.first_contact then return doctor.first_contact() end
     return doctor.show(doctor.examine("setup/entra-pam-provider", args))
   end,
 }

@@ -2,7 +2,7 @@
 --- configuration for --config.
 
 local crypto = require "base.crypto"
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 

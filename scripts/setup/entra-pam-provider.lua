@@ -110,7 +110,7 @@ return workflow.declare {
   steps = {
     step "Sign in" (function(run, have, args)
       have.entry = sink.entry(run, args) -- begins to read Devolutions Server, and does not wait
-      have.admin = admin.sign_in(run.profile)
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 

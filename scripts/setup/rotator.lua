@@ -12,7 +12,6 @@ local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local owner = require "entra.owner"
 local rotator = require "setup.rotator"
-local section = require "profile.section"
 local service_principal = require "entra.service_principal"
 local workflow = require "workflow"
 
@@ -90,7 +89,7 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have)
-      have.admin = admin.sign_in(run.profile)
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 
@@ -141,8 +140,7 @@ return workflow.declare {
       function(run, have, args)
         have.certificate = certificate.ensure(run, {
           application = have.application, name = args.name, policy = have.found.policy, path = args.key_file,
-          former = run.profile.state .. "/rotator.pem", used_here = true, lifetime = args.lifetime,
-          renew_before = args.renew_before, grace = args.grace,
+          used_here = true, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
         })
       end,
     },
@@ -157,12 +155,7 @@ return workflow.declare {
 
     step "Profile" (function(run, have, args)
       if run.mode == "destroy" then return end
-      run:note "unattended runs sign in by this section of the configuration's profiles:"
-      for _, line in ipairs(section.certificate(run.profile, {
-        name = "rotator", client_id = tostring(have.application.appId), path = args.key_file,
-      })) do
-        run:note("  %s", line)
-      end
+      rotator.tell_profile(run, { client_id = tostring(have.application.appId), path = args.key_file })
     end),
   },
 }

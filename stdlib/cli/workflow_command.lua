@@ -112,7 +112,7 @@ function M.run(job, reading, fn)
   options.interactive = not job.options.yes and M.is_interactive()
   local function go(mode, more)
     for name, value in pairs(more or {}) do options[name] = value end
-    return require("workflow").run(job.declaration, mode, job.args, options)
+    return require("workflow.run").run(job.declaration, mode, job.args, options)
   end
   return scheduler.run(http.poll, fn, go)
 end

@@ -5,7 +5,7 @@ local log = require "log"
 local output = require "log.output"
 local play = require "rehearse.play"
 local print = require "rehearse.print"
-local rehearse = require "rehearse"
+local rehearsal = require "rehearse.declaration"
 local report = require "report"
 local script = require "script.load"
 local stage = require "rehearse.stage"
@@ -35,7 +35,7 @@ local function terms_of(options)
   if declaration.rehearsal then return declaration.rehearsal end
   if not declaration.policy then raise_neither(options.policy, declaration) end
   local test = not options.plain and test_beside(options.policy)
-  return test or rehearse.plain(options.policy, time.duration "365d")
+  return test or rehearsal.plain(options.policy, time.duration "365d")
 end
 
 -- What the command line adds to the test.

@@ -69,7 +69,7 @@ end
 ---@param value host.secret
 ---@return boolean
 function M.fits(credential, value)
-  local shown = value:hint(3)
+  local shown = secret.hint(value, 3)
   return type(credential.hint) == "string" and credential.hint:sub(1, #shown) == shown
 end
 
@@ -78,7 +78,7 @@ end
 ---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = value:hint(3), ends = credential and inventory.ends(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.ends(credential) or nil }
 end
 
 --- The value that signs in.

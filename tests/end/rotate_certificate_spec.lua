@@ -54,7 +54,7 @@ describe("a policy for certificates", function()
     add_foreign(emu, app.id)
     file = emu.place:write("certificates.lua", POLICY:format(app.appId))
   end)
-  after_each(function() getmetatable(emu).__close(emu) end)
+  after_each(function() debug.getmetatable(emu).__close(emu) end)
 
   local function rotate()
     local status, document = emu:json { "rotate", file, "--yes" }

@@ -65,7 +65,7 @@ describe("the command line", function()
     end)
 
     it("says what a profile is missing, only when one is needed", function()
-      local outcome = check({ "-e", "require('profile.current').current()" }, 1, "")
+      local outcome = check({ "-e", "require('graph').get('/organization')" }, 1, "")
       assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
         .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
     end)
@@ -273,7 +273,8 @@ describe("the command line", function()
       assert.equal(384, sys.stat(folder .. "moonlatch.lua").mode & 511)
       local show = "local p = require('profile.current').current() return p.name, p.tenant, p.key.path, p.state"
       assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,
-        place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
+        place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"),
+        place:run({ "-e", show }, { inside = true }).out)
       outcome = place:run { "init" }
       assert.equal(1, outcome.status)
       assert.matches("why: it exists already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT",
@@ -281,7 +282,8 @@ describe("the command line", function()
       outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
       assert.equal(0, outcome.status, outcome.err)
       assert.equal("other.onmicrosoft.com\n",
-        place:run({ "-e", "return require('profile.current').current().tenant", "--profile", "other" }).out)
+        place:run({ "-e", "return require('profile.current').current().tenant", "--profile", "other" },
+          { inside = true }).out)
     end)
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()

@@ -19,7 +19,7 @@ describe("init", function()
   end
 
   local function show(name)
-    return place:run({ "-e", ("return require('profile.current').current().%s"):format(name) }).out
+    return place:run({ "-e", ("return require('profile.current').current().%s"):format(name) }, { inside = true }).out
   end
 
   it("asks for the tenant and where the key comes from, and takes Enter for what is proposed", function()
@@ -61,7 +61,8 @@ describe("init", function()
       local body = line:gsub(",? ?%-%-.*", "")
       local value = body:find("client_id", 1, true) == 1 and "sign_in = { " .. body .. " }" or body
       local config = place:write("try.lua", ("return { profiles = { x = { tenant = 'x.com', %s } } }"):format(value))
-      local tried = place:run { "-e", "return require('profile.current').current().name", "--config", config }
+      local tried = place:run({ "-e", "return require('profile.current').current().name", "--config", config },
+        { inside = true })
       assert.equal("x\n", tried.out, line .. "\n" .. tried.err)
     end
   end)
@@ -94,7 +95,7 @@ describe("init", function()
       local config = place.path .. "/" .. url:gsub("%W", "") .. ".lua"
       assert.equal(0, init("--tenant", "a.com", "--devolutions", url, "--config", config).status)
       local code = "return require('profile.current').current().devolutions." .. member
-      local told = place:run { "-e", code, "--config", config }
+      local told = place:run({ "-e", code, "--config", config }, { inside = true })
       assert.equal(url .. "\n", told.out, told.err)
     end
   end)
@@ -143,8 +144,7 @@ return {
       assert.equal(MINE, text():sub(1, from - 1) .. text():sub(to + 1))
       assert.truthy(text():find("profiles = { -- the tenants\n    [\"fabrikam\"] = {", 1, true))
       local code = "return require('profile.current').current().tenant"
-      local told = place:run { "-e", code, "--config", config, "--profile",
-        "fabrikam" }
+      local told = place:run({ "-e", code, "--config", config, "--profile", "fabrikam" }, { inside = true })
       assert.equal("fabrikam.com\n", told.out, told.err)
       assert.is_nil(sys.stat(config .. ".before"))
       assert.equal(43, sys.stat(place.path .. "/fabrikam.key").size)

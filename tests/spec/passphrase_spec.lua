@@ -6,7 +6,7 @@ local sys = require "host.sys"
 
 local CONFIG = [[return { profiles = { contoso = { tenant = "contoso.com", state = "state",
   key = { from = "passphrase"%s } } } }]]
-local SHOW = "local c = require('base.crypto') return c.hex(c.hmac(require('profile.current').key(), 'x')):sub(1, 8)"
+local SHOW = "return require('base.crypto').fingerprint(require('profile.current').key(), 'x')"
 
 describe("a passphrase", function()
   local place
@@ -18,12 +18,12 @@ describe("a passphrase", function()
   local function run(words, passphrase)
     place:write("passphrase", passphrase or "")
     local shell = ("'exec 3<%s/passphrase; exec \"$@\"'"):format(place.path)
-    return place:run(words, { before = { "sh", "-c", shell, "sh" } })
+    return place:run(words, { before = { "sh", "-c", shell, "sh" }, inside = true })
   end
 
   -- A person at a terminal: status, and what was shown.
   local function play(steps, words)
-    local status, shown = place:talk(words, steps):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
+    local status, shown = place:talk(words, steps, true):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
     return tonumber(status), shown
   end
 

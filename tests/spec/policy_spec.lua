@@ -76,8 +76,18 @@ describe("a policy", function()
       "users cannot be mixed with applications: write two policies")
     assert.has_error(function() return users { group = "a" } - "d@x" end,
       "a selection is added to, or taken from, a selection")
-    assert.has_error(function() users { grup = "a" } end, "users: grup: there is no such member")
+    local misspelt = select(2, pcall(users, { grup = "a" }))
+    assert.same({ "usage", "it has no option 'grup'", "Did you mean 'group'?" },
+      { misspelt.kind, misspelt.why, misspelt.fix })
     assert.has_error(function() users {} end, "users{} selects nobody: say whom")
+  end)
+
+  it("keeps what was selected, though the policy changes its tables later", function()
+    local names, place = { "a" }, { path = "Entra" }
+    local chosen, sink = users { group = names }, server(place)
+    names[1], place.path = "b", "Other"
+    assert.equal("group 'a'", tostring(chosen))
+    assert.equal("Entra", sink.fields.path)
   end)
 
   it("takes away what accounts are, and selects nobody by it", function()
@@ -173,7 +183,9 @@ describe("a policy", function()
       .. "'Entra\\tier0' in a shell.")
     assert.has_error(function() server { vault = "P\rivileged" } end,
       "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
-    assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
+    local misspelt = select(2, pcall(server, { pth = "x" }))
+    assert.same({ "usage", "it has no option 'pth'", "Did you mean 'path'?" },
+      { misspelt.kind, misspelt.why, misspelt.fix })
     assert.has_error(function() policy.command { "mail" } end,
       "command: it begins with a program's absolute path")
     assert.has_error(function() policy.sealed { to = "key.pem" } end,

@@ -1,6 +1,6 @@
 --- Forms that a person fills in. A mistake in a form is told to the person.
 
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 
