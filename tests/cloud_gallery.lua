@@ -134,7 +134,7 @@ local CASES = {
       paste_right()
     end },
   { "somebody made a client secret of their own", check = "credentials", verdict = "warning", task = "Completed",
-    says = "a credential that nobody here knows", fix = "moonlatch journal retire", fault = function()
+    says = "an unknown credential", fix = "moonlatch journal retire", fault = function()
       local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "by hand" } })
       emu:later "2m"
