@@ -46,7 +46,7 @@ local function refuse_together(options)
       "Leave one of them out.")
   end
   if not options.watch or not log.json() then return end
-  refuse_usage("rotate --watch --json", "a service never comes to the end of a document",
+  refuse_usage("rotate --watch --json", "a service never finishes a document",
     "Leave --json out; the journal has it all: moonlatch journal history.")
 end
 

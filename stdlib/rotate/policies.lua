@@ -138,7 +138,7 @@ end
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %d polic%s; Ctrl-C, or SIGTERM, ends after what is being done")
+  log.say(("watching %d polic%s; Ctrl-C or SIGTERM ends it after the change at hand")
     :format(#policies, #policies == 1 and "y" or "ies"))
   while true do
     local ok, wait = pcall(turn, policies, options)

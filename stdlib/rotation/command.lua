@@ -19,7 +19,7 @@ local function run(words, values, input)
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
-    why = ("it ended with status %d"):format(status),
+    why = ("it exited with status %d"):format(status),
     fix = "Run it by hand to see what it says; what was changed stays changed.",
   }
 end

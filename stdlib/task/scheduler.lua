@@ -143,8 +143,8 @@ end
 
 local function raise_timeout()
   fail.raise {
-    kind = "timeout", what = "wait", why = "the time allowed for this has passed",
-    fix = "Try again; nothing that was started is lost.",
+    kind = "timeout", what = "wait", why = "the time limit has passed",
+    fix = "Try again: nothing that was started is lost.",
   }
 end
 
@@ -223,7 +223,7 @@ function M.stopping() return stopping end
 --- Raise "interrupted".
 function M.stop()
   fail.raise {
-    kind = "interrupted", what = "stopped", why = sys.terminated() and "told to end" or "asked to, with Ctrl-C",
+    kind = "interrupted", what = "stopped", why = sys.terminated() and "it received SIGTERM" or "Ctrl-C was pressed",
     fix = "Run the same command again to go on.",
   }
 end
