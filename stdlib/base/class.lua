@@ -16,7 +16,8 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 
 ---@class class.description
 ---@field name string
----@field open table<string, true> with `all`: every member
+---@field open table<string, true>
+---@field opens_all boolean every member is open
 ---@field meta table of the objects
 
 local description_of = setmetatable({}, { __mode = "k" }) ---@type table<table, class.description> by metatable
@@ -36,8 +37,9 @@ local function new_class(_, name, options)
   meta.__name, meta.__metatable, meta.__index = name, name, methods
   for member in pairs(parent and description_of[metatable_for[parent]].open or {}) do open[member] = true end
   local more = options and options.open or {}
-  for _, member in ipairs(more == "all" and { "all" } or more) do open[member] = true end
-  description_of[meta], metatable_for[methods] = { name = name, open = open, meta = meta, parent = parent }, meta
+  for _, member in ipairs(more == "all" and {} or more) do open[member] = true end
+  metatable_for[methods] = meta
+  description_of[meta] = { name = name, open = open, opens_all = more == "all", meta = meta, parent = parent }
   return setmetatable(methods, {
     __name = "class", __metatable = "class", __index = parent, __newindex = define(meta),
     __call = function(_, fields) return setmetatable(fields, meta) end,

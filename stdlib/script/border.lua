@@ -18,7 +18,9 @@ local secret = require "host.secret"
 local M = {}
 
 local LEVELS = 100 -- how deep a table of a script may be
-local HERE = "^stdlib/script/border%.lua:%d+: "
+local THIS = debug.getinfo(1, "S")
+local HERE = "^" .. THIS.short_src:gsub("%p", "%%%0") .. ":%d+: "
+local LIBRARY = THIS.source:match "^(.*)script/border%.lua$" -- "@stdlib/"
 local metatable_of = debug.getmetatable -- a protected metatable gives its name only
 local ARRAY = metatable_of(json.array {})
 
@@ -64,9 +66,9 @@ local NOT_FORWARDED = {
 }
 
 -- What is read of an object by way of its face. Lists and tables are copies.
-local function read_open(border, open)
+local function read_open(border, known)
   return function(face, key)
-    if not open.all and not open[key] then return nil end
+    if not known or not known.opens_all and not known.open[key] then return nil end
     local value = behind[face][key]
     if type(value) == "function" then return show_function(border, value, OBJECT) end
     return give(border, value, MEMBER)
@@ -88,7 +90,7 @@ local function new_metatable(border, meta)
   end
   local index = meta.__index
   local computed = type(index) == "function"
-  seen.__index = computed and read_computed(border, index) or read_open(border, known and known.open or {})
+  seen.__index = computed and read_computed(border, index) or read_open(border, known)
   return seen
 end
 
@@ -207,7 +209,7 @@ end
 
 -- A mistake in the library itself needs its traceback, which is gone once the error was caught.
 local function keep_trace(err)
-  local ours = type(err) == "string" and err:find "^stdlib/" and not err:find(HERE)
+  local ours = type(err) == "string" and err:find(LIBRARY:sub(2), 1, true) == 1 and not err:find(HERE)
   return ours and not err:find("\nstack traceback:", 1, true) and debug.traceback(err, 2) or err
 end
 
@@ -230,24 +232,34 @@ function show_function(border, fn, how)
   return shown
 end
 
--- A function among results: of the library, or one of the script's that comes back. No script's file is called
--- stdlib/…, which script.load sees to.
+-- A function among results: of the library, or one of the script's that comes back; see chunk_name.
 function give_function(border, fn)
   if border.scripts[fn] then return border.scripts[fn] end
-  if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, 8) ~= "@stdlib/" then return fn end
+  if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, #LIBRARY) ~= LIBRARY then return fn end
   return show_function(border, fn, OBJECT)
 end
 
 ---------------------------------------------------------------------------
 -- Functions of a script, as the library calls them
 
-local function results_of(border, ...) return take_all(border, true, select("#", ...), ...) end
+-- A failure that a script raises is its own no more: whoever catches it may rely on what it says.
+local function raised(err)
+  if fail.is(err) then return fail.copy(err) end
+  local has_trace = type(err) ~= "string" or err:find("\nstack traceback:", 1, true)
+  return has_trace and err or debug.traceback(err, 2)
+end
+
+local function results_of(border, ok, ...)
+  if not ok then error((...), 0) end
+  return take_all(border, true, select("#", ...), ...)
+end
 
 function call_script(border, fn)
   if border.called[fn] then return border.called[fn] end
   local rights = acting.now()
   local function called(...)
-    return results_of(border, acting.with(rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
+    return results_of(border,
+      xpcall(acting.with, raised, rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
   end
   border.called[fn], border.scripts[called] = called, fn
   return called
@@ -278,7 +290,7 @@ local function view_of(border, module, name, how)
     elseif type(value) == "table" then
       members[key] = view_of(border, value, ("%s.%s"):format(name, key), how)
     else
-      members[key] = value
+      members[key] = (type(value) == "userdata" or type(value) == "thread") and check_handle(value) or value
     end
   end
   local view = setmetatable({}, {
@@ -327,6 +339,19 @@ function Border:caught(err)
   if fail.is(err) then return fail.copy(err) end
   return class.of(err) and face_of(self, err) or err
 end
+
+--- The name of a script's chunk: its path, but never one of the library's, for a function's file tells whose it is.
+---@param path string
+---@return string
+function M.chunk_name(path)
+  local name = "@" .. path
+  return name:sub(1, #LIBRARY) == LIBRARY and "@./" .. path or name
+end
+
+--- A message without the place in this file.
+---@param message string
+---@return string
+function M.without_place(message) return (message:gsub(HERE, "")) end
 
 --- Is it a face or a view, which a script may not write even raw?
 ---@param value any

@@ -5,6 +5,7 @@
 -- user's own folder, and in the binary, in this order; never in the current
 -- directory. A path is a path: it starts with "/", "./", "../" or "~/", or ends with ".lua".
 
+local border = require "script.border"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sandbox = require "script.sandbox"
@@ -194,10 +195,8 @@ end
 ---------------------------------------------------------------------------
 -- Loading
 
--- Whether a function is the library's is told by its file, so no script's file is called stdlib/….
 local function compile(found, globals)
-  local name = found.path:gsub("^stdlib/", "./stdlib/")
-  local chunk, message = load(found.text, "@" .. name, "t", globals)
+  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
   if chunk then return chunk end
   fail.raise {
     kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
@@ -219,8 +218,8 @@ end
 ---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return function
 function M.chunk(found, emulator)
-  local globals, border = sandbox.globals { sibling = sibling, emulator = emulator }
-  return border:callback(compile(found, globals))
+  local globals, own = sandbox.globals { sibling = sibling, emulator = emulator }
+  return own:callback(compile(found, globals))
 end
 
 -- Options every command has; an argument of that name could not be given.
@@ -333,7 +332,7 @@ function M.load(name, emulator)
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
-    why = tostring(value):match("^[^\n]*"):gsub("^stdlib/script/border%.lua:%d+: ", ""),
+    why = border.without_place(tostring(value):match("^[^\n]*")),
     fix = "Correct the line named.", cause = value,
   }
 end

@@ -161,9 +161,10 @@ describe("script", function()
     it("has the library, but not what runs it", function()
       assert.equal(90, run "return require('time').duration '90s'")
       for name, hint in pairs {
-        ["host.sys"] = "", ["host.json"] = "; the library's module is 'json'", ["host.gate"] = "",
-        ["command.apply"] = "", cli = "",
-        session = "", io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
+        ["host.sys"] = "", ["host.json"] = "; the interface is 'json'", ["host.gate"] = "",
+        ["command.apply"] = "", cli = "; the interface is 'log'", ["oauth.sign_in"] = "; the interface is 'graph'",
+        session = "; the interface is 'graph'", ["graph.call"] = "; the interface is 'graph'", ["base.class"] = "",
+        io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
       } do
         assert.error_matches(function() run(("require '%s'"):format(name)) end,
           (("scripts may not require '%s'%s"):format(name, hint):gsub("[.%-]", "%%%0")))
