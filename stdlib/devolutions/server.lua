@@ -47,7 +47,7 @@ local function raise(what, failure)
   local reason = explain.devolutions(failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
-    fix = reason.fix, status = failure.status, cause = failure,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, cause = failure,
     unreachable = outage.is(failure) or nil,
   }
 end

@@ -143,7 +143,7 @@ function M.failure(call, failure)
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,
     call = { method = call.method, path = call.path, members = members_of(call.body) },
-    fix = reason.fix, status = failure.status, code = failure.code, message = failure.message,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
     unreachable = outage.is(failure) or nil,
   }

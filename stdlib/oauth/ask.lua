@@ -56,8 +56,8 @@ function M.raise(what, failure, who)
   local reason = blame_clock(explain.login(failure), failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
-    fix = reason.fix, status = failure.status, code = failure.code or failure.error,
-    request_id = failure.trace_id, cause = failure, unreachable = outage.is(failure) or nil,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code or failure.error,
+    said = said(failure), request_id = failure.trace_id, cause = failure, unreachable = outage.is(failure) or nil,
   }
 end
 
