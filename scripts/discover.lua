@@ -1,4 +1,4 @@
---- The accounts of a tenant that hold power, by whatever way; changes nothing.
+--- List the privileged accounts of a tenant. Changes nothing.
 
 local discover = require "discover"
 local fail = require "fail"
@@ -14,16 +14,19 @@ local function check(args)
 end
 
 return {
-  summary = "List privileged accounts: by which role or group, managed or not, age of account and password",
+  summary = "List privileged accounts: their roles and groups, who manages them, the age of account and password",
 
   args = {
-    role = { type = "string", help = "only who holds this directory role, by whatever way" },
-    group = { type = "string", help = "instead: the accounts in the group of this name, nested ones too" },
-    unit = { type = "string", help = "instead: the accounts in the administrative unit of this name" },
-    all = { type = "boolean", default = false, help = "instead: all accounts" },
-    unmanaged = { type = "boolean", default = false, help = "leave out what has an entry in Devolutions Server" },
+    role = { type = "string", help = "only accounts that hold this directory role in any way" },
+    group = { type = "string", help = "list the accounts in this group instead, nested groups included" },
+    unit = { type = "string", help = "list the accounts in this administrative unit instead" },
+    all = { type = "boolean", default = false, help = "list all accounts instead" },
+    unmanaged = {
+      type = "boolean", default = false, help = "leave out accounts that have an entry in Devolutions Server",
+    },
     format = {
-      type = "string", choices = { "table", "csv", "json" }, default = "table", help = "what to write; --json is json",
+      type = "string", choices = { "table", "csv", "json" }, default = "table",
+      help = "the format of the list; --json means json",
     },
   },
 

@@ -5,8 +5,8 @@ local rehearse = require "rehearse"
 local time = require "time"
 
 return {
-  summary = "Move the emulator's clock",
-  args = { by = { type = "duration", required = true, help = "how far: 30d, 12h; it never goes back" } },
+  summary = "Move the emulator's clock forward",
+  args = { by = { type = "duration", required = true, help = "how far: 30d, 12h; the clock never goes back" } },
   needs = {},
   examples = { "moonlatch run rehearse/advance --by 155d --config DIR/moonlatch.lua" },
 

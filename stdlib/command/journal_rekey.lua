@@ -11,6 +11,7 @@ local log = require "log"
 local passphrase = require "profile.passphrase"
 local report = require "report"
 local sealed = require "profile.sealed_file"
+local secret = require "host.secret"
 local segments = require "command.journal_segments"
 local source = require "profile.source"
 local sys = require "host.sys"
@@ -85,7 +86,7 @@ local function read_new(profile, old)
   local is_right = opens(profile, old)
   if is_right and keys.make_another(profile) then log.say("made: the new key, in " .. source.words(profile.key)) end
   local new = keys.read(profile)
-  if new:equals(old) then usage("the old key and the one that the profile names are the same") end
+  if secret.equals(new, old) then usage("the old key and the one that the profile names are the same") end
   return new
 end
 
@@ -97,7 +98,7 @@ local function rekey_journal(profile, old, new)
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
-    fix = FIXES[kind] or "Put right what is named, then run the same command again: nothing is lost.",
+    fix = FIXES[kind] or "Correct what the message names, then run the same command again: nothing is lost.",
   }
 end
 
@@ -133,7 +134,7 @@ local function rekey_segments(profile, old, new)
     local ok, message = host.rekey_segment(path, old, new, profile.binding)
     if not ok then
       fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
-        fix = "Bring that file back from where backups are, then run the same command again." }
+        fix = "Restore that file from a backup, then run the same command again." }
     end
   end
 end

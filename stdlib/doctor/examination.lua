@@ -96,7 +96,7 @@ end
 
 local function judge(record, check, err)
   if class.is(err, Blocked) then
-    return record:unknown { evidence = ("not checked, as this is not known: %s"):format(err.what),
+    return record:unknown { evidence = ("not checked, because this is unknown: %s"):format(err.what),
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end

@@ -129,7 +129,7 @@ function Admin:must(ability)
   if not why then return end
   fail.raise {
     kind = "denied", what = M.abilities[ability].what, why = why,
-    fix = ("Sign in as somebody with the role %s, or have the role assigned and sign in again.")
+    fix = ("Sign in as somebody with the role %s, or have that role assigned and sign in again.")
       :format(either(M.abilities[ability].roles)),
   }
 end

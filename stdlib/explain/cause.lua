@@ -36,36 +36,36 @@ local SIGN_IN = {
   invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login." },
   invalid_client = { cause = "the application's credential was not accepted",
     fix = "Check the client id and the secret named in the profile's sign_in." },
-  interaction_required = { cause = "a person must do something at the sign-in page",
+  interaction_required = { cause = "a person has to do something at the sign-in page",
     fix = "Sign in again: moonlatch login." },
-  not_json = { cause = "what answered is not Microsoft's login service",
-    fix = "Check `login` in the profile, and what proxy stands between." },
+  not_json = { cause = "the answer is not from Microsoft's login service",
+    fix = "Check `login` in the profile, and whether a proxy answers instead." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
-    fix = "Check `login` in the profile, and what proxy stands between." },
-  http = { cause = "what answered is not Microsoft's login service, or it failed",
-    fix = "Check `login` in the profile, and what proxy stands between; or try again in some minutes." },
+    fix = "Check `login` in the profile, and whether a proxy answers instead." },
+  http = { cause = "the answer is not from Microsoft's login service, or the service failed",
+    fix = "Check `login` in the profile, and whether a proxy answers instead; or try again in some minutes." },
 }
 
 -- The answer for an unknown error.
 local REFUSED = {
   cause = "the login service refuses",
-  fix = "Its own words say why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
+  fix = "The message says why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
 }
 
 -- Microsoft's suberrors: what a refused sign-in lacks (the names are in MSAL's source code).
 local SUBERRORS = {
   basic_action = SIGN_IN.interaction_required,
-  additional_action = { cause = "a person must do something at the sign-in page, and more outside of it",
+  additional_action = { cause = "a person has to do something at the sign-in page and outside of it",
     fix = "Sign in again: moonlatch login. Do what the page asks for (register a device, turn off a VPN)." },
-  message_only = { cause = "the sign-in page has something to say that cannot be put right there",
-    fix = "Sign in in a browser to read it, and take it to an administrator." },
+  message_only = { cause = "the sign-in page shows a problem that cannot be solved there",
+    fix = "Sign in in a browser, read the message, and tell an administrator." },
   user_password_expired = { cause = "the password has expired", fix = "Change it, then sign in again." },
-  consent_required = { cause = "nobody has consented to what is asked for",
+  consent_required = { cause = "nobody has consented to the permissions that are asked for",
     fix = "Have an administrator grant consent to the application." },
   bad_token = { cause = "the sign-in has ended: it was revoked (a new password does that)",
     fix = "Sign in again: moonlatch login." },
   token_expired = { cause = "the sign-in has ended: it expired", fix = "Sign in again: moonlatch login." },
-  protection_policy_required = { cause = "a policy of the tenant wants an app that is managed on this device",
+  protection_policy_required = { cause = "a policy of the tenant requires a managed app on this device",
     fix = "Sign in as an application, or have the policy exclude this." },
   client_mismatch = { cause = "the sign-in belongs to another application",
     fix = "Check `client_id` in the profile, then sign in again: moonlatch login." },
@@ -85,9 +85,9 @@ local function with_moment(reason, failure)
 end
 
 local REDIRECT = {
-  cause = "what answered wants to lead elsewhere (a redirect), which is never followed: secrets go to the login service"
+  cause = "the login service sent a redirect; redirects are never followed, because secrets go to the login service"
     .. " and nowhere else",
-  fix = "Check `login` in the profile, and what proxy or sign-in page of a network stands between.",
+  fix = "Check `login` in the profile, and whether a proxy or a network's sign-in page answers instead.",
 }
 
 --- Why a sign-in failed.
@@ -104,10 +104,10 @@ end
 local WHERE_IDENTITIES_ARE = "They are there on Azure's virtual machines, in App Service and in Container Apps, once "
   .. "one is turned on (not in Azure Arc or Cloud Shell). Elsewhere use \"workload_identity\" or \"certificate\"."
 
-local NO_IDENTITY = { cause = "nothing here gives out managed identities", fix = WHERE_IDENTITIES_ARE }
+local NO_IDENTITY = { cause = "this machine has no endpoint of managed identities", fix = WHERE_IDENTITIES_ARE }
 
 local FOREIGN_IDENTITY = {
-  cause = "what answers here is not Azure's endpoint of managed identities", fix = WHERE_IDENTITIES_ARE,
+  cause = "the answer is not from Azure's endpoint of managed identities", fix = WHERE_IDENTITIES_ARE,
 }
 
 local UNKNOWN_IDENTITY = {
@@ -164,7 +164,7 @@ function M.graph(failure, context)
   if failure.transport then return kinds.transport(failure) end
   if context.fresh_write and (failure.lag or failure.kind == "missing") then
     return {
-      cause = "Entra has not replicated yet what was just written, after two minutes",
+      cause = "Entra has not replicated the last change after two minutes",
       fix = "Run the same command again in some minutes: it goes on where it stopped.",
     }
   end
@@ -176,14 +176,14 @@ local DEVOLUTIONS = {
     fix = "Check the application key and secret in the profile, and that the application is enabled." },
   denied = { cause = "the application identity may not do this",
     fix = "In Devolutions Server, give it access to the vault, with View and View password." },
-  missing = { cause = "there is no such thing, or the application identity may not see it",
+  missing = { cause = "it does not exist, or the application identity may not see it",
     fix = "Check the name, and give the application identity access to the vault." },
-  conflict = { cause = "it is there already, or somebody else changed it at the same time",
-    fix = "Run this again: what is there is read first." },
+  conflict = { cause = "it exists already, or somebody else changed it at the same time",
+    fix = "Run this again: the present state is read first." },
   refused = { cause = "Devolutions Server refuses this",
-    fix = "Its own words say why; its log says more." },
-  bad_answer = { cause = "what answered is not Devolutions Server's API, or the answer was damaged",
-    fix = "Check `devolutions.server` in the profile, and what proxy stands between." },
+    fix = "The message says why; the log of the server says more." },
+  bad_answer = { cause = "the answer is not from Devolutions Server's API, or was damaged",
+    fix = "Check `devolutions.server` in the profile, and whether a proxy answers instead." },
 }
 
 --- Why a call to Devolutions Server failed.

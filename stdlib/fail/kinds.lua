@@ -24,18 +24,19 @@ M.kinds = {
   conflict = { plain = true, fix = "Run it again: what is there is read first." },
   refused = { plain = true },
   throttled = {
-    passes = true, settles = true, cause = "it was asked too often", fix = "Wait some minutes, and do less at once.",
+    passes = true, settles = true, cause = "there were too many requests", fix = "Wait some minutes, and do less at once.",
   },
   transient = {
-    passes = true, settles = true, open = true, cause = "the service has trouble of its own",
+    passes = true, settles = true, open = true, cause = "the service is in trouble",
     fix = "Try again in some minutes.",
   },
   network = { passes = true, settles = true, fix = "Check the network, then run it again." },
   bad_answer = { open = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
   timeout = { settles = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
-    open = true, settles = true, cause = "whether it was done is not known: the answer is missing or unusable",
-    fix = "Look before doing it again: what it should have made or changed may be there.",
+    open = true, settles = true,
+    cause = "it is unknown whether the change was made: the answer is missing or unusable",
+    fix = "Look before you run it again: the change may have been made.",
   },
   journal = { fix = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong." },
   interrupted = { fix = "Run it again: it goes on where it was." },
@@ -61,12 +62,12 @@ M.transports = {
     fix = "Check the network, the proxy and the address in the profile.",
   },
   tls = {
-    kind = "network", unreached = true, cause = "no connection can be made that is safe",
+    kind = "network", unreached = true, cause = "no safe connection can be made",
     fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
       .. " named with `ca` in the profile has to be there and hold certificates.",
   },
   certificate = {
-    kind = "network", unreached = true, cause = "the server cannot prove that it is who it should be",
+    kind = "network", unreached = true, cause = "the server's certificate does not prove that it is the right server",
     fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
       .. " a good certificate. Otherwise do not go on: it may be somebody else's.",
   },
@@ -75,23 +76,23 @@ M.transports = {
     fix = "Try again; check the network if it stays so.",
   },
   cut = {
-    kind = "network", passes = true, cause = "the connection broke before the whole answer was there",
+    kind = "network", passes = true, cause = "the connection broke before the answer was complete",
     fix = "Try again; check the network if it stays so.",
   },
   too_large = {
-    kind = "bad_answer", cause = "the answer is larger than any real one",
+    kind = "bad_answer", cause = "the answer is larger than any answer of the service",
     fix = "Check that the address in the profile is the real service.",
   },
   hostile = {
     kind = "bad_answer", cause = "the answer breaks the rules of HTTP",
-    fix = "Check that the address in the profile is the real service, and what stands between.",
+    fix = "Check that the address in the profile is the real service, and that no proxy changes answers.",
   },
   memory = {
-    kind = "transient", passes = true, silent = true, cause = "memory is out",
+    kind = "transient", passes = true, silent = true, cause = "there is not enough memory",
     fix = "Close other programs and try again.",
   },
   journal = {
-    kind = "journal", silent = true, cause = "what was to be done could not be put on record, so it was not done",
+    kind = "journal", silent = true, cause = "the change could not be put on record, so it was not made",
     fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again.",
   },
   undeclared = {
@@ -99,11 +100,11 @@ M.transports = {
     fix = "Add the call to the script's `needs`, or use --write where a person types.",
   },
   peer = {
-    kind = "config", silent = true, cause = "the address is none of this profile's",
+    kind = "config", silent = true, cause = "the profile does not name this address",
     fix = "Check the addresses in the profile.",
   },
   credential = {
-    kind = "config", silent = true, cause = "the credential belongs to another address",
+    kind = "config", silent = true, cause = "the credential is for another address",
     fix = "Check the addresses in the profile.",
   },
   closed = {

@@ -46,7 +46,7 @@ function M.open(path)
   local what = "use the folder " .. (path or "for temporary files")
   if path and not is_usable(path) then
     fail.raise {
-      kind = "config", what = what, why = "it holds other things or is not ours",
+      kind = "config", what = what, why = "it contains other files, or is not ours",
       fix = "Name a new or empty folder.",
     }
   end

@@ -81,7 +81,7 @@ end }
 -- One or several, each as `parse` reads it.
 local function check_words(parse)
   return { type = { "string", "table" }, check = function(value)
-    if #value == 0 then return "it names none: leave it out" end
+    if #value == 0 then return "it is empty: leave it out" end
     local wrong = one_or_several.check(value)
     if wrong then return wrong end
     local ok, failure = pcall(parse, list_of(value))
@@ -153,7 +153,7 @@ local ONLY_FOR = {
 local function check_target(file, fields, given)
   for name, target in pairs(ONLY_FOR) do
     if given[name] and fields.select.kind ~= target then
-      raise(file, name, ("it means something for %s only, and this selects %s"):format(target, fields.select.kind))
+      raise(file, name, ("it applies to %s only, and this policy selects %s"):format(target, fields.select.kind))
     end
   end
 end
@@ -168,12 +168,12 @@ local function check_sense(file, terms)
   if terms.target == "users" then
     local wrong = terms.sink:why_not_for_passwords()
     if wrong then raise(file, "sink", wrong) end
-    if terms.every < 3600 then raise(file, "every", "less than an hour is no rotation but a storm") end
+    if terms.every < 3600 then raise(file, "every", "it must be at least 1h") end
   elseif terms.lifetime <= terms.every then
     raise(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
       :format(time.span(terms.lifetime), time.span(terms.every)))
   end
-  if terms.jitter >= terms.every then raise(file, "jitter", "it is not shorter than every") end
+  if terms.jitter >= terms.every then raise(file, "jitter", "it must be shorter than every") end
 end
 
 ---------------------------------------------------------------------------

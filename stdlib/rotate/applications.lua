@@ -72,7 +72,7 @@ local function await(run, secret, target, where)
   if not secret.row then return run:note(LATER) end
   run:await {
     what = ("bring the client secret of '%s' to where it is used"):format(target.displayName),
-    why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
+    why = "Until somebody confirms that it is in use, the one before is never retired.",
     how = {
       "it lies in " .. where,
       ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
@@ -198,7 +198,7 @@ local function await_certificate(run, held)
   local id = credential.row.id
   run:await {
     what = ("have '%s' sign in with its new certificate"):format(credential.terms.name),
-    why = "As long as nobody says that it is in use, the one before is never retired.",
+    why = "Until somebody confirms that it is in use, the one before is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
       ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),

@@ -97,7 +97,7 @@ end
 
 local function holds_any(value, words)
   for _, word in ipairs(words) do
-    if value:contains(word) then return true end
+    if secret.contains(value, word) then return true end
   end
   return false
 end
@@ -110,7 +110,7 @@ local function generate(job)
     value:close()
   end
   fail.raise {
-    kind = "config", what = M.what(job), why = "no password of the policy's shape is free of the person's names",
+    kind = "config", what = M.what(job), why = "every generated password contains one of the person's names",
     fix = "Make password.length larger in the policy.",
   }
 end

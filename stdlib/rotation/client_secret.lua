@@ -69,7 +69,7 @@ end
 ---@param value host.secret
 ---@return boolean
 function M.fits(credential, value)
-  local shown = value:hint(3)
+  local shown = secret.hint(value, 3)
   return type(credential.hint) == "string" and credential.hint:sub(1, #shown) == shown
 end
 
@@ -78,7 +78,7 @@ end
 ---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = value:hint(3), ends = credential and inventory.ends(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.ends(credential) or nil }
 end
 
 --- The value that signs in.
@@ -180,8 +180,8 @@ local function make_another(self)
   fail.raise {
     kind = "transient", resumes = true, what = ("add a client secret to '%s'"):format(self.application.displayName),
     why = "the answer that holds its value was lost twice",
-    fix = "Something between here and Entra cuts answers. Run the same command again later; "
-      .. "what was made in vain is known and is cleared up.",
+    fix = "Something between this computer and Entra cuts answers. Run the same command again later: the lost client "
+      .. "secrets are on record, and are removed when that is safe.",
   }
 end
 

@@ -33,7 +33,7 @@ M.interfaces = {
 ---@type table<string, true>
 M.of_emulator = {
   ["base.crypto"] = true, ["base.facts"] = true, ["http.server"] = true, ["machine.private_folder"] = true,
-  ["report.document"] = true, ["time.clock"] = true,
+  ["report.document"] = true, ["secret.emulator"] = true, ["time.clock"] = true,
 }
 
 -- What somebody may have meant who asks for a part of the inside.

@@ -71,7 +71,7 @@ local function read_file(path)
   if kind == "missing" then return nil end
   fail.raise {
     kind = "config", what = "read the script " .. path, why = message,
-    fix = kind == "mode" and ("It decides what is done in your name, so only you may write it: chmod go-w '%s'.")
+    fix = kind == "mode" and ("The script acts in your name, so only you may write it: chmod go-w '%s'.")
       :format(path) or nil,
   }
 end
@@ -118,10 +118,10 @@ end
 
 local function no_such(name)
   local meant = nearest(name, M.names())
-  local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists what there is."
+  local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists all scripts."
   if is_name(name) and sys.stat(name .. ".lua") then fix = ("For the file here, say ./%s.lua."):format(name) end
   fail.raise {
-    kind = "usage", what = ("find the script '%s'"):format(name), why = "there is none of that name", fix = fix,
+    kind = "usage", what = ("find the script '%s'"):format(name), why = "no script has this name", fix = fix,
   }
 end
 

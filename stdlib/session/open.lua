@@ -165,7 +165,7 @@ local function open_clock(profile)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
-    fix = "The emulator makes it; is that one running?",
+    fix = "The emulator writes this file. Is the emulator running?",
   }
 end
 

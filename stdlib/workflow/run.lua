@@ -435,7 +435,7 @@ local function check_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
   fail.raise {
     kind = "usage", what = ("renew the credentials of %s"):format(run.id),
-    why = "it keeps no client secret and no certificate", fix = "Leave --renew and --old-now out.",
+    why = "it has no client secret and no certificate", fix = "Leave out --renew and --old-now.",
   }
 end
 

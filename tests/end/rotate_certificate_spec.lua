@@ -140,6 +140,6 @@ describe("a credential that leaked", function()
     ]])
     local outcome = emu:run { "apply", path, "--yes", "--renew" }
     assert.equal(1, outcome.status)
-    assert.truthy(outcome.err:find("it keeps no client secret and no certificate", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("it has no client secret and no certificate", 1, true), outcome.err)
   end)
 end)

@@ -186,7 +186,7 @@ describe("devolutions.server", function()
     it("comes with its secret, which no text shows", function()
       on("GET", ENTRY, entry())
       local found = run(server.entry, "v-1", "e-1")
-      assert.is_true(found.data.clientSecret:equals(secret.from("old-secret-1")))
+      assert.is_true(secret.equals(found.data.clientSecret, secret.from("old-secret-1")))
       assert.equal("t", found.data.tenantId)
       assert.same({ includePasswords = "true", includeSensitiveData = "true" }, tenant.door.requests[1].query)
     end)
@@ -212,7 +212,7 @@ describe("devolutions.server", function()
       on("GET", ENTRY, { 404, {}, "" })
       local err = fails(server.entry, "v-1", "e-1")
       assert.equal("missing", err.kind)
-      assert.equal("read the entry e-1: there is no such thing, or the application identity may not see it."
+      assert.equal("read the entry e-1: it does not exist, or the application identity may not see it."
         .. " Devolutions Server said:"
         .. " 404: the answer is empty\nCheck the name, and give the application identity access to the vault.",
           tostring(err))

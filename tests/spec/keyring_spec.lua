@@ -13,7 +13,7 @@ end
 local SESSION = [['printf %s pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
 first=$1; shift; eval "$first" >/dev/null 2>&1; "$@"']]
 
-local KEY = "return require('profile.current').key():size()"
+local KEY = "return #require('profile.current').key()"
 
 describe("the keyring", function()
   if not has("secret-tool", "gnome-keyring-daemon", "dbus-run-session") then
@@ -51,7 +51,7 @@ describe("the keyring", function()
     make()
     local outcome = run { "-e", KEY }
     assert.same({ 0, "43\n" }, { outcome.status, outcome.out }, outcome.err)
-    assert.matches("error: make a first configuration\n  why: there is one already", run({ "init" }).err)
+    assert.matches("error: make a first configuration\n  why: it exists already", run({ "init" }).err)
   end)
 
   it("that is locked says so", function()
@@ -82,7 +82,7 @@ describe("the keyring", function()
     local config = place:write("other.lua", [[return { profiles = { contoso = { tenant = "contoso.com",
       sign_in = { method = "client_secret", client_id = "app-1", secret = { from = "keyring", name = "mine" } } } } }]])
     local look = "local p = require('profile.current') return "
-      .. "p.secret(p.current().sign_in.secret, 'the client secret'):size()"
+      .. "#p.secret(p.current().sign_in.secret, 'the client secret')"
     assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$",
       run({ "-e", look, "--config", config }).err)
     local put = run({ "login", "--secret", "client-secret", "--fd", "3", "--config", config },

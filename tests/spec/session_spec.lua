@@ -125,7 +125,8 @@ describe("session", function()
     assert.is_true(math.abs(time.now() - sys.time()) < 1)
     sys.remove(folder .. "/clock")
     local _, failure = pcall(session.open, loaded [[emulator = { clock = "clock" }]])
-    assert.matches("^follow the emulator's clock .*\nThe emulator makes it; is that one running%?$", tostring(failure))
+    assert.matches("^follow the emulator's clock .*\nThe emulator writes this file%. Is the emulator running%?$",
+      tostring(failure))
   end)
 
   it("comes when it is first needed, for code that declares nothing", function()

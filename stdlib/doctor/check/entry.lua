@@ -1,5 +1,6 @@
 --- Does the entry in Devolutions exist, can it be read, and does it hold the secret that works?
 
+local secret = require "host.secret"
 local secrets = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
@@ -20,7 +21,7 @@ local function tell_other(record, look, found, values)
   if proof.accepted then
     return record:warning { evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
-      fix = ("Let only one rotate this application. %s adopts it, and lets the one on record go."):format(look.setup) }
+      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(look.setup) }
   end
   record:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }
@@ -54,7 +55,7 @@ return {
         cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = look.setup }
     end
     local values = look:want "values"
-    local same = not values.journal or values.journal:equals(values.entry)
+    local same = not values.journal or secret.equals(values.journal, values.entry)
     if not same then return tell_other(record, look, found, values) end
     record:ok("the entry in %s is readable, and holds the secret on record", to:where())
   end,

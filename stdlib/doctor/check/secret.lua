@@ -4,7 +4,7 @@
 local explain = require "explain.cause"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
-local secret = require "secret"
+local secret = require "host.secret"
 local time = require "time"
 
 -- Other checks report these causes: disabled, unknown here, blocked by Conditional Access.
@@ -24,7 +24,7 @@ function M.is_id(value, credentials)
   for _, credential in ipairs(credentials) do
     local id <close> = secret.from(credential.keyId)
     local upper <close> = secret.from(credential.keyId:upper())
-    if value:equals(id) or value:equals(upper) then return credential end
+    if secret.equals(value, id) or secret.equals(value, upper) then return credential end
   end
 end
 
@@ -143,7 +143,7 @@ local function tell_newest(record, look, newest)
   if not ends then return record:ok "the client secret signs the application in" end
   local left = ends - time.now()
   if lifetime.is_near_end(newest, look.args, time.now()) then
-    return record:warning { evidence = ("the client secret works, and ends in %s"):format(time.span(left)),
+    return record:warning { evidence = ("the client secret works, and expires in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = look.setup .. " makes the next one." }
   end
   record:ok("the newest client secret signs the application in, for another %s", time.span(left))
