@@ -192,7 +192,7 @@ graph
       assert(sys.write(path, config, "replace"))
       local window <close> = screen.open({ 80, 24 }, { "repl", "--config", path })
       window:wait(PROMPT)
-      window:enter('devolutions.server.login(require("profile.current").current())', "Server:")
+      window:enter('devolutions.vaults()', "Server:")
       window:type "hunter2hunter2"
       window:press "Enter"
       local shown = window:wait(PROMPT)
@@ -200,7 +200,7 @@ graph
       window:enter("x = 'hunter2hunter2'", PROMPT) -- the same again, and now in the open
       local kept = sys.read(window.place.path .. "/.local/state/moonlatch/history", 10000)
       assert.is_nil(kept:find("hunter2", 1, true), kept)
-      assert.truthy(kept:find("devolutions.server.login", 1, true), kept)
+      assert.truthy(kept:find("devolutions.vaults", 1, true), kept)
     end)
 
     person("stops a call at Ctrl-C, not the session, and leaves at Ctrl-D", function()
