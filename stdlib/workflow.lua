@@ -121,7 +121,9 @@ local function joined(a, b)
     local before = both[peer] or {}
     both[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
   end
-  if a and a.when or b and b.when then both.when = merged(a and a.when, b and b.when) end
+  for _, kind in ipairs { "when", "peers" } do -- by name
+    if a and a[kind] or b and b[kind] then both[kind] = merged(a and a[kind], b and b[kind]) end
+  end
   return both
 end
 

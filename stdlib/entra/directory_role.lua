@@ -310,7 +310,7 @@ local function tell_ends(run, things)
     local actual = thing.fetched.value
     if thing.demanded or actual and actual.ends then
       local soon = math.min(SOON, thing.demanded and thing.demanded.longest / 3 or SOON)
-      run:warn("the role '%s' ends by itself: run apply again before, from %s to its end on", thing.name,
+      run:warn("the assignment of the role '%s' expires: run apply again in the last %s before that", thing.name,
         time.span(soon))
     end
   end

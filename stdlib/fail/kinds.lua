@@ -21,7 +21,7 @@ M.kinds = {
   missing = {
     plain = true, fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
   },
-  conflict = { plain = true, fix = "Run it again: what is there is read first." },
+  conflict = { plain = true, fix = "Run this again: the present state is read first." },
   refused = { plain = true },
   throttled = {
     passes = true, settles = true, cause = "there were too many requests",

@@ -159,18 +159,6 @@ end
 ---------------------------------------------------------------------------
 -- Sending
 
-local asking_why = false -- the calls made now are to explain a refusal
-
---- Call `fn(...)` in a way that its reads need no declaration: they are ours, to explain
---- a refusal. As pcall.
----@param fn function
----@return boolean ok, any ...
-function M.explaining(fn, ...)
-  asking_why = true
-  local _ <close> = setmetatable({}, { __close = function() asking_why = false end })
-  return pcall(fn, ...)
-end
-
 -- Behind one connection may be one machine that has trouble, so the next try goes by another
 -- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
 local function note_trouble(call, failure)
@@ -193,7 +181,6 @@ function M.once(call, judge)
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.overruled then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
-  if asking_why then request:set_explaining() end
   call.credential = call.options.credential or oauth.credential()
   local sent = time.monotonic()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
