@@ -189,7 +189,7 @@ local function begin(run, act)
   local library = run.library
   run.time = library.require "time"
   listen(run, library.require "log")
-  run.time.use(clock_of(run))
+  library.require("time.clock").use(clock_of(run))
   local http, profile = library.require "http.client", run.world:profile_of(run.installation)
   http.use(door.new(run))
   library.require("profile.current").use(profile)
