@@ -1,5 +1,5 @@
---- Jobs made of named steps: planned, applied, verified and destroyed by the
---- same steps. What differs is only whether acting is switched on.
+--- Jobs of named steps. The same steps plan, apply, verify and destroy; the only difference is whether acting is
+--- switched on.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -9,11 +9,11 @@ local M = {}
 
 ---@class workflow.Step
 ---@field name string
----@field settled boolean? starts only when all before it is observable and no person is waited for
+---@field settled boolean? starts only when everything before it is visible and no person is waited for
 ---@field act fun(run: workflow.Run, have: table, args: table)
 
 ---@class workflow.Declaration
----@field id string what its things are marked with; a copy that keeps it goes on with what the original made
+---@field id string marks what the job makes; a copy that keeps the id continues with what the original made
 ---@field summary string
 ---@field args table?
 ---@field needs table?
@@ -22,8 +22,8 @@ local Declaration = class("workflow.Declaration", { open = {
   "with", "after", "extend", "id", "summary", "description", "args", "needs", "examples", "steps",
 } })
 
---- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
---- what the steps before found and made; each adds to it.
+--- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains what earlier steps found
+--- and made; each step adds to it.
 ---@param name string
 ---@return fun(act: function|table): workflow.Step
 function M.step(name)
@@ -33,7 +33,7 @@ function M.step(name)
   end
 end
 
---- Declare a job; returns what a script returns.
+--- Declare a job. Returns what a script returns.
 ---@param declaration table id, summary, args, needs, steps
 ---@return workflow.Declaration
 function M.declare(declaration)
@@ -77,7 +77,7 @@ function Declaration:with(replaced)
   return twin
 end
 
---- The same job with one step more, after the one named.
+--- The same job with one more step, after the named one.
 ---@param name string
 ---@param step workflow.Step
 ---@return workflow.Declaration
@@ -104,8 +104,7 @@ local function joined(a, b)
   return both
 end
 
---- The same job with more arguments and more needs; what is given again is replaced,
---- needs are added to.
+--- The same job with more arguments and needs. An argument of the same name is replaced; needs are added.
 ---@param more { summary: string?, args: table?, needs: table? }
 ---@return workflow.Declaration
 function Declaration:extend(more)
