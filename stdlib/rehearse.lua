@@ -16,6 +16,7 @@ local M = {}
 
 --- Move the emulator's clock forward. Raises "usage" when the profile names a real tenant.
 ---@param seconds number
+---@return number now by that clock, in seconds since 1970
 function M.advance(seconds)
   local used = profile.current()
   if used.kind ~= "emulator" then
@@ -26,6 +27,7 @@ function M.advance(seconds)
     }
   end
   clock.advance(seconds)
+  return clock.now()
 end
 
 return setmetatable(M, { __call = function(_, fields) return declaration.mark(fields) end })

@@ -12,7 +12,8 @@ local M = {}
 ---------------------------------------------------------------------------
 -- One task
 
---- Start `fn(...)` as a task. It begins when the caller next waits, and has the caller's deadline.
+--- Start `fn(...)` as a task; it first runs when the caller next waits. It
+--- inherits the caller's deadline and rights. Not in a finaliser: the task at work is not the finaliser's.
 ---@param fn function
 ---@param ... any
 ---@return Task

@@ -7,6 +7,7 @@ local call = require "graph.call"
 local class = require "base.class"
 local json = require "host.json"
 local task = require "task"
+local time = require "time"
 
 local M = {}
 
@@ -17,8 +18,13 @@ local M = {}
 ---@field link string? to the next page
 ---@field marked string? an earlier link, to notice circles
 ---@field count integer pages so far
+---@field empty integer pages without an item, in a row
+---@field waited number seconds spent waiting for pages
 ---@field eager boolean
 local Pages = class "graph.pages"
+
+local MOST_EMPTY = 100 -- pages in a row
+local LONGEST = 3600 -- seconds of waiting for all pages of a list
 
 function Pages:close()
   if self.coming then self.coming:cancel() end
@@ -67,11 +73,24 @@ function Pages:first()
   return page and check_page(self.call, page) or { value = {} }
 end
 
+-- A service that sends page after page without an end, or without items, is not waited for: the list is not known.
+local function check_limits(self)
+  self.empty = #self.page.value == 0 and self.empty + 1 or 0
+  if self.empty >= MOST_EMPTY then
+    call.raise(self.call, { kind = "bad_answer",
+      message = ("%d pages in a row were empty, and there is a link to more"):format(MOST_EMPTY) })
+  end
+  if self.waited > LONGEST then
+    call.raise(self.call, { kind = "bad_answer",
+      message = ("its pages took %d seconds, and there are more"):format(math.floor(self.waited)) })
+  end
+end
+
 -- The next page, or nil after the last.
 function Pages:next()
-  local before = self.page
-  self.page = nil -- not in memory while the next page comes
-  if self.coming and not self.coming.cancelled then -- it is cancelled when the loop it ran in has ended
+  local before, began = self.page, time.monotonic()
+  self.page = nil -- not held while the next one comes
+  if self.coming and not self.coming.cancelled then -- as it is when the loop it ran in is over
     local coming = self.coming
     self.page = coming:wait()
     self.coming = nil
@@ -82,7 +101,9 @@ function Pages:next()
   else
     return nil
   end
+  self.waited = self.waited + time.monotonic() - began
   self:prefetch()
+  if self.link then check_limits(self) end
   return self.page
 end
 
@@ -92,7 +113,9 @@ end
 ---@param eager boolean fetch ahead?
 ---@return graph.pages
 function M.of(path, options, eager)
-  return Pages { call = call.new("GET", path, nil, options), count = 0, eager = eager }
+  return Pages {
+    call = call.new("GET", path, nil, options), count = 0, empty = 0, waited = 0, eager = eager,
+  }
 end
 
 --- An iterator over the items of all pages, for a generic for. An item that was returned is not kept.

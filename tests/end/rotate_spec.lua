@@ -1,3 +1,4 @@
+-- takes 6 s: runs the program two dozen times
 --- Rotation by policy from end to end: the built program on the built-in emulator.
 
 local rehearsal = require "rehearsal"

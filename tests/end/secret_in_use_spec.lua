@@ -1,3 +1,4 @@
+-- takes 12 s: each of eleven cases runs the program several times
 --- Which client secret Devolutions has, and when that one ends: told by doctor and verify, whatever is newer.
 
 local job = require "setup_job"

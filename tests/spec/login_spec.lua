@@ -1,3 +1,4 @@
+-- takes 5 s: runs the program two dozen times
 -- login, whoami and logout as a person runs them, at an emulator that stays.
 
 local json = require "host.json"

@@ -176,7 +176,7 @@ describe("task", function()
         } do
           local ok, err = pcall(fn)
           assert.is_false(ok)
-          assert.matches("attempt to yield across a C%-call boundary", err)
+          assert.matches("this call waits, so it must run directly inside a task", err)
         end
         wait()
       end)
