@@ -104,8 +104,8 @@ local read_fields = options_of("certificate.ensure", {
   renew = "string|boolean", old_now = "boolean", in_use = "string",
 })
 
---- The application's certificate: the one in use, or a new one when there is none, it
---- falls due, or it was removed by somebody. Goes as far as "known".
+--- Find the certificate of the application, or make one when there is none, it is due, or somebody removed it. Ends in
+--- the state "known" or later. Waits.
 ---@param run workflow.Run
 ---@param fields certificate.fields
 ---@return certificate.Certificate

@@ -72,7 +72,7 @@ local read_args = options_of("doctor.examine", {
 ---@param args doctor.args
 ---@return doctor.report
 function M.examine(workflow, args)
-  local began = sys.monotonic() -- an emulator's clock may leap
+  local began = sys.monotonic() -- an emulator's clock may jump
   local one <close> = exam.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))

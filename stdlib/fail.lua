@@ -37,8 +37,8 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 ---@field call { method: string, path: string, members: string[] }? the call of Graph; members: names in its body
 ---@field target string? the part of the request that the service means
 ---@field request_id string?
----@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
----@field cause any? the error below this one
+---@field unreachable boolean? the service could not be reached at all, so no other request will reach it now
+---@field cause any? the error that caused this one
 ---@field resumes boolean? the fix says that the same command, run again, goes on
 ---@field trace string? the calls that led to an error that was no failure
 

@@ -50,7 +50,7 @@ M.devolutions = { server = sinks.server }
 ---@return policy.sink
 M.handover = sinks.handover
 
---- A sink: a new file in a folder, which only the holder of a private key can open. For client secrets.
+--- A sink: a new file in a folder, encrypted for the holder of a private key. For client secrets.
 ---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
 --- name of the folder
 ---@return policy.sink

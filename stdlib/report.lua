@@ -20,7 +20,7 @@ local BELOW = "    "
 
 local read_column = options_of("report.table, with a column,", { key = "any", title = "string", align = "string" })
 
--- Columns as given, or all members of the rows by name.
+-- The columns as given, or all members of the rows by name.
 local function settle(rows, columns)
   local settled, seen = {}, {}
   for i, column in ipairs(columns or {}) do

@@ -19,8 +19,8 @@ local RULES = {
 local read_secret = options_of("rotation.client_secret", RULES)
 local read_certificate = options_of("rotation.certificate", RULES)
 
---- The application's client secret: the one in use, or a new one when there is none, it falls due, or its value is
---- lost. Goes as far as "known"; `prove`, `placed`, `confirm` and `tidy` of what this returns go on.
+--- Find the client secret of the application, or make one when there is none, it is due, or its value is lost. Ends in
+--- the state "known" or later; the methods `prove`, `placed`, `confirm` and `tidy` of the result go on. Waits.
 ---@param run workflow.Run
 ---@param fields rotation.fields
 ---@return rotation.Credential

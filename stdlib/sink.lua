@@ -15,8 +15,8 @@ local read_fields = options_of("sink.deliver", {
   entry = "table|boolean",
 })
 
---- The entry the profile and the arguments name; nil where there is no Devolutions
---- Server. Reaching it is begun here; `opened` waits for it.
+--- The entry that the profile and the arguments name; nil without Devolutions Server. Begins to open the entry, and
+--- does not wait; its method `opened` does.
 ---@param run workflow.Run
 ---@param fields { name: string, vault: string?, path: string? }
 ---@return sink.entry?

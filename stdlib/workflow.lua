@@ -27,8 +27,8 @@ local Declaration = class("workflow.Declaration", { open = {
 
 local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
 
---- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
---- what the steps before found and made; each adds to it.
+--- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains what earlier steps found
+--- and made; each step adds to it.
 ---@param name string
 ---@return fun(act: function|table): workflow.Step
 function M.step(name)
@@ -53,7 +53,7 @@ local read_declaration = options_of("workflow.declare", {
   steps = "table",
 })
 
---- Declare a job; returns what a script returns.
+--- Declare a job. Returns what a script returns.
 ---@param fields workflow.declare.fields
 ---@return workflow.Declaration
 function M.declare(fields)
@@ -129,8 +129,7 @@ end
 
 local read_more = options_of("workflow.Declaration:extend", { summary = "string", args = "table", needs = "table" })
 
---- The same job with more arguments and more needs; what is given again is replaced,
---- needs are added to.
+--- The same job with more arguments and needs. An argument of the same name is replaced; needs are added.
 ---@param more { summary: string?, args: table?, needs: table? }
 ---@return workflow.Declaration
 function Declaration:extend(more)

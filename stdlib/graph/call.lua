@@ -159,8 +159,8 @@ end
 ---------------------------------------------------------------------------
 -- Sending
 
--- Behind one connection may be one machine that has trouble, so the next try goes by another
--- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
+-- One connection may lead to one machine in trouble, so the next try uses another connection (Microsoft Learn: best
+-- practices for working with Microsoft Graph).
 local function note_trouble(call, failure)
   call.fresh = failure.status == 503 or failure.status == 504
 end

@@ -89,8 +89,8 @@ end
 -- The next page, or nil after the last.
 function Pages:next()
   local before, began = self.page, time.monotonic()
-  self.page = nil -- not held while the next one comes
-  if self.coming and not self.coming.cancelled then -- as it is when the loop it ran in is over
+  self.page = nil -- not in memory while the next page comes
+  if self.coming and not self.coming.cancelled then -- it is cancelled when the loop it ran in has ended
     local coming = self.coming
     self.page = coming:wait()
     self.coming = nil

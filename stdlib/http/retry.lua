@@ -47,7 +47,7 @@ local TRIES = 4
 ---@field once boolean? does an answer, or a request that may have been sent, end it?
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
---- The failure of a request that got no answer, of what http.send returned.
+--- The failure of a request without an answer, from the results of http.send.
 ---@param message string
 ---@param kind string the gate's
 ---@param maybe_sent boolean?
@@ -59,7 +59,7 @@ function M.transport(message, kind, maybe_sent)
   }
 end
 
--- May the far side have done it on this very try?
+-- May the service have acted on this very try?
 local function is_open(call, failure)
   if not call.changes then return false end
   if failure.transport then return failure.maybe_sent end

@@ -108,7 +108,7 @@ end
 
 local read_waiting = options_of("run:await", { what = "string", why = "string", how = "table", form = "table" })
 
---- A person has to do something before this is done. Recorded; the run ends with 1.
+--- A person has to do something first. It is recorded, and the run exits with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
   waiting = read_waiting(waiting)
@@ -200,7 +200,7 @@ end
 local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
 local read_change = options_of("run:change", CHANGE)
 
---- A change that is no resource: recorded in a plan, done when acting.
+--- Make a change that is no resource: recorded in a plan, made when applying.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
@@ -358,7 +358,7 @@ end
 ---------------------------------------------------------------------------
 -- Removing
 
---- For what is no resource: have it taken away by `destroy`.
+--- Have `destroy` remove something that is no resource.
 ---@param thing resource.Resource|table with kind, name, ours and delete
 ---@param actual any
 function Run:undoing(thing, actual)
