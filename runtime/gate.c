@@ -1,11 +1,8 @@
 /* host.gate: the one door to the network. Every request passes here, in this
  * order: may it (gate_rules.c), on record, credential, sent, outcome on record.
- *
- * Ownership: a door owns its rules and its HTTP client, and anchors its journal
- * and its unfinished transfers (user value 1: a table, "journal" and light
- * userdata -> transfer). A transfer keeps its door alive (user value 1) until
- * it is done, then its answer.
- */
+ * Ownership: a door owns its rules and its HTTP client, and anchors its journal and its unfinished
+ * transfers (user value 1: a table, "journal" and light userdata -> transfer). A transfer keeps its
+ * door alive (user value 1) until it is done, then its answer. */
 #include "gate.h"
 
 #include "journal.h"
@@ -121,6 +118,7 @@ static void record_outcome(lua_State *L, struct door *door, const struct entry *
   else
     record_failure(L, entry->id, entry->kind, entry->maybe_sent);
   put_on_record(L, door, "outcome");
+  sys_change_sent(-1);
 }
 
 /* ---- submit ---- */
@@ -140,6 +138,7 @@ static const char *record_intent(lua_State *L, struct door *door, struct entry *
   record_request(L, entry->id, request, note);
   const char *failure = put_on_record(L, door, "request");
   entry->changes = !failure;
+  sys_change_sent(entry->changes);
   return failure;
 }
 

@@ -195,6 +195,7 @@ int store_write_meta(struct journal *journal, const char *name, const void *valu
 
 void store_close(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(journal->statements[i]);
+  if (journal->database) sys_journal_opened(-1);
   sqlite3_close(journal->database); /* what was not committed is rolled back */
   free(journal->directory);
   memset(journal->statements, 0, sizeof journal->statements);
@@ -384,6 +385,7 @@ const char *store_open(struct journal *journal, const char *file) {
   int flags = mode | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
   if (!journal->database) return place_cannot_open(journal, journal->directory, "io", "not enough memory");
+  sys_journal_opened(1);
   const char *kind = done ? settle(journal, &done) : NULL;
   if (kind || done) return kind;
   return place_cannot_open(journal, journal->directory, kind_of_failure(journal), reason(journal, space, sizeof space));

@@ -1,6 +1,7 @@
 /* moonlatch: prepares the process, then hands over to stdlib/command/main.lua. */
 #include "heap.h"
 #include "state.h"
+#include "sys.h"
 
 #include <lauxlib.h>
 #include <signal.h>
@@ -84,6 +85,7 @@ int main(int argc, char **argv) {
     status = (int)lua_tointeger(L, -1);
   else
     fprintf(stderr, "moonlatch: %s\n", lua_tostring(L, -1));
+  sys_interrupt_end();
   lua_close(L);
   heap_close(heap);
   return status;

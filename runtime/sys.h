@@ -8,8 +8,24 @@
 
 #define SYS_CLOCK "host.sys.clock"
 
-/* Interrupts (SIGINT, SIGTERM) caught so far. */
+/* Interrupts (SIGINT, SIGTERM) caught so far. Whoever asks is not stuck: the time
+ * after which a program that does not listen is ended begins anew. */
 int sys_interrupts(void);
+
+/* Count the journals that are open and the changes that are in flight, by 1 or -1:
+ * while there are any, no signal and no closed pipe ends the process at once. */
+void sys_journal_opened(int by);
+void sys_change_sent(int by);
+
+/* Can this process end here without leaving anything half done: is no journal open? */
+int sys_may_end(void);
+
+/* Replace coroutine.resume and coroutine.wrap by functions that know which coroutine
+ * runs, because an interrupt must reach that one. [-0, +0, m] */
+void sys_interrupt_coroutines(lua_State *L);
+
+/* Before the state is closed: signals no longer touch it. */
+void sys_interrupt_end(void);
 
 /* Seconds since 1970. */
 double sys_time(void);
@@ -48,6 +64,7 @@ int sys_is_told(uid_t user);
 
 /* Functions of host.sys that stand in other files. */
 extern const luaL_Reg sys_file_functions[];
+extern const luaL_Reg sys_interrupt_functions[];
 extern const luaL_Reg sys_secret_functions[];
 extern const luaL_Reg sys_user_functions[];
 int sys_clock(lua_State *L);

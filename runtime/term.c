@@ -139,16 +139,33 @@ static int check_stream(lua_State *L, int index, const char *const names[]) {
 
 static const char lost_key; /* in the registry: why standard output did not take everything */
 
-/* Keep why output was lost, for who says at the end what came of it all. A reader who
- * has enough closes the pipe: that loses nothing anybody wants. [-0, +0, m] */
+/* A reader who has enough closes the pipe. As other tools, the program ends then by SIGPIPE (141 in a
+ * shell) and asks for no more that nobody reads. With a journal open it may be changing something:
+ * then it goes on to its end, and its exit status says what came of that. */
+static void end_if_closed(int code) {
+  if (code != EPIPE || !sys_may_end()) return;
+  signal(SIGPIPE, SIG_DFL);
+  raise(SIGPIPE);
+}
+
+/* Keep why output was lost: the exit status says it at the end. [-0, +0, m] */
 static void note_lost(lua_State *L, const char *message, int code) {
   if (code == EPIPE) return;
   lua_pushstring(L, message);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &lost_key);
 }
 
+/* Closing reports what a network file system could not write earlier; a second descriptor is closed, so that
+ * standard output stays. */
+static int closing_error(void) {
+  int copy = dup(STDOUT_FILENO);
+  return copy >= 0 && close(copy) != 0 && errno != EINTR ? errno : 0;
+}
+
 /* term.lost() -> message | nil */
 static int term_lost(lua_State *L) {
+  int code = closing_error();
+  if (code) note_lost(L, lua_pushfstring(L, "cannot write to standard output: %s", strerror(code)), code);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lost_key);
   return 1;
 }
@@ -167,7 +184,10 @@ static int term_write(lua_State *L) {
     return 1;
   }
   int count = lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
-  if (fd == STDOUT_FILENO) note_lost(L, lua_tostring(L, -1), code);
+  if (fd == STDOUT_FILENO) {
+    end_if_closed(code);
+    note_lost(L, lua_tostring(L, -1), code);
+  }
   return count;
 }
 

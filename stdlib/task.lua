@@ -12,6 +12,7 @@
 local fail = require "fail"
 local sys = require "host.sys"
 local time = require "time"
+local timers = require "task.timers"
 
 local M = {}
 
@@ -34,54 +35,9 @@ local NEVER = math.huge
 local TURN = 50 -- tasks run between two looks at the network
 
 local ready, first, last = {}, 1, 0
-local timers = {} -- a heap of { at, task, asked }, the earliest first
 local living = {} ---@type table<Task, true>
 local current ---@type Task?
 local stopping = false
-
----------------------------------------------------------------------------
--- Timers
-
-local function sift_up(i)
-  local entry = timers[i]
-  while i > 1 and timers[i // 2].at > entry.at do
-    timers[i] = timers[i // 2]
-    i = i // 2
-  end
-  timers[i] = entry
-end
-
-local function sift_down(i)
-  local entry, count = timers[i], #timers
-  while 2 * i <= count do
-    local child = 2 * i
-    if child < count and timers[child + 1].at < timers[child].at then child = child + 1 end
-    if timers[child].at >= entry.at then break end
-    timers[i] = timers[child]
-    i = child
-  end
-  timers[i] = entry
-end
-
-local function add_timer(task, at, asked)
-  timers[#timers + 1] = { at = at, task = task, asked = asked }
-  sift_up(#timers)
-end
-
-local function take_timer()
-  local entry, final = timers[1], table.remove(timers)
-  if entry ~= final then
-    timers[1] = final
-    sift_down(1)
-  end
-  return entry
-end
-
--- The next timer somebody still waits for.
-local function next_timer()
-  while timers[1] and timers[1].task.done do take_timer() end
-  return timers[1]
-end
 
 ---------------------------------------------------------------------------
 -- One task
@@ -176,7 +132,7 @@ function M.spawn(fn, ...)
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
   }, Task)
-  if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
+  if task.deadline < NEVER then timers.add(task, task.deadline, task.deadline - time.monotonic()) end
   living[task] = true
   M.wake(task)
   return task
@@ -225,6 +181,19 @@ function M.stop()
   }
 end
 
+-- From now on nothing new starts, and who only waits for time is woken.
+local function begin_stopping()
+  stopping = true
+  for _, entry in ipairs(timers.all()) do M.wake(entry.task) end
+end
+
+--- Raise "interrupted" in a script that computes and does not come back to the loop. The host's
+--- debug hook calls this (runtime/sys_interrupt.c).
+function M.interrupt()
+  if current and not stopping then begin_stopping() end
+  M.stop()
+end
+
 --- Raise it when the program was asked to stop. Called between things that are safe to stop between.
 function M.check()
   if stopping and not (current and current.patient) then M.stop() end
@@ -253,7 +222,7 @@ end
 function M.sleep(seconds)
   check_inside(2)
   local at = time.monotonic() + seconds
-  add_timer(current, at, seconds)
+  if seconds > 0 then timers.add(current, at, seconds) end
   while time.monotonic() < at do
     if stopping and not current.patient then yield_turn() end
     M.check()
@@ -278,7 +247,7 @@ function M.within(seconds, fn, ...)
   local at = time.monotonic() + seconds
   if at < before then
     task.deadline = at
-    add_timer(task, at, seconds)
+    timers.add(task, at, seconds)
   end
   return fn(...)
 end
@@ -429,17 +398,17 @@ end
 
 -- Wake whose time has come; seconds until the next, at most LONGEST.
 local function wake_timers()
-  local now, entry = time.monotonic(), next_timer()
+  local now, entry = time.monotonic(), timers.next()
   while entry and entry.at <= now do
-    M.wake(take_timer().task)
-    entry = next_timer()
+    M.wake(timers.take().task)
+    entry = timers.next()
   end
   return entry and math.min(LONGEST, entry.at - now) or LONGEST
 end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), time.least()
+  local entry, least = timers.next(), time.least()
   if not entry or not least or entry.asked < least then return false end
   time.advance(math.max(0, entry.at - time.monotonic()))
   return true
@@ -448,10 +417,7 @@ end
 -- The first Ctrl-C since `base` asks to stop, the second aborts.
 local function heed_interrupts(base, main)
   local count = sys.interrupts() - base
-  if count >= 1 and not stopping then
-    stopping = true
-    for _, entry in ipairs(timers) do M.wake(entry.task) end
-  end
+  if count >= 1 and not stopping then begin_stopping() end
   if count < 2 or main.done then return end
   main:cancel(fail.new {
     kind = "interrupted", what = "aborted", why = "Ctrl-C was pressed twice",
@@ -464,14 +430,15 @@ local function wait_outside(poll, wait, main)
   local running = time.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
-  if running > 0 or first <= last or next_timer() then return end
+  if running > 0 or first <= last or timers.next() then return end
   main:cancel("every task waits for another, and nothing can wake them")
 end
 
 -- Nothing outlives the loop.
 local function drop_all()
   for task in pairs(living) do task:cancel("the program is over") end
-  ready, first, last, timers, living, stopping = {}, 1, 0, {}, {}, false
+  timers.clear()
+  ready, first, last, living, stopping = {}, 1, 0, {}, false
 end
 
 --- Run `fn(...)` to completion. `poll(ms)` waits for outside events, wakes the

@@ -43,18 +43,32 @@ describe("host.term writing", function()
     assert.equal("1000001", shell:line(10))
   end)
 
-  it("says when nobody reads any more", function()
-    local place <close> = child.folder()
-    local body = [[
-      local sys, term = require "host.sys", require "host.term"
-      sys.sleep(300)
-      local ok, message = term.write("out", "text\n")
-      assert(not ok and message == "cannot write to standard output: Broken pipe", message)
-      return 5]]
+  local function status_without_reader(place, body)
     local words = table.concat(child.arguments(place, body), "' '")
     local line = ("'%s' | true; echo ${PIPESTATUS[0]}"):format(words)
     local shell <close> = assert(process.start { "/bin/bash", "-c", line })
-    assert.equal("5", shell:line(10))
+    return shell:line(10)
+  end
+
+  it("ends the program by SIGPIPE when nobody reads any more", function()
+    local place <close> = child.folder()
+    assert.equal("141", status_without_reader(place, [[
+      local sys, term = require "host.sys", require "host.term"
+      sys.sleep(300)
+      term.write("out", "text\n")
+      return 5]]))
+  end)
+
+  it("goes on without a reader while a journal is open", function()
+    local place <close> = child.folder()
+    assert.equal("5", status_without_reader(place, ([[
+      local sys, term = require "host.sys", require "host.term"
+      local key = require "host.secret".from(("k"):rep(32))
+      local journal <close> = assert(require "host.journal".open("%s/state", key, "login/tenant"))
+      sys.sleep(300)
+      local ok, message = term.write("out", "text\n")
+      assert(not ok and message == "cannot write to standard output: Broken pipe", message)
+      return 5]]):format(place.path)))
   end)
 
   it("knows no terminal here", function()

@@ -5,7 +5,8 @@ error("this describes a native module for editors and help; it is not to be requ
 
 local M = {}
 --- Write text to standard output ("out") or standard error ("err"), redacted by value. Of control
---- characters only newline, tab, return, colours and erase-line are let through.
+--- characters only newline, tab, return, colours and erase-line are let through. When the reader of
+--- standard output has closed the pipe and no journal is open, the process ends by SIGPIPE.
 ---@param stream "out"|"err"
 ---@param text string
 ---@return boolean|nil ok, string? message
