@@ -1,7 +1,7 @@
 /* host.sys: clocks, environment, the files in the binary.
  *
  * Files are in sys_files.c, secrets that come from outside in sys_secret.c,
- * signals in sys_interrupt.c, the emulator's shared clock in sys_clock.c.
+ * signals in sys_interrupt.c, code with a bound in sys_bounded.c, the emulator's shared clock in sys_clock.c.
  */
 #include "sys.h"
 #include "secret.h"
@@ -182,6 +182,7 @@ int luaopen_host_sys(lua_State *L) {
   sys_clock_type(L);
   sys_lock_type(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, sys_bounded_functions, 0);
   luaL_setfuncs(L, sys_file_functions, 0);
   luaL_setfuncs(L, sys_interrupt_functions, 0);
   luaL_setfuncs(L, sys_secret_functions, 0);

@@ -63,6 +63,7 @@ int sys_make_folder(const char *path);
 int sys_is_told(uid_t user);
 
 /* Functions of host.sys that stand in other files. */
+extern const luaL_Reg sys_bounded_functions[];
 extern const luaL_Reg sys_file_functions[];
 extern const luaL_Reg sys_interrupt_functions[];
 extern const luaL_Reg sys_secret_functions[];

@@ -317,13 +317,15 @@ function M.check(found, value)
   return value
 end
 
---- Load a script and check its declaration. Nothing of it is run.
+--- Load a script and check its declaration. Nothing of it is run; loading is bounded in
+--- instructions and memory.
 ---@param name string
 ---@return script.declaration declaration, script.found found
 function M.load(name)
   local found = M.find(name)
-  local ok, value = xpcall(M.chunk(found), require("task").keep_trace)
-  if ok then return M.check(found, value), found end
+  local chunk = M.chunk(found)
+  local ok, value = shape.load(require("task").keep_trace, function() return M.check(found, chunk()) end)
+  if ok then return value, found end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path, why = tostring(value):match("^[^\n]*"),

@@ -179,6 +179,38 @@ describe("the command line", function()
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)
 
+  it("lists scripts that cannot be loaded with what is wrong, however wrong they are", function()
+    local bad = {
+      loop = { "while true do end", "it does not come to an end: after ten million instructions it was stopped" },
+      catches = { "while true do pcall(function() while true do end end) end", "it does not come to an end: .*" },
+      coroutine = { "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+        "it does not come to an end: .*" },
+      pattern = { "('a'):rep(30000):find(('.-'):rep(20) .. 'b')", "it does not come to an end" },
+      text = { "local s = ('x'):rep(1 << 30)", "it takes more memory than is allowed for it" },
+      growth = { "local t, s = {}, 'x' while true do s = s .. s end", "it takes more memory than is allowed for it" },
+      index = { "return setmetatable({}, { __index = function() while true do end end })",
+        "it does not come to an end: .*" },
+      finalizer = { "setmetatable({}, { __gc = function() while true do end end }) for _ = 1, 1e6 do local _ = {} end",
+        "it does not come to an end" },
+      depth = { "local function f() return f() + 1 end return f()", ".*stack overflow.*" },
+      syntax = { "return {", ".*unexpected symbol near <eof>" },
+      empty = { "", ".*" },
+    }
+    local place <close> = moonlatch.place()
+    place:write("more/good.lua", SCRIPT)
+    for name, case in pairs(bad) do place:write(("more/bad-%s.lua"):format(name), case[1]) end
+    local outcome = place:run { "scripts", "--scripts", place.path .. "/more" }
+    assert.same({ 0, "" }, { outcome.status, outcome.err })
+    assert.matches("\ngood +folder +Say something\n", outcome.out)
+    for name, case in pairs(bad) do
+      assert.matches(("\nbad%%-%s +folder +does not load: %s\n"):format(name, case[2]), outcome.out)
+    end
+    outcome = place:run { "plan", place.path .. "/more/bad-text.lua" }
+    assert.same({ 1, "error: load the script " .. place.path .. "/more/bad-text.lua\n"
+      .. "  why: it takes more memory than is allowed for it\n  fix: Correct the line named.\n" },
+      { outcome.status, outcome.err })
+  end)
+
   describe("a copy of a bundled script", function()
     local NAME = "rehearse/advance"
 

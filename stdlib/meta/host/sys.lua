@@ -165,6 +165,20 @@ function M.forget_interrupts() end
 --- a second signal ends a process that does not listen.
 ---@param yes boolean
 function M.interruptible(yes) end
+--- Call `fn(...)` as xpcall does, with bounds: the error of code that goes beyond is a text that says so, and catching
+--- it does not help. Loops inside C (patterns) and in finalizers are not counted.
+---@param instructions integer
+---@param bytes integer of Lua's memory, beyond what is used now
+---@param handler fun(err: any): any
+---@param fn function
+---@return boolean ok, any ... results, or the error
+function M.bounded(instructions, bytes, handler, fn, ...) end
+--- Call `fn()` in a copy of this process and take the text it returns. Nothing else of what it does is seen here,
+--- and what it prints goes nowhere.
+---@param fn fun(): string
+---@param seconds number after which the copy is killed
+---@return string|nil text, string? message
+function M.apart(fn, seconds) end
 --- The version of this program.
 ---@return string "0.1.0"
 function M.version() end
