@@ -56,35 +56,67 @@ static int digest(lua_State *L) {
   return 1;
 }
 
-/* crypto.hmac(key, text) -> bytes (HMAC-SHA-256) */
+/* crypto.hmac(key, text) -> secret of 32 bytes (HMAC-SHA-256), of the key's kind */
 static int hmac(lua_State *L) {
   const struct secret *key = secret_check(L, 1);
   size_t length;
   const char *text = luaL_checklstring(L, 2, &length);
-  unsigned char result[SHA256_SIZE];
-  if (!HMAC(EVP_sha256(), key->bytes, (int)key->length, (const unsigned char *)text, length, result, NULL))
+  struct secret *made = secret_reserve(L, key->kind, SHA256_SIZE);
+  if (!HMAC(EVP_sha256(), key->bytes, (int)key->length, (const unsigned char *)text, length,
+            (unsigned char *)made->bytes, NULL))
     return luaL_error(L, "OpenSSL could not compute an HMAC");
-  lua_pushlstring(L, (const char *)result, sizeof result);
+  secret_register(L);
+  return 1;
+}
+
+static void write_hex(const char *bytes, size_t length, char *out) {
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < length; i++) {
+    out[2 * i] = digits[(unsigned char)bytes[i] >> 4];
+    out[2 * i + 1] = digits[(unsigned char)bytes[i] & 15];
+  }
+}
+
+/* crypto.fingerprint(key, label) -> 8 hex digits of the HMAC, which tell long random keys apart.
+ * A short secret could be found by trying values until the digits agree, so it is refused. */
+static int fingerprint(lua_State *L) {
+  enum { BYTES = 4 };
+  const struct secret *key = secret_check(L, 1);
+  size_t length;
+  const char *label = luaL_checklstring(L, 2, &length);
+  unsigned char digest_of_key[SHA256_SIZE];
+  char text[2 * BYTES];
+  luaL_argcheck(L, key->length >= CRYPTO_KEY_SIZE, 1, "a key of 32 bytes or more is expected");
+  if (!HMAC(EVP_sha256(), key->bytes, (int)key->length, (const unsigned char *)label, length, digest_of_key, NULL))
+    return luaL_error(L, "OpenSSL could not compute an HMAC");
+  write_hex((const char *)digest_of_key, BYTES, text);
+  lua_pushlstring(L, text, sizeof text);
   return 1;
 }
 
 /* crypto.hex(bytes) -> text */
 static int hex(lua_State *L) {
-  static const char digits[] = "0123456789abcdef";
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, length * 2);
-  for (size_t i = 0; i < length; i++) {
-    room[2 * i] = digits[(unsigned char)bytes[i] >> 4];
-    room[2 * i + 1] = digits[(unsigned char)bytes[i] & 15];
-  }
+  write_hex(bytes, length, room);
   luaL_pushresultsize(&out, length * 2);
+  return 1;
+}
+
+/* The base64 form of the secret at index 1, as a secret. It is written without padding or with
+ * it, as the text's is. */
+static int push_secret_base64(lua_State *L, const struct secret *secret, int url) {
+  struct secret *made = secret_reserve(L, secret->kind, (secret->length + 2) / 3 * 4);
+  made->length = base64_encode(secret->bytes, secret->length, url, made->bytes);
+  secret_register(L);
   return 1;
 }
 
 static int push_base64(lua_State *L, int url) {
   size_t length;
+  if (secret_test(L, 1)) return push_secret_base64(L, secret_test(L, 1), url);
   const char *bytes = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, (length + 2) / 3 * 4);
@@ -92,12 +124,12 @@ static int push_base64(lua_State *L, int url) {
   return 1;
 }
 
-/* crypto.base64(bytes) -> text */
+/* crypto.base64(bytes or secret) -> text or secret */
 static int base64(lua_State *L) {
   return push_base64(L, 0);
 }
 
-/* crypto.base64url(bytes) -> text */
+/* crypto.base64url(bytes or secret) -> text or secret */
 static int base64url(lua_State *L) {
   return push_base64(L, 1);
 }
@@ -132,13 +164,14 @@ static int seal(lua_State *L) {
   return 1;
 }
 
-/* crypto.open(key, binding, sealed) -> secret | nil, message */
+/* crypto.open(key, binding, sealed, kind?) -> secret | nil, message */
 static int unseal(lua_State *L) {
   size_t binding_length, length;
   const struct secret *key = check_sealing_key(L);
   const char *binding = luaL_checklstring(L, 2, &binding_length);
   const char *sealed = luaL_checklstring(L, 3, &length);
-  if (crypto_open(L, key, binding, binding_length, sealed, length)) return 1;
+  enum secret_kind kind = secret_check_kind(L, 4, SECRET_CREDENTIAL);
+  if (crypto_open(L, kind, key, binding, binding_length, sealed, length)) return 1;
   return lib_fail(L, "%s", lua_tostring(L, -1));
 }
 
@@ -146,6 +179,7 @@ static const luaL_Reg functions[] = {{"random", random_bytes},
                                      {"uuid", uuid},
                                      {"digest", digest},
                                      {"hmac", hmac},
+                                     {"fingerprint", fingerprint},
                                      {"hex", hex},
                                      {"base64", base64},
                                      {"base64url", base64url},

@@ -15,6 +15,7 @@ struct key {
   EVP_PKEY *pair;    /* NULL once closed */
   X509 *certificate; /* NULL when there is none */
   int is_private;    /* can it sign? */
+  int is_secret;     /* it was read from a secret: what it signs is a secret, too */
 };
 
 enum jws_algorithm { JWS_NONE, JWS_RS256, JWS_PS256 };
@@ -28,8 +29,8 @@ int crypto_seal(const struct secret *key, const char *binding, size_t binding_le
 
 /* Push the secret and return 1; or push a message and return 0. What did not
  * prove whole is wiped and never registered. [-0, +1, e] */
-int crypto_open(lua_State *L, const struct secret *key, const char *binding, size_t binding_length, const char *sealed,
-                size_t length);
+int crypto_open(lua_State *L, enum secret_kind kind, const struct secret *key, const char *binding,
+                size_t binding_length, const char *sealed, size_t length);
 
 /* Functions of host.crypto that stand in crypto_derive.c. */
 extern const luaL_Reg crypto_derive_functions[];

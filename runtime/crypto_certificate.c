@@ -112,7 +112,7 @@ int crypto_certificate(lua_State *L) {
   ERR_clear_error();
   if (!fault) fault = key_fault(key);
   if (fault) return lib_fail(L, "%s", fault);
-  key->is_private = 1;
+  key->is_private = key->is_secret = 1;
   return 1;
 }
 

@@ -20,7 +20,7 @@ static int scrypt(lua_State *L) {
   if (work > MOST_WORK)
     return lib_fail(L, "a work factor of 2^%lld is refused: it may be 2^%d at most", (long long)work, MOST_WORK);
   uint64_t rounds = (uint64_t)1 << work, memory = 2 * 128 * BLOCK * (rounds + PARALLEL + 2);
-  struct secret *key = secret_reserve(L, CRYPTO_KEY_SIZE);
+  struct secret *key = secret_reserve(L, SECRET_CREDENTIAL, CRYPTO_KEY_SIZE);
   if (EVP_PBE_scrypt(passphrase->bytes, passphrase->length, salt, salt_length, rounds, BLOCK, PARALLEL, memory,
                      (unsigned char *)key->bytes, key->length) != 1)
     return lib_fail(L, "not enough memory: a work factor of 2^%lld takes %lld MiB", (long long)work,
@@ -35,7 +35,7 @@ static int derive(lua_State *L) {
   const struct secret *key = secret_check(L, 1);
   const char *label = luaL_checklstring(L, 2, &length);
   luaL_argcheck(L, key->length >= CRYPTO_KEY_SIZE, 1, "a key of 32 bytes or more is expected");
-  struct secret *derived = secret_reserve(L, CRYPTO_KEY_SIZE);
+  struct secret *derived = secret_reserve(L, key->kind, CRYPTO_KEY_SIZE);
   if (!HMAC(EVP_sha256(), key->bytes, (int)key->length, (const unsigned char *)label, length,
             (unsigned char *)derived->bytes, NULL))
     return luaL_error(L, "OpenSSL could not compute an HMAC");

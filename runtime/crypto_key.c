@@ -125,8 +125,10 @@ static struct buffer *push_signed(lua_State *L) {
   return out;
 }
 
-/* key:sign(algorithm, header, claims) -> compact JWS */
+/* key:sign(algorithm, header, claims) -> compact JWS as text, for a key that was made here */
 static int key_sign(lua_State *L) {
+  luaL_argcheck(L, !check_private(L)->is_secret, 1,
+                "this key was read from a secret, so what it signs is a secret: use key:assertion");
   const struct buffer *out = push_signed(L);
   lua_pushlstring(L, out->data, out->length);
   return 1;
@@ -134,7 +136,7 @@ static int key_sign(lua_State *L) {
 
 /* key:assertion(algorithm, header, claims) -> compact JWS as a secret */
 static int key_assertion(lua_State *L) {
-  secret_take(L, push_signed(L));
+  secret_take(L, SECRET_PROOF, push_signed(L));
   return 1;
 }
 

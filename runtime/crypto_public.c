@@ -3,6 +3,8 @@
  */
 #include "crypto.h"
 
+#include "base64.h"
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -39,7 +41,16 @@ static int encrypt(EVP_PKEY *key, const struct secret *value, unsigned char *out
   return fine;
 }
 
-/* crypto.seal_to(pem, value) -> bytes | nil, message */
+/* Push the sealed bytes as a line of base64, a secret of the value's kind: whoever chose the public key can
+ * open them. [-0, +1, e] */
+static void push_line(lua_State *L, const struct secret *value, const unsigned char *sealed, size_t length) {
+  struct secret *line = secret_reserve(L, value->kind, (length + 2) / 3 * 4 + 1);
+  line->length = base64_encode(sealed, length, 0, line->bytes);
+  line->bytes[line->length++] = '\n';
+  secret_register(L);
+}
+
+/* crypto.seal_to(pem, value) -> secret | nil, message */
 int crypto_seal_to(lua_State *L) {
   size_t length, sealed = MOST_BITS / 8;
   unsigned char out[MOST_BITS / 8];
@@ -53,6 +64,6 @@ int crypto_seal_to(lua_State *L) {
   EVP_PKEY_free(key);
   if (!fits) return lib_fail(L, "it holds no public RSA key of %d bits or more in PEM", FEWEST_BITS);
   if (!done) return lib_fail(L, "a value of %zu bytes does not fit a key of %d bits", value->length, bits);
-  lua_pushlstring(L, (const char *)out, sealed);
+  push_line(L, value, out, sealed);
   return 1;
 }

@@ -60,13 +60,13 @@ int crypto_seal(const struct secret *key, const char *binding, size_t binding_le
   return 0;
 }
 
-int crypto_open(lua_State *L, const struct secret *key, const char *binding, size_t binding_length, const char *sealed,
-                size_t length) {
+int crypto_open(lua_State *L, enum secret_kind kind, const struct secret *key, const char *binding,
+                size_t binding_length, const char *sealed, size_t length) {
   if (length < OVERHEAD || length > INT_MAX || binding_length > INT_MAX) {
     lua_pushliteral(L, "the sealed value is cut off");
     return 0;
   }
-  struct secret *secret = secret_reserve(L, length - OVERHEAD);
+  struct secret *secret = secret_reserve(L, kind, length - OVERHEAD);
   const unsigned char *nonce = (const unsigned char *)sealed, *in = nonce + NONCE_SIZE;
   struct box box = {
       key, (const unsigned char *)binding, nonce, in, (unsigned char *)secret->bytes, binding_length, secret->length};

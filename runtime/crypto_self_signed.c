@@ -75,7 +75,7 @@ int crypto_self_signed(lua_State *L) {
   luaL_argcheck(L, length && length <= LONGEST_NAME && strlen(name) == length, 1, "1 to 64 bytes, none of them 0");
   luaL_argcheck(L, until > from, 3, "it ends before it begins");
   struct key *key = crypto_new_key(L);
-  struct secret *out = secret_reserve(L, LONGEST_PEM);
+  struct secret *out = secret_reserve(L, SECRET_VALUE, LONGEST_PEM);
   if (!make(key, name, from, until)) return luaL_error(L, "OpenSSL could not make a certificate");
   if (!write_pem(key, out)) return luaL_error(L, "OpenSSL could not write the certificate");
   secret_register(L);

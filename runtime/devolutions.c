@@ -5,28 +5,12 @@
  * from Devolutions' own open clients (go-dvls, ansible-dvls, ScriptLibrary).
  */
 #include "json.h"
-#include "secret.h"
+#include "secret_name.h"
 #include "wire.h"
 
 #include <string.h>
 
-/* Members of an entry's data that are secrets, beyond the well-known names. */
-static const char *const entry_secrets[] = {"password",
-                                            "apiKey",
-                                            "clientSecret",
-                                            "connectionString",
-                                            "privateKeyData",
-                                            "privateKeyOverridePassword",
-                                            "privateKeyPassPhrase",
-                                            NULL};
-
 /* ---- requests ---- */
-
-static void set_body(lua_State *L, struct request *request, int body) {
-  json_encode(L, body, &request->body, 1);
-  request->has_body = 1;
-  request_header(L, request, "Content-Type", "application/json");
-}
 
 /* devolutions.login(base, app_key, app_secret) -> request */
 static int devolutions_login(lua_State *L) {
@@ -43,7 +27,9 @@ static int devolutions_login(lua_State *L) {
   lua_setfield(L, -2, "appSecret");
   request_header(L, request, "Accept", "application/json");
   request_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
-  set_body(L, request, lua_gettop(L));
+  json_encode(L, lua_gettop(L), &request->body, 1); /* written here, so the secret is no concern of the gate's */
+  request->has_body = 1;
+  request_header(L, request, "Content-Type", "application/json");
   request->repeatable = 1; /* a session that nobody uses does no harm */
   lua_pop(L, 1);
   return 1;
@@ -76,7 +62,7 @@ static int devolutions_request(lua_State *L) {
   wire_members(L, 5);
   request_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
-  if (lua_istable(L, 5)) set_body(L, request, 5);
+  if (lua_istable(L, 5)) request_json(L, lua_gettop(L), 5);
   request->changes = is_change(method, path);
   request->repeatable = strcmp(method, "POST") != 0;
   return 1;
@@ -129,10 +115,17 @@ static int push_failure(lua_State *L, const struct answer *answer, const char *k
   return 2;
 }
 
-/* Push what the body of an error says, or what it is instead. [-0, +1, m] */
+/* What is lifted from the answer to the request at index 1, or to a login when there is none. [-0, +1, m] */
+static struct json_rules rules_of(lua_State *L) {
+  int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent(L, 1) : 0;
+  return (struct json_rules){.uses = NAMED_IN_ENTRY, .sent = sent};
+}
+
+/* Push what the body of an error says, or what it is instead. [-0, +n, m] */
 static const char *push_message(lua_State *L, const struct answer *answer) {
   static const char *const names[] = {"message", "errorMessage", "title", NULL};
-  int decoded = json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL);
+  const struct json_rules rules = rules_of(L);
+  int decoded = json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, &rules);
   int body = lua_gettop(L);
   for (const char *const *name = names; decoded && lua_istable(L, body) && *name; name++) {
     const char *text = wire_string(L, body, *name);
@@ -153,12 +146,13 @@ static int is_success(const struct answer *answer) {
 }
 
 /* Push the decoded body and return 1, or push nil and a failure and return 0. [-0, +n, m] */
-static int push_body(lua_State *L, const struct answer *answer, const struct json_rules *rules) {
+static int push_body(lua_State *L, const struct answer *answer) {
+  const struct json_rules rules = rules_of(L);
   if (!answer->body.length) {
     lua_newtable(L);
     return 1;
   }
-  if (json_decode(L, answer->body.data, answer->body.length, rules)) return 1;
+  if (json_decode(L, answer->body.data, answer->body.length, &rules)) return 1;
   const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
   push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is no JSON: %s", why));
   return 0;
@@ -176,7 +170,7 @@ static int devolutions_judge_login(lua_State *L) {
   long status = answer->status;
   if (status == 400 || status == 401 || status == 403) return push_failure(L, answer, "auth", push_message(L, answer));
   if (!is_success(answer)) return judge_error(L, answer);
-  if (!push_body(L, answer, NULL)) return 2;
+  if (!push_body(L, answer)) return 2;
   if (!lua_istable(L, -1)) return push_failure(L, answer, "bad_answer", "the login's answer is no object");
   lua_getfield(L, -1, "tokenId");
   const struct secret *token = secret_test(L, -1);
@@ -201,16 +195,15 @@ static int result_of(lua_State *L, int body) {
 
 /* devolutions.judge(request, answer) -> value | nil, failure */
 static int devolutions_judge(lua_State *L) {
-  static const struct json_rules rules = {0, entry_secrets};
   const struct request *request = request_check(L, 1);
   const struct answer *answer = answer_check(L, 2);
   lua_settop(L, 2);
   if (!is_success(answer)) return judge_error(L, answer);
   if (answer->status == 200 && !answer->body.length && strcmp(request->method, "GET") == 0)
     return push_failure(L, answer, "bad_answer", "the answer is empty");
-  if (!push_body(L, answer, &rules)) return 2;
+  if (!push_body(L, answer)) return 2;
   int is_current = request->call_count && strncmp(request->calls[0].path, "/api/v1/", 8) == 0;
-  int result = is_current ? -1 : result_of(L, 3);
+  int result = is_current ? -1 : result_of(L, lua_gettop(L));
   return result < 0 ? 1 : push_failure(L, answer, results[result].kind, results[result].message);
 }
 

@@ -44,9 +44,14 @@ const char *rules_refuse_peer(const char *name, const char *origin, const char *
 const struct peer *rules_peer(const struct rules *rules, const char *name);
 
 /* May this request leave, with this credential (or NULL)? NULL, or the kind of
- * refusal ("peer", "undeclared", "credential", "memory") and a sentence in message. */
+ * refusal ("peer", "undeclared", "secret", "credential", "memory") and a sentence in message. */
 const char *rules_refuse(const struct rules *rules, const struct request *request, const struct credential *credential,
                          char *message, size_t size);
+
+/* May the secrets in the body of this call stand where they do? declared: the places that the call's
+ * rule declares, comma-separated ("data.*,token"), or NULL; they count for peers that gate_secrets.c
+ * knows no places of. NULL, or "secret" and a sentence in message. */
+const char *secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message, size_t size);
 
 /* Does the path fit the template? For tests, too. */
 int rules_match(const char *pattern, const char *path);

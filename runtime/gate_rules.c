@@ -106,12 +106,13 @@ static const char *refuse_host(const char *name, const char *origin, int emulato
 }
 
 static const char *refuse_proxy(const char *proxy) {
-  CURLU *parsed = proxy ? curl_url() : NULL;
-  if (!parsed) return NULL;
+  if (!proxy) return NULL;
+  CURLU *parsed = curl_url();
+  if (!parsed) return "memory is out, so the address of its proxy cannot be checked";
   char *rest = NULL;
   CURLUcode code = curl_url_set(parsed, CURLUPART_URL, proxy, CURLU_DISALLOW_USER);
   int http = strncmp(proxy, "http://", 7) == 0;
-  if (!code) curl_url_get(parsed, CURLUPART_PATH, &rest, 0);
+  if (!code) code = curl_url_get(parsed, CURLUPART_PATH, &rest, 0);
   int plain = !code && http && rest && strcmp(rest, "/") == 0;
   curl_free(rest);
   curl_url_cleanup(parsed);
@@ -363,6 +364,8 @@ const char *rules_refuse(const struct rules *rules, const struct request *reques
                          char *message, size_t size) {
   const char *kind = refuse_route(rules_peer(rules, request->peer), request, message, size);
   if (!kind) kind = refuse_calls(rules, request, message, size);
+  for (size_t i = 0; i < request->call_count && !kind; i++)
+    kind = secrets_refuse(request->peer, &request->calls[i], NULL, message, size);
   if (kind || !credential || strcmp(credential->origin, request->origin) == 0) return kind;
   snprintf(message, size, "the credential was made for %s and does not go to %s", credential->origin, request->origin);
   return "credential";

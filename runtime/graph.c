@@ -184,15 +184,9 @@ static void add_batch(lua_State *L, struct request *request, int body) {
 
 /* ---- functions ---- */
 
-static void set_body(lua_State *L, struct request *request, int body) {
-  if (lua_isnoneornil(L, body)) return;
-  json_encode(L, body, &request->body, 1);
-  request->has_body = 1;
-  request_header(L, request, "Content-Type", "application/json");
-}
-
 static void add_calls(lua_State *L, struct request *request, const char *method, const char *path, int body) {
   if (strcmp(path, "/$batch") == 0) {
+    request->is_batch = 1;
     add_batch(L, request, body);
     return;
   }
@@ -217,7 +211,7 @@ static int graph_request(lua_State *L) {
   struct request *request = new_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
   add_calls(L, request, method, path, 5);
-  set_body(L, request, 5);
+  if (!lua_isnil(L, 5)) request_json(L, lua_gettop(L), 5);
   return 1;
 }
 

@@ -206,8 +206,8 @@ static int judge_refusal(lua_State *L, const struct answer *answer) {
   return push_error(L, answer, lua_gettop(L));
 }
 
-static int judge_error(lua_State *L, const struct answer *answer) {
-  if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL)) lua_pushnil(L);
+static int judge_error(lua_State *L, const struct answer *answer, const struct json_rules *rules) {
+  if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, rules)) lua_pushnil(L);
   return judge_refusal(L, answer);
 }
 
@@ -227,14 +227,13 @@ static int has_mark(const struct answer *answer) {
   return answer->body.length >= 3 && memcmp(answer->body.data, "\xEF\xBB\xBF", 3) == 0;
 }
 
-static int judge_success(lua_State *L, const struct answer *answer) {
-  const struct json_rules rules = {MAX_BYTES, NULL};
+static int judge_success(lua_State *L, const struct answer *answer, const struct json_rules *rules) {
   size_t mark = has_mark(answer) ? 3 : 0;
   const char *data = mark ? answer->body.data + mark : answer->body.data; /* NULL when it is empty */
   size_t length = answer->body.length - mark;
   if (!length)
     lua_newtable(L);
-  else if (!json_decode(L, data, length, &rules)) {
+  else if (!json_decode(L, data, length, rules)) {
     const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
     push_failure(L, answer, "bad_answer", "", lua_pushfstring(L, "the answer is no JSON: %s", why));
     return 2;
@@ -244,9 +243,11 @@ static int judge_success(lua_State *L, const struct answer *answer) {
   return 2;
 }
 
+/* Judge the answer to the request at index 1. [-0, +n, m] */
 static int judge(lua_State *L, const struct answer *answer) {
-  if (answer->status >= 400) return judge_error(L, answer);
-  if (answer->status >= 200 && answer->status < 300) return judge_success(L, answer);
+  const struct json_rules rules = {.max_bytes = MAX_BYTES, .sent = request_push_sent(L, 1)};
+  if (answer->status >= 400) return judge_error(L, answer, &rules);
+  if (answer->status >= 200 && answer->status < 300) return judge_success(L, answer, &rules);
   push_failure(L, answer, "bad_answer", "", "redirects are not followed");
   return 2;
 }
@@ -303,33 +304,46 @@ static void push_outcome(lua_State *L, int part, const struct answer *batch) {
   lua_settop(L, outcome);
 }
 
-/* Add the outcome of the part on top to the table at outcomes, by its id. [-1, +0, m] */
-static void add_outcome(lua_State *L, int outcomes, const struct answer *batch) {
+/* Add the outcome of the part on top to the table at outcomes, by its id. 0 when the id has one
+ * already: then nobody can say which of the two is true. [-1, +0, m] */
+static int add_outcome(lua_State *L, int outcomes, const struct answer *batch) {
   int part = lua_gettop(L);
   const char *id = lua_istable(L, part) ? wire_string(L, part, "id") : NULL;
-  if (id) {
+  int is_new = !id || lua_getfield(L, outcomes, id) == LUA_TNIL;
+  if (id && is_new) {
     push_outcome(L, part, batch);
     lua_setfield(L, outcomes, id);
   }
   lua_settop(L, part - 1);
+  return is_new;
+}
+
+/* Push nil and the failure that the part at index i of the list at parts has an id twice. [-0, +n, m] */
+static int push_repeated(lua_State *L, const struct answer *answer, int parts, lua_Integer i) {
+  lua_rawgeti(L, parts, i);
+  const char *id = wire_string(L, lua_gettop(L), "id");
+  push_failure(L, answer, "bad_answer", "",
+               lua_pushfstring(L, "the answer to the batch has two outcomes for the request '%s'", id));
+  return 2;
 }
 
 int graph_judge_batch(lua_State *L) {
   request_check(L, 1);
   const struct answer *answer = answer_check(L, 2);
   lua_settop(L, 2);
-  int count = judge(L, answer);
-  if (lua_isnil(L, -2)) return count;
+  int count = judge(L, answer), date = lua_gettop(L), value = date - 1;
+  if (lua_isnil(L, value)) return count;
   lua_newtable(L);
-  if (!lua_istable(L, 3) || lua_getfield(L, 3, "responses") != LUA_TTABLE) {
+  int outcomes = date + 1, parts = date + 2;
+  if (!lua_istable(L, value) || lua_getfield(L, value, "responses") != LUA_TTABLE) {
     push_failure(L, answer, "bad_answer", "", "the answer is no batch: it has no list called responses");
     return 2;
   }
-  for (lua_Integer i = 1, parts = (lua_Integer)lua_rawlen(L, 6); i <= parts; i++) {
-    lua_rawgeti(L, 6, i);
-    add_outcome(L, 5, answer);
+  for (lua_Integer i = 1, all = (lua_Integer)lua_rawlen(L, parts); i <= all; i++) {
+    lua_rawgeti(L, parts, i);
+    if (!add_outcome(L, outcomes, answer)) return push_repeated(L, answer, parts, i);
   }
-  lua_pushvalue(L, 5);
-  lua_pushvalue(L, 4);
+  lua_pushvalue(L, outcomes);
+  lua_pushvalue(L, date);
   return 2;
 }

@@ -26,12 +26,14 @@ static long status_number(const char *line, size_t length) {
   return strtol(text, NULL, 10);
 }
 
-static const char *judge_status(struct frame *frame, const char *line, size_t length) {
+static const char *judge_status(struct frame *frame, const char *line, size_t length, int is_h2) {
   struct buffer headers = frame->headers;
   headers.length = 0;
   *frame = (struct frame){.open = 1, .bytes = frame->bytes, .headers = headers, .status = status_number(line, length)};
   if (frame->status < 100 || frame->status > 599) return "a status that is none";
   if (frame->status == 101) return "a switch of protocols nobody asked for";
+  if (frame->status == 206) return "a part of an answer, and the whole was asked for";
+  if (!is_h2 && strncmp(line, "HTTP/1", 6) != 0) return "a status line of another HTTP version than the connection's";
   return NULL;
 }
 
@@ -80,9 +82,9 @@ static const char *judge_line(struct frame *frame, const char *line, const char 
   return NULL;
 }
 
-const char *judge_header(struct frame *frame, const char *line, size_t length) {
+const char *judge_header(struct frame *frame, const char *line, size_t length, int is_h2) {
   frame->bytes += length;
-  if (!frame->open && length >= 5 && strncmp(line, "HTTP/", 5) == 0) return judge_status(frame, line, length);
+  if (!frame->open && length >= 5 && strncmp(line, "HTTP/", 5) == 0) return judge_status(frame, line, length, is_h2);
   if (!frame->open || line[length - 1] != '\n') return NULL; /* a trailer, or a line the connection broke in */
   if (*line == ' ' || *line == '\t') return "a folded header";
   const char *end = line + length;
@@ -107,12 +109,10 @@ int judge_is_foreign(const char *id, const char *line, size_t length) {
 /* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */
 static const char *judge_frame(const struct transfer *transfer) {
   const struct frame *frame = &transfer->frame;
-  long version = 0;
   if (frame->status < 200) return "only an interim status";
   if (frame->chunked || frame->has_length || transfer->is_head) return NULL;
   if (frame->status == 204 || frame->status == 304) return NULL;
-  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
-  return version < CURL_HTTP_VERSION_2_0 ? "an answer that does not say how long it is" : NULL;
+  return !transfer->is_h2 ? "an answer that does not say how long it is" : NULL;
 }
 
 /* ---- failures ---- */

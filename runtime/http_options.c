@@ -27,7 +27,7 @@
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct transfer *transfer = arg;
   size_t length = size * count;
-  transfer->hostile = judge_header(&transfer->frame, line, length);
+  transfer->hostile = judge_header(&transfer->frame, line, length, transfer->is_h2);
   if (!transfer->hostile && judge_is_foreign(transfer->id, line, length))
     transfer->hostile = "the answer to another request: its client-request-id is not the one that was sent";
   if (transfer->frame.bytes > HTTP_MAX_HEADERS) transfer->too_large = 2;
@@ -48,20 +48,31 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
   return 0;
 }
 
+/* The TLS session of the transfer's connection; NULL for plain HTTP. */
+static SSL *tls_of(struct transfer *transfer) {
+  struct curl_tlssessioninfo *tls = NULL;
+  curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &tls);
+  return tls ? tls->internals : NULL;
+}
+
+/* Did both sides agree on HTTP/2 (ALPN, RFC 7301)? What a status line says of it proves nothing. */
+static int speaks_h2(struct transfer *transfer) {
+  const unsigned char *protocol = NULL;
+  unsigned length = 0;
+  SSL *ssl = tls_of(transfer);
+  if (ssl) SSL_get0_alpn_selected(ssl, &protocol, &length);
+  return length == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
 /* On HTTP/1 an answer is whose turn it is. So what waits on a kept connection before
  * the next request is written would be taken for that one's answer; libcurl looks only
  * whether such a connection was closed. With HTTP/2 each answer names its request. */
 static int is_quiet(struct transfer *transfer, int local_port) {
   long made = 0;
-  struct curl_tlssessioninfo *tls = NULL;
-  const unsigned char *protocol = NULL;
-  unsigned length = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
   if (made) return 1; /* nothing was asked on it yet, and TLS begins it with messages of its own */
-  curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &tls);
-  SSL *ssl = tls ? tls->internals : NULL;
-  if (ssl) SSL_get0_alpn_selected(ssl, &protocol, &length);
-  if (length == 2 && memcmp(protocol, "h2", 2) == 0) return 1;
+  if (transfer->is_h2) return 1;
+  SSL *ssl = tls_of(transfer);
   return !(ssl && SSL_has_pending(ssl)) && http_sockets_are_quiet(transfer->sockets, local_port);
 }
 
@@ -72,6 +83,7 @@ static int on_ready(void *arg, char *peer, char *local, int peer_port, int local
   struct transfer *transfer = arg;
   long written = 0;
   (void)peer, (void)local, (void)peer_port;
+  transfer->is_h2 = speaks_h2(transfer);
   transfer->unquiet = !is_quiet(transfer, local_port);
   if (transfer->unquiet) return CURL_PREREQFUNC_ABORT;
   curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &written);

@@ -70,6 +70,7 @@ struct transfer {
   int moved;      /* it went on a new connection instead */
   int resend;     /* libcurl wanted to send it a second time, and was kept from it */
   int astray;     /* an address was refused by reach */
+  int is_h2;      /* its connection speaks HTTP/2 */
   int is_head;    /* the method is HEAD: no body follows whatever the headers say */
   struct frame frame;
   const char *hostile; /* why the answer is not believed, or NULL */
@@ -101,8 +102,8 @@ int http_sockets_are_quiet(struct http_sockets *sockets, int port);
 /* Does this header line say that the answer is to a request with another client-request-id? */
 int judge_is_foreign(const char *id, const char *line, size_t length);
 
-/* Take note of one header line; NULL, or why the answer is hostile. */
-const char *judge_header(struct frame *frame, const char *line, size_t length);
+/* Take note of one header line, on a connection that speaks HTTP/2 or not; NULL, or why the answer is hostile. */
+const char *judge_header(struct frame *frame, const char *line, size_t length, int is_h2);
 
 /* Decide what became of a transfer that ended with this code. */
 void judge_outcome(struct transfer *transfer, CURLcode code);

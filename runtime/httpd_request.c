@@ -6,7 +6,7 @@
 #include "httpd.h"
 
 #include "json.h"
-#include "secret.h"
+#include "secret_name.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -16,11 +16,6 @@
 #include <string.h>
 
 #define MAX_BASIC 4096
-
-/* Form fields that are secrets wherever they appear. */
-static const char *const secret_fields[] = {
-    "client_secret", "client_assertion", "password", "refresh_token", "code", "device_code",
-    "appSecret",     "AppSecret",        NULL};
 
 /* Bytes that libevent owns, or the caller. */
 struct text {
@@ -125,12 +120,6 @@ static void form_decode(lua_State *L, struct buffer *out, struct text text) {
   }
 }
 
-static int is_secret_field(const char *name) {
-  for (const char *const *field = secret_fields; *field; field++)
-    if (strcmp(*field, name) == 0) return 1;
-  return 0;
-}
-
 /* Take the text up to the stop letter off the front of rest. */
 static struct text split(struct text *rest, char stop) {
   const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
@@ -145,10 +134,11 @@ static struct text split(struct text *rest, char stop) {
 static void set_field(lua_State *L, struct buffer *scratch, struct text field) {
   struct text name = split(&field, '=');
   form_decode(L, scratch, name);
-  const char *key = lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+  lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+  const struct secret_name *secret = secret_name_find(lua_tostring(L, -1), lua_rawlen(L, -1), NAMED_IN_FORM);
   form_decode(L, scratch, field);
-  if (is_secret_field(key))
-    secret_new(L, scratch->data ? scratch->data : "", scratch->length);
+  if (secret)
+    secret_new(L, secret->kind, scratch->data ? scratch->data : "", scratch->length);
   else
     lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
   lua_rawset(L, -4);
@@ -208,7 +198,7 @@ static int incoming_basic(lua_State *L) {
   lua_pushlstring(L, part->data ? part->data : "", part->length);
   form_decode(L, part, rest);
   buffer_free(plain);
-  secret_take(L, part);
+  secret_take(L, SECRET_CREDENTIAL, part);
   return 2;
 }
 

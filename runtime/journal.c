@@ -205,7 +205,7 @@ static int push_value(lua_State *L, struct journal *journal, const char *id) {
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
   length = seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
   if (length == SIZE_MAX) return -1;
-  struct secret *value = secret_reserve(L, length);
+  struct secret *value = secret_reserve(L, SECRET_VALUE, length);
   const unsigned char *sealed = sqlite3_column_blob(read, 0);
   int opened = seal_decrypt(journal, &name, sealed, (size_t)sqlite3_column_bytes(read, 0), value->bytes);
   sqlite3_reset(read);
@@ -236,7 +236,7 @@ static int insert_value(struct journal *journal, const char *id, const struct bu
 /* The value at the top of the stack is held already under this id: fine if it is the same. */
 static int keep_value(lua_State *L, const char *id, const struct secret *value) {
   const struct secret *held = secret_check(L, -1);
-  if (held->length == value->length && CRYPTO_memcmp(held->bytes, value->bytes, value->length) == 0) return 0;
+  if (secret_equal(held, value)) return 0;
   lua_pushfstring(L, "another value is sealed under '%s': it is not replaced; seal under an id of its own", id);
   return lua_error(L);
 }

@@ -85,12 +85,24 @@ static const char *refuse_lost(struct journal *journal, const char *file) {
   return how ? place_gone(journal, how, evidence) : NULL;
 }
 
-/* Make the folder, and see that it is ours. NULL, or why not. */
+/* Make the folder at the end of a way that nobody else can change. NULL, or why not, which may stand in text. */
+static const char *make_folder(const char *directory, char text[], size_t size) {
+  char where[PATH_MAX];
+  const char *why = sys_refuse_way(directory, where);
+  int code = why ? 0 : sys_make_folder(directory);
+  if (why) snprintf(text, size, "'%s' %s", where, why);
+  return why ? text : code ? strerror(code) : NULL;
+}
+
+/* Make the folder, and see that it is ours. NULL, or the kind of failure. */
 static const char *find_folder(struct journal *journal, const char *directory) {
-  int code = sys_make_folder(directory);
-  if (code) return strerror(code);
-  journal->directory = realpath(directory, NULL);
-  return journal->directory ? objection(journal->directory, S_IFDIR) : strerror(errno);
+  char text[PATH_MAX + 128];
+  const char *why = make_folder(directory, text, sizeof text);
+  if (!why) {
+    journal->directory = realpath(directory, NULL);
+    why = journal->directory ? objection(journal->directory, S_IFDIR) : strerror(errno);
+  }
+  return why ? place_cannot_open(journal, directory, "io", why) : NULL;
 }
 
 /* Share the folder with others who have the journal open. NULL, or the kind of failure. */
@@ -102,8 +114,8 @@ static const char *share(struct journal *journal) {
 }
 
 const char *place_open_alone(struct journal *journal, const char *directory) {
-  const char *why = find_folder(journal, directory);
-  if (why) return place_cannot_open(journal, directory, "io", why);
+  const char *kind = find_folder(journal, directory);
+  if (kind) return kind;
   journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (journal->place >= 0 && flock(journal->place, LOCK_EX | LOCK_NB) == 0) return NULL;
   if (errno != EWOULDBLOCK) return place_cannot_open(journal, directory, "io", strerror(errno));
@@ -129,16 +141,15 @@ const char *place_refuse_half(struct journal *journal) {
 }
 
 const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
-  const char *why = find_folder(journal, directory);
-  if (why) return place_cannot_open(journal, directory, "io", why);
-  const char *kind = share(journal);
+  const char *kind = find_folder(journal, directory);
+  if (!kind) kind = share(journal);
   if (!kind) kind = place_refuse_half(journal);
   if (kind) return kind;
   if (snprintf(file, PATH_MAX, "%s/" DATABASE_NAME, journal->directory) >= PATH_MAX)
     return place_cannot_open(journal, directory, "io", strerror(ENAMETOOLONG));
   kind = refuse_lost(journal, file);
   if (kind) return kind;
-  why = make_file(file);
+  const char *why = make_file(file);
   return why ? place_cannot_open(journal, directory, "io", why) : NULL;
 }
 

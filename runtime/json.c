@@ -28,11 +28,6 @@ enum { PLACEHOLDER = MARKER + 24 };
 
 static const char decoder_key;
 
-/* Lifted from every text, whatever its protocol says. */
-static const char *const well_known[] = {
-    "access_token", "refresh_token", "id_token",  "client_secret", "client_assertion", "secretText", "password",
-    "newPassword",  "clientSecret",  "appSecret", "tokenId",       "device_code",      NULL};
-
 /* One decode. */
 struct decoding {
   lua_State *L;
@@ -40,6 +35,7 @@ struct decoding {
   const struct json_spot *spots;
   size_t spot_count, members;
   int secrets; /* index of the table of lifted secrets */
+  int sent;    /* index of the list of secrets to look for; 0 for none */
   char marker[MARKER + 1];
 };
 
@@ -73,7 +69,7 @@ static void lift(struct decoding *decoding, size_t i) {
   if (spot->kind != SPOT_SECRET) return;
   const char *text = (const char *)decoding->scan.text + spot->start + 1;
   size_t length = spot->end - spot->start - 2;
-  struct secret *secret = secret_reserve(L, length);
+  struct secret *secret = secret_reserve(L, spot->secret, length);
   secret->length = json_unescape(text, length, secret->bytes);
   secret_register(L);
   lua_rawseti(L, decoding->secrets, (lua_Integer)i + 1);
@@ -85,8 +81,9 @@ static size_t write_placeholder(const struct decoding *decoding, char out[PLACEH
   size_t size = MARKER + 2;
   out[0] = '"';
   memcpy(out + 1, decoding->marker, MARKER);
-  out[MARKER + 1] = "ais"[spot->kind];
-  if (spot->kind == SPOT_SECRET) size += (size_t)snprintf(out + size, PLACEHOLDER - size, "%zu", i);
+  out[MARKER + 1] = "aist"[spot->kind];
+  if (spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT)
+    size += (size_t)snprintf(out + size, PLACEHOLDER - size, "%zu", i);
   if (spot->kind == SPOT_INTEGER) {
     memcpy(out + size, decoding->scan.text + spot->start, spot->end - spot->start);
     size += spot->end - spot->start;
@@ -114,6 +111,39 @@ static void push_replaced(struct decoding *decoding) {
   luaL_pushresultsize(&room, filled + decoding->scan.length - copied);
 }
 
+/* Push the secret of the sent ones that has these bytes, and return 1; or push nothing. [-0, +1|+0, e] */
+static int push_sent(struct decoding *decoding, const struct buffer *text) {
+  lua_State *L = decoding->L;
+  for (lua_Integer i = 1; lua_rawgeti(L, decoding->sent, i) != LUA_TNIL; i++) {
+    const struct secret *sent = secret_test(L, -1);
+    lua_pop(L, 1);
+    if (!sent || sent->length != text->length || memcmp(sent->bytes, text->data, text->length) != 0) continue;
+    secret_new(L, sent->kind, sent->bytes, sent->length);
+    return 1;
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
+/* Push a scratch buffer with the bytes of the text from start to end, its escapes undone. [-0, +1, e] */
+static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
+  struct buffer *plain = buffer_new(L);
+  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1))
+    luaL_error(L, "out of memory");
+  plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
+  return plain;
+}
+
+/* Push the string at spot number i: a secret when it was sent, else its text with secrets redacted. [-0, +1, e] */
+static void push_text(struct decoding *decoding, lua_Integer i) {
+  lua_State *L = decoding->L;
+  const struct json_spot *spot = &decoding->spots[i];
+  struct buffer *plain = push_plain(L, &decoding->scan, spot->start + 1, spot->end - 1);
+  if (!push_sent(decoding, plain)) secret_redact(L, plain->data, plain->length);
+  buffer_free(plain);
+  lua_remove(L, -2);
+}
+
 /* Push what the placeholder stands for. [-0, +1, m] */
 static void push_spot(struct decoding *decoding, const char *placeholder) {
   lua_State *L = decoding->L;
@@ -125,6 +155,9 @@ static void push_spot(struct decoding *decoding, const char *placeholder) {
     break;
   case 'i':
     lua_pushinteger(L, strtoll(content, NULL, 10));
+    break;
+  case 't':
+    push_text(decoding, strtoll(content, NULL, 10));
     break;
   default:
     lua_rawgeti(L, decoding->secrets, strtoll(content, NULL, 10) + 1);
@@ -241,9 +274,26 @@ static int push_repeated(lua_State *L, struct json_scan scan) {
   return push_problem(L, &again);
 }
 
+/* Is a secret in one of the names? Then the far side hides what it was sent. [-0, +0, e] */
+static int has_secret_name(lua_State *L, const struct json_scan *scan) {
+  const struct json_name *names = (const void *)scan->names->data;
+  int found = 0;
+  for (size_t i = 0; i < scan->members && !found; i++) {
+    struct buffer *plain = push_plain(L, scan, names[i].start, names[i].end);
+    found = secret_found(L, plain->data, plain->length);
+    buffer_free(plain);
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
 static int decode(struct decoding *decoding) {
   lua_State *L = decoding->L;
   if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
+  if (decoding->sent && has_secret_name(L, &decoding->scan)) {
+    lua_pushliteral(L, "JSON has a secret in a member's name");
+    return 0;
+  }
   luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
   decoding->spots = (const void *)decoding->scan.spots->data;
   decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
@@ -269,9 +319,12 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   struct decoding decoding = {.L = L};
   decoding.scan.text = (const unsigned char *)text;
   decoding.scan.length = length;
-  decoding.scan.secrets[0] = well_known;
-  decoding.scan.secrets[1] = rules ? rules->secrets : NULL;
+  decoding.scan.uses = NAMED_IN_JSON | (rules ? rules->uses : 0);
+  decoding.scan.more = rules ? rules->secrets : NULL;
+  decoding.sent = rules ? rules->sent : 0;
+  decoding.scan.every = decoding.sent != 0;
   decoding.scan.spots = buffer_borrow(L);
+  if (decoding.sent) decoding.scan.names = buffer_new(L);
   int fine = decode(&decoding);
   buffer_give_back(L, top + 1);
   lua_copy(L, -1, top + 1);

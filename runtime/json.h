@@ -11,7 +11,11 @@
 struct json_rules {
   size_t max_bytes;           /* 0: the default, 4 MiB */
   const char *const *secrets; /* member names whose string values are lifted, NULL-terminated; may be NULL.
-                                 The well-known names (json.c) are always lifted besides. */
+                                 Names of use NAMED_IN_JSON (secret_name.h) are always lifted besides. */
+  unsigned uses;              /* further uses of names that are lifted: bits of enum secret_use */
+  int sent;                   /* stack index of a list of secrets, 0 for none: a string that equals one of them
+                                 comes back as that secret, and one that contains any living secret is redacted.
+                                 A member's name that contains one is refused. */
 };
 
 /* Push the decoded value and return 1; or push a message that says what is
@@ -24,6 +28,13 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
  * sees). Returns how many there were. Raises for what JSON has no form for, with
  * the path to it. [-0, +0, e] */
 size_t json_encode(lua_State *L, int index, struct buffer *out, int lower);
+
+/* Append the value at index as the body of a request: secrets in clear. For each
+ * of them, append a text to places: a letter for its kind ("cvp"[kind]) and the
+ * way to it ("passwordProfile.password", "requests[1].body.key"); and add a copy
+ * of it to the table at copies. In the way, characters of a member's name that
+ * could be taken for part of the way's own form stand as '?'. [-0, +0, e] */
+void json_encode_body(lua_State *L, int index, struct buffer *out, struct buffer *places, int copies);
 
 /* The same for reading: two spaces of indentation, secrets as "[secret]". [-0, +0, e] */
 void json_encode_pretty(lua_State *L, int index, struct buffer *out);

@@ -9,6 +9,7 @@
 #include "json_scan.h"
 #include "secret.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,9 @@ struct encoding {
   struct buffer *keys; /* of struct key: those of all open objects, innermost last */
   int lower, pretty;
   int depth;
-  size_t secrets; /* that were met */
+  size_t secrets;        /* that were met */
+  struct buffer *places; /* where they are, as json_encode_body says; NULL: nobody asks */
+  int copies;
   struct step path[JSON_DEPTH];
 };
 
@@ -63,12 +66,30 @@ static int refuse(struct encoding *encoding, const char *why) {
   return luaL_error(L, "%s cannot be written as JSON: %s", lua_tostring(L, -1), why);
 }
 
-static void put_escape(struct encoding *encoding, unsigned char c) {
+/* Does a text that a person sees have this character of more than one byte escaped? Those that steer a terminal (C1
+ * controls) or set the direction of reading (UAX #9): JSON keeps them as data in this form. */
+static int is_steering(unsigned code) {
+  return (code >= 0x80 && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f || code == 0x2028 ||
+         code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static void put_escape(struct encoding *encoding, unsigned c) {
   static const char letters[] = "\"\\bfnrt", values[] = "\"\\\b\f\n\r\t";
-  const char *value = memchr(values, c, sizeof values - 1);
+  const char *value = c < 0x80 ? memchr(values, (int)c, sizeof values - 1) : NULL;
   char escape[8] = {'\\', value ? letters[value - values] : 0, 0};
   if (!value) snprintf(escape, sizeof escape, "\\u%04x", c);
   put_string(encoding, escape);
+}
+
+/* Is it an ASCII character that JSON, or (DEL) a text that a person sees, has escaped? */
+static int is_special(unsigned c, int lower) {
+  return c < 0x20 || c == '"' || c == '\\' || (c == 0x7f && !lower);
+}
+
+/* The code point of a well-formed character of two or three bytes; 0 for a longer one. */
+static unsigned code_point(const unsigned char *at, size_t size) {
+  if (size == 2) return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
+  return size == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu) : 0;
 }
 
 /* A string in quotes, in runs that need no escape. */
@@ -79,10 +100,11 @@ static void put_text(struct encoding *encoding, const char *text, size_t length)
   for (size_t i = 0, size; i < length; i += size) {
     size = bytes[i] < 0x80 ? 1 : json_utf8(bytes + i, length - i);
     if (!size) refuse(encoding, "it is not UTF-8");
-    if (bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\') continue;
+    unsigned code = size > 1 && !encoding->lower ? code_point(bytes + i, size) : bytes[i];
+    if (size == 1 ? !is_special(code, encoding->lower) : encoding->lower || !is_steering(code)) continue;
     put(encoding, text + written, i - written);
-    put_escape(encoding, bytes[i]);
-    written = i + 1;
+    put_escape(encoding, code);
+    written = i + size;
   }
   put(encoding, text + written, length - written);
   put(encoding, "\"", 1);
@@ -136,9 +158,38 @@ static void put_number(struct encoding *encoding) {
   put(encoding, start, (size_t)(end - start));
 }
 
+/* May this character stand in a way as it is? */
+static int is_plain(char c) {
+  return (unsigned char)c >= 0x80 || isalnum((unsigned char)c) || (c && strchr("_-@$ ", c));
+}
+
+/* Append one step of the way to a secret: "name", ".name" or "[1]". */
+static int add_step(struct buffer *out, const struct step *step, int is_first) {
+  char index[32];
+  if (!step->key.text) {
+    snprintf(index, sizeof index, "[%lld]", (long long)step->index);
+    return buffer_append_string(out, index);
+  }
+  int ok = buffer_append(out, ".", !is_first);
+  for (size_t i = 0; i < step->key.length; i++)
+    ok = ok && buffer_append(out, is_plain(step->key.text[i]) ? &step->key.text[i] : "?", 1);
+  return ok;
+}
+
+/* Note where the secret at the top is, and keep a copy of it. [-0, +0, e] */
+static void note_secret(struct encoding *encoding, const struct secret *secret) {
+  lua_State *L = encoding->L;
+  int ok = buffer_append(encoding->places, &"cvp"[secret->kind], 1);
+  for (int i = 0; i < encoding->depth; i++) ok = ok && add_step(encoding->places, &encoding->path[i], i == 0);
+  if (!ok || !buffer_append(encoding->places, "", 1)) luaL_error(L, "out of memory");
+  secret_new(L, secret->kind, secret->bytes, secret->length);
+  lua_rawseti(L, encoding->copies, (lua_Integer)lua_rawlen(L, encoding->copies) + 1);
+}
+
 static void put_secret(struct encoding *encoding) {
   const struct secret *secret = secret_test(encoding->L, -1);
   encoding->secrets++;
+  if (secret && encoding->places) note_secret(encoding, secret);
   if (!secret)
     refuse(encoding, luaL_testudata(encoding->L, -1, SECRET) ? "secret is closed" : "it is a userdata");
   else if (encoding->lower)
@@ -283,6 +334,10 @@ static size_t encode(lua_State *L, int index, struct encoding encoding) {
 
 size_t json_encode(lua_State *L, int index, struct buffer *out, int lower) {
   return encode(L, index, (struct encoding){.out = out, .lower = lower});
+}
+
+void json_encode_body(lua_State *L, int index, struct buffer *out, struct buffer *places, int copies) {
+  encode(L, index, (struct encoding){.out = out, .lower = 1, .places = places, .copies = lua_absindex(L, copies)});
 }
 
 void json_encode_pretty(lua_State *L, int index, struct buffer *out) {

@@ -29,7 +29,8 @@ static void skip_space(struct json_scan *scan) {
 }
 
 static int add_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
-  struct json_spot spot = {kind, start, scan->at};
+  enum secret_kind secret = scan->lift ? (enum secret_kind)(scan->lift - 1) : SECRET_CREDENTIAL;
+  struct json_spot spot = {kind, secret, start, scan->at};
   return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail(scan, NULL);
 }
 
@@ -191,25 +192,28 @@ static uint64_t name_bit(const char *name, size_t length) {
   return (uint64_t)1 << ((length * 5 + (unsigned char)name[0] * 11 + (unsigned char)name[length - 1]) & 63);
 }
 
-static int is_listed(const struct json_scan *scan, const char *name, size_t length) {
+/* What the name says of its value: 1 + the kind of secret, or 0. */
+static int kind_of(const struct json_scan *scan, const char *name, size_t length) {
   if (!length || !(scan->filter & name_bit(name, length))) return 0;
-  for (int list = 0; list < 2; list++)
-    for (const char *const *secret = scan->secrets[list]; secret && *secret; secret++)
-      if (**secret == *name && strlen(*secret) == length && memcmp(*secret, name, length) == 0) return 1;
+  const struct secret_name *known = secret_name_find(name, length, scan->uses);
+  if (known) return 1 + (int)known->kind;
+  for (const char *const *more = scan->more; more && *more; more++)
+    if (strlen(*more) == length && memcmp(*more, name, length) == 0) return 1 + SECRET_VALUE;
   return 0;
 }
 
 /* The same for an escaped name; six bytes are the longest escape of one, and
  * no secret's name has more than 128. */
-static int is_listed_escaped(const struct json_scan *scan, const char *name, size_t length) {
+static int kind_of_escaped(const struct json_scan *scan, const char *name, size_t length) {
   char plain[6 * 128];
-  return length <= sizeof plain && is_listed(scan, plain, json_unescape(name, length, plain));
+  return length <= sizeof plain ? kind_of(scan, plain, json_unescape(name, length, plain)) : 0;
 }
 
-static int is_secret(const struct json_scan *scan) {
+/* The same for the name that was read last. */
+static int kind_of_last(const struct json_scan *scan) {
   const char *name = (const char *)scan->text + scan->start;
   size_t length = scan->end - scan->start;
-  return scan->escaped ? is_listed_escaped(scan, name, length) : is_listed(scan, name, length);
+  return scan->escaped ? kind_of_escaped(scan, name, length) : kind_of(scan, name, length);
 }
 
 /* A member's name and its colon. */
@@ -220,7 +224,7 @@ static int scan_name(struct json_scan *scan) {
   struct json_name name = {scan->start, scan->end, scan->open[scan->depth - 1]};
   if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail(scan, NULL);
   scan->members++;
-  scan->lift = is_secret(scan);
+  scan->lift = kind_of_last(scan);
   skip_space(scan);
   if (peek(scan) != ':') return fail(scan, "':' after a member's name");
   scan->at++;
@@ -262,7 +266,7 @@ static int string_value(struct json_scan *scan) {
   size_t start = scan->at;
   int lift = scan->lift;
   if (!scan_string(scan)) return 0;
-  if (!lift) return 1;
+  if (!lift) return scan->every ? add_spot(scan, SPOT_TEXT, start) : 1;
   if (scan->at - start <= LONGEST_SECRET) return add_spot(scan, SPOT_SECRET, start);
   scan->at = start;
   return fail(scan, "a secret of at most 128 KiB");
@@ -307,9 +311,10 @@ static int end_value(struct json_scan *scan) {
 }
 
 static void fill_filter(struct json_scan *scan) {
-  for (int list = 0; list < 2; list++)
-    for (const char *const *secret = scan->secrets[list]; secret && *secret; secret++)
-      if (**secret) scan->filter |= name_bit(*secret, strlen(*secret));
+  for (const struct secret_name *one = secret_names; one->name; one++)
+    if (one->uses & scan->uses) scan->filter |= name_bit(one->name, strlen(one->name));
+  for (const char *const *more = scan->more; more && *more; more++)
+    if (**more) scan->filter |= name_bit(*more, strlen(*more));
 }
 
 int json_scan(struct json_scan *scan) {

@@ -3,7 +3,7 @@
 #ifndef JSON_SCAN_H
 #define JSON_SCAN_H
 
-#include "lib.h"
+#include "secret_name.h"
 
 #include <stdint.h>
 
@@ -13,11 +13,13 @@ enum { JSON_DEPTH = 64 }; /* nested arrays and objects */
 enum json_spot_kind {
   SPOT_EMPTY_ARRAY, /* would come back as an object */
   SPOT_INTEGER,     /* 16 to 19 digits: would lose some as a float */
-  SPOT_SECRET       /* a string that is to become a secret; with its quotes */
+  SPOT_SECRET,      /* a string that is to become a secret; with its quotes */
+  SPOT_TEXT         /* another string, when all are wanted; with its quotes */
 };
 
 struct json_spot {
   enum json_spot_kind kind;
+  enum secret_kind secret; /* of SPOT_SECRET */
   size_t start, end;
 };
 
@@ -31,9 +33,11 @@ struct json_scan {
   /* set by the caller */
   const unsigned char *text;
   size_t length;
-  const char *const *secrets[2]; /* NULL-terminated lists of member names; each may be NULL */
-  struct buffer *spots;          /* filled with struct json_spot, in order */
-  struct buffer *names;          /* filled with struct json_name, when not NULL */
+  unsigned uses;           /* of names of secrets: bits of enum secret_use */
+  const char *const *more; /* further names of secrets, NULL-terminated; may be NULL */
+  int every;               /* all strings become spots */
+  struct buffer *spots;    /* filled with struct json_spot, in order */
+  struct buffer *names;    /* filled with struct json_name, when not NULL */
 
   /* the outcome */
   size_t members;       /* in all objects together */
@@ -48,7 +52,7 @@ struct json_scan {
   uint32_t open[JSON_DEPTH], opened;
   size_t start, end; /* the last string, without its quotes */
   int escaped;       /* it has escapes */
-  int lift;          /* the next value belongs to a secret's name */
+  int lift;          /* the next value belongs to a secret's name: 1 + its kind */
   uint64_t filter;   /* a bit for each of the secrets' names, from their length and ends */
 };
 

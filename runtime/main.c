@@ -4,6 +4,7 @@
 #include "sys.h"
 
 #include <lauxlib.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,13 @@ static void harden_process(void) {
   scrub_environment();
 }
 
+/* OpenSSL makes its default context where it is first used, and goes on with an empty one, into a null pointer, when
+ * that failed. So it is made here, where a failure can be told. What takes time (its configuration, its algorithms)
+ * is left to who needs it. 0 when memory is out. */
+static int start_openssl(void) {
+  return OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
+}
+
 /* cli.main(arguments) -> exit status */
 static int run(lua_State *L) {
   int count = (int)lua_tointeger(L, 1);
@@ -71,6 +79,10 @@ static int run(lua_State *L) {
 int main(int argc, char **argv) {
   int status = EXIT_FAILURE;
   harden_process();
+  if (!start_openssl()) {
+    fputs("moonlatch: cannot start: not enough memory for OpenSSL\n", stderr);
+    return status;
+  }
   struct heap *heap = heap_open();
   lua_State *L = heap ? lua_newstate(heap_allocate, heap) : NULL;
   if (!L) {

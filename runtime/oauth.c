@@ -127,7 +127,7 @@ static int oauth_basic(lua_State *L) {
   wire_escape(L, plain, secret->bytes, secret->length, "");
   if (!base64_append(coded, plain->data, plain->length)) return luaL_error(L, "out of memory");
   buffer_free(plain);
-  const struct secret *whole = secret_take(L, coded);
+  const struct secret *whole = secret_take(L, SECRET_CREDENTIAL, coded);
   credential_new(L, origin, "Authorization", "Basic ", whole->bytes, whole->length);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
@@ -172,7 +172,7 @@ static int oauth_pkce(lua_State *L) {
              base64url_append(challenge, digest, sizeof digest);
   explicit_bzero(bytes, sizeof bytes);
   if (!fine) return luaL_error(L, "out of memory");
-  secret_take(L, verifier);
+  secret_take(L, SECRET_CREDENTIAL, verifier);
   lua_pushlstring(L, challenge->data, challenge->length);
   return 2;
 }

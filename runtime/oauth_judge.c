@@ -213,8 +213,10 @@ int oauth_judge_token(lua_State *L) {
   push_token(L, 5, origin, seconds);
   lua_getfield(L, 4, "refresh_token");
   lua_setfield(L, -2, "refresh_token");
-  wire_string(L, 4, "scope");
-  lua_setfield(L, -2, "scope");
+  const char *scope = wire_string(L, 4, "scope");
+  if (scope) secret_redact(L, scope, strlen(scope));
+  lua_setfield(L, 6, "scope");
+  lua_settop(L, 6);
   return 1;
 }
 

@@ -172,7 +172,7 @@ static int child_secret(lua_State *L) {
   if (child->output >= 0) return lib_fail(L, "%s", pending->length > MAX_SECRET ? "too long" : "timeout");
   if (pending->length > 0 && pending->data[pending->length - 1] == '\n') pending->length--;
   if (pending->length == 0) return lib_fail(L, "empty");
-  secret_take(L, pending);
+  secret_take(L, SECRET_CREDENTIAL, pending);
   return 1;
 }
 

@@ -7,7 +7,7 @@
 #include "request.h"
 
 #include "json.h"
-#include "secret.h"
+#include "secret_name.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -59,6 +59,7 @@ static void free_calls(struct request *request) {
     free(request->calls[i].method);
     free_wiped(&request->calls[i].path);
     free(request->calls[i].members);
+    buffer_free(&request->calls[i].secrets);
   }
   free(request->calls);
   request->calls = NULL;
@@ -123,6 +124,51 @@ void request_call(lua_State *L, struct request *request, const char *method, con
   if (members) call->members = copy_text(L, members);
 }
 
+/* The inner call of a $batch that a way "requests[3].body.x" leads into, and the way within its body.
+ * What lies beside the inner bodies belongs to the first call, under its whole way: nothing is declared there. */
+static struct call *inner_call(struct request *request, const char **way) {
+  char *rest;
+  if (strncmp(*way, "requests[", 9) != 0) return request->calls;
+  unsigned long number = strtoul(*way + 9, &rest, 10);
+  if (number < 1 || number > request->call_count || strncmp(rest, "].body.", 7) != 0) return request->calls;
+  *way = rest + 7;
+  return &request->calls[number - 1];
+}
+
+/* Give each call the places of its own secrets; the first call has those that are nobody's. */
+static int share_places(struct request *request, const struct buffer *places) {
+  int ok = 1;
+  for (const char *place = buffer_text(places, NULL); place && ok; place = buffer_text(places, place)) {
+    const char *way = place + 1;
+    struct call *call = request->is_batch ? inner_call(request, &way) : request->calls;
+    ok = buffer_append(&call->secrets, place, 1) && buffer_append(&call->secrets, way, strlen(way) + 1);
+  }
+  return ok;
+}
+
+void request_json(lua_State *L, int index, int body) {
+  struct request *request = request_check(L, index);
+  index = lua_absindex(L, index);
+  body = lua_absindex(L, body);
+  struct buffer *places = buffer_borrow(L);
+  int top = lua_gettop(L);
+  lua_newtable(L);
+  json_encode_body(L, body, &request->body, places, top + 1);
+  request->has_body = 1;
+  request_header(L, request, "Content-Type", "application/json");
+  if (places->length) {
+    if (!share_places(request, places)) luaL_error(L, "out of memory");
+    lua_setiuservalue(L, index, 1);
+  }
+  lua_settop(L, top);
+  buffer_give_back(L, top);
+  lua_settop(L, top - 1);
+}
+
+int request_push_sent(lua_State *L, int index) {
+  return lua_getiuservalue(L, index, 1) == LUA_TTABLE ? lua_gettop(L) : 0;
+}
+
 static int request_method(lua_State *L) {
   lua_pushstring(L, request_check(L, 1)->method);
   return 1;
@@ -175,19 +221,10 @@ static int request_set_explaining(lua_State *L) {
   return 0;
 }
 
-/* Secrets by name, where they stand in a form; JSON has its own list. */
-static int is_secret_field(const char *field, size_t length) {
-  static const char *const names[] = {"client_secret", "client_assertion", "password",    "refresh_token",
-                                      "code",          "code_verifier",    "device_code", NULL};
-  for (const char *const *name = names; *name; name++)
-    if (strlen(*name) == length && strncmp(*name, field, length) == 0) return 1;
-  return 0;
-}
-
 static int append_field(struct buffer *out, const char *field, const char *end) {
   const char *equals = memchr(field, '=', (size_t)(end - field));
   size_t name = (size_t)((equals ? equals : end) - field);
-  if (!is_secret_field(field, name)) return buffer_append(out, field, (size_t)(end - field));
+  if (!secret_name_find(field, name, MASKED_IN_FORM)) return buffer_append(out, field, (size_t)(end - field));
   return buffer_append(out, field, name) && buffer_append_string(out, "=[secret]");
 }
 
@@ -208,7 +245,8 @@ static int request_body(lua_State *L) {
   const struct request *request = request_check(L, 1);
   if (!request->has_body) return 0;
   struct buffer *text = buffer_new(L);
-  if (json_decode(L, request->body.data, request->body.length, NULL))
+  const struct json_rules rules = {.uses = NAMED_IN_ENTRY};
+  if (json_decode(L, request->body.data, request->body.length, &rules))
     json_encode(L, -1, text, 0);
   else
     mask_form(L, &request->body, text);
@@ -283,9 +321,14 @@ static int answer_status(lua_State *L) {
   return 1;
 }
 
+/* answer:header(name) -> text, redacted | nil */
 static int answer_get_header(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
-  lua_pushstring(L, answer_header(answer, lib_checktext(L, 2)));
+  const char *value = answer_header(answer, lib_checktext(L, 2));
+  if (value)
+    secret_redact(L, value, strlen(value));
+  else
+    lua_pushnil(L);
   return 1;
 }
 

@@ -18,9 +18,11 @@
 /* One call as the gate checks it: a plain request has one, a $batch as many as it carries. */
 struct call {
   char *method;
-  char *path;    /* below the peer's base, no query: "/applications/{…}/addPassword" with real ids */
-  char *members; /* top-level members of the body, comma-separated, or NULL */
-  int changes;   /* something may be different after it: it counts against the write budget */
+  char *path;            /* below the peer's base, no query: "/applications/{…}/addPassword" with real ids */
+  char *members;         /* top-level members of the body, comma-separated, or NULL */
+  int changes;           /* something may be different after it: it counts against the write budget */
+  struct buffer secrets; /* texts, one for each secret that Lua put into the body of this call: a letter for its
+                            kind and the way to it, as json_encode_body says */
 };
 
 /* Where a request goes, as libcurl understood it: what is compared is what is sent. It is
@@ -46,6 +48,7 @@ struct request {
   struct buffer headers; /* texts: "Name: value", as libcurl takes them */
   struct buffer body;
   int has_body;
+  int is_batch; /* the calls are those that the body carries */
 };
 
 struct answer {
@@ -89,6 +92,15 @@ void request_header(lua_State *L, struct request *request, const char *name, con
  * but a $batch the first call is the request itself: its method and the URL's
  * path below the peer's base, byte for byte. [-0, +0, e] */
 void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members);
+
+/* Write the value at body as the JSON body of the request at index. The calls of the request, which are
+ * there already, take note of the secrets in it (each inner call of a $batch of its own ones), and the
+ * request keeps copies of them, to find them again in the answer. [-0, +0, e] */
+void request_json(lua_State *L, int index, int body);
+
+/* Push the list of secrets that went into the body of the request at index, or nil when there are none;
+ * returns its stack index, or 0. [-0, +1, -] */
+int request_push_sent(lua_State *L, int index);
 
 struct request *request_check(lua_State *L, int index);
 struct answer *answer_check(lua_State *L, int index);

@@ -18,6 +18,7 @@
 #include <strings.h>
 
 enum { LONGEST_PASSWORD = 256, LONGEST_RANDOM = 4096, LONGEST_HINT = 3 };
+enum { COMPARISONS = 16 }; /* by scripts, a run */
 
 /* What a userdata of type SECRET is; others see only its first member. */
 struct living {
@@ -67,78 +68,36 @@ static int secret_compare(lua_State *L) {
   return luaL_error(L, "a secret has no order: use secret:equals(other) to compare");
 }
 
-static int secret_len(lua_State *L) {
-  return luaL_error(L, "a secret has no #: use secret:size()");
-}
-
-/* secret:equals(other) -> boolean */
-static int secret_equals(lua_State *L) {
-  const struct secret *secret = secret_check(L, 1);
-  const struct secret *other = secret_check(L, 2);
-  lua_pushboolean(L,
-                  secret->length == other->length && CRYPTO_memcmp(secret->bytes, other->bytes, secret->length) == 0);
-  return 1;
-}
-
-/* secret:hint(count) -> text. Never more than a quarter of the secret. */
-static int secret_hint(lua_State *L) {
-  const struct secret *secret = secret_check(L, 1);
-  lua_Integer count = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, count >= 1 && count <= LONGEST_HINT, 2, "a hint has 1 to 3 characters");
-  size_t most = secret->length / 4;
-  lua_pushlstring(L, secret->bytes, (size_t)count < most ? (size_t)count : most);
-  return 1;
-}
-
-/* secret:copy() -> secret */
-static int secret_copy(lua_State *L) {
-  const struct secret *secret = secret_check(L, 1);
-  secret_new(L, secret->bytes, secret->length);
-  return 1;
-}
-
-/* secret:size() -> bytes */
-static int secret_size(lua_State *L) {
+/* #secret -> bytes */
+static int secret_length(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)secret_check(L, 1)->length);
   return 1;
 }
 
-static int class_of(char c) {
-  for (int class = 0; class < CLASS_COUNT - 1; class ++)
-    if (c && strchr(classes[class], c)) return class;
-  return CLASS_COUNT - 1;
+int secret_equal(const struct secret *a, const struct secret *b) {
+  return a->length == b->length && CRYPTO_memcmp(a->bytes, b->bytes, a->length) == 0;
 }
 
-/* secret:classes() -> integer. What is no ASCII letter or digit is a symbol. */
-static int secret_classes(lua_State *L) {
+/* secret:equals(other) -> boolean. For scripts, and counted: each answer tells something. */
+static int secret_equals(lua_State *L) {
   const struct secret *secret = secret_check(L, 1);
-  int present[CLASS_COUNT] = {0}, count = 0;
-  for (size_t i = 0; i < secret->length; i++) present[class_of(secret->bytes[i])] = 1;
-  for (int class = 0; class < CLASS_COUNT; class ++) count += present[class];
-  lua_pushinteger(L, count);
+  const struct secret *other = secret_check(L, 2);
+  struct vault *vault = vault_get(L);
+  if (vault->comparisons == COMPARISONS)
+    return luaL_error(L,
+                      "secrets cannot be compared: this run has compared %d already, which is all it may, so that "
+                      "nobody finds a secret by guessing; compare what is public instead, such as a key's id",
+                      (int)COMPARISONS);
+  vault->comparisons++;
+  lua_pushboolean(L, secret_equal(secret, other));
   return 1;
 }
 
-/* secret:contains(text) -> boolean. ASCII letters count alike in either case. */
-static int secret_contains(lua_State *L) {
-  const struct secret *secret = secret_check(L, 1);
-  size_t length;
-  const char *text = luaL_checklstring(L, 2, &length);
-  luaL_argcheck(L, length > 0, 2, "nothing to look for");
-  int found = 0;
-  for (size_t i = 0; i + length <= secret->length && !found; i++)
-    found = strncasecmp(secret->bytes + i, text, length) == 0;
-  lua_pushboolean(L, found);
-  return 1;
-}
-
-static const luaL_Reg secret_methods[] = {
-    {"equals", secret_equals},     {"hint", secret_hint}, {"size", secret_size},   {"classes", secret_classes},
-    {"contains", secret_contains}, {"copy", secret_copy}, {"close", secret_close}, {NULL, NULL}};
+static const luaL_Reg secret_methods[] = {{"equals", secret_equals}, {"close", secret_close}, {NULL, NULL}};
 
 static const luaL_Reg secret_metamethods[] = {{"__tostring", secret_tostring}, {"__concat", secret_concat},
                                               {"__lt", secret_compare},        {"__le", secret_compare},
-                                              {"__len", secret_len},           {NULL, NULL}};
+                                              {"__len", secret_length},        {NULL, NULL}};
 
 static void define_type(lua_State *L) {
   int known = luaL_getmetatable(L, SECRET) != LUA_TNIL;
@@ -159,7 +118,7 @@ static char *allocate(lua_State *L, size_t size) {
   return OPENSSL_secure_zalloc(size);
 }
 
-struct secret *secret_reserve(lua_State *L, size_t length) {
+struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length) {
   vault_get(L);
   define_type(L);
   struct living *living = lib_new(L, sizeof *living, SECRET);
@@ -168,6 +127,7 @@ struct secret *secret_reserve(lua_State *L, size_t length) {
     luaL_error(L, "no room for a secret of %I bytes: the memory for secrets (%d MiB) is full; close those done with",
                (lua_Integer)length, (int)(vault_size() >> 20));
   living->secret.length = length;
+  living->secret.kind = kind;
   return &living->secret;
 }
 
@@ -177,18 +137,25 @@ void secret_register(lua_State *L) {
   if (!index_add(&vault_get(L)->index, &living->secret, living->needles)) luaL_error(L, "out of memory");
 }
 
-struct secret *secret_new(lua_State *L, const char *bytes, size_t length) {
-  struct secret *secret = secret_reserve(L, length);
+struct secret *secret_new(lua_State *L, enum secret_kind kind, const char *bytes, size_t length) {
+  struct secret *secret = secret_reserve(L, kind, length);
   if (length) memcpy(secret->bytes, bytes, length);
   secret_register(L);
   return secret;
 }
 
-struct secret *secret_take(lua_State *L, struct buffer *content) {
-  struct secret *secret = secret_new(L, content->data ? content->data : "", content->length);
+struct secret *secret_take(lua_State *L, enum secret_kind kind, struct buffer *content) {
+  struct secret *secret = secret_new(L, kind, content->data ? content->data : "", content->length);
   buffer_free(content);
   return secret;
 }
+
+enum secret_kind secret_check_kind(lua_State *L, int index, enum secret_kind otherwise) {
+  static const char *const kinds[] = {"credential", "value", "proof", NULL}; /* as in enum secret_kind */
+  return lua_isnoneornil(L, index) ? otherwise : (enum secret_kind)luaL_checkoption(L, index, NULL, kinds);
+}
+
+/* ---- the module: for the library, not for scripts ---- */
 
 /* secret.is(value) -> boolean */
 static int is_secret(lua_State *L) {
@@ -197,11 +164,72 @@ static int is_secret(lua_State *L) {
   return 1;
 }
 
-/* secret.from(text) -> secret */
+/* secret.from(text, kind?) -> secret */
 static int from(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
-  secret_new(L, text, length);
+  secret_new(L, secret_check_kind(L, 2, SECRET_VALUE), text, length);
+  return 1;
+}
+
+/* secret.copy(secret, kind?) -> secret */
+static int copy(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  secret_new(L, secret_check_kind(L, 2, secret->kind), secret->bytes, secret->length);
+  return 1;
+}
+
+/* secret.kind(secret) -> "credential", "value" or "proof" */
+static int kind_of(lua_State *L) {
+  static const char *const names[] = {
+      [SECRET_CREDENTIAL] = "credential", [SECRET_VALUE] = "value", [SECRET_PROOF] = "proof"};
+  lua_pushstring(L, names[secret_check(L, 1)->kind]);
+  return 1;
+}
+
+/* secret.equals(a, b) -> boolean */
+static int equals(lua_State *L) {
+  const struct secret *a = secret_check(L, 1);
+  lua_pushboolean(L, secret_equal(a, secret_check(L, 2)));
+  return 1;
+}
+
+/* secret.hint(secret, count) -> text. Never more than a quarter of the secret. */
+static int hint(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  lua_Integer count = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, count >= 1 && count <= LONGEST_HINT, 2, "a hint has 1 to 3 characters");
+  size_t most = secret->length / 4;
+  lua_pushlstring(L, secret->bytes, (size_t)count < most ? (size_t)count : most);
+  return 1;
+}
+
+static int class_of(char c) {
+  for (int class = 0; class < CLASS_COUNT - 1; class ++)
+    if (c && strchr(classes[class], c)) return class;
+  return CLASS_COUNT - 1;
+}
+
+/* secret.classes(secret) -> integer. What is no ASCII letter or digit is a symbol. */
+static int count_classes(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  int present[CLASS_COUNT] = {0}, count = 0;
+  for (size_t i = 0; i < secret->length; i++) present[class_of(secret->bytes[i])] = 1;
+  for (int class = 0; class < CLASS_COUNT; class ++) count += present[class];
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+/* secret.contains(secret, text) -> boolean. ASCII letters count alike in either case. */
+static int contains(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  size_t length;
+  const char *text = luaL_checklstring(L, 2, &length);
+  luaL_argcheck(L, length > 0, 2, "nothing to look for");
+  int found = 0;
+  for (size_t i = 0; i + length <= secret->length && !found; i++)
+    found = strncasecmp(secret->bytes + i, text, length) == 0;
+  lua_pushboolean(L, found);
   return 1;
 }
 
@@ -213,7 +241,7 @@ static void fill_random(lua_State *L, void *bytes, size_t length) {
 static int random_bytes(lua_State *L) {
   lua_Integer length = luaL_checkinteger(L, 1);
   luaL_argcheck(L, length >= 1 && length <= LONGEST_RANDOM, 1, "1 to 4096 bytes");
-  struct secret *secret = secret_reserve(L, (size_t)length);
+  struct secret *secret = secret_reserve(L, SECRET_CREDENTIAL, (size_t)length);
   fill_random(L, secret->bytes, secret->length);
   secret_register(L);
   return 1;
@@ -277,7 +305,7 @@ static int generate(lua_State *L) {
   const char *excluded = luaL_optstring(L, 2, "");
   luaL_argcheck(L, length >= 8 && length <= LONGEST_PASSWORD, 1, "8 to 256 characters");
   check_classes(L, excluded);
-  struct secret *secret = secret_reserve(L, (size_t)length);
+  struct secret *secret = secret_reserve(L, SECRET_VALUE, (size_t)length);
   struct alphabet all = {0};
   struct draws draws = {0};
   for (int class = 0; class < CLASS_COUNT; class ++) {
@@ -317,9 +345,11 @@ static int room(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"is", is_secret},        {"from", from},     {"generate", generate},
-                                     {"random", random_bytes}, {"redact", redact}, {"heap", heap},
-                                     {"room", room},           {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"classes", count_classes}, {"contains", contains}, {"copy", copy}, {"equals", equals}, {"from", from},
+    {"generate", generate},     {"heap", heap},         {"hint", hint}, {"is", is_secret},  {"kind", kind_of},
+    {"random", random_bytes},   {"redact", redact},     {"room", room}, {NULL, NULL},
+};
 
 int luaopen_host_secret(lua_State *L);
 int luaopen_host_secret(lua_State *L) {

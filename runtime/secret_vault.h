@@ -12,6 +12,7 @@ enum heap { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
 struct vault {
   struct secret_index index;
   enum heap heap;
+  unsigned comparisons; /* that scripts made */
 };
 
 /* Let all secrets of the process have that many bytes, a power of two, in

@@ -3,7 +3,7 @@
 #define SYS_H
 
 #include "lib.h"
-
+#include <limits.h>
 #include <sys/types.h>
 
 #define SYS_CLOCK "host.sys.clock"
@@ -55,6 +55,11 @@ int sys_write_all(int fd, const char *data, size_t length);
  * and make the name durable; 0 or an errno value. */
 int sys_place_new(const char *temporary, const char *path);
 int sys_replace(const char *temporary, const char *path);
+
+/* May another user lead the way to this folder elsewhere, by a link of theirs or a folder above it that they own
+ * or may write to? NULL, or why, as what follows a quoted path, and that path in where. The folder itself is not
+ * judged, and what is not there yet is no danger. */
+const char *sys_refuse_way(const char *path, char where[PATH_MAX]);
 
 /* Make a folder and those above it, 0700; 0 or an errno value. */
 int sys_make_folder(const char *path);

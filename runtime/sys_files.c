@@ -206,9 +206,12 @@ static int outcome(lua_State *L, int code, const char *what, const char *path) {
   return 1;
 }
 
-/* sys.mkdir(path) -> true | nil, message */
+/* sys.mkdir(path, private?) -> true | nil, message */
 static int make_folder(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  char where[PATH_MAX];
+  const char *path = lib_checktext(L, 1);
+  const char *why = lua_toboolean(L, 2) ? sys_refuse_way(path, where) : NULL;
+  if (why) return lib_fail_kind(L, "io", "cannot make the folder '%s': '%s' %s", path, where, why);
   return outcome(L, sys_make_folder(path), "make the folder", path);
 }
 

@@ -16,7 +16,7 @@
 static int push_secret(lua_State *L, struct buffer *content, const char *from, int whole) {
   if (!whole && content->length > 0 && content->data[content->length - 1] == '\n') content->length--;
   if (content->length == 0) return lib_fail_kind(L, "io", "no secret in %s: it is empty", from);
-  secret_take(L, content);
+  secret_take(L, SECRET_CREDENTIAL, content);
   return 1;
 }
 
@@ -59,7 +59,7 @@ static int take_env(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   char *value = getenv(name);
   if (!value || !*value) return 0;
-  secret_new(L, value, strlen(value));
+  secret_new(L, SECRET_CREDENTIAL, value, strlen(value));
   explicit_bzero(value, strlen(value));
   unsetenv(name);
   return 1;

@@ -94,11 +94,10 @@ static size_t styling(const unsigned char *text, size_t left) {
   return 0;
 }
 
-/* Length of what makes a line anew at text: a return, an erase. Only where a text begins or ends, which is ours to
- * say: in the middle it would be a name's, and hide the line that it stands in. */
-static size_t renewing(const unsigned char *text, size_t left) {
-  if (*text == '\r') return 1;
-  return left >= 3 && memcmp(text, "\033[K", 3) == 0 ? 3 : 0;
+/* Is it one of Unicode's marks for the direction of reading (UAX #9)? One in a name turns round what is beside it. */
+static int sets_direction(unsigned point) {
+  return point == 0x61c || point == 0x200e || point == 0x200f || (point >= 0x202a && point <= 0x202e) ||
+         (point >= 0x2066 && point <= 0x2069);
 }
 
 /* How many bytes at text a terminal only shows; 0 when they would steer it
@@ -110,8 +109,7 @@ static size_t readable(const unsigned char *text, size_t left) {
   if (*text == 27) return styling(text, left);
   unsigned point = decode(text, left, &length);
   if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
-  if ((point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069)) return 0;
-  return length;
+  return sets_direction(point) ? 0 : length;
 }
 
 /* Push the text as it may be shown: redacted, harmless. [-0, +1, m] */
@@ -120,12 +118,8 @@ static const char *push_shown(lua_State *L, const char *text, size_t length, siz
   const char *redacted = lua_tolstring(L, -1, &length);
   luaL_Buffer out;
   luaL_buffinit(L, &out);
-  int begins = 1;
   for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    const unsigned char *at = (const unsigned char *)redacted + i;
-    size = begins || i + 1 == length ? renewing(at, length - i) : 0;
-    begins = begins && size;
-    if (!size) size = readable(at, length - i);
+    size = readable((const unsigned char *)redacted + i, length - i);
     luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
   }
   luaL_pushresult(&out);
@@ -170,14 +164,9 @@ static int term_lost(lua_State *L) {
   return 1;
 }
 
-/* term.write(stream, text) -> true | nil, message */
-static int term_write(lua_State *L) {
-  static const char *const streams[] = {"out", "err", NULL};
-  size_t length;
-  int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
-  const char *text = luaL_checklstring(L, 2, &length);
-  const char *shown = push_shown(L, text, length, &length);
-  int code = sys_write_all(fd, shown, length);
+/* Write the text to a descriptor of ours: true, or nil and a message. [-0, +1|+2, m] */
+static int write_to(lua_State *L, int fd, const char *text, size_t length) {
+  int code = sys_write_all(fd, text, length);
   const char *name = fd == STDOUT_FILENO ? "output" : "error";
   if (!code) {
     lua_pushboolean(L, 1);
@@ -189,6 +178,35 @@ static int term_write(lua_State *L) {
     note_lost(L, lua_tostring(L, -1), code);
   }
   return count;
+}
+
+/* term.write(stream, text) -> true | nil, message */
+static int term_write(lua_State *L) {
+  static const char *const streams[] = {"out", "err", NULL};
+  size_t length;
+  int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
+  const char *text = luaL_checklstring(L, 2, &length);
+  const char *shown = push_shown(L, text, length, &length);
+  return write_to(L, fd, shown, length);
+}
+
+/* term.write_data(text) -> true | nil, message. For whom reads it with a program: what a terminal must not get is
+ * data there. */
+static int term_write_data(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  if (isatty(STDOUT_FILENO))
+    push_shown(L, text, length, &length);
+  else
+    secret_redact(L, text, length);
+  text = lua_tolstring(L, -1, &length);
+  return write_to(L, STDOUT_FILENO, text, length);
+}
+
+/* term.clear() -> true | nil, message. Empties the line that the cursor is in. */
+static int term_clear(lua_State *L) {
+  static const char clear[] = "\r\033[K";
+  return write_to(L, STDERR_FILENO, clear, sizeof clear - 1);
 }
 
 /* term.is_terminal(stream) -> boolean */
@@ -317,7 +335,7 @@ static int term_read_secret(lua_State *L) {
   enum outcome outcome = ask_quietly(tty, text, line, NULL);
   close(tty);
   if (outcome != LINE || line->length == 0) return lib_fail(L, "no secret: %s", reasons[outcome]);
-  secret_take(L, line);
+  secret_take(L, SECRET_CREDENTIAL, line);
   return 1;
 }
 
@@ -371,6 +389,8 @@ static int term_reveal(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"write", term_write},
+    {"write_data", term_write_data},
+    {"clear", term_clear},
     {"lost", term_lost},
     {"is_terminal", term_is_terminal},
     {"width", term_width},

@@ -10,7 +10,6 @@ local M = {}
 
 local ON_TERMINAL = 0.1 -- seconds between two states of the changing line
 local PIPED = 10 -- seconds between two plain lines of progress
-local CLEAR = "\r\27[K"
 
 ---@class log.settings
 ---@field json boolean? standard output belongs to one JSON document
@@ -59,7 +58,7 @@ end
 local function clear()
   if not shown then return end
   shown = nil
-  term.write("err", CLEAR)
+  term.clear()
 end
 
 -- What a listener says itself is for the person.
@@ -156,7 +155,8 @@ function M.progress(text)
   progressed = now
   if not live then return term.write("err", text .. "\n") end
   shown = fit(text)
-  term.write("err", CLEAR .. shown)
+  term.clear()
+  term.write("err", shown)
 end
 
 --- Have somebody else hear what the person would, until what this gives back is closed.

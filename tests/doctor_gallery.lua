@@ -30,7 +30,7 @@ local function eval(code)
 end
 
 local ENTRY = [[
-local server, secret = require "devolutions.server", require "secret"
+local server, secret = require "devolutions.server", require "host.secret"
 local vault = server.vault "Privileged"
 local found = server.entries(vault.id, { name = "Devolutions PAM" })[1]
 local entry = server.entry(vault.id, found.id)

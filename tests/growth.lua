@@ -6,7 +6,7 @@ package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 local devolutions = require "emulator.devolutions"
 local fake = require "fake_tenant"
 local json = require "json"
-local secret = require "secret"
+local secret = require "host.secret"
 
 local M = {}
 
@@ -87,7 +87,7 @@ function M.passwords(users)
     expect(204, (world:ask(app, "PATCH", "/users/" .. id, { passwordProfile = { password = value } })))
     expect(200, (world:ask(app, "GET", "/users/" .. id .. "?$select=id,lastPasswordChangeDateTime")))
     stored[id] = store(vault, stored[id], id, value)
-    assert(vault("GET", "/" .. stored[id]).data.password:equals(value))
+    assert(secret.equals(vault("GET", "/" .. stored[id]).data.password, value))
     vault("DELETE", "/" .. pending)
   end
 end

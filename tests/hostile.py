@@ -153,7 +153,7 @@ def serve_connection(listener_context, connection, number):
             file = stream.makefile("rb")
             while (request := read_request(file)) and answer(stream, request, number):
                 pass
-            if request and request["path"].endswith("/no_length"):
+            if request and request["path"].endswith(("/no_length", "/claims_h2")):
                 stream.unwrap()
     except (OSError, ValueError, KeyError):
         pass

@@ -95,6 +95,8 @@ PLAIN = {
     "status_101": lambda: lines("HTTP/1.1 101 Switching Protocols", "Upgrade: x", "Connection: Upgrade", "", ""),
     "status_304": lambda: lines("HTTP/1.1 304 Not Modified", "", ""),
     "status_407": lambda: plain(OK, 'Proxy-Authenticate: Basic realm="x"', status="407 Proxy Authentication Required"),
+    "claims_h2": lambda: lines("HTTP/2 200 OK", "Connection: close", "", "{}"),
+    "partial": lambda: plain(OK, "Content-Range: bytes 0-1/2", status="206 Partial Content"),
     "no_length": lambda: lines("HTTP/1.1 200 OK", "Connection: close", "", "{}"),
     "http09": lambda: b"{}",
     "http3": lambda: lines("HTTP/3.0 200 OK", "Content-Length: 2", "", "{}"),

@@ -36,7 +36,7 @@ local answers = setmetatable({}, { __mode = "k" }) -- answer -> the body it was 
 ---@param value any
 ---@return any
 local function twin(value)
-  if secret.is(value) then return value:copy() end
+  if secret.is(value) then return secret.copy(value) end
   if type(value) ~= "table" then return value end
   local copy = {}
   for name, member in next, value do copy[name] = twin(member) end
@@ -355,7 +355,7 @@ end
 ---@param value host.secret?
 function Cloud:in_force(who, value)
   local row = self.tenant.users:newest(self.tenant.ids[who] or who)
-  return value ~= nil and row._password:equals(value)
+  return value ~= nil and secret.equals(row._password, value)
 end
 
 function Cloud:__close()

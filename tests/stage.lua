@@ -54,7 +54,7 @@ function Journal:seal(id, value)
   self.sealed[id] = value
 end
 
-function Journal:unseal(id) return self.sealed[id] and self.sealed[id]:copy() end
+function Journal:unseal(id) return self.sealed[id] and secret.copy(self.sealed[id]) end
 function Journal:forget(id) self.sealed[id] = nil end
 
 function Journal:audit(kind, body)

@@ -5,7 +5,7 @@
 local entries_of = require "emulator.devolutions.entries"
 local json = require "json"
 local random = require "emulator.random"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}
@@ -155,7 +155,7 @@ end
 local function login(server, request)
   local body = body_of(request)
   local key, value = text(body, "appKey"), as_secret(text(body, "appSecret"))
-  local known = server.enabled and key == server.app_key and value and server.app_secret:equals(value)
+  local known = server.enabled and key == server.app_key and value and secret.equals(server.app_secret, value)
   if not known then refuse(server.flags.login_failure, "Invalid application key or secret.") end
   local token = secret.generate(43, "\"'`\\ ,;:|^<>{}[]()#%&$@!?/+=*~.")
   local now, sessions = server.now(), server.sessions
@@ -168,7 +168,7 @@ local function session_of(server, request)
   local header = request.header("tokenid")
   local given = header and header ~= "" and secret.from(header)
   for i, session in ipairs(given and server.sessions or {}) do
-    if session.till > server.now() and session.token:equals(given) then return session, i end
+    if session.till > server.now() and secret.equals(session.token, given) then return session, i end
   end
 end
 

@@ -6,7 +6,7 @@ local identity = require "emulator.login.identity"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
 local scopes = require "emulator.login.scopes"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local sign_in = require "emulator.login.sign_in"
 local tokens = require "emulator.tokens"
 

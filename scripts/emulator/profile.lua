@@ -2,7 +2,7 @@
 --- and a configuration that is ready for --config.
 
 local crypto = require "base.crypto"
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 

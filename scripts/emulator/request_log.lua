@@ -3,7 +3,7 @@
 
 local json = require "json"
 local log = require "log"
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 

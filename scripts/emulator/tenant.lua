@@ -12,6 +12,7 @@ local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
 local random = require "emulator.random"
+local secret = require "secret.emulator"
 local seed = require "emulator.tenant.seed"
 local time = require "time"
 
@@ -239,7 +240,7 @@ function Tenant:check_secret(app_id, value)
   for _, owner in ipairs { client.service_principal.id, client.application and client.application.id } do
     for _, key in ipairs(self.keys_of[owner] or {}) do
       local row = self.working_secrets:get(key, now)
-      if row and row._value:equals(value) then
+      if row and secret.equals(row._value, value) then
         if row._start <= now and now < row._end then return true, nil, key end
         expired = now >= row._end and key or expired
       end
@@ -350,7 +351,7 @@ end
 ---@return boolean
 function Tenant:check_password(upn, value)
   local row = self:person(upn)
-  return row ~= nil and row._password ~= nil and row._password:equals(value)
+  return row ~= nil and row._password ~= nil and secret.equals(row._password, value)
 end
 
 --- The password credentials of an application or service principal that GET shows at a moment.
@@ -382,7 +383,7 @@ end
 ---@param working number? seconds until the token endpoint takes it
 ---@return table row as Graph shows it
 function Tenant:put_secret(owner, row, listed, working)
-  row.hint = row._value:hint(3)
+  row.hint = secret.hint(row._value, 3)
   row.startDateTime, row.endDateTime = time.iso(row._start), time.iso(row._end)
   local keys = known_keys(self, owner)
   self.keys_of[owner] = keys

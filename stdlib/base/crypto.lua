@@ -9,6 +9,7 @@ M.random = native.random
 M.uuid = native.uuid
 M.digest = native.digest
 M.hmac = native.hmac
+M.fingerprint = native.fingerprint
 M.hex = native.hex
 M.base64 = native.base64
 M.base64url = native.base64url

@@ -11,6 +11,7 @@ local log = require "log"
 local passphrase = require "profile.passphrase"
 local report = require "report"
 local sealed = require "profile.sealed_file"
+local secret = require "host.secret"
 local segments = require "command.journal_segments"
 local source = require "profile.source"
 local sys = require "host.sys"
@@ -85,7 +86,7 @@ local function read_new(profile, old)
   local is_right = opens(profile, old)
   if is_right and keys.make_another(profile) then log.say("made: the new key, in " .. source.words(profile.key)) end
   local new = keys.read(profile)
-  if new:equals(old) then usage("the old key and the one that the profile names are the same") end
+  if secret.equals(new, old) then usage("the old key and the one that the profile names are the same") end
   return new
 end
 

@@ -302,7 +302,7 @@ local function check_shown(what, entry)
   if entry.type ~= "Credential" then return end
   for _, name in ipairs(SECRETS[entry.subType] or {}) do
     local value = entry.data[name]
-    if not secret.is(value) or value:size() == 0 then
+    if not secret.is(value) or #value == 0 then
       fail.raise {
         kind = "denied", what = what, why = ("the server does not show the entry's %s"):format(name),
         fix = "In Devolutions Server, give the application identity \"View password\" on the vault.",
@@ -315,7 +315,7 @@ end
 -- A secret that its owner has closed since is not held against anything.
 local function is_same(wanted, kept)
   if secret.is(wanted) then
-    local ok, same = pcall(wanted.equals, wanted, kept)
+    local ok, same = pcall(secret.equals, wanted, kept)
     return not ok and secret.is(kept) or ok and same
   end
   if type(wanted) ~= "table" or type(kept) ~= "table" then return wanted == kept end

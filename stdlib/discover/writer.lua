@@ -29,7 +29,7 @@ end
 local function csv_line(columns, value_of)
   local fields = {}
   for place, column in ipairs(columns) do fields[place] = M.field(value_of(column)) end
-  term.write("out", table.concat(fields, ",") .. "\r\n")
+  term.write_data(table.concat(fields, ",") .. "\r\n")
 end
 
 local Csv = {}

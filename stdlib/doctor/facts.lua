@@ -18,6 +18,7 @@ local prove = require "rotation.prove"
 local reach = require "entra.reach"
 local role_holders = require "entra.role_holders"
 local rows = require("journal.rotations").client_secrets
+local secret = require "host.secret"
 local service_principal = require "entra.service_principal"
 local states = require "handover.state"
 local task = require "task"
@@ -209,7 +210,7 @@ local function row_in_entry(exam, found, list, to)
   local held = to:held(found.appId)
   for _, row in ipairs(held and list or {}) do
     local value <close> = rows:value(exam.journal, row)
-    if value and value:equals(held) then return row end
+    if value and secret.equals(value, held) then return row end
   end
 end
 
@@ -265,7 +266,7 @@ end))
 fact("used_proof", "client secret", "whether the client secret in use works", of_application(function(found, exam)
   local values = exam:need "values"
   if not values.used then return false end
-  if values.journal and values.journal:equals(values.used) then return exam:need "proof" end
+  if values.journal and secret.equals(values.journal, values.used) then return exam:need "proof" end
   return prove_value(found, values.used)
 end))
 
@@ -273,7 +274,7 @@ end))
 fact("entry_proof", "entry", "whether what the entry holds works", of_application(function(found, exam)
   local values = exam:need "values"
   if not values.entry then return false end
-  if not values.journal or values.journal:equals(values.entry) then return exam:need "proof" end
+  if not values.journal or secret.equals(values.journal, values.entry) then return exam:need "proof" end
   return prove_value(found, values.entry)
 end))
 

@@ -4,6 +4,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local resource = require "resource.new"
+local secret = require "host.secret"
 local sys = require "host.sys"
 
 ---@class certificate.keyfile: resource.Resource
@@ -67,7 +68,7 @@ function File:differs(actual)
   if not resource.known(self.pem) then
     return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
   end
-  if actual.pem:equals(self.pem) then return {} end
+  if secret.equals(actual.pem, self.pem) then return {} end
   return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
 end
 

@@ -4,6 +4,7 @@
 local crypto = require "host.crypto"
 local resource = require "resource.new"
 local sealed = require "profile.sealed_file"
+local secret = require "host.secret"
 
 ---@class certificate.sealed_key: resource.Resource
 ---@field profile profile
@@ -55,7 +56,7 @@ function Key:read()
 end
 
 function Key:differs(actual)
-  if resource.known(self.pem) and actual.pem:equals(self.pem) then return {} end
+  if resource.known(self.pem) and secret.equals(actual.pem, self.pem) then return {} end
   return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
 end
 

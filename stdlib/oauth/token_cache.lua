@@ -59,7 +59,7 @@ end
 
 -- Take the lock, waiting for who holds it.
 local function take_lock(profile)
-  local made, trouble = sys.mkdir(profile.state)
+  local made, trouble = sys.mkdir(profile.state, true)
   if not made then
     raise(profile, trouble, state_folder.fix(profile.state)
       or "Let it be written, or name another `state` folder in the profile.")

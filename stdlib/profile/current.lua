@@ -1,5 +1,7 @@
 --- The profile in use: which tenant, how to sign in, where things are kept.
 
+local secret = require "host.secret"
+
 local M = {}
 
 ---@class profile
@@ -97,7 +99,7 @@ local ONCE = { environment = true, fd = true, prompt = true }
 
 local function hold(source, value)
   held[source] = value
-  return value:copy()
+  return secret.copy(value)
 end
 
 --- The value a source names. Raises a "config" failure.
@@ -105,7 +107,7 @@ end
 ---@param what string "the client secret", for messages and the prompt
 ---@return host.secret
 function M.secret(source, what)
-  if held[source] then return held[source]:copy() end
+  if held[source] then return secret.copy(held[source]) end
   local value = require("profile.source").read(source, what)
   return ONCE[source.from] and hold(source, value) or value
 end
@@ -116,7 +118,7 @@ end
 function M.key(profile)
   profile = profile or M.current()
   local source = profile.key
-  if source and held[source] then return held[source]:copy() end
+  if source and held[source] then return secret.copy(held[source]) end
   local key = require("profile.key").read(profile)
   if profile ~= current or source.from == "file" then return key end
   return hold(source, key)

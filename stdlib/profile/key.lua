@@ -29,8 +29,8 @@ function M.read(profile)
   if not profile.key then refuse_none(profile) end
   if profile.key.from == "passphrase" then return require("profile.passphrase").read(profile) end
   local key = source.read(profile.key, "the journal's key")
-  if key:size() >= LEAST then return key end
-  raise(profile, "open the journal's key", ("the key has %d bytes, and %d are the least"):format(key:size(), LEAST),
+  if #key >= LEAST then return key end
+  raise(profile, "open the journal's key", ("the key has %d bytes, and %d are the least"):format(#key, LEAST),
     "Bring the right one back. A new key does not open what the old one sealed.")
 end
 
@@ -66,7 +66,7 @@ function MAKE.keyring(profile)
   local key <close> = secret.generate(LETTERS)
   local ok, message = keyring.write(name, "Moonlatch: key of " .. profile.binding, key)
   local back <close> = ok and keyring.read(name) or nil
-  if back and back:equals(key) then return true end
+  if back and secret.equals(back, key) then return true end
   raise(profile, "make a key in the keyring", message or "it did not give back what it was given")
 end
 

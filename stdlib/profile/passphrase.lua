@@ -104,13 +104,13 @@ end
 
 local function ask_twice(profile)
   local passphrase = ask(profile, "a new passphrase, of 12 characters or more: ")
-  if passphrase:size() < LEAST then
-    raise(profile, "choose a passphrase", ("it has %d characters; %d are the least"):format(passphrase:size(), LEAST),
+  if #passphrase < LEAST then
+    raise(profile, "choose a passphrase", ("it has %d characters; %d are the least"):format(#passphrase, LEAST),
       "Four or five words that do not belong together are long enough and can be remembered.")
   end
   if profile.key.fd then return passphrase end
   local again <close> = ask(profile, "once more: ")
-  if again:equals(passphrase) then return passphrase end
+  if secret.equals(again, passphrase) then return passphrase end
   raise(profile, "choose a passphrase", "the two are not the same", "Nothing was written; start again.")
 end
 
@@ -121,7 +121,7 @@ function M.set(profile)
   local found = { kdf = "scrypt", work = WORK, salt = crypto.base64(crypto.random(32)) }
   local key <close> = key_of(profile, found, passphrase)
   found.check = crypto.base64(crypto.seal(key, binding(profile, found), secret.random(16)))
-  local ok, message = sys.mkdir(profile.state)
+  local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path_of(profile), json.encode(found, true) .. "\n", "new") end
   if not ok then raise(profile, "keep how the key is made", message) end
 end

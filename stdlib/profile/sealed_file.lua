@@ -36,7 +36,7 @@ end
 ---@param key host.secret
 ---@return string 8 hex digits
 function M.key_id(key)
-  return crypto.hex(crypto.hmac(key, KEY_ID)):sub(1, 8)
+  return crypto.fingerprint(key, KEY_ID)
 end
 
 local function binding(profile, name, head)
@@ -47,7 +47,7 @@ local function write_under(profile, name, head, value, key)
   local path = path_of(profile, name)
   local sealing <close> = crypto.derive(key, LABEL)
   local box = crypto.base64(crypto.seal(sealing, binding(profile, name, head), value))
-  local ok, message = sys.mkdir(profile.state)
+  local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path, ("%s\n%s %s\n"):format(head, M.key_id(key), box), "replace") end
   if ok then return end
   fail.raise {

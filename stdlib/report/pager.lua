@@ -1,6 +1,5 @@
 --- Lines to a terminal, a screen at a time; elsewhere all at once.
 
-local layout = require "terminal.layout"
 local log = require "log"
 local term = require "host.term"
 
@@ -10,17 +9,13 @@ local function pages()
   return term.is_terminal("in") and term.is_terminal("out") and not log.json()
 end
 
-local function wipe(text)
-  term.write("err", "\r" .. (" "):rep(layout.width(text)) .. "\r")
-end
-
 -- How many lines to show next; 0 for no more.
 local KEYS = { q = 0, Q = 0, ["\n"] = 1, ["\r"] = 1, ["\4"] = 0, ["\27"] = 0 }
 
 local function ask(shown, total, screen)
   local text = ("-- %d of %d lines: space for more, Enter for one, q to stop --"):format(shown, total)
   local key = term.read_key(text)
-  wipe(text)
+  term.clear()
   if not key then return 0 end
   return KEYS[key] or screen
 end

@@ -39,7 +39,7 @@ end
 -- Does what is there say what is wanted? Members nobody asked for do not count.
 local function says(actual, wanted)
   if rawequal(wanted, M.unknown) then return false end
-  if secret.is(wanted) then return secret.is(actual) and actual:equals(wanted) end
+  if secret.is(wanted) then return secret.is(actual) and secret.equals(actual, wanted) end
   if type(wanted) ~= "table" then return actual == wanted end
   if type(actual) ~= "table" or #actual ~= #wanted then return false end
   for name, value in pairs(wanted) do

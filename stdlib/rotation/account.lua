@@ -97,7 +97,7 @@ end
 
 local function holds_any(value, words)
   for _, word in ipairs(words) do
-    if value:contains(word) then return true end
+    if secret.contains(value, word) then return true end
   end
   return false
 end

@@ -6,6 +6,7 @@ local fail = require "fail"
 local inventory = require "rotation.inventory"
 local marker = require "journal.marker"
 local prove = require "rotation.prove"
+local secret = require "host.secret"
 
 local M = {}
 
@@ -16,7 +17,7 @@ local function stranger(self)
   local rows = self.kind.rows
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     local value = rows:value(self.run.journal, row)
-    if value and value:equals(held) then return nil end
+    if value and secret.equals(value, held) then return nil end
   end
   return held
 end
@@ -110,7 +111,7 @@ end
 function M.refuse_rival(self)
   self.sink:fetch()
   local held = stranger(self)
-  if not held or self.stranger and held:equals(self.stranger) then return end
+  if not held or self.stranger and secret.equals(held, self.stranger) then return end
   self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")
     :format(tostring(self.sink), self.sink:marker() or "without a marker"))
 end

@@ -67,7 +67,7 @@ end
 ---@param value host.secret
 ---@return boolean
 function M.fits(credential, value)
-  local shown = value:hint(3)
+  local shown = secret.hint(value, 3)
   return type(credential.hint) == "string" and credential.hint:sub(1, #shown) == shown
 end
 
@@ -76,7 +76,7 @@ end
 ---@param credential table? that it is of, if Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = value:hint(3), ends = credential and inventory.ends(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.ends(credential) or nil }
 end
 
 --- What signs in with it.

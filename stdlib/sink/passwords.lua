@@ -274,7 +274,7 @@ end
 local function check_pending(self, name, id, value)
   local entry = server.entry(self.vault_id, id)
   local held = entry.data.password
-  if secret.is(held) and held:equals(value) then return entry end
+  if secret.is(held) and secret.equals(held, value) then return entry end
   fail.raise {
     kind = "conflict", code = "spoilt", what = ("read back the pending password of %s"):format(name),
     why = "the entry of this rotation holds something else",
@@ -347,7 +347,7 @@ end
 ---@return boolean
 function Passwords:holds(id, value)
   local held = server.entry(self.vault_id, id).data.password
-  return secret.is(held) and held:equals(value)
+  return secret.is(held) and secret.equals(held, value)
 end
 
 --- Remove the pending values of a rotation.
@@ -373,7 +373,7 @@ end
 
 local function is_stored(entry, content, line)
   local held = entry.data.password
-  return secret.is(held) and held:equals(content.value)
+  return secret.is(held) and secret.equals(held, content.value)
     and tostring(entry.description or ""):find(line, 1, true) ~= nil
 end
 

@@ -22,8 +22,7 @@ function M.write(path, key, value)
   if not pem then raise(path, message, "The policy's sink names the key: a file with a public key in PEM.") end
   local sealed, why = crypto.seal_to(pem, value)
   if not sealed then raise(path, ("%s: %s"):format(key, why)) end
-  local text = crypto.base64(sealed) .. "\n"
-  local ok, reason, kind = sys.write(path, text, "new")
+  local ok, reason, kind = sys.write(path, sealed, "new")
   if ok or kind == "exists" then return end -- there already: a run before this one wrote it
   raise(path, reason, "The secret is kept in the journal: make the folder, then run the same command again.")
 end

@@ -6,7 +6,7 @@ local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local peers = require "peers"
-local secret = require "secret"
+local secret = require "host.secret"
 local sys = require "host.sys"
 local world = require "emulator.world"
 

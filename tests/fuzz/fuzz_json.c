@@ -28,7 +28,7 @@ static void check_spots(const struct json_scan *scan) {
 }
 
 static int scan_only(lua_State *L, const struct input *input) {
-  struct json_scan scan = {.text = input->data, .length = input->size, .secrets = {secrets, NULL}};
+  struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more = secrets};
   scan.spots = buffer_new(L);
   scan.names = buffer_new(L);
   int accepted = json_scan(&scan);
@@ -48,7 +48,7 @@ static void encode(lua_State *L, struct buffer *out) {
 
 static int body(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
-  const struct json_rules rules = {0, secrets};
+  const struct json_rules rules = {.secrets = secrets};
   int accepted = scan_only(L, input);
   int decoded = json_decode(L, (const char *)input->data, input->size, &rules);
   if (!decoded) {

@@ -1,6 +1,7 @@
 --- What must hold of what runs say, and in the end, seen from both sides: what is really
 --- so, and what a person was told.
 
+local secret = require "host.secret"
 local truth = require "simulate.truth"
 
 local M = {}
@@ -51,7 +52,7 @@ end
 
 local function holds(list, value)
   for _, held in ipairs(list) do
-    if held and held:equals(value) then return true end
+    if held and secret.equals(held, value) then return true end
   end
   return false
 end
@@ -333,7 +334,7 @@ local function rest_of_application(self, journal, app)
   end
   if #usable ~= 1 then return self:complain("STUCK: %d usable secrets of %s", #usable, app.name) end
   local value = rows:value(journal, usable[1])
-  if not stored or not value or not value:equals(stored.data.clientSecret) then
+  if not stored or not value or not secret.equals(value, stored.data.clientSecret) then
     self:complain("STUCK: what is stored of %s is not the one in use", app.name)
   end
 end

@@ -158,14 +158,14 @@ function Truth.marker(_, entry) return tostring(entry.description):match("ml:%x+
 function Truth:entry_with(value)
   for _, entry in ipairs(rows_of(self)) do
     local held = entry.data.password
-    if secret.is(held) and held:equals(value) then return entry end
+    if secret.is(held) and secret.equals(held, value) then return entry end
   end
 end
 
 local function is_sealed(self, value)
   for _, installation in ipairs(self.world.installations) do
     for _, held in pairs(installation.sealed) do
-      if held:equals(value) then return true end
+      if secret.equals(held, value) then return true end
     end
   end
   return false
@@ -307,7 +307,7 @@ end
 
 local function value_of(self, user, password, run)
   for _, value in ipairs(user.values) do
-    if value.secret:equals(password) then return value end
+    if secret.equals(value.secret, password) then return value end
   end
   local value = {
     number = #user.values + 1, user = user, secret = near_cloud.twin(password), maker = run.maker, sendings = {},
@@ -365,7 +365,7 @@ end
 local function mark_ghosts(self, held)
   each_user(self, function(user)
     for _, value in ipairs(user.values) do
-      value.ghost = value.ghost or value.secret:equals(held)
+      value.ghost = value.ghost or secret.equals(value.secret, held)
     end
   end)
 end

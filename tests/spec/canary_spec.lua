@@ -27,7 +27,7 @@ local function inner(value, refuse)
   if how == "format" then error(("%s %d"):format(value, value)) end
   if how == "closed" then
     value:close()
-    return value:size()
+    return #value
   end
   print(value, ("%s|%10s"):format(value, credential), json.encode { secret = value }, tostring(held[2]))
   return refuse

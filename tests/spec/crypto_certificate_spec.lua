@@ -2,6 +2,7 @@
 
 local crypto = require "host.crypto"
 local json = require "host.json"
+local reveal = require "reveal"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -106,7 +107,7 @@ describe("a certificate's file", function()
     write("long", slurp "other.key" .. slurp "other.pem")
     for name, certificate in pairs { both = "c.pem", long = "other.pem" } do
       local key = assert(load_file(name))
-      local token = key:sign("PS256", "{}", '{"a":1}')
+      local token = reveal(key:assertion("PS256", "{}", '{"a":1}'))
       local signed, signature = token:match("^(.+)%.([^.]+)$")
       write("signed", signed)
       write("signature", crypto.unbase64(signature))
@@ -120,7 +121,9 @@ describe("a certificate's file", function()
     local key = assert(load_file("both"))
     local public = assert(crypto.x509(key:describe().der))
     assert.equal(key:describe().sha256, public:describe().sha256)
-    assert.is_true(public:verify("PS256", key:sign("PS256", "{}", "{}")))
+    assert.is_true(public:verify("PS256", key:assertion("PS256", "{}", "{}")))
+    assert.has_error(function() key:sign("PS256", "{}", "{}") end, "calling 'sign' on bad self (this key was read "
+      .. "from a secret, so what it signs is a secret: use key:assertion)")
     assert.error_matches(function() public:sign("PS256", "{}", "{}") end, "only the public half", 1, true)
     for _, der in ipairs { "", "x", key:describe().der:sub(1, -2), key:describe().der .. "x" } do
       local none, message = crypto.x509(der)
@@ -197,7 +200,7 @@ describe("a certificate that signed itself", function()
     assert.equal("CN=Moonlatch rotator", about.subject)
     assert.equal(1795000000, about.not_before)
     assert.equal(1795864000, about.not_after)
-    local signed = key:sign("PS256", "{}", "{}")
+    local signed = key:assertion("PS256", "{}", "{}")
     assert.is_true(assert(crypto.x509(about.der)):verify("PS256", signed))
 
     write("made.der", about.der)

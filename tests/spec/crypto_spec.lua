@@ -1,5 +1,6 @@
 local crypto = require "host.crypto"
 local json = require "host.json"
+local reveal = require "reveal"
 local secret = require "host.secret"
 
 local function bytes(hex)
@@ -66,6 +67,36 @@ describe("text forms of bytes", function()
   end)
 end)
 
+describe("what is made of a secret", function()
+  it("is a secret of its kind", function()
+    for _, kind in ipairs { "credential", "value", "proof" } do
+      local value <close> = secret.from(("light work."):rep(3), kind)
+      local hmac, base64, base64url = crypto.hmac(value, "x"), crypto.base64(value), crypto.base64url(value)
+      local derived = crypto.derive(value, "x")
+      for _, made in ipairs { hmac, base64, base64url, derived, secret.copy(value) } do
+        assert.equal(kind, secret.kind(made))
+      end
+      assert.equal("bGlnaHQgd29yay5saWdodCB3b3JrLmxpZ2h0IHdvcmsu", reveal(base64))
+      assert.equal(crypto.base64url(("light work."):rep(3)), reveal(base64url))
+    end
+    assert.equal("proof", secret.kind(crypto.key():assertion("PS256", "{}", "{}")))
+    assert.equal("value", secret.kind(crypto.self_signed("x", 0, 1e9 // 1)))
+  end)
+
+  it("is text only where nothing can be found by trying", function()
+    assert.matches("^%x%x%x%x%x%x%x%x$", crypto.fingerprint(secret.from(("k"):rep(32)), "label"))
+    assert.has_error(function() crypto.fingerprint(secret.from(("k"):rep(31)), "label") end,
+      "bad argument #1 to 'fingerprint' (a key of 32 bytes or more is expected)")
+  end)
+
+  it("opens as a credential, or as what is asked for", function()
+    local key = secret.random(32)
+    local box = crypto.seal(key, "", secret.from("correct horse", "value"))
+    assert.equal("credential", secret.kind(assert(crypto.open(key, "", box))))
+    assert.equal("value", secret.kind(assert(crypto.open(key, "", box, "value"))))
+  end)
+end)
+
 describe("digests", function()
   it("are those of FIPS 180 and RFC 4231", function()
     assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -73,7 +104,8 @@ describe("digests", function()
     assert.equal("a9993e364706816aba3e25717850c26c9cd0d89d", crypto.hex(crypto.digest("sha1", "abc")))
     local key <close> = secret.from("Jefe")
     assert.equal("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-      crypto.hex(crypto.hmac(key, "what do ya want for nothing?")))
+      crypto.hex(reveal(crypto.hmac(key, "what do ya want for nothing?"))))
+    assert.equal("credential", secret.kind(crypto.hmac(secret.from("Jefe", "credential"), "x")))
     assert.error_matches(function() crypto.digest("md5", "abc") end, "invalid option 'md5'", 1, true)
     assert.error_matches(function() crypto.hmac("Jefe", "") end, "host.secret expected, got string", 1, true)
   end)
@@ -104,7 +136,7 @@ describe("a sealed value", function()
       local sealed = crypto.seal(key, "row 1", value)
       assert.equal(#text + 28, #sealed)
       local opened <close> = assert(crypto.open(key, "row 1", sealed))
-      assert.is_true(opened:equals(value))
+      assert.is_true(secret.equals(opened, value))
     end
   end)
 
@@ -150,7 +182,7 @@ describe("a sealed value", function()
       8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662
       76fc6ece0f4e1768cddf8853bb2d551b]]
     local opened <close> = assert(crypto.open(vector, bytes "feedfacedeadbeeffeedfacedeadbeefabaddad2", sealed))
-    assert.is_true(opened:equals(plain))
+    assert.is_true(secret.equals(opened, plain))
   end)
 end)
 
@@ -221,7 +253,7 @@ describe("a signing key", function()
     it("come of a passphrase by scrypt", function()
       -- Python: hashlib.scrypt(b"pleaseletmein", salt=b"SodiumChloride16", n=2**14, r=8, p=1, dklen=32)
       local made <close> = crypto.scrypt(secret.from "pleaseletmein", "SodiumChloride16", 14)
-      assert.is_true(made:equals(secret.from(unhex(
+      assert.is_true(secret.equals(made, secret.from(unhex(
         "cb07772ae1b937be7effe9ff0a37ea778aa3cd041a9d1d6323548f7eb14a5cd6"))))
     end)
 
@@ -237,10 +269,10 @@ describe("a signing key", function()
     it("come of a key by its label", function()
       local master = secret.from(("k"):rep(32))
       local one, other = crypto.derive(master, "one"), crypto.derive(master, "other")
-      assert.equal(32, one:size())
-      assert.is_true(one:equals(crypto.derive(master, "one")))
-      assert.is_false(one:equals(other))
-      assert.is_true(one:equals(secret.from(crypto.hmac(master, "one"))))
+      assert.equal(32, #one)
+      assert.is_true(secret.equals(one, crypto.derive(master, "one")))
+      assert.is_false(secret.equals(one, other))
+      assert.is_true(secret.equals(one, crypto.hmac(master, "one")))
       assert.has_error(function() crypto.derive(secret.from "short", "one") end,
         "bad argument #1 to 'derive' (a key of 32 bytes or more is expected)")
     end)

@@ -115,8 +115,8 @@ describe("host.devolutions.judge", function()
   it("gives the value, an entry's secrets lifted", function()
     local entry = judge(200, { id = "1", data = { clientId = "c", clientSecret = "s3cr3t-1", password = "s3cr3t-2" } })
     assert.equal("c", entry.data.clientId)
-    assert.is_true(entry.data.clientSecret:equals(secret.from("s3cr3t-1")))
-    assert.is_true(entry.data.password:equals(secret.from("s3cr3t-2")))
+    assert.is_true(secret.equals(entry.data.clientSecret, secret.from("s3cr3t-1")))
+    assert.is_true(secret.equals(entry.data.password, secret.from("s3cr3t-2")))
     for _, name in ipairs { "apiKey", "connectionString", "privateKeyData", "privateKeyOverridePassword",
       "privateKeyPassPhrase" } do
       assert.is_true(secret.is(judge(200, { data = { [name] = "s3cr3t-3" } }).data[name]), name)

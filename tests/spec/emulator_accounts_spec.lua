@@ -2,7 +2,7 @@
 
 local fake = require "fake_tenant"
 local refused = fake.refused
-local secret = require "secret"
+local secret = require "host.secret"
 
 local DENIED = "Insufficient privileges to complete the operation."
 local SCOPES = "User.ReadWrite.All Group.ReadWrite.All Directory.Read.All"

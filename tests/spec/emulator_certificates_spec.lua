@@ -4,6 +4,7 @@
 local crypto = require "host.crypto"
 local fake = require "fake_tenant"
 local json = require "json"
+local reveal = require "reveal"
 local refused = fake.refused
 
 local DAY = 86400
@@ -125,7 +126,7 @@ describe("addKey", function()
     local claims = { aud = "00000002-0000-0000-c000-000000000000", iss = application.id, nbf = world.time,
       exp = world.time + 600 }
     for name, value in pairs(more or {}) do claims[name] = value end
-    return key:sign("RS256", '{"typ":"JWT"}', json.encode(claims))
+    return reveal(key:assertion("RS256", '{"typ":"JWT"}', json.encode(claims)))
   end
 
   local function add(given)

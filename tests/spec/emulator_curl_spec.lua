@@ -82,7 +82,7 @@ describe("the emulator over the wire", function()
     local user = graph("GET", target .. "?$select=lastPasswordChangeDateTime,passwordProfile").out
     assert.matches('"password":null', user)
     assert.is_nil(user:find("Correct-Horse", 1, true))
-    assert.is_true(emulator.tenant:check_password("uma", require("secret").from("Correct-Horse-7-Battery")))
+    assert.is_true(emulator.tenant:check_password("uma", require("host.secret").from("Correct-Horse-7-Battery")))
     assert.equals(403, graph("PATCH", "/users/adele@contoso.onmicrosoft.com",
       '{"passwordProfile":{"password":"Correct-Horse-7-Battery"}}').status)
   end)

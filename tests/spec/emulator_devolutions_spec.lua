@@ -2,7 +2,7 @@ package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
 local devolutions = require "emulator.devolutions"
 local json = require "json"
-local secret = require "secret"
+local secret = require "host.secret"
 
 describe("the emulated Devolutions Server", function()
   local now, server, token
@@ -127,7 +127,7 @@ describe("the emulated Devolutions Server", function()
       assert.equals("Entra\\Apps", body.path)
       assert.equals("AzureServicePrincipal", body.subType)
       assert.same({ "moonlatch" }, { table.unpack(body.tags) })
-      assert.is_true(body.data.clientSecret:equals(secret.from("value")))
+      assert.is_true(secret.equals(body.data.clientSecret, secret.from("value")))
     end)
 
     it("but not in a list", function()

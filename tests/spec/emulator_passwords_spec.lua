@@ -1,7 +1,7 @@
 local fake = require "fake_tenant"
 local json = require "json"
 local refused = fake.refused
-local secret = require "secret"
+local secret = require "host.secret"
 
 local DENIED = "Insufficient privileges to complete the operation."
 

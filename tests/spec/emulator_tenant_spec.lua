@@ -2,7 +2,7 @@ local fake = require "fake_tenant"
 local directory = require "emulator.tenant.directory"
 local lag = require "emulator.lag"
 local random = require "emulator.random"
-local secret = require "secret"
+local secret = require "host.secret"
 local tenant = require "emulator.tenant"
 
 describe("emulator.random", function()

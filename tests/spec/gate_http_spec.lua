@@ -175,6 +175,8 @@ describe("the gate's client", function()
       { "/status_099", "Unsupported response code" },
       { "/status_600", "it sent a status that is none$" },
       { "/status_101", "it sent a switch of protocols nobody asked for$" },
+      { "/claims_h2", "it sent a status line of another HTTP version than the connection's$" },
+      { "/partial", "it sent a part of an answer, and the whole was asked for$" },
       { "/no_length", "it sent an answer that does not say how long it is$" },
       { "/http09", "Received HTTP/0.9" },
       { "/cr_in_header", "it sent a header with a control character in it$" },

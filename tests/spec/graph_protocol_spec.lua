@@ -206,7 +206,7 @@ describe("host.graph.judge, success", function()
 
   it("lifts a new secret out", function()
     local value = judge(200, '{"keyId":"k","secretText":"abc~DEF","hint":"abc"}')
-    assert.is_true(value.secretText:equals(secret.from("abc~DEF")))
+    assert.is_true(secret.equals(value.secretText, secret.from("abc~DEF")))
     assert.equal("abc", value.hint)
   end)
 

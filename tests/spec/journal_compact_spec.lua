@@ -24,7 +24,7 @@ local function contents(j)
   local held = {}
   for _, id in ipairs { "a", "b", "c" } do
     local value <close> = j:unseal(id)
-    held[id] = value and value:size() or false
+    held[id] = value and #value or false
   end
   return { rows, held, j:installations() }
 end

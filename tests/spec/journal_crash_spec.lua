@@ -71,7 +71,7 @@ describe("a crash", function()
     assert.equal("sent", j:get("intent", "one").state)
     assert.is_nil(j:get("intent", "two"))
     local value <close> = assert(j:unseal("one"))
-    assert.equal(16, value:size())
+    assert.equal(16, #value)
     assert.equal(2, j:verify())
   end)
 

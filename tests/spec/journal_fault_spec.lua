@@ -44,7 +44,7 @@ describe("a fault at any system call", function()
     assert.equal(2 * #rows, j:verify())
     for _, row in ipairs(rows) do
       local value <close> = assert(j:unseal(row.id))
-      assert.equal(19, value:size())
+      assert.equal(19, #value)
     end
   end
 

@@ -39,7 +39,7 @@ describe("a journal's installations", function()
     assert.same({ "journal.restore", 2002.25, { installation = ids[1], replaces = false } },
       { last.kind, last.time, last.body })
     local value <close> = assert(j:unseal("b"))
-    assert.equal(15, value:size())
+    assert.equal(15, #value)
   end)
 
   it("stay as they are when it replaces the one it was made of", function()

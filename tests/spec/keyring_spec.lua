@@ -13,7 +13,7 @@ end
 local SESSION = [['printf %s pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
 first=$1; shift; eval "$first" >/dev/null 2>&1; "$@"']]
 
-local KEY = "return require('profile.current').key():size()"
+local KEY = "return #require('profile.current').key()"
 
 describe("the keyring", function()
   if not has("secret-tool", "gnome-keyring-daemon", "dbus-run-session") then
@@ -81,7 +81,7 @@ describe("the keyring", function()
     local config = place:write("other.lua", [[return { profiles = { contoso = { tenant = "contoso.com",
       sign_in = { method = "client_secret", client_id = "app-1", secret = { from = "keyring", name = "mine" } } } } }]])
     local look = "local p = require('profile.current') return "
-      .. "p.secret(p.current().sign_in.secret, 'the client secret'):size()"
+      .. "#p.secret(p.current().sign_in.secret, 'the client secret')"
     assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$",
       run({ "-e", look, "--config", config }).err)
     local put = run({ "login", "--secret", "client-secret", "--fd", "3", "--config", config },

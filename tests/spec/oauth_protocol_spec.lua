@@ -78,7 +78,7 @@ describe("host.oauth requests", function()
 
   it("redeem a code once, with its verifier, and neither is shown", function()
     local verifier, challenge = oauth.pkce()
-    assert.equal(43, verifier:size())
+    assert.equal(43, #verifier)
     assert.matches("^[%w_-]+$", challenge)
     assert.equal(43, #challenge)
     local code, redirect = secret.from("the-code-1"), "http://localhost:81/a"
@@ -180,7 +180,7 @@ describe("host.oauth.judge_token", function()
 
   it("gives a refresh token as a secret, and the scope", function()
     local token = assert(judge(with { refresh_token = "0.refresh", scope = "User.Read" }))
-    assert.is_true(token.refresh_token:equals(secret.from("0.refresh")))
+    assert.is_true(secret.equals(token.refresh_token, secret.from("0.refresh")))
     assert.equal("User.Read", token.scope)
   end)
 

@@ -233,7 +233,7 @@ describe("profile", function()
 
     it("comes from the file as a secret of 32 bytes or more", function()
       assert.equal("[secret]", tostring(key_of(32)))
-      assert.equal(64, key_of(64):size())
+      assert.equal(64, #key_of(64))
     end)
 
     it("is refused when it is not named, not there, or too short", function()

@@ -1,3 +1,4 @@
+local moonlatch = require "moonlatch"
 local secret = require "host.secret"
 
 local function hex(text, format)
@@ -24,11 +25,11 @@ end
 describe("a secret", function()
   it("tells whether a name is part of it, in any case", function()
     local value <close> = secret.from "x9-BorisPetrov!"
-    assert.is_true(value:contains "petrov")
-    assert.is_true(value:contains "X9-b")
-    assert.is_false(value:contains "petrova")
-    assert.is_false(value:contains "borisp!")
-    assert.has_error(function() value:contains "" end, "bad argument #1 to 'contains' (nothing to look for)")
+    assert.is_true(secret.contains(value, "petrov"))
+    assert.is_true(secret.contains(value, "X9-b"))
+    assert.is_false(secret.contains(value, "petrova"))
+    assert.is_false(secret.contains(value, "borisp!"))
+    assert.has_error(function() secret.contains(value, "") end, "bad argument #2 to 'contains' (nothing to look for)")
   end)
 
   it("shows only [secret]", function()
@@ -48,7 +49,6 @@ describe("a secret", function()
     local order = "a secret has no order: use secret:equals(other) to compare"
     assert.error_matches(function() return value < value end, order, 1, true)
     assert.error_matches(function() return value <= "a" end, "a secret has no order", 1, true)
-    assert.error_matches(function() return #value end, "a secret has no #: use secret:size()", 1, true)
     assert.has_error(function() return table.concat({ value }) end)
     assert.has_error(function() return ("%q"):format(value) end)
     assert.has_error(function() return value.bytes.x end)
@@ -67,14 +67,14 @@ describe("a secret", function()
 
   it("tells size, classes and a hint of at most a quarter", function()
     local value <close> = secret.from("abCD12?fghijklmn")
-    assert.equal(16, value:size())
-    assert.equal(4, value:classes())
-    assert.equal("abC", value:hint(3))
-    assert.equal("a", value:hint(1))
+    assert.equal(16, #value)
+    assert.equal(4, secret.classes(value))
+    assert.equal("abC", secret.hint(value, 3))
+    assert.equal("a", secret.hint(value, 1))
     local short <close> = secret.from("abcd")
-    assert.equal("a", short:hint(3))
-    assert.equal(1, short:classes())
-    assert.error_matches(function() value:hint(4) end, "a hint has 1 to 3 characters", 1, true)
+    assert.equal("a", secret.hint(short, 3))
+    assert.equal(1, secret.classes(short))
+    assert.error_matches(function() secret.hint(value, 4) end, "a hint has 1 to 3 characters", 1, true)
   end)
 
   it("is of no use once closed", function()
@@ -82,7 +82,7 @@ describe("a secret", function()
     value:close()
     value:close()
     assert.is_true(secret.is(value))
-    assert.error_matches(function() value:size() end, "secret is closed", 1, true)
+    assert.error_matches(function() return #value end, "secret is closed", 1, true)
     assert.error_matches(function() value:equals(value) end, "secret is closed", 1, true)
     assert.equal("correct horse", secret.redact("correct horse"))
   end)
@@ -90,15 +90,79 @@ describe("a secret", function()
   it("may be empty or hold any byte", function()
     local empty <close> = secret.from("")
     local bytes <close> = secret.from("\0\1\255")
-    assert.equal(0, empty:size())
-    assert.equal(3, bytes:size())
-    assert.equal("", empty:hint(1))
+    assert.equal(0, #empty)
+    assert.equal(3, #bytes)
+    assert.equal("", secret.hint(empty, 1))
   end)
 
   it("knows where it lives", function()
     local value <close> = secret.random(32)
-    assert.equal(32, value:size())
+    assert.equal(32, #value)
     assert.is_true(secret.heap() == "locked" or secret.heap() == "unlocked")
+  end)
+end)
+
+-- What a script could try, in a process of its own: comparisons are counted by run.
+local function run(code)
+  local place <close> = moonlatch.place()
+  local outcome = place:run({ "-e", code })
+  assert.equal("", outcome.err)
+  return outcome.out
+end
+
+describe("a script that holds a secret", function()
+  it("can only close it, measure it, and compare it", function()
+    local methods = run [[
+      local value = require("secret").generate(20)
+      for _, name in ipairs { "close", "equals", "hint", "contains", "classes", "copy", "size", "bytes" } do
+        if pcall(function() assert(value[name]) end) then print(name) end
+      end
+      for name in pairs(require "secret") do print("secret." .. name) end]]
+    local names = {}
+    for name in methods:gmatch "[%w.]+" do names[#names + 1] = name end
+    table.sort(names)
+    assert.same({ "close", "equals", "secret.generate", "secret.is" }, names)
+  end)
+
+  it("may compare 16 times a run, so that guessing ends in an error", function()
+    local told = run [[
+      local secret, count = require "secret", 0
+      local value = secret.generate(20)
+      local ok, why
+      repeat
+        ok, why = pcall(function() return value:equals(secret.generate(20)) end)
+        if ok then count = count + 1 end
+      until not ok or count > 100
+      print(count, why)]]
+    assert.matches("^16\t", told)
+    assert.truthy(told:find("secrets cannot be compared: this run has compared 16 already, which is all it may, so "
+      .. "that nobody finds a secret by guessing; compare what is public instead, such as a key's id", 1, true), told)
+  end)
+
+  it("is not counted with the library's own comparisons", function()
+    local one, other = secret.generate(20), secret.generate(20)
+    for _ = 1, 50 do assert.is_false(secret.equals(one, other)) end
+    assert.is_false(one:equals(other))
+  end)
+end)
+
+describe("the kind of a secret", function()
+  it("is that of what it is for", function()
+    assert.equal("value", secret.kind(secret.generate(20)))
+    assert.equal("credential", secret.kind(secret.random(32)))
+    assert.equal("value", secret.kind(secret.from "a text of a test"))
+    assert.equal("credential", secret.kind(secret.from("a text of a test", "credential")))
+    assert.error_matches(function() secret.from("x", "public") end, "invalid option 'public'", 1, true)
+  end)
+
+  it("follows from the name that it was lifted by", function()
+    local json = require "json"
+    local read = json.decode [[{"access_token":"a1","secretText":"b1","password":"c1","client_secret":"d1"}]]
+    assert.equal("credential", secret.kind(read.access_token))
+    assert.equal("credential", secret.kind(read.client_secret))
+    assert.equal("value", secret.kind(read.secretText))
+    assert.equal("value", secret.kind(read.password))
+    assert.equal("value", secret.kind(json.decode([[{"mine":"e1"}]], { "mine" }).mine))
   end)
 end)
 
@@ -106,11 +170,11 @@ describe("a generated password", function()
   it("has the length, all four classes, and nothing excluded", function()
     for length = 8, 40 do
       local value <close> = secret.generate(length, "O0l1I")
-      assert.equal(length, value:size())
-      assert.equal(4, value:classes())
+      assert.equal(length, #value)
+      assert.equal(4, secret.classes(value))
     end
     local long <close> = secret.generate(256)
-    assert.equal(256, long:size())
+    assert.equal(256, #long)
   end)
 
   it("puts each class anywhere, and uses all that is allowed", function()
@@ -118,7 +182,7 @@ describe("a generated password", function()
     local seen = {}
     for _ = 1, 200 do
       local value <close> = secret.generate(12, excluded)
-      seen[value:hint(1)] = true
+      seen[secret.hint(value, 1)] = true
     end
     assert.same({ a = true, A = true, ["0"] = true, ["!"] = true }, seen)
   end)
@@ -279,7 +343,7 @@ describe("the memory for secrets", function()
     assert.is_true(#held > 100)
     for _, value in ipairs(held) do value:close() end
     local value <close> = secret.random(4096)
-    assert.equal(4096, value:size())
+    assert.equal(4096, #value)
     assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no room for a secret", 1, true)
   end)
 end)

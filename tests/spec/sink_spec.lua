@@ -19,7 +19,7 @@ describe("a file", function()
     file.check(path)
     file.write(path, secret.from "the-client-secret-value")
     assert.equal(tonumber("600", 8), sys.stat(path).mode & tonumber("777", 8))
-    assert.is_true(sys.read_secret(path):equals(secret.from "the-client-secret-value"))
+    assert.is_true(secret.equals(sys.read_secret(path), secret.from "the-client-secret-value"))
   end)
 
   it("is never overwritten, which is said before anything is made", function()
@@ -159,7 +159,7 @@ describe("handing over to a person", function()
     fields.secret_file = folder .. "/secret"
     local it_is = new_secret "proven"
     handover.offer(run, it_is, fields)
-    assert.is_true(sys.read_secret(fields.secret_file):equals(secret.from "the-client-secret"))
+    assert.is_true(secret.equals(sys.read_secret(fields.secret_file), secret.from "the-client-secret"))
     assert.equal("handed_over", it_is.row.state)
   end)
 

@@ -8,18 +8,18 @@ local CONFIG = [[return { profiles = { contoso = {
   sign_in = { method = "client_secret", client_id = "app-1", secret = { %s } },
 } } }]]
 
-local VALUE = "s3cret-value-1"
+local VALUE = "s3cret-value-1-of-35-bytes-in-total"
 
 -- The secret's size, asked for twice, and whether it is the right one.
 local LOOK = [[
 local profile, crypto = require "profile.current", require "base.crypto"
 local source = profile.current().sign_in.secret
 local one, two = profile.secret(source, "the client secret"), profile.secret(source, "the client secret")
-return one:size(), one:equals(two), crypto.hex(crypto.hmac(one, "x")):sub(1, 8)]]
+return #one, one:equals(two), crypto.fingerprint(one, "x")]]
 
-local PROOF = "14\ntrue\n" .. (function()
+local PROOF = "35\ntrue\n" .. (function()
   local crypto = require "host.crypto"
-  return crypto.hex(crypto.hmac(secret.from(VALUE), "x")):sub(1, 8)
+  return crypto.fingerprint(secret.from(VALUE), "x")
 end)() .. "\n"
 
 describe("a secret of a profile", function()

@@ -28,11 +28,29 @@ describe("host.term writing", function()
     assert.equal("cut ??", (output(place, [[require "host.term".write("out", "cut \xe6\xbc\n") return 0]])))
   end)
 
-  it("lets no name that comes from elsewhere hide the line it stands in", function()
+  it("lets no name that comes from elsewhere hide or turn round the line it stands in", function()
     local place <close> = child.folder()
-    assert.equal("\r\27[K+ '??[8mnothing' ?x\r", (output(place, [[
+    assert.equal("??[K+ '??[8mnothing' ?x\r", (output(place, [[
       require "host.term".write("out", "\r\27[K+ '\r\27[8mnothing' \rx\r\n")
       return 0]])))
+    for _, point in ipairs { 0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068,
+      0x2069 } do
+      local text = utf8.char(point)
+      assert.equal(("?"):rep(#text) .. "x", (output(place, ([[
+        require "host.term".write("out", "\u{%x}x\n")
+        return 0]]):format(point))))
+    end
+    assert.equal("?x?", (output(place, [[require "host.term".write("out", "\0x\0\n") return 0]])))
+  end)
+
+  it("keeps all of it as data for a program, and none for a terminal", function()
+    local place <close> = child.folder()
+    assert.equal("a\rb\u{202e}\27[2Jc\r", (output(place, [[
+      require "host.term".write_data("a\rb\u{202e}\27[2Jc\r\n")
+      return 0]])))
+    local code = [[require "host.term".write_data("a\rb\u{202e}\27[2Jc\r\n") return 0]]
+    assert.truthy(child.play(place, {}, code).shown:find("a?b????[2Jc", 1, true))
+    assert.equal("\r\27[K", (output(place, [[require "host.term".clear() return 0]], "exec 2>&1;")))
   end)
 
   it("writes much to a slow reader", function()
@@ -121,7 +139,7 @@ describe("host.term reading", function()
     local seen = child.play(place, { "password: ", "swordfish-42\\n", "really: ", "visible\\n" }, [[
       local secret, term = require "host.secret", require "host.term"
       local value = assert(term.read_secret("password: "))
-      assert(value:equals(secret.from("swordfish-42")))
+      assert(secret.equals(value, secret.from("swordfish-42")))
       term.read_line("really: ")
       return 0]])
     assert.equal(0, seen.status)

@@ -53,7 +53,7 @@ end
 
 local function is_kept(text)
   local value = kept()
-  return value ~= nil and value:equals(secret.from(text))
+  return value ~= nil and secret.equals(value, secret.from(text))
 end
 
 describe("a sign-in that is kept", function()
@@ -116,7 +116,7 @@ describe("a sign-in that is kept", function()
       sealed.write(profile, (token_cache.path(profile):match("([^/]+)%.sealed$")), { name = "ann@contoso.com" },
         secret.from "from-the-other")
       tenant.door:on("POST", contoso.TOKEN, function()
-        bodies[#bodies + 1] = kept():equals(secret.from "from-the-other")
+        bodies[#bodies + 1] = secret.equals(kept(), secret.from "from-the-other")
         return table.unpack(answer "refresh-3")
       end)
       oauth.renew()

@@ -44,7 +44,7 @@ static struct journal *open_journal(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "host.secret");
   lua_call(L, 1, 0);
-  secret_new(L, key, sizeof key - 1);
+  secret_new(L, SECRET_CREDENTIAL, key, sizeof key - 1);
   lua_call(L, 1, 1);
   return journal_check(L, -1);
 }

@@ -29,7 +29,7 @@ static void a_body_that_is_sent_has_its_secrets_in_clear_and_escaped(void **stat
   lua_State *L = *state;
   struct buffer *out = buffer_new(L);
   lua_newtable(L);
-  secret_new(L, "a\"\\\n\xc3\xa9", 6);
+  secret_new(L, SECRET_VALUE, "a\"\\\n\xc3\xa9", 6);
   lua_setfield(L, -2, "password");
   json_encode(L, -1, out, 1);
   assert_int_equal(out->length, strlen("{\"password\":\"a\\\"\\\\\\n\xc3\xa9\"}"));
@@ -49,7 +49,7 @@ static void a_secret_that_is_not_utf8_cannot_be_sent_as_json(void **state) {
   lua_State *L = *state;
   lua_pushcfunction(L, encode_clear);
   lua_newtable(L);
-  secret_new(L, "abc\xff", 4);
+  secret_new(L, SECRET_VALUE, "abc\xff", 4);
   lua_setfield(L, -2, "password");
   assert_int_equal(lua_pcall(L, 1, 0, 0), LUA_ERRRUN);
   assert_string_equal(lua_tostring(L, -1), "password cannot be written as JSON: it is not UTF-8");
@@ -116,7 +116,7 @@ static int count_in_memory(void) {
 
 static void nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped(void **state) {
   lua_State *L = *state;
-  struct secret *secret = secret_reserve(L, CANARY);
+  struct secret *secret = secret_reserve(L, SECRET_VALUE, CANARY);
   for (int i = 0; i < CANARY; i++) secret->bytes[i] = (char)(canary[i] ^ MASK);
   secret_register(L);
   assert_int_equal(count_in_memory(), 1);
@@ -157,7 +157,7 @@ static int work(lua_State *L) {
   lua_newtable(L);
   json_mark_array(L);
   for (int i = 1; i <= 20; i++) {
-    secret_new(L, "correct horse battery", 21);
+    secret_new(L, SECRET_VALUE, "correct horse battery", 21);
     lua_rawseti(L, -2, i);
   }
   json_encode(L, -1, out, 1);

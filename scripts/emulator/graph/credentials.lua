@@ -10,7 +10,7 @@ local directory = require "emulator.tenant.directory"
 local json = require "json"
 local principals = require "emulator.graph.principals"
 local restrictions = require "emulator.graph.restrictions"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}

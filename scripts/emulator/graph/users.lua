@@ -6,7 +6,7 @@ local directory = require "emulator.tenant.directory"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}
@@ -117,8 +117,8 @@ local WEAK = "The specified password does not comply with password complexity re
 --- 8 to 256 characters, three of four classes (entra-docs: concept-sspr-policy, 2025-05).
 local function check_password(user, value)
   local strong = not (user.passwordPolicies or ""):find("DisableStrongPassword")
-  local size = value:size()
-  if size < 8 or size > 256 or strong and value:classes() < 3 then answer.bad(WEAK) end
+  local size = #value
+  if size < 8 or size > 256 or strong and secret.classes(value) < 3 then answer.bad(WEAK) end
 end
 
 --- A user whose password lives elsewhere.

@@ -3,7 +3,7 @@
 --- overview-managed-identity of App Service).
 
 local grants = require "emulator.login.grants"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}
@@ -30,7 +30,7 @@ end
 local function is_let_in(login, request, path)
   if path == MACHINE then return request.header("metadata") == "true" end
   local given = request.header("x-identity-header")
-  return given ~= nil and login.identity_header:equals(secret.from(given))
+  return given ~= nil and secret.equals(login.identity_header, secret.from(given))
 end
 
 local function answer(login, principal, query, path)

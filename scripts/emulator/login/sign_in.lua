@@ -5,7 +5,7 @@
 local crypto = require "base.crypto"
 local refusal = require "emulator.login.refusal"
 local scopes = require "emulator.login.scopes"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}
@@ -40,7 +40,7 @@ end
 function M.find(list, value)
   if not secret.is(value) then return nil end
   for _, record in ipairs(list) do
-    if record.value:equals(value) then return record end
+    if secret.equals(record.value, value) then return record end
   end
 end
 

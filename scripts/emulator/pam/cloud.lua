@@ -9,7 +9,7 @@
 local crypto = require "base.crypto"
 local form = require "emulator.pam.form"
 local random = require "emulator.random"
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 
@@ -108,7 +108,7 @@ end
 ---@return table?
 function M:identity_of(one)
   for _, identity in pairs(self.identities) do
-    if identity.key == one.key and identity.secret:equals(one.secret) and one.host == self.address then
+    if identity.key == one.key and secret.equals(identity.secret, one.secret) and one.host == self.address then
       return identity
     end
   end

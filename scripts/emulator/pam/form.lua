@@ -1,6 +1,6 @@
 --- Forms that a person fills in: what is wrong in one is told, not raised as a bug.
 
-local secret = require "secret"
+local secret = require "secret.emulator"
 
 local M = {}
 

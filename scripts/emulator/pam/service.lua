@@ -6,7 +6,7 @@
 --- rotation policy counts from the last task, and an entry has one task at a time; a token is used
 --- until it ends.
 
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}

@@ -4,7 +4,7 @@
 local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}

@@ -4,7 +4,7 @@
 local data = require "base.facts"
 local json = require "json"
 local random = require "emulator.random"
-local secret = require "secret"
+local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}

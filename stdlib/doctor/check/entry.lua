@@ -1,5 +1,6 @@
 --- Is the entry in Devolutions there, readable, and equal to what works?
 
+local secret = require "host.secret"
 local secrets = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
@@ -54,7 +55,7 @@ return {
         cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = look.setup }
     end
     local values = look:want "values"
-    local same = not values.journal or values.journal:equals(values.entry)
+    local same = not values.journal or secret.equals(values.journal, values.entry)
     if not same then return tell_other(record, look, found, values) end
     record:ok("the entry in %s is readable, and holds the secret on record", to:where())
   end,

@@ -4,7 +4,7 @@
 local explain = require "explain.cause"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
-local secret = require "secret"
+local secret = require "host.secret"
 local time = require "time"
 
 -- Told by other checks: disabled, unknown here, blocked by Conditional Access.
@@ -24,7 +24,7 @@ function M.is_id(value, credentials)
   for _, credential in ipairs(credentials) do
     local id <close> = secret.from(credential.keyId)
     local upper <close> = secret.from(credential.keyId:upper())
-    if value:equals(id) or value:equals(upper) then return credential end
+    if secret.equals(value, id) or secret.equals(value, upper) then return credential end
   end
 end
 

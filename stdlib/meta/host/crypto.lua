@@ -7,13 +7,13 @@ error("this describes a native module for editors and help; it is not to be requ
 local Key = {}
 --- A compact JWS over two JSON texts. The header is written anew with alg and sorted
 --- names; the claims are signed as they are. PS256 salts with 32 bytes. Raises when one
---- is no JSON object.
+--- is no JSON object, and for a key that was read from a secret: use `assertion`.
 ---@param algorithm "RS256"|"PS256"
 ---@param header string JSON without alg
 ---@param claims string JSON
 ---@return string
 function Key:sign(algorithm, header, claims) end
---- The same as a secret: who holds it can sign in with it for as long as it lasts.
+--- The same as a secret of kind "proof": who holds it can sign in with it for as long as it lasts.
 ---@param algorithm "RS256"|"PS256"
 ---@param header string JSON without alg
 ---@param claims string JSON
@@ -48,19 +48,27 @@ function M.digest(algorithm, text) end
 --- The HMAC-SHA-256 of a text under a key.
 ---@param key host.secret
 ---@param text string
----@return string bytes
+---@return host.secret bytes 32, of the key's kind
 function M.hmac(key, text) end
+--- Digits that tell one key from another, and nothing of it. Refused for less than 32 bytes, which
+--- could be found by trying.
+---@param key host.secret
+---@param label string what the digits are for
+---@return string 8 hexadecimal digits
+function M.fingerprint(key, label) end
 --- Bytes as lower-case hexadecimal digits.
 ---@param bytes string
 ---@return string
 function M.hex(bytes) end
---- Bytes as base64, with padding.
----@param bytes string
----@return string
+--- Bytes as base64, with padding. What is made of a secret is a secret of the same kind.
+---@generic T: string|host.secret
+---@param bytes T
+---@return T
 function M.base64(bytes) end
---- Bytes as base64url, the form that URLs and tokens take.
----@param bytes string
----@return string without padding
+--- Bytes as base64url, the form that URLs and tokens take. A secret gives a secret.
+---@generic T: string|host.secret
+---@param bytes T
+---@return T without padding
 function M.base64url(bytes) end
 --- The bytes that base64 or base64url text stands for; nil when it is neither.
 ---@param text string base64 or base64url, padded or not, nothing else in it
@@ -105,13 +113,14 @@ function M.seal(key, binding, value) end
 --- openssl pkeyutl -decrypt -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256.
 ---@param pem string a public key, or a certificate with one
 ---@param value host.secret at most 190 bytes for a key of 2048 bits
----@return string|nil bytes, string? message
+---@return host.secret|nil line base64 with a line break, of the value's kind, string? message
 function M.seal_to(pem, value) end
 --- Open what was sealed with the same key and binding; else the message says that it
 --- does not open, or is cut off.
 ---@param key host.secret
 ---@param binding string
 ---@param sealed string
+---@param kind "credential"|"value"|nil of the secret that comes out ("credential")
 ---@return host.secret|nil value, string? message
 function M.open(key, binding, sealed) end
 --- A key of 32 bytes made of a passphrase (scrypt with r = 8, p = 1). 2^17 takes half a second and

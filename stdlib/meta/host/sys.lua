@@ -87,8 +87,10 @@ function M.read_secret_fd(fd) end
 function M.write(path, content, how) end
 --- Make a folder and those above it, 0700.
 ---@param path string
+---@param private boolean? refuse a way to it that another user can change: a link of theirs, or a folder above it that
+--- they own or may write to
 ---@return boolean|nil, string? message
-function M.mkdir(path) end
+function M.mkdir(path, private) end
 --- Remove a file or an empty folder. What is not there counts as removed.
 ---@param path string
 ---@return boolean|nil, string? message

@@ -5,12 +5,21 @@ error("this describes a native module for editors and help; it is not to be requ
 
 local M = {}
 --- Write text to standard output ("out") or standard error ("err"), redacted by value. Of control
---- characters only newline, tab, return, colours and erase-line are let through. When the reader of
---- standard output has closed the pipe and no journal is open, the process ends by SIGPIPE.
+--- characters only newline, tab, a return before a newline, and colours are let through; what else steers a terminal
+--- (also marks for the direction of reading) becomes "?". When the reader of standard output has closed the pipe and
+--- no journal is open, the process ends by SIGPIPE.
 ---@param stream "out"|"err"
 ---@param text string
 ---@return boolean|nil ok, string? message
 function M.write(stream, text) end
+--- Write lines of data (CSV) to standard output, redacted by value. What steers a terminal is kept, unless standard
+--- output is one.
+---@param text string
+---@return boolean|nil ok, string? message
+function M.write_data(text) end
+--- Empty the line that the cursor is in, on standard error.
+---@return boolean|nil ok, string? message
+function M.clear() end
 --- Why standard output did not take all that was written to it; nil when it did, or when who
 --- read it had enough (a closed pipe).
 ---@return string|nil message

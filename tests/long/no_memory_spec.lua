@@ -1,0 +1,92 @@
+--- A lack of memory, at one allocation after the other: the program does not crash, says that memory is out with an
+--- exit status that is not 0, and claims nothing; or it can do without and does all it would have done.
+
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+local MOONLATCH = os.getenv "MOONLATCH"
+local SANITIZED = MOONLATCH:gsub("/build/%w+/moonlatch$", "/build/asan/moonlatch")
+local PROGRAM = sys.stat(SANITIZED) and SANITIZED or MOONLATCH
+local LIBRARY = os.getenv "NO_MEMORY" or MOONLATCH:gsub("/moonlatch$", "/tests/libno_memory.so")
+local POLICY = "policies/tier0-users"
+local PART = tonumber(os.getenv "NO_MEMORY_PART" or "1") -- of the runs, for a quick look
+
+-- Options that let the allocation of this number fail; 0 for none.
+local function options(place, at)
+  return {
+    program = PROGRAM,
+    env = {
+      "LD_PRELOAD=" .. LIBRARY, "NO_MEMORY_AT=" .. at, "NO_MEMORY_COUNT=" .. place.path .. "/count",
+      -- the preloaded library stands before the sanitizer's, and hands on to it; what is left behind by a library
+      -- that gave up half way is no secret and no danger
+      "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0",
+    },
+  }
+end
+
+-- What is wrong with the outcome of a run in which an allocation failed, or nil.
+local function fault_of(outcome, expected)
+  if outcome.err:find("Sanitizer", 1, true) or outcome.err:find("runtime error:", 1, true) then return "a bug" end
+  if outcome.status > 3 then return "a crash" end -- by a signal or an abort
+  if outcome.status == expected.status and outcome.status ~= 1 then
+    return outcome.out ~= expected.out and "success is claimed, and the output is another" or nil
+  end
+  local told = "\n" .. outcome.err
+  return not (told:find "\nerror: %S" or told:find "\nmoonlatch: %S") and "nobody says why it failed" or nil
+end
+
+--- Run it so often, each time without the allocation of another number, and compare with a run that has all.
+---@param emu rehearsal
+---@param runs integer at most
+---@param go fun(options: table): moonlatch.outcome, string? an outcome whose `out` is alike for all runs that succeed
+local function sweep(emu, runs, go)
+  local expected = go(options(emu.place, 0))
+  local total = assert(tonumber(assert(sys.read(emu.place.path .. "/count", 64))))
+  local stride = math.max(1, math.ceil(total / math.max(1, runs * PART // 1)))
+  local first, faults, refused = 1 + os.time() % stride, {}, 0 -- other ones in each run of the tests
+  for at = first, total, stride do
+    local outcome = go(options(emu.place, at))
+    local fault = fault_of(outcome, expected)
+    if outcome.status ~= expected.status then refused = refused + 1 end
+    if fault then
+      faults[#faults + 1] = ("allocation %d: %s (status %d)\n%s\n%s"):format(at, fault, outcome.status, outcome.out,
+        outcome.err:sub(1, 2000))
+    end
+  end
+  assert.equal("", table.concat(faults, "\n"))
+  assert.is_true(refused > 0, "no allocation mattered: the library was not preloaded")
+  return expected
+end
+
+describe("a lack of memory", function()
+  local emu
+  setup(function() emu = rehearsal.new() end)
+  teardown(function() emu:__close() end)
+
+  it("at the start is told", function() -- hundreds of starts
+    assert.equal(0, sweep(emu, 400, function(how) return emu.place:run({ "--version" }, how) end).status)
+  end)
+
+  it("is told by a read of the directory", function() -- hundreds of sign-ins and reads
+    local code = [[return require("graph").get("/users/t0-anna@contoso.onmicrosoft.com").userPrincipalName]]
+    assert.equal(0, sweep(emu, 300, function(how) return emu:run({ "-e", code }, how) end).status)
+  end)
+
+  it("is told by a plan", function() -- more than a hundred plans
+    assert.equal(3, sweep(emu, 120, function(how) return emu:run({ "plan", POLICY }, how) end).status)
+  end)
+
+  it("loses no password of a rotation, and claims none", function() -- sixty rotations
+    sweep(emu, 60, function(how)
+      local outcome = emu:run({ "rotate", POLICY, "--now", "t0-anna@contoso.onmicrosoft.com", "--yes" }, how)
+      if outcome.status == 0 then outcome.out = outcome.out:match "\n  (1 changed)\n" or outcome.out end
+      return outcome
+    end)
+    local outcome = emu:run { "rotate", POLICY, "--now", "t0-anna@contoso.onmicrosoft.com", "--yes" }
+    assert.equal(0, outcome.status, outcome.out .. outcome.err)
+    assert.equal(0, emu:run({ "journal", "verify" }).status)
+    for _, row in ipairs(emu:control("GET", "/held").held) do
+      assert.is_true(row.pending or row.in_force, row.name)
+    end
+  end)
+end)
