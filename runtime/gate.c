@@ -5,6 +5,7 @@
  * door alive (user value 1) until it is done, then its answer. */
 #include "gate.h"
 
+#include "hex.h"
 #include "journal.h"
 #include "sys.h"
 
@@ -126,7 +127,7 @@ static void record_outcome(lua_State *L, struct door *door, const struct entry *
 static void make_id(lua_State *L, struct entry *entry) {
   unsigned char bytes[8];
   if (RAND_bytes(bytes, sizeof bytes) != 1) luaL_error(L, "no random bytes to be had");
-  for (size_t i = 0; i < sizeof bytes; i++) snprintf(entry->id + 2 * i, 3, "%02x", bytes[i]);
+  hex_text(bytes, sizeof bytes, entry->id);
 }
 
 /* Step 3: what changes something is on record before it may leave. NULL, or why not. */
@@ -194,9 +195,9 @@ static int door_submit(lua_State *L) {
                          request->origin, failure);
   entry->http = prepare(door, entry, request, credential, timeout);
   if (!entry->http) {
-    fail(entry, "memory", "it was not sent: %s", "memory is out");
+    fail(entry, "memory", "it was not sent: %s", "not enough memory");
     record_outcome(L, door, entry, NULL);
-    return lib_fail_kind(L, "memory", "%s %s was not sent: memory is out", request->method, request->origin);
+    return lib_fail_kind(L, "memory", "%s %s was not sent: not enough memory", request->method, request->origin);
   }
   anchor(L, 6, door, entry);
   enqueue(door, entry);
@@ -219,7 +220,7 @@ static int start(struct entry *entry, const char *failure) {
   if (failure && entry->changes)
     fail(entry, "journal", "it was not sent, because the journal could not be written: %s", failure);
   else if (!http_begin(entry->http))
-    fail(entry, "memory", "it was not sent: %s", "memory is out");
+    fail(entry, "memory", "it was not sent: %s", "not enough memory");
   else
     entry->state = RUNNING;
   return entry->state == RUNNING;
@@ -313,7 +314,7 @@ static int entry_answer(lua_State *L) {
     lua_getiuservalue(L, 1, 1);
     return 1;
   }
-  lib_fail_kind(L, entry->kind, "%s", entry->message ? entry->message : "memory is out");
+  lib_fail_kind(L, entry->kind, "%s", entry->message ? entry->message : "not enough memory");
   lua_pushboolean(L, entry->maybe_sent);
   return 4;
 }
@@ -351,7 +352,7 @@ static int entry_close(lua_State *L) {
 /* The request's path as the base of a peer, without slashes at its end; pushed. [-0, +1, e] */
 static const char *push_base(lua_State *L, const struct request *request) {
   char *path = NULL;
-  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) luaL_error(L, "out of memory");
+  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
   while (length && path[length - 1] == '/') length--;
   const char *base = lua_pushlstring(L, path, length);
@@ -373,7 +374,7 @@ static int door_peer(lua_State *L) {
   if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
   const struct request *base = request_new(L, name, "GET", url);
   struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy, lenient};
-  if (!rules_add_peer(&door->rules, &peer)) return luaL_error(L, "out of memory");
+  if (!rules_add_peer(&door->rules, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -388,7 +389,7 @@ static int door_allow(lua_State *L) {
   luaL_argcheck(L, *path == '/', 4, "a call's path begins with /");
   luaL_argcheck(L, !members || !strpbrk(members, " \t"), 5, "members are separated by commas only");
   struct rule rule = {(char *)peer, (char *)method, (char *)path, (char *)members};
-  if (!rules_add(&door->rules, &rule)) return luaL_error(L, "out of memory");
+  if (!rules_add(&door->rules, &rule)) return lib_no_memory(L);
   return 0;
 }
 

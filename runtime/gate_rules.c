@@ -346,7 +346,7 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
     return "peer";
   }
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
-    snprintf(message, size, "memory is out");
+    snprintf(message, size, "not enough memory");
     return "memory";
   }
   const char *inside = below(path, peer->base);

@@ -256,7 +256,7 @@ static void say(struct transfer *transfer, CURLcode code) {
     snprintf(text, size, "the answer of %s is not believed: %s%s", transfer->route.host,
              transfer->hostile ? "it sent " : "", transfer->hostile ? transfer->hostile : detail(transfer, code));
   else if (strcmp(kind, "memory") == 0)
-    snprintf(text, size, "out of memory while waiting for %s", transfer->route.host);
+    snprintf(text, size, "not enough memory while waiting for %s", transfer->route.host);
   else
     say_cut(transfer, code, text, size);
 }

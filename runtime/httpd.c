@@ -170,7 +170,7 @@ static int server_listen(lua_State *L) {
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
   listener->http = new_http(listener);
-  if (!listener->http) return luaL_error(L, "not enough memory");
+  if (!listener->http) return lib_no_memory(L);
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
@@ -247,7 +247,7 @@ static int server_watch(lua_State *L) {
     return 0;
   }
   server->watch = event_new(server->base, fd, EV_READ | EV_PERSIST, on_watched, server);
-  if (!server->watch || event_add(server->watch, NULL) != 0) return luaL_error(L, "not enough memory");
+  if (!server->watch || event_add(server->watch, NULL) != 0) return lib_no_memory(L);
   return 0;
 }
 
@@ -313,7 +313,7 @@ static int httpd_server(lua_State *L) {
   TAILQ_INIT(&server->open);
   server->base = event_base_new();
   server->timer = server->base ? event_new(server->base, -1, 0, on_timer, server) : NULL;
-  if (!server->timer) return luaL_error(L, "not enough memory");
+  if (!server->timer) return lib_no_memory(L);
   if (context) SSL_CTX_up_ref(context);
   server->context = context;
   return 1;

@@ -147,7 +147,7 @@ static int identity_ca(lua_State *L) {
   struct identity *identity = check_identity(L, 1);
   char text[4096];
   BIO *memory = BIO_new(BIO_s_mem());
-  if (!memory) return luaL_error(L, "not enough memory");
+  if (!memory) return lib_no_memory(L);
   PEM_write_bio_X509(memory, identity->authority);
   int length = BIO_read(memory, text, sizeof text);
   BIO_free(memory); /* before anything of Lua's can raise */

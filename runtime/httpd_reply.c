@@ -34,7 +34,7 @@ static struct reply check_reply(lua_State *L) {
   if (reply.is_json)
     json_encode(L, 4, reply.body, 1);
   else if (!buffer_append(reply.body, text, length))
-    luaL_error(L, "not enough memory");
+    lib_no_memory(L);
   return reply;
 }
 
@@ -59,7 +59,7 @@ int incoming_reply(lua_State *L) {
   struct reply reply = check_reply(L);
   add_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
   struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
-  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return luaL_error(L, "not enough memory");
+  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return lib_no_memory(L);
   evhttp_send_reply(exchange_take(exchange), reply.status, NULL, NULL);
   buffer_free(reply.body);
   return 0;

@@ -3,6 +3,7 @@
  * Bodies that carry secrets are not read as text but through json() and
  * form(), which lift them.
  */
+#include "hex.h"
 #include "httpd.h"
 
 #include "json.h"
@@ -99,24 +100,17 @@ static int incoming_json(lua_State *L) {
   return 2;
 }
 
-static int hex_digit(char letter) {
-  if (letter >= '0' && letter <= '9') return letter - '0';
-  letter |= 0x20;
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 /* Decode a form-encoded text into out; what is no valid %XX stays as it is. */
 static void form_decode(lua_State *L, struct buffer *out, struct text text) {
   out->length = 0;
   for (size_t i = 0; i < text.length; i++) {
     char byte = text.data[i] == '+' ? ' ' : text.data[i];
-    int escape = byte == '%' && i + 2 < text.length;
-    int high = escape ? hex_digit(text.data[i + 1]) : -1, low = escape ? hex_digit(text.data[i + 2]) : -1;
-    if (high >= 0 && low >= 0) {
-      byte = (char)(high << 4 | low);
+    int value = byte == '%' ? hex_value(text.data + i + 1, text.length - i - 1, 2) : -1;
+    if (value >= 0) {
+      byte = (char)value;
       i += 2;
     }
-    if (!buffer_append(out, &byte, 1)) luaL_error(L, "not enough memory");
+    buffer_add(L, out, &byte, 1);
   }
 }
 

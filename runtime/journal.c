@@ -7,6 +7,7 @@
  * Ownership: a journal owns its database and keys, and anchors the emulator's
  * clock and the function for failures it was given (user value 1: a table).
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "json.h"
 #include "secret.h"
@@ -359,9 +360,8 @@ static int journal_head(lua_State *L) {
     lua_pushfstring(L, "journal cannot be read: the one in '%s' has no head: %s", journal->directory, why);
     return raise_text(L);
   }
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", head.hash[i]);
   lua_pushinteger(L, head.seq);
-  lua_pushstring(L, hex);
+  lua_pushstring(L, hex_text(head.hash, HASH_SIZE, hex));
   return 2;
 }
 
@@ -373,8 +373,7 @@ static int journal_hash(lua_State *L) {
   sqlite3_stmt *read = store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
   if (!next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
-  const unsigned char *hash = sqlite3_column_blob(read, 0);
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+  hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
   sqlite3_reset(read);
   lua_pushstring(L, hex);
   return 1;
@@ -455,7 +454,7 @@ static int journal_open(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   journal->clock = clock;
   journal->binding = strdup(lua_tostring(L, 3));
-  if (!journal->binding) return luaL_error(L, "out of memory");
+  if (!journal->binding) return lib_no_memory(L);
   const char *kind = open_journal(journal, directory, key, scratch);
   if (!kind) return 1;
   store_close(journal);

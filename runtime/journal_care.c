@@ -1,5 +1,6 @@
 /* host.journal, the part that takes care of a journal as a whole: whose it is and was.
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "secret.h"
 
@@ -76,8 +77,7 @@ static int compact(lua_State *L) {
 
 static void push_hash(lua_State *L, const unsigned char hash[HASH_SIZE]) {
   char hex[2 * HASH_SIZE + 1];
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-  lua_pushstring(L, hex);
+  lua_pushstring(L, hex_text(hash, HASH_SIZE, hex));
 }
 
 /* journal:start() -> seq, hash */
@@ -115,7 +115,7 @@ static struct journal *new_journal(lua_State *L, int key_index, int binding_inde
   const char *binding = journal_check_binding(L, binding_index);
   struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
   journal->binding = strdup(binding);
-  if (!journal->binding) luaL_error(L, "out of memory");
+  if (!journal->binding) lib_no_memory(L);
   if (!seal_derive(journal, key->bytes, key->length)) journal_raise(L, journal);
   return journal;
 }

@@ -8,6 +8,7 @@
  * The segment is whole and durable before anything is taken out, which is one
  * transaction. Stopped in between, it is written again under the same name.
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "sys.h"
 
@@ -63,9 +64,10 @@ static const char *write_part(struct journal *journal, const struct compact *com
 /* Its name tells which records it holds, and the last one's hash. */
 static int name_segment(struct journal *journal, struct compact *compact) {
   unsigned char hash[HASH_SIZE];
+  char digits[9];
   if (!audit_hash(journal, compact->last, hash)) return 0;
-  snprintf(compact->segment, sizeof compact->segment, "journal-%lld-%lld-%02x%02x%02x%02x" SEGMENT_ENDING,
-           (long long)compact->start.seq + 1, (long long)compact->last, hash[0], hash[1], hash[2], hash[3]);
+  snprintf(compact->segment, sizeof compact->segment, "journal-%lld-%lld-%s" SEGMENT_ENDING,
+           (long long)compact->start.seq + 1, (long long)compact->last, hex_text(hash, 4, digits));
   return 1;
 }
 

@@ -6,6 +6,7 @@
  * newer. It is one short line, written in place: what a crash leaves is the line
  * before, this one, or (when it was made just then) nothing, which counts as none.
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "sys.h"
 
@@ -22,21 +23,17 @@ enum { LONGEST_MARK = 256, TRIES = 3 };
 
 #define MARK_FORM "moonlatch journal %019" PRId64 " %.8s %s " /* of one length, whatever it says */
 
-static void to_hex(const unsigned char hash[HASH_SIZE], char out[2 * HASH_SIZE + 1]) {
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", hash[i]);
-}
-
 /* The line for this head of that installation. */
 static int compose(const struct journal *journal, const struct head *head, const char *installation,
                    char out[LONGEST_MARK]) {
   char bytes[LONGEST_MARK + JOURNAL_BINDING] = {0}, hex[2 * HASH_SIZE + 1];
   unsigned char mac[HASH_SIZE];
-  to_hex(head->hash, hex);
+  hex_text(head->hash, HASH_SIZE, hex);
   int length = snprintf(out, LONGEST_MARK, MARK_FORM, head->seq, installation, hex);
   memcpy(bytes, out, (size_t)length);
   snprintf(bytes + LONGEST_MARK, JOURNAL_BINDING, "%s", journal->binding);
   seal_mac(journal, bytes, sizeof bytes, mac);
-  to_hex(mac, hex);
+  hex_text(mac, HASH_SIZE, hex);
   return length + snprintf(out + length, LONGEST_MARK - (size_t)length, "%s\n", hex);
 }
 
@@ -81,7 +78,7 @@ static int understand(const struct journal *journal, const struct mark *mark, st
   if (sscanf(mark->line, "moonlatch journal %" SCNd64 " %8[0-9a-f] %64[0-9a-f] ", &head->seq, installation, hex) != 3 ||
       strlen(hex) != sizeof hex - 1)
     return 0;
-  for (size_t i = 0; i < HASH_SIZE; i++) sscanf(hex + 2 * i, "%2hhx", &head->hash[i]);
+  hex_decode(hex, HASH_SIZE, head->hash);
   int length = compose(journal, head, installation, expected);
   return (size_t)length == strlen(mark->line) && CRYPTO_memcmp(expected, mark->line, (size_t)length) == 0;
 }

@@ -5,6 +5,7 @@
  * what it marked before is known as formerly ours. The ids stand in clear and are
  * what the record is sealed for: whoever adds one breaks the seal.
  */
+#include "hex.h"
 #include "journal_parts.h"
 
 #include <openssl/rand.h>
@@ -26,7 +27,7 @@ static int add_installation(struct journal *journal) {
   unsigned char random[INSTALLATION_SIZE / 2];
   char own[INSTALLATION_SIZE + 1], *ids = journal->installations;
   if (RAND_bytes(random, sizeof random) != 1) return store_refuse(journal, "there are no random numbers");
-  for (size_t i = 0; i < sizeof random; i++) snprintf(own + 2 * i, 3, "%02x", random[i]);
+  hex_text(random, sizeof random, own);
   memmove(ids + INSTALLATION_SIZE, ids, strlen(ids) + 1);
   memcpy(ids, own, INSTALLATION_SIZE);
   return 1;

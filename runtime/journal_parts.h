@@ -21,8 +21,8 @@
 
 struct secret;
 
-enum { JOURNAL_BINDING = 512 };                                      /* bytes of a binding, at most */
-enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 12 + 16 }; /* the version, the key's id, nonce and tag */
+enum { JOURNAL_BINDING = 512 };                                 /* bytes of a binding, at most */
+enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 28 }; /* the version, the key's id and a box (box.h) */
 enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */

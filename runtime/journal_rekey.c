@@ -5,6 +5,7 @@
  * Nobody else has the folder meanwhile: a process that works with the old key
  * would find a chain that it cannot prove.
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "sys.h"
 
@@ -77,9 +78,8 @@ static int change_keys(struct journal *live, const struct journal *next, struct 
 }
 
 static int append_rekey(struct journal *live, double time) {
-  char body[64];
-  const unsigned char *id = live->key_id;
-  int length = snprintf(body, sizeof body, "{\"key\":\"%02x%02x%02x%02x\"}", id[0], id[1], id[2], id[3]);
+  char body[64], digits[2 * KEY_ID_SIZE + 1];
+  int length = snprintf(body, sizeof body, "{\"key\":\"%s\"}", hex_text(live->key_id, KEY_ID_SIZE, digits));
   return audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
 }
 

@@ -5,6 +5,7 @@
  * hide that. The transaction is given up and the journal refuses everything;
  * the next process finds the last commit that succeeded.
  */
+#include "hex.h"
 #include "journal_parts.h"
 #include "sys.h"
 
@@ -94,8 +95,7 @@ static void sha256_function(sqlite3_context *context, int count, sqlite3_value *
   (void)count;
   const void *data = sqlite3_value_blob(values[0]);
   SHA256(data ? data : "", (size_t)sqlite3_value_bytes(values[0]), hash);
-  for (size_t i = 0; i < sizeof hash; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-  sqlite3_result_text(context, hex, -1, SQLITE_TRANSIENT);
+  sqlite3_result_text(context, hex_text(hash, sizeof hash, hex), -1, SQLITE_TRANSIENT);
 }
 
 /* What the database says, with the system's word where there is one. */

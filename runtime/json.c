@@ -11,6 +11,7 @@
  */
 #include "json.h"
 
+#include "hex.h"
 #include "json_scan.h"
 #include "secret.h"
 
@@ -58,7 +59,7 @@ static void draw_marker(lua_State *L, char marker[MARKER + 1]) {
   unsigned char random[(MARKER - 1) / 2];
   if (RAND_bytes(random, sizeof random) != 1) luaL_error(L, "no random bytes: the system's source failed");
   marker[0] = '\x7f';
-  for (size_t i = 0; i < sizeof random; i++) snprintf(marker + 1 + 2 * i, 3, "%02x", random[i]);
+  hex_text(random, sizeof random, marker + 1);
 }
 
 /* Keep the string at spot number i as a secret. Its escapes are undone on the
@@ -128,8 +129,7 @@ static int push_sent(struct decoding *decoding, const struct buffer *text) {
 /* Push a scratch buffer with the bytes of the text from start to end, its escapes undone. [-0, +1, e] */
 static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
   struct buffer *plain = buffer_new(L);
-  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1))
-    luaL_error(L, "out of memory");
+  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1)) lib_no_memory(L);
   plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
   return plain;
 }
@@ -235,7 +235,7 @@ static void restore_table(struct decoding *decoding) {
 
 /* Push a message about where the scanner stopped. [-0, +1, m] */
 static int push_problem(lua_State *L, const struct json_scan *scan) {
-  if (!scan->expected) return luaL_error(L, "out of memory");
+  if (!scan->expected) return lib_no_memory(L);
   if (scan->at >= scan->length)
     lua_pushfstring(L, "JSON ends after %I bytes, expected %s", (lua_Integer)scan->length, scan->expected);
   else

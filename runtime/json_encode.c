@@ -5,6 +5,7 @@
  * wipes what it leaves behind; nothing here keeps a copy.
  */
 #include "json.h"
+#include "utf8.h"
 
 #include "json_scan.h"
 #include "secret.h"
@@ -39,7 +40,7 @@ struct encoding {
 };
 
 static void put(struct encoding *encoding, const char *text, size_t length) {
-  if (!buffer_append(encoding->out, text, length)) luaL_error(encoding->L, "out of memory");
+  if (!buffer_append(encoding->out, text, length)) lib_no_memory(encoding->L);
 }
 
 static void put_string(struct encoding *encoding, const char *text) {
@@ -98,7 +99,7 @@ static void put_text(struct encoding *encoding, const char *text, size_t length)
   size_t written = 0;
   put(encoding, "\"", 1);
   for (size_t i = 0, size; i < length; i += size) {
-    size = bytes[i] < 0x80 ? 1 : json_utf8(bytes + i, length - i);
+    size = bytes[i] < 0x80 ? 1 : utf8_size((const char *)bytes + i, length - i);
     if (!size) refuse(encoding, "it is not UTF-8");
     unsigned code = size > 1 && !encoding->lower ? code_point(bytes + i, size) : bytes[i];
     if (size == 1 ? !is_special(code, encoding->lower) : encoding->lower || !is_steering(code)) continue;
@@ -181,7 +182,7 @@ static void note_secret(struct encoding *encoding, const struct secret *secret) 
   lua_State *L = encoding->L;
   int ok = buffer_append(encoding->places, &"cvp"[secret->kind], 1);
   for (int i = 0; i < encoding->depth; i++) ok = ok && add_step(encoding->places, &encoding->path[i], i == 0);
-  if (!ok || !buffer_append(encoding->places, "", 1)) luaL_error(L, "out of memory");
+  if (!ok || !buffer_append(encoding->places, "", 1)) lib_no_memory(L);
   secret_new(L, secret->kind, secret->bytes, secret->length);
   lua_rawseti(L, encoding->copies, (lua_Integer)lua_rawlen(L, encoding->copies) + 1);
 }
@@ -254,7 +255,7 @@ static size_t collect_keys(struct encoding *encoding) {
     struct key key;
     if (lua_type(L, -2) != LUA_TSTRING) refuse(encoding, "an object's names are strings, and it has another key");
     key.text = lua_tolstring(L, -2, &key.length);
-    if (!buffer_append(encoding->keys, &key, sizeof key)) luaL_error(L, "out of memory");
+    buffer_add(L, encoding->keys, &key, sizeof key);
   }
   size_t count = (encoding->keys->length - start) / sizeof(struct key);
   if (count) qsort(encoding->keys->data + start, count, sizeof(struct key), compare);

@@ -65,7 +65,4 @@ int json_scan(struct json_scan *scan);
  * bytes. Returns how many it filled. */
 size_t json_unescape(const char *text, size_t length, char *out);
 
-/* The length of the well-formed UTF-8 character at text, 0 when there is none. */
-size_t json_utf8(const unsigned char *text, size_t length);
-
 #endif

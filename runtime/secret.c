@@ -134,7 +134,7 @@ struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length
 void secret_register(lua_State *L) {
   struct living *living = luaL_checkudata(L, -1, SECRET);
   living->secret.bytes[living->secret.length] = '\0';
-  if (!index_add(&vault_get(L)->index, &living->secret, living->needles)) luaL_error(L, "out of memory");
+  if (!index_add(&vault_get(L)->index, &living->secret, living->needles)) lib_no_memory(L);
 }
 
 struct secret *secret_new(lua_State *L, enum secret_kind kind, const char *bytes, size_t length) {

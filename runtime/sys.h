@@ -4,6 +4,7 @@
 
 #include "lib.h"
 #include <limits.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define SYS_CLOCK "host.sys.clock"
@@ -66,6 +67,16 @@ int sys_make_folder(const char *path);
 
 /* Is this the number of one user, and not the kernel's for all whom our namespace does not know? */
 int sys_is_told(uid_t user);
+
+/* Map the counter that is all of this file and close the file; 0 or an errno value. With create, an empty
+ * file becomes a counter of 0. EINVAL: the file is no counter. */
+int sys_counter_map(int fd, int create, _Atomic int64_t **counter);
+void sys_counter_unmap(_Atomic int64_t *counter);
+
+/* Open a file, made when it is missing, and lock length bytes of it (0: all) for this descriptor; 0 or an errno
+ * value. *fd is -1 when it could not be opened. *is_held: another process, or another descriptor of ours, has
+ * the lock; only the lock itself can say so, because an open that is not permitted fails with the same numbers. */
+int sys_lock_bytes(const char *path, off_t start, off_t length, int *fd, int *is_held);
 
 /* Functions of host.sys that stand in other files. */
 extern const luaL_Reg sys_bounded_functions[];

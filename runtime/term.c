@@ -7,6 +7,7 @@
  */
 #include "secret.h"
 #include "sys.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,22 +69,8 @@ static enum outcome read_up_to_newline(const struct watch *watch, int fd, struct
   return FAILED;
 }
 
-/* The code point of the UTF-8 sequence at text, and its length; length 0 when it is none. */
-static unsigned decode(const unsigned char *text, size_t left, size_t *length) {
-  size_t size = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : *text >= 0xc2 ? 2 : 0;
-  unsigned point = size == 1 ? *text : *text & (0x7fu >> size);
-  *length = 0;
-  if (size == 0 || size > left) return 0;
-  for (size_t i = 1; i < size; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    point = point << 6 | (text[i] & 0x3fu);
-  }
-  *length = size;
-  return point;
-}
-
 /* Length of a sequence that sets one of log.lua's styles (ESC [ 1 m), else 0: no other can hide what it stands in. */
-static size_t styling(const unsigned char *text, size_t left) {
+static size_t styling(const char *text, size_t left) {
   static const char *const styles[] = {"0", "1", "2", "31", "32", "33", "36"};
   for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
     size_t size = strlen(styles[i]) + 3;
@@ -95,21 +82,21 @@ static size_t styling(const unsigned char *text, size_t left) {
 }
 
 /* Is it one of Unicode's marks for the direction of reading (UAX #9)? One in a name turns round what is beside it. */
-static int sets_direction(unsigned point) {
+static int sets_direction(uint32_t point) {
   return point == 0x61c || point == 0x200e || point == 0x200f || (point >= 0x202a && point <= 0x202e) ||
          (point >= 0x2066 && point <= 0x2069);
 }
 
 /* How many bytes at text a terminal only shows; 0 when they would steer it
  * (control characters) or turn the reading direction round. */
-static size_t readable(const unsigned char *text, size_t left) {
-  size_t length;
+static size_t readable(const char *text, size_t left) {
+  uint32_t point;
   if (*text == '\n' || *text == '\t') return 1;
   if (*text == '\r') return left > 1 && text[1] == '\n'; /* as CSV ends its lines */
   if (*text == 27) return styling(text, left);
-  unsigned point = decode(text, left, &length);
+  size_t size = utf8_decode(text, left, &point);
   if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
-  return sets_direction(point) ? 0 : length;
+  return sets_direction(point) ? 0 : size;
 }
 
 /* Push the text as it may be shown: redacted, harmless. [-0, +1, m] */
@@ -119,7 +106,7 @@ static const char *push_shown(lua_State *L, const char *text, size_t length, siz
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    size = readable((const unsigned char *)redacted + i, length - i);
+    size = readable(redacted + i, length - i);
     luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
   }
   luaL_pushresult(&out);
@@ -309,10 +296,6 @@ static int open_terminal(void) {
   return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
 
-static void append(lua_State *L, struct buffer *out, const char *data, size_t length) {
-  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
-}
-
 /* Why no secret was read. */
 static const char *const reasons[] = {
     [LINE] = "nothing was entered",
@@ -328,7 +311,7 @@ static int term_read_secret(lua_State *L) {
   prompt = push_shown(L, prompt, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
-  append(L, text, prompt, length);
+  buffer_add(L, text, prompt, length);
   int tty = open_terminal();
   if (tty < 0)
     return lib_fail(L, "cannot ask for a secret: there is no terminal; give it by a file or a file descriptor");
@@ -372,11 +355,11 @@ static int term_reveal(lua_State *L) {
   heading = push_shown(L, heading, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
-  append(L, text, screen, sizeof screen - 1);
-  append(L, text, heading, length);
-  append(L, text, "\n\n", 2);
-  append(L, text, value->bytes, value->length);
-  append(L, text, hint, sizeof hint - 1);
+  buffer_add(L, text, screen, sizeof screen - 1);
+  buffer_add(L, text, heading, length);
+  buffer_add(L, text, "\n\n", 2);
+  buffer_add(L, text, value->bytes, value->length);
+  buffer_add(L, text, hint, sizeof hint - 1);
   int tty = has_screens() ? open_terminal() : -1;
   if (tty < 0) return lib_fail(L, "cannot show a secret: there is no terminal that can clear it again");
   enum outcome outcome = ask_quietly(tty, text, line, leave);

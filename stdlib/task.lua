@@ -35,6 +35,7 @@ local NEVER = math.huge
 local TURN = 50 -- tasks run between two looks at the network
 
 local ready, first, last = {}, 1, 0
+local waiting = timers.new() -- tasks that wait for a moment
 local living = {} ---@type table<Task, true>
 local current ---@type Task?
 local stopping = false
@@ -132,7 +133,7 @@ function M.spawn(fn, ...)
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
   }, Task)
-  if task.deadline < NEVER then timers.add(task, task.deadline, task.deadline - time.monotonic()) end
+  if task.deadline < NEVER then timers.add(waiting, task, task.deadline, task.deadline - time.monotonic()) end
   living[task] = true
   M.wake(task)
   return task
@@ -184,7 +185,7 @@ end
 -- From now on nothing new starts, and who only waits for time is woken.
 local function begin_stopping()
   stopping = true
-  for _, entry in ipairs(timers.all()) do M.wake(entry.task) end
+  for _, entry in ipairs(waiting) do M.wake(entry.task) end
 end
 
 --- Raise "interrupted" in a script that computes and does not come back to the loop. The host's
@@ -222,7 +223,7 @@ end
 function M.sleep(seconds)
   check_inside(2)
   local at = time.monotonic() + seconds
-  if seconds > 0 then timers.add(current, at, seconds) end
+  if seconds > 0 then timers.add(waiting, current, at, seconds) end
   while time.monotonic() < at do
     if stopping and not current.patient then yield_turn() end
     M.check()
@@ -247,7 +248,7 @@ function M.within(seconds, fn, ...)
   local at = time.monotonic() + seconds
   if at < before then
     task.deadline = at
-    timers.add(task, at, seconds)
+    timers.add(waiting, task, at, seconds)
   end
   return fn(...)
 end
@@ -398,17 +399,17 @@ end
 
 -- Wake whose time has come; seconds until the next, at most LONGEST.
 local function wake_timers()
-  local now, entry = time.monotonic(), timers.next()
+  local now, entry = time.monotonic(), timers.first(waiting)
   while entry and entry.at <= now do
-    M.wake(timers.take().task)
-    entry = timers.next()
+    M.wake(timers.take(waiting).task)
+    entry = timers.first(waiting)
   end
   return entry and math.min(LONGEST, entry.at - now) or LONGEST
 end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = timers.next(), time.least()
+  local entry, least = timers.first(waiting), time.least()
   if not entry or not least or entry.asked < least then return false end
   time.advance(math.max(0, entry.at - time.monotonic()))
   return true
@@ -430,15 +431,14 @@ local function wait_outside(poll, wait, main)
   local running = time.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
-  if running > 0 or first <= last or timers.next() then return end
+  if running > 0 or first <= last or timers.first(waiting) then return end
   main:cancel("every task waits for another, and nothing can wake them")
 end
 
 -- Nothing outlives the loop.
 local function drop_all()
   for task in pairs(living) do task:cancel("the program is over") end
-  timers.clear()
-  ready, first, last, living, stopping = {}, 1, 0, {}, false
+  ready, first, last, waiting, living, stopping = {}, 1, 0, timers.new(), {}, false
 end
 
 --- Run `fn(...)` to completion. `poll(ms)` waits for outside events, wakes the

@@ -1,15 +1,17 @@
---- Which task waits until when: a binary heap, the earliest timer first.
+--- Tasks that wait for a moment: a heap, the earliest first.
 
 local M = {}
 
 ---@class task.timer
----@field at number in time.monotonic
+---@field at number the moment, in time.monotonic
 ---@field task Task
----@field asked number seconds it was asked to wait
+---@field asked number seconds it asked to wait
 
-local heap = {} ---@type task.timer[]
+--- A heap of no timers.
+---@return task.timer[]
+function M.new() return {} end
 
-local function sift_up(i)
+local function sift_up(heap, i)
   local entry = heap[i]
   while i > 1 and heap[i // 2].at > entry.at do
     heap[i] = heap[i // 2]
@@ -18,7 +20,7 @@ local function sift_up(i)
   heap[i] = entry
 end
 
-local function sift_down(i)
+local function sift_down(heap, i)
   local entry, count = heap[i], #heap
   while 2 * i <= count do
     local child = 2 * i
@@ -30,38 +32,34 @@ local function sift_down(i)
   heap[i] = entry
 end
 
---- Add a timer.
+--- Have the task wait until the moment.
+---@param heap task.timer[]
 ---@param task Task
----@param at number in time.monotonic
----@param asked number seconds it was asked to wait
-function M.add(task, at, asked)
+---@param at number
+---@param asked number
+function M.add(heap, task, at, asked)
   heap[#heap + 1] = { at = at, task = task, asked = asked }
-  sift_up(#heap)
+  sift_up(heap, #heap)
 end
 
---- Take the earliest timer away. There must be one.
+--- Take the earliest off.
+---@param heap task.timer[]
 ---@return task.timer
-function M.take()
+function M.take(heap)
   local entry, final = heap[1], table.remove(heap)
   if entry ~= final then
     heap[1] = final
-    sift_down(1)
+    sift_down(heap, 1)
   end
   return entry
 end
 
---- The earliest timer whose task is not done; nil when there is none.
----@return task.timer|nil
-function M.next()
-  while heap[1] and heap[1].task.done do M.take() end
+--- The earliest that a task still waits for.
+---@param heap task.timer[]
+---@return task.timer?
+function M.first(heap)
+  while heap[1] and heap[1].task.done do M.take(heap) end
   return heap[1]
 end
-
---- All timers, in no particular order.
----@return task.timer[]
-function M.all() return heap end
-
---- Drop all timers.
-function M.clear() heap = {} end
 
 return M
