@@ -12,12 +12,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STEPS 10000        /* instructions between two looks at the bound */
 #define MAX_TEXT (1 << 16) /* bytes that sys.apart takes */
+#define PATIENCE 20        /* times its processor time that a copy may take in all, on a busy machine */
 
 struct bound {
   lua_Alloc allocate; /* the state's own allocator, and its argument */
@@ -97,8 +99,10 @@ static int bounded(lua_State *L) {
 /* ---- in a copy of this process ---- */
 
 /* The rest of the copy's life: call fn at the top of the stack, and write the text that it gives. */
-static _Noreturn void live_apart(lua_State *L, int output, pid_t parent) {
+static _Noreturn void live_apart(lua_State *L, int output, pid_t parent, rlim_t seconds) {
   int nowhere = open("/dev/null", O_RDWR);
+  struct rlimit limit = {seconds, seconds};
+  setrlimit(RLIMIT_CPU, &limit);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (int fd = 0; fd <= STDERR_FILENO; fd++) dup2(nowhere, fd);
   int ok = getppid() == parent && lua_pcall(L, 0, 1, 0) == LUA_OK && lua_isstring(L, -1);
@@ -128,34 +132,37 @@ static int read_until(int input, double deadline, struct buffer *text) {
   }
 }
 
-static int end_copy(pid_t child, int finished) {
+/* Reap the copy. NULL, or why its text is not to be used. */
+static const char *end_copy(pid_t child, int finished) {
   int status = 0;
   if (!finished) kill(child, SIGKILL);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  return finished && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!finished || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) return "it does not come to an end";
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? NULL : "it ended without an answer";
 }
 
 /* sys.apart(fn, seconds) -> text | nil, message */
 static int apart(lua_State *L) {
   int ends[2];
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  double deadline = monotonic() + luaL_checknumber(L, 2);
+  lua_Integer seconds = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, seconds > 0, 2, "at least one second");
+  double deadline = monotonic() + PATIENCE * (double)seconds;
   lua_settop(L, 2);
   struct buffer *text = buffer_new(L);
   if (pipe2(ends, O_CLOEXEC) != 0) return lib_fail(L, "cannot make a pipe: %s", strerror(errno));
   pid_t parent = getpid(), child = fork();
   if (child == 0) {
     lua_pushvalue(L, 1);
-    live_apart(L, ends[1], parent);
+    live_apart(L, ends[1], parent, (rlim_t)seconds);
   }
   int code = errno;
   close(ends[1]);
   int finished = child > 0 && read_until(ends[0], deadline, text);
   close(ends[0]);
   if (child < 0) return lib_fail(L, "cannot start a process: %s", strerror(code));
-  int ok = end_copy(child, finished);
-  if (!finished) return lib_fail(L, "it does not come to an end");
-  if (!ok) return lib_fail(L, "it ended without an answer");
+  const char *why = end_copy(child, finished);
+  if (why) return lib_fail(L, "%s", why);
   lua_pushlstring(L, text->data ? text->data : "", text->length);
   return 1;
 }

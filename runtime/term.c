@@ -7,7 +7,7 @@
  */
 #include "secret.h"
 #include "sys.h"
-#include "utf8.h"
+#include "term_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,51 +69,6 @@ static enum outcome read_up_to_newline(const struct watch *watch, int fd, struct
   return FAILED;
 }
 
-/* Length of a sequence that sets one of log.lua's styles (ESC [ 1 m), else 0: no other can hide what it stands in. */
-static size_t styling(const char *text, size_t left) {
-  static const char *const styles[] = {"0", "1", "2", "31", "32", "33", "36"};
-  for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
-    size_t size = strlen(styles[i]) + 3;
-    if (size <= left && memcmp(text, "\033[", 2) == 0 && memcmp(text + 2, styles[i], size - 3) == 0 &&
-        text[size - 1] == 'm')
-      return size;
-  }
-  return 0;
-}
-
-/* Is it one of Unicode's marks for the direction of reading (UAX #9)? One in a name turns round what is beside it. */
-static int sets_direction(uint32_t point) {
-  return point == 0x61c || point == 0x200e || point == 0x200f || (point >= 0x202a && point <= 0x202e) ||
-         (point >= 0x2066 && point <= 0x2069);
-}
-
-/* How many bytes at text a terminal only shows; 0 when they would steer it
- * (control characters) or turn the reading direction round. */
-static size_t readable(const char *text, size_t left) {
-  uint32_t point;
-  if (*text == '\n' || *text == '\t') return 1;
-  if (*text == '\r') return left > 1 && text[1] == '\n'; /* as CSV ends its lines */
-  if (*text == 27) return styling(text, left);
-  size_t size = utf8_decode(text, left, &point);
-  if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
-  return sets_direction(point) ? 0 : size;
-}
-
-/* Push the text as it may be shown: redacted, harmless. [-0, +1, m] */
-static const char *push_shown(lua_State *L, const char *text, size_t length, size_t *shown) {
-  secret_redact(L, text, length);
-  const char *redacted = lua_tolstring(L, -1, &length);
-  luaL_Buffer out;
-  luaL_buffinit(L, &out);
-  for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    size = readable(redacted + i, length - i);
-    luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
-  }
-  luaL_pushresult(&out);
-  lua_remove(L, -2);
-  return lua_tolstring(L, -1, shown);
-}
-
 static int check_stream(lua_State *L, int index, const char *const names[]) {
   return luaL_checkoption(L, index, NULL, names);
 }
@@ -173,7 +128,7 @@ static int term_write(lua_State *L) {
   size_t length;
   int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
   const char *text = luaL_checklstring(L, 2, &length);
-  const char *shown = push_shown(L, text, length, &length);
+  const char *shown = term_push_shown(L, text, length, &length);
   return write_to(L, fd, shown, length);
 }
 
@@ -183,7 +138,7 @@ static int term_write_data(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   if (isatty(STDOUT_FILENO))
-    push_shown(L, text, length, &length);
+    term_push_shown(L, text, length, &length);
   else
     secret_redact(L, text, length);
   text = lua_tolstring(L, -1, &length);
@@ -228,7 +183,7 @@ static int term_read_line(lua_State *L) {
   size_t length;
   struct watch watch;
   const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
+  prompt = term_push_shown(L, prompt, length, &length);
   struct buffer *line = buffer_new(L);
   if (!watch_open(&watch)) return 0; /* before the prompt: Ctrl-C is an answer to it */
   if (isatty(STDIN_FILENO)) sys_write_all(STDERR_FILENO, prompt, length);
@@ -286,7 +241,7 @@ static int term_read_key(lua_State *L) {
   char key;
   size_t length;
   const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
+  prompt = term_push_shown(L, prompt, length, &length);
   if (!isatty(STDIN_FILENO) || read_key(prompt, length, &key) != LINE) return 0;
   lua_pushlstring(L, &key, 1);
   return 1;
@@ -308,7 +263,7 @@ static const char *const reasons[] = {
 static int term_read_secret(lua_State *L) {
   size_t length;
   const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
+  prompt = term_push_shown(L, prompt, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
   buffer_add(L, text, prompt, length);
@@ -352,7 +307,7 @@ static int term_reveal(lua_State *L) {
   const char *heading = luaL_checklstring(L, 1, &length);
   const struct secret *value = secret_check(L, 2);
   luaL_argcheck(L, is_printable(value), 2, "not text that can be shown");
-  heading = push_shown(L, heading, length, &length);
+  heading = term_push_shown(L, heading, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
   buffer_add(L, text, screen, sizeof screen - 1);
@@ -389,5 +344,7 @@ static const luaL_Reg functions[] = {
 int luaopen_host_term(lua_State *L);
 int luaopen_host_term(lua_State *L) {
   luaL_newlib(L, functions);
+  term_push_text_width(L);
+  lua_setfield(L, -2, "text_width");
   return 1;
 }

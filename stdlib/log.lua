@@ -138,13 +138,6 @@ function M.error(text)
   line("err", text)
 end
 
-local function fit(text)
-  local width = term.width() - 1
-  if (utf8.len(text) or #text) <= width then return text end
-  local cut = utf8.offset(text, width)
-  return cut and text:sub(1, cut - 1) .. "…" or text:sub(1, width)
-end
-
 --- How far a long piece of work is: one changing line on a terminal, now and
 --- then a plain line elsewhere.
 ---@param text string
@@ -154,7 +147,7 @@ function M.progress(text)
   if now - progressed < (live and ON_TERMINAL or PIPED) then return end
   progressed = now
   if not live then return term.write("err", text .. "\n") end
-  shown = fit(text)
+  shown = layout.cut(text, term.width() - 1)
   term.clear()
   term.write("err", shown)
 end

@@ -160,10 +160,10 @@ function M.duration(more)
 end
 
 local INSTRUCTIONS = 10000000
-local BYTES = 256 << 20
+local BYTES = 128 << 20
 
 --- Call the chunk of a file that only describes something, as xpcall does, within the bounds that are
---- set for loading: ten million instructions, 256 MiB of memory.
+--- set for loading: ten million instructions, 128 MiB of memory.
 ---@param handler fun(err: any): any
 ---@param chunk function
 ---@return boolean ok, any value or the error

@@ -10,7 +10,7 @@ local script = require "script.load"
 local sys = require "host.sys"
 local term = require "host.term"
 
-local SECONDS = 5 -- to load one script
+local SECONDS = 2 -- of processor time to load one script
 
 local function load_summary(name)
   local ok, declaration = pcall(script.load, name)

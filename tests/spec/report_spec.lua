@@ -86,6 +86,17 @@ describe("what a person is told", function()
     assert.equal("(nothing)\n", out[3])
   end)
 
+  it("is a table with aligned columns for any script and for emoji", function()
+    local rows = {}
+    for i, name in ipairs { "plain", "✅ done", "ที่อยู่", "漢字", "👩‍💻" } do
+      rows[i] = { name = name, n = 1, more = "|" }
+    end
+    report.table(rows, { "name", "n", "more" })
+    assert.equal(table.concat({
+      "NAME     N  MORE", "plain    1  |", "✅ done  1  |", "ที่อยู่      1  |", "漢字     1  |", "👩‍💻     1  |", "",
+    }, "\n"), said(out))
+  end)
+
   it("is one document with --json: the only value, or the list of all", function()
     log.configure { json = true }
     report.table({ { a = 1, b = 2 } }, { "a" })

@@ -178,7 +178,7 @@ function M.bounded(instructions, bytes, handler, fn, ...) end
 --- Call `fn()` in a copy of this process and take the text it returns. Nothing else of what it does is seen here,
 --- and what it prints goes nowhere.
 ---@param fn fun(): string
----@param seconds number after which the copy is killed
+---@param seconds integer of processor time, after which the copy is killed
 ---@return string|nil text, string? message
 function M.apart(fn, seconds) end
 --- The version of this program.

@@ -28,6 +28,12 @@ function M.lost() end
 ---@param stream "in"|"out"|"err"
 ---@return boolean
 function M.is_terminal(stream) end
+--- How many columns a text takes on a terminal, by libc's wcwidth, and how many of its bytes fit into at most `most`
+--- columns. Colours take none; a control character, or a byte that is no UTF-8, takes one.
+---@param text string
+---@param most integer? (no limit)
+---@return integer columns, integer bytes
+function M.text_width(text, most) end
 --- How wide the terminal is.
 ---@return integer columns (80 when unknown)
 function M.width() end
