@@ -4,6 +4,7 @@
 local exam = require "doctor.examination"
 local http = require "http.client"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local sys = require "host.sys"
 local task = require "task"
@@ -104,7 +105,7 @@ function M.show(found)
     report.json(found)
   else
     for _, finding in ipairs(found.findings) do say(finding) end
-    log.note(log.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+    log.note(output.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
       :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds)))
     say_where_to_begin(found)
   end

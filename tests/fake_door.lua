@@ -6,8 +6,9 @@
 local gate = require "host.gate"
 local http = require "http.client"
 local json = require "host.json"
-local task = require "task"
+local scheduler = require "task.scheduler"
 local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -189,7 +190,7 @@ function Door:poll(ms)
   self:flush()
   local due, next_due = take_due(self)
   if #due > 0 or ms <= 0 then return due end
-  time.advance(math.min(ms / 1000, next_due - time.monotonic()))
+  time_source.advance(math.min(ms / 1000, next_due - time.monotonic()))
   return (take_due(self))
 end
 
@@ -224,12 +225,12 @@ end
 ---@param fn function
 ---@return any ...
 function M.run(door, clock, fn, ...)
-  local old_clock, old_door = time.use(clock), http.use(door)
+  local old_clock, old_door = time_source.use(clock), http.use(door)
   local _ <close> = setmetatable({}, { __close = function()
-    time.use(old_clock)
+    time_source.use(old_clock)
     http.use(old_door)
   end })
-  return task.run(http.poll, fn, ...)
+  return scheduler.run(http.poll, fn, ...)
 end
 
 return M

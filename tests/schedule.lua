@@ -6,8 +6,9 @@ local gate = require "host.gate"
 local graph = require "host.graph"
 local http = require "http.client"
 local nginx = require "nginx"
+local scheduler = require "task.scheduler"
 local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -142,12 +143,12 @@ function M.run(server, tasks, seed)
   local door <close> = gate.door("emulator")
   assert(door:peer("graph", server.base, server.ca))
   door:mode("read")
-  local before, clock = http.use(door), time.use(nil)
+  local before, clock = http.use(door), time_source.use(nil)
   local _ <close> = setmetatable({}, { __close = function()
     http.use(before)
-    time.use(clock)
+    time_source.use(clock)
   end })
-  task.run(http.poll, main, server, tasks, count)
+  scheduler.run(http.poll, main, server, tasks, count)
   assert(door:running() == 0, "requests are left in flight")
   assert(count.begun == count.ended + count.failed + count.cancelled, "a task ended twice, or never")
   return count

@@ -1,5 +1,6 @@
 --- The emulated Entra tenant, Devolutions Server and Devolutions Cloud, as a command.
 
+local document = require "report.document"
 local httpd = require "http.server"
 local json = require "json"
 local log = require "log"
@@ -14,7 +15,7 @@ local function announce(ready)
   if log.person() then return log.say(profile.text(ready)) end
   if not log.json() then return log.say(json.encode(ready)) end
   report.json(ready)
-  report.flush()
+  document.flush()
 end
 
 local function run(args)

@@ -17,6 +17,7 @@ local profile = require "emulator.profile"
 local record = require "emulator.request_log"
 local tenant = require "emulator.tenant"
 local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -236,9 +237,9 @@ end
 
 -- Do something at a moment that has passed: everything that reads the time there reads that one.
 local function at(moment, act)
-  local clock = time.use { offset = function() return 0 end, time = function() return moment end }
+  local clock = time_source.use { offset = function() return 0 end, time = function() return moment end }
   local ok, message = pcall(act)
-  time.use(clock)
+  time_source.use(clock)
   if not ok then error(message, 0) end
 end
 
@@ -254,7 +255,7 @@ local function build(self, options, range)
   self.place = place.open(options.directory)
   self.clock_file = options.clock or self.place:file("clock")
   self.clock = place.clock(self.clock_file)
-  time.use(self.clock)
+  time_source.use(self.clock)
   make_tenant(self, options, range)
   self.devolutions = devolutions.new { seed = options.seed or 1, now = time.now }
   self.service = listen(self, options.listen or "127.0.0.1")
@@ -296,7 +297,7 @@ end
 function World:close()
   if self.closed then return end
   self.closed = true
-  time.use(nil)
+  time_source.use(nil)
   if self.service then self.service:close() end
   if self.clock then self.clock:close() end
   if self.place then self.place:close() end

@@ -4,6 +4,7 @@ local fail = require "fail"
 local log = require "log"
 local profile = require "profile.current"
 local time = require "time"
+local time_source = require "time.clock"
 
 return {
   summary = "Move the emulator's clock",
@@ -20,7 +21,7 @@ return {
         fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
       }
     end
-    time.advance(args.by)
+    time_source.advance(args.by)
     log.say("The emulator's clock shows " .. time.iso(time.now()) .. ".")
   end,
 }

@@ -6,6 +6,7 @@ local arguments = require "script.arguments"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
+local output = require "log.output"
 local sets = require "base.sets"
 local term = require "host.term"
 local time = require "time"
@@ -63,8 +64,8 @@ local function answer(name, argument, default)
   local is_choice = argument.type == "boolean"
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
-    log.done()
-    local text = (M.read_line(log.question(argument.ask .. hint)) or ""):match("^%s*(.-)%s*$")
+    output.done()
+    local text = (M.read_line(output.question(argument.ask .. hint)) or ""):match("^%s*(.-)%s*$")
     if text == "" then return default end
     if is_choice then text = text:lower():gsub("^y$", "yes"):gsub("^n$", "no") end
     local ok, value = pcall(arguments.value, name, argument, text)

@@ -1,8 +1,8 @@
 --- The task a command works in: what Graph denies is explained while the session can
 --- still be asked.
 
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
-local task = require "task"
 
 local M = {}
 
@@ -19,7 +19,7 @@ end
 ---@param fn function
 ---@return any ...
 function M.explained(fn, ...)
-  local results = table.pack(xpcall(fn, task.keep_trace, ...))
+  local results = table.pack(xpcall(fn, scheduler.keep_trace, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
   if package.loaded.graph then require("permissions.denied").explain(results[2]) end
   error(results[2], 0)
@@ -29,7 +29,7 @@ end
 ---@param fn function
 ---@return any ...
 function M.run(fn, ...)
-  return task.run(poll, M.explained, fn, ...)
+  return scheduler.run(poll, M.explained, fn, ...)
 end
 
 return M

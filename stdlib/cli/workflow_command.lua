@@ -7,10 +7,11 @@ local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local outcome = require "report.failure"
+local output = require "log.output"
 local report = require "report"
+local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local task = require "task"
 local term = require "host.term"
 
 local M = {}
@@ -90,7 +91,7 @@ end
 ---@param question string
 ---@return boolean
 function M.ask(question)
-  log.done()
+  output.done()
   local answer = term.read_line(question .. " [y/N] ")
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
@@ -113,7 +114,7 @@ function M.run(job, reading, fn)
     for name, value in pairs(more or {}) do options[name] = value end
     return require("workflow").run(job.declaration, mode, job.args, options)
   end
-  return task.run(http.poll, fn, go)
+  return scheduler.run(http.poll, fn, go)
 end
 
 -- What it took: the requests so far, and how many of them each needed the answer before.
@@ -127,7 +128,7 @@ end
 ---@param result workflow.result
 ---@param last boolean?
 function M.show(result, last)
-  log.done()
+  output.done()
   if log.json() then
     if last ~= false then report.json(json_of(result)) end
   else

@@ -4,6 +4,7 @@ local argparse = require "argparse"
 local fail = require "fail"
 local log = require "log"
 local nearest = require "base.nearest"
+local output = require "log.output"
 local sys = require "host.sys"
 local term = require "host.term"
 
@@ -169,7 +170,7 @@ end
 -- Its examples stay lines that can be copied.
 local function show_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
-  log.say(before and log.fitted(before) .. examples or log.fitted(text))
+  log.say(before and output.fitted(before) .. examples or output.fitted(text))
 end
 
 local function general_help()
@@ -231,7 +232,7 @@ end
 function M.speak(options)
   local color = not options.no_color and not sys.getenv("NO_COLOR") and sys.getenv("TERM") ~= "dumb"
     and term.is_terminal("err") and term.is_terminal("out")
-  log.configure { json = options.json, quiet = options.quiet, verbose = options.verbose, color = color }
+  output.configure { json = options.json, quiet = options.quiet, verbose = options.verbose, color = color }
 end
 
 local function check_together(options)
@@ -311,7 +312,7 @@ function M.run(words)
   check_together(options)
   require_arguments(name, command, options)
   local status = command.run(options)
-  require("report").flush()
+  require("report.document").flush()
   return status
 end
 

@@ -2,6 +2,7 @@
 
 local calendar = require "handover.calendar"
 local clock = require "graph.clock"
+local document = require "report.document"
 local fail = require "fail"
 local give = require "handover.deliver"
 local json = require "json"
@@ -152,7 +153,7 @@ local function look(journal, rows)
     complete = complete and list[i].complete
   end
   if log.json() then
-    report.json { handovers = report.with_moments(list), complete = complete }
+    report.json { handovers = document.with_moments(list), complete = complete }
     return complete and 0 or 3
   end
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end

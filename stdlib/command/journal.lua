@@ -11,6 +11,7 @@ local profiles = require "profile.current"
 local record = require "journal.commit"
 local rekey = require "command.journal_rekey"
 local report = require "report"
+local document = require "report.document"
 local segments = require "command.journal_segments"
 local session = require "session.open"
 local term = require "host.term"
@@ -90,13 +91,13 @@ end
 local function show(journal, id, options)
   if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
-    report.json(report.with_moments(row))
+    report.json(document.with_moments(row))
   end
 end
 
 local function history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
-  for _, row in ipairs(rows) do report.with_moments(row) end
+  for _, row in ipairs(rows) do document.with_moments(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 

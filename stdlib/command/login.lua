@@ -6,11 +6,11 @@ local json = require "host.json"
 local log = require "log"
 local profiles = require "profile.current"
 local report = require "report"
+local scheduler = require "task.scheduler"
 local sealed = require "profile.sealed_file"
 local session = require "session.open"
 local source = require "profile.source"
 local sys = require "host.sys"
-local task = require "task"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 
@@ -179,7 +179,7 @@ return {
     })
     profiles.key():close() -- a key that is not there is better noticed before the person has signed in
     local names = put_missing(open.profile)
-    local ok, err = xpcall(task.run, task.keep_trace, http.poll, sign_in, open.profile, options["for"] ~= nil)
+    local ok, err = xpcall(scheduler.run, scheduler.keep_trace, http.poll, sign_in, open.profile, options["for"] ~= nil)
     if ok then return 0 end
     forget(open.profile, names, err)
     error(err, 0)

@@ -26,7 +26,7 @@ end
 ---@return integer status 0 done, 1 failed or waiting for a person, 2 usage, 3 something to do
 function M.main(arguments)
   strict.guard(_G)
-  sys.catch_interrupts(function() require("task").interrupt() end)
+  sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
   local ok, status = xpcall(dispatch, keep_trace, arguments)
   if not ok then return require("report.failure").failed(status) end
   local lost = require("host.term").lost()

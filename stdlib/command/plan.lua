@@ -2,6 +2,7 @@
 
 local job = require "cli.workflow_command"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local session = require "session.open"
 local work = require "cli.command_task"
@@ -13,7 +14,7 @@ local function plan_policy(options)
   local open <close> = session.start(options, { needs = loaded.needs, reading = true })
   local surroundings = { journal = open.journal, profile = open.profile }
   local all, status = work.run(rotate.plan, loaded.policies, surroundings)
-  log.done()
+  output.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
   return status
 end

@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local log = require "log"
+local output = require "log.output"
 local play = require "rehearse.play"
 local print = require "rehearse.print"
 local rehearse = require "rehearse"
@@ -84,7 +85,7 @@ return {
     local played <close> = stage.open { scripts = options.scripts }
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began
-    log.done()
+    output.done()
     if log.json() then report.json(print.table(outcome, took)) else log.say(print.text(outcome, took)) end
     return outcome.holds and 0 or 1
   end,

@@ -3,6 +3,7 @@
 local fail = require "fail"
 local job = require "cli.workflow_command"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local rotate = require "rotate.policies"
 local session = require "session.open"
@@ -10,7 +11,7 @@ local task = require "task"
 local work = require "cli.command_task"
 
 local function confirm(all)
-  log.done()
+  output.done()
   log.say(rotate.plan_text(all))
   return job.ask "Do this?"
 end
@@ -23,7 +24,7 @@ local function run(options, loaded, open)
   if not options.yes then surroundings.confirm = confirm end
   if options.watch then return rotate.watch(loaded.policies, surroundings) end
   local all, status = rotate.once(loaded.policies, surroundings)
-  log.done()
+  output.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.text(all)) end
   task.check()
   return status

@@ -1,8 +1,9 @@
---- What has to be in place before Devolutions rotates passwords with our application: single items, in the order in
---- which they can be done. Devolutions has no public call that does or shows any of it, so a person ticks each.
+--- What has to be in place before Devolutions can rotate passwords with our application: a list of single items, in the
+--- order in which they can be done. Devolutions has no public call that does or shows any of them, so a person ticks
+--- each.
 ---
---- Sources, in our words: the vendor's pages on Devolutions Cloud of 2024 to 2026 and on Devolutions Server 2025.2.
---- Names of menus and fields are the vendor's.
+--- Sources: the vendor's pages on Devolutions Cloud of 2024 to 2026 and on Devolutions Server 2025.2. The names of
+--- menus and fields are the vendor's.
 
 local M = {}
 
@@ -11,19 +12,19 @@ local M = {}
 ---@field what string
 ---@field who string
 ---@field where string the path of menus
----@field known_by string how one knows that it is done
+---@field known_by string how a person sees that the item is done
 ---@field link string? the vendor's page
----@field scope "instance"|"provider" once for the whole Devolutions, or for each provider
+---@field scope "instance"|"provider" once for the whole Devolutions instance, or for each provider
 ---@field required boolean
 
 local DOCS = "https://docs.devolutions.net/"
 
---- The vendor's step-by-step page, and where Devolutions Cloud Services is downloaded.
+--- The vendor's step-by-step page, and the download page of Devolutions Cloud Services.
 M.HOW_TO = DOCS .. "pam/knowledge-base/how-to-articles/create-an-entra-id-pam-provider-devolutions-cloud"
 M.DOWNLOAD = "https://devolutions.net/download-center/#hub"
 
---- What a person sees when the whole chain works. A green Test connection is no proof: Entra gives a token to an
---- application without any right, too.
+--- What a person sees when everything works. A green "Test connection" proves nothing: Entra gives a token to an
+--- application without any rights, too.
 ---@param consumer "cloud"|"server"|"none"
 ---@return string[]
 function M.proof(consumer)
@@ -40,7 +41,7 @@ end
 local ADMIN = "administrator of Devolutions Cloud"
 local PERMISSIONS_PAGE = "Administration > Configuration & Security > System permissions"
 
--- Of %s is the address of the organisation's Devolutions Cloud.
+-- %s is replaced by the address of the organisation's Devolutions Cloud.
 local CLOUD = {
   { key = "licence", scope = "instance", who = "owner or " .. ADMIN,
     what = "the PAM module is licensed, and the licence is assigned to the administrator",
@@ -105,7 +106,7 @@ local CLOUD = {
 
 local SERVER_ADMIN = "administrator of Devolutions Server"
 
--- The application identity and its rights on the vault are what our own sign-in uses.
+-- The application identity and its rights on the vault are also used by our own sign-in.
 local SERVER = {
   { key = "provider", scope = "provider", who = SERVER_ADMIN,
     what = "the provider exists, and has the client secret that is to be used",
@@ -139,7 +140,7 @@ local function link_of(link)
   return DOCS .. link
 end
 
---- The items for what uses the client secret, in the order of doing them.
+--- The items for this consumer of the client secret, in the order in which they are done.
 ---@param consumer "cloud"|"server"|"none"
 ---@param address string? of the instance: "https://contoso.devolutions.app"
 ---@return devolutions.checklist.item[]
@@ -158,7 +159,7 @@ end
 ---------------------------------------------------------------------------
 -- When the application goes
 
--- What becomes of accounts whose provider is deleted no page says: they keep the password they have.
+-- No page of the vendor says what happens to accounts whose provider is deleted: they keep their password.
 local GONE_ACCOUNT = {
   key = "gone_account", what = "the entries of its accounts are deleted, or use another provider",
   where = "the PAM vault", known_by = "no entry names this provider",
@@ -179,7 +180,7 @@ local GONE = {
   none = {},
 }
 
---- What stays in Devolutions when the application is gone, in the order of removing it.
+--- What stays in Devolutions when the application is gone, in the order in which it can be removed.
 ---@param consumer "cloud"|"server"|"none"
 ---@return devolutions.checklist.item[]
 function M.leftovers(consumer)
@@ -193,7 +194,7 @@ function M.leftovers(consumer)
   return list
 end
 
---- The items that a person said yes to all at once, before each was ticked by itself.
+--- The items that earlier versions let a person tick all at once.
 M.FORMER = { identity = true, permissions = true, vault_permission = true, services = true, pam_service = true }
 
 return M

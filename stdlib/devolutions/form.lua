@@ -1,28 +1,28 @@
---- The page of Devolutions on which a provider of type "Entra ID user" is added, renewed or removed: its fields in the
---- order of the form, and what to put into each. No public call fills it in.
+--- The form in Devolutions with which a provider of type "Entra ID user" is added, renewed or removed: its fields in
+--- their order, and what to put into each. No public call fills the form in.
 ---
---- Sources, in our words: the vendor's page on the provider in Devolutions Cloud 2025.3 and in Devolutions Server
---- 2025.2, and the step-by-step page of 2026. Cloud asks for the secret itself; only Server has a "Credential type".
---- No page describes the dialogs for changing and deleting a provider, which the texts say.
+--- Sources: the vendor's page on the provider in Devolutions Cloud 2025.3 and in Devolutions Server 2025.2, and the
+--- step-by-step page of 2026. Cloud asks for the secret itself; only Server has a "Credential type". No page describes
+--- the dialogs for changing and deleting a provider; the texts say so.
 
 local checklist = require "devolutions.checklist"
 
 local M = {}
 
---- The field that takes the client secret.
+--- The name of the field for the client secret.
 M.SECRET = "Secret key"
 
----@class devolutions.form.field a value to be put there, or a note on what to do
+---@class devolutions.form.field a value for a field, or a note on what to do
 ---@field field string
 ---@field value string?
 ---@field note string?
----@field secret boolean? takes the client secret, which is in no form
+---@field secret boolean? is this the field for the client secret? No form contains the secret
 ---@field optional boolean?
 
 ---@class devolutions.form
 ---@field purpose "add"|"renew"|"remove"
 ---@field where string the path of menus
----@field link string? the instance; deeper addresses are not documented
+---@field link string? the address of the instance; deeper addresses are not documented
 ---@field title string
 ---@field fields devolutions.form.field[]
 ---@field button string
@@ -38,7 +38,7 @@ M.SECRET = "Secret key"
 ---@field entry string? where the entry that holds the secret lies
 ---@field linked boolean? the provider reads that entry
 ---@field elevation boolean? the application may elevate accounts for a while; nil when that is not known
----@field short string? the end of the secret's key id: "…c7e1"
+---@field short string? the last characters of the secret's key id: "…c7e1"
 
 local PROVIDERS = "Administration > Privileged Access > Providers"
 local TEST = { field = "Test connection", note = "press it: it must succeed before you go on" }
@@ -101,7 +101,7 @@ function FORMS.none(values)
   return { field("Tenant ID", values.tenant), field("Client ID", values.client_id), secret_field(values) }
 end
 
--- Only the secret is new; what identifies the application is there to be compared.
+-- Only the secret changes; the other fields are shown so that a person can compare them.
 local function renewal(values)
   local fields = {}
   for _, one in ipairs(FORMS[values.consumer](values)) do
@@ -141,7 +141,7 @@ end
 
 local PURPOSES = { add = add, renew = renew, remove = remove }
 
--- Whatever signs in with the application, that is not Devolutions.
+-- The form for a consumer that is not Devolutions: anything that signs in with the application.
 local function elsewhere(values, purpose)
   return {
     where = "wherever what signs in as the application is configured",
@@ -150,7 +150,7 @@ local function elsewhere(values, purpose)
   }
 end
 
---- The form for one purpose. The secret is never in it.
+--- The form for one purpose. It never contains the secret.
 ---@param values devolutions.form.values
 ---@param purpose "add"|"renew"|"remove"
 ---@return devolutions.form
@@ -165,7 +165,7 @@ function M.of(values, purpose)
   return form
 end
 
---- The fields as lines a person reads.
+--- The fields as lines for a person.
 ---@param fields devolutions.form.field[]
 ---@return string[]
 function M.lines(fields)

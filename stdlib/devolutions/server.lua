@@ -1,7 +1,7 @@
 --- Devolutions Server: vaults and entries over its public API.
 --
--- There is no ETag, and an update replaces the whole entry. So a change reads,
--- compares, writes everything, and reads again.
+-- The API has no ETag, and an update replaces the whole entry. So a change reads the entry, compares it, writes all of
+-- it, and reads it back.
 
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -32,10 +32,10 @@ local MOST_PAGES = 1000
 
 local session ---@type host.credential?
 local settings ---@type table? the profile logged in with
-local as_read = setmetatable({}, { __mode = "k" }) -- entry -> how it was when it was read
+local as_read = setmetatable({}, { __mode = "k" }) -- entry -> its members as they were read
 
 ---------------------------------------------------------------------------
--- What a script's needs mean in calls
+-- The words of a script's needs, and their calls
 
 local CALLS = {
   ["vaults:read"] = { { "GET", "/api/v1/vault" }, { "GET", "/api/v1/vault/{id}" } },
@@ -49,8 +49,8 @@ local CALLS = {
     "/api/public-instance-information" } },
 }
 
---- The calls a word of a script's needs stands for; nil for an unknown word.
---- "session" (log in and out, version) goes with any.
+--- The calls that a word of a script's needs stands for; nil for an unknown word. Every script may make the calls of
+--- "session" (log in and out, read the version).
 ---@param word "vaults:read"|"entries:read"|"entries:write"|"session"
 ---@return { [1]: string, [2]: string }[]|nil
 function M.calls(word)
@@ -65,7 +65,7 @@ local function said(failure)
   return ("%d: %s"):format(failure.status, failure.message)
 end
 
--- The one place where a failed call becomes an error.
+-- Raise the failure of a call. No other code makes one.
 local function raise(what, failure)
   local reason = explain.devolutions(failure)
   fail.raise {
@@ -84,7 +84,7 @@ local function server_of(current)
   }
 end
 
--- The request is closed at the end, because it may carry a secret.
+-- The request is closed at the end, because it may hold a secret.
 local function exchange(what, request, credential, judge)
   local _ <close> = request
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
@@ -114,7 +114,7 @@ local function login_if_needed()
   return session
 end
 
--- Send and judge one call until it is answered; a session that ended is opened once more.
+-- Send one call and judge the answer. When the session has expired, log in again and send once more.
 local function perform(what, method, path, query, body)
   local used = login_if_needed()
   local base = server_of(settings).server
@@ -154,7 +154,7 @@ function M.login(current)
   open_session()
 end
 
---- End the session. Failing to is no harm: it ends by itself.
+--- End the session. A failure is ignored: the session expires by itself.
 function M.logout()
   if not session then return end
   pcall(perform, "log out of Devolutions Server", "POST", "/api/v1/logout")
@@ -176,8 +176,8 @@ end
 ---------------------------------------------------------------------------
 -- Lists
 
--- Official clients disagree on what the page's number is called. Both are sent,
--- and the answer has to be the page that was asked for.
+-- Official clients use two names for the page number. Both are sent, and the answer must be the page that was asked
+-- for.
 local function page_of(what, path, filter, number)
   local query = { page = ("%d"):format(number), pageNumber = ("%d"):format(number), pageSize = ("%d"):format(PAGE) }
   for name, value in pairs(filter) do query[name] = value end
@@ -192,7 +192,7 @@ local function page_of(what, path, filter, number)
   return page
 end
 
--- What was not looked at might be what matters.
+-- Raise a failure: a list that is not read to its end might lack the entry that matters.
 local function raise_too_many(what)
   raise(what, { kind = "bad_answer", status = 200, message = ("there are more than %d pages"):format(MOST_PAGES) })
 end
@@ -218,13 +218,13 @@ local function list(what, path, filter)
   return all
 end
 
---- All vaults the application identity may see.
+--- All vaults that the application identity may see. Waits.
 ---@return table[] with id, name, description, …
 function M.vaults()
   return list("list the vaults", "/api/v1/vault", {})
 end
 
---- The vault of that name (or id). Fails when there is none, or more than one.
+--- The vault of that name or id. Raises a failure when there is none, or more than one. Waits.
 ---@param name string
 ---@return table
 function M.vault(name)
@@ -243,7 +243,7 @@ function M.vault(name)
   }
 end
 
---- Does it carry this tag?
+--- Does the entry have this tag?
 ---@param entry devolutions.entry
 ---@param tag string
 ---@return boolean
@@ -254,21 +254,21 @@ function M.has_tag(entry, tag)
   return false
 end
 
--- The server's own filters are ignored by some versions.
+-- Does the entry fit the filter? Some versions of the server ignore filters.
 local function fits(entry, filter)
   return (not filter.name or entry.name == filter.name)
     and (not filter.path or folder.is_same(entry.path, filter.path))
     and (not filter.tag or M.has_tag(entry, filter.tag))
 end
 
---- Go through the entries of a vault, without their secrets; exactly those that fit the
---- filter. A folder is the same in any spelling.
+--- Go through the entries of a vault, without their secrets: exactly those that fit the filter. The case of a folder's
+--- name does not matter. Waits.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return fun(): devolutions.entry?
 function M.each_entry(vault_id, filter)
   filter = filter or {}
-  -- Whether the server's filter by path finds another spelling is not known, so it is not used.
+  -- It is unknown whether the server's filter by path ignores case, so that filter is not used.
   local asked = { name = filter.name, tag = filter.tag }
   local next_entry = each("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), asked)
   return function()
@@ -278,7 +278,7 @@ function M.each_entry(vault_id, filter)
   end
 end
 
---- The same as a list.
+--- The entries as a list. Waits.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return devolutions.entry[]
@@ -291,13 +291,13 @@ end
 ---------------------------------------------------------------------------
 -- Entries
 
--- The members that are the point of an entry of that subType.
+-- The members that hold the secret of an entry, by subType.
 local SECRETS = {
   Default = { "password" }, AccessCode = { "password" }, ApiKey = { "apiKey" },
   AzureServicePrincipal = { "clientSecret" }, ConnectionString = { "connectionString" },
 }
 
--- A server that may not show a password leaves it out or empty. That must not pass for an empty secret.
+-- A server that may not show a password leaves the member out, or empty. That must not pass for an empty secret.
 local function check_shown(what, entry)
   if entry.type ~= "Credential" then return end
   for _, name in ipairs(SECRETS[entry.subType] or {}) do
@@ -311,8 +311,8 @@ local function check_shown(what, entry)
   end
 end
 
--- Is everything of `wanted` in `kept`? The server may add members of its own.
--- A secret that its owner has closed since is not held against anything.
+-- Does `kept` contain everything in `wanted`? The server may add members of its own. A secret in `wanted` that was
+-- closed meanwhile is not compared.
 local function is_same(wanted, kept)
   if secret.is(wanted) then
     local ok, same = pcall(secret.equals, wanted, kept)
@@ -343,7 +343,7 @@ local function get(what, vault_id, id)
   raise(what, { kind = "bad_answer", status = 200, message = "the answer is no entry: it has no id and data" })
 end
 
---- One entry with its secrets. Fails with "denied" when the server hides them.
+--- Read one entry with its secrets. Raises "denied" when the server hides them. Waits.
 ---@param vault_id string
 ---@param id string
 ---@return devolutions.entry
@@ -374,7 +374,7 @@ local function place_text(path)
   return folder.key(path) == "" and "the vault itself" or ("the folder '%s'"):format(path)
 end
 
--- Does it lie in the folder it was written to? Else the next look would not find it there.
+-- Is the entry in the folder it was written to? If not, the next look would not find it there.
 local function check_place(what, wanted, kept, left)
   if folder.is_same(kept.path, wanted.path) then return kept end
   local place = type(kept.path) == "string" and place_text(kept.path) or "a folder that the server does not name"
@@ -385,15 +385,15 @@ local function check_place(what, wanted, kept, left)
   }
 end
 
--- What was made in another folder is taken away again, or each run would make one more there.
+-- Delete an entry that the server put into another folder: else each run would add one more there.
 local function take_back(what, vault_id, entry, kept)
   if folder.is_same(kept.path, entry.path) then return end
   local gone = pcall(M.delete_entry, vault_id, kept.id)
   check_place(what, entry, kept, gone and "; there it was deleted again" or ("; there it is left, as " .. kept.id))
 end
 
---- Make an entry, and read it back. Where the server has put it into another folder it is
---- deleted again, and this fails with "conflict".
+--- Create an entry and read it back. When the server has put the entry into another folder, delete it and raise
+--- "conflict". Waits.
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
 ---@return devolutions.entry
@@ -421,11 +421,12 @@ local function check_unchanged(what, vault_id, entry)
   }
 end
 
---- Replace an entry that was read with `entry` and then changed. Refused when
---- somebody else has changed it since. The entry as it is afterwards.
+--- Replace an entry that was read with `entry` and then changed. Raises "conflict" when somebody else has changed it
+--- since. Returns the entry as it is afterwards. Waits.
 ---@param vault_id string
 ---@param entry devolutions.entry
----@param options { just_read: boolean? }? just_read: nothing was waited for since, so to look again would tell nothing
+---@param options { just_read: boolean? }? just_read: the entry was read a moment ago, without waiting since, so it is
+--- not read once more
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry, options)
   local what = ("change the entry '%s'"):format(named(entry))
@@ -440,7 +441,7 @@ function M.replace_entry(vault_id, entry, options)
   return check_kept(what, entry, kept)
 end
 
---- Remove an entry. It is no failure when it is gone already.
+--- Delete an entry. One that is gone already is no failure. Waits.
 ---@param vault_id string
 ---@param id string
 function M.delete_entry(vault_id, id)

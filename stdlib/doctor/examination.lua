@@ -1,8 +1,9 @@
---- One examination: what was found out, each thing once for all checks that need it.
+--- One examination: facts that are read once, for all checks that need them.
 
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local states = require "handover.state"
 local task = require "task"
 
@@ -10,22 +11,22 @@ local M = {}
 
 ---@class doctor.check
 ---@field name string
----@field denied doctor.verdict? what being refused means here ("unknown")
+---@field denied doctor.verdict? the verdict when the check's calls are refused ("unknown")
 ---@field run fun(record: doctor.record, exam: doctor.exam)
 
 ---@class doctor.exam
 ---@field profile profile
 ---@field workflow string id of the setup
 ---@field args table
----@field setup string the command that puts most things right
+---@field setup string the command that repairs most findings
 ---@field started table<string, Task>
----@field origins table<Failure, string> the fact whose reading failed first
+---@field origins table<Failure, string> failure -> the fact whose reading failed first
 ---@field journal host.journal.journal?
----@field own boolean? the journal is ours to close
+---@field own boolean? did the examination open the journal? Then it closes it
 local Exam = { __name = "exam" }
 Exam.__index = Exam
 
---- Not a failure of the check that met it: somebody else's, who tells it.
+--- Raised in a check when a fact failed that another check reports.
 local Blocked = { __name = "blocked" }
 
 ---@class doctor.record the findings of one check
@@ -39,7 +40,7 @@ local function add(self, verdict, fields)
   }
 end
 
---- It is as it should be.
+--- Add the finding that something is as it should be.
 ---@param evidence string a format
 function Record:ok(evidence, ...) add(self, "ok", { evidence = evidence:format(...) }) end
 
@@ -52,7 +53,7 @@ function Record:broken(fields) add(self, "broken", fields) end
 ---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
 function Record:unknown(fields) add(self, "unknown", fields) end
 
---- What a failure says, as a finding.
+--- Add a failure as a finding.
 ---@param verdict doctor.verdict
 ---@param failure Failure
 function Record:failure(verdict, failure)
@@ -62,8 +63,8 @@ end
 ---------------------------------------------------------------------------
 -- Finding out
 
--- Wait for a fact. The one whose reading failed is remembered with the failure, so
--- that what stands on it is not blamed.
+-- Wait for a fact. When reading it fails, keep the fact's name with the failure, so that facts that depend on it are
+-- not blamed.
 local function wait(self, name)
   self.started[name] = self.started[name] or task.spawn(facts[name].read, self)
   local one = self.started[name]
@@ -73,9 +74,8 @@ local function wait(self, name)
   return false, value
 end
 
---- What is known by this name (doctor.facts); found out when first asked for. What
---- another check answers for blocks this one when it failed.
----@param name string
+--- The value of a fact (doctor.facts), which is read when the first check asks for it. A fact that failed blocks this
+--- check when another check reports the failure.
 ---@param check doctor.check who asks
 ---@return any
 function Exam:want(name, check)
@@ -86,7 +86,7 @@ function Exam:want(name, check)
   error(setmetatable({ what = facts[name].what, owner = origin.owner }, Blocked), 0)
 end
 
---- The same for facts: what one stands on.
+--- The same, for a fact that another fact needs.
 ---@param name string
 ---@return any
 function Exam:need(name)
@@ -104,12 +104,12 @@ local function judge(record, check, err)
   record:failure(err.kind == "denied" and (check.denied or "unknown") or "broken", err)
 end
 
---- Run one check; its findings, in its own order.
+--- Run one check. Returns its findings, in its order.
 ---@param check doctor.check
 ---@return doctor.finding[]
 function Exam:run(check)
   local record = setmetatable({ check = check }, Record)
-  local ok, err = xpcall(check.run, task.keep_trace, record, {
+  local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,
   })
@@ -124,7 +124,7 @@ function Exam:close()
 end
 Exam.__close = Exam.close
 
---- A new one, for the profile in use.
+--- A new examination for the profile in use.
 ---@param workflow string id of the setup
 ---@param args table
 ---@return doctor.exam

@@ -1,5 +1,5 @@
---- What the checks stand on: each thing, how it is read, and which check tells when
---- it cannot be. Nothing here changes anything.
+--- The facts that checks need: how each is read, and which check reports it when it cannot be read. Nothing here
+--- changes anything.
 
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
@@ -25,9 +25,9 @@ local task = require "task"
 local time = require "time"
 
 ---@class doctor.fact
----@field owner string name of the check that tells why it could not be read
+---@field owner string name of the check that reports why the fact cannot be read
 ---@field what string
----@field read fun(exam: doctor.exam): any false for what is not there
+---@field read fun(exam: doctor.exam): any false when the thing does not exist
 
 ---@type table<string, doctor.fact>
 local M = {}
@@ -48,7 +48,7 @@ end)
 
 local NO_CONSENT = 65001
 
--- Where nobody consented to all that would be good to read: with what was consented to.
+-- If consent for all scopes is missing, sign in again with only the consented ones.
 fact("principal", "sign-in", "who is signed in", function(exam)
   exam:need "login"
   local ok, principal = pcall(oauth.sign_in, exam.profile)
@@ -58,7 +58,7 @@ fact("principal", "sign-in", "who is signed in", function(exam)
   return oauth.sign_in(exam.profile)
 end)
 
--- Signed in, and with Graph in reach: what every call to it needs.
+-- Signed in, and Graph answers: every call to Graph needs both.
 fact("session", "sign-in", "who is signed in", function(exam)
   local principal = task.all {
     function() return exam:need "principal" end, function() return exam:need "graph" end,
@@ -164,7 +164,7 @@ fact("entry", "entry", "the entry", function(exam)
   return to
 end)
 
--- How the credentials of the application and the records fit.
+-- How the application's credentials match the journal's rows.
 fact("view", "journal", "which secrets are known", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
   return inventory.of(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
@@ -173,11 +173,11 @@ end))
 
 ---@class doctor.terms
 ---@field managed string[] groups and user names
----@field permissions string[] that the application is to have
----@field elevation string? the one for just-in-time elevation, when that is wanted
----@field handover handover.row? what is on record of the hand-over
+---@field permissions string[] the permissions that the application should have
+---@field elevation string? the permission for just-in-time elevation, where that is wanted
+---@field handover handover.row? the row of the hand-over
 
--- The hand-over of the application that is there; of one that was deleted only where there is no other.
+-- The hand-over of the application that exists; of a deleted one only when there is no other.
 local function living(list)
   local found
   for _, row in ipairs(list) do
@@ -186,7 +186,7 @@ local function living(list)
   return found
 end
 
--- What the setup was told, by its own record. What the doctor is told counts more.
+-- The arguments that the setup put on record. Arguments of the doctor replace them.
 fact("terms", "journal", "what the setup was told", function(exam)
   local has_journal, records = pcall(exam.need, exam, "journal")
   local args = exam.args
@@ -199,13 +199,13 @@ fact("terms", "journal", "what the setup was told", function(exam)
   }
 end)
 
--- Nil where the entry cannot be had; its own check says why.
+-- The entry; nil when it cannot be read, which its own check reports.
 local function entry_or_nil(exam)
   local ok, to = pcall(exam.need, exam, "entry")
   return ok and to or nil
 end
 
--- A linked entry says itself what the consumer has: the row whose value lies in it, if there is one.
+-- A linked entry shows which secret the consumer has: the row whose value is in the entry, if there is one.
 local function row_in_entry(exam, found, list, to)
   local held = to:held(found.appId)
   for _, row in ipairs(held and list or {}) do
@@ -216,9 +216,9 @@ end
 
 ---@class doctor.use: rotation.in_use
 ---@field who string "Devolutions Cloud"
----@field linked boolean does it read our entry?
+---@field linked boolean does the consumer read our entry?
 
--- Which secret the consumer has, and which one waits for it.
+-- Which secret the consumer has, and which one waits.
 fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
   local use, to = in_use.of(list), entry_or_nil(exam)
@@ -231,10 +231,10 @@ end))
 ---@class doctor.values
 ---@field newest rotation.row?
 ---@field journal host.secret? of the newest
----@field used host.secret? of the one that the consumer has
+---@field used host.secret? the value of the secret that the consumer has
 ---@field entry host.secret? what the entry holds
 
--- The values that can be had.
+-- The values that can be read.
 fact("values", "journal", "the value of the secret", of_application(function(found, exam)
   local newest, has = exam:need("view").newest, exam:need("use").has
   local to = entry_or_nil(exam)
@@ -256,13 +256,13 @@ local function prove_value(found, value)
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end
 
--- Does the newest on record work? Without a record: does what the entry holds?
+-- Does the newest secret on record sign in? Without a row: does the value in the entry?
 fact("proof", "client secret", "whether the client secret works", of_application(function(found, exam)
   local values = exam:need "values"
   return prove_value(found, values.journal or values.entry)
 end))
 
--- Does the one work that the consumer has? False where its value is not held here.
+-- Does the secret that the consumer has sign in? False where its value is not kept here.
 fact("used_proof", "client secret", "whether the client secret in use works", of_application(function(found, exam)
   local values = exam:need "values"
   if not values.used then return false end
@@ -270,7 +270,7 @@ fact("used_proof", "client secret", "whether the client secret in use works", of
   return prove_value(found, values.used)
 end))
 
--- Where the entry holds another one: does that work?
+-- Does the value in the entry sign in, when it is another one?
 fact("entry_proof", "entry", "whether what the entry holds works", of_application(function(found, exam)
   local values = exam:need "values"
   if not values.entry then return false end

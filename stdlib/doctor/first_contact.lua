@@ -1,5 +1,5 @@
---- What is believed of the real services and could not be tried where this was built:
---- each with the one call that settles it. What only reads is run when asked for.
+--- What Moonlatch believes of the real services and could not try where it was built: each belief with the one call
+--- that settles it. `--first-contact` runs the calls that only read.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -15,11 +15,12 @@ local M = {}
 ---@class doctor.belief
 ---@field id string
 ---@field belief string
----@field doubt string why it is not certain
+---@field doubt string why the belief is not certain
 ---@field call string the one call that settles it
----@field settle nil|fun(profile: profile): boolean?, string reads; true: it holds, false: it does not, nil: still open
+---@field settle nil|fun(profile: profile): boolean?, string reads only; true: the belief holds, false: it does not,
+--- nil: still open
 
--- What a call fails with, which is what is asked about.
+-- Call `fn` and return the failure it raises: the belief is about that.
 local function failure_of(fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then return nil end
@@ -49,7 +50,7 @@ local function has_server(current) return current.devolutions and current.devolu
 local function pages(current)
   if not has_server(current) then return nil, NO_SERVER end
   server.login(current)
-  local vaults = server.vaults() -- fails when another page comes than was asked for
+  local vaults = server.vaults() -- fails when the server answers with another page than the one asked for
   return #vaults > 100 and true or nil, #vaults > 100 and "the second page came when asked for"
     or ("there are %d vaults, so one page holds them all"):format(#vaults)
 end
@@ -115,7 +116,7 @@ M.beliefs = {
     doubt = "it takes a licence, and what is refused without one is not known",
     call = "GET /identity/conditionalAccess/policies", settle = function()
       local answered, said = works("/identity/conditionalAccess/policies", { what = "read the policies" })
-      return answered or nil, said -- a refusal may be the licence's
+      return answered or nil, said -- the refusal may come from a missing licence
     end },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
     doubt = "known from its clients only",
@@ -192,7 +193,7 @@ local function say(row)
   log.prose(("  %s%s"):format(row.verdict, row.seen and " (" .. row.seen .. ")" or ""))
 end
 
---- Go through the list. Waits; reads only.
+--- Check the beliefs. Waits; reads only.
 ---@return integer status 0, or 1 when a belief does not hold
 function M.run()
   oauth.sign_in(profile.current())

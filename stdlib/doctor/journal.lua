@@ -1,11 +1,11 @@
---- The journal as the doctor sees it: opened if there is one, never made.
+--- Open the journal for the doctor. The doctor never creates one.
 
 local session = require "session.open"
 local sys = require "host.sys"
 
 local M = {}
 
---- The journal of the exam's profile; nil where there is none yet.
+--- The journal of the examination's profile; nil when there is none.
 ---@param exam doctor.exam
 ---@return host.journal.journal?
 function M.open(exam)

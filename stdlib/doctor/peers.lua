@@ -1,4 +1,4 @@
---- Is there somebody at the addresses of the profile, and are they who they should be?
+--- Do the services at the profile's addresses answer, and are they the right ones?
 
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -16,7 +16,7 @@ local WAIT = 10 -- seconds
 ---@class doctor.peer
 ---@field base string
 ---@field status integer
----@field ahead number? seconds its clock is ahead of ours
+---@field ahead number? how far its clock is ahead of ours, in seconds
 ---@field took number seconds
 
 local MONTHS = {}
@@ -24,7 +24,7 @@ for place, name in ipairs { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
   MONTHS[name] = place
 end
 
---- Seconds of an HTTP date, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7); nil for anything else.
+--- Parse an HTTP date, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), to seconds; nil for any other text.
 ---@param text string?
 ---@return number?
 function M.date(text)
@@ -41,7 +41,7 @@ local function raise(who, base, failure)
   }
 end
 
--- One request without a credential. Its own clock is read in the middle of the round trip.
+-- Send one request without a credential. The server's clock is taken to be read in the middle of the round trip.
 local function ask(who, base, request)
   local sent, now = time.monotonic(), time.now()
   local answer <close>, message, kind = http.send(request, nil, { timeout = WAIT, note = "reach " .. who })
@@ -64,7 +64,7 @@ end
 
 local CLOUD = "Check `cloud` in the profile: the login and Graph addresses have to be those of the tenant's cloud."
 
---- The login service; raises when it is not reached, or is none.
+--- Ask the login service. Raises a failure when nothing answers, or something else does. Waits.
 ---@param profile profile
 ---@return doctor.peer
 function M.login(profile)
@@ -77,7 +77,7 @@ function M.login(profile)
   return peer
 end
 
---- Graph, which refuses who shows no token.
+--- Ask Graph, which refuses a request without a token. Waits.
 ---@param profile profile
 ---@return doctor.peer
 function M.graph(profile)
@@ -86,7 +86,7 @@ function M.graph(profile)
   return peer
 end
 
---- Devolutions Server.
+--- Ask Devolutions Server. Waits.
 ---@param devolutions table the profile's
 ---@return doctor.peer
 function M.devolutions(devolutions)

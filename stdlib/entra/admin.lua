@@ -1,5 +1,5 @@
---- Who is signed in, and what of a job this person or application can do: by the
---- roles and permissions in the token, and by what is eligible but not activated.
+--- Who is signed in, and which parts of a job this person or application can do. The answer comes from the roles and
+--- permissions in the token, and from roles that are eligible but not activated.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -17,7 +17,7 @@ local M = {}
 ---@field scopes string[] any one of them, for a person
 ---@field permissions string[] any one of them, for an application
 
---- What there is to be able to do.
+--- The abilities that a job may need.
 ---@type table<string, entra.ability>
 M.abilities = {
   applications = {
@@ -84,24 +84,24 @@ local function judge(admin)
   end
 end
 
---- May this person do that? ("applications", "consent", "roles")
+--- Can this principal do that? ("applications", "consent", "roles")
 ---@param ability string
 ---@return boolean
 function Admin:may(ability) return self.reasons[ability] == nil end
 
---- Why not.
+--- Why the principal cannot do that; nil when it can.
 ---@param ability string
 ---@return string?
 function Admin:why_not(ability) return self.reasons[ability] end
 
---- What an ability is, in words.
+--- An ability in words.
 ---@param ability string
 ---@return string
 function Admin.what(ability) return M.abilities[ability].what end
 
 local BY_LICENCE = { AadPremiumLicenseRequired = true }
 
--- Roles that could be activated; a tenant without the licence has none, a refusal leaves it open.
+-- The roles that the person could activate. None in a tenant without the licence; nil when Entra refuses to tell.
 local function eligible_roles(oid)
   local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
     filter = graph.filter("principalId eq %s", oid), what = "read which roles could be activated",
@@ -115,14 +115,14 @@ local function eligible_roles(oid)
   error(list, 0)
 end
 
---- Where a role is missing, look whether it could be activated. Waits; for the pre-flight.
+--- For each ability that lacks a role, ask whether the role could be activated. Waits; the pre-flight calls this.
 function Admin:look_closer()
   if self.principal.kind ~= "user" or next(self.reasons) == nil then return end
   self.eligible = eligible_roles(self.principal.oid)
   judge(self)
 end
 
---- Stop when this cannot be done at all by who is signed in.
+--- Raise a failure when whoever is signed in cannot do this.
 ---@param ability string
 function Admin:must(ability)
   local why = self.reasons[ability]
@@ -136,7 +136,7 @@ end
 
 local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
 
---- Tell a person what will be consented, and to whom, before they sign in.
+--- Before a person signs in, tell what the consent page will ask for, and for which client.
 ---@param profile profile
 function M.announce(profile)
   local sign_in, scopes = profile.sign_in or {}, oauth.scopes()
@@ -147,12 +147,12 @@ function M.announce(profile)
   log.prose("  " .. table.concat(scopes, ", "))
 end
 
--- Does signing in take a person now?
+-- Will signing in now ask a person for something?
 local function asks_person(profile)
   return profile.sign_in ~= nil and token_cache.is_personal(profile) and not token_cache.about(profile)
 end
 
---- Sign in, once for all runs in this process, and judge what can be done. Waits.
+--- Sign in, once for all runs in this process, and judge what the principal can do. Waits.
 ---@param profile table
 ---@return entra.admin
 function M.sign_in(profile)

@@ -1,5 +1,5 @@
---- Which application permissions an application declares that it needs
---- (requiredResourceAccess). Declaring grants nothing; see entra.consent.
+--- The application permissions that an application declares (requiredResourceAccess). Declaring a permission grants
+--- nothing; entra.consent grants it.
 
 local answer = require "entra.check_answer"
 local fail = require "fail"
@@ -16,22 +16,22 @@ local Permissions = resource.kind "API permissions"
 
 local M = {}
 
---- What just-in-time elevation takes. It can make its holder Global Administrator.
+--- The permission that just-in-time elevation needs. Its holder can make itself Global Administrator.
 M.ELEVATION = "RoleManagement.ReadWrite.Directory"
 
---- The application permissions of a provider's application: it finds the accounts, their groups and roles; and, where
---- that is wanted, elevates accounts for a while (the vendor's how-to of 2024 asked for the one that only reads roles,
---- the one of 2026 for the one that assigns them).
+--- The application permissions that a Devolutions provider needs: to find accounts, groups and roles, and, with
+--- `elevation`, to assign roles for a limited time. (The vendor's how-to of 2024 asks for the permission that only
+--- reads roles, the one of 2026 for the permission that assigns them.)
 ---@param elevation boolean
 ---@return string[]
 function M.of_provider(elevation)
   return { "Group.Read.All", "User.Read.All", elevation and M.ELEVATION or "RoleManagement.Read.Directory" }
 end
 
--- What does all that the other does, and more.
+-- Permission -> a permission that includes it.
 local STRONGER = { ["RoleManagement.Read.Directory"] = M.ELEVATION }
 
---- Is this permission among those held, or one that does all that it does?
+--- Does `held` contain this permission, or one that includes it?
 ---@param held table<string, any> by value
 ---@param value string
 ---@return boolean
@@ -40,7 +40,7 @@ function M.is_held(held, value) return held[value] ~= nil or held[STRONGER[value
 local DECISION = "%s is for just-in-time elevation only, and can make its holder Global Administrator; with "
   .. "--no-jit-elevation it is RoleManagement.Read.Directory, which only reads"
 
---- Say what a person decides with this, where elevation is wanted.
+--- Tell in the run what granting elevation means, where elevation is wanted.
 ---@param run workflow.Run
 ---@param elevation boolean
 function M.tell_elevation(run, elevation)
@@ -49,7 +49,7 @@ function M.tell_elevation(run, elevation)
   run:note(DECISION, M.ELEVATION)
 end
 
---- Application permissions by value ("User.Read.All") to what Graph's service principal says their ids are.
+--- Look up the ids of application permissions by their values ("User.Read.All").
 ---@param graph_principal table
 ---@param values string[]
 ---@return { value: string, id: string }[]
@@ -70,7 +70,7 @@ function M.look_up(graph_principal, values)
   return found
 end
 
---- The application permissions of Microsoft Graph that an application declares.
+--- The application permissions of Microsoft Graph that an application declares, as a set of ids.
 ---@param application table
 ---@return table<string, boolean> ids
 function M.declared(application)
@@ -83,7 +83,7 @@ function M.declared(application)
   return ids
 end
 
---- The application declares these permissions of Microsoft Graph, besides whatever else it declares.
+--- The resource: the application declares these permissions of Microsoft Graph. Other declared permissions stay.
 ---@param fields { application: table, name: string, permissions: { value: string, id: string }[] }
 ---@return entra.api_permissions
 function M.of(fields)
@@ -92,13 +92,13 @@ function M.of(fields)
   return Permissions {
     name = fields.name, host = fields.application, from = { fields.application }, permissions = fields.permissions,
     made = table.concat(values, ", "), is = table.concat(values, ", "),
-    part = true, -- of the application: it goes with it
+    part = true, -- goes when the application goes
   }
 end
 
 function Permissions:key() return "API permissions/" .. self.host.appId end
 
--- The application was just read, and with it what it declares.
+-- The application was read a moment ago, with its declared permissions.
 function Permissions:read() return self.host end
 
 function Permissions:differs(application)
@@ -117,7 +117,7 @@ function Permissions.entries(_, changes)
   return ids
 end
 
--- The whole list with Graph's own part changed by `keep` (which entries stay) and `more` (ids added).
+-- The whole list of declared permissions. In Graph's part, `keep` chooses the ids that stay and `more` adds ids.
 local function rewritten(application, keep, more)
   local list, own = json.array {}, nil
   for _, access in ipairs(application.requiredResourceAccess or {}) do
@@ -143,7 +143,8 @@ local function write(self, list, what)
   })
 end
 
--- The list is written as a whole, so what another run or a person has added since goes back with it.
+-- The application as it is now. An update replaces the whole list, so the list must include what others added
+-- meanwhile.
 local function as_it_is(self, application)
   if application.made_now then return application end
   local what = "read the API permissions of " .. tostring(application.displayName)
@@ -169,7 +170,7 @@ end
 
 function Permissions:ours(_, run) return ownership.through(run, self) end
 
--- Only on an adopted application: what the journal says was added, and nothing else.
+-- Called only for an adopted application: remove the ids that the journal says this workflow added.
 function Permissions:delete(application, run)
   local added = {}
   for _, id in ipairs((ownership.added(run, self) or {}).entries or {}) do added[id] = true end
@@ -177,6 +178,6 @@ function Permissions:delete(application, run)
     "take back the API permissions")
 end
 
-Permissions.gone = false -- the list stays, shorter
+Permissions.gone = false -- the list itself stays, without our ids
 
 return M

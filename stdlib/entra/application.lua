@@ -1,5 +1,5 @@
---- An application registration: found by its uniqueName, which Entra keeps unique
---- and immutable, or adopted by its client id.
+--- An application registration. It is found by its uniqueName, which Entra keeps unique and immutable, or adopted by
+--- its client id.
 
 local answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
@@ -13,11 +13,11 @@ local time = require "time"
 ---@class entra.application: resource.Resource
 ---@field workflow string id of the workflow it is marked with
 ---@field client_id string? of an existing one, to be adopted
----@field prefix string of the uniqueName of whatever this workflow makes
+---@field prefix string of the uniqueName of every application that this workflow makes
 ---@field unique_name string
----@field mark string the line of the notes by which ours is known
----@field returning table? what is restored, as it will be
----@field deleted boolean? by this run
+---@field mark string the line in the notes that marks the application as ours
+---@field returning table? the deleted application that will be restored, as it will be
+---@field deleted boolean? did this run delete it?
 local Application = resource.kind "application"
 Application.once = "its uniqueName"
 
@@ -26,7 +26,7 @@ local MEMBERS = {
   "passwordCredentials", "keyCredentials", "requiredResourceAccess",
 }
 
---- An application of this name, or the one with this client id.
+--- The application of this name, or the one with this client id.
 ---@param fields { name: string, workflow: string, client_id: string? }
 ---@return entra.application
 local function application(fields)
@@ -62,8 +62,8 @@ local function raise_not_there(self)
   }
 end
 
---- Do its notes carry our line? One found by its client id also needs a uniqueName of ours: that is immutable, while
---- notes come along when a manifest is copied.
+--- Is the application marked as ours? Its notes carry our line. When it was found by its client id, its uniqueName must
+--- be ours too: notes are copied along with a manifest, and a uniqueName is not.
 ---@param actual table
 ---@return boolean
 function Application:is_marked(actual)
@@ -71,7 +71,7 @@ function Application:is_marked(actual)
   return not self.client_id or tostring(actual.uniqueName):sub(1, #self.prefix) == self.prefix
 end
 
--- Ours by its marks, or adopted.
+-- Note in `actual` whether it is ours by its marks, or adopted.
 local function judged(self, actual)
   answer.with(actual, "read " .. tostring(self), "id", "appId")
   local marked = self:is_marked(actual)
@@ -86,7 +86,7 @@ function Application:read()
   if self.client_id and not self.deleted then raise_not_there(self) end
 end
 
---- A deleted one of ours holds the uniqueName: it is restored in place of making one.
+--- A deleted application of ours holds the uniqueName: restore that one instead of making a new one.
 ---@param item entra.deleted_application
 function Application:restores(item)
   self.returning = judged(self, item)
@@ -105,7 +105,7 @@ local function restore(self)
   return actual
 end
 
--- Created, or there already: both end with one application of this uniqueName.
+-- The call creates the application or finds it there; both end with one application of this uniqueName.
 function Application:create()
   if self.returning then return restore(self) end
   local actual = graph.patch(path_of(self), {
@@ -113,8 +113,8 @@ function Application:create()
     notes = self.mark .. " This line is how it is recognised.",
   }, { prefer = "create-if-missing", repeatable = true, what = "create " .. tostring(self) })
   if actual.appId then
-    actual.fresh, actual.made_now = true, true -- nothing hangs on it yet
-  else -- it was there, and the read before lagged
+    actual.fresh, actual.made_now = true, true -- nothing depends on it yet
+  else -- it existed already, and our earlier read was stale
     actual = read_anew(self, path_of(self))
   end
   return judged(self, actual)
@@ -137,7 +137,7 @@ function Application:delete(actual, run)
   graph.delete(graph.path("/applications/{id}", actual.id), { missing = "nil", what = "delete " .. tostring(self) })
 end
 
---- On record that it was there before. Called by the workflow when acting.
+--- Put on record that the application existed before this workflow. The workflow calls this when acting.
 function Application.adopt(_, run, actual)
   if not actual.adopted then return end
   local id = "application/" .. actual.appId

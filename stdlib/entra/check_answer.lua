@@ -1,11 +1,11 @@
---- What Graph answered has to be what was asked for: an answer that lacks it is
---- no answer, and must not be taken for absence.
+--- Check that an answer of Graph has the members that were asked for. An answer without them is an error, and must not
+--- pass for "there is nothing".
 
 local fail = require "fail"
 
 local M = {}
 
---- The value, if it has these members; else a failure.
+--- Return the value when it has these members; else raise a failure.
 ---@param value table
 ---@param what string what was being done
 ---@param ... string names

@@ -33,7 +33,7 @@ function Grant:key() return ("consent/%s/%s"):format(self.principal.id, self.per
 
 function Grant:read() return find(self, granted_to(self.principal)) end
 
--- "Already exists" is what a read that lagged looks like.
+-- Graph says "already exists" when our earlier read was stale.
 function Grant:create()
   local value = upsert.post(graph.path("/servicePrincipals/{id}/appRoleAssignedTo", self.graph.id), {
     principalId = self.principal.id, resourceId = self.graph.id, appRoleId = self.permission.id,
@@ -63,7 +63,7 @@ local function portal(fields, missing, why)
   }
 end
 
--- Grants, each with what is there now; and all that is granted.
+-- The grants, each with what Graph has for it now; and the list of everything that is granted.
 local function grants(fields)
   local principal = fields.principal
   local list = resource.known(principal) and not principal.fresh and granted_to(principal) or {}
@@ -78,7 +78,7 @@ local function grants(fields)
   return things, list
 end
 
--- What it holds besides, which this job does not ask for: good to know, not ours to take.
+-- Tell which other permissions the service principal holds. They are not ours to remove.
 local function tell_others(run, fields, list)
   local wanted, names = {}, {}
   for _, permission in ipairs(fields.permissions) do wanted[permission.id] = true end
@@ -106,7 +106,7 @@ end
 ---@field permissions { value: string, id: string }[]
 ---@field admin entra.admin
 
---- Have these permissions granted; where this person may not, say who has to do what.
+--- Grant these permissions; where whoever is signed in may not, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.consent.fields
 function M.ensure(run, fields)

@@ -1,5 +1,4 @@
---- What the tenant's application management policies say of client secrets and of
---- certificates: may there be any, and for how long.
+--- What the tenant's application management policies allow: client secrets and certificates at all, and for how long.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -17,11 +16,11 @@ Policy.__index = Policy
 
 local M = {}
 
--- Days of the parts of an ISO 8601 duration; months and years as Entra counts them.
+-- The parts of a date in an ISO 8601 duration, in days; years and months as Entra counts them.
 local DATE_PART = { Y = 365, M = 30, W = 7, D = 1 }
 local TIME_PART = { H = 3600, M = 60, S = 1 }
 
---- Seconds of "P90D", "P1Y", "PT12H", "P4DT12H30M5S"; nil when it is none.
+--- The seconds of an ISO 8601 duration ("P90D", "P1Y", "PT12H", "P4DT12H30M5S"); nil for any other text.
 ---@param text string
 ---@return number?
 function M.seconds(text)
@@ -33,7 +32,7 @@ function M.seconds(text)
   return math.tointeger(seconds) or seconds
 end
 
--- A restriction may count only for applications made after a date.
+-- Does the restriction apply? It may apply only to applications created after a date.
 local function counts(restriction, created)
   if restriction.state == "disabled" then return false end
   local from = restriction.restrictForAppsCreatedAfterDateTime
@@ -80,18 +79,17 @@ local function apply_default(policy, created)
   return policy
 end
 
---- The policy of the tenant, as it counts for applications made now.
+--- Read the tenant's policy, as it applies to applications created now. Waits.
 ---@return entra.credential_policy
 function M.read()
-  -- Reading policies needs a permission of its own; without it this is simply not checked.
+  -- Reading policies needs a permission of its own. Without it the policy stays unchecked.
   local default = fail.catch("denied", function()
     return graph.get("/policies/defaultAppManagementPolicy", { what = "read the tenant's policy for client secrets" })
   end)
   return apply_default(new(default), time.now())
 end
 
---- The same as it counts for this application: its own policy, where it has one,
---- replaces the tenant's.
+--- The policy for one application: its own policy, where it has one, replaces the tenant's. Waits.
 ---@param application table
 ---@return entra.credential_policy
 function Policy:of(application)
@@ -112,7 +110,7 @@ local function raise(why, fix, what)
   fail.raise { kind = "refused", what = what or "plan the client secret", why = why, fix = fix }
 end
 
---- The lifetime a new secret gets: what was asked for, or the shorter of the default and the tenant's maximum.
+--- The lifetime of a new client secret, in seconds: `wanted`, or the shorter of the default and the tenant's maximum.
 ---@param wanted number? seconds
 ---@param default number? seconds (180 days)
 ---@return number seconds
@@ -131,8 +129,8 @@ function Policy:lifetime(wanted, default)
   return wanted
 end
 
---- The lifetime a new certificate gets, which signs itself: what was asked for, or the
---- shorter of a year and the tenant's maximum.
+--- The lifetime of a new self-signed certificate, in seconds: `wanted`, or the shorter of a year and the tenant's
+--- maximum.
 ---@param wanted number? seconds
 ---@return number seconds
 function Policy:key_lifetime(wanted)

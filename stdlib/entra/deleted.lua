@@ -1,5 +1,6 @@
---- Applications in the bin: for 30 days they keep their uniqueName, and can be restored with what they hold (Microsoft
---- Learn: directory-deleteditems-list, -restore, -delete). Their service principals lie there on their own.
+--- Deleted applications. For 30 days they keep their uniqueName and can be restored with everything they hold
+--- (Microsoft Learn: directory-deleteditems-list, -restore, -delete). Their service principals are deleted items of
+--- their own.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -9,8 +10,8 @@ local time = require "time"
 
 local M = {}
 
-local KIND = "deleted" -- of the journal's rows, by client id
-local PATIENCE, PAUSE = 120, 5 -- seconds until what was just deleted is in the bin
+local KIND = "deleted" -- of the journal's rows; a row's id is the client id
+local PATIENCE, PAUSE = 120, 5 -- seconds until a deleted application is listed as deleted
 
 local MEMBERS = { "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",
   "requiredResourceAccess", "deletedDateTime" }
@@ -30,14 +31,14 @@ local function find(type_name, members, fits)
   end
 end
 
---- The deleted application that holds a uniqueName. Waits.
+--- Find the deleted application that holds a uniqueName. Waits.
 ---@param unique_name string
 ---@return entra.deleted_application?
 function M.find(unique_name)
   return find("application", MEMBERS, function(item) return item.uniqueName == unique_name end)
 end
 
---- "2026-01-31"
+--- The day of the deletion: "2026-01-31"
 ---@param item entra.deleted_application
 ---@return string
 function M.day(item) return tostring(item.deletedDateTime):sub(1, 10) end
@@ -45,7 +46,7 @@ function M.day(item) return tostring(item.deletedDateTime):sub(1, 10) end
 ---------------------------------------------------------------------------
 -- Whose it is
 
---- On record before it leaves: this application of ours is being deleted.
+--- Put on record, before the request leaves, that this application of ours is being deleted.
 ---@param run workflow.Run
 ---@param application table
 function M.deleting(run, application)
@@ -57,7 +58,7 @@ end
 
 local function stores() return { store.client_secrets, store.certificates } end
 
--- Does the journal know it: by its deletion, or by a credential that was made for it?
+-- Does the journal know the application: from its deletion, or from a credential that was made for it?
 local function is_known(journal, app_id)
   if not journal then return false end
   if journal:get(KIND, app_id) then return true end
@@ -70,8 +71,8 @@ end
 local BY_HAND = "In the Entra admin center under App registrations > Deleted applications: either restore it, "
   .. "and it is used again, or delete it permanently. (Or choose another --name.)"
 
---- Raise "conflict" when a deleted application holds the uniqueName and cannot be proven ours: by its notes and by this
---- journal, for with it come its credentials.
+--- Raise "conflict" when a deleted application holds the uniqueName and is not proven ours. The proof is its notes and
+--- this journal: restoring it brings its credentials back.
 ---@param wanted entra.application
 ---@param item entra.deleted_application
 ---@param journal host.journal.journal?
@@ -98,14 +99,14 @@ local function restore(id, what)
   })
 end
 
---- Restore it. It being restored already is what was wanted.
+--- Restore a deleted application. One that is restored already is no failure. Waits.
 ---@param item { id: string }
 ---@param what string what is being done
 function M.restore(item, what) restore(item.id, what) end
 
---- Restore the service principal of an application, which Graph does not restore with it.
+--- Restore the service principal of an application. Graph does not restore it with the application. Waits.
 ---@param app_id string client id
----@return boolean restored false when none is in the bin
+---@return boolean restored false when there is no deleted one
 function M.restore_principal(app_id)
   local item = find("servicePrincipal", { "id", "appId" }, function(one) return one.appId == app_id end)
   return item ~= nil and restore(item.id, "restore the service principal of the application " .. app_id) ~= nil
@@ -114,7 +115,7 @@ end
 ---------------------------------------------------------------------------
 -- Deleting for good
 
--- It cannot come back, and so nothing that was of it can be used again.
+-- Close its rows in the journal: a purged application cannot come back, so none of its credentials can be used again.
 local function forget(run, item)
   if not run.journal then return end
   for _, rows in ipairs(stores()) do
@@ -136,9 +137,8 @@ local function erase(item, what)
   }
 end
 
---- Have `destroy` delete for good what it deletes, or what lies in the bin already: only what is marked as ours. To be
---- called in a step before the one that ensures the application, so that it comes after that one is walked back.
----@param run workflow.Run
+--- Make `destroy` delete for good what it deletes, or what is deleted already, but only what is marked as ours. Call
+--- this in a step before the one that ensures the application: `destroy` goes through the steps backwards.
 ---@param wanted entra.application
 ---@param item table? the application, or the deleted one
 function M.purging(run, wanted, item)

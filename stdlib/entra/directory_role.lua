@@ -1,8 +1,9 @@
---- A directory role held by a service principal, in the whole tenant. An
---- assignment is its tuple: principal, role, scope. Where there is Privileged Identity
---- Management, it is made by a request, so that its justification stands in Entra's audit;
---- where the tenant allows none without end, for as long as is allowed, and extended
---- before it ends.
+--- A directory role that a service principal holds in the whole tenant. An assignment is identified by principal, role
+--- and scope.
+---
+--- With Privileged Identity Management (PIM), a request makes the assignment, so that the justification is in Entra's
+--- audit log. Where the tenant allows no permanent assignment, the request asks for the longest time allowed, and a
+--- later run extends the assignment before it expires.
 
 local graph = require "graph"
 local fail = require "fail"
@@ -19,10 +20,10 @@ local upsert = require "entra.upsert"
 ---@field principal table its service principal
 ---@field role string template id
 ---@field justification string
----@field demanded entra.pim? what the tenant wants of an assignment
----@field with_ends boolean is it worth asking when an assignment ends?
----@field by_request boolean is it made by a request, also when it never ends?
----@field refused Failure? why a request was not taken, and it was assigned directly
+---@field demanded entra.pim? what the tenant's policy demands of an assignment
+---@field with_ends boolean can an assignment expire in this tenant? Then read when
+---@field by_request boolean make the assignment by a request, also when it is permanent?
+---@field refused Failure? why the request was refused and the role was assigned directly
 local Role = resource.kind "directory role"
 Role.once = "its principal, role and scope"
 
@@ -30,7 +31,7 @@ local M = {}
 
 local KIND = "assignment" -- of the journal's rows: how a role was assigned
 local DAY = 86400
-local SOON = 14 * DAY -- before its end an assignment is extended, or when a third of its time is left
+local SOON = 14 * DAY -- an assignment is extended this long before it expires, or when a third of its time is left
 
 ---------------------------------------------------------------------------
 -- Reading
@@ -49,7 +50,7 @@ local function of_role(list, role)
   end
 end
 
--- What is held, with its end where there is one.
+-- The roles that a principal holds, each with its end where it has one.
 local function held_until(principal, with_ends)
   local held, assigned = task.all {
     function() return held_by(principal) end,
@@ -110,12 +111,12 @@ local function ask(self, action, duration, ends)
   return said or {}
 end
 
--- How it was made decides how it is taken back.
+-- Put on record how the assignment was made: this decides how it is removed.
 local function note_way(self, way)
   self.run.journal:put(KIND, self:key(), way, { role = self.name, principal = self.principal.id }, time.now())
 end
 
--- One that never ends, by a request. Nil where the tenant's rules are against it, or our rights.
+-- Request a permanent assignment. Nil where the tenant's rules or our rights do not allow the request.
 local function request(self)
   note_way(self, "requested")
   local ok, said = pcall(ask, self, "adminAssign")
@@ -145,7 +146,7 @@ function Role:update(actual)
     time.now() + length)
 end
 
--- What waits for an approver is not seen before that.
+-- An assignment that waits for an approver is not visible yet, and counts as done here.
 function Role:seen()
   if self.waits then return true end
   local actual = self:read()
@@ -166,7 +167,8 @@ local function was_requested(self)
   return row ~= nil and row.state == "requested"
 end
 
--- One that never ends can be removed directly, too: where the rules are against it, or in its first five minutes.
+-- Can the assignment be removed directly? A permanent one can, where PIM refuses the request or the assignment is
+-- younger than five minutes.
 local function may_take_back(self)
   if not was_requested(self) then return false end
   local ok, failure = pcall(take_back, self)
@@ -175,7 +177,7 @@ local function may_take_back(self)
   error(failure, 0)
 end
 
--- What ends by itself, or was requested, is a schedule of PIM's, and goes the way it came.
+-- An assignment with an end, or one that was requested, belongs to a PIM schedule: remove it by a request.
 function Role:delete(actual)
   if actual.ends then return take_back(self) end
   if may_take_back(self) then return end
@@ -187,8 +189,8 @@ end
 ---------------------------------------------------------------------------
 -- What the tenant demands
 
---- What the tenant wants of an active assignment of this role; nil when it may be without
---- end, or when the policy may not be read.
+--- What the tenant demands of an active assignment of this role. Nil when a permanent one is allowed, or when the
+--- policy may not be read. Waits.
 ---@param role string name
 ---@return entra.pim?
 function M.pim_demanded(role) return pim.demanded(role, names.roles[role]) end
@@ -222,7 +224,7 @@ end
 
 local function new(run, fields, name, with_ends)
   local demanded = fields.pim and fields.pim[name] or nil
-  if demanded and not demanded.longest then demanded = nil end -- then a person has to do it
+  if demanded and not demanded.longest then demanded = nil end -- then a person has to assign the role
   return Role {
     name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
     from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
@@ -230,7 +232,7 @@ local function new(run, fields, name, with_ends)
   }
 end
 
--- Only where there is PIM can an assignment have an end.
+-- Can an assignment expire here? Only with PIM.
 local function may_end(fields)
   if fields.premium then return true end
   for _, demanded in pairs(fields.pim or {}) do
@@ -253,7 +255,7 @@ local function roles(run, fields)
   return things
 end
 
--- Those missing or about to end.
+-- The assignments that are missing, or about to expire.
 local function open_of(things)
   local open, missing = {}, false
   for _, thing in ipairs(things) do
@@ -287,7 +289,7 @@ local function await_approval(run, name)
   }
 end
 
--- A request that waits already is not made once more.
+-- Leave out the assignments for which a request waits for approval already.
 local function without_waiting(run, fields, things)
   local missing = select(2, open_of(things))
   if not missing or not may_end(fields) or not resource.known(fields.principal) or fields.principal.fresh then
@@ -301,7 +303,7 @@ local function without_waiting(run, fields, things)
   return left
 end
 
--- What the reader of a plan has to know of an end.
+-- Tell the reader of a plan when assignments expire.
 local function tell_ends(run, things)
   for _, thing in ipairs(things) do
     local actual = thing.fetched.value
@@ -315,7 +317,7 @@ end
 
 local IN_OURS_ONLY = "the justification stands in this journal's record only, not in Entra's audit"
 
--- Where is written why a role is assigned?
+-- Tell where the justification is recorded when the request was refused.
 local function tell_refused(run, thing)
   run:warn("the role '%s' was assigned directly: a request to Privileged Identity Management was refused (%s); %s",
     thing.name, thing.refused.why, IN_OURS_ONLY)
@@ -339,10 +341,10 @@ end
 ---@field pim table<string, entra.pim|false>? role -> what the tenant demands of an assignment
 ---@field premium boolean? has the tenant Privileged Identity Management?
 
---- Have these roles assigned; where this person may not, or the tenant wants it done otherwise, say who has to do what.
+--- Assign these roles. Where whoever is signed in may not, or the tenant demands another way, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.directory_role.fields
----@return string[]? held the roles it is known to hold now
+---@return string[]? held the roles that the directory shows as held now
 function M.ensure(run, fields)
   local things = roles(run, fields)
   if run.mode == "destroy" then return all(run, things) end

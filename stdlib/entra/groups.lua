@@ -1,13 +1,13 @@
---- Groups: one by the name people know it by, and the users in it.
+--- Groups: find one by its display name, and list its users.
 
 local graph = require "graph"
 
 local M = {}
 
---- The group of that name. Waits.
+--- Find the group of that name. Waits.
 ---@param name string
 ---@return { id: string, displayName: string }|nil group when there is just one
----@return integer count of those there are
+---@return integer count how many groups have this name
 function M.named(name)
   local found = graph.all("/groups", {
     filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
@@ -16,10 +16,10 @@ function M.named(name)
   return #found == 1 and found[1] or nil, #found
 end
 
---- The users in a group, those in groups within it included: an iterator that holds two pages at most.
---- The cast to users is an advanced query (facts: ConsistencyLevel and $count).
+--- The users in a group, including those in nested groups: an iterator that holds at most two pages. The cast to users
+--- is an advanced query: it needs ConsistencyLevel and $count (Microsoft Learn: aad-advanced-queries).
 ---@param id string
----@param columns string[] what is read of each
+---@param columns string[] properties to read of each user
 ---@param name string? of the group, for messages
 ---@return fun(): table?
 function M.users(id, columns, name)

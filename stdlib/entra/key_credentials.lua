@@ -1,8 +1,8 @@
 --- The certificates an application may sign in with: its keyCredentials.
 --
--- One is added by itself where a key of the application that is valid already vouches for it (addKey). Else Entra takes
--- them only as a whole list: so a change reads it, changes what is ours, writes back the rest as it was read, and looks
--- whether everything of others is there still (Microsoft Learn: application-update, application-addkey).
+-- addKey adds one certificate, where a key of the application that is valid now signs a proof. Without such a key,
+-- Entra accepts only the whole list: a change reads the list, changes our own entries, writes everything back, and
+-- checks that the entries of others are still there (Microsoft Learn: application-update, application-addkey).
 
 local answer = require "entra.check_answer"
 local crypto = require "host.crypto"
@@ -16,21 +16,22 @@ local time = require "time"
 local M = {}
 
 local PATIENCE, PAUSE = 120, 3 -- seconds until a change must show
-local PROOF = 600 -- seconds a proof is good for, at most
-local DIRECTORY = "00000002-0000-0000-c000-000000000000" -- whom a proof is for
+local PROOF = 600 -- seconds for which a proof is valid, at most
+-- The audience of a proof: Azure AD Graph (Microsoft Learn: application-rollkey-prooftoken).
+local DIRECTORY = "00000002-0000-0000-c000-000000000000"
 
--- What goes back of an entry. `key` is there because it was selected; one that Entra
--- leaves null goes back null beside its keyId, as terraform's azuread provider does.
+-- The members of an entry that are written back. `key` comes because it is selected; where Entra shows null, null goes
+-- back beside the keyId (terraform's azuread provider does the same).
 local MEMBERS = {
   "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage",
 }
 
----@class entra.key_credential.own a certificate as this side knows it
+---@class entra.key_credential.own a certificate of this installation
 ---@field key_id string?
 ---@field sha256 string of the certificate, hexadecimal
 ---@field name string its displayName at the application
 
---- The list as Entra shows it now, noted at the application, too; a change may take seconds to show.
+--- Read the list as Entra shows it now, and keep it in `application`. A change may take seconds to show. Waits.
 ---@param application { id: string, displayName: string }
 ---@return table[]
 function M.read(application)
@@ -42,7 +43,7 @@ function M.read(application)
   return application.keyCredentials
 end
 
---- Is it this certificate? By its bytes; where Entra does not show them, by the id it was given.
+--- Is the entry this certificate? Compares the bytes; where Entra hides them, the key id.
 ---@param entry table of Graph
 ---@param own { key_id: string?, sha256: string }
 ---@return boolean
@@ -52,7 +53,7 @@ function M.is(entry, own)
   return own.key_id ~= nil and entry.keyId == own.key_id
 end
 
---- The entry of a certificate. Nil when it is not listed.
+--- Find the entry of a certificate; nil when it is not listed.
 ---@param list table[]
 ---@param own { key_id: string?, sha256: string }
 ---@return table?
@@ -71,7 +72,7 @@ local function copy(entry)
   return twin
 end
 
--- Those of a list but one, as they go back.
+-- The entries of a list without one, as they are written back.
 local function others_of(list, but)
   local others = json.array {}
   for _, entry in ipairs(list) do
@@ -80,14 +81,14 @@ local function others_of(list, but)
   return others
 end
 
--- Not repeated by itself: between two tries somebody else may write the list.
+-- Write the list once. It is not repeated automatically: between two tries somebody else may write the list.
 local function write(application, list, what)
   graph.patch(graph.path("/applications/{id}", application.id), { keyCredentials = list }, {
     repeatable = false, fresh_write = true, what = what,
   })
 end
 
--- Read until the change shows. The list then; nil when it does not show in time.
+-- Read the list until the change shows; nil when it does not show in time.
 local function await(application, shows)
   for waited = 0, PATIENCE, PAUSE do
     local list = M.read(application)
@@ -122,13 +123,13 @@ local function raise_lost(application, missing)
   }
 end
 
--- Write the list, and see to it that what is of others is there still: once it is put back, then it is said.
+-- Write the list, then check that the entries of others are still there. A missing one is put back, and then reported.
 local function change(application, others, more, what, shows)
   local whole = json.array { table.unpack(others) }
   whole[#whole + 1] = more
   write(application, whole, what)
   local list = await(application, shows)
-  if not list then return end -- said by whoever needs it: nothing shows yet, neither ours nor what others lost
+  if not list then return end -- the caller reports it: the list shows neither our change nor a loss
   local missing = missing_of(list, others)
   if #missing == 0 then return end
   log.warn(("%s: put back, since they were not listed any more: %s"):format(what, names_of(missing)))
@@ -142,7 +143,7 @@ end
 ---------------------------------------------------------------------------
 -- Adding
 
--- Signed with the key of a certificate that is valid now (Microsoft Learn: application-rollkey-prooftoken).
+-- The proof, signed with the key of a certificate that is valid now (Microsoft Learn: application-rollkey-prooftoken).
 local function proof_of(application, key)
   local about, now = key:describe(), math.floor(time.now())
   return key:assertion("RS256", json.encode {
@@ -164,7 +165,7 @@ end
 
 local REFUSED = { denied = true, refused = true }
 
--- True when it was added; false when Entra would not take the proof.
+-- Add the certificate with a proof. False when Entra does not accept the proof.
 local function vouched(application, own, der, vouching)
   if not vouching then return false end
   local ok, failure = pcall(add_by_proof, application, own, der, vouching)
@@ -174,8 +175,8 @@ local function vouched(application, own, der, vouching)
   return false
 end
 
---- Add a certificate, unless it is there: so this may be done again after a lost answer. To be called by one process
---- at a time.
+--- Add a certificate, unless it is there already: so this may be repeated after a lost answer. One process at a time
+--- may call this. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
 ---@param der string
@@ -187,7 +188,7 @@ function M.add(application, own, der, vouching)
   if found then return found.keyId end
   local function shows(list) return M.find(list, own) ~= nil end
   if vouched(application, own, der, vouching) then
-    await(application, shows) -- Entra chooses its keyId
+    await(application, shows) -- Entra chooses the keyId
   else
     change(application, others_of(there), {
       type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), keyId = own.key_id,
@@ -209,10 +210,10 @@ local function raise_unseen(application, own)
   }
 end
 
---- Remove a certificate. It being gone already is what was wanted. To be called by one process at a time.
+--- Remove a certificate. One that is gone already is no failure. One process at a time may call this. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
----@param kept { key_id: string?, sha256: string }? has to be in the list, else nothing is written
+---@param kept { key_id: string?, sha256: string }? must be in the list, else nothing is written
 function M.remove(application, own, kept)
   local there = M.read(application)
   local gone = M.find(there, own)

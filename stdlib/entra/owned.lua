@@ -1,5 +1,5 @@
---- Applications whose client secrets a rotation keeps: by client id, the one that
---- setup made, or all that we own.
+--- The applications whose client secrets a policy rotates: one by its client id, the one that the setup made, or all
+--- that whoever is signed in owns.
 
 local application = require "entra.application"
 local fail = require "fail"
@@ -11,7 +11,7 @@ local M = {}
 
 local AT_ONCE = 20 -- applications read side by side
 
---- What the setup script marks its application with.
+--- The id of the workflow with which the setup script marks its application.
 M.SETUP = "setup/entra-pam-provider"
 
 ---@class entra.owned_application
@@ -20,10 +20,10 @@ M.SETUP = "setup/entra-pam-provider"
 ---@field displayName string
 ---@field passwordCredentials table[]
 ---@field keyCredentials table[]
----@field workflow string whose marks it carries, and so the entry of its secret
+---@field workflow string the workflow that marked it; decides the entry of its secret
 ---@field ours boolean?
 
--- Whose it is, by the line that application.lua puts into the notes.
+-- The workflow in the line that entra.application writes into the notes.
 local function workflow_of(actual)
   return type(actual.notes) == "string" and actual.notes:match("Made by Moonlatch, workflow (%S+)%.") or "rotate"
 end
@@ -55,8 +55,8 @@ function M.provider(name)
   return actual
 end
 
---- All applications that whoever is signed in owns and that have a client secret: one that
---- signs in by certificate alone is not given one. Or those that have a certificate.
+--- All applications that whoever is signed in owns and that have a client secret, or a certificate. An application
+--- without a client secret is left out: it must not get one by a rotation. Waits.
 ---@param credential "secret"|"certificate"|nil
 ---@return entra.owned_application[]
 function M.all(credential)

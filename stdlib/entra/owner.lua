@@ -1,5 +1,5 @@
---- A service principal as an owner of an application: what Application.ReadWrite.OwnedBy
---- lets it change (Microsoft Learn: application-post-owners).
+--- A service principal as an owner of an application: the permission Application.ReadWrite.OwnedBy lets it change the
+--- applications that it owns (Microsoft Learn: application-post-owners).
 
 local graph = require "graph"
 local ownership = require "resource.ownership"
@@ -36,7 +36,7 @@ function Owner:read()
   end
 end
 
--- Its reference names the object by the address of Graph itself.
+-- The body names the object by its address at Graph.
 function Owner:create()
   upsert.post(graph.path("/applications/{id}/owners/$ref", self.owned.id), {
     ["@odata.id"] = ("%s/directoryObjects/%s"):format(profile.current().graph, self.principal.id),

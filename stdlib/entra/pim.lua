@@ -1,7 +1,6 @@
---- Privileged Identity Management: what a tenant's policy demands of an active role
---- assignment, when one ends, and assigning, extending and removing by request
---- (Microsoft Learn: rbacapplication-post-roleassignmentschedulerequests,
---- identity-governance rules).
+--- Privileged Identity Management: what a tenant's policy demands of an active role assignment, when an assignment
+--- expires, and requests to assign, extend and remove (Microsoft Learn:
+--- rbacapplication-post-roleassignmentschedulerequests, identity-governance rules).
 
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
@@ -16,11 +15,11 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 
 ---@class entra.pim what a policy demands
 ---@field why string in words
----@field duration string? the longest, as the policy says it: "P15D"
+---@field duration string? the longest that is allowed, as the policy writes it: "P15D"
 ---@field longest number? the same in seconds; nil when it cannot be read
 ---@field ticket boolean must a ticket be named?
 
--- Reading needs a licence and a right; not knowing is no refusal.
+-- Call `read`; nil without the licence or the right to read. An unreadable policy is unknown, not a refusal.
 local function if_readable(read)
   local ok, value = pcall(read)
   if ok then return value end
@@ -48,8 +47,8 @@ local function demands(policy)
   return found
 end
 
---- What the tenant demands of an active assignment of this role; nil when it may be without
---- end, or when the policy may not be read.
+--- What the tenant demands of an active assignment of this role. Nil when a permanent one is allowed, or when the
+--- policy may not be read. Waits.
 ---@param name string of the role
 ---@param id string template id
 ---@return entra.pim?
@@ -70,11 +69,11 @@ end
 ---@field roleDefinitionId string
 ---@field directoryScopeId string
 ---@field starts number?
----@field ends number? nil: never
+---@field ends number? nil: permanent
 
 local function moment(text) return type(text) == "string" and time.parse(text) or nil end
 
---- The active assignments of a principal, with their ends; none where they may not be read.
+--- The active assignments of a principal, with their ends; none where they may not be read. Waits.
 ---@param principal { id: string }
 ---@return entra.pim.assigned[]
 function M.assigned(principal)
@@ -92,12 +91,12 @@ end
 
 local WAITING = { PendingApproval = true, PendingAdminDecision = true }
 
---- Does a request with this status wait for a person?
+--- Does a request with this status wait for an approver?
 ---@param status string?
 ---@return boolean
 function M.is_waiting(status) return WAITING[status] == true end
 
---- The requests of a principal that wait for a person.
+--- The requests of a principal that wait for an approver. Waits.
 ---@param principal { id: string }
 ---@return table[]
 function M.waiting(principal)
@@ -122,7 +121,7 @@ end
 ---@field role string template id
 ---@field name string of the role
 ---@field justification string
----@field duration string? ISO 8601; without one an assignment never ends
+---@field duration string? ISO 8601; nil: permanent
 
 local WORDS = {
   adminAssign = "assign the role '%s' through Privileged Identity Management",
@@ -146,25 +145,25 @@ local function raise_too_early(failure)
   }
 end
 
--- From now on, for as long as was asked for.
+-- The schedule: from now on, for the duration of the request.
 local function schedule_of(request)
   if request.action == "adminRemove" then return nil end
   return { startDateTime = time.iso(time.now()), expiration = request.duration
     and { type = "afterDuration", duration = request.duration } or { type = "noExpiration" } }
 end
 
--- Codes by which Entra says that the tenant's rules are against it.
+-- The codes by which Entra says that the tenant's rules do not allow the request.
 local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true,
   AadPremiumLicenseRequired = true }
 
---- Was a request refused by the tenant's rules, or because we may not make it? Then there may be another way.
+--- Was a request refused by the tenant's rules, or for lack of rights? Then another way may work.
 ---@param failure any
 ---@return boolean
 function M.is_against(failure)
   return fail.is(failure) and (failure.kind == "denied" or AGAINST[failure.code] == true)
 end
 
---- Have it done. What the service said of the request; nil when it was done already.
+--- Send the request. Returns what the service says of it; nil when it was carried out before. Waits.
 ---@param request entra.pim.request
 ---@return table?
 function M.ask(request)
@@ -182,7 +181,7 @@ function M.ask(request)
   error(said, 0)
 end
 
---- A number of seconds as a duration: "P15D", "PT8H", "P1DT1H".
+--- Seconds as an ISO 8601 duration: "P15D", "PT8H", "P1DT1H".
 ---@param seconds number
 ---@return string
 function M.duration(seconds)

@@ -1,7 +1,7 @@
---- Who holds power in a tenant: directory roles held actively, by eligibility, through
---- groups and groups in them, and groups that can be assigned roles.
---
--- Of the people only those are read who hold something.
+--- The privileged accounts of a tenant: those that hold a directory role actively, by eligibility or through groups
+--- (nested ones too), and the owners of role-assignable groups.
+---
+--- Only accounts that hold something are read.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -13,7 +13,7 @@ local task = require "task"
 
 local M = {}
 
---- What is read of each account.
+--- The properties to read of each account.
 M.SELECT = {
   "id", "userPrincipalName", "displayName", "accountEnabled", "userType", "onPremisesSyncEnabled", "createdDateTime",
   "lastPasswordChangeDateTime",
@@ -23,7 +23,7 @@ M.SELECT = {
 ---@field role string name of the role, or "owner of …"
 ---@field how string "active", "eligible", "active, through the group 'X'", "owner of the group 'X'"
 
--- Without the licence nobody is eligible; without the permission it is not known.
+-- The eligible assignments. None without the licence; nil without the permission.
 local function eligible()
   local ok, list = pcall(role_holders.eligible)
   if ok then return list end
@@ -50,7 +50,7 @@ local function spread(held, list, named, by_id, how)
   end
 end
 
--- An owner of such a group can put anybody into it.
+-- Add the owners of role-assignable groups: an owner can add any account to the group.
 local function spread_owners(held, list)
   for _, group in ipairs(list) do
     for _, owner in ipairs(group.owners) do
@@ -59,7 +59,7 @@ local function spread_owners(held, list)
   end
 end
 
---- What everybody holds, by object id; service principals among them.
+--- The privileges of every principal, by object id; service principals included. Waits.
 ---@return table<string, entra.privilege[]>
 function M.holders()
   local active, could, named, list = task.all {
@@ -73,7 +73,7 @@ function M.holders()
   return held
 end
 
---- The users among them.
+--- The users among these principals. Waits.
 ---@param held table<string, entra.privilege[]>
 ---@return table[] sorted by name
 function M.users(held)
@@ -92,7 +92,7 @@ local function raise_not_one(count, name, kind)
   }
 end
 
---- The users in a group, nested ones too: an iterator that holds two pages at most.
+--- The users in a group, including nested groups: an iterator that holds at most two pages.
 ---@param name string
 ---@return fun(): table?
 function M.in_group(name)
@@ -101,13 +101,13 @@ function M.in_group(name)
   return groups.users(group.id, M.SELECT, name)
 end
 
---- The users of the whole tenant, likewise.
+--- All users of the tenant: an iterator that holds at most two pages.
 ---@return fun(): table?
 function M.everybody()
   return graph.list("/users", { select = M.SELECT, top = 999, what = "read the users" })
 end
 
---- The users in an administrative unit.
+--- The users in an administrative unit. Waits.
 ---@param name string
 ---@return table[]
 function M.in_unit(name)

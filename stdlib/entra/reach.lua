@@ -1,5 +1,5 @@
---- Who may reset whose password: the accounts to be managed, with the admin roles they
---- hold, and what Microsoft's table says of a role holder's reach.
+--- Who may reset whose password: the accounts to be managed, the admin roles they hold, and what Microsoft's table
+--- allows the holder of a role.
 
 local data = require "base.facts"
 local fail = require "fail"
@@ -22,9 +22,9 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---@field roles { id: string, name: string, how: string }[] admin roles, active, eligible or through groups
 ---@field group string? a role-assignable group it is a member or an owner of
 ---@field enabled boolean may it sign in?
----@field restricted boolean in a restricted management administrative unit
----@field synced boolean its password is kept on-premises
----@field guest boolean its password is kept elsewhere
+---@field restricted boolean is it in a restricted management administrative unit?
+---@field synced boolean is its password kept on-premises?
+---@field guest boolean is its password kept in another tenant?
 
 ---------------------------------------------------------------------------
 -- Microsoft's table
@@ -60,7 +60,7 @@ local function ids_of(roles)
   return ids
 end
 
--- The rows of the table that count for an account, each with what makes it count.
+-- The rows of the table that apply to an account, each with the reason.
 local function rows_for(account)
   local rows = {}
   for i, role in ipairs(account.roles) do
@@ -82,7 +82,7 @@ local function elsewhere(account)
   end
 end
 
---- Can somebody who holds these roles reset the account's password, by the table?
+--- Can the holder of these roles reset the account's password? By the table.
 ---@param account entra.account
 ---@param held table<string, boolean> template ids of roles
 ---@return "yes"|"no"|"unknown" verdict, string why
@@ -99,7 +99,7 @@ function M.verdict(account, held)
   return "yes", rows_for(account)[1][2]
 end
 
---- The same for roles by their names.
+--- The same, for roles by their names.
 ---@param account entra.account
 ---@param roles string[]
 ---@return "yes"|"no"|"unknown" verdict, string why
@@ -107,14 +107,14 @@ function M.judge(account, roles)
   return M.verdict(account, ids_of(roles))
 end
 
---- Does it hold an admin role, or could it, or make itself hold one?
+--- Is the account privileged: does it hold an admin role, is it eligible for one, or can it give itself one?
 ---@param account entra.account
 ---@return boolean
 function M.is_admin(account)
   return #account.roles > 0 or account.group ~= nil
 end
 
---- The weakest roles of the guide that reach these accounts, and for whom the stronger one is.
+--- The weakest of the how-to's roles that reach these accounts, and the accounts that need the stronger role.
 ---@param accounts entra.account[]
 ---@return string[] roles, entra.account[] privileged
 function M.roles_for(accounts)
@@ -126,13 +126,13 @@ function M.roles_for(accounts)
   return { "Helpdesk Administrator", "Privileged Authentication Administrator" }, privileged
 end
 
--- From the weakest up, by how many rows of the table each is in; what they may do besides counts too.
+-- From the weakest role to the strongest, by how many rows of the table each is in and by its other rights.
 local LADDER = { "Password Administrator", "Helpdesk Administrator", "Authentication Administrator",
   "User Administrator", "Privileged Authentication Administrator" }
 
---- The weakest single role whose holder reaches as many of these accounts as any does, by the table.
+--- The weakest single role that reaches as many of these accounts as any single role does, by the table.
 ---@param accounts entra.account[]
----@return string role, entra.account[] beyond those it does not reach for sure
+---@return string role, entra.account[] beyond the accounts that it is not sure to reach
 function M.weakest_for(accounts)
   local best, beyond
   for _, role in ipairs(LADDER) do
@@ -202,7 +202,7 @@ local function accounts_of(managed)
   return accounts, by_id
 end
 
---- The accounts meant, each with the admin roles it holds. Waits; reads side by side.
+--- Find the accounts to manage, each with its admin roles. Waits; reads side by side.
 ---@param managed string[]? a group's name or id, user names
 ---@return entra.account[]
 function M.find(managed)
@@ -226,7 +226,7 @@ local function list(run, accounts, text_of)
   end
 end
 
--- In one text: a warning stands apart from the notes.
+-- As one text, because a warning is printed apart from the notes.
 local function in_words(accounts, text_of)
   local words = {}
   for i, account in ipairs(accounts) do
@@ -237,7 +237,7 @@ local function in_words(accounts, text_of)
   return table.concat(words, ", ")
 end
 
---- The roles needed for these accounts, having said why.
+--- Say why which roles are needed for these accounts, and return them.
 ---@param run workflow.Run
 ---@param accounts entra.account[]
 ---@param managed string[]?
@@ -259,7 +259,7 @@ end
 local UNSETTLED = "whether an application needs a permission besides the role, Microsoft's pages do not agree: "
   .. "unknown until a first reset"
 
---- What can be said of resetting each account with these roles, and no more than that.
+--- Report for each account whether these roles can reset it, as far as that is known.
 ---@param run workflow.Run
 ---@param accounts entra.account[]
 ---@param roles string[]

@@ -1,6 +1,5 @@
---- Who holds which directory role: actively, by eligibility, through groups that can be
---- assigned roles. The tenant's assignments are few, its people are many: the
---- assignments are read whole.
+--- Who holds which directory role: actively, by eligibility, and through role-assignable groups. All assignments of the
+--- tenant are read at once: they are few, and its users are many.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -14,7 +13,7 @@ local AT_ONCE = 16 -- groups read side by side
 ---@class entra.role_group a role-assignable group
 ---@field id string
 ---@field name string
----@field members { id: string }[] users, those in groups within it included
+---@field members { id: string }[] users, including those in nested groups
 ---@field owners { id: string }[]
 
 ---@class entra.holders who holds which directory role, in the whole tenant
@@ -26,13 +25,13 @@ local AT_ONCE = 16 -- groups read side by side
 ---------------------------------------------------------------------------
 -- Reading
 
---- The assignments in force. Waits.
+--- Read the active assignments. Waits.
 ---@return table[]
 function M.active()
   return graph.all("/roleManagement/directory/roleAssignments", { what = "read who holds which directory role" })
 end
 
---- Those that can be activated; none where the tenant lacks the licence. Waits.
+--- Read the eligible assignments; none where the tenant lacks the licence. Waits.
 ---@return table[]
 function M.eligible()
   local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
@@ -43,7 +42,7 @@ function M.eligible()
   error(list, 0)
 end
 
---- What the tenant calls its roles, by id. Waits.
+--- The names of the tenant's roles, by id. Waits.
 ---@return table<string, string>
 function M.role_names()
   local named = {}
@@ -66,7 +65,7 @@ local function owners_of(group)
   })
 end
 
---- The groups that can be assigned roles, and who is in them. Waits.
+--- Read the role-assignable groups with their members and owners. Waits.
 ---@return entra.role_group[]
 function M.groups()
   local found = graph.all("/groups", {
@@ -78,7 +77,7 @@ function M.groups()
   end)
 end
 
---- All of it. Waits; reads side by side.
+--- Read all of this. Waits; reads side by side.
 ---@return entra.holders
 function M.read()
   local active, eligible, named, found = task.all { M.active, M.eligible, M.role_names, M.groups }
@@ -116,7 +115,7 @@ local function mark_groups(by_id, list)
   return by_group
 end
 
---- Note with each account the admin roles it holds.
+--- Add to each account the admin roles that it holds.
 ---@param holders entra.holders
 ---@param by_id table<string, entra.account>
 function M.note(holders, by_id)
@@ -125,7 +124,7 @@ function M.note(holders, by_id)
   spread(by_id, by_group, holders.eligible, holders.named, "eligible")
 end
 
---- The roles somebody holds now in the whole tenant, by assignments of their own.
+--- The roles that a principal holds actively in the whole tenant, by direct assignment.
 ---@param holders entra.holders
 ---@param id string object id of a user or service principal
 ---@return table<string, boolean> template ids

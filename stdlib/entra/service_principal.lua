@@ -1,4 +1,4 @@
---- A service principal: the application as a member of this tenant. Found by its appId.
+--- A service principal: the representation of an application in this tenant. It is found by its appId.
 
 local answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
@@ -23,7 +23,7 @@ function M.of(fields)
   return ServicePrincipal { name = fields.name, host = fields.application, from = { fields.application } }
 end
 
---- Microsoft Graph's own, with its permissions.
+--- Microsoft Graph's own service principal, with its permissions. Waits.
 ---@return table
 function M.graph()
   local what = "read the permissions Microsoft Graph offers"
@@ -54,7 +54,7 @@ local function read_anew(self)
   return answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
 end
 
--- One in the bin keeps what it was granted, so it is restored. The tag is what makes the portal list it among the
+-- A deleted service principal keeps its grants, so it is restored. The tag makes the portal list it among the
 -- enterprise applications.
 function ServicePrincipal:create()
   if not self.host.made_now and deleted.restore_principal(self.host.appId) then return read_anew(self) end
@@ -62,7 +62,7 @@ function ServicePrincipal:create()
     prefer = "create-if-missing", fresh_write = true, repeatable = true, what = "create " .. tostring(self),
   })
   if actual.id then
-    actual.fresh = true -- it holds nothing yet
+    actual.fresh = true -- it holds no grants yet
     return actual
   end
   return read_anew(self)

@@ -1,5 +1,5 @@
---- The public client that people sign in with, and what was consented to it: a
---- consent given for one job stays, for whoever signs in with that client next.
+--- The public client through which people sign in, and the consents given to it. A consent that was given for one job
+--- stays, and the next person who signs in with that client has it too.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -9,16 +9,16 @@ local M = {}
 
 ---@class entra.left_consent
 ---@field client string name of the client
----@field scopes string[] that let change things
----@field for_all boolean? consented for everybody in the tenant, not only for this person; nil: not known
+---@field scopes string[] the delegated permissions that can change something
+---@field for_all boolean? consented for everybody in the tenant, not only for this person; nil: unknown
 
--- A delegated permission that only reads says so in its name.
+-- Can this delegated permission change something? By its name.
 local function changes(scope)
   return scope:find("%.ReadWrite") or scope:find("%.Manage") or scope:find("AccessAsUser", 1, true)
     or scope:find("%.Create$") or scope:find("%.Send$") or scope:find("%.RevokeSessions")
 end
 
--- Those that let change things, but for what the profile says it wants.
+-- The permissions in `text` that can change something, without those that the profile asks for.
 local function changing(text, wanted)
   local list = {}
   for scope in text:gmatch("%S+") do
@@ -46,17 +46,17 @@ local function read(principal, wanted)
   return left
 end
 
--- What the token carries was consented to, by whomever.
+-- The permissions in the token: somebody consented to each of them.
 local function carried(principal, wanted, client)
   local scopes = changing(table.concat(principal.scopes, " "), wanted)
   return #scopes > 0 and { { client = client, scopes = scopes } } or {}
 end
 
---- The consents that let this person change things by signing in: as Graph tells, or
---- where that may not be read, as the token does.
+--- The consents by which this person can change things after signing in. Read from Graph, or from the token where Graph
+--- may not be asked. Waits.
 ---@param principal oauth.principal a person
 ---@param client string name of the sign-in client
----@param scopes string[] that are wanted in every sign-in
+---@param scopes string[] the permissions that every sign-in asks for
 ---@return entra.left_consent[]
 function M.left_behind(principal, client, scopes)
   local wanted = {}

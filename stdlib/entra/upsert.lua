@@ -1,18 +1,17 @@
---- Making what may be there already: a read that lagged says it is not, the
---- service says it is.
+--- Create an object, and treat "already exists" as success: our read before may have been stale.
 
 local fail = require "fail"
 local graph = require "graph"
 
 local M = {}
 
---- Post; the value, or nil when it was there already.
+--- Post `body`. Returns the new object, or nil when it exists already.
 ---@param path string
 ---@param body table
 ---@param options graph.options
 ---@return table?
 function M.post(path, body, options)
-  options.repeatable = true -- a second one is refused as a duplicate, which is known to be fine
+  options.repeatable = true -- a repeated request is refused as a duplicate, and that counts as success
   local ok, value = pcall(graph.post, path, body, options)
   if ok then return value end
   if fail.is(value) and value.cause and value.cause.exists then return nil end

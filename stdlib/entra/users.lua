@@ -1,5 +1,4 @@
---- Users as a rotation sees them: who they are, whether Entra keeps their
---- password, and when it last changed.
+--- Users as a rotation sees them: identity, whether Entra keeps the password, and when the password last changed.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -19,10 +18,10 @@ local NAMES = { "displayName", "givenName", "surname", "mailNickname" }
 
 ---@class entra.user: entra.account
 ---@field disabled boolean?
----@field federated boolean? its domain signs people in elsewhere
----@field changed number? when its password last changed, server time
+---@field federated boolean? does its domain sign people in at another identity provider?
+---@field changed number? when its password last changed, in server time
 
---- Does this account sign in elsewhere?
+--- Does another identity provider sign this account in?
 ---@param upn string
 ---@param federated table<string, boolean> as `federated_domains` gives it
 ---@return boolean
@@ -30,7 +29,8 @@ function M.is_federated(upn, federated)
   return federated[(upn:match("@(.*)$") or ""):lower()] == true
 end
 
--- What is kept of a user. Ten thousand have to fit: what is not so is left out.
+-- The members that are kept of a user. A member that is false is left out, because ten thousand users have to fit into
+-- memory.
 local function account_of(user, federated)
   local changed = user.lastPasswordChangeDateTime
   local account = {
@@ -45,7 +45,7 @@ local function account_of(user, federated)
   return account
 end
 
---- Domains whose people do not sign in with a password of Entra.
+--- The domains whose users sign in at another identity provider. Waits.
 ---@return table<string, boolean> names in lower case
 function M.federated_domains()
   local company = graph.first("/organization", {
@@ -71,11 +71,11 @@ local function group_id(name)
   raise_missing(what, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
 end
 
----@class entra.users.reader what leaves have to know besides their own words
+---@class entra.users.reader what a selection needs in order to read users
 ---@field federated table<string, boolean>
 ---@field holders fun(): entra.holders
 
---- The users in a group, those in groups within it included.
+--- The users in a group, including nested groups. Waits.
 ---@param reader entra.users.reader
 ---@param name string its name or id
 ---@return entra.user[]
@@ -89,7 +89,7 @@ local function read(key, columns, what)
   return graph.get(graph.path("/users/{id}", key), { select = columns, missing = "nil", what = what })
 end
 
---- The user of this name or id.
+--- The user of this name or id. Waits.
 ---@param reader entra.users.reader
 ---@param name string
 ---@return entra.user[] one
@@ -122,7 +122,7 @@ local function principals_of(holders, id)
   return wanted
 end
 
---- The users who hold a directory role or could activate it, through groups too.
+--- The users who hold a directory role or are eligible for it, through groups too. Waits.
 ---@param reader entra.users.reader
 ---@param name string
 ---@return entra.user[]
@@ -139,12 +139,12 @@ function M.with_role(reader, name)
   end
   for _, user in ipairs(task.map(plain, AT_ONCE, function(id) return read(id, COLUMNS, "read a holder of the role") or
     false end)) do
-    if user then list[#list + 1] = account_of(user, reader.federated) end -- else an application holds it
+    if user then list[#list + 1] = account_of(user, reader.federated) end -- else the holder is an application
   end
   return list
 end
 
---- The user as it is now, with the names a password must not contain.
+--- Read the user as it is now, with the names that its password must not contain. Waits.
 ---@param reader { federated: table<string, boolean> }
 ---@param id string
 ---@return entra.user? account, string[] names
@@ -159,8 +159,8 @@ function M.fresh(reader, id)
   return account_of(user, reader.federated), called
 end
 
---- Must the user choose another password at the next sign-in? Somebody who resets a password by hand usually asks
---- for that. Nil where Entra does not say.
+--- Must the user change the password at the next sign-in? A person who resets a password by hand usually asks for that.
+--- Nil when Entra does not say. Waits.
 ---@param id string
 ---@return boolean?
 function M.must_change(id)
@@ -169,7 +169,7 @@ function M.must_change(id)
   return type(profile) == "table" and profile.forceChangePasswordNextSignIn or nil
 end
 
---- When its password last changed, by Entra; nil when it is not there or says nothing.
+--- When the password of the user last changed, by Entra; nil when the user is gone or Entra does not say. Waits.
 ---@param id string
 ---@return number? moment
 function M.changed(id)

@@ -1,8 +1,8 @@
---- AADSTS numbers of the Microsoft identity platform: what they mean and what to do.
---
--- `source`: "docs" is learn.microsoft.com, "Microsoft Entra authentication and
--- authorization error codes"; "field" is what several public tools have met and
--- no page of Microsoft's says. Numbers may change their meaning: show, never branch.
+--- The AADSTS numbers of the Microsoft identity platform: what they mean, and what to do.
+---
+--- `source`: "docs" is Microsoft Learn, "Microsoft Entra authentication and authorization error codes"; "field" is what
+--- several public tools report and no page of Microsoft says. Microsoft may change the meaning of a number: show it,
+--- never branch on it.
 
 return {
   -- The tenant and the endpoint
@@ -114,7 +114,7 @@ return {
     cause = "a security policy of the tenant blocks this sign-in",
     fix = "Have an administrator look at the sign-in log: it names the policy." },
 
-  -- Their side
+  -- Microsoft's side
   { codes = { 50196 }, source = "docs", cause = "the same token was asked for too often",
     fix = "Stop for some minutes; if it returns, report it as a defect with the trace id." },
   { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", cause = "the login service has trouble of its own",

@@ -1,7 +1,6 @@
---- Errors of the far sides, as a cause and a fix in our words.
---
--- What is said here is for people. Programs branch on kinds: Microsoft promises
--- neither its AADSTS numbers nor its texts.
+--- The cause and the fix for an error of a service, in our words.
+---
+--- These texts are for people. Programs branch on kinds: Microsoft promises neither its AADSTS numbers nor its texts.
 
 local aadsts = require "explain.aadsts"
 local graph_rules = require "explain.graph"
@@ -12,14 +11,14 @@ local M = {}
 ---@class explain.reason
 ---@field cause string? a sentence without its full stop
 ---@field fix string? sentences
----@field source string? "docs" or "field": who says so
+---@field source string? who says so: "docs" or "field"
 
 local by_code = {}
 for _, entry in ipairs(aadsts) do
   for _, code in ipairs(entry.codes) do by_code[code] = entry end
 end
 
---- What an AADSTS number means; nil when it is not known here.
+--- What an AADSTS number means; nil when it is unknown here.
 ---@param code integer|string 7000215, "7000215" or "AADSTS7000215"
 ---@return explain.reason|nil
 function M.aadsts(code)
@@ -78,13 +77,13 @@ local SIGN_IN = {
     fix = "Check `login` in the profile, and what proxy stands between; or try again in some minutes." },
 }
 
--- Of errors that nothing is known of.
+-- The answer for an unknown error.
 local REFUSED = {
   cause = "the login service refuses",
   fix = "Its own words say why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
 }
 
--- Microsoft's finer names of what a sign-in lacks (A.9 of what is known of its errors, MSAL's list).
+-- Microsoft's suberrors: what a refused sign-in lacks (the names are in MSAL's source code).
 local SUBERRORS = {
   basic_action = SIGN_IN.interaction_required,
   additional_action = { cause = "a person must do something at the sign-in page, and more outside of it",
@@ -111,7 +110,7 @@ local function by_kind(failure)
   end
 end
 
--- A service that says how long it wants to be left alone is believed.
+-- Add when to try again, where the service says how long to wait.
 local function with_moment(reason, failure)
   if not failure.again then return reason end
   local when = ("Run the same command again after %s: the service asks not to be asked before.")
@@ -151,7 +150,7 @@ local UNKNOWN_IDENTITY = {
     .. " resource_id.",
 }
 
---- Why a managed identity gave no token; nil for what a sign-in shares.
+--- Why a managed identity gave no token; nil for a cause that it shares with other sign-ins.
 ---@param failure table host.oauth.failure or retry.failure
 ---@return explain.reason|nil
 function M.identity(failure)
@@ -230,9 +229,9 @@ function M.devolutions(failure)
   return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
 end
 
---- The sentence that says why: our cause, then the words it rests on and whose they are.
+--- The sentence that says why: our cause, then the words of the service, and whose words they are.
 ---@param reason explain.reason
----@param failure table one without a status was found by us, not said by them
+---@param failure table a failure without a status was found on our side
 ---@param said string
 ---@param who string "Graph"
 ---@return string

@@ -1,9 +1,8 @@
---- Errors of Microsoft Graph: what they mean and what to do. The first rule that fits counts.
---
--- A rule may ask for the `code`, `status`, `kind`, a piece of the message
--- (`text`), the `method`, a Lua pattern of the `path`, a top-level `member` of
--- the body. `source`: "docs" is learn.microsoft.com (Graph's error responses and
--- the page of the call), "field" is what public tools have met.
+--- The errors of Microsoft Graph: what they mean, and what to do. The first rule that fits applies.
+---
+--- A rule may ask for the `code`, `status`, `kind`, a part of the message (`text`), the `method`, a Lua pattern of the
+--- `path`, or a top-level `member` of the body. `source`: "docs" is Microsoft Learn (Graph's error responses and the
+--- page of the call), "field" is what public tools report.
 
 return {
   -- Passwords of users
@@ -93,7 +92,7 @@ return {
   { kind = "missing", source = "docs", cause = "there is no such object, or none we may see",
     fix = "Check the name or id. What was made a moment ago may take some minutes to be seen." },
 
-  -- What cannot be right
+  -- Answers that cannot be right
   { kind = "bad_answer", source = "docs", cause = "what answered is not Microsoft Graph, or the answer was damaged",
     fix = "Check `graph` in the profile, and what proxy stands between." },
   { kind = "refused", source = "docs", cause = "Graph understood this and refuses it",

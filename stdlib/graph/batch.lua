@@ -8,6 +8,7 @@ local fail = require "fail"
 local json = require "json"
 local native = require "host.graph"
 local retry = require "http.retry"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
 
@@ -17,11 +18,6 @@ local MOST = 20 -- parts of a batch (learn.microsoft.com: json-batching)
 local MOST_IDS = 1000 -- of getByIds (learn.microsoft.com: directoryobject-getbyids)
 local GATHER = 1 -- seconds
 local AT_ONCE = 4 -- batches in flight: four times twenty calls
-
----@class graph.part: graph.options one call of a batch
----@field method string? "GET"
----@field path string graph.path(…) when it has ids in it
----@field body table?
 
 ---@class graph.pending a part on its way
 ---@field call graph.call
@@ -115,7 +111,7 @@ end
 
 local function send(pendings)
   local one, repeatable = batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try, task.keep_trace, one, native.judge_batch)
+  local ok, outcomes, more = xpcall(call.try, scheduler.keep_trace, one, native.judge_batch)
   if not ok then return give_up(pendings, outcomes) end
   if outcomes == nil then return take_failure(pendings, more, repeatable) end
   for _, pending in ipairs(pendings) do
@@ -158,7 +154,7 @@ local function advance(pendings)
   if #chunks == 0 then
     local due = next_due(pendings)
     if not due then return false end
-    local ok, err = xpcall(task.sleep, task.keep_trace, due - time.monotonic())
+    local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
     if not ok then give_up(pendings, err) end
     return ok
   end
@@ -171,10 +167,8 @@ local function advance(pendings)
   return ok
 end
 
---- Many calls at once: split into batches of twenty, each tried again by its own
---- status, outcomes in the order of the parts. A part that failed has its failure as
---- result; nothing is raised for it.
----@param parts graph.part[] { path = "/users/1", select = { "id" } }, { method = "PATCH", path = …, body = … }
+--- Send the parts; `graph.batch` says how.
+---@param parts graph.part[]
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
 function M.send(parts)
@@ -198,14 +192,12 @@ local function chunks_of(ids)
   return chunks
 end
 
---- Directory objects by their ids, a thousand at a time, in the order of the ids.
---- What is not there, or may not be seen, is left out.
+--- Read directory objects by their ids; `graph.by_ids` says how.
 ---@param ids string[]
----@param options { types: string[]?, select: string[]?, what: string? }? types: "user", "group", …
+---@param options { types: string[]?, select: string[]?, what: string? }
 ---@return table[] objects
 ---@return table<string, table> by_id
 function M.by_ids(ids, options)
-  options = options or {}
   local by_id, found = {}, {}
   local answers = task.map(chunks_of(ids), AT_ONCE, function(chunk)
     local body = { ids = json.array(chunk), types = options.types and json.array(options.types) }

@@ -15,22 +15,7 @@ local time = require "time"
 
 local M = {}
 
----@class graph.options
----@field what string? what this does, in words: "create application 'X'"
----@field select string|string[]?
----@field filter string|table|nil { accountEnabled = true }, { "displayName eq %s", name }: see graph.filter
----@field expand string|table|nil { "memberOf" }, { memberOf = { select = { "id" } } }
----@field order string? $orderby
----@field top integer?
----@field search string|table|nil { displayName = "adm" }
----@field count boolean? $count=true
----@field advanced boolean? the filter or order needs the advanced query mode
----@field consistency "eventual"? set by itself for search, count and advanced
----@field prefer string? the Prefer header: "create-if-missing"
----@field missing "nil"? give nil, instead of failing, for what is not there
----@field fresh_write boolean? we just wrote what this stands on: wait for its replication (120 s)
----@field repeatable boolean? may it be sent again when the answer is lost? (default: by method)
----@field timeout number? seconds for one try (30)
+---@class graph.call.options: graph.options what only the library may say of a call; scripts use `graph`
 ---@field note string? for the record; `what` by default
 ---@field credential host.credential? another than ours: of an application that is tried
 ---@field once boolean? an answer ends it: only what was not sent is tried again
@@ -42,7 +27,7 @@ local M = {}
 ---@field method string
 ---@field path string
 ---@field body table?
----@field options graph.options
+---@field options graph.call.options
 ---@field base string
 ---@field query table<string, string>?
 ---@field headers table<string, string>?
@@ -54,7 +39,7 @@ local M = {}
 local Call = { __name = "graph.call", peer = "graph", judge = native.judge }
 Call.__index = Call
 
-local NONE = {} ---@type graph.options
+local NONE = {} ---@type graph.call.options
 
 ---------------------------------------------------------------------------
 -- Building
@@ -96,7 +81,7 @@ end
 ---@param method string
 ---@param path string
 ---@param body table?
----@param options graph.options?
+---@param options graph.call.options?
 ---@return graph.call
 function M.new(method, path, body, options)
   local base, query, headers = profile.current().graph, nil, nil

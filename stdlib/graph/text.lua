@@ -1,6 +1,7 @@
 --- Texts of Graph's queries and paths, built from values: quoted, escaped, never pasted.
 
 local native = require "host.graph"
+local options_of = require("base.options").of
 local time = require "time"
 
 local M = {}
@@ -70,11 +71,18 @@ function M.search(search)
   return table.concat(parts, " AND ")
 end
 
-local function expansion(name, options)
-  local parts = {}
+-- Options of what is expanded (learn.microsoft.com, "Use query parameters": $expand).
+local read_expansion = options_of("graph, with the option expand,", {
+  select = "string|table", filter = "string|table", expand = "string|table", order = "string", top = "integer",
+  skip = "integer", count = "boolean", search = "string|table", levels = "integer|string",
+})
+
+local function expansion(name, given)
+  local options, parts = read_expansion(given), {}
+  options.filter, options.expand = M.filter(options.filter), M.expand(options.expand)
+  options.search, options.orderby, options.order = M.search(options.search), options.order, nil
   for _, option in ipairs(names_of(options)) do
-    parts[#parts + 1] = ("$%s=%s"):format(option, option == "filter" and M.filter(options[option])
-      or M.list(options[option]))
+    parts[#parts + 1] = ("$%s=%s"):format(option, M.list(options[option]))
   end
   return #parts > 0 and ("%s(%s)"):format(name, table.concat(parts, ";")) or name
 end

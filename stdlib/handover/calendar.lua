@@ -1,5 +1,5 @@
---- The days of a client secret as a calendar file (RFC 5545): the day to renew it, and its last. A calendar that takes
---- the file again replaces the events it had, for each secret has its own.
+--- A calendar file (RFC 5545) with the day to renew a client secret and the day it expires. Each secret has its own
+--- events, so a calendar that imports the file again replaces them.
 
 local fail = require "fail"
 local sys = require "host.sys"
@@ -10,12 +10,12 @@ local M = {}
 local PRODUCT = "-//Moonlatch//Client secrets//EN"
 local LIMIT = 1 << 20
 
--- Text as RFC 5545 3.3.11 has it.
+-- Escape a text (RFC 5545, 3.3.11).
 local function escape(text)
   return (text:gsub("[\\;,]", "\\%0"):gsub("\r?\n", "\\n"):gsub("%c", " "))
 end
 
--- Lines of at most 75 octets; what follows is indented by a space (3.1). No character is cut apart.
+-- Break a line after at most 75 octets, never inside a character; the next line begins with a space (RFC 5545, 3.1).
 local function fold(line)
   local parts, first = {}, 1
   while #line - first + 1 > (first == 1 and 75 or 74) do
@@ -48,7 +48,7 @@ local function raise_none(state)
   }
 end
 
---- A calendar of two events: the secret that waits for the consumer, else the one it has.
+--- A calendar of two events, for the secret that waits for the consumer, else for the one that the consumer has.
 ---@param state handover.state
 ---@param now number? when it is made
 ---@return string
@@ -72,7 +72,7 @@ function M.text(state, now)
   return table.concat(lines, "\r\n") .. "\r\n"
 end
 
---- Write it to a new file, or over one that was written here.
+--- Write the calendar to a new file, or over a calendar of ours.
 ---@param path string
 ---@param state handover.state
 function M.write(path, state)

@@ -1,5 +1,5 @@
---- Giving a client secret to a person: on a terminal, on a page, or in a file. That it leaves is on record before
---- anybody can see it; that it is in use is on record when a person says so.
+--- Give a client secret to a person: on a terminal, on a page, or in a file. Before anybody sees the secret, the
+--- journal says that it leaves; when a person says that the secret is in use, the journal says so.
 
 local by_word = require "rotation.confirm_and_retire"
 local clock = require "graph.clock"
@@ -14,7 +14,7 @@ local time = require "time"
 
 local M = {}
 
---- How to show a secret; tests bring their own.
+--- The function that shows a secret. Tests replace it.
 M.reveal = term.reveal
 
 local NOT_YET = { intent = true, sent = true, known = true }
@@ -24,7 +24,7 @@ local function refuse(row, what, why, fix)
   fail.raise { kind = "refused", what = what, why = why, fix = fix }
 end
 
---- Bring a row up to date: another process may have gone on with it.
+--- Read a row anew: another process may have changed it.
 ---@param journal host.journal.journal
 ---@param row rotation.row
 function M.refresh(journal, row)
@@ -32,7 +32,7 @@ function M.refresh(journal, row)
   row.state, row.body, row.updated = now.state, now.body, now.updated
 end
 
---- The row of the client secret that a hand-over is about: the one that waits, else the one in use.
+--- The row of the client secret that a hand-over is about: the secret that waits, else the one in use.
 ---@param journal host.journal.journal
 ---@param state handover.state
 ---@return rotation.row
@@ -45,7 +45,7 @@ function M.row_of(journal, state)
   }
 end
 
---- Take the value out to be given to a person. That it leaves is on record and durable when this returns.
+--- Take the value out of the journal, to give it to a person. When this returns, the journal says so on disk.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param how string "terminal", "page", "file /path"
@@ -65,7 +65,7 @@ function M.begin(journal, row, how)
   return value
 end
 
---- A person was given it; durable when this returns.
+--- Put on record that a person was given the secret. Durable when this returns.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param how string as for `begin`
@@ -75,8 +75,8 @@ function M.given(journal, row, how)
   rows:put(journal, row, "handed_over", { stored_at = clock.now(), where = how })
 end
 
---- A person says that the consumer uses it now. Those before it get their date. Raises "refused" when nobody was given
---- it yet.
+--- Put on record that a person says that the consumer uses the secret. Earlier secrets get their retirement date.
+--- Raises "refused" when nobody was given the secret yet.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param by string who says so
@@ -87,7 +87,7 @@ function M.confirm(journal, row, by)
   M.refresh(journal, row)
 end
 
---- Show it on the terminal, until Enter is pressed.
+--- Show the secret on the terminal, until Enter is pressed.
 ---@param journal host.journal.journal
 ---@param row rotation.row
 ---@param name string of the provider
@@ -99,7 +99,7 @@ function M.show(journal, row, name)
   return shown, message
 end
 
---- Write it to a new file, readable by its owner only.
+--- Write the secret to a new file that only its owner can read.
 ---@param journal host.journal.journal
 ---@param row rotation.row
 ---@param path string

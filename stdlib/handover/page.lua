@@ -1,4 +1,4 @@
---- The hand-over as a page in a browser on this computer, for as long as somebody uses it.
+--- The hand-over as a page in a browser on this computer, while somebody uses it.
 
 local calendar = require "handover.calendar"
 local clock = require "graph.clock"
@@ -17,12 +17,12 @@ local visit = require "handover.page_server"
 
 local M = {}
 
-local LONGEST = 3600 -- seconds in all
+local LONGEST = 3600 -- seconds that a page stays at most
 local BLOCK = 50 -- milliseconds to wait for the browser
-local LOOK = 0.02 -- seconds for the other tasks, and for Ctrl-C
+local LOOK = 0.02 -- seconds between two turns, for other tasks and Ctrl-C
 local STANDARD_INPUT = 0
 
--- What is confirmed is the secret that the page showed, not one that was made meanwhile.
+-- The page confirms the secret that it showed, and not one that was made meanwhile.
 local function check_shown(state, shown)
   if state.secret.id == shown then return end
   fail.raise {
@@ -51,8 +51,8 @@ local function desk_of(journal, row, by)
   }
 end
 
--- Another user may read the address in the list of processes when it is opened: the page is for one user only, so the
--- token in it is of no use to them. Root reads what it likes anyway.
+-- Another user can read the page's address in the list of processes when a browser is opened. So the page answers one
+-- user only, and the token in the address is of no use to others. (Root can read everything anyway.)
 local function invite(page, first)
   local url, port = page:invite(), page.port
   if log.json() then
@@ -70,11 +70,11 @@ local function invite(page, first)
   end
 end
 
--- Until a person ends it, nobody has said anything for too long, or the terminal goes.
+-- Serve until a person ends the page, nobody confirms anything for too long, or the terminal closes.
 local function attend(page)
   local server, start = page.server, sys.monotonic()
   server:watch(STANDARD_INPUT)
-  local attended = not server:ended() -- input from a file or from nowhere does not end the page
+  local attended = not server:ended() -- when input is a file or /dev/null, its end does not end the page
   while true do
     page:turn(BLOCK)
     task.sleep(LOOK)
@@ -90,10 +90,10 @@ local WHY = {
   late = "The page ended by itself: nobody confirmed anything for ten minutes.",
 }
 
---- Show the page until a person ends it, ten minutes pass in which nobody confirms anything, or the terminal goes.
+--- Show the page until a person ends it, ten minutes pass without a confirmation, or the terminal closes.
 ---@param journal host.journal.journal
 ---@param row handover.row
----@param named string? the user whom it is for; else the owner of the terminal
+---@param named string? the user who may open the page; by default the owner of the terminal
 function M.serve(journal, row, named)
   local person = neighbour.person("show the hand-over as a page", named)
   local page <close> = visit.open(desk_of(journal, row, person.name), person)

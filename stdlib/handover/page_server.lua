@@ -1,4 +1,4 @@
---- The hand-over on loopback: who may ask for what, and what is answered.
+--- The server of the hand-over's page, on loopback: who may ask for what, and the answers.
 --
 -- The page itself (GET /) is the same for everybody and holds nothing. All else is a POST with a JSON body, from the
 -- page's own script; as a program would send it:
@@ -25,30 +25,30 @@ local sys = require "host.sys"
 local M = {}
 
 ---@class handover.visit.desk what the page shows and does
----@field state fun(): table handover.state's
----@field give fun(): host.secret on record before it returns
----@field given fun() the secret was sent
+---@field state fun(): table the table of handover.state
+---@field give fun(): host.secret the secret; on record before it returns
+---@field given fun() called when the secret was sent
 ---@field tick fun(key: string, done: boolean)
----@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret
+---@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret that the page showed
 ---@field calendar fun(): string
 
 ---@class handover.visit
 ---@field desk handover.visit.desk
----@field person oauth.neighbour whom it is for
+---@field person oauth.neighbour the user who may use the page
 ---@field server host.httpd.server
 ---@field port integer
 ---@field base string
----@field token string? of the address; nil once used
+---@field token string? the token in the address; nil once it was used
 ---@field session string?
----@field was_given boolean the secret, for this address
+---@field was_given boolean was the secret given, for this address?
 ---@field tested boolean
----@field acted number when a person last said something
----@field patience number seconds after that
+---@field acted number when a person last did something
+---@field patience number seconds that the page stays after that
 ---@field finished boolean?
 local Visit = { __name = "handover.visit" }
 Visit.__index = Visit
 
---- Seconds that a page stays when nobody says anything.
+--- Seconds that a page stays when nobody does anything.
 M.PATIENCE = 600
 
 local FOLDER = "stdlib/handover/page/"
@@ -65,7 +65,7 @@ local function fill(text, name, value)
   return text:sub(1, first - 1) .. value .. text:sub(last + 1)
 end
 
--- Style and script stand in the page; nothing but these very bytes is run.
+-- The page with its style and script. Its policy allows exactly these bytes to run.
 local function assemble()
   local style, script = asset "page.css", asset "page.js"
   local page = fill(fill(asset "page.html", "STYLE", style), "SCRIPT", script)
@@ -88,7 +88,7 @@ local function reply(self, incoming, status, value)
 end
 
 ---------------------------------------------------------------------------
--- What may be asked: each function answers for one path
+-- The routes: each function answers for one path
 
 local ROUTES = {}
 
@@ -112,8 +112,8 @@ end
 
 ROUTES["/state"] = function(self, incoming) reply(self, incoming, 200, state_of(self)) end
 
--- The value goes from the secret into the answer in C, through a buffer that is wiped; libevent's copy is wiped when
--- it is freed, as all memory is.
+-- C copies the value from the secret into the answer, through a buffer that is wiped. libevent's copy is wiped when it
+-- is freed, as all freed memory is.
 ROUTES["/secret"] = function(self, incoming)
   if self.was_given then
     return reply(self, incoming, 409, {
@@ -126,7 +126,7 @@ ROUTES["/secret"] = function(self, incoming)
   self.desk.given()
 end
 
--- Everything a person says gives the page time.
+-- Each action of a person gives the page more time.
 local function said(self, incoming)
   self.acted = sys.monotonic()
   reply(self, incoming, 200, state_of(self))
@@ -159,7 +159,7 @@ end
 ---------------------------------------------------------------------------
 -- Who may ask
 
--- Status and reason of what is refused before it is looked at closely.
+-- The status and the reason for refusing a request, before its body is read.
 local function refusal(self, incoming)
   if not neighbour.sent(self.person, incoming) then
     return 403, "This page is for another user of this computer. The terminal says for whom."
@@ -179,7 +179,8 @@ local function refusal(self, incoming)
   return 401, "This session has ended."
 end
 
--- The hand-over's own refusals are for the person; anything else is a bug, and is said in the terminal too.
+-- Refusals of the hand-over are shown to the person. Any other error is a mistake of ours, and goes to the terminal
+-- too.
 local function answer(self, incoming)
   local status, why = refusal(self, incoming)
   if status then return reply(self, incoming, status, { error = why }) end
@@ -189,12 +190,12 @@ local function answer(self, incoming)
   local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
   if ok then return end
   log.warn(tostring(failure))
-  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when it was answered before
+  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when the request was answered already
 end
 
 ---------------------------------------------------------------------------
 
---- Listen on loopback. Nothing can be asked before `invite`.
+--- Listen on loopback. Requests are refused until `invite` was called.
 ---@param desk handover.visit.desk
 ---@param person oauth.neighbour
 ---@return handover.visit to be closed
@@ -210,7 +211,7 @@ function M.open(desk, person)
   return self
 end
 
---- A new address, good for one session; the one before it ends.
+--- Make a new address, good for one session. The session before it ends.
 ---@return string url
 function Visit:invite()
   self.token, self.session, self.was_given, self.tested = random(), nil, false, false
@@ -218,13 +219,13 @@ function Visit:invite()
   return self.base .. "/#" .. self.token
 end
 
---- Seconds left until nobody has said anything for too long.
+--- Seconds until the page ends because nobody did anything.
 ---@return number
 function Visit:ends_in()
   return self.acted + self.patience - sys.monotonic()
 end
 
---- Answer what comes in within `ms`.
+--- Answer the requests that arrive within `ms` milliseconds.
 ---@param ms integer
 function Visit:turn(ms)
   for _, incoming in ipairs(self.server:poll(ms)) do answer(self, incoming) end

@@ -1,7 +1,7 @@
---- Where a hand-over stands: which items are done, which client secret Devolutions has, which one waits, and what is to
---- be put into which form. All of it is read from the journal, so it can be told without signing in anywhere.
+--- The state of a hand-over: which items are done, which client secret Devolutions has, which one waits, and what to
+--- put into which form. Everything is read from the journal, so no sign-in is needed.
 ---
---- Rows of kind "handover", one for each application, say what is handed over to whom; rows of kind "checklist" say
+--- Rows of kind "handover", one for each application, say what is handed over to whom. Rows of kind "checklist" say
 --- which items a person ticked.
 
 local checklist = require "devolutions.checklist"
@@ -42,23 +42,23 @@ local M = {}
 ---@field note string?
 
 ---@class handover.has
----@field id string of the journal's row
+---@field id string id of the journal's row
 ---@field short string
 ---@field ends number?
 ---@field expired boolean
----@field at number? since when that is known
+---@field at number? since when this is known
 ---@field by string? who said so, or how it is known
 
 ---@class handover.secret
----@field id string? of the journal's row; of the one that waits, else of the one in use
+---@field id string? id of the journal's row: of the secret that waits, else of the one in use
 ---@field marker string?
 ---@field short string? "…c7e1", as the portal's column Secret ID ends
 ---@field hint string?
 ---@field ends number?
----@field renew_at number? when the next one is to be made
+---@field renew_at number? when the next secret is to be made
 ---@field state "none"|"to give"|"given"|"in use"
 ---@field has handover.has? what the consumer has
----@field waiting { short: string, ends: number?, since: number? }? what it is to be given
+---@field waiting { short: string, ends: number?, since: number? }? the secret that the consumer should get
 
 ---@class handover.state
 ---@field consumer "cloud"|"server"|"none"
@@ -72,24 +72,24 @@ local M = {}
 ---@field items handover.item[]
 ---@field secret handover.secret
 ---@field form devolutions.form? nil when nothing is to be filled in
----@field next string? key of the item whose turn it is
----@field open integer required items that are not done
----@field complete boolean nothing required is left for a person
+---@field next string? key of the next item to do
+---@field open integer how many required items are not done
+---@field complete boolean nothing required is left to do
 
---- Where a secret is that a policy leaves to a person: on record as handed over, and seen by nobody yet.
+--- The place of a secret that a policy hands over: on record as handed over, and shown to nobody yet.
 M.HERE = "journal"
 
 ---------------------------------------------------------------------------
 -- Rows
 
---- Put on record what is handed over to whom; durable with the next commit.
+--- Put on record what is handed over to whom. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param body handover.body
 function M.record(journal, body)
   journal:put("handover", body.client_id, "known", body, time.now())
 end
 
--- Was the consumer ever given a client secret? Else nothing can have been made with it.
+-- Was the consumer ever given a client secret? If not, nothing in Devolutions can use one.
 local function was_given(journal, client_id)
   for _, row in ipairs(rows:all(journal, client_id)) do
     local body = row.body
@@ -98,8 +98,8 @@ local function was_given(journal, client_id)
   return false
 end
 
---- The hand-over as it is when the application is gone, or about to go: what was made for it in Devolutions is still
---- there. Durable once `M.gone` put it on record.
+--- The row of the hand-over when its application is deleted, or will be. What was made for it in Devolutions still
+--- exists. `M.gone` puts this row on record.
 ---@param journal host.journal.journal
 ---@param row handover.row
 ---@return handover.row
@@ -108,14 +108,14 @@ function M.without_application(journal, row)
   return { id = row.id, kind = row.kind, state = state, body = row.body, created = row.created, updated = row.updated }
 end
 
---- Put that on record; durable with the next commit.
+--- Put on record that the application is gone. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param row handover.row of `without_application`
 function M.gone(journal, row)
   journal:put("handover", row.id, row.state, row.body, time.now())
 end
 
---- What uses the client secrets of a profile's providers, and where it is.
+--- What uses the client secrets of a profile's providers, and its address.
 ---@param profile profile
 ---@return "cloud"|"server"|"none" consumer, string? address
 function M.consumer(profile)
@@ -125,7 +125,7 @@ function M.consumer(profile)
   return "none"
 end
 
---- Before anything was made for a provider: what can be prepared in Devolutions already.
+--- The hand-over before anything was made for a provider: what can already be prepared in Devolutions.
 ---@param profile profile
 ---@return handover.row not on record
 function M.preview(profile)
@@ -138,7 +138,7 @@ end
 
 local SETUP, NAME = "setup/entra-pam-provider", "Devolutions PAM"
 
---- The command that makes an application, and each next client secret of it.
+--- The command that makes an application and each next client secret of it.
 ---@param workflow string? id
 ---@param name string? of the provider
 ---@param client_id string? of an application that was adopted
@@ -159,7 +159,7 @@ local function maker_of(journal, body)
   return M.maker(body.workflow, body.client_id ~= "" and body.name or nil)
 end
 
---- All hand-overs on record, oldest first; or those that a word means: a client id, or a provider's name.
+--- All hand-overs on record, oldest first; or those of one client id or of one provider's name.
 ---@param journal host.journal.journal
 ---@param word string?
 ---@return handover.row[]
@@ -171,7 +171,7 @@ function M.rows(journal, word)
   return list
 end
 
---- The id of the row in which an item is ticked.
+--- The id of the row that says whether an item is ticked.
 ---@param state { address: string?, client_id: string }
 ---@param item devolutions.checklist.item
 ---@return string
@@ -182,7 +182,7 @@ end
 ---------------------------------------------------------------------------
 -- The client secret
 
---- How far a secret is on its way to the consumer. "none": it is not proven, or gone.
+--- How far a secret has come on its way to the consumer. "none": it is not proven yet, or it is gone.
 ---@param row rotation.row
 ---@return "none"|"to give"|"given"|"in use"
 function M.stage_of(row)
@@ -225,7 +225,7 @@ local function describe(has)
   return ("it has the client secret %s, which expired on %s"):format(has.short, time.day(has.ends))
 end
 
--- Ticked by the secret: it is done while the consumer has the one it is to have.
+-- The item of the provider follows from the secret: it is done while the consumer has the right secret.
 local function tick_provider(item, secret)
   local has, waiting = secret.has, secret.waiting
   item.state = has and not waiting and not has.expired and "done" or "open"
@@ -237,7 +237,7 @@ local function tick_provider(item, secret)
   end
 end
 
--- A reset that was seen proves the client secret that was in use then, and no later one.
+-- A reset that succeeded proves the client secret that was in use then, and no later secret.
 local function is_outdated(state, item, row)
   local has = state.secret.has
   return item.key == "proof" and row.state == "done" and not (has and row.body.secret == has.id)
@@ -266,7 +266,7 @@ local function items_of(journal, state)
   return list
 end
 
--- What is next is the first that is required and open. A renewal goes first: what is before it worked until now.
+-- The next item is the first required one that is open. A renewal comes first: the items before it worked until now.
 local function count(state)
   if state.secret.has and state.secret.waiting and not state.destroyed then state.next = "provider" end
   state.open = 0
@@ -299,7 +299,7 @@ end
 
 ---------------------------------------------------------------------------
 
---- Where one hand-over stands. Holds no secret.
+--- The state of one hand-over. Contains no secret.
 ---@param journal host.journal.journal
 ---@param row handover.row
 ---@param now number

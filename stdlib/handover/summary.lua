@@ -1,4 +1,4 @@
---- Where a hand-over stands, as lines a person reads.
+--- The state of a hand-over as lines for a person.
 
 local layout = require "terminal.layout"
 local talk = require "handover.terminal"
@@ -8,7 +8,7 @@ local M = {}
 
 local TO = { cloud = "Devolutions Cloud", server = "Devolutions Server" }
 
---- What uses the client secret, for people.
+--- The consumer of the client secret, in words.
 ---@param state handover.state
 ---@return string
 function M.consumer(state)
@@ -30,7 +30,7 @@ local WAITS = {
   ["given"] = "%s was shown or stored%s, and nobody said that it is in use; %s",
 }
 
--- Which client secret it has, and which one waits.
+-- Add which client secret the consumer has, and which one waits.
 local function add_secret(lines, state, now)
   local has, waiting = state.secret.has, state.secret.waiting
   if has then add(lines, "  it has the client secret %s: %s", has.short, dates(has, now)) end
@@ -66,7 +66,7 @@ end
 
 local function add_command(lines, command, text) add(lines, "  %-34s  %s", command, text) end
 
--- The provider's own commands: what makes the client secret, or what gives it.
+-- Add the commands that make the client secret, or give it to a person.
 local function add_giving(lines, state, command)
   if not state.secret.waiting then return add_command(lines, state.maker, "makes and proves its client secret") end
   for _, line in ipairs(talk.form(state.form)) do add(lines, "  " .. line) end
@@ -74,7 +74,7 @@ local function add_giving(lines, state, command)
   add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
 end
 
--- Somebody set it up before: what stands before the provider is likely to be there.
+-- Somebody set the provider up before: then the items before it are probably done.
 local function add_former(lines, state, command)
   local keys = {}
   for _, item in ipairs(state.items) do
@@ -97,7 +97,7 @@ local function add_turn(lines, state, item, command)
   add_former(lines, state, command)
 end
 
--- Nothing is left but to renew it some day.
+-- Nothing is left to do until the next renewal.
 local function add_rest(lines, state, command, now)
   add(lines, "\nNothing required is left for a person.")
   local day = not state.destroyed and state.secret.renew_at
@@ -107,7 +107,7 @@ local function add_rest(lines, state, command, now)
   add_command(lines, command .. " --calendar FILE", "puts that day into your calendar")
 end
 
---- What is next, with the form when it is its turn.
+--- What to do next; with the form when the provider is next.
 ---@param state handover.state
 ---@param command string "moonlatch handover", with the client id where there are several
 ---@param now number
@@ -121,7 +121,7 @@ function M.next(state, command, now)
   return table.concat(lines, "\n"):sub(2)
 end
 
---- Everything.
+--- The whole state.
 ---@param state handover.state
 ---@param command string as for `next`
 ---@param now number

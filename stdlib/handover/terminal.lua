@@ -1,9 +1,11 @@
---- Handing a client secret over on a terminal: the form, the secret on request, and a person's word that it is used.
+--- Hand a client secret over on a terminal: the form, the secret on request, and a person's confirmation that the
+--- secret is used.
 
 local desktop = require "http.desktop"
 local form = require "devolutions.form"
 local give = require "handover.deliver"
 local log = require "log"
+local output = require "log.output"
 local page = require "handover.page"
 local states = require "handover.state"
 local sys = require "host.sys"
@@ -11,7 +13,7 @@ local term = require "host.term"
 
 local M = {}
 
---- How to ask; tests bring their own.
+--- The function that asks a person. Tests replace it.
 M.ask = term.read_line
 
 local FIRST = "Show the client secret now, to paste it there? [s]how%s, or Enter for later: "
@@ -30,7 +32,7 @@ function M.form(made)
   return lines
 end
 
--- The page is offered where a browser can be opened for it.
+-- The page is offered only where a browser can be opened.
 local function prompt(row, renewable)
   local on_page = desktop.is_here() and ON_PAGE or ""
   if states.stage_of(row) == "to give" then return FIRST:format(on_page) end
@@ -43,21 +45,21 @@ local function show(journal, row, state)
 end
 
 ---@class handover.talk.options
----@field shown boolean? show it before anything is asked
----@field renewable boolean? may a new one be made?
+---@field shown boolean? show the secret before the first question?
+---@field renewable boolean? may the person ask for a new secret?
 
---- Speak with the person at the terminal until the secret is confirmed, or left for later.
+--- Ask the person at the terminal until the secret is confirmed, or left for later.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param state handover.state
 ---@param options handover.talk.options?
----@return "confirmed"|"new"|"later" "new": a new one is asked for
+---@return "confirmed"|"new"|"later" "new": the person asks for a new secret
 function M.run(journal, row, state, options)
   options = options or {}
   if options.shown then show(journal, row, state) end
   while true do
-    log.done()
-    local answer = (M.ask(log.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
+    output.done()
+    local answer = (M.ask(output.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
     local given = states.stage_of(row) ~= "to give"
     if answer == "s" then show(journal, row, state)
     elseif answer == "p" then

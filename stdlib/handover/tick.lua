@@ -1,4 +1,4 @@
---- Ticking an item of a hand-over, or taking it back.
+--- Tick an item of a hand-over, or take a tick back.
 
 local by_word = require "rotation.confirm_and_retire"
 local client_secret = require "rotation.client_secret"
@@ -39,23 +39,23 @@ local function refuse_early(item)
   }
 end
 
--- The provider's item follows from its client secret. One that was confirmed by mistake waits again.
+-- The item of the provider follows from its client secret. A secret that was confirmed by mistake waits again.
 local function tick_provider(journal, state, item, done, by)
   if done then return give.confirm(journal, give.row_of(journal, state), by) end
   if item.state == "done" then by_word.take_back(journal, state.secret.has.id) end
 end
 
--- What is put on record. A proof is one of the client secret that was in use then.
+-- The body of the row. A proof belongs to the client secret that was in use then.
 local function body_of(state, item, by, now, how)
   local has = item.key == "proof" and state.secret.has or nil
   return { by = by, at = now, how = how, name = item.scope == "instance" and state.address or state.name,
     secret = has and has.id }
 end
 
---- Put on record that an item is done, or that it is not; durable when the call returns. `provider` is done when its
---- client secret is confirmed; taking it back takes the confirmation back.
+--- Put on record that an item is done, or that it is not. Durable when the call returns. The item `provider` confirms
+--- its client secret; taking it back takes the confirmation back.
 ---@param journal host.journal.journal
----@param state handover.state changed accordingly: read it anew for the rest
+---@param state handover.state changed accordingly; read the state again for everything else
 ---@param key string of the item, or its number
 ---@param done boolean
 ---@param by string who says so

@@ -5,6 +5,7 @@
 -- left to Lua: may it go, put it on record, attach the credential, send.
 
 local log = require "log"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
 
@@ -42,10 +43,10 @@ local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1
 -- A stream to be closed; or nil and why the peer cannot be reached.
 local function acquire(request)
   while in_flight >= LIMIT do
-    local place = { task = task.current(), peer = request:peer() }
+    local place = { task = scheduler.current(), peer = request:peer() }
     last = last + 1
     queue[last] = place
-    task.suspend()
+    scheduler.suspend()
     if place.refusal then return nil, place.refusal end
   end
   in_flight = in_flight + 1
@@ -61,7 +62,7 @@ function M.reject(peer, message, kind)
     local place = queue[i]
     if place.peer == peer and not place.refusal then
       place.refusal = { message = message, kind = kind }
-      task.wake(place.task)
+      scheduler.wake(place.task)
     end
   end
 end
@@ -75,7 +76,7 @@ local function admit()
     local place = queue[first]
     queue[first], first = nil, first + 1
     if not place.task.done and not place.refusal then
-      task.wake(place.task)
+      scheduler.wake(place.task)
       woken = woken + 1
     end
   end
@@ -104,13 +105,13 @@ local function send(me, request, credential, options)
   if refusal then return nil, nil, refusal.message, refusal.kind, false end
   local timeout, left = options and options.timeout or 30, task.left()
   if left < timeout then timeout = left end
-  if timeout <= 0 then task.suspend() end -- raises: the time is over
+  if timeout <= 0 then scheduler.suspend() end -- raises: the time is over
   local transfer <close>, message, kind, wait = door:submit(request, credential, timeout, options and options.note)
   if not transfer then return wait, nil, message, kind, false end
   if options and options.sending then options.sending() end
   count(me)
   owners[transfer] = me
-  while owners[transfer] do task.suspend(true) end
+  while owners[transfer] do scheduler.suspend(true) end
   return nil, transfer:answer()
 end
 
@@ -127,7 +128,7 @@ local function show(...) log.detail(require("http.trace").line(...)) end
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open makes one", 2) end
-  local me, began = task.here(), log.verbose() and sys.monotonic()
+  local me, began = scheduler.here(), log.verbose() and sys.monotonic()
   local wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
   while wait do
     task.sleep(wait)
@@ -144,7 +145,7 @@ function M.pace()
   if door and door.pace then return door:pace() end
 end
 
---- Wake the tasks whose requests finished. This is the `poll` given to task.run.
+--- Wake the tasks whose requests finished. This is the `poll` given to scheduler.run.
 ---@param ms integer longest time to block
 ---@return integer running requests still awaited; without a door it only waits
 function M.poll(ms)
@@ -156,7 +157,7 @@ function M.poll(ms)
   for _, transfer in ipairs(door:poll(ms)) do
     local owner = owners[transfer]
     owners[transfer] = nil
-    if owner then task.wake(owner) end
+    if owner then scheduler.wake(owner) end
   end
   return door:running()
 end

@@ -6,7 +6,7 @@
 -- thousands of them each trying for itself.
 
 local http = require "http.client"
-local task = require "task"
+local scheduler = require "task.scheduler"
 
 local M = {}
 
@@ -42,16 +42,16 @@ end
 local function finish(peer, outage, how)
   outage.over = how
   at_door()[peer] = nil
-  for _, waiter in ipairs(outage.waiting) do task.wake(waiter) end
+  for _, waiter in ipairs(outage.waiting) do scheduler.wake(waiter) end
 end
 
 -- Who leads may be cancelled, or leave; then one who waited leads.
 local function wait(outage)
-  local me, leader = task.here(), outage.leader
+  local me, leader = scheduler.here(), outage.leader
   if leader and not leader.done then
     table.insert(outage.waiting, me)
     table.insert(leader.waiters, me)
-    while not outage.over and outage.leader == leader and not leader.done do task.suspend() end
+    while not outage.over and outage.leader == leader and not leader.done do scheduler.suspend() end
   end
   if not outage.over and outage.leader == leader then outage.leader = me end
 end
@@ -62,7 +62,7 @@ end
 ---@return retry.failure?
 function M.hold(peer)
   local outage = of_peer(peer)
-  while outage and not outage.over and outage.leader ~= task.current() do wait(outage) end
+  while outage and not outage.over and outage.leader ~= scheduler.current() do wait(outage) end
   return outage and outage.over == "given up" and outage.failure or nil
 end
 
@@ -75,9 +75,9 @@ function M.learn(peer, failure)
   if not failure or not M.is(failure) then
     if outage then finish(peer, outage, "reached") end
   elseif not outage then
-    at_door()[peer] = { leader = task.here(), waiting = {}, failure = failure }
+    at_door()[peer] = { leader = scheduler.here(), waiting = {}, failure = failure }
     http.reject(peer, failure.message, failure.transport)
-  elseif outage.leader == task.current() then
+  elseif outage.leader == scheduler.current() then
     outage.failure = failure
   end
 end
@@ -87,7 +87,7 @@ end
 ---@return boolean
 function M.leads(peer)
   local outage = of_peer(peer)
-  return outage ~= nil and outage.leader == task.current()
+  return outage ~= nil and outage.leader == scheduler.current()
 end
 
 --- The running task tries no more. With `found` it is known that the peer cannot be
@@ -99,7 +99,7 @@ function M.leave(peer, found)
   local outage = of_peer(peer)
   if found then return finish(peer, outage, "given up") end
   outage.leader = nil
-  for _, waiter in ipairs(outage.waiting) do task.wake(waiter) end
+  for _, waiter in ipairs(outage.waiting) do scheduler.wake(waiter) end
 end
 
 return M

@@ -8,6 +8,7 @@
 
 local log = require "log"
 local outage = require "http.outage"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local throttle = require "http.throttle"
 local time = require "time"
@@ -228,7 +229,7 @@ end
 function M.run(call)
   local state = {}
   while true do
-    local ok, done, value, more = xpcall(try, task.keep_trace, call, state)
+    local ok, done, value, more = xpcall(try, scheduler.keep_trace, call, state)
     if not ok then outage.leave(call.peer, false) end
     if not ok and not state.open then error(done, 0) end
     if not ok then return nil, M.cut_short(state, nil, done) end

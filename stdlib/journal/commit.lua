@@ -1,6 +1,7 @@
---- What was put on record, made durable.
+--- Make durable what was put on record.
 
 local fail = require "fail"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -9,7 +10,7 @@ local coming = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.jo
 
 local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
 
---- The failure that a message of the journal is.
+--- Turn a message of the journal into a failure.
 ---@param message string? "journal cannot be written: …, in '…'. What to do"
 ---@return Failure
 function M.failure(message)
@@ -27,7 +28,7 @@ local function write(journal)
   if not ok then error(M.failure(message), 0) end
 end
 
--- A task of its own makes the commit, so that it is made even when a waiter is cancelled.
+-- A task of its own commits, so that the commit happens even when a waiting task is cancelled.
 local function share(journal)
   coming[journal] = task.spawn(function()
     coming[journal] = nil
@@ -36,15 +37,15 @@ local function share(journal)
   return coming[journal]
 end
 
---- Make durable what was put on record. It is durable when the call returns, or the call raises
---- "journal". Tasks that ask in the same turn of the loop share one commit, whatever their deadlines.
+--- Write to disk what was put on record: it is durable when the call returns. Raises "journal" when it cannot be
+--- written. Tasks that ask in the same turn of the loop share one commit. No deadline cuts the call short.
 ---@param journal host.journal.journal
 function M.commit(journal)
-  local me = task.current()
+  local me = scheduler.current()
   if not me then return write(journal) end
   local commit = coming[journal] or share(journal)
   table.insert(commit.waiters, me)
-  while not commit.done do task.suspend(true) end
+  while not commit.done do scheduler.suspend(true) end
   if not commit.ok then error(commit.result[1], 0) end
 end
 

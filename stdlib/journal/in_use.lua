@@ -1,8 +1,8 @@
---- Which credential the consumer has: Devolutions, or whoever signs in as the application.
---
--- It is known by a person's word, or by a readable entry that the consumer is linked to; both are on record as
--- `confirmed_at`. The consumer keeps what it was given until it is given another one: an expired secret, or one whose
--- row is closed, is still the one it has.
+--- Which credential the consumer has. The consumer is Devolutions, or whatever else signs in as the application.
+---
+--- It is known from a person, or from an entry that can be read back and that the consumer is linked to. The journal
+--- has both as `confirmed_at`. The consumer keeps the credential that it was given until it is given another one: also
+--- when that one has expired, or its row is closed.
 
 local store = require "journal.rotations"
 local time = require "time"
@@ -10,7 +10,7 @@ local time = require "time"
 local M = {}
 
 ---@class rotation.in_use
----@field has rotation.row? the one the consumer has; nil when nobody ever said
+---@field has rotation.row? the one that the consumer has; nil when nobody ever said
 ---@field waiting rotation.row? the newest one that is meant for the consumer and not confirmed
 ---@field retiring rotation.row[] earlier ones that still sign in, until their date
 
@@ -20,8 +20,8 @@ local function is_usable(row) return STORES[row.kind]:usable(row) end
 
 local function is_replaced(row) return tostring(row.body.why):find("^replaced by ") ~= nil or row.body.from ~= nil end
 
--- Moments are no help here: a clock may have been set back since. At most one row is in the state confirmed, and what
--- another one replaced says so.
+-- Dates do not decide this: a clock may have been set back since. At most one row is in the state confirmed, and a row
+-- that was replaced names its successor.
 local function last_confirmed(list)
   local last
   for _, row in ipairs(list) do
@@ -31,7 +31,7 @@ local function last_confirmed(list)
   return last
 end
 
---- Sort the rows of one kind of an application by what the consumer does with them.
+--- Sort the rows of one kind of credential of an application by how the consumer uses them.
 ---@param list rotation.row[] oldest first, closed ones too
 ---@return rotation.in_use
 function M.of(list)
@@ -45,7 +45,7 @@ function M.of(list)
   return found
 end
 
---- Name a credential as the portal's column Secret ID shows it: "…c7e1", the end of its key id.
+--- Name a credential as the column "Secret ID" of the portal does: "…c7e1", the last characters of its key id.
 ---@param row rotation.row
 ---@return string
 function M.short(row)
@@ -53,7 +53,7 @@ function M.short(row)
   return id and "…" .. id:sub(-4) or row.body.marker
 end
 
---- Did it expire? An end that is not known counts as no.
+--- Has the credential expired? No when its expiry date is unknown.
 ---@param row rotation.row
 ---@param now number server time
 ---@return boolean
@@ -65,7 +65,7 @@ end
 ---------------------------------------------------------------------------
 -- In words
 
---- Who has the secret, as people call it.
+--- The name of the consumer, for people.
 ---@param devolutions table? of the profile
 ---@return string
 function M.consumer(devolutions)
@@ -81,14 +81,14 @@ local function end_of(row, now)
   return ("which ends in %s (%s)"):format(time.span(ends - now), time.day(ends))
 end
 
--- Since when it waits: handed over, stored, or made.
+-- Since when the credential waits: since it was handed over, stored, or made.
 local function waits_since(row)
   local body = row.body
   return body.stored_at or body.proven_at or body.known_at or row.updated
 end
 
---- "Devolutions Cloud was given …c7e1, which expired 5 days ago (2027-05-04); a new one, …90ab, has waited to be
---- pasted since 2027-04-04". Nil when nobody ever said which one it has.
+--- "Devolutions Cloud was given …c7e1, which expired 5 days ago (2027-05-04); a new one, …90ab, has waited to be pasted
+--- since 2027-04-04". Nil when nobody ever said which one the consumer has.
 ---@param found rotation.in_use
 ---@param who string as M.consumer says
 ---@param now number server time
@@ -102,7 +102,8 @@ function M.sentence(found, who, now)
     time.day(waits_since(waiting)))
 end
 
---- How that is known: " (so said a person on 2027-05-04; it cannot be looked at from here)". "" where it was read.
+--- How it is known, in words: " (so said a person on 2027-05-04; it cannot be looked at from here)". "" for a
+--- credential that was read back.
 ---@param row rotation.row the one that the consumer has
 ---@return string
 function M.by_word(row)

@@ -1,4 +1,4 @@
---- Leases: who works on what, one process at a time.
+--- Leases: the right to work on something, for one process at a time.
 
 local fail = require "fail"
 local state_folder = require "machine.state_folder"
@@ -9,11 +9,11 @@ local M = {}
 local FIX = "Let the user %s write to that file, with room on its disk and files left to open, then run the same"
   .. " command again. Nothing was changed."
 
---- Take the lease on a name. Nil and why when another process holds it. Raises "journal" when the
---- lock file cannot be opened or locked: then nobody knows whether another process holds it.
+--- Take the lease on a name. Nil, and who holds it, when another process does. Raises "journal" when the lock file
+--- cannot be opened or locked: then it is unknown whether another process holds the lease.
 ---@param journal host.journal.journal
 ---@param name string "user/…", "application/…"
----@param what string what the lease is for, for the failure: "set a new password for anna@contoso.com"
+---@param what string what is done under the lease, for the failure: "set a new password for anna@contoso.com"
 ---@return host.journal.lease|nil lease, string? held_by
 function M.take(journal, name, what)
   local lease, message, kind = journal:lease(name)

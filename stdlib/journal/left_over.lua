@@ -1,13 +1,13 @@
---- Entries of ours in the sink whose accounts a policy does not select any more: on record, one
---- row a policy, so that it can be said without reading the vault.
+--- Entries of ours in the sink whose accounts no policy selects any more. They are on record, one row for each policy,
+--- so that `doctor` can report them without reading the vault.
 
 local M = {}
 
 local KIND = "left over"
-local MOST = 100 -- entries of a policy that are on record by name
+local MOST = 100 -- entries of a policy that are recorded by name
 
 ---@class rotation.left_over
----@field name string where the entry lies
+---@field name string the place of the entry
 ---@field why string
 
 ---@class rotation.left_over_row: host.journal.row its id is the policy's name
@@ -21,7 +21,7 @@ local function is_same(body, list)
   return true
 end
 
---- Put on record what a run found, when it is not what is on record. Durable with the next commit.
+--- Put on record what a run found, when it differs from the record. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param policy string
 ---@param list rotation.left_over[] by name

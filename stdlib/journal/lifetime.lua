@@ -1,4 +1,4 @@
---- How long a credential of an application is to live, and from when it is replaced: by its age, and by its end.
+--- How long a credential of an application lives, and when it is replaced: by its age, and by its expiry date.
 
 local fail = require "fail"
 local time = require "time"
@@ -6,23 +6,24 @@ local time = require "time"
 local M = {}
 
 ---@class rotation.dates
----@field lifetime number? seconds a new one lives, once one is to be made
----@field renew_before number? seconds before its end from which one is replaced; by default what `renew_before` says
----@field every number? seconds of age from which one is replaced
+---@field lifetime number? seconds that a new credential lives
+---@field renew_before number? seconds before its expiry date from which a credential is replaced; by default what
+--- `renew_before` says
+---@field every number? age in seconds from which a credential is replaced
 
-local USUALLY = 30 * 86400 -- seconds before its end
+local USUALLY = 30 * 86400 -- seconds before the expiry date
 
---- How long before its end one of this length is replaced: as was asked for, else 30 days, or a third of its life
---- where that is less.
+--- How long before its expiry date a credential with this lifetime is replaced: as asked for, else 30 days, or a third
+--- of the lifetime where that is less.
 ---@param asked number? seconds
 ---@param length number seconds
 ---@return number seconds
 function M.renew_before(asked, length) return asked or math.min(USUALLY, length // 3) end
 
---- Raise "usage" for terms by which a new one would be replaced before it begins: it would be at each run.
+--- Raise "usage" for terms that would replace a new credential at once: every run would make another one.
 ---@param kind string "client secret"
 ---@param terms rotation.dates
----@param fix string? what to do; by default what the tenant's limit leaves
+---@param fix string? by default a fix for the tenant's limit
 function M.must_last(kind, terms, fix)
   local lifetime, renew_before = terms.lifetime, terms.renew_before
   if not renew_before or lifetime > renew_before then return end
@@ -33,14 +34,14 @@ function M.must_last(kind, terms, fix)
   }
 end
 
---- The same for what a person asked for.
+--- The same check for the arguments of a person.
 ---@param kind string
 ---@param args { lifetime: number?, renew_before: number? }
 function M.check_asked(kind, args)
   if args.lifetime then M.must_last(kind, args, "Make --lifetime longer or --renew-before shorter.") end
 end
 
---- When one was made: by its row, where one that was found says what Entra says of it.
+--- When a credential was made: from its row, or from Entra's start date where the credential was found.
 ---@param row rotation.row
 ---@return number server time
 function M.made_at(row)
@@ -48,12 +49,12 @@ function M.made_at(row)
   return body.made_at or body.known_at or body.sent_at or row.created
 end
 
--- From when on before its end a row's credential is replaced.
+-- How many seconds before its expiry date a row's credential is replaced.
 local function margin(row, terms)
   return M.renew_before(terms.renew_before, row.body.lifetime or row.body.ends - M.made_at(row))
 end
 
---- Is it time to replace one, as far as its end goes? One whose end is not known never is.
+--- Must the credential be replaced because it expires soon? No when its expiry date is unknown.
 ---@param row rotation.row
 ---@param terms rotation.dates
 ---@param now number
@@ -63,7 +64,7 @@ function M.is_near_end(row, terms, now)
   return ends ~= nil and ends - now <= margin(row, terms)
 end
 
---- When one falls due. Nil when nothing tells.
+--- When a credential becomes due for replacement. Nil when that is unknown.
 ---@param row rotation.row
 ---@param terms rotation.dates
 ---@return number? moment
@@ -73,7 +74,7 @@ function M.due_at(row, terms)
   return by_age and by_end and math.min(by_age, by_end) or by_age or by_end
 end
 
---- Why one is due for replacement, if it is.
+--- Why a credential is due for replacement; nil when it is not due.
 ---@param row rotation.row the one in use
 ---@param terms rotation.dates
 ---@param now number
@@ -86,7 +87,7 @@ function M.why_due(row, terms, now)
   end
 end
 
---- Until when it is good, for the plan.
+--- How long a credential is good, for the plan.
 ---@param row rotation.row
 ---@param terms rotation.dates
 ---@return string
@@ -99,12 +100,12 @@ function M.until_when(row, terms)
   return ends and table.concat(parts, "; ") or "its end is not known"
 end
 
---- Seconds that are proposed where a person has to paste each new one, as far as the tenant allows them.
+--- The lifetime that is proposed where a person has to paste each new secret, in seconds, within the tenant's limit.
 M.LONGEST = 365 * 86400
 
 local SHORTER = 90 * 86400
 
---- Say what a shorter one means, where a person has to paste each new one and asked for no lifetime.
+--- Tell what a shorter lifetime means, where a person has to paste each new secret and asked for no lifetime.
 ---@param run workflow.Run
 ---@param length number seconds
 function M.tell_by_hand(run, length)

@@ -1,9 +1,9 @@
---- The journal's rows of rotations: users' passwords, client secrets and certificates. A row
---- says in which state a rotation is; its values lie sealed beside it, under names made from
---- the rotation's id.
---
--- A row of a user's password is the account's: it has the account's object id and is used
--- again by the next rotation, so no account can have two open. A row of a client secret or a
+--- The journal's rows of rotations: users' passwords, client secrets and certificates. A row holds the state of a
+--- rotation; the values are sealed beside it, under names made from the rotation's id.
+---
+--- A row of a user's password belongs to the account: its id is the account's object id, and the next rotation uses it
+--- again, so no account can have two open rotations. A row of a client secret or of a certificate belongs to one
+--- rotation: an application has many.
 -- certificate is one rotation: an application has many.
 
 local crypto = require "host.crypto"
@@ -14,16 +14,16 @@ local time = require "time"
 
 local M = {}
 
-local BIN = 30 * 86400 -- seconds a deleted application can be restored, its credentials with it
+local BIN = 30 * 86400 -- seconds for which a deleted application can be restored with its credentials
 
 ---@class rotation.store.kind
 ---@field kind string of the journal's rows
----@field type string what a row is about, as people read it: "client secret"
----@field sealed_as string what the names of its sealed values begin with
+---@field type string what a row is about, for people: "client secret"
+---@field sealed_as string the start of the names under which its values are sealed
 ---@field first string the state a new row is in
----@field has_value table<string, true>? states in which the value of a row can be opened; all when nil
+---@field has_value table<string, true>? states in which the value of a row can be opened; nil: all
 ---@field usable table<string, true>? states in which the value may be the one in use
----@field former table<string, string>? what earlier versions called a state -> what it is called now
+---@field former table<string, string>? a state's name in earlier versions -> its name now
 
 ---@class rotation.Store
 ---@field kind string
@@ -36,10 +36,10 @@ local function store_of(own) return setmetatable({ kind = own.kind, own = own },
 ---------------------------------------------------------------------------
 -- Rows
 
---- A new row, not yet on record, with an id and a marker of its own.
+--- A new row with an id and a marker of its own. It is not on record yet.
 ---@param journal host.journal.journal?
 ---@param body table becomes the row's body; `marker` is kept when it is there
----@param id string? of the row, when it is not the rotation's
+---@param id string? of the row, when it differs from the rotation's id
 ---@return host.journal.row
 function Store:new(journal, body, id)
   local rotation, now = crypto.hex(crypto.random(8)), time.now()
@@ -49,7 +49,7 @@ function Store:new(journal, body, id)
   return { id = id or rotation, kind = self.kind, state = self.own.first, body = body, created = now, updated = now }
 end
 
--- The rows of the kind, as they are called now.
+-- The rows of this kind, with the present names of states.
 local function list(self, journal, except)
   local rows, former = {}, self.own.former or {}
   for _, row in ipairs(journal:list(self.kind, except)) do
@@ -81,12 +81,12 @@ function Store:all(journal, app_id)
   return rows
 end
 
---- The rows of rotations that have not come to their end, oldest first.
+--- The rows of rotations that are not closed, oldest first.
 ---@param journal host.journal.journal
 ---@return host.journal.row[]
 function Store:unfinished(journal) return list(self, journal, "closed") end
 
---- The row with this id, marker, rotation, or key id; oldest first. Nil when there is none.
+--- The row with this id, marker, rotation or key id; the oldest when several fit. Nil when there is none.
 ---@param journal host.journal.journal
 ---@param name string
 ---@return host.journal.row?
@@ -97,7 +97,7 @@ function Store:named(journal, name)
   end
 end
 
---- Put the row on record in this state, durable with the next commit (the door commits before it sends).
+--- Put the row on record in this state. Durable with the next commit; the gate commits before it sends.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param state string
@@ -109,7 +109,7 @@ function Store:stage(journal, row, state, more)
   row.state, row.updated = state, now
 end
 
---- Put the row on record in this state; durable when the call returns, or it raises "journal".
+--- Put the row on record in this state. Durable when the call returns; raises "journal" when it cannot be written.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param state string
@@ -119,14 +119,14 @@ function Store:put(journal, row, state, more)
   record.commit(journal)
 end
 
---- Make durable what was staged and sealed. Who asks in the same turn shares one commit.
+--- Make durable what was staged and sealed. Tasks that ask in the same turn share one commit.
 ---@param journal host.journal.journal
 function Store.commit(_, journal) record.commit(journal) end
 
 ---------------------------------------------------------------------------
 -- Values
 
---- The name a value of the row is sealed under.
+--- The name under which a value of the row is sealed.
 ---@param row host.journal.row
 ---@param number integer? of the value, where a rotation has several
 ---@return string
@@ -142,7 +142,7 @@ end
 ---@param number integer?
 function Store:seal(journal, row, value, number) journal:seal(self:sealed_name(row, number), value) end
 
---- The value sealed under a name. Nil when none is held. Raises "journal" when the key does not open it.
+--- The value that is sealed under a name. Nil when there is none. Raises "journal" when the key does not open it.
 ---@param journal host.journal.journal
 ---@param name string as sealed_name gives it
 ---@return host.secret?
@@ -155,8 +155,8 @@ function Store:unseal(journal, name)
   }
 end
 
---- A value of the row, unsealed. Nil when none is held, or the row's state is one without a value.
---- Raises "journal" when the key does not open it.
+--- A value of the row. Nil when there is none, or when the row's state has no value. Raises "journal" when the key does
+--- not open it.
 ---@param journal host.journal.journal?
 ---@param row host.journal.row
 ---@param number integer?
@@ -167,8 +167,8 @@ function Store:value(journal, row, number)
   return self:unseal(journal, self:sealed_name(row, number))
 end
 
---- Forget a value of the row; durable with the next commit. Only what is superseded by something in use, or
---- was never in force.
+--- Forget a value of the row; durable with the next commit. Call this only for a value that was replaced by one in use,
+--- or that was never in force.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param number integer?
@@ -177,14 +177,15 @@ function Store:forget(journal, row, number) journal:forget(self:sealed_name(row,
 ---------------------------------------------------------------------------
 -- Rows of applications
 
---- Does the row have a value that is, or may come to be, in use?
+--- Does the row have a value that is in use, or may become so?
 ---@param row host.journal.row
 ---@return boolean
 function Store:usable(row) return self.own.usable[row.state] == true end
 
 local function replaced_by(row) return "replaced by " .. row.body.marker end
 
---- Give the application's other usable rows their date: they are not in use any more. Durable with the next commit.
+--- Give the application's other usable rows a retirement date: they are not in use any more. Durable with the next
+--- commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
 ---@param row host.journal.row the one in use
@@ -199,14 +200,14 @@ function Store:supersede(journal, rows, row, retire_at)
   end
 end
 
--- Which row took its place; `why` says so of one that an earlier version superseded.
+-- Did `row` replace `other`? A row that an earlier version replaced says so in `why`.
 local function is_successor(row, other)
   local successor = other.body.successor
   return successor == row.id or not successor and other.state == "retiring" and other.body.why == replaced_by(row)
 end
 
---- Undo that: those that were superseded by this row are as they were before. What is closed since stays closed, but is
---- not replaced any more: the consumer may have it still. Durable with the next commit.
+--- Undo `supersede`: the rows that this row replaced are as they were before. A row that was closed since stays closed,
+--- but is not replaced any more: the consumer may still have it. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
 ---@param row host.journal.row
@@ -221,12 +222,12 @@ function Store:reinstate(journal, rows, row)
   end
 end
 
---- Was its application deleted, so that it comes back should that be restored?
+--- Was the application deleted, so that the credential comes back when the application is restored?
 ---@param row host.journal.row
 ---@return boolean
 function Store.is_in_bin(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
 
---- Its application was deleted: the value stays sealed for as long as that can be restored.
+--- The application was deleted: keep the value sealed for as long as the application can be restored.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param now number
@@ -237,8 +238,8 @@ function Store:go_with_application(journal, row, now)
     before_bin = before })
 end
 
---- Its application is there: what it was before counts again. Durable with the next commit.
----@param journal host.journal.journal? nil: only in the row
+--- The application is there again: its credential's former state counts again. Durable with the next commit.
+---@param journal host.journal.journal? nil: change the row only
 ---@param row host.journal.row
 function Store:come_back(journal, row)
   local body, before = row.body, row.body.before_bin
@@ -247,7 +248,8 @@ function Store:come_back(journal, row)
   if journal then self:stage(journal, row, before.state) end
 end
 
---- Close the row and forget its only value. Only what is superseded by something in use, or was never in force.
+--- Close the row and forget its only value. Call this only for a value that was replaced by one in use, or that was
+--- never in force.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param why string
@@ -271,47 +273,47 @@ end
 ---@class rotation.previous
 ---@field marker string
 ---@field changed_at number
----@field value string? what it is sealed under
+---@field value string? the name under which the value is sealed
 
 ---@class rotation.account
 ---@field type "user password"
 ---@field user string object id
----@field name string user principal name when the rotation began; once closed, the entry's name
+---@field name string user principal name when the rotation began; of a closed rotation, the entry's name
 ---@field policy string
 ---@field marker string of the rotation: "ml:<installation>:<rotation>"
 ---@field rotation string
 ---@field candidates rotation.candidate[] its values
----@field before number? the directory's moment when the rotation was judged
----@field seen string|false|nil the marker of the current entry when it was judged; false for none
+---@field before number? the directory's date of the last change when the rotation was judged
+---@field seen string|false|nil the marker of the current entry when the rotation was judged; false for none
 ---@field pending_at number? when its pending entry was written, server time
----@field pending { vault: string, ids: string[] }? its pending entries: id of the vault, and one of each value ("" for
---- none)
----@field shown number? the directory's moment by the last look before a send
----@field probe { span: table, moment: number }? an accepted change whose moment lies outside its span
----@field unshown boolean? it was accepted once, and not shown after five minutes
----@field chosen integer? the value that is in force
----@field changed_at number? when the one in force came into force, by the directory
----@field value string? what it is sealed under
+---@field pending { vault: string, ids: string[] }? its pending entries: id of the vault, and of each value's
+--- entry ("" for none)
+---@field shown number? the directory's date of the last change, as the last look before a send saw it
+---@field probe { span: table, moment: number }? an accepted change whose date is outside the span of its request
+---@field unshown boolean? Entra accepted the value once, and the directory did not show it after five minutes
+---@field chosen integer? number of the value that is in force
+---@field changed_at number? when the value in force came into force, by the directory
+---@field value string? the name under which the value in force is sealed
 ---@field sent { number: integer, first: number, from: number, to: number }? when a request with the value in force
---- was sent, and may still be carried out once more
----@field modified string? when the current entry was last modified by us, as the server said it
+--- was sent that may still be carried out once more
+---@field modified string? when we last modified the current entry, by the server's clock
 ---@field entry string? id of the current entry
----@field where string? where that entry was written, for people
----@field previous rotation.previous? what was in force before, until this one is closed
+---@field where string? the place of that entry, for people
+---@field previous rotation.previous? the value that was in force before, until this rotation is closed
 ---@field closed_at number?
----@field adopted boolean? the value in force was found in the sink
----@field left table<string, true|"own">? pending values of other rotations that a person passed over, and our own of
---- rotations that were left
+---@field adopted boolean? was the value in force found in the sink?
+---@field left table<string, true|"own">? pending values that stop nothing: of other rotations that a person passed
+--- over, and our own of rotations that ended with an unknown outcome
 ---@field quiet_until number? until when a request of the rotation before may still be carried out
----@field kept string[]? names under which values of rotations that were left are sealed
----@field kept_until number? of a rotation that was left
----@field from string? state before orphaned
+---@field kept string[]? names under which the values of rotations with an unknown outcome are sealed
+---@field kept_until number? until when these values stay sealed
+---@field from string? the state before orphaned
 ---@field why string?
----@field forgiven number? a person has looked, and accepts changes up to this moment of the directory
+---@field forgiven number? a person has looked, and accepts changes up to this date of the directory
 
---- Users' passwords: one row an account, so that no account can have two rotations open. States: intent (value
---- sealed), pending (it lies in the sink, read back), sent, changed, current (read back), closed; left when it ended
---- with its outcome unknown; orphaned when a person must look.
+--- Users' passwords: one row for each account, so that no account can have two open rotations. States: intent (value
+--- sealed), pending (in the sink, read back), sent, changed, current (read back), closed; left when the rotation ended
+--- with an unknown outcome; orphaned when a person must look.
 M.user_passwords = store_of {
   kind = "password", type = "user password", sealed_as = "password", first = "intent",
 }
@@ -329,11 +331,11 @@ M.user_passwords = store_of {
 ---@field lifetime number seconds
 ---@field grace number seconds
 ---@field ends number? server time
----@field made_at number? of one that was found: when it began, as Entra says
+---@field made_at number? of a credential that was found: when it began, by Entra
 ---@field key_id string?
 ---@field hint string?
----@field adopted boolean? its value was found in a sink
----@field by_person boolean? a person made it and gave it to the consumer; its value is not held here
+---@field adopted boolean? was its value found in a sink?
+---@field by_person boolean? did a person make it and give it to the consumer? Its value is not kept here
 ---@field sent_at number?
 ---@field known_at number?
 ---@field proven_at number?
@@ -342,10 +344,10 @@ M.user_passwords = store_of {
 ---@field confirmed_by string? how that is known: "a person", "read back from …"
 ---@field confirmed_who string? the person's user name
 ---@field retire_at number?
----@field from string? state before it began to retire
+---@field from string? the state before retiring
 ---@field successor string? id of the row that replaced it
----@field looked_at number? last look for a lost one
----@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
+---@field looked_at number? when the credential of a lost answer was last looked for
+---@field before_bin { state: string, retire_at: number?, why: string? }? its state when its application was deleted
 ---@field why string?
 
 --- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
@@ -371,15 +373,15 @@ M.client_secrets = store_of {
 ---@field ends number
 ---@field lifetime number? seconds
 ---@field grace number? seconds
----@field adopted boolean? it was found in a file
+---@field adopted boolean? was it found in a file?
 ---@field made_at number
 ---@field sent_at number?
 ---@field known_at number?
 ---@field proven_at number?
 ---@field confirmed_at number?
 ---@field retire_at number?
----@field where string? where it lies
----@field before_bin { state: string, retire_at: number?, why: string? }? what it was when its application was deleted
+---@field where string? the place of the key
+---@field before_bin { state: string, retire_at: number?, why: string? }? its state when its application was deleted
 ---@field why string?
 
 --- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,

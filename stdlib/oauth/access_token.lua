@@ -1,5 +1,5 @@
---- An access token that another tool got, handed in on standard input or a file
---- descriptor. Nobody can renew it here, so what it is good for is said at once.
+--- Sign in with an access token that another tool got, handed in on standard input or a file descriptor. It cannot be
+--- renewed here, so its permissions and its expiry are checked at once.
 
 local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
@@ -58,7 +58,7 @@ local function covers(held, scope)
   return held[scope] or held[(scope:gsub(READ, ".ReadWrite"))]
 end
 
--- What only reads is missed later, where it is: checks say that they were not made. A change must not be begun.
+-- Missing read permissions only warn; missing write permissions stop before any change.
 local function check_permissions(claims, scopes)
   local held, reads, changes = permissions(claims), {}, {}
   for _, scope in ipairs(scopes) do

@@ -1,4 +1,4 @@
---- One question to the login service, and what its refusals mean.
+--- Send one request to the login service, and explain its refusal.
 
 local fail = require "fail"
 local http = require "http.client"
@@ -8,12 +8,12 @@ local time = require "time"
 
 local M = {}
 
-local SKEW = 60 -- seconds two clocks may differ without a word about it
+local SKEW = 60 -- seconds by which two clocks may differ before it is mentioned
 
 ---------------------------------------------------------------------------
 -- Failures
 
--- Temporary on their side, whatever the HTTP status says (reference-error-codes).
+-- Codes of temporary trouble at the service, whatever the HTTP status says (Microsoft Learn: reference-error-codes).
 local PASSING_CODES = { [90033] = true, [90006] = true, [90012] = true, [90024] = true, [50033] = true }
 
 local KIND_OF_ERROR = {
@@ -38,7 +38,7 @@ local function said(failure)
   return ids and ("%s (%s)"):format(failure.message, ids) or failure.message
 end
 
--- What is outside its time is so by a clock; theirs is in the answer.
+-- A refusal because something is not valid yet, or not any more: compare the clocks; the answer contains theirs.
 local function blame_clock(reason, failure)
   local ahead = failure.code == 700024 and failure.date and time.now() - failure.date or 0
   if math.abs(ahead) < SKEW then return reason end
@@ -47,12 +47,12 @@ local function blame_clock(reason, failure)
   return { cause = words, fix = reason.fix }
 end
 
---- The one place where a failed sign-in becomes an error.
+--- Raise the failure of a sign-in. No other code makes one.
 ---@param what string
 ---@param failure table host.oauth.failure or retry.failure
----@param who string? whose words these are ("It")
+---@param who string? the subject of the sentence: whose words these are ("It")
 function M.raise(what, failure, who)
-  local explain = require "explain.cause" -- not read where nothing fails
+  local explain = require "explain.cause" -- loaded only when something fails
   local reason = blame_clock(explain.login(failure), failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
@@ -64,14 +64,14 @@ end
 ---------------------------------------------------------------------------
 -- Requests
 
---- Send once what `build` makes: a request, and the credential that goes with it if any.
+--- Send once the request that `build` makes, with its credential if it has one. Waits.
 ---@param what string
 ---@param build fun(): host.request, host.credential?
 ---@param judge function of host.oauth
 ---@param ... any further arguments of judge
 ---@return table|nil value, table? failure
 function M.once(what, build, judge, ...)
-  local request <close>, credential = build() -- what it carries is wiped as soon as it has been judged
+  local request <close>, credential = build() -- the request and its secrets are wiped after the answer was judged
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   local value, failure = judge(answer, ...)
@@ -79,7 +79,7 @@ function M.once(what, build, judge, ...)
   return value, failure
 end
 
---- Send what `build` builds, anew for each try, until it is answered; raise what stays a failure.
+--- Send what `build` makes, anew for each try, until the service answers; raise what stays a failure. Waits.
 ---@param what string
 ---@param build fun(): host.request, host.credential?
 ---@param judge function
@@ -96,16 +96,16 @@ function M.ask(what, build, judge, ...)
 end
 
 ---------------------------------------------------------------------------
--- What is asked for
+-- Addresses and scopes
 
---- The tenant's address at the login service.
+--- The address of the tenant at the login service.
 ---@param settings profile
 ---@return string
 function M.authority(settings)
   return settings.login .. "/" .. settings.tenant
 end
 
---- Origin of the API the tokens are for.
+--- The origin of the API that the tokens are for.
 ---@param settings profile
 ---@return string
 function M.resource(settings)

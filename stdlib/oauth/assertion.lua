@@ -1,5 +1,5 @@
---- A JWT by which an application proves itself, signed with the key of one of its
---- certificates (Microsoft Learn, certificate-credentials: PS256, x5t#S256, ten minutes at most).
+--- The signed assertion (a JWT) by which an application signs in with a certificate (Microsoft Learn,
+--- certificate-credentials: PS256, x5t#S256, ten minutes at most).
 
 local ask = require "oauth.ask"
 local crypto = require "host.crypto"
@@ -12,7 +12,7 @@ local M = {}
 local LIFETIME = 600 -- seconds of an assertion
 
 --- The header that names the certificate.
----@param about { sha256: string } what the key says of its certificate
+---@param about { sha256: string } what the key says about its certificate
 ---@return string JSON
 function M.header(about)
   return json.encode { typ = "JWT", ["x5t#S256"] = crypto.base64url(about.sha256) }
@@ -26,7 +26,7 @@ local function claims(authority, client_id)
   }
 end
 
---- A request for a token, proven by this key. Each has an assertion of its own.
+--- A request for a token, signed with this key. Each request has an assertion of its own.
 ---@param settings profile
 ---@param client_id string
 ---@param key host.crypto.key with its certificate

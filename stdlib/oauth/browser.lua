@@ -1,10 +1,10 @@
---- A person signs in in a browser on this computer, which then comes back to a
---- page of ours on loopback: authorization code with PKCE (RFC 6749, 7636, 8252).
---
--- While it waits for the browser this program looks at the page and at its other
--- requests in turn. The page believes nobody: only what carries the state of
--- this sign-in counts, only under a loopback name, and only from the user who sits at
--- the terminal, because the others can read in the list of processes which page was
+--- Sign a person in in a browser on this computer. The browser then comes back to a page of ours on loopback:
+--- authorization code with PKCE (RFC 6749, 7636, 8252).
+---
+--- While the program waits for the browser, it looks at the page and at its other requests in turn. The page accepts a
+--- request only with the state of this sign-in, only under a loopback name, and only from the user who is at the
+--- terminal. Other users can read in the list of processes which page was opened; if one of them signed in there, we
+--- would work as that person.
 -- opened: whoever signed in there would have us work as them.
 
 local ask = require "oauth.ask"
@@ -19,9 +19,9 @@ local page = require "oauth.page"
 local task = require "task"
 local time = require "time"
 
-local PATIENCE = 900 -- seconds a person has, as with a device code
+local PATIENCE = 900 -- seconds that a person has, as with a device code
 local LOOK = 0.02 -- seconds between two looks while other requests run
-local BLOCK = 50 -- milliseconds to wait for the browser when nothing else goes on
+local BLOCK = 50 -- milliseconds to wait for the browser when nothing else runs
 
 local BY_SSH = "You are here by ssh: have your own computer lead there (ssh -L %s:localhost:%s …), or set "
   .. 'method = "device_code" in the profile.'
@@ -30,12 +30,12 @@ local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 ---@class oauth.browser.visit
 ---@field server host.httpd.server
----@field redirect string where the browser comes back to, with its port
----@field path string of that
+---@field redirect string the address to which the browser comes back, with its port
+---@field path string the path of that address
 ---@field start string path of the page that leads to the sign-in
 ---@field state string
 ---@field page string address of the sign-in page
----@field person oauth.neighbour who may sign in here
+---@field person oauth.neighbour the user who may sign in here
 
 local function refuse_port(port, message)
   fail.raise {
@@ -44,7 +44,7 @@ local function refuse_port(port, message)
   }
 end
 
--- "localhost" is either family's address, so the page is at both, if there are both.
+-- Listen on both address families where there are both: "localhost" may be either.
 local function listen(server, port)
   local found, message = server:listen("127.0.0.1", port)
   if not found then refuse_port(port, message) end
@@ -69,14 +69,14 @@ local function show(incoming, status, text, headers)
   incoming:reply(status, all, text)
 end
 
--- Another name that leads here is somebody else's page calling.
+-- Was the page asked for under its own name? A page of somebody else may use another name that leads here.
 local function is_ours(visit, incoming)
   if not neighbour.sent(visit.person, incoming) then return false end
   local host = (incoming:header("host") or ""):lower():gsub(":%d+$", "")
   return NAMES[host] == true and incoming:method() == "GET"
 end
 
--- The answer of the sign-in page, if this request brings it; else it is answered here.
+-- Take the answer of the sign-in page from this request; any other request is answered here.
 local function take(visit, incoming)
   if not is_ours(visit, incoming) then return show(incoming, 403, page.stranger()) end
   if incoming:path() == visit.start then return show(incoming, 302, "", { Location = visit.page }) end
@@ -87,7 +87,7 @@ local function take(visit, incoming)
   return fields
 end
 
--- Look once at the page, and let the other tasks have their turn.
+-- Look once at the page, then let other tasks run.
 local function look(visit)
   local busy = http.running() > 0
   for _, incoming in ipairs(visit.server:poll(busy and 0 or BLOCK)) do
@@ -108,7 +108,8 @@ local function await_browser(visit, what)
   }
 end
 
--- The error of the page as host.oauth gives those of the token endpoint; its words are foreign.
+-- The error in the page's address, in the form in which host.oauth gives errors of the token endpoint. Its text comes
+-- from outside.
 local function failure_of(fields)
   local words = (fields.error_description or ""):gsub("%c.*", ""):gsub(" Trace ID:.*", ""):sub(1, 500)
   local code = math.tointeger(tonumber(words:match("AADSTS(%d+)")))
@@ -118,7 +119,7 @@ local function failure_of(fields)
   }
 end
 
--- A code is used once: a lost answer is not asked for again.
+-- Exchange the code for a token. A code works once, so a lost answer is not asked for again.
 local function redeem(settings, what, fields, visit, verifier, scope)
   if fields.error then return nil, failure_of(fields) end
   local authority, client_id = ask.authority(settings), settings.sign_in.client_id
@@ -127,7 +128,7 @@ local function redeem(settings, what, fields, visit, verifier, scope)
   end, native.judge_token, settings.graph)
 end
 
--- The address is shown in any case: the browser may be another one, or not come.
+-- Show the address in any case: no browser may open, or the person may use another one.
 local function invite(settings, visit)
   local url = visit.redirect:match("^http://[^/]+") .. visit.start
   local opened = settings.sign_in.open ~= false and desktop.open(url)
@@ -148,7 +149,7 @@ return function(settings, _, scopes)
   local fields, incoming = await_browser(visit, what)
   local token, failure = redeem(settings, what, fields, visit, verifier, scope)
   if token then
-    verifier:close() -- used up, as the code is
+    verifier:close() -- used once, like the code
     fields.code:close()
     show(incoming, 200, page.done())
     return token

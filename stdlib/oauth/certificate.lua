@@ -1,5 +1,5 @@
---- Signing in as an application with a certificate and its key, which lie in a file: in clear, or sealed under the
---- profile's key, as `setup/rotator` keeps them.
+--- Sign in as an application with a certificate and its key. They are in a file: in clear, or sealed with the profile's
+--- key, as `setup/rotator` leaves them.
 
 local ask = require "oauth.ask"
 local assertion = require "oauth.assertion"
@@ -13,13 +13,13 @@ local sealed_key = require "oauth.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
 
-local SOON = 14 * 86400 -- seconds before its end from which a certificate is spoken of
+local SOON = 14 * 86400 -- seconds before its expiry date from which a certificate causes a warning
 
 local function refuse(source, why, fix)
   fail.raise { kind = "config", what = "use the certificate " .. source.path, why = why, fix = fix }
 end
 
--- What this machine's setup made, or a rotation of that application's certificate.
+-- Read the key that this machine's setup made, or a rotation of that application's certificate.
 local function read_sealed(settings, source)
   local content <close> = sealed.read(settings, sealed_key.name(settings.sign_in.client_id))
   if not content then
@@ -47,7 +47,7 @@ local function read(source)
     .. "cat NAME.crt >> NAME.pem. The application gets NAME.crt.")
 end
 
--- One that has ended is refused over there too, in fewer words.
+-- Check the dates. Entra refuses an expired certificate too, with a less helpful text.
 local function check_dates(source, about)
   local now = time.now()
   if about.not_before and now < about.not_before then
@@ -67,7 +67,7 @@ local function open(settings, source)
   return key, assertion.header(about)
 end
 
--- It is renewed while a service runs, so it is read again once its file is another.
+-- Read the file again when it changed: a certificate is renewed while a service runs.
 local function refresh(settings, kept)
   local source = settings.sign_in.certificate
   if source.from == "sealed" then source.path = sealed.path(settings, sealed_key.name(settings.sign_in.client_id)) end

@@ -1,4 +1,4 @@
---- A person signs in on another device, with a code shown here (RFC 8628).
+--- Sign a person in on another device, with a code that is shown here (RFC 8628).
 
 local ask = require "oauth.ask"
 local log = require "log"
@@ -8,7 +8,7 @@ local time = require "time"
 
 local WAITABLE = { pending = true, transient = true, throttled = true, network = true }
 
--- Ask until the person has signed in, at the pace the service wants (RFC 8628, 3.5).
+-- Ask until the person has signed in, as often as the service allows (RFC 8628, 3.5).
 local function await_person(settings, code)
   local what = ("sign in to '%s' with a device code"):format(settings.tenant)
   local interval, ends = code.interval, time.now() + code.expires_in
@@ -38,6 +38,6 @@ return function(settings, _, scopes)
   end, native.judge_device_code)
   log.prose(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
   local token = await_person(settings, code)
-  code.device_code:close() -- it was used up; one that failed stays known, to be masked in what is said of it
+  code.device_code:close() -- used once; on failure it stays registered, so that logs mask it
   return token
 end

@@ -1,4 +1,4 @@
---- Which tenant an authority stands for, by OpenID discovery.
+--- Find out which tenant an address of the login service stands for, by OpenID discovery.
 
 local ask = require "oauth.ask"
 local native = require "host.oauth"
@@ -7,7 +7,7 @@ local M = {}
 
 local tenants = {} ---@type table<string, string> authority -> GUID
 
---- The tenant's GUID; asked for once.
+--- The tenant's GUID. Asked for once. Waits.
 ---@param settings profile
 ---@return string
 function M.tenant(settings)

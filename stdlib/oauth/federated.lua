@@ -1,5 +1,5 @@
---- Signing in as an application with a token of another issuer (workload identity
---- federation). Who runs the workload renews the file, so it is read each time.
+--- Sign in as an application with a token of another issuer (workload identity federation). The platform renews the
+--- token's file, so it is read each time.
 
 local ask = require "oauth.ask"
 local fail = require "fail"

@@ -1,9 +1,8 @@
---- Signing in as the managed identity of the Azure machine or service this runs on.
---
--- The endpoint of a machine is at an address of the link, that of App Service or
--- Container Apps where the environment says; the gate lets these two be asked in
--- the clear, and nothing else (Microsoft Learn: how-to-use-vm-token,
--- overview-managed-identity of App Service).
+--- Sign in as the managed identity of the Azure machine or service on which this runs.
+---
+--- The endpoint of a machine has a link-local address; that of App Service and Container Apps is in the environment.
+--- The gate lets these two be asked over plain HTTP, and nothing else (Microsoft Learn: how-to-use-vm-token,
+--- overview-managed-identity of App Service).
 
 local ask = require "oauth.ask"
 local fail = require "fail"
@@ -16,11 +15,11 @@ local M = {}
 
 local MACHINE = "http://169.254.169.254/metadata/identity/oauth2/token"
 local WAITS = { 2, 6, 14, 30 } -- seconds between tries (how-to-use-vm-token, "Retry guidance")
-local UPDATING = 70 -- seconds within which one that answers 410 is back
+local UPDATING = 70 -- seconds until an endpoint that answers 410 works again
 
 local header ---@type host.secret? proves to the service's endpoint that we run in it
 
--- The variable is taken out of the environment, so it is asked for once.
+-- The secret header. Reading it removes it from the environment, so it is read once.
 local function service_header()
   header = header or sys.take_env("IDENTITY_HEADER")
   return header
@@ -28,9 +27,9 @@ end
 
 ---@class oauth.identity.endpoint
 ---@field url string
----@field header host.secret? of App Service or Container Apps; a machine's endpoint wants none
+---@field header host.secret? for App Service and Container Apps; a machine's endpoint needs none
 
---- Where the identity is asked for. The address may be named for an emulator only.
+--- The endpoint. A profile may name its address for an emulator only.
 ---@param settings profile
 ---@return oauth.identity.endpoint
 function M.endpoint(settings)
@@ -39,7 +38,7 @@ function M.endpoint(settings)
   return { url = settings.sign_in.endpoint or MACHINE }
 end
 
---- What a door has to let through: the origin, and the path to GET.
+--- What the gate must allow: the origin, and the path of the GET.
 ---@param settings profile
 ---@return string origin, string path
 function M.place(settings)
@@ -52,13 +51,13 @@ function M.place(settings)
   }
 end
 
--- Which of several identities, by the names each endpoint has for it.
+-- Name one of several identities, in the words of the endpoint.
 local function which(sign_in, endpoint)
   local resource_name = endpoint.header and "mi_res_id" or "msi_res_id"
   return { client_id = sign_in.client_id, object_id = sign_in.object_id, [resource_name] = sign_in.resource_id }
 end
 
-local LONGEST = 180 -- seconds that the endpoint may ask to wait; for longer, it is for a person to decide
+local LONGEST = 180 -- seconds that the endpoint may ask us to wait; a longer wait is left to a person
 
 local function build(settings)
   local endpoint, resource = M.endpoint(settings), ask.resource(settings)
@@ -69,7 +68,7 @@ end
 
 local AGAIN = { transient = true, throttled = true }
 
--- Seconds until the next try; nil for no more. Where nothing listens there is no identity.
+-- Seconds until the next try; nil for no more tries. Where nothing listens, there is no identity.
 local function patience(failure, tries)
   if failure.transport and not failure.maybe_sent then return tries == 1 and 1 or nil end
   local is_passing = AGAIN[failure.kind] or failure.status == 404 or failure.status == 410
@@ -84,7 +83,7 @@ local function patience(failure, tries)
 end
 
 local function raise(what, failure)
-  local explain = require "explain.cause" -- not read where nothing fails
+  local explain = require "explain.cause" -- loaded only when something fails
   local reason = explain.identity(failure)
   if not reason then ask.raise(what, failure, "The endpoint") end
   fail.raise {

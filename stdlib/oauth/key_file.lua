@@ -1,5 +1,5 @@
---- A file in clear that holds the key and its certificate (0600), for whoever asks for one: where a profile's
---- sign_in or a service's unit names it. It can be read back; a run that signs in reads it.
+--- A file that holds a key and its certificate unencrypted (mode 0600). It is written when a person asks for it, and
+--- read by a run that signs in with it: a profile's `sign_in` or the unit of a service names it.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -8,8 +8,8 @@ local secret = require "host.secret"
 local sys = require "host.sys"
 
 ---@class certificate.keyfile: resource.Resource
----@field pem host.secret|any what it is to hold; unknown in a plan
----@field is_ours fun(about: table): boolean is this certificate one of the application's?
+---@field pem host.secret|any the content that it should have; unknown in a plan
+---@field is_ours fun(about: table): boolean does this certificate belong to the application?
 local File = resource.kind "key file"
 
 local M = {}
@@ -25,7 +25,7 @@ local function raise(path, why, fix)
   fail.raise { kind = "not_ours", what = "use the key file " .. path, why = why, fix = fix }
 end
 
--- The key in it; nil when there is no file. Anything else in its place is not touched.
+-- The key in the file; nil when there is no file. Anything else at that path is not touched.
 local function content(path)
   if not sys.stat(path) then return nil end
   local pem, message, kind = sys.read_secret(path, "person", true)
@@ -41,7 +41,7 @@ local function content(path)
   return pem, key
 end
 
---- Look at what lies there, before anything is made.
+--- Read the file before anything is made.
 ---@param is_ours fun(about: table): boolean
 ---@return host.secret? pem, host.crypto.key? key
 function File:open(is_ours)
@@ -51,11 +51,11 @@ function File:open(is_ours)
     "Name another one: --key-file PATH.")
 end
 
---- What it is to hold.
+--- Set the content that it should have.
 ---@param pem host.secret|any
 function File:hold(pem) self.pem = pem end
 
---- Where it is, for people.
+--- The path, for people.
 ---@return string
 function File:where() return self.name end
 
@@ -85,7 +85,7 @@ end
 
 function File:update() return self:create() end
 
--- Written durably when the call returned.
+-- The content is durable when the call that wrote it returns.
 function File.seen() return true end
 
 function File:delete()

@@ -1,4 +1,4 @@
---- The pages a browser shows when it comes back from a sign-in.
+--- The pages that a browser shows when it comes back from a sign-in.
 
 local M = {}
 
@@ -25,7 +25,7 @@ h1 { font-size: 1.5rem; margin-bottom: .5rem }
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
--- What comes from elsewhere is text here, never markup.
+-- Texts from outside are shown as text, never as markup.
 local function plain(text)
   return (text:gsub("[&<>\"']", ENTITIES))
 end
@@ -34,8 +34,8 @@ local function frame(heading, text)
   return FRAME:format(heading, heading, text)
 end
 
---- Nothing is kept of these pages, nothing is loaded by them, and the address,
---- which carries a code, is told to nobody.
+--- Headers so that browsers store nothing of these pages, load nothing, and tell nobody their address, which contains a
+--- code.
 ---@return table<string, string>
 function M.headers()
   return {
@@ -45,33 +45,33 @@ function M.headers()
   }
 end
 
---- The sign-in came back: the person may close the window.
+--- The sign-in succeeded: the person may close the window.
 ---@return string
 function M.done()
   return frame("You are signed in", "Moonlatch goes on in the terminal. You can close this page.")
 end
 
---- The sign-in came back with a failure.
+--- The sign-in failed.
 ---@param message string
 ---@return string
 function M.failed(message)
   return frame("The sign-in did not succeed", plain(message) .. "<br>The terminal says what to do.")
 end
 
---- An answer to some other sign-in, an older one perhaps.
+--- The answer belongs to another sign-in, perhaps an older one.
 ---@return string
 function M.another()
   return frame("This does not belong to the sign-in that is under way",
     "Open the page that the terminal names, in one browser window.")
 end
 
---- Somebody opened another address.
+--- The address leads to nothing here.
 ---@return string
 function M.nothing()
   return frame("There is nothing here", "Moonlatch only waits here for a sign-in to come back.")
 end
 
---- Somebody else asked: it is not said what waits here.
+--- Another user asked: the page does not say what it is for.
 ---@return string
 function M.stranger()
   return frame("This page is for this computer only", "Moonlatch only waits here for a sign-in to come back.")

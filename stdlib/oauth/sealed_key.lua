@@ -1,5 +1,5 @@
---- The key and certificate an application signs in with, in a file that only the profile's key opens, where
--- `certificate = { from = "sealed" }` in a profile's sign_in finds it.
+--- The key and certificate with which an application signs in, in a file that only the profile's key opens.
+--- `certificate = { from = "sealed" }` in a profile's sign_in reads it.
 
 local crypto = require "host.crypto"
 local resource = require "resource.new"
@@ -9,17 +9,17 @@ local secret = require "host.secret"
 ---@class certificate.sealed_key: resource.Resource
 ---@field profile profile
 ---@field application table
----@field pem host.secret|any what it is to hold; unknown in a plan
+---@field pem host.secret|any the content that it should have; unknown in a plan
 local Key = resource.kind "sealed key"
 
 local M = {}
 
---- What the file is called, beside the profile's journal: see `sealed`.
+--- The name of the file, beside the profile's journal; see profile.sealed_file.
 ---@param client_id string
 ---@return string
 function M.name(client_id) return "certificate-" .. client_id end
 
---- That of an application.
+--- The sealed key of an application.
 ---@param profile profile
 ---@param application table
 ---@param name string of the application
@@ -33,18 +33,18 @@ end
 
 local function name_of(self) return M.name(self.application.appId) end
 
---- What lies there. Nil when nothing does.
+--- The key in the file. Nil when there is no file.
 ---@return host.secret? pem, host.crypto.key? key
 function Key:open()
   local pem = sealed.read(self.profile, name_of(self))
   return pem, pem and crypto.certificate(pem) or nil
 end
 
---- What it is to hold.
+--- Set the content that it should have.
 ---@param pem host.secret|any
 function Key:hold(pem) self.pem = pem end
 
---- Where it is, for people.
+--- The path, for people.
 ---@return string
 function Key:where() return sealed.path(self.profile, name_of(self)) end
 
@@ -67,7 +67,7 @@ end
 
 function Key:update() return self:create() end
 
--- Written durably when the call returned.
+-- The content is durable when the call that wrote it returns.
 function Key.seen() return true end
 
 function Key:delete() sealed.remove(self.profile, name_of(self)) end

@@ -1,4 +1,4 @@
---- Signing in as an application with its client secret, in the form or in a Basic header.
+--- Sign in as an application with its client secret: in the form, or in a Basic header.
 
 local ask = require "oauth.ask"
 local native = require "host.oauth"

@@ -1,7 +1,7 @@
---- Who we are: signing in, and the credential for Graph, renewed before it ends.
---
--- Tokens never become Lua strings: host.oauth puts them into credentials. This
--- module decides when to ask for one; how stands in oauth/*.lua, one way a file.
+--- Sign in, and hold the credential for Graph, which is renewed before it expires.
+---
+--- Tokens never become Lua strings: host.oauth puts them into credentials. This module decides when to ask for a token;
+--- each other file of oauth/ is one method of asking.
 
 local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
@@ -14,7 +14,7 @@ local time = require "time"
 
 local M = {}
 
-local EARLY = 300 -- seconds before its end at which a token is renewed
+local EARLY = 300 -- seconds before its expiry from which a token is renewed
 
 ---@class oauth.principal
 ---@field name string user principal name, or the application's name
@@ -33,17 +33,16 @@ local EARLY = 300 -- seconds before its end at which a token is renewed
 ---@field renew_at number
 ---@field ends number
 
---- One way to get a token: for this profile, with what is `kept` between the
---- tokens of one sign-in, and the delegated permissions to ask for. A token that is
---- `final` cannot be renewed, so it is used to its end.
+--- One method of getting a token: for this profile, with what is `kept` between the tokens of one sign-in, and the
+--- delegated permissions to ask for. A token that is `final` cannot be renewed, and is used until it expires.
 ---@alias oauth.way fun(settings: profile, kept: table, scopes: string[]): host.oauth.token
 
---- Where a person's sign-in is kept from one run to the next.
+--- Keeps a person's sign-in from one run to the next.
 ---@class oauth.keeper
 ---@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token?, boolean? calls
---- `exchange` with the newest refresh token there is, and returns what it gives once the refresh token in that is
---- durable; nil when nothing is kept, and nil and true when the sign-in is over
----@field keep fun(token: host.oauth.token) what a new sign-in gave; it is durable when this returns
+--- `exchange` with the newest refresh token, and returns the new token once its refresh token is durable; nil when
+--- nothing is kept; nil and true when the sign-in has expired
+---@field keep fun(token: host.oauth.token) keep the token of a new sign-in; durable when this returns
 
 local signed ---@type profile? the profile signed in with
 local keeper ---@type oauth.keeper?
@@ -71,8 +70,8 @@ local WAYS = {
   workload_identity = function() return require "oauth.federated" end,
 }
 
--- By a refresh token, the kept one before the one we hold: another process may have
--- renewed it since. nil when there is none.
+-- Get a token with a refresh token. The kept one is tried before ours, because another process may have renewed it. Nil
+-- when there is none.
 local function renewed(settings)
   local function exchange(refresh_token) return by_refresh(settings, refresh_token) end
   local token, over
@@ -126,7 +125,7 @@ local function hold(token)
   local ends = time.now() + token.expires_in
   held = {
     credential = token.credential, claims = token.claims, renew_at = ends - early, ends = ends,
-    refresh_token = token.refresh_token or held and held.refresh_token, -- not each answer brings a new one
+    refresh_token = token.refresh_token or held and held.refresh_token, -- not every answer has a new one
   }
 end
 
@@ -134,11 +133,11 @@ local function is_fresh()
   return held and time.now() < held.renew_at
 end
 
--- Get a new token, once for all who want one now.
+-- Get a new token, once for all tasks that ask for one now.
 local renew = shared.wrap(function() hold(fetch(signed)) end)
 
 ---------------------------------------------------------------------------
--- Public
+-- Interface
 
 --- The delegated permissions to ask for when a person signs in ("User.Read.All", …).
 ---@param list string[]
@@ -152,14 +151,14 @@ function M.scopes()
   return scopes
 end
 
---- Keep sign-ins there from now on (nil: nowhere). No access token is used before the
---- refresh token that came with it is durable.
+--- Keep sign-ins there from now on (nil: nowhere). An access token is used only after the refresh token that came with
+--- it is durable.
 ---@param new oauth.keeper?
 function M.keep(new)
   keeper = new
 end
 
---- Sign in as the profile says; whom we are then.
+--- Sign in as the profile says. Returns the principal. Waits.
 ---@param settings profile
 ---@return oauth.principal
 function M.sign_in(settings)
@@ -168,18 +167,18 @@ function M.sign_in(settings)
   return principal_of(held.claims)
 end
 
---- Forget the token, and with it who we are.
+--- Forget the token and the principal.
 function M.sign_out()
   signed, held, kept = nil, nil, {}
 end
 
---- Whom the token at hand is for; nil when nobody has signed in yet. Never waits.
+--- The principal of the token at hand; nil before a sign-in. Never waits.
 ---@return oauth.principal|nil
 function M.signed_in()
   return held and principal_of(held.claims)
 end
 
---- The credential for Graph; signs in or renews first when needed.
+--- The credential for Graph. Signs in or renews first, when needed; then it waits.
 ---@return host.credential
 function M.credential()
   signed = signed or profile.current()
@@ -187,28 +186,28 @@ function M.credential()
   return held.credential
 end
 
---- What the token in use says of us (read, not verified: Graph decides).
+--- The claims of the token in use. They are read, not verified: Graph decides.
 ---@return table
 function M.claims()
   M.credential()
   return held.claims
 end
 
---- Whom the token in use is for.
+--- The principal of the token in use. Waits when there is none.
 ---@return oauth.principal
 function M.principal()
   return principal_of(M.claims())
 end
 
---- When the token in use ends; one that can be renewed is renewed before.
+--- When the token in use expires. One that can be renewed is renewed before.
 ---@return number
 function M.expires()
   M.credential()
   return held.ends
 end
 
---- Get a new token now: after a 401, or when a permission was just granted.
---- With the credential that was refused, nothing is done when another is in use already.
+--- Get a new token now: after a 401, or when a permission was granted a moment ago. Does nothing when another
+--- credential than the one that was refused is in use already. Waits.
 ---@param refused host.credential?
 function M.renew(refused)
   signed = signed or profile.current()
@@ -216,7 +215,7 @@ function M.renew(refused)
   renew()
 end
 
--- A certificate's key proves by what it signs.
+-- The request by which a certificate's key, or a secret, signs in.
 local function proving(settings, client_id, proof)
   if secret.is(proof) then
     return native.client_secret(ask.authority(settings), client_id, proof, ask.app_scope(settings))
@@ -225,7 +224,7 @@ local function proving(settings, client_id, proof)
   return assertion.request(settings, client_id, proof, assertion.header(proof:describe()))
 end
 
--- One request, on a connection of its own.
+-- Send one request, on a connection of its own.
 local function try(client_id, proof)
   local settings = signed or profile.current()
   return ask.once(("prove a credential of application %s"):format(client_id), function()
@@ -235,7 +234,7 @@ local function try(client_id, proof)
   end, native.judge_token, settings.graph)
 end
 
---- Does this secret, or this key with its certificate, sign the application in?
+--- Does this client secret, or this key with its certificate, sign the application in? Waits.
 ---@param client_id string
 ---@param proof host.secret|host.crypto.key
 ---@return { claims: table }|nil proof, table? failure with kind, error, code, message
@@ -246,8 +245,8 @@ function M.prove(client_id, proof)
   return { claims = token.claims }
 end
 
---- A credential for Graph of an application that is not the one signed in, to be given to
---- single calls. Raises when it is not had.
+--- A credential for Graph of another application than the signed-in one, for single calls. Raises a failure when the
+--- sign-in fails. Waits.
 ---@param client_id string
 ---@param proof host.secret|host.crypto.key
 ---@return { credential: host.credential, claims: table }
@@ -257,7 +256,7 @@ function M.application(client_id, proof)
   return ask.raise(("sign in as application %s"):format(client_id), failure)
 end
 
---- The tenant's GUID, by discovery; asked for once.
+--- The tenant's GUID, by discovery; asked for once. Waits.
 ---@param settings profile? the current one by default
 ---@return string
 function M.tenant(settings)

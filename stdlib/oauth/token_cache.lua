@@ -1,14 +1,14 @@
---- A person's sign-in, kept from one run to the next: the refresh token, sealed.
---
--- A renewal holds a lock between processes, since a refresh token may be good
--- for one use, and has the new token on disk before the access token that came
--- with it is used. A run that is cut off in between costs nothing where old
--- refresh tokens stay valid, as Entra's do; where they do not, only an answer
--- that never reached the disk is lost, and the next run says so.
+--- Keep a person's sign-in from one run to the next: the refresh token, sealed.
+---
+--- A renewal takes a lock between processes, because a refresh token may work only once. The new refresh token is on
+--- disk before the access token that came with it is used. When a run is cut off in between, nothing is lost where old
+--- refresh tokens stay valid, as at Entra. Where they do not, the answer that never reached the disk is lost, and the
+--- next run says so.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
+local scheduler = require "task.scheduler"
 local sealed = require "profile.sealed_file"
 local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
@@ -21,30 +21,30 @@ local M = {}
 local PATIENCE = 60 -- seconds to wait for another process that is renewing
 local PACE = 0.05
 
--- Methods by which a person signs in. Applications prove themselves anew each time.
+-- The methods by which a person signs in. An application signs in anew each time, and is not kept.
 local PERSONAL = { device_code = true, browser = true }
 
--- What the service says when only the person can help: of the token, not of the network.
+-- The errors that only a new sign-in of the person mends. They concern the token, not the network.
 local OVER = {
   invalid_grant = true, interaction_required = true, login_required = true, consent_required = true,
 }
 
----@class token_cache.about what anybody who may read the file may know
+---@class token_cache.about readable by anybody who may read the file
 ---@field name string
 ---@field oid string?
 ---@field tenant string? GUID
 ---@field client_id string
 ---@field since string when the person signed in
----@field renewed string when the token that is kept came
+---@field renewed string when the kept token came
 
---- Is it a person who signs in to this profile?
+--- Does a person sign in to this profile?
 ---@param profile profile
 ---@return boolean
 function M.is_personal(profile)
   return PERSONAL[profile.sign_in.method] == true
 end
 
--- One file for each client, since a refresh token is good for one only.
+-- The name of the file: one for each client, because a refresh token works for one client only.
 local function name_of(profile)
   return "sign-in-" .. crypto.hex(crypto.digest("sha256", profile.sign_in.client_id or "")):sub(1, 16)
 end
@@ -57,7 +57,7 @@ local function raise(profile, why, fix)
   }
 end
 
--- Take the lock, waiting for who holds it.
+-- Take the lock; wait while another process holds it.
 local function take_lock(profile)
   local made, trouble = sys.mkdir(profile.state, true)
   if not made then
@@ -72,7 +72,7 @@ local function take_lock(profile)
       raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it."
         or state_folder.fix(profile.state))
     end
-    if task.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
+    if scheduler.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
   end
 end
 
@@ -93,7 +93,7 @@ local function error_of(failure)
   return type(failure.cause) == "table" and failure.cause.error or nil
 end
 
--- Not over, only too narrow for what is asked for now.
+-- The sign-in is still valid, but nobody consented to what is asked for now.
 local NO_CONSENT = 65001
 
 local function fix_of(failure, cut_off)
@@ -102,7 +102,7 @@ local function fix_of(failure, cut_off)
   return failure.fix
 end
 
--- The person is asked anew where one sits at the terminal; else it is a failure.
+-- Ask the person to sign in again, when one is at the terminal; else raise a failure.
 local function give_up(failure, about, cut_off)
   local why = cut_off and ("%s. It said: %s"):format(LOST, failure.why) or failure.why
   if term.is_terminal("in") and term.is_terminal("err") and not log.json() then
@@ -119,13 +119,13 @@ local function give_up(failure, about, cut_off)
   }
 end
 
--- May an answer with a new token have been lost on its way?
+-- Could an answer with a new token have been lost?
 local function may_be_lost(failure)
   return type(failure.cause) == "table" and failure.cause.maybe_sent == true
 end
 
--- The exchange, with a mark that stays when we are cut off in it. A refusal that only
--- the person can help is returned; other failures are raised.
+-- Exchange the refresh token. A mark in the file shows when a run was cut off in the exchange. A refusal that only the
+-- person can mend is returned; other failures are raised.
 local function exchange_marked(lock, exchange, refresh_token)
   lock:mark()
   local ok, outcome = pcall(exchange, refresh_token)
@@ -153,11 +153,10 @@ local function renew(profile, exchange)
 end
 
 ---------------------------------------------------------------------------
--- Public
+-- Interface
 
---- The keeper of a profile's sign-in; nil where nothing can be kept. One that is `fresh`
---- takes a new sign-in and keeps it; any other renews what is kept, and keeps a sign-in
---- only in its place.
+--- The keeper of a profile's sign-in; nil where nothing can be kept. With `fresh`, it takes a new sign-in and keeps it.
+--- Without, it renews the kept one, and keeps a new sign-in only in place of that.
 ---@param profile profile
 ---@param fresh boolean?
 ---@return oauth.keeper?
@@ -188,12 +187,12 @@ function M.about(profile)
   return sealed.about(profile, name_of(profile))
 end
 
---- The file it is kept in.
+--- The path of the file.
 ---@param profile profile
 ---@return string
 function M.path(profile) return sealed.path(profile, name_of(profile)) end
 
---- Forget it; whose it was, or nil when none was kept.
+--- Forget the kept sign-in. Returns whose it was; nil when none was kept.
 ---@param profile profile
 ---@return token_cache.about|nil
 function M.forget(profile)

@@ -1,4 +1,4 @@
---- The profile in use: which tenant, how to sign in, where things are kept.
+--- The profile in use: the tenant, how to sign in, and where things are kept.
 
 local secret = require "host.secret"
 
@@ -6,17 +6,17 @@ local M = {}
 
 ---@class profile
 ---@field name string
----@field file string the configuration it came from
+---@field file string the path of the configuration file
 ---@field kind "real"|"emulator"
 ---@field tenant string GUID or domain
 ---@field login string "https://login.microsoftonline.com"
 ---@field graph string "https://graph.microsoft.com/v1.0"
 ---@field ca string? PEM file that replaces the system's roots
----@field strict_certificates boolean must the certificates of login and Graph keep to RFC 5280's form? (true)
+---@field strict_certificates boolean must the certificates of login and Graph comply with RFC 5280? (true)
 ---@field proxy string?
 ---@field clock string? the emulator's clock file
 ---@field sign_in profile.sign_in
----@field key profile.source? of what is sealed
+---@field key profile.source? of the key that seals
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
@@ -25,17 +25,17 @@ local M = {}
 ---@class profile.sign_in
 ---@field method "browser"|"device_code"|"client_secret"|"certificate"|"workload_identity"|"managed_identity"|"token"
 ---@field client_id string? optional with "managed_identity", unused with "token"
----@field scopes string[]? what a person signs in for when no script says it ("Directory.Read.All")
+---@field scopes string[]? the permissions a person signs in for when no script names any ("Directory.Read.All")
 ---@field secret profile.source? with "client_secret"
 ---@field client_auth "post"|"basic"|nil with "client_secret": in the form, or in a header
 ---@field certificate { path: string, passphrase: profile.source? }? with "certificate": key and certificate
 ---@field token_file string? with "workload_identity"
 ---@field token { from: "stdin"|"fd", fd: integer? }? with "token"
----@field redirect string? with "browser": "http://localhost"; without a port any that is free
+---@field redirect string? with "browser": "http://localhost"; without a port, any free one
 ---@field login_hint string? with "browser": who is to sign in
----@field open boolean? with "browser": false keeps the desktop's browser from being opened
----@field object_id string? with "managed_identity", of one of several
----@field resource_id string? the same
+---@field open boolean? with "browser": false opens no browser
+---@field object_id string? with "managed_identity": one of several
+---@field resource_id string? with "managed_identity": one of several
 ---@field endpoint string? of an emulator's managed identity
 
 ---@class profile.devolutions either a server or a cloud
@@ -56,7 +56,7 @@ local M = {}
 local current ---@type profile?
 local opener ---@type function?
 
--- What can be had only once, or takes a person: kept while its profile is in use.
+-- Secrets that can be read only once, or that a person types: kept while the profile is in use.
 local held = {} ---@type table<table, host.secret> by source
 
 --- Read the configuration and use one of its profiles from now on.
@@ -77,7 +77,7 @@ function M.use(profile)
   current, opener = profile, nil
 end
 
---- Have `fn` called when a profile is needed for the first time; it is to load one.
+--- Set the function that loads a profile when one is needed for the first time.
 ---@param fn function?
 function M.when_needed(fn)
   opener = fn
@@ -102,7 +102,7 @@ local function hold(source, value)
   return secret.copy(value)
 end
 
---- The value a source names. Raises a "config" failure.
+--- Read the value of a source. Raises "config". May wait for a person.
 ---@param source profile.source
 ---@param what string "the client secret", for messages and the prompt
 ---@return host.secret
@@ -112,7 +112,7 @@ function M.secret(source, what)
   return ONCE[source.from] and hold(source, value) or value
 end
 
---- The key that seals what a profile keeps. Raises a "config" failure.
+--- The key that seals what a profile keeps. Raises "config". May wait for a person.
 ---@param profile profile? the one in use
 ---@return host.secret
 function M.key(profile)

@@ -1,4 +1,4 @@
---- Reading the configuration file: what may be in it, and what it means.
+--- Read the configuration file: what it may contain, and what that means.
 
 local fail = require "fail"
 local nearest = require "base.nearest"
@@ -12,8 +12,8 @@ local M = {}
 
 local LIMIT = 1 << 20 -- bytes of a configuration file
 
--- Login and Graph hosts by cloud: the national clouds page of Microsoft Graph
--- (concepts/deployments), with the login hosts MSAL knows. GCC uses the global ones.
+-- The login and Graph hosts of each cloud (Microsoft Learn: Graph's "deployments" page; login hosts from MSAL). GCC
+-- uses the global ones.
 local CLOUDS = {
   global = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
   gcc = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
@@ -71,7 +71,7 @@ local profile_rule = {
   },
 }
 
--- What Graph lets an application change in a tenant (learn.microsoft.com: throttling-limits, 2026-02-06).
+-- The number of changes that Graph allows an application in a tenant (Microsoft Learn: throttling-limits, 2026-02-06).
 local WRITE_BUDGET = { writes = 3000, seconds = 150 }
 
 local function check_positive(value)
@@ -118,7 +118,7 @@ end
 
 local function base(variable, below_home)
   local path = sys.getenv(variable)
-  if path and path:sub(1, 1) == "/" then return path end -- a relative one is to be ignored (XDG)
+  if path and path:sub(1, 1) == "/" then return path end -- XDG: a relative path is ignored
   return home() .. below_home
 end
 
@@ -140,14 +140,14 @@ function M.state_folder()
   return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
 end
 
--- A path in the file is relative to the file.
+-- A relative path in the file is relative to the file's folder.
 local function resolve(path, folder)
   if path == nil or path:sub(1, 1) == "/" then return path end
   if path:sub(1, 2) == "~/" then return home() .. path:sub(2) end
   return folder .. "/" .. path
 end
 
--- Secrets that the profile only says the place of.
+-- Fill in the sources of secrets.
 local function settle_sources(given, binding, folder)
   local function path(value) return resolve(value, folder) end
   source.settle(given.key, "key", binding, path)
@@ -158,7 +158,7 @@ local function settle_sources(given, binding, folder)
 end
 
 ---------------------------------------------------------------------------
--- From what is written to what is meant
+-- From the file's text to a profile
 
 local function host_of(url)
   return url:match("^%a+://(%[[^%]]*%])") or url:match("^%a+://([^:/]+)")
@@ -173,7 +173,7 @@ local function raise(file, where, why, fix)
   fail.raise { kind = "config", what = ("%s: %s"):format(file, where), why = why, fix = fix }
 end
 
--- An emulator's profile reaches loopback only, a real one never, and only over TLS.
+-- The profile of an emulator reaches loopback only, a real one never does, and both only over TLS.
 local function check_reach(file, where, url, kind)
   if url == nil then return end
   if kind == "emulator" and not is_loopback(url) then
@@ -228,7 +228,7 @@ local function state_of(given, kind, binding, folder)
   return M.state_folder() .. "/" .. binding
 end
 
--- Where managed identities are had is known, but for an emulator.
+-- The address of managed identities is fixed; only an emulator's profile may name another.
 local function check_endpoint(file, where, profile)
   local endpoint = profile.sign_in.endpoint
   if endpoint and profile.kind == "real" then
@@ -282,9 +282,9 @@ end
 ---------------------------------------------------------------------------
 -- Choosing
 
---- The text of a configuration file, which only its owner may write.
+--- Read a configuration file. Raises "config" when it is not ours, or others may write it.
 ---@param file string
----@param named boolean? was it named by a person?
+---@param named boolean? did a person name it?
 ---@return string
 function M.read(file, named)
   local text, message, kind = sys.read(file, LIMIT)
@@ -322,7 +322,7 @@ local function choose(file, config, wanted)
   }
 end
 
---- What a configuration's text says, checked as far as all profiles have it in common.
+--- The profiles that a configuration's text describes, checked as far as the rules are the same for all.
 ---@param text string
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
@@ -332,9 +332,9 @@ function M.described(text, file)
   return config
 end
 
---- What a configuration's text means for one of its profiles.
+--- The profile that a configuration's text describes.
 ---@param text string
----@param file string where it is or will be
+---@param file string the path at which it is or will be
 ---@param wanted string? name of the profile
 ---@return profile
 function M.text(text, file, wanted)

@@ -1,7 +1,7 @@
---- One profile more in a configuration that a person keeps: its text goes in, and nothing else is touched.
---
--- The place is behind the brace of `profiles = {`, when the file is written as `return { … profiles = { … } … }`.
--- Whether that was right is seen by what the new text means: all as before, and the new profile.
+--- Add one profile to a person's configuration file, without touching anything else in it.
+---
+--- The new text goes behind the brace of `profiles = {`, when the file is written as `return { … profiles = { … } … }`.
+--- Evaluating the new text shows whether that was right: it must contain everything as before, and the new profile.
 
 local check = require "profile.file"
 local fail = require "fail"
@@ -27,7 +27,7 @@ local function after_long(text, at, level)
   return to and to + 1 or #text + 1
 end
 
--- Behind the comment or the text that begins here; nil when none does.
+-- Return the position behind the comment or the string that begins here; nil when none does.
 local function skip(text, at)
   local level = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
   if level then return after_long(text, at, level) end
@@ -35,7 +35,7 @@ local function skip(text, at)
   if text:find("^[\"']", at) then return after_quoted(text, at) end
 end
 
--- Words, braces and = outside of comments and texts, each with where it ends.
+-- The words, braces and = outside of comments and strings, each with the position where it ends.
 local function tokens(text)
   local at = 1
   return function()
@@ -49,7 +49,7 @@ local function tokens(text)
   end
 end
 
--- Where `profiles = {` of what is returned ends; nil when that is not there, or not once.
+-- The position after `profiles = {` in the returned table; nil when there is none, or more than one.
 local function brace_of(text)
   local depth, before, found, root = 0, {}, nil, false
   for token, to in tokens(text) do
@@ -68,7 +68,7 @@ local function brace_of(text)
   return found
 end
 
---- The text with a profile more, or nil when the place for it is not certain.
+--- The text with one more profile, or nil when the right place is not certain.
 ---@param text string
 ---@param profile string as `profile.template` makes it
 ---@return string?
@@ -81,7 +81,7 @@ function M.into(text, profile)
 end
 
 ---------------------------------------------------------------------------
--- Is it what was meant?
+-- Checking the result
 
 local function is_same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then return a == b end
@@ -94,7 +94,7 @@ local function is_same(a, b)
   return true
 end
 
--- All as before, and this profile. Of tables that hold each other that is not known.
+-- Does the new text contain everything as before, and this profile? Unknown for tables that contain each other.
 local function is_meant(before, text, file, name)
   local ok, after = pcall(check.described, text, file)
   if not ok or after.profiles[name] == nil then return false end
@@ -103,8 +103,8 @@ local function is_meant(before, text, file, name)
   return known and same
 end
 
---- The text of the file with this profile added. Nil when the place for it is not certain; raises "conflict" when there
---- is one of that name.
+--- The file's text with this profile added. Nil when the right place is not certain. Raises "conflict" when there is a
+--- profile of that name.
 ---@param text string
 ---@param file string
 ---@param name string
@@ -133,10 +133,10 @@ local function raise_unwritten(file, why, kept)
   }
 end
 
---- Write the new text in place of the old, which is kept beside it until the new one is there. Owner and mode stay, and
---- so does a symbolic link that leads to the file.
+--- Write the new text in place of the old one. A copy of the old one exists until the new one is in place. Owner and
+--- mode of the file stay, and so does a symbolic link that leads to it.
 ---@param file string
----@param old string what was read
+---@param old string the text that was read
 ---@param new string
 function M.write(file, old, new)
   local kept = file .. ".before"

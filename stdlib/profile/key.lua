@@ -7,7 +7,7 @@ local sys = require "host.sys"
 
 local M = {}
 
-local LEAST = 32 -- bytes: what is derived of it has as many
+local LEAST = 32 -- bytes: as many as the keys that are derived from it
 local LETTERS = 43 -- of a new key: more than 256 bits
 
 local function raise(profile, what, why, fix)
@@ -37,7 +37,7 @@ end
 ---------------------------------------------------------------------------
 -- Making one
 
--- Sealed already? Then a new key would only hide that the old one is lost.
+-- Raise a failure when something is sealed already: a new key would only hide that the old one is lost.
 local function refuse_used(profile)
   for _, name in ipairs(sys.list(profile.state) or {}) do
     if name == "journal.db" or name:find("%.sealed$") then
@@ -77,10 +77,10 @@ function MAKE.passphrase(profile)
   return true
 end
 
--- Only root puts credentials there; a person is told how.
+-- Only root writes these credentials: a person is told how.
 function MAKE.credentials_directory() return false end
 
---- Make the key that a profile names beside the one that sealed what is there, unless it is there.
+--- Make the key that a profile names, beside the one that sealed the present files. Does nothing when it exists.
 ---@param profile profile
 ---@return boolean made
 function M.make_another(profile)
@@ -89,8 +89,7 @@ function M.make_another(profile)
   return not here and MAKE[profile.key.from](profile)
 end
 
---- Make the key that a profile names, unless it is there. Raises a "config" failure when
---- something is sealed already.
+--- Make the key that a profile names. Does nothing when it exists. Raises "config" when something is sealed already.
 ---@param profile profile
 ---@return boolean made
 function M.make(profile)

@@ -1,6 +1,5 @@
---- A key made of a passphrase. How it is made (scrypt, its salt and work factor)
---- stands in a file in the profile's state folder, with a box that only the right
---- key opens: so a mistyped passphrase is noticed before anything else is.
+--- A key that is derived from a passphrase. A file in the profile's state folder says how (scrypt, salt, work factor),
+--- and has a box that only the right key opens: so a mistyped passphrase is noticed at once.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -86,7 +85,7 @@ local function ask(profile, prompt)
     or nil)
 end
 
---- The key, made of the passphrase that the person knows. Raises a "config" failure.
+--- Ask the person for the passphrase, and derive the key. Raises "config".
 ---@param profile profile
 ---@return host.secret
 function M.read(profile)
@@ -114,7 +113,7 @@ local function ask_twice(profile)
   raise(profile, "choose a passphrase", "the two are not the same", "Nothing was written; start again.")
 end
 
---- Have the person choose a passphrase, and keep how the key is made of it. Raises a "config" failure.
+--- Ask the person to choose a passphrase, and write the file. Raises "config".
 ---@param profile profile
 function M.set(profile)
   local passphrase <close> = ask_twice(profile)

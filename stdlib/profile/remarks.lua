@@ -1,4 +1,4 @@
---- What could be safer about how a profile keeps its secrets; doctor's words, and whoami's.
+--- What a profile could do better to keep its secrets safe. `doctor` and `whoami` print these remarks.
 
 local secret = require "host.secret"
 
@@ -6,7 +6,7 @@ local M = {}
 
 ---@class profile.remark
 ---@field what string
----@field why string what it means
+---@field why string what that means for the secret
 ---@field fix string
 
 local UNLOCKED = {
@@ -15,7 +15,7 @@ local UNLOCKED = {
   fix = "Let this user lock 2 MiB or more (`ulimit -l`; LimitMEMLOCK= in a service's unit), or use encrypted swap.",
 }
 
--- Secrets of the profile, by what they are.
+-- The sources of the profile's secrets, by what each secret is.
 local function sources_of(profile)
   local sign_in, devolutions = profile.sign_in or {}, profile.devolutions or {}
   return {
@@ -24,7 +24,7 @@ local function sources_of(profile)
   }
 end
 
---- Remarks on the profile, and on this process once it has used a secret.
+--- The remarks on the profile, and on this process once it has used a secret.
 ---@param profile profile
 ---@return profile.remark[]
 function M.of(profile)

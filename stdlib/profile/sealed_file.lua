@@ -1,8 +1,8 @@
---- Files with one secret in each, sealed under the profile's key.
---
--- A file is a line of JSON that says what it is about, and a line with the id of its
--- key and base64 that only this key opens: and only in this place, under this name,
--- with this first line. It is replaced whole and durably, or not at all.
+--- Files that hold one secret each, sealed with the profile's key.
+---
+--- The first line of a file is JSON that says what the file is about. The second line is the id of the key, and base64
+--- that only this key opens, only in this place, under this name, and with this first line. A file is replaced whole
+--- and durably, or not at all.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -14,17 +14,17 @@ local M = {}
 
 local LIMIT = 1 << 18 -- bytes of a file
 local LABEL = "moonlatch 1: sealed files"
-local KEY_ID = "moonlatch journal 1: key id" -- the same as in what the journal sealed
+local KEY_ID = "moonlatch journal 1: key id" -- the same label as in the journal's seals
 
 local function path_of(profile, name) return ("%s/%s.sealed"):format(profile.state, name) end
 
---- The file it is or would be in.
+--- The path of the file, whether it exists or not.
 ---@param profile profile
 ---@param name string
 ---@return string
 function M.path(profile, name) return path_of(profile, name) end
 
---- Is there one of that name?
+--- Does the file exist?
 ---@param profile profile
 ---@param name string
 ---@return boolean
@@ -32,7 +32,7 @@ function M.has(profile, name)
   return sys.stat(path_of(profile, name)) ~= nil
 end
 
---- What tells a key apart from others, and tells nothing of it.
+--- A short text that differs from key to key, and tells nothing about the key.
 ---@param key host.secret
 ---@return string 8 hex digits
 function M.key_id(key)
@@ -55,10 +55,10 @@ local function write_under(profile, name, head, value, key)
   }
 end
 
---- Seal the secret; durable when this returns. Raises a "config" failure when it cannot be written.
+--- Seal the secret into a file; durable when this returns. Raises "config" when it cannot be written.
 ---@param profile profile
 ---@param name string
----@param about table<string, string|number> what anybody who may read the file may know
+---@param about table<string, string|number> readable by anybody who may read the file
 ---@param value host.secret
 function M.write(profile, name, about, value)
   local key <close> = profiles.key(profile)
@@ -88,7 +88,7 @@ local function decode(path, head)
   return about
 end
 
---- What a file is about, as its first line says, which only `read` proves; nil when there is none.
+--- The first line of a file, which only `read` proves; nil when there is no file.
 ---@param profile profile
 ---@param name string
 ---@return table|nil
@@ -103,8 +103,8 @@ local function open_under(profile, name, head, box, key)
   return crypto.open(sealing, binding(profile, name, head), crypto.unbase64(box) or "")
 end
 
---- What was sealed, and what it is about; nil when there is no such file. Raises a "config"
---- failure when the key does not open it.
+--- The secret in a file, and what the file is about; nil when there is no file. Raises "config" when the key does not
+--- open it.
 ---@param profile profile
 ---@param name string
 ---@return host.secret|nil value, table? about
@@ -119,8 +119,8 @@ function M.read(profile, name)
   raise_damaged(path, is_foreign and message .. ". If `moonlatch journal rekey` was stopped, run it again" or message)
 end
 
---- Seal a file under another key. False when it is sealed under that one already; raises a "config" failure when
---- neither opens it.
+--- Seal a file with another key. False when it is sealed with that key already. Raises "config" when neither key opens
+--- it.
 ---@param profile profile
 ---@param name string
 ---@param old host.secret
@@ -140,7 +140,7 @@ function M.rekey(profile, name, old, new)
   raise_damaged(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
 end
 
---- Remove it, if it is there.
+--- Remove the file, when it exists.
 ---@param profile profile
 ---@param name string
 function M.remove(profile, name)

@@ -1,11 +1,11 @@
---- What a profile may say of how to sign in.
+--- What a profile may say about signing in.
 
 local sets = require "base.sets"
 local sys = require "host.sys"
 
 local M = {}
 
--- Microsoft Graph Command Line Tools, the public client most tenants know already.
+-- Microsoft Graph Command Line Tools: a public client that most tenants know already.
 local GRAPH_TOOLS = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 
 local METHODS = {
@@ -18,7 +18,7 @@ local NEEDS = {
   workload_identity = { client_id = "a client_id", token_file = 'token_file = "…"' },
 }
 
--- Members that mean something to some methods only.
+-- Members that apply to some methods only.
 local BELONGS = {
   secret = { "client_secret" }, client_auth = { "client_secret" }, certificate = { "certificate" },
   token_file = { "workload_identity" }, token = { "token" }, redirect = { "browser" }, login_hint = { "browser" },
@@ -43,7 +43,7 @@ local function check_members(sign_in)
   end
 end
 
--- Only a loopback address may be plain HTTP, and only there is our page.
+-- Only a loopback address may use plain HTTP, and our page is only there.
 local function check_redirect(value)
   local host, port, path = value:match("^http://([%w.]+)(:?%d*)(.*)$")
   local is_ours = (host == "localhost" or host == "127.0.0.1") and (port == "" or port:match("^:%d+$"))
@@ -51,7 +51,8 @@ local function check_redirect(value)
   return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
 end
 
--- A file, what a service manager hands over, or what setup/rotator keeps sealed: never half of one.
+-- The certificate comes from one place: a file, the service manager's credentials, or the file that setup/rotator
+-- sealed.
 local function check_certificate(certificate)
   local by_path = certificate.path and not certificate.from and not certificate.name
   local is_sealed = certificate.from == "sealed"
@@ -90,7 +91,7 @@ function M.rule(secret_rule)
   }
 end
 
--- Where the service manager puts it, once it does.
+-- The path at which the service manager puts the certificate, once it does.
 local function settle_certificate(certificate, resolve)
   if certificate.path then certificate.path = resolve(certificate.path) end
   if not certificate.name then return end

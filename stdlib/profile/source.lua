@@ -1,4 +1,4 @@
---- Where a secret comes from: what a profile may say, and reading and keeping it.
+--- Where a secret comes from: what a profile may say, and how the secret is read and kept.
 
 local fail = require "fail"
 local sys = require "host.sys"
@@ -7,10 +7,10 @@ local M = {}
 
 ---@class profile.source where a secret comes from
 ---@field from "file"|"keyring"|"credentials_directory"|"sealed"|"environment"|"fd"|"prompt"|"passphrase"
----@field path string? of a file
----@field name string? in the keyring, of the credential, of the variable, of the sealed file
----@field fd integer? an open descriptor that it can be read from, once
----@field word string? what it is, as `moonlatch login --secret` calls it; filled in
+---@field path string? path of a file
+---@field name string? name of the item in the keyring, of the credential, of the variable, or of the sealed file
+---@field fd integer? an open descriptor, from which it can be read once
+---@field word string? the name that `moonlatch login --secret` has for it; filled in
 
 ---------------------------------------------------------------------------
 -- What may be said
@@ -27,7 +27,7 @@ local function check_name(source)
   end
 end
 
--- Exactly the member that belongs to where it is from. `optional`: it may also be left out.
+-- Check that the source has exactly the member that its `from` needs. `optional`: that member may be left out.
 local function check_members(source, optional)
   local needed = MEMBER[source.from]
   for _, member in ipairs { "path", "name", "fd" } do
@@ -62,7 +62,7 @@ M.key_rule = rule({ "file", "keyring", "credentials_directory", "passphrase" }, 
 
 --- Fill in what follows from the rest of the profile.
 ---@param source profile.source?
----@param word string what it is ("client-secret"): names the sealed file, and the keyring's item
+---@param word string what it is ("client-secret"): names the sealed file and the keyring's item
 ---@param binding string the profile's
 ---@param resolve fun(path: string?): string? makes a path absolute
 function M.settle(source, word, binding, resolve)
@@ -86,7 +86,7 @@ local WORDS = {
   passphrase = function() return "a passphrase" end,
 }
 
---- Where it comes from, for a sentence: "the keyring (…)".
+--- The source in words, for a sentence: "the keyring (…)".
 ---@param source profile.source
 ---@return string
 function M.words(source) return WORDS[source.from](source) end
@@ -98,7 +98,7 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
--- How to put it where it is not yet.
+-- How to put the secret there, when it is missing.
 local function how_to_put(source)
   return source.word == "key" and "`moonlatch init` makes the first one; one that was there has to be brought back."
     or ("Put it there: moonlatch login --secret %s"):format(source.word)
@@ -163,7 +163,7 @@ function READ.sealed(source, what)
   raise(source, what, "nothing is kept there yet", how_to_put(source))
 end
 
---- The value a source names. Raises a "config" failure.
+--- Read the value of a source. Raises "config".
 ---@param source profile.source
 ---@param what string "the client secret", for messages and the prompt
 ---@return host.secret
@@ -188,12 +188,12 @@ function WRITE.sealed(source, what, value)
   return true
 end
 
---- Can we put a value where this source is read from?
+--- Can we write a value where this source is read from?
 ---@param source profile.source
 ---@return boolean
 function M.can_keep(source) return WRITE[source.from] ~= nil end
 
---- Put a value where the source is read from. Raises a "config" failure.
+--- Write a value where the source is read from. Raises "config".
 ---@param source profile.source
 ---@param what string
 ---@param value host.secret

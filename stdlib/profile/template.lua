@@ -1,4 +1,4 @@
---- The text of a configuration and of a profile in it, as `moonlatch init` writes it.
+--- The text of a configuration file and of a profile, as `moonlatch init` writes them.
 
 local address = require "base.devolutions_address"
 
@@ -53,7 +53,7 @@ local KEY = {
   file = '{ from = "file", path = %q }', credentials_directory = '{ from = "credentials_directory", name = %q }',
 }
 
--- The one that is used, and what the other would look like.
+-- The present kind of Devolutions, and the other kind as a comment.
 local function devolutions_texts(url)
   local server, cloud = SERVER:format "https://dvls.contoso.com", CLOUD:format "https://contoso.devolutions.app"
   if not url then return "-- " .. server, "-- " .. cloud end

@@ -1,5 +1,4 @@
---- What a rehearsal makes of what happened: a story to read, figures for each account,
---- and whether what must hold did.
+--- Judge a rehearsal: a story to read, figures for each account, and whether every condition held.
 
 local run = require "rotate.run"
 local time = require "time"
@@ -14,10 +13,10 @@ local MOST = 8 -- accounts named in a line
 ---@field changes number[] moments
 ---@field failures integer
 ---@field state string? what the last run said
----@field accepted boolean? it was refused, and its policy expects that
----@field since number moment from which it is without a change, later by the time it waited for a person
----@field stopped number? moment from which it waits for a person
----@field longest number seconds without a change, until the last one
+---@field accepted boolean? was it refused, as its policy expects?
+---@field since number since when it has had no change; moved forward by the time it waited for a person
+---@field stopped number? since when it waits for a person
+---@field longest number the longest time without a change, in seconds, until the last change
 
 ---@class rehearse.verdict
 ---@field what string
@@ -53,11 +52,11 @@ function M.new(terms, policies, stage)
   }, Judge)
 end
 
---- It begins now.
+--- The rehearsal begins now.
 ---@param moment number
 function Judge:begin(moment) self.from = moment end
 
---- A line of the story.
+--- Add a line to the story.
 ---@param text string
 function Judge:tell(text, ...)
   self.story[#self.story + 1] = { at = self.stage:now(), text = text:format(...) }
@@ -92,13 +91,13 @@ local function reason_of(entry)
   return REASONED[entry.what] and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
 end
 
--- A run of an application that has no new secret made lets go of an old one.
+-- What happened to an application: a run that makes no new secret removes an old one.
 local function what_of(found, entry)
   local is_minted = found.terms.target == "users" or entry.mints
   return entry.what == "changed" and not is_minted and "cleared" or entry.what
 end
 
--- What is new since the last run; who stays stopped is not said again each time.
+-- Tell what is new since the last run. An account that stays stopped is told once.
 local function tell_news(self, what, by_reason)
   for _, group in ipairs(by_reason) do
     self:tell("%s %s%s", names_text(group.names), NEWS[what], group.reason)
@@ -125,13 +124,13 @@ end
 
 local STOPPED = { stop = true, person = true }
 
--- How long a person takes to look is no lateness of the policy.
+-- The time in which a person looks is no delay of the policy.
 local function keep_time(account, now)
   if account.stopped then account.since = account.since + now - account.stopped end
   account.stopped = STOPPED[account.state] and now or nil
 end
 
--- How long it was left without a change; days that the policy excepts do not count.
+-- How long an account had no change; days that the policy excepts do not count.
 local function waited(account, to)
   local window = account.terms.window
   return to - account.since - (window and window:excepted(account.since, to) or 0)
@@ -166,7 +165,7 @@ local function note_policy(self, found)
   end
 end
 
--- Whom a run has changed and nobody else since: one of what is stored must be in force.
+-- For accounts that only our runs have changed: one of the stored values must be in force.
 local function compare(self, held)
   local in_force = {}
   for _, row in ipairs(held) do
@@ -185,10 +184,10 @@ local function compare(self, held)
   end
 end
 
---- Note what a run said, and what lies where after it.
+--- Note what a run said, and what the sinks hold after it.
 ---@param all table[]? nil when the run failed as a whole
 ---@param failure Failure?
----@param held table[] as the stage gives it
+---@param held table[] as rehearse.stage gives it
 function Judge:note(all, failure, held)
   self.runs = self.runs + 1
   if failure then self:tell("a run failed: %s", tostring(failure):match("^[^\n]*")) end
@@ -203,13 +202,13 @@ function Judge:check_journal(journal)
 end
 
 ---------------------------------------------------------------------------
--- What must hold
+-- The conditions
 
 local function add(verdicts, what, holds, why)
   verdicts[#verdicts + 1] = { what = what, holds = holds, why = not holds and why or nil }
 end
 
--- The longest time an account was left without a change, the time from the beginning and to the end included.
+-- The longest time an account had no change, from the beginning to the end of the rehearsal.
 local function longest(account, to)
   return math.max(account.longest, waited(account, account.stopped or to))
 end
@@ -273,7 +272,7 @@ local function judge_all(self, outcome)
   judge_own(self, outcome, verdicts)
 end
 
---- It is over: what came of it.
+--- End the rehearsal. Returns its outcome.
 ---@param to number
 ---@return rehearse.outcome
 function Judge:finish(to)

@@ -1,5 +1,5 @@
---- Playing a rehearsal: the policies run on a stage whenever a service would run
---- them, what happens meanwhile happens, and after each step both sides are compared.
+--- Play a rehearsal: run the policies whenever a service would run them, let the events happen, and compare the stored
+--- values with those in force after each step.
 
 local by_hand = require "rotation.resume_and_close"
 local fail = require "fail"
@@ -8,17 +8,18 @@ local http = require "http.client"
 local judge = require "rehearse.judge"
 local log = require "log"
 local oauth = require "oauth.sign_in"
+local output = require "log.output"
 local rotate = require "rotate.policies"
+local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local task = require "task"
 local workflow = require "workflow"
 
 local M = {}
 
 local DAY = 86400
 local AGAIN = 3600 -- seconds until a run that failed is repeated
-local LONGEST = { users = 7 * DAY, applications = 2 * DAY } -- seconds between two runs, though nothing falls due
+local LONGEST = { users = 7 * DAY, applications = 2 * DAY } -- seconds between two runs when nothing becomes due
 local SHORTEST = 60
 
 ---@class rehearse.play
@@ -34,13 +35,13 @@ Play.__index = Play
 ---------------------------------------------------------------------------
 -- In a session
 
--- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
+-- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
 local function attempt(self, needs, fn)
-  local _ <close> = log.divert(function(text) log.detail(text) end)
+  local _ <close> = output.divert(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
     local open <close> = session.open(self.stage.profile, { needs = needs })
-    return task.run(http.poll, fn, open)
-  end, task.keep_trace)
+    return scheduler.run(http.poll, fn, open)
+  end, scheduler.keep_trace)
   if ok then return result end
   if not fail.is(result) or fail.is(result, "interrupted") then error(result, 0) end
   return nil, result
@@ -55,7 +56,7 @@ end
 ---------------------------------------------------------------------------
 -- Before it
 
--- A provider is made by the script that makes it anywhere.
+-- Make a provider's application with the setup script.
 local function make_provider(self, name)
   local declaration = script.load "setup/entra-pam-provider"
   local args = script.arguments(declaration, { "--name", name })
@@ -91,7 +92,7 @@ local function prepare(self)
 end
 
 ---------------------------------------------------------------------------
--- What happens meanwhile
+-- Events
 
 local RESUME = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 
@@ -130,7 +131,7 @@ end
 
 local TROUBLE = { failed = true, skipped = true, busy = true }
 
--- When a service would have something to do next, as far as this policy goes.
+-- When the service would next have something to do for this policy.
 local function next_of(found, now)
   if found.failure then return now + AGAIN end
   local soonest = rotate.next_of(found, now, now + LONGEST[found.terms.target])
@@ -140,7 +141,7 @@ local function next_of(found, now)
   return soonest
 end
 
--- When to run again: when there is something to do, or something happens.
+-- When to run again: when something is to be done, or an event happens.
 local function next_moment(self, all)
   local now = self.stage:now()
   local soonest = all and math.huge or now + AGAIN
@@ -155,7 +156,7 @@ local function tell_progress(self)
   log.progress(("%s: day %d of %d"):format(self.terms.name, days, self.terms.over // DAY))
 end
 
---- Play it; what came of it.
+--- Play the rehearsal. Returns its outcome.
 ---@param terms rehearse.terms
 ---@param stage rehearse.stage
 ---@return rehearse.outcome

@@ -1,4 +1,4 @@
---- The report of a rehearsal: for a reviewer to read, and as a table.
+--- The report of a rehearsal, as text for a reviewer and as a table.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -7,7 +7,7 @@ local time = require "time"
 
 local M = {}
 
-local MOST = 12 -- lines of the story or accounts, unless asked for more
+local MOST = 12 -- lines of the story, or accounts, unless more are asked for
 
 local function add(lines, text, ...) lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text end
 
@@ -39,7 +39,7 @@ local function add_accounts(lines, outcome)
   if #outcome.accounts > most then add(lines, "    … and %d more; --verbose names them", #outcome.accounts - most) end
 end
 
--- What repeats itself in each round is said once; what is out of the ordinary always.
+-- Add the story. What repeats in each round is told once; what is unusual is told each time.
 local function add_story(lines, outcome)
   add(lines, "\n  what happened")
   local quiet, skipped = 0, 0
@@ -68,9 +68,9 @@ local function add_verdicts(lines, outcome)
   end
 end
 
---- As text.
----@param outcome rehearse.outcome
----@param took number seconds it took
+--- The report as text.
+---@param outcome rehearse.outcome the outcome of the rehearsal
+---@param took number seconds that the rehearsal took
 ---@return string
 function M.text(outcome, took)
   local lines = { ("%s: %s"):format(outcome.terms.name, outcome.terms.summary) }
@@ -96,7 +96,7 @@ local function accounts_table(outcome)
   return list
 end
 
---- As a table, for --json.
+--- The report as a table, for --json.
 ---@param outcome rehearse.outcome
 ---@param took number
 ---@return table

@@ -1,14 +1,14 @@
---- A rehearsal's tenant gets what the policies speak of and an emulator does not have
---- by itself: groups and people of these names, vaults, applications.
+--- Prepare a rehearsal's tenant: add the groups, users, vaults and applications that the policies name and the emulator
+--- does not have.
 
 local fail = require "fail"
 local graph = require "graph"
 
 local M = {}
 
-local CREW = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil" } -- people that the emulator always has
+local CREW = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil" } -- users that the emulator always has
 
--- Every word of this kind in a selection: added or taken away.
+-- All values of one kind in a selection, whether added or taken away.
 local function words(selection, name, found)
   found = found or {}
   if not selection.operator then
@@ -54,7 +54,7 @@ local function refuse_client_ids(terms)
   }
 end
 
---- What is missing for a policy: found out in a session, done (`act`) when that is closed.
+--- What is missing for a policy. A session finds it; `act` adds it after that session is closed.
 ---@param stage rehearse.stage
 ---@param terms policy.terms
 ---@return { kind: string, name: string, act: fun() }[]
@@ -75,7 +75,7 @@ function M.missing(stage, terms)
   return made
 end
 
---- An application of the admin who signs in.
+--- Add an application that the signed-in admin owns.
 ---@param stage rehearse.stage
 ---@param name string
 function M.add_owned(stage, name)
@@ -83,7 +83,7 @@ function M.add_owned(stage, name)
   stage.tenant.change(made.id, { _owners = { [stage.me] = true } })
 end
 
---- The names of providers that setup has to make first.
+--- The names of the providers that the setup has to make first.
 ---@param terms policy.terms
 ---@return string[]
 function M.providers(terms) return words(terms.select, "provider") end

@@ -1,5 +1,4 @@
---- The emulator that a rehearsal plays on: a private one, its clock, and its own page
---- for what happens to the tenant meanwhile.
+--- The stage of a rehearsal: a private emulator, its clock, and its control page for events in the tenant.
 
 local fail = require "fail"
 local gate = require "host.gate"
@@ -7,20 +6,20 @@ local host_journal = require "host.journal"
 local http = require "http.client"
 local native = require "host.graph"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local session_emulator = require "session.emulator"
 local sys = require "host.sys"
-local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
 ---@class rehearse.stage
 ---@field emulator session.emulator
 ---@field profile profile the emulator's ready one
----@field tenant table what another admin does: tenant.change_password("t0-anna")
----@field server table the same of the Devolutions Server: server.permit("view_password", false)
----@field touched table<string, boolean> whose passwords somebody else changed, by what they were called
+---@field tenant table acts of another admin: tenant.change_password("t0-anna")
+---@field server table acts in Devolutions Server: server.permit("view_password", false)
+---@field touched table<string, boolean> accounts whose passwords somebody else changed, by name
 local Stage = { __name = "stage of a rehearsal" }
 Stage.__index = Stage
 
@@ -33,7 +32,7 @@ local function raise(what, why)
   }
 end
 
--- What is done to the tenant goes on a record of its own: the gate sends nothing that is on none.
+-- Changes of the tenant go on a record of their own: the gate sends no change without one.
 local function open_control(self)
   local folder = self.profile.state .. "-stage"
   assert(sys.mkdir(folder))
@@ -49,25 +48,25 @@ local function ask(self, method, path, body)
   local before = http.use(self.control)
   local _ <close> = setmetatable({}, { __close = function() http.use(before) end })
   local request = native.request(self.profile.login, method, "/emulator" .. path, nil, body)
-  local answer, message = task.run(http.poll, http.send, request)
+  local answer, message = scheduler.run(http.poll, http.send, request)
   if not answer then raise("speak with the private emulator", message) end
   local value, failure = native.judge(request, answer)
   return value or raise(body and (body.rule or body["do"]) or path, failure.message)
 end
 
---- Have something go wrong from now on, by a rule of the emulator's.
+--- Make requests fail from now on, by a rule of the emulator.
 ---@param rule string "graph PATCH /users/* drop-after 2"
 function Stage:fault(rule) ask(self, "POST", "/faults", { rule = rule }) end
 
---- The rules, and how often each was met.
+--- The rules, and how often each was applied.
 ---@return { rule: string, hits: integer, left: integer|string }[]
 function Stage:faults() return ask(self, "GET", "/faults").faults end
 
---- What the vaults hold, compared with what is in force.
+--- The values in the vaults, compared with those in force.
 ---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]
 function Stage:held() return ask(self, "GET", "/held").held end
 
--- tenant.change_password("t0-anna"): any action of the emulator's page by its name.
+-- Any action of the emulator's control page, by its name: tenant.change_password("t0-anna").
 local function actions(self, path)
   return setmetatable({}, { __index = function(_, name)
     return function(...)
@@ -80,20 +79,20 @@ end
 ---------------------------------------------------------------------------
 -- Time
 
---- Let time pass; the emulator and what runs on it share the clock.
+--- Let time pass. The emulator and the program share the clock.
 ---@param seconds number
 function Stage:pass(seconds)
   if seconds > 0 then self.clock:advance(seconds) end
 end
 
---- Now, on this stage.
+--- The present time on this stage.
 ---@return number
 function Stage:now() return sys.time() + self.clock:offset() end
 
 ---------------------------------------------------------------------------
--- Setting it up
+-- Opening it
 
---- A stage; it goes when its variable does.
+--- Open a stage. It ends with its variable.
 ---@param options { scripts: string?, seed: integer?, users: integer? }
 ---@return rehearse.stage
 function M.open(options)
@@ -110,13 +109,13 @@ function M.open(options)
   error(err, 0)
 end
 
---- End it. Idempotent.
+--- End the emulator. Calling it again does nothing.
 function Stage:close()
   for _, part in ipairs { "control", "journal", "emulator", "clock" } do
     if self[part] then self[part]:close() end
     self[part] = nil
   end
-  time.use(nil)
+  time_source.use(nil)
 end
 
 Stage.__close = Stage.close

@@ -1,5 +1,4 @@
---- What `moonlatch new policy` writes: a policy that can be rehearsed as it stands, and
---- the test beside it.
+--- The texts that `moonlatch new policy` writes: a policy that can be rehearsed as it is, and its test.
 
 local M = {}
 

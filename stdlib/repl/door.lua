@@ -6,6 +6,7 @@
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
+local output = require "log.output"
 local sys = require "host.sys"
 local term = require "host.term"
 local trace = require "http.trace"
@@ -78,7 +79,7 @@ local function preview(request)
 end
 
 local function ask(door, request)
-  log.done()
+  output.done()
   log.error(preview(request))
   local answer = (term.read_line("Send this? [y/N, all: whatever else this line changes] ") or ""):lower()
   if answer == "all" then door.all = true end

@@ -9,14 +9,15 @@ local log = require "log"
 local mistakes = require "repl.mistakes"
 local oauth = require "oauth.sign_in"
 local outcome = require "report.failure"
+local output = require "log.output"
 local pager = require "report.pager"
 local profile = require "profile.current"
 local repl_door = require "repl.door"
 local report = require "report"
+local scheduler = require "task.scheduler"
 local seen = require "repl.seen"
 local session = require "session.open"
 local sys = require "host.sys"
-local task = require "task"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 local words = require "repl.words"
@@ -165,9 +166,9 @@ local function run_chunk(chunk)
     return http.poll(ms)
   end
   local function guard(err)
-    return sys.interrupts() == 0 and task.keep_trace(err) or err
+    return sys.interrupts() == 0 and scheduler.keep_trace(err) or err
   end
-  return xpcall(task.run, guard, poll, work)
+  return xpcall(scheduler.run, guard, poll, work)
 end
 
 -- What is said next stands below the ^C that the terminal shows.
@@ -178,7 +179,7 @@ local function leave_echo(state)
 end
 
 local function tell_failure(state, err, text)
-  log.done()
+  output.done()
   state.failed = true
   if sys.interrupts() > 0 then
     leave_echo(state)

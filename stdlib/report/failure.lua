@@ -3,6 +3,7 @@
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
+local output = require "log.output"
 local term = require "host.term"
 
 local M = {}
@@ -57,7 +58,7 @@ function M.text(failure, fix)
   local lines = { log.style("red", "error: ") .. indent(place .. failure.what), "  why: " .. indent(why_of(failure)) }
   fix = failure.fix or fix
   if fix then lines[3] = "  fix: " .. indent(fix) end
-  return log.fitted(table.concat(lines, "\n"), "err")
+  return output.fitted(table.concat(lines, "\n"), "err")
 end
 
 --- The same for --json.
@@ -105,7 +106,7 @@ end
 ---@param err any
 ---@return integer
 function M.failed(err)
-  log.done()
+  output.done()
   local document
   if fail.is(err) then
     log.error(M.text(err, FIXES[err.kind]))

@@ -12,6 +12,7 @@ local probe = require "sink.probe"
 local rights = require "rotation.rights"
 local room = require "machine.disk_space"
 local rotation = require "rotation"
+local scheduler = require "task.scheduler"
 local sealed = require "sink.sealed"
 local select = require "policy.select"
 local sets = require "base.sets"
@@ -175,9 +176,9 @@ local function secret_steps(self, entry)
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
-    step "Proof" (function(_, have) task.patiently(have.secret.prove, have.secret, {}) end),
+    step "Proof" (function(_, have) scheduler.patiently(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      task.patiently(PLACE[self.place], run, have.secret, self, target, have)
+      scheduler.patiently(PLACE[self.place], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
@@ -215,9 +216,9 @@ local function certificate_steps(self, entry)
       have.held = certificate.ensure(run, fields)
       entry.credential = have.held.credential
     end),
-    step "Proof" (function(_, have) task.patiently(have.held.prove, have.held, {}) end),
+    step "Proof" (function(_, have) scheduler.patiently(have.held.prove, have.held, {}) end),
     step "Delivery" (function(run, have)
-      task.patiently(have.held.place, have.held)
+      scheduler.patiently(have.held.place, have.held)
       await_certificate(run, have.held)
     end),
   }

@@ -5,6 +5,7 @@ local fail = require "fail"
 local log = require "log"
 local print = require "rotate.print"
 local run = require "rotate.run"
+local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
 local time = require "time"
@@ -119,7 +120,7 @@ end
 
 -- One turn; what fails now may work in the next.
 local function turn(policies, options)
-  local ok, all = xpcall(M.once, task.keep_trace, policies, options)
+  local ok, all = xpcall(M.once, scheduler.keep_trace, policies, options)
   if ok then
     if has_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
     return next_look(all)

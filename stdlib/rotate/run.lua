@@ -5,9 +5,10 @@ local applications = require "rotate.applications"
 local fail = require "fail"
 local oauth = require "oauth.sign_in"
 local people = require "rotate.users"
-local role_holders = require "entra.role_holders"
 local rights = require "rotation.rights"
+local role_holders = require "entra.role_holders"
 local room = require "machine.disk_space"
+local scheduler = require "task.scheduler"
 local skew = require "rotation.clock_skew"
 local task = require "task"
 local users = require "entra.users"
@@ -57,7 +58,7 @@ local function look_with_rights(terms, tenant, options)
 end
 
 local function look(terms, tenant, options)
-  local ok, found = xpcall(look_with_rights, task.keep_trace, terms, tenant, options)
+  local ok, found = xpcall(look_with_rights, scheduler.keep_trace, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     require("permissions.denied").explain(found)
@@ -121,7 +122,7 @@ end
 -- Failures of single accounts are in their entries; what stops a policy is here.
 local function guarded(found, step)
   if found.failure then return end
-  local ok, failure = xpcall(found[step], task.keep_trace, found)
+  local ok, failure = xpcall(found[step], scheduler.keep_trace, found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
   require("permissions.denied").explain(failure)

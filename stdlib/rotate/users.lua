@@ -3,6 +3,7 @@
 
 local clock = require "graph.clock"
 local command = require "rotation.command"
+local crew = require "task.crew"
 local directory = require "rotation.directory_clock"
 local due = require "rotation.due"
 local ending = require "rotation.ending"
@@ -19,6 +20,7 @@ local sets = require "base.sets"
 local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
+local scheduler = require "task.scheduler"
 local time = require "time"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
@@ -301,7 +303,7 @@ end
 
 local function tell_others(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
-  local ok, failure = pcall(task.patiently, command.notify, self.run.journal, self.terms.after.run, {
+  local ok, failure = pcall(scheduler.patiently, command.notify, self.run.journal, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
   })
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
@@ -313,7 +315,7 @@ local function work(self, entry)
     settle(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(user_password.work, task.keep_trace, self.run, known_of(entry))
+  local ok, done = xpcall(user_password.work, scheduler.keep_trace, self.run, known_of(entry))
   if not ok then
     settle_failure(self, entry, done)
     say(entry)
@@ -327,7 +329,7 @@ local function work(self, entry)
 end
 
 local function each(self, entries, at_once, stop)
-  local _, failures = task.each(entries, at_once, function(entry) work(self, entry) end, {
+  local _, failures = crew.each(entries, at_once, function(entry) work(self, entry) end, {
     stop_on_failure = stop, progress = self.progress, forget = true,
   })
   return failures
@@ -365,7 +367,7 @@ end
 local function rename_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      local ok, failure = xpcall(rename, task.keep_trace, self, entry)
+      local ok, failure = xpcall(rename, scheduler.keep_trace, self, entry)
       if not ok then settle_failure(self, entry, failure) end
     end
   end

@@ -1,5 +1,5 @@
---- One account's rotation on its way: what goes on record of it, its values, and the
---- point at which a person must look.
+--- The rotation of one account's password: what the journal holds of it, its values, and the point at which a person
+--- must look.
 
 local clock = require "graph.clock"
 local fail = require "fail"
@@ -10,7 +10,7 @@ local secret = require "host.secret"
 
 local M = {}
 
----@class rotation.run what the accounts of a run share
+---@class rotation.run what all accounts of a run share
 ---@field journal host.journal.journal
 ---@field sink sink.Passwords
 ---@field terms policy.terms
@@ -23,16 +23,16 @@ local M = {}
 ---@field account entra.user as it is now
 ---@field names string[] that the password must not contain
 ---@field row rotation.account_row
----@field slot sink.passwords.slot? as it was last listed
----@field checked { number: integer, modified: string? }? the pending value that was read back, and how the entry said
---- when it was last modified
+---@field slot sink.passwords.slot? the account's entries in the sink, as they were last listed
+---@field checked { number: integer, modified: string? }? the pending value that was read back, and the entry's date of
+--- modification then
 ---@field is_gone boolean? the account was deleted
 ---@field is_spoilt boolean? somebody changed the pending entry of the newest value
 ---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
----@field is_new boolean? the journal, read under the lease, held nothing of the account before this run began it
+---@field is_new boolean? was the account unknown to the journal, read under the lease, before this run began it?
 ---@field warning string?
 
---- Put it on record in this state, durable with the next commit.
+--- Put the rotation on record in this state. Durable with the next commit.
 ---@param job rotation.job
 ---@param state string
 ---@param more table? members of the record to set
@@ -43,7 +43,7 @@ function M.stage(job, state, more) rows:stage(job.run.journal, job.row, state, m
 ---@return string
 function M.what(job) return ("set a new password for %s"):format(job.row.body.name) end
 
---- Where each value lies, those of other rotations too.
+--- The places of all values, those of other rotations too, for people.
 ---@param job rotation.job
 ---@return string
 function M.places(job)
@@ -67,7 +67,7 @@ function M.places(job)
   return table.concat(lines, "; ")
 end
 
---- A person must look: nothing more is done about this account until then.
+--- Put on record that a person must look. Nothing more is done about the account until then. Raises a failure.
 ---@param job rotation.job
 ---@param why string
 function M.orphan(job, why)
@@ -84,7 +84,7 @@ end
 ---------------------------------------------------------------------------
 -- Its values
 
--- Words of three letters and more in the person's names.
+-- The words of three letters or more in the person's names.
 local function words_of(names)
   local words = {}
   for _, name in ipairs(names) do
@@ -115,7 +115,7 @@ local function generate(job)
   }
 end
 
---- A value more, beside those there are: sealed before anything else is done with it.
+--- Add a value: generate it, and seal it before anything else is done with it.
 ---@param job rotation.job
 function M.add_candidate(job)
   local value <close> = generate(job)
@@ -135,7 +135,7 @@ function M.value(job, number)
     :format(number, job.row.body.marker))
 end
 
---- Have the newest value lie in the sink, read back.
+--- Store the newest value in the sink as pending, and read it back.
 ---@param job rotation.job
 function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
@@ -151,8 +151,8 @@ function M.keep_pending(job)
   M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
 end
 
---- Forget the sealed values of the rotation, but one.
----@param job rotation.job
+--- Forget the sealed values of the rotation, except one.
+---@param job rotation.job number of the value that stays
 ---@param kept integer? number of the one that stays
 function M.forget_values(job, kept)
   for number in ipairs(job.row.body.candidates) do
@@ -160,7 +160,7 @@ function M.forget_values(job, kept)
   end
 end
 
---- Did nothing of it leave this machine, ever?
+--- Did no request of the rotation ever leave this machine?
 ---@param job rotation.job
 ---@return boolean
 function M.is_unsent(job) return not moments.any_left(job.row.body.candidates) end

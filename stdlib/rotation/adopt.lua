@@ -1,5 +1,5 @@
---- A lost or restored journal adopts before it makes: what lies where it can be read back, and
--- what signs the application in, is the credential in use, whoever made it.
+--- A lost or restored journal adopts before it makes anything: a value that can be read back and that signs the
+--- application in is the credential in use, whoever made it.
 
 local clock = require "graph.clock"
 local fail = require "fail"
@@ -10,7 +10,7 @@ local secret = require "host.secret"
 
 local M = {}
 
--- The value in that place, when it is of this application and none of ours.
+-- The value in that place, when it belongs to this application and is none of ours.
 local function stranger(self)
   local held = self.sink and self.sink:held(self.application.appId)
   if not held then return nil end
@@ -22,7 +22,7 @@ local function stranger(self)
   return held
 end
 
--- Credentials the value may be of: live, and none whose value we hold.
+-- The credentials that the value may belong to: valid ones whose value the journal does not hold.
 local function suspects(self, held)
   local list = {}
   for _, credential in ipairs(self.view.foreign) do
@@ -33,7 +33,7 @@ end
 
 local function marker_of(credential) return credential and marker.of_credential(credential.displayName) end
 
--- The one it is of: named beside it, or the only one that fits.
+-- The credential that the value belongs to: the one named beside the value, or the only one that fits.
 local function credential_of(self, list)
   local named = self.sink:marker()
   for _, credential in ipairs(list) do
@@ -42,7 +42,7 @@ local function credential_of(self, list)
   return #list == 1 and list[1] or nil
 end
 
--- It may be in force somewhere, so it is not replaced without a person.
+-- The value may be in force somewhere, so only a person may replace it.
 local function raise_unsettled(self, credential)
   fail.raise {
     kind = "conflict", what = ("go on with the %s in %s"):format(self.kind.name, tostring(self.sink)),
@@ -53,8 +53,8 @@ local function raise_unsettled(self, credential)
   }
 end
 
--- Entra may not list the credential yet: then what is written beside the value names
--- it, unless that is a rotation of ours, whose value this is not.
+-- Entra may not list the credential yet. Then the marker beside the value names it, unless that is a marker of ours,
+-- whose value is known.
 local function unclaimed_marker(self)
   local named = self.sink:marker()
   for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do
@@ -63,7 +63,7 @@ local function unclaimed_marker(self)
   return named
 end
 
--- Its age counts from when it began, as Entra says.
+-- The row for a credential that was found. Its age counts from Entra's start date.
 local function row_for(self, held, credential)
   local application, terms, journal = self.application, self.terms, self.run.journal
   local body = self.kind.body_of(held, credential)
@@ -91,7 +91,7 @@ local function take(self, held, credential)
   self.view.due = inventory.why_due(self.view, self.terms, clock.now())
 end
 
---- Adopt what lies in the credential's place, if it is unknown here and works.
+--- Adopt the value in the credential's place, when it is unknown here and signs in.
 ---@param self rotation.Credential
 function M.from_place(self)
   local held = stranger(self)
@@ -105,8 +105,8 @@ function M.from_place(self)
   if list[1] then raise_unsettled(self, list[1]) end
 end
 
---- Before ours is written there: what lies there is what lay there when this run looked. Else another installation was
---- faster, and ours is removed again. Raises "conflict".
+--- Call this before writing our value: raises "conflict" when the place does not hold what it held when this run
+--- looked. Then another installation was faster, and our credential is removed again.
 ---@param self rotation.Credential
 function M.refuse_rival(self)
   self.sink:fetch()

@@ -1,5 +1,5 @@
---- A certificate, as a kind of credential: we choose the key, so it is made and sealed before Entra hears of it, and an
---- answer that is lost costs nothing: the same certificate is added again. An application may have several.
+--- A certificate as a kind of credential. We choose the key, so it is made and sealed before Entra hears of it. A lost
+--- answer costs nothing: the same certificate is added again. An application may have several.
 
 local clock = require "graph.clock"
 local crypto = require "host.crypto"
@@ -10,8 +10,8 @@ local skew = require "rotation.clock_skew"
 ---@type rotation.kind
 local M = { name = "certificate", rows = rows, gone = 700027, must_be_listed = true }
 
-local SKEW = 300 -- seconds it is valid already when it is made
-local HIDDEN = 300 -- seconds a new one may be missing from what Entra lists
+local SKEW = 300 -- seconds before its creation from which it is valid, for clocks that are behind
+local HIDDEN = 300 -- seconds for which Entra's list may lack a new certificate
 
 local function own_of(row)
   return { key_id = row.body.key_id, sha256 = row.body.sha256, name = row.body.marker }
@@ -20,7 +20,7 @@ end
 ---------------------------------------------------------------------------
 -- Looking
 
---- Those that were read before; of an application made in this run there are none.
+--- The certificates that were read with the application; none for an application that this run made.
 ---@param application table
 ---@return table[]
 function M.listed(application)
@@ -28,18 +28,18 @@ function M.listed(application)
   return application.made_now and {} or M.read(application)
 end
 
---- Those Entra lists now, noted at the application, too.
+--- The certificates that Entra lists now; also kept in `application`. Waits.
 ---@param application table
 ---@return table[]
 function M.read(application) return key_credentials.read(application) end
 
---- The one of a row.
+--- The listed certificate of a row; nil when it is not listed.
 ---@param row certificate.row
 ---@param list table[]
 ---@return table?
 function M.find(row, list) return key_credentials.find(list, row.body) end
 
---- Is it so new that not being listed means nothing?
+--- Is the certificate so new that a missing entry proves nothing?
 ---@param row certificate.row
 ---@return boolean
 function M.is_new(row)
@@ -52,7 +52,7 @@ local function about_of(pem)
   return key and key:describe()
 end
 
---- Is it this key's certificate?
+--- Does the certificate belong to this key?
 ---@param credential table of Graph
 ---@param pem host.secret
 ---@return boolean
@@ -61,7 +61,7 @@ function M.fits(credential, pem)
   return about ~= nil and key_credentials.is(credential, { sha256 = crypto.hex(about.sha256) })
 end
 
---- What the row of a key that was found somewhere says of it.
+--- The members of a row for a key that was found somewhere.
 ---@param pem host.secret
 ---@return table body
 function M.body_of(pem)
@@ -69,12 +69,12 @@ function M.body_of(pem)
   return { sha256 = crypto.hex(about.sha256), ends = about.not_after, made_at = about.not_before }
 end
 
---- What signs in with it.
+--- The key that signs in.
 ---@param pem host.secret
 ---@return host.crypto.key?
 function M.prover(pem) return (crypto.certificate(pem)) end
 
---- How long a new one lives.
+--- How long a new certificate lives, in seconds.
 ---@param terms rotation.terms
 ---@return number seconds
 function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
@@ -82,7 +82,7 @@ function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
 ---------------------------------------------------------------------------
 -- Having one
 
---- Begin: the key is made, sealed and on record before anybody hears of it.
+--- Begin: make the key, seal it, and put it on record, before Entra hears of it.
 ---@param self rotation.Credential
 function M.begin(self)
   skew.check "have a certificate made"
@@ -100,7 +100,7 @@ end
 
 local VALID = { proven = true, stored = true, handed_over = true, confirmed = true }
 
--- The key of one of ours that signs in already. Its certificate has to be listed.
+-- The key of a certificate of ours that signs in and is listed: it can sign a proof for a new one.
 local function vouching(self)
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     local is_valid = VALID[row.state] and row.body.ends > clock.now()
@@ -110,7 +110,7 @@ local function vouching(self)
   end
 end
 
--- The list is looked at first: it may be there, and only the answer was lost.
+-- Add the certificate. Looks at the list first: it may be there already, after a lost answer.
 local function add(self)
   local journal, row = self.run.journal, self.row
   local key = assert(crypto.certificate(rows:value(journal, row)))
@@ -124,12 +124,12 @@ M.steps = { intent = add, sent = add }
 ---------------------------------------------------------------------------
 -- Removing
 
---- Remove one. It being gone already is what was wanted.
+--- Remove a certificate. One that is gone already is no failure. Waits.
 ---@param application table
 ---@param row certificate.row?
----@param credential table? of Graph, where there is no row
+---@param credential table? Entra's entry, where there is no row
 ---@param _ any
----@param kept certificate.row? one that has to be listed, else nothing is written
+---@param kept certificate.row? a certificate that must be listed, else nothing is written
 function M.remove(application, row, credential, _, kept)
   local own = row and own_of(row)
   if not own then

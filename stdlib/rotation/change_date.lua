@@ -1,46 +1,47 @@
---- What the directory's moment of change (lastPasswordChangeDateTime, whole seconds) says about
---- the values a rotation has sent. Asks nobody and changes nothing.
---
--- A moment alone never shows that a value of ours is in force: somebody else may have set the
--- password in the same minute. It shows that nothing happened, that a request of ours may
--- explain the change, or that none can.
---
--- All moments are server time. What we know of it is an interval (graph.clock), so a request
--- left at `from` or later, and was answered at `to` or earlier.
+--- What the directory's date of the last change (lastPasswordChangeDateTime, whole seconds) tells about the values that
+--- a rotation has sent. Asks nobody, and changes nothing.
+---
+--- A date alone never proves that a value of ours is in force: somebody else may have set the password in the same
+--- minute. It shows one of three things: nothing happened; a request of ours may explain the change; or no request of
+--- ours can.
+---
+--- All dates are server time. Server time is known as an interval (graph.clock): a request left at `from` or later, and
+--- was answered at `to` or earlier.
 
 local M = {}
 
---- Seconds until an unanswered request to set a password is given up.
+--- Seconds after which a request to set a password that was not answered is given up.
 M.TIMEOUT = 30
 
---- Seconds after its time-out in which a request may still be carried out. No service promises
---- this: it is an assumption, and documented as one.
+--- Seconds after its time-out for which a request may still be carried out. This is an assumption, and documented as
+--- one: Microsoft promises no limit.
 M.LATE = 120
 
---- Seconds an answer may take to count as proof: in a longer span somebody else fits too easily.
+--- Seconds within which an answer counts as proof: in a longer span a change by somebody else could be ours.
 M.PROMPT = 3
 
-local NEAR = 60 -- seconds outside a span that a directory's clock may explain
-local SAME = 0.5 -- seconds two distances may differ and still be one clock's
+local NEAR = 60 -- seconds outside a span that the directory's clock may explain
+local SAME = 0.5 -- seconds by which two distances may differ and still come from one clock
 
 ---@class rotation.offset how far the directory's clock is ahead of Graph's
 ---@field low number seconds
 ---@field high number
----@field known boolean? learned from changes of ours, lately
+---@field known boolean? learned lately from changes of ours
 
 ---@class rotation.candidate a value of a rotation
----@field state "fresh"|"open"|"accepted"|"rejected"|"denied" never sent; sent, and nobody knows; answered with
---- success, promptly; refused as a password; refused for another reason, and not carried out
+---@field state "fresh"|"open"|"accepted"|"rejected"|"denied" fresh: never sent; open: sent, outcome unknown; accepted:
+--- answered with success within PROMPT seconds; rejected: refused as a password; denied: refused for another reason,
+--- and not carried out
 ---@field rejected boolean? Entra refused it as a password, at least once
 ---@field first number? earliest time of its first send, whatever came of it
 ---@field last number? latest time of its last send, whatever came of it
 ---@field from number? earliest time of its first send that may have been carried out
 ---@field to number? latest time of its last send that may have been carried out
 ---@field unanswered number? latest time of its last send that was not answered
----@field answered { from: number, to: number }? the span of the send that was answered with success
+---@field answered { from: number, to: number }? the span of the request that was answered with success
 ---@field why string?
 
---- From when no unanswered request of the rotation can be carried out any more. Nil when there is none.
+--- From when no unanswered request of the rotation can be carried out any more. Nil when every request was answered.
 ---@param candidates rotation.candidate[]
 ---@return number?
 function M.quiet_from(candidates)
@@ -51,7 +52,7 @@ function M.quiet_from(candidates)
   return last and last + M.TIMEOUT + M.LATE
 end
 
---- From when no request with another value than this one can be carried out any more, whatever was answered.
+--- From when no request with a value other than `kept` can be carried out any more, whatever was answered.
 ---@param candidates rotation.candidate[]
 ---@param kept integer? number of that value
 ---@return number
@@ -63,7 +64,7 @@ function M.void_from(candidates, kept)
   return last
 end
 
---- Has any value left this machine?
+--- Did a request of the rotation leave this machine?
 ---@param candidates rotation.candidate[]
 ---@return boolean
 function M.any_left(candidates)
@@ -83,7 +84,7 @@ function M.any_open(candidates)
   return false
 end
 
---- When the first value left. Nil when none did.
+--- When the first request left. Nil when none did.
 ---@param candidates rotation.candidate[]
 ---@return number?
 function M.first_sent(candidates)
@@ -98,7 +99,7 @@ local function last_moment(candidate)
   return candidate.unanswered and candidate.unanswered + M.TIMEOUT + M.LATE or candidate.to
 end
 
---- May a request of the rotation have changed the password at this moment?
+--- May a request of the rotation have caused the change of this date?
 ---@param candidates rotation.candidate[]
 ---@param moment number
 ---@param offset rotation.offset
@@ -111,9 +112,9 @@ function M.explains(candidates, moment, offset)
   return false
 end
 
---- How many seconds the moment lies outside the span of an answered request: negative before
---- it, positive after it, zero within. There is no room beside the offset: where a moment lies outside,
---- one more request shows whether the directory's clock explains it.
+--- How many seconds the date is outside the span of an answered request: negative before the span, positive after it,
+--- zero within it. Nothing beyond the offset is tolerated: one more request then shows whether the directory's clock
+--- explains the distance.
 ---@param span { from: number, to: number }
 ---@param moment number
 ---@param offset rotation.offset
@@ -124,19 +125,19 @@ function M.distance(span, moment, offset)
   return moment > to and moment - to or 0
 end
 
---- Is it so near that the directory's clock may explain it?
+--- Is the distance so small that the directory's clock may explain it?
 ---@param distance number
 ---@return boolean
 function M.is_near(distance) return math.abs(distance) < NEAR end
 
---- The offsets of the directory's clock that a change of ours allows.
+--- The offsets of the directory's clock that agree with a change of ours.
 ---@param span { from: number, to: number } of its answered request
 ---@param moment number
 ---@return number low, number high
 function M.offsets(span, moment) return moment - span.to, moment + 1 - span.from end
 
---- The offset that two changes of ours show, whose moments lie outside their spans by the same
---- distance. Nil when the distances differ: then the first change was somebody else's.
+--- The offset that two changes of ours show, when both dates are outside their spans by the same distance. Nil when the
+--- distances differ: then the first change was somebody else's.
 ---@param first { span: { from: number, to: number }, moment: number }
 ---@param second { span: { from: number, to: number }, moment: number }
 ---@return rotation.offset?
@@ -147,8 +148,8 @@ function M.offset_of(first, second)
   return { low = math.min(low_1, low_2), high = math.max(high_1, high_2) }
 end
 
---- From when an account may be rotated again: later than any request of the rotation before it can land.
----@param ... number? the directory's moment, and the one the sink's entry names
+--- From when the account may be rotated again: later than any request of the rotation before can be carried out.
+---@param ... number? dates of the last change: the directory's, and the one that the sink's entry names
 ---@return number
 function M.rested_from(...)
   local latest = 0

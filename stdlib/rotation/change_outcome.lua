@@ -1,11 +1,11 @@
---- What a failed change may have done.
+--- What a change may have done whose call failed.
 
 local M = {}
 
--- The service, or something before it, may have acted on a request that it answered so.
+-- The kinds of failure after which the service may have carried the request out.
 local OPEN = { unknown_outcome = true, transient = true, bad_answer = true }
 
---- Did the request certainly not leave this machine?
+--- Is it certain that the request did not leave this machine?
 ---@param failure Failure of a changing call that is not repeated by itself
 ---@return boolean
 function M.never_left(failure)
@@ -15,7 +15,7 @@ function M.never_left(failure)
   return not OPEN[failure.kind] and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
 end
 
---- Did the change certainly not happen? Then its intent is void and nothing is lost.
+--- Is it certain that the change did not happen? Then its intent is void, and nothing is lost.
 ---@param failure Failure of a changing call that is not repeated by itself
 ---@return boolean
 function M.certainly_not(failure)

@@ -1,9 +1,11 @@
---- A client secret, as a kind of credential: Entra chooses the value and shows it once.
---
--- So the intent is on record before the request leaves, the value is sealed before anything else happens, and an
--- answer that was lost is looked for and then given up: not seeing it proves nothing, so another one is made.
+--- A client secret as a kind of credential: Entra chooses the value, and shows it once.
+---
+--- So the intent is on record before the request leaves, and the value is sealed before anything else happens with it.
+--- After a lost answer the credential is looked for; when it is not listed, another one is made, because a missing
+--- entry proves nothing.
 
 local answer = require "entra.check_answer"
+local call = require "graph.call"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
@@ -22,20 +24,20 @@ local time = require "time"
 ---@type rotation.kind
 local M = { name = "client secret", rows = rows, gone = 7000215 }
 
-local LOOKS = { 0, 120, 900 } -- seconds after sending at which a lost one is looked for
-local TRIES = 2 -- answers that may be lost in one run
-local HIDDEN = 3600 -- seconds a new one may be missing from what Entra lists
-local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be taken, and to show
+local LOOKS = { 0, 120, 900 } -- seconds after sending at which the credential of a lost answer is looked for
+local TRIES = 2 -- lost answers in one run
+local HIDDEN = 3600 -- seconds for which Entra's list may lack a new client secret
+local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be accepted, and to show
 
 ---------------------------------------------------------------------------
 -- Looking
 
---- Those that were read together with the application.
+--- The client secrets that were read with the application.
 ---@param application table
 ---@return table[]
 function M.listed(application) return application.passwordCredentials or {} end
 
---- Those Entra lists now, noted at the application, too. New ones can be hidden for a while.
+--- The client secrets that Entra lists now; also kept in `application`. New ones may be missing for a while. Waits.
 ---@param application table
 ---@return table[]
 function M.read(application)
@@ -47,13 +49,13 @@ function M.read(application)
   return application.passwordCredentials
 end
 
---- The one of a row, as `inventory.find` says.
+--- The listed client secret of a row; see `inventory.find`.
 ---@param row rotation.row
 ---@param list table[]
 ---@return table?
 function M.find(row, list) return inventory.find(row, list) end
 
---- Is it so new that not being listed means nothing?
+--- Is the client secret so new that a missing entry proves nothing?
 ---@param row rotation.row
 ---@return boolean
 function M.is_new(row)
@@ -61,8 +63,8 @@ function M.is_new(row)
   return not since or clock.now() - since <= HIDDEN
 end
 
---- May the value be of this credential? By Entra's hint: of a short value less of it is shown; what cannot be told
---- apart may be.
+--- May the value belong to this credential? Compares Entra's hint, which is shorter for a short value. True when the
+--- hint cannot tell.
 ---@param credential table
 ---@param value host.secret
 ---@return boolean
@@ -71,28 +73,28 @@ function M.fits(credential, value)
   return type(credential.hint) == "string" and credential.hint:sub(1, #shown) == shown
 end
 
---- What the row of a value that was found somewhere says of it.
+--- The members of a row for a value that was found somewhere.
 ---@param value host.secret
----@param credential table? that it is of, if Entra lists it
+---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
   return { hint = secret.hint(value, 3), ends = credential and inventory.ends(credential) or nil }
 end
 
---- What signs in with it.
+--- The value that signs in.
 ---@param value host.secret
 ---@return host.secret
 function M.prover(value) return value end
 
---- How long a new one lives.
+--- How long a new client secret lives, in seconds.
 ---@param terms rotation.terms
 ---@return number seconds
 function M.lifetime(terms) return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST or nil) end
 
 ---------------------------------------------------------------------------
--- Having one made
+-- Making one
 
---- Begin: on record before anything is sent. An intent that was never sent is taken up again.
+--- Begin: put the intent on record before the request leaves. An intent that was never sent is used again.
 ---@param self rotation.Credential
 function M.begin(self)
   skew.check "have a client secret made"
@@ -107,15 +109,15 @@ end
 local function ask(self)
   local row, application, description = self.row, self.application, self.terms.description
   local name = description and (row.body.marker .. " " .. description) or row.body.marker
-  return graph.post(graph.path("/applications/{id}/addPassword", application.id), {
+  return call.perform(call.new("POST", graph.path("/applications/{id}/addPassword", application.id), {
     passwordCredential = { displayName = name, endDateTime = time.iso(row.body.ends) },
   }, {
     repeatable = false, fresh_write = true, what = ("add a client secret to '%s'"):format(application.displayName),
     note = ("client secret %s of %s"):format(row.body.marker, application.appId),
-  })
+  }))
 end
 
--- Sealed and committed before anything else is done with it.
+-- Seal the value and commit, before anything else is done with it.
 local function keep(journal, row, made)
   if not secret.is(made.secretText) or type(made.keyId) ~= "string" then
     fail.raise {
@@ -150,7 +152,7 @@ local function look(journal, row, application)
   return credential.keyId and credential
 end
 
---- Look for the credential of a lost answer: at once, after two and after fifteen minutes, until it is seen. Stopping
+--- Look for the credential of a lost answer: at once, after 2 and after 15 minutes, until it is listed. Stopping
 --- meanwhile is safe.
 ---@param journal host.journal.journal
 ---@param row rotation.row in state sent
@@ -171,7 +173,7 @@ function M.look_for(journal, row, application)
   end
 end
 
--- Its value is gone, so another one is made.
+-- The value is lost with the answer, so another client secret is made.
 local function make_another(self)
   M.look_for(self.run.journal, self.row, self.application)
   if self.tries < TRIES then return M.begin(self) end
@@ -186,9 +188,9 @@ end
 M.steps = { intent = send, sent = make_another }
 
 ---------------------------------------------------------------------------
--- Made by two at once
+-- Two installations at once
 
--- Was it made before ours? Of one second, the lower marker.
+-- Was the credential made before ours? Of two made in the same second, the one with the lower marker counts as earlier.
 local function is_before(credential, own)
   local first, second = tostring(credential.startDateTime), tostring(own.startDateTime)
   if first ~= second then return first < second end
@@ -202,7 +204,7 @@ local function raise_second(self, why)
   }
 end
 
---- Remove the one that was made in this run and brought nowhere yet, and raise "conflict".
+--- Remove the client secret that this run made and stored nowhere yet. Raises "conflict".
 ---@param self rotation.Credential
 ---@param why string
 function M.withdraw(self, why)
@@ -212,7 +214,7 @@ function M.withdraw(self, why)
   raise_second(self, why .. "; the one made here was removed again")
 end
 
--- Those of other installations that were not listed yet when this run began.
+-- Client secrets of other installations that were not listed when this run began.
 local function rivals(self)
   local list = {}
   for _, other in ipairs(self.view.foreign) do
@@ -221,8 +223,9 @@ local function rivals(self)
   return list
 end
 
---- Before one is made, and once more when it is proven, for Entra shows new ones late: another installation may have
---- made one meanwhile. The older one stays; only what shows ours, too, counts.
+--- Raise "conflict" when another installation made a client secret meanwhile and ours is the newer one: then ours is
+--- removed. Called before one is made, and once more when it is proven, because Entra lists new ones late. Decides only
+--- when ours is listed, too.
 ---@param self rotation.Credential as just looked at
 function M.give_way(self)
   local own = self.minted and M.find(self.row, M.listed(self.application))
@@ -235,11 +238,11 @@ end
 ---------------------------------------------------------------------------
 -- Lost answers
 
---- May the credential of a lost answer be removed by itself? Its marker is an open intent of this journal; a readable
---- sink must hold something else, and another unexpired credential of ours must be proven.
+--- May the credential of a lost answer be removed without a person? Only when its marker is an open intent of this
+--- journal, a readable sink holds something else, and another unexpired credential of ours is proven.
 ---@param credential table
 ---@param newest rotation.row?
----@param held host.secret? what the readable sink holds
+---@param held host.secret? the value in the readable sink
 ---@return boolean
 function M.removable(credential, newest, held)
   if not held or not newest or not newest.body.proven_at or newest.body.key_id == credential.keyId then return false end
@@ -249,7 +252,8 @@ end
 ---------------------------------------------------------------------------
 -- Removing
 
--- Of a new one that is not listed only a sign-in tells, if it was accepted before.
+-- Is a client secret that is not listed really gone? A new one may be missing from the list, so only a sign-in tells,
+-- when it was accepted before.
 local function is_dead(application, row, value)
   if not row then return false end
   if not M.is_new(row) then return true end
@@ -273,8 +277,8 @@ local function raise_uncertain(what)
   }
 end
 
--- Entra says that there is no such credential: because it is gone, or for some seconds about one that is there, and
--- which it lists. So the request is sent again for as long as it is listed.
+-- Send the removal again while the credential is listed. For some seconds Entra may answer "no such credential" about
+-- one that exists and is listed.
 local function remove_while_listed(application, key_id, send_again)
   local was_listed, err = false, nil
   for waited = 0, PATIENCE, PAUSE do
@@ -289,18 +293,18 @@ local function remove_while_listed(application, key_id, send_again)
   error(err, 0)
 end
 
---- Remove one. It being gone already is what was wanted.
+--- Remove a client secret. One that is gone already is no failure. Waits.
 ---@param application { id: string, appId: string, displayName: string }
----@param row rotation.row? of it
----@param credential { keyId: string, displayName: string? }? of Graph, where there is no row with its key id
----@param value host.secret? its value, where it is held
+---@param row rotation.row? its row
+---@param credential { keyId: string, displayName: string? }? Entra's entry, where no row has its key id
+---@param value host.secret? its value, where it is kept here
 function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
   local seen = remove_while_listed(application, key_id, function()
-    return pcall(graph.post, graph.path("/applications/{id}/removePassword", application.id), { keyId = key_id },
-      { repeatable = true, what = what, note = "client secret " .. key_id })
+    return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
+      { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)
   if not seen and not is_dead(application, row, value) then raise_uncertain(what) end
 end

@@ -1,4 +1,4 @@
---- Whether this machine's clock can be trusted with dates.
+--- Is this machine's clock right enough for decisions by date?
 
 local fail = require "fail"
 local graph = require "graph"
@@ -8,8 +8,8 @@ local M = {}
 
 local MOST = 300 -- seconds
 
---- Raise "config" when this machine's clock is more than five minutes off Entra's.
----@param what string what is not done then: "retire a client secret"
+--- Raise "config" when this machine's clock differs from Entra's by more than five minutes.
+---@param what string what is not done in that case: "retire a client secret"
 function M.check(what)
   local skew = graph.now() or 0
   if math.abs(skew) <= MOST then return end

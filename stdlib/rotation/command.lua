@@ -1,5 +1,5 @@
---- Programs a policy names: to be told of a change, or to take a client secret.
--- Always an argument list; what is run, and how it ended, goes on record first and after.
+--- Run a program that a policy names: to tell it of a change, or to give it a client secret. It is started with an
+--- argument list, never through a shell. The journal says before the run what is run, and after it how it ended.
 
 local fail = require "fail"
 local process = require "host.process"
@@ -18,7 +18,7 @@ local function raise(words, why)
   }
 end
 
--- Wait for its end without keeping others from their work.
+-- Wait until the program ends. Other tasks go on.
 local function await(child, words)
   local ends = time.monotonic() + PATIENCE
   while time.monotonic() < ends do
@@ -37,7 +37,7 @@ local function fill(words, values)
   return filled
 end
 
--- On record that it is run, and with which outcome: nothing is run that is not on record.
+-- Put on record that a program is run, or how it ended.
 local function note(journal, state, values, words)
   journal:audit("run." .. state, { program = words[1], rotation = values.rotation }, time.now())
   record.commit(journal)
@@ -58,7 +58,7 @@ end
 ---@param values { name: string, policy: string, rotation: string }
 function M.notify(journal, words, values) run(journal, fill(words, values), values) end
 
---- Give a program a secret on its standard input. Raises unless it ends with 0.
+--- Give a program a secret on its standard input. Raises a failure unless it exits with 0.
 ---@param journal host.journal.journal
 ---@param words string[]
 ---@param values { name: string, policy: string, rotation: string }

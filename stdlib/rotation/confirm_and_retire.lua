@@ -1,4 +1,4 @@
---- What a person says of an application's credentials: `moonlatch journal confirm` and `retire`.
+--- What a person tells about credentials of applications: `moonlatch journal confirm` and `retire`.
 
 local certificate = require "rotation.certificate"
 local client_secret = require "rotation.client_secret"
@@ -48,10 +48,10 @@ local function refuse_confirm(row, in_bin)
   }
 end
 
--- A retiring one, too: somebody may have confirmed another one by mistake.
+-- A retiring credential can be confirmed, too: somebody may have confirmed another one by mistake.
 local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 
---- The consumer uses this one. Needs no network.
+--- Put on record that the consumer uses this credential. Needs no network.
 ---@param journal host.journal.journal
 ---@param name string id, marker or key id
 ---@param who string? the person's user name; by default who runs this
@@ -65,8 +65,8 @@ function M.confirm(journal, name, who)
   return row
 end
 
---- The consumer does not use this one after all: it was confirmed by mistake. Needs no network. Raises "refused" for
---- one that is not confirmed, or that was read back from where the consumer reads it.
+--- Take a confirmation back: the consumer does not use this credential. Needs no network. Raises "refused" for a
+--- credential that is not confirmed, or that was read back from where the consumer reads it.
 ---@param journal host.journal.journal
 ---@param name string id, marker or key id
 ---@return rotation.row
@@ -108,12 +108,12 @@ local function credential_on(application_id, key_id)
   end
 end
 
--- The application that has this credential, among those the journal knows.
+-- Find the application that has this credential, among those that the journal knows. Waits.
 local function search(journal, key_id)
   local asked = {}
   for _, list in ipairs { client_secret.rows:all(journal), certificate.rows:all(journal), journal:list "adopted" } do
     for _, row in ipairs(list) do
-      local id = row.body.application or row.body.id -- a credential's row, or an adopted application's
+      local id = row.body.application or row.body.id -- the row of a credential, or of an adopted application
       local found = not asked[id] and credential_on(id, key_id)
       if found then return found end
       asked[id] = true
@@ -122,7 +122,7 @@ local function search(journal, key_id)
   raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
 end
 
--- One of the journal's own need not be listed: it may be gone since an answer was lost.
+-- A credential of a row. It need not be listed: it may be gone since an answer was lost.
 local function of_row(row, kind)
   local body = row.body
   return {
@@ -139,10 +139,10 @@ local function refuse_in_use(row)
   }
 end
 
---- This credential goes. Any credential of an application the journal knows.
+--- Remove a credential. It may be any credential of an application that the journal knows. Waits.
 ---@param journal host.journal.journal
 ---@param name string key id; or id or marker of a row
----@return string name of what went
+---@return string name of the removed credential
 function M.retire(journal, name)
   local row, kind = row_named(journal, name)
   if row and kind.rows:usable(row) then refuse_in_use(row) end

@@ -1,8 +1,8 @@
---- A credential of an application on its way through its life, within a workflow: the one in use is found or adopted,
--- or a new one is made, proven by signing in, brought to where it is used, and confirmed; those before it retire.
---
--- Each state is on record before the next is begun, so any run can go on where another stopped. What a client secret
--- and a certificate have in common is here; how they differ stands in their kinds.
+--- The life of one credential of an application, within a workflow. The one in use is found or adopted, or a new one is
+--- made, proven by signing in, stored where it is used, and confirmed. Then the earlier ones retire.
+---
+--- Each state is on record before the next begins, so any run can go on where another stopped. This file has what
+--- client secrets and certificates share; rotation.client_secret and rotation.certificate have what differs.
 
 local adopt = require "rotation.adopt"
 local by_person = require "rotation.existing_secret"
@@ -20,18 +20,18 @@ local skew = require "rotation.clock_skew"
 
 local M = {}
 
----@class rotation.kind what one kind of credential has of its own
+---@class rotation.kind what differs between the kinds of credentials
 ---@field name string "client secret"
 ---@field rows rotation.Store
----@field steps table<string, fun(self: rotation.Credential)> what leads from each state to "known"
----@field gone integer the code by which Entra refuses one that is not on the application
----@field must_be_listed boolean? is one that Entra does not list never adopted?
----@field listed fun(application: table): table[] those read before
----@field read fun(application: table): table[] those Entra lists now, noted at the application
+---@field steps table<string, fun(self: rotation.Credential)> state -> the function that leads from it towards "known"
+---@field gone integer the AADSTS code for a credential that the application does not have
+---@field must_be_listed boolean? is a credential that Entra does not list never adopted?
+---@field listed fun(application: table): table[] the credentials that were read before
+---@field read fun(application: table): table[] the credentials that Entra lists now; also kept in `application`
 ---@field find fun(row: rotation.row, list: table[]): table?
 ---@field fits fun(credential: table, value: host.secret): boolean
 ---@field body_of fun(value: host.secret, credential: table?): table
----@field is_new fun(row: rotation.row): boolean is not being listed no sign of being gone?
+---@field is_new fun(row: rotation.row): boolean is the credential so new that a missing entry proves nothing?
 ---@field prover fun(value: host.secret): host.secret|host.crypto.key|nil what signs in with it
 ---@field lifetime fun(terms: rotation.terms): number
 ---@field begin fun(self: rotation.Credential)
@@ -46,38 +46,38 @@ local M = {}
 ---@field workflow string
 ---@field policy entra.credential_policy
 ---@field wanted number? the lifetime asked for, in seconds
----@field by_hand boolean? does a person have to bring each new one to where it is used?
+---@field by_hand boolean? does a person have to bring each new credential to where it is used?
 ---@field grace number seconds
 ---@field description string?
----@field renew string|boolean|nil make a new one, whatever the dates say; why
----@field old_now boolean? remove those before it once the new one is in use
----@field in_use string? key id of the one that a person gave the consumer before; "none"
+---@field renew string|boolean|nil make a new credential, whatever the dates say; why
+---@field old_now boolean? remove the earlier ones as soon as the new one is in use
+---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
 
----@class rotation.place where a value lies that can be read back
+---@class rotation.place where a value is stored that can be read back
 ---@field held fun(self, app_id: string): host.secret?
 ---@field marker fun(self): string?
 ---@field fetch fun(self): any
----@field confirms fun(self): boolean does its being there show that it is used?
+---@field confirms fun(self): boolean does the stored value show that the consumer uses it?
 
 ---@class rotation.Credential
 ---@field kind rotation.kind
 ---@field run workflow.Run
 ---@field application table
 ---@field terms rotation.terms
----@field sink rotation.place? where it can be read back, when there is such a place
+---@field sink rotation.place? the place where it can be read back, if there is one
 ---@field view rotation.inventory
----@field row rotation.row? the one to be in use when all is done; nil in a plan that has yet to make one
+---@field row rotation.row? the row of the credential that is to be in use at the end; nil in a plan that would make one
 ---@field value host.secret|any its value; unknown in such a plan
----@field roles string[] what a token must carry
----@field minted boolean? in this run
+---@field roles string[] the roles that a token must carry
+---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
----@field stranger host.secret? what lay in the sink that is none of ours, and does not work
----@field is_known boolean? did the journal know of one of the application?
+---@field stranger host.secret? a value in the sink that is none of ours, and does not sign in
+---@field is_known boolean? did the journal know a credential of the application?
 ---@field has_asked boolean? was a person asked which one the consumer was given?
 local Credential = {}
 Credential.__index = Credential
 
--- The application was deleted and is there again, or will be: what it had with it counts as it did before.
+-- The application was deleted and is restored, or will be: its credentials count as they did before.
 local function come_back(self, list)
   local run, rows = self.run, self.kind.rows
   for _, row in ipairs(list) do
@@ -91,7 +91,7 @@ local function come_back(self, list)
   end
 end
 
---- Put everything in its place, as the journal and Entra's list say.
+--- Sort the credentials by what the journal and Entra's list say.
 function Credential:look()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
   if self.run.mode ~= "destroy" then come_back(self, list) end
@@ -99,28 +99,28 @@ function Credential:look()
   self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, clock.now())
 end
 
---- The same, with what Entra lists now.
+--- The same, with what Entra lists now. Waits.
 function Credential:look_anew()
   self.kind.read(self.application)
   self:look()
 end
 
 ---------------------------------------------------------------------------
--- Having one
+-- Finding or making one
 
---- What signs in with the one in use.
+--- The value or key that signs in.
 ---@return host.secret|host.crypto.key
 function Credential:prover() return self.kind.prover(self.value) end
 
--- One sign-in; with an application that was just restored as many as it takes until it is known again.
+-- Sign in once. After the application was restored, repeat it until Entra knows the application again.
 local function sign_in(self, proof)
   if not self.application.restored then return prove.once(self.application.appId, proof) end
   local shown = prove.run(self.application.appId, proof, {})
   return shown.proven, shown.claims or shown.failure or {}
 end
 
--- One that Entra does not list: hidden still, or removed by somebody? A sign-in
--- tells, and only a clear refusal counts.
+-- Is a credential that Entra does not list gone, or only not listed yet? A sign-in decides, and only a clear refusal
+-- counts.
 local function is_gone(self, row, proof)
   if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
@@ -130,13 +130,14 @@ end
 
 local NOWHERE = { intent = true, sent = true, known = true, proven = true }
 
--- Asked for by a person. One that was brought nowhere yet is what an interrupted run made of that request.
+-- Why a person asks for a new one. One that was made and stored nowhere yet comes from an interrupted run of the same
+-- request.
 local function why_asked(self, newest)
   return self.terms.renew and not NOWHERE[newest.state]
     and (type(self.terms.renew) == "string" and self.terms.renew or "asked for") or nil
 end
 
--- One that a person made, whose value is not held here: only Entra's list tells whether it is still there.
+-- A credential that a person made, and whose value is not kept here: only Entra's list tells whether it is still there.
 local function use_theirs(self, newest)
   if not self.kind.find(newest, self.kind.listed(self.application)) then
     return "the one in use was removed from the application by somebody"
@@ -146,7 +147,7 @@ local function use_theirs(self, newest)
   self.row = newest
 end
 
--- Use the newest there is, or say why that will not do.
+-- Use the newest one, or return why it cannot be used.
 local function use_newest(self)
   local newest = self.view.newest
   if not newest then return self.view.due end
@@ -160,7 +161,7 @@ local function use_newest(self)
   self.row, self.value = newest, value
 end
 
--- What has expired is closed; what is lost is looked for.
+-- Close what has expired, and look for what is lost.
 local function recover(self)
   if not self.run:acting() then return end
   local journal = self.run.journal
@@ -170,7 +171,7 @@ local function recover(self)
   end
 end
 
--- The policy counts when one is to be made, not for one that is there.
+-- The tenant's policy decides only when a new one is made, not about one that exists.
 local function settle_terms(self)
   local terms = self.terms
   terms.lifetime = self.kind.lifetime(terms)
@@ -192,14 +193,14 @@ local function begin(self)
   self.minted = true
 end
 
--- From whatever state it is in until Entra has it, and its value is here.
+-- Go on from the present state until Entra has the credential and its value is kept here.
 local function make(self)
   lifecycle.drive(self.kind.steps, self, "known")
   self.value = self.kind.rows:value(self.run.journal, self.row)
   self.view.newest = self.row
 end
 
--- What is to be made, as far as a plan knows it.
+-- The credential that would be made, as far as a plan knows.
 local function planned(terms)
   return { body = { lifetime = terms.lifetime, ends = clock.now() + terms.lifetime } }
 end
@@ -218,7 +219,7 @@ local function make_now(self, why)
   if not run:acting() then self.row, self.value = nil, resource.unknown end
 end
 
--- What another run made as far as its own record.
+-- Go on with what another run began.
 local function go_on(self)
   self.run:change {
     kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row, self.terms),
@@ -226,14 +227,14 @@ local function go_on(self)
   }
 end
 
--- What another journal had made moments ago cannot be listed yet.
+-- Tell that a credential which another journal made a moment ago may not be listed yet.
 local function note_hidden(self)
   if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
   self.run:note("this journal did not know the application yet: a client secret made elsewhere in the last minutes "
     .. "may be hidden still; moonlatch verify lists it later")
 end
 
--- Whose it is, as far as its name tells.
+-- Who made a credential, as far as its name tells.
 local function whose(self, credential)
   local made = marker.of_credential(credential.displayName)
   if not made then return "made by a person" end
@@ -255,7 +256,7 @@ local function list_foreign(self)
   end
 end
 
--- Before one is made, and under the lease, everything is looked at once more: another run may have ended since.
+-- Look at everything once more under the lease, before a new one is made: another run may have ended since.
 local function look_once_more(self)
   skew.check(("have a %s made"):format(self.kind.name))
   self:look_anew()
@@ -263,14 +264,14 @@ local function look_once_more(self)
   if self.sink then self.sink:fetch() end
 end
 
--- The one that will do, if there is one; else why one is to be made.
+-- Choose the credential to use, if there is one; else return why a new one is made.
 local function choose(self)
   adopt.from_place(self)
   by_person.take(self)
   return use_newest(self)
 end
 
--- The consumer has what it was given last. When that ends counts, and not when the newest does.
+-- Tell which credential the consumer has, and when that one expires. The newest one may be another.
 local function tell_in_use(self)
   local run, use = self.run, in_use.of(self.kind.rows:all(self.run.journal, self.application.appId))
   local has = use.has
@@ -308,7 +309,7 @@ local function find_one(self)
   else
     run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row, self.terms))
   end
-  if not run:acting() then list_foreign(self) end -- else at the end, when more can be seen
+  if not run:acting() then list_foreign(self) end -- else at the end, when the list shows more
 end
 
 ---@class rotation.fields
@@ -316,18 +317,19 @@ end
 ---@field name string
 ---@field policy entra.credential_policy
 ---@field lifetime number? seconds; by default what the policy gives
----@field renew_before number? by default as `lifetime.renew_before` says
----@field every number? seconds of age from which one is replaced
+---@field renew_before number? seconds before its expiry date from which it is replaced; by default what
+--- `lifetime.renew_before` says
+---@field every number? age in seconds from which it is replaced
 ---@field grace number
 ---@field description string?
 ---@field by_hand boolean? does a person have to bring each new one to where it is used?
----@field sink rotation.place? one that can be read back
+---@field sink rotation.place? a place that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
----@field old_now boolean? remove those before it as soon as the new one is in use; likewise
----@field in_use string? key id of the one that a person gave the consumer before; "none"
+---@field old_now boolean? remove the earlier ones as soon as the new one is in use; by default as the run was told
+---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
 
---- The credential of an application: the one in use, or a new one when there is none, it falls due, was removed by
---- somebody, or its value is lost. Goes as far as "known".
+--- Find the credential of an application, or make a new one when there is none, it is due, somebody removed it, or its
+--- value is lost. Ends in the state "known" or later. Waits.
 ---@param kind rotation.kind
 ---@param run workflow.Run
 ---@param fields rotation.fields
@@ -352,14 +354,15 @@ end
 ---------------------------------------------------------------------------
 -- Proving
 
--- A permission that was just granted takes a while to be in a token.
+-- A permission that was granted a moment ago takes a while to be in a token. Returns the roles that are missing after
+-- that.
 local function missing_after_a_while(self, claims)
   local missing = prove.missing_roles(claims, self.roles)
   if #missing == 0 or not self.run:acting() then return missing end
   return prove.run(self.application.appId, self:prover(), self.roles).missing
 end
 
--- Once more, for one that was proven before: it still signs in, and with these roles.
+-- Sign in once with a credential that was proven before, and check its roles.
 local function check(self)
   local run, roles = self.run, self.roles
   local accepted, more = sign_in(self, self:prover())
@@ -380,8 +383,8 @@ end
 
 local PROMISE = "the new %s will be proven by three sign-ins on fresh connections, over ten seconds or more"
 
---- Show that it works: three sign-ins, and the roles a token must carry. One sign-in
---- for what was proven before.
+--- Prove that the credential works: three sign-ins, and the roles that a token must carry. One sign-in is enough for a
+--- credential that was proven before. Waits.
 ---@param roles string[]
 function Credential:prove(roles)
   local run, row = self.run, self.row
@@ -408,19 +411,19 @@ end
 ---------------------------------------------------------------------------
 -- Storing and confirming
 
---- Have a new one made at once; it goes as far as proven, and the one before stays.
+--- Make a new credential now, and prove it. The one before stays.
 ---@param why string
 function Credential:replace(why)
   make_now(self, why)
   self:prove(self.roles)
 end
 
---- Before a new one is written there: nobody else has brought another one there meanwhile. Raises "conflict".
+--- Raise "conflict" when another value was stored in the place meanwhile. Called before a new one is written there.
 function Credential:check_place()
   if self.minted and self.sink then adopt.refuse_rival(self) end
 end
 
---- On record: it lies where it was to go.
+--- Put on record that the value was stored, or handed over, where it belongs.
 ---@param state "stored"|"handed_over"
 ---@param where string
 function Credential:placed(state, where)
@@ -430,21 +433,21 @@ function Credential:placed(state, where)
   self.kind.rows:put(self.run.journal, self.row, state, { stored_at = clock.now(), where = where })
 end
 
---- Is its value held here? Not of one that a person made.
+--- Is the value kept here? Not when a person made the credential.
 ---@return boolean
 function Credential:is_held() return not (self.row and self.row.body.by_person) end
 
---- Was it brought to where it was to go, by this run or one before it?
+--- Was the value stored or handed over, by this run or an earlier one?
 ---@return boolean
 function Credential:is_placed()
   return self.row ~= nil and not NOWHERE[self.row.state]
 end
 
---- Is it known that the consumer uses this one?
+--- Is it known that the consumer uses this credential?
 ---@return boolean
 function Credential:is_confirmed() return self.row ~= nil and self.row.state == "confirmed" end
 
---- The consumer uses it: put that on record, and set the date for the ones before.
+--- Put on record that the consumer uses the credential, and set the retirement date of the earlier ones.
 ---@param how string
 function Credential:confirm(how)
   if not self.run:acting() or self:is_confirmed() then return end
@@ -452,9 +455,9 @@ function Credential:confirm(how)
   self:look()
 end
 
--- By now Entra may show what it hid before: what was made by a run that was cut
--- short, and of which this journal knows nothing if its folder was lost since. On an
--- application of this run there can be nothing but what it lost itself.
+-- Look at Entra's list once more. By now it may show a credential that a run made which was cut short, and which this
+-- journal does not know because its folder was lost. An application that this run made can only have credentials of
+-- this run.
 local function look_again(self)
   self:look()
   if self.minted and (not self.application.made_now or #self.view.lost > 0) then
@@ -463,7 +466,7 @@ local function look_again(self)
   if self.run:acting() then list_foreign(self) end
 end
 
---- Let go of what is replaced and due, and of what was lost, by the rules.
+--- Remove credentials that are replaced and due, and those of lost answers, by the rules of rotation.retirement.
 function Credential:tidy()
   if self.run.mode == "destroy" then return end
   if not self.row then return let_go.foretell(self) end

@@ -1,5 +1,5 @@
---- How far the directory's clock is ahead of Graph's: learned from changes of ours, kept in
---- the journal, one record a tenant.
+--- How far the directory's clock is ahead of Graph's. It is learned from changes of ours, and kept in the journal, one
+--- row for each tenant.
 
 local record = require "journal.commit"
 local time = require "time"
@@ -8,18 +8,18 @@ local M = {}
 
 local KIND, ID = "directory", "clock"
 local KEPT = 86400 -- seconds for which an observation counts
-local REFRESH = 3600 -- seconds between two records of the same
-local STEP = 0.25 -- seconds a bound has to move to be put on record
+local REFRESH = 3600 -- seconds between two records of the same offset
+local STEP = 0.25 -- seconds by which a bound must move to be recorded
 
 ---@class rotation.directory
 ---@field journal host.journal.journal
 ---@field low number seconds
 ---@field high number
----@field seen_at number? when a change of ours last agreed with it, server time
+---@field seen_at number? when a change of ours last agreed with the offset, server time
 local Directory = {}
 Directory.__index = Directory
 
---- What this journal knows of it.
+--- The offset that this journal knows.
 ---@param journal host.journal.journal
 ---@return rotation.directory
 function M.of(journal)
@@ -44,7 +44,8 @@ end
 
 local function thousandths(value) return math.floor(value * 1000 + 0.5) / 1000 end
 
---- A change of ours allows these offsets. On record with the next commit, when it tells something new.
+--- Put on record that a change of ours agrees with these offsets, when that tells something new. Durable with the next
+--- commit.
 ---@param low number seconds
 ---@param high number
 ---@param now number server time
@@ -59,7 +60,7 @@ function Directory:agrees(low, high, now)
   if is_news or not self.seen_at or now - self.seen_at > REFRESH then keep(self, low, high, now) end
 end
 
---- Two changes of ours showed another offset.
+--- Put on record that two changes of ours showed another offset.
 ---@param offset rotation.offset
 ---@param now number server time
 function Directory:learn(offset, now)

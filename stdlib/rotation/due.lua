@@ -1,5 +1,5 @@
---- What is to be done about an account, and why: from the policy, the account as
---- Entra shows it, the journal's row and what lies in the sink. Asks nobody.
+--- What to do about an account, and why: from the policy, the account as Entra shows it, the journal's row and the
+--- entries in the sink. Asks nobody.
 
 local crypto = require "host.crypto"
 local markers = require "journal.marker"
@@ -13,25 +13,25 @@ local M = {}
 ---@field what "change"|"recover"|"wait"|"never"|"refuse"|"stop"|"busy"
 ---@field why string
 ---@field fix string? what to do about it
----@field code string? why it is refused, in a word that a policy may accept
----@field due number? when it is, or was; nil when there is no change of ours to count from
----@field rests boolean? it is due, and waits until the change before it cannot be overtaken any more
+---@field code string? why the account is refused, in a word that a policy may accept
+---@field due number? when it is due, or was; nil when no change of ours is known
+---@field rests boolean? it is due, and waits until no earlier request can be carried out any more
 ---@field adopt { marker: string, since: number }? the sink's value is in force, though this journal did not set it
----@field reopens boolean? the rotation before is to be gone on with: the same value is sent once more
+---@field reopens boolean? go on with the rotation before: send the same value once more
 
 ---@class rotation.setting what is the same for all accounts of a run
 ---@field terms policy.terms
 ---@field now number server time
 ---@field never table<string, boolean> user names in lower case
 ---@field operator string? object id of who is signed in
----@field held table<string, boolean> ids of the directory roles we hold
+---@field held table<string, boolean> ids of the directory roles that whoever is signed in holds
 ---@field by_permission boolean may ordinary accounts be reset without a role?
----@field installations table<string, boolean> this journal's id, and those it had before it was restored
+---@field installations table<string, boolean> the id of this journal, and the ids it had before it was restored
 ---@field named table<string, boolean>? accounts a person named: by object id, and by user name in lower case
----@field outside_window boolean? a person said that the window does not count
+---@field outside_window boolean? a person said to ignore the window
 
-local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
-local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
+local HOUR = 3600 -- seconds after its first request when a value is not sent again without a person
+local YOUNG = 600 -- seconds for which another rotation's pending entry is taken for one that is at work
 
 local function verdict(what, why, more)
   local made = { what = what, why = why }
@@ -68,7 +68,7 @@ local function unreachable(setting, account)
   return reach.is_admin(account) and "beyond the reach of the roles we hold: " .. why or why, "reach"
 end
 
---- Why this account's password is not ours to set, if it is not.
+--- Why the account's password may not be set; nil when it may.
 ---@param setting rotation.setting
 ---@param account entra.user
 ---@return "never"|"refuse"|nil what, string? why, string? code
@@ -95,7 +95,7 @@ end
 ---------------------------------------------------------------------------
 -- Is what is stored in force?
 
--- Pending values of other rotations than this account's own, which may be in force.
+-- Pending values of rotations other than the account's own. They may be in force.
 local function strange_pending(slot, row)
   for _, one in ipairs(slot.pending) do
     local known = row and (one.marker == row.body.marker or (row.body.left or {})[one.marker or one.id])
@@ -103,7 +103,7 @@ local function strange_pending(slot, row)
   end
 end
 
---- The entries that hold what may be in force, for people.
+--- The entries whose values may be in force, for people.
 ---@param slot sink.passwords.slot
 ---@return string
 function M.entries_of(slot)
@@ -138,7 +138,7 @@ local function says_when(slot, account)
   return current ~= nil and current.marker ~= nil and current.since == account.changed
 end
 
--- Has a person looked, and is what the directory shows what the person saw?
+-- Has a person looked, and does the directory still show what the person saw?
 local function is_forgiven(row, account)
   local seen = row and row.body.forgiven
   return type(seen) == "number" and account.changed <= seen
@@ -147,7 +147,7 @@ end
 local function other(setting, row, account, slot)
   local marker = says_when(slot, account) and slot.current.marker
   if marker and setting.installations[markers.installation_of(marker)] then
-    return nil, { marker = marker, since = account.changed } -- a journal older than what it did
+    return nil, { marker = marker, since = account.changed } -- a restored journal is older than its change
   end
   local who = marker
     and ("another Moonlatch (installation %s) rotates this account"):format(markers.installation_of(marker))
@@ -161,7 +161,7 @@ local function fix_of_other(account, slot)
   return M.entries_of(slot) .. ("When nobody else rotates it: moonlatch journal resume %s."):format(account.upn)
 end
 
--- Of an account this journal has never changed.
+-- Judge an account that this journal has never changed.
 local function judge_unknown(row, account, slot)
   local current = slot.current
   if not current or not current.marker then return never_changed() end
@@ -175,7 +175,7 @@ end
 ---------------------------------------------------------------------------
 -- When
 
--- So that many accounts do not fall due in the same minute; another part for each rotation.
+-- A part of the jitter, another one for each rotation, so that many accounts do not become due in the same minute.
 local function jitter_of(setting, account, marker)
   if setting.terms.jitter == 0 then return 0 end
   local rotation = markers.rotation_of(marker) or ""
@@ -195,7 +195,7 @@ local function reconciled(setting, stopped)
   return verdict("change", stopped.why .. "; the policy reconciles")
 end
 
--- The entry is where its readers look: without it nobody gets the password.
+-- The consumer reads the password from the entry, so an entry that is gone has to be written again.
 local function judge_entry(row, account, slot)
   if slot.current or is_forgiven(row, account) or not row.body.changed_at then return nil end
   return verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
@@ -203,7 +203,7 @@ local function judge_entry(row, account, slot)
     .. "POLICY --now NAME.", code = "entry_gone" })
 end
 
--- May our own request have been delivered a second time, so lately that the same value may be sent again?
+-- May our own request have been carried out a second time, so lately that the same value may be sent again?
 local function may_be_ours(setting, row, account, slot)
   local sent, current = row.body.sent, slot.current
   if not sent or row.state ~= "closed" or is_forgiven(row, account) then return false end
@@ -217,7 +217,7 @@ local function judge_changed(setting, account, row, slot)
     return verdict("recover", ("its password was changed on %s, when our own request may have been delivered again")
       :format(time.iso(account.changed)), { reopens = true })
   end
-  if account.changed <= row.body.changed_at then -- reads lag, so only what is later counts
+  if account.changed <= row.body.changed_at then -- reads lag, so only a later date counts
     return judge_entry(row, account, slot) or by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = other(setting, row, account, slot)
@@ -244,7 +244,7 @@ local function judge_row(setting, account, row, slot)
   return reconciled(setting, judged)
 end
 
--- What a person named is due, and an entry that is gone is written anew.
+-- A person named the account: it is due, and an entry that is gone is written again.
 local function named(judged)
   if judged.what == "wait" or judged.code == "entry_gone" then
     return verdict("change", judged.why .. "; asked for now", { adopt = judged.adopt })
@@ -252,8 +252,8 @@ local function named(judged)
   return judged
 end
 
--- No rotation begins before every request of the one before has landed, or never will. A person who names an account
--- does not want to be told to come back in two minutes.
+-- No rotation begins before every request of the one before was carried out or cannot be any more. For an account that
+-- a person named, the run waits for that.
 local function rested(setting, account, slot, judged)
   local from = moments.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return judged end
@@ -263,10 +263,10 @@ local function rested(setting, account, slot, judged)
     { due = from, rests = true, adopt = judged.adopt })
 end
 
--- Refusals with which nobody waits for a person any more: the account is not rotated again.
+-- Refusals that make no rotation wait for a person: the account is not rotated any more.
 local GONE = { outside = true, disabled = true, synced = true, guest = true, federated = true }
 
---- What is to be done about this account.
+--- Decide what to do about an account.
 ---@param setting rotation.setting
 ---@param account entra.user
 ---@param row rotation.account_row?
@@ -277,7 +277,7 @@ function M.judge(setting, account, row, slot)
   if refused == "never" and not (row and not ENDED[row.state]) then return verdict("never", why) end
   if code == "date" then return verdict("refuse", why, { code = code }) end
   local judged = judge_row(setting, account, row, slot)
-  if judged.what == "recover" then return judged end -- what was begun is ended, within what today allows
+  if judged.what == "recover" then return judged end -- what was begun is ended, as far as it is allowed today
   if M.is_named(setting, account) then judged = named(judged) end
   if judged.what == "wait" or judged.what == "busy" then return judged end
   if row and row.state == "orphaned" then

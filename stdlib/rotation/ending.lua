@@ -1,6 +1,5 @@
---- How the rotation of an account's password ends: changed, given up because nothing can be in
---- force, stepped back from because another is at work, left with its outcome unknown, or handed
---- to a person.
+--- The ways in which the rotation of an account's password ends: changed; given up, because no value of it can be in
+--- force; stepped back, because another rotation is at work; left, with its outcome unknown; or handed to a person.
 
 local clock = require "graph.clock"
 local fail = require "fail"
@@ -12,7 +11,7 @@ local rows = require("journal.rotations").user_passwords
 
 local M = {}
 
-local KEPT = 30 * 86400 -- seconds the values of a rotation with an unknown outcome stay sealed
+local KEPT = 30 * 86400 -- seconds for which the values of a rotation with an unknown outcome stay sealed
 
 ---@class rotation.End raised when nothing more is to be done
 ---@field done rotation.done
@@ -22,7 +21,7 @@ local function finish(what, why, code)
   error(setmetatable({ done = { what = what, why = why, code = code } }, End), 0)
 end
 
---- What became of a rotation that one of these functions ended. Nil for any other error.
+--- The outcome in an error that one of these functions raised. Nil for any other error.
 ---@param err any
 ---@return rotation.done?
 function M.outcome_of(err) return getmetatable(err) == End and err.done or nil end
@@ -30,7 +29,7 @@ function M.outcome_of(err) return getmetatable(err) == End and err.done or nil e
 ---------------------------------------------------------------------------
 -- Closing
 
--- Members of the record that mean something only while a rotation is open.
+-- Members of the row that have a meaning only while a rotation is open.
 local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",
   "pending_at", "chosen", "before", "quiet_until" }
 
@@ -50,7 +49,7 @@ local function closed(job, more)
   record.commit(job.run.journal)
 end
 
--- Our own pending entries of rotations that were left go with the next one that succeeds.
+-- Remove our own pending entries of rotations with an unknown outcome. The next rotation that succeeds does this.
 local function drop_left(job)
   local body = job.row.body
   for name, whose in pairs(body.left or {}) do
@@ -61,14 +60,14 @@ local function drop_left(job)
   end
 end
 
--- When a request with the value in force may be carried out once more.
+-- The span in which a request with the value in force may be carried out once more.
 local function sent_of(body)
   local chosen = body.candidates[body.chosen]
   return { number = body.chosen, first = chosen.first, from = chosen.from,
     to = math.max(chosen.to, chosen.last) + moments.TIMEOUT + moments.LATE }
 end
 
---- The value in force is known and stored: what else there was is let go.
+--- Close a rotation whose value is in force and stored: forget the other values, and remove their pending entries.
 ---@param job rotation.job
 function M.close(job)
   local body, journal, sink = job.row.body, job.run.journal, job.run.sink
@@ -82,7 +81,7 @@ function M.close(job)
   sink:release(job.account)
 end
 
--- As it was before this rotation: none of its values can be in force.
+-- Set the row to what it was before this rotation: none of its values can be in force.
 local function restore(job, why)
   local body = job.row.body
   job.run.sink:drop_pending(job.account, body.marker)
@@ -93,7 +92,7 @@ local function restore(job, why)
   closed(job, { why = why })
 end
 
---- Close a rotation none of whose values can be in force. What today does not allow is refused.
+--- Close a rotation none of whose values can be in force. With a `code`, the account is refused.
 ---@param job rotation.job
 ---@param why string
 ---@param code string? of the refusal
@@ -102,7 +101,7 @@ function M.give_up(job, why, code)
   finish(job.account.outside and "ended" or "refuse", why, code)
 end
 
---- Another is at work on the account, and nothing of ours has left: take the pending entry away.
+--- Another rotation is at work on the account, and no request of ours has left: remove the pending entry.
 ---@param job rotation.job
 ---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
 function M.step_back(job, verdict)
@@ -113,7 +112,7 @@ end
 ---------------------------------------------------------------------------
 -- With an unknown outcome
 
---- The names under which values of a rotation that was left are sealed.
+--- The names under which the values of a rotation with an unknown outcome are sealed.
 ---@param row rotation.account_row
 ---@return string[]
 function M.kept_values(row)
@@ -122,8 +121,8 @@ function M.kept_values(row)
   return names
 end
 
---- Put on record that a rotation ends though it is not known which value is in force. Its values stay sealed for
---- thirty days, its pending entries until somebody removes them.
+--- Put on record that a rotation ends though it is unknown which value is in force. Its values stay sealed for thirty
+--- days, and its pending entries until a person removes them.
 ---@param journal host.journal.journal
 ---@param row rotation.account_row
 ---@param why string
@@ -134,7 +133,7 @@ function M.put_left(journal, row, why)
   rows:put(journal, row, "left", { why = why, kept_until = clock.now() + KEPT })
 end
 
---- The same, for a rotation that today does not allow, or whose account is gone.
+--- End a rotation in that way because it is not allowed any more today, or because the account is gone.
 ---@param job rotation.job
 ---@param why string
 function M.leave(job, why)
@@ -142,7 +141,7 @@ function M.leave(job, why)
   finish("left", ("%s; it is not known whether the new password is in force: %s"):format(why, jobs.places(job)))
 end
 
---- Forget the values of a rotation that was left more than thirty days ago.
+--- Forget the values of a rotation that ended with an unknown outcome more than thirty days ago.
 ---@param journal host.journal.journal
 ---@param row rotation.account_row
 ---@return boolean done
@@ -154,7 +153,7 @@ function M.expire(journal, row)
   return true
 end
 
---- The account was deleted.
+--- End a rotation whose account was deleted.
 ---@param job rotation.job
 function M.account_gone(job)
   local why = "the account was deleted"
@@ -162,7 +161,7 @@ function M.account_gone(job)
   M.leave(job, why)
 end
 
---- The same, found before anything was judged.
+--- The same, when the deletion is found before anything was judged.
 ---@param run rotation.run
 ---@param account entra.user
 ---@param row rotation.account_row?
@@ -181,9 +180,9 @@ function M.missing(run, account, row)
 end
 
 ---------------------------------------------------------------------------
--- Overtaken
+-- Somebody else's change
 
--- A journal that is older than what it did finds its own later rotation in the sink.
+-- A restored journal is older than what it did: then the sink holds a later rotation of its own.
 local function is_own_later(job, current, moment)
   local installation = current and marker.installation_of(current.marker)
   return installation and job.run.setting.installations[installation] and current.marker ~= job.row.body.marker
@@ -200,10 +199,10 @@ local function adopt_later(job, current)
   finish("idle", "a later rotation of our own is in force, and is adopted")
 end
 
---- What is in force is not what this rotation set.
+--- End a rotation when the value in force is not one of its values.
 ---@param job rotation.job
 ---@param why string
----@param moment number? when it was changed, by the directory
+---@param moment number? date of the change, by the directory
 function M.overtaken(job, why, moment)
   local current = job.run.sink:look(job.account, job.row.body.name).current
   if is_own_later(job, current, moment or job.account.changed) then adopt_later(job, current) end

@@ -1,17 +1,18 @@
---- A client secret that Devolutions was given before this journal knew of it: made in the portal by a person, or by an
---- installation whose journal is lost. A person says which one that is, and it counts like one made here. Its value is
---- not held here, so it is never tried and never removed without a person.
+--- A client secret that Devolutions was given before this journal knew of it: a person made it in the portal, or an
+--- installation did whose journal is lost. A person says which one it is; then it counts like one made here. Its value
+--- is not kept here, so it is never tried, and never removed without a person.
 
 local clock = require "graph.clock"
 local fail = require "fail"
 local inventory = require "rotation.inventory"
 local log = require "log"
+local output = require "log.output"
 local term = require "host.term"
 local time = require "time"
 
 local M = {}
 
---- How to ask; tests bring their own.
+--- The function that asks a person. Tests replace it.
 M.ask = term.read_line
 
 local NONE = "none"
@@ -49,13 +50,13 @@ local function named_one(self, named)
   raise_unknown(self, named)
 end
 
--- Without an answer none is taken.
+-- Ask which client secret it is. Without an answer none is adopted.
 local function ask(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
   for place, credential in ipairs(foreign) do log.prose(("  %d  %s"):format(place, describe(credential))) end
-  log.done()
-  local answer = M.ask(log.question(QUESTION))
+  output.done()
+  local answer = M.ask(output.question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 
@@ -89,9 +90,9 @@ local function row_of(self, credential)
   })
 end
 
---- Of an application of which nothing is on record, because it was adopted or the journal is a new one: take the client
---- secret that a person gave the consumer before for the one in use, when somebody says which one that is. Raises
---- "usage" for one that is not there.
+--- Adopt the client secret that a person gave the consumer before, when somebody says which one it is. Called for an
+--- application of which the journal has nothing: it was adopted, or the journal is new. Raises "usage" for a client
+--- secret that does not exist.
 ---@param self rotation.Credential as just looked at
 function M.take(self)
   local may_be = self.application.adopted or self.terms.by_hand

@@ -1,5 +1,5 @@
---- What the journal and Entra together say of an application's credentials of one kind: which is in use, which are on
---- their way out, which nobody here knows. Asks nobody: everything it needs is handed in.
+--- What the journal and Entra's list together say of an application's credentials of one kind: which one is in use,
+--- which ones retire, and which ones the journal does not know. Asks nobody: everything it needs is a parameter.
 
 local lifetime = require "journal.lifetime"
 local marker = require "journal.marker"
@@ -8,25 +8,25 @@ local time = require "time"
 local M = {}
 
 ---@class rotation.inventory
----@field newest rotation.row? the newest with a value that is, or may come to be, in use
----@field older rotation.row[] others with a value: superseded once the newest is confirmed
----@field intents rotation.row[] recorded, never sent
----@field lost { row: rotation.row, credential: table? }[] sent, and the answer that held the value never came
+---@field newest rotation.row? the newest with a value that is in use, or may become so
+---@field older rotation.row[] other rows with a value: replaced once the newest is confirmed
+---@field intents rotation.row[] rows that were recorded and never sent
+---@field lost { row: rotation.row, credential: table? }[] rows that were sent, and whose answer with the value was lost
 ---@field retiring rotation.row[] replaced, kept until their date
----@field overdue rotation.row[] retiring ones whose date has come
+---@field overdue rotation.row[] retiring ones whose date has passed
 ---@field expired rotation.row[]
----@field foreign table[] credentials this journal does not know
+---@field foreign table[] credentials that this journal does not know
 ---@field due string? why a new one is needed
 
---- When a credential ends.
+--- When a credential expires.
 ---@param credential table of Graph
----@return number math.huge when it does not say
+---@return number math.huge when Entra does not say
 function M.ends(credential)
   local text = credential.endDateTime
   return type(text) == "string" and time.parse(text) or math.huge
 end
 
---- When a credential began. Nil when it does not say.
+--- When a credential became valid. Nil when Entra does not say.
 ---@param credential table of Graph
 ---@return number?
 function M.starts(credential)
@@ -34,7 +34,7 @@ function M.starts(credential)
   return type(text) == "string" and time.parse(text) or nil
 end
 
---- The client secret of a row among those of the application: by its key id, else by the marker in its name.
+--- Find the client secret of a row in a list: by its key id, else by the marker in its name.
 ---@param row rotation.row
 ---@param credentials table[] passwordCredentials
 ---@return table?
@@ -47,7 +47,7 @@ function M.find(row, credentials)
   return by_marker
 end
 
--- What is known of the credential of a lost answer: listed now, or seen before.
+-- The credential of a lost answer, as it is listed now or was seen before.
 local function seen(row, credential)
   return credential or (row.body.key_id and { keyId = row.body.key_id, hint = row.body.hint }) or nil
 end
@@ -57,7 +57,7 @@ local function is_over(row, now)
   return ends ~= nil and ends <= now
 end
 
--- The list of a row without a value that counts; nil when it is closed.
+-- The list for a row that has no value in use; nil when the row is closed.
 local function list_of(view, row, now)
   local state = row.state
   if state == "intent" then return view.intents end
@@ -76,7 +76,7 @@ local function place(view, kind, row, credential, now)
   if list then table.insert(list, list == view.lost and { row = row, credential = seen(row, credential) } or row) end
 end
 
---- Why a new one is needed, if one is.
+--- Why a new credential is needed; nil when none is.
 ---@param view rotation.inventory
 ---@param terms rotation.dates
 ---@param now number server time
@@ -88,7 +88,7 @@ function M.why_due(view, terms, now)
   return lost and ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker) or nil
 end
 
---- Put everything in its place.
+--- Sort the credentials of one application.
 ---@param kind rotation.kind
 ---@param rows rotation.row[] of one application, oldest first
 ---@param credentials table[] of that kind, as Entra lists them

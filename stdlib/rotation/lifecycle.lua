@@ -1,16 +1,17 @@
---- One way through a rotation's states, for every kind of credential: what a kind has to do in a state, and that
---- nothing is done twice or left out.
---
--- A kind's `steps` say, for each state, what leads out of it: a function that does one thing, and puts the next state
--- on record when it is done. So a run that was cut short is gone on with from the state on record, by the same steps.
+--- Run a rotation through its states, for every kind of credential, so that nothing is done twice or left out.
+---
+--- The `steps` of a kind have a function for each state. The function does one thing, and puts the next state on record
+--- when it is done. So the same steps continue a run that was cut short, from the state on record.
 
 local M = {}
 
----@class rotation.lifecycle.it what is on its way: a job of a user's password, a credential of an application
----@field row host.journal.row its row; a step may go on with another one
+---@class rotation.lifecycle.it what passes through the states: a job of a user's password, or a credential of an
+--- application
+---@field row host.journal.row its row; a step may replace the row by another one
 
---- Take it from the state it is in to `goal`, or as far as the steps lead.
----@param steps table<string, fun(it: rotation.lifecycle.it)> state -> what leads out of it; raises what stops it
+--- Run the steps from the present state to `goal`, or as far as there are steps.
+---@param steps table<string, fun(it: rotation.lifecycle.it)> state -> the function that leads out of it; it raises an
+--- error to stop
 ---@param it rotation.lifecycle.it
 ---@param goal string
 ---@return boolean reached

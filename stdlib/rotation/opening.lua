@@ -1,5 +1,4 @@
---- How the rotation of an account's password is opened: with a value of its own, or by going on
---- with one that was closed.
+--- Begin the rotation of an account's password: with a new value, or by continuing a rotation that was closed.
 
 local ending = require "rotation.ending"
 local jobs = require "rotation.account"
@@ -8,7 +7,7 @@ local rows = require("journal.rotations").user_passwords
 
 local M = {}
 
--- What was in force before, to come back to when nothing comes of it.
+-- The value that was in force before: it counts again when the rotation is given up.
 local function previous_of(row, adopt)
   if adopt then return { marker = adopt.marker, changed_at = adopt.since } end
   local body = row and row.body
@@ -16,8 +15,8 @@ local function previous_of(row, adopt)
   return { marker = body.marker, changed_at = body.changed_at, value = body.value }
 end
 
--- Pending values of other rotations that a person has passed over, and our own of a rotation
--- that was closed with its outcome unknown: they stay, and stop nothing.
+-- Pending values that stop nothing and stay: of other rotations that a person passed over, and our own of a rotation
+-- that was closed with an unknown outcome.
 local function left_alone(row)
   local left
   for name, why in pairs(row and row.body.left or {}) do
@@ -31,7 +30,7 @@ local function left_alone(row)
   return left
 end
 
---- The row, read as it is written now: version 0.1.0 named its sends in another way.
+--- Convert a row to the present form: version 0.1.0 recorded its requests in another form.
 ---@param row rotation.account_row?
 ---@return rotation.account_row?
 function M.upgrade(row)
@@ -50,7 +49,7 @@ end
 
 --- Begin a rotation with a value of its own.
 ---@param job rotation.job
----@param row rotation.account_row? the account's record until now
+---@param row rotation.account_row? the account's row so far
 ---@param judged rotation.verdict
 function M.begin(job, row, judged)
   local kept = row and row.state == "left" and ending.kept_values(row) or row and row.body.kept
@@ -63,8 +62,8 @@ function M.begin(job, row, judged)
   jobs.add_candidate(job)
 end
 
---- Go on with a rotation that was closed: the value in force is sent once more, for its request may have been
---- delivered twice, or somebody has changed the password in that time.
+--- Continue a rotation that was closed, by sending the value in force once more: its request may have been carried out
+--- twice, or somebody has changed the password meanwhile.
 ---@param job rotation.job
 function M.reopen(job)
   local body = job.row.body

@@ -1,5 +1,5 @@
---- Proof by use: the secret, or the certificate's key, signs the application in, three
---- times, each on a connection of its own, over ten seconds or more.
+--- Prove a client secret or a certificate's key by use: three sign-ins of the application, each on a connection of its
+--- own, over ten seconds or more.
 
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -11,12 +11,12 @@ local time = require "time"
 local M = {}
 
 local TIMES = 3
-local OVER = 10 -- seconds from the first to the last
+local OVER = 10 -- seconds from the first sign-in to the last
 local PAUSE = 5
-local BUDGET = 300 -- seconds a new secret may take to be accepted everywhere
+local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 
--- What a credential that has not propagated yet looks like: wrong secret, unknown application, certificate not on
--- the application.
+-- AADSTS codes for a credential that has not propagated yet: wrong secret, unknown application, certificate not on the
+-- application.
 local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
 local PASSING = { network = true, transient = true, throttled = true }
 
@@ -24,7 +24,7 @@ local function not_yet(failure)
   return NOT_YET[failure.code] or PASSING[failure.kind] or false
 end
 
---- Are all of these among the token's roles? Those that are not.
+--- Which of these roles are missing in a token.
 ---@param claims table
 ---@param roles string[]
 ---@return string[] missing
@@ -47,7 +47,7 @@ local function raise_refused(client_id, failure)
   }
 end
 
---- Raise what says nothing about the secret: no answer, or a service that is not well.
+--- Raise a failure that tells nothing about the secret: no answer, or a service in trouble.
 ---@param client_id string
 ---@param failure table
 function M.raise_if_passing(client_id, failure)
@@ -70,7 +70,7 @@ function M.raise_not_proven(kind, name, proof)
   }
 end
 
---- Raise that a token lacks what was granted.
+--- Raise that a token lacks permissions that were granted.
 ---@param missing string[] permissions
 function M.raise_missing(missing)
   fail.raise {
@@ -81,7 +81,7 @@ function M.raise_missing(missing)
   }
 end
 
---- Have a person look at the application's sign-ins.
+--- Ask a person to look at the application's sign-ins.
 ---@param run workflow.Run
 ---@param what string
 ---@param why string
@@ -100,8 +100,8 @@ function M.describe(text, roles)
   return #roles == 0 and text or ("%s; a token carries %s"):format(text, table.concat(roles, ", "))
 end
 
---- One sign-in; a few tries where no answer came. Whether the secret is accepted, and
---- the token's claims or the failure.
+--- Sign in once; try again a few times when no answer comes. Returns whether the credential is accepted, and the
+--- token's claims or the failure. Waits.
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
 ---@return boolean accepted, table claims_or_failure
@@ -117,12 +117,12 @@ function M.once(client_id, value)
 end
 
 ---@class rotation.proof
----@field proven boolean three sign-ins, long enough apart
+---@field proven boolean were there three sign-ins, long enough apart?
 ---@field claims table? of the last token
----@field missing string[] roles the last token did not carry
+---@field missing string[] roles that the last token did not carry
 ---@field failure table? the last refusal, when not proven
 
---- Sign in until it counts as proof and the token carries these roles, or five minutes have passed.
+--- Sign in until that counts as proof and the token carries these roles, or until five minutes have passed. Waits.
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
 ---@param roles string[]

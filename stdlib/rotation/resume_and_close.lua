@@ -1,4 +1,4 @@
---- What a person has to say about users' passwords: moonlatch journal resume and close.
+--- What a person tells about rotations of users' passwords: `moonlatch journal resume` and `close`.
 
 local clock = require "graph.clock"
 local ending = require "rotation.ending"
@@ -33,7 +33,7 @@ local function raise_unknown(what)
   }
 end
 
--- An account the journal knows by another name, or has nothing on: what lies in the sink stopped it.
+-- An account that the journal knows by another name, or does not know: entries in the sink stopped its rotation.
 local function row_of_user(journal, name, what)
   local user = graph.get(graph.path("/users/{id}", name), {
     select = { "id", "userPrincipalName" }, missing = "nil", what = what,
@@ -46,7 +46,7 @@ local function row_of_user(journal, name, what)
   return row
 end
 
--- Nobody else works on the account until the lease is closed.
+-- Take the lease on the account: nobody else works on it until the lease is closed.
 local function lease_of(journal, row, what)
   local lease, why = leases.take(journal, "user/" .. row.id, what)
   if lease then return lease end
@@ -62,8 +62,7 @@ end
 local OPEN = { orphaned = true, sent = true }
 local ENDED = { closed = true, left = true }
 
--- The next run begins a rotation of its own, with a marker that nobody has passed over. None of
--- the values there are is trusted to be in force, and none is thrown away.
+-- Let the next run begin a rotation with a new marker. No earlier value counts as in force, and none is forgotten.
 local function begin_anew(journal, row, over)
   if OPEN[row.state] or over and not ENDED[row.state] then ending.put_left(journal, row, "resumed by a person") end
 end
@@ -80,10 +79,10 @@ local function refuse_marker(over)
   }
 end
 
---- A person has looked: the next run sets a new value for this account. What was sent before stays in the journal
---- and in the sink until the new value is in force; a change by somebody else is accepted, a later one is not.
---- With `over`, the pending entry of that one rotation of another is passed over: it stays, and the next run waits
---- until it cannot send.
+--- A person has looked: the next run sets a new value for this account. Values that were sent before stay in the
+--- journal and in the sink until the new value is in force. Changes that somebody else made until now are accepted;
+--- later ones are not. With `over`, the pending entry of that one rotation of another installation is passed over: the
+--- entry stays, and the next run waits until that rotation can send nothing any more.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
 ---@param over string? a marker
@@ -110,7 +109,7 @@ local function check_open(row, what)
   }
 end
 
--- While a request may still land, closing would forget what may come into force.
+-- While a request may still be carried out, closing would forget a value that may come into force.
 local function check_quiet(row, what)
   local quiet = moments.quiet_from(row.body.candidates)
   if not quiet or clock.now() > quiet then return end
@@ -120,7 +119,7 @@ local function check_quiet(row, what)
   }
 end
 
--- The entries of values that this rotation may have set.
+-- The pending entries of values that this rotation may have set.
 local function drop_pending(row, profile)
   local pending = row.body.pending
   if not pending then return end
@@ -131,11 +130,11 @@ local function drop_pending(row, profile)
   end
 end
 
---- A person says: this rotation ends here, and which value is in force is the person's to know. Its values stay
---- sealed for thirty days. Its pending entries stay where they are, unless the person says to drop them.
+--- A person ends this rotation, and knows which value is in force. Its values stay sealed for thirty days. Its pending
+--- entries stay, unless the person asks to remove them.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
----@param drop_from profile? the profile of the server to drop its pending entries from
+---@param drop_from profile? the profile of the server from which its pending entries are removed
 ---@return rotation.account_row
 function M.close(journal, name, drop_from)
   local what = "close the rotation of " .. name

@@ -1,5 +1,5 @@
---- Letting go of credentials of applications: by their date once something newer is confirmed,
--- of lost ones by the rules, of others only when a person says so.
+--- Remove credentials of applications: replaced ones by their date, once a newer one is confirmed; those of lost
+--- answers by the rules; others only when a person says so.
 
 local clock = require "graph.clock"
 local prove = require "rotation.prove"
@@ -9,12 +9,12 @@ local time = require "time"
 
 local M = {}
 
---- The consumer uses this one: put that on record, and set the date for those before it.
+--- Put on record that the consumer uses this credential, and set the retirement date of the earlier ones.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row
 ---@param how string how that is known: "a person", "read back from …"
----@param grace number? seconds, when the row does not say
+---@param grace number? seconds, where the row does not say
 ---@param who string? the person's user name
 function M.confirm(journal, kind, row, how, grace, who)
   local now, rows = clock.now(), kind.rows
@@ -26,8 +26,8 @@ end
 
 local function unconfirm(body) body.confirmed_at, body.confirmed_by, body.confirmed_who = nil, nil, nil end
 
---- It was confirmed by mistake: the consumer does not have it. It waits again, and those it had replaced are as they
---- were; the consumer has the one before, though it may be gone by now.
+--- Take a confirmation back: the consumer does not have this credential, which waits again. The credentials that it
+--- replaced are as they were before. The consumer has the one before, even if that one is gone by now.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row confirmed
@@ -39,7 +39,7 @@ function M.take_back(journal, kind, row)
   record.commit(journal)
 end
 
--- A person's own ends with what it was made for. One made here can be given to another consumer.
+-- A credential that a person made ends with the consumer. One made here can be given to another consumer.
 local function without_consumer(rows, journal, row)
   local body, state = row.body, row.state
   unconfirm(body)
@@ -53,7 +53,7 @@ local function without_consumer(rows, journal, row)
   rows:stage(journal, row, state)
 end
 
---- What had been given credentials of this application was deleted: it has none of them any more.
+--- The consumer of this application's credentials was deleted: it has none of them any more.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param app_id string
@@ -67,7 +67,7 @@ end
 ---------------------------------------------------------------------------
 -- By the rules
 
--- The new one is proven once more just before another goes.
+-- Before another credential is removed, the new one is proven once more.
 local function still_works(self)
   local accepted, failure = prove.once(self.application.appId, self:prover())
   if not accepted then
@@ -91,12 +91,12 @@ local function retire(self, row, credential, why)
   }
 end
 
--- Can it be named to Entra?
+-- Entra's entry for a row: without it the credential cannot be removed.
 local function credential_of(self, row)
   return self.kind.find(row, self.kind.listed(self.application)) or row.body.key_id and { keyId = row.body.key_id }
 end
 
--- What a person made may be used by others, too: it goes when a person says so.
+-- A credential that a person made may have other users: only a person removes it.
 local function leave_theirs(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
@@ -115,7 +115,7 @@ local AT_ONCE = "removed at once, as was asked for"
 
 local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
 
--- At once, since a person said so: all that came before the one in use.
+-- A person asked for it: every credential before the one in use is removed now.
 local function before_now(self)
   local list = {}
   for _, rows in ipairs { self.view.older, self.view.retiring, self.view.overdue } do
@@ -132,7 +132,7 @@ end
 
 local RETIRE = "moonlatch journal retire %s removes it at once"
 
--- Whoever had a new one made at once has a reason to know what the old one can still do.
+-- Tell how long the old credential still works. A person who makes a new one early has a reason to know.
 local function tell_still_good(self)
   for _, row in ipairs(self.view.retiring) do
     self.run:warn("%s still signs in, until %s. If it leaked: " .. RETIRE, row.body.marker,
@@ -172,14 +172,14 @@ local function clear_lost(self, held)
   end
 end
 
--- Which of those before it go in this run, and why.
+-- Which of the earlier credentials are removed in this run, and why.
 local function going(self)
   if not self:is_confirmed() then return {}, why_overdue end
   if self.terms.old_now then return before_now(self), function() return AT_ONCE end end
   return self.view.overdue, why_overdue
 end
 
---- Let go of what is replaced and due, and of what was lost.
+--- Remove credentials that are replaced and due, and those of lost answers. Waits.
 ---@param self rotation.Credential
 function M.tidy(self)
   local list, why = going(self)
@@ -190,7 +190,7 @@ function M.tidy(self)
   clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
--- What goes once a new one, which a plan has yet to make, is in use.
+-- The credentials that will be removed once the new one, which a plan would make, is in use.
 local function going_then(self)
   if not self.sink:confirms() then return {}, why_overdue end
   if self.terms.old_now then
@@ -200,7 +200,7 @@ local function going_then(self)
   return self.view.overdue, why_overdue
 end
 
---- Say in a plan what is let go of after a new one was made. By a person's hand nobody knows when that will be.
+--- Tell in a plan what will be removed after a new one was made. Where a person pastes the new one, nobody knows when.
 ---@param self rotation.Credential
 function M.foretell(self)
   if not self.sink then return end
@@ -208,9 +208,9 @@ function M.foretell(self)
 end
 
 ---------------------------------------------------------------------------
--- With `destroy`
+-- For `destroy`
 
---- Is it ours to take away, and why?
+--- Is the credential ours to remove, and why?
 ---@param self rotation.Credential
 ---@param row rotation.row
 ---@return boolean, string
@@ -229,7 +229,7 @@ local function take_away(self, row)
   rows:close(journal, row, "destroyed")
 end
 
---- Have destroy take away what is ours.
+--- Have `destroy` remove the credentials that are ours.
 ---@param self rotation.Credential
 function M.undo(self)
   for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do

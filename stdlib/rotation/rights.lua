@@ -1,6 +1,6 @@
---- Whether an application still has the rights a policy takes: looked at before each run,
---- so that nothing is begun that could not be ended. What it may only read shows by
---- itself, and changes nothing. Of a person Entra decides, call by call.
+--- Does an application still have the rights that a policy needs? Checked before each run, so that no rotation begins
+--- that cannot be ended. Permissions to read are not checked: when one is missing, Entra refuses the call before
+--- anything was changed. For a person Entra decides, call by call.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -14,21 +14,21 @@ local SESSIONS = { "POST", "/users/{id}/revokeSignInSessions" }
 local SECRETS = { "POST", "/applications/{id}/addPassword" }
 local ALL = { "Application.ReadWrite.All", "Directory.ReadWrite.All" }
 
--- The permission that is lacking for a call, if one is.
+-- The permission that is missing for a call; nil when none is.
 local function lacking(token, call)
   for _, row in ipairs(permissions.rows(table.unpack(call))) do
     if not permissions.covers(token, row.application) then return table.concat(row.application[1], " and ") end
   end
 end
 
--- A role alone may do for passwords: Microsoft's pages contradict each other.
+-- A directory role alone may be enough to set passwords: Microsoft's pages contradict each other.
 local function lacking_for_users(terms, tenant, token)
   local missing = lacking(token, PASSWORD)
   if missing and not next(tenant.held) then return missing .. ", and it holds no directory role" end
   return terms.after.revoke_sessions and lacking(token, SESSIONS) or nil
 end
 
---- Stop when the application that is signed in lacks what the policy takes.
+--- Raise a failure when the application that is signed in lacks rights that the policy needs. Waits.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 function M.check(terms, tenant)
@@ -51,14 +51,14 @@ local function owns(application, me)
   local owners, denied = fail.catch("denied", graph.all, graph.path("/applications/{id}/owners", application.id), {
     select = { "id" }, what = ("read who owns '%s'"):format(application.displayName),
   })
-  if denied then return true end -- not known: Entra says so when it is tried, and nothing is lost
+  if denied then return true end -- unknown: Entra refuses the change when it is tried, and nothing is lost
   for _, owner in ipairs(owners) do
     if owner.id == me.oid then return true end
   end
   return false
 end
 
---- Why an application is not the signed-in one's to change: it may change only what it owns.
+--- Why the signed-in application may not change another application: it may change only what it owns. Nil when it may.
 ---@param application entra.owned_application
 ---@param me oauth.principal
 ---@return string?

@@ -1,8 +1,8 @@
---- How many a run may change: what it ended of runs before it counts too.
+--- How many changes a run may make. Rotations of earlier runs that it ends count, too.
 
 local M = {}
 
---- Put off what a run may not change any more, now that it has ended what was begun.
+--- Put off the changes beyond the limit, after unfinished rotations were ended.
 ---@param found { terms: policy.terms, changes: rotation.entry[], recoveries: rotation.entry[], later: integer }
 function M.keep(found)
   local left = found.terms.limits.max_changes

@@ -1,6 +1,6 @@
---- Setting one value of a rotation at Entra: the look before it leaves, and what its answer
---- shows.
+--- Send one value of a rotation to Entra: the look before the request leaves, and what the answer shows.
 
+local call = require "graph.call"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
@@ -15,8 +15,8 @@ local users = require "entra.users"
 
 local M = {}
 
-local FRESH = 5 -- seconds a look at the sink and the directory counts
-local STALE = {} -- raised when the look is too old by the time the request could leave
+local FRESH = 5 -- seconds for which a look at the sink and the directory counts
+local STALE = {} -- raised when the look is too old at the time the request could leave
 
 ---------------------------------------------------------------------------
 -- The look
@@ -44,8 +44,8 @@ local function check_content(job)
   job.checked = { number = entry.number, modified = entry.modified }
 end
 
---- Look at the account's slot and at the directory, side by side. The job's slot and account
---- are as they are now; the account is nil when it was deleted.
+--- Look at the account's entries in the sink and at the directory, side by side. Sets the job's `slot` and `account` to
+--- what they are now; `account` is nil when it was deleted. Waits.
 ---@param job rotation.job
 function M.look(job)
   local began, account = time.monotonic(), job.account
@@ -68,14 +68,14 @@ local function other_pending(job)
   end
 end
 
--- Was the current entry written by another rotation than the one that was judged?
+-- Was the current entry written by another rotation than the one this rotation judged?
 local function is_taken(job)
   local body, current = job.row.body, job.slot.current
   local marked = current and current.marker or false
   return job.slot.several or marked ~= (body.seen or false) and marked ~= body.marker
 end
 
--- How far the directory's clock is off: as it is known, or as the change that is to tell it suggests.
+-- The offset of the directory's clock: the known one, or the one that a change suggests which is being checked.
 local function offset_of(job)
   local probe = job.row.body.probe
   if not probe then return job.run.directory:offset(clock.now()) end
@@ -93,7 +93,7 @@ end
 ---| "explained" it was changed when a request of ours may have changed it
 ---| "moved"     it was changed when no request of ours can have
 
---- What the last look shows, and the entry of another that it found.
+--- What the last look shows; with it, the entry of another rotation when it found one.
 ---@param job rotation.job
 ---@return rotation.sight
 ---@return sink.passwords.entry?
@@ -120,13 +120,13 @@ local function copy(candidate)
   return made
 end
 
--- Graph's time as an interval, rounded outwards to the millisecond: what goes on record stays short.
+-- Graph's time as an interval, rounded outwards to milliseconds so that the record stays short.
 local function range()
   local earliest, latest = clock.range()
   return math.floor(earliest * 1000) / 1000, math.ceil(latest * 1000) / 1000
 end
 
--- On record before it leaves: from now on it may be carried out.
+-- Put on record, before the request leaves, that it may be carried out from now on.
 local function note_sending(job, sent)
   if time.monotonic() - job.looked_at > FRESH then error(STALE, 0) end
   local candidate = job.row.body.candidates[sent.number]
@@ -139,14 +139,14 @@ local function note_sending(job, sent)
   jobs.stage(job, "sent")
 end
 
--- It never left: all is as it was before.
+-- The request did not leave: the candidate is as it was before.
 local function note_unsent(job, sent)
   if not sent.before then return end
   job.row.body.candidates[sent.number] = sent.before
   jobs.stage(job, sent.state)
 end
 
--- It was answered with success: promptly, or so late that the answer proves too little.
+-- The request was answered with success: in time, or so late that the answer proves too little.
 local function note_accepted(job, sent)
   local candidate = job.row.body.candidates[sent.number]
   local _, latest = range()
@@ -161,7 +161,7 @@ local function note_accepted(job, sent)
   return prompt and "accepted" or "slow"
 end
 
--- It was refused, and certainly not carried out. Earlier sends of the same value still count.
+-- The request was refused, and certainly not carried out. Earlier requests with the same value still count.
 local function note_refused(job, sent, state, why)
   local candidate = job.row.body.candidates[sent.number]
   candidate.from, candidate.to, candidate.unanswered = sent.before.from, sent.before.to, sent.before.unanswered
@@ -170,7 +170,7 @@ local function note_refused(job, sent, state, why)
   jobs.stage(job, "sent")
 end
 
--- Graph has no code for it: the message of the 400 names the password.
+-- Graph has no code for a refused password: the message of the 400 names the password.
 local function is_rejection(failure)
   local said = failure.cause and failure.cause.message or failure.why
   return failure.status == 400 and tostring(said):lower():find("password", 1, true) ~= nil
@@ -197,31 +197,31 @@ local function judge_failure(job, sent, failure)
   return "unknown", failure
 end
 
--- A request that has to wait for the write budget, or for a retry, leaves after another look,
--- which has to show what the one before showed.
+-- Look again before a request leaves that had to wait for the write budget or for a retry. The look must show what the
+-- one before showed.
 local function look_again(job)
   local _, ahead = require("http.client").pace()
-  if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it will wait first
+  if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it waits first
   if time.monotonic() - job.looked_at <= FRESH / 2 then return end
   local sight, moment = M.sight(job), job.account.changed
   M.look(job)
   if M.sight(job) ~= sight or job.account.changed ~= moment then error(STALE, 0) end
 end
 
---- Send the newest value once. Raises what says nothing about the value.
+--- Send the newest value once. Raises a failure that tells nothing about the value. Waits.
 ---@param job rotation.job with a look that allows it
 ---@return "accepted"|"slow"|"rejected"|"throttled"|"unknown"|"again" outcome again: nothing left, the look was too old
 ---@return Failure?
 function M.send(job)
   local body, sent = job.row.body, { number = #job.row.body.candidates }
   local value <close> = jobs.value(job, sent.number)
-  local ok, failure = pcall(graph.patch, graph.path("/users/{id}", body.user), {
+  local ok, failure = pcall(call.perform, call.new("PATCH", graph.path("/users/{id}", body.user), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = value },
   }, {
     repeatable = false, once = true, timeout = moments.TIMEOUT, what = jobs.what(job),
     note = "password " .. marker.of_value(body.marker, sent.number),
     ready = function() look_again(job) end, sending = function() note_sending(job, sent) end,
-  })
+  }))
   if ok then return note_accepted(job, sent) end
   if failure == STALE then
     note_unsent(job, sent)

@@ -1,38 +1,39 @@
---- A value that Entra accepted: when may it be called changed, and is it still in force once it
---- lies in the sink?
+--- After Entra accepted a value: when the password counts as changed, and whether the value is still in force once it
+--- is in the sink.
 
 local clock = require "graph.clock"
 local ending = require "rotation.ending"
 local jobs = require "rotation.account"
 local moments = require "rotation.change_date"
+local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
 
 local M = {}
 
-local BUDGET = 300 -- seconds until a change that was accepted must be seen
-local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
-local LAG = 30 -- seconds for which a moment of an earlier request of ours is taken for a late read
-local STEADY = 5 -- seconds after which a moment that is to tell a clock is read once more
+local BUDGET = 300 -- seconds until the directory must show a change that was accepted
+local LOOKS = { 0, 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last one repeats
+local LAG = 30 -- seconds for which the date of an earlier request of ours is taken for a late read
+local STEADY = 5 -- seconds after which a date that is to tell an offset is read once more
 
 ---------------------------------------------------------------------------
 -- Looking
 
 local function pause_of(look) return LOOKS[math.min(look, #LOOKS)] end
 
--- No request without an answer, and none with another value, may be so young that it could still land.
+-- Wait until no request without an answer, and none with another value, can still be carried out.
 local function await_quiet(job)
   local candidates = job.row.body.candidates
   local quiet = math.max(moments.quiet_from(candidates) or 0, moments.void_from(candidates, #candidates))
   while (clock.range() or 0) <= quiet do
-    if task.stopping() then task.stop() end
+    if task.stopping() then scheduler.stop() end
     task.sleep(math.min(5, math.max(0.1, quiet - (clock.range() or 0))))
   end
 end
 
--- A moment that tells nothing of the last request: it was there before, or an earlier request of
--- ours explains it and reads lag. What still shows after LAG is what a directory behind would show.
+-- Does the date tell nothing about the last request? It was there before, or an earlier request of ours explains it and
+-- the read is late. A date that still shows after LAG is one that a directory whose clock is behind would show.
 local function is_earlier(job, moment, span, offset, waited)
   local body = job.row.body
   if moment <= math.max(body.before, body.shown or 0, body.probe and body.probe.moment or 0) then return true end
@@ -45,7 +46,7 @@ local function is_earlier(job, moment, span, offset, waited)
   return false
 end
 
--- The moment of the last request, as soon as the directory shows one; nil when it never does.
+-- The date of the last request, as soon as the directory shows one; nil when it never does. Waits.
 local function await_moment(job, span, offset)
   local ends, look = time.monotonic() + BUDGET, 1
   while true do
@@ -62,7 +63,7 @@ end
 ---------------------------------------------------------------------------
 -- Accepted
 
--- The same value has to be sent once more: what was seen proves too little.
+-- Send the same value once more: what was seen proves too little.
 local function send_again(job, why)
   local body = job.row.body
   local candidate = body.candidates[#body.candidates]
@@ -90,11 +91,11 @@ local function somebody_else(job, moment, when)
   ending.overtaken(job, ("the password was changed by somebody else on %s, %s"):format(time.iso(moment), when), moment)
 end
 
--- The second of two accepted requests shows whose change the first one's moment was.
+-- The second of two accepted requests shows who made the change that the first date belongs to.
 local function judge_probe(job, moment, span)
   local body = job.row.body
   local first = body.probe
-  task.sleep(STEADY) -- reads lag: the first request's own moment may have been shown late
+  task.sleep(STEADY) -- reads lag: the first request's own date may be shown late
   moment = math.max(moment, users.changed(body.user) or moment)
   local offset = moments.offset_of(first, { span = span, moment = moment })
   if not offset then
@@ -105,7 +106,7 @@ local function judge_probe(job, moment, span)
   changed(job, moment)
 end
 
--- The moment lies outside the span of the answered request.
+-- The date is outside the span of the answered request.
 local function unexpected(job, moment, distance, offset)
   local body = job.row.body
   local candidate = body.candidates[#body.candidates]
@@ -118,12 +119,12 @@ local function unexpected(job, moment, distance, offset)
     return somebody_else(job, moment, distance > 0 and "after ours was set" or "just before ours was set")
   end
   body.probe = { span = candidate.answered, moment = moment }
-  task.sleep(1.5) -- moments are whole seconds: the second one is to be another
+  task.sleep(1.5) -- dates are whole seconds: the second request must get another date
   send_again(job, "the directory's moment lies outside the request's span")
 end
 
---- Entra said yes: wait until the directory shows it. The row is in the state "changed" then, or
---- in "sent" when the same value has to be sent once more.
+--- Entra accepted the value: wait until the directory shows the change. The row's state is then "changed", or "sent"
+--- when the same value has to be sent once more. Waits.
 ---@param job rotation.job
 function M.settle(job)
   local body = job.row.body
@@ -139,16 +140,16 @@ function M.settle(job)
 end
 
 ---------------------------------------------------------------------------
--- Stored
+-- After storing
 
---- Is the value that was stored still the one in force? Looks once more at the directory. When an
---- earlier request of ours may have been carried out since, the row is in "sent" again.
+--- Is the stored value still in force? Looks at the directory once more. When an earlier request of ours may have been
+--- carried out since, the row's state is "sent" again. Waits.
 ---@param job rotation.job
 ---@return boolean confirmed
 function M.confirm(job)
   local body, looks = job.row.body, 0
   local moment = users.changed(body.user)
-  while moment and moment < body.changed_at and looks < #LOOKS do -- a read that lags
+  while moment and moment < body.changed_at and looks < #LOOKS do -- a late read
     looks = looks + 1
     task.sleep(pause_of(looks + 1))
     moment = users.changed(body.user)

@@ -1,11 +1,10 @@
---- One user's password, changed by the protocol that loses nothing: we choose it, so it is
---- sealed, and lies in the sink as pending, before Entra hears of it.
---
--- intent (value sealed), pending (in the sink, read back), sent, changed, current (read
--- back), closed. Any run can go on where another stopped. "changed" rests on an answer, on
--- the directory's moment within that answer's span, and on a look after the value was stored;
--- a change in the directory alone proves nothing. A value that left this machine stays in the
--- journal and in the sink until it is known which value is in force.
+--- Change one user's password so that no value is ever lost. We choose the value, so it is sealed, and in the sink as
+--- pending, before Entra hears of it.
+---
+--- States: intent (value sealed), pending (in the sink, read back), sent, changed, current (read back), closed. Any run
+--- can go on where another stopped. "changed" needs an answer, the directory's date within the span of that answer, and
+--- a look after the value was stored; a change in the directory alone proves nothing. A value that left this machine
+--- stays in the journal and in the sink until it is known which value is in force.
 
 local clock = require "graph.clock"
 local due = require "rotation.due"
@@ -13,9 +12,9 @@ local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
 local jobs = require "rotation.account"
+local leases = require "journal.lease"
 local lifecycle = require "rotation.lifecycle"
 local log = require "log"
-local leases = require "journal.lease"
 local marker = require "journal.marker"
 local moments = require "rotation.change_date"
 local opening = require "rotation.opening"
@@ -24,6 +23,7 @@ local rows = require("journal.rotations").user_passwords
 local sending = require "rotation.sending"
 local settling = require "rotation.settling"
 local task = require "task"
+local scheduler = require "task.scheduler"
 local time = require "time"
 local users = require "entra.users"
 
@@ -32,36 +32,36 @@ local M = {}
 local orphan, stage, what_of = jobs.orphan, jobs.stage, jobs.what
 
 local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
-local MOST_VALUES = 4 -- that Entra may refuse before a person must look
-local MOST_CANDIDATES = 32 -- of one rotation, however often a person has looked
+local MOST_VALUES = 4 -- values that Entra may refuse before a person must look
+local MOST_CANDIDATES = 32 -- values of one rotation, however often a person has looked
 local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own entry in the sink's list
-local YIELD = 60 -- seconds the lower of two rotations waits for the other to give way
-local HOUR = 3600 -- seconds after its first send when a value is not sent again without a person
+local YIELD = 60 -- seconds for which the rotation with the lower marker waits for the other one to give way
+local HOUR = 3600 -- seconds after its first request when a value is not sent again without a person
 local SPOILT = "somebody changed its pending entry, which holds something else now"
-local SETTLE = 5 -- seconds an entry may take to be listed
-local YOUNG = 600 -- seconds for which a pending entry of another is taken for one at work
+local SETTLE = 5 -- seconds until an entry must be listed
+local YOUNG = 600 -- seconds for which another rotation's pending entry is taken for one that is at work
 
 ---------------------------------------------------------------------------
 -- Waiting
 
--- Until the moment, by Graph's clock. Asked to stop, nothing is left open by stopping here.
+-- Wait until a moment, by Graph's clock. When the program is asked to stop, it stops here: nothing is left open.
 local function pause_until(job, moment, why)
   local left = moment - (clock.range() or clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
   while left >= 0 do
-    if task.stopping() then task.stop() end
+    if task.stopping() then scheduler.stop() end
     task.sleep(math.min(math.max(left, 0.1), 5))
     left = moment - (clock.range() or clock.now())
   end
 end
 
 local function pause(seconds)
-  if task.stopping() then task.stop() end
+  if task.stopping() then scheduler.stop() end
   task.sleep(seconds)
 end
 
 ---------------------------------------------------------------------------
--- May it be sent?
+-- Is sending allowed?
 
 local function raise_not_allowed(job, why, code)
   local open = moments.any_open(job.row.body.candidates)
@@ -80,8 +80,8 @@ local function check_window(job)
   raise_not_allowed(job, ("the window %s is closed until %s"):format(window.text, time.iso(when)), "window")
 end
 
--- Today's rails, for what was not begun today. Nothing stays open for ever: once no request can
--- land any more, a rotation that today does not allow ends.
+-- Check today's rules for a rotation that was begun earlier. Nothing stays open for ever: once no request can be
+-- carried out any more, a rotation that is not allowed today ends.
 local function check_rails(job, sight)
   local what, why, code = due.why_not(job.run.setting, job.account)
   if what then
@@ -102,7 +102,8 @@ local function check_age(job)
     .. "has passed: it is not known which value is in force"):format(time.iso(job.account.changed), time.iso(first)))
 end
 
--- Whoever resets a password by hand has it changed at the next sign-in; we never do.
+-- A person who resets a password by hand usually makes the user change it at the next sign-in. We never do, so this
+-- shows another's change.
 local function check_not_reset(job)
   if not users.must_change(job.row.body.user) then return end
   orphan(job, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask for")
@@ -110,14 +111,14 @@ local function check_not_reset(job)
 end
 
 ---------------------------------------------------------------------------
--- Others
+-- Other rotations
 
 local function describe_other(entry)
   local installation = entry and marker.installation_of(entry.marker)
   return installation and ("another installation of Moonlatch (%s)"):format(installation) or "another rotator"
 end
 
--- Somebody else is at work on this account. What never left is taken away; what left is kept.
+-- Another rotation is at work on the account. A value that never left is removed; a value that left is kept.
 local function give_way(job, why)
   if not jobs.is_unsent(job) then
     orphan(job, why .. ", and a value of ours was sent before that was seen")
@@ -125,7 +126,7 @@ local function give_way(job, why)
   ending.step_back(job, { what = "busy", why = why })
 end
 
--- Of two that see each other the lower marker may wait for the other to go.
+-- Of two rotations that see each other, the one with the lower marker may wait for the other to go.
 local function may_outwait(job, other)
   if not jobs.is_unsent(job) or not other.marker or job.row.body.marker > other.marker then return false end
   job.yielded = job.yielded or time.monotonic()
@@ -153,7 +154,7 @@ local function meet_taken(job, entry)
   give_way(job, why)
 end
 
--- The listing does not show what we wrote, so it tells nothing of others either.
+-- The list does not show the entry that we wrote, so it tells nothing about others either.
 local function wait_for_listing(job)
   job.unlisted = (job.unlisted or 0) + 1
   local seconds = LISTING[job.unlisted]
@@ -176,7 +177,8 @@ end
 ---------------------------------------------------------------------------
 -- From pending, or sent, to changed
 
--- Are all requests with these values over, one way or the other? Waits, and says no, when not.
+-- Can no request with these values be carried out any more? If one can, wait until then and return false: the caller
+-- looks again.
 local function is_quiet(job, candidates)
   local quiet = math.max(moments.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
   if (clock.range() or 0) > quiet then return true end
@@ -190,7 +192,7 @@ local function refused_values(body)
   return count
 end
 
--- A vault that allows no equal names refuses the pending entry while another's is there.
+-- A vault that allows no two entries of one name refuses the pending entry while another's exists.
 local function keep_pending(job)
   local ok, failure = pcall(jobs.keep_pending, job)
   if ok then return end
@@ -199,7 +201,7 @@ local function keep_pending(job)
   give_way(job, "the vault holds a pending value of this account already")
 end
 
--- One value at a time: another one only when no request with an earlier one can land any more.
+-- One value at a time: another value only when no request with an earlier one can be carried out any more.
 local function another_value(job)
   local body = job.row.body
   if refused_values(body) >= MOST_VALUES or #body.candidates >= MOST_CANDIDATES then
@@ -221,7 +223,7 @@ local function raise_unknown(job, failure)
   }
 end
 
--- What was looked at has to be five seconds old at most when a request leaves.
+-- The look must be at most five seconds old when a request leaves.
 local function raise_too_slow(job)
   fail.raise {
     kind = "transient", what = what_of(job),
@@ -238,7 +240,7 @@ local function passes_over(job)
   return false
 end
 
--- A person passed over another rotation's pending value: if that one lives, it shows by then.
+-- A person passed over another rotation's pending value. Wait as long as that rotation could still send.
 local function is_over_wait(job)
   local body = job.row.body
   if not passes_over(job) then return false end
@@ -248,7 +250,7 @@ local function is_over_wait(job)
   return true
 end
 
--- The same value, once more, where a request with it may explain the change.
+-- May the same value be sent once more? A request with it may explain the change.
 local function may_repeat(job)
   if not is_quiet(job, job.row.body.candidates) then return false end
   check_age(job)
@@ -256,7 +258,7 @@ local function may_repeat(job)
   return true
 end
 
--- All values but the newest.
+-- All values except the newest.
 local function earlier_values(job)
   local candidates = job.row.body.candidates
   return table.move(candidates, 1, #candidates - 1, 1, {})
@@ -277,7 +279,7 @@ local function send(job, tries)
   end
 end
 
--- What to do, by what the last look shows. Returns to look again.
+-- Do what the last look shows is needed. After it returns, the caller looks again.
 local function step(job, tries)
   local sight, other = sending.sight(job)
   if sight == "gone" then return ending.account_gone(job) end
@@ -305,7 +307,7 @@ local function set(job)
     if candidates[#candidates].state == "accepted" then
       settling.settle(job)
     else
-      if task.stopping() then task.stop() end -- the last place where nothing is left open
+      if task.stopping() then scheduler.stop() end -- the last point at which stopping leaves nothing open
       sending.look(job)
       step(job, tries)
     end
@@ -360,9 +362,9 @@ function STEPS.current(job)
 end
 
 ---------------------------------------------------------------------------
--- Public
+-- Interface
 
--- A person was to look, and the account has left meanwhile: it is not known what is in force.
+-- A person should have looked, and the account was deleted meanwhile: it is unknown which value is in force.
 local function leave_orphan(job)
   local _, why, code = due.why_not(job.run.setting, job.account)
   local is_void = (clock.range() or 0) > moments.void_from(job.row.body.candidates)
@@ -370,7 +372,7 @@ local function leave_orphan(job)
   ending.leave(job, why)
 end
 
--- What was begun and never sent goes on only while it is wanted.
+-- Go on with a rotation. One that was never sent goes on only while it is wanted.
 local function resume(job)
   local state = job.row.state
   if state == "orphaned" then leave_orphan(job) end
@@ -388,15 +390,15 @@ local function drive(job, judged)
 end
 
 ---@class rotation.done
----@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: another process has done it; ended: begun by
---- an earlier run, and closed without a change; left: closed, and it is not known which value is in force
+---@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: another process has done it; ended: an
+--- earlier run began it, and it was closed without a change; left: closed, and it is unknown which value is in force
 ---@field why string?
 ---@field fix string?
 ---@field code string? of a refusal
 ---@field row rotation.account_row?
 ---@field warning string?
 
--- The verdict by what was last listed; where that is not simply to go on, by what lies there now.
+-- Judge by the last listing; unless the verdict is simply to go on, judge again by what the sink holds now.
 local function judge(run, now, row)
   local judged = due.judge(run.setting, now, row, run.sink:slot(now))
   if judged.what == "change" or judged.what == "recover" then return judged end
@@ -410,7 +412,7 @@ local function refuse(account, judged)
   }
 end
 
--- What a person named is waited for, when it has to rest.
+-- Wait for an account that a person named, when it has to rest.
 local function rest(job, judged)
   if not judged.rests or judged.what ~= "change" then return false end
   pause_until(job, judged.due, "until the change before it cannot be overtaken any more")
@@ -429,7 +431,7 @@ local function attempt(run, account)
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what == "busy" then return { what = "busy", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
-  local ok, err = xpcall(task.patiently, task.keep_trace, drive, job, judged)
+  local ok, err = xpcall(scheduler.patiently, scheduler.keep_trace, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end
@@ -438,7 +440,7 @@ local function lease_of(run, account)
   return leases.take(run.journal, "user/" .. account.id, ("set a new password for %s"):format(account.upn))
 end
 
---- Change the account's password, or end what was begun. One process at a time does.
+--- Change the account's password, or end an unfinished rotation. One process at a time may do this. Waits.
 ---@param run rotation.run
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
@@ -448,7 +450,7 @@ function M.work(run, account)
   return attempt(run, account)
 end
 
---- Put on record that what lies in the sink is in force, though this journal did not set it.
+--- Put on record that the value in the sink is in force, though this journal did not set it.
 ---@param run rotation.run
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
@@ -458,7 +460,7 @@ function M.adopt(run, account, adopt)
   local row = rows:get(run.journal, account.id)
     or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },
       account.id)
-  if row.body.value then run.journal:forget(row.body.value) end -- superseded by what is in force
+  if row.body.value then run.journal:forget(row.body.value) end -- replaced by the value in force
   row.body.marker, row.body.changed_at, row.body.adopted, row.body.value = adopt.marker, adopt.since, true, nil
   rows:stage(run.journal, row, "closed")
   record.commit(run.journal)

@@ -324,7 +324,7 @@ end
 function M.load(name)
   local found = M.find(name)
   local chunk = M.chunk(found)
-  local ok, value = shape.load(require("task").keep_trace, function() return M.check(found, chunk()) end)
+  local ok, value = shape.load(require("task.scheduler").keep_trace, function() return M.check(found, chunk()) end)
   if ok then return value, found end
   if fail.is(value) then error(value, 0) end
   fail.raise {

@@ -129,6 +129,12 @@ local function define(reading, line, found, number)
   end
 end
 
+local function parameters_of(found)
+  local parameters = {}
+  for i, param in ipairs(found.params) do parameters[i] = param.name end
+  return table.concat(parameters, ", ")
+end
+
 -- `local native = require "host.json"`, then `M.decode = native.decode` or `M.a, M.b = native.a, native.b`.
 local function define_alias(reading, line, found, number)
   local name, from = line:match("^local ([%a_][%w_]*) = require%s*%(?[\"']([%w_.]+)[\"']")
@@ -138,7 +144,7 @@ local function define_alias(reading, line, found, number)
   for member in (left or ""):gmatch("M%.([%w_]+)") do
     local owner, key = (values() or ""):match("^([%a_][%w_]*)%.([%w_]+)$")
     if reading.required[owner] then
-      local entry = entry_of(reading.module.name .. "." .. member, "", found, number)
+      local entry = entry_of(reading.module.name .. "." .. member, parameters_of(found), found, number)
       entry.alias = ("%s.%s"):format(reading.required[owner], key)
       table.insert(reading.module.functions, entry)
     end
@@ -149,10 +155,8 @@ end
 local function define_made(reading, line, found, number)
   local name = line:match("^M%.([%a_][%w_]*) = [%w_.]+[ (]")
   if not name or #found.lines == 0 then return end
-  local parameters = {}
-  for i, param in ipairs(found.params) do parameters[i] = param.name end
   table.insert(reading.module.functions,
-    entry_of(reading.module.name .. "." .. name, table.concat(parameters, ", "), found, number))
+    entry_of(reading.module.name .. "." .. name, parameters_of(found), found, number))
 end
 
 -- A module may be a function: `local function nearest(…)` and at the end `return nearest`, or `return function(…)`.

@@ -5,7 +5,7 @@ local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local profiles = require "profile.current"
-local time = require "time"
+local time_source = require "time.clock"
 
 local M = {}
 
@@ -218,7 +218,7 @@ function M.open(profile, options)
     session:close()
     error(err, 0)
   end
-  time.use(session.clock)
+  time_source.use(session.clock)
   http.use(session.door)
   use_scopes(profile, options)
   keep_sign_in(profile, options.fresh)
@@ -243,7 +243,7 @@ function Session:close()
   end
   sign_out()
   http.use(nil)
-  time.use(nil)
+  time_source.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
     if part == "journal" then tell_head(self) end

@@ -1,6 +1,7 @@
 --- One real reset of a test user's password, by the application and with its new
 --- secret: what no table and no token can show. The value is random, and nobody keeps it.
 
+local call = require "graph.call"
 local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
@@ -66,12 +67,12 @@ end
 local function send(account, application, value)
   local held = oauth.application(application.appId, value)
   local password <close> = secret.generate(LENGTH)
-  graph.patch(graph.path("/users/{id}", account.id), {
+  call.perform(call.new("PATCH", graph.path("/users/{id}", account.id), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = password },
   }, {
     repeatable = false, credential = held.credential,
     what = ("set the password of %s as the application '%s'"):format(account.upn, application.displayName),
-  })
+  }))
 end
 
 -- A role takes a while to count; each try has a token of its own.

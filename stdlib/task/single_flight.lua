@@ -1,6 +1,6 @@
 --- One task does what several want done now; the others wait for its outcome.
 
-local task = require "task"
+local scheduler = require "task.scheduler"
 
 local M = {}
 
@@ -15,7 +15,7 @@ function M.wrap(fn)
   local function release()
     local waiters = running
     running = nil
-    for _, waiter in ipairs(waiters) do task.wake(waiter) end
+    for _, waiter in ipairs(waiters) do scheduler.wake(waiter) end
   end
 
   local released = setmetatable({}, { __close = release })
@@ -23,15 +23,15 @@ function M.wrap(fn)
   local function lead()
     running = {}
     local mine, _ <close> = running, released
-    local ok, err = xpcall(fn, task.keep_trace)
+    local ok, err = xpcall(fn, scheduler.keep_trace)
     mine.done, mine.failure = true, not ok and err or nil
     if not ok then error(err, 0) end
   end
 
   local function follow()
     local mine = running
-    table.insert(mine, task.current())
-    while running == mine do task.suspend() end
+    table.insert(mine, scheduler.current())
+    while running == mine do scheduler.suspend() end
     if mine.failure ~= nil then error(mine.failure, 0) end
     return mine.done
   end

@@ -13,6 +13,7 @@ local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local record = require "journal.commit"
 local resource = require "resource.new"
+local scheduler = require "task.scheduler"
 local show = require "workflow.print"
 local task = require "task"
 local wait_until = require "resource.wait_until"
@@ -475,8 +476,8 @@ function M.run(declaration, mode, args, options)
     steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
   }, Run)
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
-  local ok, err = xpcall(go, task.keep_trace, run, declaration, options.dry)
-  local kept, trouble = xpcall(put_on_record, task.keep_trace, run)
+  local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
+  local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then

@@ -104,7 +104,7 @@ function M.run(folder, words)
   return M.start(folder, words):finish(120)
 end
 
---- Wait for nothing else than time: what task.run polls with here.
+--- Wait for nothing else than time: what scheduler.run polls with here.
 ---@param ms integer
 ---@return integer
 function M.poll(ms)

@@ -6,8 +6,8 @@ local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
 local program = require "crash.program"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
-local task = require "task"
 
 local M = {}
 
@@ -235,7 +235,7 @@ end
 ---@param options { stride: integer, seed: integer, tell: nil|fun(text: string) }
 ---@return crash.rotator.result[]
 function M.run(options)
-  return task.run(program.poll, function()
+  return scheduler.run(program.poll, function()
     local there <close> = cloud.start(options.seed)
     must({ cloud = there }, 0, { "apply", "setup/entra-pam-provider", "--yes", "--json" })
     there:control("/tenant", { ["do"] = "set_flag", with = json.array { "pim_only", json.array { ROLE } } })

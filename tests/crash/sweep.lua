@@ -3,6 +3,7 @@
 local play = require "crash.point"
 local program = require "crash.program"
 local scene = require "crash.scene"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -140,7 +141,7 @@ end
 ---@return crash.result[]
 ---@return integer few how many there should be at least
 function M.run(options)
-  return task.run(program.poll, function()
+  return scheduler.run(program.poll, function()
     local acts, blows = chosen(options)
     local counts = task.map(acts, options.lanes, function(act) return play.count(act, options.seed) end)
     local points, few = points_of(options, acts, blows, counts)

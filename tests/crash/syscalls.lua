@@ -3,6 +3,7 @@
 
 local json = require "host.json"
 local program = require "crash.program"
+local scheduler = require "task.scheduler"
 local target = require "crash.target"
 local task = require "task"
 
@@ -229,7 +230,7 @@ end
 ---@param options crash.syscalls.options
 ---@return crash.syscalls.result[] results, integer points there are
 function M.run(options)
-  return task.run(program.poll, function()
+  return scheduler.run(program.poll, function()
     local lanes <close> = open_lanes(options)
     local points, results, free = M.points(lanes[1]), {}, table.move(lanes, 1, #lanes, 1, {})
     task.each(chosen(points, options), options.lanes, function(point)

@@ -7,9 +7,9 @@ local http = require "http.client"
 local nginx = require "nginx"
 local oauth = require "oauth.sign_in"
 local peers = require "peers"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
-local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 local CANARY = "canary-T3rr1ble-s3cret"
 
@@ -83,8 +83,8 @@ describe("nginx", function()
     local open <close> = peers.session(place, cloud,
       ('method = "client_secret", client_id = "c", client_auth = %q, secret = { from = "file", path = "secret" }')
       :format(auth or "post"))
-    time.use(fake.clock(os.time()))
-    return task.run(http.poll, oauth.sign_in, open.profile)
+    time_source.use(fake.clock(os.time()))
+    return scheduler.run(http.poll, oauth.sign_in, open.profile)
   end
 
   for _, tenant in ipairs { "other", "found", "plain", "file", "loop" } do

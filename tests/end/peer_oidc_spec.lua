@@ -11,10 +11,12 @@ local native = require "host.oauth"
 local oauth = require "oauth.sign_in"
 local peers = require "peers"
 local process = require "host.process"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
+local time_source = require "time.clock"
 
 describe("oidc-provider", function()
   local lacking = peers.lacking("oidc-provider")
@@ -47,8 +49,8 @@ describe("oidc-provider", function()
   -- Run `fn` as a task in a session of this profile; long waits pass at once when `virtual`.
   local function run(sign_in, fn, virtual)
     local open <close> = peers.session(place, peer.ready, sign_in)
-    if virtual then time.use(fake.clock(os.time())) end
-    return task.run(http.poll, fn, open.profile)
+    if virtual then time_source.use(fake.clock(os.time())) end
+    return scheduler.run(http.poll, fn, open.profile)
   end
 
   local function fails(...)

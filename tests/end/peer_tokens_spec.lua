@@ -6,8 +6,8 @@ local fake = require "fake_door"
 local http = require "http.client"
 local oauth = require "oauth.sign_in"
 local peers = require "peers"
-local task = require "task"
-local time = require "time"
+local scheduler = require "task.scheduler"
+local time_source = require "time.clock"
 
 describe("a token endpoint", function()
   local lacking = peers.lacking("oauth2-mock-server", "jose")
@@ -31,8 +31,8 @@ describe("a token endpoint", function()
   local function run(login, sign_in, fn)
     local cloud = { login = login, graph = "https://127.0.0.1:1", tenant = "contoso.onmicrosoft.com" }
     local open <close> = peers.session(place, cloud, sign_in)
-    time.use(fake.clock(os.time())) -- waits for the next try pass at once
-    return task.run(http.poll, fn or oauth.sign_in, open.profile)
+    time_source.use(fake.clock(os.time())) -- waits for the next try pass at once
+    return scheduler.run(http.poll, fn or oauth.sign_in, open.profile)
   end
 
   local function by_secret(client)

@@ -193,7 +193,7 @@ local function begin(run, act)
   local http, profile = library.require "http.client", run.world:profile_of(run.installation)
   http.use(door.new(run))
   library.require("profile.current").use(profile)
-  return library.require("task").run(http.poll, act, library, run, profile)
+  return library.require("task.scheduler").run(http.poll, act, library, run, profile)
 end
 
 --- Begin a run in so many seconds. `act(library, run, profile)` is what its program does.

@@ -5,9 +5,11 @@ local gate = require "host.gate"
 local graph = require "host.graph"
 local http = require "http.client"
 local journals = require "journals"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
+local time_source = require "time.clock"
 
 local BASE = "https://127.0.0.1:9/v1.0"
 
@@ -170,12 +172,12 @@ describe("the write budget", function()
   describe("for scripts", function()
     -- What http.send gave and when: nobody listens at port 9, so each change fails to connect when it leaves.
     local function send_all(door, clock, count)
-      local before, clock_before = http.use(door), time.use(clock)
+      local before, clock_before = http.use(door), time_source.use(clock)
       local _ <close> = setmetatable({}, { __close = function()
         http.use(before)
-        time.use(clock_before)
+        time_source.use(clock_before)
       end })
-      return task.run(http.poll, function()
+      return scheduler.run(http.poll, function()
         local start, moments, list = time.monotonic(), {}, {}
         for i = 1, count do list[i] = i end
         task.each(list, count, function(n)

@@ -1,13 +1,14 @@
 --- The hand-over's page, asked by curl: what it answers, and all that it refuses.
 
-local curl = require "curl"
 local crypto = require "host.crypto"
+local curl = require "curl"
 local desks = require "desk"
 local desktop = require "http.desktop"
 local give = require "handover.deliver"
 local json = require "host.json"
 local log = require "log"
 local neighbour = require "http.neighbour"
+local output = require "log.output"
 local pages = require "handover.page"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
@@ -15,7 +16,7 @@ local stage = require "stage"
 local states = require "handover.state"
 local sys = require "host.sys"
 local talk = require "handover.terminal"
-local task = require "task"
+local scheduler = require "task.scheduler"
 local visit = require "handover.page_server"
 
 local OTHER = "12345" -- a user who is not the one who runs the tests
@@ -326,9 +327,9 @@ describe("the page from a terminal", function()
 
   it("ends by itself, and says why", function()
     local said = {}
-    local _ <close> = log.divert(function(text) said[#said + 1] = text end)
+    local _ <close> = output.divert(function(text) said[#said + 1] = text end)
     visit.PATIENCE = 0
-    task.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
+    scheduler.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
     assert.equal("Open this address in a browser on this computer:", said[1])
     assert.matches("^http://127%.0%.0%.1:%d+/#[%w_-]+$", said[2])
     assert.equal("The page ended by itself: nobody confirmed anything for ten minutes.", said[#said])

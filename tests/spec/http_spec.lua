@@ -1,9 +1,10 @@
 local fail = require "fail"
 local fake = require "fake_door"
 local http = require "http.client"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 -- A request with the methods that doors ask for.
 local function request(method, url, body)
@@ -52,7 +53,7 @@ describe("http", function()
   it("raises where nobody scripted an answer, and where no door is open", function()
     local _, err = pcall(run, get, "/users")
     assert.matches("nobody scripted GET https://graph.example/v1.0/users", err)
-    _, err = pcall(task.run, http.poll, get, "/x")
+    _, err = pcall(scheduler.run, http.poll, get, "/x")
     assert.matches("no door to the network is open: session.open makes one", err)
     _, err = pcall(run, function() coroutine.wrap(get)("/x") end)
     assert.matches("this call waits, so it must run directly inside a task", err)
@@ -165,9 +166,9 @@ describe("http", function()
 
   it("sleeps without a door instead of spinning", function()
     local start = sys.monotonic()
-    task.run(http.poll, task.sleep, 0.05)
+    scheduler.run(http.poll, task.sleep, 0.05)
     assert.is_true(sys.monotonic() - start >= 0.05)
-    assert.is_nil(time.least())
+    assert.is_nil(time_source.least())
   end)
 
   it("does not change doors while requests are in flight", function()

@@ -1,23 +1,24 @@
 --- progress: what a person is told while a thousand things are done.
 
+local crew = require "task.crew"
 local fake = require "fake_door"
 local http = require "http.client"
 local log = require "log"
 local progress = require "graph.progress"
 local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 describe("progress", function()
   local clock, told, say
 
   before_each(function()
     clock, told, say = fake.clock(), {}, log.progress
-    time.use(clock)
+    time_source.use(clock)
     log.progress = function(text) told[#told + 1] = text end
   end)
   after_each(function()
     log.progress = say
-    time.use(nil)
+    time_source.use(nil)
     http.use(nil)
   end)
 
@@ -60,8 +61,8 @@ describe("progress", function()
     assert.equal("read users: 1, 0.5 a second", work:text())
   end)
 
-  it("goes on with the items of task.each", function()
-    fake.run(fake.door(), clock, task.each, { 1, 2, 3 }, 1, function() task.sleep(5) end, {
+  it("goes on with the items of crew.each", function()
+    fake.run(fake.door(), clock, crew.each, { 1, 2, 3 }, 1, function() task.sleep(5) end, {
       progress = progress.of("wait", 3),
     })
     assert.equal("wait: 3 of 3, 0.2 a second, 0 seconds left", told[#told])

@@ -89,7 +89,7 @@ describe("the reference", function()
 
   it("finds functions, modules that are functions, classes of ours and of the host", function()
     assert.equal("word, known", reference.entry("base.nearest").parameters)
-    assert.matches("sign", reference.entry("oauth.device").doc)
+    assert.matches("Sign a person in", reference.entry("oauth.device").doc)
     assert.equal("path, limit", reference.entry("host.sys.read").parameters)
     assert.equal("graph.options", reference.class("graph.options").name)
     assert.matches("Wipe it now", reference.class("host.secret").methods[1].doc)

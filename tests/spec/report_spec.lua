@@ -1,5 +1,7 @@
+local document = require "report.document"
 local json = require "host.json"
 local log = require "log"
+local output = require "log.output"
 local report = require "report"
 local term = require "host.term"
 
@@ -10,12 +12,12 @@ describe("what a person is told", function()
     out, err, write, is_terminal = {}, {}, term.write, term.is_terminal
     term.write = function(stream, text) table.insert(stream == "out" and out or err, text) end
     term.is_terminal = function() return false end
-    log.configure {}
+    output.configure {}
   end)
 
   after_each(function()
     term.write, term.is_terminal = write, is_terminal
-    log.configure {}
+    output.configure {}
   end)
 
   local function said(list) return table.concat(list) end
@@ -27,18 +29,18 @@ describe("what a person is told", function()
     log.warn "careful"
     assert.equal("Pre-flight\nhello\n", said(out))
     assert.equal("warning: careful\n", said(err))
-    log.configure { verbose = true }
+    output.configure { verbose = true }
     log.detail "shown"
     assert.equal("warning: careful\nshown\n", said(err))
   end)
 
   it("leaves standard output to the document with --json, and says less with --quiet", function()
-    log.configure { json = true }
+    output.configure { json = true }
     log.step "a"
     log.say "b"
     assert.equal("", said(out))
     assert.equal("a\nb\n", said(err))
-    log.configure { quiet = true }
+    output.configure { quiet = true }
     log.step "c"
     log.progress "d"
     log.note "d"
@@ -49,7 +51,7 @@ describe("what a person is told", function()
   it("goes to a listener, who may say something of it to the person", function()
     local heard = {}
     do
-      local _ <close> = log.divert(function(text)
+      local _ <close> = output.divert(function(text)
         heard[#heard + 1] = text
         log.say("they said " .. text)
       end)
@@ -98,15 +100,15 @@ describe("what a person is told", function()
   end)
 
   it("is one document with --json: the only value, or the list of all", function()
-    log.configure { json = true }
+    output.configure { json = true }
     report.table({ { a = 1, b = 2 } }, { "a" })
-    report.flush()
+    document.flush()
     assert.same({ { a = 1 } }, json.decode(said(out)))
     out = {}
     report.table({}, { "a" })
     report.json { x = 1 }
-    report.flush()
-    report.flush()
+    document.flush()
+    document.flush()
     assert.same({ {}, { x = 1 } }, json.decode(said(out)))
   end)
 

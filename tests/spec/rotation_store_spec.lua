@@ -3,6 +3,7 @@
 local journals = require "journals"
 local marker = require "journal.marker"
 local record = require "journal.commit"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local stage = require "stage"
 local store = require "journal.rotations"
@@ -106,7 +107,7 @@ describe("a commit", function()
     return made
   end
 
-  local function run(fn) task.run(function() end, fn) end
+  local function run(fn) scheduler.run(function() end, fn) end
 
   it("is shared by who asks for it in the same turn, and by nobody of another journal", function()
     local journal, other = journal_that(function() return true end), journal_that(function() return true end)

@@ -1,9 +1,9 @@
 local fail = require "fail"
 local http = require "http.client"
 local profile = require "profile.current"
+local scheduler = require "task.scheduler"
 local session = require "session.open"
 local sys = require "host.sys"
-local task = require "task"
 local time = require "time"
 
 local folder
@@ -22,7 +22,7 @@ end
 -- What a door would send of these calls; the connection is refused, or the door does.
 local function kinds(calls)
   local graph, list = require "host.graph", {}
-  task.run(http.poll, function()
+  scheduler.run(http.poll, function()
     for i, call in ipairs(calls) do
       local method, path = call:match("(%S+) (%S+)")
       local body = method ~= "GET" and { displayName = "x" } or nil

@@ -1,7 +1,8 @@
 local fail = require "fail"
+local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
-local time = require "time"
+local time_source = require "time.clock"
 
 -- A clock that moves only when everybody waits, as tests/fake_door.lua has it.
 local function virtual(least)
@@ -21,12 +22,12 @@ describe("task", function()
   before_each(function()
     sys.interrupts = function() return 0 end
     clock = virtual()
-    time.use(clock)
+    time_source.use(clock)
   end)
 
-  after_each(function() time.use(nil) end)
+  after_each(function() time_source.use(nil) end)
 
-  local function run(fn, ...) return task.run(nothing, fn, ...) end
+  local function run(fn, ...) return scheduler.run(nothing, fn, ...) end
 
   describe("run", function()
     it("gives arguments and returns results, nil included", function()
@@ -59,16 +60,16 @@ describe("task", function()
     end)
 
     it("says so when nothing can wake anybody", function()
-      assert.error_matches(function() run(function() while true do task.suspend() end end) end,
+      assert.error_matches(function() run(function() while true do scheduler.suspend() end end) end,
         "every task waits for another, and nothing can wake them")
     end)
 
     it("polls between two turns although tasks are always ready", function()
       local polls = 0
-      task.run(function() polls = polls + 1 return 1 end, function()
+      scheduler.run(function() polls = polls + 1 return 1 end, function()
         for _ = 1, 10 do
-          task.wake(task.current())
-          task.suspend()
+          scheduler.wake(scheduler.current())
+          scheduler.suspend()
         end
       end)
       assert.is_true(polls >= 10)
@@ -106,7 +107,7 @@ describe("task", function()
       clock = virtual(1)
       local real = 1000
       clock.monotonic = function() return real end
-      time.use(clock)
+      time_source.use(clock)
       local running, polled = 1, {}
       local function poll(ms)
         polled[#polled + 1] = ms
@@ -114,7 +115,7 @@ describe("task", function()
         if #polled > 12 then running = 0 end
         return running
       end
-      task.run(poll, function()
+      scheduler.run(poll, function()
         task.sleep(0.25)
         assert.equal(0, clock.passed)
         task.sleep(60)
@@ -125,8 +126,8 @@ describe("task", function()
 
     it("goes on sleeping when woken early", function()
       run(function()
-        local me = task.current()
-        task.spawn(function() task.wake(me) end)
+        local me = scheduler.current()
+        task.spawn(function() scheduler.wake(me) end)
         task.sleep(10)
         assert.is_true(clock.passed >= 10)
       end)
@@ -237,7 +238,7 @@ describe("task", function()
 
     it("is refused for oneself, and for a parent that is being resumed", function()
       run(function()
-        local me = task.current()
+        local me = scheduler.current()
         local ok, err = pcall(me.cancel, me)
         assert.is_false(ok)
         assert.matches("a task cannot cancel itself", err)
@@ -250,7 +251,7 @@ describe("task", function()
         task.sleep(0)
         task.sleep(1)
         child:cancel("late")
-        task.wake(child)
+        scheduler.wake(child)
         assert.equal(7, child:wait())
       end)
     end)
@@ -298,7 +299,7 @@ describe("task", function()
 
     it("looks at the network between the tasks that are ready, not only after the last", function()
       local ran, looks = 0, {}
-      task.run(function() looks[#looks + 1] = ran return 1 end, function()
+      scheduler.run(function() looks[#looks + 1] = ran return 1 end, function()
         local last
         for _ = 1, 120 do last = task.spawn(function() ran = ran + 1 end) end
         last:wait()
@@ -345,9 +346,9 @@ describe("task", function()
       local ended = 0
       local outcomes = run(function()
         return task.within(5, task.each, { 1, 2 }, 2, function()
-          local me = task.current()
-          task.spawn(function() task.sleep(10) ended = ended + 1 task.wake(me) end).deadline = math.huge
-          while ended < 2 do task.suspend(true) end
+          local me = scheduler.current()
+          task.spawn(function() task.sleep(10) ended = ended + 1 scheduler.wake(me) end).deadline = math.huge
+          while ended < 2 do scheduler.suspend(true) end
         end)
       end)
       assert.equal(2, #outcomes)
@@ -382,14 +383,14 @@ describe("task", function()
     it("does not cut short what must not be abandoned", function()
       run(function()
         task.within(5, function()
-          local me, answer = task.current(), nil
+          local me, answer = scheduler.current(), nil
           local helper = task.spawn(function()
             task.sleep(6)
             answer = "the secret"
-            task.wake(me)
+            scheduler.wake(me)
           end)
           helper.deadline = math.huge
-          while not answer do task.suspend(true) end
+          while not answer do scheduler.suspend(true) end
           assert.equal("the secret", answer)
         end)
       end)
@@ -435,9 +436,9 @@ describe("task", function()
     it("twice aborts at once, whatever pcalls there are", function()
       local presses, closed = 0, false
       sys.interrupts = function() return presses end
-      local _, err = pcall(task.run, function() presses = 2 return 1 end, function()
+      local _, err = pcall(scheduler.run, function() presses = 2 return 1 end, function()
         local _ <close> = setmetatable({}, { __close = function() closed = true end })
-        while true do pcall(task.suspend, true) end
+        while true do pcall(scheduler.suspend, true) end
       end)
       assert.is_true(fail.is(err, "interrupted"))
       assert.matches("^aborted: Ctrl%-C was pressed twice\nRun the same command again", tostring(err))

@@ -1,11 +1,11 @@
---- The managed accounts: can each be reset, and is it worth while?
+--- The managed accounts: can the application reset each of them, and does a reset have an effect?
 
 local fail = require "fail"
 local layout = require "terminal.layout"
 local reach = require "entra.reach"
 local users = require "entra.users"
 
-local MOST = 5 -- named in one finding
+local MOST = 5 -- accounts named in one finding
 
 local function names_of(accounts)
   local list = {}
@@ -19,7 +19,7 @@ local function names_of(accounts)
   return table.concat(list, ", ")
 end
 
--- Domains whose people sign in elsewhere; {} where that may not be read.
+-- The domains whose users sign in at another identity provider; {} where they may not be read.
 local function federated_domains()
   local ok, domains = pcall(users.federated_domains)
   if ok then return domains end

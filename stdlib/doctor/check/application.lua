@@ -1,9 +1,9 @@
---- Is there the application that the setup made, and is it as it was made?
+--- Does the application that the setup made exist, and is it unchanged?
 
 local application = require "entra.application"
 local deleted = require "entra.deleted"
 
--- Not there: deleted, or never made?
+-- The application is missing: tell whether it was deleted or never made.
 local function tell_missing(record, look)
   local wanted = application { name = look.args.name, workflow = look.workflow }
   local item = deleted.find(wanted.unique_name)

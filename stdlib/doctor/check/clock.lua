@@ -1,9 +1,9 @@
---- Does this computer's clock agree with the servers'?
+--- Does this computer's clock agree with the clocks of the servers?
 
 local layout = require "terminal.layout"
 local time = require "time"
 
-local MOST, MUCH = 300, 60 -- seconds: rotation stops; people should look
+local MOST, MUCH = 300, 60 -- seconds: from the first on rotation stops; from the second on a person should look
 
 ---@type doctor.check
 return {

@@ -1,4 +1,4 @@
---- Does a Conditional Access policy for workload identities stand in the way, and where?
+--- Does a Conditional Access policy for workload identities block the application, and from where?
 
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -13,8 +13,8 @@ local function members(value) return type(value) == "table" and value or {} end
 
 local function set_of(value) return sets.of(members(value)) end
 
--- Does the policy speak of this service principal, and block it? (conditionalAccessPolicy,
--- conditionalAccessClientApplications in Graph's schema)
+-- Does the policy include this service principal, and block it? (Graph: conditionalAccessPolicy,
+-- conditionalAccessClientApplications)
 local function blocks(policy, id)
   local clients = type(policy.conditions) == "table" and policy.conditions.clientApplications
   if policy.state ~= "enabled" or type(clients) ~= "table" then return false end
@@ -35,7 +35,7 @@ local function addresses(location)
   return #list > 0 and (" (%s)"):format(table.concat(list, ", ")) or ""
 end
 
--- Locations by name, with their addresses where they have some (ipNamedLocation).
+-- The names of locations, with their addresses where they have some (Graph: ipNamedLocation).
 local function spoken(ids, locations)
   local list = {}
   for i, id in ipairs(members(ids)) do
@@ -57,7 +57,7 @@ local function where(policy, locations)
   return text
 end
 
--- What else has to hold, if anything.
+-- The other conditions of the policy, in words.
 local function when(policy)
   local risks = members(policy.conditions.servicePrincipalRiskLevels)
   return #risks > 0 and (", when Entra sees a risk (%s)"):format(table.concat(risks, ", ")) or ""
@@ -106,7 +106,7 @@ local function places(found)
   return table.concat(list, " ")
 end
 
--- The sign-in from here was refused.
+-- Report that the sign-in from this computer was refused.
 local function tell_blocked(record, code, found)
   local reason, named = explain.aadsts(code), places(found)
   record:broken {
@@ -117,7 +117,8 @@ local function tell_blocked(record, code, found)
   }
 end
 
--- Not refused from here: a policy that blocks it does so elsewhere, and where Devolutions is cannot be seen.
+-- The sign-in from this computer was not refused, so a blocking policy applies elsewhere. Where Devolutions signs in
+-- from is unknown.
 local function tell_elsewhere(record, found, tried)
   for _, policy in ipairs(found.policies) do
     record:unknown {

@@ -1,4 +1,4 @@
---- Every credential of the application: when it ends, and whether anybody here knows it.
+--- Every credential of the application: when it expires, and whether the journal knows it.
 
 local layout = require "terminal.layout"
 local marker = require "journal.marker"
@@ -11,7 +11,8 @@ local function describe(credential)
     ends < math.huge and time.day(ends) or "no end")
 end
 
--- A journal that was lost: what lies in an entry is adopted, of what was pasted a person has to say which one that is.
+-- The fix for an unknown credential after the journal was lost. The value in an entry is adopted; of a pasted one a
+-- person has to say which one it is.
 local function adoption(look, credential, has_journal)
   if has_journal then return "" end
   if look:want "entry" then return look.setup .. " adopts what the entry holds. " end

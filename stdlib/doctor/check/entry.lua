@@ -1,4 +1,4 @@
---- Is the entry in Devolutions there, readable, and equal to what works?
+--- Does the entry in Devolutions exist, can it be read, and does it hold the secret that works?
 
 local secret = require "host.secret"
 local secrets = require "doctor.check.secret"
@@ -32,7 +32,7 @@ local function tell_missing(record, look, to)
     cause = "It was deleted, moved or renamed.", fix = look.setup .. " writes it again." }
 end
 
--- What of the entry points elsewhere.
+-- The members of the entry that name another application or tenant.
 local function other_place(look, found, data)
   if data.clientId ~= found.appId then return ("the client id %s"):format(tostring(data.clientId)) end
   local tenant = look:want("session").tenant
@@ -45,7 +45,7 @@ return {
   denied = "broken",
   run = function(record, look)
     local to = look:want "entry"
-    if not to then return end -- no entry to look at: what a person pasted into a form cannot be read back
+    if not to then return end -- there is no entry: a value that a person pasted into a form cannot be read back
     local found = look:want "application"
     if not found then return record:unknown { evidence = "not checked: there is no application" } end
     if not to.entry then return tell_missing(record, look, to) end

@@ -1,5 +1,5 @@
---- What a person has to do in Devolutions, as far as the journal knows: is everything ticked, and was the newest client
---- secret given to Devolutions? Nothing of it can be looked at from here.
+--- What a person has to do in Devolutions, as far as the journal knows: is every item ticked, and does Devolutions have
+--- the newest client secret? None of this can be observed from here.
 
 local clock = require "graph.clock"
 local in_use = require "journal.in_use"

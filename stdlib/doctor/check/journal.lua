@@ -1,8 +1,8 @@
---- The records: unbroken, and nothing left half done?
+--- Is the journal intact, and is a rotation unfinished?
 
 local time = require "time"
 
--- Does the chain of records hold?
+-- Is the chain of records unbroken?
 local function check_chain(record, journal, profile)
   local count, message, seq = journal:verify()
   if not count then
@@ -33,7 +33,7 @@ end
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
 local function tell_newest(record, look, newest)
   if not newest or not HALFWAY[newest.state] then return end
-  -- without an entry it waits for a person, which the check of the hand-over tells
+  -- without an entry a proven secret waits for a person: the check of the hand-over reports that
   if newest.state == "proven" and not look:want "entry" then return end
   record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
     cause = "A run stopped there.", fix = look.setup .. " goes on there." }

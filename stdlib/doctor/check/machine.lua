@@ -1,4 +1,4 @@
---- This computer and this profile: how secrets are kept.
+--- How this computer and this profile keep secrets.
 
 local remarks = require "profile.remarks"
 local secret = require "host.secret"
@@ -7,7 +7,7 @@ local secret = require "host.secret"
 return {
   name = "machine",
   run = function(record, look)
-    local _ <close> = secret.random(16) -- the memory is had with the first
+    local _ <close> = secret.random(16) -- the first secret allocates the protected memory
     for _, remark in ipairs(remarks.of(look.profile)) do
       record:warning { evidence = remark.what, cause = remark.why, fix = remark.fix }
     end

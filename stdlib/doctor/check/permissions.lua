@@ -1,4 +1,4 @@
---- What the application declares, what is consented, and what its tokens carry.
+--- The permissions that the application declares, those that are consented, and those in its tokens.
 
 local api_permissions = require "entra.api_permissions"
 local sets = require "base.sets"
@@ -19,7 +19,7 @@ local function lacking(wanted, held)
   return list
 end
 
--- Those of `wanted` that have none of these ids, and no stronger one has.
+-- The permissions in `wanted` of which neither the id nor that of a stronger one is in `ids`.
 local function missing(wanted, offered, ids)
   local held = {}
   for _, role in ipairs(offered.appRoles) do held[role.value] = ids[role.id] end

@@ -1,11 +1,11 @@
---- What the tenant's policies leave of the lifetimes in use.
+--- Do the tenant's policies allow the lifetimes of the secrets in use?
 
 local time = require "time"
 local views = require "rotation.inventory"
 
 local EXEMPT = "Have the application exempted (Entra admin center > Enterprise applications > Application policies), "
 
--- The lifetime of the secret in use, in seconds: by Entra's dates, or as it was asked for.
+-- The lifetime of the secret in use, in seconds: from Entra's dates, or as the setup asked for.
 local function lifetime_of(look)
   local newest = look:want "view" and look:want("view").newest
   if not newest then return nil end

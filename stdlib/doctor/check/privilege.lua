@@ -1,4 +1,4 @@
---- More power than the job needs, and consents that were left lying.
+--- Rights that the job does not need, and consents that earlier jobs left behind.
 
 local names = require "base.microsoft_ids"
 local sets = require "base.sets"
@@ -26,7 +26,7 @@ local function check_grants(record, look)
   end
 end
 
--- The stronger role is too much where the weaker one reaches all accounts.
+-- The roles that are needed. The stronger role is not, where the weaker one reaches all accounts.
 local function needed_roles(look)
   if #look:want("terms").managed == 0 then return EXPECTED_ROLES end
   local ids = {}

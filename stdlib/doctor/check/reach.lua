@@ -1,4 +1,4 @@
---- Are the far sides reached, safely, and are they what they should be?
+--- Do the services answer over TLS, and are they the right ones?
 
 local fail = require "fail"
 local task = require "task"
@@ -8,7 +8,7 @@ local PEERS = {
 }
 
 local function tell(record, name, peer)
-  if not peer then return end -- the profile names none
+  if not peer then return end -- the profile names no such service
   if fail.is(peer) then return record:failure("broken", peer) end
   if peer.status >= 500 then
     return record:warning { evidence = ("%s at %s answers with HTTP %d"):format(name, peer.base, peer.status),

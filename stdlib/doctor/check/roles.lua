@@ -1,4 +1,4 @@
---- Directory roles of the application, against what the managed accounts need.
+--- The directory roles of the application, compared with what the managed accounts need.
 
 local names = require "base.microsoft_ids"
 local reach = require "entra.reach"
@@ -20,7 +20,7 @@ local function scopes_of(held)
   return by_role
 end
 
--- Held through a group, a token says so.
+-- A role held through a group shows in a token.
 local HOW = "In the Entra admin center: Roles and administrators > %s > Add assignments, to the application, in the "
   .. "whole directory; or %s."
 
@@ -51,7 +51,7 @@ local function check_needed(record, look, needed)
   if not lacking then record:ok("the application holds %s", table.concat(needed, ", ")) end
 end
 
--- An end that no new assignment follows.
+-- Report assignments that expire and that no other assignment follows.
 local function check_ends(record, look)
   for _, one in ipairs(look:want "schedules" or {}) do
     local ends = type(one.endDateTime) == "string" and time.parse(one.endDateTime)
@@ -69,7 +69,7 @@ local function check_ends(record, look)
   end
 end
 
--- Without the accounts, which of the two roles it takes is not known: either will do.
+-- Without the accounts it is unknown which of the two roles is needed: either one passes.
 local function without_accounts(record, look)
   local by_role = scopes_of(look:want "held" or {})
   for _, name in ipairs(EITHER) do

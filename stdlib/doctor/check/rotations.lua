@@ -1,13 +1,12 @@
---- Users' passwords on record: rotations that wait for a person, or whose outcome is not known,
---- what lies in the sink of accounts that no policy changes any more, and how far the directory's
---- clock is from Graph's.
+--- Rotations of users' passwords on record: those that wait for a person or whose outcome is unknown, entries of
+--- accounts that no policy changes any more, and how far the directory's clock is from Graph's.
 
 local directory = require "rotation.directory_clock"
 local left_over = require "journal.left_over"
 local rows = require("journal.rotations").user_passwords
 local time = require "time"
 
-local MOST = 10 -- told one by one
+local MOST = 10 -- rotations reported one by one
 
 local function tell_person(record, row)
   record:broken { evidence = ("the rotation of %s stopped: %s"):format(row.body.name, row.body.why),
@@ -34,7 +33,7 @@ local TELL = { orphaned = tell_person, left = tell_left }
 local LEFT_OVER_FIX = "Delete the entry in Devolutions Server when nobody needs its password, or have the policy "
   .. "select the account again. The next `moonlatch rotate %s` looks anew."
 
--- As the last run of a policy found it.
+-- As the last run of the policy found it.
 local function tell_left_over(record, row)
   local body = row.body
   for i = 1, math.min(MOST, #body.entries) do

@@ -1,5 +1,5 @@
---- Does the client secret that the consumer has sign the application in? If not, why not. Where nobody said which one
---- that is, the newest on record is tried.
+--- Does the client secret that the consumer has sign the application in? If not, why not? Where nobody said which
+--- secret the consumer has, the check tries the newest one on record.
 
 local explain = require "explain.cause"
 local in_use = require "journal.in_use"
@@ -7,7 +7,7 @@ local lifetime = require "journal.lifetime"
 local secret = require "host.secret"
 local time = require "time"
 
--- Told by other checks: disabled, unknown here, blocked by Conditional Access.
+-- Other checks report these causes: disabled, unknown here, blocked by Conditional Access.
 local ELSEWHERE = {
   [7000112] = "the service principal is disabled", [700016] = "Entra does not know the application",
   [53003] = "Conditional Access blocks it", [53004] = "a policy blocks it", [530032] = "a policy blocks it",
@@ -16,7 +16,7 @@ local ELSEWHERE = {
 
 local M = {}
 
---- The credential whose id was pasted where its value belongs.
+--- The credential whose key id was pasted where its value belongs; nil when there is none.
 ---@param value host.secret
 ---@param credentials table[]
 ---@return table?
@@ -44,13 +44,13 @@ end
 
 local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
 
--- What is to be done about one that is refused: is there a newer one already?
+-- The fix for a refused secret: bring the newer one to the consumer, where there is a newer one.
 local function way_out(look, row, otherwise)
   local waiting = look:want("use").waiting
   return row and waiting and waiting.id ~= row.id and PASTE or look.setup .. otherwise
 end
 
--- `row` is of the secret that was tried; nil for one that only the entry holds.
+-- `row` belongs to the secret that was tried; nil when only the entry holds that secret.
 local function tell_refusal(record, look, found, row, failure)
   local code = failure.code
   if ELSEWHERE[code] then return record:unknown { evidence = "not checked: " .. ELSEWHERE[code] } end
@@ -69,9 +69,9 @@ local function tell_refusal(record, look, found, row, failure)
 end
 
 ---------------------------------------------------------------------------
--- The one that the consumer has
+-- The secret that the consumer has
 
--- What brings the next one to the consumer, and makes it where there is none yet.
+-- The commands that make the next secret and bring it to the consumer.
 local function renewal(look, use)
   if use.waiting then return PASTE end
   return look.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
@@ -87,7 +87,7 @@ local function tell_dead(record, look, use)
   }
 end
 
--- It works. How long still?
+-- The secret works: report how long it still does.
 local function tell_working(record, look, use)
   local has = use.has
   local left = has.body.ends and has.body.ends - time.now()
@@ -102,13 +102,13 @@ local function tell_working(record, look, use)
   }
 end
 
--- Removed here, or by somebody else?
+-- Why the secret is missing at Entra: removed by this installation, or by somebody else?
 local function why_missing(has)
   return has.state == "closed" and ("It was let go of: %s."):format(has.body.why)
     or "Somebody removed it from the application."
 end
 
--- Its value is not held here, so only Entra's list can tell something.
+-- The value is not kept here, so only Entra's list of credentials can tell something.
 local function tell_unproven(record, look, found, use)
   local has = use.has
   local sentence = in_use.sentence(use, use.who, time.now())
@@ -136,7 +136,7 @@ local function tell_used(record, look, found, use)
 end
 
 ---------------------------------------------------------------------------
--- Where nobody said which one that is
+-- Nobody said which secret the consumer has
 
 local function tell_newest(record, look, newest)
   local ends = newest and newest.body.ends

@@ -1,4 +1,4 @@
---- Is the application a member of this tenant that may sign in?
+--- Does the application have a service principal in this tenant, and is its sign-in enabled?
 
 ---@type doctor.check
 return {

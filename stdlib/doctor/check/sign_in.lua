@@ -1,4 +1,4 @@
---- Does the profile's own sign-in work?
+--- Does the sign-in of the profile work?
 
 local oauth = require "oauth.sign_in"
 local time = require "time"
