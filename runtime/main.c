@@ -1,5 +1,6 @@
 /* moonlatch: prepares the process, then hands over to stdlib/command/main.lua. */
 #include "heap.h"
+#include "secret.h"
 #include "state.h"
 #include "sys.h"
 
@@ -53,7 +54,7 @@ static void harden_process(void) {
  * that failed. So it is made here, where a failure can be told. What takes time (its configuration, its algorithms)
  * is left to who needs it. 0 when memory is out. */
 static int start_openssl(void) {
-  return OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
+  return secret_prepare() && OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
 }
 
 /* cli.main(arguments) -> exit status */

@@ -6,6 +6,10 @@
 
 #define SECRET "host.secret"
 
+/* Have OpenSSL ask here for its memory, before it asks for any: then a lack of it does not end the program while the
+ * heap for secrets is made. 0 when it has asked already. */
+int secret_prepare(void);
+
 /* Where a secret may go. What is made of a secret has the same kind. */
 enum secret_kind {
   SECRET_CREDENTIAL, /* of a sign-in (password, token, key): C attaches it; it is never part of a body Lua builds */

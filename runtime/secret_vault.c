@@ -2,6 +2,7 @@
 #include "secret_vault.h"
 
 #include <openssl/crypto.h>
+#include <stdlib.h>
 
 #define VAULT "host.secret.vault"
 
@@ -14,11 +15,56 @@ static int vault_close(lua_State *L) {
   return 0;
 }
 
+/* While OpenSSL makes its secure heap, it ends the program when one of the heap's tables cannot be had. So the memory
+ * for them is got before, and given out then. The tables stay as long as the process. */
+static struct {
+  char *memory;
+  size_t size, used;
+  int open;
+} reserve;
+
+static int is_reserved(const void *block) {
+  return reserve.memory && (const char *)block >= reserve.memory && (const char *)block < reserve.memory + reserve.size;
+}
+
+static void *allocate(size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  size_t rounded = (size + 15) & ~(size_t)15;
+  if (!size) return NULL;
+  if (!reserve.open || rounded > reserve.size - reserve.used) return malloc(size);
+  reserve.used += rounded;
+  return reserve.memory + reserve.used - rounded;
+}
+
+static void *resize(void *block, size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  return realloc(block, size);
+}
+
+static void release(void *block, const char *file, int line) {
+  (void)file, (void)line;
+  if (!is_reserved(block)) free(block);
+}
+
+int secret_prepare(void) {
+  return CRYPTO_set_mem_functions(allocate, resize, release) == 1;
+}
+
+/* Two tables with two bits for each smallest block, and a list. */
+static int fill_reserve(void) {
+  reserve.size = 2 * (heap_size / HEAP_MINIMUM * 2 / 8) + 4096;
+  reserve.memory = calloc(1, reserve.size);
+  return reserve.memory != NULL;
+}
+
 /* The heap is the process's: the first state in it opens it, and one that
  * comes later cannot know how that went. */
 static enum heap open_heap(void) {
-  if (CRYPTO_secure_malloc_initialized()) return HEAP_UNLOCKED;
-  return CRYPTO_secure_malloc_init(heap_size, HEAP_MINIMUM) == 1 ? HEAP_LOCKED : HEAP_UNLOCKED;
+  if (CRYPTO_secure_malloc_initialized() || !fill_reserve()) return HEAP_UNLOCKED;
+  reserve.open = 1;
+  int locked = CRYPTO_secure_malloc_init(heap_size, HEAP_MINIMUM) == 1;
+  reserve.open = 0;
+  return locked ? HEAP_LOCKED : HEAP_UNLOCKED;
 }
 
 int vault_room(size_t size) {

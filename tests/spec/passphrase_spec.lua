@@ -6,7 +6,7 @@ local sys = require "host.sys"
 
 local CONFIG = [[return { profiles = { contoso = { tenant = "contoso.com", state = "state",
   key = { from = "passphrase"%s } } } }]]
-local SHOW = "local c = require('base.crypto') return c.hex(c.hmac(require('profile.current').key(), 'x')):sub(1, 8)"
+local SHOW = "return require('base.crypto').fingerprint(require('profile.current').key(), 'x')"
 
 describe("a passphrase", function()
   local place
