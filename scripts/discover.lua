@@ -1,8 +1,7 @@
---- The accounts of a tenant that hold power, by whatever way; changes nothing.
+--- List the privileged accounts of a tenant. Changes nothing.
 
 local discover = require "discover"
 local fail = require "fail"
-local layout = require "terminal.layout"
 local log = require "log"
 
 local function check(args)
@@ -15,16 +14,19 @@ local function check(args)
 end
 
 return {
-  summary = "List privileged accounts: by which role or group, managed or not, age of account and password",
+  summary = "List privileged accounts: their roles and groups, who manages them, the age of account and password",
 
   args = {
-    role = { type = "string", help = "only who holds this directory role, by whatever way" },
-    group = { type = "string", help = "instead: the accounts in the group of this name, nested ones too" },
-    unit = { type = "string", help = "instead: the accounts in the administrative unit of this name" },
-    all = { type = "boolean", default = false, help = "instead: all accounts" },
-    unmanaged = { type = "boolean", default = false, help = "leave out what has an entry in Devolutions Server" },
+    role = { type = "string", help = "only accounts that hold this directory role in any way" },
+    group = { type = "string", help = "list the accounts in this group instead, nested groups included" },
+    unit = { type = "string", help = "list the accounts in this administrative unit instead" },
+    all = { type = "boolean", default = false, help = "list all accounts instead" },
+    unmanaged = {
+      type = "boolean", default = false, help = "leave out accounts that have an entry in Devolutions Server",
+    },
     format = {
-      type = "string", choices = { "table", "csv", "json" }, default = "table", help = "what to write; --json is json",
+      type = "string", choices = { "table", "csv", "json" }, default = "table",
+      help = "the format of the list; --json means json",
     },
   },
 
@@ -49,7 +51,7 @@ return {
     check(args)
     if log.json() and args.format == "table" then args.format = "json" end
     local count = discover.run(args)
-    if args.format == "table" then log.note(layout.count(count, "account")) end
+    if args.format == "table" then log.note(("%d account%s"):format(count, count == 1 and "" or "s")) end
     return 0
   end,
 }

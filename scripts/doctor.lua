@@ -1,32 +1,30 @@
---- Why does PAM for Entra not work, what ends when, and who has more power than
---- needed: looks at everything, changes nothing.
+--- Find out why PAM for Entra does not work, what expires when, and which rights are not needed. Changes nothing.
 
 local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
-local first_contact = require "doctor.first_contact"
 
 return {
-  summary = "Find out why PAM for Entra does not work, what ends when, and what is over-privileged",
+  summary = "Find out why PAM for Entra does not work, what expires when, and which rights are not needed",
 
   args = {
-    name = { type = "string", default = "Devolutions PAM", help = "name the setup was given" },
+    name = { type = "string", default = "Devolutions PAM", help = "name that the setup was given" },
     client_id = { type = "string", help = "client id of the application, where the setup adopted one" },
     managed = {
       type = "list",
-      help = "the accounts that are managed: a group's name or id, or user names (default: as the setup was told)",
+      help = "the managed accounts: name or id of a group, or user names (default: as the setup was told)",
     },
     jit_elevation = {
       type = "boolean", help = "is " .. api_permissions.ELEVATION .. " wanted? (default: as the setup was told)",
     },
     renew_before = {
       type = "duration",
-      help = "warn this long before a client secret ends (default: 30 days, or a third of its life if that is less)",
+      help = "warn this long before a client secret expires (default: 30 days, or a third of its life if that is less)",
     },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault (default: the profile's)" },
     first_contact = {
       type = "boolean", default = false,
-      help = "list what is believed of the real services and could not be tried, and settle what reading can settle",
+      help = "list what Moonlatch assumes about the real services and could not try, and check what reading can check",
     },
   },
 
@@ -52,7 +50,7 @@ return {
   },
 
   run = function(args)
-    if args.first_contact then return first_contact.run(args) end
+    if args.first_contact then return doctor.first_contact() end
     return doctor.show(doctor.examine("setup/entra-pam-provider", args))
   end,
 }

@@ -3,6 +3,7 @@
 --
 -- It is in use as soon as it lies there, for runs on this machine read it at their next sign-in.
 
+local class = require "base.class"
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
 local keyfile = require "oauth.key_file"
@@ -18,7 +19,6 @@ local M = {}
 
 ---@class certificate.fields: rotation.fields
 ---@field path string? a file in clear, besides the sealed one
----@field former string? where earlier versions kept the file in clear
 ---@field used_here boolean do runs on this machine sign in with what lies sealed here?
 
 ---@class certificate.Certificate where the certificate of an application lies on this machine, and its life
@@ -29,8 +29,7 @@ local M = {}
 ---@field is_former boolean? is that file one of an earlier version, which nobody asked for now?
 ---@field used_here boolean
 ---@field credential rotation.Credential
-local Certificate = {}
-Certificate.__index = Certificate
+local Certificate = class("certificate.Certificate", { open = { "prove", "place", "confirms" } })
 
 ---------------------------------------------------------------------------
 -- Where it lies, as adoption wants it
@@ -78,8 +77,9 @@ function Certificate:__tostring() return self.places[#self.places]:where() end
 -- Having one
 
 local function clear_file(self, fields)
-  self.is_former = not fields.path and fields.former ~= nil and sys.stat(fields.former) ~= nil
-  local path = fields.path or self.is_former and fields.former
+  local former = self.run.profile.state and self.run.profile.state .. "/rotator.pem" -- where earlier versions wrote it
+  self.is_former = not fields.path and former ~= nil and sys.stat(former) ~= nil
+  local path = fields.path or self.is_former and former
   self.clear = path and keyfile.at(path) or nil
   table.insert(self.places, self.clear)
 end
@@ -103,9 +103,9 @@ end
 ---@param fields certificate.fields
 ---@return certificate.Certificate
 function M.ensure(run, fields)
-  local self = setmetatable({
+  local self = Certificate {
     run = run, application = fields.application, places = {}, used_here = fields.used_here,
-  }, Certificate)
+  }
   self.places[1] = sealed_key.of(run.profile, fields.application, fields.name)
   clear_file(self, fields)
   if self.clear and run.mode ~= "destroy" then self.clear:open(is_its(self)) end -- before anything is made

@@ -112,4 +112,8 @@ function M.show(found)
   return STATUS[found.verdict]
 end
 
+--- List what is believed of the real services and could not be tried; settle what reading can settle. Waits.
+---@return integer exit status
+function M.first_contact() return require("doctor.first_contact").run() end
+
 return M

@@ -2,6 +2,8 @@
 
 local M = {}
 
+local metatable_of = debug.getmetatable -- a protected metatable gives its name only
+
 ---@alias fail.kind
 ---| "usage"       the command line or an argument is wrong
 ---| "config"      a profile, a script or a file is wrong
@@ -43,8 +45,7 @@ end
 ---@field cause any? the error below this one
 
 ---@class Failure: fail.fields
-local Failure = { __name = "failure" }
-Failure.__index = Failure
+local Failure = { __name = "failure", __metatable = "failure" }
 
 --- "what: why", and on a second line the fix.
 function Failure:__tostring()
@@ -75,8 +76,39 @@ end
 ---@param kind fail.kind?
 ---@return boolean
 function M.is(value, kind)
-  return getmetatable(value) == Failure and (kind == nil or value.kind == kind)
+  return metatable_of(value) == Failure and (kind == nil or value.kind == kind)
 end
+
+local TEXTS = { "what", "why", "fix", "message", "said", "target", "request_id" }
+local PLAIN = { string = true, number = true, boolean = true }
+local DEEPEST = 10
+
+-- A failure, whatever a script has made of its members.
+local function settled(fields)
+  for _, name in ipairs(TEXTS) do
+    if type(fields[name]) ~= "string" then fields[name] = nil end
+  end
+  fields.kind = KINDS[fields.kind] and fields.kind or "refused"
+  fields.what, fields.why = fields.what or "run a script", fields.why or "it raised a failure that says nothing"
+  return setmetatable(fields, Failure)
+end
+
+-- Texts, numbers, booleans, failures and tables of these; nil for anything else.
+local function plain(value, level)
+  if PLAIN[type(value)] then return value end
+  if type(value) ~= "table" or level > DEEPEST then return nil end
+  local twin = {}
+  for name, member in next, value do
+    if PLAIN[type(name)] then twin[name] = plain(member, level + 1) end
+  end
+  return metatable_of(value) == Failure and settled(twin) or twin
+end
+
+--- A copy, so that who holds one cannot change what another reads. What is neither text, number, boolean, failure nor
+--- a table of these is left out.
+---@param failure Failure
+---@return Failure
+function M.copy(failure) return plain(failure, 0) end
 
 --- Call `fn(...)`; its results, or nil and the failure when it failed with this
 --- kind. Any other error goes on.

@@ -8,123 +8,26 @@
 --     events = { { at = "60d", fault = "graph PATCH /users/* drop-after" } },
 --   }
 
+local clock = require "time.clock"
+local declaration = require "rehearse.declaration"
 local fail = require "fail"
-local shape = require "base.schema"
-local time = require "time"
+local profile = require "profile.current"
 
 local M = {}
 
----@class rehearse.event
----@field at number seconds after the beginning
----@field what string? for the report
----@field fault string? a rule of the emulator's: something goes wrong from then on
----@field resume string? an account: a person has looked, and says so
----@field act nil|fun(tenant: table, server: table) what other people do
-
----@class rehearse.expectation
----@field what string
----@field holds fun(outcome: rehearse.outcome): boolean, string?
-
----@class rehearse.terms
----@field name string
----@field summary string
----@field policies string[]
----@field over number seconds
----@field late number seconds that a change may be late
----@field setup fun(tenant: table, server: table)?
----@field events rehearse.event[] by time
----@field expect rehearse.expectation[]
-
---- Is it a rehearsal as `rehearse { … }` makes it?
----@param value any
----@return boolean
-M.is = shape.form(M, "rehearse")
-
----------------------------------------------------------------------------
--- What may be in it
-
-local function check_event(event)
-  local count = 0
-  for _, name in ipairs { "fault", "resume", "act" } do count = count + (event[name] ~= nil and 1 or 0) end
-  if count ~= 1 then return "it is one of fault, resume and act" end
-  if event.act and not event.what then return "act needs what: the report has to say what happened" end
-end
-
-local event = {
-  type = "table", check = check_event,
-  members = {
-    at = shape.duration { required = true }, what = { type = "string" },
-    fault = { type = "string" }, resume = { type = "string" }, act = { type = "function" },
-  },
-}
-
-local rule = {
-  type = "table",
-  members = {
-    summary = { type = "string", required = true },
-    policy = { type = { "string", "table" }, required = true },
-    over = shape.duration { default = "365d" },
-    late = shape.duration { default = "2d" },
-    setup = { type = "function" },
-    events = { type = "table", default = {}, each = event },
-    expect = {
-      type = "table", default = {},
-      each = { type = "table", members = {
-        what = { type = "string", required = true }, holds = { type = "function", required = true },
-      } },
-    },
-  },
-}
-
-local function settled_events(list, over, file)
-  local events = {}
-  for i, one in ipairs(list) do
-    events[i] = shape.plain(one)
-    events[i].at = time.duration(one.at)
-    if events[i].at > over then
-      fail.raise {
-        kind = "config", what = ("%s: events[%d]"):format(file, i),
-        why = ("it happens after %s, and the rehearsal is over after %s"):format(one.at, time.span(over)),
-        fix = "Let it happen earlier, or make `over` longer.",
-      }
-    end
+--- Move the clock of the emulator that the profile names; it never goes back. Raises "usage" where the profile names a
+--- real tenant.
+---@param seconds number
+function M.advance(seconds)
+  local used = profile.current()
+  if used.kind ~= "emulator" then
+    fail.raise {
+      kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
+      why = "it is a real tenant's, and time there is not ours",
+      fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
+    }
   end
-  table.sort(events, function(a, b) return a.at < b.at end)
-  return events
+  clock.advance(seconds)
 end
 
--- Beside the test: "./mine_test.lua" names "./mine.lua".
-local function beside(found, name)
-  local folder = found.origin == "path" and found.path:match("^(.*/)")
-  return folder and name:match("^%./") and folder .. name:sub(3) or name
-end
-
---- Check a rehearsal and make the declaration of a script of it.
----@param found { name: string, path: string, origin: string }
----@param value table as `rehearse { … }` made it
----@return script.declaration
-function M.declare(found, value)
-  local fields = shape.plain(value)
-  shape.check(found.path, "", fields, rule)
-  local terms = shape.plain(fields)
-  terms.name, terms.over, terms.late = found.name, time.duration(fields.over), time.duration(fields.late)
-  terms.policies = {}
-  for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do
-    terms.policies[i] = beside(found, name)
-  end
-  terms.events = settled_events(fields.events, terms.over, found.path)
-  return { id = found.name, summary = fields.summary, args = {}, needs = {}, rehearsal = terms }
-end
-
---- The rehearsal of a policy that has no test of its own.
----@param name string
----@param over number seconds
----@return rehearse.terms
-function M.plain(name, over)
-  return {
-    name = name, summary = "as it is, with nothing going wrong", policies = { name }, over = over,
-    late = time.duration "2d", events = {}, expect = {},
-  }
-end
-
-return M
+return setmetatable(M, { __call = function(_, fields) return declaration.mark(fields) end })

@@ -1,9 +1,9 @@
 --- Jobs made of named steps: planned, applied, verified and destroyed by the
 --- same steps. What differs is only whether acting is switched on.
 
+local class = require "base.class"
 local fail = require "fail"
 local resource = require "resource.new"
-local run = require "workflow.run"
 
 local M = {}
 
@@ -18,8 +18,9 @@ local M = {}
 ---@field args table?
 ---@field needs table?
 ---@field steps workflow.Step[]
-local Declaration = {}
-Declaration.__index = Declaration
+local Declaration = class("workflow.Declaration", { open = {
+  "with", "after", "extend", "id", "summary", "description", "args", "needs", "examples", "steps",
+} })
 
 --- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
 --- what the steps before found and made; each adds to it.
@@ -41,7 +42,7 @@ function M.declare(declaration)
       error(("steps[%d] is not a step: write step \"its name\" (function(run, have, args) … end)"):format(i), 2)
     end
   end
-  return setmetatable(declaration, Declaration)
+  return Declaration(declaration)
 end
 
 local function place_of(steps, name)
@@ -60,7 +61,7 @@ local function copy(declaration)
   local twin = {}
   for name, value in pairs(declaration) do twin[name] = value end
   twin.steps = table.move(declaration.steps, 1, #declaration.steps, 1, {})
-  return setmetatable(twin, Declaration)
+  return Declaration(twin)
 end
 
 --- The same job with some steps replaced, by name; `false` leaves a step out.
@@ -115,13 +116,40 @@ function Declaration:extend(more)
   return twin
 end
 
---- Define a kind of resource of your own: `local Group = workflow.resource "group"`. Give it the methods `read`,
---- `create`, `update`, `delete` and `ours` (resource.Resource describes them). `Group { name = …, wanted = { … } }`
---- makes one for `run:ensure`.
----@param kind string what a plan calls such a thing: "group"
----@return table
-function M.resource(kind) return resource.kind(kind) end
+---------------------------------------------------------------------------
+-- Resources of a script's own
 
-M.run = run.run
+-- What is not the author's to say: metamethods, and what ensuring keeps on a resource.
+local function check_methods(methods)
+  for name, value in pairs(methods) do
+    if type(name) ~= "string" or not name:find "^%l" then
+      error(("'%s' is no name for a method of a resource"):format(tostring(name)), 3)
+    end
+    if type(value) == "table" then error(("'%s' of a resource is a table: a resource gets it"):format(name), 3) end
+  end
+  if type(methods.read) ~= "function" then error("a resource needs read: what is there now", 3) end
+end
+
+--- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`.
+--- What this gives makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets
+--- the resource; it reads its fields and calls its other methods, and changes neither.
+---
+--- Methods: read (what is there, nil when nothing is), create, update(self, actual, changes), delete(self, actual), key
+--- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs, give_way.
+--- `once` is a text: by what the far side itself takes one only.
+---@param kind string what plans call it: "group"
+---@return fun(methods: table<string, function>): fun(fields: table): resource.Resource
+function M.resource(kind)
+  return function(methods)
+    check_methods(methods)
+    local Kind = resource.kind(kind, { open = "all" })
+    for name, method in pairs(methods) do Kind[name] = method end
+    return function(fields)
+      local own = {}
+      for name, value in pairs(fields) do own[name] = value end
+      return Kind(own)
+    end
+  end
+end
 
 return M

@@ -26,7 +26,7 @@ end
 
 -- Run Lua that may change things, as a person at the prompt would.
 local function eval(code)
-  job.must(emu:run { "-e", code, "--write" }, 0)
+  job.must(emu:run({ "-e", code, "--write" }, { inside = true }), 0)
 end
 
 local ENTRY = [[

@@ -32,6 +32,7 @@ function M.scan(far, words, at, status)
   })
   local outcome = far:run(words, {
     before = { "/usr/bin/python3", "-B", SOURCE .. "/tests/memory.py", job }, program = DUMPABLE, seconds = 120,
+    inside = true,
   })
   local found = assert(json.decode(outcome.out), outcome.err)
   assert(at or found.status == (status or 0), outcome.err)

@@ -4,6 +4,8 @@ local sys = require "host.sys"
 
 local M = {}
 
+M.INSIDE = SOURCE .. "/tests/inside" -- a --stdlib that lets scripts and -e require all of the library
+
 ---@class moonlatch.place a private home that goes when its variable does
 ---@field path string
 local Place = { __name = "place" }
@@ -48,6 +50,7 @@ local function command_line(place, words, options)
   for _, setting in ipairs(options.env or {}) do list[#list + 1] = quote(setting) end
   for _, word in ipairs(options.before or {}) do list[#list + 1] = word end
   list[#list + 1] = quote(options.program or os.getenv "MOONLATCH")
+  if options.inside then list[#list + 1] = "--stdlib " .. quote(M.INSIDE) end
   for _, word in ipairs(words) do list[#list + 1] = quote(word) end
   return table.concat(list, " ")
 end
@@ -59,7 +62,8 @@ end
 
 --- Run it to its end; without a terminal, with `options.input` as its input.
 ---@param words string[]
----@param options { env: string[]?, input: string?, before: string[]?, seconds: integer?, program: string? }?
+---@param options { env: string[]?, input: string?, before: string[]?, seconds: integer?, program: string?,
+--- inside: boolean? }? inside: scripts and -e may require all of the library
 ---@return moonlatch.outcome
 function Place:run(words, options)
   options = options or {}
@@ -75,13 +79,15 @@ end
 --- what to type. What the terminal showed, with the status first (tests/terminal.py).
 ---@param words string[]
 ---@param talk string[]
+---@param inside boolean? may scripts and -e require all of the library?
 ---@return string
-function Place:talk(words, talk)
+function Place:talk(words, talk, inside)
   local line = { "cd", quote(self.path), "&&", "python3", quote(SOURCE .. "/tests/terminal.py") }
   for _, word in ipairs(talk) do line[#line + 1] = quote(word) end
   for _, word in ipairs { "--", "/usr/bin/env", "HOME=" .. self.path, os.getenv "MOONLATCH" } do
     line[#line + 1] = quote(word)
   end
+  if inside then line[#line + 1] = "--stdlib " .. quote(M.INSIDE) end
   for _, word in ipairs(words) do line[#line + 1] = quote(word) end
   local pipe <close> = assert(io.popen(table.concat(line, " ")))
   return pipe:read "a"

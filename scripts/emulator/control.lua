@@ -1,5 +1,5 @@
---- The emulator's own page below /emulator on the login address: what a test or a
---- rehearsing admin does to the world meanwhile. Answers are JSON.
+--- The control page of the emulator, below /emulator on the login address: through it a test or a person changes the
+--- emulated world. Answers are JSON.
 
 local held = require "emulator.vault_check"
 local json = require "json"
@@ -30,7 +30,7 @@ POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false
 *      /emulator/graph/v1.0/... Graph as a Global Administrator with every permission
 ]]
 
---- Methods of the tenant that stand for another admin's doing, with their arguments.
+--- The tenant's methods that stand for acts of another admin, with their arguments.
 M.ACTIONS = {
   activate = "person",
   add_access_policy = "{name, only: [client]?, state?, except: [location id]?}: Conditional Access blocks applications",
@@ -63,7 +63,7 @@ M.ACTIONS = {
   set_policy = "{secrets: false?, days?, certificate_days?, authority: true?, app?, since?}",
 }
 
---- The same for the Devolutions Server.
+--- The same for Devolutions Server.
 M.SERVER_ACTIONS = {
   add_vault = "name",
   enable = "true or false: the application identity",
@@ -87,7 +87,7 @@ M.PAM_ACTIONS = {
   test_connection = "name of a provider: {ok, message}",
 }
 
---- What an administrator does in Devolutions Cloud besides, or on a machine with its services.
+--- What an administrator does in Devolutions Cloud, or on a machine with its services.
 M.CLOUD_ACTIONS = {
   add_identity = "name: an application identity; its key and secret are told once",
   add_service = "{name, identity}: a PAM service",
@@ -107,7 +107,7 @@ local function done(result)
   return 200, {}, { result = result == nil and true or result }
 end
 
---- Read "1-5", "3" or "0".
+--- Parse "1-5", "3" or "0".
 ---@param text string
 ---@return number[]|false|nil range, string? message
 function M.lag(text)
@@ -201,7 +201,7 @@ local ROUTES = {
   ["POST /emulator/devolutions"] = function(world, _, body) return act(world.devolutions, M.SERVER_ACTIONS, body) end,
 }
 
---- Is the path one of ours?
+--- Does the path belong to the control page?
 ---@param path string
 ---@return boolean
 function M.owns(path)

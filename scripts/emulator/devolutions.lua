@@ -1,6 +1,5 @@
---- A Devolutions Server's public API, /api/v1, as its open clients know it:
---- Devolutions/go-dvls, ansible-dvls, the SecretManagement module SM-DVLS and
---- the external-secrets provider (2021 to 2026). Nothing here waits.
+--- The public API of Devolutions Server, /api/v1, as its open clients use it: Devolutions/go-dvls, ansible-dvls, the
+--- SecretManagement module SM-DVLS and the external-secrets provider (2021 to 2026). Nothing here waits.
 
 local entries_of = require "emulator.devolutions.entries"
 local json = require "json"
@@ -10,7 +9,7 @@ local time = require "time"
 
 local M = {}
 
---- What the clients do not agree on, or nobody outside knows: switches, each tested both ways.
+--- What the clients disagree on, or what only the vendor knows: switches, each tested both ways.
 M.FLAGS = {
   -- Which parameter turns the page: go-dvls sends "page", ansible and SM-DVLS "pageNumber". The other one is ignored,
   -- or "both" are understood.
@@ -54,7 +53,7 @@ end
 ---@class emulator.devolutions
 ---@field app_key string
 ---@field app_secret host.secret
----@field vault string name of the vault that is meant for such entries
+---@field vault string the vault for such entries
 ---@field permissions table<string, boolean> of the application in its vaults: view, view_password, add, edit, delete
 ---@field flags table
 local Server = { __name = "emulator.devolutions" }
@@ -110,7 +109,7 @@ local function refuse(status, message)
   error(setmetatable({ status = status, body = { message = message } }, Refusal), 0)
 end
 
---- The older endpoints answer 200 and say what happened in `result` (go-dvls, SaveResult).
+--- The older endpoints answer 200, and say in `result` what happened (go-dvls, SaveResult).
 local function legacy(result)
   error(setmetatable({ status = 200, body = { result = result } }, Refusal), 0)
 end
@@ -120,7 +119,7 @@ local function date(server, at, id)
   return layout:format(time.iso(at):sub(1, -2))
 end
 
---- Member names are taken in any case (ansible writes "subtype").
+--- The name of a member counts in any case (ansible writes "subtype").
 local function member(body, name)
   if type(body) ~= "table" then return nil end
   if body[name] ~= nil then return body[name] end
@@ -183,7 +182,7 @@ local function logout(server, request)
   return 200
 end
 
---- A bare true or false, not an object (go-dvls, authentication.go).
+--- The answer is a bare true or false (go-dvls, authentication.go).
 local function is_logged(server, request)
   return 200, session_of(server, request) and "true" or "false"
 end
@@ -262,7 +261,7 @@ end
 
 local CONTENT = { Everything = true, Secrets = true, Credentials = true, BusinessInformation = true }
 
---- "Default" is a system vault's and refused here (go-dvls, vaults.go).
+--- The name "Default" belongs to a system vault, and is refused here (go-dvls, vaults.go).
 local function create_vault(server, request)
   need_session(server, request)
   local body = body_of(request)
@@ -276,7 +275,7 @@ end
 ---------------------------------------------------------------------------
 -- Entries
 
---- Names of the members of data, canonical, and which of them are secrets; nil for a subtype that is not known.
+--- The canonical names of the members of data, and which are secrets; nil for an unknown subtype.
 local function members_of(kind, subtype)
   if kind == "Folder" then return FOLDERS[subtype] and { "domain", "username" } or nil, {} end
   local line = kind == "Credential" and SUBTYPES[subtype]
@@ -290,7 +289,7 @@ local function members_of(kind, subtype)
   return names, secrets
 end
 
---- The data of an entry as stored: canonical names, secrets as secrets, what is unknown kept.
+--- The data of an entry as stored: canonical names, secrets as secrets; unknown members stay.
 local function data_of(entry, given)
   local names, secrets = members_of(entry.type, entry.subType)
   local canonical, data = {}, {}
@@ -309,7 +308,7 @@ local function tags_of(body)
   return json.array(type(tags) == "table" and table.move(tags, 1, #tags, 1, {}) or {})
 end
 
---- What a client may set. A full replacement: what is left out is cleared (go-dvls@7a16c92).
+--- Set what a client may set. A write replaces everything: what is left out is cleared (go-dvls@7a16c92).
 local function fill(server, entry, body)
   local name = text(body, "name")
   if type(name) ~= "string" or name == "" then refuse(400, "name is required.") end
@@ -340,7 +339,7 @@ local function may_see_secrets(server, request)
   return not server.flags.ask_for_passwords or request.query.includePasswords == "true"
 end
 
---- Without View password the secrets are simply not there.
+--- The entry as the caller sees it. Without the permission View password, the secrets are missing.
 local function shown(server, request, entry)
   local row, data = metadata(server, entry), {}
   local _, secrets = members_of(entry.type, entry.subType)
@@ -397,7 +396,7 @@ local function delete_entry(server, request, vault_id, id)
 end
 
 ---------------------------------------------------------------------------
--- The way of a request
+-- The steps of a request
 
 local ROUTES = {
   ["POST /api/v1/login"] = login,
@@ -458,7 +457,7 @@ function Server:seal(vault_id, id)
   find_entry(self, vault_id, id).sealed = true
 end
 
---- Another admin takes a permission away, or gives it.
+--- Another admin removes a permission, or grants it.
 ---@param name "view"|"view_password"|"add"|"edit"|"delete"
 ---@param allowed boolean
 function Server:permit(name, allowed)
@@ -480,7 +479,7 @@ function Server:vault_id(name)
   end
 end
 
---- The client secret in an entry, as a provider that is linked to it reads it.
+--- The client secret in an entry, as a provider reads it that is linked to the entry.
 ---@param name string
 ---@return host.secret?
 function Server:value_of(name)

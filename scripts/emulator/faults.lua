@@ -26,7 +26,7 @@ local function spoilt(status, kind, body)
   return { status = status, headers = { ["Content-Type"] = kind }, body = body }
 end
 
---- Answers in place of the service: nothing was applied.
+--- Answers in place of the service: the request is not carried out.
 ---@type table<string, fun(): httpd.answer>
 local BEFORE = {
   ["drop-before"] = function() return { how = "drop" } end,
@@ -39,7 +39,7 @@ local PREPARE = {
   stale = function(request, argument) request.stale = argument or 60 end,
 }
 
---- What becomes of the answer to a request that was carried out.
+--- Changes to the answer of a request that was carried out.
 ---@type table<string, fun(answer: httpd.answer, argument: integer?): httpd.answer>
 local AFTER = {
   ["drop-after"] = function() return { how = "drop" } end,
@@ -66,7 +66,7 @@ local AFTER = {
 ---@field kind string
 ---@field argument integer?
 ---@field left number how often it still applies
----@field skip integer matches it lets pass first
+---@field skip integer matches that pass before the rule applies
 ---@field hits integer
 
 local function pattern_of(path)
@@ -166,7 +166,7 @@ local function matches(rule, peer, method, path)
     and path:find(rule.pattern) ~= nil
 end
 
---- The rule for this request, if any; it counts as used.
+--- The rule for this request, if there is one; the rule counts as used.
 ---@param peer string
 ---@param method string
 ---@param path string

@@ -1,9 +1,8 @@
---- OData filters, as far as directory objects take them (Microsoft Learn,
---- filter-query-parameter and aad-advanced-queries, 2026-05).
---
--- parse("startsWith(displayName,'a') and accountEnabled eq true") gives a
--- function of a row, what has to be equal, and whether only the advanced query
--- engine could do it.
+--- OData filters, as far as Graph accepts them for directory objects (Microsoft Learn: filter-query-parameter and
+--- aad-advanced-queries, 2026-05).
+---
+--- parse("startsWith(displayName,'a') and accountEnabled eq true") returns a function that tests a row, the equality
+--- that the filter demands if there is one, and whether only the advanced query engine supports it.
 
 local json = require "json"
 local time = require "time"

@@ -1,5 +1,5 @@
---- Microsoft Graph v1.0 of an emulated tenant: from a request and the claims of
---- its token to an answer. Nothing here waits or touches a socket.
+--- Microsoft Graph v1.0 of an emulated tenant: makes an answer from a request and the claims of its token. Nothing here
+--- waits or touches a socket.
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -22,7 +22,7 @@ end
 ---@field header fun(name: string): string?
 ---@field body table? decoded JSON, secrets lifted
 ---@field base string "https://127.0.0.1:4711"
----@field stale number? answer a read from the state so many seconds ago
+---@field stale number? answer a read from the state of that many seconds ago
 ---@field refusal string? why the token was not accepted (then there is no caller)
 
 ---@class emulator.caller claims of the token
@@ -33,12 +33,12 @@ end
 ---@field scp string?
 ---@field wids string[]?
 
----@class emulator.context what handlers are given
+---@class emulator.context the context that handlers get
 ---@field tenant emulator.tenant
 ---@field request emulator.request
 ---@field caller emulator.caller
 ---@field body table
----@field at number the moment reads look at
+---@field at number the moment whose state reads see
 ---@field collection string? name of the list in @odata.context
 local Context = { __name = "emulator.context" }
 Context.__index = Context
@@ -124,7 +124,7 @@ local function step_into(node, step, parameters)
   return node["{id}"]
 end
 
-local parsed, count = {}, 0 -- paths met lately; clients ask for a few again and again
+local parsed, count = {}, 0 -- parsed paths; clients ask for the same few again and again
 local MOST = 1000
 
 local function known_steps(path)
@@ -154,7 +154,7 @@ local function route(request)
 end
 
 ---------------------------------------------------------------------------
--- The way of a request
+-- The steps of a request
 
 local function authenticate(ctx)
   if not ctx.caller then
@@ -168,7 +168,8 @@ local function authenticate(ctx)
   end
 end
 
---- The write limit of an app in a tenant, when the flag asks for one (Microsoft Learn: throttling-limits, 2026-02-06).
+--- The write limit of an application in a tenant, when the flag sets one (Microsoft Learn: throttling-limits,
+--- 2026-02-06).
 local function throttle(ctx)
   local quota = ctx.tenant.flags.write_quota
   if not quota or ctx.request.method == "GET" then return end
@@ -195,7 +196,7 @@ local function check_body(ctx)
   if type(ctx.body) ~= "table" then ctx.body = {} end
 end
 
--- Calls whose handlers check the permission, because it depends on the body.
+-- The calls whose handlers check the permission themselves, because it depends on the body.
 local OWN_CHECKS = { ["PATCH /users/{id}"] = true }
 
 local function run(ctx)

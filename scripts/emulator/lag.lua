@@ -1,17 +1,16 @@
---- What is written now and read a little later, as in a directory that is kept
---- in many copies (Microsoft Learn, user-list: "replication delays"; terraform's
---- azuread provider waits for five hits in a row).
---
--- A collection holds rows by id. Rows are never changed, only replaced: a write
--- adds a version that becomes visible after a delay, and a reader asks for what
--- was visible at a moment. Rows of a crowd are not stored at all until somebody
+--- Rows that become visible some seconds after they were written, as in a replicated directory (Microsoft Learn,
+--- user-list: "replication delays"; terraform's azuread provider waits for five hits in a row).
+---
+--- A collection holds rows by id. A row is never changed, only replaced: a write adds a version that becomes visible
+--- after a delay, and a reader asks for what was visible at a moment. The rows of a crowd are computed from their
+--- number, and stored only when somebody writes them.
 -- writes them; they follow from their number.
 
 local random = require "emulator.random"
 
 local M = {}
 
-local KEEP = 3600 -- seconds a superseded version stays, for readers that ask for an older state
+local KEEP = 3600 -- seconds that a replaced version stays, for readers that ask for an older state
 
 ---@class emulator.lag.source where delays come from
 ---@field now fun(): number
@@ -20,7 +19,7 @@ local KEEP = 3600 -- seconds a superseded version stays, for readers that ask fo
 local Source = { __name = "emulator.lag.source" }
 Source.__index = Source
 
---- Delays that follow from the seed and the number of the write.
+--- The delays of a tenant: they follow from the seed and the number of the write.
 ---@param options {seed: integer, now: (fun(): number), min: number?, max: number?}
 ---@return emulator.lag.source
 function M.source(options)
@@ -28,7 +27,7 @@ function M.source(options)
     Source)
 end
 
---- Seconds until the next write is visible; in another range when one is given.
+--- The delay of the next write in seconds; within `range` when it is given.
 ---@param range number[]? {min, max}
 ---@return number
 function Source:delay(range)
@@ -41,12 +40,13 @@ function Source:delay(range)
   return min + (max - min) * random.fraction(self.seed, "lag", self.writes)
 end
 
----@class emulator.lag.crowd rows that follow from their number
+---@class emulator.lag.crowd rows that are computed from their number
 ---@field size integer
 ---@field id fun(number: integer): string
 ---@field number fun(id: string): integer?
 ---@field row fun(number: integer): table
----@field find nil|fun(property: string, value: any): integer[]? the numbers a row with that value can have; nil: any
+---@field find nil|fun(property: string, value: any): integer[]? numbers of the rows that can have that value; nil: any
+--- row can
 
 ---@class emulator.lag.collection
 local Collection = { __name = "emulator.lag.collection" }
@@ -77,7 +77,7 @@ local function from_crowd(self, id)
   if number and number >= 1 and number <= self.crowd.size then return self.crowd.row(number) end
 end
 
--- Asked for what is written last, it is gone when it is gone now.
+-- Was the row dropped by this moment? Without a moment the newest state counts.
 local function has_ended(self, row, at)
   return row._ends ~= nil and row._ends <= math.min(at, self.source.now())
 end
@@ -106,15 +106,15 @@ function Collection:newest(id)
   return from_crowd(self, id)
 end
 
---- Forget versions that nobody can ask for any more.
+--- Remove versions that no reader can ask for any more.
 local function trim(versions, before)
   while versions[2] and versions[2].at < before do
     table.remove(versions, 1)
   end
 end
 
---- Forget rows that were dropped so long ago that nobody can ask for them any more. Those of a crowd have to stay
---- dropped; the others leave a false in the order of listing, because pages are counted by place.
+--- Forget rows that were dropped so long ago that no reader can ask for them any more. Rows of a crowd stay marked as
+--- dropped. The others leave a false in the order of listing, because pages count positions.
 local function forget(self, before)
   local drop = self.dropped[self.oldest_drop]
   while drop and drop.at < before do
@@ -152,7 +152,7 @@ local function add_version(self, id, at, row)
   return version
 end
 
---- Put a row that has been there for ever, in front of the crowd.
+--- Put a row that was always there, in front of the crowd.
 ---@param id string
 ---@param row table
 function Collection:seed(id, row)
@@ -200,8 +200,8 @@ function Collection:knows(id)
   return self.versions[id] ~= nil or from_crowd(self, id) ~= nil
 end
 
---- id, or number in the crowd, at a place in the order of listing: the named ones, the crowd (or those of it in
---- `only`), the later ones.
+--- The id, or the number in the crowd, at a position in the order of listing: first the named rows, then the crowd (or
+--- the numbers in `only`), then later rows.
 local function whose_place(self, place, only)
   local named = self.named
   if place <= named then return self.order[place] end
@@ -216,8 +216,8 @@ local function row_of_number(self, number, at)
   return self.crowd.row(number)
 end
 
---- Walk what was visible at a moment, from a place on: place, row, and id but for rows of a crowd, which say it.
---- `equals` (property, value) lets a crowd that can skip most of itself do so; the rows may still differ.
+--- Go through what was visible at a moment, from a position on. Returns position, row, and the id except for rows of a
+--- crowd, which contain it. `equals` (property, value) lets a crowd skip rows; the rows may still differ.
 ---@param at number
 ---@param from integer?
 ---@param equals {[1]: string, [2]: any}?

@@ -18,10 +18,10 @@ local ANY_TENANT = { common = true, organizations = true }
 ---@field tenant emulator.tenant
 ---@field tokens emulator.tokens
 ---@field base string "https://127.0.0.1:4711"
----@field audiences table<string, string> name of a resource -> the resource; the names tokens may be asked for
----@field approve string who signs in: a person, "none" or "decline"
----@field consents boolean does that person consent to what is asked?
----@field identity_header host.secret what App Service's endpoint wants to be told
+---@field audiences table<string, string> name of a resource -> the resource; the audiences that tokens may have
+---@field approve string who signs in: a person's key, "none" or "decline"
+---@field consents boolean does that person consent to what is asked for?
+---@field identity_header host.secret the secret that App Service's endpoint requires
 ---@field interval integer seconds between two polls of a device code
 ---@field refresh "reuse"|"once" how often a refresh token is good
 local Login = { __name = "emulator.login" }
@@ -83,7 +83,7 @@ local function instance_discovery(self, query)
   }
 end
 
---- "method path below the tenant" -> what answers it: a body, or status, headers and body.
+--- "method path below the tenant" -> the function that answers: a body, or status, headers and body.
 ---@type table<string, fun(self: emulator.login, request: httpd.request, asked: string)>
 local ROUTES = {
   ["GET /v2.0/.well-known/openid-configuration"] = function(self, _, asked) return discovery(self, asked) end,
@@ -145,14 +145,14 @@ function Login:handle(request)
   return status, headers, body
 end
 
---- Answer one request to where managed identities are had.
+--- Answer one request to the endpoint of managed identities.
 ---@param request httpd.request
 ---@return integer status, table headers, string|table body
 function Login:identity(request)
   return identity.handle(self, request)
 end
 
---- A refusal with this status for a fault rule.
+--- The refusal with this status, for a fault rule.
 ---@param status integer
 ---@return httpd.answer
 function Login.refuse(_, status)
@@ -160,7 +160,7 @@ function Login.refuse(_, status)
   return { status = status, headers = {}, body = refusal.body(failure) }
 end
 
---- Who calls Graph with this Authorization header: the token's claims; or nil and what is wrong with it.
+--- The claims of the token in an Authorization header; or nil and what is wrong with the token.
 ---@param header string?
 ---@return table|nil claims, string? message
 function Login:caller(header)

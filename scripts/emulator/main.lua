@@ -1,4 +1,4 @@
---- The emulated Entra tenant, Devolutions Server and Devolutions Cloud, as a command.
+--- The command that serves an emulated Entra tenant, Devolutions Server and Devolutions Cloud.
 
 local document = require "report.document"
 local httpd = require "http.server"
@@ -26,30 +26,33 @@ local function run(args)
 end
 
 return {
-  summary = "Serve an Entra tenant, Graph and Devolutions Server and Cloud on this machine, to try things out",
+  summary = "Serve an emulated Entra tenant with Graph, Devolutions Server and Devolutions Cloud on this machine",
   args = {
     listen = { type = "string", default = "127.0.0.1",
-      help = "loopback address, with a port for the login service (the others take the next three); without one any" },
-    behind = { type = "list", default = {}, help = "addresses of a proxy before it: for the login service, Graph and "
+      help = "loopback address; with a port, the services listen on that port and the next three, without one on free "
+        .. "ports" },
+    behind = { type = "list", default = {}, help = "addresses of a proxy in front: for the login service, Graph and "
       .. "Devolutions Server" },
     devolutions = { type = "string", choices = { "server", "cloud" }, default = "server",
-      help = "whose profile commands use when none is named" },
-    users = { type = "integer", default = 200, help = "how many besides the named people; a million cost nothing" },
+      help = "whose profile commands use by default" },
+    users = { type = "integer", default = 200,
+      help = "number of users besides the named people; a million cost nothing" },
     seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
     latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },
-    lag = { type = "string", default = "1-5", help = "seconds until what was written is visible; 0 for at once" },
+    lag = { type = "string", default = "1-5", help = "seconds until a change is visible; 0 for at once" },
     fault = { type = "list", default = {},
-      help = "what goes wrong: [PEER] METHOD PATH KIND[:ARGUMENT] [COUNT] [@NTH]" },
-    clock = { type = "path", help = "file of the emulator's clock; in the folder by default" },
-    directory = { type = "path", help = "new or own folder for the authority, the clock and the ready profile" },
+      help = "make requests fail: [PEER] METHOD PATH KIND[:ARGUMENT] [COUNT] [@NTH]" },
+    clock = { type = "path", help = "file of the emulator's clock; by default in the folder of --directory" },
+    directory = { type = "path",
+      help = "folder for the certificate authority, the clock and the profiles; new, or made by an emulator" },
     approve = { type = "string", help = "who signs in by device code or browser: a person, none, or decline; "
       .. "by default the Global Administrator" },
     interval = { type = "integer", default = 5, help = "seconds between two polls of a device code" },
     exchanges = { type = "boolean", default = false,
-      help = "keep what is said, secrets masked, on the control page under requests" },
+      help = "keep headers and bodies on the control page, under requests; secrets are masked" },
     refresh = { type = "string", choices = { "reuse", "once" }, default = "reuse",
-      help = "may a refresh token be used again, as Entra's may, or does that end the sign-in" },
-    private = { type = "boolean", default = false, help = "end when standard input does" },
+      help = "refresh tokens: reuse (as Entra), or once (a second use revokes the sign-in)" },
+    private = { type = "boolean", default = false, help = "exit when standard input closes (--emulator uses this)" },
   },
   needs = {},
   run = run,

@@ -1,9 +1,8 @@
---- Privileged access in Devolutions Cloud or Devolutions Server, as a person sees it: there is no
---- public API for it, so this has no address, only acts of people (POST /emulator/cloud, /emulator/server)
---- and what is there afterwards.
+--- Privileged access (PAM) in Devolutions Cloud or Devolutions Server, as a person sees it. It has no public API, so it
+--- has no address here: acts of people change it (POST /emulator/cloud, /emulator/server).
 ---
---- What the acts are called is documented (facts on Devolutions Cloud, 1 to 3). An assumption,
---- because no page tells: a deleted provider leaves its accounts behind, and their resets fail.
+--- The acts have the names in the vendor's documentation. An assumption, because no page tells: a deleted provider
+--- leaves its accounts behind, and their resets fail.
 
 local form = require "emulator.pam.form"
 local json = require "json"
@@ -33,8 +32,8 @@ M.FLAGS = {
 ---@field accounts table<string, table> entries by user name
 ---@field tasks table[] of the report Tasks, oldest first
 ---@field tenant emulator.tenant
----@field ask fun(peer: "login"|"graph", request: table): integer, table send a request from the service's machine
----@field at fun(moment: number, act: fun()) do something at a moment that has passed
+---@field ask fun(peer: "login"|"graph", request: table): integer, table sends a request from the service's machine
+---@field at fun(moment: number, act: fun()) calls `act` at a moment that has passed
 ---@field linked fun(entry: string): host.secret? the value in an entry of the server
 
 -- Methods that both editions have.
@@ -71,7 +70,7 @@ end
 
 local ROLES = { Contributor = true, ["Privileged operator"] = true, ["Privileged reader"] = true }
 
---- Administration - Vaults - Add PAM vault; `every` is the rotation policy Periodical.
+--- Administration > Vaults > Add PAM vault. `every` is the rotation policy Periodical.
 ---@param options { name: string, every: string|number|nil }
 function Pam:add_vault(options)
   self:need_menu()
@@ -80,7 +79,7 @@ function Pam:add_vault(options)
   self.vaults[options.name] = { name = options.name, roles = {}, every = every }
 end
 
---- The vault's Permissions - Edit: give an application identity or a person a role there, or none.
+--- The vault's Permissions > Edit: give an application identity or a person a role in the vault, or none.
 ---@param vault string
 ---@param who string
 ---@param role "Contributor"|"Privileged operator"|"Privileged reader"|nil
@@ -92,7 +91,7 @@ end
 ---------------------------------------------------------------------------
 -- Providers
 
----@class emulator.pam.provider a provider as its form has it
+---@class emulator.pam.provider a provider, as its form has it
 ---@field name string
 ---@field description string?
 ---@field tenant string field Tenant ID
@@ -106,7 +105,7 @@ local function take_secret(self, provider, fields)
   if fields.linked then provider.secret, provider.linked = nil, fields.linked end
 end
 
---- Providers - Add Provider (+) - Entra ID user: fill in the form, Add.
+--- Providers > Add Provider (+) > Entra ID user: fill in the form, Add.
 ---@param fields emulator.pam.provider
 function Pam:add_provider(fields)
   self:need_menu()
@@ -117,7 +116,7 @@ function Pam:add_provider(fields)
   self.providers[fields.name] = provider
 end
 
---- Providers - a provider - Edit: what is given replaces what is there, the rest stays.
+--- Providers > a provider > Edit: the given fields replace the present ones, the others stay.
 ---@param name string
 ---@param fields table
 function Pam:edit_provider(name, fields)
@@ -130,7 +129,7 @@ function Pam:edit_provider(name, fields)
   self.tokens[name] = nil
 end
 
---- The button Test connection of a provider's form.
+--- The button Test connection in a provider's form.
 ---@param name string
 ---@return { ok: boolean, message: string }
 function Pam:test_connection(name)
@@ -167,7 +166,7 @@ function Pam:delete_account(username)
   self.accounts[username] = nil
 end
 
---- The entry's menu - Reset password: makes a task.
+--- The entry's menu > Reset password: makes a task.
 ---@param username string
 ---@return integer number of the task
 function Pam:reset_password(username)
@@ -176,7 +175,7 @@ function Pam:reset_password(username)
 end
 
 ---------------------------------------------------------------------------
--- What is there
+-- The present state
 
 -- Lists in the order of their names, each row described.
 local function each(list, describe)
@@ -187,7 +186,7 @@ local function each(list, describe)
   return rows
 end
 
--- Which secret the provider holds, for whoever sees both sides; nobody does on a real instance.
+-- The key id of the secret that the provider holds. Only the emulator can tell: nobody sees that in a real instance.
 local function held(self, provider)
   local value = self:secret_of(provider)
   if not value then return { state = "none" } end
@@ -195,7 +194,7 @@ local function held(self, provider)
   return { state = ok and "in force" or why, key = key, short = key and "…" .. key:sub(-4) }
 end
 
---- Everything that is there, without a secret.
+--- The whole state, without secrets.
 ---@return table
 function Pam:state()
   local state = self:surroundings(each)

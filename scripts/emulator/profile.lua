@@ -1,5 +1,5 @@
---- The files a client of the emulator needs: its authority, a key for the journal,
---- and a configuration that is ready for --config.
+--- The files that a client of the emulator needs: the certificate of its authority, a key for the journal, and a
+--- configuration for --config.
 
 local crypto = require "base.crypto"
 local secret = require "secret.emulator"
@@ -47,23 +47,23 @@ return {
 --- The made-up organisation in Devolutions Cloud. Cloud has no public API, so nothing ever connects to this address.
 M.CLOUD = "https://contoso.devolutions.app"
 
---- The profile that commands use, by what the emulator plays (`--devolutions`).
+--- The profile that commands use by default, by the value of `--devolutions`.
 M.DEFAULTS = { server = "emulator", cloud = "cloud" }
 
---- 32 bytes that do not end in a newline, which readers of key files drop.
+--- 32 bytes that do not end in a newline: readers of key files drop a newline at the end.
 local function journal_key()
   local bytes
   repeat bytes = crypto.random(32) until bytes:sub(-1) ~= "\n"
   return secret.from(bytes)
 end
 
--- As the profile says it: beside it by its name, so that the folder may be named in any way.
+-- The clock's path as the profile has it: relative to the folder, whatever the folder is called.
 local function clock_of(world)
   local own = world.clock_file == world.place:file("clock")
   return own and "clock" or world.clock_file
 end
 
---- Write the files; what the ready line says.
+--- Write the files. Returns what the ready line says.
 ---@param world emulator.world
 ---@return table
 function M.write(world)
@@ -100,7 +100,7 @@ function M.write(world)
   }
 end
 
---- What `write` returned, as a person reads it.
+--- What `write` returned, as text for a person.
 ---@param ready table
 ---@return string
 function M.text(ready)

@@ -1,5 +1,5 @@
---- The query options of a list or an object, and pages (Microsoft Learn:
---- query-parameters, aad-advanced-queries, paging; copies of 2026-05).
+--- The query options and the pages of lists and objects (Microsoft Learn: query-parameters, aad-advanced-queries,
+--- paging; copies of 2026-05).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -31,7 +31,7 @@ local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true 
 ---@class emulator.source where a list comes from
 ---@field scan fun(at: number, from: integer, equals: table?): fun(): integer?, table?
 ---@field count nil|fun(at: number): integer
----@field dress nil|fun(row: table): table adds what is not stored in the row
+---@field dress nil|fun(row: table): table adds members that are computed from the row
 ---@field expand nil|table<string, fun(row: table, inner: string): any>
 ---@field mixed boolean? rows are directory objects of several types
 ---@field single_page boolean?
@@ -137,7 +137,8 @@ local function unsupported(message)
   answer.refuse(400, "Request_UnsupportedQuery", message)
 end
 
---- Queries that only the advanced engine takes want the header ConsistencyLevel: eventual and $count=true.
+--- Refuse a query that only the advanced engine supports, unless it has the header ConsistencyLevel: eventual and
+--- $count=true.
 local function check_advanced(ctx, query, type_name)
   if not DIRECTORY[type_name] then return end
   local eventual = (ctx.request.header("consistencylevel") or ""):lower() == "eventual"
@@ -186,7 +187,7 @@ local function fits(query, row)
   return type(value) == "string" and value:lower():find(query.wanted, 1, true) ~= nil
 end
 
---- A mixed object with its type; an id with nothing else for who may not see it.
+--- An object of a mixed list with its type; only its id when the caller may not see it.
 ---@param ctx emulator.context
 ---@param type_name string
 ---@param row table
@@ -227,7 +228,7 @@ local function key_of(value)
   return type(value) == "string" and value:lower() or tostring(value or "")
 end
 
--- Only places and keys are held of all rows; those of a page are looked up again.
+-- Sort a list. Only positions and keys of all rows are kept; the rows of a page are looked up again.
 local function sorted(source, query, at)
   local order, keys, name, down = {}, {}, query.orderby.name, query.orderby.down
   for place, row in rows_from(source, setmetatable({ from = 1 }, { __index = query }), at) do
@@ -273,7 +274,7 @@ local function total(source, query, at)
   return count
 end
 
---- The moment a query looks at: the advanced engine's index follows later still.
+--- The moment whose state the query sees. The advanced engine's index is later still.
 local function moment(ctx, query)
   return query.advanced and ctx.at - (ctx.tenant.source.max or 0) or ctx.at
 end
@@ -300,7 +301,7 @@ function M.list(ctx, type_name, source)
   return 200, body
 end
 
---- How many, as text: /users/$count.
+--- The number of rows, as text: /users/$count.
 ---@param ctx emulator.context
 ---@param type_name string
 ---@param source emulator.source

@@ -1,5 +1,5 @@
---- Values that look random, follow from a seed, and can be found again: object
---- n of a kind always has the same GUID, and the GUID tells n.
+--- Values that look random, are computed from a seed, and can be inverted: object n of a kind always has the same GUID,
+--- and the GUID gives n.
 
 local M = {}
 
@@ -36,7 +36,7 @@ local function key_of(seed, kind)
   return hash
 end
 
---- A number in [0, 1) that follows from the seed, the kind and n.
+--- A number in [0, 1), computed from the seed, the kind and n.
 ---@param seed integer
 ---@param kind string
 ---@param n integer
@@ -45,7 +45,7 @@ function M.fraction(seed, kind, n)
   return (mix(key_of(seed, kind) + n) >> 11) / (1 << 53)
 end
 
---- One of a list.
+--- An element of a list, chosen in the same way.
 ---@param list any[]
 ---@param seed integer
 ---@param kind string
@@ -69,7 +69,7 @@ function M.guid(seed, kind, n)
     (a >> 32) & 0xFFF, b & 0xFFFFFFFFFFFF)
 end
 
---- Which object of the kind has this GUID; nil when none has.
+--- The number of the object that has this GUID; nil when none has it.
 ---@param seed integer
 ---@param kind string
 ---@param guid string

@@ -1,5 +1,5 @@
---- What was asked of the emulator, without what must not be kept: bodies only when
---- asked for and masked, and no secret in an address.
+--- The log of the requests to the emulator. Secrets in addresses are masked; bodies are kept only when asked for, and
+--- masked.
 
 local json = require "json"
 local log = require "log"
@@ -15,10 +15,10 @@ local KEEP = 10000 -- entries
 ---@field peer string
 ---@field method string
 ---@field path string with the query; secrets in it are masked
----@field status integer|string what was answered, or "dropped", "cut", "held"
+---@field status integer|string the status of the answer, or "dropped", "cut", "held"
 ---@field caller string? client id
 ---@field person string? object id, when a person's token was used
----@field fault string? the rule it met
+---@field fault string? the fault rule that applied
 ---@field exchange { headers: table, body: string?, answer: string? }? JSON texts, when bodies are kept
 
 ---@class emulator.record
@@ -53,7 +53,7 @@ function Record:after(n)
   return list
 end
 
---- Forget them; numbers go on.
+--- Remove all entries; the numbers go on.
 function Record:clear()
   self.entries, self.first = {}, self.count + 1
 end

@@ -1,5 +1,5 @@
---- What the types look like: which properties there are, which come without
---- being asked for, which a client may write; and rows in that form.
+--- The types of Graph: which properties they have, which come without $select, which a client may write; and rows in
+--- that form.
 
 local data = require "base.facts"
 local json = require "json"
@@ -9,10 +9,10 @@ local M = {}
 ---@class emulator.property
 ---@field name string
 ---@field kind "string"|"boolean"|"integer"|"number"|"array"|"object"
----@field default boolean comes without $select
+---@field default boolean does it come without $select?
 ---@field nullable boolean
 ---@field read_only boolean
----@field navigation boolean comes only with $expand
+---@field navigation boolean does it come only with $expand?
 
 local types ---@type table<string, {list: emulator.property[], by_name: table<string, emulator.property>}>
 
@@ -54,7 +54,7 @@ local function form(property, value)
   return nil
 end
 
---- A row as an answer shows it: the selected properties, or those that come by themselves.
+--- A row as an answer shows it: the selected properties, or the default ones.
 ---@param type_name string
 ---@param row table
 ---@param select string[]?
@@ -75,7 +75,7 @@ function M.show(type_name, row, select)
   return shown
 end
 
---- The names of a $select that the type has.
+--- The names in a $select that the type has.
 ---@param type_name string
 ---@param select string
 ---@return string[]
@@ -97,7 +97,7 @@ local function fits(property, value)
   return property.kind ~= "array" or json.is_array(value) or next(value) == nil
 end
 
---- What is wrong with a body that writes to this type; nil when nothing is.
+--- What is wrong with a body that writes to this type; nil when nothing is wrong.
 ---@param type_name string
 ---@param body table
 ---@param allowed table<string, boolean>? read-only properties that may be set by this call
@@ -116,7 +116,7 @@ function M.refusal(type_name, body, allowed)
   end
 end
 
---- Does a body say this member, and not that it is nothing?
+--- Does a body have this member, with another value than null?
 ---@param value any
 ---@return boolean
 function M.is_given(value) return value ~= nil and value ~= json.null end

@@ -1,6 +1,5 @@
---- A directory tenant in memory: what is in it, who may do what, and how late
---- its readers learn of a change. No sockets here: the login pages and Graph are
---- functions of this object.
+--- A directory tenant in memory: its objects, who may do what, and when readers see a change. No sockets: the login
+--- pages and Graph are functions of this object.
 
 local admin = require "emulator.tenant.admin"
 local conditional_access = require "emulator.tenant.conditional_access"
@@ -20,7 +19,7 @@ local M = {}
 
 M.GRAPH_APP, M.CLI_APP = seed.GRAPH_APP, seed.CLI_APP
 
---- What nobody outside Microsoft knows, or what differs from tenant to tenant: switches, each tested both ways.
+--- What only Microsoft knows, or what differs from tenant to tenant: switches, each tested both ways.
 M.FLAGS = {
   -- Must an app that has the directory role hold User-PasswordProfile.ReadWrite.All too, to reset a password?
   -- Microsoft's pages contradict each other (Learn, user-update, 2026-07-04: yes; microsoft-graph-docs#13135: the
@@ -46,8 +45,8 @@ M.FLAGS = {
   premium_status = 400,
   -- Status of "another object has this key": 400 and 409 were both seen.
   same_key_status = 400,
-  -- Which tells an upsert that the key belongs to a soft-deleted application (true), or is it made anew (false)? Not
-  -- documented; we assume the key stays taken for the 30 days.
+  -- Does the unique name of a deleted application stay taken (true), or can an upsert use it again (false)? Not
+  -- documented; we assume that it stays taken for the 30 days.
   deleted_keeps_unique_name = true,
   -- Does restoring an application restore its service principal? Not by Graph (directory-deleteditems-restore), by the
   -- portal it does (enterprise-apps/restore-application).
@@ -58,23 +57,23 @@ M.FLAGS = {
   pim_only = false,
   -- How long an active assignment of such a role may last at most, as its policy says it.
   pim_longest = "P15D",
-  -- Does the policy want the number of a ticket for these role names?
+  -- Does the policy demand a ticket number for these role names?
   pim_ticket = false,
-  -- Does the policy want multifactor authentication of who assigns these role names? What is signed in here has none.
+  -- Does the policy demand multifactor authentication of who assigns these role names? Sign-ins here have none.
   pim_mfa = false,
   -- Do an admin's assignments of these role names wait for an approver? Whether that can be is not documented; that
   -- a request may have the status PendingApproval is.
   pim_approval = false,
-  -- Does an assignment stay for its first five minutes (ActiveDurationTooShort)? Seen for what a person activates;
-  -- not known for what an admin assigns.
+  -- Does an assignment stay for its first five minutes (ActiveDurationTooShort)? Seen for roles that a person
+  -- activates; unknown for assignments by an admin.
   pim_short = false,
-  -- Seconds until a granted permission is in the tokens an app gets (facts of the field: minutes, not documented).
+  -- Seconds until a granted permission is in an application's tokens (in the field: minutes; not documented).
   token_delay = 0,
   -- Id of the named location that the sign-ins of apps come from (false: none); policies may block there or elsewhere.
   location = false,
-  -- Does a failed sign-in tell which credential was tried? Not known of an expired or wrong secret.
+  -- Does a failed sign-in tell which credential was tried? Unknown for an expired or wrong secret.
   failed_sign_in_has_key = false,
-  -- Under which names the audit has it when somebody sets a password (facts on evidence, 4.3: no recorded example).
+  -- The names under which the audit log records that somebody set a password (no recorded example is known).
   reset_activities = { "Reset user password", "Update user" },
 }
 
@@ -125,7 +124,7 @@ local function open_collections(tenant, options)
   end
 end
 
---- The credential policy of a new tenant: nothing forbidden (Microsoft Learn: tenantappmanagementpolicy).
+--- The credential policy of a new tenant: it forbids nothing (Microsoft Learn: tenantappmanagementpolicy).
 local function default_policy()
   return {
     id = "00000000-0000-0000-0000-000000000000",
@@ -199,7 +198,7 @@ local function by_app_id(collection, app_id, at)
   return collection:find(function(row) return row.appId == app_id end, at)
 end
 
---- The service principal of a client id; without a moment, as written last.
+--- The service principal of a client id; without a moment, the newest version.
 ---@param app_id string
 ---@param at number?
 ---@return table?
@@ -207,7 +206,7 @@ function Tenant:principal_of(app_id, at)
   return (by_app_id(self.service_principals, app_id, at))
 end
 
---- The application with a client id; without a moment, as written last.
+--- The application with a client id; without a moment, the newest version.
 ---@param app_id string
 ---@param at number?
 ---@return table?
@@ -215,7 +214,7 @@ function Tenant:application_of(app_id, at)
   return (by_app_id(self.applications, app_id, at))
 end
 
---- What the token endpoint knows of a client id now; nil when neither an application nor a service principal is
+--- What the token endpoint knows about a client id now; nil when neither an application nor a service principal is
 --- visible.
 ---@param app_id string
 ---@return {application: table?, service_principal: table?, first_party: boolean}?
@@ -266,7 +265,7 @@ function Tenant:identities()
   return list
 end
 
---- Graph permissions (values of app roles) in a token issued to a service principal now.
+--- The Graph permissions (values of app roles) that a token issued to a service principal now contains.
 ---@param principal_id string
 ---@return string[] sorted
 function Tenant:app_roles(principal_id)
@@ -334,7 +333,7 @@ function Tenant:person(name)
   end
 end
 
---- The seeded people, for whoever asks how to sign in.
+--- The seeded people, for a person who asks how to sign in.
 ---@return {key: string, upn: string, name: string, about: string}[]
 function Tenant:people()
   local list = {}
@@ -367,7 +366,7 @@ function Tenant:passwords(owner, at)
   return list
 end
 
--- The keys of an owner that somebody can still ask for.
+-- The keys of an owner that a reader can still ask for.
 local function known_keys(self, owner)
   local known = {}
   for _, key in ipairs(self.keys_of[owner] or {}) do
@@ -380,7 +379,7 @@ end
 ---@param owner string
 ---@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number}
 ---@param listed number? seconds until GET shows it; by default the flag `secret_hidden` says
----@param working number? seconds until the token endpoint takes it
+---@param working number? seconds until the token endpoint accepts it
 ---@return table row as Graph shows it
 function Tenant:put_secret(owner, row, listed, working)
   row.hint = secret.hint(row._value, 3)

@@ -1,8 +1,7 @@
---- Access tokens as Entra ID signs them for Graph: JWTs with RS256, a published
---- key, and a memory of what was issued.
---
--- A token is taken for genuine because this emulator remembers its digest; that
--- is the same as checking its signature, and cheaper.
+--- Access tokens as Entra ID signs them for Graph: JWTs with RS256 and a published key.
+---
+--- The emulator remembers the digest of each token that it issued. A token with a known digest is genuine: that is the
+--- same as checking its signature, and cheaper.
 
 local crypto = require "base.crypto"
 local json = require "json"
@@ -10,7 +9,7 @@ local time = require "time"
 
 local M = {}
 
-local LIFETIME = 3599 -- as the answers say it (facts: 60 to 90 minutes)
+local LIFETIME = 3599 -- seconds, as the answers say; Entra varies it between 60 and 90 minutes
 local SWEEP = 5000 -- issued tokens between two sweeps of expired ones
 
 ---@class emulator.tokens
@@ -22,7 +21,7 @@ local SWEEP = 5000 -- issued tokens between two sweeps of expired ones
 local Tokens = { __name = "emulator.tokens" }
 Tokens.__index = Tokens
 
---- The issuer of one tenant. `audiences` are the resources' names its tokens may be for.
+--- The issuer of one tenant. `audiences` are the names of resources for which its tokens may be.
 ---@param options {tenant: string}
 ---@return emulator.tokens
 function M.new(options)
@@ -42,7 +41,7 @@ local function sweep(self)
   end
 end
 
---- A signed JWT over these claims, with the times put in.
+--- Sign a JWT with these claims; the times are added.
 ---@param claims table
 ---@param lifetime number? seconds
 ---@return string token, integer expires_in
@@ -54,7 +53,7 @@ function Tokens:sign(claims, lifetime)
   return self.key:sign("RS256", header, json.encode(claims)), lifetime
 end
 
---- An access token (version 1.0, as Graph's are); remembered until it ends.
+--- An access token (version 1.0, as Graph's are), remembered until it expires.
 ---@param claims table
 ---@return string token, integer expires_in
 function Tokens:access(claims)
@@ -67,8 +66,7 @@ function Tokens:access(claims)
   return token, lifetime
 end
 
---- The claims of a token this emulator issued for one of these audiences; or nil
---- and what Graph says of it.
+--- The claims of a token that this emulator issued for one of these audiences; or nil, and what Graph says about it.
 ---@param token string
 ---@param audiences table<string, boolean>
 ---@return table|nil claims, string? message

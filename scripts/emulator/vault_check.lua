@@ -1,5 +1,5 @@
---- What the vaults hold, compared with what the tenant has in force: the view of
---- somebody who sees both sides, which nobody has of a real tenant. No secret is told.
+--- The values in the vaults, compared with those that are in force in the tenant. Only the emulator sees both sides. No
+--- secret is shown.
 
 local json = require "json"
 
@@ -31,7 +31,7 @@ local function describe(tenant, entry)
   return row
 end
 
---- Every credential in a vault that is somebody's of the tenant.
+--- Every credential in a vault that belongs to somebody in the tenant.
 ---@param tenant emulator.tenant
 ---@param server emulator.devolutions
 ---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]

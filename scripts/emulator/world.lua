@@ -1,6 +1,6 @@
---- The emulated cloud as one object: tenant, login service, Graph and Devolutions
---- Server and managed identities on four addresses, with latency, faults, a clock and a record;
---- and privileged access in Devolutions Cloud and Devolutions Server, which has none.
+--- The emulated cloud as one object: tenant, login service, Graph, Devolutions Server and managed identities on four
+--- addresses, with latency, faults, a clock and a log of requests; and PAM in Devolutions Cloud and Devolutions Server,
+--- which has no address.
 
 local control = require "emulator.control"
 local crypto = require "base.crypto"
@@ -33,7 +33,7 @@ local M = {}
 ---@field clock host.sys.clock
 ---@field service httpd.service
 ---@field admin string user principal name of the seeded Global Administrator
----@field consumer "server"|"cloud" whose profile is the default one
+---@field consumer "server"|"cloud" whose profile is the default
 ---@field client string client id of the tool people sign in with
 local World = { __name = "emulator.world" }
 World.__index = World
@@ -44,7 +44,7 @@ local CODES = {
   [500] = "generalException", [503] = "serviceNotAvailable",
 }
 
---- Graph's refusal where Graph itself is not asked.
+--- The refusal of Graph, where Graph's code is not reached.
 local function graph_refusal(status, message, request)
   local id = crypto.uuid()
   local inner = { date = time.iso(time.now()):sub(1, 19), ["request-id"] = id }
@@ -53,7 +53,7 @@ local function graph_refusal(status, message, request)
   return { status = status, headers = { ["request-id"] = id, ["Content-Type"] = "application/json" }, body = body }
 end
 
---- What Graph answers; the body read and the caller known.
+--- The answer of Graph: reads the body, finds the caller.
 local function ask_graph(self, request, caller)
   if request.size > 0 then
     local body, message = request.json()
@@ -78,7 +78,7 @@ local function handle_devolutions(self, request)
   return devolutions.handle(self.devolutions, request)
 end
 
---- Each service: what answers, and how it refuses when a fault rule wants it to.
+--- Each service: the function that answers, and how it refuses under a fault rule.
 local SERVICES = {
   login = {
     handle = function(self, request) return self.login:handle(request) end,
@@ -110,7 +110,7 @@ end
 
 local OUTCOMES = { drop = "dropped", cut = "cut", hold = "held" }
 
--- What was said both ways, secrets masked.
+-- The request and its answer, secrets masked.
 local function exchange(request, answer)
   return {
     headers = { Prefer = request.header("prefer"), ConsistencyLevel = request.header("consistencylevel") },
@@ -130,14 +130,14 @@ local function note(self, peer, request, answer, rule)
   }
 end
 
--- A request from inside: through the same code, and on record, but past the fault rules.
+-- A request from inside the emulator: the same code and log, but no fault rules.
 local function ask_inside(self, peer, request)
   local answer = as_answer(SERVICES[peer].handle(self, request))
   note(self, peer, request, answer)
   return answer.status, answer.body
 end
 
---- Answer one request of a service: faults, latency, record.
+--- Answer one request to a service: faults, latency, log.
 local function serve(self, peer, request)
   local service = SERVICES[peer]
   self.cloud:catch_up()
@@ -173,7 +173,7 @@ end
 
 local FRONT = { "login", "graph", "devolutions" }
 
--- The addresses that a proxy before us has, in place of our own: what we say of ourselves leads there.
+-- Use the addresses of a proxy in front of the emulator in everything the emulator says about itself.
 local function stand_behind(service, addresses)
   if not addresses or #addresses == 0 then return end
   for i, name in ipairs(FRONT) do
@@ -220,7 +220,7 @@ end
 
 ---@class emulator.options
 ---@field listen string? "127.0.0.1:9443": the login service's; the others take the next three ports. No port: any
----@field behind string[]? what a proxy before us is reached at: for the login service, Graph, Devolutions Server
+---@field behind string[]? addresses of a proxy in front: for the login service, Graph, Devolutions Server
 ---@field users integer? besides the named people
 ---@field seed integer?
 ---@field latency integer? milliseconds
@@ -232,10 +232,10 @@ end
 ---@field approve string? who signs in: a person, "none" or "decline"
 ---@field interval integer? seconds between two polls of a device code
 ---@field refresh "reuse"|"once"|nil how often a refresh token is good
----@field exchanges boolean? keep what is said in the record, secrets masked
+---@field exchanges boolean? keep headers and bodies in the log, secrets masked
 ---@field flags table? switches of the tenant (tests)
 
--- Do something at a moment that has passed: everything that reads the time there reads that one.
+-- Call `act` at a moment that has passed: everything that reads the time then reads that moment.
 local function at(moment, act)
   local clock = time_source.use { offset = function() return 0 end, time = function() return moment end }
   local ok, message = pcall(act)
@@ -271,7 +271,7 @@ local function build(self, options, range)
   self.ready = profile.write(self)
 end
 
---- Build the world and listen. Close it.
+--- Build the world and listen. The caller closes it.
 ---@param options emulator.options
 ---@return emulator.world
 function M.open(options)
@@ -287,13 +287,13 @@ function M.open(options)
   return self
 end
 
---- Serve for at most `ms`.
+--- Serve for at most `ms` milliseconds.
 ---@param ms integer
 function World:turn(ms)
   self.service:turn(ms)
 end
 
---- Stop, and remove what was temporary.
+--- Stop, and remove temporary files.
 function World:close()
   if self.closed then return end
   self.closed = true

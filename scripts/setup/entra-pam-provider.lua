@@ -1,7 +1,7 @@
---- Create an Entra ID PAM provider for Devolutions: the how-to, as ten steps.
+--- Create an Entra ID PAM provider for Devolutions: the vendor's how-to, as ten steps.
 --
--- The order is the how-to's but for the secret, which comes late: nothing is made
--- that could not be used. Each step reads, compares, and acts on the difference.
+-- The steps have the order of the how-to, except that the client secret comes late: a secret is made only when
+-- everything is there that it needs to work. Each step reads, compares, and acts on the difference.
 
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
@@ -25,17 +25,17 @@ return workflow.declare {
   args = {
     name = {
       type = "string", default = "Devolutions PAM",
-      help = "name of the application, of the entry and of the provider",
+      help = "name of the application, of the entry, and of the provider in Devolutions",
     },
     description = { type = "string", help = "description of the client secret and of the provider" },
-    client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    client_id = { type = "string", help = "adopt the application with this client id, instead of creating one" },
     in_use = {
       type = "string",
-      help = "with --client-id: the Secret ID of the client secret that Devolutions was given by hand, or none",
+      help = "with --client-id: the Secret ID of the client secret that a person gave to Devolutions, or none",
     },
     managed = {
       type = "list",
-      help = "the accounts to manage: a group's name or id, or user names; decides which roles are needed",
+      help = "the accounts to manage: name or id of a group, or user names; they decide which roles are needed",
       ask = "Which accounts is Devolutions to manage? A group's name or id, or user names, separated by commas",
     },
     jit_elevation = {
@@ -47,25 +47,26 @@ return workflow.declare {
     },
     justification = {
       type = "string", default = "Devolutions PAM resets the passwords of the accounts it manages",
-      help = "why the directory roles are assigned; goes on record",
+      help = "reason for assigning the directory roles; Entra's audit log records it",
     },
     lifetime = {
       type = "duration",
-      help = "how long a client secret lives (default: 180 days, a year where a person has to paste it; less where the "
+      help = "lifetime of a client secret (default: 180 days, or a year where a person has to paste it; less where the "
         .. "tenant allows less)",
     },
     renew_before = {
       type = "duration",
-      help = "make a new client secret this long before the end (default: 30 days, at most a third of its life)",
+      help = "make a new client secret this long before the old one expires (default: 30 days, at most a third of its "
+        .. "life)",
     },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
     prove_on = {
       type = "string",
-      help = "a test user: its password is really set, once, by the application with its new secret; nobody keeps it",
+      help = "a test user, whose password the application sets once with its new secret; nobody keeps that password",
     },
-    secret_file = { type = "path", help = "write the client secret to this new file, to be pasted from there" },
+    secret_file = { type = "path", help = "write the client secret to this new file, to paste it from there" },
   },
 
   needs = {
@@ -108,8 +109,8 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have, args)
-      have.entry = sink.entry(run, args) -- Devolutions Server is looked at meanwhile
-      have.admin = admin.sign_in(run.profile)
+      have.entry = sink.entry(run, args) -- begins to read Devolutions Server, and does not wait
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 

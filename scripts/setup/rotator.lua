@@ -1,9 +1,8 @@
---- Make the application that rotation signs in as, so that it runs unattended and
---- with no more rights than the policies need.
+--- Create the application that unattended rotation signs in as, with no more rights than its policies need.
 --
--- It signs in with a certificate whose key never leaves this machine, owns the
--- applications whose secrets it keeps, and may set passwords only when policies for
--- users are named. Each step reads, compares, and acts on the difference.
+-- The application signs in with a certificate whose key never leaves this machine. It owns the applications whose
+-- secrets it rotates. It may set passwords only when policies for users are named. Each step reads, compares, and acts
+-- on the difference.
 
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
@@ -13,7 +12,6 @@ local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local owner = require "entra.owner"
 local rotator = require "setup.rotator"
-local section = require "profile.section"
 local service_principal = require "entra.service_principal"
 local workflow = require "workflow"
 
@@ -25,23 +23,26 @@ return workflow.declare {
 
   args = {
     name = { type = "string", default = "Moonlatch rotator", help = "name of the application" },
-    client_id = { type = "string", help = "adopt the application with this client id instead of making one" },
+    client_id = { type = "string", help = "adopt the application with this client id, instead of creating one" },
     provider = { type = "string", default = "Devolutions PAM", help = "the provider whose application it owns" },
     policies = {
       type = "list",
-      help = "the policies it is to run: decides which permissions and which directory role it gets",
+      help = "the policies that it will run: they decide its permissions and its directory role",
     },
     justification = {
       type = "string", default = "Moonlatch sets the passwords of the accounts in its policies",
-      help = "why the directory role is assigned; goes on record",
+      help = "reason for assigning the directory role; Entra's audit log records it",
     },
     key_file = {
-      type = "path", help = "write key and certificate to this file, too, in clear (default: sealed only)",
+      type = "path", help = "write key and certificate also to this file, unencrypted (default: sealed only)",
     },
-    lifetime = { type = "duration", help = "how long a certificate lives (default: a year, or what policy allows)" },
+    lifetime = {
+      type = "duration", help = "lifetime of a certificate (default: a year, or less where the tenant allows less)",
+    },
     renew_before = {
       type = "duration",
-      help = "make a new certificate this long before the end (default: 30 days, at most a third of its life)",
+      help = "make a new certificate this long before the old one expires (default: 30 days, at most a third of its "
+        .. "life)",
     },
     grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
   },
@@ -88,7 +89,7 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have)
-      have.admin = admin.sign_in(run.profile)
+      have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),
 
@@ -139,8 +140,7 @@ return workflow.declare {
       function(run, have, args)
         have.certificate = certificate.ensure(run, {
           application = have.application, name = args.name, policy = have.found.policy, path = args.key_file,
-          former = run.profile.state .. "/rotator.pem", used_here = true, lifetime = args.lifetime,
-          renew_before = args.renew_before, grace = args.grace,
+          used_here = true, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
         })
       end,
     },
@@ -155,12 +155,7 @@ return workflow.declare {
 
     step "Profile" (function(run, have, args)
       if run.mode == "destroy" then return end
-      run:note "unattended runs sign in by this section of the configuration's profiles:"
-      for _, line in ipairs(section.certificate(run.profile, {
-        name = "rotator", client_id = tostring(have.application.appId), path = args.key_file,
-      })) do
-        run:note("  %s", line)
-      end
+      rotator.tell_profile(run, { client_id = tostring(have.application.appId), path = args.key_file })
     end),
   },
 }

@@ -2,6 +2,7 @@
 --- against what may be there. What is wrong is said with file, member and the
 --- type that was expected.
 
+local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
@@ -122,18 +123,18 @@ end
 ---------------------------------------------------------------------------
 -- Files that read as data
 
---- Make the module callable: `policy { … }` marks a table as one of its kind, which the
---- file then returns. Gives what knows such a table again.
----@param module table
+--- Make the two functions of a kind of file, `policy { … }`: one marks a table as one of the kind, which the file then
+--- returns; the other knows such a table again.
 ---@param name string of the kind
----@return fun(value: any): boolean
-function M.form(module, name)
-  local kind = { __name = name }
-  setmetatable(module, { __call = function(_, fields)
-    if type(fields) ~= "table" then error(name .. " { … } needs a table", 2) end
-    return setmetatable(fields, kind)
-  end })
-  return function(value) return getmetatable(value) == kind end
+---@return fun(fields: table): table mark
+---@return fun(value: any): boolean is
+function M.form(name)
+  local Kind = class(name)
+  local function mark(fields)
+    if type(fields) ~= "table" then error(name .. " { … } needs a table", 3) end
+    return Kind(fields)
+  end
+  return mark, function(value) return class.is(value, Kind) end
 end
 
 --- What is in such a table, in one of its own that may be filled in.

@@ -17,7 +17,7 @@ local term = require "host.term"
 local M = {}
 
 ---@type { name: string, help: string }[]
-M.arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } }
+M.arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } }
 M.usage = "SCRIPT [--name value …] [options]"
 
 ---@class cli.job
@@ -52,7 +52,7 @@ function M.load(options, command)
     return { declaration = declaration, options = options, args = args, given = given }
   end
   fail.raise {
-    kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps to plan or apply",
+    kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
     fix = ("moonlatch %s %s"):format(declaration.policy and "rotate" or "run", options.script),
   }
 end
@@ -81,7 +81,7 @@ end
 function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
-    kind = "usage", what = command, why = "there is no terminal to ask on whether things may be changed",
+    kind = "usage", what = command, why = "there is no terminal on which to ask before changes",
     fix = (has_plan == false and "" or "moonlatch plan shows what would change; ")
       .. ("moonlatch %s --yes does it."):format(command),
   }
@@ -112,7 +112,7 @@ function M.run(job, reading, fn)
   options.interactive = not job.options.yes and M.is_interactive()
   local function go(mode, more)
     for name, value in pairs(more or {}) do options[name] = value end
-    return require("workflow").run(job.declaration, mode, job.args, options)
+    return require("workflow.run").run(job.declaration, mode, job.args, options)
   end
   return scheduler.run(http.poll, fn, go)
 end

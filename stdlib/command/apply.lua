@@ -1,4 +1,4 @@
---- moonlatch apply SCRIPT: do what plan shows.
+--- moonlatch apply SCRIPT: make the changes that plan shows.
 
 local answers = require "cli.answers"
 local job = require "cli.workflow_command"
@@ -17,18 +17,18 @@ end
 
 ---@type cli.command
 return {
-  summary = "do what plan shows, after asking",
-  details = "On a terminal it asks for what a person has to decide, which counts for plan, verify and later applies.\n"
-    .. "Safe to stop with Ctrl-C and to run again: it goes on where it was. Exits with 0 when all is done,\n"
-    .. "with 1 when something failed or waits for a person. A secret leaked: --renew --old-now has a new one made,\n"
-    .. "and removes the one before as soon as the new one is in use; without --old-now that one works on until its\n"
-    .. "grace is over.",
+  summary = "make the changes that plan shows, after asking",
+  details = "On a terminal it asks what a person has to decide. The answers also count for plan, verify and later\n"
+    .. "applies. It is safe to stop with Ctrl-C and to run again: it goes on where it stopped. Exit status: 0\n"
+    .. "when all is done, 1 when something failed or waits for a person. When a secret leaked: --renew\n"
+    .. "--old-now makes a new one, and removes the old one as soon as the new one is in use. Without --old-now\n"
+    .. "the old one works until its grace is over.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",
   options = {
-    { name = "--renew", help = "have a new client secret or certificate made now, whatever the dates say" },
-    { name = "--old-now", help = "remove those before it as soon as the new one is in use" },
+    { name = "--renew", help = "make a new client secret or certificate now, whatever the dates say" },
+    { name = "--old-now", help = "remove the earlier ones as soon as the new one is in use" },
   },
   examples = {
     "moonlatch apply setup/entra-pam-provider --emulator",

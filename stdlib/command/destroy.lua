@@ -13,7 +13,7 @@ local function require_name(options)
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
       or "this is a real tenant",
-    fix = ("Say --confirm %s when that is meant."):format(profile.name),
+    fix = ("If you mean this tenant: --confirm %s"):format(profile.name),
   }
 end
 
@@ -31,14 +31,14 @@ end
 ---@type cli.command
 return {
   summary = "remove what apply made, and nothing else, after asking",
-  details = "What cannot be proven to be ours is listed and left alone. A real tenant also needs --confirm PROFILE.\n"
-    .. "An application can be restored for 30 days, which the next apply does; with --purge it is gone for good, and "
-    .. "so\nare its credentials.",
+  details = "What is not proven to be ours is listed, and stays. A real tenant also needs --confirm PROFILE. A\n"
+    .. "deleted application can be restored for 30 days, and the next apply does that. With --purge the\n"
+    .. "application and its credentials are gone for good.",
   usage = job.usage,
   arguments = job.arguments,
   options = {
-    { name = "--confirm", value = "PROFILE", help = "the profile's name, to destroy in a real tenant" },
-    { name = "--purge", help = "delete the application for good, also one that was deleted in the last 30 days" },
+    { name = "--confirm", value = "PROFILE", help = "name of the profile; needed in a real tenant" },
+    { name = "--purge", help = "delete the application for good, also one that was deleted within the last 30 days" },
   },
   script = "named",
   examples = {

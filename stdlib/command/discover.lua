@@ -1,4 +1,4 @@
---- moonlatch discover: privileged accounts.
+--- moonlatch discover: list privileged accounts.
 
 local dispatch = require "command.dispatch"
 local fixed = require "command.fixed"
@@ -7,7 +7,7 @@ local NAME = "discover"
 
 ---@type cli.command
 return {
-  summary = "privileged accounts: by role and group, managed or not, how old",
+  summary = "list privileged accounts, with their roles, their age, and who manages them",
   script = "fixed",
   examples = { "moonlatch discover", "moonlatch discover --all --format csv" },
 

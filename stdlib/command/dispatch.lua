@@ -37,17 +37,17 @@ local COMMANDS = {
 
 ---@type cli.option[]
 local COMMON = {
-  { name = "--profile", value = "NAME", help = "which profile of the configuration" },
-  { name = "--config", value = "FILE", help = "configuration file (~/.config/moonlatch/moonlatch.lua)" },
+  { name = "--profile", value = "NAME", help = "use this profile of the configuration" },
+  { name = "--config", value = "FILE", help = "use this configuration file (~/.config/moonlatch/moonlatch.lua)" },
   { name = "--emulator", help = "run against a private emulator instead" },
-  { name = "--scripts", value = "DIR", help = "look for scripts here first" },
-  { name = "--json", help = "one JSON document on standard output" },
-  { name = "--yes", help = "do not ask" },
-  { name = "--quiet", short = "-q", help = "say only what has to be said" },
-  { name = "--verbose", short = "-v", help = "say more: each request, and tracebacks" },
-  { name = "--no-color", help = "no colours" },
-  { name = "--help", short = "-h", help = "this help" },
-  { name = "--version", help = "the version" },
+  { name = "--scripts", value = "DIR", help = "look for scripts in this folder first" },
+  { name = "--json", help = "write one JSON document to standard output" },
+  { name = "--yes", help = "do not ask before changes" },
+  { name = "--quiet", short = "-q", help = "say only what is needed" },
+  { name = "--verbose", short = "-v", help = "say more: each request, and the traceback of errors" },
+  { name = "--no-color", help = "write without colours" },
+  { name = "--help", short = "-h", help = "show this help" },
+  { name = "--version", help = "show the version" },
 }
 
 local EXAMPLES = {

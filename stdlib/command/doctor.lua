@@ -1,4 +1,4 @@
---- moonlatch doctor: why it does not work, what ends when, what is over-privileged.
+--- moonlatch doctor: find out what is wrong, what expires when, and which rights are not needed.
 
 local fixed = require "command.fixed"
 
@@ -6,7 +6,7 @@ local NAME = "doctor"
 
 ---@type cli.command
 return {
-  summary = "why it does not work, what ends when, what is over-privileged",
+  summary = "find out what is wrong, what expires when, and which rights are not needed",
   script = "fixed",
   examples = { "moonlatch doctor", "moonlatch doctor --json" },
   help = fixed.help(NAME, "doctor"),

@@ -1,4 +1,4 @@
---- moonlatch emulator: a tenant, a Devolutions Server and Devolutions Cloud on this machine.
+--- moonlatch emulator: serve an emulated tenant, Devolutions Server and Devolutions Cloud on this machine.
 
 local fixed = require "command.fixed"
 local secret = require "host.secret"
@@ -11,7 +11,7 @@ local EXAMPLES = { "moonlatch emulator", "moonlatch emulator --devolutions cloud
 
 ---@type cli.command
 return {
-  summary = "serve an Entra tenant, a Devolutions Server and Devolutions Cloud on this machine",
+  summary = "serve an emulated Entra tenant, Devolutions Server and Devolutions Cloud on this machine",
   script = "fixed",
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),

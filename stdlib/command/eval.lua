@@ -32,9 +32,9 @@ end
 
 ---@type cli.command
 return {
-  summary = "run a line of Lua; it may read, and with --write change",
+  summary = "run a line of Lua; it can only read, unless --write is given",
   usage = "CODE [options]",
-  options = { { name = "--write", help = "let it change things, not only read" } },
+  options = { { name = "--write", help = "allow changes" } },
   examples = {
     "moonlatch -e 'require(\"graph\").get(\"/organization\").value[1].displayName'",
     "moonlatch --emulator -e 'for user in require(\"graph\").list(\"/users\") do print(user.userPrincipalName) end'",

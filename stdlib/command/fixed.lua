@@ -6,12 +6,15 @@ local script = require "script.load"
 
 local M = {}
 
+-- The emulator's own files are the far side, and run in this process only.
+local function load(name) return script.load(name, name == "emulator/main") end
+
 --- Load the script and read its arguments.
 ---@param name string of the script
 ---@param options table of the command line
 ---@return script.declaration declaration, table args
 function M.load(name, options)
-  local declaration, found = script.load(name)
+  local declaration, found = load(name)
   require("script.copies").tell(found)
   return declaration, script.arguments(declaration, options.rest)
 end
@@ -34,7 +37,7 @@ end
 ---@return fun(): string
 function M.help(name, command, examples)
   return function()
-    local declaration, found = script.load(name)
+    local declaration, found = load(name)
     declaration.examples = declaration.examples or examples
     return script.help(declaration, found, command, dispatch.options_help())
   end

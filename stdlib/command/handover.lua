@@ -1,4 +1,4 @@
---- moonlatch handover: what a person has to do in Devolutions, and the client secret for it. Signs in nowhere.
+--- moonlatch handover: show what a person has to do in Devolutions, and hand over the client secret. Signs in nowhere.
 
 local calendar = require "handover.calendar"
 local clock = require "graph.clock"
@@ -50,7 +50,7 @@ end
 local function show(desk)
   if not term.can_reveal() then
     fail.raise {
-      kind = "usage", what = "handover --show", why = "there is no terminal that can show it and clear it again",
+      kind = "usage", what = "handover --show", why = "no terminal can show it and clear it again",
       fix = "Run it on a terminal; or --secret-file PATH writes it to a new file.",
     }
   end
@@ -117,7 +117,8 @@ local function refuse_several(rows)
   local names = {}
   if #rows == 0 then
     fail.raise {
-      kind = "missing", what = "handover", why = "nothing was handed over yet, and the profile names no Devolutions",
+      kind = "missing", what = "handover",
+      why = "nothing was handed over yet, and the profile names no Devolutions instance",
       fix = "moonlatch apply setup/entra-pam-provider comes first.",
     }
   end
@@ -179,25 +180,26 @@ end
 
 ---@type cli.command
 return {
-  summary = "what a person has to do in Devolutions, and the client secret for it",
-  details = "Devolutions has no public call that creates a provider: this is the checklist with its menus, the form\n"
-    .. "with its values, and the client secret. It works from the journal alone and signs in nowhere. Without\n"
-    .. "an option it exits with 0 when nothing required is left, and with 3 when something is; with one, with 0 when\n"
-    .. "that was done.",
+  summary = "show what a person has to do in Devolutions, and hand over the client secret",
+  details = "Devolutions has no public call that creates a provider. So a person does it, and this command shows\n"
+    .. "the checklist with its menus, the form with its values, and the client secret. It reads the journal\n"
+    .. "only, and signs in nowhere. Exit status without an option: 0 when no required item is open, 3 when one\n"
+    .. "is. With an option: 0 when it was done.",
   usage = "[NAME | CLIENT-ID] [options]",
   arguments = {
-    { name = "name", optional = true, help = "of the provider, or its client id, where there are several" },
+    { name = "name", optional = true, help = "name or client id of the provider, where there are several" },
   },
   options = {
     { name = "--done", value = "ITEM", many = true,
-      help = "this item is done: its name or number, several with commas" },
-    { name = "--undo", value = "ITEM", many = true, help = "this item is not done after all" },
-    { name = "--show", help = "show the client secret on this terminal, then ask whether it was pasted" },
-    { name = "--page", help = "all of it in a browser on this computer; with --json a line with the address" },
-    { name = "--for", value = "USER", help = "with --page: for this user, and not for the terminal's owner" },
+      help = "tick an item: its name or number, several separated by commas" },
+    { name = "--undo", value = "ITEM", many = true, help = "take the tick of an item back" },
+    { name = "--show", help = "show the client secret on this terminal, then ask whether you pasted it" },
+    { name = "--page", help = "show the hand-over in a browser on this computer; with --json, print its address" },
+    { name = "--for", value = "USER",
+      help = "with --page: the user who may open the page; by default the owner of the terminal" },
     { name = "--secret-file", value = "PATH", help = "write the client secret to this new file" },
-    { name = "--confirm", help = "the client secret is pasted, and Test connection succeeded" },
-    { name = "--calendar", value = "FILE", help = "write the days to renew it to this .ics file" },
+    { name = "--confirm", help = "confirm that you pasted the client secret, and that Test connection succeeded" },
+    { name = "--calendar", value = "FILE", help = "write the dates of the client secret to this calendar file (.ics)" },
   },
   examples = {
     "moonlatch handover                          # where it stands, and what is next",

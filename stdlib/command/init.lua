@@ -1,4 +1,4 @@
---- moonlatch init: a first configuration, or one profile more, with a key for what it keeps.
+--- moonlatch init: write a configuration, or add a profile to it, and make its key.
 
 local address = require "base.devolutions_address"
 local check = require "profile.file"
@@ -31,10 +31,10 @@ local function tenant_of(options)
 end
 
 local KEYS = {
-  { name = "keyring", help = "your desktop's keyring (Secret Service)" },
+  { name = "keyring", help = "the keyring of your desktop (Secret Service)" },
   { name = "file", help = "a file that only you can read, beside the configuration" },
-  { name = "passphrase", help = "a passphrase that is asked for each time" },
-  { name = "credentials_directory", help = "a credential that systemd gives a service" },
+  { name = "passphrase", help = "a passphrase, which you type each time" },
+  { name = "credentials_directory", help = "a credential that systemd gives to a service" },
 }
 
 local function name_list()
@@ -48,7 +48,7 @@ local function check_key(name)
     if name == key.name or name == tostring(i) then return key.name end
   end
   fail.raise {
-    kind = "usage", what = "choose where the key comes from", why = ("'%s' is no such place"):format(name),
+    kind = "usage", what = "choose where the key comes from", why = ("'%s' is not one of the choices"):format(name),
     fix = ("There are %s."):format(name_list()),
   }
 end
@@ -211,7 +211,7 @@ local function raise_by_hand(file, name, text)
   log.say(text)
   fail.raise {
     kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
-    why = "the file is not written as return { profiles = { … } }, so the place for it is not certain",
+    why = "the file is not of the form return { profiles = { … } }, so the right place is not certain",
     fix = "Nothing was changed. Put the lines above among its profiles by hand.",
   }
 end
@@ -250,23 +250,25 @@ local function look_at(options, file)
   if job.is_interactive() and job.ask(("There is a configuration already: %s. Add another profile to it?"):format(file))
   then return add(options, file) end
   fail.raise {
-    kind = "conflict", what = "make a first configuration", why = ("there is one already: %s"):format(file),
+    kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
     fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",
   }
 end
 
 ---@type cli.command
 return {
-  summary = "a first configuration, or one profile more, and a key for what it keeps",
-  details = "Writes a configuration file with comments, and makes the key; asks for what is not said. To a file that\n"
-    .. "is there it adds a profile, and changes nothing else in it. Where the profile is there already and only its\n"
-    .. "key is missing, it makes that.",
+  summary = "write a configuration, or add a profile to it, and make the key of its journal",
+  details = "Writes a configuration file with comments, and makes the key; asks for what no option says. When the\n"
+    .. "file exists, the profile is added to it, and nothing else in it changes. When the profile exists and\n"
+    .. "only its key is missing, the key is made.",
   options = {
-    { name = "--tenant", value = "TENANT", help = "its domain or GUID" },
+    { name = "--tenant", value = "TENANT", help = "domain or GUID of the tenant" },
     { name = "--cloud", value = "NAME", help = "global (the default), gcc, gcc_high, dod or china" },
-    { name = "--client-id", value = "ID", help = "the public client to sign in with, if not Microsoft's own" },
+    { name = "--client-id", value = "ID",
+      help = "client id of the public client to sign in with; by default Microsoft's own" },
     { name = "--key", value = "FROM", help = "keyring, file, passphrase or credentials_directory" },
-    { name = "--devolutions", value = "URL", help = "the Devolutions Server, or https://ORGANISATION.devolutions.app" },
+    { name = "--devolutions", value = "URL",
+      help = "address of the Devolutions Server, or https://ORGANISATION.devolutions.app" },
   },
   examples = {
     "moonlatch init", "moonlatch init --tenant contoso.onmicrosoft.com --profile contoso --key keyring",

@@ -1,4 +1,4 @@
---- moonlatch journal: what is on record, and what a person has to say to it.
+--- moonlatch journal: show the journal, and change what a person may change in it.
 
 local actions = require "cli.actions"
 local copies = require "command.journal_copies"
@@ -73,13 +73,13 @@ end
 -- On a terminal, cleared afterwards, and on record before it is shown: what is
 -- refused was seen by nobody, so it is no record.
 local function reveal(journal, id, number)
-  if not term.can_reveal() then refuse_reveal(id, "there is no terminal that can show it and clear it again") end
+  if not term.can_reveal() then refuse_reveal(id, "no terminal can show it and clear it again") end
   local row = rows_named(journal, id)[1]
   local value <close> = value_of(journal, row, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
-      fix = "What is closed and superseded is forgotten; what is in use lies in the sink.",
+      fix = "The journal forgets values that were replaced; the value in use is in the sink.",
     }
   end
   journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
@@ -233,29 +233,32 @@ end
 
 ---@type cli.command
 return {
-  summary = "what is on record; back it up and restore it; confirm or retire a secret by hand",
+  summary = "show the journal; back it up and restore it; confirm or retire a secret",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
     .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE] [options]",
   arguments = {
     { name = "action", optional = true,
       help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore, rekey, "
         .. "compact" },
-    { name = "id", help = "of a record, a secret's marker, an account's name, a credential's key id; or a file",
+    { name = "id", help = "id of a record, marker of a secret, name of an account, key id of a credential; or a file",
       optional = true },
   },
   options = {
-    { name = "--undo", help = "with confirm: it was confirmed by mistake, and is not in use" },
+    { name = "--undo", help = "with confirm: take back a confirmation that was a mistake" },
     { name = "--over", value = "MARKER",
-      help = "with resume: pass over the pending entry of this rotation of another, which stays" },
-    { name = "--drop", help = "with close: remove the pending entries too; what they hold stays sealed for 30 days" },
-    { name = "--reveal", help = "with show: the value too, on a terminal" },
-    { name = "--value", value = "N", help = "with --reveal: value N of a rotation whose outcome is not known" },
+      help = "with resume: ignore the pending entry of this other rotation; the entry stays" },
+    { name = "--drop", help = "with close: remove the pending entries too; their values stay sealed for 30 days" },
+    { name = "--reveal", help = "with show: show the value too, on a terminal" },
+    { name = "--value", value = "N",
+      help = "with --reveal: the value with this number, of a rotation with an unknown outcome" },
     { name = "--old-key", value = "WHERE",
-      help = "with rekey: the key until now: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
-    { name = "--replaces", help = "with restore: the journal the backup was made of never runs again; keep its id" },
-    { name = "--set-aside", help = "with restore: also when there is a journal, which is moved aside" },
-    { name = "--before", value = "DATE", help = "with compact: what is older goes to a file of its own: 2026-01-31" },
-    { name = "--head", value = "N:HASH", help = "with verify: a record that must be there, as the system log has it" },
+      help = "with rekey: where the present key is: file:PATH, keyring:NAME, credential:NAME, passphrase, fd:N" },
+    { name = "--replaces",
+      help = "with restore: keep the journal's id, because the journal in the backup never runs again" },
+    { name = "--set-aside", help = "with restore: move the present journal aside" },
+    { name = "--before", value = "DATE", help = "with compact: move older records to a file of their own: 2026-01-31" },
+    { name = "--head", value = "N:HASH",
+      help = "with verify: a record that the journal must contain, as the system log has it" },
   },
   examples = {
     "moonlatch journal", "moonlatch journal confirm ID       # the secret was pasted where it is used",

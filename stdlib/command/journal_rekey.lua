@@ -98,7 +98,7 @@ local function rekey_journal(profile, old, new)
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
-    fix = FIXES[kind] or "Put right what is named, then run the same command again: nothing is lost.",
+    fix = FIXES[kind] or "Correct what the message names, then run the same command again: nothing is lost.",
   }
 end
 
@@ -134,7 +134,7 @@ local function rekey_segments(profile, old, new)
     local ok, message = host.rekey_segment(path, old, new, profile.binding)
     if not ok then
       fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
-        fix = "Bring that file back from where backups are, then run the same command again." }
+        fix = "Restore that file from a backup, then run the same command again." }
     end
   end
 end

@@ -38,7 +38,7 @@ local function raise_missing(folder, seq, why)
     kind = "journal", what = "look at the journal's older records",
     why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
       :format(seq, folder, why),
-    fix = "Bring it back from where backups are: journal-N-M-HASH.segment lies beside each.",
+    fix = "Restore it from a backup: each backup has journal-N-M-HASH.segment beside it.",
   }
 end
 
@@ -90,7 +90,7 @@ function M.copy(profile, from, to)
       local seq, message = segment:backup(to .. "/" .. name)
       if not seq then
         fail.raise { kind = "journal", what = ("copy the segment %s to %s"):format(name, to), why = message,
-          fix = "Put right what is named, then copy that file there: it is never changed." }
+          fix = "Correct what the message names, then copy that file there: it never changes." }
       end
       count = count + 1
     end
@@ -152,7 +152,7 @@ function M.compact(journal, _, options)
   local done, message, kind = journal:compact(before, time.now(), superseded(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"
-      and "Put right what is named, then run the same command again: nothing is lost." or nil }
+      and "Correct what the message names, then run the same command again: nothing is lost." or nil }
   end
   if log.json() then return report.json(done or {}) end
   if not done then return log.say("Nothing is that old: the journal is as it was.") end

@@ -1,4 +1,4 @@
---- moonlatch login: sign in once, and stay signed in; or put a secret where the profile says it is.
+--- moonlatch login: sign in once, and stay signed in; or store a secret of the profile.
 
 local fail = require "fail"
 local http = require "http.client"
@@ -25,8 +25,8 @@ local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret" 
 
 local function refuse_emulator()
   fail.raise {
-    kind = "usage", what = "moonlatch login --emulator", why = "a private emulator is gone when the command ends",
-    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+    kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
+    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
@@ -56,7 +56,7 @@ local function read_descriptor(text, what)
   if value then return value end
   fail.raise {
     kind = "usage", what = ("read %s from file descriptor %s"):format(what, text),
-    why = message or "that is no number of a descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
+    why = message or "it is not the number of a file descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
   }
 end
 
@@ -72,7 +72,7 @@ end
 local function refuse_foreign(profile, word, from)
   fail.raise {
     kind = "usage", what = ("put %s in its place"):format(WHAT[word]),
-    why = from and ("the profile '%s' takes it from %s, which is not ours to write"):format(profile.name,
+    why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
         source.words(from))
       or ("the profile '%s' names none"):format(profile.name),
     fix = 'from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.',
@@ -158,11 +158,11 @@ end
 ---@type cli.command
 return {
   summary = "sign in, and stay signed in",
-  details = "A person signs in once; the refresh token is kept, sealed under the profile's key, and renewed as it is\n"
-    .. "used. Secrets that the profile has from = \"sealed\" are asked for when they are not there yet.",
+  details = "A person signs in once. The refresh token is stored, sealed with the profile's key, and renewed with\n"
+    .. "each use. The command also asks for the profile's secrets with from = \"sealed\" that are missing.",
   options = {
-    { name = "--for", value = "SCRIPT", help = "ask for the permissions this script needs" },
-    { name = "--secret", value = "NAME", help = "only put this secret in its place: client-secret, …" },
+    { name = "--for", value = "SCRIPT", help = "ask for the permissions that this script needs" },
+    { name = "--secret", value = "NAME", help = "only store this secret of the profile: client-secret, …" },
     { name = "--fd", value = "N", help = "read the secret from this file descriptor instead of the terminal" },
   },
   examples = {

@@ -1,4 +1,4 @@
---- moonlatch logout: forget a sign-in that was kept, and say what stays valid.
+--- moonlatch logout: forget a stored sign-in, and say what stays valid.
 
 local fail = require "fail"
 local log = require "log"
@@ -16,8 +16,8 @@ To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke se
 
 local function refuse_emulator()
   fail.raise {
-    kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it is gone by now",
-    fix = "For an emulator that goes on, name its configuration: --config FILE.",
+    kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
+    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
@@ -46,8 +46,8 @@ end
 
 ---@type cli.command
 return {
-  summary = "forget the sign-in that is kept here, and say what stays valid",
-  options = { { name = "--secrets", help = "forget the profile's sealed secrets too" } },
+  summary = "forget the stored sign-in, and say what stays valid at Entra",
+  options = { { name = "--secrets", help = "forget the sealed secrets of the profile too" } },
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
   run = function(options)

@@ -25,6 +25,7 @@ end
 ---@param arguments string[] without the program's name
 ---@return integer status 0 done, 1 failed or waiting for a person, 2 usage, 3 something to do
 function M.main(arguments)
+  rawset(string, "dump", nil) -- a script reaches it by any text: ("").dump
   strict.guard(_G)
   sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
   local ok, status = xpcall(dispatch, keep_trace, arguments)

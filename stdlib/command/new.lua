@@ -1,4 +1,4 @@
---- moonlatch new policy NAME: a policy to edit, with a test beside it.
+--- moonlatch new policy NAME: write a policy to edit, with a test beside it.
 
 local actions = require "cli.actions"
 local fail = require "fail"
@@ -9,7 +9,7 @@ local templates = require "rehearse.templates"
 
 local function raise_bad_name(name)
   fail.raise {
-    kind = "usage", what = "new policy " .. name, why = "that is no name for a file",
+    kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
     fix = "Letters, digits, _ and -: moonlatch new policy weekly.",
   }
 end
@@ -34,7 +34,7 @@ end
 local function check_free(path)
   if not sys.stat(path) then return end
   fail.raise {
-    kind = "conflict", what = "write " .. path, why = "there is a file of that name",
+    kind = "conflict", what = "write " .. path, why = "a file of that name exists",
     fix = "Nothing was overwritten: choose another name.",
   }
 end
@@ -58,12 +58,11 @@ local ACTIONS = { policy = { run = make, names = "NAME" } }
 
 ---@type cli.command
 return {
-  summary = "a policy to edit, with a test beside it",
-  details = "It is written into your own folder of scripts (or the one of --scripts), and found by its name\n"
-    .. "from then on: policies/NAME.",
+  summary = "write a policy to edit, with a test beside it",
+  details = "The policy is written into your folder of scripts (or that of --scripts). Its name is policies/NAME.",
   usage = "policy NAME [options]",
   arguments = {
-    { name = "what", help = "policy" }, { name = "name", help = "what it is to be called: weekly" },
+    { name = "what", help = "policy" }, { name = "name", help = "name of the policy: weekly" },
   },
   options = { { name = "--applications", help = "for client secrets of applications instead of users' passwords" } },
   examples = {

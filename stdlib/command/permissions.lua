@@ -1,4 +1,4 @@
---- moonlatch permissions: the least a script needs at Graph, and what of it we have.
+--- moonlatch permissions: show the least permissions that a script needs at Graph, and which of them we have.
 
 local fail = require "fail"
 local json = require "host.json"
@@ -149,12 +149,12 @@ end
 
 ---@type cli.command
 return {
-  summary = "the least permissions and directory roles a script needs, and what of it we have",
+  summary = "show the least permissions and roles that a script needs, and which of them we have",
   usage = "SCRIPT [options]",
-  arguments = { { name = "script", help = "bundled, yours, or a path: setup/entra-pam-provider, ./mine.lua" } },
+  arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } },
   options = {
-    { name = "--offline", help = "do not sign in to compare with what we have" },
-    { name = "--accept", help = "let this copy of a bundled script need more than that" },
+    { name = "--offline", help = "do not sign in, and do not compare" },
+    { name = "--accept", help = "allow this copy of a bundled script to need more than the original" },
   },
   examples = {
     "moonlatch permissions setup/entra-pam-provider --offline", "moonlatch permissions ./mine.lua --profile contoso",
@@ -163,7 +163,7 @@ return {
   run = function(options)
     if not options.script then
       fail.raise { kind = "usage", what = "moonlatch permissions", why = "SCRIPT is missing",
-        fix = "`moonlatch scripts` lists what there is." }
+        fix = "`moonlatch scripts` lists all scripts." }
     end
     local declaration, found = script.load(options.script)
     if options.accept then return accept(declaration, found) end

@@ -1,4 +1,4 @@
---- moonlatch plan SCRIPT: what apply, or for a policy rotate, would change.
+--- moonlatch plan SCRIPT: show what apply would change, or for a policy what rotate would change.
 
 local job = require "cli.workflow_command"
 local log = require "log"
@@ -21,8 +21,8 @@ end
 
 ---@type cli.command
 return {
-  summary = "what apply would change, changing nothing",
-  details = "Exits with 0 when there is nothing to do and with 3 when there is.",
+  summary = "show what apply would change; changes nothing",
+  details = "Exit status: 0 when there is nothing to do, 3 when there is.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",

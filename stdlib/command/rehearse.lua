@@ -1,11 +1,11 @@
---- moonlatch rehearse POLICY: a year of it on a private emulator, in seconds.
+--- moonlatch rehearse POLICY: run a year of a policy on a private emulator, in seconds.
 
 local fail = require "fail"
 local log = require "log"
 local output = require "log.output"
 local play = require "rehearse.play"
 local print = require "rehearse.print"
-local rehearse = require "rehearse"
+local rehearsal = require "rehearse.declaration"
 local report = require "report"
 local script = require "script.load"
 local stage = require "rehearse.stage"
@@ -35,7 +35,7 @@ local function terms_of(options)
   if declaration.rehearsal then return declaration.rehearsal end
   if not declaration.policy then raise_neither(options.policy, declaration) end
   local test = not options.plain and test_beside(options.policy)
-  return test or rehearse.plain(options.policy, time.duration "365d")
+  return test or rehearsal.plain(options.policy, time.duration "365d")
 end
 
 -- What the command line adds to the test.
@@ -61,16 +61,16 @@ end
 
 ---@type cli.command
 return {
-  summary = "play a policy on a private emulator: a year of it in seconds",
-  details = "With the test that lies beside the policy (NAME_test.lua), or without one as it is. No tenant and no\n"
-    .. "account are touched. Exits with 0 when all that must hold did, and with 1 when not.",
+  summary = "run a policy on a private emulator: a year of it in seconds",
+  details = "Uses the test beside the policy (NAME_test.lua) when there is one. No tenant and no account are\n"
+    .. "touched. Exit status: 0 when every condition held, 1 when one did not.",
   usage = "POLICY [options]",
-  arguments = { { name = "policy", help = "bundled, yours, or a path; or the test itself" } },
+  arguments = { { name = "policy", help = "name or path of the policy, or of its test" } },
   options = {
     { name = "--over", value = "SPAN", help = "how long, in the emulator's time: 365d, 90d" },
     { name = "--fault", value = "RULE", many = true,
-      help = "what goes wrong, as of `moonlatch emulator --fault`; may be said again" },
-    { name = "--plain", help = "leave the policy's test aside" },
+      help = "make requests fail: a rule as for `moonlatch emulator --fault`; several may be given" },
+    { name = "--plain", help = "ignore the policy's test" },
   },
   examples = {
     "moonlatch rehearse policies/tier0-users",

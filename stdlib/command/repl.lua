@@ -2,10 +2,10 @@
 
 ---@type cli.command
 return {
-  summary = "a prompt: look around a tenant, with all that scripts have",
-  details = "It only reads; with --write it may change things and asks before each change. Without a terminal it runs\n"
-    .. "what standard input holds, and exits with 1 when any of it failed.",
-  options = { { name = "--write", help = "let it change things; it asks before each change" } },
+  summary = "open a prompt to look around a tenant, with everything that scripts have",
+  details = "The prompt only reads. With --write it can make changes, and asks before each. Without a terminal it\n"
+    .. "runs the lines of standard input; exit status 1 when one of them failed.",
+  options = { { name = "--write", help = "allow changes; each one is asked for" } },
   examples = {
     "moonlatch repl --emulator                    # try it: no tenant, no account",
     "moonlatch repl --profile contoso",

@@ -1,4 +1,4 @@
---- moonlatch rotate POLICY…: change what is due, by policy.
+--- moonlatch rotate POLICY…: rotate due passwords and secrets.
 
 local fail = require "fail"
 local job = require "cli.workflow_command"
@@ -52,24 +52,25 @@ end
 
 ---@type cli.command
 return {
-  summary = "change what is due, by policy; end what was begun first",
-  details = "`moonlatch plan POLICY` shows who is due, and why, changing nothing; `moonlatch rehearse POLICY` plays a\n"
-    .. "year of it on an emulator. Ctrl-C and SIGTERM end what is in hand and begin nothing else; twice, they end it\n"
-    .. "at once, and the next run goes on from there. As a service, with the units that are installed:\n"
+  summary = "rotate due passwords and secrets; finish interrupted rotations first",
+  details = "`moonlatch plan POLICY` shows who is due and why, and changes nothing. `moonlatch rehearse POLICY`\n"
+    .. "runs a year of it on an emulator. Ctrl-C or SIGTERM: the run finishes the change at hand, and begins\n"
+    .. "no other. A second one ends the run at once; the next run goes on from there. As a service, with the\n"
+    .. "installed units:\n"
     .. "  systemctl enable --now moonlatch-rotate@tier0-users.timer    each quarter of an hour, when something is due\n"
-    .. "  systemctl enable --now moonlatch-watch@tier0-users.service   or staying, with --watch\n"
-    .. "A person acts as the service with: sudo moonlatch-operator, then what follows `moonlatch`.",
+    .. "  systemctl enable --now moonlatch-watch@tier0-users.service   or a process that stays (--watch)\n"
+    .. "To act as the service: sudo moonlatch-operator, followed by the words after `moonlatch`.",
   usage = "POLICY… [options]",
   arguments = {
-    { name = "policy", help = "bundled, yours, or a path: policies/tier0-users, ./mine.lua", many = true },
+    { name = "policy", help = "name or path of the policy: policies/tier0-users, ./mine.lua", many = true },
   },
   options = {
     { name = "--now", value = "NAME", many = true,
-      help = "only this account or application, and at once, whatever its dates say; several may be named" },
+      help = "rotate only this account or application, now, whatever its dates say; several may be given" },
     { name = "--old-now",
-      help = "with --now, of an application: remove what it had before once the new one is in use" },
-    { name = "--outside-window", help = "with --now: though the policy's window is closed, or the day excepted" },
-    { name = "--watch", help = "stay, and run whenever something falls due" },
+      help = "with --now, for an application: remove the earlier credentials once the new one is in use" },
+    { name = "--outside-window", help = "with --now: also when the policy's window is closed, or the day is excepted" },
+    { name = "--watch", help = "stay, and rotate whenever something is due" },
   },
   examples = {
     "moonlatch plan policies/tier0-users --emulator",

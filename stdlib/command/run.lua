@@ -44,9 +44,9 @@ end
 return {
   summary = "run a script that has no steps, or a file of Lua",
   usage = "SCRIPT [--name value …] [options]",
-  arguments = { { name = "script", help = "a bundled script, one of yours, or a path: ./mine.lua" } },
+  arguments = { { name = "script", help = "name or path of the script: ./mine.lua" } },
   script = "named",
-  options = { { name = "--write", help = "let a file that declares nothing change things" } },
+  options = { { name = "--write", help = "allow changes by a file that declares nothing" } },
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
   help = help,
 

@@ -1,4 +1,4 @@
---- moonlatch scripts: which there are; show one; copy one to edit it.
+--- moonlatch scripts: list scripts; show one; copy one to edit it.
 
 local actions = require "cli.actions"
 local copies = require "script.copies"
@@ -38,8 +38,8 @@ end
 -- The bundled script of this name; fails when there is none.
 local function original(name)
   return copies.original(name) or fail.raise {
-    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "there is none of that name",
-    fix = "`moonlatch scripts` lists what there is.",
+    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
+    fix = "`moonlatch scripts` lists all scripts.",
   }
 end
 
@@ -63,7 +63,7 @@ local function copy(name)
     }
   end
   copies.note(name)
-  log.say(("%s: edit it; it is found before the bundled one."):format(path))
+  log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
 
 -- A person's own script of this name; fails when there is none.
@@ -92,7 +92,7 @@ end
 local function keep(name)
   local found = own(name, "scripts keep")
   copies.note(original(name).name)
-  log.say(("%s stays as it is. You hear of it when the bundled one changes again."):format(found.path))
+  log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 
 ---@type table<string, cli.action>
@@ -104,15 +104,15 @@ local ORDER = { "list", "show", "copy", "diff", "keep" }
 
 ---@type cli.command
 return {
-  summary = "which scripts there are; show one; copy one to edit it",
-  details = "A copy of yours is found before the bundled script of its name. When that changes in a later version,\n"
-    .. "you are told: `diff` shows how the two differ, and `keep` says that you have seen it.",
+  summary = "list scripts; show one; copy one to edit it",
+  details = "Your copy is found before the bundled script of its name. When a later version changes the bundled\n"
+    .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it.",
   usage = "[list | show NAME | copy NAME | diff NAME | keep NAME] [options]",
   arguments = {
     { name = "action", help = "list (the default), show, copy, diff or keep", optional = true },
-    { name = "name", help = "of the script", optional = true },
+    { name = "name", help = "name of the script", optional = true },
   },
-  options = { { name = "--bundled", help = "with show: the bundled one, not your copy" } },
+  options = { { name = "--bundled", help = "with show: show the bundled script, not your copy" } },
   examples = {
     "moonlatch scripts", "moonlatch scripts show setup/entra-pam-provider",
     "moonlatch scripts copy setup/entra-pam-provider      # then edit it",

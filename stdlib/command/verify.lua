@@ -1,12 +1,13 @@
---- moonlatch verify SCRIPT: has anything drifted?
+--- moonlatch verify SCRIPT: check that everything is as apply left it.
 
 local job = require "cli.workflow_command"
 
 ---@type cli.command
 return {
-  summary = "whether everything is still as it was applied",
-  details = "Exits with 0 when it is and with 3 when something has drifted or waits for a person, and with\n"
-    .. "1 when what it is for does not work: Devolutions has a client secret that ended, say.",
+  summary = "check that everything is as apply left it",
+  details = "Exit status: 0 when everything is; 3 when something has drifted, waits for a person, or could not be\n"
+    .. "looked at; 1 when the purpose of the job fails: the client secret in Devolutions has expired, for\n"
+    .. "example.",
   usage = job.usage,
   arguments = job.arguments,
   script = "named",

@@ -1,4 +1,4 @@
---- moonlatch whoami: sign in and say as whom, with which rights, and until when.
+--- moonlatch whoami: sign in, and show who we are, with which rights, and until when.
 
 local json = require "host.json"
 local log = require "log"
@@ -111,7 +111,7 @@ end
 
 ---@type cli.command
 return {
-  summary = "sign in, and say as whom, with which rights and until when",
+  summary = "sign in, and show who we are, with which rights, and until when",
   examples = { "moonlatch whoami", "moonlatch whoami --profile contoso --json" },
 
   run = function(options)

@@ -1,5 +1,6 @@
 --- Rows that leave as they come: a table, CSV or JSON, however many there are.
 
+local class = require "base.class"
 local json = require "host.json"
 local log = require "log"
 local report = require "report"
@@ -32,8 +33,7 @@ local function csv_line(columns, value_of)
   term.write_data(table.concat(fields, ",") .. "\r\n")
 end
 
-local Csv = {}
-Csv.__index = Csv
+local Csv = class "discover.csv"
 
 function Csv:row(row)
   self.count = self.count + 1
@@ -42,8 +42,7 @@ end
 
 function Csv.close() end
 
-local Json = {}
-Json.__index = Json
+local Json = class "discover.json"
 
 function Json:row(row)
   local picked = {}
@@ -54,8 +53,7 @@ end
 
 function Json:close() term.write("out", self.count == 0 and "[]\n" or "\n]\n") end
 
-local Table = {}
-Table.__index = Table
+local Table = class "discover.table"
 
 local function flush(self)
   if #self.block > 0 then report.table(self.block, self.columns) end
@@ -73,18 +71,15 @@ function Table:close()
   flush(self)
 end
 
+local WRITERS = { csv = Csv, json = Json, table = Table }
+
 --- A writer for these columns.
 ---@param format "table"|"csv"|"json"
 ---@param columns report.column[]
 ---@return discover.writer
 function M.new(format, columns)
-  local self = { columns = columns, count = 0, block = {} }
-  if format == "csv" then
-    setmetatable(self, Csv)
-    csv_line(columns, function(column) return column.key end)
-    return self
-  end
-  return setmetatable(self, format == "json" and Json or Table)
+  if format == "csv" then csv_line(columns, function(column) return column.key end) end
+  return WRITERS[format] { columns = columns, count = 0, block = {} }
 end
 
 return M

@@ -1,5 +1,6 @@
 --- One examination: facts that are read once, for all checks that need them.
 
+local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profile = require "profile.current"
@@ -23,15 +24,13 @@ local M = {}
 ---@field origins table<Failure, string> failure -> the fact whose reading failed first
 ---@field journal host.journal.journal?
 ---@field own boolean? did the examination open the journal? Then it closes it
-local Exam = { __name = "exam" }
-Exam.__index = Exam
+local Exam = class "doctor.exam"
 
 --- Raised in a check when a fact failed that another check reports.
-local Blocked = { __name = "blocked" }
+local Blocked = class "doctor.blocked"
 
 ---@class doctor.record the findings of one check
-local Record = {}
-Record.__index = Record
+local Record = class "doctor.record"
 
 local function add(self, verdict, fields)
   self[#self + 1] = {
@@ -83,7 +82,7 @@ function Exam:want(name, check)
   if ok then return value end
   local origin = facts[self.origins[value] or name]
   if not fail.is(value) or fail.is(value, "interrupted") or origin.owner == check.name then error(value, 0) end
-  error(setmetatable({ what = facts[name].what, owner = origin.owner }, Blocked), 0)
+  error(Blocked { what = facts[name].what, owner = origin.owner }, 0)
 end
 
 --- The same, for a fact that another fact needs.
@@ -96,8 +95,8 @@ function Exam:need(name)
 end
 
 local function judge(record, check, err)
-  if getmetatable(err) == Blocked then
-    return record:unknown { evidence = ("not checked, as this is not known: %s"):format(err.what),
+  if class.is(err, Blocked) then
+    return record:unknown { evidence = ("not checked, because this is unknown: %s"):format(err.what),
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
@@ -108,14 +107,13 @@ end
 ---@param check doctor.check
 ---@return doctor.finding[]
 function Exam:run(check)
-  local record = setmetatable({ check = check }, Record)
+  local record = Record { check = check }
   local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,
   })
   if not ok then judge(record, check, err) end
-  record.check = nil
-  return setmetatable(record, nil)
+  return table.move(record, 1, #record, 1, {})
 end
 
 function Exam:close()
@@ -129,12 +127,12 @@ Exam.__close = Exam.close
 ---@param args table
 ---@return doctor.exam
 function M.new(workflow, args)
-  return setmetatable({
+  return Exam {
     profile = profile.current(), workflow = workflow, args = args,
     setup = states.maker(workflow, args.name, args.client_id),
     started = {},
     origins = {},
-  }, Exam)
+  }
 end
 
 return M

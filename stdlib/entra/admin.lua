@@ -1,6 +1,7 @@
 --- Who is signed in, and which parts of a job this person or application can do. The answer comes from the roles and
 --- permissions in the token, and from roles that are eligible but not activated.
 
+local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
 local log = require "log"
@@ -44,8 +45,7 @@ M.abilities = {
 ---@field principal oauth.principal
 ---@field eligible table<string, boolean>? template ids of roles that could be activated; nil: not asked
 ---@field reasons table<string, string> ability -> why not
-local Admin = {}
-Admin.__index = Admin
+local Admin = class("entra.admin", { open = { "principal", "may", "why_not", "what" } })
 
 local function any(list, set, id_of)
   for _, value in ipairs(list) do
@@ -129,16 +129,15 @@ function Admin:must(ability)
   if not why then return end
   fail.raise {
     kind = "denied", what = M.abilities[ability].what, why = why,
-    fix = ("Sign in as somebody with the role %s, or have the role assigned and sign in again.")
+    fix = ("Sign in as somebody with the role %s, or have that role assigned and sign in again.")
       :format(either(M.abilities[ability].roles)),
   }
 end
 
 local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
 
---- Before a person signs in, tell what the consent page will ask for, and for which client.
----@param profile profile
-function M.announce(profile)
+-- Before a person signs in, tell what the consent page will ask for, and for which client.
+local function announce(profile)
   local sign_in, scopes = profile.sign_in or {}, oauth.scopes()
   if #scopes == 0 then return end
   local client = names.clients[sign_in.client_id]
@@ -153,13 +152,14 @@ local function asks_person(profile)
 end
 
 --- Sign in, once for all runs in this process, and judge what the principal can do. Waits.
----@param profile table
+---@param run workflow.Run whose profile says as whom
 ---@return entra.admin
-function M.sign_in(profile)
-  if not signed[profile] and asks_person(profile) then M.announce(profile) end
+function M.sign_in(run)
+  local profile = run.profile
+  if not signed[profile] and asks_person(profile) then announce(profile) end
   local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
   signed[profile] = true
-  local admin = setmetatable({ principal = principal, reasons = {} }, Admin)
+  local admin = Admin { principal = principal, reasons = {} }
   judge(admin)
   return admin
 end

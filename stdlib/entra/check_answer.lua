@@ -15,7 +15,7 @@ function M.with(value, what, ...)
     if value[name] == nil then
       fail.raise {
         kind = "bad_answer", what = what, why = ("the answer has no %s"):format(name),
-        fix = "Something between here and Graph spoils answers. Run the same command again.",
+        fix = "Something between this computer and Graph changes answers. Run the same command again.",
       }
     end
   end

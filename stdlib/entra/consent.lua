@@ -53,7 +53,7 @@ local function portal(fields, missing, why)
   local application = fields.application
   return {
     what = ("grant admin consent to '%s' for %s"):format(fields.name, table.concat(missing, ", ")),
-    why = why .. ". It takes a Privileged Role Administrator or a Global Administrator.",
+    why = why .. ". Only a Privileged Role Administrator or a Global Administrator can do it.",
     how = {
       ("in the Entra admin center: App registrations > %s > API permissions > Grant admin consent"):format(fields.name),
       ("or by this address: %s/%s/adminconsent?client_id=%s")

@@ -1,5 +1,6 @@
 --- What the tenant's application management policies allow: client secrets and certificates at all, and for how long.
 
+local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
 local time = require "time"
@@ -11,8 +12,7 @@ local time = require "time"
 ---@field authority boolean must a certificate be of an authority the tenant trusts?
 ---@field says string which policy it is
 ---@field checked boolean could it be read?
-local Policy = {}
-Policy.__index = Policy
+local Policy = class "entra.credential_policy"
 
 local M = {}
 
@@ -66,9 +66,9 @@ local function apply(policy, restrictions, created, says)
 end
 
 local function new(default)
-  return setmetatable({
+  return Policy {
     forbidden = false, checked = default ~= nil, default = default, says = "no policy limits client secrets",
-  }, Policy)
+  }
 end
 
 local function apply_default(policy, created)

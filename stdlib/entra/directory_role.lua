@@ -201,7 +201,7 @@ function M.pim_demanded(role) return pim.demanded(role, names.roles[role]) end
 local function portal(fields, open, why)
   return {
     what = ("assign %s to the application '%s'"):format(table.concat(open, " and "), fields.name),
-    why = why .. ". It takes a Privileged Role Administrator or a Global Administrator.",
+    why = why .. ". Only a Privileged Role Administrator or a Global Administrator can do it.",
     how = {
       "in the Entra admin center: Roles and administrators (the directory's, not the application's) > "
         .. "All roles > the role's name > Add assignments",

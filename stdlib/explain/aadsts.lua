@@ -15,7 +15,7 @@ return {
   { codes = { 9001023, 50194 }, source = "docs", cause = "this sign-in needs a particular tenant, not \"common\"",
     fix = "Name the tenant in the profile by its domain name or GUID." },
   { codes = { 900144, 9002313, 90014, 90100 }, source = "docs", cause = "the request was malformed",
-    fix = "This is a defect of Moonlatch's: please report it with the trace id." },
+    fix = "This is a defect of Moonlatch: please report it with the trace id." },
 
   -- The application
   { codes = { 700016, 700011 }, source = "docs", cause = "this tenant knows no application with this client id",
@@ -24,14 +24,14 @@ return {
     fix = "Enable it: Enterprise applications, the application, Properties, Enabled for users to sign in." },
   { codes = { 50105 }, source = "docs", cause = "the application is open only to those assigned to it",
     fix = "Assign the person or group to it, or turn off \"Assignment required\" for it." },
-  { codes = { 500011 }, source = "docs", cause = "the tenant does not know the API the token is for",
+  { codes = { 500011 }, source = "docs", cause = "the tenant does not know the API that the token is for",
     fix = "Check `graph` and `cloud` in the profile: each cloud has a Graph address of its own." },
   { codes = { 700022 }, source = "docs", cause = "the request named more than one API",
     fix = "Ask for the permissions of one API at a time." },
   { codes = { 70011, 28002 }, source = "docs", cause = "a permission that was asked for does not exist",
     fix = "Check the names of the permissions in the script's needs." },
   { codes = { 1002012 }, source = "field", cause = "an application must ask for its permissions as a whole",
-    fix = "This is a defect of Moonlatch's: please report it with the trace id." },
+    fix = "This is a defect of Moonlatch: please report it with the trace id." },
 
   -- Its secret
   { codes = { 7000215, 70002 }, source = "docs", cause = "the client secret is not valid",
@@ -49,7 +49,7 @@ return {
     fix = "Check which certificate the application has. One added a moment ago may take some minutes." },
   { codes = { 700023 }, source = "field", cause = "the signed assertion is meant for another endpoint",
     fix = "Check `tenant` and `cloud` in the profile: the assertion names the endpoint that they make." },
-  { codes = { 700024 }, source = "field", cause = "the signed assertion is outside its time",
+  { codes = { 700024 }, source = "field", cause = "the signed assertion is not valid at this time",
     fix = "Set this computer's clock right." },
   { codes = { 50012, 700030 }, source = "docs", cause = "the certificate is not one the application accepts",
     fix = "Add this certificate to the application, or use the one that is there." },
@@ -60,7 +60,7 @@ return {
     fix = "Use a token made for api://AzureADTokenExchange." },
 
   -- Consent
-  { codes = { 65001 }, source = "docs", cause = "nobody has consented to what is asked for",
+  { codes = { 65001 }, source = "docs", cause = "nobody has consented to the permissions that are asked for",
     fix = "Have an administrator grant consent to the application." },
   { codes = { 650056, 650057 }, source = "docs", cause = "the application does not list a permission of this API",
     fix = "Add the permission to the application (API permissions), then grant consent." },
@@ -104,7 +104,7 @@ return {
       fix = "Sign in again: moonlatch login." },
 
   -- Policy
-  { codes = { 53000, 53001 }, source = "docs", cause = "a Conditional Access policy wants a managed device",
+  { codes = { 53000, 53001 }, source = "docs", cause = "a Conditional Access policy requires a managed device",
     fix = "A device code never proves a device: sign in with method = \"browser\" on one that is managed, or as an "
       .. "application." },
   { codes = { 53003 }, source = "docs", cause = "a Conditional Access policy blocks this sign-in",
@@ -116,8 +116,8 @@ return {
 
   -- Microsoft's side
   { codes = { 50196 }, source = "docs", cause = "the same token was asked for too often",
-    fix = "Stop for some minutes; if it returns, report it as a defect with the trace id." },
-  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", cause = "the login service has trouble of its own",
+    fix = "Wait some minutes. If it happens again, report it as a defect with the trace id." },
+  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", cause = "the login service is in trouble",
     fix = "Try again in some minutes." },
   { codes = { 90055 }, source = "docs", cause = "the tenant asks for too many tokens at once",
     fix = "Wait some minutes, and do less at once." },

@@ -31,32 +31,32 @@ local NETWORK = {
     fix = "Check the network, and the host names in the profile." },
   connect = { cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile." },
-  tls = { cause = "no connection can be made that is safe",
+  tls = { cause = "no safe connection can be made",
     fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
       .. " named with `ca` in the profile has to be there and hold certificates." },
-  certificate = { cause = "the server cannot prove that it is who it should be",
+  certificate = { cause = "the server's certificate does not prove that it is the right server",
     fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
       .. " a good certificate. Otherwise do not go on: it may be somebody else's." },
   timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
-  cut = { cause = "the connection broke before the whole answer was there",
+  cut = { cause = "the connection broke before the answer was complete",
     fix = "Try again; check the network if it stays so." },
-  too_large = { cause = "the answer is larger than any real one",
+  too_large = { cause = "the answer is larger than any answer of the service",
     fix = "Check that the address in the profile is the real service." },
   hostile = { cause = "the answer breaks the rules of HTTP",
-    fix = "Check that the address in the profile is the real service, and what stands between." },
-  memory = { cause = "memory is out", fix = "Close other programs and try again." },
-  journal = { cause = "what was to be done could not be put on record, so it was not done",
+    fix = "Check that the address in the profile is the real service, and that no proxy changes answers." },
+  memory = { cause = "there is not enough memory", fix = "Close other programs and try again." },
+  journal = { cause = "the change could not be put on record, so it was not made",
     fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again." },
   undeclared = { cause = "the script does not say that it needs this call",
     fix = "Add the call to the script's `needs`, or use --write where a person types." },
-  peer = { cause = "the address is none of this profile's", fix = "Check the addresses in the profile." },
-  credential = { cause = "the credential belongs to another address", fix = "Check the addresses in the profile." },
+  peer = { cause = "the profile does not name this address", fix = "Check the addresses in the profile." },
+  credential = { cause = "the credential is for another address", fix = "Check the addresses in the profile." },
   closed = { cause = "the connection to the network is closed already", fix = "Run the command again." },
 }
 
 local UNKNOWN = {
-  cause = "whether it was done is not known: the answer is missing or unusable",
-  fix = "Look before doing it again: what it should have made or changed may be there.",
+  cause = "it is unknown whether the change was made: the answer is missing or unusable",
+  fix = "Look before you run it again: the change may have been made.",
 }
 
 local SIGN_IN = {
@@ -67,36 +67,36 @@ local SIGN_IN = {
   invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login." },
   invalid_client = { cause = "the application's credential was not accepted",
     fix = "Check the client id and the secret named in the profile's sign_in." },
-  interaction_required = { cause = "a person must do something at the sign-in page",
+  interaction_required = { cause = "a person has to do something at the sign-in page",
     fix = "Sign in again: moonlatch login." },
-  not_json = { cause = "what answered is not Microsoft's login service",
-    fix = "Check `login` in the profile, and what proxy stands between." },
+  not_json = { cause = "the answer is not from Microsoft's login service",
+    fix = "Check `login` in the profile, and whether a proxy answers instead." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
-    fix = "Check `login` in the profile, and what proxy stands between." },
-  http = { cause = "what answered is not Microsoft's login service, or it failed",
-    fix = "Check `login` in the profile, and what proxy stands between; or try again in some minutes." },
+    fix = "Check `login` in the profile, and whether a proxy answers instead." },
+  http = { cause = "the answer is not from Microsoft's login service, or the service failed",
+    fix = "Check `login` in the profile, and whether a proxy answers instead; or try again in some minutes." },
 }
 
 -- The answer for an unknown error.
 local REFUSED = {
   cause = "the login service refuses",
-  fix = "Its own words say why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
+  fix = "The message says why; https://login.microsoftonline.com/error explains codes that begin with AADSTS.",
 }
 
 -- Microsoft's suberrors: what a refused sign-in lacks (the names are in MSAL's source code).
 local SUBERRORS = {
   basic_action = SIGN_IN.interaction_required,
-  additional_action = { cause = "a person must do something at the sign-in page, and more outside of it",
+  additional_action = { cause = "a person has to do something at the sign-in page and outside of it",
     fix = "Sign in again: moonlatch login. Do what the page asks for (register a device, turn off a VPN)." },
-  message_only = { cause = "the sign-in page has something to say that cannot be put right there",
-    fix = "Sign in in a browser to read it, and take it to an administrator." },
+  message_only = { cause = "the sign-in page shows a problem that cannot be solved there",
+    fix = "Sign in in a browser, read the message, and tell an administrator." },
   user_password_expired = { cause = "the password has expired", fix = "Change it, then sign in again." },
-  consent_required = { cause = "nobody has consented to what is asked for",
+  consent_required = { cause = "nobody has consented to the permissions that are asked for",
     fix = "Have an administrator grant consent to the application." },
   bad_token = { cause = "the sign-in has ended: it was revoked (a new password does that)",
     fix = "Sign in again: moonlatch login." },
   token_expired = { cause = "the sign-in has ended: it expired", fix = "Sign in again: moonlatch login." },
-  protection_policy_required = { cause = "a policy of the tenant wants an app that is managed on this device",
+  protection_policy_required = { cause = "a policy of the tenant requires a managed app on this device",
     fix = "Sign in as an application, or have the policy exclude this." },
   client_mismatch = { cause = "the sign-in belongs to another application",
     fix = "Check `client_id` in the profile, then sign in again: moonlatch login." },
@@ -104,9 +104,9 @@ local SUBERRORS = {
 
 local function by_kind(failure)
   if failure.kind == "throttled" then
-    return { cause = "it was asked too often", fix = "Wait some minutes, and do less at once." }
+    return { cause = "there were too many requests", fix = "Wait some minutes, and do less at once." }
   elseif failure.kind == "transient" then
-    return { cause = "the service has trouble of its own", fix = "Try again in some minutes." }
+    return { cause = "the service is in trouble", fix = "Try again in some minutes." }
   end
 end
 
@@ -119,9 +119,9 @@ local function with_moment(reason, failure)
 end
 
 local REDIRECT = {
-  cause = "what answered wants to lead elsewhere (a redirect), which is never followed: secrets go to the login service"
+  cause = "the login service sent a redirect; redirects are never followed, because secrets go to the login service"
     .. " and nowhere else",
-  fix = "Check `login` in the profile, and what proxy or sign-in page of a network stands between.",
+  fix = "Check `login` in the profile, and whether a proxy or a network's sign-in page answers instead.",
 }
 
 --- Why a sign-in failed.
@@ -138,10 +138,10 @@ end
 local WHERE_IDENTITIES_ARE = "They are there on Azure's virtual machines, in App Service and in Container Apps, once "
   .. "one is turned on (not in Azure Arc or Cloud Shell). Elsewhere use \"workload_identity\" or \"certificate\"."
 
-local NO_IDENTITY = { cause = "nothing here gives out managed identities", fix = WHERE_IDENTITIES_ARE }
+local NO_IDENTITY = { cause = "this machine has no endpoint of managed identities", fix = WHERE_IDENTITIES_ARE }
 
 local FOREIGN_IDENTITY = {
-  cause = "what answers here is not Azure's endpoint of managed identities", fix = WHERE_IDENTITIES_ARE,
+  cause = "the answer is not from Azure's endpoint of managed identities", fix = WHERE_IDENTITIES_ARE,
 }
 
 local UNKNOWN_IDENTITY = {
@@ -198,7 +198,7 @@ function M.graph(failure, context)
   if failure.transport then return NETWORK[failure.transport] or {} end
   if context.fresh_write and (failure.lag or failure.kind == "missing") then
     return {
-      cause = "Entra has not replicated yet what was just written, after two minutes",
+      cause = "Entra has not replicated the last change after two minutes",
       fix = "Run the same command again in some minutes: it goes on where it stopped.",
     }
   end
@@ -210,14 +210,14 @@ local DEVOLUTIONS = {
     fix = "Check the application key and secret in the profile, and that the application is enabled." },
   denied = { cause = "the application identity may not do this",
     fix = "In Devolutions Server, give it access to the vault, with View and View password." },
-  missing = { cause = "there is no such thing, or the application identity may not see it",
+  missing = { cause = "it does not exist, or the application identity may not see it",
     fix = "Check the name, and give the application identity access to the vault." },
-  conflict = { cause = "it is there already, or somebody else changed it at the same time",
-    fix = "Run this again: what is there is read first." },
+  conflict = { cause = "it exists already, or somebody else changed it at the same time",
+    fix = "Run this again: the present state is read first." },
   refused = { cause = "Devolutions Server refuses this",
-    fix = "Its own words say why; its log says more." },
-  bad_answer = { cause = "what answered is not Devolutions Server's API, or the answer was damaged",
-    fix = "Check `devolutions.server` in the profile, and what proxy stands between." },
+    fix = "The message says why; the log of the server says more." },
+  bad_answer = { cause = "the answer is not from Devolutions Server's API, or was damaged",
+    fix = "Check `devolutions.server` in the profile, and whether a proxy answers instead." },
 }
 
 --- Why a call to Devolutions Server failed.

@@ -30,7 +30,7 @@ return {
     cause = "a policy of the tenant allows client secrets only a shorter life",
     fix = "Ask for a shorter life, or have the tenant's app management policy exempt this application." },
   { code = "InvalidUniqueTenantIdentifierAsPerAppPolicy", source = "field",
-    cause = "a policy of the tenant wants its domain or id in the application's identifier",
+    cause = "a policy of the tenant requires its domain or id in the application's identifier",
     fix = "Use an identifier with a verified domain, the tenant's id or the application's id." },
   { code = "SignInAudienceNotAllowedAsPerAppPolicy", source = "field",
     cause = "a policy of the tenant allows no application of this audience",
@@ -38,10 +38,10 @@ return {
 
   -- Granting
   { code = "Authorization_RequestDenied", path = "/appRoleAssign", method = "POST", source = "docs",
-    cause = "we may not grant application permissions",
+    cause = "we are not allowed to grant application permissions",
     fix = "Sign in as a Privileged Role Administrator or Global Administrator, with AppRoleAssignment.ReadWrite.All." },
   { code = "Authorization_RequestDenied", path = "^/roleManagement/", source = "docs",
-    cause = "we may not read or assign directory roles",
+    cause = "we are not allowed to read or assign directory roles",
     fix = "Sign in as a Privileged Role Administrator, with RoleManagement.ReadWrite.Directory (to read:"
       .. " RoleManagement.Read.Directory)." },
   { code = "RoleAssignmentRequestPolicyValidationFailed", source = "field",
@@ -50,27 +50,28 @@ return {
   { code = "AadPremiumLicenseRequired", source = "field", cause = "the tenant lacks the licence this needs (Entra ID"
     .. " P2 or Governance)",
     fix = "Use a permanent assignment instead of Privileged Identity Management, or get the licence." },
-  { code = "ActiveDurationTooShort", source = "field", cause = "an assignment cannot be ended in its first five"
-    .. " minutes",
+  { code = "ActiveDurationTooShort", source = "field", cause = "an assignment cannot be removed in its first"
+    .. " five minutes",
     fix = "Run this again in five minutes." },
 
   -- Who we are
-  { code = "insufficient_claims", source = "docs", cause = "a Conditional Access policy wants more proof than this"
-    .. " sign-in has",
-    fix = "Sign in again as the policy wants it, or have the policy exclude this application." },
-  { code = "Authorization_IdentityNotFound", source = "docs", cause = "the tenant does not know who we are (yet)",
+  { code = "insufficient_claims", source = "docs", cause = "a Conditional Access policy requires a stronger"
+    .. " sign-in",
+    fix = "Sign in again as the policy requires, or have the policy exclude this application." },
+  { code = "Authorization_IdentityNotFound", source = "docs",
+    cause = "the tenant does not know the signed-in application or user (yet)",
     fix = "If the application was made a moment ago, run this again in some minutes." },
   { code = "InvalidAuthenticationToken", source = "docs", cause = "Graph does not accept the sign-in, not even a new"
     .. " one",
     fix = "Check `graph` and `cloud` in the profile, and this computer's clock; then sign in again." },
   { code = "Authorization_RequestDenied", source = "docs",
-    cause = "we may not do this: a permission is missing from the token, a directory role is missing, or the target"
-      .. " outranks us",
+    cause = "we are not allowed to do this: a permission is missing from the token, a directory role is missing, "
+      .. "or the target outranks us",
     fix = "See what the script needs with `moonlatch permissions`, and who we are with `moonlatch whoami`."
       .. " A permission granted a moment ago is only in tokens made after it." },
   { kind = "auth", source = "docs", cause = "Graph does not accept the sign-in, not even a new one",
     fix = "Sign in again: moonlatch login." },
-  { kind = "denied", source = "docs", cause = "we may not do this",
+  { kind = "denied", source = "docs", cause = "we are not allowed to do this",
     fix = "See what the script needs with `moonlatch permissions`, and who we are with `moonlatch whoami`." },
 
   -- The request
@@ -79,22 +80,22 @@ return {
   { code = "Directory_ExpiredPageToken", source = "docs", cause = "reading the list took so long that its place was"
     .. " lost",
     fix = "Run this again, with a narrower filter if it stays so." },
-  { code = "Directory_QuotaExceeded", source = "docs", cause = "the directory, or who created them, has too many"
-    .. " objects",
+  { code = "Directory_QuotaExceeded", source = "docs", cause = "the directory, or the creator of these objects, has"
+    .. " too many objects",
     fix = "Remove what is not needed (deleted objects count for 30 days), or have the quota raised." },
   { code = "Directory_ConcurrencyViolation", source = "docs",
     cause = "somebody else changed the same object at the same time",
     fix = "Run this again." },
-  { code = "Request_MultipleObjectsWithSameKeyValue", source = "docs", cause = "there is one already",
-    fix = "Run this again: what is there is read first." },
+  { code = "Request_MultipleObjectsWithSameKeyValue", source = "docs", cause = "it exists already",
+    fix = "Run this again: the present state is read first." },
   { kind = "conflict", source = "docs", cause = "it is so already, or somebody else changed it at the same time",
-    fix = "Run this again: what is there is read first." },
-  { kind = "missing", source = "docs", cause = "there is no such object, or none we may see",
+    fix = "Run this again: the present state is read first." },
+  { kind = "missing", source = "docs", cause = "the object does not exist, or we may not see it",
     fix = "Check the name or id. What was made a moment ago may take some minutes to be seen." },
 
   -- Answers that cannot be right
-  { kind = "bad_answer", source = "docs", cause = "what answered is not Microsoft Graph, or the answer was damaged",
-    fix = "Check `graph` in the profile, and what proxy stands between." },
+  { kind = "bad_answer", source = "docs", cause = "the answer is not from Microsoft Graph, or was damaged",
+    fix = "Check `graph` in the profile, and whether a proxy answers instead." },
   { kind = "refused", source = "docs", cause = "Graph understood this and refuses it",
-    fix = "Its own words say why; with the request-id Microsoft's support can find the call." },
+    fix = "The message says why. Microsoft's support can find the call by its request-id." },
 }

@@ -1,6 +1,7 @@
 --- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
 --- for scripts; this is what its parts share.
 
+local class = require "base.class"
 local clock = require "graph.clock"
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -36,8 +37,9 @@ local M = {}
 ---@field judge fun(request: host.request, answer: host.answer): any, any
 ---@field overruled boolean the caller knows better than the request whether it is repeatable
 ---@field credential host.credential? of the last try
-local Call = { __name = "graph.call", peer = "graph", judge = native.judge }
-Call.__index = Call
+local Call = class "graph.call"
+Call.peer = "graph"
+Call.judge = native.judge
 
 local NONE = {} ---@type graph.call.options
 
@@ -93,11 +95,11 @@ function M.new(method, path, body, options)
   local said = options.repeatable
   local overruled = said ~= nil and said ~= repeatable
   if overruled then repeatable = said end
-  return setmetatable({
+  return Call {
     what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
     base = base, query = query, headers = headers, first = first, changes = changes, repeatable = repeatable,
     overruled = overruled, fresh_write = options.fresh_write, once = options.once, credential = nil,
-  }, Call)
+  }
 end
 
 --- The call for the page a link leads to.
@@ -106,10 +108,10 @@ end
 ---@return graph.call
 function M.page(link, first)
   local _, headers = M.query(first.options)
-  return setmetatable({
+  return Call {
     what = first.what, method = "GET", path = first.path, options = first.options, base = profile.current().graph,
     headers = headers, link = link, changes = false, repeatable = true, overruled = false, credential = nil,
-  }, Call)
+  }
 end
 
 ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 -- not be faster, and a million items take the memory of two thousand.
 
 local call = require "graph.call"
+local class = require "base.class"
 local json = require "host.json"
 local task = require "task"
 
@@ -18,8 +19,7 @@ local M = {}
 ---@field marked string? a link met before, to notice circles
 ---@field count integer pages so far
 ---@field eager boolean
-local Pages = { __name = "pages" }
-Pages.__index = Pages
+local Pages = class "graph.pages"
 
 function Pages:close()
   if self.coming then self.coming:cancel() end
@@ -93,7 +93,7 @@ end
 ---@param eager boolean fetch ahead?
 ---@return graph.pages
 function M.of(path, options, eager)
-  return setmetatable({ call = call.new("GET", path, nil, options), count = 0, eager = eager }, Pages)
+  return Pages { call = call.new("GET", path, nil, options), count = 0, eager = eager }
 end
 
 --- An iterator over the items of all pages, in the form a generic for takes. An item

@@ -1,6 +1,7 @@
 --- How far a long piece of work is: how much is done, how fast it goes, how fast it
 --- may go, and how long it will take.
 
+local class = require "base.class"
 local http = require "http.client"
 local log = require "log"
 local time = require "time"
@@ -16,8 +17,7 @@ local PAUSE = 0.1 -- seconds between two texts
 ---@field done integer
 ---@field marks { at: number, done: integer }[] one a second, the last half minute
 ---@field shown number
-local Progress = { __name = "progress" }
-Progress.__index = Progress
+local Progress = class "progress"
 
 --- A piece of work of `total` items, begun now.
 ---@param what string "reset passwords"
@@ -26,7 +26,7 @@ Progress.__index = Progress
 function M.of(what, total)
   local now = time.monotonic()
   local marks = { { at = now, done = 0 } }
-  return setmetatable({ what = what, total = total, done = 0, marks = marks, shown = now }, Progress)
+  return Progress { what = what, total = total, done = 0, marks = marks, shown = now }
 end
 
 -- "12,345"

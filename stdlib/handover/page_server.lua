@@ -17,6 +17,7 @@
 -- $base is http://127.0.0.1:PORT. Refused: 401 a used token, an ended session; 403 another user, host or origin; 404,
 -- 405, 415; 409 with the reason what the hand-over itself refuses.
 
+local class = require "base.class"
 local crypto = require "host.crypto"
 local log = require "log"
 local neighbour = require "http.neighbour"
@@ -45,8 +46,7 @@ local M = {}
 ---@field acted number when a person last did something
 ---@field patience number seconds that the page stays after that
 ---@field finished boolean?
-local Visit = { __name = "handover.visit" }
-Visit.__index = Visit
+local Visit = class "handover.visit"
 
 --- Seconds that a page stays when nobody does anything.
 M.PATIENCE = 600
@@ -203,10 +203,10 @@ function M.open(desk, person)
   local server = neighbour.server(person)
   local port = assert(server:listen("127.0.0.1", 0))
   local host = "127.0.0.1:" .. port
-  local self = setmetatable({
+  local self = Visit {
     desk = desk, person = person, server = server, port = port, host = host, base = "http://" .. host,
     was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE,
-  }, Visit)
+  }
   self.html, self.policy = assemble()
   return self
 end

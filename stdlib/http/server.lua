@@ -1,6 +1,7 @@
 --- Serve HTTPS on loopback: listeners with handlers, and answers that are late,
 --- cut short, or never come. The one place that blocks is `Service:turn`.
 
+local class = require "base.class"
 local log = require "log"
 local native = require "host.httpd"
 local sys = require "host.sys"
@@ -39,8 +40,7 @@ local TURN_MS = 1000
 ---@class httpd.service
 ---@field ca string? PEM of its authority; nil for plain HTTP
 ---@field bases table<string, string> name of the listener -> "https://127.0.0.1:4711"
-local Service = { __name = "httpd.service" }
-Service.__index = Service
+local Service = class "httpd.service"
 
 --- An answer `seconds` from now.
 ---@param seconds number
@@ -102,13 +102,13 @@ end
 ---@return httpd.service
 function M.open(options)
   local identity = not options.plain and native.identity() or nil
-  local self = setmetatable({
+  local self = Service {
     ca = identity and identity:ca(),
     server = native.server(identity),
     listeners = {},
     bases = {},
     held = {},
-  }, Service)
+  }
   for _, listener in ipairs(options.listeners) do
     local port, index = self.server:listen(listener.host, listener.port, listener.plain)
     if not port then
@@ -145,7 +145,7 @@ local PARTS = {
   basic = function(incoming) return function() return incoming:basic() end end,
 }
 
-local Request = { __name = "httpd.request" }
+local Request = class "httpd.request"
 
 function Request:__index(name)
   local make = PARTS[name]
@@ -157,9 +157,9 @@ end
 
 local function describe(self, incoming)
   local listener = self.listeners[incoming:listener()]
-  return listener, setmetatable({
+  return listener, Request {
     _incoming = incoming, method = incoming:method(), path = incoming:path(), base = self.bases[listener.name],
-  }, Request)
+  }
 end
 
 local function write(incoming, answer)

@@ -6,6 +6,7 @@
 --- rotation: an application has many.
 -- certificate is one rotation: an application has many.
 
+local class = require "base.class"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local marker = require "journal.marker"
@@ -28,10 +29,9 @@ local BIN = 30 * 86400 -- seconds for which a deleted application can be restore
 ---@class rotation.Store
 ---@field kind string
 ---@field own rotation.store.kind
-local Store = {}
-Store.__index = Store
+local Store = class "rotation.Store"
 
-local function store_of(own) return setmetatable({ kind = own.kind, own = own }, Store) end
+local function store_of(own) return Store { kind = own.kind, own = own } end
 
 ---------------------------------------------------------------------------
 -- Rows

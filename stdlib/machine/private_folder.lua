@@ -4,6 +4,7 @@
 -- It only ever writes into a folder that is new, empty, or marked as one of its
 -- own, so that a wrong path harms nothing.
 
+local class = require "base.class"
 local fail = require "fail"
 local sys = require "host.sys"
 
@@ -14,8 +15,7 @@ local MARK = ".moonlatch-place"
 ---@class place
 ---@field path string
 ---@field temporary boolean it goes when it is closed
-local Place = { __name = "place" }
-Place.__index = Place
+local Place = class "place"
 
 local function check(value, message, what)
   if not value then fail.raise { kind = "config", what = what, why = message, fix = "Name another folder." } end
@@ -46,11 +46,11 @@ function M.open(path)
   local what = "use the folder " .. (path or "for temporary files")
   if path and not is_usable(path) then
     fail.raise {
-      kind = "config", what = what, why = "it holds other things or is not ours",
+      kind = "config", what = what, why = "it contains other files, or is not ours",
       fix = "Name a new or empty folder.",
     }
   end
-  local self = setmetatable({ path = folder(path, what), temporary = not path }, Place)
+  local self = Place { path = folder(path, what), temporary = not path }
   self:write(MARK, "")
   return self
 end

@@ -2,6 +2,8 @@
 --- away with -; guests() and others of that kind are what an account is, and are only
 --- taken away. Writing one asks nobody; `find` does.
 
+local class = require "base.class"
+local options_of = require("base.options").of
 local role_holders = require "entra.role_holders"
 local shape = require "base.schema"
 local users = require "entra.users"
@@ -15,8 +17,7 @@ local M = {}
 ---@field right policy.selection?
 ---@field fields table<string, string[]>? of a plain one
 ---@field property "guest"|"synced"|"disabled"|"federated"|nil what an account is, instead of whom
-local Selection = { __name = "selection" }
-Selection.__index = Selection
+local Selection = class "policy.selection"
 
 local function check_both(left, right)
   if not M.is(left) or not M.is(right) then error("a selection is added to, or taken from, a selection", 3) end
@@ -41,7 +42,7 @@ local function both(operator)
   return function(left, right)
     check_both(left, right)
     check_properties(operator, left, right)
-    return setmetatable({ kind = left.kind, operator = operator, left = left, right = right }, Selection)
+    return Selection { kind = left.kind, operator = operator, left = left, right = right }
   end
 end
 
@@ -50,32 +51,32 @@ Selection.__add, Selection.__sub = both "+", both "-"
 --- Is it a selection?
 ---@param value any
 ---@return boolean
-function M.is(value) return getmetatable(value) == Selection end
+function M.is(value) return class.is(value, Selection) end
 
 local function list_of(value)
   return type(value) == "table" and value or { value }
 end
 
-local strings = { type = "table", each = { type = "string" } }
-local words = { type = { "string", "table" }, check = function(value)
-  local ok, failure = pcall(shape.check, "", "", list_of(value), strings)
-  if not ok then return failure.why end
-end }
-
-local RULES = {
-  users = { type = "table", members = { group = words, upn = words, role = words } },
-  applications = {
-    type = "table", members = { client_id = words, provider = words, owned = { type = "boolean" } },
-  },
+local READERS = {
+  users = options_of("policy.users", { group = "string|table", upn = "string|table", role = "string|table" }),
+  applications = options_of("policy.applications", {
+    client_id = "string|table", provider = "string|table", owned = "boolean",
+  }),
 }
 
+local strings = { type = "table", each = { type = "string" } }
+
+-- The lists are copies: a policy cannot change them after they were checked.
 local function plain(kind, fields)
-  local ok, failure = pcall(shape.check, kind, "", fields, RULES[kind])
-  if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
-  if next(fields) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
-  local lists = {}
-  for name, value in pairs(fields) do lists[name] = value and list_of(value) or nil end
-  return setmetatable({ kind = kind, fields = lists }, Selection)
+  local lists = READERS[kind](fields)
+  if lists.owned == false then lists.owned = nil end
+  if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
+  for name, value in pairs(lists) do
+    lists[name] = shape.plain(list_of(value))
+    local ok, failure = pcall(shape.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
+    if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
+  end
+  return Selection { kind = kind, fields = lists }
 end
 
 --- Users: in a group (with the groups within it), by name, by directory role (active or eligible).
@@ -94,7 +95,7 @@ local PROPERTIES = {
 }
 
 local function property(name)
-  return function() return setmetatable({ kind = "users", fields = {}, property = name }, Selection) end
+  return function() return Selection { kind = "users", fields = {}, property = name } end
 end
 
 --- Accounts that are guests: `users{…} - guests()`.

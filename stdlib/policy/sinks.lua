@@ -1,7 +1,9 @@
 --- Where a policy's new values go, as a policy file says it, and what such a place
 --- can do: hold values that are pending, be read back, say that a value is in use.
 
+local class = require "base.class"
 local folder = require "base.vault_folder"
+local options_of = require("base.options").of
 local profile = require "profile.current"
 local shape = require "base.schema"
 
@@ -11,8 +13,10 @@ local M = {}
 ---@field kind "server"|"handover"|"sealed"|"command"
 ---@field fields table
 ---@field can { pending: boolean, read_back: boolean, confirms: boolean }
-local Sink = { __name = "sink" }
-Sink.__index = Sink
+local Sink = class "policy.sink"
+
+local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
+  command = "policy.command" }
 
 local KINDS = {
   server = {
@@ -43,12 +47,22 @@ local KINDS = {
   },
 }
 
+-- What reads the fields of a sink: a copy, which a policy cannot change after it was checked.
+local function reader(kind)
+  local rules = {}
+  if not KINDS[kind].rule.members then return shape.plain end
+  for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
+  return options_of(NAMES[kind], rules)
+end
+
 local function maker(kind)
-  return function(fields)
+  local read = reader(kind)
+  return function(given)
+    local fields = read(given)
     local ok, failure = pcall(shape.check, kind, "", fields, KINDS[kind].rule)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
     local settle = KINDS[kind].settle
-    return setmetatable({ kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }, Sink)
+    return Sink { kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }
   end
 end
 
@@ -75,11 +89,8 @@ M.command = maker "command"
 ---@param value any
 ---@return string? wrong
 function M.check(value)
-  if getmetatable(value) ~= Sink then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
+  if not class.is(value, Sink) then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
 end
-
-local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
-  command = "policy.command" }
 
 local function keeps_passwords(can) return can.pending and can.read_back end
 

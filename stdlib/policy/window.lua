@@ -5,6 +5,7 @@
 -- skips that time, the first time where the clock shows it twice. It stays open for its
 -- written length, whatever the clock does meanwhile.
 
+local class = require "base.class"
 local dates = require "policy.dates"
 local fail = require "fail"
 local zone = require "time.zone"
@@ -27,8 +28,7 @@ local DAYS = { sun = 0, mon = 1, tue = 2, wed = 3, thu = 4, fri = 5, sat = 6 }
 ---@field text string as written
 ---@field parts policy.window.part[] it is open when one of them is
 ---@field known { from: number, to: number, open: boolean, moment: number? }? the last answer, and how long it holds
-local Window = { __name = "window" }
-Window.__index = Window
+local Window = class "policy.window"
 
 ---------------------------------------------------------------------------
 -- Reading
@@ -111,7 +111,7 @@ function M.parse(windows, except)
   local parts, excepted = each_of(windows, part_from), each_of(except, dates.parse)
   if #parts == 0 then parts[1] = { text = "any time", zone = zone.load "UTC" } end
   for _, part in ipairs(parts) do part.excepted = dates.spans(excepted, part.zone) end
-  return setmetatable({ text = text_of(parts, excepted), parts = parts }, Window)
+  return Window { text = text_of(parts, excepted), parts = parts }
 end
 
 ---------------------------------------------------------------------------

@@ -35,7 +35,7 @@ function M.of(profile)
     if source and source.from == "environment" then
       list[#list + 1] = {
         what = what .. " comes from the environment",
-        why = "Every process of the same user can read it until it was taken from there.",
+        why = "Every process of the same user can read it until Moonlatch has read it.",
         fix = 'Use from = "credentials_directory" in a service, else "sealed" or "keyring".',
       }
     end

@@ -51,7 +51,7 @@ local function write_under(profile, name, head, value, key)
   if ok then ok, message = sys.write(path, ("%s\n%s %s\n"):format(head, M.key_id(key), box), "replace") end
   if ok then return end
   fail.raise {
-    kind = "config", what = "keep a secret in " .. path, why = message, fix = "What was there before is there still.",
+    kind = "config", what = "keep a secret in " .. path, why = message, fix = "The former content is still there.",
   }
 end
 

@@ -203,7 +203,7 @@ function M.keep(source, what, value)
   local ok, why = write(source, what, value)
   if ok then return end
   fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.words(source)), why = why,
-    fix = "What was there before is there still. Put right what is named, then run the same command again." }
+    fix = "The former value is still there. Correct what the message names, then run the same command again." }
 end
 
 return M

@@ -1,5 +1,6 @@
 --- Judge a rehearsal: a story to read, figures for each account, and whether every condition held.
 
+local class = require "base.class"
 local run = require "rotate.run"
 local time = require "time"
 
@@ -37,8 +38,7 @@ local MOST = 8 -- accounts named in a line
 
 ---@class rehearse.judge
 ---@field stage rehearse.stage
-local Judge = {}
-Judge.__index = Judge
+local Judge = class "rehearse.judge"
 
 --- A judge of a rehearsal.
 ---@param terms rehearse.terms
@@ -46,10 +46,10 @@ Judge.__index = Judge
 ---@param stage rehearse.stage
 ---@return rehearse.judge
 function M.new(terms, policies, stage)
-  return setmetatable({
+  return Judge {
     terms = terms, policies = policies, stage = stage, accounts = {}, order = {}, story = {}, runs = 0, wrong = {},
     stored = 0, most = {}, outside = {},
-  }, Judge)
+  }
 end
 
 --- The rehearsal begins now.

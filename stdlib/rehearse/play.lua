@@ -2,6 +2,7 @@
 --- values with those in force after each step.
 
 local by_hand = require "rotation.resume_and_close"
+local class = require "base.class"
 local fail = require "fail"
 local furnish = require "rehearse.seed"
 local http = require "http.client"
@@ -13,7 +14,7 @@ local rotate = require "rotate.policies"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
-local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local M = {}
 
@@ -29,8 +30,7 @@ local SHORTEST = 60
 ---@field needs table
 ---@field judge rehearse.judge
 ---@field start number
-local Play = {}
-Play.__index = Play
+local Play = class "rehearse.play"
 
 ---------------------------------------------------------------------------
 -- In a session
@@ -61,7 +61,7 @@ local function make_provider(self, name)
   local declaration = script.load "setup/entra-pam-provider"
   local args = script.arguments(declaration, { "--name", name })
   local result = insist(self, declaration.needs, function(open)
-    return workflow.run(declaration, "apply", args, {
+    return workflow_run.run(declaration, "apply", args, {
       journal = open.journal, profile = open.profile, interactive = false,
     })
   end)
@@ -162,9 +162,9 @@ end
 ---@return rehearse.outcome
 function M.play(terms, stage)
   local loaded = rotate.load(terms.policies)
-  local self = setmetatable({
+  local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, place = 1,
-  }, Play)
+  }
   self.judge = judge.new(terms, loaded.policies, stage)
   prepare(self)
   self.start = stage:now()

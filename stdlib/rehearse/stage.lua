@@ -1,5 +1,6 @@
 --- The stage of a rehearsal: a private emulator, its clock, and its control page for events in the tenant.
 
+local class = require "base.class"
 local fail = require "fail"
 local gate = require "host.gate"
 local host_journal = require "host.journal"
@@ -20,8 +21,7 @@ local M = {}
 ---@field tenant table acts of another admin: tenant.change_password("t0-anna")
 ---@field server table acts in Devolutions Server: server.permit("view_password", false)
 ---@field touched table<string, boolean> accounts whose passwords somebody else changed, by name
-local Stage = { __name = "stage of a rehearsal" }
-Stage.__index = Stage
+local Stage = class "rehearse.stage"
 
 ---------------------------------------------------------------------------
 -- The emulator's page
@@ -96,7 +96,7 @@ function Stage:now() return sys.time() + self.clock:offset() end
 ---@param options { scripts: string?, seed: integer?, users: integer? }
 ---@return rehearse.stage
 function M.open(options)
-  local self = setmetatable({ touched = {} }, Stage)
+  local self = Stage { touched = {} }
   self.emulator = session_emulator.start(options)
   local ok, err = pcall(function()
     self.profile = profile.load { config = self.emulator.config }

@@ -20,7 +20,7 @@ local STATUSES = {
   [409] = { says = "it is there already, or was changed at the same time", kind = "conflict",
     codes = { "Request_MultipleObjectsWithSameKeyValue", "Directory_ConcurrencyViolation" } },
   [429] = { says = "asked too often; Moonlatch waits as long as the answer says", kind = "throttled", codes = {} },
-  [500] = { says = "the service has trouble of its own", kind = "transient", codes = {} },
+  [500] = { says = "the service is in trouble", kind = "transient", codes = {} },
   [503] = { says = "the service is not available just now", kind = "transient", codes = {} },
   [504] = { says = "the service took too long", kind = "transient", codes = {} },
 }

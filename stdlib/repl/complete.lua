@@ -1,6 +1,8 @@
 --- What Tab offers: names, members, options, Graph's paths and properties, and what
 --- results have shown. It never waits and calls nothing of what was typed.
 
+local border = require "script.border"
+local class = require "base.class"
 local globals = require "repl.globals"
 local layout = require "terminal.layout"
 local paths = require "repl.paths"
@@ -32,8 +34,8 @@ local function behind(value)
   return type(meta) == "table" and rawget(meta, "__index") or nil
 end
 
-local function member(value, key)
-  local room = globals.room(value)
+local function member(seen, key)
+  local value, room = border.behind(seen), globals.room(seen)
   if room then return room.modules[key] and value[key] or nil end
   if type(value) == "table" then
     local own = rawget(value, key)
@@ -63,10 +65,15 @@ local function add_names(list, value)
   end
 end
 
-local function members_of(value)
-  local list, room = {}, globals.room(value)
+local function members_of(seen)
+  local list, room, value = {}, globals.room(seen), border.behind(seen)
   if room then
     add_names(list, room.modules)
+    return list
+  end
+  local object = class.of(value)
+  if object then
+    add_names(list, object.open)
     return list
   end
   if type(value) == "table" then add_names(list, value) end
@@ -149,8 +156,8 @@ local function keys_of(frame)
   if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return properties(frame) end
   local entry = reference.entry(frame.callee)
   local param = entry and entry.params[frame.place]
-  local class = param and reference.class_of(param)
-  for i, field in ipairs(class and class.fields or {}) do list[i] = field.name end
+  local kind = param and reference.class_of(param)
+  for i, field in ipairs(kind and kind.fields or {}) do list[i] = field.name end
   return list
 end
 

@@ -3,6 +3,7 @@
 --
 -- It only ever says no more often than the door behind it, which keeps the rules.
 
+local class = require "base.class"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
@@ -25,8 +26,8 @@ local M = {}
 ---@field paths string[] Graph's paths read since `clear`
 ---@field agreed table<string, boolean> changes a person said yes to and that are not done yet
 ---@field all boolean did the person say yes to all that this line changes?
-local Door = { __name = "door", traces = true } -- by itself, also when not asked to by --verbose
-Door.__index = Door
+local Door = class "repl.door"
+Door.traces = true -- by itself, also when not asked to by --verbose
 
 ---@class repl.transfer
 ---@field behind host.gate.transfer
@@ -34,8 +35,7 @@ Door.__index = Door
 ---@field request host.request
 ---@field key string?
 ---@field began number
-local Transfer = { __name = "transfer" }
-Transfer.__index = Transfer
+local Transfer = class "repl.transfer"
 
 ---------------------------------------------------------------------------
 -- What passed
@@ -116,7 +116,7 @@ function Door:submit(request, credential, timeout, note)
   local began = sys.monotonic()
   local behind, message, kind = self.behind:submit(request, credential, timeout, note)
   if not behind then return nil, message, kind end
-  local transfer = setmetatable({ behind = behind, door = self, request = request, key = key, began = began }, Transfer)
+  local transfer = Transfer { behind = behind, door = self, request = request, key = key, began = began }
   self.transfers[behind] = transfer
   return transfer
 end
@@ -140,7 +140,7 @@ end
 ---@param settings repl.door.settings
 ---@return repl.door
 function M.new(behind, settings)
-  local door = setmetatable({ behind = behind, settings = settings, transfers = {} }, Door)
+  local door = Door { behind = behind, settings = settings, transfers = {} }
   door:clear()
   return door
 end

@@ -1,5 +1,6 @@
 --- What the prompt has besides the library: help, explain, unfold, trace.
 
+local class = require "base.class"
 local fail = require "fail"
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -14,8 +15,7 @@ local given = setmetatable({}, { __mode = "k" }) -- what a prompt has -> its nam
 
 ---@class repl.prompt
 ---@field state repl.state
-local Prompt = {}
-Prompt.__index = Prompt
+local Prompt = class "repl.prompt"
 
 local function facts_of(failure)
   local facts = { kind = failure.kind, status = failure.status, code = failure.code, request_id = failure.request_id }
@@ -88,7 +88,7 @@ end
 ---@param state repl.state
 ---@return table<string, any>
 function M.new(state)
-  local prompt, names = setmetatable({ state = state }, Prompt), {}
+  local prompt, names = Prompt { state = state }, {}
   for _, name in ipairs { "explain", "help", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end

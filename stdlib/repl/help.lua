@@ -1,5 +1,6 @@
 --- help(): what there is, from the same doc comments that editors read.
 
+local border = require "script.border"
 local codes = require "repl.codes"
 local extras = require "repl.extras"
 local fail = require "fail"
@@ -169,10 +170,11 @@ local FINDERS = {
   function(text) return codes.explain(text) end,
   function(text) return text:sub(1, 1) == "/" and of_path(text) or nil end,
   function(text)
-    local entry = reference.entry(text)
+    local open = sandbox.is_open(text) or sandbox.is_open(text:match("^(.+)%.[^.]+$") or "")
+    local entry = open and reference.entry(text)
     return entry and of_function(entry)
   end,
-  function(text) return reference.module(text) and of_module(text) or nil end,
+  function(text) return sandbox.is_open(text) and of_module(text) or nil end,
   function(text)
     local names = modules_of(text)
     return #names > 0 and of_room(text, names) or nil
@@ -242,7 +244,8 @@ local function class_of(value)
   return type(name) == "string" and reference.class(name)
 end
 
-local function of_own(value)
+local function of_own(seen)
+  local value = border.behind(seen)
   local given = extras.name_of(value)
   if given then return of_prompt(given) end
   if type(value) == "function" then

@@ -1,5 +1,6 @@
 --- What a person types, or a pipe brings: lines, joined until they are whole.
 
+local class = require "base.class"
 local edit = require "host.edit"
 local history = require "repl.history"
 local sys = require "host.sys"
@@ -11,8 +12,7 @@ local M = {}
 ---@field editor host.edit.editor? nil for a pipe, or a terminal that cannot edit
 ---@field is_whole fun(text: string): boolean
 ---@field complete nil|fun(before: string, after: string): string?, integer?, boolean?
-local Input = { __name = "input" }
-Input.__index = Input
+local Input = class "repl.input"
 
 local function read_plain(prompt)
   local line = term.read_line(prompt)
@@ -73,7 +73,7 @@ Input.__close = Input.close
 function M.open(is_whole, complete)
   local editor = edit.open()
   for _, entry in ipairs(editor and history.load() or {}) do editor:remember(entry) end
-  return setmetatable({ editor = editor, is_whole = is_whole, complete = complete }, Input)
+  return Input { editor = editor, is_whole = is_whole, complete = complete }
 end
 
 return M

@@ -1,6 +1,7 @@
 --- The prompt: what is typed runs as a task over one session, and what it gives is
 --- shown for a person. It reads only, unless it was started to write.
 
+local class = require "base.class"
 local edit_input = require "repl.input"
 local fail = require "fail"
 local globals = require "repl.globals"
@@ -150,8 +151,7 @@ end
 -- A list that is read page by page is not held at the prompt: its first items are.
 local function settle(...)
   local first, _, _, pages = ...
-  local meta = type(pages) == "table" and getmetatable(pages)
-  if type(first) ~= "function" or type(meta) ~= "table" or meta.__name ~= "pages" then return table.pack(...) end
+  if type(first) ~= "function" or class.name(pages) ~= "graph.pages" then return table.pack(...) end
   local _ <close> = pages
   local list, more = {}, nil
   for _ = 1, AT_ONCE do list[#list + 1] = first() end

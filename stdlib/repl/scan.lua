@@ -1,6 +1,8 @@
 --- What stands before the cursor: is it in a text, whose argument is it, which name
 --- is being written?
 
+local class = require "base.class"
+
 local M = {}
 
 ---@class scan.frame an open bracket
@@ -18,8 +20,7 @@ local M = {}
 ---@field word string the name being written
 ---@field callee string? of the text the cursor is in, where it is an argument without parentheses
 
-local Scan = {}
-Scan.__index = Scan
+local Scan = class "scan"
 
 function Scan:top() return self.frames[#self.frames] end
 
@@ -164,7 +165,7 @@ end
 ---@param line string
 ---@return scan.state
 function M.read(line)
-  local scan = setmetatable({ line = line, frames = {}, word = "" }, Scan)
+  local scan = Scan { line = line, frames = {}, word = "" }
   local place = 1
   while place <= #line do place = step(scan, place) end
   if not scan.text then settle_end(scan) end

@@ -1,5 +1,6 @@
 --- Names and ids that results brought, so that they can be completed.
 
+local class = require "base.class"
 local words = require "repl.words"
 
 local M = {}
@@ -10,8 +11,7 @@ local DEEPEST = 6
 ---@class repl.seen
 ---@field list { text: string, of: string, name: string? }[] the oldest first
 ---@field known table<string, true>
-local Seen = { __name = "seen" }
-Seen.__index = Seen
+local Seen = class "repl.seen"
 
 local MEMBERS = { "userPrincipalName", "id", "appId", "uniqueName" }
 
@@ -62,7 +62,7 @@ end
 --- Nothing seen yet.
 ---@return repl.seen
 function M.new()
-  return setmetatable({ list = {}, known = {} }, Seen)
+  return Seen { list = {}, known = {} }
 end
 
 return M

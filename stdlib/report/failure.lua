@@ -97,8 +97,8 @@ end
 ---@return integer
 function M.lost(why)
   return M.failed(fail.new {
-    kind = "config", what = "show what came of it", why = why,
-    fix = "Make room where the output goes, then run it again: what was done stays done, and is on record.",
+    kind = "config", what = "show the result", why = why,
+    fix = "Make room where the output goes, then run it again: the changes stay, and are on record.",
   })
 end
 

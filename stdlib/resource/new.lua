@@ -1,6 +1,7 @@
 --- What a workflow ensures: something with a stable key that can be read,
 --- compared with what is wanted, and made so.
 
+local class = require "base.class"
 local json = require "host.json"
 local secret = require "host.secret"
 
@@ -9,16 +10,16 @@ local M = {}
 ---------------------------------------------------------------------------
 -- Values that are not known yet
 
-local Unknown = { __name = "unknown", __metatable = false }
-Unknown.__tostring = function() return "known after apply" end
-Unknown.__index = function(self, member)
+local Unknown = class "unknown"
+function Unknown.__tostring() return "known after apply" end
+function Unknown.__concat() return M.unknown end
+function Unknown:__index(member)
   if type(member) == "string" then return self end -- and nothing at places, so that loops over it end
 end
-Unknown.__concat = function() return M.unknown end
 
 --- What a plan has in place of a value that only applying brings. Any member of
 --- it, and any text joined to it, is unknown too.
-M.unknown = setmetatable({}, Unknown)
+M.unknown = Unknown {}
 
 --- Is the value known, with everything in it?
 ---@param value any
@@ -93,8 +94,7 @@ end
 ---@field gone nil|false|fun(): boolean after deleting, is it seen to be gone? false: no need to look
 ---@field seen fun(self, value: table?): boolean can everybody see the change? asked until it says yes
 ---@field ours fun(self, actual: table, run: workflow.Run): boolean, string? is it provably ours, and if not, why
-local Resource = {}
-Resource.__index = Resource
+local Resource = class("resource.Resource", { open = { "kind", "name" } })
 
 --- What differs from what is wanted.
 ---@param actual table
@@ -138,16 +138,19 @@ function Resource:__tostring()
   return ("%s '%s'"):format(self.kind, self.name)
 end
 
+--- Is it something that a run can ensure?
+---@param value any
+---@return boolean
+function M.is(value) return class.is(value, Resource) end
+
 --- Define a kind of resource. Calling the kind with a table makes one.
 ---@param kind string
+---@param options { open: string[]? }? what a script sees of one, besides its kind and name
 ---@return table
-function M.kind(kind)
-  local class = setmetatable({ kind = kind, __name = "resource", __tostring = Resource.__tostring }, {
-    __index = Resource,
-    __call = function(class, fields) return setmetatable(fields, class) end,
-  })
-  class.__index = class
-  return class
+function M.kind(kind, options)
+  local Kind = class("resource.Resource", { parent = Resource, open = options and options.open })
+  Kind.kind = kind
+  return Kind
 end
 
 return M

@@ -2,6 +2,7 @@
 --- proven, brought to where it is used, and the ones before it let go.
 
 local certificate = require "certificate"
+local class = require "base.class"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
 local handover = require "sink.handover"
@@ -23,6 +24,7 @@ local store = require "journal.rotations"
 local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local M = {}
 
@@ -36,8 +38,7 @@ local step = workflow.step
 ---@field vault string? id of the vault the entries are in, once one was looked at
 ---@field place "server"|"handover"|"sealed"|"command" where the new ones go
 ---@field instead string? why that is not where the policy says
-local Applications = {}
-Applications.__index = Applications
+local Applications = class "rotation.applications"
 
 ---------------------------------------------------------------------------
 -- Terms
@@ -71,7 +72,7 @@ local function await(run, secret, target, where)
   if not secret.row then return run:note(LATER) end
   run:await {
     what = ("bring the client secret of '%s' to where it is used"):format(target.displayName),
-    why = "Storing is not using: as long as nobody says that it is in use, the one before is never retired.",
+    why = "Until somebody confirms that it is in use, the one before is never retired.",
     how = {
       "it lies in " .. where,
       ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
@@ -197,7 +198,7 @@ local function await_certificate(run, held)
   local id = credential.row.id
   run:await {
     what = ("have '%s' sign in with its new certificate"):format(credential.terms.name),
-    why = "As long as nobody says that it is in use, the one before is never retired.",
+    why = "Until somebody confirms that it is in use, the one before is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
       ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
@@ -232,7 +233,7 @@ local function steps_of(self, entry)
 end
 
 local function go(self, entry, mode)
-  entry.result = workflow.run(steps_of(self, entry), mode, {}, {
+  entry.result = workflow_run.run(steps_of(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
   local credential = entry.credential
@@ -348,7 +349,7 @@ end
 ---@param options rotation.options
 ---@return rotation.applications
 function M.look(terms, tenant, options)
-  local self = setmetatable({ terms = terms, tenant = tenant, options = options, entries = {} }, Applications)
+  local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
   choose_place(self)
   self.policy, self.named = credential_policy.read(), options.now and named_of(options.now) or nil
   for _, target in ipairs(select.applications_of(terms.select, terms.credential)) do

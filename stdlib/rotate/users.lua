@@ -1,6 +1,7 @@
 --- A policy for users: whom it is about today, what is to be done about each, and
 --- doing it, within its limits: what was begun first, a few alone, then the rest.
 
+local class = require "base.class"
 local clock = require "graph.clock"
 local command = require "rotation.command"
 local crew = require "task.crew"
@@ -57,8 +58,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
 ---@field left_over rotation.left_over[] entries of accounts that the policy does not select any more
-local People = {}
-People.__index = People
+local People = class "rotation.people"
 
 ---------------------------------------------------------------------------
 -- Looking
@@ -240,7 +240,7 @@ local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
 ---@return rotation.people
 function M.look(terms, tenant, options)
   keep_garbage_low()
-  local self = setmetatable({ terms = terms, entries = {}, left_over = {} }, People)
+  local self = People { terms = terms, entries = {}, left_over = {} }
   local place = place_for(terms, options.profile)
   local found = task.all {
     function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,

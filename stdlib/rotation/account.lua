@@ -110,7 +110,7 @@ local function generate(job)
     value:close()
   end
   fail.raise {
-    kind = "config", what = M.what(job), why = "no password of the policy's shape is free of the person's names",
+    kind = "config", what = M.what(job), why = "every generated password contains one of the person's names",
     fix = "Make password.length larger in the policy.",
   }
 end

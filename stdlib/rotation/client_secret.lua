@@ -180,8 +180,8 @@ local function make_another(self)
   fail.raise {
     kind = "transient", what = ("add a client secret to '%s'"):format(self.application.displayName),
     why = "the answer that holds its value was lost twice",
-    fix = "Something between here and Entra cuts answers. Run the same command again later; "
-      .. "what was made in vain is known and is cleared up.",
+    fix = "Something between this computer and Entra cuts answers. Run the same command again later: the lost client "
+      .. "secrets are on record, and are removed when that is safe.",
   }
 end
 

@@ -133,9 +133,9 @@ end
 
 local function refuse_in_use(row)
   fail.raise {
-    kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or on its way to be",
-    fix = "Have a new one made and confirmed first. Then this one is let go by itself when its grace is over; one that "
-      .. "leaked goes at once with the same command.",
+    kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or will be",
+    fix = "Make and confirm a new one first. Then this one is removed when its grace is over; when it leaked, the same "
+      .. "command removes it at once.",
   }
 end
 

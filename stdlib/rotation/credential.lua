@@ -6,6 +6,7 @@
 
 local adopt = require "rotation.adopt"
 local by_person = require "rotation.existing_secret"
+local class = require "base.class"
 local clock = require "graph.clock"
 local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
@@ -74,8 +75,9 @@ local M = {}
 ---@field stranger host.secret? a value in the sink that is none of ours, and does not sign in
 ---@field is_known boolean? did the journal know a credential of the application?
 ---@field has_asked boolean? was a person asked which one the consumer was given?
-local Credential = {}
-Credential.__index = Credential
+local Credential = class("rotation.Credential", { open = {
+  "prove", "placed", "confirm", "tidy", "is_held",
+} })
 
 -- The application was deleted and is restored, or will be: its credentials count as they did before.
 local function come_back(self, list)
@@ -336,7 +338,7 @@ end
 ---@return rotation.Credential
 function M.ensure(kind, run, fields)
   run.keeps_credentials = true
-  local self = setmetatable({
+  local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
@@ -344,7 +346,7 @@ function M.ensure(kind, run, fields)
       in_use = fields.in_use, by_hand = fields.by_hand,
       renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
-  }, Credential)
+  }
   self.view = inventory.of(kind, {}, {}, self.terms, 0)
   if resource.known(self.application) then find_one(self)
   elseif run.mode ~= "destroy" then make_now(self) end

@@ -1,6 +1,7 @@
 --- How far the directory's clock is ahead of Graph's. It is learned from changes of ours, and kept in the journal, one
 --- row for each tenant.
 
+local class = require "base.class"
 local record = require "journal.commit"
 local time = require "time"
 
@@ -16,8 +17,7 @@ local STEP = 0.25 -- seconds by which a bound must move to be recorded
 ---@field low number seconds
 ---@field high number
 ---@field seen_at number? when a change of ours last agreed with the offset, server time
-local Directory = {}
-Directory.__index = Directory
+local Directory = class "rotation.directory"
 
 --- The offset that this journal knows.
 ---@param journal host.journal.journal
@@ -25,8 +25,7 @@ Directory.__index = Directory
 function M.of(journal)
   local row = journal:get(KIND, ID)
   local body = row and row.body or {}
-  return setmetatable({ journal = journal, low = body.low or 0, high = body.high or 0, seen_at = body.seen_at },
-    Directory)
+  return Directory { journal = journal, low = body.low or 0, high = body.high or 0, seen_at = body.seen_at }
 end
 
 --- The offset, and whether a change of ours agreed with it within the last day.

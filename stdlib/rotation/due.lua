@@ -247,7 +247,7 @@ end
 -- A person named the account: it is due, and an entry that is gone is written again.
 local function named(judged)
   if judged.what == "wait" or judged.code == "entry_gone" then
-    return verdict("change", judged.why .. "; asked for now", { adopt = judged.adopt })
+    return verdict("change", judged.why .. "; you asked for it now", { adopt = judged.adopt })
   end
   return judged
 end
@@ -257,7 +257,7 @@ end
 local function rested(setting, account, slot, judged)
   local from = moments.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return judged end
-  local why = ("changed %s ago; it rests until a request from then cannot be carried out any more")
+  local why = ("changed %s ago; it waits until no earlier request can be carried out any more")
     :format(time.span(math.max(0, setting.now - account.changed)))
   return verdict(M.is_named(setting, account) and "change" or "wait", why,
     { due = from, rests = true, adopt = judged.adopt })

@@ -1,6 +1,7 @@
 --- The ways in which the rotation of an account's password ends: changed; given up, because no value of it can be in
 --- force; stepped back, because another rotation is at work; left, with its outcome unknown; or handed to a person.
 
+local class = require "base.class"
 local clock = require "graph.clock"
 local fail = require "fail"
 local jobs = require "rotation.account"
@@ -15,16 +16,16 @@ local KEPT = 30 * 86400 -- seconds for which the values of a rotation with an un
 
 ---@class rotation.End raised when nothing more is to be done
 ---@field done rotation.done
-local End = {}
+local End = class "rotation.End"
 
 local function finish(what, why, code)
-  error(setmetatable({ done = { what = what, why = why, code = code } }, End), 0)
+  error(End { done = { what = what, why = why, code = code } }, 0)
 end
 
 --- The outcome in an error that one of these functions raised. Nil for any other error.
 ---@param err any
 ---@return rotation.done?
-function M.outcome_of(err) return getmetatable(err) == End and err.done or nil end
+function M.outcome_of(err) return class.is(err, End) and err.done or nil end
 
 ---------------------------------------------------------------------------
 -- Closing
@@ -106,7 +107,7 @@ end
 ---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
 function M.step_back(job, verdict)
   restore(job, verdict.why)
-  error(setmetatable({ done = verdict }, End), 0)
+  error(End { done = verdict }, 0)
 end
 
 ---------------------------------------------------------------------------

@@ -67,7 +67,7 @@ local function raise_not_allowed(job, why, code)
   local open = moments.any_open(job.row.body.candidates)
   fail.raise {
     kind = "refused", what = what_of(job), why = why, code = code,
-    fix = open and ("What was sent before may be in force: %s. Nothing more is sent."):format(jobs.places(job))
+    fix = open and ("What was sent before may be in force: %s. Nothing more will be sent."):format(jobs.places(job))
       or "Nothing was sent.",
   }
 end
@@ -227,8 +227,8 @@ end
 local function raise_too_slow(job)
   fail.raise {
     kind = "transient", what = what_of(job),
-    why = "the sink and the directory take more than five seconds to be looked at, or what they show keeps changing",
-    fix = "Run the same command again when they answer faster; nothing is sent on an old look.",
+    why = "reading the sink and the directory takes more than five seconds, or their content keeps changing",
+    fix = "Run the same command again when they answer faster; nothing is sent after an old look.",
   }
 end
 

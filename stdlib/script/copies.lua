@@ -56,7 +56,7 @@ function M.note(name)
   if ok then return end
   fail.raise {
     kind = "config", what = "keep which original was copied", why = message,
-    fix = ("Let %s be written; without it nobody hears when the original changes."):format(path()),
+    fix = ("Let %s be written; without it nobody is told when the original changes."):format(path()),
   }
 end
 

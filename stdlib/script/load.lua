@@ -5,6 +5,7 @@
 -- user's own folder, and in the binary, in this order; never in the current
 -- directory. A path is a path: it starts with "/", "./", "../" or "~/", or ends with ".lua".
 
+local border = require "script.border"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sandbox = require "script.sandbox"
@@ -70,7 +71,7 @@ local function read_file(path)
   if kind == "missing" then return nil end
   fail.raise {
     kind = "config", what = "read the script " .. path, why = message,
-    fix = kind == "mode" and ("It decides what is done in your name, so only you may write it: chmod go-w '%s'.")
+    fix = kind == "mode" and ("The script acts in your name, so only you may write it: chmod go-w '%s'.")
       :format(path) or nil,
   }
 end
@@ -117,10 +118,10 @@ end
 
 local function no_such(name)
   local meant = nearest(name, M.names())
-  local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists what there is."
+  local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists all scripts."
   if is_name(name) and sys.stat(name .. ".lua") then fix = ("For the file here, say ./%s.lua."):format(name) end
   fail.raise {
-    kind = "usage", what = ("find the script '%s'"):format(name), why = "there is none of that name", fix = fix,
+    kind = "usage", what = ("find the script '%s'"):format(name), why = "no script has this name", fix = fix,
   }
 end
 
@@ -195,7 +196,7 @@ end
 -- Loading
 
 local function compile(found, globals)
-  local chunk, message = load(found.text, "@" .. found.path, "t", globals)
+  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
   if chunk then return chunk end
   fail.raise {
     kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
@@ -211,11 +212,14 @@ local function sibling(name, globals_of)
   return found and compile(found, globals_of())
 end
 
---- The chunk of a script, in a script's surroundings.
+--- The chunk of a script, in a script's surroundings. What it gives has crossed the border: tables are copies, and
+--- functions in them are called as a script's functions are.
 ---@param found script.found
+---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return function
-function M.chunk(found)
-  return compile(found, sandbox.globals(sibling))
+function M.chunk(found, emulator)
+  local globals, own = sandbox.globals { sibling = sibling, emulator = emulator }
+  return own:callback(compile(found, globals))
 end
 
 -- Options every command has; an argument of that name could not be given.
@@ -308,7 +312,7 @@ local declaration_rule = {
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  for _, name in ipairs { "policy", "rehearse" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
     local kind = package.loaded[name] -- a file that is one has required it
     if kind and kind.is(value) then value = kind.declare(found, value) end
   end
@@ -320,15 +324,17 @@ end
 --- Load a script and check its declaration. Nothing of it is run; loading is bounded in
 --- instructions and memory.
 ---@param name string
+---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return script.declaration declaration, script.found found
-function M.load(name)
+function M.load(name, emulator)
   local found = M.find(name)
-  local chunk = M.chunk(found)
+  local chunk = M.chunk(found, emulator)
   local ok, value = shape.load(require("task.scheduler").keep_trace, function() return M.check(found, chunk()) end)
   if ok then return value, found end
   if fail.is(value) then error(value, 0) end
   fail.raise {
-    kind = "config", what = "load the script " .. found.path, why = tostring(value):match("^[^\n]*"),
+    kind = "config", what = "load the script " .. found.path,
+    why = border.without_place(tostring(value):match("^[^\n]*")),
     fix = "Correct the line named.", cause = value,
   }
 end

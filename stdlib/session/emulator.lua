@@ -1,6 +1,7 @@
 --- The private emulator of --emulator: a child process of our own program that
 -- ends when its standard input does.
 
+local class = require "base.class"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
@@ -14,8 +15,7 @@ local PATIENCE = 30 -- seconds until it must have said that it is ready
 ---@class session.emulator
 ---@field child host.process.child
 ---@field config string its ready profile file
-local Emulator = { __name = "emulator" }
-Emulator.__index = Emulator
+local Emulator = class "session.emulator"
 
 --- End it, and wait until it is gone. Idempotent.
 function Emulator:close()
@@ -50,7 +50,7 @@ function M.start(choice)
   log.detail("starting a private emulator")
   local child, message = process.start(words)
   if not child then raise(message) end
-  return setmetatable({ child = child, config = ready_line(child).config }, Emulator)
+  return Emulator { child = child, config = ready_line(child).config }
 end
 
 return M

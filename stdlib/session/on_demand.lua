@@ -1,10 +1,10 @@
 --- A session that is opened when it is first needed.
 
+local class = require "base.class"
 local profile = require "profile.current"
 
 ---@class session.later
-local Later = { __name = "session to come" }
-Later.__index = Later
+local Later = class "session.later"
 
 -- Close the session, if one was opened.
 function Later.__close()
@@ -23,5 +23,5 @@ return function(choice, options)
   options = options or { mode = "read", journal = write }
   if write then options.mode = "write" end
   profile.when_needed(function() require("session.open").start(choice, options) end)
-  return setmetatable({}, Later)
+  return Later {}
 end

@@ -1,6 +1,7 @@
 --- A session: the profile's door to the network, its journal and its clock.
 -- One at a time; `http` and `time` use it while it is open.
 
+local class = require "base.class"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
@@ -20,8 +21,7 @@ local M = {}
 ---@field profile profile
 ---@field journal host.journal.journal?
 ---@field door host.gate.door
-local Session = { __name = "session" }
-Session.__index = Session
+local Session = class "session"
 
 local current ---@type session?
 
@@ -165,7 +165,7 @@ local function open_clock(profile)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
-    fix = "The emulator makes it; is that one running?",
+    fix = "The emulator writes this file. Is the emulator running?",
   }
 end
 
@@ -205,7 +205,7 @@ function M.open(profile, options)
   if current then error("a session is open already", 2) end
   options = options or {}
   profiles.use(profile)
-  local session <const> = setmetatable({ profile = profile }, Session)
+  local session <const> = Session { profile = profile }
   current = session
   local ok, err = pcall(function()
     session.clock = open_clock(profile)

@@ -19,7 +19,7 @@ local task = require "task"
 ---@field linked boolean
 ---@field vault_id string once opened
 ---@field entry devolutions.entry? as read
-local Entry = resource.kind "Devolutions entry"
+local Entry = resource.kind("Devolutions entry", { open = { "confirms", "vault", "path" } })
 
 local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and for the vault to list what it was given
 

@@ -89,7 +89,7 @@ local function await(run, row)
   run:await {
     what = what_of(state), how = how_of(run, row, state),
     why = state.secret.waiting
-      and "Storing is not using: as long as nobody says that it is in use, the one before is never retired."
+      and "Until somebody confirms that it is in use, the one before is never retired."
       or "No public call shows this: a person does it, and says so.",
     form = state.next == "provider" and state.form and state.form.fields or nil,
   }

@@ -3,6 +3,7 @@
 --- beside it, in entries of its own, one for each value: a slot that is a list, so that a
 --- value which may be in force is never overwritten by the next one.
 
+local class = require "base.class"
 local fail = require "fail"
 local folder = require "base.vault_folder"
 local markers = require "journal.marker"
@@ -42,14 +43,13 @@ local TRIES = 3 -- against somebody else who changes the same entry
 ---@field path string folders, separated by "\"
 ---@field vault_id string once opened
 ---@field slots table<string, sink.passwords.slot> by object id; by user name in lower case where the entry names none
-local Passwords = { __name = "sink.passwords" }
-Passwords.__index = Passwords
+local Passwords = class "sink.Passwords"
 
 --- A place for passwords.
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
-  return setmetatable({ vault = fields.vault, path = folder.canonical(fields.path), slots = {}, tries = {} }, Passwords)
+  return Passwords { vault = fields.vault, path = folder.canonical(fields.path), slots = {}, tries = {} }
 end
 
 -- A vault may refuse equal names: a second pending entry of an account has another name there.

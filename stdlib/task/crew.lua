@@ -1,5 +1,6 @@
 --- Many calls at once, by a few tasks that share a list. Scripts use `task`.
 
+local class = require "base.class"
 local fail = require "fail"
 local scheduler = require "task.scheduler"
 
@@ -12,8 +13,7 @@ local M = {}
 ---@field workers Task[]
 ---@field running integer
 ---@field failed Task?
-local Crew = { __name = "crew" }
-Crew.__index = Crew
+local Crew = class "task.crew"
 
 function Crew:left(worker)
   self.running = self.running - 1
@@ -29,7 +29,7 @@ end
 -- says no. Depth is that of the caller for each place: places do not depend on each
 -- other, only streams are scarce.
 local function crew_of(count, limit, go_on, work)
-  local crew = setmetatable({ owner = scheduler.current(), workers = {}, running = math.min(limit, count) }, Crew)
+  local crew = Crew { owner = scheduler.current(), workers = {}, running = math.min(limit, count) }
   local taken, base = 0, scheduler.current().depth
   local function run()
     local me = scheduler.current()

@@ -9,6 +9,7 @@
 -- With a virtual clock (an emulator's, or a test's) a long wait moves the clock
 -- instead of passing, but only when nothing else could happen meanwhile.
 
+local class = require "base.class"
 local clock = require "time.clock"
 local fail = require "fail"
 local sys = require "host.sys"
@@ -26,8 +27,7 @@ local M = {}
 ---@field depth integer requests that had to be answered, one after another, to get here
 ---@field deadline number in time.monotonic
 ---@field patient boolean? it is not to be stopped midway
-local Task = { __name = "task" }
-Task.__index = Task
+local Task = class("Task", { open = { "wait", "cancel", "done" } })
 
 local SUSPEND = {} -- yielded by suspend; any other yield is a bug
 local LONGEST = 0.1 -- seconds the loop blocks at most, so that Ctrl-C is prompt
@@ -170,11 +170,11 @@ end
 
 --- `task.spawn` says how.
 function M.spawn(fn, ...)
-  local task = setmetatable({
+  local task = Task {
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
-  }, Task)
+  }
   if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
   living[task] = true
   M.wake(task)
@@ -295,8 +295,8 @@ end
 ---@param err any
 ---@return any
 function M.keep_trace(err)
-  if type(err) == "string" then return debug.traceback(err, 2) end
-  return err
+  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
+  return debug.traceback(err, 2)
 end
 
 ---------------------------------------------------------------------------

@@ -19,8 +19,8 @@ local DAY = 86400
 ---@field offsets integer[] seconds east of UTC from that moment on
 ---@field first integer before the first change
 ---@field rule zone.rule? after the last change
-local Zone = { __name = "zone" }
-Zone.__index = Zone
+local Zone = {}
+local ZONE = { __name = "zone", __metatable = "zone", __index = Zone }
 
 ---------------------------------------------------------------------------
 -- The file
@@ -72,7 +72,7 @@ end
 ---@param name string "America/Toronto", "UTC"
 ---@return zone
 function M.load(name)
-  if name == "UTC" then return setmetatable({ name = name, at = {}, offsets = {}, first = 0 }, Zone) end
+  if name == "UTC" then return setmetatable({ name = name, at = {}, offsets = {}, first = 0 }, ZONE) end
   local is_name = name:match("^%u[%w_+-]*$") or name:match("^%u[%w_+/-]*%w$")
   if not is_name then raise(name, "that is no zone's name") end
   local data, message = sys.read(FOLDER .. name, LIMIT)
@@ -80,7 +80,7 @@ function M.load(name)
   local ok, zone = pcall(read_block, data)
   if not ok or not zone then raise(name, "the file holds no time zone that can be read") end
   zone.name = name
-  return setmetatable(zone, Zone)
+  return setmetatable(zone, ZONE)
 end
 
 ---------------------------------------------------------------------------

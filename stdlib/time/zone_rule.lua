@@ -18,8 +18,8 @@ local DAY = 86400
 ---@field from zone.rule.moment? when summer begins, in local standard time
 ---@field to zone.rule.moment? when it ends, in local summer time
 ---@field years table<integer, zone.change[]> what was worked out already
-local Rule = { __name = "zone.rule" }
-Rule.__index = Rule
+local Rule = {}
+local RULE = { __name = "zone.rule", __metatable = "zone.rule", __index = Rule }
 
 ---@class zone.rule.moment
 ---@field time integer seconds after the day's midnight, may be negative or more than a day
@@ -84,7 +84,7 @@ function M.parse(text)
   local west, more = (after_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
   local seconds = west and seconds_of(west, 24)
   if not seconds then return nil end
-  local rule = setmetatable({ standard = -seconds, years = {} }, Rule)
+  local rule = setmetatable({ standard = -seconds, years = {} }, RULE)
   if more == "" then return rule end
   return read_summer(rule, more)
 end

@@ -6,6 +6,7 @@
 -- own answer is enough to go on with; a step marked `settled` starts when all of
 -- it can be seen.
 
+local class = require "base.class"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
@@ -49,8 +50,10 @@ local SIDE_BY_SIDE = 8 -- changes at once
 ---@field old_now boolean? remove those before them at once
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? who has a credential by a person's word only: "Devolutions Cloud"
-local Run = {}
-Run.__index = Run
+local Run = class("workflow.Run", { open = {
+  "mode", "id", "args", "interactive", "acting", "has_plans", "note", "warn", "unseen", "alarm", "await", "leave",
+  "meanwhile", "before_change", "change", "found", "settle", "ensure", "all",
+} })
 
 ---------------------------------------------------------------------------
 -- What steps say
@@ -427,7 +430,7 @@ local function check_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
   fail.raise {
     kind = "usage", what = ("renew the credentials of %s"):format(run.id),
-    why = "it keeps no client secret and no certificate", fix = "Leave --renew and --old-now out.",
+    why = "it has no client secret and no certificate", fix = "Leave out --renew and --old-now.",
   }
 end
 
@@ -470,11 +473,11 @@ end
 ---@return workflow.result result, integer status
 function M.run(declaration, mode, args, options)
   options = options or {}
-  local run = setmetatable({
+  local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
     steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
-  }, Run)
+  }
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
   local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)

@@ -318,7 +318,7 @@ end
 function Lane:__close()
   local open = self.cloud
   self.cloud = nil
-  if open then getmetatable(open).__close(open) end
+  if open then debug.getmetatable(open).__close(open) end
 end
 
 --- What a run said of the one account there is.

@@ -41,13 +41,13 @@ describe("moonlatch discover", function()
   end)
 
   it("tells who is managed, by the entries of Devolutions Server", function()
-    local outcome = emu:run { "--write", "-e", [[
+    local outcome = emu:run({ "--write", "-e", [[
       local server, secret = require "devolutions.server", require "secret"
       server.create_entry(server.vault("Privileged").id, { name = "Anna, tier 0", subType = "Default",
         data = { username = "T0-Anna@contoso.onmicrosoft.com", domain = "", password = secret.generate(20) } })
       server.create_entry(server.vault("Privileged").id, { name = "t0-dana@contoso.onmicrosoft.com",
         subType = "Default", data = { username = "", domain = "", password = secret.generate(20) } })
-    ]] }
+    ]] }, { inside = true })
     assert.equal(0, outcome.status, outcome.err)
     local _, rows = emu:json { "discover" }
     assert.equal("yes", of(rows, "t0-dana").managed)

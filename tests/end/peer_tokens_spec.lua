@@ -44,15 +44,15 @@ describe("a token endpoint", function()
 
   -- client id -> kind of the error, words in it
   local REFUSED = {
-    throttled = { "throttled", "it was asked too often" },
-    broken = { "transient", "the service has trouble of its own" },
+    throttled = { "throttled", "there were too many requests" },
+    broken = { "transient", "the service is in trouble" },
     ended = { "auth", "the sign-in has ended" },
     tokenless = { "bad_answer", TOKEN }, number = { "bad_answer", TOKEN }, crlf = { "bad_answer", TOKEN },
     newline = { "bad_answer", TOKEN }, nul = { "bad_answer", TOKEN }, letters = { "bad_answer", TOKEN },
     long = { "bad_answer", TOKEN },
     past = { "bad_answer", LIFE }, never = { "bad_answer", LIFE },
-    huge = { "bad_answer", "the answer is larger than any real one" },
-    deep = { "bad_answer", "what answered is not Microsoft's login service" },
+    huge = { "bad_answer", "the answer is larger than any answer of the service" },
+    deep = { "bad_answer", "the answer is not from Microsoft's login service" },
     mac = { "bad_answer", "token_type is not Bearer" },
     list = { "bad_answer", "it is no object" }, null = { "bad_answer", "it is no object" },
     both = { "auth", "the application's credential was not accepted" },

@@ -54,7 +54,7 @@ describe("a policy for certificates", function()
     add_foreign(emu, app.id)
     file = emu.place:write("certificates.lua", POLICY:format(app.appId))
   end)
-  after_each(function() getmetatable(emu).__close(emu) end)
+  after_each(function() debug.getmetatable(emu).__close(emu) end)
 
   local function rotate()
     local status, document = emu:json { "rotate", file, "--yes" }
@@ -140,6 +140,6 @@ describe("a credential that leaked", function()
     ]])
     local outcome = emu:run { "apply", path, "--yes", "--renew" }
     assert.equal(1, outcome.status)
-    assert.truthy(outcome.err:find("it keeps no client secret and no certificate", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("it has no client secret and no certificate", 1, true), outcome.err)
   end)
 end)

@@ -27,7 +27,7 @@ describe("the client secret of an application", function()
     path = emu.place.path
   end)
 
-  after_each(function() getmetatable(emu).__close(emu) end)
+  after_each(function() debug.getmetatable(emu).__close(emu) end)
 
   local function rotate(sink)
     local file = emu.place:write("billing.lua", POLICY:format(app.appId, sink))

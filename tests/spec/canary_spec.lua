@@ -51,7 +51,7 @@ describe("no secret of a job", function()
     local all = { "--config", config, table.unpack(words) }
     local outcome = far.place:run(all, {
       before = strace_is_here() and canary.strace(trace) or nil, program = strace_is_here() and DUMPABLE or nil,
-      seconds = 120,
+      seconds = 120, inside = true,
     })
     said[number] = far.place:write("said-" .. number, outcome.out .. outcome.err)
     if strace_is_here() then traces[#traces + 1] = trace end

@@ -83,15 +83,15 @@ describe("a command with --emulator", function()
   end)
 
   it("leaves nothing of the emulator behind", function()
-    local outcome = run { "-e", "require('profile.current').current().file", "--emulator" }
+    local outcome = run({ "-e", "require('profile.current').current().file", "--emulator" }, { inside = true })
     local folder = assert(outcome.out:match("^(/.*)/moonlatch.lua\n$"), outcome.err)
     assert.is_nil(sys.stat(folder))
   end)
 
   it("ends the emulator also when it is killed itself", function()
     local child = assert(process.start {
-      os.getenv "MOONLATCH", "--emulator", "-e", "print(require('profile.current').current().file) "
-        .. "require('task').sleep(0.9)",
+      os.getenv "MOONLATCH", "--stdlib", moonlatch.INSIDE, "--emulator", "-e",
+      "print(require('profile.current').current().file) require('task').sleep(0.9)",
     })
     local file = assert(child:line(20))
     child:kill("KILL")

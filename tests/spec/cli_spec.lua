@@ -65,7 +65,7 @@ describe("the command line", function()
     end)
 
     it("says what a profile is missing, only when one is needed", function()
-      local outcome = check({ "-e", "require('profile.current').current()" }, 1, "")
+      local outcome = check({ "-e", "require('graph').get('/organization')" }, 1, "")
       assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
         .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
     end)
@@ -124,7 +124,7 @@ describe("the command line", function()
       check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
         .. "  why: it needs a whole number\n  fix: `--help` with the command says how it is used.\n")
       check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
-        .. "  why: it has no steps to plan or apply\n  fix: moonlatch run ./say.lua\n")
+        .. "  why: it has no steps\n  fix: moonlatch run ./say.lua\n")
     end)
 
     it("include --emulator beside --profile or --config", function()
@@ -157,7 +157,7 @@ describe("the command line", function()
     end)
 
     it("never finds a script in the current directory by name", function()
-      check({ "run", "say" }, 2, "", "error: find the script 'say'\n  why: there is none of that name\n"
+      check({ "run", "say" }, 2, "", "error: find the script 'say'\n  why: no script has this name\n"
         .. "  fix: For the file here, say ./say.lua.\n")
     end)
   end)
@@ -305,15 +305,17 @@ describe("the command line", function()
       assert.equal(384, sys.stat(folder .. "moonlatch.lua").mode & 511)
       local show = "local p = require('profile.current').current() return p.name, p.tenant, p.key.path, p.state"
       assert.equal(("contoso\ncontoso.onmicrosoft.com\n%scontoso.key\n%s/.local/state/moonlatch/%s\n"):format(folder,
-        place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"), place:run({ "-e", show }).out)
+        place.path, "login.microsoftonline.com/contoso.onmicrosoft.com"),
+        place:run({ "-e", show }, { inside = true }).out)
       outcome = place:run { "init" }
       assert.equal(1, outcome.status)
-      assert.matches("why: there is one already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT",
+      assert.matches("why: it exists already: .*\n  fix: To add a profile to it: moonlatch init %-%-tenant TENANT",
         outcome.err)
       outcome = place:run { "init", "--tenant", "other.onmicrosoft.com" }
       assert.equal(0, outcome.status, outcome.err)
       assert.equal("other.onmicrosoft.com\n",
-        place:run({ "-e", "return require('profile.current').current().tenant", "--profile", "other" }).out)
+        place:run({ "-e", "return require('profile.current').current().tenant", "--profile", "other" },
+          { inside = true }).out)
     end)
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()
@@ -371,8 +373,8 @@ describe("output", function()
     for _, words in ipairs(PRINTING) do
       local status, err = led(">/dev/full", words)
       assert.equal(1, status, words)
-      assert.equal("error: show what came of it\n  why: cannot write to standard output: No space left on device\n"
-        .. "  fix: Make room where the output goes, then run it again: what was done stays done, and is on record.\n",
+      assert.equal("error: show the result\n  why: cannot write to standard output: No space left on device\n"
+        .. "  fix: Make room where the output goes, then run it again: the changes stay, and are on record.\n",
         err:match("error: .*"))
     end
   end)

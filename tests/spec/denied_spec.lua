@@ -168,7 +168,7 @@ describe("a refusal", function()
   it("keeps what is known by itself where the call is not in the table", function()
     app()
     local err = failure(graph.get, "/reports/something")
-    assert.matches("^we may not do this", err.why)
+    assert.matches("^we are not allowed to do this", err.why)
   end)
 
   it("does not hide itself behind a failure to ask", function()

@@ -212,7 +212,7 @@ describe("devolutions.server", function()
       on("GET", ENTRY, { 404, {}, "" })
       local err = fails(server.entry, "v-1", "e-1")
       assert.equal("missing", err.kind)
-      assert.equal("read the entry e-1: there is no such thing, or the application identity may not see it."
+      assert.equal("read the entry e-1: it does not exist, or the application identity may not see it."
         .. " Devolutions Server said:"
         .. " 404: the answer is empty\nCheck the name, and give the application identity access to the vault.",
           tostring(err))

@@ -8,7 +8,7 @@ local sys = require "host.sys"
 
 describe("the emulator's script", function()
   it("loads with what scripts may use, and reads its arguments", function()
-    local declaration = script.load("emulator/main")
+    local declaration = script.load("emulator/main", true)
     local args = script.arguments(declaration, { "--users", "5", "--fault", "GET /users 503", "--private" })
     assert.same({ 5, true, 1, "1-5", 0 }, { args.users, args.private, args.seed, args.lag, args.latency })
     assert.same({ "GET /users 503" }, args.fault)
@@ -56,7 +56,8 @@ describe("the emulator's script", function()
     local out = shell(table.concat({
       'mkfifo stop; "$0" emulator --private --users 3 --devolutions cloud --directory here >ready <stop &',
       'exec 3>stop; until [ -s ready ]; do sleep 0.05; done',
-      "where() { \"$0\" --config here/moonlatch.lua \"$@\" -e 'local p = require(\"profile.current\")",
+      "where() { \"$0\" --stdlib '" .. SOURCE .. "/tests/inside' \\",
+      "--config here/moonlatch.lua \"$@\" -e 'local p = require(\"profile.current\")",
       "local d = p.current().devolutions",
       "print(d.cloud or d.server, d.linked)'; }",
       'where; where --profile emulator; where --profile server_unlinked; cat ready; exec 3>&-; wait',

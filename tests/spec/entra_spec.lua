@@ -290,7 +290,7 @@ describe("who is signed in", function()
 
   local function signed(principal)
     oauth.sign_in = function() return principal end
-    return tenant:run(admin.sign_in, { name = "p", sign_in = {} })
+    return tenant:run(admin.sign_in, { profile = { name = "p", sign_in = {} } })
   end
   local ALL = { "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory" }
   local function person(roles)

@@ -100,7 +100,8 @@ describe("an environment full of traps", function()
       place:write("profile.lua", ([[return { profiles = { p = { tenant = "x.test", emulator = true,
         cloud = { login = %q, graph = %q, ca = %q } } } }]]):format(base, base, servers.ca))
       local words = { "--config", "profile.lua", "-e", "require('oauth.sign_in').tenant()" }
-      local clean, weak = place:run(words), place:run(words, { env = traps.settings })
+      local clean = place:run(words, { inside = true })
+      local weak = place:run(words, { env = traps.settings, inside = true })
       assert.same({ clean.status, clean.out, clean.err }, { weak.status, weak.out, weak.err })
       local is_refused = weak.err:find("no secure connection to", 1, true) ~= nil
       assert.equal(name:find("^good") == nil, is_refused, name .. "\n" .. weak.err)
@@ -130,7 +131,7 @@ describe("an environment full of traps", function()
     local trace = place.path .. "/trace"
     local traps = lay_traps(place, "/x", 9)
     local outcome = place:run({ "-e", "require('oauth.sign_in').tenant()", "--emulator" }, {
-      env = traps.settings,
+      env = traps.settings, inside = true,
       before = { "/usr/bin/strace", "-f", "-v", "-qq", "-s", "4000", "-e", "trace=execve", "-o", trace },
     })
     assert.equal(0, outcome.status, outcome.err)

@@ -54,13 +54,13 @@ describe("explain.graph", function()
 
   local cases = {
     { { code = "Authorization_RequestDenied" }, { method = "POST", path = "/servicePrincipals/1/appRoleAssignedTo" },
-      "we may not grant application permissions" },
+      "we are not allowed to grant application permissions" },
     { { code = "Authorization_RequestDenied" }, { method = "POST",
-      path = "/roleManagement/directory/roleAssignments" }, "we may not read or assign directory roles" },
+      path = "/roleManagement/directory/roleAssignments" }, "we are not allowed to read or assign directory roles" },
     { { code = "Authorization_RequestDenied" }, { method = "GET", path = "/users" },
-      "we may not do this: a permission is missing" },
+      "we are not allowed to do this: a permission is missing" },
     { { code = "Authorization_RequestDenied" }, { method = "PATCH", path = "/users/1", body = { city = "x" } },
-      "we may not do this: a permission is missing" },
+      "we are not allowed to do this: a permission is missing" },
     { { status = 400, message = "The specified password does not comply with password complexity requirements." }, {},
       "the tenant's password policy refuses this password" },
     { { status = 400, message = "Unable to update the specified properties for on-premises mastered Directory Sync"
@@ -71,25 +71,29 @@ describe("explain.graph", function()
     { { code = "CredentialInvalidLifetimeAsPerAppPolicy" }, {},
       "a policy of the tenant allows client secrets only a shorter life" },
     { { code = "AadPremiumLicenseRequired" }, {}, "the tenant lacks the licence" },
-    { { code = "insufficient_claims", kind = "denied" }, {}, "a Conditional Access policy wants more proof" },
-    { { code = "Authorization_IdentityNotFound", kind = "auth" }, {}, "the tenant does not know who we are (yet)" },
+    { { code = "insufficient_claims", kind = "denied" }, {},
+      "a Conditional Access policy requires a stronger sign-in" },
+    { { code = "Authorization_IdentityNotFound", kind = "auth" }, {},
+      "the tenant does not know the signed-in application or user (yet)" },
     { { code = "InvalidAuthenticationToken", kind = "auth" }, {},
       "Graph does not accept the sign-in, not even a new one" },
-    { { code = "UnknownError", kind = "denied" }, {}, "we may not do this" },
+    { { code = "UnknownError", kind = "denied" }, {}, "we are not allowed to do this" },
     { { code = "Request_UnsupportedQuery" }, {}, "this query needs Graph's advanced query mode" },
-    { { code = "Directory_QuotaExceeded" }, {}, "the directory, or who created them, has too many objects" },
+    { { code = "Directory_QuotaExceeded" }, {},
+      "the directory, or the creator of these objects, has too many objects" },
     { { kind = "conflict" }, {}, "it is so already" },
-    { { kind = "missing" }, {}, "there is no such object" },
-    { { kind = "missing" }, { fresh_write = true }, "Entra has not replicated yet" },
-    { { kind = "refused", lag = true }, { fresh_write = true }, "Entra has not replicated yet" },
-    { { kind = "throttled" }, {}, "it was asked too often" },
-    { { kind = "transient" }, {}, "the service has trouble of its own" },
-    { { kind = "bad_answer" }, {}, "what answered is not Microsoft Graph" },
+    { { kind = "missing" }, {}, "the object does not exist" },
+    { { kind = "missing" }, { fresh_write = true }, "Entra has not replicated the last change" },
+    { { kind = "refused", lag = true }, { fresh_write = true }, "Entra has not replicated the last change" },
+    { { kind = "throttled" }, {}, "there were too many requests" },
+    { { kind = "transient" }, {}, "the service is in trouble" },
+    { { kind = "bad_answer" }, {}, "the answer is not from Microsoft Graph" },
     { { kind = "refused", code = "Request_BadRequest", status = 400, message = "x" }, {},
       "Graph understood this and refuses it" },
-    { { kind = "unknown_outcome", transport = "cut" }, {}, "whether it was done is not known" },
-    { { kind = "network", transport = "tls" }, {}, "no connection can be made that is safe" },
-    { { kind = "network", transport = "certificate" }, {}, "the server cannot prove that it is who it should be" },
+    { { kind = "unknown_outcome", transport = "cut" }, {}, "it is unknown whether the change was made" },
+    { { kind = "network", transport = "tls" }, {}, "no safe connection can be made" },
+    { { kind = "network", transport = "certificate" }, {},
+      "the server's certificate does not prove that it is the right server" },
   }
   for _, case in ipairs(cases) do
     it("says: " .. case[3], function()
@@ -107,7 +111,7 @@ end)
 describe("explain.login and explain.devolutions", function()
   it("prefer the number, then the kind, then the word", function()
     assert.equal("the client secret has expired", explain.login({ code = 7000222, error = "invalid_client" }).cause)
-    assert.equal("it was asked too often", explain.login({ kind = "throttled", error = "http" }).cause)
+    assert.equal("there were too many requests", explain.login({ kind = "throttled", error = "http" }).cause)
     assert.equal("the application's credential was not accepted", explain.login({ code = 5,
       error = "invalid_client" }).cause)
     assert.equal("the login service refuses", explain.login({ error = "new" }).cause)
@@ -117,7 +121,7 @@ describe("explain.login and explain.devolutions", function()
   it("know the server's refusals", function()
     assert.equal("the application identity may not do this", explain.devolutions({ kind = "denied" }).cause)
     assert.equal("the session was not accepted", explain.devolutions({ kind = "auth" }).cause)
-    assert.equal("whether it was done is not known: the answer is missing or unusable",
+    assert.equal("it is unknown whether the change was made: the answer is missing or unusable",
       explain.devolutions({ kind = "unknown_outcome" }).cause)
     assert.equal("Devolutions Server refuses this", explain.devolutions({ kind = "refused" }).cause)
   end)

@@ -70,7 +70,7 @@ describe("graph", function()
       assert.is_nil((run(graph.get, "/users/1", { missing = "nil" })))
       local err = fails(graph.get, "/users/1", { what = "read the user '1'" })
       assert.is_true(fail.is(err, "missing"))
-      assert.equal("read the user '1': there is no such object, or none we may see. Graph said: 404"
+      assert.equal("read the user '1': the object does not exist, or we may not see it. Graph said: 404"
         .. " Request_ResourceNotFound: Resource '1' does not exist. (request-id r-1)\n"
         .. "Check the name or id. What was made a moment ago may take some minutes to be seen.", tostring(err))
     end)
@@ -99,7 +99,7 @@ describe("graph", function()
       on("POST", "/v1.0/groups", reply(400, "Request_BadRequest", "Invalid value.", {}))
       local err = fails(graph.post, "/groups", {})
       assert.equal("POST /groups: Graph understood this and refuses it. Graph said: 400 Request_BadRequest: "
-        .. "Invalid value.\nIts own words say why; with the request-id Microsoft's support can find the call.",
+        .. "Invalid value.\nThe message says why. Microsoft's support can find the call by its request-id.",
         tostring(err))
       assert.equal("refused", err.kind)
       assert.equal(1, tenant.door:count("POST", "/v1.0/groups"))
@@ -118,9 +118,9 @@ describe("graph", function()
       on("GET", "/v1.0/users", { 200, { ["content-type"] = "text/html" }, "<html>" })
       local err = fails(graph.get, "/users")
       assert.equal("bad_answer", err.kind)
-      assert.equal("GET /users: what answered is not Microsoft Graph, or the answer was damaged. Graph said: 200: the"
+      assert.equal("GET /users: the answer is not from Microsoft Graph, or was damaged. Graph said: 200: the"
         .. " answer"
-        .. " is no JSON: it is an HTML page\nCheck `graph` in the profile, and what proxy stands between.",
+        .. " is no JSON: it is an HTML page\nCheck `graph` in the profile, and whether a proxy answers instead.",
           tostring(err))
     end)
   end)
@@ -176,7 +176,7 @@ describe("graph", function()
       assert.equal("throttled", err.kind)
       assert.equal(0, tenant:passed())
       assert.equal(1, tenant.door:count("GET", "/v1.0/users"))
-      assert.matches("it was asked too often", err.why, 1, true)
+      assert.matches("there were too many requests", err.why, 1, true)
       assert.equal(("Run the same command again after %s: the service asks not to be asked before.")
         :format(time.iso(math.ceil(err.cause.again))), err.fix)
       assert.equal(7200, err.cause.again - began)
@@ -235,7 +235,7 @@ describe("graph", function()
       assert.equal("transient", err.kind)
       assert.equal(4, tenant.door:count("GET", "/v1.0/users"))
       assert.is_true(tenant:passed() >= 5.25 and tenant:passed() <= 8.75)
-      assert.equal("GET /users: the service has trouble of its own. Graph said: 503 (request-id r-1)\n"
+      assert.equal("GET /users: the service is in trouble. Graph said: 503 (request-id r-1)\n"
         .. "Try again in some minutes.", tostring(err))
     end)
 
@@ -253,9 +253,9 @@ describe("graph", function()
         assert.equal("unknown_outcome", err.kind)
         assert.is_true(err.cause.maybe_sent)
         assert.equal(1, tenant.door:count("POST", "/v1.0" .. path))
-        assert.equal("make it: whether it was done is not known: the answer is missing or unusable. Graph said: 500"
-          .. " Service_InternalServerError: oops\nLook before doing it again: what it should have made or changed may"
-            .. " be there.",
+        assert.equal("make it: it is unknown whether the change was made: the answer is missing or unusable. Graph "
+          .. "said: 500 Service_InternalServerError: oops\n"
+          .. "Look before you run it again: the change may have been made.",
           tostring(err))
       end
     end)
@@ -278,7 +278,7 @@ describe("graph", function()
     local texts = {
       dns = "the host name cannot be resolved", connect = "no connection can be made",
         timeout = "no answer came in time",
-      cut = "the connection broke before the whole answer was there",
+      cut = "the connection broke before the answer was complete",
     }
     for kind, text in pairs(texts) do
       it("tries a read four times: " .. kind, function()
@@ -291,14 +291,14 @@ describe("graph", function()
     end
 
     local refusals = {
-      { "tls", "network", "no connection can be made that is safe" },
-      { "certificate", "network", "the server cannot prove that it is who it should be" },
-      { "too_large", "bad_answer", "the answer is larger than any real one" },
+      { "tls", "network", "no safe connection can be made" },
+      { "certificate", "network", "the server's certificate does not prove that it is the right server" },
+      { "too_large", "bad_answer", "the answer is larger than any answer of the service" },
       { "hostile", "bad_answer", "the answer breaks the rules of HTTP" },
-      { "journal", "journal", "what was to be done could not be put on record, so it was not done" },
+      { "journal", "journal", "the change could not be put on record, so it was not made" },
       { "undeclared", "config", "the script does not say that it needs this call" },
-      { "peer", "config", "the address is none of this profile's" },
-      { "credential", "config", "the credential belongs to another address" },
+      { "peer", "config", "the profile does not name this address" },
+      { "credential", "config", "the credential is for another address" },
       { "closed", "interrupted", "the connection to the network is closed already" },
     }
     for _, case in ipairs(refusals) do
@@ -379,7 +379,7 @@ describe("graph", function()
       local err = fails(graph.get, "/users/1", { fresh_write = true, what = "read 'ann' back" })
       assert.equal("missing", err.kind)
       assert.equal(120, tenant:passed())
-      assert.equal("read 'ann' back: Entra has not replicated yet what was just written, after two minutes. Graph"
+      assert.equal("read 'ann' back: Entra has not replicated the last change after two minutes. Graph"
         .. " said: 404"
         .. " Request_ResourceNotFound\nRun the same command again in some minutes: it goes on where it stopped.",
           tostring(err))

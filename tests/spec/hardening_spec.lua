@@ -101,7 +101,7 @@ describe("a running moonlatch", function()
     local code = "local p = require('profile.current') local s = p.secret(p.current().sign_in.secret, 'x') "
       .. "print 'ready' require('task').sleep(60)"
     local running <close> = assert(process.start { "/usr/bin/env", "CANARY=canary-1234", os.getenv "MOONLATCH",
-      "--config", config, "-e", code })
+      "--stdlib", moonlatch.INSIDE, "--config", config, "-e", code })
     assert.equal("ready", running:line(20))
     local environ = assert(io.open(("/proc/%d/environ"):format(running:pid()))):read "a"
     assert.is_truthy(environ:find("CANARY=", 1, true))

@@ -19,7 +19,7 @@ describe("init", function()
   end
 
   local function show(name)
-    return place:run({ "-e", ("return require('profile.current').current().%s"):format(name) }).out
+    return place:run({ "-e", ("return require('profile.current').current().%s"):format(name) }, { inside = true }).out
   end
 
   it("asks for the tenant and where the key comes from, and takes Enter for what is proposed", function()
@@ -27,7 +27,7 @@ describe("init", function()
       "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
     assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
-      .. "  1  keyring +your desktop's keyring %(Secret Service%) %(not here:.-%)\n  2  file +", shown)
+      .. "  1  keyring +the keyring of your desktop %(Secret Service%) %(not%s+here:.-%)\n  2  file +", shown)
     assert.is_truthy(shown:find(place.path .. FILE .. ": the configuration. Read it.\n" .. place.path
       .. "/.config/moonlatch/fabrikam.key: the key. Keep a copy, apart from the journal.\n", 1, true), shown)
     assert.equal("fabrikam.com\n", show "tenant")
@@ -42,7 +42,7 @@ describe("init", function()
       .. "and in the unit of the service: LoadCredential=fabrikam%.key:/etc/credstore/fabrikam%.key\n", shown)
     assert.equal("credentials_directory\n", show "key.from")
     local outcome = place:run { "init", "--tenant", "x.com", "--key", "purse", "--config", "other.lua" }
-    assert.equal("error: choose where the key comes from\n  why: 'purse' is no such place\n"
+    assert.equal("error: choose where the key comes from\n  why: 'purse' is not one of the choices\n"
       .. "  fix: There are keyring, file, passphrase, credentials_directory.\n", outcome.err)
   end)
 
@@ -61,7 +61,8 @@ describe("init", function()
       local body = line:gsub(",? ?%-%-.*", "")
       local value = body:find("client_id", 1, true) == 1 and "sign_in = { " .. body .. " }" or body
       local config = place:write("try.lua", ("return { profiles = { x = { tenant = 'x.com', %s } } }"):format(value))
-      local tried = place:run { "-e", "return require('profile.current').current().name", "--config", config }
+      local tried = place:run({ "-e", "return require('profile.current').current().name", "--config", config },
+        { inside = true })
       assert.equal("x\n", tried.out, line .. "\n" .. tried.err)
     end
   end)
@@ -72,7 +73,7 @@ describe("init", function()
     local outcome = place:run { "init", "--config", config }
     assert.same({ 0, "" }, { outcome.status, outcome.err })
     assert.equal(43, sys.stat(place.path .. "/x.key").size)
-    assert.matches("why: there is one already", place:run({ "init", "--config", config }).err)
+    assert.matches("why: it exists already", place:run({ "init", "--config", config }).err)
     place:write("state/journal.db", "")
     sys.remove(place.path .. "/x.key")
     outcome = place:run { "init", "--config", config }
@@ -94,7 +95,7 @@ describe("init", function()
       local config = place.path .. "/" .. url:gsub("%W", "") .. ".lua"
       assert.equal(0, init("--tenant", "a.com", "--devolutions", url, "--config", config).status)
       local code = "return require('profile.current').current().devolutions." .. member
-      local told = place:run { "-e", code, "--config", config }
+      local told = place:run({ "-e", code, "--config", config }, { inside = true })
       assert.equal(url .. "\n", told.out, told.err)
     end
   end)
@@ -143,8 +144,7 @@ return {
       assert.equal(MINE, text():sub(1, from - 1) .. text():sub(to + 1))
       assert.truthy(text():find("profiles = { -- the tenants\n    [\"fabrikam\"] = {", 1, true))
       local code = "return require('profile.current').current().tenant"
-      local told = place:run { "-e", code, "--config", config, "--profile",
-        "fabrikam" }
+      local told = place:run({ "-e", code, "--config", config, "--profile", "fabrikam" }, { inside = true })
       assert.equal("fabrikam.com\n", told.out, told.err)
       assert.is_nil(sys.stat(config .. ".before"))
       assert.equal(43, sys.stat(place.path .. "/fabrikam.key").size)
@@ -169,7 +169,7 @@ return {
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
         assert.equal(1, outcome.status, shape)
-        assert.truthy(outcome.err:find("the file is not written as return { profiles = { … } }, so the place for it is "
+        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the right place is "
           .. "not certain\n  fix: Nothing was changed. Put the lines above among its profiles by hand.\n", 1, true))
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())

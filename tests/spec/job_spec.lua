@@ -90,14 +90,14 @@ describe("a job", function()
   it("is not applied without a terminal to ask on", function()
     local outcome = run { "apply", "./job.lua" }
     assert.same({ 2, "" }, { outcome.status, outcome.out })
-    assert.equal("error: apply ./job.lua\n  why: there is no terminal to ask on whether things may be changed\n"
+    assert.equal("error: apply ./job.lua\n  why: there is no terminal on which to ask before changes\n"
       .. "  fix: moonlatch plan shows what would change; moonlatch apply ./job.lua --yes does it.\n", outcome.err)
   end)
 
   it("is destroyed in a real tenant only when the profile is named again", function()
     local outcome = run({ "destroy", "./job.lua", "--yes" }, "contoso")
     assert.equal(2, outcome.status)
-    assert.matches("why: this is a real tenant\n  fix: Say %-%-confirm contoso when that is meant.\n$", outcome.err)
+    assert.matches("why: this is a real tenant\n  fix: If you mean this tenant: %-%-confirm contoso\n$", outcome.err)
     outcome = run({ "destroy", "./job.lua", "--yes", "--confirm", "fabrikam" }, "contoso")
     assert.matches("why: %-%-confirm says 'fabrikam', the profile is 'contoso'\n", outcome.err)
     assert.equal(0, run({ "destroy", "./job.lua", "--yes", "--confirm", "contoso" }, "contoso").status)

@@ -33,6 +33,7 @@ describe("the keyring", function()
     local outcome = place:run(words, {
       env = { "XDG_RUNTIME_DIR=" .. place.path .. "/run" },
       before = { "dbus-run-session", "--", "sh", "-c", SESSION, "sh", ("'%s'"):format(first or ":") },
+      inside = true,
     })
     outcome.err = outcome.err:gsub("dbus%-daemon[^\n]*\n", ""):gsub("discover_other_daemon: %d", "")
       :gsub("\n%([^\n]*Gtk%-WARNING[^\n]*\n", "")
@@ -50,7 +51,7 @@ describe("the keyring", function()
     make()
     local outcome = run { "-e", KEY }
     assert.same({ 0, "43\n" }, { outcome.status, outcome.out }, outcome.err)
-    assert.matches("error: make a first configuration\n  why: there is one already", run({ "init" }).err)
+    assert.matches("error: make a first configuration\n  why: it exists already", run({ "init" }).err)
   end)
 
   it("that is locked says so", function()

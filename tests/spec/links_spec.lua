@@ -127,7 +127,7 @@ describe("a link", function()
     for i, link in ipairs(links) do named[what .. i] = fill(link, port) end
     far:links(named)
     local before = #far:wire()
-    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), what, tostring(#links) })
+    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), what, tostring(#links) }, { inside = true })
     assert.equal(0, outcome.status, outcome.err)
     local list = {}
     for line in outcome.out:gmatch("[^\n]+") do
@@ -192,7 +192,7 @@ describe("a link", function()
 
   it("that is no text is no end of the list, and one that leads back is not followed for ever", function()
     far:links { page1 = 17, page2 = { "x" }, page3 = far.graph .. "/v1.0/page3", page4 = json.null }
-    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), "page", "4" })
+    local outcome = far:run({ "run", far.place:write("links.lua", SCRIPT), "page", "4" }, { inside = true })
     local list = {}
     for line in outcome.out:gmatch("[^\n]+") do list[#list + 1] = json.decode(line) end
     for i = 1, 3 do assert.same({ i, "bad_answer" }, { i, list[i].kind }) end
@@ -262,7 +262,7 @@ describe("a text of a script's or a far side's", function()
   end)
 
   it("adds no line to a request, no field to a form and no member to a query", function()
-    local outcome = far:run({ "run", far.place:write("places.lua", PLACES), json.encode(TEXTS) })
+    local outcome = far:run({ "run", far.place:write("places.lua", PLACES), json.encode(TEXTS) }, { inside = true })
     assert.matches("ready\ndone\n$", outcome.out)
     assert.equal(0, outcome.status, outcome.err)
     local seen = 0

@@ -93,7 +93,7 @@ If nobody needs it any more, take it back:
     local outcome = run("plan", "setup/entra-pam-provider")
     assert.equal(1, outcome.status)
     assert.matches("error: .*: renew the sign%-in kept for adele@contoso%.onmicrosoft%.com\n"
-      .. "  why: nobody has consented to what is asked for%. .*\n"
+      .. "  why: nobody has consented to the permissions that are asked for%. .*\n"
       .. "  fix: Sign in with what is needed: moonlatch login %-%-for SCRIPT%.\n$", outcome.err)
   end)
 
@@ -162,7 +162,8 @@ If nobody needs it any more, take it back:
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
       assert.equal(2, outcome.status)
-      assert.matches("fix: For an emulator that goes on, name its configuration: %-%-config FILE%.\n$", outcome.err)
+      assert.matches("fix: For an emulator that keeps running, name its configuration: %-%-config FILE%.\n$",
+        outcome.err)
     end
   end)
 

@@ -174,15 +174,15 @@ describe("oauth", function()
       local date = "Thu, 01 Jan 2026 00:12:00 GMT" -- the clock here stands at midnight
       on("POST", contoso.TOKEN, { 401, { date = date }, { error = "invalid_client", error_codes = { 700024 },
         error_description = "AADSTS700024: Not within its valid time range." } })
-      assert.truthy(fails(sign_in).why:find("the signed assertion is outside its time: "
+      assert.truthy(fails(sign_in).why:find("the signed assertion is not valid at this time: "
         .. "this computer's clock is 12 minutes behind theirs. It said:", 1, true))
     end)
 
     for suberror, cause in pairs {
-      basic_action = "a person must do something at the sign-in page",
+      basic_action = "a person has to do something at the sign-in page",
       user_password_expired = "the password has expired",
       client_mismatch = "the sign-in belongs to another application",
-      protection_policy_required = "a policy of the tenant wants an app that is managed on this device",
+      protection_policy_required = "a policy of the tenant requires a managed app on this device",
       something_new = "the sign-in is not valid any more",
     } do
       it("explains by suberror what has no known number: " .. suberror, function()
@@ -237,7 +237,7 @@ describe("oauth", function()
       on("POST", contoso.TOKEN, { 502, {}, "<html>" })
       local err = fails(sign_in)
       assert.equal("transient", err.kind)
-      assert.equal("the service has trouble of its own. It said: HTTP 502 without a reason in JSON (HTTP 502 http)",
+      assert.equal("the service is in trouble. It said: HTTP 502 without a reason in JSON (HTTP 502 http)",
         err.why)
     end)
 
@@ -260,9 +260,9 @@ describe("oauth", function()
       local err = fails(sign_in)
       assert.equal("bad_answer", err.kind)
       assert.truthy(err.why:find("access_token is missing", 1, true))
-      assert.equal("Check `login` in the profile, and what proxy stands between.", err.fix)
+      assert.equal("Check `login` in the profile, and whether a proxy answers instead.", err.fix)
       on("POST", contoso.TOKEN, { 200, {}, "<html>hello</html>" })
-      assert.truthy(fails(sign_in).why:find("what answered is not Microsoft's login service", 1, true))
+      assert.truthy(fails(sign_in).why:find("the answer is not from Microsoft's login service", 1, true))
     end)
   end)
 

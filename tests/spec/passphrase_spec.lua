@@ -18,12 +18,12 @@ describe("a passphrase", function()
   local function run(words, passphrase)
     place:write("passphrase", passphrase or "")
     local shell = ("'exec 3<%s/passphrase; exec \"$@\"'"):format(place.path)
-    return place:run(words, { before = { "sh", "-c", shell, "sh" } })
+    return place:run(words, { before = { "sh", "-c", shell, "sh" }, inside = true })
   end
 
   -- A person at a terminal: status, and what was shown.
   local function play(steps, words)
-    local status, shown = place:talk(words, steps):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
+    local status, shown = place:talk(words, steps, true):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
     return tonumber(status), shown
   end
 

@@ -37,7 +37,8 @@ describe("place", function()
     local ok, failure = pcall(place.open, path)
     assert.is_false(ok)
     assert.is_true(fail.is(failure, "config"))
-    assert.equal(("use the folder %s: it holds other things or is not ours\nName a new or empty folder."):format(path),
+    assert.equal(
+      ("use the folder %s: it contains other files, or is not ours\nName a new or empty folder."):format(path),
       tostring(failure))
   end)
 

@@ -76,8 +76,18 @@ describe("a policy", function()
       "users cannot be mixed with applications: write two policies")
     assert.has_error(function() return users { group = "a" } - "d@x" end,
       "a selection is added to, or taken from, a selection")
-    assert.has_error(function() users { grup = "a" } end, "users: grup: there is no such member")
+    local misspelt = select(2, pcall(users, { grup = "a" }))
+    assert.same({ "usage", "it has no option 'grup'", "Did you mean 'group'?" },
+      { misspelt.kind, misspelt.why, misspelt.fix })
     assert.has_error(function() users {} end, "users{} selects nobody: say whom")
+  end)
+
+  it("keeps what was selected, though the policy changes its tables later", function()
+    local names, place = { "a" }, { path = "Entra" }
+    local chosen, sink = users { group = names }, server(place)
+    names[1], place.path = "b", "Other"
+    assert.equal("group 'a'", tostring(chosen))
+    assert.equal("Entra", sink.fields.path)
   end)
 
   it("takes away what accounts are, and selects nobody by it", function()
@@ -122,8 +132,8 @@ describe("a policy", function()
   it("refuses what it cannot mean, with the file and the member", function()
     local cases = {
       { { every = "monthly" }, "x.lua: every: it is not of the form 180d, 7d12h, 30m or 45s" },
-      { { every = "10m" }, "x.lua: every: less than an hour is no rotation but a storm" },
-      { { jitter = "30d" }, "x.lua: jitter: it is not shorter than every" },
+      { { every = "10m" }, "x.lua: every: it must be at least 1h" },
+      { { jitter = "30d" }, "x.lua: jitter: it must be shorter than every" },
       { { evry = "30d" }, "x.lua: evry: there is no such member" },
       { { select = "everybody" }, "x.lua: select: a table is needed, but it is a string" },
       { { select = { "everybody" } }, 'x.lua: select: it is no selection: write policy.users{ group = "…" } or '
@@ -131,7 +141,7 @@ describe("a policy", function()
       { { sink = {} }, 'x.lua: sink: it is no sink: write policy.devolutions.server{ vault = "…" }' },
       { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE. '
         .. 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
-      { { window = {} }, "x.lua: window: it names none: leave it out" },
+      { { window = {} }, "x.lua: window: it is empty: leave it out" },
       { { window = { 7 } }, "x.lua: window: a string is needed, but it is a number" },
       { { except = { "2026-12-24", "xmas" } }, "x.lua: except: read the dates \"xmas\": 'xmas' is not of the form "
         .. 'YYYY-MM-DD. Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 '
@@ -139,11 +149,11 @@ describe("a policy", function()
       { { password = { length = 7 } }, "x.lua: password.length: 7 is not between 8 and 256" },
       { { limits = { max_changes = 0 } }, "x.lua: limits.max_changes: 0 is too few; at least 1" },
       { { after = { run = { "mail" } } }, "x.lua: after.run: it begins with a program's absolute path" },
-      { { lifetime = "90d" }, "x.lua: lifetime: it means something for applications only, and this selects users" },
+      { { lifetime = "90d" }, "x.lua: lifetime: it applies to applications only, and this policy selects users" },
       { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the new one lies safe and was "
         .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
       { applications { reconcile = true },
-        "x.lua: reconcile: it means something for users only, and this selects applications" },
+        "x.lua: reconcile: it applies to users only, and this policy selects applications" },
       { { accept = "gest" }, 'x.lua: accept: "gest" is no reason for which users are refused. Did you mean "guest"?' },
       { { accept = { "everything" } }, 'x.lua: accept: "everything" is no reason for which users are refused. '
         .. "There are date, disabled, entry, federated, guest, outside, reach, restricted, synced." },
@@ -152,9 +162,9 @@ describe("a policy", function()
         .. "refused. There are reach, self." },
       { { on_unknown = "retry" }, 'x.lua: on_unknown: "retry" is none of "ask", "repeat"' },
       { applications { on_unknown = "repeat" },
-        "x.lua: on_unknown: it means something for users only, and this selects applications" },
+        "x.lua: on_unknown: it applies to users only, and this policy selects applications" },
       { { credential = "certificate" },
-        "x.lua: credential: it means something for applications only, and this selects users" },
+        "x.lua: credential: it applies to applications only, and this policy selects users" },
       { applications { credential = "certficate" },
         'x.lua: credential: "certficate" is none of "secret", "certificate"' },
       { applications { lifetime = "90d" },
@@ -173,7 +183,9 @@ describe("a policy", function()
       .. "'Entra\\tier0' in a shell.")
     assert.has_error(function() server { vault = "P\rivileged" } end,
       "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
-    assert.has_error(function() server { folder = "x" } end, "server: folder: there is no such member")
+    local misspelt = select(2, pcall(server, { pth = "x" }))
+    assert.same({ "usage", "it has no option 'pth'", "Did you mean 'path'?" },
+      { misspelt.kind, misspelt.why, misspelt.fix })
     assert.has_error(function() policy.command { "mail" } end,
       "command: it begins with a program's absolute path")
     assert.has_error(function() policy.sealed { to = "key.pem" } end,

@@ -125,7 +125,7 @@ describe("a user's password", function()
   after_each(function()
     journal:close()
     cloud:__close()
-    getmetatable(ears).__close()
+    debug.getmetatable(ears).__close()
   end)
 
   it("is changed, stored, read back and closed; the one before is forgotten with the next", function()
@@ -550,7 +550,7 @@ describe("a run", function()
   after_each(function()
     journal:close()
     cloud:__close()
-    getmetatable(ears).__close()
+    debug.getmetatable(ears).__close()
   end)
 
   local TIER0 = policy.users { group = "PAM managed tier 0" }

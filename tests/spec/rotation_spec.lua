@@ -12,6 +12,7 @@ local stage = require "stage"
 local time = require "time"
 local client_secret = require "rotation.client_secret"
 local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local DAY = 86400
 local APP = "/v1.0/applications/app-object"
@@ -134,7 +135,7 @@ end
 local function go(mode, more)
   local result, status
   tenant:run(function()
-    result, status = workflow.run(declaration(more), mode, {}, { journal = journal, profile = tenant.profile })
+    result, status = workflow_run.run(declaration(more), mode, {}, { journal = journal, profile = tenant.profile })
   end)
   return result, status
 end
@@ -161,7 +162,7 @@ describe("the client secret", function()
     signed_in()
   end)
   after_each(function()
-    getmetatable(ears).__close()
+    debug.getmetatable(ears).__close()
     tenant:close()
   end)
 

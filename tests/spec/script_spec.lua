@@ -60,14 +60,14 @@ describe("script", function()
     it("guesses what was meant", function()
       write("setup/mine", "return 1")
       script.use_folder(folder)
-      assert.equal("find the script 'setup/mien': there is none of that name\nDid you mean 'setup/mine'?",
+      assert.equal("find the script 'setup/mien': no script has this name\nDid you mean 'setup/mine'?",
         (refusal(script.find, "setup/mien")))
     end)
 
     it("refuses a file that others may write", function()
       local path = write("open", "return 1")
       os.execute(("chmod 666 '%s'"):format(path))
-      assert.matches("^read the script DIR/open.lua: .*\nIt decides what is done in your name, so only you may "
+      assert.matches("^read the script DIR/open.lua: .*\nThe script acts in your name, so only you may "
         .. "write it: chmod go%-w 'DIR/open.lua'.$", (refusal(script.find, path)))
     end)
   end)
@@ -161,9 +161,10 @@ describe("script", function()
     it("has the library, but not what runs it", function()
       assert.equal(90, run "return require('time').duration '90s'")
       for name, hint in pairs {
-        ["host.sys"] = "", ["host.json"] = "; the library's module is 'json'", ["host.gate"] = "",
-        ["command.apply"] = "", cli = "",
-        session = "", io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
+        ["host.sys"] = "", ["host.json"] = "; the interface is 'json'", ["host.gate"] = "",
+        ["command.apply"] = "", cli = "; the interface is 'log'", ["oauth.sign_in"] = "; the interface is 'graph'",
+        session = "; the interface is 'graph'", ["graph.call"] = "; the interface is 'graph'", ["base.class"] = "",
+        io = "", os = "", debug = "", ["profile.check"] = nil, argparse = "",
       } do
         assert.error_matches(function() run(("require '%s'"):format(name)) end,
           (("scripts may not require '%s'%s"):format(name, hint):gsub("[.%-]", "%%%0")))

@@ -7,6 +7,7 @@ local secret = require "host.secret"
 local sink = require "sink"
 local stage = require "stage"
 local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local cloud, journal, ears
 
@@ -33,7 +34,7 @@ local function apply()
   profile.use(cloud.profile)
   cloud:run(nil, function()
     oauth.sign_in(cloud.profile)
-    result, status = workflow.run(declaration(), "apply", {}, { journal = journal, profile = cloud.profile })
+    result, status = workflow_run.run(declaration(), "apply", {}, { journal = journal, profile = cloud.profile })
   end)
   oauth.sign_out()
   return result, status

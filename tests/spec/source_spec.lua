@@ -33,6 +33,8 @@ describe("a secret of a profile", function()
 
   local function look(source, options)
     local config = place:write("moonlatch.lua", CONFIG:format(source))
+    options = options or {}
+    options.inside = true
     return place:run({ "-e", LOOK, "--config", config }, options)
   end
 
@@ -79,7 +81,7 @@ describe("a secret of a profile", function()
     local config = place:write("moonlatch.lua", CONFIG:format 'from = "fd", fd = 3')
     local line = ("exec 3<'%s/secret'; exec \"$@\""):format(place.path)
     local outcome = place:run({ "-e", LOOK, "--config", config },
-      { before = { "sh", "-c", "'" .. line:gsub("'", "'\\''") .. "'", "sh" } })
+      { before = { "sh", "-c", "'" .. line:gsub("'", "'\\''") .. "'", "sh" }, inside = true })
     assert.equal(PROOF, outcome.out, outcome.err)
     assert.equal("error: read the client secret from file descriptor 3\n"
       .. "  why: cannot read the secret from file descriptor 3: Bad file descriptor\n"

@@ -6,6 +6,7 @@ local stage = require "stage"
 local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
+local workflow_run = require "workflow.run"
 
 local step = workflow.step
 
@@ -50,7 +51,7 @@ before_each(function() clock = fake.clock() end)
 local function run(declaration, mode, options)
   local ears <close> = stage.ears()
   local result, status
-  stage.run(function() result, status = workflow.run(declaration, mode, {}, options) end, clock)
+  stage.run(function() result, status = workflow_run.run(declaration, mode, {}, options) end, clock)
   return result, status, ears
 end
 

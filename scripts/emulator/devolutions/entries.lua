@@ -1,5 +1,5 @@
---- The entries of a vault, in the order they were made. One is found by its id or
---- name at the same cost however many there are.
+--- The entries of a vault, in the order in which they were made. Finding one by its id or name costs the same however
+--- many there are.
 
 local M = {}
 
@@ -14,7 +14,7 @@ local M = {}
 ---@field data table
 ---@field created number
 ---@field modified number
----@field sealed boolean? another admin put a seal on it
+---@field sealed boolean? did another admin seal it?
 
 ---@class emulator.devolutions.entries
 ---@field changes integer how often an entry was added, removed or renamed
@@ -46,7 +46,7 @@ local function remove_name(self, entry)
   self.changes = self.changes + 1
 end
 
--- An entry's name lies aside, so that setting it is noticed.
+-- An entry keeps its name apart, so that setting the name is noticed.
 local Entry = { __name = "emulator.devolutions.entry" }
 
 function Entry:__index(member)
@@ -99,7 +99,7 @@ function Entries:remove(id)
   if self.gaps > #self.order // 2 then close_up(self) end
 end
 
---- Walk the entries, oldest first; with a name only those called so, in any case.
+--- Go through the entries, oldest first; with a name, only the entries of that name, in any case.
 ---@param name string?
 ---@return fun(): emulator.devolutions.entry?
 function Entries:each(name)
@@ -117,7 +117,7 @@ local function has_tag(entry, tag)
   return false
 end
 
---- `name` is compared whole, `path` as a part of it and ignored when empty; `type` is not looked at (go-dvls,
+--- `name` is compared whole; `path` matches a part, and an empty path is ignored; `type` is ignored (go-dvls,
 --- entries.go).
 local function fits(query, entry)
   if query.name and query.name ~= "" and entry.name:lower() ~= query.name:lower() then return false end
@@ -125,8 +125,8 @@ local function fits(query, entry)
   return not query.tag or query.tag == "" or has_tag(entry, query.tag)
 end
 
---- The entries that a query's `name`, `path` and `tag` ask for. What the first page of a listing found is kept for
---- its later pages, as long as nothing is added, removed or renamed.
+--- The entries that fit a query's `name`, `path` and `tag`. The result for the first page is kept for the later pages
+--- until an entry is added, removed or renamed.
 ---@param query table<string, string>
 ---@param first boolean for the first page?
 ---@return emulator.devolutions.entry[]

@@ -1,5 +1,4 @@
---- May this caller make this call: Graph permissions first, then directory roles,
---- as Entra checks them.
+--- May this caller make this call? Checks Graph permissions first, then directory roles, as Entra does.
 
 local answer = require "emulator.graph.answer"
 local data = require "base.facts"
@@ -41,7 +40,7 @@ local function load_matrix()
   end
 end
 
---- Is the token a person's (delegated), not an app's own?
+--- Is the token delegated (a person's), and not an application's own?
 ---@param ctx emulator.context
 ---@return boolean
 function M.is_person(ctx)
@@ -74,7 +73,7 @@ local function covers(set, needed)
   return true
 end
 
---- Do the token's permissions let the call through? A call without a row needs none.
+--- Do the token's permissions allow the call? A call without a row needs no permission.
 ---@param ctx emulator.context
 ---@param call string "PATCH /applications/{id}", path in lower case
 ---@return boolean
@@ -88,14 +87,14 @@ function M.permits(ctx, call)
   return false
 end
 
---- Refuse unless the permissions let the call through.
+--- Refuse a call that the permissions do not allow.
 ---@param ctx emulator.context
 ---@param call string
 function M.need(ctx, call)
   if not M.permits(ctx, call) then answer.denied() end
 end
 
---- Template ids of the caller's directory roles: those in the token, and without the claim those held now.
+--- The template ids of the caller's directory roles: those in the token, or without the claim those held now.
 ---@param ctx emulator.context
 ---@return table<string, boolean>
 function M.roles(ctx)
@@ -119,7 +118,7 @@ function M.holds(ctx, names)
   return false
 end
 
---- A person needs one of these roles besides the permission; an app does not.
+--- Refuse a person who has none of these roles; an application needs none.
 ---@param ctx emulator.context
 ---@param names string[]
 function M.need_role(ctx, names)
@@ -129,8 +128,8 @@ end
 M.APPLICATION_ROLES = { "Global Administrator", "Application Administrator", "Cloud Application Administrator" }
 M.GRANT_ROLES = { "Global Administrator", "Privileged Role Administrator" }
 
---- May the caller change this application or service principal: a person with a role or who owns it, an app that
---- owns it or may change all (Microsoft Learn: application-update, permissions reference).
+--- Refuse a caller that may not change this application or service principal. Allowed: a person with a role or who owns
+--- it, an application that owns it or may change all (Microsoft Learn: application-update, permissions reference).
 ---@param ctx emulator.context
 ---@param row table with _owners
 function M.need_application(ctx, row)
@@ -151,7 +150,7 @@ function M.need_register(ctx)
   if not M.holds(ctx, M.APPLICATION_ROLES) and not M.holds(ctx, { "Application Developer" }) then answer.denied() end
 end
 
---- What a target's roles ask of the actor: rows of the matrix.
+--- The rows of the matrix for the roles of a target.
 local function rows_of(ctx, what, user)
   local found = {}
   for _, assignment in ipairs(directory.assignments(ctx.tenant, "role_assignments", user.id, ctx.at)) do
@@ -169,9 +168,9 @@ local function any(roles, row)
   return false
 end
 
---- Roles of the caller that are scoped to a unit the user is in. They reach only users without any role, and an app
---- needs Directory Readers in the whole tenant besides (entra-docs: manage-roles-portal, "Service principals and guest
---- users").
+--- The caller's roles that are scoped to a unit of the user. They reach only users without any role, and an application
+--- also needs Directory Readers in the whole tenant (Microsoft Learn: manage-roles-portal, "Service principals and
+--- guest users").
 local function unit_roles(ctx, user)
   local found = {}
   if not M.is_person(ctx) and not M.holds(ctx, { "Directory Readers" }) then return found end
@@ -184,7 +183,8 @@ local function unit_roles(ctx, user)
   return found
 end
 
---- Do the caller's roles reach this user, for "password" or "sensitive" (privileged-roles-permissions.md)?
+--- Do the caller's roles reach this user, for "password" or "sensitive" (Microsoft Learn:
+--- privileged-roles-permissions)?
 ---@param ctx emulator.context
 ---@param what "password"|"sensitive"
 ---@param user table
@@ -207,7 +207,7 @@ local function app_may_reset(ctx, permitted, user)
   return permitted and ordinary and not ctx.tenant.flags.reset_needs_role
 end
 
---- May the caller set this user's password? See the flags reset_needs_permission and reset_needs_role.
+--- Refuse a caller that may not set this user's password. See the flags reset_needs_permission and reset_needs_role.
 ---@param ctx emulator.context
 ---@param user table
 function M.need_reset(ctx, user)
@@ -235,7 +235,7 @@ function M.restricted(ctx, id)
   return false
 end
 
---- PIM needs Entra ID P2 (RoleManagementPolicy and schedule calls; 400 and 403 were both seen: a flag).
+--- Refuse PIM calls without Entra ID P2 (400 and 403 were both seen: a flag).
 ---@param ctx emulator.context
 function M.need_premium(ctx)
   if ctx.tenant.flags.premium then return end
@@ -253,7 +253,7 @@ local READERS = {
 }
 READERS.application = READERS.servicePrincipal
 
---- May the caller see more of an object than its id? Lists of mixed objects show stubs otherwise (Microsoft Learn:
+--- May the caller see more of an object than its id? If not, mixed lists show only ids (Microsoft Learn:
 --- group-list-members, "limited information").
 ---@param ctx emulator.context
 ---@param type_name string

@@ -1,4 +1,4 @@
---- Making and removing users (Microsoft Learn: user-post-users, user-delete, 2026).
+--- Create and delete users (Microsoft Learn: user-post-users, user-delete, 2026).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -63,7 +63,8 @@ local function create(ctx)
   return 201, shown, { Location = ctx.request.base .. "/v1.0/users/" .. row.id }
 end
 
---- Whom an admin may delete goes by roles, as for other sensitive changes (entra-docs: privileged-roles-permissions).
+--- The roles decide whom an admin may delete, as for other sensitive changes (Microsoft Learn:
+--- privileged-roles-permissions).
 local function delete(ctx, key)
   local user = users.find(ctx, key)
   local reaches, ordinary = access.outranks(ctx, "sensitive", user)

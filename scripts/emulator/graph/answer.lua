@@ -1,5 +1,5 @@
---- What Graph answers when it refuses (texts and codes as Microsoft Learn's
---- error page and terraform's azuread provider know them, 2026).
+--- The answers with which Graph refuses: texts and codes as on Microsoft Learn's error page and in terraform's azuread
+--- provider, 2026.
 
 local M = {}
 
@@ -29,7 +29,7 @@ function M.is_refusal(value)
   return getmetatable(value) == Refusal
 end
 
---- 403: no permission, no role, or the target outranks; Entra says the same to all three.
+--- 403: no permission, no role, or the target's roles are stronger. Entra answers the same to all three.
 function M.denied()
   M.refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 end
@@ -41,7 +41,7 @@ function M.missing(id)
     .. "objects are not present."):format(tostring(id)))
 end
 
---- 400 of the commonest kind.
+--- 400 of the most common kind.
 ---@param message string
 ---@param ... any for message:format
 function M.bad(message, ...)

@@ -22,7 +22,7 @@ local function fits_key(key)
   return function(row) return row[name] == value end
 end
 
---- The application of a path segment: object id, {appId = …} or {uniqueName = …}. Without a moment, as written last.
+--- The application of a path segment: object id, {appId = …} or {uniqueName = …}. Without a moment, the newest version.
 ---@param ctx emulator.context
 ---@param key string|table
 ---@param at number?
@@ -39,7 +39,7 @@ local function visible(ctx, key)
 end
 M.visible = visible
 
---- What GET shows of a password credential: all but the secret (passwordCredential resource).
+--- What GET shows of a password credential: everything but the secret (Graph: passwordCredential).
 ---@param ctx emulator.context
 ---@param owner string
 ---@return table[]
@@ -104,7 +104,7 @@ local function owner_ids(row)
   return ids
 end
 
---- Walk a list of ids as query.objects wants it.
+--- Go through a list of ids in the form that query.objects expects.
 ---@param ids string[]
 ---@return fun(at: number, from: integer): fun(): integer?, string?
 function M.walk(ids)
@@ -161,12 +161,12 @@ local function check(body, allowed)
   end
 end
 
---- Whoever calls becomes the owner: the person, or the app's service principal.
+--- The owner of a new application: the person who calls, or the calling application's service principal.
 local function owners_of(ctx)
   return { [ctx.caller.oid] = true }
 end
 
---- The default audience is the widest one, as in the documentation's own answers.
+--- The default audience is the widest, as in the examples of the documentation.
 local function create(ctx, body, unique_name)
   if body.displayName == nil then
     answer.bad("A value is required for property 'displayName' of resource 'Application'.")
@@ -216,8 +216,8 @@ local function check_deleted(ctx, unique_name)
   end
 end
 
---- PATCH /applications(uniqueName='x') with Prefer: create-if-missing makes it or changes it (application-upsert).
---- Keys are unique in the directory, not in a copy of it, so what was written a moment ago counts.
+--- PATCH /applications(uniqueName='x') with Prefer: create-if-missing creates or changes it (application-upsert). Keys
+--- are unique in the whole directory, so an application that was written a moment ago counts.
 local function upsert(ctx, unique_name)
   local row = M.find(ctx, { uniqueName = unique_name })
   check(ctx.body, { uniqueName = ctx.body.uniqueName == unique_name })
@@ -235,7 +235,7 @@ local function patch(ctx, key)
   return change(ctx, row)
 end
 
---- Deleted softly: restorable for 30 days, its service principal with it (application-delete).
+--- Delete softly: it can be restored for 30 days, and its service principal too (application-delete).
 local function delete(ctx, key)
   local row = visible(ctx, key)
   access.need_application(ctx, row)

@@ -1,5 +1,5 @@
---- The certificates of an application: its keyCredentials, which a client writes as a
---- whole list (Microsoft Learn: application-update, keyCredential resource).
+--- The certificates of an application: its keyCredentials. A client writes the whole list (Microsoft Learn:
+--- application-update, keyCredential resource).
 
 local answer = require "emulator.graph.answer"
 local crypto = require "base.crypto"
@@ -15,7 +15,7 @@ local function refuse(property)
   answer.bad("Invalid value specified for property '%s' of resource 'KeyCredential'.", property)
 end
 
---- The row of a certificate as the service keeps it: what is not said follows from the certificate.
+--- The row of a certificate as the service keeps it: what the client leaves out is taken from the certificate.
 ---@param tenant emulator.tenant
 ---@param entry { key: string, keyId: string?, displayName: string?, usage: string? }
 ---@return table row, table about
@@ -33,7 +33,7 @@ function M.row(tenant, entry)
   }, about
 end
 
--- A certificate here signs itself: no authority is trusted.
+-- Certificates here are self-signed: the tenant trusts no authority.
 local function check_policy(ctx, application, about)
   for _, rule in restrictions.each(ctx, application, "keyCredentials") do
     if rule.restrictionType == "asymmetricKeyLifetime" then
@@ -57,7 +57,7 @@ local function by_id(application)
   return rows
 end
 
--- One that is there is known by its id and need not be sent again: see the flag null_key_keeps.
+-- An entry that exists is known by its id, and need not contain the key again: see the flag null_key_keeps.
 local function kept(ctx, there, entry)
   local row = schema.is_given(entry.keyId) and there[entry.keyId:lower()]
   if not row then return nil end
@@ -72,7 +72,7 @@ local function added(ctx, application, entry)
   return row
 end
 
---- What a client wrote, as it is kept; refused where policy or sense forbids it.
+--- The list that a client wrote, as it is kept. Refuses what the policy forbids or what cannot be right.
 ---@param ctx emulator.context
 ---@param application table as it was
 ---@param list table[]
@@ -88,11 +88,11 @@ function M.settle(ctx, application, list)
 end
 
 ---------------------------------------------------------------------------
--- addKey: one more, vouched for by a key that is valid (application-addkey, application-rollkey-prooftoken)
+-- addKey: one more, with a proof by a valid key (application-addkey, application-rollkey-prooftoken)
 
 local DIRECTORY, LONGEST = "00000002-0000-0000-c000-000000000000", 600
 
--- What the service says of a proof it does not take is not documented.
+-- How the service refuses a proof is not documented.
 local function refuse_proof() refuse "proof" end
 
 local function is_signed_by_one(ctx, application, proof)

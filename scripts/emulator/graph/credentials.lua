@@ -1,6 +1,5 @@
---- addPassword and removePassword, and the policies that forbid (Microsoft Learn:
---- application-addpassword, tenantappmanagementpolicy; the error codes: OfficeDev
---- teamsfx, aadErrorCode).
+--- addPassword and removePassword, and the policies that forbid them (Microsoft Learn: application-addpassword,
+--- tenantappmanagementpolicy; error codes: OfficeDev teamsfx, aadErrorCode).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -57,7 +56,7 @@ local function span(ctx, asked)
   return from, to
 end
 
---- The secret is in this answer and nowhere else, ever; 40 characters, hint is its first 3.
+--- Only this answer contains the secret: 40 characters; its hint is the first 3.
 local function add(ctx, row)
   access.need_application(ctx, row)
   local asked = asked_for(ctx)
@@ -93,7 +92,7 @@ local function remove(ctx, row)
   return 204
 end
 
--- An application needs no permission to roll a key of its own.
+-- An application needs no permission to replace a key of its own.
 local function add_key(ctx, row)
   if ctx.caller.appid ~= row.appId then access.need_application(ctx, row) end
   return certificates.add(ctx, ctx.tenant.applications:newest(row.id))

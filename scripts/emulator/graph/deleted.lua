@@ -7,7 +7,7 @@ local query = require "emulator.query"
 
 local M = {}
 
--- The call under whose permission a change to a deleted object of the type stands.
+-- The call whose permission a change to a deleted object of the type needs.
 local CHANGES = {
   application = "DELETE /applications/{id}", servicePrincipal = "DELETE /serviceprincipals/{id}",
   user = "DELETE /users/{id}", group = "DELETE /groups/{id}",

@@ -31,7 +31,7 @@ local function organization(ctx, id)
   return query.entity(ctx, "organization", organization_row(ctx.tenant), nil, "organization/$entity")
 end
 
--- Ids of products and plans: Microsoft Learn, licensing-service-plan-reference.
+-- The ids of products and plans (Microsoft Learn: licensing-service-plan-reference).
 local function sku(tenant, id, name, plans)
   local list = json.array {}
   for i, plan in ipairs(plans) do
@@ -125,8 +125,8 @@ local function wanted_types(body)
   return set
 end
 
---- At most 1000 ids; those not found are left out (directoryobject-getbyids). No context: the schema has no room for
---- it.
+--- At most 1000 ids; missing objects are left out (directoryobject-getbyids). No context URL: the schema has none for
+--- this call.
 local function by_ids(ctx)
   local ids = ctx.body.ids
   if type(ids) ~= "table" then answer.bad("A value is required for parameter 'ids'.") end

@@ -32,8 +32,8 @@ local function role_of(resource, id)
   end
 end
 
---- Graph's own roles take a Privileged Role or Global Administrator; those of other resources an application
---- administrator too.
+--- A grant of Graph's own roles needs a Privileged Role Administrator or Global Administrator; a grant of another
+--- resource's roles may also be made by an application administrator.
 local function need_grant_role(ctx, resource)
   access.need_role(ctx, resource.id == ctx.tenant.graph.id and access.GRANT_ROLES
     or { "Global Administrator", "Privileged Role Administrator", "Application Administrator",

@@ -1,5 +1,5 @@
---- /groups and who is in them (Microsoft Learn: group-list-members,
---- group-list-transitivemembers, group-post-members, group-post-groups, group-delete).
+--- /groups and their members (Microsoft Learn: group-list-members, group-list-transitivemembers, group-post-members,
+--- group-post-groups, group-delete).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -102,7 +102,7 @@ local function remove(ctx, key, id)
 end
 
 ---------------------------------------------------------------------------
--- Making, changing, removing
+-- Creating, changing, deleting
 
 local REQUIRED = { "displayName", "mailEnabled", "mailNickname", "securityEnabled" }
 local ROLES = { "Global Administrator", "Groups Administrator", "User Administrator" }
@@ -113,7 +113,7 @@ local function check(body)
   if refusal then answer.bad("%s", refusal) end
 end
 
---- A group that can hold roles is for those who may assign them (entra-docs: groups-concept).
+--- Only who may assign roles may create or change a role-assignable group (Microsoft Learn: groups-concept).
 local function need_role_group(ctx, group)
   if group.isAssignableToRole == true then access.need_role(ctx, ROLE_GROUPS) end
 end

@@ -1,6 +1,5 @@
---- What Privileged Identity Management makes of role assignments: schedules, and
---- requests for active ones (Microsoft Learn: rbacapplication-post-
---- roleassignmentschedulerequests; codes and failing rules as seen in the field).
+--- Privileged Identity Management: schedules of role assignments, and requests for active ones (Microsoft Learn:
+--- rbacapplication-post-roleassignmentschedulerequests; codes and failing rules as seen in the field).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -14,7 +13,7 @@ local time = require "time"
 
 local M = {}
 
-local SHORT = 300 -- seconds an assignment stays at least, with the flag pim_short
+local SHORT = 300 -- seconds that an assignment stays at least, with the flag pim_short
 
 ---------------------------------------------------------------------------
 -- Views
@@ -51,7 +50,7 @@ local function schedule(type_name, kind)
 end
 
 ---------------------------------------------------------------------------
--- Requests: what they ask for
+-- Requests: their content
 
 local UNIT = { D = 86400, H = 3600, M = 60, S = 1 }
 
@@ -61,7 +60,7 @@ local function seconds_of(duration)
   return seconds
 end
 
--- From when, and until when; nil: without end.
+-- The start and the end; nil: permanent.
 local function span_of(ctx, body)
   local info = schema.is_given(body.scheduleInfo) and body.scheduleInfo or {}
   local from = math.max(ctx:now(), schema.is_given(info.startDateTime) and time.parse(info.startDateTime) or 0)
@@ -102,7 +101,7 @@ local function check_rules(ctx, body, from, to)
 end
 
 ---------------------------------------------------------------------------
--- Requests: what becomes of them
+-- Requests: their effect
 
 local function new_request(ctx, body, from, to)
   local id, now = directory.new_id(ctx.tenant), time.iso(ctx:now())
@@ -137,7 +136,7 @@ local function there(ctx, body)
   answer.refuse(400, "RoleAssignmentDoesNotExist", "The Role assignment does not exist.")
 end
 
--- An end in the future is moved; the assignment stays the same.
+-- An assignment with an end gets a later end; it stays the same assignment.
 function ACT.adminExtend(ctx, body, request)
   local row = there(ctx, body)
   check_rules(ctx, body, request._from, request._until)

@@ -1,6 +1,5 @@
---- Policies: what credentials applications may have, what PIM demands of a role
---- and what Conditional Access blocks (Microsoft Learn: tenantappmanagementpolicy,
---- unifiedrolemanagementpolicyassignment, identity-governance rules,
+--- Policies: which credentials applications may have, what PIM demands of a role, and what Conditional Access blocks
+--- (Microsoft Learn: tenantappmanagementpolicy, unifiedrolemanagementpolicyassignment, identity-governance rules,
 --- conditionalaccesspolicy).
 
 local access = require "emulator.graph.access"
@@ -81,7 +80,7 @@ local function expand_policy(ctx)
   end
 end
 
---- The service asks for scopeId and scopeType in the filter.
+--- The service requires scopeId and scopeType in the filter.
 local function role_policies(ctx)
   access.need_premium(ctx)
   local wanted = ctx.request.query["$filter"] or ""
@@ -99,8 +98,8 @@ local function role_policies(ctx)
     query.rows(rows, { expand = { policy = expand_policy(ctx) } }))
 end
 
--- Microsoft Learn: conditionalaccessroot-list-policies, conditionalaccessroot-list-namedlocations; a location is one of
--- two types, of which only that of addresses is made here.
+-- Microsoft Learn: conditionalaccessroot-list-policies, conditionalaccessroot-list-namedlocations. Of the two types of
+-- locations only the one with addresses exists here.
 local function access_policies(ctx)
   ctx.collection = "identity/conditionalAccess/policies"
   return query.list(ctx, "conditionalAccessPolicy", query.source(ctx.tenant.access_policies))

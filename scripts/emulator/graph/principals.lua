@@ -80,8 +80,8 @@ local function check(body, allowed)
   if refusal then answer.bad("%s", refusal) end
 end
 
---- The application a principal is to be made for; it may not have been replicated yet, and then an app-only caller
---- gets a misleading text.
+--- The application for which a service principal is created. It may not have been replicated yet; then an application
+--- as caller gets a misleading text.
 local function backing(ctx, app_id)
   local application = ctx.tenant:application_of(app_id, ctx.at)
   if application then return application end

@@ -17,7 +17,7 @@ local function applies(rule, created)
   return not since or since == json.null or not created or time.parse(since) <= time.parse(created)
 end
 
--- Its own, else the tenant's.
+-- The application's own policy, else the tenant's.
 local function of(ctx, row)
   for _, policy in ctx.tenant.app_policies:scan(ctx.at) do
     if policy._app == row.id and policy.isEnabled then return policy.restrictions end
@@ -25,7 +25,7 @@ local function of(ctx, row)
   return ctx.tenant.policy.isEnabled and ctx.tenant.policy.applicationRestrictions or nil
 end
 
---- Walk the rules that count for an application.
+--- Go through the rules that apply to an application.
 ---@param ctx emulator.context
 ---@param row table
 ---@param kind "passwordCredentials"|"keyCredentials"
@@ -38,7 +38,7 @@ function M.each(ctx, row, kind)
   return ipairs(list)
 end
 
---- Refuse what lives longer than a rule says.
+--- Refuse a credential that lives longer than a rule allows.
 ---@param rule table
 ---@param seconds number
 ---@param name string of the restriction

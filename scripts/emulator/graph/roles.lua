@@ -1,6 +1,5 @@
---- Directory roles: definitions, assignments, what PIM makes of them (Microsoft
---- Learn: rbacapplication-post-roleassignments; refusals: terraform's azuread
---- provider, odata/errors.go).
+--- Directory roles: definitions and assignments (Microsoft Learn: rbacapplication-post-roleassignments; refusals:
+--- terraform's azuread provider, odata/errors.go).
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -44,7 +43,7 @@ local function selected(inner)
   return list
 end
 
---- What a list of assignments can be expanded with.
+--- The expansions of a list of assignments.
 ---@param ctx emulator.context
 ---@return table<string, function>
 function M.expansions(ctx)
@@ -75,10 +74,10 @@ local function get_assignment(ctx, id)
     "roleManagement/directory/roleAssignments/$entity")
 end
 
---- A unit or one object can be a scope, but not for every role.
+--- A unit or a single object can be a scope, but not for every role.
 local SCOPED = "The given built-in role is not supported to be assigned to a single resource scope."
 
---- Refuse a scope that is none.
+--- Refuse a scope that does not exist.
 ---@param ctx emulator.context
 ---@param body table
 function M.check_scope(ctx, body)
@@ -117,14 +116,14 @@ function M.is_flagged(tenant, flag, role)
   return false
 end
 
---- Where active assignments must end, one without end breaks the policy.
+--- Where the policy demands that active assignments expire, refuse a permanent one.
 local function check_pim(ctx, role)
   if not M.is_flagged(ctx.tenant, "pim_only", role) then return end
   answer.refuse(400, "RoleAssignmentRequestPolicyValidationFailed",
     'The following policy rules failed: ["ExpirationRule"]')
 end
 
---- An id as a body writes it, in lower case; "" for what is none.
+--- An id in a body, in lower case; "" for anything else.
 ---@param value any
 ---@return string
 function M.id_in(value)
@@ -141,7 +140,7 @@ local function check_new(ctx, body)
   check_pim(ctx, body.roleDefinitionId)
 end
 
---- The assignment of this principal, role and scope, as written last.
+--- The newest assignment of this principal, role and scope.
 ---@param ctx emulator.context
 ---@param body table
 ---@return table?
@@ -178,7 +177,7 @@ local function unassign(ctx, id)
 end
 
 ---------------------------------------------------------------------------
--- /directoryRoles: only those somebody holds; no paging (merill/msgraph: paging)
+-- /directoryRoles: only roles that somebody holds; no paging (merill/msgraph: paging)
 
 local function role_object(tenant, id)
   return { id = id, roleTemplateId = id, displayName = tenant.role_names[id], description = tenant.role_names[id] }

@@ -11,15 +11,15 @@ local time = require "time"
 
 local M = {}
 
-local BASIC = {} -- what User.ReadBasic.All shows (Microsoft Learn: permissions reference)
+local BASIC = {} -- the properties that User.ReadBasic.All shows (Microsoft Learn: permissions reference)
 for name in ("displayName givenName id mail photo securityIdentifier surname userPrincipalName"):gmatch("%S+") do
   BASIC[name] = true
 end
 
--- What is not in the row but follows from it; made when it is asked for.
+-- Members that are computed from the row when they are asked for.
 local DRESS = {
   isManagementRestricted = function(ctx, row) return directory.is_restricted(ctx.tenant, row.id, ctx.at) end,
-  -- the flags come, the password never does
+  -- the flags are shown, the password never
   passwordProfile = function(_, row)
     return {
       password = json.null,
@@ -59,7 +59,7 @@ local function source(ctx)
   })
 end
 
---- With User.ReadBasic.All alone, other properties than the basic ones are refused.
+--- With only User.ReadBasic.All, a query for other properties is refused.
 local function check_basic(ctx)
   local permissions = access.permissions(ctx)
   for _, name in ipairs { "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All" } do
@@ -114,14 +114,14 @@ end
 local WEAK = "The specified password does not comply with password complexity requirements. "
   .. "Please provide a different password."
 
---- 8 to 256 characters, three of four classes (entra-docs: concept-sspr-policy, 2025-05).
+--- 8 to 256 characters from three of four classes (Microsoft Learn: concept-sspr-policy, 2025-05).
 local function check_password(user, value)
   local strong = not (user.passwordPolicies or ""):find("DisableStrongPassword")
   local size = #value
   if size < 8 or size > 256 or strong and secret.classes(value) < 3 then answer.bad(WEAK) end
 end
 
---- A user whose password lives elsewhere.
+--- Refuse to set the password of a user whose password is kept elsewhere.
 local function check_mastered(ctx, user)
   if user.onPremisesSyncEnabled == true and ctx.tenant.flags.synced_reset == "refuse" then
     answer.bad("Unable to update the specified properties for on-premises mastered Directory Sync objects or objects "
@@ -132,7 +132,7 @@ local function check_mastered(ctx, user)
   end
 end
 
---- What a passwordProfile changes in a user's row; a weak password is refused.
+--- The changes to a user's row that a passwordProfile makes; refuses a weak password.
 ---@param ctx emulator.context
 ---@param user table
 ---@param profile table
@@ -222,8 +222,8 @@ local function owned(ctx, key)
   return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
 end
 
---- Documented as 204 once; the service answers 200 with a value (microsoft-graph-docs: known issues). No context: the
---- schema has no room for it.
+--- The documentation says 204; the service answers 200 with a value (microsoft-graph-docs: known issues). No context
+--- URL: the schema has none for this call.
 local function revoke(ctx, key)
   local user = M.find(ctx, key)
   ctx.tenant.users:change(user.id, { signInSessionsValidFromDateTime = time.iso(ctx:now()) })

@@ -1,6 +1,5 @@
---- Clients that prove themselves by a signed JWT (RFC 7523): with the key of one of
---- their certificates, or with a token of an issuer they trust (Microsoft Learn:
---- certificate-credentials, workload-identity-federation-considerations).
+--- Clients that sign in with a signed JWT (RFC 7523): signed with the key of one of their certificates, or a token of
+--- an issuer that they trust (Microsoft Learn: certificate-credentials, workload-identity-federation-considerations).
 
 local crypto = require "base.crypto"
 local refusal = require "emulator.login.refusal"
@@ -9,13 +8,13 @@ local time = require "time"
 local M = {}
 
 local TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-local SKEW = 300 -- seconds the client's clock may be off
+local SKEW = 300 -- seconds by which the client's clock may differ
 
 local function text(value)
   return type(value) == "string" and value or ""
 end
 
---- Raises a refusal unless the assertion is in force.
+--- Raise a refusal unless the assertion is valid now.
 local function check_time(claims)
   local now, ends, begins = time.now(), claims.exp, claims.nbf or claims.iat or 0
   if type(ends) ~= "number" or type(begins) ~= "number" or now > ends + SKEW or now < begins - SKEW then
@@ -23,7 +22,7 @@ local function check_time(claims)
   end
 end
 
---- May the assertion be meant for this endpoint? The tenant goes by any of its names.
+--- Is the assertion's audience this endpoint, by any name of the tenant?
 local function is_for_us(login, aud)
   for _, name in ipairs { login.tenant.id, login.tenant.domain, "common" } do
     if aud == ("%s/%s/oauth2/v2.0/token"):format(login.base, name) then return true end
@@ -34,7 +33,7 @@ end
 ---------------------------------------------------------------------------
 -- Certificates
 
---- Which of its certificates the client says it signed with: x5t#S256, the older x5t, or kid.
+--- Does the header name this certificate: by x5t#S256, the older x5t, or kid?
 local function is_named(header, about)
   if header["x5t#S256"] then return header["x5t#S256"] == crypto.base64url(about.sha256) end
   if header.x5t then return text(header.x5t):gsub("=+$", "") == crypto.base64url(about.sha1) end
@@ -65,7 +64,7 @@ end
 ---------------------------------------------------------------------------
 -- Federated credentials
 
---- The federated credentials whose `member` is this value; raises a refusal when none is.
+--- The federated credentials whose `member` has this value. Raises a refusal when there is none.
 local function fitting(list, member, value, code)
   local found = {}
   for _, row in ipairs(list) do
@@ -89,7 +88,7 @@ local function check_foreign(login, client, header, claims, assertion)
   refusal.raise(700027, "The key was not found.")
 end
 
---- Raises a refusal unless the form's assertion proves the client.
+--- Raise a refusal unless the form's assertion proves the client.
 ---@param login emulator.login
 ---@param client table
 ---@param form table

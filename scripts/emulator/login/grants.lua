@@ -1,5 +1,4 @@
---- The token endpoint: each grant checks who asks, then a token is made of what
---- the tenant knows at this moment.
+--- The token endpoint: each grant checks who asks, then makes a token from the present state of the tenant.
 
 local assertion = require "emulator.login.assertion"
 local crypto = require "base.crypto"
@@ -13,17 +12,17 @@ local time = require "time"
 local M = {}
 
 local REFRESH_LIFETIME = 90 * 86400
-local HERE = "127.0.0.1" -- where sign-ins come from that came through a socket
+local HERE = "127.0.0.1" -- the address of sign-ins that came through a socket
 
 local REASONS = { invalid = 7000215, expired = 7000222, unknown_app = 700016, disabled = 7000112 }
 
----@class emulator.login.proof how a client proves itself; filled in as far as is known before a refusal
+---@class emulator.login.proof how a client signs in; filled in as far as it is known before a refusal
 ---@field how string? the claim appidacr
----@field kind string as a sign-in's clientCredentialType has it
+---@field kind string a sign-in's clientCredentialType
 ---@field key string? key id of the credential
 ---@field address string where the request comes from
 
---- Raises a refusal unless the secret is the client's.
+--- Raise a refusal unless the secret is the client's.
 local function check_secret(login, client_id, value, proof)
   local ok, reason
   ok, reason, proof.key = login.tenant:check_secret(client_id, value)
@@ -33,7 +32,7 @@ end
 --- The claim appidacr.
 local NOTHING, BY_SECRET, BY_ASSERTION = "0", "1", "2"
 
---- Raises a refusal unless the client proves itself, by secret or by assertion.
+--- Raise a refusal unless the client proves itself by a secret or an assertion.
 ---@param proof table? becomes an emulator.login.proof
 ---@return string how
 local function check_proof(login, client, form, proof)
@@ -48,7 +47,7 @@ local function check_proof(login, client, form, proof)
   return proof.how
 end
 
---- A public client sends no proof, another has to: checks whichever it is.
+--- Check the client: a public client sends no proof, any other has to.
 ---@return string
 local function authenticate(login, client, form)
   local has_proof = form.client_secret or form.client_assertion
@@ -88,7 +87,7 @@ local function id_token(login, client, person, nonce)
   }))
 end
 
---- MSAL builds its account's name from this (its own name for it: client_info).
+--- MSAL makes its account's name from this value (MSAL calls it client_info).
 local function client_info(login, person)
   return crypto.base64url(json.encode { uid = person.id, utid = login.tenant.id })
 end
@@ -107,7 +106,7 @@ local function answer(login, claims)
   return { token_type = "Bearer", expires_in = lifetime, ext_expires_in = lifetime, access_token = token }
 end
 
---- `line` is shared by the refresh tokens that follow from one sign-in.
+--- Keep a refresh token. All refresh tokens of one sign-in share `line`.
 local function keep_refresh(login, client, person, line)
   local value, text = sign_in.random()
   sign_in.keep(login.refresh_tokens, {
@@ -117,7 +116,7 @@ local function keep_refresh(login, client, person, line)
   return text
 end
 
---- Tokens of a person who has signed in, with a client that proved itself so.
+--- The tokens of a person who has signed in.
 local function person_answer(login, client, form, person, asked, proof, nonce)
   local granted = scopes.granted(login, form.client_id, person, asked)
   local body = answer(login, person_claims(login, client, person, asked, granted, proof))
@@ -142,7 +141,7 @@ function GRANTS.client_credentials(login, client, form, proof)
   return answer(login, app_claims(login, client.service_principal, asked.resource, proof.how))
 end
 
---- A token of a managed identity, as an endpoint on its machine hands it out.
+--- A token of a managed identity, as the endpoint on its machine returns it.
 ---@param login emulator.login
 ---@param principal table
 ---@param resource string
@@ -163,7 +162,7 @@ function GRANTS.authorization_code(login, client, form)
   return person_answer(login, client, form, person, asked, proof, nonce)
 end
 
---- Did something happen to the account since that ends its sign-ins?
+--- Did something happen to the account that ends its sign-ins?
 local function is_revoked(person, issued)
   for _, property in ipairs { "signInSessionsValidFromDateTime", "lastPasswordChangeDateTime" } do
     local at = person[property]
@@ -172,8 +171,8 @@ local function is_revoked(person, issued)
   return false
 end
 
---- Where refresh tokens are good for one use, a second use ends the sign-in: one of the two was a thief
---- (RFC 9700, 4.14.2).
+--- Where a refresh token works only once, a second use ends the sign-in: one of the two users was a thief (RFC 9700,
+--- 4.14.2).
 local function use_up(record)
   if record.used or record.line.ended then
     record.line.ended = true
@@ -182,8 +181,8 @@ local function use_up(record)
   record.used = true
 end
 
---- The old token stays valid, as Entra's do, unless the emulator was started otherwise; the
---- answer carries a newer one.
+--- The old token stays valid, as at Entra, unless the emulator was started with --refresh once; the answer contains a
+--- newer one.
 function GRANTS.refresh_token(login, client, form)
   local proof = authenticate(login, client, form)
   local record = sign_in.find(login.refresh_tokens, form.refresh_token)
@@ -197,7 +196,7 @@ function GRANTS.refresh_token(login, client, form)
   return person_answer(login, client, form, person, asked, proof)
 end
 
---- Here so that tests can prove which password is in force.
+--- Exists so that tests can prove which password is in force.
 function GRANTS.password(login, client, form)
   local proof = authenticate(login, client, form)
   if not form.username then refusal.raise(900144, "username") end
@@ -210,7 +209,7 @@ end
 
 GRANTS["urn:ietf:params:oauth:grant-type:device_code"] = GRANTS.device_code
 
--- A sign-in of an application goes on record, refused or not.
+-- A sign-in of an application is recorded, refused or not.
 local function record(login, client_id, proof, failure)
   local principal = login.tenant:principal_of(client_id or "", login.tenant.now())
   if not principal then return end

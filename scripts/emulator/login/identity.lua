@@ -1,6 +1,5 @@
---- Where a program on Azure gets the token of its managed identity: the endpoint of
---- a machine and that of App Service, in the clear (Microsoft Learn: how-to-use-vm-token,
---- overview-managed-identity of App Service).
+--- The endpoints at which a program on Azure gets the token of its managed identity: that of a machine and that of App
+--- Service, over plain HTTP (Microsoft Learn: how-to-use-vm-token, overview-managed-identity of App Service).
 
 local grants = require "emulator.login.grants"
 local secret = require "secret.emulator"
@@ -15,7 +14,7 @@ local function refuse(status, error, message)
   return status, {}, { error = error, error_description = message }
 end
 
---- The identity that is asked for: the only one, or the one that is named.
+--- The identity that is asked for: the named one, or the only one.
 local function find(login, query)
   local named = query.client_id or query.object_id or query.msi_res_id or query.mi_res_id
   local list = login.tenant:identities()
@@ -25,8 +24,8 @@ local function find(login, query)
   end
 end
 
---- A machine's endpoint is closed to whoever was only tricked into asking, a
---- service's to who does not know its secret.
+--- May the caller ask? A machine's endpoint requires a header that a tricked program does not send; a service's
+--- endpoint requires its secret.
 local function is_let_in(login, request, path)
   if path == MACHINE then return request.header("metadata") == "true" end
   local given = request.header("x-identity-header")

@@ -1,6 +1,5 @@
---- How the identity platform refuses: the body of A.9 and the codes of A.10 in
---- the collected facts (Microsoft Learn, reference-error-codes). The texts are
---- ours; only the numbers and the shapes are Microsoft's.
+--- The refusals of the identity platform: the numbers and the form of the answers are Microsoft's (Microsoft Learn:
+--- reference-error-codes), the texts are ours.
 
 local crypto = require "base.crypto"
 local json = require "json"
@@ -68,14 +67,14 @@ Refusal.__index = Refusal
 
 --- Refuse the request being handled.
 ---@param code integer AADSTS number
----@param ... string what its text names
+---@param ... string the names in its text
 function M.raise(code, ...)
   local row = CODES[code]
   local text = row[3]:format(...)
   error(setmetatable({ code = code, error = row[1], status = row[2], text = text, suberror = row[4] }, Refusal), 0)
 end
 
---- The same under another name of error: "slow_down", "authorization_declined".
+--- Refuse with another error name: "slow_down", "authorization_declined".
 ---@param name string
 ---@param code integer
 function M.raise_as(name, code)
@@ -88,12 +87,12 @@ function M.is(value)
   return getmetatable(value) == Refusal
 end
 
---- "2016-01-09 02:02:12Z", as these bodies have it.
+--- The time in the form of these answers: "2016-01-09 02:02:12Z".
 local function stamp()
   return (time.iso(time.now()):gsub("T", " "))
 end
 
---- One line for a page.
+--- The refusal as one line for a page.
 ---@param refusal emulator.login.refusal
 ---@return string
 function M.line(refusal)

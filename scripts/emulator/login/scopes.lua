@@ -1,4 +1,4 @@
---- What a `scope` parameter asks for, and what of it a client is granted.
+--- What a `scope` parameter asks for, and which part of it a client is granted.
 
 local refusal = require "emulator.login.refusal"
 
@@ -6,7 +6,7 @@ local M = {}
 
 local OPENID = { openid = true, profile = true, email = true, offline_access = true }
 
---- Who may consent for others to delegated permissions (Learn: grant-admin-consent).
+--- Who may consent for others to delegated permissions (Microsoft Learn: grant-admin-consent).
 local MAY_CONSENT = {
   "Global Administrator", "Privileged Role Administrator", "Cloud Application Administrator",
   "Application Administrator",
@@ -17,7 +17,7 @@ local MAY_CONSENT = {
 ---@field default boolean `.default` was asked for
 ---@field names string[] permissions by name
 ---@field openid table<string, boolean> openid, profile, offline_access, email
----@field line table? of a refresh token that is used: shared by those that follow from one sign-in
+---@field line table? of the refresh token in use: shared by all refresh tokens of one sign-in
 
 local function split(word)
   local resource, name = word:match("^(.+)/([^/]+)$")
@@ -77,7 +77,7 @@ function M.may_consent(login, person)
   return false
 end
 
---- The names that have no consent yet.
+--- The names without consent.
 local function missing(login, client_id, person, names)
   local consented, list = set_of(login.tenant:scopes(client_id, person.id)), {}
   for _, name in ipairs(names) do
@@ -86,8 +86,8 @@ local function missing(login, client_id, person, names)
   return list
 end
 
---- Let the person consent to what is missing, as the page after a sign-in does.
---- Raises a refusal when they may not or do not want to.
+--- Let the person consent to what is missing, as on the page after a sign-in. Raises a refusal when the person may not,
+--- or does not want to.
 ---@param login emulator.login
 ---@param client_id string
 ---@param person table
@@ -103,8 +103,8 @@ function M.consent(login, client_id, person, asked)
   login.tenant:consent(client_id, lacking, person.userPrincipalName)
 end
 
---- What a token for this client and person carries: everything consented for the
---- resource. Raises a refusal when nothing is, or less than asked for.
+--- The permissions in a token for this client and person: everything that is consented for the resource. Raises a
+--- refusal when nothing is, or less than asked for.
 ---@param login emulator.login
 ---@param client_id string
 ---@param person table

@@ -1,6 +1,5 @@
---- People signing in: device codes, the authorize page, admin consent. Nobody
---- sits at the emulator, so one person (`login.approve`) signs in everywhere, or
---- nobody does until the control page says so.
+--- People who sign in: device codes, the authorize page, admin consent. No person uses the emulator, so one seeded
+--- person (`login.approve`) signs in everywhere; or nobody does until the control page says so.
 
 local crypto = require "base.crypto"
 local refusal = require "emulator.login.refusal"
@@ -12,18 +11,17 @@ local M = {}
 
 local DEVICE_LIFETIME, CODE_LIFETIME = 900, 600
 local LINGER = 86400 -- seconds
-local LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789" -- none that look alike
+local LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789" -- without letters that look alike
 
---- A random text as a secret.
+--- A random text, as a secret and as text.
 ---@return host.secret value, string text
 function M.random()
   local text = crypto.base64url(crypto.random(48))
   return secret.from(text), text
 end
 
---- Keep a record until it has been of no use for a day: who comes late is told so, and an
---- emulator that runs for weeks does not fill up. A list's records end in their order.
----@param list {ends: number}[]
+--- Keep a record until a day after it expired: then a late caller is told so, and an emulator that runs for weeks does
+--- not fill up. The records of a list expire in their order.
 ---@param record {value: host.secret, ends: number}
 ---@param lifetime number seconds
 function M.keep(list, record, lifetime)
@@ -33,7 +31,7 @@ function M.keep(list, record, lifetime)
   list[#list + 1] = record
 end
 
---- Find records whose `value` is a secret, by value.
+--- Find the record whose `value` is this secret.
 ---@param list {value: host.secret}[]
 ---@param value any
 ---@return table?
@@ -122,7 +120,7 @@ function M.approve_device(login, code, name)
   return nil, ("there is no device code %q"):format(code)
 end
 
---- Somebody types the code: the first poll is always too early for that.
+--- The person types the code: not before the second poll.
 local function approve(login, record)
   if record.state ~= "pending" or record.polls < 2 or login.approve == "none" then return end
   record.state = login.approve == "decline" and "declined" or "approved"
@@ -168,14 +166,14 @@ local function redirect_uris(client)
   return list
 end
 
---- Loopback addresses match whatever their port; an absent path is "/".
+--- Loopback addresses are equal whatever their port; an absent path is "/".
 local function normal(uri)
   local host, path = uri:match("^http://([%w.]+):?%d*(.*)$")
   if host ~= "localhost" and host ~= "127.0.0.1" then return uri end
   return "http://" .. host .. (path == "" and "/" or path)
 end
 
---- Raises a refusal unless the address is one of the client's.
+--- Raise a refusal unless the address is one of the client's.
 local function check_redirect(client, uri)
   if not uri then refusal.raise(900971) end
   for _, registered in ipairs(redirect_uris(client)) do
@@ -205,7 +203,7 @@ local function post_page(uri, fields)
     :format(uri:gsub('[<>&"]', ""), table.concat(inputs))
 end
 
---- Send the browser back with these fields.
+--- Redirect the browser back with these fields.
 local function back(uri, mode, fields)
   if mode == "form_post" then return 200, { ["Content-Type"] = "text/html" }, post_page(uri, fields) end
   local mark = mode == "fragment" and "#" or uri:find("?", 1, true) and "&" or "?"
@@ -260,7 +258,7 @@ function M.redeem_code(login, form)
   return M.person(login, record.person), record.asked, record.nonce
 end
 
---- Grant what an application lists, as an administrator does on the consent page.
+--- Grant the permissions that an application lists, as an administrator does on the consent page.
 local function grant_listed(login, application)
   local tenant, held, names = login.tenant, {}, {}
   for _, role in ipairs(tenant:app_roles(tenant:principal_of(application.appId).id)) do held[role] = true end
@@ -276,7 +274,8 @@ local function grant_listed(login, application)
   if #names > 0 then tenant:consent(application.appId, names) end
 end
 
---- GET /adminconsent (Learn: v2-oauth2-client-creds-grant-flow, "Request the permissions from a directory admin").
+--- GET /adminconsent (Microsoft Learn: v2-oauth2-client-creds-grant-flow, "Request the permissions from a directory
+--- admin").
 ---@param login emulator.login
 ---@param query table
 function M.admin_consent(login, query)

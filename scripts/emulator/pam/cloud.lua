@@ -1,10 +1,10 @@
---- What PAM in Devolutions Cloud has of its own: the licence, application identities, and
---- Devolutions Cloud Services, installed on a machine inside (facts on Devolutions Cloud, 1).
+--- What only Devolutions Cloud has: the licence, application identities, and Devolutions Cloud Services on a machine
+--- inside the network.
 ---
---- Assumptions, because no page tells: without a licence for PAM every act below Privileged Access
---- is refused; the installer accepts no host, key and secret but those that fit; a task is taken
---- only by a running service whose application identity has both system permissions, a PAM service
---- in Cloud, and Contributor on the vault, and waits as Pending until there is one.
+--- Assumptions, because no page tells: without a licence for PAM every act below Privileged Access is refused; the
+--- installer accepts only a host, key and secret that fit together; a task is taken only by a running service whose
+--- application identity has both system permissions, a PAM service in Cloud, and the role Contributor on the vault;
+--- until there is one the task stays Pending.
 
 local crypto = require "base.crypto"
 local form = require "emulator.pam.form"
@@ -16,19 +16,19 @@ local M = {}
 local TASKS, PROVIDERS = "Manage privileged access tasks", "Manage privileged access providers"
 local PERMISSIONS = { [TASKS] = true, [PROVIDERS] = true }
 
---- As an organisation begins.
+--- Set the state of a new organisation.
 function M:open()
   self.licence, self.made = false, 0
   self.identities, self.installed, self.services = {}, {}, {}
 end
 
---- The menu is there with a licence only (forum.devolutions.net, topic 51848).
+--- Refuse without a licence: then the menu is missing (forum.devolutions.net, topic 51848).
 function M:need_menu()
   if self.licence then return end
   form.refuse "the menu Privileged Access is not there: no licence for PAM is assigned"
 end
 
---- Administration - Licenses: put PAM into the subscription and assign it; or take it away.
+--- Administration > Licenses: put PAM into the subscription and assign it; or remove it.
 ---@param assigned boolean? true
 function M:set_licence(assigned)
   self.licence = assigned ~= false
@@ -39,7 +39,7 @@ local function new_id(self)
   return random.guid(self.seed, "cloud", self.made)
 end
 
---- Administration - Application identities - Add; key and secret are shown once.
+--- Administration > Application identities > Add; key and secret are shown once.
 ---@param name string
 ---@return { key: string, secret: string }
 function M:add_identity(name)
@@ -48,7 +48,7 @@ function M:add_identity(name)
   return { key = identity.key, secret = self:regenerate_identity(name) }
 end
 
---- Give an application identity a new secret; what was installed with the old one stops.
+--- Give an application identity a new secret; services that were installed with the old one stop.
 ---@param name string
 ---@return string
 function M:regenerate_identity(name)
@@ -57,7 +57,7 @@ function M:regenerate_identity(name)
   return text
 end
 
---- System permissions - Edit - System: give an application identity one, or take it away.
+--- System permissions > Edit > System: give an application identity a permission, or remove it.
 ---@param name string
 ---@param permission string
 ---@param allowed boolean? true
@@ -85,7 +85,7 @@ function M:run_services(running, machine)
   end
 end
 
---- Administration - Application services - Add - PAM service.
+--- Administration > Application services > Add > PAM service.
 ---@param options { name: string, identity: string }
 function M:add_service(options)
   form.given(options, "name", "identity")
@@ -101,9 +101,9 @@ function M:remove_service(name)
 end
 
 ---------------------------------------------------------------------------
--- Who takes tasks
+-- The services that take tasks
 
---- The application identity that an installation signs in to Cloud with, if Cloud accepts it.
+--- The application identity of an installation, when Cloud accepts its key and secret.
 ---@param one table
 ---@return table?
 function M:identity_of(one)
@@ -121,7 +121,7 @@ local function is_known(self, identity)
   return false
 end
 
---- The application identity of a service that takes tasks, of this vault if one is named.
+--- The application identity of a service that takes tasks, from this vault if one is named.
 ---@param vault string?
 ---@return table?
 function M:worker(vault)
@@ -133,7 +133,7 @@ function M:worker(vault)
   end
 end
 
---- What is there beside vaults, providers, accounts and tasks.
+--- The state besides vaults, providers, accounts and tasks.
 ---@param each fun(list: table, describe: fun(one: table): table): table[]
 ---@return table
 function M:surroundings(each)

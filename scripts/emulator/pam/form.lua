@@ -1,4 +1,4 @@
---- Forms that a person fills in: what is wrong in one is told, not raised as a bug.
+--- Forms that a person fills in. A mistake in a form is told to the person.
 
 local secret = require "secret.emulator"
 
@@ -10,7 +10,7 @@ function M.refuse(text, ...)
   error(text:format(...), 0)
 end
 
---- The thing of this name, or a refusal.
+--- The object of this name; refuses when there is none.
 ---@generic T
 ---@param list table<string, T>
 ---@param kind string "provider"
@@ -20,7 +20,7 @@ function M.there(list, kind, name)
   return list[name] or M.refuse("there is no %s %q", kind, tostring(name))
 end
 
---- Refuse a form with one of these fields left empty.
+--- Refuse a form in which one of these fields is empty.
 ---@param fields table
 ---@param ... string
 function M.given(fields, ...)
@@ -29,7 +29,7 @@ function M.given(fields, ...)
   end
 end
 
---- What was pasted into a field for a secret.
+--- The secret that was pasted into a field.
 ---@param value any
 ---@return host.secret
 function M.pasted(value)

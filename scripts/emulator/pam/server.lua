@@ -1,14 +1,14 @@
---- What PAM in Devolutions Server has of its own: the scheduler service, which is part of the
---- installation, and providers that read their secret from an entry (Linked credential).
+--- What only Devolutions Server has: the scheduler service, which is part of the installation, and providers that read
+--- their secret from an entry (Linked credential).
 
 local M = {}
 
---- As the installer leaves it.
+--- Set the state after the installation.
 function M:open()
   self.running = true
 end
 
---- Nothing stands before the menu Privileged access.
+--- The menu Privileged access needs nothing.
 function M.need_menu() end
 
 --- Start or stop the scheduler service.
@@ -17,13 +17,13 @@ function M:run_services(running)
   self.running = running
 end
 
---- Who takes tasks.
+--- Is there a service that takes tasks?
 ---@return boolean
 function M:worker()
   return self.running
 end
 
---- What is there beside vaults, providers, accounts and tasks.
+--- The state besides vaults, providers, accounts and tasks.
 ---@return table
 function M:surroundings()
   return { running = self.running }

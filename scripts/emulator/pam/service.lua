@@ -1,9 +1,9 @@
---- The consumer of the client secret: the service that takes tasks, signs in with what their
---- provider holds, and sets passwords at Graph.
+--- The service that uses the client secret: it takes tasks, signs in with the secret of the provider, and sets
+--- passwords at Graph.
 ---
---- What happens between two requests happens when the next one comes, each act at the moment it was
---- due and in that order. Assumptions, because no page tells: a failed task is not tried again; the
---- rotation policy counts from the last task, and an entry has one task at a time; a token is used
+--- Acts between two requests happen when the next request arrives, each at the moment it was due, in that order.
+--- Assumptions, because no page tells: a failed task is not tried again; the rotation policy counts from the last task,
+--- and an entry has one task at a time; a token is used until it expires.
 --- until it ends.
 
 local secret = require "secret.emulator"
@@ -11,13 +11,13 @@ local time = require "time"
 
 local M = {}
 
-local MACHINE = "203.0.113.88" -- where the service's sign-ins come from
+local MACHINE = "203.0.113.88" -- the address of the service's sign-ins
 local PASSWORD = 24 -- characters
 
 ---------------------------------------------------------------------------
 -- Requests
 
--- A request as a socket would bring it.
+-- A request in the form in which a socket brings it.
 local function request(method, path, more)
   local headers = more.headers or {}
   return {
@@ -27,7 +27,7 @@ local function request(method, path, more)
   }
 end
 
---- What a provider holds: what was pasted, or what is in the entry it is linked to.
+--- The secret of a provider: the pasted one, or the value in the entry that it is linked to.
 ---@param provider table
 ---@return host.secret?
 function M:secret_of(provider)
@@ -35,7 +35,7 @@ function M:secret_of(provider)
   return provider.secret
 end
 
---- Sign in with what a provider holds.
+--- Sign in with the secret of a provider.
 ---@param provider table
 ---@return { token: string, ends: number }|nil token, string? message
 function M:sign_in(provider)
@@ -62,7 +62,7 @@ local function graph(self, token, method, path, body)
   return nil, ("%d %s: %s"):format(status, answer.error.code, answer.error.message)
 end
 
---- What the button Test connection does: a sign-in; more by the flags.
+--- The button Test connection: a sign-in, and more by the flags.
 ---@param provider table
 ---@return { ok: boolean, message: string }
 function M:try_provider(provider)
@@ -121,7 +121,7 @@ local function next_look(self, moment)
   return math.ceil(moment / self.flags.poll) * self.flags.poll
 end
 
--- What is next for an account, and when: a task is worked on, or one becomes due.
+-- The next act for an account and its moment: a task is worked on, or one becomes due.
 local function next_of(self, account)
   if account.task then
     return self:worker(account.vault) and next_look(self, math.max(account.since, self.seen)) or nil, work
@@ -129,7 +129,7 @@ local function next_of(self, account)
   return account.due, M.new_task
 end
 
--- A service that has nothing to do signs in now and then, if the flag says so.
+-- A service without work signs in now and then, if the flag says so.
 local function heartbeat(self)
   local every = self.flags.heartbeat
   if not every or not self:worker() then return nil end
@@ -152,7 +152,7 @@ local function next_act(self)
   return moment, act, whose
 end
 
---- Do what was due since the last time, in order, each at its own moment.
+--- Do what became due since the last call, in order, each act at its own moment.
 function M:catch_up()
   local now = self.tenant.now()
   self.seen = self.seen or now

@@ -1,5 +1,5 @@
---- What another admin does meanwhile: for the control endpoint and for tests.
---- These happened a while ago: readers see them at once.
+--- What another admin does meanwhile, for the control page and for tests. Readers see these changes at once, as if they
+--- were made a while ago.
 
 local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
@@ -22,7 +22,7 @@ local function role_id(tenant, name)
   return id or error(("there is no directory role %q"):format(tostring(name)), 3)
 end
 
---- Give a directory role; with days, PIM ends it then.
+--- Assign a directory role; with `days`, PIM ends the assignment after that.
 ---@param who string person, client id or object id
 ---@param role string name or template id
 ---@param options {eligible: boolean?, scope: string?, days: number?}?
@@ -36,7 +36,7 @@ function M:assign_role(who, role, options)
   return id
 end
 
---- What an approver says to a request for a role that waits (PIM).
+--- Approve a request for a role that waits (PIM).
 ---@param id string of the request
 ---@return string id of the assignment
 function M:approve_role(id)
@@ -46,7 +46,7 @@ function M:approve_role(id)
   return request.targetScheduleId
 end
 
---- Have a request for an active role take effect.
+--- Let a request for an active role take effect.
 ---@param request table
 ---@param delay number?
 function M:provision_role(request, delay)
@@ -55,7 +55,7 @@ function M:provision_role(request, delay)
     directoryScopeId = request.directoryScopeId, _starts = request._from, _ends = request._until }, delay)
 end
 
---- Take a directory role away, active and eligible.
+--- Remove a directory role, active and eligible.
 ---@param who string
 ---@param role string
 ---@return integer how many assignments went
@@ -72,7 +72,7 @@ function M:remove_role(who, role)
   return count
 end
 
---- Activate every role a person is eligible for.
+--- Activate every role for which a person is eligible.
 ---@param who string
 function M:activate(who)
   local principal = principal_id(self, who)
@@ -165,9 +165,9 @@ local function key_restrictions(rule, since)
   return list
 end
 
---- Restrict the credentials of applications, in the whole tenant or of one application.
---- secrets = false forbids secrets, days is their longest lifetime, certificate_days that of
---- certificates; authority = true wants those of an authority.
+--- Restrict the credentials of applications, in the whole tenant or of one application. secrets = false forbids client
+--- secrets, days is their longest lifetime, certificate_days that of certificates; authority = true demands
+--- certificates of an authority.
 ---@param rule {secrets: boolean?, days: integer?, certificate_days: integer?, authority: boolean?, app: string?,
 --- since: string?}
 function M:set_policy(rule)
@@ -200,21 +200,21 @@ function M:set_flag(name, value)
   self.flags[name] = value
 end
 
---- Put somebody into a group.
+--- Add somebody to a group.
 ---@param group string group key or id
 ---@param who string
 function M:add_member(group, who)
   self:change_members(principal_id(self, group), principal_id(self, who), true, 0)
 end
 
---- Take somebody out of a group.
+--- Remove somebody from a group.
 ---@param group string
 ---@param who string
 function M:remove_member(group, who)
   self:change_members(principal_id(self, group), principal_id(self, who), false, 0)
 end
 
---- Change who is in a group.
+--- Change whether somebody is in a group.
 ---@param group string id
 ---@param id string
 ---@param member boolean
@@ -236,7 +236,7 @@ function M:change_members(group, id, member, delay)
   self.members:put(group, new, delay)
 end
 
---- Make somebody an owner of a group, or no longer one.
+--- Make somebody an owner of a group, or remove the owner.
 ---@param group string group key or id
 ---@param who string
 ---@param no_longer boolean?
@@ -249,7 +249,7 @@ function M:add_owner(group, who, no_longer)
   self.members:put(id, { list = row.list, set = row.set, out = row.out, owners = owners }, 0)
 end
 
---- Make a group of these people.
+--- Create a group of these people.
 ---@param name string
 ---@param members string[]
 ---@return string id
@@ -263,7 +263,7 @@ function M:add_group(name, members)
   return id
 end
 
---- Add a person kept in the cloud.
+--- Create a user whose password is kept in the cloud.
 ---@param upn string
 ---@param name string?
 ---@return string id
@@ -284,7 +284,7 @@ function M:remove_unit(id)
   self.units:drop(id, 0)
 end
 
---- Make an administrative unit.
+--- Create an administrative unit.
 ---@param options {name: string, restricted: boolean?, members: string[]}
 ---@return string id
 function M:add_unit(options)
@@ -311,14 +311,14 @@ function M:change(who, changes)
   error(("there is no %q"):format(who), 2)
 end
 
---- Set somebody's password, as a person in the portal would.
+--- Set somebody's password, as a person does in the portal.
 ---@param who string
 ---@param value host.secret?
 function M:change_password(who, value)
   self:change(who, { _password = value or secret.generate(24), lastPasswordChangeDateTime = time.iso(self.now()) })
 end
 
---- Put a secret of an application that is there from the start.
+--- Add a secret of an application that exists from the start.
 ---@param owner string id
 ---@param name string
 ---@param from number
@@ -332,7 +332,7 @@ function M:seed_secret(owner, name, from, to, value)
   return value
 end
 
---- The certificates of an application as Graph has them (keyCredential resource).
+--- The certificates of an application in Graph's form (keyCredential resource).
 local function key_credentials(tenant, certificate)
   if not certificate then return nil end
   local der = crypto.unbase64(certificate)
@@ -345,7 +345,8 @@ local function key_credentials(tenant, certificate)
   } }
 end
 
---- Register an application with a secret, permissions and roles; a certificate (DER in base64) if given.
+--- Register an application with a secret, permissions and roles, and with a certificate (DER in base64) if one is
+--- given.
 ---@param options {name: string, permissions: string[]?, roles: string[]?, days: integer?, secret: host.secret?,
 --- certificate: string?}
 ---@return {id: string, appId: string, principal: string, secret: host.secret}
@@ -366,7 +367,7 @@ function M:add_app(options)
   return { id = id, appId = app_id, principal = principal, secret = value }
 end
 
---- Turn on a managed identity; the machine's own, when there is one only.
+--- Turn on a managed identity. When there is only one, it is the machine's own.
 ---@param options {name: string, permissions: string[]?, roles: string[]?, resource_id: string?}
 ---@return {appId: string, principal: string}
 function M:add_identity(options)
@@ -383,7 +384,7 @@ function M:add_identity(options)
   return { appId = app_id, principal = principal }
 end
 
---- Let an application trust the tokens of another issuer; its public keys as in a JWKS.
+--- Let an application trust the tokens of another issuer; `keys` are its public keys as in a JWKS.
 ---@param client string client id
 ---@param credential {issuer: string, subject: string, audience: string?, keys: {n: string, e: string}[]}
 function M:add_federation(client, credential)

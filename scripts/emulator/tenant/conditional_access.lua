@@ -1,8 +1,8 @@
---- Conditional Access for workload identities: named locations, policies that block
---- from some of them, and where the applications of this tenant sign in from.
---
--- Only blocking is there, as that is all a policy for a workload identity can do
--- (Microsoft Learn: Conditional Access for workload identities).
+--- Conditional Access for workload identities: named locations, policies that block from some of them, and where the
+--- tenant's applications sign in from.
+---
+--- Policies only block: a policy for a workload identity can do nothing else (Microsoft Learn: Conditional Access for
+--- workload identities).
 
 local directory = require "emulator.tenant.directory"
 local json = require "json"
@@ -62,7 +62,7 @@ function M:add_access_policy(options)
   return id
 end
 
---- Do what an admin does about a policy in the way: let it exclude an application.
+--- Exclude an application from a policy that blocks it, as an admin does.
 ---@param id string
 ---@param client string
 function M:exclude_from_access_policy(id, client)

@@ -1,5 +1,4 @@
---- Users, groups and role holders by number: nobody stores them, so a million
---- cost nothing.
+--- Users, groups and role holders that are computed from their number: nothing is stored, so a million cost nothing.
 
 local json = require "json"
 local random = require "emulator.random"
@@ -12,7 +11,7 @@ local GIVEN = { "Ada", "Bilal", "Chloe", "Dmitri", "Esther", "Farah", "Gustav", 
 local FAMILY = { "Adler", "Bianchi", "Costa", "Dahl", "Eriksen", "Fischer", "Garcia", "Hansen", "Ibrahim", "Jansen",
   "Kovacs", "Lindqvist", "Mensah", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Weber" }
 local DEPARTMENTS = { "Finance", "Sales", "Engineering", "Support", "People", "Legal" }
-local ROLES = { -- template ids of data/roles.tsv that a crowd's role holders have
+local ROLES = { -- template ids from data/roles.tsv: the roles of a crowd's role holders
   "729827e3-9c14-49f7-bb1b-9608f156bbb8", -- Helpdesk Administrator
   "fe930be7-5e62-47db-91af-98c3a49a38b1", -- User Administrator
   "88d8e3e3-8f55-4a1e-953a-9b9898b8876b", -- Directory Readers
@@ -20,11 +19,11 @@ local ROLES = { -- template ids of data/roles.tsv that a crowd's role holders ha
   "fdd7a751-b60b-444a-984c-02652fe8fa1c", -- Groups Administrator
   "29232cdf-9323-42fd-ade2-1d097af3e4de", -- Exchange Administrator
 }
-local EPOCH = 1577836800 -- 2020-01-01; a crowd joined in the five years after
+local EPOCH = 1577836800 -- 2020-01-01; the users of a crowd joined in the five years after
 local YEARS = 5 * 365 * 86400
 
--- A row that makes each member when it is asked for it: of a million, one that is
--- walked past costs a fraction of one that is shown. `members`: name -> function of row and number.
+-- A row whose members are computed when they are read: of a million rows, most are only passed over. `members`: name ->
+-- function of row and number.
 local function lazily(members)
   local Row = {}
   function Row.__index(row, name)
@@ -67,7 +66,7 @@ local function user_members(seed, domain)
   }
 end
 
---- Users by number.
+--- Users, computed from their number.
 ---@param options {seed: integer, domain: string, users: integer}
 ---@return emulator.lag.crowd
 function M.users(options)
@@ -90,7 +89,7 @@ function M.users(options)
   return crowd
 end
 
---- Security groups by number.
+--- Security groups, computed from their number.
 ---@param options {seed: integer, groups: integer}
 ---@return emulator.lag.crowd
 function M.groups(options)
@@ -112,7 +111,7 @@ function M.groups(options)
   return crowd
 end
 
---- Active role assignments by number: holder n is user n * stride.
+--- Active role assignments, computed from their number: holder n is user n * stride.
 ---@param options {seed: integer, users: integer, holders: integer}
 ---@return emulator.lag.crowd
 function M.holders(options)

@@ -1,12 +1,12 @@
---- Who is in which group and holds which role, as visible at a moment.
+--- Who is in which group and holds which role, as it is visible at a moment.
 
 local random = require "emulator.random"
 
 local M = {}
 
-local NONE = { list = {}, set = {}, out = {}, owners = {} } -- the members of a group nobody wrote to
+local NONE = { list = {}, set = {}, out = {}, owners = {} } -- the members of a group that nobody changed
 
---- Numbers of the crowd's users in a group: first, step, last; nil when none are.
+--- The numbers of the crowd's users in a group: first, step, last; nil when there are none.
 local function crowd_range(tenant, group_id)
   local users = tenant.users.crowd.size
   if group_id == tenant.everybody then return 1, 1, users end
@@ -14,7 +14,7 @@ local function crowd_range(tenant, group_id)
   if n and n <= tenant.groups.crowd.size then return n, tenant.groups.crowd.size, users end
 end
 
---- Direct members of a group from a place on: place, id.
+--- The direct members of a group from a position on: position, id.
 ---@param tenant emulator.tenant
 ---@param group_id string
 ---@param at number
@@ -36,7 +36,7 @@ function M.members(tenant, group_id, at, from)
   end
 end
 
---- Is the object one of the crowd's users that belong to the group by number?
+--- Is the object a user of the crowd that belongs to the group by its number?
 ---@return boolean
 function M.in_crowd(tenant, group_id, id)
   local first, step, last = crowd_range(tenant, group_id)
@@ -63,7 +63,7 @@ local function crowd_groups(tenant, id, at)
   return found
 end
 
---- The groups an object is directly in.
+--- The groups that an object is a direct member of.
 ---@return string[] ids
 function M.groups(tenant, id, at)
   local found = {}
@@ -75,7 +75,7 @@ function M.groups(tenant, id, at)
   return found
 end
 
---- The groups an object is in, directly or through groups.
+--- The groups that an object is in, directly or through groups.
 ---@return string[] ids
 function M.all_groups(tenant, id, at)
   local found, seen, next_one = { id }, { [id] = true }, 1
@@ -118,7 +118,7 @@ local function deduplicated(tenant, groups, at)
   return list
 end
 
---- Members of a group and of the groups in it, each once, from a place on: place, id.
+--- The members of a group and of its nested groups, each once, from a position on: position, id.
 ---@return fun(): integer?, string?
 function M.all_members(tenant, group_id, at, from)
   local groups = nested_groups(tenant, group_id, at)
@@ -130,7 +130,7 @@ function M.all_members(tenant, group_id, at, from)
   end
 end
 
---- Is the object a member or an owner of a group that roles can be assigned to?
+--- Is the object a member or an owner of a role-assignable group?
 ---@return boolean
 function M.in_role_group(tenant, id, at)
   for _, group_id in ipairs(M.groups(tenant, id, at)) do
@@ -149,7 +149,7 @@ local function add_assignments(tenant, collection, principal, at, found)
   end
 end
 
---- Role assignments (or eligibilities) of a principal, its own and those of role-assignable groups it is in.
+--- The role assignments (or eligibilities) of a principal: its own and those of its role-assignable groups.
 ---@param collection "role_assignments"|"role_eligibilities"
 ---@return table[]
 function M.assignments(tenant, collection, principal, at)
@@ -181,7 +181,7 @@ local KINDS = { "users", "groups", "service_principals", "applications" }
 local TYPES = { users = "user", groups = "group", service_principals = "servicePrincipal",
   applications = "application" }
 
---- The directory object with this id, of whatever type.
+--- The directory object with this id, of any type.
 ---@return table? row, string? type "user", "group", "servicePrincipal", "application"
 function M.object(tenant, id, at)
   for _, kind in ipairs(KINDS) do

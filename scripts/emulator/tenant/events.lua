@@ -1,6 +1,5 @@
---- What the tenant keeps on record of its past: sign-ins of applications and changes of
---- passwords, in the shape of Graph's signIn and directoryAudit (facts on evidence, 3.2 and 4.2).
---- Nothing of it holds a secret.
+--- What a tenant records: sign-ins of applications and changes of passwords, in the form of Graph's signIn and
+--- directoryAudit. No record contains a secret.
 
 local json = require "json"
 local random = require "emulator.random"
@@ -11,7 +10,7 @@ local M = {}
 local KEPT = 30 * 86400 -- seconds: the retention with Entra ID P1 or P2 (reference-reports-data-retention)
 local MOST = 10000 -- records of a kind
 
---- An empty record.
+--- A new list without records.
 ---@return table
 function M.list()
   return { first = 1, last = 0 }
@@ -46,7 +45,7 @@ local function rows_of(list, now)
 end
 
 --- Put a sign-in of an application on record.
----@param principal table
+--- Record a sign-in of an application.
 ---@param about { key: string?, kind: string, address: string?, code: integer?, reason: string? } code: of the refusal
 function M:record_sign_in(principal, about)
   local now = self.now()
@@ -66,7 +65,7 @@ end
 local function initiator(self, caller)
   local principal = caller.idtyp ~= "user" and self.service_principals:newest(caller.oid)
   if principal then
-    -- appId is null in every recorded answer (facts on evidence, 4.2).
+    -- appId is null in every recorded answer of Graph that is public.
     return { user = json.null, app = { appId = json.null, displayName = principal.displayName,
       servicePrincipalId = principal.id, servicePrincipalName = json.null } }
   end
@@ -75,7 +74,7 @@ local function initiator(self, caller)
     userPrincipalName = user.userPrincipalName } }
 end
 
---- Put on record that somebody set a user's password; under which names is a flag.
+--- Record that somebody set a user's password; a flag has the names of the activities.
 ---@param caller table claims of the token
 ---@param user table
 function M:record_reset(caller, user)
@@ -92,11 +91,11 @@ function M:record_reset(caller, user)
   end
 end
 
---- The sign-ins of applications on record, oldest first.
+--- The recorded sign-ins of applications, oldest first.
 ---@return table[]
 function M:sign_in_events() return rows_of(self.sign_ins, self.now()) end
 
---- The changes on record, oldest first.
+--- The recorded changes, oldest first.
 ---@return table[]
 function M:audit_events() return rows_of(self.audits, self.now()) end
 

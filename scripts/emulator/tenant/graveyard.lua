@@ -1,8 +1,7 @@
---- Soft deletion: an application, service principal, user or group goes, with what
---- hangs on it, and comes back within 30 days. An application comes back without its
---- service principal, which is restored by a call of its own (Microsoft Learn:
---- directory-deleteditems-restore); with the flag restore_brings_principal it comes with
---- it, as in the portal. That a service principal brings its grants back is an assumption.
+--- Soft deletion: an application, a service principal, a user or a group is deleted with what depends on it, and can be
+--- restored within 30 days. Restoring an application does not restore its service principal, which needs a call of its
+--- own (Microsoft Learn: directory-deleteditems-restore); with the flag restore_brings_principal it does, as in the
+--- portal. An assumption: a restored service principal has its grants again.
 
 local time = require "time"
 
@@ -56,7 +55,7 @@ local function bring_back(tenant, item)
   tenant.deleted:drop(row.id)
 end
 
---- Restore a deleted item, an application with its service principal where the flag says so.
+--- Restore a deleted item; an application with its service principal where the flag says so.
 ---@param item table
 function M:exhume(item)
   bring_back(self, item)
@@ -67,14 +66,14 @@ function M:exhume(item)
   if principal then bring_back(self, principal) end
 end
 
---- Forget what was deleted more than 30 days ago. Called before the deleted items are looked at.
+--- Forget what was deleted more than 30 days ago. Called before deleted items are read.
 function M:decay()
   for _, item, id in self.deleted:scan(math.huge) do
     if item.at + KEPT < self.now() then self.deleted:drop(id, 0) end
   end
 end
 
---- What can be deleted softly, as written last.
+--- The newest version of an object that can be deleted softly.
 ---@param type_name "application"|"servicePrincipal"|"user"|"group"
 ---@param id string
 ---@return table?

@@ -1,5 +1,5 @@
---- The tenant as it is found: people by name, their roles and groups, Microsoft's
---- own service principals, an application somebody made by hand.
+--- The seeded tenant: people by name with their roles and groups, Microsoft's own service principals, and an
+--- application that somebody made by hand.
 
 local data = require "base.facts"
 local json = require "json"
@@ -10,17 +10,17 @@ local time = require "time"
 local M = {}
 
 M.GRAPH_APP = "00000003-0000-0000-c000-000000000000"
---- Microsoft Graph Command Line Tools, a public client of Microsoft's (merill/msgraph documentation).
+--- Microsoft Graph Command Line Tools, a public client of Microsoft (merill/msgraph documentation).
 M.CLI_APP = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 local MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a" -- the tenant Microsoft's own applications belong to
 local FOUNDED = 1609459200 -- 2021-01-01
 
 ---@class emulator.person
----@field key string how tests and the ready line call them
+---@field key string the name in tests and in the ready line
 ---@field name string
 ---@field upn string? without the domain; the key when absent
 ---@field roles string[]? active directory roles
----@field eligible string[]? roles they could activate
+---@field eligible string[]? roles for which the person is eligible
 ---@field about string
 
 ---@type emulator.person[]
@@ -60,7 +60,7 @@ M.GROUPS = {
   { key = "everybody", name = "All staff" },
 }
 
---- What is peculiar about some people.
+--- The special members of some people.
 local PECULIAR = {
   sven = { onPremisesSyncEnabled = true, onPremisesSamAccountName = "sven", onPremisesDomainName = "corp.contoso.com",
     onPremisesImmutableId = "c3ZlbkBjb3JwLmNvbnRvc28=", onPremisesLastSyncDateTime = "2026-11-20T03:14:15Z" },
@@ -123,10 +123,10 @@ local function seed_roles(tenant, key, names, collection)
   end
 end
 
---- The stored form of a group's members; crowds come on top.
+--- The stored form of a group's members. Members from the crowd are not in it.
 ---@param list string[] ids
 ---@param owners table<string, boolean>?
----@param out table<string, boolean>? those of the crowd that were removed
+---@param out table<string, boolean>? members from the crowd that were removed
 ---@return table
 function M.membership(list, owners, out)
   local set = {}
@@ -219,7 +219,7 @@ local function seed_microsoft(tenant)
     { replyUrls = json.array { "http://localhost" }, _first_party = true })
 end
 
---- An application a person made by hand, with a secret nobody has on record.
+--- An application that a person made by hand, with a secret that nobody recorded.
 local function seed_handmade(tenant)
   local id, app_id = guid(tenant, "handmade", "application"), guid(tenant, "handmade", "client")
   tenant.ids.handmade, tenant.ids["handmade-client"] = id, app_id

@@ -40,17 +40,18 @@ local KINDS = {
     cause = "Their passwords are kept on-premises; Entra does not change them.",
     fix = "Manage them with a provider for Active Directory, or replace them by cloud-only accounts." },
   { verdict = "broken", is = function(account) return account.guest end, evidence = "guests: %s",
-    cause = "Their passwords are kept in another organisation.", fix = "Take them out of what is managed." },
+    cause = "Their passwords are kept in another organisation.", fix = "Remove them from the managed accounts." },
   { verdict = "broken", is = function(account) return account.restricted end,
     evidence = "in a restricted management administrative unit: %s",
     cause = "Only roles that are scoped to that unit reach them.",
     fix = "Assign the application a role on that unit, or take them out of it." },
   { verdict = "broken",
     is = function(account, federated) return users.is_federated(account.upn, federated) end,
-    evidence = "in a federated domain: %s", cause = "They sign in elsewhere, so a password in Entra is of no use.",
-    fix = "Give them names in a managed domain, or take them out of what is managed." },
+    evidence = "in a federated domain: %s",
+    cause = "Another identity provider signs them in, so a password in Entra has no effect.",
+    fix = "Give them names in a managed domain, or remove them from the managed accounts." },
   { verdict = "warning", is = function(account) return not account.enabled end, evidence = "disabled: %s",
-    cause = "Nobody can sign in with them.", fix = "Enable them, or take them out of what is managed." },
+    cause = "Nobody can sign in with them.", fix = "Enable them, or remove them from the managed accounts." },
 }
 
 local function pick(accounts, kind, federated)
@@ -66,7 +67,7 @@ local function tell_doubts(record, accounts)
   local doubtful = pick(accounts, { is = function(account) return reach.judge(account, roles) == "unknown" end })
   if #doubtful == 0 then return end
   record:unknown { evidence = "whether these can be reset: " .. names_of(doubtful),
-    cause = "Microsoft's pages contradict each other on roles they hold.", fix = "A first reset of one of them tells." }
+    cause = "Microsoft's pages contradict each other on roles they hold.", fix = "Reset one of them to find out." }
 end
 
 ---@type doctor.check

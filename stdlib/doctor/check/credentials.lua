@@ -23,9 +23,9 @@ local function tell_foreign(record, look, credential, has_journal)
   local minted = marker.of_credential(credential.displayName)
   local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
   record:warning {
-    evidence = "a credential that nobody here knows: " .. describe(credential),
+    evidence = "an unknown credential: " .. describe(credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
-      or "A person or another program made it. Whoever holds it can do all that the application may.",
+      or "A person or another program made it. Whoever has it can do everything that the application may.",
     fix = adoption(look, credential, has_journal) .. retire,
   }
 end

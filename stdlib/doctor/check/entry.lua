@@ -21,7 +21,7 @@ local function tell_other(record, look, found, values)
   if proof.accepted then
     return record:warning { evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
-      fix = ("Let only one rotate this application. %s adopts it, and lets the one on record go."):format(look.setup) }
+      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(look.setup) }
   end
   record:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }

@@ -22,7 +22,7 @@ local function tell_waiting(record, look, state)
   record:warning {
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
       end_of(waiting), STAGES[state.secret.state], has),
-    cause = "Storing is not using: until it is confirmed, the one before is never retired.",
+    cause = "Until somebody confirms that it is in use, the one before is never retired.",
     fix = "moonlatch handover shows the form. When it is pasted and Test connection succeeded: moonlatch handover "
       .. "--confirm",
   }

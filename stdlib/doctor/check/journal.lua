@@ -16,7 +16,7 @@ local function tell_overdue(record, look, row)
   local by_person = row.body.by_person
   record:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
-    cause = by_person and "A person made it, so only a person removes it." or "No run has let go of it yet.",
+    cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
     fix = by_person and "moonlatch journal retire " .. row.body.key_id or look.setup .. " removes it.",
   }
 end

@@ -37,7 +37,7 @@ end
 local function tell_token(record, look, absent)
   local proof = look:want "proof"
   if not proof or not proof.accepted then
-    return record:unknown { evidence = "not checked: what a token carries, as there is none" }
+    return record:unknown { evidence = "not checked: there is no token to look into" }
   end
   local waiting = {}
   local there = {}

@@ -25,13 +25,13 @@ return {
     end
     if policy.forbidden then
       return record:warning { evidence = policy.says .. " forbids new client secrets",
-        cause = "The one in use works until it ends; it cannot be renewed.",
-        fix = EXEMPT .. "before the secret in use ends." }
+        cause = "The one in use works until it expires; it cannot be renewed.",
+        fix = EXEMPT .. "before the secret in use expires." }
     end
     local longest, lifetime = policy.longest, lifetime_of(look)
     if longest and look.args.renew_before and longest <= look.args.renew_before then
       return record:warning {
-        evidence = ("%s allows %s, and a secret is renewed %s before its end")
+        evidence = ("%s allows %s, and a secret is renewed %s before it expires")
           :format(policy.says, time.span(longest), time.span(look.args.renew_before)),
         cause = "A new secret would be due for renewal at once.",
         fix = ("%s --renew-before %dd"):format(look.setup, math.max(1, longest // 86400 // 2)),
@@ -41,7 +41,7 @@ return {
         evidence = ("%s allows %s; the secret in use was made for %s")
           :format(policy.says, time.span(longest), time.span(lifetime)),
         cause = "The tenant's policy was shortened since.",
-        fix = ("From now on: %s --lifetime %dd; Entra lets the one in use live on.")
+        fix = ("From now on: %s --lifetime %dd; the one in use stays valid.")
           :format(look.setup, longest // 86400),
       }
     end

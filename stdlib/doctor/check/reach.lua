@@ -12,7 +12,7 @@ local function tell(record, name, peer)
   if fail.is(peer) then return record:failure("broken", peer) end
   if peer.status >= 500 then
     return record:warning { evidence = ("%s at %s answers with HTTP %d"):format(name, peer.base, peer.status),
-      cause = "the service has trouble of its own", fix = "Try again in some minutes." }
+      cause = "the service is in trouble", fix = "Try again in some minutes." }
   end
   record:ok("%s is reached at %s in %d ms", name, peer.base, math.floor(peer.took * 1000 + 0.5))
 end

@@ -61,7 +61,7 @@ local function check_ends(record, look)
       local text = ("the role '%s' is assigned for a time, until %s (%s)"):format(name, time.day(ends), time.span(left))
       if left > SOON then record:ok("%s", text)
       else
-        record:warning { evidence = text, cause = "Then nobody is reset any more.",
+        record:warning { evidence = text, cause = "After that, no account can be reset.",
           fix = "Have it renewed: Entra admin center > Privileged Identity Management > Microsoft Entra roles > "
             .. "Assignments > Extend." }
       end

@@ -16,7 +16,8 @@ local function tell_person(record, row)
 end
 
 local function tell_left(record, row)
-  record:warning { evidence = ("a rotation of %s ended on an unknown outcome: %s"):format(row.body.name, row.body.why),
+  record:warning {
+    evidence = ("a rotation of %s ended with an unknown outcome: %s"):format(row.body.name, row.body.why),
     cause = "The account had left its policy, or a person closed it.",
     fix = ("Its values stay sealed until %s: moonlatch journal show %s --reveal --value 1. Remove its pending entry "
       .. "when it is not needed."):format(time.day(row.body.kept_until), row.body.name) }
@@ -38,7 +39,7 @@ local function tell_left_over(record, row)
   local body = row.body
   for i = 1, math.min(MOST, #body.entries) do
     record:warning { evidence = ("%s is left over: %s (%s)"):format(body.entries[i].name, body.entries[i].why, row.id),
-      cause = ("So it was found by a run on %s."):format(time.day(body.at)), fix = LEFT_OVER_FIX:format(row.id) }
+      cause = ("A run on %s found it."):format(time.day(body.at)), fix = LEFT_OVER_FIX:format(row.id) }
   end
   if body.count > MOST then
     record:warning { evidence = ("and %d more entries are left over from %s"):format(body.count - MOST, row.id),

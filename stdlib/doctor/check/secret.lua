@@ -143,7 +143,7 @@ local function tell_newest(record, look, newest)
   if not ends then return record:ok "the client secret signs the application in" end
   local left = ends - time.now()
   if lifetime.is_near_end(newest, look.args, time.now()) then
-    return record:warning { evidence = ("the client secret works, and ends in %s"):format(time.span(left)),
+    return record:warning { evidence = ("the client secret works, and expires in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = look.setup .. " makes the next one." }
   end
   record:ok("the newest client secret signs the application in, for another %s", time.span(left))
