@@ -39,7 +39,7 @@ static int key_close(lua_State *L) {
 }
 
 static void append(lua_State *L, struct buffer *out, const void *bytes, size_t length) {
-  if (!base64url_append(out, bytes, length)) lib_no_memory(L);
+  if (!base64_url_append(out, bytes, length)) lib_no_memory(L);
 }
 
 /* Append the header with its alg member. It is read and written anew, so that

@@ -3,7 +3,7 @@
  * Ownership: a door owns its rules and its HTTP client, and anchors its journal and its unfinished
  * transfers (user value 1: a table, "journal" and light userdata -> transfer). A transfer keeps its
  * door alive (user value 1) until it is done, then its answer. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include "hex.h"
 #include "journal.h"
@@ -115,9 +115,9 @@ static const char *put_on_record(lua_State *L, struct door *door, const char *ki
 static void record_outcome(lua_State *L, struct door *door, const struct entry *entry, const struct answer *answer) {
   if (!entry->changes || !door->journal) return;
   if (answer)
-    record_answer(L, entry->id, answer);
+    gate_record_answer(L, entry->id, answer);
   else
-    record_failure(L, entry->id, entry->kind, entry->maybe_sent);
+    gate_record_failure(L, entry->id, entry->kind, entry->maybe_sent);
   put_on_record(L, door, "outcome");
   sys_change_sent(-1);
 }
@@ -136,7 +136,7 @@ static const char *record_intent(lua_State *L, struct door *door, struct entry *
   if (!request->changes) return NULL;
   if (!door->journal) return "this door was opened without a journal";
   make_id(L, entry);
-  record_request(L, entry->id, request, note);
+  gate_record_request(L, entry->id, request, note);
   const char *failure = put_on_record(L, door, "request");
   entry->changes = !failure;
   sys_change_sent(entry->changes);
@@ -151,7 +151,7 @@ static enum http_reach reach_of(const struct door *door, const struct peer *peer
 /* Step 4: the credential is attached to the copy that leaves. */
 static struct transfer *prepare(struct door *door, struct entry *entry, const struct request *request,
                                 const struct credential *credential, double timeout) {
-  const struct peer *peer = rules_peer(&door->rules, request->peer);
+  const struct peer *peer = gate_rules_peer(&door->rules, request->peer);
   struct http_peer route = {peer->ca, peer->proxy, reach_of(door, peer), peer->lenient};
   if (!door->http) door->http = http_open(STREAMS);
   if (!door->http) return NULL;
@@ -161,7 +161,7 @@ static struct transfer *prepare(struct door *door, struct entry *entry, const st
 /* Step 2: seconds until the write budget lets it leave. */
 static double budget_left(struct door *door, struct request *request) {
   int counts = door->budget && request->changes && strcmp(request->peer, "graph") == 0;
-  return counts ? budget_wait(door->budget, request) : 0;
+  return counts ? gate_budget_wait(door->budget, request) : 0;
 }
 
 static int refuse_early(lua_State *L, const struct request *request, double wait) {
@@ -182,7 +182,7 @@ static int door_submit(lua_State *L) {
   lua_settop(L, 5);
   if (!door->open) return lib_fail_kind(L, "closed", "%s %s: the door is closed", request->method, request->origin);
 
-  const char *kind = rules_refuse(&door->rules, request, credential, message, sizeof message);
+  const char *kind = gate_rules_refuse(&door->rules, request, credential, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
   double wait = budget_left(door, request);
   if (wait > 0) return refuse_early(L, request, wait);
@@ -247,9 +247,9 @@ static int door_flush(lua_State *L) {
 /* Keep what the transfer brought as the value of the userdata on top. [-0, +0, m] */
 static void take(lua_State *L, struct door *door, struct entry *entry) {
   const char *message;
-  const char *kind = transfer_failure(entry->http, &message, &entry->maybe_sent);
+  const char *kind = http_transfer_failure(entry->http, &message, &entry->maybe_sent);
   struct answer *answer = answer_new(L, 0);
-  if (!kind) transfer_take(entry->http, answer);
+  if (!kind) http_transfer_take(entry->http, answer);
   if (kind) fail(entry, kind, "%s", message);
   entry->state = DONE;
   record_outcome(L, door, entry, kind ? NULL : answer);
@@ -293,7 +293,7 @@ static int door_poll(lua_State *L) {
     return 1;
   }
   for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
-    report(L, door, transfer_tag(done));
+    report(L, door, http_transfer_tag(done));
   if (!door->count) commit(door); /* nothing may follow for long: let go of the journal's lock */
   return 1;
 }
@@ -337,7 +337,7 @@ static int entry_close(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   struct door *door = luaL_testudata(L, 2, DOOR);
   if (door && door->open && (entry->state == QUEUED || entry->state == RUNNING)) abandon(L, 2, door, entry);
-  transfer_close(entry->http);
+  http_transfer_close(entry->http);
   free(entry->message);
   entry->http = NULL;
   entry->message = NULL;
@@ -369,12 +369,12 @@ static int door_peer(lua_State *L) {
   const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
   if (!request_origin_of(L, name, url)) return 2;
-  const char *why = rules_refuse_peer(name, lua_tostring(L, -1), proxy, door->emulator);
+  const char *why = gate_rules_refuse_peer(name, lua_tostring(L, -1), proxy, door->emulator);
   if (!why && strchr(url, '?')) why = "it has a query";
   if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
   const struct request *base = request_new(L, name, "GET", url);
   struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy, lenient};
-  if (!rules_add_peer(&door->rules, &peer)) return lib_no_memory(L);
+  if (!gate_rules_add_peer(&door->rules, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -389,7 +389,7 @@ static int door_allow(lua_State *L) {
   luaL_argcheck(L, *path == '/', 4, "a call's path begins with /");
   luaL_argcheck(L, !members || !strpbrk(members, " \t"), 5, "members are separated by commas only");
   struct rule rule = {(char *)peer, (char *)method, (char *)path, (char *)members};
-  if (!rules_add(&door->rules, &rule)) return lib_no_memory(L);
+  if (!gate_rules_add(&door->rules, &rule)) return lib_no_memory(L);
   return 0;
 }
 
@@ -411,7 +411,7 @@ static int door_budget(lua_State *L) {
   luaL_argcheck(L, seconds > 0 && seconds / count <= 60, 4, "a minute a change at most");
   luaL_argcheck(L, !door->budget, 1, "door has a budget already");
   lua_settop(L, 5);
-  door->budget = budget_open(L, path, count, seconds, clock);
+  door->budget = gate_budget_open(L, path, count, seconds, clock);
   if (!door->budget) return lua_gettop(L) - 5;
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 5);
@@ -424,8 +424,8 @@ static int door_budget(lua_State *L) {
 static int door_pace(lua_State *L) {
   const struct door *door = check_door(L);
   if (!door->budget) return 0;
-  lua_pushnumber(L, budget_rate(door->budget));
-  lua_pushnumber(L, budget_ahead(door->budget));
+  lua_pushnumber(L, gate_budget_rate(door->budget));
+  lua_pushnumber(L, gate_budget_ahead(door->budget));
   return 2;
 }
 
@@ -457,8 +457,8 @@ static int door_close(lua_State *L) {
   commit(door);
   door->open = 0;
   http_close(door->http);
-  rules_free(&door->rules);
-  budget_close(door->budget);
+  gate_rules_free(&door->rules);
+  gate_budget_close(door->budget);
   door->budget = NULL;
   door->http = NULL;
   door->journal = NULL;

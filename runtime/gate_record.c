@@ -1,7 +1,7 @@
 /* What the gate puts on record: which call, where, why and what came of it,
  * never a value of a body. Written by hand rather than through a Lua table,
  * because a transfer that is abandoned records that from a finalizer. */
-#include "gate.h"
+#include "gate_internal.h"
 #include "utf8.h"
 
 #include "secret.h"
@@ -114,7 +114,7 @@ static void add_calls(struct record *record, const struct request *request) {
   add(record, "]", 1);
 }
 
-void record_request(lua_State *L, const char *id, const struct request *request, const char *note) {
+void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *note) {
   struct record record = begin(L, id);
   const struct call *only = request->call_count == 1 ? request->calls : NULL;
   add_field(&record, "peer", request->peer);
@@ -128,7 +128,7 @@ void record_request(lua_State *L, const char *id, const struct request *request,
   finish(L, &record);
 }
 
-void record_answer(lua_State *L, const char *id, const struct answer *answer) {
+void gate_record_answer(lua_State *L, const char *id, const struct answer *answer) {
   char status[24];
   struct record record = begin(L, id);
   const char *request_id = answer_header(answer, "request-id");
@@ -138,7 +138,7 @@ void record_answer(lua_State *L, const char *id, const struct answer *answer) {
   finish(L, &record);
 }
 
-void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
+void gate_record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
   struct record record = begin(L, id);
   add_field(&record, "failure", kind);
   add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");

@@ -1,6 +1,6 @@
 /* What the gate lets through: peers, declared calls, and how a call's path is
  * held against a template. No I/O and no Lua. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static void free_rule(struct rule *rule) {
   free(rule->members);
 }
 
-void rules_free(struct rules *rules) {
+void gate_rules_free(struct rules *rules) {
   for (size_t i = 0; i < rules->peer_count; i++) free_peer(&rules->peers[i]);
   for (size_t i = 0; i < rules->count; i++) free_rule(&rules->list[i]);
   free(rules->peers);
@@ -39,14 +39,14 @@ static char *copy(const char *text, int *ok) {
   return made;
 }
 
-const struct peer *rules_peer(const struct rules *rules, const char *name) {
+const struct peer *gate_rules_peer(const struct rules *rules, const char *name) {
   for (size_t i = 0; i < rules->peer_count; i++)
     if (strcmp(rules->peers[i].name, name) == 0) return &rules->peers[i];
   return NULL;
 }
 
 static struct peer *peer_slot(struct rules *rules, const char *name) {
-  const struct peer *known = rules_peer(rules, name);
+  const struct peer *known = gate_rules_peer(rules, name);
   if (known) return &rules->peers[known - rules->peers];
   struct peer *peers = reallocarray(rules->peers, rules->peer_count + 1, sizeof *peers);
   if (!peers) return NULL;
@@ -55,7 +55,7 @@ static struct peer *peer_slot(struct rules *rules, const char *name) {
   return &peers[rules->peer_count];
 }
 
-int rules_add_peer(struct rules *rules, const struct peer *peer) {
+int gate_rules_add_peer(struct rules *rules, const struct peer *peer) {
   int ok = 1;
   struct peer made = {copy(peer->name, &ok), copy(peer->origin, &ok), copy(peer->base, &ok),
                       copy(peer->ca, &ok),   copy(peer->proxy, &ok),  peer->lenient};
@@ -70,7 +70,7 @@ int rules_add_peer(struct rules *rules, const struct peer *peer) {
   return 1;
 }
 
-int rules_add(struct rules *rules, const struct rule *rule) {
+int gate_rules_add(struct rules *rules, const struct rule *rule) {
   int ok = 1;
   struct rule made = {copy(rule->peer, &ok), copy(rule->method, &ok), copy(rule->path, &ok), copy(rule->members, &ok)};
   struct rule *list = ok ? reallocarray(rules->list, rules->count + 1, sizeof *list) : NULL;
@@ -119,7 +119,7 @@ static const char *refuse_proxy(const char *proxy) {
   return plain ? NULL : "a proxy is named as http://host:port";
 }
 
-const char *rules_refuse_peer(const char *name, const char *origin, const char *proxy, int emulator) {
+const char *gate_rules_refuse_peer(const char *name, const char *origin, const char *proxy, int emulator) {
   const char *why = refuse_host(name, origin, emulator);
   if (!why && proxy && strcmp(name, "identity") == 0) why = "no proxy leads to it";
   return why ? why : refuse_proxy(proxy);
@@ -201,7 +201,7 @@ static int match_segment(struct text pattern, struct text actual) {
   return same_call(pattern, actual, open);
 }
 
-int rules_match(const char *pattern, const char *path) {
+int gate_rules_match(const char *pattern, const char *path) {
   while (*pattern == '/' && *path == '/') {
     if (strcmp(pattern, "/*") == 0) return 1;
     pattern++, path++;
@@ -236,7 +236,7 @@ static int admits(const struct rule *rule, const struct call *call) {
 
 static int fits(const struct rule *rule, const char *peer, const struct call *call) {
   return strcmp(rule->peer, peer) == 0 && strcmp(rule->method, call->method) == 0 &&
-         rules_match(rule->path, call->path);
+         gate_rules_match(rule->path, call->path);
 }
 
 static void say_members(const struct rule *rule, const struct call *call, char *message, size_t size) {
@@ -360,12 +360,12 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
   return kind;
 }
 
-const char *rules_refuse(const struct rules *rules, const struct request *request, const struct credential *credential,
-                         char *message, size_t size) {
-  const char *kind = refuse_route(rules_peer(rules, request->peer), request, message, size);
+const char *gate_rules_refuse(const struct rules *rules, const struct request *request,
+                              const struct credential *credential, char *message, size_t size) {
+  const char *kind = refuse_route(gate_rules_peer(rules, request->peer), request, message, size);
   if (!kind) kind = refuse_calls(rules, request, message, size);
   for (size_t i = 0; i < request->call_count && !kind; i++)
-    kind = secrets_refuse(request->peer, &request->calls[i], NULL, message, size);
+    kind = gate_secrets_refuse(request->peer, &request->calls[i], NULL, message, size);
   if (kind || !credential || strcmp(credential->origin, request->origin) == 0) return kind;
   snprintf(message, size, "the credential was made for %s and does not go to %s", credential->origin, request->origin);
   return "credential";

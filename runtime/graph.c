@@ -5,7 +5,7 @@
  * it twice does harm. Knows nothing of tokens, waiting or retrying. Judging
  * answers is in graph_judge.c.
  */
-#include "graph.h"
+#include "graph_internal.h"
 
 #include "hex.h"
 #include "json.h"

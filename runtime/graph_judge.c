@@ -5,7 +5,7 @@
  * of an error's text is believed but the few in the table below, which no code
  * tells apart. Status and code decide the kind.
  */
-#include "graph.h"
+#include "graph_internal.h"
 
 #include "json.h"
 #include "wire.h"

@@ -6,7 +6,7 @@
  * version had no id of its key.
  */
 #include "box.h"
-#include "journal_parts.h"
+#include "journal_internal.h"
 
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
@@ -19,7 +19,7 @@ static int derive(const char *key, size_t length, const char *label, unsigned ch
   return HMAC(EVP_sha256(), key, (int)length, (const unsigned char *)label, strlen(label), out, NULL) != NULL;
 }
 
-int seal_derive(struct journal *journal, const char *key, size_t length) {
+int journal_seal_derive(struct journal *journal, const char *key, size_t length) {
   unsigned char id[HASH_SIZE];
   journal->keys = OPENSSL_secure_malloc(2 * KEY_SIZE);
   if (journal->keys && derive(key, length, "moonlatch journal 1: sealed values", journal->keys) &&
@@ -32,7 +32,7 @@ int seal_derive(struct journal *journal, const char *key, size_t length) {
   return 0;
 }
 
-void seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
+void journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
   HMAC(EVP_sha256(), journal->keys + KEY_SIZE, KEY_SIZE, data, length, out, NULL);
 }
 
@@ -42,11 +42,11 @@ static size_t start_of(unsigned char version) {
   return version == SEAL_VERSION ? 1 + KEY_ID_SIZE : 0;
 }
 
-int seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length) {
+int journal_seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length) {
   return length > KEY_ID_SIZE && *sealed == SEAL_VERSION && memcmp(sealed + 1, journal->key_id, KEY_ID_SIZE) != 0;
 }
 
-size_t seal_plain_size(const unsigned char *sealed, size_t length, size_t none) {
+size_t journal_seal_plain_size(const unsigned char *sealed, size_t length, size_t none) {
   size_t start = length > 0 ? start_of(*sealed) : 0;
   return start > 0 && length >= start + BOX_OVERHEAD ? length - start - BOX_OVERHEAD : none;
 }
@@ -57,8 +57,8 @@ static void bind(const struct seal_name *name, struct box_binding binding[3]) {
   for (size_t i = 0; i < 3; i++) binding[i] = (struct box_binding){parts[i], strlen(parts[i]) + 1};
 }
 
-int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
-                 struct buffer *out) {
+int journal_seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
+                         struct buffer *out) {
   struct box_binding binding[3];
   size_t before = out->length;
   unsigned char *space = buffer_extend(out, length + SEAL_OVERHEAD);
@@ -73,11 +73,11 @@ int seal_encrypt(struct journal *journal, const struct seal_name *name, const ch
   return 0;
 }
 
-int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
-                 size_t length, char *plain) {
+int journal_seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
+                         size_t length, char *plain) {
   struct box_binding binding[3];
-  size_t size = seal_plain_size(sealed, length, SIZE_MAX);
-  if (size == SIZE_MAX || seal_is_foreign(journal, sealed, length)) return 0;
+  size_t size = journal_seal_plain_size(sealed, length, SIZE_MAX);
+  if (size == SIZE_MAX || journal_seal_is_foreign(journal, sealed, length)) return 0;
   bind(name, binding);
   return box_open(journal->keys, binding, 3, sealed + start_of(*sealed), size + BOX_OVERHEAD, plain);
 }

@@ -12,7 +12,7 @@
 #include "json.h"
 
 #include "hex.h"
-#include "json_scan.h"
+#include "json_internal.h"
 #include "secret.h"
 
 #include <lua-cjson.h>

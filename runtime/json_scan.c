@@ -1,6 +1,6 @@
-/* A strict JSON scanner: one pass, no recursion, no copies. See json_scan.h. */
-#include "json_scan.h"
+/* A strict JSON scanner: one pass, no recursion, no copies. See json_internal.h. */
 #include "hex.h"
+#include "json_internal.h"
 #include "utf8.h"
 
 #include <math.h>

@@ -67,6 +67,12 @@ int lib_no_memory(lua_State *L) {
   return luaL_error(L, "not enough memory");
 }
 
+char *lib_copy(lua_State *L, const char *text) {
+  char *copy = text ? strdup(text) : NULL;
+  if (text && !copy) lib_no_memory(L);
+  return copy;
+}
+
 const char *lib_checktext(lua_State *L, int index) {
   size_t length;
   const char *text = luaL_checklstring(L, index, &length);

@@ -30,6 +30,9 @@ int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) __att
 /* Raise Lua's own "not enough memory". Returns never, but 0 to be returned. */
 int lib_no_memory(lua_State *L);
 
+/* A copy of text on the C heap, NULL for NULL; raises when memory is out. [-0, +0, m] */
+char *lib_copy(lua_State *L, const char *text);
+
 /* The string argument at this index, as C reads it: one with a NUL in it is an
  * argument error, because what is checked has to be all there is. */
 const char *lib_checktext(lua_State *L, int index);

@@ -7,7 +7,7 @@
  * resource's origin. Shapes and errors: learn.microsoft.com, "OAuth 2.0 and
  * OpenID Connect protocols".
  */
-#include "oauth.h"
+#include "oauth_internal.h"
 
 #include "base64.h"
 #include "crypto.h"
@@ -167,9 +167,9 @@ static int oauth_pkce(lua_State *L) {
   size_t size;
   struct buffer *verifier = buffer_new(L), *challenge = buffer_new(L);
   if (RAND_bytes(bytes, sizeof bytes) != 1) return luaL_error(L, "no random bytes: the system's source failed");
-  int fine = base64url_append(verifier, bytes, sizeof bytes) &&
+  int fine = base64_url_append(verifier, bytes, sizeof bytes) &&
              EVP_Q_digest(NULL, "SHA256", NULL, verifier->data, verifier->length, digest, &size) &&
-             base64url_append(challenge, digest, sizeof digest);
+             base64_url_append(challenge, digest, sizeof digest);
   explicit_bzero(bytes, sizeof bytes);
   if (!fine) return lib_no_memory(L);
   secret_take(L, SECRET_CREDENTIAL, verifier);

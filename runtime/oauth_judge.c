@@ -1,7 +1,7 @@
 /* host.oauth, the judging side: what the answers of the login service mean.
  * Nothing in them is believed beyond its shape: a token's claims are read for
  * diagnostics only. */
-#include "oauth.h"
+#include "oauth_internal.h"
 
 #include "base64.h"
 #include "crypto.h"

@@ -137,7 +137,7 @@ static int base_close(lua_State *L) {
   return 0;
 }
 
-void target_types(lua_State *L) {
+void request_target_types(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lib_type(L, BASE, none, base_close);
 }
@@ -194,13 +194,13 @@ static const char *parse_rest(const struct base *base, char *url, CURLU **parsed
 
 /* ---- targets ---- */
 
-struct target *target_new(void) {
+struct target *request_target_new(void) {
   struct target *target = calloc(1, sizeof *target);
   if (target) target->holders = 1;
   return target;
 }
 
-const char *target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin) {
+const char *request_target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin) {
   const char *why = target ? refuse_text(peer, url) : "not enough memory";
   if (why) return why;
   struct base *base = base_of(L);
@@ -210,12 +210,12 @@ const char *target_parse(lua_State *L, struct target *target, const char *peer, 
   return why;
 }
 
-struct target *target_share(struct target *target) {
+struct target *request_target_share(struct target *target) {
   target->holders++;
   return target;
 }
 
-void target_release(struct target *target) {
+void request_target_release(struct target *target) {
   if (!target || --target->holders) return;
   curl_url_cleanup(target->parsed);
   free(target);

@@ -1,5 +1,5 @@
 /* What the gate lets through and what it refuses, without a network. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@ static struct peer peer_at(const char *name, const char *origin, const char *bas
 
 static void allow(struct rules *rules, const char *method, const char *path, const char *members) {
   struct rule rule = {(char *)"graph", (char *)method, (char *)path, (char *)members};
-  assert_true(rules_add(rules, &rule));
+  assert_true(gate_rules_add(rules, &rule));
 }
 
 static int setup(void **state) {
@@ -32,7 +32,7 @@ static int teardown(void **state) {
 static struct rules graph_rules(void) {
   struct rules rules = {0};
   struct peer peer = peer_at("graph", "https://graph.test:443", "/v1.0");
-  assert_true(rules_add_peer(&rules, &peer));
+  assert_true(gate_rules_add_peer(&rules, &peer));
   return rules;
 }
 
@@ -48,7 +48,7 @@ static struct request *graph(lua_State *L, const char *method, const char *path,
 static const char *verdict(const struct rules *rules, const struct request *request,
                            const struct credential *credential, char *text) {
   char message[1024];
-  const char *kind = rules_refuse(rules, request, credential, message, sizeof message);
+  const char *kind = gate_rules_refuse(rules, request, credential, message, sizeof message);
   if (!kind) return "sent";
   snprintf(text, 1200, "%s: %s", kind, message);
   return text;
@@ -94,7 +94,7 @@ static void a_template_matches_the_paths_it_means(void **state) {
       {"/users/*", "/groups/1", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    if (rules_match(cases[i].pattern, cases[i].path) != cases[i].fits)
+    if (gate_rules_match(cases[i].pattern, cases[i].path) != cases[i].fits)
       fail_msg("%s and %s", cases[i].pattern, cases[i].path);
 }
 
@@ -107,7 +107,7 @@ static void only_declared_calls_leave(void **state) {
       verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
       "undeclared: GET /groups is not declared: if it is meant, add \"GET /groups\" to needs.graph of the script");
   assert_non_null(strstr(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_refusal_names_the_line_to_add(void **state) {
@@ -126,7 +126,7 @@ static void a_refusal_names_the_line_to_add(void **state) {
     struct request *request = graph(*state, cases[i].method, cases[i].path, cases[i].members);
     if (!strstr(verdict(&rules, request, NULL, text), cases[i].line)) fail_msg("%s: %s", cases[i].path, text);
   }
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void only_declared_members_are_set(void **state) {
@@ -142,7 +142,7 @@ static void only_declared_members_are_set(void **state) {
                       "call sets others");
   allow(&rules, "PATCH", "/users/{id}", "accountEnabled");
   assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "accountEnabled"), NULL, text), "sent");
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void every_call_of_a_batch_is_checked(void **state) {
@@ -155,7 +155,7 @@ static void every_call_of_a_batch_is_checked(void **state) {
   assert_non_null(strstr(verdict(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
   allow(&rules, "DELETE", "/users/{id}", NULL);
   assert_string_equal(verdict(&rules, batch, NULL, text), "sent");
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_request_cannot_pass_as_another(void **state) {
@@ -173,7 +173,7 @@ static void a_request_cannot_pass_as_another(void **state) {
   assert_non_null(strstr(verdict(&rules, method, NULL, text), "undeclared"));
   struct request *empty = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
   assert_non_null(strstr(verdict(&rules, empty, NULL, text), "undeclared"));
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_question_about_a_refusal_needs_no_declaration(void **state) {
@@ -186,7 +186,7 @@ static void a_question_about_a_refusal_needs_no_declaration(void **state) {
   struct request *change = graph(*state, "PATCH", "/users/1", NULL);
   change->explains = change->changes = 1;
   assert_non_null(strstr(verdict(&rules, change, NULL, text), "undeclared"));
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void modes_let_undeclared_calls_through(void **state) {
@@ -199,7 +199,7 @@ static void modes_let_undeclared_calls_through(void **state) {
                       "that");
   rules.mode = GATE_WRITE;
   assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "sent");
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_request_goes_only_where_its_peer_is(void **state) {
@@ -221,7 +221,7 @@ static void a_request_goes_only_where_its_peer_is(void **state) {
   request_call(*state, login, "GET", "/users", NULL);
   assert_string_equal(verdict(&rules, login, NULL, text),
                       "peer: GET https://graph.test:443 is not where the profile's login is: it names none");
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_credential_goes_only_where_it_was_made_for(void **state) {
@@ -235,17 +235,17 @@ static void a_credential_goes_only_where_it_was_made_for(void **state) {
   assert_string_equal(
       verdict(&rules, request, wrong, text),
       "credential: the credential was made for https://login.test:443 and does not go to https://graph.test:443");
-  rules_free(&rules);
+  gate_rules_free(&rules);
 }
 
 static void a_peer_named_again_is_replaced(void **state) {
   (void)state;
   struct rules rules = graph_rules();
   struct peer moved = peer_at("graph", "https://graph.test:8443", "");
-  assert_true(rules_add_peer(&rules, &moved));
+  assert_true(gate_rules_add_peer(&rules, &moved));
   assert_int_equal(rules.peer_count, 1);
-  assert_string_equal(rules_peer(&rules, "graph")->origin, "https://graph.test:8443");
-  rules_free(&rules);
+  assert_string_equal(gate_rules_peer(&rules, "graph")->origin, "https://graph.test:8443");
+  gate_rules_free(&rules);
 }
 
 static void real_peers_are_never_on_this_machine(void **state) {
@@ -255,12 +255,12 @@ static void real_peers_are_never_on_this_machine(void **state) {
       "https://localhost:443",          "https://a.localhost:443", "https://0.0.0.0:443",
       "https://[::ffff:127.0.0.1]:443", "https://[::]:443"};
   for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-    assert_non_null(rules_refuse_peer("graph", local[i], NULL, 0));
-    assert_null(rules_refuse_peer("graph", local[i], NULL, 1));
+    assert_non_null(gate_rules_refuse_peer("graph", local[i], NULL, 0));
+    assert_null(gate_rules_refuse_peer("graph", local[i], NULL, 1));
   }
-  assert_null(rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 0));
-  assert_non_null(rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 1));
-  assert_non_null(rules_refuse_peer("graph", "https://[2001:db8::1]:443", NULL, 1));
+  assert_null(gate_rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 0));
+  assert_non_null(gate_rules_refuse_peer("graph", "https://graph.microsoft.com:443", NULL, 1));
+  assert_non_null(gate_rules_refuse_peer("graph", "https://[2001:db8::1]:443", NULL, 1));
 }
 
 static void identities_are_served_near_by(void **state) {
@@ -270,25 +270,25 @@ static void identities_are_served_near_by(void **state) {
   static const char *const far[] = {"http://169.253.169.254:80", "http://10.0.0.1:80", "http://identity.test:80",
                                     "http://169.254.169.254.evil.test:80", "http://[fe80::1]:80"};
   for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-    assert_null(rules_refuse_peer("identity", near[i], NULL, 0));
-    assert_non_null(rules_refuse_peer("identity", near[i], "http://proxy.test:3128", 0));
-    assert_non_null(rules_refuse_peer("identity", far[i], NULL, 0));
-    assert_non_null(rules_refuse_peer("identity", far[i], NULL, 1));
+    assert_null(gate_rules_refuse_peer("identity", near[i], NULL, 0));
+    assert_non_null(gate_rules_refuse_peer("identity", near[i], "http://proxy.test:3128", 0));
+    assert_non_null(gate_rules_refuse_peer("identity", far[i], NULL, 0));
+    assert_non_null(gate_rules_refuse_peer("identity", far[i], NULL, 1));
   }
-  assert_non_null(rules_refuse_peer("identity", near[0], NULL, 1));
-  assert_null(rules_refuse_peer("identity", near[1], NULL, 1));
+  assert_non_null(gate_rules_refuse_peer("identity", near[0], NULL, 1));
+  assert_null(gate_rules_refuse_peer("identity", near[1], NULL, 1));
 }
 
 static void a_proxy_is_plain_http(void **state) {
   (void)state;
   const char *origin = "https://graph.microsoft.com:443";
-  assert_null(rules_refuse_peer("graph", origin, "http://proxy.test:3128", 0));
-  assert_null(rules_refuse_peer("graph", origin, "http://127.0.0.1:3128", 0));
-  assert_non_null(rules_refuse_peer("graph", origin, "https://proxy.test:3128", 0));
-  assert_non_null(rules_refuse_peer("graph", origin, "socks5://proxy.test:1080", 0));
-  assert_non_null(rules_refuse_peer("graph", origin, "http://user:word@proxy.test:3128", 0));
-  assert_non_null(rules_refuse_peer("graph", origin, "proxy.test", 0));
-  assert_non_null(rules_refuse_peer("graph", origin, "", 0));
+  assert_null(gate_rules_refuse_peer("graph", origin, "http://proxy.test:3128", 0));
+  assert_null(gate_rules_refuse_peer("graph", origin, "http://127.0.0.1:3128", 0));
+  assert_non_null(gate_rules_refuse_peer("graph", origin, "https://proxy.test:3128", 0));
+  assert_non_null(gate_rules_refuse_peer("graph", origin, "socks5://proxy.test:1080", 0));
+  assert_non_null(gate_rules_refuse_peer("graph", origin, "http://user:word@proxy.test:3128", 0));
+  assert_non_null(gate_rules_refuse_peer("graph", origin, "proxy.test", 0));
+  assert_non_null(gate_rules_refuse_peer("graph", origin, "", 0));
 }
 
 int main(void) {
