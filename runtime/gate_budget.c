@@ -7,7 +7,7 @@
  * process dies, and nobody holds a lock. With an emulator's clock the moments
  * are its.
  */
-#include "gate.h"
+#include "gate_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ static int64_t changes_of(const struct request *request) {
   return count ? count : 1;
 }
 
-double budget_wait(struct budget *budget, struct request *request) {
+double gate_budget_wait(struct budget *budget, struct request *request) {
   int64_t now = now_of(budget);
   if (request->moment && is_stale(budget, request->moment, now)) request->moment = 0;
   if (!request->moment) request->moment = take(budget, changes_of(request), now);
@@ -72,11 +72,11 @@ double budget_wait(struct budget *budget, struct request *request) {
   return wait > 0 ? wait : 0;
 }
 
-double budget_rate(const struct budget *budget) {
+double gate_budget_rate(const struct budget *budget) {
   return (double)MICROSECONDS / (double)budget->share;
 }
 
-double budget_ahead(const struct budget *budget) {
+double gate_budget_ahead(const struct budget *budget) {
   int64_t now = now_of(budget), next = atomic_load(budget->next);
   return next <= now || is_stale(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
 }
@@ -89,7 +89,8 @@ static int check_size(int fd) {
   return ftruncate(fd, sizeof(int64_t)) == 0 ? 0 : errno;
 }
 
-struct budget *budget_open(lua_State *L, const char *path, double count, double seconds, const struct clock *clock) {
+struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,
+                                const struct clock *clock) {
   int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
   if (fd < 0) return NULL;
   int code = check_size(fd);
@@ -106,7 +107,7 @@ struct budget *budget_open(lua_State *L, const char *path, double count, double 
   return NULL;
 }
 
-void budget_close(struct budget *budget) {
+void gate_budget_close(struct budget *budget) {
   if (!budget) return;
   munmap((void *)budget->next, sizeof(int64_t));
   free(budget);

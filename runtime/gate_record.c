@@ -1,7 +1,7 @@
 /* What the gate puts on record: which call, program or file, for which script, why and what came of it,
  * never a value of a body. Written by hand rather than through a Lua table,
  * because a transfer that is abandoned records that from a finalizer. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include "secret.h"
 
@@ -99,7 +99,7 @@ static struct record begin(lua_State *L, const char *id) {
 /* Replace the buffer on top of the stack by its text, redacted. [-1, +1, m] */
 static void finish(lua_State *L, struct record *record) {
   add(record, "}", 1);
-  if (!record->ok) luaL_error(L, "out of memory");
+  if (!record->ok) lib_no_memory(L);
   secret_redact(L, record->text->data, record->text->length);
   buffer_free(record->text);
   lua_remove(L, -2);
@@ -128,7 +128,8 @@ static void add_calls(struct record *record, const struct request *request) {
   add(record, "]", 1);
 }
 
-void record_request(lua_State *L, const char *id, const struct request *request, const char *script, const char *note) {
+void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *script,
+                         const char *note) {
   struct record record = begin(L, id);
   const struct call *only = request->call_count == 1 ? request->calls : NULL;
   add_field(&record, "peer", request->peer);
@@ -143,7 +144,7 @@ void record_request(lua_State *L, const char *id, const struct request *request,
   finish(L, &record);
 }
 
-void record_answer(lua_State *L, const char *id, const struct answer *answer) {
+void gate_record_answer(lua_State *L, const char *id, const struct answer *answer) {
   struct record record = begin(L, id);
   const char *request_id = answer_header(answer, "request-id");
   add_number(&record, "status", answer->status);
@@ -151,15 +152,15 @@ void record_answer(lua_State *L, const char *id, const struct answer *answer) {
   finish(L, &record);
 }
 
-void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
+void gate_record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
   struct record record = begin(L, id);
   add_field(&record, "failure", kind);
   add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");
   finish(L, &record);
 }
 
-void record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
-                const char *note) {
+void gate_record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
+                     const char *note) {
   struct record record = begin(L, id);
   add_field(&record, "name", name);
   add_field(&record, "program", program);
@@ -168,13 +169,13 @@ void record_run(lua_State *L, const char *id, const char *name, const char *prog
   finish(L, &record);
 }
 
-void record_ran(lua_State *L, const char *id, long status) {
+void gate_record_ran(lua_State *L, const char *id, long status) {
   struct record record = begin(L, id);
   add_number(&record, "status", status);
   finish(L, &record);
 }
 
-void record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
+void gate_record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
   struct record record = begin(L, NULL);
   add_field(&record, "folder", folder);
   add_field(&record, "file", file);

@@ -5,7 +5,7 @@
  * it twice does harm. Knows nothing of tokens, waiting or retrying. Judging
  * answers is in graph_judge.c.
  */
-#include "graph.h"
+#include "graph_internal.h"
 
 #include "json.h"
 #include "wire.h"
@@ -204,10 +204,10 @@ static int graph_request(lua_State *L) {
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 6);
   struct buffer *url = buffer_borrow(L);
-  wire_append(L, url, base, strlen(base));
-  wire_append(L, url, path, strlen(path));
+  buffer_add(L, url, base, strlen(base));
+  buffer_add(L, url, path, strlen(path));
   wire_query(L, 4, url);
-  wire_append(L, url, "", 1);
+  buffer_add(L, url, "", 1);
   struct request *request = new_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
   add_calls(L, request, method, path, 5);
@@ -285,12 +285,12 @@ static int graph_query(lua_State *L) {
 }
 
 static void quote(lua_State *L, struct buffer *out, const char *value, size_t length) {
-  wire_append(L, out, "'", 1);
+  buffer_add(L, out, "'", 1);
   for (size_t i = 0; i < length; i++) {
-    if (value[i] == '\'') wire_append(L, out, "'", 1);
-    wire_append(L, out, value + i, 1);
+    if (value[i] == '\'') buffer_add(L, out, "'", 1);
+    buffer_add(L, out, value + i, 1);
   }
-  wire_append(L, out, "'", 1);
+  buffer_add(L, out, "'", 1);
 }
 
 /* graph.literal(value) -> string */

@@ -5,7 +5,7 @@
  * kind that belongs to the open file (OFD) also keeps two leases of one
  * process apart. Time plays no part.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static int take(struct lease *lease, const char *path, off_t place, int *is_held
   return code;
 }
 
-int lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
+int journal_lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
   char path[PATH_MAX];
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
@@ -66,7 +66,7 @@ int lease_take(lua_State *L, const char *directory, const char *name, size_t len
                        strerror(code));
 }
 
-void lease_type(lua_State *L) {
+void journal_lease_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", lease_close}, {NULL, NULL}};
   lib_type(L, LEASE, methods, lease_close);
 }

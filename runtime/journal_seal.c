@@ -6,7 +6,7 @@
  * byte of version, the key's id, nonce, ciphertext, tag. The first version had
  * no id of its key.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -21,7 +21,7 @@ static int derive(const char *key, size_t length, const char *label, unsigned ch
   return HMAC(EVP_sha256(), key, (int)length, (const unsigned char *)label, strlen(label), out, NULL) != NULL;
 }
 
-int seal_derive(struct journal *journal, const char *key, size_t length) {
+int journal_seal_derive(struct journal *journal, const char *key, size_t length) {
   unsigned char id[HASH_SIZE];
   journal->keys = OPENSSL_secure_malloc(2 * KEY_SIZE);
   if (journal->keys && derive(key, length, "moonlatch journal 1: sealed values", journal->keys) &&
@@ -34,7 +34,7 @@ int seal_derive(struct journal *journal, const char *key, size_t length) {
   return 0;
 }
 
-void seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
+void journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
   HMAC(EVP_sha256(), journal->keys + KEY_SIZE, KEY_SIZE, data, length, out, NULL);
 }
 
@@ -44,11 +44,11 @@ static size_t start_of(unsigned char version) {
   return version == SEAL_VERSION ? 1 + KEY_ID_SIZE : 0;
 }
 
-int seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length) {
+int journal_seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length) {
   return length > KEY_ID_SIZE && *sealed == SEAL_VERSION && memcmp(sealed + 1, journal->key_id, KEY_ID_SIZE) != 0;
 }
 
-size_t seal_plain_size(const unsigned char *sealed, size_t length, size_t none) {
+size_t journal_seal_plain_size(const unsigned char *sealed, size_t length, size_t none) {
   size_t start = length > 0 ? start_of(*sealed) : 0;
   return start > 0 && length >= start + NONCE_SIZE + TAG_SIZE ? length - start - NONCE_SIZE - TAG_SIZE : none;
 }
@@ -82,8 +82,8 @@ static int encrypt_into(const struct journal *journal, EVP_CIPHER_CTX *context, 
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag);
 }
 
-int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
-                 struct buffer *out) {
+int journal_seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
+                         struct buffer *out) {
   size_t size = length + SEAL_OVERHEAD;
   unsigned char *space = OPENSSL_malloc(size);
   EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
@@ -95,10 +95,10 @@ int seal_encrypt(struct journal *journal, const struct seal_name *name, const ch
   return done;
 }
 
-int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
-                 size_t length, char *plain) {
-  size_t size = seal_plain_size(sealed, length, SIZE_MAX);
-  if (size == SIZE_MAX || seal_is_foreign(journal, sealed, length)) return 0;
+int journal_seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
+                         size_t length, char *plain) {
+  size_t size = journal_seal_plain_size(sealed, length, SIZE_MAX);
+  if (size == SIZE_MAX || journal_seal_is_foreign(journal, sealed, length)) return 0;
   EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
   const unsigned char *nonce = sealed + start_of(*sealed), *text = nonce + NONCE_SIZE, *tag = text + size;
   unsigned char rest[16];

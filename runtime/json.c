@@ -11,7 +11,7 @@
  */
 #include "json.h"
 
-#include "json_scan.h"
+#include "json_internal.h"
 #include "secret.h"
 
 #include <lua-cjson.h>
@@ -128,8 +128,7 @@ static int push_sent(struct decoding *decoding, const struct buffer *text) {
 /* Push a scratch buffer with the bytes of the text from start to end, its escapes undone. [-0, +1, e] */
 static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
   struct buffer *plain = buffer_new(L);
-  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1))
-    luaL_error(L, "out of memory");
+  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1)) lib_no_memory(L);
   plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
   return plain;
 }
@@ -235,7 +234,7 @@ static void restore_table(struct decoding *decoding) {
 
 /* Push a message about where the scanner stopped. [-0, +1, m] */
 static int push_problem(lua_State *L, const struct json_scan *scan) {
-  if (!scan->expected) return luaL_error(L, "out of memory");
+  if (!scan->expected) return lib_no_memory(L);
   if (scan->at >= scan->length)
     lua_pushfstring(L, "JSON ends after %I bytes, expected %s", (lua_Integer)scan->length, scan->expected);
   else

@@ -1,5 +1,5 @@
-/* A strict JSON scanner: one pass, no recursion, no copies. See json_scan.h. */
-#include "json_scan.h"
+/* A strict JSON scanner: one pass, no recursion, no copies. See json_internal.h. */
+#include "json_internal.h"
 
 #include <math.h>
 #include <stdlib.h>

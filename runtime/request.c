@@ -36,7 +36,7 @@ static int is_header_text(const char *text, size_t length) {
 
 static char *copy_text(lua_State *L, const char *text) {
   char *copy = strdup(text);
-  if (!copy) luaL_error(L, "out of memory");
+  if (!copy) lib_no_memory(L);
   return copy;
 }
 
@@ -70,7 +70,7 @@ static void free_calls(struct request *request) {
 static int request_close(lua_State *L) {
   struct request *request = lib_check(L, 1, REQUEST);
   free_calls(request);
-  target_release(request->target);
+  request_target_release(request->target);
   buffer_free(&request->headers);
   buffer_free(&request->body);
   free_wiped(&request->url);
@@ -85,8 +85,8 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
   request->url = copy_text(L, url);
-  request->target = target_new();
-  const char *why = target_parse(L, request->target, peer, request->url, &request->origin);
+  request->target = request_target_new();
+  const char *why = request_target_parse(L, request->target, peer, request->url, &request->origin);
   if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->method = copy_text(L, method);
   return request;
@@ -110,12 +110,12 @@ void request_header(lua_State *L, struct request *request, const char *name, con
   if (!is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is how libcurl takes an empty value */
-  if (!add_header(&request->headers, name, *value ? ": " : ";", value)) luaL_error(L, "out of memory");
+  if (!add_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
 }
 
 void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members) {
   struct call *calls = reallocarray(request->calls, request->call_count + 1, sizeof *calls);
-  if (!calls) luaL_error(L, "out of memory");
+  if (!calls) lib_no_memory(L);
   request->calls = calls;
   struct call *call = &calls[request->call_count++];
   *call = (struct call){0};
@@ -157,7 +157,7 @@ void request_json(lua_State *L, int index, int body) {
   request->has_body = 1;
   request_header(L, request, "Content-Type", "application/json");
   if (places->length) {
-    if (!share_places(request, places)) luaL_error(L, "out of memory");
+    if (!share_places(request, places)) lib_no_memory(L);
     lua_setiuservalue(L, index, 1);
   }
   lua_settop(L, top);
@@ -229,7 +229,7 @@ static void mask_form(lua_State *L, const struct buffer *body, struct buffer *ou
   for (const char *field = body->data; field < end;) {
     const char *stop = memchr(field, '&', (size_t)(end - field));
     int ok = append_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
-    if (!ok) luaL_error(L, "out of memory");
+    if (!ok) lib_no_memory(L);
     field = stop ? stop + 1 : end;
   }
 }
@@ -294,11 +294,11 @@ int answer_make(lua_State *L) {
   luaL_argcheck(L, status >= 100 && status <= 999, 1, "not an HTTP status");
   lua_settop(L, 3);
   struct answer *answer = answer_new(L, (long)status);
-  if (!buffer_append(&answer->body, body, length)) return luaL_error(L, "out of memory");
+  buffer_add(L, &answer->body, body, length);
   lua_pushnil(L);
   while (lua_next(L, 2)) {
     if (lua_type(L, -2) != LUA_TSTRING) return luaL_argerror(L, 2, "header names are strings");
-    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return luaL_error(L, "out of memory");
+    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return lib_no_memory(L);
     lua_pop(L, 1);
   }
   return 1;
@@ -353,7 +353,7 @@ struct credential *credential_new(lua_State *L, const char *origin, const char *
     luaL_error(L, "cannot make a credential for %s: its value is empty or has characters no header may have", origin);
   struct credential *credential = lib_new(L, sizeof *credential, CREDENTIAL);
   if (!buffer_append_string(&credential->value, prefix) || !buffer_append(&credential->value, value, length))
-    luaL_error(L, "out of memory");
+    lib_no_memory(L);
   credential->header = copy_text(L, header);
   credential->origin = copy_text(L, origin);
   return credential;
@@ -378,7 +378,7 @@ void request_types(lua_State *L) {
   static const luaL_Reg answer[] = {
       {"status", answer_status}, {"header", answer_get_header}, {"close", answer_close}, {NULL, NULL}};
   static const luaL_Reg credential[] = {{"origin", credential_origin}, {"close", credential_close}, {NULL, NULL}};
-  target_types(L);
+  request_target_types(L);
   lib_type(L, REQUEST, request, request_close);
   lib_type(L, ANSWER, answer, answer_close);
   lib_type(L, CREDENTIAL, credential, credential_close);

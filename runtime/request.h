@@ -70,18 +70,18 @@ struct credential {
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url);
 
 /* A target of nothing yet, with one holder; NULL when memory is out. */
-struct target *target_new(void);
+struct target *request_target_new(void);
 
 /* Parse the URL into the target, and its origin, which the caller frees. Returns NULL, or why it is
  * refused; then, too, the caller frees what there is. The text is changed meanwhile. [-0, +0, m] */
-const char *target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin);
+const char *request_target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin);
 
-/* Define the type that target_parse keeps what it knows in. Idempotent. */
-void target_types(lua_State *L);
+/* Define the type that request_target_parse keeps what it knows in. Idempotent. */
+void request_target_types(lua_State *L);
 
 /* The target for one more holder, and for one less; the last one frees it. */
-struct target *target_share(struct target *target);
-void target_release(struct target *target);
+struct target *request_target_share(struct target *target);
+void request_target_release(struct target *target);
 
 /* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII, and
  * for headers of framing, routing and credentials. [-0, +0, e] */

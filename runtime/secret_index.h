@@ -25,7 +25,7 @@ struct secret_index {
   uint64_t *filter; /* as many words as buckets, with a bit for each hash that may be there */
 };
 
-/* Where a secret stands in a text. Zero it, and index_next gives one after the
+/* Where a secret stands in a text. Zero it, and secret_index_next gives one after the
  * other; they may overlap. */
 struct secret_hit {
   size_t start, end;
@@ -34,14 +34,14 @@ struct secret_hit {
 };
 
 /* Add all forms of a secret; 0 when memory is out. */
-int index_add(struct secret_index *index, const struct secret *secret, struct secret_needle needles[FORM_COUNT]);
+int secret_index_add(struct secret_index *index, const struct secret *secret, struct secret_needle needles[FORM_COUNT]);
 
 /* Take them out again, while the secret's bytes are still there. */
-void index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]);
+void secret_index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]);
 
 /* The next hit; 0 when there is none. */
-int index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit);
+int secret_index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit);
 
-void index_free(struct secret_index *index);
+void secret_index_free(struct secret_index *index);
 
 #endif

@@ -93,7 +93,7 @@ static struct buffer *push_undone(lua_State *L, const char *text, size_t length,
   struct buffer *undone = buffer_borrow(L);
   for (size_t i = 0; i < length;) {
     struct part part = part_at(text + i, length - i, escaping);
-    if (!buffer_append(undone, part.escaped ? part.bytes : text + i, part.size)) luaL_error(L, "out of memory");
+    buffer_add(L, undone, part.escaped ? part.bytes : text + i, part.size);
     i += part.taken;
   }
   return undone;
@@ -117,9 +117,9 @@ static char *mask_new(lua_State *L, char *mask, size_t length) {
 }
 
 static char *mask_text(lua_State *L, const char *text, size_t length, char *mask) {
-  const struct secret_index *index = &vault_get(L)->index;
+  const struct secret_index *index = &secret_vault_get(L)->index;
   struct secret_hit hit = {0};
-  while (index_next(index, text, length, &hit)) {
+  while (secret_index_next(index, text, length, &hit)) {
     mask = mask_new(L, mask, length);
     memset(mask + hit.start, 1, hit.end - hit.start);
   }
@@ -134,12 +134,12 @@ static size_t place_of_end(const size_t *places, size_t count, size_t end, size_
 
 /* The places are needed only when there is something to be masked, which is seldom. */
 static char *mask_undone(lua_State *L, const char *text, size_t length, char *mask, const struct escaping *escaping) {
-  const struct secret_index *index = &vault_get(L)->index;
+  const struct secret_index *index = &secret_vault_get(L)->index;
   const struct buffer *undone = push_undone(L, text, length, escaping);
   int at = lua_gettop(L);
   struct secret_hit hit = {0};
   size_t *places = NULL;
-  while (index_next(index, undone->data, undone->length, &hit)) {
+  while (secret_index_next(index, undone->data, undone->length, &hit)) {
     if (!places) places = push_places(L, text, length, escaping);
     mask = mask_new(L, mask, length);
     size_t start = places[hit.start];

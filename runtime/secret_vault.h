@@ -17,15 +17,15 @@ struct vault {
 
 /* Let all secrets of the process have that many bytes, a power of two, in
  * place of HEAP_SIZE; 0 when the heap is open already. */
-int vault_room(size_t size);
+int secret_vault_room(size_t size);
 
 /* Bytes of all secrets. */
-size_t vault_size(void);
+size_t secret_vault_size(void);
 
 /* The vault, or NULL before the first secret. [-0, +0, -] */
-struct vault *vault_find(lua_State *L);
+struct vault *secret_vault_find(lua_State *L);
 
 /* The vault, made if there is none. [-0, +0, m] */
-struct vault *vault_get(lua_State *L);
+struct vault *secret_vault_get(lua_State *L);
 
 #endif

@@ -16,8 +16,8 @@
 #define HEADER_BYTES 65536
 #define RETRY_SECONDS 31536000 /* a year: who is told to wait longer is told the same */
 
-void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length) {
-  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
+void buffer_add(lua_State *L, struct buffer *out, const char *data, size_t length) {
+  buffer_add(L, out, data, length);
 }
 
 static int is_unreserved(unsigned char c) {
@@ -35,19 +35,19 @@ void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t leng
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < length;) {
     size_t run = plain_length(text + i, length - i, plain);
-    wire_append(L, out, text + i, run);
+    buffer_add(L, out, text + i, run);
     i += run;
     if (i == length) return;
     unsigned char c = (unsigned char)text[i++];
     const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
-    wire_append(L, out, escaped, sizeof escaped);
+    buffer_add(L, out, escaped, sizeof escaped);
   }
 }
 
 void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length) {
-  if (out->length) wire_append(L, out, "&", 1);
+  if (out->length) buffer_add(L, out, "&", 1);
   wire_escape(L, out, name, strlen(name), "");
-  wire_append(L, out, "=", 1);
+  buffer_add(L, out, "=", 1);
   wire_escape(L, out, value, length, "");
 }
 
@@ -84,9 +84,9 @@ void wire_query(lua_State *L, int index, struct buffer *out) {
     lua_getfield(L, index, name);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "query member '%s' is no string", name);
     const char *value = lua_tolstring(L, -1, &length);
-    wire_append(L, out, i == 1 ? "?" : "&", 1);
+    buffer_add(L, out, i == 1 ? "?" : "&", 1);
     wire_escape(L, out, name, name_length, "$@");
-    wire_append(L, out, "=", 1);
+    buffer_add(L, out, "=", 1);
     wire_escape(L, out, value, length, ",:()/'@$");
     lua_pop(L, 2);
   }

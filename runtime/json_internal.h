@@ -1,7 +1,7 @@
 /* The strict scanner in front of lua-cjson, which accepts what is not JSON and
  * spoils some of what is. No Lua here. */
-#ifndef JSON_SCAN_H
-#define JSON_SCAN_H
+#ifndef JSON_INTERNAL_H
+#define JSON_INTERNAL_H
 
 #include "secret_name.h"
 
