@@ -45,6 +45,7 @@ int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const c
 /* What of these goes by the module's table: see stdlib/meta/host/crypto.lua. */
 int crypto_make_key(lua_State *L);
 int crypto_certificate(lua_State *L);
+int crypto_private_key(lua_State *L);
 int crypto_x509(lua_State *L);
 int crypto_self_signed(lua_State *L);
 int crypto_public_key(lua_State *L);

@@ -116,6 +116,21 @@ int crypto_certificate(lua_State *L) {
   return 1;
 }
 
+/* crypto.private_key(pem) -> key | nil, message */
+int crypto_private_key(lua_State *L) {
+  size_t length;
+  const char *pem = luaL_checklstring(L, 1, &length);
+  struct key *key = crypto_new_key(L);
+  BIO *bio = BIO_new_mem_buf(pem, (int)length);
+  key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, NULL) : NULL;
+  BIO_free(bio);
+  ERR_clear_error();
+  const char *fault = key->pair ? key_fault(key) : "it holds no private key in PEM that is not encrypted";
+  if (fault) return lib_fail(L, "%s", fault);
+  key->is_private = 1;
+  return 1;
+}
+
 /* crypto.x509(der) -> key | nil, message */
 int crypto_x509(lua_State *L) {
   size_t length;

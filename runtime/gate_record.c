@@ -1,4 +1,4 @@
-/* What the gate puts on record: which call, where, why and what came of it,
+/* What the gate puts on record: which call, program or file, for which script, why and what came of it,
  * never a value of a body. Written by hand rather than through a Lua table,
  * because a transfer that is abandoned records that from a finalizer. */
 #include "gate_internal.h"
@@ -56,7 +56,7 @@ static void add_string(struct record *record, const char *text) {
   add(record, "\"", 1);
 }
 
-/* "name": — with the comma before it, unless it is the first. */
+/* "name": with the comma before it, unless it is the first. */
 static void add_name(struct record *record, const char *name) {
   add(record, record->text->length > 1 ? "," : "", record->text->length > 1);
   add_string(record, name);
@@ -72,6 +72,12 @@ static void add_field(struct record *record, const char *name, const char *value
 static void add_word(struct record *record, const char *name, const char *word) {
   add_name(record, name);
   add(record, word, strlen(word));
+}
+
+static void add_number(struct record *record, const char *name, long number) {
+  char text[24];
+  snprintf(text, sizeof text, "%ld", number);
+  add_word(record, name, text);
 }
 
 /* [-0, +1, m]: the buffer stays on the stack until close. */
@@ -114,7 +120,8 @@ static void add_calls(struct record *record, const struct request *request) {
   add(record, "]", 1);
 }
 
-void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *note) {
+void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *script,
+                         const char *note) {
   struct record record = begin(L, id);
   const struct call *only = request->call_count == 1 ? request->calls : NULL;
   add_field(&record, "peer", request->peer);
@@ -123,17 +130,16 @@ void gate_record_request(lua_State *L, const char *id, const struct request *req
   if (only) add_field(&record, "path", only->path);
   if (only) add_field(&record, "members", only->members);
   if (!only) add_calls(&record, request);
+  add_field(&record, "script", script);
   add_field(&record, "note", note);
   add_field(&record, "client_request_id", header_of(request, "client-request-id"));
   finish(L, &record);
 }
 
 void gate_record_answer(lua_State *L, const char *id, const struct answer *answer) {
-  char status[24];
   struct record record = begin(L, id);
   const char *request_id = answer_header(answer, "request-id");
-  snprintf(status, sizeof status, "%ld", answer->status);
-  add_word(&record, "status", status);
+  add_number(&record, "status", answer->status);
   add_field(&record, "request_id", request_id ? request_id : answer_header(answer, "x-ms-request-id"));
   finish(L, &record);
 }
@@ -142,5 +148,30 @@ void gate_record_failure(lua_State *L, const char *id, const char *kind, int may
   struct record record = begin(L, id);
   add_field(&record, "failure", kind);
   add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");
+  finish(L, &record);
+}
+
+void gate_record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
+                     const char *note) {
+  struct record record = begin(L, id);
+  add_field(&record, "name", name);
+  add_field(&record, "program", program);
+  add_field(&record, "script", script);
+  add_field(&record, "note", note);
+  finish(L, &record);
+}
+
+void gate_record_ran(lua_State *L, const char *id, long status) {
+  struct record record = begin(L, id);
+  add_number(&record, "status", status);
+  finish(L, &record);
+}
+
+void gate_record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
+  struct record record = begin(L, NULL);
+  add_field(&record, "folder", folder);
+  add_field(&record, "file", file);
+  add_field(&record, "script", script);
+  add_field(&record, "note", note);
   finish(L, &record);
 }

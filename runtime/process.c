@@ -6,7 +6,7 @@
  * It leads a process group of its own: Ctrl-C is for us to handle, and a
  * private emulator has to outlive it. A child that is closed is reaped.
  */
-#include "secret.h"
+#include "process.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -176,6 +176,20 @@ static int child_secret(lua_State *L) {
   return 1;
 }
 
+/* child:text(seconds, most) -> text | nil, "timeout" or "too long". All of its output. */
+static int child_text(lua_State *L) {
+  struct child *child = check_child(L);
+  double deadline = now() + luaL_checknumber(L, 2);
+  size_t most = (size_t)luaL_checkinteger(L, 3);
+  struct buffer *pending = &child->pending;
+  while (child->output >= 0 && pending->length <= most && wait_output(child, deadline)) read_more(child);
+  if (pending->length > most) return lib_fail(L, "too long");
+  if (child->output >= 0) return lib_fail(L, "timeout");
+  secret_redact(L, pending->length ? pending->data : "", pending->length);
+  buffer_free(pending);
+  return 1;
+}
+
 /* child:complaint() -> text | nil. What it wrote to its standard error so far, at most 4 KiB. */
 static int child_complaint(lua_State *L) {
   struct child *child = check_child(L);
@@ -245,7 +259,7 @@ static void set_attributes(posix_spawnattr_t *attributes, short apart) {
  * variables that are named in the list at index. */
 static char **push_environment(lua_State *L, int index) {
   static const char *const always[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
-  lua_Integer named = lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
+  lua_Integer named = index == 0 || lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
   luaL_argcheck(L, named < 64, index, "too many names");
   char **environment = lua_newuserdatauv(L, ((size_t)named + 3) * sizeof *environment, 1);
   lua_createtable(L, (int)named, 0); /* keeps the texts alive */
@@ -301,15 +315,10 @@ static int connect_and_spawn(struct child *child, struct plan *plan) {
   return code;
 }
 
-/* process.start(arguments, input, pass, errors) -> child | nil, message */
-static int process_start(lua_State *L) {
-  static const char *const places[] = {"shown", "kept", NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
-  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
-  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  int keep = luaL_checkoption(L, 4, "shown", places);
-  lua_settop(L, 3);
-  struct plan plan = {.arguments = push_arguments(L, 1), .environment = push_environment(L, 3)};
+/* Start what the list at index names; the environment is built from the list at pass (0: none is added). Push the
+ * child and return 1, or fail and a message and return 2. [-0, +1|+2, e] */
+static int push_child(lua_State *L, int index, int pass, const struct secret *input, int keep) {
+  struct plan plan = {.arguments = push_arguments(L, index), .environment = push_environment(L, pass)};
   struct child *child = lib_new(L, sizeof *child, CHILD);
   child->input = child->output = -1;
   child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
@@ -320,11 +329,32 @@ static int process_start(lua_State *L) {
     close_end(&child->complaints);
     return lib_fail(L, "cannot start '%s': %s", plan.arguments[0], strerror(code));
   }
-  if (!given) return 1;
+  if (!input) return 1;
   /* A child that ended without reading tells so by its exit status. */
-  sys_write_all(child->input, given->bytes, given->length);
+  sys_write_all(child->input, input->bytes, input->length);
   close_end(&child->input);
   return 1;
+}
+
+/* Refuse a list at index 1 that names none of the host's own programs: fail and a message, pushed. */
+static int refuse_foreign(lua_State *L, const char *path) {
+  return lib_fail(L,
+                  "cannot start '%s': it is none of the programs that Moonlatch itself uses; a script's programs are "
+                  "named in the profile",
+                  path);
+}
+
+/* process.start(arguments, input, pass, errors) -> child | nil, message */
+static int process_start(lua_State *L) {
+  static const char *const places[] = {"shown", "kept", NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  int keep = luaL_checkoption(L, 4, "shown", places);
+  lua_settop(L, 3);
+  const char *path = push_arguments(L, 1)[0];
+  if (!process_is_own(path)) return refuse_foreign(L, path);
+  return push_child(L, 1, 3, given, keep);
 }
 
 /* Start it away from us, with nothing to read and nowhere to write; 0 or an errno value. */
@@ -352,18 +382,88 @@ static int process_detach(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   char **arguments = push_arguments(L, 1), **environment = push_environment(L, 2);
+  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
   int code = spawn_away(arguments, environment);
   if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
   lua_pushboolean(L, 1);
   return 1;
 }
 
+/* Start the pager on our terminal, in our process group so that it may read from it; 0 or an errno value. */
+static int spawn_pager(char **arguments, char **environment, int input, pid_t *pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  set_attributes(&attributes, 0);
+  int code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return code;
+}
+
+/* Let the pager show the text until the person leaves it; its exit status, or -1 and an errno value in *code. What
+ * Ctrl-C means meanwhile is the pager's to say. */
+static int page(char **arguments, char **environment, const char *text, size_t length, int *code) {
+  int ends[2], status = 0;
+  pid_t pid = 0;
+  sigset_t interrupts, before;
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    *code = errno;
+    return -1;
+  }
+  sigemptyset(&interrupts);
+  sigaddset(&interrupts, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupts, &before);
+  *code = spawn_pager(arguments, environment, ends[0], &pid);
+  close(ends[0]);
+  if (!*code) sys_write_all(ends[1], text, length); /* a pager that was left early reads no further */
+  close(ends[1]);
+  while (!*code && waitpid(pid, &status, 0) != pid && errno == EINTR) continue;
+  while (sigtimedwait(&interrupts, NULL, &(struct timespec){0}) == SIGINT) continue;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return *code ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* process.page(arguments, text) -> exit status | nil, message */
+static int process_page(lua_State *L) {
+  size_t length;
+  int code = 0;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  if (!isatty(STDOUT_FILENO)) return lib_fail(L, "a pager needs a terminal");
+  char **arguments = push_arguments(L, 1);
+  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
+  secret_redact(L, lua_tostring(L, 2), lua_rawlen(L, 2));
+  const char *text = lua_tolstring(L, -1, &length), *terminal = getenv("TERM");
+  /* LESSSECURE: no shell, no editor, no other files from within less. */
+  terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
+  char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,
+                         NULL};
+  int status = page(arguments, environment, text, length, &code);
+  if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
+  lua_pushinteger(L, status);
+  return 1;
+}
+
 static const luaL_Reg child_methods[] = {
-    {"line", child_line}, {"secret", child_secret}, {"complaint", child_complaint}, {"wait", child_wait},
-    {"kill", child_kill}, {"pid", child_pid},       {"close", child_close},         {NULL, NULL},
+    {"line", child_line}, {"secret", child_secret}, {"text", child_text}, {"complaint", child_complaint},
+    {"wait", child_wait}, {"kill", child_kill},     {"pid", child_pid},   {"close", child_close},
+    {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"start", process_start}, {"detach", process_detach}, {NULL, NULL}};
+int process_run(lua_State *L, int index, const struct secret *input, int keep) {
+  lib_type(L, CHILD, child_methods, child_close); /* nobody may have required the module yet */
+  int count = push_child(L, index, 0, input, keep);
+  if (count == 1) close_end(&((struct child *)lua_touserdata(L, -1))->input);
+  return count;
+}
+
+static const luaL_Reg functions[] = {
+    {"start", process_start}, {"detach", process_detach}, {"page", process_page}, {NULL, NULL}};
 
 int luaopen_host_process(lua_State *L);
 int luaopen_host_process(lua_State *L) {

@@ -209,11 +209,6 @@ static int request_set_fresh(lua_State *L) {
   return 0;
 }
 
-static int request_set_explaining(lua_State *L) {
-  request_check(L, 1)->explains = 1;
-  return 0;
-}
-
 static int append_field(struct buffer *out, const char *field, const char *end) {
   const char *equals = memchr(field, '=', (size_t)(end - field));
   size_t name = (size_t)((equals ? equals : end) - field);
@@ -257,7 +252,6 @@ void request_types(lua_State *L) {
                                      {"traits", request_traits},
                                      {"set_repeatable", request_set_repeatable},
                                      {"set_fresh", request_set_fresh},
-                                     {"set_explaining", request_set_explaining},
                                      {"body", request_body},
                                      {NULL, NULL}};
   request_target_types(L);

@@ -43,7 +43,6 @@ struct request {
   int changes;           /* 1: something may be different afterwards; the gate records it first */
   int repeatable;        /* 1: sending it twice does no harm */
   int fresh;             /* 1: on a connection of its own */
-  int explains;          /* 1: it asks why something was refused; if it changes nothing, it needs no declaration */
   int64_t moment;        /* the gate's: when the write budget lets it leave; 0 for none */
   struct buffer headers; /* texts: "Name: value", as libcurl takes them */
   struct buffer body;

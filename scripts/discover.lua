@@ -50,8 +50,7 @@ return {
   run = function(args)
     check(args)
     if log.json() and args.format == "table" then args.format = "json" end
-    local count = discover.run(args)
-    if args.format == "table" then log.note(("%d account%s"):format(count, count == 1 and "" or "s")) end
+    discover.run(args)
     return 0
   end,
 }

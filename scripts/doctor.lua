@@ -51,6 +51,9 @@ return {
 
   run = function(args)
     if args.first_contact then return doctor.first_contact() end
-    return doctor.show(doctor.examine("setup/entra-pam-provider", args))
+    return doctor.show(doctor.examine("setup/entra-pam-provider", {
+      name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
+      vault = args.vault, path = args.path, renew_before = args.renew_before,
+    }))
   end,
 }

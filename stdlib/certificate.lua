@@ -4,13 +4,14 @@
 -- It is in use as soon as it lies there, for runs on this machine read it at their next sign-in.
 
 local class = require "base.class"
+local credentials = require "rotation.credential"
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
 local keyfile = require "oauth.key_file"
 local kind = require "rotation.certificate"
 local let_go = require "rotation.retirement"
+local options_of = require("base.options").of
 local resource = require "resource.new"
-local rotation = require "rotation"
 local sealed_key = require "oauth.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
@@ -97,12 +98,19 @@ local function undo(self)
   for _, place in ipairs(self.places) do undo_place(self, place) end
 end
 
+local read_fields = options_of("certificate.ensure", {
+  application = "table", name = "string", policy = "table", path = "string", used_here = "boolean",
+  lifetime = "number", renew_before = "number", every = "number", grace = "number", description = "string",
+  renew = "string|boolean", old_now = "boolean", in_use = "string",
+})
+
 --- The application's certificate: the one in use, or a new one when there is none, it
 --- falls due, or it was removed by somebody. Goes as far as "known".
 ---@param run workflow.Run
 ---@param fields certificate.fields
 ---@return certificate.Certificate
 function M.ensure(run, fields)
+  fields = read_fields(fields)
   local self = Certificate {
     run = run, application = fields.application, places = {}, used_here = fields.used_here,
   }
@@ -110,7 +118,7 @@ function M.ensure(run, fields)
   clear_file(self, fields)
   if self.clear and run.mode ~= "destroy" then self.clear:open(is_its(self)) end -- before anything is made
   fields.sink = self
-  self.credential = rotation.certificate(run, fields)
+  self.credential = credentials.ensure(kind, run, fields)
   if run.mode == "destroy" then undo(self) end
   return self
 end

@@ -2,8 +2,11 @@
 --- password, and whether somebody manages it.
 
 local fail = require "fail"
+local layout = require "terminal.layout"
+local log = require "log"
 local managed = require "discover.managed"
 local nearest = require "base.nearest"
+local options_of = require("base.options").of
 local privileged = require "entra.privileged"
 local profile = require "profile.current"
 local task = require "task"
@@ -63,12 +66,8 @@ end
 
 local function yes(value) return value and "yes" or "no" end
 
---- The row of a user.
----@param user table with privileged.SELECT
----@param held table<string, entra.privilege[]>
----@param names table<string, boolean>?
----@return table
-function M.row(user, held, names)
+-- The row of a user, which is read with privileged.SELECT.
+local function row_of(user, held, names)
   local upn = user.userPrincipalName
   return {
     account = upn, enabled = yes(user.accountEnabled ~= false), synced = yes(user.onPremisesSyncEnabled == true),
@@ -122,10 +121,15 @@ end
 ---@field unmanaged boolean?
 ---@field format "table"|"csv"|"json"
 
---- Write the accounts asked for as they come. Waits.
+local read_args = options_of("discover.run", {
+  role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", format = "string",
+})
+
+--- Write the accounts asked for as they come, to standard output; for people with their number at the end. Waits.
 ---@param args discover.args
----@return integer count
+---@return integer count of the accounts written
 function M.run(args)
+  args = read_args(args)
   local held, names = task.all {
     privileged.holders, function() return managed.names(profile.current()) or false end,
   }
@@ -133,10 +137,11 @@ function M.run(args)
   local people = args.format == "table"
   local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
   for user in users_of(args, held) do
-    local row = M.row(user, held, names or nil)
+    local row = row_of(user, held, names or nil)
     if not args.unmanaged or row.managed ~= "yes" then out:row(people and for_people(row) or row) end
   end
   out:close()
+  if people then log.note(layout.count(out.count, "account")) end
   return out.count
 end
 

@@ -4,6 +4,7 @@
 local exam = require "doctor.examination"
 local http = require "http.client"
 local log = require "log"
+local options_of = require("base.options").of
 local output = require "log.output"
 local report = require "report"
 local sys = require "host.sys"
@@ -51,13 +52,27 @@ local OVERALL = { broken = "broken", warning = "warnings", unknown = "unknown", 
 -- By the first finding, which is the worst.
 local function overall(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
 
+---@class doctor.args what the setup was told, where it is not to be read from the journal
+---@field name string of the application
+---@field client_id string?
+---@field managed string[]?
+---@field jit_elevation boolean?
+---@field vault string?
+---@field path string?
+---@field renew_before number? seconds
+
+local read_args = options_of("doctor.examine", {
+  name = "string", client_id = "string", managed = "table", jit_elevation = "boolean", vault = "string",
+  path = "string", renew_before = "number",
+})
+
 --- Look at everything. Waits; changes nothing.
 ---@param workflow string id of the setup that PAM was set up with
----@param args table of the script: name, client_id, managed, jit_elevation, vault, path, renew_before
+---@param args doctor.args
 ---@return doctor.report
 function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may leap
-  local one <close> = exam.new(workflow, args)
+  local one <close> = exam.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
   end)
@@ -69,6 +84,10 @@ function M.examine(workflow, args)
     requests = http.requests(), chain = http.chain(),
   }
 end
+
+--- Go through what is believed of the real services, and settle what reading can settle. Waits; reads only.
+---@return integer status 0, or 1 when a belief does not hold
+function M.first_contact() return require("doctor.first_contact").run() end
 
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
 local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
@@ -111,9 +130,5 @@ function M.show(found)
   end
   return STATUS[found.verdict]
 end
-
---- List what is believed of the real services and could not be tried; settle what reading can settle. Waits.
----@return integer exit status
-function M.first_contact() return require("doctor.first_contact").run() end
 
 return M

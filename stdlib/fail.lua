@@ -1,5 +1,7 @@
 --- Failures a caller can act on, and a person can read.
 
+local kinds = require "fail.kinds"
+
 local M = {}
 
 local metatable_of = debug.getmetatable -- a protected metatable gives its name only
@@ -23,12 +25,6 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 ---| "interrupted" a person stopped it
 ---| "not_ours"    it cannot be proven ours
 
-local KINDS = {}
-for kind in ([[usage config auth denied missing conflict throttled transient refused bad_answer
-  network unknown_outcome timeout journal person interrupted not_ours]]):gmatch("%S+") do
-  KINDS[kind] = true
-end
-
 ---@class fail.fields
 ---@field kind fail.kind what to branch on
 ---@field what string what was being done, on what
@@ -43,6 +39,8 @@ end
 ---@field request_id string?
 ---@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
 ---@field cause any? the error below this one
+---@field resumes boolean? the fix says that the same command, run again, goes on
+---@field trace string? the calls that led to an error that was no failure
 
 ---@class Failure: fail.fields
 local Failure = { __name = "failure", __metatable = "failure" }
@@ -54,11 +52,34 @@ function Failure:__tostring()
   return text
 end
 
+local FIELDS = {} -- of fail.fields
+for name in ([[kind what why fix status code message said call target request_id unreachable cause
+  resumes trace]]):gmatch("%S+") do
+  FIELDS[name] = true
+end
+
+-- A misspelt fix would be lost, and with it what the person has to do.
+local function check_fields(fields)
+  for name in next, fields do
+    if not FIELDS[name] then
+      local known = {}
+      for field in pairs(FIELDS) do known[#known + 1] = field end
+      table.sort(known)
+      M.raise {
+        kind = "usage", what = ("make a failure: %s"):format(tostring(fields.what)),
+        why = ("it has no option '%s'"):format(tostring(name)),
+        fix = ("Its options are %s."):format(table.concat(known, ", ")),
+      }
+    end
+  end
+end
+
 --- Make a failure without raising it.
 ---@param fields fail.fields
 ---@return Failure
 function M.new(fields)
-  if not KINDS[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
+  check_fields(fields)
+  if not kinds.kinds[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
   for _, member in ipairs { "what", "why" } do
     if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
   end
@@ -88,7 +109,7 @@ local function settled(fields)
   for _, name in ipairs(TEXTS) do
     if type(fields[name]) ~= "string" then fields[name] = nil end
   end
-  fields.kind = KINDS[fields.kind] and fields.kind or "refused"
+  fields.kind = kinds.kinds[fields.kind] and fields.kind or "refused"
   fields.what, fields.why = fields.what or "run a script", fields.why or "it raised a failure that says nothing"
   return setmetatable(fields, Failure)
 end

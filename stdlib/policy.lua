@@ -51,12 +51,13 @@ M.devolutions = { server = sinks.server }
 M.handover = sinks.handover
 
 --- A sink: a new file in a folder, which only the holder of a private key can open. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM
+---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
+--- name of the folder
 ---@return policy.sink
 M.sealed = sinks.sealed
 
 --- A sink: a program that reads the value from its standard input. For client secrets.
----@param words string[] the program's absolute path and its arguments
+---@param words string[] the name that the profile gives the program, and its arguments
 ---@return policy.sink
 M.command = sinks.command
 

@@ -18,6 +18,7 @@ local M = {}
 --- Move the clock of the emulator that the profile names; it never goes back. Raises "usage" where the profile names a
 --- real tenant.
 ---@param seconds number
+---@return number now by that clock, in seconds since 1970
 function M.advance(seconds)
   local used = profile.current()
   if used.kind ~= "emulator" then
@@ -28,6 +29,7 @@ function M.advance(seconds)
     }
   end
   clock.advance(seconds)
+  return clock.now()
 end
 
 return setmetatable(M, { __call = function(_, fields) return declaration.mark(fields) end })

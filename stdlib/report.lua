@@ -4,6 +4,7 @@ local document = require "report.document"
 local json = require "host.json"
 local layout = require "terminal.layout"
 local log = require "log"
+local options_of = require("base.options").of
 local term = require "host.term"
 
 local M = {}
@@ -17,11 +18,13 @@ local BELOW = "    "
 ---@field title string? (the key)
 ---@field align "left"|"right"|nil (right where every value is a number)
 
+local read_column = options_of("report.table, with a column,", { key = "any", title = "string", align = "string" })
+
 -- Columns as given, or all members of the rows by name.
 local function settle(rows, columns)
   local settled, seen = {}, {}
   for i, column in ipairs(columns or {}) do
-    settled[i] = type(column) == "string" and { key = column } or column
+    settled[i] = type(column) == "string" and { key = column } or read_column(column)
   end
   if columns then return settled end
   for _, row in ipairs(rows) do

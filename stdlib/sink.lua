@@ -3,8 +3,17 @@
 
 local entry = require "sink.entry"
 local handover = require "sink.handover"
+local options_of = require("base.options").of
 
 local M = {}
+
+local read_entry = options_of("sink.entry", { name = "string", vault = "string", path = "string" })
+
+local read_fields = options_of("sink.deliver", {
+  name = "string", tenant = "any", client_id = "any", application = "any", description = "string", consumer = "string",
+  elevation = "boolean", roles = "table", managed = "table", renew_before = "number", secret_file = "string",
+  entry = "table|boolean",
+})
 
 --- The entry the profile and the arguments name; nil where there is no Devolutions
 --- Server. Reaching it is begun here; `opened` waits for it.
@@ -12,6 +21,7 @@ local M = {}
 ---@param fields { name: string, vault: string?, path: string? }
 ---@return sink.entry?
 function M.entry(run, fields)
+  fields = read_entry(fields)
   local devolutions = run.profile.devolutions
   if not devolutions or not devolutions.server then return nil end
   local to = entry {
@@ -38,6 +48,7 @@ end
 ---@param secret rotation.Secret
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
+  fields = read_fields(fields)
   local to = fields.entry
   if run.mode == "destroy" then
     handover.leave(run, fields.name)

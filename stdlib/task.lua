@@ -14,7 +14,7 @@ local M = {}
 -- One task
 
 --- Start `fn(...)` as a task; it first runs when the caller next waits. It
---- inherits the caller's deadline.
+--- inherits the caller's deadline and rights. Not in a finaliser: the task at work is not the finaliser's.
 ---@param fn function
 ---@param ... any
 ---@return Task

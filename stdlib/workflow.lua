@@ -3,7 +3,10 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local nearest = require "base.nearest"
+local options_of = require("base.options").of
 local resource = require "resource.new"
+local sets = require "base.sets"
 
 local M = {}
 
@@ -22,6 +25,8 @@ local Declaration = class("workflow.Declaration", { open = {
   "with", "after", "extend", "id", "summary", "description", "args", "needs", "examples", "steps",
 } })
 
+local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
+
 --- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
 --- what the steps before found and made; each adds to it.
 ---@param name string
@@ -29,14 +34,30 @@ local Declaration = class("workflow.Declaration", { open = {
 function M.step(name)
   return function(act)
     if type(act) == "function" then return { name = name, act = act } end
-    return { name = name, settled = act.settled, act = act.act or act[1] }
+    local fields = read_step(act)
+    return { name = name, settled = fields.settled, act = fields.act or fields[1] }
   end
 end
 
+---@class workflow.declare.fields
+---@field id string what its things are marked with
+---@field summary string
+---@field description string?
+---@field args table?
+---@field needs table?
+---@field examples string[]?
+---@field steps workflow.Step[]
+
+local read_declaration = options_of("workflow.declare", {
+  id = "string", summary = "string", description = "string", args = "table", needs = "table", examples = "table",
+  steps = "table",
+})
+
 --- Declare a job; returns what a script returns.
----@param declaration table id, summary, args, needs, steps
+---@param fields workflow.declare.fields
 ---@return workflow.Declaration
-function M.declare(declaration)
+function M.declare(fields)
+  local declaration = read_declaration(fields)
   for i, step in ipairs(declaration.steps or {}) do
     if type(step) ~= "table" or type(step.name) ~= "string" or type(step.act) ~= "function" then
       error(("steps[%d] is not a step: write step \"its name\" (function(run, have, args) … end)"):format(i), 2)
@@ -100,9 +121,13 @@ local function joined(a, b)
     local before = both[peer] or {}
     both[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
   end
-  if a and a.when or b and b.when then both.when = merged(a and a.when, b and b.when) end
+  for _, kind in ipairs { "when", "peers" } do -- by name
+    if a and a[kind] or b and b[kind] then both[kind] = merged(a and a[kind], b and b[kind]) end
+  end
   return both
 end
+
+local read_more = options_of("workflow.Declaration:extend", { summary = "string", args = "table", needs = "table" })
 
 --- The same job with more arguments and more needs; what is given again is replaced,
 --- needs are added to.
@@ -110,6 +135,7 @@ end
 ---@return workflow.Declaration
 function Declaration:extend(more)
   local twin = copy(self)
+  more = read_more(more)
   twin.summary = more.summary or self.summary
   twin.args = merged(self.args, more.args)
   twin.needs = joined(self.needs, more.needs)
@@ -119,20 +145,36 @@ end
 ---------------------------------------------------------------------------
 -- Resources of a script's own
 
+local METHODS = sets.of {
+  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "give_way", "adopt", "gone", "readable",
+  "once",
+}
+
+-- A method that is misspelt would never be called: a resource that is to be deleted would stay.
+local function check_name(name)
+  if type(name) ~= "string" or not name:find "^%l" then
+    error(("'%s' is no name for a method of a resource"):format(tostring(name)), 4)
+  end
+  local meant = not METHODS[name] and nearest(name, METHODS)
+  if not meant then return end
+  fail.raise {
+    kind = "usage", what = "define a resource", why = ("it has no method '%s'"):format(name),
+    fix = ("Did you mean '%s'? A method of your own needs a name that is less like it."):format(meant),
+  }
+end
+
 -- What is not the author's to say: metamethods, and what ensuring keeps on a resource.
 local function check_methods(methods)
   for name, value in pairs(methods) do
-    if type(name) ~= "string" or not name:find "^%l" then
-      error(("'%s' is no name for a method of a resource"):format(tostring(name)), 3)
-    end
+    check_name(name)
     if type(value) == "table" then error(("'%s' of a resource is a table: a resource gets it"):format(name), 3) end
   end
   if type(methods.read) ~= "function" then error("a resource needs read: what is there now", 3) end
 end
 
---- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`.
---- What this gives makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets
---- the resource; it reads its fields and calls its other methods, and changes neither.
+--- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`. It gives a
+--- function that makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets the
+--- resource; it reads its fields and calls its other methods, and changes neither.
 ---
 --- Methods: read (what is there, nil when nothing is), create, update(self, actual, changes), delete(self, actual), key
 --- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs, give_way.

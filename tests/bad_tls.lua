@@ -1,11 +1,11 @@
 --- Starts tests/bad_tls.py and leads requests to its servers through a door.
 
-local gate = require "host.gate"
 local graph = require "host.graph"
 local hostile = require "hostile"
 local json = require "host.json"
 local process = require "host.process"
 local sys = require "host.sys"
+local test_door = require "test_door"
 
 local M = {}
 
@@ -46,7 +46,7 @@ end
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function Servers:ask(name, options)
   options = options or {}
-  local door <close> = gate.door("emulator")
+  local door <close> = test_door.new("emulator")
   assert(door:peer("graph", self:base(name), options.ca or self.ca, nil, options.lenient))
   door:mode("read")
   return hostile.send(door, graph.request(self:base(name), "GET", "/ok"), options.timeout or 10)

@@ -100,7 +100,7 @@ local CASES = {
       later "145d"
       apply(1)
     end, heal = paste_right },
-  { "it is time to renew it", check = "client secret", verdict = "warning", says = "which ends in", fix = "handover",
+  { "it is time to renew it", check = "client secret", verdict = "warning", says = "which expires in", fix = "handover",
     task = "Completed", fault = function() later "145d" end, heal = function()
       apply(1)
       paste_right()
@@ -134,7 +134,7 @@ local CASES = {
       paste_right()
     end },
   { "somebody made a client secret of their own", check = "credentials", verdict = "warning", task = "Completed",
-    says = "a credential that nobody here knows", fix = "moonlatch journal retire", fault = function()
+    says = "an unknown credential", fix = "moonlatch journal retire", fault = function()
       local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "by hand" } })
       emu:later "2m"
@@ -156,7 +156,7 @@ local CASES = {
     fault = function() emu:admin("remove_role", app.appId, "Helpdesk Administrator") end,
     heal = function() emu:admin("assign_role", app.appId, "Helpdesk Administrator") end },
   { "the role's assignment through PIM has ended", check = "roles", task = "Failed",
-    says = "an assignment for a time (PIM) has ended", fix = "Add assignments", fault = function()
+    says = "a temporary assignment (PIM) has expired", fix = "Add assignments", fault = function()
       emu:admin("remove_role", app.appId, "Helpdesk Administrator")
       emu:admin("assign_role", app.appId, "Helpdesk Administrator", { days = 1 })
       emu:later "25h"

@@ -98,7 +98,7 @@ local CASES = {
       return configure('graph = "https://127%.0%.0%.1:%d+/v1%.0"', 'graph = "' .. emu.ready.devolutions .. '/v1.0"')
     end, fix = "those of the tenant's cloud", heal = restore },
   { "another authority signs the certificates: TLS is intercepted", check = "reach",
-    says = "cannot prove that it is who it should be",
+    says = "does not prove that it is the right server",
     fault = function()
       local folder = emu.config:match "^(.*)/"
       assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=Proxy "
@@ -176,7 +176,7 @@ local CASES = {
   { "the profile names a vault that is not there", check = "entry", says = "no vault of that name",
     fault = function() return configure('vault = "Privileged"', 'vault = "Priviledged"') end, heal = restore },
   { "somebody added a credential of their own", check = "credentials", verdict = "warning",
-    says = "a credential that nobody here knows", fix = "moonlatch journal retire",
+    says = "an unknown credential", fix = "moonlatch journal retire",
     fault = function()
       local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "by hand" } })
@@ -223,7 +223,7 @@ local CASES = {
       emu:later "4d"
       to_healthy_role()
     end },
-  { "the assignment through PIM has ended", check = "roles", says = "an assignment for a time (PIM) has ended",
+  { "the assignment through PIM has ended", check = "roles", says = "a temporary assignment (PIM) has expired",
     fault = function()
       emu:admin("remove_role", app.appId, "Helpdesk Administrator")
       emu:admin("assign_role", app.appId, "Helpdesk Administrator", { days = 1 })
@@ -242,7 +242,7 @@ local CASES = {
     fault = function() emu:admin("change", "uma", { onPremisesSyncEnabled = true }) end, fix = "cloud-only",
     heal = function() emu:admin("change", "uma", { onPremisesSyncEnabled = false }) end },
   { "a managed account is a guest", check = "managed accounts", says = "guests: uma",
-    fault = function() emu:admin("change", "uma", { userType = "Guest" }) end, fix = "Take them out",
+    fault = function() emu:admin("change", "uma", { userType = "Guest" }) end, fix = "Remove them from the managed accounts",
     heal = function() emu:admin("change", "uma", { userType = "Member" }) end },
   { "a managed account is disabled", check = "managed accounts", verdict = "warning", says = "disabled: uma",
     fault = function() emu:admin("disable", "uma") end, fix = "Enable",

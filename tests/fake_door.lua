@@ -146,7 +146,8 @@ local function reply_to(door, request)
   return { status = status, headers = headers or {}, body = body or "" }
 end
 
-function Door:submit(request, credential, timeout, note)
+function Door:submit(request, credential, rights, timeout, note)
+  assert(rights, "nobody's rights")
   assert(type(timeout) == "number" and timeout > 0, "a timeout in seconds is needed")
   local seen = describe(request, credential, timeout, note)
   table.insert(self.requests, seen)
@@ -196,9 +197,6 @@ end
 
 function Door:running() return #self.queued + #self.started end
 
-function Door.peer() return true end
-function Door.allow() end
-function Door.mode() end
 function Door:close() self.closed = true end
 
 --- How many requests of this method and path were sent?
@@ -219,16 +217,22 @@ function M.door()
   return setmetatable({ rules = {}, singles = {}, queued = {}, started = {}, requests = {}, latency = 0 }, Door)
 end
 
+--- Rights at a door that checks none.
+---@return task.rights.session
+function M.acting()
+  return { script = {}, own = {}, look = {} }
+end
+
 --- Run `fn(...)` as a task behind this door, at this clock's time.
 ---@param door fake.door
 ---@param clock fake.clock
 ---@param fn function
 ---@return any ...
 function M.run(door, clock, fn, ...)
-  local old_clock, old_door = time_source.use(clock), http.use(door)
+  local old_clock, old_door, old_acting = time_source.use(clock), http.use(door, M.acting())
   local _ <close> = setmetatable({}, { __close = function()
     time_source.use(old_clock)
-    http.use(old_door)
+    http.use(old_door, old_acting)
   end })
   return scheduler.run(http.poll, fn, ...)
 end

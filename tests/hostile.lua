@@ -1,10 +1,10 @@
 --- Starts tests/hostile.py and leads requests to it through a door.
 
-local gate = require "host.gate"
 local graph = require "host.graph"
 local json = require "host.json"
 local process = require "host.process"
 local sys = require "host.sys"
+local test_door = require "test_door"
 
 local M = {}
 
@@ -43,9 +43,9 @@ end
 ---@param name string? which certificate ("good")
 ---@param ca string?
 ---@param journal host.journal.journal?
----@return host.gate.door
+---@return test_door
 function Server:door(name, ca, journal)
-  local door = gate.door("emulator", journal)
+  local door = test_door.new("emulator", journal)
   assert(door:peer("graph", self:base(name), ca or self.ca))
   door:mode("write")
   return door
@@ -60,7 +60,7 @@ function Server:get(path, name)
 end
 
 --- Poll until the transfer is done, and give its answer or failure.
----@param door host.gate.door
+---@param door test_door
 ---@param transfer host.gate.transfer
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.wait(door, transfer)
@@ -74,7 +74,7 @@ function M.wait(door, transfer)
 end
 
 --- Send and wait.
----@param door host.gate.door
+---@param door test_door
 ---@param request host.request
 ---@param timeout number?
 ---@param credential host.credential?

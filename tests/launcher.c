@@ -1,6 +1,7 @@
 /* Runs busted specs inside the product's own Lua state: every native module
  * is there by its name, the library is read from the source tree, and busted
  * comes from the system. Test only. */
+#include "client.h"
 #include "state.h"
 
 #include <lauxlib.h>
@@ -21,6 +22,10 @@ static int run(lua_State *L) {
   char **arguments = lua_touserdata(L, 2);
   luaL_openlibs(L);
   state_preload(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_client);
+  lua_setfield(L, -2, "client");
+  lua_pop(L, 1);
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {
     lua_pushstring(L, arguments[i]);

@@ -254,9 +254,10 @@ local function carry(self, transfer)
   reply(self, transfer, status, headers, body)
 end
 
-function Door:submit(request, _, _, note)
+function Door:submit(request, _, rights, _, note)
+  assert(rights, "nobody's rights")
   local seen = M.describe(request)
-  seen.note = note
+  seen.note, seen.rights = note, rights.name
   table.insert(self.cloud.requests, seen)
   local transfer = setmetatable({
     door = self, seen = seen, body = bodies[request] or {}, changes = request:changes(),
@@ -287,6 +288,19 @@ end
 
 function Door:running() return #self.queued end
 function Door.flush() return 0 end
+
+-- Programs go through a gate of this machine, with the rights of the test.
+function Door:run(_, ...)
+  if not self.programs then
+    self.programs = gate.door("emulator", self.journal)
+    for name, words in pairs(self.cloud.programs or {}) do self.programs:program(name, words) end
+    self.rights = self.programs:rights("the test", "write")
+    self.programs:seal()
+  end
+  return self.programs:run(self.rights, ...)
+end
+
+function Door:ran(...) return self.programs:ran(...) end
 function Door:close() self.queued = {} end
 
 ---------------------------------------------------------------------------

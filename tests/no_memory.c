@@ -1,6 +1,7 @@
-/* Preloaded into a program by a test: lets one allocation fail, the one of number NO_MEMORY_AT since main began, and
- * writes to the file NO_MEMORY_COUNT how many there were. What libraries allocate before main is not counted: a
- * failure there is not the program's to tell. */
+/* Preloaded into a program by a test: lets allocations fail from number NO_MEMORY_AT since main began, NO_MEMORY_FOR
+ * of them (1 when that is not said; Lua tries again after it has collected garbage, so one is little to it), and writes
+ * to the file NO_MEMORY_COUNT how many there were. What libraries allocate before main is not counted: a failure there
+ * is not the program's to tell. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@ typedef int start_function(main_function *, int, char **, void (*)(void), void (
 
 static void *(*next_malloc)(size_t), *(*next_calloc)(size_t, size_t), *(*next_realloc)(void *, size_t);
 static main_function *real_main;
-static long count, chosen;
+static long count, chosen, lasting;
 static int begun;
 static char counted[4096]; /* the file; the program wipes its environment */
 
@@ -50,7 +51,8 @@ static int find_all(void) {
 
 static int fails(void) {
   if (!__atomic_load_n(&begun, __ATOMIC_RELAXED)) return 0;
-  if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) != chosen) return 0;
+  long number = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+  if (!chosen || number < chosen || number >= chosen + lasting) return 0;
   errno = ENOMEM;
   return 1;
 }
@@ -79,8 +81,9 @@ static void write_count(void) {
 }
 
 static int begin(int words, char **arguments, char **environment) {
-  const char *at = getenv("NO_MEMORY_AT"), *file = getenv("NO_MEMORY_COUNT");
+  const char *at = getenv("NO_MEMORY_AT"), *most = getenv("NO_MEMORY_FOR"), *file = getenv("NO_MEMORY_COUNT");
   chosen = at ? strtol(at, NULL, 10) : 0;
+  lasting = most ? strtol(most, NULL, 10) : 1;
   if (file) snprintf(counted, sizeof counted, "%s", file);
   unsetenv("LD_PRELOAD"); /* not for the programs that this one starts */
   begun = 1;

@@ -36,10 +36,10 @@ end
 function M.lacking(...)
   for _, name in ipairs { ... } do
     if not sys.stat(FOLDER .. "/node_modules/" .. name) then
-      return name .. " is not there: ./dev test brings it"
+      return name .. " is not there: ./dev test --all brings it"
     end
   end
-  if not M.node() then return "no node of version 22 is there: ./dev test brings one for x64" end
+  if not M.node() then return "no node of version 22 is there: ./dev test --all brings one for x64" end
 end
 
 ---@class peers.place a folder with certificates that goes when its variable does

@@ -1,5 +1,7 @@
 --- An emulator of one's own, the built program beside it, and a look behind the curtain.
 
+local client = require "client"
+local emulators = require "emulators"
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local process = require "host.process"
@@ -11,10 +13,12 @@ local M = {}
 ---@field place moonlatch.place
 ---@field child host.process.child
 ---@field ready table what the emulator said when it was ready
+---@field client client? of its control page
 local Rehearsal = { __name = "rehearsal" }
 Rehearsal.__index = Rehearsal
 
 function Rehearsal:__close()
+  if self.client then self.client:close() end
   self.child:close()
   local _ <close> = self.place
 end
@@ -24,10 +28,8 @@ local function arguments(place, words)
   for _, name in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
     if os.getenv(name) then list[#list + 1] = name .. "=" .. os.getenv(name) end
   end
-  for _, word in ipairs { os.getenv "MOONLATCH", "emulator", "--private", "--directory", place.path .. "/emulator" } do
-    list[#list + 1] = word
-  end
-  return table.move(words, 1, #words, #list + 1, list)
+  local all = emulators.words(place.path .. "/emulator", table.unpack(words))
+  return table.move(all, 1, #all, #list + 1, list)
 end
 
 --- Start an emulator; it ends with its variable.
@@ -42,18 +44,15 @@ function M.new(...)
   return self
 end
 
-local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
-
 --- Ask the emulator's own page; the decoded answer.
 ---@param method string
 ---@param path string below /emulator
 ---@param body table?
 ---@return any
 function Rehearsal:control(method, path, body)
-  local line = ("curl -sS --cacert %s -X %s %s"):format(quote(self.ready.ca), method, quote(self.ready.control .. path))
-  if body then line = line .. " -H 'Content-Type: application/json' -d " .. quote(json.encode(body)) end
-  local pipe <close> = assert(io.popen(line))
-  local text = pipe:read "a"
+  self.client = self.client or client.open(self.ready.ca)
+  local _, text = assert(self.client:ask(method, self.ready.control .. path, { "Content-Type: application/json" },
+    body and json.encode(body)))
   return assert(json.decode(text == "" and "{}" or text))
 end
 

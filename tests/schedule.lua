@@ -2,12 +2,12 @@
 --- run out of time and are cancelled, against a server that answers, fails, is late,
 --- retires connections and breaks them. Every task ends once, and nothing is left.
 
-local gate = require "host.gate"
 local graph = require "host.graph"
 local http = require "http.client"
 local nginx = require "nginx"
 local scheduler = require "task.scheduler"
 local task = require "task"
+local test_door = require "test_door"
 local time_source = require "time.clock"
 
 local M = {}
@@ -140,12 +140,13 @@ end
 function M.run(server, tasks, seed)
   math.randomseed(seed)
   local count = new_count()
-  local door <close> = gate.door("emulator")
+  local door <close> = test_door.new("emulator")
   assert(door:peer("graph", server.base, server.ca))
   door:mode("read")
-  local before, clock = http.use(door), time_source.use(nil)
+  local clock = time_source.use(nil)
+  local before, acting = http.use(door.gate, door:acting())
   local _ <close> = setmetatable({}, { __close = function()
-    http.use(before)
+    http.use(before, acting)
     time_source.use(clock)
   end })
   scheduler.run(http.poll, main, server, tasks, count)

@@ -1,6 +1,7 @@
 --- The emulator with tests/tap.py before it: the built program talks to the tap
 --- as it would to the emulator, and everything said is written down.
 
+local emulators = require "emulators"
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local process = require "host.process"
@@ -33,8 +34,7 @@ end
 function M.start(options, fronts)
   local place = moonlatch.place()
   local folder = place.path .. "/emulator"
-  local words = { os.getenv "MOONLATCH", "emulator", "--private", "--lag", "0", "--directory", folder }
-  table.move(options or {}, 1, #(options or {}), #words + 1, words)
+  local words = emulators.words(folder, "--lag", "0", table.unpack(options or {}))
   local emulator, line = ready_of(words, 30)
   local directory = place.path .. "/tap"
   assert(sys.mkdir(directory))

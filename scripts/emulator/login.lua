@@ -28,13 +28,13 @@ local Login = { __name = "emulator.login" }
 Login.__index = Login
 
 ---@param options {tenant: emulator.tenant, base: string, graph: string, approve: string, interval: integer?,
---- identity_header: host.secret?, refresh: string?}
+--- identity_header: host.secret?, refresh: string?, signing_key: string?}
 ---@return emulator.login
 function M.new(options)
   local graph = "graph"
   return setmetatable({
     tenant = options.tenant,
-    tokens = tokens.new { tenant = options.tenant.id },
+    tokens = tokens.new { tenant = options.tenant.id, signing_key = options.signing_key },
     base = options.base,
     graph = options.graph,
     audiences = { [options.graph] = graph, [scopes.GRAPH] = graph, [options.tenant.graph.appId] = graph },

@@ -52,6 +52,8 @@ return {
       help = "keep headers and bodies on the control page, under requests; secrets are masked" },
     refresh = { type = "string", choices = { "reuse", "once" }, default = "reuse",
       help = "refresh tokens: reuse (as Entra), or once (a second use revokes the sign-in)" },
+    signing_key = { type = "path",
+      help = "PEM file with the RSA key that signs tokens; by default a new key" },
     private = { type = "boolean", default = false, help = "exit when standard input closes (--emulator uses this)" },
   },
   needs = {},

@@ -21,11 +21,11 @@ local SWEEP = 5000 -- issued tokens between two sweeps of expired ones
 local Tokens = { __name = "emulator.tokens" }
 Tokens.__index = Tokens
 
---- The issuer of one tenant. `audiences` are the names of resources for which its tokens may be.
----@param options {tenant: string}
+--- The issuer of one tenant, with a new key or the one of a PEM text.
+---@param options {tenant: string, signing_key: string?}
 ---@return emulator.tokens
 function M.new(options)
-  local key = crypto.key()
+  local key = options.signing_key and assert(crypto.private_key(options.signing_key)) or crypto.key()
   local kid = crypto.base64url(crypto.digest("sha1", (key:public())))
   return setmetatable({ tenant = options.tenant, key = key, kid = kid, issued = {}, count = 0 }, Tokens)
 end

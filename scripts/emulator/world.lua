@@ -233,6 +233,7 @@ end
 ---@field interval integer? seconds between two polls of a device code
 ---@field refresh "reuse"|"once"|nil how often a refresh token is good
 ---@field exchanges boolean? keep headers and bodies in the log, secrets masked
+---@field signing_key string? PEM text of the RSA key that signs tokens; by default a new key
 ---@field flags table? switches of the tenant (tests)
 
 -- Call `act` at a moment that has passed: everything that reads the time then reads that moment.
@@ -263,7 +264,7 @@ local function build(self, options, range)
   local bases = self.service.bases
   self.login = login.new {
     tenant = self.tenant, base = bases.login, graph = bases.graph, approve = options.approve or self.admin,
-    interval = options.interval, refresh = options.refresh,
+    interval = options.interval, refresh = options.refresh, signing_key = options.signing_key,
   }
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
   self.cloud = pam_of(self, "cloud", profile.CLOUD)

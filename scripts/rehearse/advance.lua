@@ -11,7 +11,6 @@ return {
   examples = { "moonlatch run rehearse/advance --by 155d --config DIR/moonlatch.lua" },
 
   run = function(args)
-    rehearse.advance(args.by)
-    log.say("The emulator's clock shows " .. time.iso(time.now()) .. ".")
+    log.say("The emulator's clock shows " .. time.iso(rehearse.advance(args.by)) .. ".")
   end,
 }

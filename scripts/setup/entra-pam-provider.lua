@@ -109,7 +109,8 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have, args)
-      have.entry = sink.entry(run, args) -- begins to read Devolutions Server, and does not wait
+      -- begins to read Devolutions Server, and does not wait
+      have.entry = sink.entry(run, { name = args.name, vault = args.vault, path = args.path })
       have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
     end),

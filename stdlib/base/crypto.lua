@@ -16,6 +16,7 @@ M.base64url = native.base64url
 M.unbase64 = native.unbase64
 M.key = native.key
 M.certificate = native.certificate
+M.private_key = native.private_key
 M.x509 = native.x509
 M.public_key = native.public_key
 M.jws = native.jws

@@ -30,8 +30,11 @@ end
 
 local function refuse_unknown(name, option, types)
   local text = tostring(option)
-  local meant = type(option) == "string" and nearest(option, types)
-  local known = sets.sorted(types)
+  local known = {}
+  for _, name_known in ipairs(sets.sorted(types)) do
+    if type(name_known) == "string" then known[#known + 1] = name_known end -- a place in a list has no name
+  end
+  local meant = type(option) == "string" and nearest(option, known)
   refuse(name, ("it has no option '%s'"):format(text), meant and ("Did you mean '%s'?"):format(meant)
     or #known > 0 and ("Its options are %s."):format(table.concat(known, ", ")) or "It takes no options.")
 end
@@ -54,9 +57,9 @@ function M.of(name, rules)
     for kind in text:gmatch("[^|]+") do types[option][kind] = true end
   end
   return function(given)
-    local read = {}
-    if given == nil then return read end
+    if given == nil then return {} end
     if type(given) ~= "table" then refuse(name, "its options are a " .. type(given), "Give them as a table.") end
+    local read = {}
     for option, value in next, given do
       local accepted = types[option]
       if not accepted then refuse_unknown(name, option, types) end

@@ -49,7 +49,8 @@ function M.load(options, command)
   M.check_growth(declaration, found, options, command == "plan" or command == "verify")
   if declaration.steps then
     local args, given = script.arguments(declaration, options.rest)
-    return { declaration = declaration, options = options, args = args, given = given }
+    return { declaration = declaration, options = options, args = args, given = given,
+      owner = script.describe(found) }
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
@@ -104,7 +105,7 @@ end
 ---@return integer exit status
 function M.run(job, reading, fn)
   local open <close> = session.start(job.options, {
-    needs = script.needs(job.declaration, job.args), reading = reading,
+    owner = job.owner, needs = script.needs(job.declaration, job.args), reading = reading,
   })
   answers.recall(job, open.journal)
   local options = { journal = open.journal, profile = open.profile }

@@ -31,7 +31,7 @@ local M = {}
 
 -- In the order of the help.
 local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new",
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
   "permissions", "doctor", "discover", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 

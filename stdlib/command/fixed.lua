@@ -25,8 +25,9 @@ end
 ---@param options table of the command line
 ---@return any ...
 function M.read(declaration, args, options)
-  local session = require "session.open"
-  local _ <close> = session.start(options, { needs = declaration.needs, reading = true, journal = false })
+  local _ <close> = require("session.open").start(options, {
+    owner = declaration.id, needs = script.needs(declaration, args), reading = true, journal = false,
+  })
   return require("cli.command_task").run(declaration.run, args)
 end
 

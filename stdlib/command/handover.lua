@@ -211,7 +211,7 @@ return {
   },
 
   run = function(options)
-    local open <close> = session.start(options)
+    local open <close> = session.start(options, { owner = "moonlatch handover" })
     return work.run(run, open.journal, open.profile, options)
   end,
 }

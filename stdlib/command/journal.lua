@@ -275,7 +275,7 @@ return {
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
     if action.asks then job.require_consent(options, command_of(options), false) end
     if action.alone and (options.id or not action.run) then return run_alone(action, options) end
-    local open <close> = session.start(options, { needs = action.needs })
+    local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
     return work.run(action.run, open.journal, options.id, options, open.profile) or 0
   end,
 }

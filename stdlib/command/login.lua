@@ -175,7 +175,7 @@ return {
     if options.secret then return put_named(options) end
     if options.fd then refuse_descriptor() end
     local open <close> = session.start(options, {
-      journal = false, mode = "read", fresh = true, needs = { scopes = scopes_of(options) },
+      owner = "moonlatch login", journal = false, mode = "read", fresh = true, needs = { scopes = scopes_of(options) },
     })
     profiles.key():close() -- a key that is not there is better noticed before the person has signed in
     local names = put_missing(open.profile)

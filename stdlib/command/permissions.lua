@@ -44,7 +44,7 @@ local function would_ask(profile)
 end
 
 local function ask(options, least)
-  local open <close> = session.start(options, { journal = false, mode = "read" })
+  local open <close> = session.start(options, { owner = "moonlatch permissions", journal = false, mode = "read" })
   if would_ask(open.profile) then return nil, "nobody is signed in: moonlatch login" end
   return work.run(hold, least)
 end

@@ -3,19 +3,28 @@
 local job = require "cli.workflow_command"
 local log = require "log"
 local output = require "log.output"
+local profile = require "profile.current"
 local report = require "report"
 local session = require "session.open"
 local work = require "cli.command_task"
+
+-- What of the programs that a script may run a reader of its `needs` should know.
+local function say_remarks(needs)
+  for _, remark in ipairs(require("program.run").remarks(profile.current(), needs.run)) do log.warn(remark) end
+end
 
 -- Who is due by a policy, and why.
 local function plan_policy(options)
   local rotate = require "rotate.policies"
   local loaded = rotate.load { options.script }
-  local open <close> = session.start(options, { needs = loaded.needs, reading = true })
-  local surroundings = { journal = open.journal, profile = open.profile }
+  local open <close> = session.start(options, {
+    needs = loaded.needs, scripts = loaded.scripts, reading = true,
+  })
+  local surroundings = { journal = open.journal, profile = open.profile, rights = open.rights }
   local all, status = work.run(rotate.plan, loaded.policies, surroundings)
   output.done()
   if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.plan_text(all)) end
+  for _, script in ipairs(loaded.scripts) do say_remarks(script.needs) end
   return status
 end
 
@@ -36,9 +45,11 @@ return {
 
   run = function(options)
     if require("script.load").load(options.script).policy then return plan_policy(options) end
-    return job.run(job.load(options, "plan"), true, function(go)
+    local loaded = job.load(options, "plan")
+    return job.run(loaded, true, function(go)
       local result, status = go "plan"
       job.show(result)
+      say_remarks(loaded.declaration.needs)
       return status
     end)
   end,

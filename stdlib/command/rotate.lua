@@ -19,7 +19,7 @@ end
 local function run(options, loaded, open)
   local surroundings = {
     journal = open.journal, profile = open.profile, now = options.now, outside_window = options.outside_window,
-    old_now = options.old_now,
+    old_now = options.old_now, rights = open.rights,
   }
   if not options.yes then surroundings.confirm = confirm end
   if options.watch then return rotate.watch(loaded.policies, surroundings) end
@@ -46,7 +46,7 @@ local function refuse_together(options)
       "Leave one of them out.")
   end
   if not options.watch or not log.json() then return end
-  refuse_usage("rotate --watch --json", "a service never comes to the end of a document",
+  refuse_usage("rotate --watch --json", "a service never finishes a document",
     "Leave --json out; the journal has it all: moonlatch journal history.")
 end
 
@@ -84,7 +84,7 @@ return {
     local loaded = rotate.load(options.policy or {})
     refuse_together(options)
     job.require_consent(options, "rotate " .. table.concat(options.policy, " "))
-    local open <close> = session.start(options, { needs = loaded.needs })
+    local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
     return work.run(run, options, loaded, open)
   end,
 }

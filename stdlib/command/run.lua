@@ -24,7 +24,7 @@ local function run_declared(found, value, options)
   local args = script.arguments(declaration, options.rest)
   job.check_growth(declaration, found, options)
   session.close() -- the one for undeclared code, if loading it opened one
-  local _ <close> = open_later(options, { needs = declaration.needs })
+  local _ <close> = open_later(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
   return work.explained(declaration.run, args)
 end
 

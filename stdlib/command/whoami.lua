@@ -115,7 +115,7 @@ return {
   examples = { "moonlatch whoami", "moonlatch whoami --profile contoso --json" },
 
   run = function(options)
-    local open <close> = session.start(options, { journal = false, mode = "read" })
+    local open <close> = session.start(options, { owner = "moonlatch whoami", journal = false, mode = "read" })
     work.run(look, open.profile)
     return 0
   end,

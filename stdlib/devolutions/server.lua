@@ -35,29 +35,6 @@ local settings ---@type table? the profile logged in with
 local as_read = setmetatable({}, { __mode = "k" }) -- entry -> its members as they were read
 
 ---------------------------------------------------------------------------
--- The words of a script's needs, and their calls
-
-local CALLS = {
-  ["vaults:read"] = { { "GET", "/api/v1/vault" }, { "GET", "/api/v1/vault/{id}" } },
-  ["entries:read"] = { { "GET", "/api/v1/vault/{id}/entry" }, { "GET", "/api/v1/vault/{id}/entry/{id}" } },
-  ["entries:write"] = {
-    { "GET", "/api/v1/vault/{id}/entry" }, { "GET", "/api/v1/vault/{id}/entry/{id}" },
-    { "POST", "/api/v1/vault/{id}/entry" }, { "PUT", "/api/v1/vault/{id}/entry/{id}" },
-    { "DELETE", "/api/v1/vault/{id}/entry/{id}" },
-  },
-  session = { { "POST", "/api/v1/login" }, { "POST", "/api/v1/logout" }, { "GET",
-    "/api/public-instance-information" } },
-}
-
---- The calls that a word of a script's needs stands for; nil for an unknown word. Every script may make the calls of
---- "session" (log in and out, read the version).
----@param word "vaults:read"|"entries:read"|"entries:write"|"session"
----@return { [1]: string, [2]: string }[]|nil
-function M.calls(word)
-  return CALLS[word]
-end
-
----------------------------------------------------------------------------
 -- One call
 
 local function said(failure)
@@ -70,7 +47,7 @@ local function raise(what, failure)
   local reason = explain.devolutions(failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
-    fix = reason.fix, status = failure.status, cause = failure,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, cause = failure,
     unreachable = outage.is(failure) or nil,
   }
 end
@@ -85,9 +62,10 @@ local function server_of(current)
 end
 
 -- The request is closed at the end, because it may hold a secret.
-local function exchange(what, request, credential, judge)
+local function exchange(what, request, credential, judge, own)
   local _ <close> = request
-  local answer <close>, message, kind, maybe_sent = http.send(request, credential, { timeout = 30, note = what })
+  local answer <close>, message, kind, maybe_sent = http.send(request, credential,
+    { timeout = 30, note = what, own = own })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   return judge(answer)
 end
@@ -101,7 +79,7 @@ local open_session = shared.wrap(function()
     attempt = function()
       return exchange(what, native.login(server.server, server.app_key, app_secret), nil, function(answer)
         return native.judge_login(answer, server.server)
-      end)
+      end, true)
     end,
   }
   if not credential then raise(what, failure) end
@@ -113,6 +91,9 @@ local function login_if_needed()
   if not session then open_session() end
   return session
 end
+
+-- The session itself is Moonlatch's; all else is the script's it works for.
+local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = true }
 
 -- Send one call and judge the answer. When the session has expired, log in again and send once more.
 local function perform(what, method, path, query, body)
@@ -126,7 +107,7 @@ local function perform(what, method, path, query, body)
     attempt = function()
       local request = unsent or build()
       unsent, used = nil, session
-      return exchange(what, request, used, function(answer) return native.judge(request, answer) end)
+      return exchange(what, request, used, function(answer) return native.judge(request, answer) end, OWN[path])
     end,
     renew = function()
       if session == used then open_session() end

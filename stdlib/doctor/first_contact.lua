@@ -171,7 +171,7 @@ M.beliefs = {
     call = "Test connection with the service stopped" },
   { id = "cloud-deleted", belief = "accounts of a deleted provider keep their passwords and are not rotated any more",
     doubt = "no page says so", call = "delete the provider of a test account, then Reset password" },
-  { id = "cloud-task", belief = "Reset password with an ended client secret leaves a task with the status Failed",
+  { id = "cloud-task", belief = "Reset password with an expired client secret leaves a task with the status Failed",
     doubt = "the list of statuses is documented, the text of a failure is not",
     call = "Reset password with a removed client secret; Reports > Privileged Access > Tasks" },
 }

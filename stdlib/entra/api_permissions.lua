@@ -6,6 +6,7 @@ local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
 local names = require "base.microsoft_ids"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
 
@@ -83,10 +84,15 @@ function M.declared(application)
   return ids
 end
 
+local read_fields = options_of("entra.api_permissions.of", {
+  application = "table", name = "string", permissions = "table",
+})
+
 --- The resource: the application declares these permissions of Microsoft Graph. Other declared permissions stay.
 ---@param fields { application: table, name: string, permissions: { value: string, id: string }[] }
 ---@return entra.api_permissions
 function M.of(fields)
+  fields = read_fields(fields)
   local values = {}
   for i, permission in ipairs(fields.permissions) do values[i] = permission.value end
   return Permissions {

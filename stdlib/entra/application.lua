@@ -6,6 +6,7 @@ local deleted = require "entra.deleted"
 local fail = require "fail"
 local graph = require "graph"
 local names = require "base.microsoft_ids"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
 local time = require "time"
@@ -26,11 +27,13 @@ local MEMBERS = {
   "passwordCredentials", "keyCredentials", "requiredResourceAccess",
 }
 
+local read_fields = options_of("entra.application", { name = "string", workflow = "string", client_id = "string" })
+
 --- The application of this name, or the one with this client id.
 ---@param fields { name: string, workflow: string, client_id: string? }
 ---@return entra.application
 local function application(fields)
-  local self = Application(fields)
+  local self = Application(read_fields(fields))
   self.prefix = ("moonlatch-%s-"):format(names.slug(self.workflow))
   self.unique_name = self.prefix .. names.slug(self.name)
   self.mark = ownership.mark(self.workflow)

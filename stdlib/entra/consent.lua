@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
 local upsert = require "entra.upsert"
@@ -106,10 +107,15 @@ end
 ---@field permissions { value: string, id: string }[]
 ---@field admin entra.admin
 
+local read_fields = options_of("entra.consent.ensure", {
+  name = "string", application = "table", principal = "table", graph = "table", permissions = "table", admin = "table",
+})
+
 --- Grant these permissions; where whoever is signed in may not, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.consent.fields
 function M.ensure(run, fields)
+  fields = read_fields(fields)
   fields.login, fields.tenant = run.profile.login, fields.admin.principal.tenant
   local things, list = grants(fields)
   tell_others(run, fields, list)

@@ -132,7 +132,7 @@ local function erase(item, what)
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
   fail.raise {
-    kind = "transient", what = what, why = "it is not among the deleted applications",
+    kind = "transient", resumes = true, what = what, why = "it is not among the deleted applications",
     fix = "It is gone already, or not shown there yet. Run the same command again in a few minutes.",
   }
 end

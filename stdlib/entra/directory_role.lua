@@ -5,9 +5,10 @@
 --- audit log. Where the tenant allows no permanent assignment, the request asks for the longest time allowed, and a
 --- later run extends the assignment before it expires.
 
-local graph = require "graph"
 local fail = require "fail"
+local graph = require "graph"
 local names = require "base.microsoft_ids"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local pim = require "entra.pim"
 local resource = require "resource.new"
@@ -309,7 +310,7 @@ local function tell_ends(run, things)
     local actual = thing.fetched.value
     if thing.demanded or actual and actual.ends then
       local soon = math.min(SOON, thing.demanded and thing.demanded.longest / 3 or SOON)
-      run:warn("the role '%s' ends by itself: run apply again before, from %s to its end on", thing.name,
+      run:warn("the assignment of the role '%s' expires: run apply again in the last %s before that", thing.name,
         time.span(soon))
     end
   end
@@ -341,11 +342,17 @@ end
 ---@field pim table<string, entra.pim|false>? role -> what the tenant demands of an assignment
 ---@field premium boolean? has the tenant Privileged Identity Management?
 
+local read_fields = options_of("entra.directory_role.ensure", {
+  name = "string", application = "table", principal = "table", roles = "table", admin = "table",
+  justification = "string", pim = "table", premium = "boolean",
+})
+
 --- Assign these roles. Where whoever is signed in may not, or the tenant demands another way, say who has to do what.
 ---@param run workflow.Run
 ---@param fields entra.directory_role.fields
 ---@return string[]? held the roles that the directory shows as held now
 function M.ensure(run, fields)
+  fields = read_fields(fields)
   local things = roles(run, fields)
   if run.mode == "destroy" then return all(run, things) end
   local open, missing = open_of(things)

@@ -204,7 +204,8 @@ end
 
 local function raise_unseen(application, own)
   fail.raise {
-    kind = "transient", what = ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
+    kind = "transient", resumes = true,
+    what = ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
     why = "Entra does not list the one in use just now, and would be given a list without it",
     fix = "Entra has not replicated it yet. Run the same command again in a few minutes; nothing was removed.",
   }

@@ -2,6 +2,7 @@
 --- applications that it owns (Microsoft Learn: application-post-owners).
 
 local graph = require "graph"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local profile = require "profile.current"
 local resource = require "resource.new"
@@ -16,10 +17,13 @@ Owner.once = "its application and owner"
 
 local M = {}
 
+local read_fields = options_of("entra.owner.of", { application = "table", principal = "table", owned = "table" })
+
 --- The service principal owns this application.
 ---@param fields { application: table, principal: table, owned: table }
 ---@return entra.owner
 function M.of(fields)
+  fields = read_fields(fields)
   return Owner {
     name = fields.owned.displayName, host = fields.application, principal = fields.principal, owned = fields.owned,
     from = { fields.principal }, made = "of the application " .. fields.owned.appId,

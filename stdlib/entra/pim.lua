@@ -140,7 +140,8 @@ local OVER = { Denied = true, Failed = true, Canceled = true, AdminDenied = true
 
 local function raise_too_early(failure)
   fail.raise {
-    kind = "transient", what = failure.what, why = "an assignment cannot be removed in its first five minutes",
+    kind = "transient", resumes = true, what = failure.what,
+    why = "an assignment cannot be removed in its first five minutes",
     fix = "Run the same command again in five minutes.", cause = failure.cause, code = failure.code,
   }
 end

@@ -4,6 +4,7 @@ local answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
 local graph = require "graph"
 local names = require "base.microsoft_ids"
+local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
 
@@ -16,10 +17,13 @@ local MEMBERS = { "id", "appId", "displayName", "accountEnabled", "servicePrinci
 
 local M = {}
 
+local read_fields = options_of("entra.service_principal.of", { application = "table", name = "string" })
+
 --- The service principal of an application.
 ---@param fields { application: table, name: string }
 ---@return entra.service_principal
 function M.of(fields)
+  fields = read_fields(fields)
   return ServicePrincipal { name = fields.name, host = fields.application, from = { fields.application } }
 end
 

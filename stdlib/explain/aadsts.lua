@@ -100,7 +100,7 @@ return {
   { codes = { 50158 }, source = "docs", cause = "an external provider has to confirm the sign-in",
     fix = "Sign in again in a browser." },
   { codes = { 50173, 50132, 50133, 50089, 70008, 700082, 70043 }, source = "docs",
-    cause = "the sign-in has ended: it expired, or was revoked (a new password does that)",
+    cause = "the sign-in is not valid any more: it expired, or was revoked (a new password revokes it)",
       fix = "Sign in again: moonlatch login." },
 
   -- Policy

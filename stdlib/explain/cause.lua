@@ -4,6 +4,7 @@
 
 local aadsts = require "explain.aadsts"
 local graph_rules = require "explain.graph"
+local kinds = require "fail.kinds"
 local time = require "time"
 
 local M = {}
@@ -11,6 +12,7 @@ local M = {}
 ---@class explain.reason
 ---@field cause string? a sentence without its full stop
 ---@field fix string? sentences
+---@field resumes boolean? the fix says that the same command, run again, goes on
 ---@field source string? who says so: "docs" or "field"
 
 local by_code = {}
@@ -25,39 +27,6 @@ function M.aadsts(code)
   local entry = by_code[math.tointeger(tonumber((tostring(code):gsub("^AADSTS", ""))))]
   return entry and { cause = entry.cause, fix = entry.fix, source = entry.source } or nil
 end
-
-local NETWORK = {
-  dns = { cause = "the host name cannot be resolved",
-    fix = "Check the network, and the host names in the profile." },
-  connect = { cause = "no connection can be made",
-    fix = "Check the network, the proxy and the address in the profile." },
-  tls = { cause = "no safe connection can be made",
-    fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
-      .. " named with `ca` in the profile has to be there and hold certificates." },
-  certificate = { cause = "the server's certificate does not prove that it is the right server",
-    fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
-      .. " a good certificate. Otherwise do not go on: it may be somebody else's." },
-  timeout = { cause = "no answer came in time", fix = "Try again; check the network if it stays so." },
-  cut = { cause = "the connection broke before the answer was complete",
-    fix = "Try again; check the network if it stays so." },
-  too_large = { cause = "the answer is larger than any answer of the service",
-    fix = "Check that the address in the profile is the real service." },
-  hostile = { cause = "the answer breaks the rules of HTTP",
-    fix = "Check that the address in the profile is the real service, and that no proxy changes answers." },
-  memory = { cause = "there is not enough memory", fix = "Close other programs and try again." },
-  journal = { cause = "the change could not be put on record, so it was not made",
-    fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again." },
-  undeclared = { cause = "the script does not say that it needs this call",
-    fix = "Add the call to the script's `needs`, or use --write where a person types." },
-  peer = { cause = "the profile does not name this address", fix = "Check the addresses in the profile." },
-  credential = { cause = "the credential is for another address", fix = "Check the addresses in the profile." },
-  closed = { cause = "the connection to the network is closed already", fix = "Run the command again." },
-}
-
-local UNKNOWN = {
-  cause = "it is unknown whether the change was made: the answer is missing or unusable",
-  fix = "Look before you run it again: the change may have been made.",
-}
 
 local SIGN_IN = {
   authorization_declined = { cause = "the person declined",
@@ -93,9 +62,9 @@ local SUBERRORS = {
   user_password_expired = { cause = "the password has expired", fix = "Change it, then sign in again." },
   consent_required = { cause = "nobody has consented to the permissions that are asked for",
     fix = "Have an administrator grant consent to the application." },
-  bad_token = { cause = "the sign-in has ended: it was revoked (a new password does that)",
+  bad_token = { cause = "the sign-in is not valid any more: it was revoked (a new password revokes it)",
     fix = "Sign in again: moonlatch login." },
-  token_expired = { cause = "the sign-in has ended: it expired", fix = "Sign in again: moonlatch login." },
+  token_expired = { cause = "the sign-in is not valid any more: it expired", fix = "Sign in again: moonlatch login." },
   protection_policy_required = { cause = "a policy of the tenant requires a managed app on this device",
     fix = "Sign in as an application, or have the policy exclude this." },
   client_mismatch = { cause = "the sign-in belongs to another application",
@@ -103,11 +72,8 @@ local SUBERRORS = {
 }
 
 local function by_kind(failure)
-  if failure.kind == "throttled" then
-    return { cause = "there were too many requests", fix = "Wait some minutes, and do less at once." }
-  elseif failure.kind == "transient" then
-    return { cause = "the service is in trouble", fix = "Try again in some minutes." }
-  end
+  local kind = kinds.of(failure.kind)
+  if kind.cause then return { cause = kind.cause, fix = kind.fix } end
 end
 
 -- Add when to try again, where the service says how long to wait.
@@ -115,7 +81,7 @@ local function with_moment(reason, failure)
   if not failure.again then return reason end
   local when = ("Run the same command again after %s: the service asks not to be asked before.")
     :format(time.iso(math.ceil(failure.again)))
-  return { cause = reason.cause, fix = when, source = reason.source }
+  return { cause = reason.cause, fix = when, source = reason.source, resumes = true }
 end
 
 local REDIRECT = {
@@ -128,7 +94,7 @@ local REDIRECT = {
 ---@param failure table host.oauth.failure or retry.failure
 ---@return explain.reason
 function M.login(failure)
-  if failure.transport then return NETWORK[failure.transport] or {} end
+  if failure.transport then return kinds.transport(failure) end
   if failure.status and failure.status >= 300 and failure.status < 400 then return REDIRECT end
   local reason = failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
     or SIGN_IN[failure.error] or REFUSED
@@ -154,7 +120,7 @@ local UNKNOWN_IDENTITY = {
 ---@param failure table host.oauth.failure or retry.failure
 ---@return explain.reason|nil
 function M.identity(failure)
-  if failure.transport and not failure.maybe_sent and NETWORK[failure.transport] ~= NETWORK.peer then
+  if failure.transport and not failure.maybe_sent and kinds.transport(failure) ~= kinds.transports.peer then
     return NO_IDENTITY
   end
   if failure.error == "invalid_request" and failure.message:lower():find("identity not found", 1, true) then
@@ -194,8 +160,8 @@ end
 ---@return explain.reason
 function M.graph(failure, context)
   context = context or {}
-  if failure.kind == "unknown_outcome" then return UNKNOWN end
-  if failure.transport then return NETWORK[failure.transport] or {} end
+  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
+  if failure.transport then return kinds.transport(failure) end
   if context.fresh_write and (failure.lag or failure.kind == "missing") then
     return {
       cause = "Entra has not replicated the last change after two minutes",
@@ -224,8 +190,8 @@ local DEVOLUTIONS = {
 ---@param failure table host.devolutions.failure or retry.failure
 ---@return explain.reason
 function M.devolutions(failure)
-  if failure.kind == "unknown_outcome" then return UNKNOWN end
-  if failure.transport then return NETWORK[failure.transport] or {} end
+  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
+  if failure.transport then return kinds.transport(failure) end
   return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
 end
 

@@ -143,7 +143,7 @@ function M.failure(call, failure)
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,
     call = { method = call.method, path = call.path, members = members_of(call.body) },
-    fix = reason.fix, status = failure.status, code = failure.code, message = failure.message,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
     unreachable = outage.is(failure) or nil,
   }
@@ -158,18 +158,6 @@ end
 
 ---------------------------------------------------------------------------
 -- Sending
-
-local asking_why = false -- the calls made now are to explain a refusal
-
---- Call `fn(...)` in a way that its reads need no declaration: they are ours, to explain
---- a refusal. As pcall.
----@param fn function
----@return boolean ok, any ...
-function M.explaining(fn, ...)
-  asking_why = true
-  local _ <close> = setmetatable({}, { __close = function() asking_why = false end })
-  return pcall(fn, ...)
-end
 
 -- Behind one connection may be one machine that has trouble, so the next try goes by another
 -- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
@@ -193,7 +181,6 @@ function M.once(call, judge)
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.overruled then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
-  if asking_why then request:set_explaining() end
   call.credential = call.options.credential or oauth.credential()
   local sent = time.monotonic()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))

@@ -8,6 +8,7 @@ local call = require "graph.call"
 local class = require "base.class"
 local json = require "host.json"
 local task = require "task"
+local time = require "time"
 
 local M = {}
 
@@ -18,8 +19,13 @@ local M = {}
 ---@field link string? to the next page
 ---@field marked string? a link met before, to notice circles
 ---@field count integer pages so far
+---@field empty integer pages without an item, in a row
+---@field waited number seconds spent waiting for pages
 ---@field eager boolean
 local Pages = class "graph.pages"
+
+local MOST_EMPTY = 100 -- pages in a row
+local LONGEST = 3600 -- seconds of waiting for all pages of a list
 
 function Pages:close()
   if self.coming then self.coming:cancel() end
@@ -68,9 +74,22 @@ function Pages:first()
   return page and check_page(self.call, page) or { value = {} }
 end
 
+-- A service that sends page after page without an end, or without items, is not waited for: the list is not known.
+local function check_limits(self)
+  self.empty = #self.page.value == 0 and self.empty + 1 or 0
+  if self.empty >= MOST_EMPTY then
+    call.raise(self.call, { kind = "bad_answer",
+      message = ("%d pages in a row were empty, and there is a link to more"):format(MOST_EMPTY) })
+  end
+  if self.waited > LONGEST then
+    call.raise(self.call, { kind = "bad_answer",
+      message = ("its pages took %d seconds, and there are more"):format(math.floor(self.waited)) })
+  end
+end
+
 -- The next page, or nil after the last.
 function Pages:next()
-  local before = self.page
+  local before, began = self.page, time.monotonic()
   self.page = nil -- not held while the next one comes
   if self.coming and not self.coming.cancelled then -- as it is when the loop it ran in is over
     local coming = self.coming
@@ -83,7 +102,9 @@ function Pages:next()
   else
     return nil
   end
+  self.waited = self.waited + time.monotonic() - began
   self:prefetch()
+  if self.link then check_limits(self) end
   return self.page
 end
 
@@ -93,7 +114,9 @@ end
 ---@param eager boolean fetch ahead?
 ---@return graph.pages
 function M.of(path, options, eager)
-  return Pages { call = call.new("GET", path, nil, options), count = 0, eager = eager }
+  return Pages {
+    call = call.new("GET", path, nil, options), count = 0, empty = 0, waited = 0, eager = eager,
+  }
 end
 
 --- An iterator over the items of all pages, in the form a generic for takes. An item

@@ -44,7 +44,7 @@ end
 local function raise_none(state)
   fail.raise {
     kind = "missing", what = ("make a calendar for '%s'"):format(state.name),
-    why = "there is no client secret whose end is known", fix = "moonlatch apply makes one.",
+    why = "there is no client secret with a known expiry date", fix = "moonlatch apply makes one.",
   }
 end
 
@@ -60,7 +60,8 @@ function M.text(state, now)
   local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
   add_event(lines, "renew", {
     id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
-    description = ("It ends on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
+    description = (
+      "It expires on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
       .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
   })
   add_event(lines, "last", {

@@ -20,7 +20,7 @@ local function add(lines, text, ...)
 end
 
 local function dates(one, now)
-  if not one.ends then return "its end is not known" end
+  if not one.ends then return "its expiry date is unknown" end
   if one.ends <= now then return ("expired on %s, %s ago"):format(time.day(one.ends), time.span(now - one.ends)) end
   return ("until %s, another %s"):format(time.day(one.ends), time.span(one.ends - now))
 end

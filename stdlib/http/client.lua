@@ -5,6 +5,7 @@
 -- left to Lua: may it go, put it on record, attach the credential, send.
 
 local log = require "log"
+local rights = require "task.rights"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
@@ -19,14 +20,15 @@ local queue, first, last = {}, 1, 0 -- places of tasks waiting for a stream
 local owners = setmetatable({}, { __mode = "k" }) -- running transfer -> its task
 local sent, longest = 0, 0
 
---- Send through this door from now on (nil: through none). Returns the one before.
+--- Send through this door from now on (nil: through none), with these rights of its making. Returns those before.
 ---@param new host.gate.door?
----@return host.gate.door?
-function M.use(new)
+---@param acting task.rights.session?
+---@return host.gate.door? door, task.rights.session? acting
+function M.use(new, acting)
   local before = door
   if before and in_flight > 0 then error("requests are in flight through the other door", 2) end
   door, queue, first, last, sent, longest = new, {}, 1, 0, 0, 0
-  return before
+  return before, rights.use(acting)
 end
 
 --- The door in use.
@@ -93,9 +95,18 @@ end
 ---@class http.options
 ---@field timeout number? seconds from when it is sent (30), never more than the task has left
 ---@field note string? what it is for, for the record
+---@field own boolean? with Moonlatch's own rights, not those of the script it works for: to sign in
 ---@field ready nil|fun() called before each try, before it is given to the door; it may wait, and raise to give up
 ---@field sending nil|fun() called for each try when it has its turn: what it stages in the journal is durable when
 --- the try leaves
+
+-- With whose rights a request leaves; or nil and why with nobody's.
+local function rights_for(me, options)
+  local acting = rights.of(me)
+  if options and options.own then acting = rights.own() end
+  if acting then return acting end
+  return nil, "no script stands behind this call: what loads a script, or cleans up after one, sends nothing"
+end
 
 -- One try to send it: an answer or a failure; or, when the write budget has no room, how
 -- many seconds it has to wait, without a stream.
@@ -106,7 +117,10 @@ local function send(me, request, credential, options)
   local timeout, left = options and options.timeout or 30, task.left()
   if left < timeout then timeout = left end
   if timeout <= 0 then scheduler.suspend() end -- raises: the time is over
-  local transfer <close>, message, kind, wait = door:submit(request, credential, timeout, options and options.note)
+  local acting, why = rights_for(me, options)
+  if not acting then return nil, nil, why, "undeclared", false end
+  local transfer <close>, message, kind, wait = door:submit(request, credential, acting, timeout,
+    options and options.note)
   if not transfer then return wait, nil, message, kind, false end
   if options and options.sending then options.sending() end
   count(me)

@@ -6,12 +6,10 @@
 -- thousands of them each trying for itself.
 
 local http = require "http.client"
+local kinds = require "fail.kinds"
 local scheduler = require "task.scheduler"
 
 local M = {}
-
-local UNREACHED = { dns = true, connect = true, tls = true, certificate = true }
-local SILENT = { journal = true, undeclared = true, peer = true, credential = true, closed = true, memory = true }
 
 ---@class retry.outage
 ---@field leader Task?
@@ -36,7 +34,8 @@ end
 ---@param failure retry.failure
 ---@return boolean
 function M.is(failure)
-  return UNREACHED[failure.transport] == true
+  local transport = kinds.transport(failure)
+  return transport ~= nil and transport.unreached == true
 end
 
 local function finish(peer, outage, how)
@@ -71,7 +70,7 @@ end
 ---@param failure retry.failure?
 function M.learn(peer, failure)
   local outage = of_peer(peer)
-  if failure and SILENT[failure.transport] then return end
+  if failure and failure.transport and kinds.transport(failure).silent then return end
   if not failure or not M.is(failure) then
     if outage then finish(peer, outage, "reached") end
   elseif not outage then

@@ -6,6 +6,7 @@
 -- answer, is repeated only when repeating is safe; a refusal never. A call whose
 -- outcome stays unknown says so: it may have happened.
 
+local kinds = require "fail.kinds"
 local log = require "log"
 local outage = require "http.outage"
 local scheduler = require "task.scheduler"
@@ -47,28 +48,23 @@ local TRIES = 4
 ---@field once boolean? does an answer, or what may have been sent, end it?
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
-local TRANSPORT = {
-  dns = "network", connect = "network", tls = "network", certificate = "network", timeout = "network", cut = "network",
-  too_large = "bad_answer", hostile = "bad_answer", memory = "transient", journal = "journal",
-  undeclared = "config", peer = "config", credential = "config", closed = "interrupted",
-}
-
 --- The failure of a request that got no answer, of what http.send returned.
 ---@param message string
 ---@param kind string the gate's
 ---@param maybe_sent boolean?
 ---@return retry.failure
 function M.transport(message, kind, maybe_sent)
-  return { kind = TRANSPORT[kind] or "network", transport = kind, message = message, maybe_sent = maybe_sent or nil }
+  local known = kinds.transports[kind]
+  return {
+    kind = known and known.kind or "network", transport = kind, message = message, maybe_sent = maybe_sent or nil,
+  }
 end
-
-local PASSING = { dns = true, connect = true, timeout = true, cut = true, memory = true }
 
 -- May the far side have done it on this very try?
 local function is_open(call, failure)
   if not call.changes then return false end
   if failure.transport then return failure.maybe_sent end
-  return failure.kind == "transient" or failure.kind == "bad_answer"
+  return kinds.of(failure.kind).open or false
 end
 
 local function grow(first, tries, longest)
@@ -113,9 +109,10 @@ end
 -- they may be repeated even where a lost answer may not.
 local function is_passing(call, failure)
   if failure.code == "Directory_ConcurrencyViolation" then return true end
-  if outage.is(failure) then return PASSING[failure.transport] end
+  local transport = kinds.transport(failure)
+  if outage.is(failure) then return transport.passes end
   if not call.repeatable then return false end
-  return failure.kind == "transient" or (failure.transport and PASSING[failure.transport])
+  return failure.kind == "transient" or transport ~= nil and transport.passes
 end
 
 local function passing_wait(call, failure, state)
@@ -142,13 +139,10 @@ local function patience(call, failure, state)
   return passing_wait(call, failure, state)
 end
 
--- What says something about the call itself, and so about its earlier tries at least that much.
-local PLAIN = { refused = true, denied = true, missing = true, conflict = true }
-
 local function settle(failure, state)
   if not state.open then return failure end
   failure.maybe_sent = true
-  if not PLAIN[failure.kind] then failure.kind = "unknown_outcome" end
+  if not kinds.of(failure.kind).plain then failure.kind = "unknown_outcome" end
   return failure
 end
 

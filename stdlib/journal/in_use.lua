@@ -78,7 +78,7 @@ local function end_of(row, now)
   local ends = row.body.ends
   if not ends then return "whose end is not known" end
   if ends <= now then return ("which expired %s ago (%s)"):format(time.span(now - ends), time.day(ends)) end
-  return ("which ends in %s (%s)"):format(time.span(ends - now), time.day(ends))
+  return ("which expires in %s (%s)"):format(time.span(ends - now), time.day(ends))
 end
 
 -- Since when the credential waits: since it was handed over, stored, or made.

@@ -29,7 +29,7 @@ function M.must_last(kind, terms, fix)
   if not renew_before or lifetime > renew_before then return end
   fail.raise {
     kind = "usage", what = "plan the " .. kind,
-    why = ("it would live %s and be renewed %s before its end"):format(time.span(lifetime), time.span(renew_before)),
+    why = ("it would live %s and be renewed %s before it expires"):format(time.span(lifetime), time.span(renew_before)),
     fix = fix or ("Use --renew-before %dd or less."):format(lifetime // 86400 // 2),
   }
 end
@@ -81,7 +81,7 @@ end
 ---@return string?
 function M.why_due(row, terms, now)
   local age, ends = now - M.made_at(row), row.body.ends
-  if M.is_near_end(row, terms, now) then return "the one in use ends in " .. time.span(ends - now) end
+  if M.is_near_end(row, terms, now) then return "the one in use expires in " .. time.span(ends - now) end
   if terms.every and age >= terms.every then
     return ("the one in use is %s old, and one is due every %s"):format(time.span(age), time.span(terms.every))
   end
@@ -97,7 +97,7 @@ function M.until_when(row, terms)
   if ends then parts[1] = "until " .. time.day(ends) end
   if terms.every then parts[#parts + 1] = ("a new one every %s"):format(time.span(terms.every)) end
   if ends then parts[#parts + 1] = ("renewed %s before"):format(time.span(margin(row, terms))) end
-  return ends and table.concat(parts, "; ") or "its end is not known"
+  return ends and table.concat(parts, "; ") or "its expiry date is unknown"
 end
 
 --- The lifetime that is proposed where a person has to paste each new secret, in seconds, within the tenant's limit.

@@ -31,8 +31,6 @@ function Request:traits() end
 function Request:set_repeatable(yes) end
 --- Send it on a connection of its own.
 function Request:set_fresh() end
---- It is to find out why something was refused: where it changes nothing, the gate wants no declaration.
-function Request:set_explaining() end
 --- The body as text a person may see: secrets masked. nil when there is none.
 ---@return string|nil
 function Request:body() end

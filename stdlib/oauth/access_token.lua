@@ -78,7 +78,7 @@ end
 ---@type oauth.way
 return function(settings, kept, scopes)
   if kept.given then
-    refuse("auth", "it has ended or is not accepted any more, and it cannot be renewed here",
+    refuse("auth", "it has expired or is not accepted any more, and it cannot be renewed here",
       "Run the command again with a new one: it goes on where it stopped.")
   end
   local token, why = native.given(read(settings.sign_in.token), settings.graph, time.now())

@@ -53,9 +53,9 @@ local function check_dates(source, about)
   if about.not_before and now < about.not_before then
     refuse(source, "it is not valid before " .. time.iso(about.not_before), "Check this computer's clock.")
   elseif about.not_after and now >= about.not_after then
-    refuse(source, "it ended on " .. time.iso(about.not_after), "Make a new one, and add it to the application.")
+    refuse(source, "it expired on " .. time.iso(about.not_after), "Make a new one, and add it to the application.")
   elseif about.not_after and about.not_after - now < SOON then
-    log.warn(("the certificate %s ends in %s, on %s"):format(source.path, time.span(about.not_after - now),
+    log.warn(("the certificate %s expires in %s, on %s"):format(source.path, time.span(about.not_after - now),
       time.iso(about.not_after)))
   end
 end

@@ -1,12 +1,11 @@
 --- Sign a person in on another device, with a code that is shown here (RFC 8628).
 
 local ask = require "oauth.ask"
+local kinds = require "fail.kinds"
 local log = require "log"
 local native = require "host.oauth"
 local task = require "task"
 local time = require "time"
-
-local WAITABLE = { pending = true, transient = true, throttled = true, network = true }
 
 -- Ask until the person has signed in, as often as the service allows (RFC 8628, 3.5).
 local function await_person(settings, code)
@@ -20,7 +19,7 @@ local function await_person(settings, code)
     local token, failure = ask.once(what, build, native.judge_token, settings.graph)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
-    if not WAITABLE[failure.kind] then ask.raise(what, failure) end
+    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes then ask.raise(what, failure) end
     if failure.retry_after and time.now() + failure.retry_after >= ends then
       failure.again = time.now() + failure.retry_after
       ask.raise(what, failure)

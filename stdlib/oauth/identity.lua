@@ -6,6 +6,7 @@
 
 local ask = require "oauth.ask"
 local fail = require "fail"
+local kinds = require "fail.kinds"
 local native = require "host.oauth"
 local sys = require "host.sys"
 local task = require "task"
@@ -66,12 +67,10 @@ local function build(settings)
   return native.service(endpoint.url, resource, asked), native.service_credential(endpoint.url, endpoint.header)
 end
 
-local AGAIN = { transient = true, throttled = true }
-
 -- Seconds until the next try; nil for no more tries. Where nothing listens, there is no identity.
 local function patience(failure, tries)
   if failure.transport and not failure.maybe_sent then return tries == 1 and 1 or nil end
-  local is_passing = AGAIN[failure.kind] or failure.status == 404 or failure.status == 410
+  local is_passing = kinds.of(failure.kind).passes or failure.status == 404 or failure.status == 410
     or failure.transport == "timeout" or failure.transport == "cut"
   if not is_passing or not WAITS[tries] then return nil end
   local least = failure.status == 410 and tries == #WAITS and UPDATING - WAITS[1] - WAITS[2] - WAITS[3] or 0
@@ -88,7 +87,7 @@ local function raise(what, failure)
   if not reason then ask.raise(what, failure, "The endpoint") end
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, failure.message, "The endpoint"),
-    fix = reason.fix, status = failure.status, code = failure.error, cause = failure,
+    fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.error, cause = failure,
   }
 end
 

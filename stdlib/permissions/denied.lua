@@ -3,14 +3,15 @@
 --- missing directory role, a target that outranks us and one in a restricted unit.
 -- The tenant is asked which it is, where we may; where we may not, that is said.
 
-local call = require "graph.call"
 local fail = require "fail"
 local graph = require "graph"
 local held_by_us = require "permissions.granted"
 local log = require "log"
 local permissions = require "permissions.least"
 local reach = require "entra.reach"
+local rights = require "task.rights"
 local sets = require "base.sets"
+local scheduler = require "task.scheduler"
 local task = require "task"
 
 local M = {}
@@ -187,7 +188,7 @@ end
 function M.explain(err)
   if not fail.is(err, "denied") or err.status ~= 403 or not err.call or err.explained then return end
   err.explained = true
-  local ok, reason = call.explaining(task.within, PATIENCE, find_reason, err.call)
+  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
   if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said)

@@ -93,10 +93,6 @@ local function window_of(windows, except)
   if windows or except then return require("policy.window").parse(windows, except) end
 end
 
-local function check_command(value)
-  if #value == 0 or not tostring(value[1]):match("^/") then return "it begins with a program's absolute path" end
-end
-
 local rule = {
   type = "table",
   members = {
@@ -130,7 +126,7 @@ local rule = {
       type = "table", default = {},
       members = {
         revoke_sessions = { type = "boolean", default = false },
-        run = with(strings, { check = check_command }),
+        run = with(strings, { check = sinks.refuse_words }),
       },
     },
     reconcile = { type = "boolean", default = false },
@@ -222,7 +218,7 @@ local SCOPES = {
 
 --- The calls a policy makes, as a script's needs.
 ---@param terms policy.terms
----@return { graph: string[], scopes: string[], devolutions: string[] }
+---@return script.needs
 function M.needs(terms)
   local calls, scopes = select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
@@ -230,7 +226,8 @@ function M.needs(terms)
     graph = joined(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = terms.sink:needs(),
+    devolutions = terms.sink:needs(), run = joined(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
+    files = terms.sink:files(),
   }
 end
 

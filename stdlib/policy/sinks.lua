@@ -18,6 +18,24 @@ local Sink = class "policy.sink"
 local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
   command = "policy.command" }
 
+--- Why these words name no program and its arguments, if they do not.
+---@param words string[]
+---@return string? wrong
+function M.refuse_words(words)
+  local first = tostring(words[1] or "")
+  if first:match("^[%w_-]+$") then return nil end
+  if not first:match("^/") then return "it begins with the name that the profile gives the program" end
+  local name = first:match("[^/]*$"):gsub("[^%w_-]", "-")
+  return ('programs are named in the profile: put programs = { ["%s"] = { "%s" } } there, and write "%s" here instead '
+    .. "of the path"):format(name, first, name)
+end
+
+local function refuse_path(name)
+  if name:match("^[%w_-]+$") then return nil end
+  return ('folders are named in the profile: put folders = { sealed = "%s" } there, and write "sealed" here instead of '
+    .. "the path"):format(name)
+end
+
 local KINDS = {
   server = {
     can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
@@ -36,14 +54,15 @@ local KINDS = {
     can = {}, needs = {},
     rule = {
       type = "table",
-      members = { to = { type = "string", required = true }, folder = { type = "string", required = true } },
+      members = {
+        to = { type = "string", required = true },
+        folder = { type = "string", required = true, check = refuse_path },
+      },
     },
   },
   command = {
     can = {}, needs = {},
-    rule = { type = "table", each = { type = "string" }, check = function(fields)
-      if not tostring(fields[1]):match("^/") then return "it begins with a program's absolute path" end
-    end },
+    rule = { type = "table", each = { type = "string" }, check = function(fields) return M.refuse_words(fields) end },
   },
 }
 
@@ -75,13 +94,14 @@ M.server = maker "server"
 ---@return policy.sink
 M.handover = maker "handover"
 
---- A new file in a folder, which only the holder of a private key can open. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM
+--- A file in a folder, which only the holder of a private key can open. For client secrets.
+---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
+--- name of the folder
 ---@return policy.sink
 M.sealed = maker "sealed"
 
 --- A program that reads the value from its standard input. For client secrets.
----@param fields string[] the program's absolute path and its arguments
+---@param fields string[] the name that the profile gives the program, and its arguments
 ---@return policy.sink
 M.command = maker "command"
 
@@ -113,6 +133,14 @@ function Sink:why_not_for_passwords()
     .. "%s can"):format(tostring(self), M.for_passwords())
 end
 
+--- The program it runs, as words of a script's needs.
+---@return string[]
+function Sink:runs() return self.kind == "command" and { self.fields[1] } or {} end
+
+--- The folder it writes to, as words of a script's needs.
+---@return string[]
+function Sink:files() return self.kind == "sealed" and { self.fields.folder } or {} end
+
 --- What of Devolutions Server it calls, as words of a script's needs.
 ---@return string[]
 function Sink:needs() return KINDS[self.kind].needs end
@@ -124,8 +152,8 @@ local TEXT = {
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,
-  sealed = function(fields) return ("a file in %s, sealed to %s"):format(fields.folder, fields.to) end,
-  command = function(fields) return "the command " .. fields[1] end,
+  sealed = function(fields) return ("a file in the folder '%s', sealed to %s"):format(fields.folder, fields.to) end,
+  command = function(fields) return "the program " .. fields[1] end,
 }
 
 function Sink:__tostring()

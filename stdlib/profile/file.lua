@@ -56,6 +56,20 @@ local function check_tenant(value)
   end
 end
 
+-- Programs and folders are used by these names.
+local function check_names(named)
+  for name in pairs(named) do
+    if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
+      return ("'%s' is no name: letters, digits, - and _"):format(tostring(name))
+    end
+  end
+end
+
+local program_rule = { type = "table", each = { type = "string" }, check = function(words)
+  if #words == 0 or not words[1]:match("^/") then return "it begins with the program's absolute path" end
+  if #words > 64 then return "it has more than 64 words" end
+end }
+
 local profile_rule = {
   type = "table",
   members = {
@@ -68,6 +82,8 @@ local profile_rule = {
     devolutions = devolutions_rule,
     state = { type = "string" },
     write_budget = { type = { "boolean", "table" }, default = true },
+    programs = { type = "table", default = {}, each = program_rule, check = check_names },
+    folders = { type = "table", default = {}, each = { type = "string" }, check = check_names },
   },
 }
 
@@ -274,7 +290,9 @@ local function settle(file, name, given)
     sign_in = given.sign_in, key = given.key, devolutions = settle_devolutions(given.devolutions, folder),
     state = state_of(given, kind, binding, folder), binding = binding,
     write_budget = budget_of(file, where .. ".write_budget", given.write_budget),
+    programs = given.programs, folders = {},
   }
+  for place, path in pairs(given.folders) do profile.folders[place] = resolve(path, folder) end
   check_reaches(file, where, profile)
   return profile
 end

@@ -14,6 +14,7 @@ local rotate = require "rotate.policies"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
+local sys = require "host.sys"
 local workflow_run = require "workflow.run"
 
 local M = {}
@@ -27,7 +28,8 @@ local SHORTEST = 60
 ---@field terms rehearse.terms
 ---@field stage rehearse.stage
 ---@field policies policy.terms[]
----@field needs table
+---@field needs table what the policies need together
+---@field scripts session.script[] the policies
 ---@field judge rehearse.judge
 ---@field start number
 local Play = class "rehearse.play"
@@ -35,11 +37,28 @@ local Play = class "rehearse.play"
 ---------------------------------------------------------------------------
 -- In a session
 
--- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
-local function attempt(self, needs, fn)
+-- What a policy would start or write is not for a rehearsal: its programs do nothing, its folders are new.
+local function stand_in(self)
+  local profile = self.stage.profile
+  for _, script_of in ipairs(self.scripts) do
+    for _, name in ipairs(script_of.needs.run or {}) do
+      if not profile.programs[name] then self.judge:tell("the program '%s' is not run in a rehearsal", name) end
+      profile.programs[name] = { "/bin/true" }
+    end
+    for _, name in ipairs(script_of.needs.files or {}) do
+      profile.folders[name] = ("%s-folder-%s"):format(profile.state, name)
+      assert(sys.mkdir(profile.folders[name]))
+    end
+  end
+end
+
+-- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
+local function attempt(self, needs, fn, scripts)
   local _ <close> = output.divert(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
-    local open <close> = session.open(self.stage.profile, { needs = needs })
+    local open <close> = session.open(self.stage.profile, {
+      owner = "the rehearsal", needs = needs, scripts = scripts,
+    })
     return scheduler.run(http.poll, fn, open)
   end, scheduler.keep_trace)
   if ok then return result end
@@ -123,8 +142,8 @@ end
 
 local function run_once(self)
   local all, failure = attempt(self, self.needs, function(open)
-    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile }))
-  end)
+    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile, rights = open.rights }))
+  end, self.scripts)
   self.judge:note(all, failure, self.stage:held())
   return all
 end
@@ -163,9 +182,11 @@ end
 function M.play(terms, stage)
   local loaded = rotate.load(terms.policies)
   local self = Play {
-    terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, place = 1,
+    terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
+    place = 1,
   }
   self.judge = judge.new(terms, loaded.policies, stage)
+  stand_in(self)
   prepare(self)
   self.start = stage:now()
   self.judge:begin(self.start)

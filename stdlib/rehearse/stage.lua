@@ -40,13 +40,15 @@ local function open_control(self)
   self.control = gate.door("emulator", self.journal)
   local base = self.profile.login
   assert(self.control:peer("graph", base, self.profile.ca))
-  self.control:allow("graph", "GET", "/emulator/*")
-  self.control:allow("graph", "POST", "/emulator/*")
+  self.rights = self.control:rights("the stage of a rehearsal", "declared")
+  self.rights:allow("graph", "GET", "/emulator/*")
+  self.rights:allow("graph", "POST", "/emulator/*")
+  self.control:seal()
 end
 
 local function ask(self, method, path, body)
-  local before = http.use(self.control)
-  local _ <close> = setmetatable({}, { __close = function() http.use(before) end })
+  local before, acting = http.use(self.control, { script = self.rights, own = self.rights, look = self.rights })
+  local _ <close> = setmetatable({}, { __close = function() http.use(before, acting) end })
   local request = native.request(self.profile.login, method, "/emulator" .. path, nil, body)
   local answer, message = scheduler.run(http.poll, http.send, request)
   if not answer then raise("speak with the private emulator", message) end

@@ -63,12 +63,6 @@ Transfer.__close = Transfer.close
 ---------------------------------------------------------------------------
 -- Asking
 
-local function refuse(request, why, fix)
-  fail.raise {
-    kind = "refused", what = ("%s %s"):format(request:method(), trace.where(request)), why = why, fix = fix,
-  }
-end
-
 local function preview(request)
   local lines = { ("%s %s"):format(log.style("bold", request:method()), request:url()) }
   local body = request:body()
@@ -78,43 +72,60 @@ local function preview(request)
   return table.concat(lines, "\n")
 end
 
-local function ask(door, request)
+local function ask(door, text, question)
   output.done()
-  log.error(preview(request))
-  local answer = (term.read_line("Send this? [y/N, all: whatever else this line changes] ") or ""):lower()
+  log.error(text)
+  local answer = (term.read_line(question .. " [y/N, all: whatever else this line changes] ") or ""):lower()
   if answer == "all" then door.all = true end
   return answer == "y" or answer == "yes" or answer == "all"
 end
 
+-- What is asked about: how a refusal names it, what it is known by, what the person sees, and the question.
+---@class repl.change
+---@field what string
+---@field key string
+---@field show fun(): string
+---@field question string
+---@field nothing string what is said after a no
+
 -- The same change sent again because its answer was lost or refused was agreed to already.
-local function agree(door, request)
-  local key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or "")
-  if door.settings.yes or door.all or door.agreed[key] then return key end
+local function agree(door, change)
+  local function refuse(why, fix) fail.raise { kind = "refused", what = change.what, why = why, fix = fix } end
+  if not door.settings.write then
+    refuse("it would change something, and this session only reads",
+      "Leave with Ctrl-D and start it with --write: then it asks before each change.")
+  end
+  if door.settings.yes or door.all or door.agreed[change.key] then return end
   if not require("cli.workflow_command").is_interactive() then
-    refuse(request, "it would change something, and there is no terminal to ask on",
+    refuse("it would change something, and there is no terminal to ask on",
       "moonlatch repl --write --yes changes things without asking.")
   end
-  if not ask(door, request) then refuse(request, "you said no", "Nothing was sent.") end
-  door.agreed[key] = true
-  return key
+  if not ask(door, change.show(), change.question) then refuse("you said no", change.nothing) end
+  door.agreed[change.key] = true
+end
+
+local function request_change(request)
+  return {
+    what = ("%s %s"):format(request:method(), trace.where(request)),
+    key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or ""),
+    show = function() return preview(request) end, question = "Send this?", nothing = "Nothing was sent.",
+  }
 end
 
 ---------------------------------------------------------------------------
 -- The door
 
-function Door:submit(request, credential, timeout, note)
+function Door:submit(request, credential, rights, timeout, note)
   local key
   if request:changes() then
-    if not self.settings.write then
-      refuse(request, "it would change something, and this session only reads",
-        "Leave with Ctrl-D and start it with --write: then it asks before each change.")
-    end
-    key = agree(self, request)
+    local change = request_change(request)
+    key = change.key
+    agree(self, change)
   elseif request:peer() == "graph" then
     self.paths[#self.paths + 1] = trace.where(request)
   end
   local began = sys.monotonic()
-  local behind, message, kind = self.behind:submit(request, credential, timeout, note)
+  local behind, message, kind = self.behind:submit(request, credential, rights, timeout, note)
   if not behind then return nil, message, kind end
   local transfer = Transfer { behind = behind, door = self, request = request, key = key, began = began }
   self.transfers[behind] = transfer
@@ -127,6 +138,30 @@ function Door:poll(ms)
   return list
 end
 
+--- A program is asked about like a change; whether it may be run at all the door behind says.
+function Door:run(rights, name, arguments, ...)
+  local words = ("%s %s"):format(name, table.concat(arguments, " "))
+  agree(self, {
+    what = ("run the program '%s'"):format(name), key = "run " .. words,
+    show = function() return log.style("bold", "run ") .. words end, question = "Run this?",
+    nothing = "Nothing was run.",
+  })
+  return self.behind:run(rights, name, arguments, ...)
+end
+
+--- A file is asked about like a change.
+function Door:write(rights, folder, name, ...)
+  agree(self, {
+    what = ("write '%s' in the folder '%s'"):format(name, folder), key = ("write %s/%s"):format(folder, name),
+    show = function() return log.style("bold", "write ") .. ("%s in the folder %s"):format(name, folder) end,
+    question = "Write this?", nothing = "Nothing was written.",
+  })
+  return self.behind:write(rights, folder, name, ...)
+end
+
+function Door:ran(...) return self.behind:ran(...) end
+function Door:read(...) return self.behind:read(...) end
+function Door:list(...) return self.behind:list(...) end
 function Door:flush() return self.behind:flush() end
 function Door:running() return self.behind:running() end
 

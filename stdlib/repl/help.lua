@@ -224,18 +224,17 @@ local function module_of(value)
   end
 end
 
--- A function of ours by where it is defined, one in C by whose member it is.
+-- A function by the interface that has it, else by where it is defined.
 local function entry_of(fn)
-  local info = debug.getinfo(fn, "S")
-  local path = info.source:match("stdlib/(.+)%.lua$")
-  local entry = path and reference.at(path:gsub("/", "."), info.linedefined)
-  if entry then return entry end
   for _, name in ipairs(sandbox.modules()) do
     local module = package.loaded[name]
     for key, value in pairs(type(module) == "table" and module or {}) do
       if rawequal(value, fn) then return reference.entry(("%s.%s"):format(name, tostring(key))) end
     end
   end
+  local info = debug.getinfo(fn, "S")
+  local path = info.source:match("stdlib/(.+)%.lua$")
+  return path and reference.at(path:gsub("/", "."), info.linedefined)
 end
 
 local function class_of(value)

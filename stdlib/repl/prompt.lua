@@ -49,10 +49,11 @@ local READS = "It only reads: --write lets it change things, and asks before eac
 local function open_session(state)
   local options = state.options
   local open = session.start(options, {
-    mode = options.write and "write" or "read", journal = options.write == true,
+    owner = "the prompt", mode = options.write and "write" or "read", journal = options.write == true,
   })
-  state.door = repl_door.new(open.door, state.settings)
-  http.use(state.door)
+  local door, acting = http.use(nil)
+  state.door = repl_door.new(assert(door), state.settings)
+  http.use(state.door, acting)
   return open
 end
 

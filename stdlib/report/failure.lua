@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local json = require "host.json"
+local kinds = require "fail.kinds"
 local log = require "log"
 local output = require "log.output"
 local term = require "host.term"
@@ -22,32 +23,12 @@ local function ids_of(failure)
   return #parts > 0 and (" (%s)"):format(table.concat(parts, ", ")) or ""
 end
 
--- Not twice, when the reason names it already.
+-- Where the reason has the far side's words, it has the ids, too.
 local function why_of(failure)
-  local ids = ids_of(failure)
-  if failure.request_id and failure.why:find(failure.request_id, 1, true) then return failure.why end
-  return failure.why .. ids
+  return failure.said and failure.request_id and failure.why or failure.why .. ids_of(failure)
 end
 
 local function indent(text) return (text:gsub("\n", "\n       ")) end
-
--- What to do, where a failure does not say it itself.
-local FIXES = {
-  usage = "`--help` with the command says how it is used.",
-  config = "Correct that, then run the command again.",
-  auth = "Sign in again: moonlatch login.",
-  denied = "See who we are with `moonlatch whoami`, and what is needed with `moonlatch permissions`.",
-  missing = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
-  conflict = "Run it again: what is there is read first.",
-  throttled = "Wait some minutes, then run it again.",
-  transient = "Try again in some minutes.",
-  network = "Check the network, then run it again.",
-  bad_answer = "Run it again; if it stays so, report it with what --verbose says.",
-  timeout = "Run it again: it goes on where it was.",
-  unknown_outcome = "Look before doing it again: it may have happened.",
-  journal = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong.",
-  interrupted = "Run it again: it goes on where it was.",
-}
 
 --- The three lines of a failure.
 ---@param failure Failure
@@ -109,7 +90,7 @@ function M.failed(err)
   output.done()
   local document
   if fail.is(err) then
-    log.error(M.text(err, FIXES[err.kind]))
+    log.error(M.text(err, kinds.of(err.kind).fix))
     causes(err)
     document = M.table(err)
   else

@@ -8,7 +8,7 @@ local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
 
 local function raise_unseen(what)
   fail.raise {
-    kind = "transient", what = ("wait until %s can be seen everywhere"):format(what),
+    kind = "transient", resumes = true, what = ("wait until %s can be seen everywhere"):format(what),
     why = ("it was done, but it is not visible after %d seconds"):format(PATIENCE),
     fix = "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
   }

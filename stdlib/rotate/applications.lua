@@ -124,19 +124,20 @@ end
 
 function PLACE.sealed(run, secret, self, target)
   local fields = self.terms.sink.fields
-  local path = secret.row and ("%s/%s-%s.sealed"):format(fields.folder, target.appId, secret.row.id) or fields.folder
-  once(run, secret, target, path, function() sealed.write(path, fields.to, secret.value) end)
+  local name = secret.row and ("%s-%s.sealed"):format(target.appId, secret.row.id) or nil
+  local path = name and ("%s/%s"):format(fields.folder, name) or fields.folder
+  once(run, secret, target, path, function() sealed.write(fields.folder, name, fields.to, secret.value) end)
   await(run, secret, target, path)
 end
 
 function PLACE.command(run, secret, self, target)
   local words = self.terms.sink.fields
-  once(run, secret, target, "the command " .. words[1], function()
-    command.feed(run.journal, words, {
+  once(run, secret, target, "the program " .. words[1], function()
+    command.feed(words, {
       name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
     }, secret.value)
   end)
-  await(run, secret, target, "what the command " .. words[1] .. " keeps")
+  await(run, secret, target, "what the program " .. words[1] .. " keeps")
 end
 
 -- Without a Devolutions Server, client secrets go by a person's hands.

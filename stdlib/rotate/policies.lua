@@ -35,21 +35,23 @@ local function join(into, from)
   end
 end
 
---- Load policies by name; what they need is put together.
+--- Load policies by name. What they need is put together for the sign-in, which is one for all; what each may do
+--- stays its own.
 ---@param names string[]
----@return { policies: policy.terms[], needs: table }
+---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
 function M.load(names)
   if #names == 0 then raise_none() end
-  local policies, needs = {}, {}
+  local policies, needs, scripts = {}, {}, {}
   for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
   for i, name in ipairs(names) do
     local declaration, found = script.load(name)
     copies.tell(found)
     policies[i] = declaration.policy or raise_no_policy(name)
+    scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
     for peer, list in pairs(needs) do join(list, declaration.needs[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
-  return { policies = policies, needs = needs }
+  return { policies = policies, needs = needs, scripts = scripts }
 end
 
 --- Run the policies once.
@@ -136,7 +138,7 @@ end
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %d polic%s; Ctrl-C, or SIGTERM, ends after what is being done")
+  log.say(("watching %d polic%s; Ctrl-C or SIGTERM ends it after the change at hand")
     :format(#policies, #policies == 1 and "y" or "ies"))
   while true do
     local ok, wait = pcall(turn, policies, options)

@@ -17,11 +17,11 @@ local SIGN = {
   busy = "!", idle = "=", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
 }
 local HEADING = {
-  change = "to change", recover = "begun and not ended", stop = "stopped: a person must look", refuse = "refused",
+  change = "to change", recover = "begun and not finished", stop = "stopped: a person must look", refuse = "refused",
   wait = "not due", never = "never touched", changed = "changed", failed = "failed",
   busy = "busy: another is at work on it", idle = "done by another process", waits = "waits for the window",
   skipped = "not begun", person = "waits for a person", ended = "begun before, and closed without a change",
-  left = "ended, and it is not known which value is in force", accepted = "refused, as the policy expects",
+  left = "ended; it is unknown which value is in force", accepted = "refused, as the policy expects",
 }
 local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
   "waits", "ended", "idle", "wait", "accepted", "never" }

@@ -5,7 +5,8 @@ local applications = require "rotate.applications"
 local fail = require "fail"
 local oauth = require "oauth.sign_in"
 local people = require "rotate.users"
-local rights = require "rotation.rights"
+local matrix = require "rotation.rights"
+local rights = require "task.rights"
 local role_holders = require "entra.role_holders"
 local room = require "machine.disk_space"
 local scheduler = require "task.scheduler"
@@ -17,18 +18,26 @@ local M = {}
 
 local LOOK = { users = people.look, applications = applications.look }
 
-local function any(policies, target)
-  for _, terms in ipairs(policies) do
-    if terms.target == target then return true end
-  end
-  return false
+-- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
+local function with_rights(options, terms, fn, ...)
+  if not options.rights then return fn(...) end
+  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
 end
 
--- What the policies share: who we are, who holds which role, which domains are federated.
-local function tenant_of(policies, profile)
-  local tenant = { me = oauth.sign_in(profile), held = {} }
-  if not any(policies, "users") then return tenant end
-  tenant.holders, tenant.federated = task.all { role_holders.read, users.federated_domains }
+local function first_of(policies, target)
+  for _, terms in ipairs(policies) do
+    if terms.target == target then return terms end
+  end
+end
+
+-- What the policies share: who we are, who holds which role, which domains are federated. Each policy for users
+-- declares the calls for that, so it is read with the rights of the first.
+local function tenant_of(policies, options)
+  local tenant = { me = oauth.sign_in(options.profile), held = {} }
+  local first = first_of(policies, "users")
+  if not first then return tenant end
+  tenant.holders, tenant.federated = with_rights(options, first, task.all,
+    { role_holders.read, users.federated_domains })
   tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
@@ -39,6 +48,7 @@ end
 ---@field profile table
 ---@field now string[]? names of accounts or applications to be changed at once, whatever their dates say
 ---@field outside_window boolean? whatever the window says
+---@field rights table<string, host.gate.rights>? of each policy's file, by the policy's name; nil: those of the task
 ---@field old_now boolean? remove an application's old credential as soon as the new one is in use
 ---@field confirm nil|fun(all: table[]): boolean
 
@@ -52,13 +62,13 @@ end
 ---@field moment number? until when, or from when
 ---@field failure Failure? it could not even be looked at
 
-local function look_with_rights(terms, tenant, options)
-  rights.check(terms, tenant)
+local function look_with_matrix(terms, tenant, options)
+  matrix.check(terms, tenant)
   return LOOK[terms.target](terms, tenant, options)
 end
 
 local function look(terms, tenant, options)
-  local ok, found = xpcall(look_with_rights, scheduler.keep_trace, terms, tenant, options)
+  local ok, found = xpcall(with_rights, scheduler.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     require("permissions.denied").explain(found)
@@ -100,7 +110,7 @@ end
 ---@param options rotation.options
 ---@return table[] found one a policy
 function M.plan(policies, options)
-  local tenant, all = tenant_of(policies, options.profile), {}
+  local tenant, all = tenant_of(policies, options), {}
   for i, terms in ipairs(policies) do
     all[i] = look(terms, tenant, options)
     note_window(all[i])
@@ -120,9 +130,9 @@ local function has_work(all)
 end
 
 -- Failures of single accounts are in their entries; what stops a policy is here.
-local function guarded(found, step)
+local function guarded(found, step, options)
   if found.failure then return end
-  local ok, failure = xpcall(found[step], scheduler.keep_trace, found)
+  local ok, failure = xpcall(with_rights, scheduler.keep_trace, options, found.terms, found[step], found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
   require("permissions.denied").explain(failure)
@@ -142,7 +152,7 @@ function M.once(policies, options)
   end
   for _, step in ipairs { "recover", "act" } do
     for _, found in ipairs(all) do
-      if not task.stopping() then guarded(found, step) end
+      if not task.stopping() then guarded(found, step, options) end
     end
   end
   return all

@@ -1,9 +1,8 @@
 --- What a change may have done whose call failed.
 
-local M = {}
+local kinds = require "fail.kinds"
 
--- The kinds of failure after which the service may have carried the request out.
-local OPEN = { unknown_outcome = true, transient = true, bad_answer = true }
+local M = {}
 
 --- Is it certain that the request did not leave this machine?
 ---@param failure Failure of a changing call that is not repeated by itself
@@ -12,7 +11,7 @@ function M.never_left(failure)
   if failure.status or failure.maybe_sent then return false end
   local cause = failure.cause
   if cause and (cause.maybe_sent or cause.status) then return false end
-  return not OPEN[failure.kind] and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
+  return not kinds.of(failure.kind).open and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
 end
 
 --- Is it certain that the change did not happen? Then its intent is void, and nothing is lost.
@@ -21,7 +20,7 @@ end
 function M.certainly_not(failure)
   local cause = failure.cause
   if failure.maybe_sent or cause and cause.maybe_sent then return false end
-  return not OPEN[failure.kind] and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
+  return not kinds.of(failure.kind).open and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
 end
 
 return M

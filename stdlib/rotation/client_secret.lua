@@ -178,7 +178,7 @@ local function make_another(self)
   M.look_for(self.run.journal, self.row, self.application)
   if self.tries < TRIES then return M.begin(self) end
   fail.raise {
-    kind = "transient", what = ("add a client secret to '%s'"):format(self.application.displayName),
+    kind = "transient", resumes = true, what = ("add a client secret to '%s'"):format(self.application.displayName),
     why = "the answer that holds its value was lost twice",
     fix = "Something between this computer and Entra cuts answers. Run the same command again later: the lost client "
       .. "secrets are on record, and are removed when that is safe.",
@@ -271,7 +271,7 @@ end
 
 local function raise_uncertain(what)
   fail.raise {
-    kind = "transient", what = what,
+    kind = "transient", resumes = true, what = what,
     why = "Entra refuses to and does not list it; it is so new that this does not show that it is gone",
     fix = "Run the same command again in an hour.",
   }

@@ -3,6 +3,7 @@
 
 local explain = require "explain.cause"
 local fail = require "fail"
+local kinds = require "fail.kinds"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local task = require "task"
@@ -18,10 +19,9 @@ local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 -- AADSTS codes for a credential that has not propagated yet: wrong secret, unknown application, certificate not on the
 -- application.
 local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
-local PASSING = { network = true, transient = true, throttled = true }
 
 local function not_yet(failure)
-  return NOT_YET[failure.code] or PASSING[failure.kind] or false
+  return NOT_YET[failure.code] or kinds.of(failure.kind).passes or false
 end
 
 --- Which of these roles are missing in a token.
@@ -43,6 +43,7 @@ local function raise_refused(client_id, failure)
     kind = failure.kind or "auth", what = ("sign in as application %s with its new credential"):format(client_id),
     why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
     fix = reason.fix or "It is kept in the journal. Run the same command again once this is settled.",
+    resumes = reason.resumes or not reason.fix or nil,
     code = failure.code or failure.error, status = failure.status, cause = failure,
   }
 end
@@ -51,7 +52,7 @@ end
 ---@param client_id string
 ---@param failure table
 function M.raise_if_passing(client_id, failure)
-  if PASSING[failure.kind] then raise_refused(client_id, failure) end
+  if kinds.of(failure.kind).passes then raise_refused(client_id, failure) end
 end
 
 ---------------------------------------------------------------------------
@@ -63,7 +64,7 @@ end
 ---@param proof rotation.proof
 function M.raise_not_proven(kind, name, proof)
   fail.raise {
-    kind = "transient", what = ("prove the new %s of '%s'"):format(kind, name),
+    kind = "transient", resumes = true, what = ("prove the new %s of '%s'"):format(kind, name),
     why = ("after five minutes it is not accepted everywhere (%s)")
       :format(proof.failure and proof.failure.message or "too few sign-ins"),
     fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this one.",
@@ -111,7 +112,7 @@ function M.once(client_id, value)
     if try > 1 then task.sleep(PAUSE) end
     proof, failure = oauth.prove(client_id, value)
     if proof then return true, proof.claims end
-    if not PASSING[failure.kind] then break end
+    if not kinds.of(failure.kind).passes then break end
   end
   return false, failure
 end

@@ -226,7 +226,7 @@ end
 -- The look must be at most five seconds old when a request leaves.
 local function raise_too_slow(job)
   fail.raise {
-    kind = "transient", what = what_of(job),
+    kind = "transient", resumes = true, what = what_of(job),
     why = "reading the sink and the directory takes more than five seconds, or their content keeps changing",
     fix = "Run the same command again when they answer faster; nothing is sent after an old look.",
   }

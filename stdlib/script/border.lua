@@ -34,6 +34,7 @@ local original_of = setmetatable({}, { __mode = "k" }) ---@type table<function, 
 ---@field called table<function, function> of the script -> as the library calls it
 ---@field scripts table<function, function> the other way round
 ---@field metatables_of_script table<table, true>
+---@field given table<table, true> plain tables that the library gave to the script
 local Border = class "script.border"
 
 local OBJECT = { arguments = "kept", depth = math.huge } -- methods, and functions among results
@@ -121,8 +122,9 @@ local function give_plain(border, list, giving, level, seen)
     twin[key], changed = given, changed or not rawequal(given, value)
   end
   if metatable_of(list) == ARRAY then json.array(twin) end
-  if not changed then seen[list] = list end
-  return seen[list]
+  if changed then return twin end
+  seen[list], border.given[list] = list, true
+  return list
 end
 
 local function give_table(border, value, giving, level, seen)
@@ -151,10 +153,11 @@ end
 ---------------------------------------------------------------------------
 -- From the script to the library
 
+-- A table that a function is given is a copy, which the library may keep, unless the library gave it to the script.
 local function take_plain(border, list, keeps, level, seen)
   if seen[list] then return seen[list] end
   if level > LEVELS then error "a table that a script hands to the library is nested too deep" end
-  local twin, changed = {}, not keeps or level == 1
+  local twin, changed = {}, not keeps or level == 1 and not border.given[list]
   seen[list] = twin
   for key, value in next, list do
     local taken = take(border, value, keeps, level, seen)
@@ -242,13 +245,24 @@ end
 ---------------------------------------------------------------------------
 -- Functions of a script, as the library calls them
 
-local function results_of(border, ...) return take_all(border, true, select("#", ...), ...) end
+-- A failure that a script raises is its own no more: whoever catches it may rely on what it says.
+local function raised(err)
+  if fail.is(err) then return fail.copy(err) end
+  local has_trace = type(err) ~= "string" or err:find("\nstack traceback:", 1, true)
+  return has_trace and err or debug.traceback(err, 2)
+end
+
+local function results_of(border, ok, ...)
+  if not ok then error((...), 0) end
+  return take_all(border, true, select("#", ...), ...)
+end
 
 function call_script(border, fn)
   if border.called[fn] then return border.called[fn] end
   local rights = acting.now()
   local function called(...)
-    return results_of(border, acting.with(rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
+    return results_of(border,
+      xpcall(acting.with, raised, rights, fn, give_all(border, CALLBACK, select("#", ...), ...)))
   end
   border.called[fn], border.scripts[called] = called, fn
   return called
@@ -364,7 +378,7 @@ local function weak() return setmetatable({}, { __mode = "k" }) end
 function M.new()
   return Border {
     faces = weak(), metatables = weak(), metatables_of_script = weak(), shown = weak(), called = weak(),
-    scripts = weak(),
+    scripts = weak(), given = weak(),
   }
 end
 

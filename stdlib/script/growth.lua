@@ -7,30 +7,18 @@
 local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
+local needs_of = require "permissions.needs"
 local script = require "script.load"
 local sys = require "host.sys"
 
 local M = {}
 
-local KINDS = { "graph", "devolutions", "scopes" }
-
--- All entries of a kind: "PATCH /users/{id}", "PATCH /users/{id} (with --prove-on)".
-local function entries_of(kind, needs)
-  local list = table.move(needs[kind] or {}, 1, #(needs[kind] or {}), 1, {})
-  for name, more in pairs(needs.when or {}) do
-    for _, entry in ipairs(more[kind] or {}) do
-      list[#list + 1] = ("%s (with --%s)"):format(entry, (name:gsub("_", "-")))
-    end
-  end
-  return list
-end
-
--- What is in the list of one and not of the other.
-local function added(kind, mine, original)
+-- What is in the needs of one and not of the other.
+local function added(mine, original)
   local known, list = {}, {}
-  for _, entry in ipairs(entries_of(kind, original)) do known[entry] = true end
-  for _, entry in ipairs(entries_of(kind, mine)) do
-    if not known[entry] then list[#list + 1] = ("%s: %s"):format(kind, entry) end
+  for _, line in ipairs(needs_of.lines(original)) do known[line] = true end
+  for _, line in ipairs(needs_of.lines(mine)) do
+    if not known[line] then list[#list + 1] = line end
   end
   table.sort(list)
   return list
@@ -44,12 +32,8 @@ end
 function M.of(declaration, found)
   local bundled = found.origin ~= "bundled" and found.origin ~= "path" and copies.original(found.name)
   if not bundled then return {} end
-  local ok, original = pcall(function() return script.check(bundled, script.chunk(bundled)()) end)
-  local before, more = ok and original.needs or {}, {}
-  for _, kind in ipairs(KINDS) do
-    for _, entry in ipairs(added(kind, declaration.needs, before)) do more[#more + 1] = entry end
-  end
-  return more
+  local ok, original = pcall(script.load_found, bundled)
+  return added(declaration.needs, ok and original.needs or {})
 end
 
 -- Where it is kept that this growth of this script was accepted.

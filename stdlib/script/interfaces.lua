@@ -18,8 +18,9 @@ local OWN = { arguments = "as they are", depth = 3 } -- depth: an outcome's fail
 
 ---@type table<string, script.interface>
 M.interfaces = {
-  certificate = KEPT, discover = COPIED, doctor = COPIED, fail = OWN, graph = ANSWERS, json = PLAIN,
-  log = PLAIN, policy = COPIED, rehearse = COPIED, report = PLAIN, rotation = KEPT, secret = COPIED, sink = KEPT,
+  certificate = KEPT, devolutions = KEPT, discover = COPIED, doctor = COPIED, fail = OWN, folder = COPIED,
+  graph = ANSWERS, json = PLAIN, log = PLAIN, policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
+  rotation = KEPT, secret = COPIED, sink = KEPT,
   task = OWN, time = PLAIN, workflow = COPIED,
 
   ["entra.admin"] = KEPT, ["entra.api_permissions"] = KEPT, ["entra.application"] = KEPT, ["entra.consent"] = KEPT,

@@ -8,6 +8,8 @@
 local border = require "script.border"
 local fail = require "fail"
 local nearest = require "base.nearest"
+local needs_of = require "permissions.needs"
+local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local shape = require "base.schema"
 local sys = require "host.sys"
@@ -31,10 +33,13 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field ask string? what the first apply on a terminal asks, when it is not given
 
 ---@class script.needs
----@field graph string[]? calls
----@field devolutions string[]?
----@field scopes string[]?
----@field when table<string, { graph: string[]?, devolutions: string[]? }>? argument -> what it takes besides
+---@field graph script.entry[]? calls
+---@field devolutions ("vaults:read"|"entries:read"|"entries:write")[]?
+---@field scopes string[]? what a person signs in for, where that is not what the calls need
+---@field run string[]? programs, by the names that the profile gives them
+---@field files string[]? folders, by the names that the profile gives them
+---@field peers table<string, script.entry[]>? calls of other services, by the names that the profile gives them
+---@field when table<string, script.needs>? argument -> what it takes besides: graph, devolutions, run, files
 
 ---@class script.declaration
 ---@field id string? what its things are marked with
@@ -268,14 +273,7 @@ local function check_arguments(arguments)
   end
 end
 
-local function check_call(entry)
-  if not entry:match("^%u+ /[^%s#]*$") and not entry:match("^%u+ /[^%s#]*#[%w,]+$") then
-    return ('"%s" is not of the form "GET /users/{id}" or "PATCH /users/{id}#member,member"'):format(entry)
-  end
-end
-
 local strings = { type = "table", each = { type = "string" } }
-local calls = { type = "table", each = { type = "string", check = check_call } }
 
 local declaration_rule = {
   type = "table",
@@ -284,14 +282,7 @@ local declaration_rule = {
     summary = { type = "string", required = true },
     description = { type = "string" },
     args = { type = "table", default = {}, each = argument_rule, check = check_arguments },
-    needs = {
-      type = "table", default = {},
-      members = {
-        graph = calls,
-        devolutions = strings, scopes = strings,
-        when = { type = "table", each = { type = "table", members = { graph = calls, devolutions = strings } } },
-      },
-    },
+    needs = needs_of.rule,
     examples = strings,
     run = { type = "function" },
     steps = { type = "table" },
@@ -321,16 +312,16 @@ function M.check(found, value)
   return value
 end
 
---- Load a script and check its declaration. Nothing of it is run; loading is bounded in
---- instructions and memory.
----@param name string
+--- Load a script that was found and check its declaration. Nothing of it is run, loading is bounded in instructions and
+--- memory, and its file may do nothing meanwhile, also where the library works for another script.
+---@param found script.found
 ---@param emulator boolean? it is the emulator's, in the emulator's own process
----@return script.declaration declaration, script.found found
-function M.load(name, emulator)
-  local found = M.find(name)
-  local chunk = M.chunk(found, emulator)
-  local ok, value = shape.load(require("task.scheduler").keep_trace, function() return M.check(found, chunk()) end)
-  if ok then return value, found end
+---@return script.declaration
+function M.load_found(found, emulator)
+  local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
+  local function load_it() return M.check(found, chunk()) end
+  local ok, value = rights.with(scheduler.current(), nil, shape.load, scheduler.keep_trace, load_it)
+  if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
@@ -339,24 +330,20 @@ function M.load(name, emulator)
   }
 end
 
-local function added(list, more)
-  return table.move(more or {}, 1, #(more or {}), #(list or {}) + 1, table.move(list or {}, 1, #(list or {}), 1, {}))
+--- Find a script and load it.
+---@param name string
+---@param emulator boolean? it is the emulator's, in the emulator's own process
+---@return script.declaration declaration, script.found found
+function M.load(name, emulator)
+  local found = M.find(name)
+  return M.load_found(found, emulator), found
 end
 
 --- What a script needs with these arguments: what it always does, and what goes with those given.
 ---@param declaration script.declaration
 ---@param args table<string, any>
 ---@return script.needs
-function M.needs(declaration, args)
-  local needs = declaration.needs
-  local all = { graph = needs.graph, devolutions = needs.devolutions, scopes = needs.scopes }
-  for name, more in pairs(needs.when or {}) do
-    if args[name] then
-      all.graph, all.devolutions = added(all.graph, more.graph), added(all.devolutions, more.devolutions)
-    end
-  end
-  return all
-end
+function M.needs(declaration, args) return needs_of.with(declaration.needs, args) end
 
 --- Read a script's arguments from the command line: `--name value` or
 --- `--name=value`, checked against its declaration before anything is done.

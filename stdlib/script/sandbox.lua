@@ -3,7 +3,6 @@
 
 local acting = require "script.acting"
 local border = require "script.border"
-local fail = require "fail"
 local interfaces = require "script.interfaces"
 local strict = require "base.strict"
 local sys = require "host.sys"
@@ -11,7 +10,8 @@ local sys = require "host.sys"
 local M = {}
 
 local PLAIN = {
-  "_VERSION", "ipairs", "next", "pairs", "rawequal", "rawget", "rawlen", "select", "tonumber", "tostring", "type",
+  "_VERSION", "assert", "error", "ipairs", "next", "pairs", "rawequal", "rawget", "rawlen", "select", "tonumber",
+  "tostring", "type",
 }
 local LIBRARIES = { "math", "string", "table", "utf8" }
 
@@ -43,20 +43,6 @@ local function set_raw(target, key, value)
   return rawset(target, key, value)
 end
 
--- A failure that a script raises is its own no more: whoever catches it may rely on what it says.
-local function raised(err) return fail.is(err) and fail.copy(err) or err end
-
-local function raise(err, level)
-  level = level or 1
-  error(raised(err), level == 0 and 0 or level + 1)
-end
-
-local function assert_true(...)
-  if ... then return ... end
-  if select("#", ...) < 2 then return assert(...) end
-  error(raised((select(2, ...))), 0)
-end
-
 local function metatable_setter(own)
   return function(target, meta)
     if type(meta) == "table" then
@@ -69,16 +55,22 @@ local function metatable_setter(own)
   end
 end
 
+-- An error as a script may catch it. A person's Ctrl-C is not to be caught: it ends a loop around pcall, too.
+local function catch(own, err)
+  if type(err) == "string" and sys.interrupts() > 0 and err:find "interrupted$" then error(err, 0) end
+  return own:caught(err)
+end
+
 -- The handler of xpcall runs when all has been left that the error came through: it may neither act with the rights
 -- in force down there nor stop what closes them.
 local function catchers(own)
   local function caught(ok, ...)
     if ok then return true, ... end
-    return false, own:caught((...))
+    return false, catch(own, (...))
   end
   local function handled(handler, ok, ...)
     if ok then return true, ... end
-    return false, handler(own:caught((...)))
+    return false, handler(catch(own, (...)))
   end
   return function(...) return caught(pcall(...)) end,
     function(fn, handler, ...) return handled(handler, pcall(fn, ...)) end
@@ -90,11 +82,11 @@ local function coroutines_of(own)
   local library = copy(coroutine)
   local function outcome(ok, ...)
     if ok then return true, ... end
-    return false, own:caught((...))
+    return false, catch(own, (...))
   end
   local function results(co, ok, ...)
     if ok then return ... end
-    local err = own:caught((...))
+    local err = catch(own, (...))
     coroutine.close(co)
     error(err, 0)
   end
@@ -196,7 +188,7 @@ end
 ---@return table globals, script.border border
 function M.globals(options)
   local own = border.new()
-  local shared = { print = say, getmetatable = metatable_of, rawset = set_raw, error = raise, assert = assert_true }
+  local shared = { print = say, getmetatable = metatable_of, rawset = set_raw }
   shared.setmetatable = metatable_setter(own)
   shared.pcall, shared.xpcall = catchers(own)
   local libraries = { coroutine = coroutines_of(own) }

@@ -20,7 +20,7 @@ end
 ---@return session.later
 return function(choice, options)
   local write = choice.write == true
-  options = options or { mode = "read", journal = write }
+  options = options or { owner = "this code", mode = "read", journal = write }
   if write then options.mode = "write" end
   profile.when_needed(function() require("session.open").start(choice, options) end)
   return Later {}

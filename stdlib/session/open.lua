@@ -11,13 +11,22 @@ local time_source = require "time.clock"
 local M = {}
 
 ---@class session.options
----@field needs { graph: string[]?, devolutions: string[]?, scopes: string[]? }? what may be called
+---@field owner string? whose code runs, for people: the script's name
+---@field needs script.needs? what it may do
+---@field scripts session.script[]? instead: several scripts side by side, each with rights of its own. Code that is
+--- not run with the rights of one of them (`rights`, by name) may then do nothing.
 ---@field mode "declared"|"read"|"write"|nil may undeclared calls be sent? ("declared")
 ---@field reading boolean? leave out the declared calls that change something
 ---@field journal boolean? open the journal; nothing can be changed without (true)
 ---@field fresh boolean? a person signs in anew, and stays signed in
 
+---@class session.script
+---@field name string
+---@field owner string its file, for people
+---@field needs script.needs
+
 ---@class session
+---@field rights table<string, host.gate.rights> of each of the several scripts, by its name
 ---@field profile profile
 ---@field journal host.journal.journal?
 ---@field door host.gate.door
@@ -71,92 +80,6 @@ local function tell_head(session)
 end
 
 ---------------------------------------------------------------------------
--- The door
-
-local function allow_graph(door, entries, reading)
-  local changes = require("host.graph").changes
-  for _, entry in ipairs(entries) do
-    local method, path, members = entry:match("^(%u+) ([^#]+)#?(.*)$")
-    if not (reading and changes(method, path)) then
-      door:allow("graph", method, path, members ~= "" and members or nil)
-    end
-  end
-end
-
-local function raise_unknown_word(word)
-  fail.raise {
-    kind = "config", what = "read needs.devolutions", why = ("'%s' is no word for a call"):format(word),
-    fix = "There are vaults:read, entries:read and entries:write.",
-  }
-end
-
-local function allow_devolutions(door, words, reading)
-  local server, changes = require "devolutions.server", require("host.devolutions").changes
-  for _, word in ipairs { "session", table.unpack(words) } do
-    for _, call in ipairs(server.calls(word) or raise_unknown_word(word)) do
-      local method, path = call[1], call[2]
-      if word == "session" or not (reading and changes(method, path)) then door:allow("devolutions", method, path) end
-    end
-  end
-end
-
--- Certificates are checked as `settings`, the profile or a part of it, says.
-local function add_peer(door, name, base, profile, settings)
-  local lenient = settings.strict_certificates == false
-  local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
-  if ok then return end
-  fail.raise {
-    kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message,
-    fix = "Correct the address in the profile.",
-  }
-end
-
--- The endpoint of a managed identity; no proxy leads there.
-local function add_identity(door, profile)
-  if profile.sign_in.method ~= "managed_identity" then return end
-  local base, path = require("oauth.identity").place(profile)
-  add_peer(door, "identity", base, { file = profile.file, ca = profile.ca }, profile)
-  door:allow("identity", "GET", path)
-end
-
-local function add_peers(door, profile)
-  add_identity(door, profile)
-  add_peer(door, "login", profile.login, profile, profile)
-  add_peer(door, "graph", profile.graph, profile, profile)
-  door:allow("login", "GET", "/*")
-  door:allow("login", "POST", "/*")
-  local devolutions = profile.devolutions
-  if devolutions and devolutions.server then
-    add_peer(door, "devolutions", devolutions.server, profile, devolutions)
-  end
-end
-
-local function open_door(profile, journal, options)
-  local door, needs = require("host.gate").door(profile.kind, journal), options.needs or {}
-  add_peers(door, profile)
-  allow_graph(door, needs.graph or {}, options.reading)
-  local devolutions = profile.devolutions
-  if devolutions and devolutions.server then allow_devolutions(door, needs.devolutions or {}, options.reading) end
-  door:mode(options.mode or "declared")
-  return door
-end
-
--- All processes that change one tenant as one application share its budget.
-local function open_budget(session)
-  local profile, budget = session.profile, session.profile.write_budget
-  if not budget or not session.journal then return end
-  local name = (profile.sign_in.client_id or profile.sign_in.method):gsub("[^%w-]", "_")
-  local path = ("%s/writes-%s"):format(profile.state, name)
-  local ok, message = session.door:budget(path, budget.writes, budget.seconds, session.clock)
-  if ok then return end
-  fail.raise {
-    kind = "config", what = "count what is changed", why = message,
-    fix = require("machine.state_folder").fix(path)
-      or ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
-  }
-end
-
----------------------------------------------------------------------------
 -- The session
 
 local function open_clock(profile)
@@ -205,21 +128,21 @@ function M.open(profile, options)
   if current then error("a session is open already", 2) end
   options = options or {}
   profiles.use(profile)
-  local session <const> = Session { profile = profile }
+  local session <const> = Session { profile = profile, rights = {} }
+  local acting
   current = session
   local ok, err = pcall(function()
     session.clock = open_clock(profile)
     session.journal = options.journal ~= false and M.open_journal(profile, session.clock) or nil
     session.began_at = session.journal and session.journal:head()
-    session.door = open_door(profile, session.journal, options)
-    open_budget(session)
+    acting = require("session.door").open(session, options)
   end)
   if not ok then
     session:close()
     error(err, 0)
   end
   time_source.use(session.clock)
-  http.use(session.door)
+  http.use(session.door, acting)
   use_scopes(profile, options)
   keep_sign_in(profile, options.fresh)
   return session

@@ -1,12 +1,9 @@
 --- What has to be known before anything is made: read side by side, changing nothing.
 
-local credential_policy = require "entra.credential_policy"
-local deleted = require "entra.deleted"
+local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
-local fail = require "fail"
 local file = require "machine.secret_file"
 local first_reset = require "setup.first_reset"
-local graph = require "graph"
 local lifetime = require "journal.lifetime"
 local look_alike = require "setup.look_alike"
 local reach = require "entra.reach"
@@ -38,49 +35,6 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
--- Something good to know that not everybody may read: without it we go on.
-local function organization()
-  return fail.catch("denied", function()
-    return graph.first("/organization", { select = { "id", "displayName" }, what = "read the tenant's name" })
-  end)
-end
-
-local function licences()
-  return fail.catch("denied", function()
-    local plans = {}
-    for sku in graph.list("/subscribedSkus", { select = { "skuPartNumber", "servicePlans" },
-      what = "read the tenant's licences" }) do
-      for _, plan in ipairs(sku.servicePlans or {}) do plans[plan.servicePlanName] = true end
-    end
-    return plans
-  end)
-end
-
--- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it, or deletes it for good.
-local function settle_deleted(run, wanted, item, purge)
-  if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
-  deleted.must_be_ours(wanted, item, run.journal)
-  wanted:restores(item)
-end
-
---- The application, and what policy counts for it: its own when it is there, else the tenant's. Waits.
----@param run workflow.Run
----@param wanted entra.application
----@param purge boolean? is destroy to delete it for good?
----@return { application: table?, policy: entra.credential_policy }
-function M.application_and_policy(run, wanted, purge)
-  local application, policy, item = task.all {
-    function() return wanted:fetch() or false end, credential_policy.read,
-    function() return not wanted.client_id and deleted.find(wanted.unique_name) or false end,
-  }
-  if application then
-    if run.mode == "destroy" and purge then deleted.purging(run, wanted, application) end
-    return { application = application, policy = policy:of(application) }
-  end
-  if item then settle_deleted(run, wanted, item, purge) end
-  return { policy = policy }
-end
-
 local function demands()
   local helpdesk, privileged = task.all {
     function() return directory_role.pim_demanded "Helpdesk Administrator" or false end,
@@ -92,17 +46,8 @@ end
 ---------------------------------------------------------------------------
 -- Saying what was found
 
-local function describe_tenant(run, have, company, plans)
-  local tenant = have.admin.principal.tenant
-  run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
-  if plans then
-    run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
-      or "licence: no Entra ID P2, so there are no eligible roles")
-  end
-end
-
 local function describe(run, have, info, company, plans)
-  describe_tenant(run, have, company, plans)
+  checks.describe_tenant(run, have, company, plans)
   if info then run:note("Devolutions Server %s, vault '%s'", info.version, have.entry.vault) end
   if not run.profile.devolutions then run:note("the profile names no Devolutions: the secret is handed to a person") end
 end
@@ -131,35 +76,6 @@ local function say_look_alike(run, have, found)
   look_alike.tell(run, look_alike.find(found.graph))
 end
 
---- Who cannot make what is missing is told before anything is made.
----@param run workflow.Run
----@param have table admin
----@param found { application: table? }
-function M.check_admin(run, have, found)
-  have.admin:look_closer()
-  if run.mode == "destroy" then return end
-  if not found.application then have.admin:must "applications" end
-  for _, ability in ipairs { "applications", "consent", "roles" } do
-    local why = have.admin:why_not(ability)
-    if why then run:note("another admin has to do this part: %s (%s)", have.admin.what(ability), why) end
-  end
-end
-
--- Do the licences bring Privileged Identity Management?
-local function is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
-
---- Read and say which tenant this is.
----@param run workflow.Run
----@param have table admin
----@return boolean premium
-function M.tenant(run, have)
-  local company, plans = task.all {
-    function() return organization() or false end, function() return licences() or false end,
-  }
-  describe_tenant(run, have, company, plans)
-  return is_premium(plans)
-end
-
 --- Look at everything. Fails where going on could not end well.
 ---@param run workflow.Run
 ---@param have table admin, wanted, entry
@@ -168,17 +84,17 @@ end
 function M.look(run, have, args)
   check_terms(args)
   local both, principal, company, plans, accounts, info, pim = task.all {
-    function() return M.application_and_policy(run, have.wanted, args.purge) end,
+    function() return checks.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
-    function() return organization() or false end,
-    function() return licences() or false end,
+    function() return checks.organization() or false end,
+    function() return checks.licences() or false end,
     function() return reach.find(args.managed) end,
     function() return have.entry and have.entry:opened() or false end,
     demands,
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
-    tenant = have.admin.principal.tenant, premium = is_premium(plans),
+    tenant = have.admin.principal.tenant, premium = checks.is_premium(plans),
   }
   found.test_user = run.mode ~= "destroy"
     and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil
@@ -186,7 +102,7 @@ function M.look(run, have, args)
   say_policy(run, found.policy)
   say_adopted(run, found.application)
   say_look_alike(run, have, found)
-  M.check_admin(run, have, found)
+  checks.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
     room.check(run.profile)

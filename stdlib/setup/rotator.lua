@@ -1,14 +1,15 @@
 --- The application that rotation signs in as: what it has to be allowed, whom it has
 --- to reach, what it has to own. Read before anything is made.
 
+local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
 local fail = require "fail"
 local lifetime = require "journal.lifetime"
+local options_of = require("base.options").of
 local owned = require "entra.owned"
-local preflight = require "setup.preflight"
 local reach = require "entra.reach"
-local role_holders = require "entra.role_holders"
 local rights = require "rotate.rights"
+local role_holders = require "entra.role_holders"
 local room = require "machine.disk_space"
 local selection = require "policy.select"
 local service_principal = require "entra.service_principal"
@@ -113,11 +114,11 @@ function M.look(run, have, args)
   lifetime.check_asked("certificate", args)
   local needed = rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
-    function() return preflight.application_and_policy(run, have.wanted, args.purge) end,
+    function() return checks.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
     function() return accounts_of(needed) end,
     function() return to_own(run, args, needed) end,
-    function() return preflight.tenant(run, have) end,
+    function() return checks.tenant(run, have) end,
   }
   local roles, beyond = roles_of(needed, accounts)
   local found = {
@@ -127,7 +128,7 @@ function M.look(run, have, args)
   }
   say_policy(run, found.policy)
   say_permissions(run, needed)
-  preflight.check_admin(run, have, found)
+  checks.check_admin(run, have, found)
   run:before_change(function() room.check(run.profile) end)
   return found
 end
@@ -157,12 +158,15 @@ local function profile_of(profile, fields)
   return lines
 end
 
+local read_fields = options_of("setup.rotator.tell_profile", { client_id = "string", path = "string" })
+
 --- Say by which section of the configuration unattended runs sign in.
 ---@param run workflow.Run
 ---@param fields { client_id: string, path: string? } path: of a key file in clear; nil: the sealed one
 function M.tell_profile(run, fields)
+  local read = read_fields(fields)
   run:note "unattended runs sign in by this section of the configuration's profiles:"
-  for _, line in ipairs(profile_of(run.profile, fields)) do run:note("  %s", line) end
+  for _, line in ipairs(profile_of(run.profile, read)) do run:note("  %s", line) end
 end
 
 return M

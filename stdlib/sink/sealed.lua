@@ -1,30 +1,31 @@
---- Where a secret goes: a new file that only the holder of a private key can open.
+--- Where a secret goes: a file that only the holder of a private key can open, in a folder that the profile names.
 -- Nothing here can read it back, so it confirms nothing.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local files = require "folder.files"
 local sys = require "host.sys"
 
 local M = {}
 
 local LIMIT = 64 << 10 -- bytes of a key file
 
-local function raise(path, why, fix)
-  fail.raise { kind = "config", what = "write the sealed secret to " .. path, why = why, fix = fix }
+local function raise(name, why, fix)
+  fail.raise { kind = "config", what = "write the sealed secret to " .. name, why = why, fix = fix }
 end
 
---- Seal the value to the public key in the file `key`, and write it to the new file `path`.
----@param path string
+--- Seal the value to the public key in the file `key`, and write it.
+---@param folder string as the profile calls it
+---@param name string of the file; one of that name, which a run before this one wrote, stays as it is
 ---@param key string
 ---@param value host.secret
-function M.write(path, key, value)
+function M.write(folder, name, key, value)
   local pem, message = sys.read(key, LIMIT)
-  if not pem then raise(path, message, "The policy's sink names the key: a file with a public key in PEM.") end
+  if not pem then raise(name, message, "The policy's sink names the key: a file with a public key in PEM.") end
   local sealed, why = crypto.seal_to(pem, value)
-  if not sealed then raise(path, ("%s: %s"):format(key, why)) end
-  local ok, reason, kind = sys.write(path, sealed, "new")
-  if ok or kind == "exists" then return end -- there already: a run before this one wrote it
-  raise(path, reason, "The secret is kept in the journal: make the folder, then run the same command again.")
+  if not sealed then raise(name, ("%s: %s"):format(key, why)) end
+  if files.read(folder, name) then return end -- a run before this one wrote it
+  files.write(folder, name, sealed)
 end
 
 return M

@@ -12,6 +12,7 @@
 local class = require "base.class"
 local clock = require "time.clock"
 local fail = require "fail"
+local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
 
@@ -133,16 +134,17 @@ local function step(task)
   current = before
 end
 
+-- Neither in a coroutine of its own nor in a finaliser, which runs in whatever task is at work.
 local function check_inside(level)
-  if not current or coroutine.running() ~= current.co then
+  if not current or coroutine.running() ~= current.co or not coroutine.isyieldable() then
     error("this call waits, so it must run directly inside a task", level + 1)
   end
 end
 
 local function raise_timeout()
   fail.raise {
-    kind = "timeout", what = "wait", why = "the time allowed for this has passed",
-    fix = "Try again; nothing that was started is lost.",
+    kind = "timeout", what = "wait", why = "the time limit has passed",
+    fix = "Try again: nothing that was started is lost.",
   }
 end
 
@@ -170,12 +172,14 @@ end
 
 --- `task.spawn` says how.
 function M.spawn(fn, ...)
+  if current and not coroutine.isyieldable() then error("a task cannot be started here, as in a finaliser", 2) end
   local task = Task {
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
     depth = current and current.depth or 0, deadline = current and current.deadline or NEVER,
     patient = current and current.patient,
   }
   if task.deadline < NEVER then add_timer(task, task.deadline, task.deadline - time.monotonic()) end
+  rights.inherit(task, current)
   living[task] = true
   M.wake(task)
   return task
@@ -225,7 +229,7 @@ end
 --- Raise "interrupted".
 function M.stop()
   fail.raise {
-    kind = "interrupted", what = "stopped", why = sys.terminated() and "told to end" or "asked to, with Ctrl-C",
+    kind = "interrupted", what = "stopped", why = sys.terminated() and "it received SIGTERM" or "Ctrl-C was pressed",
     fix = "Run the same command again to go on.",
   }
 end

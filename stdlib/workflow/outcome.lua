@@ -1,5 +1,7 @@
 --- How going through a workflow ended: counted, with the exit status, and what to do about a failure.
 
+local kinds = require "fail.kinds"
+
 local M = {}
 
 ---@class workflow.result
@@ -40,16 +42,15 @@ local function exit_status(run, result)
 end
 
 local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
-local PASSING = { network = true, transient = true, throttled = true, timeout = true, unknown_outcome = true }
 
 --- Say in a failure where it happened; and of what passes, or is settled by looking, that the same command does it.
 ---@param run workflow.Run
 ---@param failure Failure
 function M.complete(run, failure)
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
-  if run.mode ~= "apply" and run.mode ~= "destroy" or not PASSING[failure.kind] then return end
+  if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).settles then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix
-  if fix and fix:find("the same command again", 1, true) then return end
+  if fix and failure.resumes then return end
   failure.fix = fix and fix .. " " .. AGAIN or AGAIN
 end
 

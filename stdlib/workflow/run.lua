@@ -1,15 +1,14 @@
 --- One going through the steps of a workflow.
 --
--- Four modes, one way of going: "plan" and "verify" read and compare, "apply"
--- also acts on the difference, "destroy" reads what is there and then walks
--- back over it. What was changed is waited for in the background, for a write's
--- own answer is enough to go on with; a step marked `settled` starts when all of
--- it can be seen.
+-- Four modes, one way of going: "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy"
+-- reads what is there and then walks back over it. What was changed is waited for in the background, for a write's own
+-- answer is enough to go on with; a step marked `settled` starts when all of it can be seen.
 
 local class = require "base.class"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
+local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local record = require "journal.commit"
@@ -107,9 +106,12 @@ function Run:alarm(text)
   table.insert(self.alarms, text)
 end
 
+local read_waiting = options_of("run:await", { what = "string", why = "string", how = "table", form = "table" })
+
 --- A person has to do something before this is done. Recorded; the run ends with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
+  waiting = read_waiting(waiting)
   waiting.step = self.step.name
   table.insert(self.waiting, waiting)
   self.step.state = "waiting"
@@ -123,8 +125,7 @@ function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
 end
 
---- Do something meanwhile; `wait` on what this returns gives its results. It ends
---- with the run at the latest.
+--- Do something meanwhile; `wait` on what this returns gives its results. It ends with the run at the latest.
 ---@param fn fun(): any
 ---@return Task
 function Run:meanwhile(fn)
@@ -196,10 +197,14 @@ local function carry_out(run, item, action, act)
   return value
 end
 
+local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
+local read_change = options_of("run:change", CHANGE)
+
 --- A change that is no resource: recorded in a plan, done when acting.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
+  change = read_change(change)
   local item = new_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
   return carry_out(self, item, change.action or "create", change.act)
@@ -323,8 +328,8 @@ local function ensure(run, thing, item)
   return actual
 end
 
---- Make it so: read, compare, act only on the difference, and see to it that the
---- change becomes observable. Returns what is there then; unknown in a plan.
+--- Make it so: read, compare, act only on the difference, and see to it that the change becomes observable. Returns
+--- what is there then; unknown in a plan.
 ---@param thing resource.Resource
 ---@return any
 function Run:ensure(thing)
@@ -353,7 +358,7 @@ end
 -- Walking back
 
 --- For what is no resource: have it taken away by `destroy`.
----@param thing { kind: string, name: string, ours: function, delete: function }
+---@param thing resource.Resource|table with kind, name, ours and delete
 ---@param actual any
 function Run:undoing(thing, actual)
   local item = new_item(self, thing.kind, thing.name)
@@ -464,8 +469,7 @@ end
 ---@field renew string? have new credentials made at once, whatever their dates say; why
 ---@field old_now boolean? remove those before them as soon as the new ones are in use
 
---- Go through the steps. A failure ends the run early and is in the result; any
---- other error is raised.
+--- Go through the steps. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration
 ---@param mode "plan"|"apply"|"verify"|"destroy"
 ---@param args table

@@ -27,16 +27,21 @@ raw_gets() { bench requests "$far/small/v1.0/users/x" "$far_place/cert.pem" 2000
 raw_gets_rate() { raw_gets | cut -d ' ' -f 1; }
 raw_gets_cpu() { raw_gets | cut -d ' ' -f 3; }
 
-# Small GETs over one HTTP/2 connection, 100 in flight, beside libcurl alone.
+# Small GETs over one HTTP/2 connection, 100 in flight, beside libcurl alone. On an idle machine nginx limits the
+# rate of both, and answers faster when requests come in bursts, as a slower client sends them: so the CPU
+# of a request is what is compared.
 small_get_rate() {
   far_start
   local rate raw ratio cpu raw_cpu
   read -r rate raw ratio < <(in_pairs 5 small_gets raw_gets_rate)
-  read -r cpu raw_cpu _ < <(in_pairs 3 small_gets_cpu raw_gets_cpu)
   row small_get_rate "$rate" /s "$raw" "task.map of graph.get, 100 in flight, beside libcurl's multi interface in C (more is \
-better); $(awk -v a="$cpu" -v b="$raw_cpu" 'BEGIN { printf "%.0f us of CPU each beside %.0f", a * 50, b * 50 }')" \
-    "ratio >= 0.6" "$ratio"
+better); nginx limits both" "ratio >= 0.6" "$ratio"
+  read -r cpu raw_cpu ratio < <(in_pairs 5 small_gets_cpu raw_gets_cpu)
+  row small_get_cpu "$(per_request "$cpu")" us "$(per_request "$raw_cpu")" "CPU of such a request, beside libcurl's" "" "$ratio"
 }
+
+# per_request SECONDS: microseconds of one of 20,000 requests.
+per_request() { awk -v s="$1" 'BEGIN { print s * 1e6 / 20000 }'; }
 
 read_users() { cpu_of "$build/moonlatch" --config "$far_place/10k.lua" run ./tests/bench/users.lua; }
 

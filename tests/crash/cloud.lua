@@ -1,6 +1,7 @@
---- An emulator of one's own, in a process of its own, with its control page; and
---- somebody else's client of what it serves.
+--- An emulator of one's own, in a process of its own, with its control page and a client of what it serves.
 
+local client = require "client"
+local emulators = require "emulators"
 local json = require "host.json"
 local process = require "host.process"
 local program = require "crash.program"
@@ -11,24 +12,11 @@ local M = {}
 ---@class crash.cloud
 ---@field folder string with the ready profile; the journal lies in `state` of it
 ---@field ready table what it said when it was ready
----@field client host.process.child
----@field pipe file* what the client is to ask
+---@field client client
 ---@field log string file of what it says
 ---@field mark integer where in it what was said since the last calm begins
 local Cloud = { __name = "cloud" }
 Cloud.__index = Cloud
-
-local LONGEST = 60 -- seconds an answer may take
-
--- Python's, over connections that stay: many points ask a dozen times each.
-local function start_client(self)
-  local pipe = self.home .. "/client"
-  self.client = assert(process.start { "/usr/bin/python3", "-B", SOURCE .. "/tests/crash/client.py", pipe,
-    self.ready.ca })
-  assert(self.client:line(LONGEST))
-  self.pipe = assert(io.open(pipe, "w"))
-  self.pipe:setvbuf "line"
-end
 
 --- Start one. Close it.
 ---@param seed integer
@@ -37,18 +25,16 @@ end
 function M.start(seed, users)
   local home = assert(sys.temporary "moonlatch-crash-")
   local self = { home = home, folder = home .. "/cloud", log = home .. "/log", mark = 0 }
-  local child = assert(process.start { "/bin/sh", "-c", 'exec "$@" 2>"$0"', self.log, os.getenv "MOONLATCH", "emulator",
-    "--private", "--verbose", "--users", tostring(users or 3), "--seed", tostring(seed), "--directory", self.folder })
-  self.child = child
+  self.child = assert(process.start { "/bin/sh", "-c", 'exec "$@" 2>"$0"', self.log, table.unpack(emulators.words(
+    self.folder, "--verbose", "--users", tostring(users or 3), "--seed", tostring(seed))) })
   setmetatable(self, Cloud)
-  local line = child:line(30)
+  local line = self.child:line(30)
   self.ready = json.decode(line or error("the emulator did not start", 2))
-  start_client(self)
+  self.client = client.open(self.ready.ca)
   return self
 end
 
 function Cloud:__close()
-  self.pipe:close()
   self.client:close()
   self.child:close()
   assert(sys.remove_tree(self.home))
@@ -57,7 +43,7 @@ end
 ---@class crash.call
 ---@field url string
 ---@field method string?
----@field headers table<string, string>?
+---@field headers string[]? "Name: value"
 ---@field body string?
 
 --- Several calls, one after the other: their texts, and their statuses.
@@ -65,9 +51,9 @@ end
 ---@return string[] texts, integer[] statuses
 function Cloud:call(calls)
   local texts, statuses = {}, {}
-  self.pipe:write(json.encode(json.array(calls)), "\n")
-  local line = self.client:line(LONGEST) or error(("%s: no answer"):format(calls[1].url), 2)
-  for i, answer in ipairs(json.decode(line)) do statuses[i], texts[i] = answer[1], answer[2] end
+  for i, call in ipairs(calls) do
+    statuses[i], texts[i] = assert(self.client:ask(call.method or "GET", call.url, call.headers or {}, call.body))
+  end
   return texts, statuses
 end
 
@@ -85,8 +71,8 @@ function Cloud:ask(calls)
   return texts
 end
 
-local JSON = { ["Content-Type"] = "application/json" }
-local FORM = { ["Content-Type"] = "application/x-www-form-urlencoded" }
+local JSON = { "Content-Type: application/json" }
+local FORM = { "Content-Type: application/x-www-form-urlencoded" }
 
 ---------------------------------------------------------------------------
 -- The control page
@@ -188,7 +174,7 @@ local function devolutions(self, paths, body)
   local calls = {}
   for i, path in ipairs(paths) do
     calls[i] = { url = self.ready.devolutions .. path, method = body and "POST", body = body,
-      headers = { ["Content-Type"] = JSON["Content-Type"], tokenId = self.token } }
+      headers = { JSON[1], self.token and "tokenId: " .. self.token } }
   end
   return self:ask(calls)
 end

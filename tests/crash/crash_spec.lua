@@ -1,3 +1,4 @@
+-- takes 25 s: runs the program again after each of some hundred interruptions
 --- Killed, or left without an answer, at every request: the same command again,
 --- and all is exactly as if nothing had happened. `./dev crash` plays every point.
 

@@ -1,3 +1,4 @@
+-- takes 9 s: runs the program below strace
 --- Backup, restore, a change of keys and compaction, killed at every system call and with each
 --- write failing: the same command again finishes, and no value and no journal is lost.
 

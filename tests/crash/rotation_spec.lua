@@ -1,3 +1,4 @@
+-- takes 28 s: runs the program below strace, and each rotation of a certificate makes a key
 --- A rotation of a user's password, of a client secret and of a certificate, killed at every system call,
 --- with each answer lost, and with each system call failing: nothing is lost, set
 --- twice to different values, stuck, or said to be done when it is not.

@@ -1,3 +1,4 @@
+-- takes 4 s: the setup that is interrupted makes keys
 --- The rotator's setup, killed or left without an answer at each request that changes something.
 
 local rotator = require "crash.rotator"

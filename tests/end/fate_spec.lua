@@ -1,3 +1,4 @@
+-- takes 11 s: runs the program for months of two worlds
 --- Months of a person and Devolutions, some of them unwise: two short ones. Those of ./dev fate are longer.
 
 local fate = require "fate"

@@ -1,3 +1,4 @@
+-- takes 6 s: a person asks the page by curl
 --- The hand-over's page, from the built program on the built-in emulator: a person's requests by curl, and what is on
 --- record when the program is killed at each point.
 

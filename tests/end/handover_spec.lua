@@ -1,3 +1,4 @@
+-- takes 7 s: plays a person at a terminal
 --- The hand-over to Devolutions Cloud, which has no public API: the built program on the built-in emulator.
 
 local job = require "setup_job"

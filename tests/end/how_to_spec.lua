@@ -1,3 +1,4 @@
+-- takes 5 s: runs what the guide tells to run
 --- The vendor's how-to against runs on the emulator: nothing in it is left undone or unexplained, and the page that
 --- says so, scripts/setup/HOW-TO.md, is what these runs give.
 

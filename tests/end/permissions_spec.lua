@@ -45,7 +45,7 @@ describe("moonlatch permissions", function()
     assert.equal(1, outcome.status)
     assert.truthy(outcome.err:find('error: DELETE /users/uma@contoso.onmicrosoft.com\n  why: the script does not say '
       .. 'that it needs this call (DELETE /users/uma@contoso.onmicrosoft.com is not declared: if it is meant, add '
-      .. '"DELETE /users/{id}" to needs.graph of the script)', 1, true), outcome.err)
+      .. '"DELETE /users/{id}" to needs.graph of ' .. file .. ')', 1, true), outcome.err)
   end)
 
   it("prints the least a script needs", function()

@@ -1,3 +1,4 @@
+-- takes 6 s: plays a person at a terminal
 -- The prompt as a person meets it, and as a pipe does, on the emulator. The screens are kept in tests/screens.
 
 local json = require "host.json"
@@ -99,7 +100,7 @@ help "graph.batch"
 help(devolutions)
 help(json.decode)
 help "host.secret"
-help(secret.from "hunter2hunter2")
+help(secret.generate(20))
 help "/users"
 help "403"
 help "setup/entra-pam-provider"
@@ -175,15 +176,15 @@ graph
       window:wait "end"
       window:press "Enter"
       window:wait(PROMPT)
-      window:enter('secret.from "hunter2hunter2"', PROMPT)
+      window:enter('password = "hunter2hunter2"', PROMPT)
       window:press "C-r"
-      window:type "from"
-      window:wait "bck:from"
+      window:type "pass"
+      window:wait "bck:pass"
       window:press "C-c"
       window:wait(PROMPT)
       window:check "several-lines"
       local kept = sys.read(window.place.path .. "/.local/state/moonlatch/history", 10000)
-      assert.equal('for i = 1, 2 do\\n  print(i, "häß")\\nend\nsecret.from "[secret]"\n', kept)
+      assert.equal('for i = 1, 2 do\\n  print(i, "häß")\\nend\npassword = "[secret]"\n', kept)
     end)
 
     person("keeps nothing that was typed where a secret was asked for", function()
@@ -192,7 +193,7 @@ graph
       assert(sys.write(path, config, "replace"))
       local window <close> = screen.open({ 80, 24 }, { "repl", "--config", path })
       window:wait(PROMPT)
-      window:enter('devolutions.server.login(require("profile.current").current())', "Server:")
+      window:enter("devolutions.vaults()", "Server:")
       window:type "hunter2hunter2"
       window:press "Enter"
       local shown = window:wait(PROMPT)
@@ -200,7 +201,7 @@ graph
       window:enter("x = 'hunter2hunter2'", PROMPT) -- the same again, and now in the open
       local kept = sys.read(window.place.path .. "/.local/state/moonlatch/history", 10000)
       assert.is_nil(kept:find("hunter2", 1, true), kept)
-      assert.truthy(kept:find("devolutions.server.login", 1, true), kept)
+      assert.truthy(kept:find("devolutions.vaults", 1, true), kept)
     end)
 
     person("stops a call at Ctrl-C, not the session, and leaves at Ctrl-D", function()

@@ -1,3 +1,4 @@
+-- takes 11 s: each rotation makes a key
 --- Certificates of applications, rotated by policy; and credentials that are replaced at once: the built program on the
 --- built-in emulator.
 

@@ -1,3 +1,4 @@
+-- takes 4 s: runs the program a dozen times
 --- Where the client secrets of a policy go besides Devolutions Server: a person's
 -- hands, a file sealed to a public key, a program.
 
@@ -78,7 +79,10 @@ describe("the client secret of an application", function()
   it("is a file that only the holder of a private key reads", function()
     shell("openssl genrsa -out %s/key.pem 2048; openssl rsa -in %s/key.pem -pubout -out %s/public.pem; mkdir %s/sealed",
       path, path, path, path)
-    local sink = ("policy.sealed { to = '%s/public.pem', folder = '%s/sealed' }"):format(path, path)
+    emu:configure(function(text)
+      return (text:gsub("emulator = { clock", ("folders = { sealed = '%s/sealed' }, %%0"):format(path)))
+    end)
+    local sink = ("policy.sealed { to = '%s/public.pem', folder = 'sealed' }"):format(path)
     local status, row = rotate(sink)
     assert.equal(1, status)
     local value = shell("cat %s/sealed/*.sealed | base64 -d | openssl pkeyutl -decrypt -inkey %s/key.pem "
@@ -94,7 +98,11 @@ describe("the client secret of an application", function()
       return emu.place:write("take", "#!/bin/sh\ncat >'" .. path .. "/got'\nenv >'" .. path .. "/env'\n"
         .. "printf '%s\\n' \"$@\" >'" .. path .. "/arguments'\n" .. rest .. "\n")
     end
-    local sink = ("policy.command { '/bin/sh', '%s', '{name}', '{rotation}' }"):format(program "exit 3")
+    local words = ("programs = { take = { '/bin/sh', '%s' } }"):format(program "exit 3")
+    emu:configure(function(text)
+      return (text:gsub("emulator = { clock", words:gsub("%%", "%%%%") .. ", %0"))
+    end)
+    local sink = "policy.command { 'take', '{name}', '{rotation}' }"
     local status, row = rotate(sink)
     assert.same({ 1, "failed", "it ended with status 3" }, { status, row.what, row.why })
     assert.equal("200", signs_in((shell("cat %s/got", path))))

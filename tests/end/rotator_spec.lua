@@ -1,3 +1,4 @@
+-- takes 7 s: the setup of a rotator makes keys
 --- The application that rotation signs in as, from end to end: made, used, its
 --- certificate renewed, and taken away.
 

@@ -1,3 +1,4 @@
+-- takes 12 s: each of eleven cases runs the program several times
 --- Which client secret Devolutions has, and when that one ends: told by doctor and verify, whatever is newer.
 
 local job = require "setup_job"
@@ -75,7 +76,7 @@ for _, consumer in ipairs(CONSUMERS) do
       apply()
       local one, status = finding "client secret"
       assert.equal("warning", one.verdict, json.encode(one))
-      assert_says(one.evidence, consumer.name .. " was given …", "which ends in", "has waited to be pasted since")
+      assert_says(one.evidence, consumer.name .. " was given …", "which expires in", "has waited to be pasted since")
       assert.equal(3, status)
 
       emu:later "30d"

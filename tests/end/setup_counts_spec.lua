@@ -1,3 +1,4 @@
+-- takes 4 s: runs the program a dozen times
 --- plan and apply count the same things the same way, and so does destroy before and after it asks.
 
 local job = require "setup_job"

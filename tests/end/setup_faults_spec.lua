@@ -1,3 +1,4 @@
+-- takes 16 s: twenty faults, each with an emulator and several runs of the program
 --- The setup script when things go wrong: the built program on the built-in emulator.
 
 local job = require "setup_job"

@@ -1,3 +1,4 @@
+-- takes 12 s: plays a person at a terminal, who waits for each question
 --- The setup script where a person, or another one, has to do something: the built
 -- program on the built-in emulator.
 

@@ -1,3 +1,4 @@
+-- takes 12 s: an answer is held back for five seconds, twice
 --- Two runs of the setup script at once, as processes of their own: on one machine, and on two.
 
 local job = require "setup_job"

@@ -1,14 +1,12 @@
 --- Every way to sign in, by the built program, at the emulator.
 
-package.path = SOURCE .. "/scripts/?.lua;" .. package.path
-
 local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local memory = require "memory"
 local sys = require "host.sys"
 local time = require "time"
-local world = require "emulator.world"
+local emulators = require "emulators"
 
 local PROGRAM = os.getenv("MOONLATCH")
 
@@ -93,7 +91,7 @@ end
 
 describe("signing in", function()
   setup(function()
-    emulator = world.open { lag = "0", users = 0, interval = 1 }
+    emulator = emulators.open()
     folder = emulator.ready.config:match("^(.*)/")
   end)
   teardown(function() emulator:close() end)

@@ -15,10 +15,10 @@ MOONLATCH names the program (build/release/moonlatch). Exit status 1: something 
 """
 
 import json
-import subprocess
+import multiprocessing
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 
 import pairs  # noqa: its cases are among those of single
 import single
@@ -26,6 +26,7 @@ import storm
 import together
 import worlds
 from far import Far
+from wire import certificates
 
 ROUNDS = {
     "together": together.two, "behind": together.two_behind, "alone": together.two_alone,
@@ -44,6 +45,29 @@ def on_far(function, seed=1):
             far.close()
 
 
+def outcome_of_case(name):
+    """The result of a case; a case that fails to run is a problem, too."""
+    try:
+        return on_far(lambda far: single.play(name, far))
+    except Exception as error:  # pylint: disable=broad-except
+        return {"case": name, "problems": [f"it did not come to its end: {error!r}"]}
+
+
+def outcome_of_round(play, seed):
+    """The result of a round, in the same way."""
+    try:
+        return on_far(lambda far: ROUNDS[play](far, seed), seed)
+    except Exception as error:  # pylint: disable=broad-except
+        return {"case": play, "seed": seed, "problems": [f"it did not come to its end: {error!r}"]}
+
+
+def side_by_side(at_once, function, *arguments):
+    """The results of a function for each of the arguments, so many at once, in processes forked from this one."""
+    certificates()  # once, for all of them
+    with ProcessPoolExecutor(int(at_once), multiprocessing.get_context("fork")) as pool:
+        return list(pool.map(function, *arguments))
+
+
 def say(result):
     print(json.dumps(result), flush=True)
     return bool(result["problems"]) and not result.get("u9")
@@ -54,7 +78,7 @@ def play_names():
 
 
 def play_one(name):
-    return say(on_far(lambda far: single.play(name, far)))
+    return say(outcome_of_case(name))
 
 
 def play_single(part=""):
@@ -62,24 +86,11 @@ def play_single(part=""):
 
 
 def play_rounds(play, rounds="1", first="1"):
-    function, bad = ROUNDS[play], 0
-    for seed in range(int(first), int(first) + int(rounds)):
-        bad += say(on_far(lambda far, seed=seed: function(far, seed), seed))
-    return bad
-
-
-def apart(*words):
-    """Play something in a process of its own; its result."""
-    done = subprocess.run([sys.executable, "-B", __file__, *words], stdout=subprocess.PIPE, check=False)
-    try:
-        return json.loads(done.stdout)
-    except ValueError:
-        return {"case": words[1], "seed": words[-1], "problems": ["it did not come to its end"]}
+    return sum(say(outcome_of_round(play, seed)) for seed in range(int(first), int(first) + int(rounds)))
 
 
 def play_all(at_once="4"):
-    with ThreadPoolExecutor(int(at_once)) as pool:
-        return sum([say(result) for result in pool.map(lambda name: apart("one", name), single.CASES)])
+    return sum([say(result) for result in side_by_side(at_once, outcome_of_case, single.CASES)])
 
 
 def add_kinds(sums, kinds):
@@ -89,8 +100,8 @@ def add_kinds(sums, kinds):
 
 def measure(play, rounds, at_once="4"):
     """Many rounds; the sums over them."""
-    with ThreadPoolExecutor(int(at_once)) as pool:
-        results = list(pool.map(lambda seed: apart(play, "1", str(seed)), range(1, int(rounds) + 1)))
+    seeds = range(1, int(rounds) + 1)
+    results = side_by_side(at_once, outcome_of_round, [play] * len(seeds), seeds)
     sums = {"play": play, "rounds": len(results), "kinds": {}, "statuses": {}, "problems": [], "strange": []}
     sums["all_once"] = sum(1 for one in results if "once" in one and one["once"] == one["of"])
     sums["once"] = sum(one.get("once", 0) for one in results)

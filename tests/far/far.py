@@ -75,10 +75,9 @@ class Far:
         self.graph = Graph(self.directory, self.login, self.clock)
         self.places = {"login": self.login, "graph": self.graph, "vault": self.vault}
         self.rules, self.requests, self.latency, self.world = [], [], None, None
-        context = certificates(folder)
+        context, self.ca, _ = certificates()
         self.servers = {name: Server(self.front(name), context) for name in self.places}
         self.login.base, self.graph.base = self.servers["login"].url(), self.servers["graph"].url()
-        self.ca = os.path.join(folder, "ca.pem")
 
     # Serving
 

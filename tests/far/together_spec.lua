@@ -1,3 +1,4 @@
+-- takes 25 s: programs rotate side by side in real time
 --- Several who rotate at once, before a far side that shares nothing with the emulator:
 --- real processes in real time. tests/far/together.py has the plays, and storm.py and worlds.py
 --- beside it; here is one round of some, tests/long/far_spec.lua has them all.

@@ -4,10 +4,12 @@ A server asks its application for the answer to each request; the application ma
 also say that the connection is to be cut without one.
 """
 
+import functools
 import os
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -136,16 +138,18 @@ def openssl(folder, *arguments):
                    stderr=subprocess.DEVNULL)
 
 
-def certificates(folder):
-    """Make an authority (ca.pem) and a certificate of this machine in the folder; the server's TLS context."""
+@functools.cache
+def certificates():
+    """A server's TLS context for this machine and the file of its authority: one for all servers of a process."""
+    made = tempfile.TemporaryDirectory(prefix="far-authority-")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl(folder, "req", "-x509", *curve, "-days", "3", "-subj", "/CN=far side", "-keyout", "ca.key", "-out",
+    openssl(made.name, "req", "-x509", *curve, "-days", "3", "-subj", "/CN=far side", "-keyout", "ca.key", "-out",
             "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl(folder, "req", *curve, "-subj", "/CN=far", "-keyout", "server.key", "-out", "server.csr")
-    with open(os.path.join(folder, "server.ext"), "w", encoding="ascii") as file:
+    openssl(made.name, "req", *curve, "-subj", "/CN=far", "-keyout", "server.key", "-out", "server.csr")
+    with open(os.path.join(made.name, "server.ext"), "w", encoding="ascii") as file:
         file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    openssl(folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+    openssl(made.name, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-days", "3", "-extfile", "server.ext", "-out", "server.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(os.path.join(folder, "server.pem"), os.path.join(folder, "server.key"))
-    return context
+    context.load_cert_chain(os.path.join(made.name, "server.pem"), os.path.join(made.name, "server.key"))
+    return context, os.path.join(made.name, "ca.pem"), made

@@ -59,7 +59,7 @@ for _, edition in ipairs { "cloud", "server" } do
       emu:later "155d"
       apply()
       assert.equal("Completed", job.reset(emu).status) -- with the one it has
-      assert_says(finding("client secret").evidence, "was given " .. first .. ", which ends in",
+      assert_says(finding("client secret").evidence, "was given " .. first .. ", which expires in",
         "has waited to be pasted since")
 
       emu:later "30d"

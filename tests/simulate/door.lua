@@ -38,7 +38,7 @@ Transfer.__close = Transfer.close
 local Door = { __name = "simulated door" }
 Door.__index = Door
 
-function Door:submit(request, _, timeout, note)
+function Door:submit(request, _, _, timeout, note)
   self.run:check()
   if request:changes() and self.run:refuses() then return nil, self.run:refuses(), "journal" end
   local seen = near_cloud.describe(request)

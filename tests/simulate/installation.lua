@@ -189,9 +189,9 @@ local function begin(run, act)
   local library = run.library
   run.time = library.require "time"
   listen(run, library.require "log")
-  run.time.use(clock_of(run))
+  library.require("time.clock").use(clock_of(run))
   local http, profile = library.require "http.client", run.world:profile_of(run.installation)
-  http.use(door.new(run))
+  http.use(door.new(run), { script = {}, own = {}, look = {} })
   library.require("profile.current").use(profile)
   return library.require("task.scheduler").run(http.poll, act, library, run, profile)
 end

@@ -1,3 +1,4 @@
+-- takes 22 s: plays rotations of a year in several worlds
 --- Random worlds: whatever happens in them, nothing is lost and nothing is said that is not
 --- so. A failing seed plays again exactly: ./dev simulate --seed SEED
 

@@ -65,7 +65,7 @@ describe("a calendar of a client secret", function()
     assert.same({ "20270529", "20270530" }, { last.DTSTART, last.DTEND })
     assert.same({ "VALARM", "DISPLAY", "-P1D" }, { renew[1].kind, renew[1].ACTION, renew[1].TRIGGER })
     assert.equal("Renew the client secret …c7e1 of 'Devolutions PAM'", plain(renew.SUMMARY))
-    assert.equal("It ends on 2027-05-29. moonlatch apply makes the next one; moonlatch handover shows what to do with "
+    assert.equal("It expires on 2027-05-29. moonlatch apply makes the next one; moonlatch handover shows what to do with "
       .. "it.\nClient ID c-1, tenant t-1.", plain(renew.DESCRIPTION))
     assert.equal("20261130T005320Z", renew.DTSTAMP)
   end)
@@ -100,7 +100,7 @@ describe("a calendar of a client secret", function()
 
   it("is refused where no end is known", function()
     local ok, err = pcall(calendar.text, state_of { secret = { state = "none" } }, NOW)
-    assert.same({ false, "there is no client secret whose end is known" }, { ok, err.why })
+    assert.same({ false, "there is no client secret with a known expiry date" }, { ok, err.why })
   end)
 
   it("goes to a new file, or over one of ours, and over no other", function()

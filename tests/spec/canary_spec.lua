@@ -1,3 +1,4 @@
+-- takes 13 s: runs every command below strace and reads all that was written and kept in memory
 -- Every secret of a whole job, searched in all that is said and written: 0 hits.
 -- The file of a --secret-file is the exception; what the far side stores is its own.
 

@@ -1,3 +1,4 @@
+-- takes 8 s: runs the program a hundred times
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local process = require "host.process"

@@ -1,3 +1,4 @@
+-- takes 3 s: makes keys
 --- Certificates from files, and signatures of others: OpenSSL's own program makes and checks them.
 
 local crypto = require "host.crypto"
@@ -130,6 +131,23 @@ describe("a certificate's file", function()
       assert.is_nil(none)
       assert.equal("it is no X.509 certificate (DER)", message)
     end
+  end)
+end)
+
+describe("a private key that is no secret", function()
+  it("comes from PEM text and signs text; an encrypted or short key is refused", function()
+    folder = assert(sys.temporary "moonlatch-spec-")
+    openssl "genrsa -out plain.pem 2048"
+    openssl "genrsa -aes128 -passout pass:x -out sealed.pem 2048"
+    openssl "genrsa -out short.pem 1024"
+    local key = assert(crypto.private_key(slurp "plain.pem"))
+    local signed = key:sign("RS256", "{}", "{}")
+    assert.is_string(signed)
+    assert.is_true(key:verify("RS256", signed))
+    assert.same({ nil, "it holds no private key in PEM that is not encrypted" },
+      { crypto.private_key(slurp "sealed.pem") })
+    assert.same({ nil, "its RSA key is shorter than 2048 bits" }, { crypto.private_key(slurp "short.pem") })
+    assert(sys.remove_tree(folder))
   end)
 end)
 

@@ -1,6 +1,5 @@
 --- explain.denied: why Graph said no, asked from a tenant that is not there.
 
-local call = require "graph.call"
 local contoso = require "contoso"
 local crypto = require "host.crypto"
 local denied = require "permissions.denied"
@@ -176,15 +175,5 @@ describe("a refusal", function()
     on("GET", GRAPH, { nil, "no route", "connect", false })
     local err = update()
     assert.matches("User.ReadWrite.All is not in our token; whether it is granted is not known", err.why)
-  end)
-end)
-
-describe("questions about a refusal", function()
-  it("are known as such", function()
-    local ok, value = call.explaining(function() return 5 end)
-    assert.is_true(ok)
-    assert.equal(5, value)
-    ok = call.explaining(error, "x")
-    assert.is_false(ok)
   end)
 end)

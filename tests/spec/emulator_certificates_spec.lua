@@ -1,3 +1,4 @@
+-- takes 3 s: makes keys
 --- The emulated Graph: certificates of applications, who owns them, and what an
 --- owner may change.
 

@@ -1,11 +1,9 @@
 --- The emulated Graph and Devolutions Server over the wire, with curl as the
 --- client: what leaves as a secret arrives as text, and the other way round.
 
-package.path = SOURCE .. "/scripts/?.lua;" .. package.path
-
 local curl = require "curl"
 local json = require "json"
-local world = require "emulator.world"
+local emulators = require "emulators"
 
 local function quoted(text, member)
   local value = text:match('"' .. member .. '":"(.-[^\\])"')
@@ -15,7 +13,7 @@ end
 describe("the emulator over the wire", function()
   local emulator
 
-  before_each(function() emulator = world.open { lag = "0", users = 250 } end)
+  before_each(function() emulator = emulators.open { users = 250 } end)
   after_each(function() emulator:close() end)
 
   local function ask(...)

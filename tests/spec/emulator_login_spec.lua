@@ -1,21 +1,12 @@
+-- takes 6 s: each request is a process of curl
 --- The emulated login service, with curl as its client.
-
-package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
 local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
-local world = require "emulator.world"
+local open = require("emulators").open
 
 local GRAPH = "https://graph.microsoft.com"
-
---- An emulator in this process, and a way to ask it.
----@param options table?
-local function open(options)
-  local given = { lag = "0", users = 0, interval = 1 }
-  for name, value in pairs(options or {}) do given[name] = value end
-  return world.open(given)
-end
 
 local function ask(emulator, ...)
   local answer = curl.run(function(ms) emulator:turn(ms) end, "--cacert", emulator.ready.ca, ...)

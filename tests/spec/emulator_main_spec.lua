@@ -1,8 +1,13 @@
+-- takes 4 s: each case starts an emulator
 --- The emulator as the script it is: loaded like any other, with what scripts may use.
 
+local client = require "client"
+local crypto = require "host.crypto"
 local curl = require "curl"
 local json = require "json"
 local moonlatch = require "moonlatch"
+local peers = require "peers"
+local process = require "host.process"
 local script = require "script.load"
 local sys = require "host.sys"
 
@@ -95,5 +100,35 @@ describe("the emulator's script", function()
     }, "\n"))
     assert.matches('"token_endpoint":"https://127', out)
     assert.matches('"version":"', out)
+  end)
+
+  it("signs tokens with the key it is given, and with a new one otherwise", function()
+    local function published(...)
+      local emulator <close> = assert(process.start { PROGRAM, "emulator", "--private", "--users", "3", ... })
+      local ready = json.decode(emulator:line(20))
+      local asking <close> = client.open(ready.ca)
+      local _, text = assert(asking:ask("GET", ready.login .. "/" .. ready.tenant .. "/discovery/v2.0/keys", {}))
+      return json.decode(text).keys[1].n
+    end
+    local place <close> = peers.place()
+    place:openssl "x509 -in app.crt -noout -modulus -out modulus"
+    local modulus = sys.read(place.path .. "/modulus", 4096):match "Modulus=(%x+)"
+    local given = published("--signing-key", place.path .. "/app.pem")
+    assert.equal(modulus:lower(), crypto.hex(crypto.unbase64(given)))
+    assert.not_equal(given, published())
+  end)
+
+  it("does not start with a signing key that is none", function()
+    local place <close> = peers.place()
+    local function refusal(name)
+      local home <close> = moonlatch.place()
+      local outcome = home:run { "emulator", "--private", "--signing-key", place.path .. "/" .. name }
+      assert.equal(2, outcome.status)
+      return outcome.err
+    end
+    assert.matches("read the key that signs the emulator's tokens from .*app.crt\n.*it holds no private key in PEM"
+      .. ".*Name a PEM file with an RSA key", refusal "app.crt")
+    assert.matches("its key is no RSA key", refusal "key.pem")
+    assert.matches("No such file", refusal "nothing.pem")
   end)
 end)

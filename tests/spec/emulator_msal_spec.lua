@@ -1,13 +1,12 @@
+-- takes 4 s: starts Python and MSAL for each case
 --- Microsoft's client library for Python as the judge of the emulated login service.
-
-package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 
 local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local peers = require "peers"
 local secret = require "host.secret"
-local world = require "emulator.world"
+local emulators = require "emulators"
 
 local PYTHON = "/usr/bin/python3"
 
@@ -30,10 +29,6 @@ describe("MSAL for Python", function()
     return
   end
 
-  local function open()
-    return world.open { lag = "0", users = 0, interval = 1 }
-  end
-
   --- The secret leaves as text only towards MSAL's command line.
   local function add_app(emulator)
     local text = "Ab0~" .. ("x.y_z-"):rep(5)
@@ -44,7 +39,7 @@ describe("MSAL for Python", function()
   end
 
   it("signs in by client secret", function()
-    local emulator <close> = open()
+    local emulator <close> = emulators.open()
     local client, value = add_app(emulator)
     local claims = sign_in(emulator, "secret", client, value).claims
     assert.same({ "User.Read.All" }, claims.roles)
@@ -52,7 +47,7 @@ describe("MSAL for Python", function()
   end)
 
   it("signs in by certificate, by its older thumbprint", function()
-    local emulator <close> = open()
+    local emulator <close> = emulators.open()
     local place <close> = peers.place()
     place:openssl("x509 -in app.crt -outform der -out app.der")
     local file <close> = assert(io.open(place.path .. "/app.der", "rb"))
@@ -64,14 +59,14 @@ describe("MSAL for Python", function()
   end)
 
   it("understands a refusal", function()
-    local emulator <close> = open()
+    local emulator <close> = emulators.open()
     local client = add_app(emulator)
     local refused = sign_in(emulator, "secret", client, "not-the-secret")
     assert.same({ "invalid_client", { 7000215 } }, { refused.error, refused.error_codes })
   end)
 
   it("signs in by device code, and refreshes", function()
-    local emulator <close> = open()
+    local emulator <close> = emulators.open()
     local report = sign_in(emulator, "device", emulator.ready.admin.client_id)
     assert.equal(emulator.admin, report.claims and report.claims.upn, json.encode(report))
     assert.equal(emulator.admin, report.account)
@@ -79,7 +74,7 @@ describe("MSAL for Python", function()
   end)
 
   it("signs in by code with PKCE, and refreshes", function()
-    local emulator <close> = open()
+    local emulator <close> = emulators.open()
     local report = sign_in(emulator, "code", emulator.ready.admin.client_id)
     assert.equal(emulator.admin, report.claims and report.claims.upn, json.encode(report))
     assert.equal(emulator.admin, report.account)

@@ -6,7 +6,7 @@ package.path = SOURCE .. "/scripts/?.lua;" .. package.path
 local control = require "emulator.control"
 local json = require "json"
 local time = require "time"
-local world = require "emulator.world"
+local emulators = require "emulators"
 
 local UMA, CHEN = "uma@contoso.onmicrosoft.com", "t0-chen@contoso.onmicrosoft.com"
 local TASKS, PROVIDERS = "Manage privileged access tasks", "Manage privileged access providers"
@@ -62,7 +62,7 @@ local function form(more)
 end
 
 local function open(options)
-  emulator = world.open { lag = "0", users = 0, flags = (options or {}).flags }
+  emulator = emulators.open { flags = (options or {}).flags }
   app = emulator.tenant:add_app { name = "Devolutions PAM", days = (options or {}).days or 180,
     roles = { "Helpdesk Administrator" }, permissions = { "User.Read.All" } }
   did("set_licence")

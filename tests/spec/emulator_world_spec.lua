@@ -1,3 +1,4 @@
+-- takes 5 s: each request is a process of curl
 --- The emulated cloud as a whole: what it offers a client when it is ready, its
 --- control page, faults on the wire, latency and the record.
 
@@ -13,13 +14,7 @@ local secret = require "host.secret"
 local sys = require "host.sys"
 local time = require "time"
 local time_source = require "time.clock"
-local world = require "emulator.world"
-
-local function open(options)
-  local given = { lag = "0", users = 0, interval = 1 }
-  for name, value in pairs(options or {}) do given[name] = value end
-  return world.open(given)
-end
+local open = require("emulators").open
 
 local function ask(emulator, ...)
   return curl.run(function(ms) emulator:turn(ms) end, "--cacert", emulator.ready.ca, ...)

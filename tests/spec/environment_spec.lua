@@ -1,3 +1,4 @@
+-- takes 12 s: runs the program with every variable that could lead it astray
 -- An environment that would weaken TLS, lead elsewhere or load code: nothing of
 -- it reaches what the program does.
 

@@ -37,3 +37,32 @@ describe("a failure", function()
     assert.equal("a bug", text)
   end)
 end)
+
+describe("the table of kinds", function()
+  local kinds = require "fail.kinds"
+
+  it("has each kind that the comments name, and no other", function()
+    local sys, named = require "host.sys", {}
+    for kind in sys.embedded("stdlib/fail.lua"):gmatch('\n%-%-%-| "([%l_]+)"') do named[#named + 1] = kind end
+    table.sort(named)
+    assert.same(named, require("base.sets").sorted(kinds.kinds))
+  end)
+
+  it("says of each kind of transport which failure it is, why, and what to do", function()
+    for name, transport in pairs(kinds.transports) do
+      assert(kinds.kinds[transport.kind], name)
+      assert(transport.cause and transport.fix, name)
+    end
+  end)
+
+  it("does not say of one kind both that it was refused and that it may have been carried out", function()
+    for name, kind in pairs(kinds.kinds) do assert(not (kind.plain and (kind.open or kind.passes)), name) end
+  end)
+end)
+
+describe("a failure", function()
+  it("refuses a member that is misspelt, so that no fix is lost", function()
+    local ok, failure = pcall(require("fail").raise, { kind = "denied", what = "do it", why = "no", fxi = "Ask." })
+    assert.same({ false, "usage", "it has no option 'fxi'" }, { ok, failure.kind, failure.why })
+  end)
+end)

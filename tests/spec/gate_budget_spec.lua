@@ -1,13 +1,13 @@
 -- The gate's write budget: how fast changes may leave, over all processes.
 
 local child = require "child"
-local gate = require "host.gate"
 local graph = require "host.graph"
 local http = require "http.client"
 local journals = require "journals"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
+local test_door = require "test_door"
 local time = require "time"
 local time_source = require "time.clock"
 
@@ -31,7 +31,7 @@ describe("the write budget", function()
 
   -- A door that is never flushed: what was let through stays queued.
   local function open(count, seconds, clock)
-    local door = gate.door("emulator", kept)
+    local door = test_door.new("emulator", kept)
     assert(door:peer("graph", BASE))
     door:mode("write")
     if count then assert(door:budget(place.path .. "/writes", count, seconds, clock)) end
@@ -134,10 +134,11 @@ describe("the write budget", function()
       local kept = assert(journal.open(arguments[1] .. "/other", secret.random(32), "login/tenant"))
       local door <close> = gate.door("emulator", kept)
       assert(door:peer("graph", "https://127.0.0.1:9/v1.0"))
-      door:mode("write")
       assert(door:budget(arguments[1] .. "/writes", 60, 600))
+      local rights = door:rights("the test", "write")
+      door:seal()
       local request = graph.request("https://127.0.0.1:9/v1.0", "DELETE", "/users/1")
-      local _, _, _, wait = door:submit(request, nil, 5)
+      local _, _, _, wait = door:submit(request, nil, rights, 5)
       term.write("out", ("%.1f\n"):format(wait))
       return 0
     ]]
@@ -159,7 +160,7 @@ describe("the write budget", function()
   end)
 
   it("says what is wrong with its file", function()
-    local door <close> = gate.door("emulator", kept)
+    local door <close> = test_door.new("emulator", kept)
     local ok, message = door:budget(place.path .. "/none/writes", 3000, 150)
     assert.is_nil(ok)
     assert.matches("No such file", message)
@@ -172,9 +173,10 @@ describe("the write budget", function()
   describe("for scripts", function()
     -- What http.send gave and when: nobody listens at port 9, so each change fails to connect when it leaves.
     local function send_all(door, clock, count)
-      local before, clock_before = http.use(door), time_source.use(clock)
+      local clock_before = time_source.use(clock)
+      local before, acting = http.use(door.gate, door:acting())
       local _ <close> = setmetatable({}, { __close = function()
-        http.use(before)
+        http.use(before, acting)
         time_source.use(clock_before)
       end })
       return scheduler.run(http.poll, function()

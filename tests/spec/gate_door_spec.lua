@@ -3,9 +3,11 @@
 local gate = require "host.gate"
 local graph = require "host.graph"
 local hostile = require "hostile"
+local journals = require "journals"
 local json = require "host.json"
 local oauth = require "host.oauth"
 local secret = require "host.secret"
+local test_door = require "test_door"
 
 local BASE = "https://graph.microsoft.com/v1.0"
 
@@ -27,19 +29,19 @@ end
 
 describe("a door", function()
   it("is real or an emulator's", function()
-    assert.error_matches(function() gate.door("any") end, "invalid option 'any'")
+    assert.error_matches(function() test_door.new("any") end, "invalid option 'any'")
   end)
 
   it("closes more than once, and then does nothing", function()
     local door = gate.door("real")
     door:close()
     door:close()
-    assert.error_matches(function() door:mode("read") end, "door is closed")
+    assert.error_matches(function() door:rights("a script") end, "door is closed")
     assert.error_matches(function() door:running() end, "door is closed")
   end)
 
   it("refuses what is no way to a peer, and says why", function()
-    local door <close> = gate.door("real")
+    local door <close> = test_door.new("real")
     local refused = {
       ["http://graph.microsoft.com"] = "the URL http://graph.microsoft.com is refused: it does not begin with https://",
       ["https://127.0.0.1:8443"] = "graph cannot be at https://127.0.0.1:8443: a real profile does not reach this "
@@ -54,35 +56,159 @@ describe("a door", function()
     local ok, message = door:peer("graph", BASE, nil, "socks5://127.0.0.1:1080")
     assert.is_nil(ok)
     assert.equal("graph cannot be at " .. BASE .. ": a proxy is named as http://host:port", message)
-    local emulator <close> = gate.door("emulator")
+    local emulator <close> = test_door.new("emulator")
     assert.equal("graph cannot be at " .. BASE .. ": an emulator's profile reaches this machine only "
       .. "(127.0.0.1, ::1, localhost)", select(2, emulator:peer("graph", BASE)))
   end)
 
-  it("lets only declared calls through, until it is told otherwise", function()
+  -- What becomes of a call with these rights: the kind of refusal, or nil.
+  local function kind_of(door, rights, method, path, body)
+    return select(3, door:submit(graph.request(BASE, method, path, nil, body), nil, rights, 5))
+  end
+
+  it("lets each script do what it declared, and nothing of another's", function()
     local door <close> = gate.door("real")
     assert(door:peer("graph", BASE))
-    door:allow("graph", "GET", "/users")
-    door:allow("graph", "PATCH", "/users/{id}", "passwordProfile")
-    local function kind(method, path, body)
-      return select(3, door:submit(graph.request(BASE, method, path, nil, body), nil, 5))
+    local one, other = door:rights("one.lua"), door:rights("other.lua")
+    one:allow("graph", "GET", "/users")
+    other:allow("graph", "PATCH", "/users/{id}", "passwordProfile")
+    door:seal()
+    assert.is_nil(kind_of(door, one, "GET", "/users"))
+    assert.equal("undeclared", kind_of(door, other, "GET", "/users"))
+    assert.equal("undeclared", kind_of(door, one, "PATCH", "/users/1", { passwordProfile = { a = 1 } }))
+    -- declared, and stopped later: this door has no journal
+    assert.equal("journal", kind_of(door, other, "PATCH", "/users/1", { passwordProfile = { a = 1 } }))
+    assert.equal("undeclared", kind_of(door, other, "PATCH", "/users/1", { mail = "x" }))
+    local _, message = door:submit(graph.request(BASE, "GET", "/groups"), nil, one, 5)
+    assert.equal('GET /groups is not declared: if it is meant, add "GET /groups" to needs.graph of one.lua', message)
+    assert.equal("one.lua", one:owner())
+  end)
+
+  it("lets undeclared code read, or write, when it is opened so", function()
+    local door <close> = gate.door("real")
+    assert(door:peer("graph", BASE))
+    local reader, writer = door:rights("-e", "read"), door:rights("-e", "write")
+    door:seal()
+    assert.is_nil(kind_of(door, reader, "GET", "/groups"))
+    assert.is_nil(kind_of(door, reader, "POST", "/directoryObjects/getByIds", { ids = { "1" } }))
+    assert.equal("undeclared", kind_of(door, reader, "DELETE", "/groups/1"))
+    assert.equal("journal", kind_of(door, writer, "DELETE", "/groups/1"))
+    local fresh <close> = gate.door("real")
+    assert.error_matches(function() fresh:rights("-e", "all") end, "invalid option 'all'")
+  end)
+
+  it("takes no request without rights, nor with another door's, nor with closed ones", function()
+    local door <close> = gate.door("real")
+    local other <close> = gate.door("real")
+    assert(door:peer("graph", BASE))
+    local own, foreign, closed = door:rights("x", "write"), other:rights("x", "write"), door:rights("y", "write")
+    local narrow = closed:narrow("read")
+    local request = graph.request(BASE, "GET", "/me")
+    assert.error_matches(function() door:submit(request, nil, own, 5) end, "door is not sealed yet")
+    door:seal()
+    closed:close()
+    for _, wrong in ipairs { 7, {}, "write", door, request } do
+      assert.error_matches(function() door:submit(request, nil, wrong, 5) end, "host.gate.rights expected")
     end
-    assert.is_nil(kind("GET", "/users"))
-    assert.equal("undeclared", kind("GET", "/groups"))
-    assert.equal("undeclared", kind("PATCH", "/users/1", { mail = "x" }))
-    assert.equal("journal", kind("PATCH", "/users/1", { passwordProfile = { a = 1 } })) -- declared; it has no journal
-    door:mode("read")
-    assert.is_nil(kind("GET", "/groups"))
-    assert.is_nil(kind("POST", "/directoryObjects/getByIds", { ids = { "1" } }))
-    assert.equal("undeclared", kind("DELETE", "/groups/1"))
-    door:mode("write")
-    assert.equal("journal", kind("DELETE", "/groups/1"))
-    assert.error_matches(function() door:mode("all") end, "invalid option 'all'")
-    assert.error_matches(function() door:allow("graph", "GET", "users") end, "a call's path begins with /")
+    assert.error_matches(function() door:submit(request, nil, nil, 5) end, "host.gate.rights expected")
+    assert.error_matches(function() door:submit(request, nil, foreign, 5) end, "rights of another door")
+    assert.error_matches(function() door:submit(request, nil, closed, 5) end, "rights are closed")
+    assert.error_matches(function() door:submit(request, nil, narrow, 5) end, "rights are closed")
+    assert.is_userdata(door:submit(request, nil, own, 5))
+  end)
+
+  it("refuses what is no call", function()
+    local door <close> = gate.door("real")
+    local rights = door:rights("x")
+    local function allow(...)
+      local words = table.pack(...)
+      return function() rights:allow(table.unpack(words, 1, words.n)) end
+    end
+    assert.error_matches(allow("graph", "GET", "users"), "a call's path begins with /")
+    assert.error_matches(allow("graph", "GET", "/users/{id"), "a placeholder is a whole segment")
+    assert.error_matches(allow("graph", "GET", "/a/{b+}/{c}"), "after {name%+} only plain segments may follow")
+    assert.error_matches(allow("graph", "GET", "/users", "a, b"), "a list is separated by commas only")
+    assert.error_matches(allow("graph", "GET", "/users", nil, "data.* x"), "a list is separated by commas only")
+    assert.is_true(gate.template("/v1/{mount}/data/{path+}"))
+    local ok, why = gate.template("/users/")
+    assert.is_nil(ok)
+    assert.equal("it has an empty segment: a slash too many", why)
+  end)
+
+  describe("once it is sealed", function()
+    local door, rights
+
+    before_each(function()
+      door = gate.door("real")
+      assert(door:peer("graph", BASE))
+      door:program("tell", { "/bin/true" })
+      rights = door:rights("x.lua")
+      rights:allow("graph", "GET", "/users")
+      door:seal()
+    end)
+    after_each(function() door:close() end)
+
+    it("cannot be led elsewhere, nor given anything new", function()
+      local final = "the door is sealed: what it leads to and who may use it are final"
+      for _, attempt in ipairs {
+        function() door:peer("graph", "https://evil.example/v1.0") end,
+        function() door:peer("evil", "https://evil.example") end,
+        function() door:rights("x.lua", "write") end,
+        function() door:program("touch", { "/usr/bin/touch" }) end,
+        function() door:folder("etc", "/etc") end,
+        function() door:budget("/tmp/none", 1, 1) end,
+      } do
+        assert.error_matches(attempt, final)
+      end
+      assert.is_nil(door.mode)
+      assert.is_nil(door.allow)
+      assert.equal("undeclared", kind_of(door, rights, "GET", "/groups"))
+    end)
+
+    it("adds nothing to rights, which can only be narrowed", function()
+      local final = "the door is sealed: its rights can only be narrowed"
+      assert.error_matches(function() rights:allow("graph", "DELETE", "/users/{id}") end, final)
+      assert.error_matches(function() rights:program("tell") end, final)
+      assert.error_matches(function() rights:folder("reports") end, final)
+      assert.error_matches(function() rights:narrow("write") end, "invalid option 'write'")
+      local narrow = rights:narrow("read")
+      assert.error_matches(function() narrow:allow("graph", "DELETE", "/users/{id}") end,
+        "narrowed rights cannot be added to")
+      assert.equal("undeclared", kind_of(door, rights, "DELETE", "/users/1"))
+    end)
+
+    it("shows nothing that could be reached behind it", function()
+      for _, value in ipairs { door, rights } do
+        assert.is_false(getmetatable(value))
+        assert.has_error(function() value.extra = true end)
+        assert.has_error(function() setmetatable(value, {}) end)
+      end
+    end)
+  end)
+
+  it("lets narrowed rights change nothing, however often they are narrowed", function()
+    local place <close> = journals.folder()
+    local kept <close> = journals.open(place)
+    local door <close> = gate.door("real", kept)
+    assert(door:peer("graph", BASE))
+    local rights = door:rights("x.lua", "write")
+    local early = rights:narrow("read")
+    door:seal()
+    local late = rights:narrow("read"):narrow("read")
+    assert.is_nil(kind_of(door, rights, "DELETE", "/users/1"))
+    for _, narrow in ipairs { early, late } do
+      assert.is_nil(kind_of(door, narrow, "GET", "/users"))
+      assert.equal("undeclared", kind_of(door, narrow, "DELETE", "/users/1"))
+      local batch = { requests = json.array { { id = "1", method = "GET", url = "/users" },
+        { id = "2", method = "DELETE", url = "/users/1" } } }
+      assert.equal("undeclared", kind_of(door, narrow, "POST", "/$batch", batch))
+    end
+    local _, message = door:submit(graph.request(BASE, "DELETE", "/users/1"), nil, late, 5)
+    assert.equal("DELETE /users/1 would change something, and x.lua only reads now", message)
   end)
 
   it("checks each call of a batch", function()
-    local door <close> = gate.door("real")
+    local door <close> = test_door.new("real")
     assert(door:peer("graph", BASE))
     door:allow("graph", "GET", "/users")
     local function submit(url)
@@ -94,11 +220,11 @@ describe("a door", function()
     local transfer, message, kind = submit("/groups")
     assert.is_nil(transfer)
     assert.equal("undeclared", kind)
-    assert.equal('GET /groups is not declared: if it is meant, add "GET /groups" to needs.graph of the script', message)
+    assert.equal('GET /groups is not declared: if it is meant, add "GET /groups" to needs.graph of the test', message)
   end)
 
   it("gives a credential only to where it was made for", function()
-    local door <close> = gate.door("real")
+    local door <close> = test_door.new("real")
     assert(door:peer("graph", BASE))
     door:mode("read")
     local request = graph.request(BASE, "GET", "/me")
@@ -114,7 +240,7 @@ describe("a door", function()
   end)
 
   it("insists on a sensible timeout", function()
-    local door <close> = gate.door("real")
+    local door <close> = test_door.new("real")
     for _, seconds in ipairs { 0, -1, 3601, 0 / 0 } do
       local request = graph.request(BASE, "GET", "/me")
       assert.error_matches(function() door:submit(request, nil, seconds) end, "timeout must lie")
@@ -125,7 +251,7 @@ describe("a door", function()
     local name = disguised_name()
     if not name then return pending("no name in /etc/hosts stands for this machine") end
     local base = ("https://%s:9/v1.0"):format(name)
-    local door <close> = gate.door("real")
+    local door <close> = test_door.new("real")
     assert(door:peer("graph", base))
     door:mode("read")
     local answer, message, kind, maybe_sent = hostile.send(door, graph.request(base, "GET", "/me"))
@@ -137,7 +263,7 @@ describe("a door", function()
   end)
 
   it("leads nowhere else when it is an emulator's, proxies included", function()
-    local door <close> = gate.door("emulator")
+    local door <close> = test_door.new("emulator")
     assert(door:peer("graph", "https://127.0.0.1:9/v1.0", nil, "http://192.0.2.1:3128"))
     door:mode("read")
     local _, message, kind = hostile.send(door, graph.request("https://127.0.0.1:9/v1.0", "GET", "/me"))
@@ -181,7 +307,7 @@ describe("a door", function()
     end)
 
     it("goes by a proxy when one is named, which sees no credential", function()
-      local door <close> = gate.door("emulator")
+      local door <close> = test_door.new("emulator")
       assert(door:peer("graph", server:base(), server.ca, ("http://127.0.0.1:%d"):format(server.ports.proxy)))
       door:mode("read")
       local request = server:get("/echo")
@@ -196,7 +322,7 @@ describe("a door", function()
     end)
 
     it("says that a proxy does not let it through", function()
-      local door <close> = gate.door("emulator")
+      local door <close> = test_door.new("emulator")
       local proxy = ("http://127.0.0.1:%d"):format(server.ports.proxy)
       assert(door:peer("graph", server:base("stranger"), server.ca, proxy))
       door:mode("read")

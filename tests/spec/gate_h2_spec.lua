@@ -1,14 +1,14 @@
 -- Many requests in flight over HTTP/2, against nginx.
 
-local gate = require "host.gate"
 local graph = require "host.graph"
 local nginx = require "nginx"
 local sys = require "host.sys"
+local test_door = require "test_door"
 
 local ANSWER = [[location /v1.0/ { return 200 '{"protocol":"$server_protocol"}'; }]]
 
 local function open(server)
-  local door = gate.door("emulator")
+  local door = test_door.new("emulator")
   assert(door:peer("graph", server.base, server.ca))
   door:mode("read")
   return door

@@ -1,9 +1,9 @@
 -- What the gate's HTTP client believes, and what it says about what it does not.
 
-local gate = require "host.gate"
 local graph = require "host.graph"
 local hostile = require "hostile"
 local sys = require "host.sys"
+local test_door = require "test_door"
 
 local server
 
@@ -272,7 +272,7 @@ describe("the gate's client", function()
 
     it("a name that is none", function()
       local base = ("https://%s.invalid/v1.0"):format(("x"):rep(64)) -- too long a label to ask anyone for
-      local door <close> = gate.door("real")
+      local door <close> = test_door.new("real")
       assert(door:peer("graph", base))
       door:mode("read")
       local request = graph.request(base, "GET", "/me")
@@ -304,7 +304,7 @@ describe("the gate's client", function()
 
     it("a certificate that carries the name in its subject only", function()
       local base = ("https://localhost:%d/v1.0"):format(server.ports.subject_only)
-      local door <close> = gate.door("emulator")
+      local door <close> = test_door.new("emulator")
       assert(door:peer("graph", base, server.ca))
       door:mode("read")
       local answer, message, kind = hostile.send(door, graph.request(base, "GET", "/ok"))
@@ -314,7 +314,7 @@ describe("the gate's client", function()
     end)
 
     it("the system's roots do not vouch for an emulator", function()
-      local door <close> = gate.door("emulator")
+      local door <close> = test_door.new("emulator")
       assert(door:peer("graph", server:base()))
       door:mode("read")
       local _, _, kind = hostile.send(door, server:get("/ok"))

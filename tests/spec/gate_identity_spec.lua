@@ -1,15 +1,15 @@
 --- Where managed identities are had: the one peer that is asked in the clear, and only near by.
 
-local gate = require "host.gate"
 local httpd = require "host.httpd"
 local oauth = require "host.oauth"
 local secret = require "host.secret"
 local sys = require "host.sys"
+local test_door = require "test_door"
 
 local PATH = "/metadata/identity/oauth2/token"
 
 local function door(kind, base, proxy)
-  local made = gate.door(kind or "real")
+  local made = test_door.new(kind or "real")
   local ok, message = made:peer("identity", base, nil, proxy)
   made:allow("identity", "GET", PATH)
   return made, ok, message

@@ -493,6 +493,45 @@ describe("graph", function()
       assert.equal(2, #tenant.door.requests)
     end)
 
+    -- A service with so many pages, each with these ids.
+    local function many_pages(count, ids)
+      on("GET", "/v1.0/users", function(request)
+        local number = tonumber(request.query["$skiptoken"] or "1")
+        return table.unpack(page(ids, number < count and tostring(number + 1) or nil))
+      end)
+    end
+
+    it("end at a hundred empty pages in a row, which is no empty list", function()
+      many_pages(1000, {})
+      local err = fails(graph.all, "/users")
+      assert.equal("bad_answer", err.kind)
+      assert.truthy(tostring(err):find("100 pages in a row were empty, and there is a link to more", 1, true))
+      assert.is_true(tenant.door:count("GET", "/v1.0/users") <= 101)
+    end)
+
+    it("go on over fewer empty pages", function()
+      many_pages(99, {})
+      assert.same({}, run(graph.all, "/users"))
+    end)
+
+    it("end when the service takes more than an hour for its pages, however long the caller takes", function()
+      many_pages(1000, { "1" })
+      tenant.door.latency = 25
+      local err = fails(graph.all, "/users")
+      assert.equal("bad_answer", err.kind)
+      assert.matches("its pages took 36%d%d seconds, and there are more", tostring(err))
+      many_pages(5, { "1" })
+      tenant.door.latency = 1
+      run(function()
+        local count = 0
+        for _ in graph.list("/users") do
+          task.sleep(2000)
+          count = count + 1
+        end
+        assert.equal(5, count)
+      end)
+    end)
+
     it("refuse to go round in circles", function()
       on("GET", "/v1.0/users", page({ "1" }, "a"))
       local err = fails(graph.all, "/users")

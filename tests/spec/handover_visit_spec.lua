@@ -1,3 +1,4 @@
+-- takes 5 s: a person asks the page by curl
 --- The hand-over's page, asked by curl: what it answers, and all that it refuses.
 
 local crypto = require "host.crypto"

@@ -1,3 +1,4 @@
+-- takes 4 s: each request is a process of curl
 --- Listeners with handlers, and answers that are late or wrong.
 
 local curl = require "curl"

@@ -1,3 +1,4 @@
+-- takes 8 s: each request is a process of curl
 --- The server on loopback, with curl as its client.
 
 local curl = require "curl"
@@ -76,13 +77,17 @@ describe("host.httpd", function()
     local urls = {}
     for i = 1, 20 do urls[i] = url .. "/" .. i end
     local answer = run(turn, "-w", "%{num_connects} %{time_total}\n", table.unpack(urls))
-    local connects, slowest = 0, 0
+    local connects, times = 0, {}
     for count, time in answer.out:gmatch("ok(%d) ([%d.]+)") do
       connects = connects + tonumber(count)
-      slowest = math.max(slowest, tonumber(count) == 0 and tonumber(time) or 0)
+      if count == "0" then times[#times + 1] = tonumber(time) end
     end
     assert.equal(1, connects)
-    assert.is_true(slowest < 0.04, "an answer took " .. slowest .. " s")
+    assert.equal(19, #times)
+    -- An answer whose last part waits for an acknowledgement takes 40 ms or more, each of them. On a
+    -- busy machine any answer may take that long, but not all.
+    table.sort(times)
+    assert.is_true(times[5] < 0.04, "fifteen of 19 answers took " .. times[5] .. " s or more")
     server:close()
   end)
 

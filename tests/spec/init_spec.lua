@@ -1,3 +1,4 @@
+-- takes 4 s: plays a person at a terminal
 -- A first configuration, as a newcomer makes it.
 
 local lfs = require "lfs"

@@ -5,7 +5,7 @@ local rehearsal = require "rehearsal"
 local sys = require "host.sys"
 
 local RAISED = "error: stopped\n  why: %s\n  fix: Run the same command again to go on.\n"
-local TOLD = { INT = "asked to, with Ctrl-C", TERM = "told to end" }
+local TOLD = { INT = "Ctrl-C was pressed", TERM = "it received SIGTERM" }
 local NUMBERS = { INT = 2, TERM = 15 }
 
 -- Loops that the debug hook reaches: they end with status 1 and say why.

@@ -1,3 +1,4 @@
+-- takes 7 s: a key made of a passphrase takes half a second each time
 --- Another key for a journal and for the sealed files beside it.
 
 local journal = require "host.journal"

@@ -1,3 +1,4 @@
+-- takes 6 s: a journal is opened after each of some hundred changes to its file
 --- What is noticed when a journal is opened: that it is gone, emptied, older than it was,
 --- or holds what moonlatch did not put there.
 

@@ -1,3 +1,4 @@
+-- takes 5 s: runs the program two dozen times
 -- login, whoami and logout as a person runs them, at an emulator that stays.
 
 local json = require "host.json"
@@ -104,7 +105,7 @@ If nobody needs it any more, take it back:
     local outcome = run "whoami"
     assert.equal(1, outcome.status, outcome.out)
     assert.matches("^error: renew the sign%-in kept for adele@contoso%.onmicrosoft%.com\n"
-      .. "  why: the sign%-in has ended: .*\n"
+      .. "  why: the sign%-in is not valid any more: .*\n"
       .. "  fix: Sign in again: moonlatch login%.\n$", outcome.err)
     assert.matches("signed in to", done "login")
     done "whoami"
@@ -119,7 +120,7 @@ If nobody needs it any more, take it back:
     assert.matches("^0\n", shown)
     local words = shown:gsub("%s+", " ")
     assert.is_truthy(words:find("warning: the sign-in kept for adele@contoso.onmicrosoft.com does not serve any more: "
-      .. "the sign-in has ended: ", 1, true), shown)
+      .. "the sign-in is not valid any more: ", 1, true), shown)
     assert.matches("\nTo sign in, open ", shown)
     assert.is_nil(done("whoami"):find(ASKED, 1, true))
   end)

@@ -1,3 +1,4 @@
+-- takes 12 s: runs the program once for each misdeed of a server
 -- The built program against a far side that misbehaves: no crash, no hang,
 -- bounded memory, and a failure with a cause and a fix for each. All misdeeds
 -- are played for Graph; what lies below what is said is the same for the other

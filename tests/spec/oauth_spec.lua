@@ -368,9 +368,9 @@ describe("oauth", function()
         oauth.renew()
       end)
       assert.equal("auth", err.kind)
-      assert.equal("renew the sign-in to 'contoso.onmicrosoft.com': the sign-in has ended: it expired, or was revoked"
-        .. " (a new"
-        .. " password does that). It said: AADSTS50173: Revoked. (HTTP 400 invalid_grant, trace id t-1)\n"
+      assert.equal("renew the sign-in to 'contoso.onmicrosoft.com': the sign-in is not valid any more: it expired, or "
+        .. "was revoked (a new password revokes it). It said: AADSTS50173: Revoked. "
+        .. "(HTTP 400 invalid_grant, trace id t-1)\n"
         .. "Sign in again: moonlatch login.", tostring(err))
     end)
 

@@ -129,11 +129,11 @@ describe("oauth", function()
     it("speaks of its end before it comes, and stops after", function()
       tenant.clock.start = os.time() + 80 * 86400
       run(sign_in)
-      assert.matches("key ends in %d+ days?, on %d%d%d%d%-", warned[1])
+      assert.matches("key expires in %d+ days?, on %d%d%d%d%-", warned[1])
       tenant.clock.start = os.time() + 91 * 86400
       local err = fails(sign_in)
       assert.equal("config", err.kind)
-      assert.matches("^it ended on ", err.why)
+      assert.matches("^it expired on ", err.why)
       tenant.clock.start = os.time() - 86400
       assert.matches("^it is not valid before ", fails(sign_in).why)
       assert.equal(1, tenant.door:count("POST", contoso.TOKEN))
@@ -304,8 +304,8 @@ describe("oauth", function()
         oauth.credential()
       end)
       assert.equal("auth", err.kind)
-      assert.equal("use the access token that was handed in: it has ended or is not accepted any more, and it cannot be"
-        .. " renewed here\nRun the command again with a new one: it goes on where it stopped.", tostring(err))
+      assert.equal("use the access token that was handed in: it has expired or is not accepted any more, and it "
+        .. "cannot be renewed here\nRun the command again with a new one: it goes on where it stopped.", tostring(err))
       hand_in { exp = START + 20000 }
       assert.equal("auth", fails(function()
         sign_in()

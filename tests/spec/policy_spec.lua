@@ -148,7 +148,11 @@ describe("a policy", function()
         .. 'Europe/Paris".' },
       { { password = { length = 7 } }, "x.lua: password.length: 7 is not between 8 and 256" },
       { { limits = { max_changes = 0 } }, "x.lua: limits.max_changes: 0 is too few; at least 1" },
-      { { after = { run = { "mail" } } }, "x.lua: after.run: it begins with a program's absolute path" },
+      { { after = { run = { "/usr/bin/mail" } } },
+        'x.lua: after.run: programs are named in the profile: put programs = '
+        .. '{ ["mail"] = { "/usr/bin/mail" } } there, and write "mail" here instead of the path' },
+      { { after = { run = { "a mail" } } }, "x.lua: after.run: it begins with the name that the profile gives the "
+        .. "program" },
       { { lifetime = "90d" }, "x.lua: lifetime: it applies to applications only, and this policy selects users" },
       { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the new one lies safe and was "
         .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
@@ -186,9 +190,13 @@ describe("a policy", function()
     local misspelt = select(2, pcall(server, { pth = "x" }))
     assert.same({ "usage", "it has no option 'pth'", "Did you mean 'path'?" },
       { misspelt.kind, misspelt.why, misspelt.fix })
-    assert.has_error(function() policy.command { "mail" } end,
-      "command: it begins with a program's absolute path")
+    assert.has_error(function() policy.command { "/opt/put it" } end,
+      'command: programs are named in the profile: put programs = { ["put-it"] = { "/opt/put it" } } there, and write '
+      .. '"put-it" here instead of the path')
     assert.has_error(function() policy.sealed { to = "key.pem" } end,
       "sealed: folder: it is missing; a string is needed")
+    assert.has_error(function() policy.sealed { to = "key.pem", folder = "/srv/sealed" } end,
+      'sealed: folder: folders are named in the profile: put folders = { sealed = "/srv/sealed" } there, and write '
+      .. '"sealed" here instead of the path')
   end)
 end)

@@ -1,3 +1,4 @@
+local child_process = require "child"
 local process = require "host.process"
 local secret = require "host.secret"
 local sys = require "host.sys"
@@ -186,5 +187,34 @@ describe("host.process", function()
       assert.equal(0, child:wait(5))
       child:close()
     end
+  end)
+end)
+
+describe("a pager", function()
+  it("needs a terminal", function()
+    local status, message = process.page({ "/usr/bin/more" }, "text")
+    assert.is_nil(status)
+    assert.equal("a pager needs a terminal", message)
+  end)
+
+  it("is one of the host's own, starts nothing else, and shows no secret", function()
+    if not sys.stat("/usr/bin/less") then return pending("less is not installed") end
+    local place <close> = child_process.folder()
+    local touched = place.path .. "/touched"
+    local played = child_process.play(place, { "line 1", "!touch " .. touched .. "\n", "", "q", "", "q" }, [[
+      local process, secret, term = require "host.process", require "host.secret", require "host.term"
+      local value = secret.from "hunter2hunter2"
+      local _, message = process.page({ "/bin/cat" }, "x")
+      term.write("out", message .. "\n")
+      local lines = { "line 1 hunter2hunter2" }
+      for i = 2, 200 do lines[i] = "line " .. i end
+      local status = process.page({ "/usr/bin/less" }, table.concat(lines, "\n"))
+      term.write("out", "left with " .. status .. "\n")
+      return 0
+    ]])
+    assert.truthy(played.shown:find("cannot start '/bin/cat': it is none of the programs", 1, true), played.shown)
+    assert.truthy(played.shown:find("line 1 [secret]", 1, true), played.shown)
+    assert.truthy(played.shown:find("left with 0", 1, true), played.shown)
+    assert.is_nil(sys.stat(touched))
   end)
 end)

@@ -37,7 +37,7 @@ describe("progress", function()
   it("says how fast changes may be", function()
     local door = fake.door()
     function door.pace() return 20, 0 end
-    http.use(door)
+    http.use(door, fake.acting())
     assert.equal("reset passwords: 0 of 5, changes at most 20.0", progress.of("reset passwords", 5):text())
   end)
 

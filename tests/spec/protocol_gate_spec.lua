@@ -1,16 +1,16 @@
 --- What the protocol modules build, held against the real gate's rules. Nothing is sent.
 
 local devolutions = require "host.devolutions"
-local gate = require "host.gate"
 local graph = require "host.graph"
 local oauth = require "host.oauth"
 local secret = require "host.secret"
+local test_door = require "test_door"
 
 local LOGIN, GRAPH, SERVER = "https://127.0.0.1:9", "https://127.0.0.1:9/v1.0", "https://127.0.0.1:9/dvls"
 local AUTHORITY = LOGIN .. "/contoso.onmicrosoft.com"
 
 local function new_door(allowed)
-  local door = gate.door("emulator", nil)
+  local door = test_door.new("emulator", nil)
   assert(door:peer("login", LOGIN))
   assert(door:peer("graph", GRAPH))
   assert(door:peer("devolutions", SERVER))

@@ -1,3 +1,4 @@
+-- takes 5 s: runs the program below strace
 -- A run that is killed while it renews a sign-in: every so many system calls here, at
 -- every one when run by tests/long/refresh_crash_spec.lua.
 

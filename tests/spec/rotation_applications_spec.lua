@@ -99,7 +99,7 @@ describe("a policy for applications", function()
       cloud:wait(31 * DAY)
       local entry = plan { every = "600d", lifetime = "720d" }
       assert.same({ "change", "until" }, { entry.what, entry.why:match "^until" })
-      assert.truthy(entry.why:find("the one in use ends in 9 days", 1, true), entry.why)
+      assert.truthy(entry.why:find("the one in use expires in 9 days", 1, true), entry.why)
     end)
 
     it("that was found in the sink by the age Entra says it has", function()

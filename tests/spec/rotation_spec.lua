@@ -206,7 +206,7 @@ describe("the client secret", function()
     go "apply"
     later(151)
     local planned = go "plan"
-    assert.equal("until 2026-11-28; renewed 30 days before (the one in use ends in 29 days)",
+    assert.equal("until 2026-11-28; renewed 30 days before (the one in use expires in 29 days)",
       planned.steps[1].items[1].made)
     go "apply"
     assert.same({ "retiring", "confirmed" }, states())
@@ -625,7 +625,7 @@ describe("the client secret", function()
 
   it("refuses terms that would renew it at each run", function()
     local result = go("plan", { lifetime = 20 * DAY })
-    assert.equal("it would live 20 days and be renewed 30 days before its end", result.failure.why)
+    assert.equal("it would live 20 days and be renewed 30 days before it expires", result.failure.why)
   end)
 
   describe("confirmed and retired by hand", function()

@@ -104,8 +104,7 @@ describe("script", function()
         ["args = { n = { type = 'string', help = '', default = '1', required = true } }, " .. RUN] =
           "DIR/made.lua: args.n: it is required and has a default: one of the two",
         ["needs = { graph = { 'users' } }, " .. RUN] =
-          'DIR/made.lua: needs.graph[1]: "users" is not of the form "GET /users/{id}" or '
-          .. '"PATCH /users/{id}#member,member"',
+          'DIR/made.lua: needs.graph[1]: "users" is not of the form "GET /users/{id}"',
         ["needs = { grph = {} }, " .. RUN] = 'DIR/made.lua: needs.grph: there is no such member\nDid you mean "graph"?',
       } do
         local text, kind = refusal(load_body, body)
@@ -125,6 +124,84 @@ describe("script", function()
   end)
 
   describe("what a script needs", function()
+    local function wrong_with(needs)
+      return (refusal(load_body, ("needs = { %s }, %s"):format(needs, RUN)):gsub("^DIR/made.lua: ", ""))
+    end
+
+    it("has a grammar, and what is near to it is named", function()
+      for needs, message in pairs {
+        ['graph = { "get /users" }'] =
+          'needs.graph[1]: "get /users": "get" is no method that can be declared; did you '
+          .. 'mean "GET"?',
+        ['graph = { "PACTH /users" }'] =
+          'needs.graph[1]: "PACTH /users": "PACTH" is no method that can be declared; did '
+          .. 'you mean "PATCH"?',
+        ['graph = { "GET users/{id}" }'] =
+          'needs.graph[1]: "GET users/{id}": a call\'s path begins with /; did you mean '
+          .. '"/users/{id}"?',
+        ['graph = { "GET /users/" }'] =
+          'needs.graph[1]: "GET /users/": it has an empty segment: a slash too many; did '
+          .. 'you mean "/users"?',
+        ['graph = { "GET /users/:id" }'] =
+          'needs.graph[1]: "GET /users/:id": a path is written as the service writes '
+          .. 'it, with {name} for what differs; did you mean "/users/{id}"?',
+        ['graph = { "GET /v1.0/users" }'] = 'needs.graph[1]: "GET /v1.0/users": a path is written without the '
+          .. 'service\'s version; did you mean "/users"?',
+        ['graph = { "GET /users/{id" }'] =
+          'needs.graph[1]: "GET /users/{id": a placeholder is a whole segment, {name} '
+          .. 'for one or {name+} for several, with a name of letters, digits, "_" and "-"',
+        ['graph = { "GET /users?x=1" }'] =
+          'needs.graph[1]: "GET /users?x=1": a path has no spaces, no query, no "%" and '
+          .. 'plain letters only',
+        ['graph = { "PATCH /users/{id}#" }'] = 'needs.graph[1]: "PATCH /users/{id}#" is not of the form '
+          .. '"PATCH /users/{id}#member,member"',
+        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: which members of Graph's calls hold "
+          .. "secrets is known; say the call as a text",
+        ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
+          .. '"entries:read", "entries:write"\nDid you mean "entries:write"?',
+        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
+        ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
+        ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
+        ['peers = { vault = { "GET /v1/{path+}/{x}" } }'] =
+          'needs.peers.vault[1]: "GET /v1/{path+}/{x}": after {name+} '
+          .. 'only plain segments may follow',
+        ['peers = { vault = { "GET /v1/x#a" } }'] = 'needs.peers.vault[1]: "GET /v1/x#a": #member is for Graph only',
+        ['peers = { vault = { { "POST /v1/x", secret = { "a" } } } }'] = "needs.peers.vault[1]: there is no member "
+          .. 'secret; did you mean "secrets"?',
+        ['peers = { vault = { { "POST /v1/x", secrets = { "a..b" } } } }'] =
+          'needs.peers.vault[1]: secrets[1]: "a..b" is '
+          .. 'no place: "data.password", or "data.*" for each member of data',
+        ['peers = { vault = { { secrets = { "a" } } } }'] = "needs.peers.vault[1]: it begins with the call: "
+          .. '{ "POST /path", secrets = { … } }',
+        ['when = { x = { graph = { "GET" } } }'] =
+          'needs.when.x.graph[1]: "GET" is not of the form "GET /users/{id}"',
+      } do
+        assert.equal(message, wrong_with(needs))
+      end
+    end)
+
+    it("may name programs, folders and other services", function()
+      local declaration = load_body([[args = { tell = { type = "boolean", help = "" } }, needs = {
+          run = { "tell" }, files = { "reports" }, when = { tell = { run = { "mail" } } },
+          peers = { vault = { "GET /v1/sys/health",
+            { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" }, answers = { "data.data.*", "auth.token" } } } },
+        }, ]] .. RUN)
+      local needs = require "permissions.needs"
+      local lines = needs.lines(declaration.needs)
+      table.sort(lines)
+      assert.same({
+        "files: reports", "peers.vault: GET /v1/sys/health",
+        "peers.vault: POST /v1/{mount}/data/{path+} (secrets data.*; answers data.data.*, auth.token)",
+        "run: mail (with --tell)", "run: tell",
+      }, lines)
+      assert.same({ "tell", "mail" }, script.needs(declaration, { tell = true }).run)
+      assert.same({ "tell" }, script.needs(declaration, {}).run)
+      assert.same({ method = "POST", path = "/v1/{mount}/data/{path+}", secrets = { "data.*" },
+        answers = { "data.data.*", "auth.token" } }, needs.call(declaration.needs.peers.vault[2]))
+      assert.same({ method = "PATCH", path = "/users/{id}", members = { "mail", "city" } },
+        needs.call "PATCH /users/{id}#mail,city")
+    end)
+
     it("is more with the arguments that say so, and only then", function()
       local declaration = load_body("args = { prove_on = { type = 'string', help = '' } }, "
         .. "needs = { graph = { 'GET /x' }, when = { prove_on = { graph = { 'PATCH /y#z' } } } }, " .. RUN)

@@ -108,13 +108,19 @@ describe("session", function()
     assert.error_matches(profile.current, "no profile is loaded")
   end)
 
-  it("refuses a word of needs.devolutions it does not know", function()
-    assert(sys.write(folder .. "/app", require("host.secret").generate(32), "replace"))
-    local more = [[devolutions = { server = "https://127.0.0.1:3", app_key = "k",
-      app_secret = { from = "file", path = "app" } }]]
-    local _, failure = pcall(session.open, loaded(more), { needs = { devolutions = { "entries:wirte" } } })
-    assert.equal("read needs.devolutions: 'entries:wirte' is no word for a call\n"
-      .. "There are vaults:read, entries:read and entries:write.", tostring(failure))
+  it("refuses a program, folder or service that the profile does not name", function()
+    local function refused(needs)
+      local _, failure = pcall(session.open, loaded(), { owner = "x.lua", needs = needs })
+      assert.is_nil(session.current())
+      return (tostring(failure):gsub(folder, "DIR", 1))
+    end
+    assert.equal("x.lua: use the program 'tell': the profile p names no program 'tell'\nAdd programs = { tell = "
+      .. '{ "/path/of/the/program" } } to the profile in DIR/moonlatch.lua.', refused { run = { "tell" } })
+    assert.equal("x.lua: use the folder 'reports': the profile p names no folder 'reports'\nAdd folders = { "
+      .. 'reports = "/path/of/the/folder" } to the profile in DIR/moonlatch.lua.', refused { files = { "reports" } })
+    assert.equal("x.lua: reach the peer 'vault': the profile p names no such service, and this version of "
+      .. "Moonlatch reaches login, Graph and Devolutions Server only\nLeave needs.peers out of the script.",
+      refused { peers = { vault = { "GET /v1/x" } } })
   end)
 
   it("follows an emulator's clock while it is open", function()

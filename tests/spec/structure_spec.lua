@@ -43,7 +43,8 @@ end
 -- Nothing requires what stands after it.
 local ORDER = {
   "fail", "time", "base", "json", "terminal", "secret", "log", "report", "task", "machine", "http", "resource",
-  "explain", "profile", "oauth", "graph", "devolutions", "journal", "entra", "permissions", "workflow", "policy",
+  "explain", "profile", "oauth", "graph", "devolutions", "journal", "program",
+  "folder", "entra", "permissions", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
   "rehearse", "cli", "repl", "command",
 }
@@ -231,5 +232,49 @@ describe("the description of the native modules", function()
         end
       end
     end
+  end)
+end)
+
+describe("the list of interfaces", function()
+  local interfaces = require "script.interfaces"
+
+  local function sorted(set)
+    local list = {}
+    for name in pairs(set) do list[#list + 1] = name end
+    table.sort(list)
+    return list
+  end
+
+  it("has what stands at the top of stdlib, resources of setup steps, and nothing else", function()
+    local top = {}
+    for name in lfs.dir(SOURCE .. "/stdlib") do top[name:match("^([%w_]+)%.lua$") or ""] = true end
+    top[""] = nil
+    local listed = {}
+    for _, name in ipairs(interfaces.names()) do
+      assert(in_room("stdlib", name), name)
+      if not name:find(".", 1, true) then listed[name] = true
+      else assert(name:find "^entra%.[%w_]+$" or name:find "^setup%.[%w_]+$", name) end
+    end
+    assert.same(sorted(top), sorted(listed))
+  end)
+
+  it("is all that bundled scripts require, beside each other", function()
+    for _, path in ipairs(files(SOURCE .. "/scripts", ".lua")) do
+      local emulator = short(path):find("^scripts/emulator/") ~= nil
+      for _, name in ipairs(requires(read(path))) do
+        local open = interfaces.of(name) or emulator and interfaces.of_emulator[name]
+        assert(open or in_room("scripts", name), ("%s requires %s, which is no interface"):format(short(path), name))
+      end
+    end
+  end)
+
+  it("opens to the emulator's files what these require, and no more", function()
+    local needed = {}
+    for _, path in ipairs(files(SOURCE .. "/scripts/emulator", ".lua")) do
+      for _, name in ipairs(requires(read(path))) do
+        if in_room("stdlib", name) and not interfaces.of(name) then needed[name] = true end
+      end
+    end
+    assert.same(sorted(needed), sorted(interfaces.of_emulator))
   end)
 end)

@@ -1,3 +1,4 @@
+-- takes 5 s: each of 46 cases starts a server
 -- Which servers the gate believes to be who they say they are: a matrix of bad
 -- ones, made with OpenSSL's own server. One that did not start, or does not do
 -- what its name says to a client that takes anything, proves nothing and fails.

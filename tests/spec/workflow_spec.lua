@@ -442,7 +442,7 @@ describe("the result as a table", function()
     assert.equal(again, fix_of("apply", { kind = "unknown_outcome", fix = "Look before doing it again." }))
     assert.equal("Check the network. " .. again, fix_of("destroy", { kind = "network", fix = "Check the network." }))
     assert.equal("Run the same command again later.",
-      fix_of("apply", { kind = "transient", fix = "Run the same command again later." }))
+      fix_of("apply", { kind = "transient", resumes = true, fix = "Run the same command again later." }))
     assert.equal("Ask.", fix_of("apply", { kind = "denied", fix = "Ask." }))
     assert.equal("Check.", fix_of("plan", { kind = "network", fix = "Check." }))
   end)

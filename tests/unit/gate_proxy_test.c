@@ -35,7 +35,7 @@ static void *some_calloc(size_t number, size_t size) {
 
 static const char *judge(const char *proxy, int allocations) {
   left = allocations;
-  const char *why = gate_rules_refuse_peer("graph", "https://graph.test:443", proxy, 0);
+  const char *why = gate_peer_refuse("graph", "https://graph.test:443", proxy, 0);
   left = -1;
   return why;
 }

@@ -12,7 +12,7 @@ local STAGES = { ["to give"] = "waits to be given to somebody", given = "was giv
 
 local function end_of(waiting)
   if not waiting.ends then return "whose end is not known" end
-  return "which ends in " .. time.span(waiting.ends - clock.now())
+  return "which expires in " .. time.span(waiting.ends - clock.now())
 end
 
 local function tell_waiting(record, look, state)

@@ -34,7 +34,7 @@ local function tell_missing(record, look, name, scopes)
     }
   end
   record:broken { evidence = ("the application does not hold the role '%s'"):format(name),
-    cause = "It was never assigned, was taken away, or an assignment for a time (PIM) has ended.",
+    cause = "It was never assigned, was taken away, or a temporary assignment (PIM) has expired.",
     fix = HOW:format(name, apply) }
 end
 

@@ -62,7 +62,7 @@ return {
     local open = rows:unfinished(journal)
     for i = 1, math.min(MOST, #open) do (TELL[open[i].state] or tell_open)(record, open[i]) end
     if #open > MOST then
-      record:warning { evidence = ("and %d more rotations that have not ended"):format(#open - MOST),
+      record:warning { evidence = ("and %d more open rotations"):format(#open - MOST),
         fix = "moonlatch journal list shows them all." }
     end
     if #open == 0 then record:ok "no rotation of a user's password is open" end

@@ -84,6 +84,11 @@ function M.key() end
 ---@param passphrase host.secret?
 ---@return host.crypto.key|nil key, string? message
 function M.certificate(content, passphrase) end
+--- The RSA key of a PEM text that is no secret, of 2048 to 16384 bits. What it signs is no secret either:
+--- it is for the tokens of an emulator.
+---@param pem string a private key that is not encrypted; other parts are ignored
+---@return host.crypto.key|nil key, string? message
+function M.private_key(pem) end
 --- A new 3072-bit RSA key and a certificate it signed itself, which may sign and nothing else.
 ---@param name string its common name: 1 to 64 bytes of UTF-8
 ---@param from integer seconds since 1970

@@ -13,6 +13,11 @@ function Child:line(seconds) end
 ---@param seconds number until its output must have ended
 ---@return host.secret|nil value, string? why "empty", "timeout" or "too long" (64 KiB)
 function Child:secret(seconds) end
+--- All of its output that was not asked for yet, redacted.
+---@param seconds number until its output must have ended; 0 looks only
+---@param most integer bytes
+---@return string|nil text, string? why "timeout" or "too long"
+function Child:text(seconds, most) end
 --- What it wrote to its standard error so far, redacted, at most 4 KiB; nil when nothing, or when it was not kept.
 ---@return string|nil
 function Child:complaint() end
@@ -29,8 +34,10 @@ function Child:pid() end
 function Child:close() end
 
 local M = {}
---- Start a program: in the environment only a fixed PATH and LANG, standard input a pipe (the
---- secret, when given, is written to it and the pipe closed), output a pipe, standard error ours.
+--- Start one of the programs that Moonlatch itself uses (runtime/process_own.c); any other is refused,
+--- and passes the gate by the name that the profile gives it. In the environment only a fixed PATH and LANG,
+--- standard input a pipe (the secret, when given, is written to it and the pipe closed), output a pipe, standard
+--- error ours.
 --- It leads a process group of its own, so that Ctrl-C does not reach it.
 ---@param arguments string[] the first is an absolute path
 ---@param input host.secret?
@@ -38,11 +45,18 @@ local M = {}
 ---@param errors "shown"|"kept"|nil its standard error: ours, or kept for `complaint`
 ---@return host.process.child|nil, string? message
 function M.start(arguments, input, pass, errors) end
---- Start a program of the person's that goes on without us, in a session of its own: it hears
+--- Start one of these that goes on without us, in a session of its own: it hears
 --- nothing, what it says is not shown, and how it ends is not asked. The environment is that of `start`.
 ---@param arguments string[] the first is an absolute path
 ---@param pass string[]? names of variables of our environment that it gets too
 ---@return true|nil, string? message
 function M.detach(arguments, pass) end
+
+--- Have one of these show a text on our terminal, and wait until the person leaves it. It cannot start anything or open
+--- other files (LESSSECURE=1); the text is redacted.
+---@param arguments string[] "/usr/bin/less" or "/usr/bin/more", and its options
+---@param text string
+---@return integer|nil status, string? message also where standard output is no terminal
+function M.page(arguments, text) end
 
 return M

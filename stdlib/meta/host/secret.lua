@@ -17,6 +17,7 @@ function Secret:equals(other) end
 
 local M = {}
 --- Is the value a secret (open or closed)?
+---@param value any
 ---@return boolean
 function M.is(value) end
 --- Make a secret of text that is one already in the wrong place (a test, a form field the emulator received).

@@ -1,3 +1,4 @@
+-- takes 16 s: runs every bundled script, and Prism reads what was said
 --- What the bundled scripts say to Graph, and what the emulator answers, held against
 -- Microsoft's own description by Prism.
 

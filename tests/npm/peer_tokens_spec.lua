@@ -46,7 +46,7 @@ describe("a token endpoint", function()
   local REFUSED = {
     throttled = { "throttled", "there were too many requests" },
     broken = { "transient", "the service is in trouble" },
-    ended = { "auth", "the sign-in has ended" },
+    ended = { "auth", "the sign-in is not valid any more" },
     tokenless = { "bad_answer", TOKEN }, number = { "bad_answer", TOKEN }, crlf = { "bad_answer", TOKEN },
     newline = { "bad_answer", TOKEN }, nul = { "bad_answer", TOKEN }, letters = { "bad_answer", TOKEN },
     long = { "bad_answer", TOKEN },

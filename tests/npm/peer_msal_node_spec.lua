@@ -1,14 +1,12 @@
 --- Microsoft's client library for Node as the judge of the emulated login service.
 
-package.path = SOURCE .. "/scripts/?.lua;" .. package.path
-
 local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
 local peers = require "peers"
 local secret = require "host.secret"
 local sys = require "host.sys"
-local world = require "emulator.world"
+local emulators = require "emulators"
 
 describe("MSAL for Node", function()
   local lacking = peers.lacking("@azure/msal-node", "jose")
@@ -20,7 +18,7 @@ describe("MSAL for Node", function()
   local emulator, place
 
   setup(function()
-    emulator = world.open { lag = "0", users = 0, interval = 1 }
+    emulator = emulators.open()
     place = peers.place()
   end)
   teardown(function()

@@ -1,0 +1,32 @@
+--- moonlatch types DIR: write what editors know of the modules that scripts may require.
+
+local fail = require "fail"
+local log = require "log"
+local sys = require "host.sys"
+
+local function write(path, text)
+  sys.mkdir((path:match("^(.*)/")))
+  local ok, message = sys.write(path, text, "replace")
+  if ok then return end
+  fail.raise {
+    kind = "config", what = "write " .. path, why = message, fix = "Name a folder that you may write into.",
+  }
+end
+
+---@type cli.command
+return {
+  summary = "write definition files (LuaCATS) of the modules for scripts, for editors",
+  arguments = { { name = "folder", help = "folder to write into; files of the same names are replaced" } },
+  examples = { "moonlatch types ~/.config/moonlatch/types     # then: workspace.library in .luarc.json" },
+
+  run = function(options)
+    local count = 0
+    for name, text in pairs(require("script.definitions").files()) do
+      write(options.folder .. "/" .. name, text)
+      count = count + 1
+    end
+    log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
+      .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
+    return 0
+  end,
+}

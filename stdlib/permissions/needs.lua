@@ -1,0 +1,214 @@
+--- What a script may say that it needs, and how that is read.
+--
+--   needs = {
+--     graph = { "GET /users", "PATCH /users/{id}#passwordProfile" },
+--     devolutions = { "entries:read" }, run = { "tell" }, files = { "reports" },
+--     peers = { vault = { { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" } } } },
+--     when = { revoke = { graph = { "POST /users/{id}/revokeSignInSessions" } } },   -- with the argument --revoke
+--   }
+
+local calls = require "devolutions.calls"
+local gate = require "host.gate"
+local nearest = require "base.nearest"
+local schema = require "base.schema"
+
+local M = {}
+
+local METHODS = { "GET", "POST", "PATCH", "PUT", "DELETE" }
+
+---@class script.call
+---@field method string
+---@field path string a template
+---@field members string[]? of the body, all that it may set
+---@field secrets string[]? places in the body that may hold a secret
+---@field answers string[]? places in the answer that come back as secrets
+
+---@alias script.entry string|{ [1]: string, secrets: string[]?, answers: string[]? }
+
+--- Read an entry of `needs.graph`, or of a peer, that was checked.
+---@param entry script.entry
+---@return script.call
+function M.call(entry)
+  local more = type(entry) == "table" and entry or { entry }
+  local method, path, words = more[1]:match("^(%u+) ([^#]+)#?(.*)$")
+  local members
+  for member in words:gmatch("[^,]+") do
+    members = members or {}
+    members[#members + 1] = member
+  end
+  return { method = method, path = path, members = members, secrets = more.secrets, answers = more.answers }
+end
+
+--- An entry as one line: "POST /v1/{path+} (secrets data.*)".
+---@param entry script.entry
+---@return string
+function M.text(entry)
+  if type(entry) == "string" then return entry end
+  local parts = {}
+  for _, kind in ipairs { "secrets", "answers" } do
+    if entry[kind] then parts[#parts + 1] = kind .. " " .. table.concat(entry[kind], ", ") end
+  end
+  return #parts > 0 and ("%s (%s)"):format(entry[1], table.concat(parts, "; ")) or entry[1]
+end
+
+---------------------------------------------------------------------------
+-- Checking
+
+local function did_you_mean(word)
+  return word and ('; did you mean "%s"?'):format(word) or ""
+end
+
+local function check_method(entry, method)
+  for _, known in ipairs(METHODS) do
+    if method == known then return nil end
+  end
+  local meant = nearest(method:upper(), METHODS)
+  return ('"%s": "%s" is no method that can be declared%s'):format(entry, method, did_you_mean(meant))
+end
+
+-- What the path would be without its commonest mistakes: no slash before, one behind, ":id" for "{id}", a version.
+local function likely(path, is_graph)
+  local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
+  if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
+  return better ~= path and gate.template(better) and better or nil
+end
+
+local function check_path(entry, path, is_graph)
+  local ok, why = gate.template(path)
+  local better = likely(path, is_graph)
+  if ok and not better then return nil end
+  if ok and path:find("/:", 1, true) then
+    why = "a path is written as the service writes it, with {name} for what differs"
+  elseif ok then
+    why = "a path is written without the service's version"
+  end
+  return ('"%s": %s%s'):format(entry, why, did_you_mean(better))
+end
+
+-- "GET /users/{id}"; of Graph also "PATCH /users/{id}#mail,department".
+local function check_text(entry, is_graph)
+  local method, rest = entry:match("^(%S+) (%S+)$")
+  if not method then return ('"%s" is not of the form "GET /users/{id}"'):format(entry) end
+  local path, members = rest:match("^([^#]*)#(.*)$")
+  path = path or rest
+  local wrong = check_method(entry, method) or check_path(entry, path, is_graph)
+  if wrong or not members then return wrong end
+  if not is_graph then return ('"%s": #member is for Graph only'):format(entry) end
+  if not (members .. ","):match("^[%w_.@]+,[%w_.@,]*$") or members:find(",,", 1, true) or members:match(",$") then
+    return ('"%s" is not of the form "PATCH /users/{id}#member,member"'):format(entry)
+  end
+end
+
+local function check_place(place)
+  local before = place:gsub("%.%*$", "") .. "."
+  if place ~= "*" and not before:match("^[%w_-]+%.[%w_.-]*$") or place:find("..", 1, true) then
+    return ('"%s" is no place: "data.password", or "data.*" for each member of data'):format(place)
+  end
+end
+
+local places = { type = "table", each = { type = "string", check = check_place } }
+
+local MORE = { secrets = places, answers = places }
+
+local function check_table(entry)
+  if type(entry[1]) ~= "string" then return 'it begins with the call: { "POST /path", secrets = { … } }' end
+  for key, value in pairs(entry) do
+    if key ~= 1 and not MORE[key] then
+      return ("there is no member %s%s"):format(tostring(key),
+        did_you_mean(type(key) == "string" and nearest(key, MORE) or nil))
+    end
+    if key ~= 1 then
+      local ok, failure = pcall(schema.check, "", tostring(key), value, MORE[key])
+      if not ok then return ("%s: %s"):format((failure.what:gsub("^: ", "")), failure.why) end
+    end
+  end
+  return check_text(entry[1], false)
+end
+
+local graph_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
+  if type(entry) == "string" then return check_text(entry, true) end
+  return "which members of Graph's calls hold secrets is known; say the call as a text"
+end } }
+
+local function check_name(name)
+  if not name:match("^[%w_-]+$") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
+end
+
+local names = { type = "table", each = { type = "string", check = check_name } }
+local words = { type = "table", each = { type = "string", choices = calls.WORDS } }
+
+local peer_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
+  if type(entry) == "string" then return check_text(entry, false) end
+  return check_table(entry)
+end } }
+
+local function check_peers(peers)
+  for name in pairs(peers) do
+    local wrong = type(name) == "string" and check_name(name) or type(name) ~= "string" and "a peer has a name"
+    if wrong then return wrong end
+  end
+end
+
+local with_argument = { type = "table", members = {
+  graph = graph_calls, devolutions = words, run = names, files = names,
+} }
+
+--- The rule of `needs` in a declaration.
+---@type shape.rule
+M.rule = {
+  type = "table", default = {},
+  members = {
+    graph = graph_calls, devolutions = words, run = names, files = names,
+    scopes = { type = "table", each = { type = "string" } },
+    peers = { type = "table", each = peer_calls, check = check_peers },
+    when = { type = "table", each = with_argument },
+  },
+}
+
+---------------------------------------------------------------------------
+-- Joining
+
+local LISTS = { "graph", "devolutions", "run", "files" }
+
+local function added(list, more)
+  local all = table.move(list or {}, 1, #(list or {}), 1, {})
+  return table.move(more or {}, 1, #(more or {}), #all + 1, all)
+end
+
+--- What a script needs with these arguments: what it always does, and what goes with those given.
+---@param needs script.needs
+---@param args table<string, any>
+---@return script.needs
+function M.with(needs, args)
+  local all = { scopes = needs.scopes, peers = needs.peers }
+  for _, kind in ipairs(LISTS) do all[kind] = needs[kind] end
+  for name, more in pairs(needs.when or {}) do
+    for _, kind in ipairs(args[name] and LISTS or {}) do
+      if more[kind] then all[kind] = added(all[kind], more[kind]) end
+    end
+  end
+  return all
+end
+
+local KINDS = { "graph", "devolutions", "scopes", "run", "files" }
+
+--- All that is declared, each as one line: "graph: PATCH /users/{id}", "run: tell (with --tell)".
+---@param needs script.needs
+---@return string[]
+function M.lines(needs)
+  local list = {}
+  for _, kind in ipairs(KINDS) do
+    for _, entry in ipairs(needs[kind] or {}) do list[#list + 1] = ("%s: %s"):format(kind, M.text(entry)) end
+    for name, more in pairs(needs.when or {}) do
+      for _, entry in ipairs(more[kind] or {}) do
+        list[#list + 1] = ("%s: %s (with --%s)"):format(kind, M.text(entry), (name:gsub("_", "-")))
+      end
+    end
+  end
+  for peer, entries in pairs(needs.peers or {}) do
+    for _, entry in ipairs(entries) do list[#list + 1] = ("peers.%s: %s"):format(peer, M.text(entry)) end
+  end
+  return list
+end
+
+return M

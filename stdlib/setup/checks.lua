@@ -1,0 +1,102 @@
+--- What each setup looks at before it makes anything: the application, the tenant, and whether whoever runs it may.
+
+local credential_policy = require "entra.credential_policy"
+local deleted = require "entra.deleted"
+local fail = require "fail"
+local graph = require "graph"
+local task = require "task"
+
+local M = {}
+
+--- Read the tenant's name; nil for who may not read it, because it is only good to know.
+---@return table?
+function M.organization()
+  return fail.catch("denied", function()
+    return graph.first("/organization", { select = { "id", "displayName" }, what = "read the tenant's name" })
+  end)
+end
+
+--- Read the tenant's licences: the names of their service plans; nil for who may not read them.
+---@return table<string, true>?
+function M.licences()
+  return fail.catch("denied", function()
+    local plans = {}
+    for sku in graph.list("/subscribedSkus", { select = { "skuPartNumber", "servicePlans" },
+      what = "read the tenant's licences" }) do
+      for _, plan in ipairs(sku.servicePlans or {}) do plans[plan.servicePlanName] = true end
+    end
+    return plans
+  end)
+end
+
+-- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it, or deletes it for good.
+local function settle_deleted(run, wanted, item, purge)
+  if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
+  deleted.must_be_ours(wanted, item, run.journal)
+  wanted:restores(item)
+end
+
+--- The application, and what policy counts for it: its own when it is there, else the tenant's. Waits.
+---@param run workflow.Run
+---@param wanted entra.application
+---@param purge boolean? is destroy to delete it for good?
+---@return { application: table?, policy: entra.credential_policy }
+function M.application_and_policy(run, wanted, purge)
+  local application, policy, item = task.all {
+    function() return wanted:fetch() or false end, credential_policy.read,
+    function() return not wanted.client_id and deleted.find(wanted.unique_name) or false end,
+  }
+  if application then
+    if run.mode == "destroy" and purge then deleted.purging(run, wanted, application) end
+    return { application = application, policy = policy:of(application) }
+  end
+  if item then settle_deleted(run, wanted, item, purge) end
+  return { policy = policy }
+end
+
+--- Say which tenant this is, and whether it has Privileged Identity Management.
+---@param run workflow.Run
+---@param have table admin
+---@param company table?
+---@param plans table<string, true>?
+function M.describe_tenant(run, have, company, plans)
+  local tenant = have.admin.principal.tenant
+  run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
+  if plans then
+    run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
+      or "licence: no Entra ID P2, so there are no eligible roles")
+  end
+end
+
+--- Who cannot make what is missing is told before anything is made.
+---@param run workflow.Run
+---@param have table admin
+---@param found { application: table? }
+function M.check_admin(run, have, found)
+  have.admin:look_closer()
+  if run.mode == "destroy" then return end
+  if not found.application then have.admin:must "applications" end
+  for _, ability in ipairs { "applications", "consent", "roles" } do
+    local why = have.admin:why_not(ability)
+    if why then run:note("another admin has to do this part: %s (%s)", have.admin.what(ability), why) end
+  end
+end
+
+--- Do the licences bring Privileged Identity Management?
+---@param plans table<string, true>?
+---@return boolean
+function M.is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
+
+--- Read and say which tenant this is.
+---@param run workflow.Run
+---@param have table admin
+---@return boolean premium
+function M.tenant(run, have)
+  local company, plans = task.all {
+    function() return M.organization() or false end, function() return M.licences() or false end,
+  }
+  M.describe_tenant(run, have, company, plans)
+  return M.is_premium(plans)
+end
+
+return M
