@@ -24,7 +24,8 @@ M.kinds = {
   conflict = { plain = true, fix = "Run this again: the present state is read first." },
   refused = { plain = true },
   throttled = {
-    passes = true, settles = true, cause = "there were too many requests", fix = "Wait some minutes, and do less at once.",
+    passes = true, settles = true, cause = "there were too many requests",
+    fix = "Wait some minutes, and do less at once.",
   },
   transient = {
     passes = true, settles = true, open = true, cause = "the service is in trouble",
