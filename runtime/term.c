@@ -5,9 +5,9 @@
  * taken out. The terminal is put back on every way out: while its echo is off,
  * signals wait until it is on again.
  */
+#include "term.h"
 #include "secret.h"
 #include "sys.h"
-#include "term_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -219,34 +219,6 @@ static enum outcome ask_quietly(int tty, const struct buffer *text, struct buffe
   return outcome;
 }
 
-/* Prompt and wait for one key; what else a key sends (arrows) is thrown away. */
-static enum outcome read_key(const char *prompt, size_t length, char *key) {
-  struct termios before;
-  struct watch watch;
-  enum outcome outcome = FAILED;
-  if (tcgetattr(STDIN_FILENO, &before) != 0 || !watch_open(&watch)) return FAILED;
-  struct termios single = before;
-  single.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-  if (tcsetattr(STDIN_FILENO, TCSADRAIN, &single) == 0) {
-    sys_write_all(STDERR_FILENO, prompt, length);
-    outcome = !wait_input(&watch, STDIN_FILENO) ? INTERRUPTED : read(STDIN_FILENO, key, 1) == 1 ? LINE : END;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-  }
-  watch_close(&watch);
-  return outcome;
-}
-
-/* term.read_key(prompt) -> key | nil. None where nobody sits. */
-static int term_read_key(lua_State *L) {
-  char key;
-  size_t length;
-  const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = term_push_shown(L, prompt, length, &length);
-  if (!isatty(STDIN_FILENO) || read_key(prompt, length, &key) != LINE) return 0;
-  lua_pushlstring(L, &key, 1);
-  return 1;
-}
-
 static int open_terminal(void) {
   return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
@@ -334,7 +306,6 @@ static const luaL_Reg functions[] = {
     {"width", term_width},
     {"height", term_height},
     {"read_line", term_read_line},
-    {"read_key", term_read_key},
     {"read_secret", term_read_secret},
     {"can_reveal", term_can_reveal},
     {"reveal", term_reveal},

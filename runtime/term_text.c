@@ -1,6 +1,6 @@
 /* What text is on a terminal: what of it may be shown, and how many columns it takes. */
 #include "secret.h"
-#include "term_internal.h"
+#include "term.h"
 #include "utf8.h"
 
 #include <locale.h>

@@ -190,28 +190,6 @@ describe("host.term reading", function()
   end)
 end)
 
-describe("host.term.read_key", function()
-  local body = [[
-    local sys, term = require "host.sys", require "host.term"
-    sys.catch_interrupts()
-    term.write("out", ("<%s>\n"):format(tostring((term.read_key("more? ")))))
-    return 0]]
-
-  it("takes one key without Enter, and what else that key sends with it", function()
-    local place <close> = child.folder()
-    for keys, want in pairs { q = "<q>", [" "] = "< >", ["\27[A"] = "<\27>", ["^C"] = "<nil>" } do
-      local seen = child.play(place, { "more? ", keys }, body)
-      assert(seen.shown:gsub("%?$", ""):find(want:gsub("\27", "?"), 1, true), seen.shown)
-      assert.is_true(seen.echo)
-    end
-  end)
-
-  it("asks nobody without a terminal", function()
-    local place <close> = child.folder()
-    assert.equal("<nil>", (output(place, body, "echo q |")))
-  end)
-end)
-
 describe("host.term.reveal", function()
   local body = [[
     local secret, sys, term = require "host.secret", require "host.sys", require "host.term"

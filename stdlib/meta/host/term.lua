@@ -44,10 +44,6 @@ function M.height() end
 ---@param prompt string
 ---@return string|nil
 function M.read_line(prompt) end
---- Prompt and wait for one key, without Enter; nil at end of input, interrupt, or without a terminal.
----@param prompt string
----@return string|nil
-function M.read_key(prompt) end
 --- Prompt on /dev/tty without echo.
 ---@param prompt string
 ---@return host.secret|nil, string? message

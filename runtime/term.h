@@ -1,6 +1,6 @@
-/* What the files of host.term share. */
-#ifndef TERM_INTERNAL_H
-#define TERM_INTERNAL_H
+/* What text is on a terminal. */
+#ifndef TERM_H
+#define TERM_H
 
 #include "lib.h"
 
