@@ -115,14 +115,14 @@ Adele Arden                                       adele@contoso.onmicrosoft.com 
     local lines, kept = {}, {}
     for i = 1, 30 do lines[i] = "line " .. i end
 
-    -- How the lines are shown where $PAGER is this and these programs are there: the pager's command line, or nil for all
-    -- at once.
+    -- How the lines are shown where $PAGER is this and these programs are there: the command line of the pager, or nil
+    -- where they are shown all at once.
     local function shown(pager, there, status)
       local ears <close>, chosen = stage.ears(), nil
       sys.getenv = function(name) return name == "PAGER" and pager or nil end
       sys.stat = function(path) return there[path] and {} or nil end
-      process.page = function(arguments, text)
-        assert.equal(table.concat(lines, "\n") .. "\n", text)
+      process.page = function(arguments, whole)
+        assert.equal(table.concat(lines, "\n") .. "\n", whole)
         chosen = table.concat(arguments, " ")
         return status or 0
       end
