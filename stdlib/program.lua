@@ -13,8 +13,9 @@ local M = {}
 ---@field input string? what it reads from its standard input, at most 64 KiB
 ---@field timeout number? seconds until it must have ended (60), at most 3600
 
-local read_options = options_of("program.run", { input = "string", timeout = "number" })
+local read = options_of("program.run", { input = "string", timeout = "number" })
 
+-- The options, when all may be handed to a program.
 local function check(name, arguments, options)
   if type(name) ~= "string" then error("program.run needs the name that the profile gives the program", 3) end
   if type(arguments) ~= "table" then error("program.run needs a list of arguments", 3) end
@@ -22,9 +23,10 @@ local function check(name, arguments, options)
     if secret.is(value) then error("a secret must not be an argument: every user could read it", 3) end
     if type(value) ~= "string" then error("an argument is a string", 3) end
   end
-  if type(options) == "table" and secret.is(rawget(options, "input")) then
+  if options and secret.is(rawget(options, "input")) then
     error("a secret goes to the sinks of its policy only, not to a program", 3)
   end
+  return read(options)
 end
 
 --- Run a program and wait for its end: `program.run("tell", { "it is done" })`. There is no shell. It is on record
@@ -36,8 +38,7 @@ end
 ---@return { status: integer, output: string }
 function M.run(name, arguments, options)
   arguments = arguments or {}
-  check(name, arguments, options)
-  local status, output = run.run(name, arguments, read_options(options))
+  local status, output = run.run(name, arguments, check(name, arguments, options))
   return { status = status, output = output }
 end
 
