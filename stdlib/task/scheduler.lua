@@ -202,14 +202,17 @@ function Task:wait()
   return table.unpack(self.result, 1, self.result.n)
 end
 
---- Stop the task now. Its `<close>` variables run; nothing else of it does.
+--- Stop the task now. Its `<close>` variables run, with its own rights; nothing else of it does.
 ---@param reason any
 function Task:cancel(reason)
   if self.done then return end
   if self == current or coroutine.status(self.co) ~= "suspended" then
     error("a task cannot cancel itself; raise an error", 2)
   end
+  local before = current
+  current = self
   local ok, err = coroutine.close(self.co)
+  current = before
   self.cancelled = true
   finish(self, false, ok and (reason or "cancelled") or err)
 end
