@@ -235,6 +235,21 @@ describe("an error", function()
     assert.same({ "denied", 1 }, { failure.kind, failure.cause.deep[1] })
   end)
 
+  it("that a variable is closed with is a copy, too", function()
+    local failure = fail.new { kind = "denied", what = "a", why = "b", cause = { deep = { 1 } } }
+    local closed_with = tenant:run(new_script(), [[
+      local raise = ...
+      local child, got = require("task").spawn(raise), nil
+      pcall(function()
+        local _ <close> = setmetatable({}, { __close = function(_, err) got = err end })
+        child:wait()
+      end)
+      return got]], function() error(failure, 0) end)
+    assert.is_true(fail.is(closed_with, "denied"))
+    closed_with.kind, closed_with.cause.deep[1] = "missing", 2
+    assert.same({ "denied", 1 }, { failure.kind, failure.cause.deep[1] })
+  end)
+
   it("that a script raises says what it said then, in words", function()
     local _, err = pcall(load_text, [[
       local fail = require "fail"
