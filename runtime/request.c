@@ -28,7 +28,7 @@ static int is_token(const char *text) {
 }
 
 /* Printable ASCII and spaces: nothing that ends a header line or hides in it. */
-static int is_header_text(const char *text, size_t length) {
+int request_is_header_text(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~') return 0;
   return 1;
@@ -107,7 +107,7 @@ static int is_reserved(const char *name) {
 void request_header(lua_State *L, struct request *request, const char *name, const char *value) {
   if (!is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
   if (is_reserved(name)) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
-  if (!is_header_text(value, strlen(value)))
+  if (!request_is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is how libcurl takes an empty value */
   if (!add_header(&request->headers, name, *value ? ": " : ";", value)) luaL_error(L, "out of memory");
@@ -349,7 +349,7 @@ struct credential *credential_new(lua_State *L, const char *origin, const char *
                                   const char *value, size_t length) {
   if (!is_token(header)) luaL_error(L, "cannot make a credential: '%s' is not a header name", header);
   /* A server must not be able to write headers of ours through the token it issues. */
-  if (!length || !is_header_text(value, length))
+  if (!length || !request_is_header_text(value, length))
     luaL_error(L, "cannot make a credential for %s: its value is empty or has characters no header may have", origin);
   struct credential *credential = lib_new(L, sizeof *credential, CREDENTIAL);
   if (!buffer_append_string(&credential->value, prefix) || !buffer_append(&credential->value, value, length))

@@ -86,6 +86,8 @@ void target_release(struct target *target);
 /* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII, and
  * for headers of framing, routing and credentials. [-0, +0, e] */
 void request_header(lua_State *L, struct request *request, const char *name, const char *value);
+/* May a header have this value: visible ASCII and spaces only? */
+int request_is_header_text(const char *text, size_t length);
 
 /* Add one call that the gate has to allow. members may be NULL. For anything
  * but a $batch the first call is the request itself: its method and the URL's
