@@ -3,6 +3,7 @@
 --- missing directory role, a target that outranks us and one in a restricted unit.
 -- The tenant is asked which it is, where we may; where we may not, that is said.
 
+local call = require "graph.call"
 local fail = require "fail"
 local graph = require "graph"
 local held_by_us = require "permissions.granted"
@@ -183,15 +184,18 @@ local function find_reason(asked)
 end
 
 --- Find out why a call was denied and put that into the failure, in place. Waits;
---- for failures that a person will see. Anything else is left as it is.
+--- for failures that a person will see. Anything else is left as it is, also a failure of a
+--- script's own: no call is looked into that Graph did not deny.
 ---@param err any
 function M.explain(err)
-  if not fail.is(err, "denied") or err.status ~= 403 or not err.call or err.explained then return end
+  if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end
   err.explained = true
-  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
+  local made = call.denied(err)
+  if not made then return end
+  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, made)
   if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
   if not ok or not reason then return end
-  err.why = ("%s. Graph said: %s"):format(reason.cause, err.said)
+  err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)
   err.fix = reason.fix
 end
 
