@@ -1,7 +1,7 @@
---- The certificate an application signs in with from this machine: made here, proven, and kept sealed beside the
---- journal; in clear only in a file that a person asked for.
---
--- It is in use as soon as it lies there, for runs on this machine read it at their next sign-in.
+--- The certificate with which an application signs in from this machine. It is made here, proven, and sealed beside the
+--- journal; unencrypted only in a file that a person asked for.
+---
+--- Runs on this machine read it at their next sign-in, so it is in use as soon as it is stored.
 
 local class = require "base.class"
 local credentials = require "rotation.credential"
@@ -20,21 +20,21 @@ local time = require "time"
 local M = {}
 
 ---@class certificate.fields: rotation.fields
----@field path string? a file in clear, besides the sealed one
----@field used_here boolean do runs on this machine sign in with what lies sealed here?
+---@field path string? a file for an unencrypted copy, besides the sealed one
+---@field used_here boolean do runs on this machine sign in with the sealed one?
 
----@class certificate.Certificate where the certificate of an application lies on this machine, and its life
+---@class certificate.Certificate the certificate of an application, and where it is stored on this machine
 ---@field run workflow.Run
 ---@field application table
----@field places table[] the sealed key, and files in clear
+---@field places table[] the sealed key, and unencrypted files
 ---@field clear certificate.keyfile?
----@field is_former boolean? is that file one of an earlier version, which nobody asked for now?
+---@field is_former boolean? does that file come from an earlier version, and did nobody ask for it now?
 ---@field used_here boolean
 ---@field credential rotation.Credential
 local Certificate = class("certificate.Certificate", { open = { "prove", "place", "confirms" } })
 
 ---------------------------------------------------------------------------
--- Where it lies, as adoption wants it
+-- The place of the certificate, in the form that adoption expects
 
 local function sha256_of(about) return crypto.hex(about.sha256) end
 
@@ -44,7 +44,7 @@ local function row_of(self, about)
   end
 end
 
--- Is this certificate one of the application's, as far as the journal or Entra knows?
+-- Is this certificate one of the application's, by the journal or by Entra?
 local function is_its(self)
   return function(about)
     if not resource.known(self.application) then return false end
@@ -54,7 +54,7 @@ local function is_its(self)
   end
 end
 
---- The key that lies there. Raises "not_ours" for a file that is something else.
+--- The key in the first place that has one. Raises "not_ours" for a file of somebody else.
 ---@return host.secret?
 function Certificate:held()
   for i = #self.places, 1, -1 do
@@ -63,20 +63,20 @@ function Certificate:held()
   end
 end
 
---- Nothing is written beside it.
+--- No marker is stored beside a key.
 function Certificate.marker() return nil end
 
---- Nothing was read before.
+--- Nothing has to be read before.
 function Certificate.fetch() end
 
---- Is whoever signs in with it here?
+--- Does whoever signs in with it run on this machine?
 ---@return boolean
 function Certificate:confirms() return self.used_here == true end
 
 function Certificate:__tostring() return self.places[#self.places]:where() end
 
 ---------------------------------------------------------------------------
--- Having one
+-- Finding or making one
 
 local function clear_file(self, fields)
   local former = self.run.profile.state and self.run.profile.state .. "/rotator.pem" -- where earlier versions wrote it
@@ -105,8 +105,8 @@ local read_fields = options_of("certificate.ensure", {
   renew = "string|boolean", old_now = "boolean", in_use = "string",
 })
 
---- The application's certificate: the one in use, or a new one when there is none, it
---- falls due, or it was removed by somebody. Goes as far as "known".
+--- Find the certificate of the application, or make one when there is none, it is due, or somebody removed it. Ends in
+--- the state "known" or later. Waits.
 ---@param run workflow.Run
 ---@param fields certificate.fields
 ---@return certificate.Certificate
@@ -125,14 +125,15 @@ function M.ensure(run, fields)
   return self
 end
 
---- Show that it works: three sign-ins, and the roles a token must carry. One sign-in for what was proven before.
+--- Prove it: three sign-ins, and the roles that a token must carry. One sign-in is enough for one that was proven
+--- before. Waits.
 ---@param roles string[]
 function Certificate:prove(roles) self.credential:prove(roles) end
 
 ---------------------------------------------------------------------------
 -- Using it
 
--- A running service reads its file anew at its next sign-in; a copy it does not know of.
+-- Tell who must act: a running service reads the file again at its next sign-in; copies of the file are unknown here.
 local function tell_services(self)
   local row = self.clear and self.credential.view.retiring[1]
   if not row then return end
@@ -146,7 +147,7 @@ local function tell_former(self)
     .. "kept up to date. Once every profile says certificate = { from = \"sealed\" }: rm '%s'"):format(self.clear.name))
 end
 
---- Put it where runs on this machine sign in with it, once it is proven; then let go of what it replaced, by date.
+--- Store a proven certificate where runs on this machine sign in with it. Then remove what it replaced, by date. Waits.
 function Certificate:place()
   local run, credential = self.run, self.credential
   if run.mode == "destroy" then return end

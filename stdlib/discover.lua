@@ -1,5 +1,4 @@
---- Privileged accounts as rows: who, by what, how old, how long without a new
---- password, and whether somebody manages it.
+--- Privileged accounts as rows: their roles, the age of the account and of the password, and who manages them.
 
 local fail = require "fail"
 local layout = require "terminal.layout"
@@ -15,14 +14,14 @@ local writer = require "discover.writer"
 
 local M = {}
 
--- What CSV and JSON have.
+-- The columns of CSV and JSON.
 ---@type report.column[]
 local COLUMNS = {
   { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" }, { key = "password_days" },
   { key = "account_days" }, { key = "managed" }, { key = "privileges" },
 }
 
--- The same for people, who have 80 columns.
+-- The columns for a terminal, which has 80.
 ---@type report.column[]
 local FOR_PEOPLE = {
   { key = "account" }, { key = "state" }, { key = "password", align = "right" }, { key = "age", align = "right" },
@@ -85,7 +84,7 @@ local function list_iterator(list)
   end
 end
 
--- Only what is held of this role; fails, with what may have been meant, where nobody holds one of that name.
+-- Only the privileges by this role. Raises a failure, with a suggestion, when nobody holds a role of that name.
 local function of_role(held, role)
   local some, known = {}, {}
   for id, list in pairs(held) do
@@ -105,7 +104,7 @@ local function of_role(held, role)
   }
 end
 
--- Those asked for, one by one; by pages where they may be many.
+-- The accounts that were asked for, one by one; page by page where they may be many.
 local function users_of(args, held)
   if args.group then return privileged.in_group(args.group) end
   if args.unit then return list_iterator(privileged.in_unit(args.unit)) end

@@ -1,5 +1,5 @@
---- The doctor: checks side by side that change nothing, each with a verdict, its
---- evidence, a cause and a fix; the likeliest root of the trouble first.
+--- The doctor: checks that change nothing and run side by side. Each finding has a verdict, its evidence, a cause and a
+--- fix; the likely root cause comes first.
 
 local exam = require "doctor.examination"
 local http = require "http.client"
@@ -22,13 +22,14 @@ local M = {}
 ---@field fix string? what to do
 
 ---@class doctor.report
----@field verdict "healthy"|"unknown"|"warnings"|"broken" unknown: nothing wrong was seen, not all could be looked at
----@field findings doctor.finding[] the worst first, and among these what others hang on
+---@field verdict "healthy"|"unknown"|"warnings"|"broken" unknown: nothing wrong was seen, but not everything could be
+--- looked at
+---@field findings doctor.finding[] the worst first; among equal ones, those on which others depend
 ---@field seconds number
 ---@field requests integer
----@field chain integer requests that each needed the answer before
+---@field chain integer how many requests each needed the answer of the one before
 
--- What comes first explains what comes later: no secret is judged where nobody is reached.
+-- An earlier check explains later ones: no secret is judged when no service answers.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
   "permissions", "roles", "accounts", "policy", "journal", "handover", "rotations", "credentials", "privilege",
@@ -49,7 +50,7 @@ end
 
 local OVERALL = { broken = "broken", warning = "warnings", unknown = "unknown", ok = "healthy" }
 
--- By the first finding, which is the worst.
+-- The overall verdict: that of the first finding, which is the worst.
 local function overall(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
 
 ---@class doctor.args what the setup was told, where it is not to be read from the journal
@@ -71,7 +72,7 @@ local read_args = options_of("doctor.examine", {
 ---@param args doctor.args
 ---@return doctor.report
 function M.examine(workflow, args)
-  local began = sys.monotonic() -- an emulator's clock may leap
+  local began = sys.monotonic() -- an emulator's clock may jump
   local one <close> = exam.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
@@ -102,7 +103,7 @@ local function say(finding)
   if finding.fix then log.prose("         fix: " .. indent(finding.fix)) end
 end
 
--- What is wrong may be far up by then.
+-- The first finding may have scrolled away by then.
 local function say_where_to_begin(found)
   local first = found.findings[1]
   if not first.fix or first.verdict == "ok" or first.verdict == "unknown" then return end
@@ -116,7 +117,7 @@ local function counts(findings)
     :format(by.broken, by.warning, by.warning == 1 and "" or "s", by.unknown, by.ok)
 end
 
---- Show a report; the exit status it stands for: 0 healthy, 1 broken, 3 warnings or something unknown.
+--- Show a report. Returns its exit status: 0 healthy, 1 broken, 3 warnings or something unknown.
 ---@param found doctor.report
 ---@return integer
 function M.show(found)

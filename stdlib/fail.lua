@@ -1,4 +1,4 @@
---- Failures a caller can act on, and a person can read.
+--- Failures: error values that code can branch on and a person can read.
 
 local kinds = require "fail.kinds"
 
@@ -11,19 +11,19 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 ---| "config"      a profile, a script or a file is wrong
 ---| "auth"        not signed in, or not accepted
 ---| "denied"      signed in, but not allowed
----| "missing"     it is not there
----| "conflict"    it is there already, or changed meanwhile
----| "throttled"   asked too often
----| "transient"   may work when tried again
----| "refused"     the far side understood and said no
----| "bad_answer"  the far side answered nonsense
----| "network"     no answer at all
----| "unknown_outcome" it may have happened: the answer to a change is lost or unusable
----| "timeout"     a deadline of ours passed
----| "journal"     what must be on record cannot be
+---| "missing"     it does not exist
+---| "conflict"    it exists already, or somebody changed it meanwhile
+---| "throttled"   there were too many requests
+---| "transient"   it may work when it is tried again
+---| "refused"     the service understood the request and refused it
+---| "bad_answer"  the service's answer makes no sense
+---| "network"     no answer came
+---| "unknown_outcome" a change may have happened: its answer is lost or unusable
+---| "timeout"     a time limit of ours passed
+---| "journal"     the journal cannot record what must be recorded
 ---| "person"      a person has to do something first
 ---| "interrupted" a person stopped it
----| "not_ours"    it cannot be proven ours
+---| "not_ours"    it is not proven that we made it
 
 ---@class fail.fields
 ---@field kind fail.kind what to branch on
@@ -31,14 +31,14 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 ---@field why string why it failed
 ---@field fix string? what to do about it
 ---@field status integer? of the HTTP answer
----@field code string|integer? the far side's code
----@field message string? the far side's words
+---@field code string|integer? the service's code
+---@field message string? the service's message
 ---@field said string? status, code, words and request id together
----@field call { method: string, path: string, members: string[] }? of Graph; members of the body
----@field target string? what of the request the far side means
+---@field call { method: string, path: string, members: string[] }? the call of Graph; members: names in its body
+---@field target string? the part of the request that the service means
 ---@field request_id string?
----@field unreachable boolean? the far side was not even reached, so nothing else will reach it now
----@field cause any? the error below this one
+---@field unreachable boolean? the service could not be reached at all, so no other request will reach it now
+---@field cause any? the error that caused this one
 ---@field resumes boolean? the fix says that the same command, run again, goes on
 ---@field trace string? the calls that led to an error that was no failure
 

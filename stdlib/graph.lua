@@ -1,4 +1,4 @@
---- Microsoft Graph: calls that wait, page and retry, and fail with a cause and a fix.
+--- Microsoft Graph: calls that wait, go through pages, retry, and fail with a cause and a fix.
 
 local batch = require "graph.batch"
 local call = require "graph.call"
@@ -11,7 +11,7 @@ local text = require "graph.text"
 local M = {}
 
 ---@class graph.options
----@field what string? what this does, in words: "create application 'X'"
+---@field what string? what the call does, in words, for messages: "create application 'X'"
 ---@field select string|string[]?
 ---@field filter string|table|nil { accountEnabled = true }, { "displayName eq %s", name }: see graph.filter
 ---@field expand string|table|nil { "memberOf" }, { memberOf = { select = { "id" } } }
@@ -20,12 +20,13 @@ local M = {}
 ---@field search string|table|nil { displayName = "adm" }
 ---@field count boolean? $count=true
 ---@field advanced boolean? the filter or order needs the advanced query mode
----@field consistency "eventual"? set by itself for search, count and advanced
+---@field consistency "eventual"? set automatically for search, count and advanced
 ---@field prefer string? the Prefer header: "create-if-missing"
----@field missing "nil"? give nil, instead of failing, for what is not there
----@field fresh_write boolean? we just wrote what this stands on: wait for its replication (120 s)
----@field repeatable boolean? may it be sent again when the answer is lost? (default: by method)
----@field timeout number? seconds for one try (30)
+---@field missing "nil"? return nil for an object that does not exist, instead of failing
+---@field fresh_write boolean? the call depends on an object that we wrote a moment ago: retry for up to 120 s while
+--- Entra replicates it
+---@field repeatable boolean? may the call be sent again when its answer is lost? (default: by method)
+---@field timeout number? time limit of one try (30), in seconds
 
 local RULES = {
   what = "string", select = "string|table", filter = "string|table", expand = "string|table", order = "string",
@@ -33,7 +34,7 @@ local RULES = {
   prefer = "string", missing = "string", fresh_write = "boolean", repeatable = "boolean", timeout = "number",
 }
 
-local read = {} -- function -> what reads its options
+local read = {} -- function -> the reader of its options
 for _, name in ipairs { "get", "post", "patch", "put", "delete", "list", "all", "first", "count" } do
   read[name] = options_of("graph." .. name, RULES)
 end
@@ -41,8 +42,8 @@ end
 ---------------------------------------------------------------------------
 -- One call
 
---- Read. Second result: the server's time of the answer.
----@param path string graph.path(…) when it has ids in it
+--- Read an object, or one page of a list. The second result is the server's time of the answer. Waits.
+---@param path string use graph.path(…) when it contains ids
 ---@param options graph.options?
 ---@return table|number|nil value nil only with missing = "nil"
 ---@return number? date
@@ -50,8 +51,8 @@ function M.get(path, options)
   return call.perform(call.new("GET", path, nil, read.get(options)))
 end
 
---- Make, or ask what takes a body. Never repeated when its answer is lost: then
---- it fails with "unknown_outcome".
+--- Create an object, or call an action. When the answer is lost, the call is not repeated, and raises
+--- "unknown_outcome". Waits.
 ---@param path string
 ---@param body table?
 ---@param options graph.options?
@@ -60,7 +61,8 @@ function M.post(path, body, options)
   return call.perform(call.new("POST", path, body, read.post(options)))
 end
 
---- Change, or with prefer = "create-if-missing" make. The value is {} when nothing was made.
+--- Change an object; with prefer = "create-if-missing", create it when it does not exist. The value is {} when nothing
+--- was created. Waits.
 ---@param path string
 ---@param body table
 ---@param options graph.options?
@@ -69,7 +71,7 @@ function M.patch(path, body, options)
   return call.perform(call.new("PATCH", path, body, read.patch(options)))
 end
 
---- Replace.
+--- Replace an object. Waits.
 ---@param path string
 ---@param body table
 ---@param options graph.options?
@@ -78,7 +80,7 @@ function M.put(path, body, options)
   return call.perform(call.new("PUT", path, body, read.put(options)))
 end
 
---- Remove. It is no failure when it is gone after an answer of ours got lost.
+--- Delete an object. When an answer was lost and the object is gone then, that is no failure. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return table|nil value, number? date
@@ -92,9 +94,8 @@ end
 ---------------------------------------------------------------------------
 -- Lists
 
---- Go through the items of all pages: `for user in graph.list("/users", …) do`.
---- The next page is fetched while this one is used, and no more than these two are
---- held; leaving the loop early gives it up.
+--- Go through the items of all pages: `for user in graph.list("/users", …) do`. The next page is fetched while this one
+--- is used; at most two pages are in memory. Leaving the loop early stops fetching. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return fun(): table|nil
@@ -102,7 +103,7 @@ function M.list(path, options)
   return pages.items(pages.of(path, read.list(options), true))
 end
 
---- The items of all pages as one list.
+--- All items of all pages as one list. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return table[]
@@ -112,7 +113,7 @@ function M.all(path, options)
   return list
 end
 
---- The first item, or nil. Asks for no more pages than that takes.
+--- The first item, or nil. Fetches only the pages that are needed for it. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return table|nil
@@ -121,14 +122,14 @@ function M.first(path, options)
   return next_item()
 end
 
---- How many there are: "/users", with a filter or search where wanted.
+--- The number of objects: "/users", with a filter or a search where wanted. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return integer
 function M.count(path, options)
   local asked = read.count(options)
   asked.consistency = asked.consistency or "eventual"
-  asked.advanced, asked.count = nil, nil -- the path says it
+  asked.advanced, asked.count = nil, nil -- the path asks for the count
   return math.tointeger((call.perform(call.new("GET", path .. "/$count", nil, asked))))
 end
 
@@ -137,7 +138,7 @@ end
 
 ---@class graph.part: graph.options one call of a batch
 ---@field method string? "GET"
----@field path string graph.path(…) when it has ids in it
+---@field path string use graph.path(…) when it contains ids
 ---@field body table?
 
 local PART = { method = "string", path = "string", body = "any" }
@@ -146,9 +147,8 @@ for name, types in pairs(RULES) do PART[name] = types end
 local read_part = options_of("graph.batch", PART)
 local read_by_ids = options_of("graph.by_ids", { types = "table", select = "string|table", what = "string" })
 
---- Many calls at once: split into batches of twenty, each tried again by its own
---- status, outcomes in the order of the parts. A part that failed has its failure as
---- result; nothing is raised for it.
+--- Make many calls in few requests: batches of twenty. Each part is retried by its own status. Returns the outcomes in
+--- the order of the parts. A part that failed has its failure as result, and raises nothing. Waits.
 ---@param parts graph.part[] { path = "/users/1", select = { "id" } }, { method = "PATCH", path = …, body = … }
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
@@ -160,8 +160,8 @@ function M.batch(parts)
   return outcomes, failures
 end
 
---- Directory objects by their ids, a thousand at a time, in the order of the ids.
---- What is not there, or may not be seen, is left out.
+--- Read directory objects by their ids, a thousand in a request. Returns them in the order of the ids; objects that do
+--- not exist or may not be seen are left out. Waits.
 ---@param ids string[]
 ---@param options { types: string[]?, select: string[]?, what: string? }? types: "user", "group", …
 ---@return table[] objects
@@ -171,8 +171,8 @@ function M.by_ids(ids, options) return batch.by_ids(ids, read_by_ids(options)) e
 ---------------------------------------------------------------------------
 -- Texts
 
---- A filter with its values quoted: %s takes a text, number or boolean, %t a moment, %% a percent sign.
---- The option `filter` takes the same as data: { "displayName eq %s", name } or { displayName = name }.
+--- Make a filter with quoted values: %s takes a text, a number or a boolean, %t a moment, %% is a percent sign. The
+--- option `filter` takes the same as data: { "displayName eq %s", name } or { displayName = name }.
 ---@param template string|table "displayName eq %s and createdDateTime ge %t"
 ---@return string
 function M.filter(template, ...)
@@ -180,14 +180,15 @@ function M.filter(template, ...)
   return (text.fill(template, ...))
 end
 
---- A path with its values escaped. A place after "=" is a key: '/applications(uniqueName={name})'.
+--- Make a path with escaped values. A value after "=" is a key: '/applications(uniqueName={name})'.
 ---@param template string "/applications/{id}/addPassword"
 ---@return string
 function M.path(template, ...)
   return (text.path(template, ...))
 end
 
---- Seconds Graph's clock is ahead of ours (behind: negative), by its last answer; nil before one.
+--- How far Graph's clock is ahead of this machine's, in seconds (negative: behind), by its last answer; nil before the
+--- first answer.
 ---@return number?
 function M.now()
   return clock.ahead()

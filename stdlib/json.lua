@@ -1,4 +1,4 @@
---- JSON, strict both ways: host.json under its plain name.
+--- Strict JSON, for decoding and encoding.
 
 local native = require "host.json"
 
@@ -10,7 +10,7 @@ M.encode = native.encode
 M.array = native.array
 M.is_array = native.is_array
 
---- Encode for a person to read.
+--- Encode a value, indented for a person.
 ---@param value any
 ---@return string
 function M.pretty(value)

@@ -1,6 +1,5 @@
---- What a policy file may say: whose credentials are changed, how often, when,
---- within which limits, and where the new ones go. A policy reads as data; it is
---- checked when it is loaded, and asks nobody.
+--- What a policy file contains: whose credentials are rotated, how often, when, within which limits, and where new
+--- values go. Loading a policy only checks it.
 --
 --   local policy = require "policy"
 --   return policy {
@@ -15,42 +14,43 @@ local sinks = require "policy.sinks"
 
 local M = {}
 
---- Users: in a group (with the groups within it), by name, by directory role (active or eligible). Selections are
---- added with + and taken away with -.
+--- Select users: in a group (nested groups included), by name, by directory role (active or eligible). `+` adds a
+--- selection, `-` removes one.
 ---@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
 ---@return policy.selection
 M.users = select.users
 
---- Applications: by client id, those we own, or the provider that setup made, by its name.
+--- Select applications: by client id, those that whoever signs in owns, or the setup's application of a provider, by
+--- the provider's name.
 ---@param fields { client_id: string|string[]|nil, provider: string|string[]|nil, owned: boolean? }
 ---@return policy.selection
 M.applications = select.applications
 
---- Accounts that are guests: `users{…} - guests()`.
+--- Select guests, to leave them out: `users{…} - guests()`.
 ---@return policy.selection
 M.guests = select.guests
 
---- Accounts synced from on-premises.
+--- Select accounts synced from on-premises, to leave them out.
 ---@return policy.selection
 M.synced = select.synced
 
---- Accounts that are disabled.
+--- Select disabled accounts, to leave them out.
 ---@return policy.selection
 M.disabled = select.disabled
 
---- Accounts whose domain is federated.
+--- Select accounts whose domain is federated, to leave them out.
 ---@return policy.selection
 M.federated = select.federated
 
---- Sinks of Devolutions: `devolutions.server { vault = "…", path = "…" }` keeps the new values in entries of
---- Devolutions Server: in this vault and folder, else in the profile's.
+--- A sink: `devolutions.server { vault = "…", path = "…" }` stores new values in entries of Devolutions Server, in this
+--- vault and folder; by default in the profile's.
 M.devolutions = { server = sinks.server }
 
---- A sink: a person's hands. For client secrets.
+--- A sink: a person takes the value (`moonlatch handover`). For client secrets.
 ---@return policy.sink
 M.handover = sinks.handover
 
---- A sink: a new file in a folder, which only the holder of a private key can open. For client secrets.
+--- A sink: a new file in a folder, encrypted for the holder of a private key. For client secrets.
 ---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
 --- name of the folder
 ---@return policy.sink

@@ -1,6 +1,5 @@
---- What a rehearsal may say: which policy, for how long, what goes wrong and what
---- happens meanwhile, and what must have come of it. It reads as data; `moonlatch
---- rehearse` plays it on a private emulator, whose clock makes a year take seconds.
+--- What a rehearsal file contains: which policy, for how long, the faults and events, and the conditions that must
+--- hold. `moonlatch rehearse` runs it on a private emulator, whose clock makes a year take seconds.
 --
 --   local rehearse = require "rehearse"
 --   return rehearse {
@@ -15,8 +14,7 @@ local profile = require "profile.current"
 
 local M = {}
 
---- Move the clock of the emulator that the profile names; it never goes back. Raises "usage" where the profile names a
---- real tenant.
+--- Move the emulator's clock forward. Raises "usage" when the profile names a real tenant.
 ---@param seconds number
 ---@return number now by that clock, in seconds since 1970
 function M.advance(seconds)

@@ -1,4 +1,4 @@
---- Results: tables and values, for a person or, with --json, as one document.
+--- Results: tables and values, for a person, or with --json as one document.
 
 local document = require "report.document"
 local json = require "host.json"
@@ -10,7 +10,7 @@ local term = require "host.term"
 local M = {}
 
 local GAP = "  "
-local LEAST = 24 -- columns the last one needs beside the others; in fewer it stands below them
+local LEAST = 24 -- columns that the last column needs beside the others; with fewer it is printed below them
 local BELOW = "    "
 
 ---@class report.column
@@ -20,7 +20,7 @@ local BELOW = "    "
 
 local read_column = options_of("report.table, with a column,", { key = "any", title = "string", align = "string" })
 
--- Columns as given, or all members of the rows by name.
+-- The columns as given, or all members of the rows by name.
 local function settle(rows, columns)
   local settled, seen = {}, {}
   for i, column in ipairs(columns or {}) do
@@ -55,7 +55,7 @@ local function measure(rows, column)
   return width, align == "right"
 end
 
--- All columns of all rows but the last column, the titles first; and their width.
+-- All columns of all rows except the last column, the titles first; and their width.
 local function left_of(rows, columns)
   local lines, total = {}, 0
   for place = 1, #columns - 1 do
@@ -72,7 +72,7 @@ end
 
 local function add(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
 
--- A row whose last cell takes several lines, in its column.
+-- Add a row whose last cell takes several lines.
 local function add_beside(lines, left, text, room)
   for i, part in ipairs(layout.wrap(text, room)) do
     add(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
@@ -84,7 +84,7 @@ local function add_below(lines, left, text, room)
   for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add(lines, BELOW .. part) end
 end
 
--- On a terminal that is too narrow, the last column takes several lines, beside the others or below them.
+-- On a narrow terminal, the last column takes several lines, beside the others or below them.
 local function lines_of(rows, columns, width)
   local last, left, used = columns[#columns], left_of(rows, columns)
   local widest, right = measure(rows, last)
@@ -107,7 +107,7 @@ local function pick(rows, columns)
   return picked
 end
 
---- Show rows as a table. Without columns: all members, by name.
+--- Print rows as a table. By default the columns are all members, by name.
 ---@param rows table[]
 ---@param columns (string|report.column)[]?
 function M.table(rows, columns)
@@ -118,7 +118,7 @@ function M.table(rows, columns)
   log.say(table.concat(lines_of(rows, settled, width), "\n"))
 end
 
---- Show a value as JSON. With --json it becomes part of the document.
+--- Print a value as JSON. With --json it becomes part of the document.
 ---@param value any
 M.json = document.add
 

@@ -1,8 +1,9 @@
---- Credentials of applications, kept by a protocol that loses nothing: intent, sent, known (sealed), proven, stored or
--- handed over, confirmed; and the ones before it retiring until their date.
---
--- In a workflow it spans steps: made late, proven, brought to where it is used, and only then are the ones before it
--- let go. Each state is on record before the next is begun, so any run can go on where another stopped.
+--- Rotation of an application's credential, so that no value is ever lost. States: intent, sent, known (sealed),
+--- proven, stored or handed over, confirmed; earlier credentials retire by their date.
+---
+--- In a workflow, several steps do this: a late step makes the credential, later ones prove and store it, and only then
+--- the earlier ones are removed. Each state is on record before the next begins, so any run can go on where another
+--- stopped.
 
 local credential = require "rotation.credential"
 local options_of = require("base.options").of
@@ -18,8 +19,8 @@ local RULES = {
 local read_secret = options_of("rotation.client_secret", RULES)
 local read_certificate = options_of("rotation.certificate", RULES)
 
---- The application's client secret: the one in use, or a new one when there is none, it falls due, or its value is
---- lost. Goes as far as "known"; `prove`, `placed`, `confirm` and `tidy` of what this returns go on.
+--- Find the client secret of the application, or make one when there is none, it is due, or its value is lost. Ends in
+--- the state "known" or later; the methods `prove`, `placed`, `confirm` and `tidy` of the result go on. Waits.
 ---@param run workflow.Run
 ---@param fields rotation.fields
 ---@return rotation.Credential
@@ -27,7 +28,7 @@ function M.client_secret(run, fields)
   return credential.ensure(require "rotation.client_secret", run, read_secret(fields))
 end
 
---- The same for a certificate, whose key is made here and stays here, sealed.
+--- The same for a certificate. Its key is made on this machine, and stays here, sealed. Waits.
 ---@param run workflow.Run
 ---@param fields rotation.fields
 ---@return rotation.Credential

@@ -1,5 +1,5 @@
---- Bringing a proven secret to where it is used: into an entry that can be read
--- back, or by a person's hand, or both; then letting go of the one before.
+--- Bring a proven secret to where it is used: to an entry that can be read back, to a person, or to both. Then remove
+--- the one before.
 
 local entry = require "sink.entry"
 local handover = require "sink.handover"
@@ -16,8 +16,8 @@ local read_fields = options_of("sink.deliver", {
   entry = "table|boolean",
 })
 
---- The entry the profile and the arguments name; nil where there is no Devolutions
---- Server. Reaching it is begun here; `opened` waits for it.
+--- The entry that the profile and the arguments name; nil without Devolutions Server. Begins to open the entry, and
+--- does not wait; its method `opened` does.
 ---@param run workflow.Run
 ---@param fields { name: string, vault: string?, path: string? }
 ---@return sink.entry?
@@ -44,7 +44,8 @@ local function store(run, secret, to, fields)
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
 
---- Store it, hand it over where nothing confirms it, and tidy up. A `secret_file` has to be one that a person named.
+--- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file` has to be
+--- one that a person named.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields

@@ -1,8 +1,7 @@
 --- Run functions concurrently on one thread: calls that wait let others run meanwhile.
 --
--- A task is a coroutine. Cancelling a task closes its coroutine: `pcall` cannot swallow that, and every `<close>`
--- variable in it is released. What needs the network to be undone is undone by the parent, for a closing coroutine
--- cannot wait.
+-- A task is a coroutine. Cancelling it closes the coroutine: `pcall` cannot catch that, and the `<close>` variables in
+-- it are closed. A closing coroutine cannot wait, so the parent undoes what needs the network.
 
 local crew = require "task.crew"
 local options_of = require("base.options").of
@@ -20,42 +19,41 @@ local M = {}
 ---@return Task
 M.spawn = scheduler.spawn
 
---- Wait for a time. A request to stop ends the wait with "interrupted", a deadline with "timeout".
+--- Wait for some seconds. Raises "interrupted" when the program is asked to stop, "timeout" at the deadline.
 ---@param seconds number
 M.sleep = scheduler.sleep
 
---- Seconds until the running task's deadline; math.huge when it has none.
+--- Seconds until the running task's deadline; math.huge without one.
 ---@return number
 M.left = scheduler.left
 
---- Call `fn(...)` with at most so many seconds, or fewer when the caller has fewer.
+--- Call `fn(...)` with a time limit in seconds. The caller's own deadline stays, when it is earlier.
 ---@param seconds number
 ---@param fn function
 ---@param ... any
 ---@return any ...
 M.within = scheduler.within
 
---- Was the program asked to stop? Then nothing new is to be started.
+--- Was the program asked to stop? Then begin nothing new.
 ---@return boolean
 M.stopping = scheduler.stopping
 
---- Raise "interrupted" when the program was asked to stop. Called between things that are safe to stop between.
+--- Raise "interrupted" when the program was asked to stop. Call this where it is safe to stop.
 M.check = scheduler.check
 
 ---------------------------------------------------------------------------
 -- Many at once
 
---- Call `fn(item)` for every item, at most `limit` at once; the results in the
---- order of the items. For reads: the first error, or a request to stop, cancels
---- the rest and is raised here.
+--- Call `fn(item)` for every item, at most `limit` at once. Returns the results in the order of the items. For reads:
+--- the first error, or a request to stop, cancels the others and is raised here. Waits.
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
 ---@return any[] results nil where fn returned nothing
 M.map = crew.map
 
---- Run functions side by side; their first results in order. The first error
---- cancels the rest and is raised here. For reads.
+--- Run functions side by side. Returns their first results, in order. For reads: the first error cancels the others and
+--- is raised here. Waits.
 ---@param functions function[]
 ---@return any ...
 M.all = crew.all
@@ -67,16 +65,15 @@ M.all = crew.all
 
 local read_each = options_of("task.each", { stop_on_failure = "boolean" })
 
---- Call `fn(item)` for every item, at most `limit` at once. For changes: every
---- started item runs to its end whatever happens to others. After a failure
---- (with `stop_on_failure`) or a request to stop no further item starts. When an item
---- fails because the far side cannot be reached at all, the items not yet started fail
---- with the same failure at once.
+--- Call `fn(item)` for every item, at most `limit` at once. For changes: every call that began runs to its end. After a
+--- failure (with `stop_on_failure`) or a request to stop, no further call begins. When a call fails because the service
+--- cannot be reached at all, the items that have not begun fail at once with the same failure. Waits.
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
 ---@param options { stop_on_failure: boolean? }?
----@return task.outcome[] outcomes of the items, in their order; of those not started only after such a failure
+---@return task.outcome[] outcomes in the order of the items; items that did not begin are left out, except after
+--- such a failure
 ---@return integer failures
 function M.each(items, limit, fn, options)
   return crew.each(items, limit, fn, read_each(options))

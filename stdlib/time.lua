@@ -1,5 +1,5 @@
---- Moments and durations. A moment is seconds since 1970 as a number, a duration
---- is seconds. With an emulator's clock in use, all moments are the emulator's.
+--- Moments and durations. A moment is a number of seconds since 1970, a duration a number of seconds. With an emulator,
+--- all moments are those of the emulator's clock.
 
 local clock = require "time.clock"
 local fail = require "fail"
@@ -11,11 +11,11 @@ local M = {}
 ---@return number
 M.now = clock.now
 
---- Seconds since some start; never goes back. For deadlines and waits.
+--- Seconds since some start; never goes back. For deadlines.
 ---@return number
 M.monotonic = clock.monotonic
 
---- "2026-11-23T05:00:00Z". Fractions are cut off.
+--- A moment as text: "2026-11-23T05:00:00Z". Fractions are cut off.
 ---@param time number
 ---@return string
 function M.iso(time)
@@ -23,7 +23,7 @@ function M.iso(time)
   return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(at.year, at.month, at.day, at.hour, at.minute, at.second)
 end
 
---- "2026-11-23", the day in UTC.
+--- The day of a moment in UTC: "2026-11-23".
 ---@param time number
 ---@return string
 function M.day(time)
@@ -49,7 +49,7 @@ local function zone_of(text)
   return sign == "-" and -seconds or seconds
 end
 
---- Read a moment as Graph writes it: any number of fraction digits, "Z" or an offset.
+--- Parse a moment in Graph's form: any number of fraction digits, "Z" or an offset.
 ---@param text string
 ---@return number
 function M.parse(text)
@@ -67,7 +67,7 @@ end
 
 local UNITS = { s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
 
---- Seconds of "180d", "7d12h", "30m", "45s", "2w", or of a number of seconds.
+--- Parse a duration: "180d", "7d12h", "30m", "45s", "2w", or a number of seconds.
 ---@param value string|number
 ---@return number
 function M.duration(value)
@@ -85,7 +85,8 @@ end
 
 local STEPS = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } }
 
---- "30 days", "1 hour", "90 seconds": the largest unit of which there are at least two, or exactly one.
+--- A duration as text: "30 days", "1 hour", "90 seconds". Uses the largest unit of which there are at least two, or
+--- exactly one.
 ---@param seconds number
 ---@return string
 function M.span(seconds)

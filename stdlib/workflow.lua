@@ -1,5 +1,5 @@
---- Jobs made of named steps: planned, applied, verified and destroyed by the
---- same steps. What differs is only whether acting is switched on.
+--- Jobs of named steps. The same steps plan, apply, verify and destroy; the only difference is whether acting is
+--- switched on.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -12,11 +12,11 @@ local M = {}
 
 ---@class workflow.Step
 ---@field name string
----@field settled boolean? starts only when all before it is observable and no person is waited for
+---@field settled boolean? starts only when everything before it is visible and no person is waited for
 ---@field act fun(run: workflow.Run, have: table, args: table)
 
 ---@class workflow.Declaration
----@field id string what its things are marked with; a copy that keeps it goes on with what the original made
+---@field id string marks what the job makes; a copy that keeps the id continues with what the original made
 ---@field summary string
 ---@field args table?
 ---@field needs table?
@@ -27,8 +27,8 @@ local Declaration = class("workflow.Declaration", { open = {
 
 local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
 
---- A step: `step "Service principal" (function(run, have, args) … end)`. `have` is
---- what the steps before found and made; each adds to it.
+--- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains what earlier steps found
+--- and made; each step adds to it.
 ---@param name string
 ---@return fun(act: function|table): workflow.Step
 function M.step(name)
@@ -53,7 +53,7 @@ local read_declaration = options_of("workflow.declare", {
   steps = "table",
 })
 
---- Declare a job; returns what a script returns.
+--- Declare a job. Returns what a script returns.
 ---@param fields workflow.declare.fields
 ---@return workflow.Declaration
 function M.declare(fields)
@@ -98,7 +98,7 @@ function Declaration:with(replaced)
   return twin
 end
 
---- The same job with one step more, after the one named.
+--- The same job with one more step, after the named one.
 ---@param name string
 ---@param step workflow.Step
 ---@return workflow.Declaration
@@ -129,8 +129,7 @@ end
 
 local read_more = options_of("workflow.Declaration:extend", { summary = "string", args = "table", needs = "table" })
 
---- The same job with more arguments and more needs; what is given again is replaced,
---- needs are added to.
+--- The same job with more arguments and needs. An argument of the same name is replaced; needs are added.
 ---@param more { summary: string?, args: table?, needs: table? }
 ---@return workflow.Declaration
 function Declaration:extend(more)

@@ -1,5 +1,4 @@
---- Random bytes, digests, signatures: host.crypto under its plain name. Sealing
---- is left out: that is the journal's.
+--- Random bytes, digests and signatures from host.crypto. Sealing is left out: only the journal seals.
 
 local native = require "host.crypto"
 

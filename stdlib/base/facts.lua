@@ -1,11 +1,10 @@
---- Tables of facts that travel in the binary: lines of tab-separated fields,
---- "#" before a remark, "-" for nothing.
+--- Tables of facts in the binary: lines of fields separated by tabs; "#" begins a remark, "-" is an empty field.
 
 local sys = require "host.sys"
 
 local M = {}
 
---- The lines of a table, each a list of its fields; "-" is an empty one.
+--- The lines of a table, each a list of fields; "-" becomes an empty text.
 ---@param name string "scripts/emulator/data/roles.tsv"
 ---@return string[][]
 function M.rows(name)

@@ -1,12 +1,11 @@
---- Ids that are the same in every tenant (Microsoft's published constants), and
---- how the roles that matter here are called.
+--- Ids that are the same in every tenant (published by Microsoft), and the names of the roles that matter here.
 
 local M = {}
 
 --- Microsoft Graph's application id.
 M.GRAPH = "00000003-0000-0000-c000-000000000000"
 
---- Client ids people sign in with, by the name their consent page shows.
+--- The client ids with which people sign in, by the name on their consent page.
 M.clients = {
   ["14d82eec-204b-4c2f-b7e8-296a70dab67e"] = "Microsoft Graph Command Line Tools",
   ["04b07795-8ddb-461a-bbee-02f9e1bf7b46"] = "Microsoft Azure CLI",
@@ -29,14 +28,14 @@ M.roles = {
   ["Groups Administrator"] = "fdd7a751-b60b-444a-984c-02652fe8fa1c",
 }
 
---- Is it an object's id, and no name?
+--- Is the text an object's id, and not a name?
 ---@param text string
 ---@return boolean
 function M.is_id(text)
   return #text == 36 and text:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
 end
 
---- What a directory role is called; its id when it is none of those above.
+--- The name of a directory role; its id when it is not one of those above.
 ---@param id string template id
 ---@return string
 function M.role(id)
@@ -46,8 +45,8 @@ function M.role(id)
   return id
 end
 
---- Text as part of a name: lower case, digits and dashes. What cannot be written so
---- leaves a short digest, so that two names never become one.
+--- A text as part of a name: lower case, digits and dashes. Other characters become a short digest, so that two texts
+--- never give one name.
 ---@param text string
 ---@return string
 function M.slug(text)

@@ -1,6 +1,6 @@
---- Which known word was probably meant.
+--- Find the known word that a misspelt word probably means.
 
--- Edits (insert, delete, replace, swap neighbours) from one word to another.
+-- The number of edits (insert, delete, replace, swap neighbours) from one word to another.
 local function distance(a, b)
   local above, row = {}, {}
   for j = 0, #b do row[j] = j end
@@ -18,7 +18,7 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The known word nearest to `word`, when one is near enough to be what was meant.
+--- The known word nearest to `word`; nil when none is near enough.
 ---@param word string
 ---@param known string[]|table<string, any> a list of words, or a table with words as keys
 ---@return string|nil

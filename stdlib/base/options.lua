@@ -1,5 +1,5 @@
---- Options of public functions. Each function says once which it has; what is misspelt or of another type is refused,
---- because an option that is ignored changes what a call means: a count without its filter counts everybody.
+--- Options of public functions. Each function declares its options once. A misspelt option, or a value of another type,
+--- is refused, because an ignored option changes the meaning of a call: a count without its filter counts everybody.
 
 local fail = require "fail"
 local nearest = require "base.nearest"
@@ -10,7 +10,7 @@ local M = {}
 
 local LIBRARY = debug.getinfo(1, "S").source:match("^(.*)base/options%.lua$") -- "@stdlib/"
 
--- Where the library was called from: "mine.lua:12". Nil when only the library is at work.
+-- The place in a script that called the library: "mine.lua:12". Nil when no script did.
 local function caller()
   local level = 2
   local frame = debug.getinfo(level, "Sl")
@@ -44,9 +44,9 @@ local function refuse_type(name, option, value, types)
   refuse(name, ("its option '%s' is %s"):format(option, is), ("Give it as %s."):format(schema.a(sets.sorted(types))))
 end
 
---- Make the function that reads the options of one public function. It gives a plain table of its own: the options are
---- read once, past any metatable, so that what was checked is what is used. It raises "usage" for an option that is not
---- among the rules, and for a value of another type, with the place in the script.
+--- Make the function that reads the options of one public function. That function returns a plain copy, read once and
+--- past any metatable, so that the checked options are the used ones. It raises "usage", with the place in the script,
+--- for an unknown option and for a value of another type.
 ---@param name string of the function, as scripts write it: "graph.count"
 ---@param rules table<string, string> option -> Lua types of its values: "string|table", "integer", "any"
 ---@return fun(given: table?): table

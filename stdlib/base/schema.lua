@@ -1,11 +1,11 @@
---- Checking what a person wrote in Lua (a profile, a script's declaration)
---- against what may be there. What is wrong is said with file, member and the
---- type that was expected.
+--- Check what a person wrote in Lua (a profile, a script's declaration) against rules. An error names the file, the
+--- member, and the expected type.
 
 local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
+local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -14,10 +14,10 @@ local M = {}
 ---@field type string|string[] Lua types, or "integer"
 ---@field required boolean?
 ---@field default any
----@field choices string[]? the only values
----@field members table<string, shape.rule>? of a table: what it may hold, and nothing else
+---@field choices string[]? the only values allowed
+---@field members table<string, shape.rule>? of a table: the members that it may have, and no others
 ---@field each shape.rule? of a table: what every value must be
----@field check nil|fun(value: any): string? nil when it is right, else what is wrong
+---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
 local function raise(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
@@ -110,9 +110,9 @@ function check_value(file, where, value, rule)
   if wrong then raise(file, where, wrong) end
 end
 
---- Check a value and fill in defaults. Raises a "config" failure.
+--- Check a value, and fill in defaults. Raises "config".
 ---@param file string for messages
----@param where string the place in it; "" for all of it
+---@param where string the path of the value in the file; "" for the whole file
 ---@param value any
 ---@param rule shape.rule
 function M.check(file, where, value, rule)
@@ -122,8 +122,8 @@ end
 ---------------------------------------------------------------------------
 -- Files that read as data
 
---- Make the two functions of a kind of file, `policy { … }`: one marks a table as one of the kind, which the file then
---- returns; the other knows such a table again.
+--- Make the two functions of a kind of file, such as `policy { … }`: one marks a table as of this kind, the other
+--- recognises it.
 ---@param name string of the kind
 ---@return fun(fields: table): table mark
 ---@return fun(value: any): boolean is
@@ -136,7 +136,7 @@ function M.form(name)
   return mark, function(value) return class.is(value, Kind) end
 end
 
---- What is in such a table, in one of its own that may be filled in.
+--- Return a plain, writable copy of a table made by form().
 ---@param fields table
 ---@return table
 function M.plain(fields)
@@ -150,7 +150,7 @@ local function check_duration(value)
   if not ok then return failure.why end
 end
 
---- The rule of a duration as people write it: "30d".
+--- The rule of a duration in text: "30d".
 ---@param more shape.rule? what else holds
 ---@return shape.rule
 function M.duration(more)
@@ -159,10 +159,22 @@ function M.duration(more)
   return rule
 end
 
-local STEPS = 100000
+local INSTRUCTIONS = 10000000
+local BYTES = 128 << 20
 
---- Run the text of a Lua file that only describes something: text only, with the
---- given names and no others, and at most ten million instructions. Returns its value.
+--- Call the chunk of a file that only describes something, as xpcall does, within the bounds that are
+--- set for loading: ten million instructions, 128 MiB of memory.
+---@param handler fun(err: any): any
+---@param chunk function
+---@return boolean ok, any value or the error
+function M.load(handler, chunk, ...)
+  return sys.bounded(INSTRUCTIONS, BYTES, handler, chunk, ...)
+end
+
+local function as_it_is(err) return err end
+
+--- Evaluate a Lua file that only describes something: source text only, the given names and no others, within the
+--- bounds of `load`. Returns its value.
 ---@param text string
 ---@param file string for messages
 ---@param names table<string, any>
@@ -170,14 +182,8 @@ local STEPS = 100000
 function M.evaluate(text, file, names_given)
   local chunk, message = load(text, "@" .. file, "t", names_given)
   if not chunk then raise(file, "read it", message, "Correct the line that is named.") end
-  local turns, co = 0, coroutine.create(chunk)
-  debug.sethook(co, function()
-    turns = turns + 1
-    if turns > 100 then error("it does not come to an end: after ten million instructions it was stopped", 0) end
-  end, "", STEPS)
-  local ok, value = coroutine.resume(co)
+  local ok, value = M.load(as_it_is, chunk)
   if not ok then raise(file, "run it", tostring(value), "It may only describe; nothing of the library is there.") end
-  if coroutine.status(co) ~= "dead" then raise(file, "run it", "it may not yield") end
   return value
 end
 

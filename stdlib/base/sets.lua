@@ -1,8 +1,8 @@
---- Sets: tables that have `true` at each member.
+--- Sets: tables with `true` for each member.
 
 local M = {}
 
---- The members of a list as a set; of nothing an empty one.
+--- The members of a list as a set; an empty set for nil.
 ---@param list any[]|nil
 ---@return table<any, true>
 function M.of(list)

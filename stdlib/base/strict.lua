@@ -1,4 +1,4 @@
---- A mistyped global is an error, in the library and in what it runs.
+--- Make reading or writing an unknown global an error.
 
 local function refuse(verb)
   return function(_, name)

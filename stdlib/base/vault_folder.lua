@@ -1,9 +1,8 @@
---- How a folder of a vault is written: the one spelling that is used everywhere, and
---- when two spellings mean the same folder.
---
--- Folders are separated by "\", which a Lua string writes twice. Whether Devolutions
--- Server tells upper case from lower in a folder's name is not known, so a difference
--- of case alone is never taken for another folder.
+--- The spelling of a folder in a vault: the one form that is used everywhere, and whether two spellings mean the same
+--- folder.
+---
+--- "\" separates folders; a Lua string writes it twice. It is unknown whether Devolutions Server distinguishes upper
+--- and lower case in folder names, so two names that differ only in case count as one folder.
 
 local fail = require "fail"
 
@@ -11,7 +10,7 @@ local M = {}
 
 local ESCAPES = { [7] = "a", [8] = "b", [9] = "t", [10] = "n", [11] = "v", [12] = "f", [13] = "r" }
 
--- What a terminal does not show, or obeys: control characters, and those that set direction or join.
+-- Characters that a terminal does not show, or obeys: control characters, and those that set direction or join.
 local UNSEEN = { { 0x00, 0x1f }, { 0x7f, 0x9f }, { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
   { 0xfeff, 0xfeff } }
 
@@ -50,7 +49,7 @@ local function parts_of(text)
   return parts
 end
 
--- What was probably meant, as a Lua file and a shell write it.
+-- What the text probably means, as a Lua file and a shell write it.
 local function way_to_write(text)
   local meant = joined(parts_of((text:gsub("/", "\\"))))
   return ("Write it as \"%s\" or [[%s]] in a file, '%s' in a shell."):format(meant:gsub("\\", "\\\\"), meant, meant)
@@ -61,7 +60,7 @@ end
 
 local NOT_UTF8 = "it is not UTF-8; in Lua, \\ and digits mean a byte"
 
---- Why this is no name of a vault, if it is none: nothing may be in it that cannot be seen.
+--- Why the text is no name of a vault; nil when it is one. A name has no invisible characters.
 ---@param text string
 ---@return string? wrong
 function M.check_name(text)
@@ -70,7 +69,7 @@ function M.check_name(text)
   if unseen then return ("%s in Lua means a character that cannot be seen, and that is in it"):format(unseen) end
 end
 
--- What is wrong with a folder, and the way to write it.
+-- What is wrong with a folder, and how to write it.
 local function problem(text)
   local wrong = M.check_name(text)
   if wrong == NOT_UTF8 then return wrong, "Write each \\ twice, or the folder as [[Entra\\Tier0]]." end
@@ -78,7 +77,7 @@ local function problem(text)
   if text:find("/", 1, true) then return "folders are separated by \\", way_to_write(text) end
 end
 
---- Why this is no folder, if it is none, with the way to write it.
+--- Why the text is no folder, with the right way to write it; nil when it is one.
 ---@param text string
 ---@return string? wrong
 function M.check(text)
@@ -86,8 +85,8 @@ function M.check(text)
   return why and ("%s. %s"):format(why, fix)
 end
 
---- The one spelling of a folder: no "\" at its ends, none twice, no blanks around a name. Fails
---- with "usage" on what is no folder.
+--- The standard spelling of a folder: no "\" at its ends, none twice, no blanks around a name. Raises "usage" for any
+--- other text.
 ---@param text string? nil and "" are the vault itself
 ---@return string
 function M.canonical(text)
@@ -123,7 +122,7 @@ local function lower(text)
   return table.concat(letters)
 end
 
---- What is equal for two spellings of one folder, also as a server lists it.
+--- A key that is equal for two spellings of one folder, also for the spelling of a server.
 ---@param text any the vault itself when it is no string
 ---@return string
 function M.key(text) return type(text) == "string" and lower(joined(parts_of(text))) or "" end

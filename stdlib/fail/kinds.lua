@@ -24,7 +24,8 @@ M.kinds = {
   conflict = { plain = true, fix = "Run this again: the present state is read first." },
   refused = { plain = true },
   throttled = {
-    passes = true, settles = true, cause = "there were too many requests", fix = "Wait some minutes, and do less at once.",
+    passes = true, settles = true, cause = "there were too many requests",
+    fix = "Wait some minutes, and do less at once.",
   },
   transient = {
     passes = true, settles = true, open = true, cause = "the service is in trouble",
@@ -34,7 +35,8 @@ M.kinds = {
   bad_answer = { open = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
   timeout = { settles = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
-    open = true, settles = true, cause = "it is unknown whether the change was made: the answer is missing or unusable",
+    open = true, settles = true,
+    cause = "it is unknown whether the change was made: the answer is missing or unusable",
     fix = "Look before you run it again: the change may have been made.",
   },
   journal = { fix = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong." },

@@ -1,7 +1,7 @@
---- Many calls of Graph in few requests: $batch in twenties, getByIds in thousands.
---
--- Each part is judged, and tried again, by its own status; parts that had their
--- answer are not sent again. The gate sees every part like a call of its own.
+--- Make many calls of Graph in few requests: $batch with twenty calls, getByIds with thousands of ids.
+---
+--- Each part is judged and retried by its own status; a part that was answered is not sent again. The gate checks every
+--- part like a call of its own.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -19,14 +19,14 @@ local MOST_IDS = 1000 -- of getByIds (learn.microsoft.com: directoryobject-getby
 local GATHER = 1 -- seconds
 local AT_ONCE = 4 -- batches in flight: four times twenty calls
 
----@class graph.pending a part on its way
+---@class graph.pending a part without an answer yet
 ---@field call graph.call
 ---@field part table as the batch carries it
 ---@field state table retry's
 ---@field due number monotonic
 ---@field outcome task.outcome
 
--- What the batch carries. A part without a body must have none, and one with needs its type said.
+-- A part in the form of a batch. A part without a body must have none, and one with a body must name its type.
 local function part_of(item, place)
   local query, headers = call.query(item)
   if item.body then headers["Content-Type"] = "application/json" end
@@ -49,7 +49,7 @@ local function settle(pending, value, failure)
   pending.done = true
 end
 
--- What a try brought for one part: settle it, or say when it is due again.
+-- Settle a part by its answer, or set when it is tried again.
 ---@param pending graph.pending
 local function take(pending, value, failure)
   if value ~= nil then return settle(pending, value) end
@@ -66,7 +66,7 @@ local function copy(failure)
   return twin
 end
 
--- The failure of a batch as that of a part: what only reads is never unknown.
+-- Turn the failure of a batch into that of a part: a read is never unknown.
 local function own_failure(pending, failure)
   local own = copy(failure)
   if pending.call.changes then return own end
@@ -75,8 +75,7 @@ local function own_failure(pending, failure)
   return own
 end
 
--- The batch as a whole got no answer. Where it was kept from being sent again by some of
--- its parts, the others still may.
+-- The batch got no answer. Where only some of its parts may not be sent again, the others still may.
 local function take_failure(pendings, failure, repeatable)
   local again = not repeatable and failure.kind == "unknown_outcome"
   for _, pending in ipairs(pendings) do
@@ -85,7 +84,7 @@ local function take_failure(pendings, failure, repeatable)
   end
 end
 
--- Stopped, or out of time: what was not answered fails with that.
+-- The program stops, or the time limit passed: parts without an answer fail with that.
 local function give_up(pendings, err)
   if not fail.is(err) then error(err, 0) end
   for _, pending in ipairs(pendings) do
@@ -120,7 +119,7 @@ local function send(pendings)
   end
 end
 
--- The parts that are due by now, in twenties.
+-- The parts that are due now, in groups of twenty.
 local function due_now(pendings)
   local chunks, now = {}, time.monotonic()
   for _, pending in ipairs(pendings) do
@@ -136,7 +135,7 @@ local function due_now(pendings)
   return chunks
 end
 
--- When the next are due: all that are within a second, so that they share a batch.
+-- When the next parts are due: all within a second share a batch.
 local function next_due(pendings)
   local soonest, latest = math.huge, nil
   for _, pending in ipairs(pendings) do
@@ -148,7 +147,7 @@ local function next_due(pendings)
   return latest
 end
 
--- Send what is due; or wait until something is. Where that is cut short, nothing is left.
+-- Send the parts that are due, or wait until some are. When that is cut short, no part is left.
 local function advance(pendings)
   local chunks = due_now(pendings)
   if #chunks == 0 then

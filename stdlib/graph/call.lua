@@ -1,5 +1,5 @@
---- One call of Microsoft Graph: its request, its tries, and how it fails. `graph` is
---- for scripts; this is what its parts share.
+--- One call of Microsoft Graph: its request, its tries and its failure. Only the library uses this; scripts use
+--- `graph`.
 
 local class = require "base.class"
 local clock = require "graph.clock"
@@ -18,8 +18,8 @@ local M = {}
 
 ---@class graph.call.options: graph.options what only the library may say of a call; scripts use `graph`
 ---@field note string? for the record; `what` by default
----@field credential host.credential? another than ours: of an application that is tried
----@field once boolean? an answer ends it: only what was not sent is tried again
+---@field credential host.credential? another credential than ours, such as that of an application that is proven
+---@field once boolean? an answer ends the call; only a request that was not sent is tried again
 ---@field ready nil|fun() called before each try, and again when the try had to wait for the write budget; it may wait,
 --- and raise to give the call up
 ---@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
@@ -32,11 +32,11 @@ local M = {}
 ---@field base string
 ---@field query table<string, string>?
 ---@field headers table<string, string>?
----@field link string? of the page it is for, instead of path and query
----@field first host.request? built, and not yet sent
+---@field link string? the link to the page, instead of path and query
+---@field first host.request? built, and not sent yet
 ---@field judge fun(request: host.request, answer: host.answer): any, any
----@field overruled boolean the caller knows better than the request whether it is repeatable
----@field credential host.credential? of the last try
+---@field overruled boolean the caller knows better than the request whether it may be repeated
+---@field credential host.credential? the credential of the last try
 local Call = class "graph.call"
 Call.peer = "graph"
 Call.judge = native.judge
@@ -60,10 +60,10 @@ function M.query(options)
   return query, { ConsistencyLevel = options.consistency or eventual, Prefer = options.prefer }
 end
 
--- What the service throttles together, as far as we can tell.
+-- The resource that the service throttles as a whole, as far as we can tell.
 function Call:resource() return self.path:match("^/[^/?(]*") end
 
--- The request of the next try: each has an id of its own.
+-- Build the request of the next try: each one has an id of its own.
 ---@return host.request|nil, string?
 function Call:build()
   if self.link then return native.next(self.base, self.link, self.headers) end
@@ -74,12 +74,12 @@ end
 
 function Call:attempt() return M.once(self, self.judge) end
 
--- What somebody else brought is not ours to renew.
+-- A credential that the caller brought is not ours to renew.
 function Call:renew()
   if not self.options.credential then oauth.renew(self.credential) end
 end
 
---- A call, and what retry has to know of it.
+--- Make a call.
 ---@param method string
 ---@param path string
 ---@param body table?
@@ -89,7 +89,7 @@ function M.new(method, path, body, options)
   local base, query, headers = profile.current().graph, nil, nil
   if options then query, headers = M.query(options) end
   options = options or NONE
-  -- made early: a wrong one raises here
+  -- built now, so that a wrong call raises here
   local first = native.request(base, method, path, query, body, headers)
   local changes, repeatable = first:traits()
   local said = options.repeatable
@@ -102,7 +102,7 @@ function M.new(method, path, body, options)
   }
 end
 
---- The call for the page a link leads to.
+--- The call for the page that a link leads to.
 ---@param link string
 ---@param first graph.call that of the first page
 ---@return graph.call
@@ -164,7 +164,7 @@ function M.denied(failure)
   return type(named.method) == "string" and type(named.path) == "string" and denied[key_of(named)] or nil
 end
 
---- The error that a failed call is. The one place where it is made.
+--- Make the failure of a call. No other code makes one.
 ---@param call graph.call
 ---@param failure retry.failure
 ---@return Failure
@@ -191,13 +191,13 @@ end
 ---------------------------------------------------------------------------
 -- Sending
 
--- Behind one connection may be one machine that has trouble, so the next try goes by another
--- (learn.microsoft.com, "Best practices for working with Microsoft Graph").
+-- One connection may lead to one machine in trouble, so the next try uses another connection (Microsoft Learn: best
+-- practices for working with Microsoft Graph).
 local function note_trouble(call, failure)
   call.fresh = failure.status == 503 or failure.status == 504
 end
 
--- The record says of a change what it was for, in words made up if need be.
+-- The record of a change says what it was for; where the caller gives no note, the method and path.
 local function http_options(call)
   local options = call.options
   if options.note or not (call.changes or options.what) then return options end
@@ -226,7 +226,7 @@ function M.once(call, judge)
   return nil, more
 end
 
---- Send it until it is answered, with retries by kind.
+--- Send the call until it is answered; retry by kind of failure. Waits.
 ---@param call graph.call
 ---@param judge nil|fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
@@ -235,7 +235,7 @@ function M.try(call, judge)
   return retry.run(call)
 end
 
---- Send it until it is answered; raise what stays a failure.
+--- Send the call until it is answered. Raises what stays a failure. Waits.
 ---@param call graph.call
 ---@return any value, number? date
 function M.perform(call)

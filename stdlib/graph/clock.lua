@@ -1,17 +1,17 @@
---- Graph's clock, as far as its answers tell it: an interval, carried on this machine's
---- boot clock. A step of this machine's own clock does not move it.
---
--- An answer says the second it was made in (the header Date, RFC 9110, 6.6.1), and that
--- moment lies between sending the request and receiving the answer.
+--- Graph's clock, as far as its answers show it: an interval, carried forward on this machine's boot clock. Setting
+--- this machine's clock does not move it.
+---
+--- An answer contains the second in which it was made (the header Date, RFC 9110, 6.6.1). That moment is between
+--- sending the request and receiving the answer.
 
 local profile = require "profile.current"
 local time = require "time"
 
 local M = {}
 
-local DRIFT = 1e-4 -- seconds a second by which the two clocks may run apart
+local DRIFT = 1e-4 -- seconds in a second by which the two clocks may drift apart
 
----@class graph.clock.reading Graph's time minus the boot clock lies between low and high
+---@class graph.clock.reading Graph's time minus the boot clock is between low and high
 ---@field profile profile
 ---@field low number
 ---@field high number
@@ -23,7 +23,7 @@ local function current()
   return reading and reading.profile == profile.current() and reading or nil
 end
 
---- Take note of an answer's date.
+--- Note the date of an answer.
 ---@param date number? whole seconds since 1970, as the answer says
 ---@param sent number when the request was sent, by time.monotonic, or earlier
 function M.note(date, sent)
@@ -33,13 +33,13 @@ function M.note(date, sent)
   if before then
     local drift = (now - before.at) * DRIFT
     local both_low, both_high = math.max(low, before.low - drift), math.min(high, before.high + drift)
-    -- machines of one service differ: where two answers cannot both be right, the newer one counts
+    -- the machines of one service differ: when two answers contradict each other, the newer one counts
     if both_low <= both_high then low, high = both_low, both_high end
   end
   reading = { profile = profile.current(), low = low, high = high, at = now }
 end
 
---- Graph's time now: no earlier than the first, no later than the second. Nil before its first answer.
+--- Graph's time now, as an interval. Nil before its first answer.
 ---@return number? earliest seconds since 1970
 ---@return number? latest
 function M.range()
@@ -50,7 +50,7 @@ function M.range()
   return now + known.low - drift, now + known.high + drift
 end
 
---- Graph's time now, as well as it is known; this machine's before Graph's first answer. To the millisecond.
+--- The best estimate of Graph's time now, to the millisecond; this machine's time before Graph's first answer.
 ---@return number seconds since 1970
 function M.now()
   local earliest, latest = M.range()

@@ -1,8 +1,7 @@
 --- Lists that come in pages, as iterators over their items.
---
--- While one page is used the next is fetched, and no more than these two are held:
--- each page is asked for by a link in the one before, so looking further ahead could
--- not be faster, and a million items take the memory of two thousand.
+---
+--- While one page is used, the next one is fetched; at most two are in memory. Each page's link is in the page before,
+--- so fetching further ahead could not be faster, and a million items take the memory of two thousand.
 
 local call = require "graph.call"
 local class = require "base.class"
@@ -17,7 +16,7 @@ local M = {}
 ---@field page table?
 ---@field coming Task?
 ---@field link string? to the next page
----@field marked string? a link met before, to notice circles
+---@field marked string? an earlier link, to notice circles
 ---@field count integer pages so far
 ---@field empty integer pages without an item, in a row
 ---@field waited number seconds spent waiting for pages
@@ -39,8 +38,8 @@ local function check_page(first, page)
   call.raise(first, { kind = "bad_answer", message = "the answer is no page: it has no list called value" })
 end
 
--- A circle comes back to a link that was marked; marking at powers of two finds any
--- circle (Brent), and keeps one link instead of all.
+-- Raise a failure when links lead in a circle. A circle comes back to a marked link. Marking at powers of two finds any
+-- circle (Brent), and needs one link instead of all.
 local function check_circle(self, link)
   if link == self.marked then
     call.raise(self.call, { kind = "bad_answer", message = "a next page's link leads back to a page already read" })
@@ -48,7 +47,7 @@ local function check_circle(self, link)
   if self.count & (self.count - 1) == 0 then self.marked = link end
 end
 
--- A link that is none must not pass for the end of the list.
+-- The link to the next page. A malformed link must not pass for the end of the list.
 local function link_of(self)
   local link = self.page["@odata.nextLink"]
   if link == nil or link == json.null then return nil end
@@ -90,8 +89,8 @@ end
 -- The next page, or nil after the last.
 function Pages:next()
   local before, began = self.page, time.monotonic()
-  self.page = nil -- not held while the next one comes
-  if self.coming and not self.coming.cancelled then -- as it is when the loop it ran in is over
+  self.page = nil -- not in memory while the next page comes
+  if self.coming and not self.coming.cancelled then -- it is cancelled when the loop it ran in has ended
     local coming = self.coming
     self.page = coming:wait()
     self.coming = nil
@@ -119,8 +118,7 @@ function M.of(path, options, eager)
   }
 end
 
---- An iterator over the items of all pages, in the form a generic for takes. An item
---- that was given out is held no longer.
+--- An iterator over the items of all pages, for a generic for. An item that was returned is not kept.
 ---@param pages graph.pages
 function M.items(pages)
   local list, place, count = {}, 0, 0

@@ -1,5 +1,5 @@
---- How far a long piece of work is: how much is done, how fast it goes, how fast it
---- may go, and how long it will take.
+--- The progress of a long piece of work: how much is done, how fast it goes, how fast it may go, and how long it will
+--- take.
 
 local class = require "base.class"
 local http = require "http.client"
@@ -8,20 +8,20 @@ local time = require "time"
 
 local M = {}
 
-local WINDOW = 30 -- seconds over which the rate is taken
+local WINDOW = 30 -- seconds over which the rate is measured
 local PAUSE = 0.1 -- seconds between two texts
 
 ---@class progress
 ---@field what string
 ---@field total integer?
 ---@field done integer
----@field marks { at: number, done: integer }[] one a second, the last half minute
+---@field marks { at: number, done: integer }[] one for each second of the last half minute
 ---@field shown number
 local Progress = class "progress"
 
---- A piece of work of `total` items, begun now.
+--- Begin a piece of work of `total` items.
 ---@param what string "reset passwords"
----@param total integer? nil where nobody knows
+---@param total integer? nil when unknown
 ---@return progress
 function M.of(what, total)
   local now = time.monotonic()
@@ -36,7 +36,7 @@ local function grouped(number)
   return text
 end
 
--- Items a second; nil while that means nothing.
+-- Items a second; nil when there are too few to tell.
 local function rate_of(self, now)
   local first = self.marks[1]
   if now - first.at < 1 or self.done == first.done then return nil end
@@ -49,12 +49,12 @@ local function mark(self, now)
   while marks[2] and now - marks[1].at > WINDOW do table.remove(marks, 1) end
 end
 
--- "12.3" or "12,345": as precise as it is of use
+-- "12.3" or "12,345"
 local function plain(rate)
   return rate < 100 and ("%.1f"):format(rate) or grouped(math.floor(rate + 0.5))
 end
 
---- What there is to say now.
+--- The present text.
 ---@return string
 function Progress:text()
   local now = time.monotonic()
@@ -67,7 +67,7 @@ function Progress:text()
   return text
 end
 
---- One more is done.
+--- Count one more item.
 function Progress:step()
   local now = time.monotonic()
   self.done = self.done + 1

@@ -1,4 +1,4 @@
---- Texts of Graph's queries and paths, built from values: quoted, escaped, never pasted.
+--- Texts of Graph's queries and paths, made from values that are quoted and escaped.
 
 local native = require "host.graph"
 local options_of = require("base.options").of
@@ -23,7 +23,7 @@ local function names_of(map)
   return names
 end
 
---- A template with its values quoted: %s takes a text, number or boolean, %t a moment, %% a percent sign.
+--- Fill quoted values into a template: %s takes a text, a number or a boolean, %t a moment, %% is a percent sign.
 ---@param template string "displayName eq %s and createdDateTime ge %t"
 ---@return string
 function M.fill(template, ...)
@@ -47,8 +47,8 @@ local function comparison(name, value)
   return ("%s in (%s)"):format(name, table.concat(list, ", "))
 end
 
---- A filter as data: a text as it is; { template, values… }; or { name = value } for what has to be
---- equal, where a list of values means any of them.
+--- A filter from data: a text as it is; { template, values… }; or { name = value } for equality, where a list of values
+--- means any of them.
 ---@param filter string|table|nil
 ---@return string?
 function M.filter(filter)
@@ -59,7 +59,7 @@ function M.filter(filter)
   return table.concat(parts, " and ")
 end
 
---- A search as data: { displayName = "adm" }; several have all to be met.
+--- A search from data: { displayName = "adm" }; all of several have to match.
 ---@param search string|table|nil
 ---@return string?
 function M.search(search)
@@ -87,7 +87,7 @@ local function expansion(name, given)
   return #parts > 0 and ("%s(%s)"):format(name, table.concat(parts, ";")) or name
 end
 
---- What to expand, as data: { "memberOf" } or { memberOf = { select = { "id" } } }.
+--- An expansion from data: { "memberOf" } or { memberOf = { select = { "id" } } }.
 ---@param expand string|table|nil
 ---@return string?
 function M.expand(expand)
@@ -97,13 +97,14 @@ function M.expand(expand)
   return table.concat(parts, ",")
 end
 
--- A key that begins with "$" would be taken for an option of the query (Microsoft Learn: get a user).
+-- Escape a value in a path. A key that begins with "$" would be taken for an option of the query (Microsoft Learn:
+-- user-get).
 local function as_segment(slash, value)
   if slash == "/" and value:sub(1, 1) == "$" then return ("('%s')"):format(native.segment((value:gsub("'", "''")))) end
   return slash .. native.segment(value)
 end
 
---- A path with its values escaped. A place after "=" is a key: '/applications(uniqueName={name})'.
+--- A path with escaped values. A value after "=" is a key: '/applications(uniqueName={name})'.
 ---@param template string "/applications/{id}/addPassword"
 ---@return string
 function M.path(template, ...)

@@ -1,9 +1,8 @@
---- The browser of the person's desktop.
---
--- It is opened only where somebody sits: on a terminal, with a display. The desktop
--- says which browser that is (xdg-open); the variable BROWSER, by which an environment
--- could have any program started, is not passed on. Whether it worked is not known,
--- so the address is always shown as well.
+--- Open the browser of the person's desktop.
+---
+--- It is opened only where a person sits: at a terminal, with a display. The desktop chooses the browser (xdg-open).
+--- The variable BROWSER is not passed on, because it can name any program. Whether a browser opened is unknown, so the
+--- address is always shown as well.
 
 local log = require "log"
 local process = require "host.process"
@@ -14,7 +13,7 @@ local M = {}
 
 local PROGRAM = "/usr/bin/xdg-open"
 
--- What a desktop's programs find it by.
+-- The variables by which a desktop's programs find it.
 local PASS = {
   "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "HOME", "USER",
   "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_DATA_HOME", "XDG_DATA_DIRS",
@@ -29,19 +28,19 @@ local function is_attended()
   return term.is_terminal("err") and not log.json()
 end
 
---- Does the person sit at another computer, whose browser finds no page here?
+--- Does the person sit at another computer, whose browser cannot reach a page here?
 ---@return boolean
 function M.is_remote()
   return (sys.getenv "SSH_CONNECTION" or "") ~= "" and not has_display()
 end
 
---- Is there a desktop here, whose browser can be opened for the person at the terminal?
+--- Is there a desktop, whose browser can be opened for the person at the terminal?
 ---@return boolean
 function M.is_here()
   return is_attended() and has_display() and sys.stat(PROGRAM) ~= nil
 end
 
---- Open a page of ours there, if that can be tried; whether it was.
+--- Open a page of ours, where that can be tried. Returns whether it was tried.
 ---@param url string on loopback
 ---@return boolean
 function M.open(url)

@@ -1,5 +1,5 @@
---- Whom a page of ours on loopback is for. Every user of this machine reaches its ports, and the address of a page
---- can be read by all of them in the list of processes when a browser is opened on it.
+--- The user for whom a page of ours on loopback is. Every user of this machine can reach its ports, and can read the
+--- page's address in the list of processes when a browser is opened.
 
 local fail = require "fail"
 local httpd = require "host.httpd"
@@ -11,10 +11,10 @@ local M = {}
 ---@class oauth.neighbour
 ---@field uid integer
 ---@field name string
----@field refused table<integer|string, true> others who came, and were told of
+---@field refused table<integer|string, true> other users who came, and were reported
 
---- The user who sits at the terminal that the page is asked from, or who is named. Raises when that cannot be told: a
---- page that is for nobody in particular would be for everybody.
+--- The user at the terminal from which the page is asked for, or the named one. Raises a failure when that is unknown:
+--- the page would be for everybody.
 ---@param what string what the page is for
 ---@param named string? a user's name
 ---@return oauth.neighbour
@@ -28,7 +28,7 @@ function M.person(what, named)
   }
 end
 
---- A server for pages that are for that user: others cannot keep it busy.
+--- A server for pages that are for that user; other users cannot keep it busy.
 ---@param person oauth.neighbour
 ---@return host.httpd.server
 function M.server(person)
@@ -37,7 +37,8 @@ function M.server(person)
   return server
 end
 
--- Once for each: somebody else looks, or the person's browser runs as another user, which the person has to know.
+-- Report each other user once: somebody else is looking, or the person's browser runs as another user, which the person
+-- has to know.
 local function tell(person, uid)
   local who = uid and ("the user with the number %d"):format(uid) or "a program whose user the kernel does not tell"
   if person.refused[who] then return end
@@ -45,8 +46,8 @@ local function tell(person, uid)
   log.warn(("refused the page to %s: it is for the user '%s' only"):format(who, person.name))
 end
 
---- Is this request from that user? One whose user the kernel does not tell is from nobody we know, and root is only
---- root. The first refusal of each user is said in the terminal.
+--- Did that user send this request? A sender that the kernel does not tell is refused, and root is only root. The first
+--- refusal of each user is printed on the terminal.
 ---@param person oauth.neighbour
 ---@param incoming host.httpd.request
 ---@return boolean

@@ -1,9 +1,8 @@
---- While a far side cannot be reached at all, one call finds out for all.
---
--- A connection that cannot be made fails every call alike. So the first call it
--- happens to tries again; the others to that peer wait for what it learns. They go
--- on when it gets through, and fail as it failed when it gives up, instead of
--- thousands of them each trying for itself.
+--- While a service cannot be reached at all, one call tries again for all.
+---
+--- A connection that cannot be made fails every call in the same way. So the first call that meets this tries again,
+--- and the other calls to that peer wait. They go on when it gets through, and fail with its failure when it gives up,
+--- instead of thousands of calls that each try again.
 
 local http = require "http.client"
 local kinds = require "fail.kinds"
@@ -30,7 +29,7 @@ local function of_peer(peer)
   return here and here[peer]
 end
 
---- Was the far side not even reached?
+--- Could the service not be reached at all?
 ---@param failure retry.failure
 ---@return boolean
 function M.is(failure)
@@ -44,7 +43,7 @@ local function finish(peer, outage, how)
   for _, waiter in ipairs(outage.waiting) do scheduler.wake(waiter) end
 end
 
--- Who leads may be cancelled, or leave; then one who waited leads.
+-- The leader may be cancelled, or leave; then one of the waiting calls leads.
 local function wait(outage)
   local me, leader = scheduler.here(), outage.leader
   if leader and not leader.done then
@@ -55,8 +54,7 @@ local function wait(outage)
   if not outage.over and outage.leader == leader then outage.leader = me end
 end
 
---- Wait while another call finds out whether the peer can be reached at all. Returns
---- that call's failure when it gave up.
+--- Wait while another call tries whether the peer can be reached. Returns that call's failure when it gave up.
 ---@param peer string
 ---@return retry.failure?
 function M.hold(peer)
@@ -65,7 +63,7 @@ function M.hold(peer)
   return outage and outage.over == "given up" and outage.failure or nil
 end
 
---- Take note of what came of a try: nil for an answer, else a failure.
+--- Note the outcome of a try: nil for an answer, else a failure.
 ---@param peer string
 ---@param failure retry.failure?
 function M.learn(peer, failure)
@@ -81,7 +79,7 @@ function M.learn(peer, failure)
   end
 end
 
---- Is it the running task that tries for all?
+--- Is the running task the one that tries for all?
 ---@param peer string
 ---@return boolean
 function M.leads(peer)
@@ -89,8 +87,8 @@ function M.leads(peer)
   return outage ~= nil and outage.leader == scheduler.current()
 end
 
---- The running task tries no more. With `found` it is known that the peer cannot be
---- reached, and all who wait fail; without, one of them goes on trying.
+--- The running task stops trying. With `found` it is known that the peer cannot be reached, and all waiting calls fail;
+--- without, one of them tries.
 ---@param peer string
 ---@param found boolean
 function M.leave(peer, found)

@@ -1,10 +1,9 @@
 --- How often, and how long, a failed call to a service is tried again.
---
--- By kind: what was not yet replicated after our own write waits for Entra; a
--- throttle waits as long as it says, and where that is too long to wait here, the
--- call fails and says when it may be tried again; what is transient, or got no
--- answer, is repeated only when repeating is safe; a refusal never. A call whose
--- outcome stays unknown says so: it may have happened.
+---
+--- The kind of failure decides. What Entra has not replicated yet after our own write is tried again for a while. A
+--- throttled call waits as long as the service says; where that is too long, the call fails and says when to try again.
+--- A transient failure, or a missing answer, is repeated only when repeating is safe. A refusal is never repeated. A
+--- call whose outcome stays unknown says so: it may have happened.
 
 local kinds = require "fail.kinds"
 local log = require "log"
@@ -18,9 +17,9 @@ local M = {}
 
 local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
 local LAG_LONGEST = 16
-local WAIT_BUDGET = 600 -- seconds one call may take from when it is first asked to wait
+local WAIT_BUDGET = 600 -- seconds that one call may take after it is first asked to wait
 local WAIT_LONGEST = 60 -- when no Retry-After is given
-local WAIT_TRIES = 10 -- of one call that is asked to wait each time
+local WAIT_TRIES = 10 -- tries of one call that is asked to wait each time
 local TRIES = 4
 
 --- What the failures of all services have in common.
@@ -30,25 +29,25 @@ local TRIES = 4
 ---@field status integer? of the HTTP answer
 ---@field code string|integer?
 ---@field retry_after number? seconds, as the service says
----@field again number? the moment before which the service does not want to be asked again
----@field held boolean? it was not sent, because of what the service told another call
----@field lag boolean? known text of something not yet replicated
----@field exists boolean? it is there already
----@field transport string? the gate's kind, when there was no answer
----@field maybe_sent boolean? the far side may have acted on it (on this try or one before)
+---@field again number? the moment before which the service does not want another request
+---@field held boolean? not sent, because of what the service told another call
+---@field lag boolean? a known text for something that is not replicated yet
+---@field exists boolean? the object exists already
+---@field transport string? the gate's kind, when no answer came
+---@field maybe_sent boolean? the service may have acted on it (on this try or an earlier one)
 
 ---@class retry.call
 ---@field what string for progress
----@field peer string whom it is to: "graph", "login", "devolutions"
----@field resource nil|fun(self: retry.call): string? what of the peer is throttled together: "/users"
+---@field peer string "graph", "login" or "devolutions"
+---@field resource nil|fun(self: retry.call): string? the part of the peer that is throttled as a whole: "/users"
 ---@field attempt fun(self: retry.call): any, any makes one try: value, more; or nil, failure
----@field changes boolean? is something different after it?
----@field repeatable boolean? does sending it twice no harm?
----@field fresh_write boolean? did we just write what it stands on?
----@field once boolean? does an answer, or what may have been sent, end it?
+---@field changes boolean? does it change something?
+---@field repeatable boolean? is sending it twice harmless?
+---@field fresh_write boolean? did we just write what it depends on?
+---@field once boolean? does an answer, or a request that may have been sent, end it?
 ---@field renew fun(self: retry.call)? get a new credential after a 401
 
---- The failure of a request that got no answer, of what http.send returned.
+--- The failure of a request without an answer, from the results of http.send.
 ---@param message string
 ---@param kind string the gate's
 ---@param maybe_sent boolean?
@@ -60,7 +59,7 @@ function M.transport(message, kind, maybe_sent)
   }
 end
 
--- May the far side have done it on this very try?
+-- May the service have acted on this very try?
 local function is_open(call, failure)
   if not call.changes then return false end
   if failure.transport then return failure.maybe_sent end
@@ -71,7 +70,7 @@ local function grow(first, tries, longest)
   return math.min(longest, first * 2 ^ tries)
 end
 
--- Up to a quarter more or less, so that many who failed at once do not return at once.
+-- Change a wait by up to a quarter, so that calls that failed together do not come back together.
 local function jitter(seconds)
   return seconds * (0.75 + math.random() / 2)
 end
@@ -86,12 +85,12 @@ local function lag_wait(call, failure, state)
   return math.min(left, grow(1, state.lags - 1, LAG_LONGEST)), "Entra has not replicated what was just written"
 end
 
--- Seconds the service asks to wait, never rounded down; nil when it does not say.
+-- The wait that the service asks for, in seconds, never rounded down; nil when it does not say.
 local function asked_for(failure)
   return failure.retry_after and math.max(1, math.ceil(failure.retry_after))
 end
 
--- Is there time for this wait? What is counted is the time that passes, not what was asked for.
+-- Is there time for this wait? The elapsed time counts, not the sum of the waits.
 local function has_time(state, wait)
   local now = time.monotonic()
   state.waits_since = state.waits_since or now
@@ -105,8 +104,8 @@ local function throttle_wait(failure, state)
   failure.again = time.now() + wait
 end
 
--- A lost update race was refused, and what could not be connected was not sent, so
--- they may be repeated even where a lost answer may not.
+-- May the call be repeated even though a lost answer may not? A lost update race was refused, and a request that could
+-- not connect was not sent.
 local function is_passing(call, failure)
   if failure.code == "Directory_ConcurrencyViolation" then return true end
   local transport = kinds.transport(failure)
@@ -124,8 +123,8 @@ local function passing_wait(call, failure, state)
   return wait or jitter(grow(1, state.tries - 2, 8)), failure.message
 end
 
--- Seconds until the next try and why, or nil for no more. Where a connection cannot
--- be made, one call waits and tries for all.
+-- Seconds until the next try, and why; nil for no more tries. Where no connection can be made, one call waits and tries
+-- for all.
 local function patience(call, failure, state)
   if outage.is(failure) and not outage.leads(call.peer) then return not state.hopeless and 0 or nil end
   if failure.kind == "throttled" then return throttle_wait(failure, state) end
@@ -153,7 +152,7 @@ local function pause(call, seconds, why)
   task.sleep(seconds)
 end
 
--- The failure of a call that was not sent, because another was told to wait for longer than this one can.
+-- The failure of a call that was not sent, because another call was told to wait longer than this one can.
 local function held_back(seconds)
   return {
     kind = "throttled", message = "it was not sent, because the service asked to be left alone", held = true,
@@ -161,7 +160,7 @@ local function held_back(seconds)
   }
 end
 
--- One try, when neither an outage nor a throttle that others met keeps it back.
+-- Make one try, unless an outage or a throttle that other calls met holds it back.
 local function attempt(call, state)
   local failure = outage.hold(call.peer)
   if failure then
@@ -178,8 +177,8 @@ local function attempt(call, state)
   return value, more
 end
 
---- What to do after a failure: seconds to wait before the next try, and why; or nil
---- and the failure as it stands. `state` is this call's own, at first {}.
+--- Decide what to do after a failure: seconds to wait before the next try, and why; or nil and the failure. `state`
+--- belongs to this call, and is {} at first.
 ---@param call retry.call
 ---@param failure retry.failure
 ---@param state table
@@ -195,8 +194,8 @@ function M.after(call, failure, state)
   return nil, settle(failure, state)
 end
 
---- The failure of a call that was stopped between its tries: not to know whether an
---- earlier one was carried out outweighs why it was stopped.
+--- The failure of a call that was stopped between its tries. That an earlier try may have been carried out is more
+--- important than why it stopped.
 ---@param state table
 ---@param failure retry.failure when nothing is open
 ---@param cause any
@@ -216,8 +215,8 @@ local function try(call, state)
   return false
 end
 
---- Try until it succeeds or trying again would be wrong. Being interrupted does
---- not hide that an earlier try may have been carried out.
+--- Try until the call succeeds or must not be tried again. An interruption does not hide that an earlier try may have
+--- been carried out. Waits.
 ---@param call retry.call
 ---@return any value, any more_or_failure nil and a retry.failure when it did not succeed
 function M.run(call)

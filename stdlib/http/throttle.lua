@@ -1,5 +1,5 @@
---- When a service asks one call to wait, the others for the same thing wait too:
---- asking early counts against us (learn.microsoft.com: throttling).
+--- When a service asks one call to wait, the other calls for the same resource wait too: asking early makes the
+--- throttling longer (Microsoft Learn: throttling).
 
 local http = require "http.client"
 local time = require "time"
@@ -12,7 +12,7 @@ local function key_of(call)
   return call.peer .. (call.resource and call:resource() or "")
 end
 
---- Take note that the service wants to be left alone for so long.
+--- Note that the service wants no request for so many seconds.
 ---@param call retry.call
 ---@param seconds number?
 function M.note(call, seconds)

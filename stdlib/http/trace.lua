@@ -1,5 +1,4 @@
---- A request in one line, for who wants to see what passes. It names no secret: what
---- carries one, the headers and the body, is left out.
+--- A request as one line, for --verbose and `trace`. It contains no secret: headers and body are left out.
 
 local M = {}
 
@@ -19,7 +18,7 @@ end
 --- "GET    /v1.0/me  200  34 ms  310 B".
 ---@param request host.request
 ---@param answer host.answer?
----@param kind string? of the failure, where no answer came
+---@param kind string? the kind of failure, when no answer came
 ---@param seconds number it took
 ---@return string
 function M.line(request, answer, kind, seconds)

@@ -1,7 +1,7 @@
---- Why Graph said no: "insufficient privileges" is the same answer for a permission
---- that nobody asked for, one that nobody consented to, one that this token lacks, a
---- missing directory role, a target that outranks us and one in a restricted unit.
--- The tenant is asked which it is, where we may; where we may not, that is said.
+--- Find out why Graph refused a call. "Insufficient privileges" is the same answer for a permission that nobody asked
+--- for, one without consent, one that this token lacks, a missing directory role, a target whose roles are stronger
+--- than ours, and a target in a restricted unit. The tenant is asked which of these it is; where that is not allowed,
+--- the failure says so.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -17,7 +17,7 @@ local task = require "task"
 
 local M = {}
 
-local PATIENCE = 20 -- seconds all questions together may take
+local PATIENCE = 20 -- seconds for all questions together
 
 ---@class denied.reason
 ---@field cause string
@@ -30,7 +30,7 @@ end
 ---------------------------------------------------------------------------
 -- The permission
 
--- The permission to name: of the cheapest alternative, what is missing.
+-- The permission to name: what is missing of the cheapest alternative.
 local function lacking(held, rows)
   for _, row in ipairs(rows) do
     local least = row[held.kind][1]
@@ -114,7 +114,7 @@ local function outranked(user, why, roles)
   }
 end
 
--- Who may reset whom is known for passwords only.
+-- The rules about who may reset whom exist for passwords only.
 local function target_reason(asked, roles)
   local key = user_in(asked.path)
   if not key or asked.method == "GET" then return nil end
@@ -183,9 +183,8 @@ local function find_reason(asked)
   return role_reason(held, rows, roles, why) or owned_only(held, rows) or unknown(held, rows, roles)
 end
 
---- Find out why a call was denied and put that into the failure, in place. Waits;
---- for failures that a person will see. Anything else is left as it is, also a failure of a
---- script's own: no call is looked into that Graph did not deny.
+--- Find out why a call was denied, and put that into the failure. For failures that a person will see. Other errors
+--- stay as they are, and so does a failure that a script made: only calls that Graph did deny are asked about. Waits.
 ---@param err any
 function M.explain(err)
   if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end

@@ -1,5 +1,5 @@
---- What we may do at Graph: by the token, by what was consented, by what the
---- application asks for, and by our directory roles. What may not be read is nil, with why.
+--- What we may do at Graph: by the token, by the consents, by what the application asks for, and by our directory
+--- roles. What may not be read is nil, with the reason.
 
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
@@ -16,7 +16,7 @@ local M = {}
 ---@field kind permissions.kind
 ---@field token table<string, boolean> permissions in the token
 
---- Whom the token in use is for, and what is in it.
+--- The principal of the token in use, and its permissions. Waits.
 ---@return permissions.held
 function M.token()
   local principal = oauth.principal()
@@ -27,7 +27,7 @@ function M.token()
   }
 end
 
--- The value of `read()`; or nil and why it could not be read.
+-- The value of `read()`; or nil, and why it could not be read.
 local function ask(read)
   local ok, value = xpcall(read, scheduler.keep_trace)
   if ok then return value end
@@ -72,7 +72,7 @@ local function granted(held)
   return set
 end
 
---- What was consented.
+--- The permissions with consent. Waits.
 ---@param held permissions.held
 ---@return table<string, boolean>?, string? why
 function M.consented(held)
@@ -92,7 +92,8 @@ local function declared(held)
   return set
 end
 
---- What the application asks for. Only for an application of this tenant that signs in as itself.
+--- The permissions that the application asks for. Only for an application of this tenant that signs in as itself.
+--- Waits.
 ---@param held permissions.held
 ---@return table<string, boolean>?, string? why
 function M.requested(held)
@@ -102,7 +103,7 @@ function M.requested(held)
   return set, why
 end
 
---- Our directory roles, by name where we know it.
+--- Our directory roles, by name where it is known. Waits.
 ---@param held permissions.held
 ---@return string[]?, string? why
 function M.roles(held)

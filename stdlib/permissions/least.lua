@@ -1,9 +1,7 @@
---- Which permissions and directory roles a set of Graph calls needs: the least that
---- let all of them through.
---
--- What each call needs is in stdlib/data/calls.tsv, with its sources. Microsoft's raw
--- table is known to mislead: it knows nothing of what a body sets, and names odd
--- special-purpose permissions as the least.
+--- The least permissions and directory roles that a set of Graph calls needs.
+---
+--- stdlib/data/calls.tsv has what each call needs, with its sources. Microsoft's own table misleads: it ignores what a
+--- body sets, and names rare special-purpose permissions as the least.
 
 local data = require "base.facts"
 local sets = require "base.sets"

@@ -1,5 +1,4 @@
---- Days on which nothing begins, as a policy names them: "2026-12-24",
---- "2026-12-15..2027-01-05", "2026-12-15..2027-01-05 Europe/Paris".
+--- The days that a policy excepts: "2026-12-24", "2026-12-15..2027-01-05", "2026-12-15..2027-01-05 Europe/Paris".
 
 local fail = require "fail"
 local sys = require "host.sys"
@@ -13,7 +12,7 @@ local DAY = 86400
 ---@field text string as written
 ---@field first integer days since 1970
 ---@field last integer
----@field zone zone? whose days they are, when it is named
+---@field zone zone? the time zone of the days, when it is named
 
 local function raise(text, why)
   fail.raise {
@@ -58,7 +57,7 @@ local function span_of(dates, here)
   return { from = zone_of_days:moment(dates.first * DAY), to = zone_of_days:past((dates.last + 1) * DAY) }
 end
 
---- The times that such days take, in order and apart from each other.
+--- The spans of time of such days, in order and without overlaps.
 ---@param list policy.dates[]
 ---@param here zone whose days they are, where none is named
 ---@return policy.span[]

@@ -1,12 +1,12 @@
---- Why an account or an application may be refused, as a word for each reason. A policy
---- says with these words which refusals it expects (`accept`): they are no failure then.
+--- The reasons for which an account or an application may be refused, each as a word. A policy names the refusals that
+--- it expects (`accept`): they are no failures then.
 
 local nearest = require "base.nearest"
 local sets = require "base.sets"
 
 local M = {}
 
---- The words, with what they mean; nothing else is a reason of refusal.
+--- The words and what they mean. There are no other reasons.
 ---@type table<"users"|"applications", table<string, string>>
 M.REASONS = {
   users = {
@@ -26,7 +26,7 @@ M.REASONS = {
   },
 }
 
---- Why these are no reasons of refusal, if one is none.
+--- What is wrong with these words; nil when all are reasons.
 ---@param words string[]
 ---@param target "users"|"applications"
 ---@return string? wrong

@@ -1,5 +1,5 @@
---- Where a policy's new values go, as a policy file says it, and what such a place
---- can do: hold values that are pending, be read back, say that a value is in use.
+--- Where a policy's new values go, and what such a sink can do: hold pending values, be read back, confirm that a value
+--- is in use.
 
 local class = require "base.class"
 local folder = require "base.vault_folder"

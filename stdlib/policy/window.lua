@@ -1,9 +1,8 @@
---- When changes may begin, by an admin's clock: in maintenance windows ("02:00-04:00
---- America/Toronto", "Sat,Sun 22:00-06:00 Europe/Paris") and not on excepted days.
---
--- A window opens at the written local time: at the moment of the jump where the clock
--- skips that time, the first time where the clock shows it twice. It stays open for its
--- written length, whatever the clock does meanwhile.
+--- When changes may begin, by an admin's clock: in maintenance windows ("02:00-04:00 America/Toronto", "Sat,Sun
+--- 22:00-06:00 Europe/Paris"), and not on excepted days.
+---
+--- A window opens at the written local time. Where the clock skips that time, it opens at the jump; where the clock
+--- shows it twice, at the first. It stays open for its written length, whatever the clock does meanwhile.
 
 local class = require "base.class"
 local dates = require "policy.dates"
@@ -13,7 +12,7 @@ local zone = require "time.zone"
 local M = {}
 
 local DAY = 86400
-local FAR = 8 * DAY -- windows that follow each other without a gap are looked at for so long
+local FAR = 8 * DAY -- seconds for which windows without a gap between them are followed
 local DAYS = { sun = 0, mon = 1, tue = 2, wed = 3, thu = 4, fri = 5, sat = 6 }
 
 ---@class policy.window.part one window, or (without days) all the time

@@ -52,7 +52,7 @@ local function stand_in(self)
   end
 end
 
--- Call `fn(open)` as a session's task, unheard; its result, or nil and the failure.
+-- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
 local function attempt(self, needs, fn, scripts)
   local _ <close> = output.divert(function(text) log.detail(text) end)
   local ok, result = xpcall(function()

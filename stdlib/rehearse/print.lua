@@ -97,7 +97,7 @@ local function accounts_table(outcome)
 end
 
 --- The report as a table, for --json.
----@param outcome rehearse.outcome
+---@param outcome rehearse.outcome the outcome of the rehearsal
 ---@param took number
 ---@return table
 function M.table(outcome, took)

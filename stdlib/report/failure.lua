@@ -1,4 +1,4 @@
---- What a person hears when a command fails: what failed, why, what to do.
+--- Print a failed command's error: what failed, why, and what to do.
 
 local fail = require "fail"
 local json = require "host.json"
@@ -52,7 +52,7 @@ function M.table(failure)
   }
 end
 
--- An error that is no failure: in a script or in us.
+-- Print an error that is no failure: a mistake in a script or in Moonlatch.
 local function bug(err)
   local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
   message = message or tostring(err)
@@ -63,7 +63,7 @@ local function bug(err)
   return { kind = "error", what = message }
 end
 
--- What lies under a failure, for who asked for it.
+-- Print the causes of a failure, with --verbose.
 local function causes(failure)
   local cause = failure.cause
   while cause do
@@ -72,8 +72,8 @@ local function causes(failure)
   end
 end
 
---- Tell that what came of a command could not be shown whole, and return the exit status: what was
---- done is done, and nobody has read it.
+--- Print that a command's result could not be written completely. Returns the exit status. The changes were made, and
+--- nobody has read the result.
 ---@param why string
 ---@return integer
 function M.lost(why)
@@ -83,7 +83,7 @@ function M.lost(why)
   })
 end
 
---- Tell a failure and return the exit status.
+--- Print a failure. Returns the exit status.
 ---@param err any
 ---@return integer
 function M.failed(err)

@@ -1,5 +1,5 @@
---- What a workflow ensures: something with a stable key that can be read,
---- compared with what is wanted, and made so.
+--- Resources: things with a stable key that a workflow can read, compare with what is wanted, and create, change or
+--- delete.
 
 local class = require "base.class"
 local json = require "host.json"
@@ -14,11 +14,11 @@ local Unknown = class "unknown"
 function Unknown.__tostring() return "known after apply" end
 function Unknown.__concat() return M.unknown end
 function Unknown:__index(member)
-  if type(member) == "string" then return self end -- and nothing at places, so that loops over it end
+  if type(member) == "string" then return self end -- no number keys, so that loops over it end
 end
 
---- What a plan has in place of a value that only applying brings. Any member of
---- it, and any text joined to it, is unknown too.
+--- What a plan has in place of a value that only applying brings. Every member of it, and every text joined to it, is
+--- unknown too.
 M.unknown = Unknown {}
 
 --- Is the value known, with everything in it?
@@ -37,7 +37,7 @@ end
 ---------------------------------------------------------------------------
 -- Comparing
 
--- Does what is there say what is wanted? Members nobody asked for do not count.
+-- Does `actual` have everything in `wanted`? Other members do not count.
 local function says(actual, wanted)
   if rawequal(wanted, M.unknown) then return false end
   if secret.is(wanted) then return secret.is(actual) and secret.equals(actual, wanted) end
@@ -54,7 +54,7 @@ end
 ---@field from any
 ---@field to any
 
---- The members of `wanted` that `actual` says otherwise, in the order of their names.
+--- The members in which `actual` differs from `wanted`, sorted by name.
 ---@param actual table
 ---@param wanted table
 ---@return resource.change[]
@@ -74,36 +74,37 @@ end
 
 ---@class resource.Resource
 ---@field kind string "application"
----@field name string what a person calls this one
----@field from any[]? what it is made from; it cannot be read while one of these is unknown
----@field wanted table? the members that are to be so
----@field made string? what a plan says of it when it is not there yet
----@field read fun(self): table? what is there; nil when nothing is
----@field create fun(self): table? make it; what is there now
----@field once string? by what the far side itself sees to it that there is one only; nil: it takes a second one, too
----@field give_way nil|fun(self, made: table) called after creating, where the far side takes a second one: remove
---- what was made, and raise "conflict", when somebody else has made the same and was first
+---@field name string its name, for people
+---@field from any[]? values that it is made from; it cannot be read while one of these is unknown
+---@field wanted table? the members that it should have
+---@field made string? what a plan says about it when it does not exist yet
+---@field read fun(self): table? what exists; nil when nothing does
+---@field create fun(self): table? create it, and return what exists then
+---@field once string? how the service makes sure that there is only one; nil: it accepts a second one
+---@field give_way nil|fun(self, made: table) called after creating, where the service accepts a second one: delete
+--- what was made, and raise "conflict", when somebody else made the same first
 ---@field update nil|fun(self, actual: table, changes: resource.change[]): table?
 ---@field delete nil|fun(self, actual: table, run: workflow.Run)
----@field key nil|fun(self): string what it is on record as, and what a lease on it is called
+---@field key nil|fun(self): string its name on record, and in a lease
 ---@field differs fun(self, actual: table): resource.change[]
----@field host table? the application it hangs on, with `ours` or `adopted`, and `restored` when that was just done
----@field returning table? what creating it restores, as it will be
----@field part boolean? of its host: goes when that goes
----@field adopt nil|fun(self, run: workflow.Run, actual: table) called when acting on what was there already
----@field gone nil|false|fun(): boolean after deleting, is it seen to be gone? false: no need to look
----@field seen fun(self, value: table?): boolean can everybody see the change? asked until it says yes
----@field ours fun(self, actual: table, run: workflow.Run): boolean, string? is it provably ours, and if not, why
+---@field host table? the application it belongs to, with `ours` or `adopted`, and `restored` when that was just done
+---@field returning table? what creating it will restore
+---@field part boolean? is it a part of its host, and deleted with it?
+---@field adopt nil|fun(self, run: workflow.Run, actual: table) called when acting on something that exists
+---@field gone nil|false|fun(): boolean after deleting: is it gone? false: no need to look
+---@field seen fun(self, value: table?): boolean is the change visible? Asked until it is
+---@field ours fun(self, actual: table, run: workflow.Run): boolean, string? is it proven that this workflow made it;
+--- and if not, why
 local Resource = class("resource.Resource", { open = { "kind", "name" } })
 
---- What differs from what is wanted.
+--- The differences from what is wanted.
 ---@param actual table
 ---@return resource.change[]
 function Resource:differs(actual)
   return M.compare(actual, self.wanted or {})
 end
 
---- Is the change observable? By default: reading gives it, without a difference.
+--- Is the change visible? By default: reading returns it, without a difference.
 ---@return boolean
 function Resource:seen()
   local actual = self:read()
@@ -116,7 +117,7 @@ function Resource.ours()
   return false, "nothing proves that it was made here"
 end
 
---- Could this be read now?
+--- Can it be read now?
 ---@return boolean
 function Resource:readable()
   for _, value in ipairs(self.from or {}) do
@@ -125,7 +126,7 @@ function Resource:readable()
   return true
 end
 
---- Read it now, so that ensuring it later need not. For reading many things side by side.
+--- Read it now, so that ensuring it later need not read. For reading many things side by side.
 ---@return table? what is there
 function Resource:fetch()
   self.fetched = { value = self:readable() and self:read() or nil }

@@ -1,26 +1,26 @@
---- What is provably ours. An application is by the marks it carries; what hangs
---- on it is with it; on one that was only adopted, the journal must say that we
---- added the thing. Anything else is listed, never removed.
+--- Proof that something is ours. An application carries marks; what belongs to an application is ours with it; on an
+--- application that was adopted, the journal must say that we added the thing. Anything else is listed, and never
+--- removed.
 
 local time = require "time"
 
 local M = {}
 
---- The line in an application's notes by which it is known.
+--- The line in an application's notes that marks it as ours.
 ---@param workflow string id
 ---@return string
 function M.mark(workflow)
   return "Made by Moonlatch, workflow " .. workflow .. "."
 end
 
---- Do the notes of an application carry such a line, of whatever workflow?
+--- Do the notes of an application contain such a line, of any workflow?
 ---@param application table
 ---@return boolean
 function M.is_marked(application)
   return type(application.notes) == "string" and application.notes:find("Made by Moonlatch, workflow %S+%.") ~= nil
 end
 
---- The tag of entries elsewhere: letters, digits and dashes only.
+--- The tag of entries in Devolutions: letters, digits and dashes only.
 ---@param workflow string id
 ---@return string
 function M.tag(workflow)
@@ -38,7 +38,7 @@ local function union(a, b)
   return all
 end
 
---- On record before it is sent: this is being added to something that was adopted.
+--- Put on record, before the request is sent, that this is added to something that was adopted.
 ---@param run workflow.Run
 ---@param thing resource.Resource
 ---@param changes resource.change[]?
@@ -51,7 +51,7 @@ function M.adding(run, thing, changes)
   }, time.now())
 end
 
---- Does the journal say that we added it? Its record.
+--- The record that we added it; nil when there is none.
 ---@param run workflow.Run
 ---@param thing resource.Resource
 ---@return table?
@@ -60,7 +60,7 @@ function M.added(run, thing)
   return row and row.state == "added" and row.body or nil
 end
 
---- It was taken away again.
+--- Put on record that it was removed again.
 ---@param run workflow.Run
 ---@param thing resource.Resource
 function M.removed(run, thing)
@@ -69,7 +69,7 @@ function M.removed(run, thing)
   if body then run.journal:put("added", thing:key(), "removed", body, time.now()) end
 end
 
---- Is a thing on an application ours? Yes when the application is, or when the journal says we added it.
+--- Is something on an application ours? Yes when the application is, or when the journal says that we added it.
 ---@param run workflow.Run
 ---@param thing resource.Resource
 ---@return boolean, string?

@@ -1,10 +1,10 @@
---- Waiting until what was changed can be observed.
+--- Wait until a change is visible.
 
 local fail = require "fail"
 local task = require "task"
 
-local PATIENCE = 120 -- seconds until a change must be observable: Entra replicates
-local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last goes on
+local PATIENCE = 120 -- seconds until a change must be visible: Entra replicates
+local PAUSES = { 1, 1, 2, 2, 3, 5 } -- seconds between looks; the last one repeats
 
 local function raise_unseen(what)
   fail.raise {
@@ -14,7 +14,7 @@ local function raise_unseen(what)
   }
 end
 
---- Ask `seen` until it says yes. Raises "transient" when it does not in time.
+--- Call `seen` until it returns true. Raises "transient" when that takes too long. Waits.
 ---@param what string for people: "application 'Devolutions PAM'"
 ---@param seen fun(): boolean
 return function(what, seen)

@@ -324,7 +324,7 @@ end
 ---@field every number? age in seconds from which it is replaced
 ---@field grace number
 ---@field description string?
----@field by_hand boolean? does a person have to bring each new one to where it is used?
+---@field by_hand boolean? does a person have to bring each new credential to where it is used?
 ---@field sink rotation.place? a place that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove the earlier ones as soon as the new one is in use; by default as the run was told

@@ -26,6 +26,7 @@ local M = {}
 ---@field doc string
 ---@field fields reference.value[]
 ---@field methods reference.entry[]
+---@field open table<string, true>? members that a script may read and call; nil: all, as of a plain table
 
 ---@class reference.module
 ---@field name string
@@ -105,10 +106,23 @@ end
 ---@field types table<string, string> local name -> class
 ---@field required table<string, string> local name -> module
 
+-- The members in the `open` of `local Name = class("name", { open = … })`, or of resource.kind; nil for "all".
+local function open_members(text, name)
+  local options = text:match("\nlocal " .. name .. ' = [%a.]+%("[^"]+", (%b{})%)') or ""
+  if options:find('open = "all"', 1, true) then return nil end
+  local members = {}
+  for member in (options:match("open = (%b{})") or ""):gmatch('"([^"]+)"') do members[member] = true end
+  return members
+end
+
 -- Below a class, `local Task = …`.
 local function note_local(reading, line, found)
   local name = line:match("^local ([%a_][%w_]*) =")
-  if name and found.class then reading.types[name] = found.class end
+  if not name or not found.class then return end
+  reading.types[name] = found.class
+  if line:match("= class[ (]") or line:match("= resource%.kind[ (]") then
+    reading.module.classes[found.class].open = open_members(reading.text, name)
+  end
 end
 
 local function define_method(reading, class, name, parameters, found, number)

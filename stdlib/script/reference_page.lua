@@ -71,10 +71,12 @@ local function add_names_of(names, entry)
   for _, text in ipairs(entry.returns) do add_names(names, text) end
 end
 
-local function public_methods(class)
+-- Those of a class's fields or methods that a script may use.
+local function open_of(class, members)
   local list = {}
-  for _, method in ipairs(class.methods) do
-    if not method.name:find("^__") then list[#list + 1] = method end
+  for _, member in ipairs(members) do
+    local is_open = not class.open or class.open[member.name]
+    if is_open and not member.name:find("^__") then list[#list + 1] = member end
   end
   return list
 end
@@ -89,8 +91,8 @@ local function classes_of(functions, room)
     done = done + 1
     local class = names[names[done]]
     if class.name:match("^[^.]+") == room then
-      for _, field in ipairs(class.fields) do add_names(names, field.type) end
-      for _, method in ipairs(public_methods(class)) do add_names_of(names, method) end
+      for _, field in ipairs(open_of(class, class.fields)) do add_names(names, field.type) end
+      for _, method in ipairs(open_of(class, class.methods)) do add_names_of(names, method) end
     end
   end
   table.sort(names)
@@ -101,8 +103,10 @@ local function add_class(lines, class)
   lines[#lines + 1] = ("### Type `%s`"):format(class.name)
   lines[#lines + 1] = ""
   add_text(lines, class.doc)
-  add_table(lines, "member", class.fields)
-  for _, method in ipairs(public_methods(class)) do add_function(lines, class.name .. ":" .. method.name, method) end
+  add_table(lines, "member", open_of(class, class.fields))
+  for _, method in ipairs(open_of(class, class.methods)) do
+    add_function(lines, class.name .. ":" .. method.name, method)
+  end
 end
 
 --- The reference of these modules as one page of Markdown.

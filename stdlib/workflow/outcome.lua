@@ -1,4 +1,4 @@
---- How going through a workflow ended: counted, with the exit status, and what to do about a failure.
+--- The outcome of a workflow run: the counts, the exit status, and what to do about a failure.
 
 local kinds = require "fail.kinds"
 
@@ -17,7 +17,7 @@ local M = {}
 ---@field failure Failure? what ended it early
 ---@field status integer exit status
 
--- What was not done, because a person has to do it, is no change.
+-- Count the changes. What a person has to do was not done, and is no change.
 local function counts(run)
   local sums = { create = 0, update = 0, delete = 0, none = 0 }
   for _, step in ipairs(run.steps) do
@@ -43,7 +43,8 @@ end
 
 local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
 
---- Say in a failure where it happened; and of what passes, or is settled by looking, that the same command does it.
+--- Add to a failure where it happened; for one that passes by itself, or that looking settles, the fix is the same
+--- command.
 ---@param run workflow.Run
 ---@param failure Failure
 function M.complete(run, failure)
@@ -54,7 +55,7 @@ function M.complete(run, failure)
   failure.fix = fix and fix .. " " .. AGAIN or AGAIN
 end
 
---- What came of a run, as one table.
+--- The outcome of a run as one table.
 ---@param run workflow.Run
 ---@param failure Failure? what ended it early
 ---@param dry boolean?

@@ -1,4 +1,4 @@
---- What a run found, would do, or did: as lines a person reads, and as one table.
+--- What a run found, would do, or did: as lines for a person, and as one table.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -39,7 +39,7 @@ local function add(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
--- What a step found, or would do; `brief` leaves out what is as it should be.
+-- Add what a step found or would do; `brief` leaves out what is as it should be.
 local function add_step(lines, step, brief)
   local own = {}
   for _, text in ipairs(step.warnings) do add(own, "  ! " .. text) end
@@ -54,7 +54,7 @@ local function add_step(lines, step, brief)
   table.move(own, 1, #own, #lines + 1, lines)
 end
 
---- Add what a person has to do: one thing, how, and the form to fill in.
+--- Add what a person has to do: the task, how to do it, and the form to fill in.
 ---@param lines string[]
 ---@param who string the step or the thing that waits
 ---@param wait workflow.waiting
@@ -136,7 +136,7 @@ function M.sum(result)
   return words.title .. ": " .. table.concat(parts, ", ") .. "."
 end
 
---- Everything, step by step: for plan, verify, and a destroy that is asked about.
+--- Everything, step by step: for plan, verify, and a destroy that asks first.
 ---@param result workflow.result
 ---@param brief boolean? only changes and what waits
 ---@return string
@@ -193,7 +193,7 @@ local function failure_table(failure)
   }
 end
 
---- The result for --json. No secret is in it, whatever was asked for.
+--- The result for --json. It contains no secret.
 ---@param result workflow.result
 ---@return table
 function M.json(result)

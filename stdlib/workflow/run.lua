@@ -20,14 +20,14 @@ local wait_until = require "resource.wait_until"
 
 local M = {}
 
-local SIDE_BY_SIDE = 8 -- changes at once
+local SIDE_BY_SIDE = 8 -- changes side by side
 
 ---@class workflow.item one thing a step looked at
 ---@field kind string
 ---@field name string
 ---@field action "create"|"update"|"delete"|"none"
 ---@field done boolean did it happen?
----@field made string? what there is to say of it
+---@field made string? a remark for the reader
 ---@field changes resource.change[]?
 ---@field why string?
 
@@ -45,23 +45,23 @@ local SIDE_BY_SIDE = 8 -- changes at once
 ---@field journal host.journal.journal?
 ---@field profile table
 ---@field interactive boolean may a person be asked something?
----@field renew string? have new credentials made at once; why
----@field old_now boolean? remove those before them at once
+---@field renew string? make new credentials now; why
+---@field old_now boolean? remove the earlier ones as soon as the new ones are in use
 ---@field keeps_credentials boolean? does a step keep a credential?
----@field on_word string? who has a credential by a person's word only: "Devolutions Cloud"
+---@field on_word string? the consumer that a person says has a credential: "Devolutions Cloud"
 local Run = class("workflow.Run", { open = {
   "mode", "id", "args", "interactive", "acting", "has_plans", "note", "warn", "unseen", "alarm", "await", "leave",
   "meanwhile", "before_change", "change", "found", "settle", "ensure", "all",
 } })
 
 ---------------------------------------------------------------------------
--- What steps say
+-- Messages of steps
 
 --- Is acting switched on?
 ---@return boolean
 function Run:acting() return self.mode == "apply" end
 
---- Did a plan find something to do so far? Then what is read is not what will be.
+--- Did the plan find something to do so far? Then what is read now may be different when applying.
 ---@return boolean
 function Run:has_plans()
   if self:acting() then return false end
@@ -73,7 +73,7 @@ function Run:has_plans()
   return false
 end
 
---- Something a reader of the plan should know. It is no change.
+--- Tell the reader of the plan something. It is no change.
 ---@param text string
 function Run:note(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -81,7 +81,7 @@ function Run:note(text, ...)
   if self:acting() then log.note("  · " .. text) end
 end
 
---- As note, but it deserves attention.
+--- Like note, but a warning.
 ---@param text string
 function Run:warn(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -89,8 +89,8 @@ function Run:warn(text, ...)
   if self:acting() then log.warn(text) end
 end
 
---- Something could not be looked at, so it is unknown whether it is as it should be. A verification then does not end
---- with 0.
+--- Tell that something could not be looked at, so that it is unknown whether it is right. A verification then exits
+--- with 3.
 ---@param text string
 function Run:unseen(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -99,7 +99,7 @@ function Run:unseen(text, ...)
   if self:acting() then log.note("  ? " .. text) end
 end
 
---- What this workflow is for does not work, and looking found out: a warning that decides how a verification ends.
+--- Tell that the purpose of this workflow fails: a warning that makes a verification exit with 1.
 ---@param text string
 function Run:alarm(text)
   self:warn("%s", text)
@@ -108,7 +108,7 @@ end
 
 local read_waiting = options_of("run:await", { what = "string", why = "string", how = "table", form = "table" })
 
---- A person has to do something before this is done. Recorded; the run ends with 1.
+--- A person has to do something first. It is recorded, and the run exits with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
   waiting = read_waiting(waiting)
@@ -117,7 +117,7 @@ function Run:await(waiting)
   self.step.state = "waiting"
 end
 
---- Something that is there, may matter, and is left as it is.
+--- Tell that something exists, may matter, and stays as it is.
 ---@param kind string
 ---@param name string
 ---@param why string
@@ -134,16 +134,16 @@ function Run:meanwhile(fn)
   return begun
 end
 
---- Close this when the run ends.
+--- Close `thing` when the run ends.
 ---@param thing any
 function Run:hold(thing)
   table.insert(self.held, thing)
 end
 
---- Keep other runs on this machine from the same until this one ends. Raises "conflict" when one is at it. A plan
---- asks for nothing.
+--- Take a lease: other runs on this machine cannot do the same until this run ends. Raises "conflict" when another run
+--- has the lease. A plan takes none.
 ---@param name string of the lease
----@param what string what is not done then: "work on the certificate of 'X'"
+---@param what string what is not done in that case: "work on the certificate of 'X'"
 function Run:lease(name, what)
   if not self:acting() and self.mode ~= "destroy" or not self.journal then return end
   local held, message = leases.take(self.journal, name, what)
@@ -157,13 +157,13 @@ end
 ---------------------------------------------------------------------------
 -- Acting
 
---- Call `fn` before the first change of the run, and never when there is none.
+--- Call `fn` before the first change of the run; never, when there is no change.
 ---@param fn fun()
 function Run:before_change(fn)
   table.insert(self.hooks, fn)
 end
 
--- Side by side changes wait for the same opening.
+-- Changes side by side wait for the same hooks.
 local function open(run)
   if not run.opening then
     run.opening = task.spawn(function()
@@ -175,7 +175,7 @@ end
 
 local function report(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
-  local tell = item.action == "none" and log.note or log.prose -- a change has to be said
+  local tell = item.action == "none" and log.note or log.prose -- a change is told also with --quiet
   tell("  " .. show.line(item))
 end
 
@@ -185,11 +185,11 @@ local function new_item(run, kind, name)
   return item
 end
 
--- Do it when acting; what is known afterwards, or unknown.
+-- Run act() when applying, and return its result; return `unknown` when planning.
 local function carry_out(run, item, action, act)
   item.action = action
   if not run:acting() then return resource.unknown end
-  task.check() -- a safe place to stop: nothing of this was begun
+  task.check() -- a safe place to stop: this change has not begun
   open(run)
   local value = act()
   item.done = true
@@ -201,7 +201,7 @@ local CHANGE = { kind = "string", name = "any", action = "string", made = "any",
 local read_change = options_of("run:change", CHANGE)
 local CHANGES = { create = true, update = true, delete = true } -- any other would be in no sum of a plan
 
---- A change that is no resource: recorded in a plan, done when acting.
+--- Make a change that is no resource: recorded in a plan, made when applying.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
@@ -218,7 +218,7 @@ function Run:change(change)
   return carry_out(self, item, action, change.act)
 end
 
---- Something that is as it should be.
+--- Record something that is as it should be.
 ---@param kind string
 ---@param name string
 ---@param made string?
@@ -229,13 +229,13 @@ function Run:found(kind, name, made)
 end
 
 ---------------------------------------------------------------------------
--- Waiting until it can be seen
+-- Waiting until changes are visible
 
 local function watch(run, what, seen)
   table.insert(run.watching, task.spawn(wait_until, what, seen))
 end
 
---- Wait until all that was changed so far is observable.
+--- Wait until all changes so far are visible.
 function Run:settle()
   local watching = self.watching
   self.watching = {}
@@ -245,7 +245,7 @@ end
 ---------------------------------------------------------------------------
 -- Ensuring
 
--- What an update leads to, as far as a plan can know.
+-- The state after an update, as far as a plan can know it.
 local function after_update(actual, wanted)
   local value = {}
   for name, member in pairs(actual) do value[name] = member end
@@ -253,7 +253,8 @@ local function after_update(actual, wanted)
   return value
 end
 
--- Another run may have made it since it was read. Where the far side takes one only, creating it will tell.
+-- Read once more before creating: another run may have created it since. Where the service takes only one, creating it
+-- tells.
 local function look_again(run, thing)
   if thing.once or not run:acting() or not thing:readable() then return nil end
   task.check()
@@ -262,8 +263,8 @@ local function look_again(run, thing)
   return thing:read()
 end
 
--- On something that is restored, or it itself: whether it comes back or is made again is known afterwards only, so it
--- counts as changed either way.
+-- Is it on a restored application, or restored itself? Only afterwards it is known whether it comes back or is made
+-- again, so it counts as changed.
 local function comes_back(thing)
   return thing.host ~= nil and thing.host.restored == true and not thing.part
 end
@@ -292,7 +293,7 @@ local function come_back(run, item, actual)
   return actual
 end
 
--- A part of what this run has made is made with it, as a plan says.
+-- A part of something that this run made is created with it; a plan says so.
 local function is_new(thing) return thing.part and thing.host.made_now end
 
 local function amend(run, item, thing, actual, changes)
@@ -309,11 +310,11 @@ end
 local function read(thing)
   local fetched = thing.fetched
   if not fetched then return thing:readable() and thing:read() or nil end
-  thing.fetched = nil -- it counts once: later it may be different
+  thing.fetched = nil -- used once: later it may be different
   return fetched.value
 end
 
--- A part of something that is ours goes with it.
+-- A part of something that is ours is deleted with it.
 local function note_undo(run, thing, item, actual)
   if not actual then return resource.unknown end
   if not (thing.part and thing.host.ours) then
@@ -344,15 +345,15 @@ function Run:ensure(thing)
   return ensure(self, thing, new_item(self, thing.kind, thing.name))
 end
 
--- The first error of several side by side; the others were recorded by name.
+-- Raise the first error of several side by side; the others were recorded with their items.
 local function raise_first(outcomes)
   for _, one in ipairs(outcomes) do
     if not one.ok then error(one.result, 0) end
   end
 end
 
---- Ensure several independent things side by side. What was started is finished,
---- whatever becomes of the others.
+--- Ensure several independent resources side by side. Every one that began is finished, whatever happens to the others.
+--- Waits.
 ---@param things resource.Resource[]
 ---@return any[] values in the same order
 function Run:all(things)
@@ -363,9 +364,9 @@ function Run:all(things)
 end
 
 ---------------------------------------------------------------------------
--- Walking back
+-- Removing
 
---- For what is no resource: have it taken away by `destroy`.
+--- Have `destroy` remove something that is no resource.
 ---@param thing resource.Resource|table with kind, name, ours and delete
 ---@param actual any
 function Run:undoing(thing, actual)
@@ -399,7 +400,7 @@ local function take_away(run, undo)
   watch(run, ("that %s '%s' is gone"):format(undo.item.kind, undo.item.name), undo.thing.gone or gone(undo.thing))
 end
 
--- Things of one step do not stand on each other; steps do.
+-- The things of one step do not depend on each other; steps do.
 local function last_step_of(list)
   local group, step = {}, list[#list].step
   while list[#list] and list[#list].step == step do group[#group + 1] = table.remove(list) end
@@ -418,12 +419,12 @@ local function walk_back(run, dry)
     task.check()
     log.step(step.name)
     raise_first(task.each(group, SIDE_BY_SIDE, function(undo) take_away(run, undo) end))
-    run:settle() -- what stands on it goes only when this is gone
+    run:settle() -- what it depends on is deleted only when it is gone
   end
 end
 
 ---------------------------------------------------------------------------
--- Going through
+-- The run
 
 local function begin(run, step)
   run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
@@ -431,14 +432,14 @@ local function begin(run, step)
   if run:acting() then log.step(step.name) else log.progress(step.name) end
 end
 
--- A step that needs firm ground: is there any?
+-- May a step marked `settled` start: is everything visible, and no person waited for?
 local function may_start(run, step)
   if not step.settled or not run:acting() then return true end
   run:settle()
   return #run.waiting == 0
 end
 
--- What was asked for has to have been done.
+-- Raise a failure when --renew was given and no step keeps a credential.
 local function check_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
   fail.raise {
@@ -458,8 +459,7 @@ local function go(run, declaration, dry)
   check_renewed(run)
 end
 
--- An adoption, or the last thing taken away, had no request after it that would have
--- made its record durable.
+-- Commit. An adoption, or the last deletion, had no request after it that would have made its record durable.
 local function put_on_record(run)
   if run.journal and (run:acting() or run.mode == "destroy") then record.commit(run.journal) end
 end
@@ -473,9 +473,9 @@ end
 ---@field journal host.journal.journal?
 ---@field profile table?
 ---@field interactive boolean? a person is there to be asked
----@field dry boolean? with "destroy": only say what would go
----@field renew string? have new credentials made at once, whatever their dates say; why
----@field old_now boolean? remove those before them as soon as the new ones are in use
+---@field dry boolean? with "destroy": only tell what would be deleted
+---@field renew string? make new credentials now, whatever their dates say; why
+---@field old_now boolean? remove the earlier ones as soon as the new ones are in use
 
 --- Go through the steps. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration

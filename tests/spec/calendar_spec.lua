@@ -65,7 +65,8 @@ describe("a calendar of a client secret", function()
     assert.same({ "20270529", "20270530" }, { last.DTSTART, last.DTEND })
     assert.same({ "VALARM", "DISPLAY", "-P1D" }, { renew[1].kind, renew[1].ACTION, renew[1].TRIGGER })
     assert.equal("Renew the client secret …c7e1 of 'Devolutions PAM'", plain(renew.SUMMARY))
-    assert.equal("It expires on 2027-05-29. moonlatch apply makes the next one; moonlatch handover shows what to do with "
+    assert.equal("It expires on 2027-05-29. moonlatch apply makes the next one; moonlatch handover shows what to "
+      .. "do with "
       .. "it.\nClient ID c-1, tenant t-1.", plain(renew.DESCRIPTION))
     assert.equal("20261130T005320Z", renew.DTSTAMP)
   end)

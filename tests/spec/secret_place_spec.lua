@@ -1,10 +1,10 @@
 --- Where a secret may stand in a body: what a script could try with the calls it has declared.
 
 local devolutions = require "host.devolutions"
-local gate = require "host.gate"
 local graph = require "host.graph"
 local json = require "json"
 local secret = require "host.secret"
+local test_door = require "test_door"
 
 local GRAPH, SERVER = "https://127.0.0.1:9/v1.0", "https://127.0.0.1:9/dvls"
 local USER = "/users/0000"
@@ -12,7 +12,7 @@ local VAULT = "/api/v1/vault/v1/entry"
 
 -- "allowed", or the kind of the refusal and its sentence. Nothing is sent: a change needs a journal, and there is none.
 local function submit(request, mode)
-  local door <close> = gate.door("emulator", nil)
+  local door <close> = test_door.new("emulator", nil)
   assert(door:peer("graph", GRAPH))
   assert(door:peer("devolutions", SERVER))
   door:mode(mode or "write")
@@ -102,7 +102,7 @@ describe("a password", function()
 
   it("is no less held where code may only read or has declared its calls", function()
     assert.equal("secret", (submit(post("/directoryObjects/getByIds", { ids = { value() } }), "read")))
-    local door <close> = gate.door("emulator", nil)
+    local door <close> = test_door.new("emulator", nil)
     assert(door:peer("graph", GRAPH))
     door:allow("graph", "PATCH", "/users/{id}")
     assert.equal("secret", select(3, door:submit(patch { displayName = value() }, nil, 1, "a test")))
