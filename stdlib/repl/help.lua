@@ -1,4 +1,4 @@
---- help(): what there is, from the same doc comments that editors read.
+--- help(): the doc comments of the interfaces, formatted for the terminal.
 
 local border = require "script.border"
 local codes = require "repl.codes"
@@ -31,7 +31,7 @@ end
 ---------------------------------------------------------------------------
 -- A function, a class, a module
 
--- Names, types and what is said of them, one below the other.
+-- Names, types and descriptions, one below the other.
 local function add_values(lines, values)
   local widest, broadest = 0, 0
   for _, value in ipairs(values) do
@@ -46,7 +46,7 @@ local function add_values(lines, values)
   end
 end
 
--- The members of a parameter that is a table of ours: "graph.options?" -> those of graph.options.
+-- The members of an options parameter: "graph.options?" -> those of graph.options.
 local function add_members(lines, params)
   for _, param in ipairs(params) do
     local class = reference.class_of(param)
@@ -156,7 +156,7 @@ local function of_command(text)
   return { bold("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
 end
 
--- What the prompt itself brings.
+-- Help on the prompt's own functions.
 local function of_prompt(name)
   for _, entry in ipairs(reference.class("repl.prompt").methods) do
     if entry.name == name then return of_function(setmetatable({ full = name }, { __index = entry })) end
@@ -164,7 +164,7 @@ local function of_prompt(name)
 end
 
 ---------------------------------------------------------------------------
--- Any topic
+-- Finding a topic
 
 local FINDERS = {
   function(text) return codes.explain(text) end,
@@ -186,7 +186,7 @@ local FINDERS = {
   of_command, of_script, of_prompt,
 }
 
---- All topics that have a name.
+--- All topics with a name.
 ---@return string[]
 function M.topics()
   local list = codes.names()
