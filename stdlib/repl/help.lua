@@ -28,6 +28,25 @@ local function add_text(lines, text, indent)
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = (indent or "") .. line end
 end
 
+-- Add a doc comment: lines of a paragraph are joined, because the terminal has a width of its own. Indented lines are
+-- examples, and stay.
+local function add_doc(lines, doc)
+  local paragraph = ""
+  local function finish()
+    if paragraph ~= "" then lines[#lines + 1] = paragraph end
+    paragraph = ""
+  end
+  for line in (doc .. "\n"):gmatch("(.-)\n") do
+    if line ~= "" and not line:match("^%s") then
+      paragraph = (paragraph .. " " .. line):match("^ ?(.*)$")
+    else
+      finish()
+      lines[#lines + 1] = line
+    end
+  end
+  finish()
+end
+
 ---------------------------------------------------------------------------
 -- A function, a class, a module
 
@@ -61,7 +80,7 @@ end
 ---@param entry reference.entry
 local function of_function(entry)
   local lines = { bold(("%s(%s)"):format(entry.full, entry.parameters)), "" }
-  if entry.doc ~= "" then add_text(lines, entry.doc) end
+  if entry.doc ~= "" then add_doc(lines, entry.doc) end
   if #entry.params > 0 then
     lines[#lines + 1] = ""
     add_values(lines, entry.params)
@@ -81,7 +100,7 @@ end
 ---@param class reference.class
 local function of_class(class)
   local lines = { bold(class.name), "" }
-  if class.doc ~= "" then add_text(lines, class.doc) end
+  if class.doc ~= "" then add_doc(lines, class.doc) end
   add_values(lines, class.fields)
   add_entries(lines, class.methods, function(entry) return ":" .. entry.name end)
   return lines
@@ -92,7 +111,7 @@ local function of_module(name)
   local functions = reference.functions(name)
   if #functions == 1 and functions[1].full == name then return of_function(functions[1]) end
   local lines = { bold(name), "" }
-  add_text(lines, module.doc)
+  add_doc(lines, module.doc)
   lines[#lines + 1] = ""
   add_entries(lines, functions, function(entry) return entry.full end)
   return lines
