@@ -36,7 +36,7 @@ int base64_append(struct buffer *out, const void *bytes, size_t length) {
   return append(out, bytes, length, 0);
 }
 
-int base64url_append(struct buffer *out, const void *bytes, size_t length) {
+int base64_url_append(struct buffer *out, const void *bytes, size_t length) {
   return append(out, bytes, length, 1);
 }
 

@@ -10,7 +10,7 @@ size_t base64_encode(const void *bytes, size_t length, int url, char *out);
 
 /* Append them; 0 when memory is out. */
 int base64_append(struct buffer *out, const void *bytes, size_t length);
-int base64url_append(struct buffer *out, const void *bytes, size_t length);
+int base64_url_append(struct buffer *out, const void *bytes, size_t length);
 
 /* Fill out (as long as the text) with the bytes of either alphabet, padded or
  * not; returns how many, or SIZE_MAX when it is none. */

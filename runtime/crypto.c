@@ -4,6 +4,7 @@
  * Nothing here is an algorithm of our own:
  * OpenSSL does the work. */
 #include "crypto.h"
+#include "hex.h"
 
 #include "base64.h"
 
@@ -35,11 +36,7 @@ static int uuid(lua_State *L) {
   unsigned char b[16];
   char text[37];
   fill_random(L, b, sizeof b);
-  b[6] = (b[6] & 0x0f) | 0x40;
-  b[8] = (b[8] & 0x3f) | 0x80;
-  snprintf(text, sizeof text, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-           b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-  lua_pushlstring(L, text, sizeof text - 1);
+  lua_pushlstring(L, hex_uuid(b, text), sizeof text - 1);
   return 1;
 }
 
@@ -69,14 +66,6 @@ static int hmac(lua_State *L) {
   return 1;
 }
 
-static void write_hex(const char *bytes, size_t length, char *out) {
-  static const char digits[] = "0123456789abcdef";
-  for (size_t i = 0; i < length; i++) {
-    out[2 * i] = digits[(unsigned char)bytes[i] >> 4];
-    out[2 * i + 1] = digits[(unsigned char)bytes[i] & 15];
-  }
-}
-
 /* crypto.fingerprint(key, label) -> 8 hex digits of the HMAC, which tell long random keys apart.
  * A short secret could be found by trying values until the digits agree, so it is refused. */
 static int fingerprint(lua_State *L) {
@@ -89,7 +78,7 @@ static int fingerprint(lua_State *L) {
   luaL_argcheck(L, key->length >= CRYPTO_KEY_SIZE, 1, "a key of 32 bytes or more is expected");
   if (!HMAC(EVP_sha256(), key->bytes, (int)key->length, (const unsigned char *)label, length, digest_of_key, NULL))
     return luaL_error(L, "OpenSSL could not compute an HMAC");
-  write_hex((const char *)digest_of_key, BYTES, text);
+  hex_encode(digest_of_key, BYTES, text);
   lua_pushlstring(L, text, sizeof text);
   return 1;
 }
@@ -100,7 +89,7 @@ static int hex(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 1, &length);
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, length * 2);
-  write_hex(bytes, length, room);
+  hex_encode(bytes, length, room);
   luaL_pushresultsize(&out, length * 2);
   return 1;
 }

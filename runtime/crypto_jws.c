@@ -35,7 +35,7 @@ static int split(struct jws *jws, const char *text, size_t length) {
 static int push_part(lua_State *L, const char *part, size_t length) {
   struct buffer *bytes = buffer_new(L); /* wiped: it may be part of a secret */
   int top = lua_gettop(L);
-  if (!buffer_append(bytes, part, length)) luaL_error(L, "out of memory");
+  buffer_add(L, bytes, part, length);
   size_t size = length ? base64_decode(part, length, bytes->data) : SIZE_MAX;
   int fine = size != SIZE_MAX && json_decode(L, bytes->data, size, NULL) && lua_istable(L, -1) && !json_is_array(L, -1);
   buffer_free(bytes);

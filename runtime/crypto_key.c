@@ -39,7 +39,7 @@ static int key_close(lua_State *L) {
 }
 
 static void append(lua_State *L, struct buffer *out, const void *bytes, size_t length) {
-  if (!base64url_append(out, bytes, length)) luaL_error(L, "out of memory");
+  if (!base64_url_append(out, bytes, length)) lib_no_memory(L);
 }
 
 /* Append the header with its alg member. It is read and written anew, so that
@@ -104,7 +104,7 @@ int crypto_verifies(const struct key *key, enum jws_algorithm algorithm, const c
 }
 
 static void append_dot(lua_State *L, struct buffer *out) {
-  if (!buffer_append(out, ".", 1)) luaL_error(L, "out of memory");
+  buffer_add(L, out, ".", 1);
 }
 
 /* Push a buffer with the compact JWS that the arguments ask for. [-0, +1, e] */

@@ -52,10 +52,10 @@ static int devolutions_request(lua_State *L) {
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 5);
   struct buffer *url = buffer_borrow(L);
-  wire_append(L, url, base, strlen(base));
-  wire_append(L, url, path, length);
+  buffer_add(L, url, base, strlen(base));
+  buffer_add(L, url, path, length);
   wire_query(L, 4, url);
-  wire_append(L, url, "", 1);
+  buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "devolutions", method, url->data);
   buffer_give_back(L, 6);
   request_header(L, request, "Accept", "application/json");

@@ -155,7 +155,7 @@ static int editor_remember(lua_State *L) {
   HistEvent event;
   struct editor *editor = check_editor(L);
   const char *text = luaL_checkstring(L, 2);
-  if (history(editor->history, &event, H_ENTER, text) < 0) return luaL_error(L, "out of memory");
+  if (history(editor->history, &event, H_ENTER, text) < 0) return lib_no_memory(L);
   return 0;
 }
 
@@ -212,7 +212,7 @@ static int edit_open(lua_State *L) {
   use_utf8();
   editor->history = history_init();
   editor->line = el_init("moonlatch", stdin, stdout, stderr);
-  if (!editor->line || !editor->history) return luaL_error(L, "out of memory");
+  if (!editor->line || !editor->history) return lib_no_memory(L);
   configure(editor);
   return 1;
 }

@@ -7,7 +7,7 @@
  * process dies, and nobody holds a lock. With an emulator's clock the moments
  * are its.
  */
-#include "gate.h"
+#include "gate_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -15,16 +15,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #define MICROSECONDS 1000000
 #define HORIZON (60LL * MICROSECONDS) /* no moment is given away further ahead */
 #define MOST_AT_ONCE 20               /* changes of one $batch */
-
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the shared budget needs lock-free 64-bit atomics");
 
 struct budget {
   _Atomic int64_t *next; /* mapped */
@@ -62,7 +57,7 @@ static int64_t changes_of(const struct request *request) {
   return count ? count : 1;
 }
 
-double budget_wait(struct budget *budget, struct request *request) {
+double gate_budget_wait(struct budget *budget, struct request *request) {
   int64_t now = now_of(budget);
   if (request->moment && is_stale(budget, request->moment, now)) request->moment = 0;
   if (!request->moment) request->moment = take(budget, changes_of(request), now);
@@ -72,42 +67,33 @@ double budget_wait(struct budget *budget, struct request *request) {
   return wait > 0 ? wait : 0;
 }
 
-double budget_rate(const struct budget *budget) {
+double gate_budget_rate(const struct budget *budget) {
   return (double)MICROSECONDS / (double)budget->share;
 }
 
-double budget_ahead(const struct budget *budget) {
+double gate_budget_ahead(const struct budget *budget) {
   int64_t now = now_of(budget), next = atomic_load(budget->next);
   return next <= now || is_stale(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
 }
 
-/* Give a new file its size; whoever else makes it at the same time writes the same zeros. */
-static int check_size(int fd) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) return errno;
-  if (info.st_size == sizeof(int64_t)) return 0;
-  return ftruncate(fd, sizeof(int64_t)) == 0 ? 0 : errno;
-}
-
-struct budget *budget_open(lua_State *L, const char *path, double count, double seconds, const struct clock *clock) {
+struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,
+                                const struct clock *clock) {
   int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
   if (fd < 0) return NULL;
-  int code = check_size(fd);
-  void *mapped = code ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (!code && mapped == MAP_FAILED) code = errno;
-  close(fd);
+  _Atomic int64_t *next;
+  int code = sys_counter_map(fd, 1, &next);
   struct budget *budget = code ? NULL : calloc(1, sizeof *budget);
   if (budget) {
-    *budget = (struct budget){mapped, (int64_t)(seconds * MICROSECONDS / count), clock};
+    *budget = (struct budget){next, (int64_t)(seconds * MICROSECONDS / count), clock};
     return budget;
   }
-  if (mapped != MAP_FAILED) munmap(mapped, sizeof(int64_t));
+  sys_counter_unmap(next);
   lib_fail(L, "cannot use '%s' for the write budget: %s", path, strerror(code ? code : ENOMEM));
   return NULL;
 }
 
-void budget_close(struct budget *budget) {
+void gate_budget_close(struct budget *budget) {
   if (!budget) return;
-  munmap((void *)budget->next, sizeof(int64_t));
+  sys_counter_unmap(budget->next);
   free(budget);
 }

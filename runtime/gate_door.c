@@ -4,7 +4,8 @@
  * its journal, its clock and its unfinished transfers (user value 1: a table, "journal", "clock" and light userdata
  * -> transfer).
  */
-#include "gate.h"
+#include "gate_internal.h"
+#include "hex.h"
 
 #include "journal.h"
 #include "sys.h"
@@ -15,21 +16,21 @@
 
 #define MOST_WORDS 64 /* of a program */
 
-struct door *door_check(lua_State *L) {
+struct door *gate_door_check(lua_State *L) {
   struct door *door = lib_check(L, 1, GATE_DOOR);
   luaL_argcheck(L, door->open, 1, "door is closed");
   return door;
 }
 
-struct door *door_unsealed(lua_State *L) {
-  struct door *door = door_check(L);
+struct door *gate_door_unsealed(lua_State *L) {
+  struct door *door = gate_door_check(L);
   if (door->sealed) luaL_error(L, "the door is sealed: what it leads to and who may use it are final");
   return door;
 }
 
 /* ---- its journal ---- */
 
-const char *door_record(lua_State *L, struct door *door, const char *kind) {
+const char *gate_door_record(lua_State *L, struct door *door, const char *kind) {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   const char *failure = journal_audit(door->journal, kind, text, length);
@@ -38,17 +39,17 @@ const char *door_record(lua_State *L, struct door *door, const char *kind) {
   return failure;
 }
 
-const char *door_commit(struct door *door) {
+const char *gate_door_commit(struct door *door) {
   if (!door->journal || (!door->queue && !door->unsaved)) return NULL;
   const char *failure = journal_commit(door->journal);
   door->unsaved = failure != NULL;
   return failure;
 }
 
-void door_id(lua_State *L, char id[17]) {
+void gate_door_id(lua_State *L, char id[17]) {
   unsigned char bytes[8];
   if (RAND_bytes(bytes, sizeof bytes) != 1) luaL_error(L, "no random bytes to be had");
-  for (size_t i = 0; i < sizeof bytes; i++) snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+  hex_text(bytes, sizeof bytes, id);
 }
 
 /* ---- what it leads to ---- */
@@ -56,7 +57,7 @@ void door_id(lua_State *L, char id[17]) {
 /* The request's path as the base of a peer, without slashes at its end; pushed. [-0, +1, e] */
 static const char *push_base(lua_State *L, const struct request *request) {
   char *path = NULL;
-  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) luaL_error(L, "out of memory");
+  if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
   while (length && path[length - 1] == '/') length--;
   const char *base = lua_pushlstring(L, path, length);
@@ -66,19 +67,19 @@ static const char *push_base(lua_State *L, const struct request *request) {
 
 /* door:peer(name, base, ca, proxy, lenient) -> true | nil, message */
 static int door_peer(lua_State *L) {
-  struct door *door = door_unsealed(L);
+  struct door *door = gate_door_unsealed(L);
   const char *name = lib_checktext(L, 2);
   const char *url = lib_checktext(L, 3);
   const char *ca = lib_opttext(L, 4);
   const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
   if (!request_origin_of(L, name, url)) return 2;
-  const char *why = peer_refuse(name, lua_tostring(L, -1), proxy, door->emulator);
+  const char *why = gate_peer_refuse(name, lua_tostring(L, -1), proxy, door->emulator);
   if (!why && strchr(url, '?')) why = "it has a query";
   if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
   const struct request *base = request_new(L, name, "GET", url);
   struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy, lenient};
-  if (!peers_add(&door->peers, &peer)) return luaL_error(L, "out of memory");
+  if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -86,14 +87,14 @@ static int door_peer(lua_State *L) {
 /* The name of a program or folder at index 2; raises when it is none, or is taken. */
 static const char *check_new_name(lua_State *L, const struct named_list *names) {
   const char *name = lib_checktext(L, 2);
-  luaL_argcheck(L, named_is_name(name), 2, "a name of letters, digits, '-' and '_' expected");
-  luaL_argcheck(L, !named_find(names, name), 2, "the name is taken");
+  luaL_argcheck(L, gate_named_is_name(name), 2, "a name of letters, digits, '-' and '_' expected");
+  luaL_argcheck(L, !gate_named_find(names, name), 2, "the name is taken");
   return name;
 }
 
 /* door:program(name, argv) */
 static int door_program(lua_State *L) {
-  struct door *door = door_unsealed(L);
+  struct door *door = gate_door_unsealed(L);
   const char *name = check_new_name(L, &door->programs);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer count = luaL_len(L, 3);
@@ -103,11 +104,11 @@ static int door_program(lua_State *L) {
     luaL_argcheck(L, lua_geti(L, 3, i) == LUA_TSTRING, 3, "a word is not a string");
     const char *word = lib_checktext(L, -1);
     luaL_argcheck(L, i > 1 || *word == '/', 3, "the program's absolute path expected first");
-    if (!buffer_append(words, word, strlen(word) + 1)) return luaL_error(L, "out of memory");
+    buffer_add(L, words, word, strlen(word) + 1);
     lua_pop(L, 1);
   }
-  struct named *program = named_add(&door->programs, name);
-  if (!program) return luaL_error(L, "out of memory");
+  struct named *program = gate_named_add(&door->programs, name);
+  if (!program) return lib_no_memory(L);
   program->texts = *words;
   *words = (struct buffer){0};
   return 0;
@@ -115,24 +116,24 @@ static int door_program(lua_State *L) {
 
 /* door:folder(name, path) */
 static int door_folder(lua_State *L) {
-  struct door *door = door_unsealed(L);
+  struct door *door = gate_door_unsealed(L);
   const char *name = check_new_name(L, &door->folders);
   const char *path = lib_checktext(L, 3);
   luaL_argcheck(L, *path == '/', 3, "an absolute path expected");
-  struct named *folder = named_add(&door->folders, name);
-  if (!folder || !buffer_append(&folder->texts, path, strlen(path) + 1)) return luaL_error(L, "out of memory");
+  struct named *folder = gate_named_add(&door->folders, name);
+  if (!folder || !buffer_append(&folder->texts, path, strlen(path) + 1)) return lib_no_memory(L);
   return 0;
 }
 
 /* door:seal(). Peers, programs, folders, budget and rights are final then; rights can be narrowed. Idempotent. */
 static int door_seal(lua_State *L) {
-  door_check(L)->sealed = 1;
+  gate_door_check(L)->sealed = 1;
   return 0;
 }
 
 /* door:budget(path, count, seconds, clock) -> true | nil, message */
 static int door_budget(lua_State *L) {
-  struct door *door = door_unsealed(L);
+  struct door *door = gate_door_unsealed(L);
   const char *path = luaL_checkstring(L, 2);
   double count = luaL_checknumber(L, 3), seconds = luaL_checknumber(L, 4);
   const struct clock *clock = lua_isnoneornil(L, 5) ? NULL : sys_clock_check(L, 5);
@@ -140,7 +141,7 @@ static int door_budget(lua_State *L) {
   luaL_argcheck(L, seconds > 0 && seconds / count <= 60, 4, "a minute a change at most");
   luaL_argcheck(L, !door->budget, 1, "door has a budget already");
   lua_settop(L, 5);
-  door->budget = budget_open(L, path, count, seconds, clock);
+  door->budget = gate_budget_open(L, path, count, seconds, clock);
   if (!door->budget) return lua_gettop(L) - 5;
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 5);
@@ -151,10 +152,10 @@ static int door_budget(lua_State *L) {
 
 /* door:pace() -> rate, ahead | nothing */
 static int door_pace(lua_State *L) {
-  const struct door *door = door_check(L);
+  const struct door *door = gate_door_check(L);
   if (!door->budget) return 0;
-  lua_pushnumber(L, budget_rate(door->budget));
-  lua_pushnumber(L, budget_ahead(door->budget));
+  lua_pushnumber(L, gate_budget_rate(door->budget));
+  lua_pushnumber(L, gate_budget_ahead(door->budget));
   return 2;
 }
 
@@ -166,14 +167,14 @@ static int door_close(lua_State *L) {
   if (!door->open) return 0;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);
-  door_abandon_all(L, door);
-  door_commit(door);
+  gate_door_abandon_all(L, door);
+  gate_door_commit(door);
   door->open = 0;
   http_close(door->http);
-  peers_free(&door->peers);
-  named_free(&door->programs);
-  named_free(&door->folders);
-  budget_close(door->budget);
+  gate_peers_free(&door->peers);
+  gate_named_free(&door->programs);
+  gate_named_free(&door->folders);
+  gate_budget_close(door->budget);
   door->budget = NULL;
   door->http = NULL;
   door->journal = NULL;
@@ -199,12 +200,13 @@ int gate_door(lua_State *L) {
   return 1;
 }
 
-void door_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"peer", door_peer},     {"program", door_program}, {"folder", door_folder},
-                                     {"rights", door_rights}, {"budget", door_budget},   {"seal", door_seal},
-                                     {"pace", door_pace},     {"submit", door_submit},   {"flush", door_flush},
-                                     {"poll", door_poll},     {"running", door_running}, {"run", door_run},
-                                     {"ran", door_ran},       {"write", door_write},     {"read", door_read},
-                                     {"list", door_list},     {"close", door_close},     {NULL, NULL}};
+void gate_door_type(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"peer", door_peer},          {"program", door_program},      {"folder", door_folder},
+      {"rights", gate_door_rights}, {"budget", door_budget},        {"seal", door_seal},
+      {"pace", door_pace},          {"submit", gate_door_submit},   {"flush", gate_door_flush},
+      {"poll", gate_door_poll},     {"running", gate_door_running}, {"run", gate_door_run},
+      {"ran", gate_door_ran},       {"write", gate_door_write},     {"read", gate_door_read},
+      {"list", gate_door_list},     {"close", door_close},          {NULL, NULL}};
   lib_type(L, GATE_DOOR, methods, door_close);
 }

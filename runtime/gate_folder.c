@@ -1,6 +1,6 @@
 /* Folders that the profile names, for a script: plain files in them, read, listed, and written whole or not at all.
  * Names are plain, and no link is followed: a script reaches nothing beside the folder. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include "journal.h"
 #include "secret.h"
@@ -40,11 +40,11 @@ static const char *refuse_folder(int fd) {
  * pushed. The rights are at index 2, the folder's name at 3. [-0, +0|+3, e] */
 static int open_folder(lua_State *L, const struct door *door, enum gate_use use) {
   char message[512];
-  const struct rights *rights = rights_check(L, 2, door);
+  const struct rights *rights = gate_rights_check(L, 2, door);
   const char *name = lib_checktext(L, 3);
   luaL_argcheck(L, door->sealed, 1, "door is not sealed yet");
-  const char *kind = rights_refuse_use(rights, use, name, message, sizeof message);
-  const struct named *folder = kind ? NULL : named_find(&door->folders, name);
+  const char *kind = gate_rights_refuse_use(rights, use, name, message, sizeof message);
+  const struct named *folder = kind ? NULL : gate_named_find(&door->folders, name);
   if (!folder) {
     lib_fail_kind(L, kind ? kind : "missing", kind ? "%s" : "the profile names no folder '%s'", kind ? message : name);
     return -1;
@@ -89,27 +89,27 @@ static int place(int folder, const char *temporary, const char *name, const stru
 static const char *record_secret(lua_State *L, struct door *door, const char *script, const char *note) {
   if (!secret_test(L, 5)) return NULL;
   if (!door->journal) return "this door was opened without a journal";
-  record_file(L, lua_tostring(L, 3), lua_tostring(L, 4), script, note);
-  const char *failure = door_record(L, door, "file.write");
-  return failure ? failure : door_commit(door);
+  gate_record_file(L, lua_tostring(L, 3), lua_tostring(L, 4), script, note);
+  const char *failure = gate_door_record(L, door, "file.write");
+  return failure ? failure : gate_door_commit(door);
 }
 
 /* door:write(rights, folder, name, content, note) -> true | nil, message, kind */
-int door_write(lua_State *L) {
+int gate_door_write(lua_State *L) {
   char id[17], temporary[32];
   struct secret text = {0};
-  struct door *door = door_check(L);
+  struct door *door = gate_door_check(L);
   const struct secret *content = secret_test(L, 5);
   if (!content) text.bytes = (char *)luaL_checklstring(L, 5, &text.length);
   const char *note = lib_opttext(L, 6);
   lua_settop(L, 6);
   const char *name = check_name(L);
   if (!name) return 3;
-  door_id(L, id);
+  gate_door_id(L, id);
   snprintf(temporary, sizeof temporary, ".%s", id);
   int folder = open_folder(L, door, GATE_PUT);
   if (folder < 0) return 3;
-  const char *failure = record_secret(L, door, rights_owner_of(rights_check(L, 2, door)), note);
+  const char *failure = record_secret(L, door, gate_rights_owner_of(gate_rights_check(L, 2, door)), note);
   int code = failure ? 0 : place(folder, temporary, name, content ? content : &text);
   close(folder);
   if (failure)
@@ -134,8 +134,8 @@ static int read_whole(int folder, const char *name, struct buffer *out) {
 }
 
 /* door:read(rights, folder, name) -> text | nil, message, kind ("absent" when there is no such file) */
-int door_read(lua_State *L) {
-  struct door *door = door_check(L);
+int gate_door_read(lua_State *L) {
+  struct door *door = gate_door_check(L);
   lua_settop(L, 4);
   const char *name = check_name(L);
   if (!name) return 3;
@@ -166,8 +166,8 @@ static void push_names(lua_State *L, struct dirent **entries, int count) {
 }
 
 /* door:list(rights, folder) -> names, sorted | nil, message, kind */
-int door_list(lua_State *L) {
-  struct door *door = door_check(L);
+int gate_door_list(lua_State *L) {
+  struct door *door = gate_door_check(L);
   struct dirent **entries;
   lua_settop(L, 3);
   int folder = open_folder(L, door, GATE_LOOK);

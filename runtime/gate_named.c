@@ -1,11 +1,11 @@
 /* Programs and folders that the profile names. No I/O and no Lua. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-void named_free(struct named_list *names) {
+void gate_named_free(struct named_list *names) {
   for (size_t i = 0; i < names->count; i++) {
     free(names->list[i].name);
     buffer_free(&names->list[i].texts);
@@ -14,7 +14,7 @@ void named_free(struct named_list *names) {
   *names = (struct named_list){0};
 }
 
-struct named *named_add(struct named_list *names, const char *name) {
+struct named *gate_named_add(struct named_list *names, const char *name) {
   char *copy = strdup(name);
   struct named *list = copy ? reallocarray(names->list, names->count + 1, sizeof *list) : NULL;
   if (!list) {
@@ -26,13 +26,13 @@ struct named *named_add(struct named_list *names, const char *name) {
   return &list[names->count++];
 }
 
-const struct named *named_find(const struct named_list *names, const char *name) {
+const struct named *gate_named_find(const struct named_list *names, const char *name) {
   for (size_t i = 0; i < names->count; i++)
     if (strcmp(names->list[i].name, name) == 0) return &names->list[i];
   return NULL;
 }
 
-int named_is_name(const char *text) {
+int gate_named_is_name(const char *text) {
   size_t length = strlen(text);
   if (!length || length > 64) return 0;
   for (size_t i = 0; i < length; i++)

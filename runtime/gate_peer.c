@@ -1,5 +1,5 @@
 /* Where requests may go: the peers that a profile names. No I/O and no Lua. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +21,13 @@ static void free_peer(struct peer *peer) {
   free(peer->proxy);
 }
 
-void peers_free(struct peers *peers) {
+void gate_peers_free(struct peers *peers) {
   for (size_t i = 0; i < peers->count; i++) free_peer(&peers->list[i]);
   free(peers->list);
   *peers = (struct peers){0};
 }
 
-const struct peer *peers_find(const struct peers *peers, const char *name) {
+const struct peer *gate_peers_find(const struct peers *peers, const char *name) {
   for (size_t i = 0; i < peers->count; i++)
     if (strcmp(peers->list[i].name, name) == 0) return &peers->list[i];
   return NULL;
@@ -35,7 +35,7 @@ const struct peer *peers_find(const struct peers *peers, const char *name) {
 
 /* The entry of that name, or a new empty one at the end; NULL when memory is out. */
 static struct peer *slot_for(struct peers *peers, const char *name) {
-  const struct peer *known = peers_find(peers, name);
+  const struct peer *known = gate_peers_find(peers, name);
   if (known) return &peers->list[known - peers->list];
   struct peer *list = reallocarray(peers->list, peers->count + 1, sizeof *list);
   if (!list) return NULL;
@@ -44,7 +44,7 @@ static struct peer *slot_for(struct peers *peers, const char *name) {
   return &list[peers->count];
 }
 
-int peers_add(struct peers *peers, const struct peer *peer) {
+int gate_peers_add(struct peers *peers, const struct peer *peer) {
   int ok = 1;
   struct peer made = {gate_copy(peer->name, &ok), gate_copy(peer->origin, &ok), gate_copy(peer->base, &ok),
                       gate_copy(peer->ca, &ok),   gate_copy(peer->proxy, &ok),  peer->lenient};
@@ -95,7 +95,7 @@ static const char *refuse_proxy(const char *proxy) {
   return plain ? NULL : "a proxy is named as http://host:port";
 }
 
-const char *peer_refuse(const char *name, const char *origin, const char *proxy, int emulator) {
+const char *gate_peer_refuse(const char *name, const char *origin, const char *proxy, int emulator) {
   const char *why = refuse_host(name, origin, emulator);
   if (!why && proxy && strcmp(name, "identity") == 0) why = "no proxy leads to it";
   return why ? why : refuse_proxy(proxy);

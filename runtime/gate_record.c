@@ -1,7 +1,8 @@
 /* What the gate puts on record: which call, program or file, for which script, why and what came of it,
  * never a value of a body. Written by hand rather than through a Lua table,
  * because a transfer that is abandoned records that from a finalizer. */
-#include "gate.h"
+#include "gate_internal.h"
+#include "utf8.h"
 
 #include "secret.h"
 
@@ -19,15 +20,6 @@ static void add(struct record *record, const char *text, size_t length) {
   record->ok = record->ok && buffer_append(record->text, text, length);
 }
 
-/* How many bytes of UTF-8 begin here; 0 when they are none. */
-static size_t utf8_length(const char *text) {
-  unsigned char first = (unsigned char)*text;
-  size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  for (size_t i = 1; i < length; i++)
-    if (((unsigned char)text[i] & 0xc0) != 0x80) return 0;
-  return length;
-}
-
 /* May this byte stand in a JSON string as it is? Not asked of what is beyond ASCII. */
 static int is_plain(char c) {
   return c >= ' ' && (unsigned char)c < 0x80 && c != '"' && c != '\\';
@@ -37,7 +29,7 @@ static int is_plain(char c) {
  * mark, so that the record stays JSON. */
 static size_t add_character(struct record *record, const char *text) {
   char escape[8];
-  size_t length = utf8_length(text);
+  size_t length = utf8_size(text, strlen(text));
   if (length == 1 && !is_plain(*text)) {
     snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*text);
     add(record, escape, 6);
@@ -99,7 +91,7 @@ static struct record begin(lua_State *L, const char *id) {
 /* Replace the buffer on top of the stack by its text, redacted. [-1, +1, m] */
 static void finish(lua_State *L, struct record *record) {
   add(record, "}", 1);
-  if (!record->ok) luaL_error(L, "out of memory");
+  if (!record->ok) lib_no_memory(L);
   secret_redact(L, record->text->data, record->text->length);
   buffer_free(record->text);
   lua_remove(L, -2);
@@ -128,7 +120,8 @@ static void add_calls(struct record *record, const struct request *request) {
   add(record, "]", 1);
 }
 
-void record_request(lua_State *L, const char *id, const struct request *request, const char *script, const char *note) {
+void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *script,
+                         const char *note) {
   struct record record = begin(L, id);
   const struct call *only = request->call_count == 1 ? request->calls : NULL;
   add_field(&record, "peer", request->peer);
@@ -143,7 +136,7 @@ void record_request(lua_State *L, const char *id, const struct request *request,
   finish(L, &record);
 }
 
-void record_answer(lua_State *L, const char *id, const struct answer *answer) {
+void gate_record_answer(lua_State *L, const char *id, const struct answer *answer) {
   struct record record = begin(L, id);
   const char *request_id = answer_header(answer, "request-id");
   add_number(&record, "status", answer->status);
@@ -151,15 +144,15 @@ void record_answer(lua_State *L, const char *id, const struct answer *answer) {
   finish(L, &record);
 }
 
-void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
+void gate_record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
   struct record record = begin(L, id);
   add_field(&record, "failure", kind);
   add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");
   finish(L, &record);
 }
 
-void record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
-                const char *note) {
+void gate_record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
+                     const char *note) {
   struct record record = begin(L, id);
   add_field(&record, "name", name);
   add_field(&record, "program", program);
@@ -168,13 +161,13 @@ void record_run(lua_State *L, const char *id, const char *name, const char *prog
   finish(L, &record);
 }
 
-void record_ran(lua_State *L, const char *id, long status) {
+void gate_record_ran(lua_State *L, const char *id, long status) {
   struct record record = begin(L, id);
   add_number(&record, "status", status);
   finish(L, &record);
 }
 
-void record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
+void gate_record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
   struct record record = begin(L, NULL);
   add_field(&record, "folder", folder);
   add_field(&record, "file", file);

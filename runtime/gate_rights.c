@@ -4,18 +4,18 @@
  * Ownership: rights own their rules and anchor what their pointers lead to (user value 1): narrowed ones their parent,
  * others their door.
  */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <string.h>
 
 /* The rights at this index; raises when they, or what they were narrowed from, are closed. */
 static struct rights *check_open(lua_State *L, int index) {
   struct rights *rights = lib_check(L, index, GATE_RIGHTS);
-  luaL_argcheck(L, rights_owner_of(rights), index, "rights are closed");
+  luaL_argcheck(L, gate_rights_owner_of(rights), index, "rights are closed");
   return rights;
 }
 
-const struct rights *rights_check(lua_State *L, int index, const struct door *door) {
+const struct rights *gate_rights_check(lua_State *L, int index, const struct door *door) {
   const struct rights *rights = check_open(L, index);
   luaL_argcheck(L, rights->door == door, index, "rights of another door");
   return rights;
@@ -34,21 +34,21 @@ static int rights_allow(lua_State *L) {
   struct rights *rights = check_growing(L);
   struct rule rule = {(char *)lib_checktext(L, 2), (char *)lib_checktext(L, 3), (char *)lib_checktext(L, 4),
                       (char *)lib_opttext(L, 5),   (char *)lib_opttext(L, 6),   (char *)lib_opttext(L, 7)};
-  const char *why = template_refuse(rule.path);
+  const char *why = gate_template_refuse(rule.path);
   luaL_argcheck(L, !why, 4, why);
   for (int i = 5; i <= 7; i++) {
     const char *list = lua_tostring(L, i);
     luaL_argcheck(L, !list || !strpbrk(list, " \t"), i, "a list is separated by commas only");
   }
-  if (!rights_add(rights, &rule)) return luaL_error(L, "out of memory");
+  if (!gate_rights_add(rights, &rule)) return lib_no_memory(L);
   return 0;
 }
 
 /* Add the name at index 2 to the list. */
 static int add_name(lua_State *L, struct buffer *names, const struct named_list *known, const char *what) {
   const char *name = lib_checktext(L, 2);
-  if (!named_find(known, name)) return luaL_error(L, "the door has no %s '%s'", what, name);
-  if (!buffer_append(names, name, strlen(name) + 1)) return luaL_error(L, "out of memory");
+  if (!gate_named_find(known, name)) return luaL_error(L, "the door has no %s '%s'", what, name);
+  buffer_add(L, names, name, strlen(name) + 1);
   return 0;
 }
 
@@ -80,13 +80,13 @@ static int rights_narrow(lua_State *L) {
 
 /* rights:owner() -> text */
 static int rights_owner(lua_State *L) {
-  lua_pushstring(L, rights_owner_of(check_open(L, 1)));
+  lua_pushstring(L, gate_rights_owner_of(check_open(L, 1)));
   return 1;
 }
 
-int door_rights(lua_State *L) {
+int gate_door_rights(lua_State *L) {
   static const char *const modes[] = {"declared", "read", "write", NULL}; /* as in enum gate_mode */
-  const struct door *door = door_unsealed(L);
+  const struct door *door = gate_door_unsealed(L);
   const char *owner = lib_checktext(L, 2);
   enum gate_mode mode = (enum gate_mode)luaL_checkoption(L, 3, "declared", modes);
   int ok = 1;
@@ -97,17 +97,17 @@ int door_rights(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 4, 1);
   rights->owner = gate_copy(owner, &ok);
-  if (!ok) return luaL_error(L, "out of memory");
+  if (!ok) return lib_no_memory(L);
   return 1;
 }
 
 /* rights:close(), __close and __gc. What was narrowed from closed rights allows nothing any more. */
 static int rights_close(lua_State *L) {
-  rights_free(lib_check(L, 1, GATE_RIGHTS));
+  gate_rights_free(lib_check(L, 1, GATE_RIGHTS));
   return 0;
 }
 
-void rights_type(lua_State *L) {
+void gate_rights_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"allow", rights_allow},
                                      {"program", rights_program},
                                      {"folder", rights_folder},

@@ -1,5 +1,5 @@
 /* What one script may do: the calls it declared, and whether a request is among them. No I/O and no Lua. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void free_rule(struct rule *rule) {
   free(rule->answers);
 }
 
-void rights_free(struct rights *rights) {
+void gate_rights_free(struct rights *rights) {
   for (size_t i = 0; i < rights->count; i++) free_rule(&rights->rules[i]);
   free(rights->rules);
   free(rights->owner);
@@ -25,7 +25,7 @@ void rights_free(struct rights *rights) {
   *rights = (struct rights){0};
 }
 
-int rights_add(struct rights *rights, const struct rule *rule) {
+int gate_rights_add(struct rights *rights, const struct rule *rule) {
   int ok = 1;
   struct rule made = {gate_copy(rule->peer, &ok),    gate_copy(rule->method, &ok),  gate_copy(rule->path, &ok),
                       gate_copy(rule->members, &ok), gate_copy(rule->secrets, &ok), gate_copy(rule->answers, &ok)};
@@ -45,7 +45,7 @@ static const struct rights *root_of(const struct rights *rights) {
   return rights;
 }
 
-const char *rights_owner_of(const struct rights *rights) {
+const char *gate_rights_owner_of(const struct rights *rights) {
   return root_of(rights)->owner;
 }
 
@@ -53,7 +53,7 @@ const char *rights_owner_of(const struct rights *rights) {
 
 static int listed(struct slice member, const char *members) {
   for (const char *rest = members; *rest; rest += *rest == ',')
-    if (slice_same(member, slice_cut(&rest, ","))) return 1;
+    if (gate_slice_same(member, gate_slice_cut(&rest, ","))) return 1;
   return 0;
 }
 
@@ -61,7 +61,7 @@ static int listed(struct slice member, const char *members) {
 static struct slice unlisted(const struct call *call, const struct rule *rule) {
   const char *rest = call->members ? call->members : "";
   while (rule->members && *rest) {
-    struct slice member = slice_cut(&rest, ",");
+    struct slice member = gate_slice_cut(&rest, ",");
     if (!listed(member, rule->members)) return member;
     rest += *rest == ',';
   }
@@ -75,7 +75,7 @@ static int admits(const struct rule *rule, const struct call *call) {
 
 static int fits(const struct rule *rule, const char *peer, const struct call *call) {
   return strcmp(rule->peer, peer) == 0 && strcmp(rule->method, call->method) == 0 &&
-         template_match(rule->path, call->path);
+         gate_template_match(rule->path, call->path);
 }
 
 /* The rule that allows the call; or NULL, and in *near one that fits but for the members. */
@@ -89,7 +89,7 @@ static const struct rule *find_rule(const struct rights *root, const char *peer,
   return NULL;
 }
 
-const struct rule *rights_rule(const struct rights *rights, const char *peer, const struct call *call) {
+const struct rule *gate_rights_rule(const struct rights *rights, const char *peer, const struct call *call) {
   const struct rule *near = NULL;
   return find_rule(root_of(rights), peer, call, &near);
 }
@@ -107,7 +107,7 @@ static void say_members(const struct rule *rule, const struct call *call, const 
 /* With the line to add. Memory that is out shortens it. */
 static void say_undeclared(const char *peer, const struct call *call, const char *owner, char *message, size_t size) {
   struct buffer line = {0};
-  template_suggest(&line, call->path);
+  gate_template_suggest(&line, call->path);
   int members = strcmp(call->method, "PATCH") == 0 && call->members && *call->members;
   if (strcmp(peer, "graph") == 0)
     snprintf(message, size, "%s %s is not declared: if it is meant, add \"%s %.*s%s%s\" to needs.graph of %s",
@@ -179,7 +179,7 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
     return "peer";
   }
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
-    snprintf(message, size, "memory is out");
+    snprintf(message, size, "not enough memory");
     return "memory";
   }
   const char *inside = below(path, peer->base);
@@ -198,15 +198,15 @@ static const char *refuse_secrets(const struct rights *rights, const struct requ
   const char *kind = NULL;
   for (size_t i = 0; i < request->call_count && !kind; i++) {
     const struct call *call = &request->calls[i];
-    const struct rule *rule = rights_rule(rights, request->peer, call);
-    kind = secrets_refuse(request->peer, call, rule ? rule->secrets : NULL, message, size);
+    const struct rule *rule = gate_rights_rule(rights, request->peer, call);
+    kind = gate_secrets_refuse(request->peer, call, rule ? rule->secrets : NULL, message, size);
   }
   return kind;
 }
 
-const char *rights_refuse(const struct rights *rights, const struct peers *peers, const struct request *request,
-                          const struct credential *credential, char *message, size_t size) {
-  const char *kind = refuse_route(peers_find(peers, request->peer), request, message, size);
+const char *gate_rights_refuse(const struct rights *rights, const struct peers *peers, const struct request *request,
+                               const struct credential *credential, char *message, size_t size) {
+  const char *kind = refuse_route(gate_peers_find(peers, request->peer), request, message, size);
   if (!kind) kind = refuse_calls(rights, request, message, size);
   if (!kind) kind = refuse_secrets(rights, request, message, size);
   if (kind || !credential || strcmp(credential->origin, request->origin) == 0) return kind;
@@ -222,8 +222,8 @@ static int has_name(const struct buffer *names, const char *name) {
   return 0;
 }
 
-const char *rights_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
-                              size_t size) {
+const char *gate_rights_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
+                                   size_t size) {
   static const char *const verbs[] = {"run the program", "read the folder", "write to the folder"};
   const struct rights *root = root_of(rights);
   const char *member = use == GATE_RUN ? "run" : "files";

@@ -1,5 +1,5 @@
 /* Programs that the profile names, run for a script: may it, on record, started; how it ended on record. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include "journal.h"
 #include "process.h"
@@ -37,17 +37,17 @@ static const struct secret *input_at(lua_State *L, int index, struct secret *tex
 static const char *record_start(lua_State *L, struct door *door, const char *id, const struct named *program,
                                 const struct rights *rights, const char *note) {
   if (!door->journal) return "this door was opened without a journal";
-  record_run(L, id, program->name, buffer_text(&program->texts, NULL), rights_owner_of(rights), note);
-  const char *failure = door_record(L, door, "run.start");
-  return failure ? failure : door_commit(door);
+  gate_record_run(L, id, program->name, buffer_text(&program->texts, NULL), gate_rights_owner_of(rights), note);
+  const char *failure = gate_door_record(L, door, "run.start");
+  return failure ? failure : gate_door_commit(door);
 }
 
 /* door:run(rights, name, arguments, input, note) -> child, id | nil, message, kind */
-int door_run(lua_State *L) {
+int gate_door_run(lua_State *L) {
   char message[512], id[17];
   struct secret text = {0};
-  struct door *door = door_check(L);
-  const struct rights *rights = rights_check(L, 2, door);
+  struct door *door = gate_door_check(L);
+  const struct rights *rights = gate_rights_check(L, 2, door);
   const char *name = lib_checktext(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   const struct secret *input = input_at(L, 5, &text);
@@ -55,12 +55,12 @@ int door_run(lua_State *L) {
   luaL_argcheck(L, door->sealed, 1, "door is not sealed yet");
   lua_settop(L, 6);
 
-  const char *kind = rights_refuse_use(rights, GATE_RUN, name, message, sizeof message);
+  const char *kind = gate_rights_refuse_use(rights, GATE_RUN, name, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
-  const struct named *program = named_find(&door->programs, name);
+  const struct named *program = gate_named_find(&door->programs, name);
   if (!program) return lib_fail_kind(L, "missing", "the profile names no program '%s'", name);
   push_words(L, program, 4);
-  door_id(L, id);
+  gate_door_id(L, id);
   const char *failure = record_start(L, door, id, program, rights, note);
   if (failure)
     return lib_fail_kind(L, "journal", "'%s' was not run, because it could not be put on record: %s", name, failure);
@@ -73,14 +73,14 @@ int door_run(lua_State *L) {
 }
 
 /* door:ran(id, status) -> true | nil, message. On record how a program ended. */
-int door_ran(lua_State *L) {
-  struct door *door = door_check(L);
+int gate_door_ran(lua_State *L) {
+  struct door *door = gate_door_check(L);
   const char *id = lib_checktext(L, 2);
   lua_Integer status = luaL_checkinteger(L, 3);
   if (!door->journal) return lib_fail(L, "this door was opened without a journal");
-  record_ran(L, id, (long)status);
-  const char *failure = door_record(L, door, status == 0 ? "run.done" : "run.failed");
-  if (!failure) failure = door_commit(door);
+  gate_record_ran(L, id, (long)status);
+  const char *failure = gate_door_record(L, door, status == 0 ? "run.done" : "run.failed");
+  if (!failure) failure = gate_door_commit(door);
   if (failure) return lib_fail(L, "%s", failure);
   lua_pushboolean(L, 1);
   return 1;

@@ -5,7 +5,7 @@
  * any other member is refused, in every mode. For Graph and Devolutions Server
  * the places are in this file; for other peers a rule declares them.
  */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include "secret_name.h"
 
@@ -39,7 +39,7 @@ static int has_places(const char *peer) {
 
 static int is_of(const struct place *place, const char *peer, const struct call *call) {
   return strcmp(place->peer, peer) == 0 && strcmp(place->method, call->method) == 0 &&
-         template_match(place->path, call->path);
+         gate_template_match(place->path, call->path);
 }
 
 static int is_at(const struct place *place, const char *way) {
@@ -94,8 +94,8 @@ static const char *members_of(const char *peer, const struct call *call, const c
   return "no member";
 }
 
-const char *secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message,
-                           size_t size) {
+const char *gate_secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message,
+                                size_t size) {
   for (const char *text = buffer_text(&call->secrets, NULL); text; text = buffer_text(&call->secrets, text)) {
     enum secret_kind kind = *text == 'v' ? SECRET_VALUE : *text == 'p' ? SECRET_PROOF : SECRET_CREDENTIAL;
     const char *way = text + 1;

@@ -1,15 +1,15 @@
 /* Templates of paths, as `needs` declares them, and how a path is held against one. No I/O and no Lua. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-int slice_same(struct slice a, struct slice b) {
+int gate_slice_same(struct slice a, struct slice b) {
   return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
 }
 
-struct slice slice_cut(const char **rest, const char *stops) {
+struct slice gate_slice_cut(const char **rest, const char *stops) {
   struct slice part = {*rest, strcspn(*rest, stops)};
   *rest += part.length;
   return part;
@@ -59,7 +59,7 @@ static const char *refuse_segment(struct slice segment, int is_last, int *severa
   return NULL;
 }
 
-const char *template_refuse(const char *text) {
+const char *gate_template_refuse(const char *text) {
   int several = 0;
   if (*text != '/') return "a call's path begins with /";
   for (const char *c = text; *c; c++)
@@ -67,7 +67,7 @@ const char *template_refuse(const char *text) {
       return "a path has no spaces, no query, no \"%\" and plain letters only";
   while (*text == '/') {
     text++;
-    struct slice segment = slice_cut(&text, "/");
+    struct slice segment = gate_slice_cut(&text, "/");
     const char *why = refuse_segment(segment, !*text, &several);
     if (why) return why;
   }
@@ -132,7 +132,7 @@ static int same_keys(struct slice pattern, struct slice actual) {
   const char *a = pattern.at, *b = actual.at;
   const char *a_end = a + pattern.length, *b_end = b + actual.length;
   while (a < a_end && b < b_end)
-    if (!slice_same(next_key(&a, a_end), next_key(&b, b_end))) return 0;
+    if (!gate_slice_same(next_key(&a, a_end), next_key(&b, b_end))) return 0;
   return a == a_end && b == b_end;
 }
 
@@ -154,22 +154,22 @@ static int match_several(const char *tail, const char *path) {
   if (length <= end || strcmp(path + length - end, tail) != 0) return 0;
   const char *stop = path + length - end;
   for (;;) {
-    struct slice segment = slice_cut(&path, "/");
+    struct slice segment = gate_slice_cut(&path, "/");
     if (segment.at + segment.length > stop || !is_id(segment)) return 0;
     if (path == stop) return 1;
     path++;
   }
 }
 
-int template_match(const char *text, const char *path) {
+int gate_template_match(const char *text, const char *path) {
   while (*text == '/' && *path == '/') {
     text++, path++;
-    struct slice pattern = slice_cut(&text, "/");
+    struct slice pattern = gate_slice_cut(&text, "/");
     enum form form = form_of(pattern);
     if (form == BELOW) return 1;
     if (form == SEVERAL) return match_several(text, path);
-    struct slice actual = slice_cut(&path, "/");
-    if (form == WRONG || (form == ONE && !is_id(actual)) || (form == LITERAL && !slice_same(pattern, actual)) ||
+    struct slice actual = gate_slice_cut(&path, "/");
+    if (form == WRONG || (form == ONE && !is_id(actual)) || (form == LITERAL && !gate_slice_same(pattern, actual)) ||
         (form == CALL && !same_call(pattern, actual)))
       return 0;
   }
@@ -188,10 +188,10 @@ static int is_name(struct slice segment) {
   return dashes >= 4;
 }
 
-void template_suggest(struct buffer *out, const char *path) {
+void gate_template_suggest(struct buffer *out, const char *path) {
   while (*path == '/') {
     path++;
-    struct slice segment = slice_cut(&path, "/");
+    struct slice segment = gate_slice_cut(&path, "/");
     const char *open = memchr(segment.at, '(', segment.length), *equals = memchr(segment.at, '=', segment.length);
     int keyed = open && equals > open;
     buffer_append_string(out, "/");

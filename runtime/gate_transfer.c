@@ -3,7 +3,8 @@
  * Ownership: a passage, a transfer as Lua has it, keeps its door alive (user value 1) until it is done, then its
  * answer. The door anchors its unfinished passages in its table (user value 1: light userdata -> transfer).
  */
-#include "gate.h"
+#include "gate_internal.h"
+#include "sys.h"
 
 #include <math.h>
 #include <poll.h>
@@ -78,10 +79,11 @@ static void record_outcome(lua_State *L, struct door *door, const struct passage
                            const struct answer *answer) {
   if (!passage->changes || !door->journal) return;
   if (answer)
-    record_answer(L, passage->id, answer);
+    gate_record_answer(L, passage->id, answer);
   else
-    record_failure(L, passage->id, passage->kind, passage->maybe_sent);
-  door_record(L, door, "outcome");
+    gate_record_failure(L, passage->id, passage->kind, passage->maybe_sent);
+  gate_door_record(L, door, "outcome");
+  sys_change_sent(-1);
 }
 
 /* Step 3: what changes something is on record before it may leave. NULL, or why not. */
@@ -89,10 +91,11 @@ static const char *record_intent(lua_State *L, struct door *door, struct passage
                                  const struct request *request, const char *script, const char *note) {
   if (!request->changes) return NULL;
   if (!door->journal) return "this door was opened without a journal";
-  door_id(L, passage->id);
-  record_request(L, passage->id, request, script, note);
-  const char *failure = door_record(L, door, "request");
+  gate_door_id(L, passage->id);
+  gate_record_request(L, passage->id, request, script, note);
+  const char *failure = gate_door_record(L, door, "request");
   passage->changes = !failure;
+  sys_change_sent(passage->changes);
   return failure;
 }
 
@@ -104,7 +107,7 @@ static enum http_reach reach_of(const struct door *door, const struct peer *peer
 /* Step 4: the credential is attached to the copy that leaves. */
 static struct transfer *prepare(struct door *door, struct passage *passage, const struct request *request,
                                 const struct credential *credential, double timeout) {
-  const struct peer *peer = peers_find(&door->peers, request->peer);
+  const struct peer *peer = gate_peers_find(&door->peers, request->peer);
   struct http_peer route = {peer->ca, peer->proxy, reach_of(door, peer), peer->lenient};
   if (!door->http) door->http = http_open(STREAMS);
   if (!door->http) return NULL;
@@ -114,7 +117,7 @@ static struct transfer *prepare(struct door *door, struct passage *passage, cons
 /* Step 2: seconds until the write budget lets it leave. */
 static double budget_left(struct door *door, struct request *request) {
   int counts = door->budget && request->changes && strcmp(request->peer, "graph") == 0;
-  return counts ? budget_wait(door->budget, request) : 0;
+  return counts ? gate_budget_wait(door->budget, request) : 0;
 }
 
 static int refuse_early(lua_State *L, const struct request *request, double wait) {
@@ -136,9 +139,9 @@ static int admit(lua_State *L, struct door *door, struct request *request, const
                          request->origin, failure);
   passage->http = prepare(door, passage, request, credential, timeout);
   if (!passage->http) {
-    fail(passage, "memory", "it was not sent: %s", "memory is out");
+    fail(passage, "memory", "it was not sent: %s", "not enough memory");
     record_outcome(L, door, passage, NULL);
-    return lib_fail_kind(L, "memory", "%s %s was not sent: memory is out", request->method, request->origin);
+    return lib_fail_kind(L, "memory", "%s %s was not sent: not enough memory", request->method, request->origin);
   }
   anchor(L, 7, door, passage);
   enqueue(door, passage);
@@ -146,12 +149,12 @@ static int admit(lua_State *L, struct door *door, struct request *request, const
 }
 
 /* door:submit(request, credential, rights, timeout, note) -> transfer | nil, message, kind, wait */
-int door_submit(lua_State *L) {
+int gate_door_submit(lua_State *L) {
   char message[1024];
   struct door *door = lib_check(L, 1, GATE_DOOR);
   struct request *request = request_check(L, 2);
   const struct credential *credential = lua_isnoneornil(L, 3) ? NULL : credential_check(L, 3);
-  const struct rights *rights = rights_check(L, 4, door);
+  const struct rights *rights = gate_rights_check(L, 4, door);
   double timeout = luaL_checknumber(L, 5);
   lib_opttext(L, 6);
   luaL_argcheck(L, timeout > 0 && timeout <= MAX_TIMEOUT, 5, "timeout must lie between 0 and 3600 seconds");
@@ -159,11 +162,11 @@ int door_submit(lua_State *L) {
   if (!door->open) return lib_fail_kind(L, "closed", "%s %s: the door is closed", request->method, request->origin);
   luaL_argcheck(L, door->sealed, 1, "door is not sealed yet");
 
-  const char *kind = rights_refuse(rights, &door->peers, request, credential, message, sizeof message);
+  const char *kind = gate_rights_refuse(rights, &door->peers, request, credential, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
   double wait = budget_left(door, request);
   if (wait > 0) return refuse_early(L, request, wait);
-  return admit(L, door, request, credential, rights_owner_of(rights), timeout);
+  return admit(L, door, request, credential, gate_rights_owner_of(rights), timeout);
 }
 
 /* ---- flush and poll ---- */
@@ -174,7 +177,7 @@ static int start(struct passage *passage, const char *failure) {
   if (failure && passage->changes)
     fail(passage, "journal", "it was not sent, because the journal could not be written: %s", failure);
   else if (!http_begin(passage->http))
-    fail(passage, "memory", "it was not sent: %s", "memory is out");
+    fail(passage, "memory", "it was not sent: %s", "not enough memory");
   else
     passage->state = RUNNING;
   return passage->state == RUNNING;
@@ -182,7 +185,7 @@ static int start(struct passage *passage, const char *failure) {
 
 static lua_Integer start_queued(struct door *door) {
   lua_Integer started = 0;
-  const char *failure = door_commit(door);
+  const char *failure = gate_door_commit(door);
   for (struct passage *passage = door->queue, *next; passage; passage = next) {
     next = passage->next;
     if (!start(passage, failure)) continue;
@@ -193,17 +196,17 @@ static lua_Integer start_queued(struct door *door) {
 }
 
 /* door:flush() -> count */
-int door_flush(lua_State *L) {
-  lua_pushinteger(L, start_queued(door_check(L)));
+int gate_door_flush(lua_State *L) {
+  lua_pushinteger(L, start_queued(gate_door_check(L)));
   return 1;
 }
 
 /* Keep what the transfer brought as the value of the userdata on top. [-0, +0, m] */
 static void take(lua_State *L, struct door *door, struct passage *passage) {
   const char *message;
-  const char *kind = transfer_failure(passage->http, &message, &passage->maybe_sent);
+  const char *kind = http_transfer_failure(passage->http, &message, &passage->maybe_sent);
   struct answer *answer = answer_new(L, 0);
-  if (!kind) transfer_take(passage->http, answer);
+  if (!kind) http_transfer_take(passage->http, answer);
   if (kind) fail(passage, kind, "%s", message);
   passage->state = DONE;
   record_outcome(L, door, passage, kind ? NULL : answer);
@@ -234,8 +237,8 @@ static void report_unsent(lua_State *L, struct door *door) {
 }
 
 /* door:poll(ms) -> list of finished transfers */
-int door_poll(lua_State *L) {
-  struct door *door = door_check(L);
+int gate_door_poll(lua_State *L) {
+  struct door *door = gate_door_check(L);
   int ms = (int)luaL_checkinteger(L, 2);
   lua_settop(L, 2);
   lua_newtable(L);
@@ -247,8 +250,8 @@ int door_poll(lua_State *L) {
     return 1;
   }
   for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
-    report(L, door, transfer_tag(done));
-  if (!door->count) door_commit(door); /* nothing may follow for long: let go of the journal's lock */
+    report(L, door, http_transfer_tag(done));
+  if (!door->count) gate_door_commit(door); /* nothing may follow for long: let go of the journal's lock */
   return 1;
 }
 
@@ -268,7 +271,7 @@ static int transfer_answer(lua_State *L) {
     lua_getiuservalue(L, 1, 1);
     return 1;
   }
-  lib_fail_kind(L, passage->kind, "%s", passage->message ? passage->message : "memory is out");
+  lib_fail_kind(L, passage->kind, "%s", passage->message ? passage->message : "not enough memory");
   lua_pushboolean(L, passage->maybe_sent);
   return 4;
 }
@@ -291,7 +294,7 @@ static int transfer_end(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   struct door *door = luaL_testudata(L, 2, GATE_DOOR);
   if (door && door->open && (passage->state == QUEUED || passage->state == RUNNING)) abandon(L, 2, door, passage);
-  transfer_close(passage->http);
+  http_transfer_close(passage->http);
   free(passage->message);
   passage->http = NULL;
   passage->message = NULL;
@@ -302,12 +305,12 @@ static int transfer_end(lua_State *L) {
 }
 
 /* door:running() -> count */
-int door_running(lua_State *L) {
-  lua_pushinteger(L, door_check(L)->count);
+int gate_door_running(lua_State *L) {
+  lua_pushinteger(L, gate_door_check(L)->count);
   return 1;
 }
 
-void door_abandon_all(lua_State *L, struct door *door) {
+void gate_door_abandon_all(lua_State *L, struct door *door) {
   lua_pushnil(L);
   while (lua_next(L, 2)) {
     struct passage *passage = lua_touserdata(L, -1);
@@ -317,7 +320,7 @@ void door_abandon_all(lua_State *L, struct door *door) {
   }
 }
 
-void passage_type(lua_State *L) {
+void gate_passage_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"answer", transfer_answer}, {"close", transfer_end}, {NULL, NULL}};
   lib_type(L, GATE_TRANSFER, methods, transfer_end);
 }

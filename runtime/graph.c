@@ -5,8 +5,9 @@
  * it twice does harm. Knows nothing of tokens, waiting or retrying. Judging
  * answers is in graph_judge.c.
  */
-#include "graph.h"
+#include "graph_internal.h"
 
+#include "hex.h"
 #include "json.h"
 #include "wire.h"
 
@@ -112,17 +113,8 @@ static const unsigned char *draw_id(lua_State *L) {
  * even when its answer is lost. No secret, so the system's own generator will
  * do, which takes a fraction of the time of OpenSSL's. */
 static void set_client_id(lua_State *L, struct request *request) {
-  static const char digits[] = "0123456789abcdef", form[] = "xxxxxxxx-xxxx-4xxx-Nxxx-xxxxxxxxxxxx";
-  const unsigned char *next = draw_id(L);
-  char text[sizeof form];
-  int half = 0;
-  for (size_t i = 0; i < sizeof form; i++) {
-    int value = form[i] == 'N' ? 8 | (*next & 3) : half ? *next >> 4 : *next & 15;
-    int drawn = form[i] == 'x' || form[i] == 'N';
-    text[i] = drawn ? digits[value] : form[i];
-    next += drawn && half;
-    half ^= drawn;
-  }
+  char text[37];
+  hex_uuid(draw_id(L), text);
   request_header(L, request, "client-request-id", text);
   request_header(L, request, "return-client-request-id", "true");
 }
@@ -204,10 +196,10 @@ static int graph_request(lua_State *L) {
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 6);
   struct buffer *url = buffer_borrow(L);
-  wire_append(L, url, base, strlen(base));
-  wire_append(L, url, path, strlen(path));
+  buffer_add(L, url, base, strlen(base));
+  buffer_add(L, url, path, strlen(path));
   wire_query(L, 4, url);
-  wire_append(L, url, "", 1);
+  buffer_add(L, url, "", 1);
   struct request *request = new_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
   add_calls(L, request, method, path, 5);
@@ -285,12 +277,12 @@ static int graph_query(lua_State *L) {
 }
 
 static void quote(lua_State *L, struct buffer *out, const char *value, size_t length) {
-  wire_append(L, out, "'", 1);
+  buffer_add(L, out, "'", 1);
   for (size_t i = 0; i < length; i++) {
-    if (value[i] == '\'') wire_append(L, out, "'", 1);
-    wire_append(L, out, value + i, 1);
+    if (value[i] == '\'') buffer_add(L, out, "'", 1);
+    buffer_add(L, out, value + i, 1);
   }
-  wire_append(L, out, "'", 1);
+  buffer_add(L, out, "'", 1);
 }
 
 /* graph.literal(value) -> string */

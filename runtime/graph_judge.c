@@ -5,7 +5,7 @@
  * of an error's text is believed but the few in the table below, which no code
  * tells apart. Status and code decide the kind.
  */
-#include "graph.h"
+#include "graph_internal.h"
 
 #include "json.h"
 #include "wire.h"
@@ -280,7 +280,7 @@ static void copy_headers(lua_State *L, int part, struct answer *answer, const st
     }
   }
   lua_pop(L, 1);
-  if (!ok) luaL_error(L, "out of memory");
+  if (!ok) lib_no_memory(L);
 }
 
 /* Push the outcome of the part of a batch at index: {value=, date=} or {failure=}. [-0, +1, m] */

@@ -11,7 +11,7 @@
  * from has to outlive it. The client knows its transfers only to let go of
  * them when it closes first.
  */
-#include "http_transfer.h"
+#include "http_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -271,13 +271,13 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->shared = request->repeatable && !request->fresh;
   transfer->plain_read = is_plain_read(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
-  transfer->target = target_share(request->target);
+  transfer->target = request_target_share(request->target);
   int copied = copy_headers(transfer, request, credential);
   transfer->id = find_id(&transfer->lines);
   if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
       set_handle(transfer, request, peer))
     return transfer;
-  transfer_close(transfer);
+  http_transfer_close(transfer);
   return NULL;
 }
 
@@ -311,7 +311,7 @@ static struct transfer *next_on(CURLM *multi) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
     halt(transfer);
     if (move_on(transfer, code)) continue;
-    judge_outcome(transfer, code);
+    http_judge_outcome(transfer, code);
     return transfer;
   }
   return NULL;
@@ -373,31 +373,31 @@ struct transfer *http_poll(struct http *http, int ms) {
 
 /* ---- transfers ---- */
 
-void *transfer_tag(const struct transfer *transfer) {
+void *http_transfer_tag(const struct transfer *transfer) {
   return transfer->tag;
 }
 
-const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent) {
+const char *http_transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent) {
   *message = transfer->message;
   *maybe_sent = transfer->maybe_sent;
   return transfer->kind;
 }
 
-void transfer_take(struct transfer *transfer, struct answer *answer) {
+void http_transfer_take(struct transfer *transfer, struct answer *answer) {
   answer->status = transfer->frame.status;
   answer->headers = transfer->frame.headers;
   answer->body = transfer->received;
   transfer->frame.headers = transfer->received = (struct buffer){0};
 }
 
-void transfer_close(struct transfer *transfer) {
+void http_transfer_close(struct transfer *transfer) {
   if (!transfer) return;
   halt(transfer);
   delist(transfer);
   clear_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
-  target_release(transfer->target);
+  request_target_release(transfer->target);
   buffer_free(&transfer->body);
   buffer_free(&transfer->frame.headers);
   buffer_free(&transfer->received);

@@ -52,18 +52,18 @@ struct transfer *http_poll(struct http *http, int ms);
 /* The next that is finished already, or NULL. */
 struct transfer *http_next(struct http *http);
 
-void *transfer_tag(const struct transfer *transfer);
+void *http_transfer_tag(const struct transfer *transfer);
 
 /* NULL when the transfer brought an answer; else a symbolic kind: "dns",
  * "connect", "tls", "certificate", "timeout", "cut", "too_large", "hostile", "memory",
  * with a sentence that names host and cause, and whether bytes of the request
  * may have reached the peer. */
-const char *transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);
+const char *http_transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);
 
 /* Move status, headers and body into the answer. */
-void transfer_take(struct transfer *transfer, struct answer *answer);
+void http_transfer_take(struct transfer *transfer, struct answer *answer);
 
 /* Abandon, or free. */
-void transfer_close(struct transfer *transfer);
+void http_transfer_close(struct transfer *transfer);
 
 #endif

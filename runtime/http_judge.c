@@ -5,7 +5,7 @@
  * answer is refused here, because a proxy in between may have read it the
  * other way.
  */
-#include "http_transfer.h"
+#include "http_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -82,7 +82,7 @@ static const char *judge_line(struct frame *frame, const char *line, const char 
   return NULL;
 }
 
-const char *judge_header(struct frame *frame, const char *line, size_t length, int is_h2) {
+const char *http_judge_header(struct frame *frame, const char *line, size_t length, int is_h2) {
   frame->bytes += length;
   if (!frame->open && length >= 5 && strncmp(line, "HTTP/", 5) == 0) return judge_status(frame, line, length, is_h2);
   if (!frame->open || line[length - 1] != '\n') return NULL; /* a trailer, or a line the connection broke in */
@@ -98,7 +98,7 @@ const char *judge_header(struct frame *frame, const char *line, size_t length, i
   return judge_line(frame, line, colon, end);
 }
 
-int judge_is_foreign(const char *id, const char *line, size_t length) {
+int http_judge_is_foreign(const char *id, const char *line, size_t length) {
   static const char name[] = "client-request-id:";
   if (!id || length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) return 0;
   const char *value = line + sizeof name - 1;
@@ -256,7 +256,7 @@ static void say(struct transfer *transfer, CURLcode code) {
     snprintf(text, size, "the answer of %s is not believed: %s%s", transfer->route.host,
              transfer->hostile ? "it sent " : "", transfer->hostile ? transfer->hostile : detail(transfer, code));
   else if (strcmp(kind, "memory") == 0)
-    snprintf(text, size, "out of memory while waiting for %s", transfer->route.host);
+    snprintf(text, size, "not enough memory while waiting for %s", transfer->route.host);
   else
     say_cut(transfer, code, text, size);
 }
@@ -272,7 +272,7 @@ static void reinterpret(struct transfer *transfer, CURLcode code) {
     transfer->too_large = 3;
 }
 
-void judge_outcome(struct transfer *transfer, CURLcode code) {
+void http_judge_outcome(struct transfer *transfer, CURLcode code) {
   long written = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &written);
   if (code == CURLE_OK && transfer->frame.open) code = CURLE_PARTIAL_FILE; /* it ended amid the headers */

@@ -7,7 +7,7 @@
  * system's roots anew for each connection while a CA path is set, and sends a
  * request again by itself when a kept connection turns out to be dead.
  */
-#include "http_transfer.h"
+#include "http_internal.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -27,8 +27,8 @@
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct transfer *transfer = arg;
   size_t length = size * count;
-  transfer->hostile = judge_header(&transfer->frame, line, length, transfer->is_h2);
-  if (!transfer->hostile && judge_is_foreign(transfer->id, line, length))
+  transfer->hostile = http_judge_header(&transfer->frame, line, length, transfer->is_h2);
+  if (!transfer->hostile && http_judge_is_foreign(transfer->id, line, length))
     transfer->hostile = "the answer to another request: its client-request-id is not the one that was sent";
   if (transfer->frame.bytes > HTTP_MAX_HEADERS) transfer->too_large = 2;
   if (transfer->frame.starved) transfer->starved = 1;

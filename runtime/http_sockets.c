@@ -3,7 +3,7 @@
  * libcurl does not tell the socket of a connection that it is about to use again.
  * It tells the local port, so the port finds the socket.
  */
-#include "http_transfer.h"
+#include "http_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -9,7 +9,7 @@
  * list, and are emptied when the server closes, because evhttp then frees what
  * they point to. A request keeps its server alive (user value 1).
  */
-#include "httpd.h"
+#include "httpd_internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,7 +86,7 @@ static void on_watched(evutil_socket_t fd, short events, void *argument) {
 /* The connection died under an open request. */
 static void on_close(struct evhttp_connection *connection, void *argument) {
   (void)connection;
-  exchange_end(argument);
+  httpd_exchange_end(argument);
 }
 
 static void on_request(struct evhttp_request *request, void *argument) {
@@ -116,7 +116,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *argument
   struct listener *listener = argument;
   struct bufferevent *stream = listener->plain ? bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE)
                                                : new_tls(base, listener->server->context);
-  if (stream) neighbours_note(&listener->server->neighbours, stream);
+  if (stream) httpd_neighbours_note(&listener->server->neighbours, stream);
   return stream;
 }
 
@@ -170,7 +170,7 @@ static int server_listen(lua_State *L) {
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
   listener->http = new_http(listener);
-  if (!listener->http) return luaL_error(L, "not enough memory");
+  if (!listener->http) return lib_no_memory(L);
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
@@ -190,7 +190,7 @@ static void wait_for_work(struct httpd *server, long ms) {
   event_add(server->timer, &limit);
   while (TAILQ_EMPTY(&server->waiting) && !server->woken) {
     if (event_base_loop(server->base, EVLOOP_ONCE) < 0) break;
-    neighbours_look(&server->neighbours);
+    httpd_neighbours_look(&server->neighbours);
   }
   event_del(server->timer);
 }
@@ -247,7 +247,7 @@ static int server_watch(lua_State *L) {
     return 0;
   }
   server->watch = event_new(server->base, fd, EV_READ | EV_PERSIST, on_watched, server);
-  if (!server->watch || event_add(server->watch, NULL) != 0) return luaL_error(L, "not enough memory");
+  if (!server->watch || event_add(server->watch, NULL) != 0) return lib_no_memory(L);
   return 0;
 }
 
@@ -282,7 +282,7 @@ static void end_all(struct exchanges *list, int owned) {
   while (!TAILQ_EMPTY(list)) {
     struct exchange *exchange = TAILQ_FIRST(list);
     evhttp_connection_set_closecb(evhttp_request_get_connection(exchange->request), NULL, NULL);
-    exchange_end(exchange);
+    httpd_exchange_end(exchange);
     if (owned) free(exchange);
   }
 }
@@ -296,7 +296,7 @@ static int server_close(lua_State *L) {
   end_all(&server->waiting, 1);
   end_all(&server->open, 0);
   for (int i = 0; i < server->listener_count; i++) evhttp_free(server->listeners[i].http);
-  neighbours_free(&server->neighbours);
+  httpd_neighbours_free(&server->neighbours);
   if (server->watch) event_free(server->watch);
   if (server->timer) event_free(server->timer);
   event_base_free(server->base);
@@ -307,13 +307,13 @@ static int server_close(lua_State *L) {
 
 /* httpd.server(identity or nil) -> server */
 static int httpd_server(lua_State *L) {
-  SSL_CTX *context = lua_isnoneornil(L, 1) ? NULL : identity_context(L, 1);
+  SSL_CTX *context = lua_isnoneornil(L, 1) ? NULL : httpd_identity_context(L, 1);
   struct httpd *server = lib_new(L, sizeof *server, HTTPD_SERVER);
   TAILQ_INIT(&server->waiting);
   TAILQ_INIT(&server->open);
   server->base = event_base_new();
   server->timer = server->base ? event_new(server->base, -1, 0, on_timer, server) : NULL;
-  if (!server->timer) return luaL_error(L, "not enough memory");
+  if (!server->timer) return lib_no_memory(L);
   if (context) SSL_CTX_up_ref(context);
   server->context = context;
   return 1;
@@ -328,8 +328,8 @@ static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", ht
 
 int luaopen_host_httpd(lua_State *L);
 int luaopen_host_httpd(lua_State *L) {
-  identity_type(L);
-  incoming_type(L);
+  httpd_identity_type(L);
+  httpd_incoming_type(L);
   lib_type(L, HTTPD_SERVER, server_methods, server_close);
   luaL_newlib(L, functions);
   return 1;

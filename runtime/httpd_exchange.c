@@ -1,28 +1,28 @@
 /* host.httpd, one exchange: whether it is still open, and how it ends. */
-#include "httpd.h"
+#include "httpd_internal.h"
 
 #include <event2/http.h>
 
-void exchange_end(struct exchange *exchange) {
+void httpd_exchange_end(struct exchange *exchange) {
   if (exchange->list) TAILQ_REMOVE(exchange->list, exchange, link);
   exchange->list = NULL;
   exchange->request = NULL;
 }
 
-struct exchange *incoming_check(lua_State *L) {
+struct exchange *httpd_incoming_check(lua_State *L) {
   struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
   luaL_argcheck(L, incoming->exchange && incoming->exchange->request, 1,
                 "the request was answered already, or its server is closed");
   return incoming->exchange;
 }
 
-struct evhttp_request *exchange_take(struct exchange *exchange) {
+struct evhttp_request *httpd_exchange_take(struct exchange *exchange) {
   struct evhttp_request *request = exchange->request;
   evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
-  exchange_end(exchange);
+  httpd_exchange_end(exchange);
   return request;
 }
 
-void exchange_drop(struct exchange *exchange) {
-  evhttp_connection_free(evhttp_request_get_connection(exchange_take(exchange)));
+void httpd_exchange_drop(struct exchange *exchange) {
+  evhttp_connection_free(evhttp_request_get_connection(httpd_exchange_take(exchange)));
 }

@@ -5,7 +5,7 @@
  * it is critically name-constrained, its key is gone before identity()
  * returns, and the server's key never leaves memory.
  */
-#include "httpd.h"
+#include "httpd_internal.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -33,11 +33,11 @@ static struct identity *check_identity(lua_State *L, int index) {
   return identity;
 }
 
-SSL_CTX *identity_context(lua_State *L, int index) {
+SSL_CTX *httpd_identity_context(lua_State *L, int index) {
   return check_identity(L, index)->context;
 }
 
-void pair_free(struct pair *pair) {
+void httpd_pair_free(struct pair *pair) {
   X509_free(pair->certificate);
   EVP_PKEY_free(pair->key);
   *pair = (struct pair){0};
@@ -77,7 +77,7 @@ static int add_extensions(X509 *certificate, X509 *issuer, const struct extensio
   return 1;
 }
 
-int pair_authority(struct pair *authority) {
+int httpd_pair_authority(struct pair *authority) {
   static const struct extension extensions[] = {
       {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
       {NID_key_usage, "critical,keyCertSign,cRLSign"},
@@ -91,7 +91,7 @@ int pair_authority(struct pair *authority) {
          add_extensions(certificate, certificate, extensions) && X509_sign(certificate, authority->key, EVP_sha256());
 }
 
-int pair_issue(const struct pair *authority, const char *names, struct pair *leaf) {
+int httpd_pair_issue(const struct pair *authority, const char *names, struct pair *leaf) {
   const struct extension extensions[] = {
       {NID_basic_constraints, "critical,CA:FALSE"},
       {NID_key_usage, "critical,digitalSignature"},
@@ -123,7 +123,7 @@ static int fill_identity(struct identity *identity, struct pair *authority, stru
   identity->context = SSL_CTX_new(TLS_server_method());
   if (!identity->context) return 0;
   SSL_CTX_set_alpn_select_cb(identity->context, choose_protocol, NULL);
-  if (!pair_authority(authority) || !pair_issue(authority, NAMES, leaf)) return 0;
+  if (!httpd_pair_authority(authority) || !httpd_pair_issue(authority, NAMES, leaf)) return 0;
   identity->authority = authority->certificate;
   X509_up_ref(identity->authority);
   return SSL_CTX_set_min_proto_version(identity->context, TLS1_2_VERSION) &&
@@ -136,8 +136,8 @@ int httpd_identity(lua_State *L) {
   struct pair authority = {0}, leaf = {0};
   struct identity *identity = lib_new(L, sizeof *identity, HTTPD_IDENTITY);
   int ok = fill_identity(identity, &authority, &leaf);
-  pair_free(&authority);
-  pair_free(&leaf);
+  httpd_pair_free(&authority);
+  httpd_pair_free(&leaf);
   if (!ok) return luaL_error(L, "make a server certificate: OpenSSL refused");
   return 1;
 }
@@ -147,7 +147,7 @@ static int identity_ca(lua_State *L) {
   struct identity *identity = check_identity(L, 1);
   char text[4096];
   BIO *memory = BIO_new(BIO_s_mem());
-  if (!memory) return luaL_error(L, "not enough memory");
+  if (!memory) return lib_no_memory(L);
   PEM_write_bio_X509(memory, identity->authority);
   int length = BIO_read(memory, text, sizeof text);
   BIO_free(memory); /* before anything of Lua's can raise */
@@ -164,7 +164,7 @@ static int identity_close(lua_State *L) {
   return 0;
 }
 
-void identity_type(lua_State *L) {
+void httpd_identity_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"ca", identity_ca}, {"close", identity_close}, {NULL, NULL}};
   lib_type(L, HTTPD_IDENTITY, methods, identity_close);
 }

@@ -7,7 +7,7 @@
  * The line looked for is the other end of our connection. Address and port are both
  * compared: anybody may use the same port numbers from another loopback address.
  */
-#include "httpd.h"
+#include "httpd_internal.h"
 #include "sys.h"
 
 #include <arpa/inet.h>
@@ -71,8 +71,8 @@ static int user_of(struct bufferevent *stream, unsigned *user) {
          sys_is_told(*user);
 }
 
-int incoming_user(lua_State *L) {
-  struct evhttp_connection *connection = evhttp_request_get_connection(incoming_check(L)->request);
+int httpd_incoming_user(lua_State *L) {
+  struct evhttp_connection *connection = evhttp_request_get_connection(httpd_incoming_check(L)->request);
   unsigned user = 0;
   if (connection && user_of(evhttp_connection_get_bufferevent(connection), &user))
     lua_pushinteger(L, user);
@@ -89,14 +89,14 @@ static void end(struct bufferevent *stream) {
   bufferevent_decref(stream);
 }
 
-void neighbours_note(struct neighbours *neighbours, struct bufferevent *stream) {
+void httpd_neighbours_note(struct neighbours *neighbours, struct bufferevent *stream) {
   if (!neighbours->limited) return;
-  neighbours_look(neighbours);
+  httpd_neighbours_look(neighbours);
   bufferevent_incref(stream);
   neighbours->newest = stream;
 }
 
-void neighbours_look(struct neighbours *neighbours) {
+void httpd_neighbours_look(struct neighbours *neighbours) {
   struct bufferevent *stream = neighbours->newest;
   unsigned user = 0;
   if (!stream) return;
@@ -110,7 +110,7 @@ void neighbours_look(struct neighbours *neighbours) {
   *place = stream;
 }
 
-void neighbours_free(struct neighbours *neighbours) {
+void httpd_neighbours_free(struct neighbours *neighbours) {
   if (neighbours->newest) bufferevent_decref(neighbours->newest);
   for (int i = 0; i < MAX_OTHERS; i++)
     if (neighbours->others[i]) bufferevent_decref(neighbours->others[i]);

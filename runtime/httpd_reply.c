@@ -3,7 +3,7 @@
  * Everything that may raise happens before the exchange ends; from then on
  * the request belongs to libevent again.
  */
-#include "httpd.h"
+#include "httpd_internal.h"
 
 #include "json.h"
 
@@ -34,7 +34,7 @@ static struct reply check_reply(lua_State *L) {
   if (reply.is_json)
     json_encode(L, 4, reply.body, 1);
   else if (!buffer_append(reply.body, text, length))
-    luaL_error(L, "not enough memory");
+    lib_no_memory(L);
   return reply;
 }
 
@@ -54,19 +54,19 @@ static void add_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
     evhttp_add_header(headers, "Content-Type", "application/json; charset=utf-8");
 }
 
-int incoming_reply(lua_State *L) {
-  struct exchange *exchange = incoming_check(L);
+int httpd_incoming_reply(lua_State *L) {
+  struct exchange *exchange = httpd_incoming_check(L);
   struct reply reply = check_reply(L);
   add_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
   struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
-  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return luaL_error(L, "not enough memory");
-  evhttp_send_reply(exchange_take(exchange), reply.status, NULL, NULL);
+  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return lib_no_memory(L);
+  evhttp_send_reply(httpd_exchange_take(exchange), reply.status, NULL, NULL);
   buffer_free(reply.body);
   return 0;
 }
 
-int incoming_drop(lua_State *L) {
-  exchange_drop(incoming_check(L));
+int httpd_incoming_drop(lua_State *L) {
+  httpd_exchange_drop(httpd_incoming_check(L));
   return 0;
 }
 
@@ -92,18 +92,18 @@ static int write_head(struct bufferevent *stream, int status, const struct evkey
   return ok && evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", length) > 0;
 }
 
-int incoming_cut(lua_State *L) {
-  struct exchange *exchange = incoming_check(L);
+int httpd_incoming_cut(lua_State *L) {
+  struct exchange *exchange = httpd_incoming_check(L);
   lua_Integer wanted = luaL_optinteger(L, 5, -1);
   struct reply reply = check_reply(L);
   size_t length = reply.body->length, bytes = wanted < 0 ? length / 2 : (size_t)wanted;
-  if (length == 0) return incoming_drop(L);
+  if (length == 0) return httpd_incoming_drop(L);
   if (bytes >= length) bytes = length - 1;
   struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
   add_headers(L, headers, reply.is_json);
   struct evhttp_connection *connection = evhttp_request_get_connection(exchange->request);
   struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
-  exchange_take(exchange);
+  httpd_exchange_take(exchange);
   bufferevent_setcb(stream, NULL, cut_written, cut_failed, connection);
   if (!write_head(stream, reply.status, headers, length) || bufferevent_write(stream, reply.body->data, bytes) != 0 ||
       bufferevent_enable(stream, EV_WRITE) != 0)

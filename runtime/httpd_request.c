@@ -3,7 +3,8 @@
  * Bodies that carry secrets are not read as text but through json() and
  * form(), which lift them.
  */
-#include "httpd.h"
+#include "hex.h"
+#include "httpd_internal.h"
 
 #include "json.h"
 #include "secret_name.h"
@@ -18,17 +19,17 @@
 #define MAX_BASIC 4096
 
 /* Bytes that libevent owns, or the caller. */
-struct text {
+struct span {
   const char *data;
   size_t length;
 };
 
 static const struct evhttp_uri *check_uri(lua_State *L) {
-  return evhttp_request_get_evhttp_uri(incoming_check(L)->request);
+  return evhttp_request_get_evhttp_uri(httpd_incoming_check(L)->request);
 }
 
 static int incoming_listener(lua_State *L) {
-  lua_pushinteger(L, incoming_check(L)->listener);
+  lua_pushinteger(L, httpd_incoming_check(L)->listener);
   return 1;
 }
 
@@ -41,7 +42,7 @@ static int incoming_method(lua_State *L) {
       {EVHTTP_REQ_PATCH, "PATCH"}, {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, "OPTIONS"},
       {EVHTTP_REQ_HEAD, "HEAD"},
   };
-  enum evhttp_cmd_type type = evhttp_request_get_command(incoming_check(L)->request);
+  enum evhttp_cmd_type type = evhttp_request_get_command(httpd_incoming_check(L)->request);
   const char *name = "UNKNOWN";
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     if (methods[i].type == type) name = methods[i].name;
@@ -66,64 +67,57 @@ static const char *find_header(struct exchange *exchange, const char *name) {
 }
 
 static int incoming_header(lua_State *L) {
-  struct exchange *exchange = incoming_check(L);
+  struct exchange *exchange = httpd_incoming_check(L);
   lua_pushstring(L, find_header(exchange, luaL_checkstring(L, 2)));
   return 1;
 }
 
-static struct text body_text(struct exchange *exchange) {
+static struct span body_text(struct exchange *exchange) {
   struct evbuffer *body = evhttp_request_get_input_buffer(exchange->request);
-  struct text text = {(const char *)evbuffer_pullup(body, -1), evbuffer_get_length(body)};
-  if (!text.data) text = (struct text){"", 0};
+  struct span text = {(const char *)evbuffer_pullup(body, -1), evbuffer_get_length(body)};
+  if (!text.data) text = (struct span){"", 0};
   return text;
 }
 
 static int incoming_body(lua_State *L) {
-  struct text text = body_text(incoming_check(L));
+  struct span text = body_text(httpd_incoming_check(L));
   lua_pushlstring(L, text.data, text.length);
   return 1;
 }
 
 static int incoming_size(lua_State *L) {
-  struct evbuffer *body = evhttp_request_get_input_buffer(incoming_check(L)->request);
+  struct evbuffer *body = evhttp_request_get_input_buffer(httpd_incoming_check(L)->request);
   lua_pushinteger(L, (lua_Integer)evbuffer_get_length(body));
   return 1;
 }
 
 /* request:json() -> value | nil, message */
 static int incoming_json(lua_State *L) {
-  struct text text = body_text(incoming_check(L));
+  struct span text = body_text(httpd_incoming_check(L));
   if (json_decode(L, text.data, text.length, NULL)) return 1;
   luaL_pushfail(L);
   lua_insert(L, -2);
   return 2;
 }
 
-static int hex_digit(char letter) {
-  if (letter >= '0' && letter <= '9') return letter - '0';
-  letter |= 0x20;
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 /* Decode a form-encoded text into out; what is no valid %XX stays as it is. */
-static void form_decode(lua_State *L, struct buffer *out, struct text text) {
+static void form_decode(lua_State *L, struct buffer *out, struct span text) {
   out->length = 0;
   for (size_t i = 0; i < text.length; i++) {
     char byte = text.data[i] == '+' ? ' ' : text.data[i];
-    int escape = byte == '%' && i + 2 < text.length;
-    int high = escape ? hex_digit(text.data[i + 1]) : -1, low = escape ? hex_digit(text.data[i + 2]) : -1;
-    if (high >= 0 && low >= 0) {
-      byte = (char)(high << 4 | low);
+    int value = byte == '%' ? hex_value(text.data + i + 1, text.length - i - 1, 2) : -1;
+    if (value >= 0) {
+      byte = (char)value;
       i += 2;
     }
-    if (!buffer_append(out, &byte, 1)) luaL_error(L, "not enough memory");
+    buffer_add(L, out, &byte, 1);
   }
 }
 
 /* Take the text up to the stop letter off the front of rest. */
-static struct text split(struct text *rest, char stop) {
+static struct span split(struct span *rest, char stop) {
   const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
-  struct text head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
+  struct span head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
   size_t taken = head.length + (end ? 1 : 0);
   rest->data += taken;
   rest->length -= taken;
@@ -131,8 +125,8 @@ static struct text split(struct text *rest, char stop) {
 }
 
 /* Set one field in the table below the scratch buffer on top. */
-static void set_field(lua_State *L, struct buffer *scratch, struct text field) {
-  struct text name = split(&field, '=');
+static void set_field(lua_State *L, struct buffer *scratch, struct span field) {
+  struct span name = split(&field, '=');
   form_decode(L, scratch, name);
   lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
   const struct secret_name *secret = secret_name_find(lua_tostring(L, -1), lua_rawlen(L, -1), NAMED_IN_FORM);
@@ -146,11 +140,11 @@ static void set_field(lua_State *L, struct buffer *scratch, struct text field) {
 
 /* Push the fields of a form-encoded text as a table. Of fields of one name the
  * last counts. [-0, +1, e] */
-static void push_fields(lua_State *L, struct text text) {
+static void push_fields(lua_State *L, struct span text) {
   lua_newtable(L);
   struct buffer *scratch = buffer_new(L);
   while (text.length) {
-    struct text field = split(&text, '&');
+    struct span field = split(&text, '&');
     if (field.length) set_field(L, scratch, field);
   }
   buffer_free(scratch);
@@ -158,13 +152,13 @@ static void push_fields(lua_State *L, struct text text) {
 }
 
 static int incoming_form(lua_State *L) {
-  push_fields(L, body_text(incoming_check(L)));
+  push_fields(L, body_text(httpd_incoming_check(L)));
   return 1;
 }
 
 static int incoming_arguments(lua_State *L) {
   const char *query = evhttp_uri_get_query(check_uri(L));
-  struct text text = {query ? query : "", query ? strlen(query) : 0};
+  struct span text = {query ? query : "", query ? strlen(query) : 0};
   push_fields(L, text);
   return 1;
 }
@@ -187,13 +181,13 @@ static int decode_basic(struct buffer *plain, const char *header) {
 /* request:basic() -> user, secret | nil. Both parts are form-encoded before
  * base64 (RFC 6749, 2.3.1). */
 static int incoming_basic(lua_State *L) {
-  struct exchange *exchange = incoming_check(L);
+  struct exchange *exchange = httpd_incoming_check(L);
   struct buffer *plain = buffer_new(L), *part = buffer_new(L);
   if (!decode_basic(plain, find_header(exchange, "Authorization"))) {
     luaL_pushfail(L);
     return 1;
   }
-  struct text rest = {plain->data, plain->length};
+  struct span rest = {plain->data, plain->length};
   form_decode(L, part, split(&rest, ':'));
   lua_pushlstring(L, part->data ? part->data : "", part->length);
   form_decode(L, part, rest);
@@ -207,22 +201,22 @@ static int incoming_basic(lua_State *L) {
 static int incoming_close(lua_State *L) {
   struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
   if (!incoming->exchange) return 0;
-  if (incoming->exchange->request) exchange_drop(incoming->exchange);
+  if (incoming->exchange->request) httpd_exchange_drop(incoming->exchange);
   free(incoming->exchange);
   incoming->exchange = NULL;
   return 0;
 }
 
-void incoming_type(lua_State *L) {
+void httpd_incoming_type(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"listener", incoming_listener}, {"method", incoming_method},
       {"path", incoming_path},         {"query", incoming_query},
       {"header", incoming_header},     {"body", incoming_body},
       {"json", incoming_json},         {"form", incoming_form},
       {"basic", incoming_basic},       {"arguments", incoming_arguments},
-      {"reply", incoming_reply},       {"drop", incoming_drop},
-      {"cut", incoming_cut},           {"size", incoming_size},
-      {"user", incoming_user},         {NULL, NULL},
+      {"reply", httpd_incoming_reply}, {"drop", httpd_incoming_drop},
+      {"cut", httpd_incoming_cut},     {"size", incoming_size},
+      {"user", httpd_incoming_user},   {NULL, NULL},
   };
   lib_type(L, HTTPD_REQUEST, methods, incoming_close);
 }

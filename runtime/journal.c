@@ -7,7 +7,8 @@
  * Ownership: a journal owns its database and keys, and anchors the emulator's
  * clock and the function for failures it was given (user value 1: a table).
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "json.h"
 #include "secret.h"
 #include "sys.h"
@@ -101,16 +102,16 @@ static int finish(lua_State *L, const struct journal *journal, int done) {
 }
 
 static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
-  if (!audit_begin(journal)) return 0;
-  sqlite3_stmt *put = store_statement(journal, PUT);
+  if (!journal_audit_begin(journal)) return 0;
+  sqlite3_stmt *put = journal_store_statement(journal, PUT);
   for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
   sqlite3_bind_text(put, 4, body->data, (int)body->length, SQLITE_STATIC);
   sqlite3_bind_double(put, 5, time);
   sqlite3_bind_int64(put, 6, journal->head.seq + 1);
-  if (!store_run(journal, put)) return 0;
-  sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
+  if (!journal_store_run(journal, put)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(journal, RECORD_AS_JSON);
   for (int i = 0; i < 2; i++) sqlite3_bind_text(as_json, i + 1, names[i], -1, SQLITE_STATIC);
-  return audit_append_row(journal, as_json, time, AUDIT_PUT);
+  return journal_audit_append_row(journal, as_json, time, AUDIT_PUT);
 }
 
 /* journal:put(kind, id, state, body, time) */
@@ -169,7 +170,7 @@ static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *stateme
 static int journal_get(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *kind = luaL_checkstring(L, 2), *id = luaL_checkstring(L, 3);
-  sqlite3_stmt *get = store_statement(journal, GET);
+  sqlite3_stmt *get = journal_store_statement(journal, GET);
   sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(get, 2, id, -1, SQLITE_TRANSIENT);
   if (!next_row(L, journal, get)) return 0;
@@ -183,7 +184,7 @@ static int journal_get(lua_State *L) {
 static int journal_list(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *kind = luaL_optstring(L, 2, NULL), *except = luaL_optstring(L, 3, NULL);
-  sqlite3_stmt *list = store_statement(journal, LIST);
+  sqlite3_stmt *list = journal_store_statement(journal, LIST);
   lua_Integer count = 0;
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
@@ -199,15 +200,15 @@ static int journal_list(lua_State *L) {
  * when it does not open. [-0, +0|+1, e] */
 static int push_value(lua_State *L, struct journal *journal, const char *id) {
   const struct seal_name name = {"value", journal->binding, id};
-  sqlite3_stmt *read = store_statement(journal, UNSEAL);
+  sqlite3_stmt *read = journal_store_statement(journal, UNSEAL);
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
   if (!next_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
-  length = seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
+  length = journal_seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
   if (length == SIZE_MAX) return -1;
   struct secret *value = secret_reserve(L, SECRET_VALUE, length);
   const unsigned char *sealed = sqlite3_column_blob(read, 0);
-  int opened = seal_decrypt(journal, &name, sealed, (size_t)sqlite3_column_bytes(read, 0), value->bytes);
+  int opened = journal_seal_decrypt(journal, &name, sealed, (size_t)sqlite3_column_bytes(read, 0), value->bytes);
   sqlite3_reset(read);
   if (opened) secret_register(L);
   if (!opened) lua_pop(L, 1);
@@ -222,15 +223,15 @@ static int altered_value(lua_State *L, const char *id) {
 }
 
 static int insert_value(struct journal *journal, const char *id, const struct buffer *sealed) {
-  if (!audit_begin(journal)) return 0;
-  sqlite3_stmt *insert = store_statement(journal, SEAL);
+  if (!journal_audit_begin(journal)) return 0;
+  sqlite3_stmt *insert = journal_store_statement(journal, SEAL);
   sqlite3_bind_text(insert, 1, id, -1, SQLITE_STATIC);
   sqlite3_bind_blob(insert, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
   sqlite3_bind_int64(insert, 3, journal->head.seq + 1);
-  if (!store_run(journal, insert)) return 0;
-  sqlite3_stmt *as_json = store_statement(journal, SEALED_AS_JSON);
+  if (!journal_store_run(journal, insert)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(journal, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return audit_append_row(journal, as_json, audit_now(journal), AUDIT_SEAL);
+  return journal_audit_append_row(journal, as_json, journal_audit_now(journal), AUDIT_SEAL);
 }
 
 /* The value at the top of the stack is held already under this id: fine if it is the same. */
@@ -249,7 +250,7 @@ static int journal_seal(lua_State *L) {
   const struct secret *value = secret_check(L, 3);
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
-  if (!audit_begin(journal)) return journal_raise(L, journal); /* before looking: nobody may seal in between */
+  if (!journal_audit_begin(journal)) return journal_raise(L, journal); /* before looking: nobody may seal in between */
   int held = push_value(L, journal, id);
   if (held > 0) return keep_value(L, id, value);
   if (held < 0) {
@@ -257,7 +258,7 @@ static int journal_seal(lua_State *L) {
     return lua_error(L);
   }
   struct buffer *sealed = buffer_new(L);
-  if (!seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return journal_raise(L, journal);
+  if (!journal_seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return journal_raise(L, journal);
   return insert_value(journal, id, sealed) ? 0 : journal_raise(L, journal);
 }
 
@@ -271,11 +272,11 @@ static int journal_unseal(lua_State *L) {
 
 /* Drop the value, and say so with {"id": …}. */
 static int drop_value(struct journal *journal, const char *id, const struct buffer *body) {
-  sqlite3_stmt *drop = store_statement(journal, FORGET);
+  sqlite3_stmt *drop = journal_store_statement(journal, FORGET);
   sqlite3_bind_text(drop, 1, id, -1, SQLITE_STATIC);
-  if (!store_run(journal, drop)) return 0;
+  if (!journal_store_run(journal, drop)) return 0;
   if (sqlite3_changes(journal->database) == 0) return 1;
-  return audit_append(journal, audit_now(journal), AUDIT_FORGET, body->data, body->length);
+  return journal_audit_append(journal, journal_audit_now(journal), AUDIT_FORGET, body->data, body->length);
 }
 
 /* journal:forget(id). What is not held is forgotten. */
@@ -287,7 +288,7 @@ static int journal_forget(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_setfield(L, 3, "id");
   const struct buffer *body = push_body(L, 3);
-  return finish(L, journal, audit_begin(journal) && drop_value(journal, id, body));
+  return finish(L, journal, journal_audit_begin(journal) && drop_value(journal, id, body));
 }
 
 /* journal:audit(kind, body, time) */
@@ -297,7 +298,8 @@ static int journal_audit_lua(lua_State *L) {
   double time = journal_check_time(L, 4);
   lua_settop(L, 4);
   const struct buffer *body = push_body(L, 3);
-  return finish(L, journal, audit_begin(journal) && audit_append(journal, time, kind, body->data, body->length));
+  return finish(L, journal,
+                journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
 }
 
 /* Push one record of the chain as a table. [-0, +1, e] */
@@ -318,7 +320,7 @@ static int journal_history(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   lua_Integer wanted = luaL_checkinteger(L, 2), count = 0;
   luaL_argcheck(L, wanted >= 0, 2, "not negative");
-  sqlite3_stmt *history = store_statement(journal, HISTORY);
+  sqlite3_stmt *history = journal_store_statement(journal, HISTORY);
   sqlite3_bind_int64(history, 1, wanted);
   lua_newtable(L);
   while (next_row(L, journal, history)) {
@@ -340,7 +342,7 @@ static int commit(lua_State *L) {
 static int verify(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   int64_t count, seq;
-  if (audit_verify(journal, &count, &seq)) {
+  if (journal_audit_verify(journal, &count, &seq)) {
     lua_pushinteger(L, count);
     return 1;
   }
@@ -354,14 +356,13 @@ static int journal_head(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   struct head head = journal->head;
   char hex[2 * HASH_SIZE + 1];
-  const char *why = journal->writing ? NULL : audit_read_head(journal, &head);
+  const char *why = journal->writing ? NULL : journal_audit_read_head(journal, &head);
   if (why) {
     lua_pushfstring(L, "journal cannot be read: the one in '%s' has no head: %s", journal->directory, why);
     return raise_text(L);
   }
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", head.hash[i]);
   lua_pushinteger(L, head.seq);
-  lua_pushstring(L, hex);
+  lua_pushstring(L, hex_text(head.hash, HASH_SIZE, hex));
   return 2;
 }
 
@@ -370,11 +371,10 @@ static int journal_hash(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   lua_Integer seq = luaL_checkinteger(L, 2);
   char hex[2 * HASH_SIZE + 1];
-  sqlite3_stmt *read = store_statement(journal, HASH_AT);
+  sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
   if (!next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
-  const unsigned char *hash = sqlite3_column_blob(read, 0);
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+  hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
   sqlite3_reset(read);
   lua_pushstring(L, hex);
   return 1;
@@ -391,15 +391,15 @@ static int journal_lease(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   size_t length;
   const char *name = luaL_checklstring(L, 2, &length);
-  return lease_take(L, journal->directory, name, length);
+  return journal_lease_take(L, journal->directory, name, length);
 }
 
 /* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
-  if (journal->database) mark_renew(journal);
-  store_close(journal);
-  place_close(journal);
+  if (journal->database) journal_mark_renew(journal);
+  journal_store_close(journal);
+  journal_place_close(journal);
   journal->refusing = 1; /* a door may still hold it, and asks from C */
   snprintf(journal->message, sizeof journal->message, "the journal is closed");
   OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
@@ -416,12 +416,13 @@ static const char *open_journal(struct journal *journal, const char *directory, 
                                 struct buffer *scratch) {
   char file[PATH_MAX];
   struct mark mark;
-  const char *kind = place_open(journal, directory, file);
+  const char *kind = journal_place_open(journal, directory, file);
   if (kind) return kind;
-  mark_read(journal, &mark);
-  kind = store_open(journal, file);
-  if (!kind) kind = seal_derive(journal, key->bytes, key->length) ? owner_check(journal, scratch) : "io";
-  return kind ? kind : mark_check(journal, &mark);
+  journal_mark_read(journal, &mark);
+  kind = journal_store_open(journal, file);
+  if (!kind)
+    kind = journal_seal_derive(journal, key->bytes, key->length) ? journal_owner_check(journal, scratch) : "io";
+  return kind ? kind : journal_mark_check(journal, &mark);
 }
 
 const struct secret *journal_check_key(lua_State *L, int index) {
@@ -455,11 +456,11 @@ static int journal_open(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   journal->clock = clock;
   journal->binding = strdup(lua_tostring(L, 3));
-  if (!journal->binding) return luaL_error(L, "out of memory");
+  if (!journal->binding) return lib_no_memory(L);
   const char *kind = open_journal(journal, directory, key, scratch);
   if (!kind) return 1;
-  store_close(journal);
-  place_close(journal);
+  journal_store_close(journal);
+  journal_place_close(journal);
   return lib_fail_kind(L, kind, "%s", journal->message);
 }
 
@@ -491,7 +492,7 @@ int luaopen_host_journal(lua_State *L) {
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, journal_care_methods, 0);
   lua_pop(L, 2);
-  lease_type(L);
+  journal_lease_type(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, journal_care_functions, 0);
   return 1;

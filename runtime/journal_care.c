@@ -1,6 +1,7 @@
 /* host.journal, the part that takes care of a journal as a whole: whose it is and was.
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "secret.h"
 
 #include <stdio.h>
@@ -33,7 +34,7 @@ static int mark_restored(lua_State *L) {
   double time = journal_check_time(L, 2);
   int replaces = lua_toboolean(L, 3);
   luaL_argcheck(L, time > 0, 2, "a time after 1970 expected");
-  return owner_restored(journal, time, replaces, NULL, buffer_new(L)) ? 0 : journal_raise(L, journal);
+  return journal_owner_restored(journal, time, replaces, NULL, buffer_new(L)) ? 0 : journal_raise(L, journal);
 }
 
 /* Drop the rows that the table at index names, as { kind, id } each. */
@@ -44,7 +45,7 @@ static int drop_rows(lua_State *L, struct journal *journal, const struct compact
     lua_geti(L, index, i);
     lua_geti(L, -1, 1);
     lua_geti(L, -2, 2);
-    done = compact_drop(journal, compact, luaL_checkstring(L, -2), luaL_checkstring(L, -1));
+    done = journal_compact_drop(journal, compact, luaL_checkstring(L, -2), luaL_checkstring(L, -1));
     lua_pop(L, 3);
   }
   return done;
@@ -57,10 +58,11 @@ static int compact(lua_State *L) {
   luaL_checktype(L, 4, LUA_TTABLE);
   luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
   lua_settop(L, 4);
-  const char *kind = compact_write(journal, &work, buffer_new(L));
+  const char *kind = journal_compact_write(journal, &work, buffer_new(L));
   if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
   if (work.last == 0) return 0;
-  if (!compact_begin(journal, &work) || !drop_rows(L, journal, &work, 4) || !compact_end(journal, &work))
+  if (!journal_compact_begin(journal, &work) || !drop_rows(L, journal, &work, 4) ||
+      !journal_compact_end(journal, &work))
     return lib_fail_kind(L, "io", "%s", journal->message);
   lua_createtable(L, 0, 4);
   lua_pushstring(L, work.segment);
@@ -76,15 +78,14 @@ static int compact(lua_State *L) {
 
 static void push_hash(lua_State *L, const unsigned char hash[HASH_SIZE]) {
   char hex[2 * HASH_SIZE + 1];
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-  lua_pushstring(L, hex);
+  lua_pushstring(L, hex_text(hash, HASH_SIZE, hex));
 }
 
 /* journal:start() -> seq, hash */
 static int start(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   struct head head;
-  if (!audit_read_start(journal, &head))
+  if (!journal_audit_read_start(journal, &head))
     return luaL_error(L, "the start of the audit chain in '%s' is not sealed by this key", journal->directory);
   lua_pushinteger(L, head.seq);
   push_hash(L, head.hash);
@@ -101,8 +102,8 @@ static int is_segment(lua_State *L) {
 static int backup(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   luaL_argcheck(L, !journal->writing, 1, "something is not committed yet");
-  const char *path = copy_resolve(L, 2);
-  const char *kind = copy_backup(journal, path);
+  const char *path = journal_copy_resolve(L, 2);
+  const char *kind = journal_copy_backup(journal, path);
   if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
   lua_pushinteger(L, journal->copied.seq);
   push_hash(L, journal->copied.hash);
@@ -115,18 +116,18 @@ static struct journal *new_journal(lua_State *L, int key_index, int binding_inde
   const char *binding = journal_check_binding(L, binding_index);
   struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
   journal->binding = strdup(binding);
-  if (!journal->binding) luaL_error(L, "out of memory");
-  if (!seal_derive(journal, key->bytes, key->length)) journal_raise(L, journal);
+  if (!journal->binding) lib_no_memory(L);
+  if (!journal_seal_derive(journal, key->bytes, key->length)) journal_raise(L, journal);
   return journal;
 }
 
 /* journal.read(path, key, binding) -> journal | nil, message, kind */
 static int read_file(lua_State *L) {
   lua_settop(L, 3);
-  const char *path = copy_resolve(L, 1);
+  const char *path = journal_copy_resolve(L, 1);
   struct journal *journal = new_journal(L, 2, 3);
   struct journal opened;
-  const char *kind = copy_open(&opened, journal, path, READ_FILE);
+  const char *kind = journal_copy_open(&opened, journal, path, READ_FILE);
   *journal = opened; /* with the same keys and binding */
   if (!kind) return 1;
   return lib_fail_kind(L, kind, "%s", journal->message);
@@ -155,11 +156,11 @@ static int restore_file(lua_State *L) {
   restore.replaces = lua_toboolean(L, 6);
   restore.set_aside = lua_toboolean(L, 7);
   lua_settop(L, 7);
-  restore.file = copy_resolve(L, 2);
+  restore.file = journal_copy_resolve(L, 2);
   struct buffer *scratch = buffer_new(L);
   struct journal *journal = new_journal(L, 3, 4);
-  const char *kind = restore_journal(journal, &restore, directory, scratch);
-  place_close(journal);
+  const char *kind = journal_restore_file(journal, &restore, directory, scratch);
+  journal_place_close(journal);
   if (kind) return lib_fail_kind(L, kind, "%s", journal->message);
   push_restored(L, journal, &restore);
   return 1;
@@ -173,8 +174,8 @@ static int rekey(lua_State *L) {
   lua_settop(L, 5);
   struct buffer *scratch = buffer_new(L);
   struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
-  const char *kind = rekey_journal(old, next, directory, time, scratch, &count);
-  place_close(old);
+  const char *kind = journal_rekey_live(old, next, directory, time, scratch, &count);
+  journal_place_close(old);
   if (kind) return lib_fail_kind(L, kind, "%s", old->message);
   lua_pushinteger(L, count);
   return 1;
@@ -183,10 +184,10 @@ static int rekey(lua_State *L) {
 /* journal.rekey_segment(path, old key, new key, binding) -> true | nil, message, kind */
 static int rekey_one(lua_State *L) {
   lua_settop(L, 4);
-  const char *path = copy_resolve(L, 1);
+  const char *path = journal_copy_resolve(L, 1);
   struct buffer *scratch = buffer_new(L);
   struct journal *old = new_journal(L, 2, 4), *next = new_journal(L, 3, 4);
-  const char *kind = rekey_segment(old, next, path, scratch);
+  const char *kind = journal_rekey_segment(old, next, path, scratch);
   if (kind) return lib_fail_kind(L, kind, "%s", old->message);
   lua_pushboolean(L, 1);
   return 1;

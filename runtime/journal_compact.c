@@ -8,7 +8,8 @@
  * The segment is whole and durable before anything is taken out, which is one
  * transaction. Stopped in between, it is written again under the same name.
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static const char *fail(struct journal *journal, const char *path, const char *w
 
 /* The last record before that time; at least one stays in the chain. */
 static int64_t last_before(struct journal *journal, double before, int64_t head) {
-  sqlite3_stmt *find = store_statement(journal, FIRST_SINCE);
+  sqlite3_stmt *find = journal_store_statement(journal, FIRST_SINCE);
   sqlite3_bind_double(find, 1, before);
   int64_t last = sqlite3_step(find) == SQLITE_ROW ? sqlite3_column_int64(find, 0) - 1 : head - 1;
   sqlite3_reset(find);
@@ -37,8 +38,10 @@ static int fill(struct journal *journal, const struct compact *compact, struct j
   struct head end;
   segment->is_segment = 1;
   memcpy(segment->installations, journal->installations, sizeof segment->installations);
-  if (!store_lock(segment) || !audit_write_start(segment, &compact->start) || !owner_write(segment, scratch)) return 0;
-  if (!audit_walk(journal, compact->last, segment, &end)) return 0;
+  if (!journal_store_lock(segment) || !journal_audit_write_start(segment, &compact->start) ||
+      !journal_owner_write(segment, scratch))
+    return 0;
+  if (!journal_audit_walk(journal, compact->last, segment, &end)) return 0;
   return end.seq == compact->last && !journal_commit(segment);
 }
 
@@ -46,16 +49,16 @@ static int fill(struct journal *journal, const struct compact *compact, struct j
 static const char *write_part(struct journal *journal, const struct compact *compact, const char *part,
                               struct buffer *scratch) {
   struct journal segment = {.keys = journal->keys, .binding = journal->binding, .use = MAKE_FILE};
-  int code = copy_make_part(part);
+  int code = journal_copy_make_part(part);
   if (code) return fail(journal, part, strerror(code));
   memcpy(segment.key_id, journal->key_id, KEY_ID_SIZE);
   segment.directory = strdup(part);
-  const char *kind = segment.directory ? store_open(&segment, part) : "io";
+  const char *kind = segment.directory ? journal_store_open(&segment, part) : "io";
   int done = !kind && fill(journal, compact, &segment, scratch);
   if (!done && !*segment.message) memcpy(segment.message, journal->message, sizeof segment.message);
   if (!done) fail(journal, part, segment.message);
-  copy_close(&segment);
-  code = done ? copy_settle(part) : 0;
+  journal_copy_close(&segment);
+  code = done ? journal_copy_settle(part) : 0;
   if (code) return fail(journal, part, strerror(code));
   return done ? NULL : "io";
 }
@@ -63,17 +66,18 @@ static const char *write_part(struct journal *journal, const struct compact *com
 /* Its name tells which records it holds, and the last one's hash. */
 static int name_segment(struct journal *journal, struct compact *compact) {
   unsigned char hash[HASH_SIZE];
-  if (!audit_hash(journal, compact->last, hash)) return 0;
-  snprintf(compact->segment, sizeof compact->segment, "journal-%lld-%lld-%02x%02x%02x%02x" SEGMENT_ENDING,
-           (long long)compact->start.seq + 1, (long long)compact->last, hash[0], hash[1], hash[2], hash[3]);
+  char digits[9];
+  if (!journal_audit_hash(journal, compact->last, hash)) return 0;
+  snprintf(compact->segment, sizeof compact->segment, "journal-%lld-%lld-%s" SEGMENT_ENDING,
+           (long long)compact->start.seq + 1, (long long)compact->last, hex_text(hash, 4, digits));
   return 1;
 }
 
-const char *compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch) {
+const char *journal_compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch) {
   char path[PATH_MAX + NAME_MAX + 16], part[sizeof path + 8];
   struct head head;
-  const char *why = audit_read_head(journal, &head);
-  if (!why && !audit_read_start(journal, &compact->start)) why = "the start of its audit chain was altered";
+  const char *why = journal_audit_read_head(journal, &head);
+  if (!why && !journal_audit_read_start(journal, &compact->start)) why = "the start of its audit chain was altered";
   if (why) {
     snprintf(journal->message, sizeof journal->message, "%s", why);
     return "damaged";
@@ -89,35 +93,36 @@ const char *compact_write(struct journal *journal, struct compact *compact, stru
   return code ? fail(journal, path, strerror(code)) : kind;
 }
 
-int compact_begin(struct journal *journal, struct compact *compact) {
+int journal_compact_begin(struct journal *journal, struct compact *compact) {
   struct head start;
-  if (!audit_begin(journal)) return 0;
-  if (audit_read_start(journal, &start) && start.seq == compact->start.seq) return 1;
-  return store_refuse(journal, "another moonlatch compacted it meanwhile");
+  if (!journal_audit_begin(journal)) return 0;
+  if (journal_audit_read_start(journal, &start) && start.seq == compact->start.seq) return 1;
+  return journal_store_refuse(journal, "another moonlatch compacted it meanwhile");
 }
 
-int compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id) {
-  sqlite3_stmt *drop = store_statement(journal, DROP_RECORD);
+int journal_compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id) {
+  sqlite3_stmt *drop = journal_store_statement(journal, DROP_RECORD);
   sqlite3_bind_text(drop, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(drop, 2, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(drop, 3, compact->last);
-  return store_run(journal, drop);
+  return journal_store_run(journal, drop);
 }
 
 /* Say a row anew that is on record only in what goes. 1: number is its; 0: there is none; -1: it failed. */
 static int carry_record(struct journal *journal, const struct compact *compact, int64_t *number) {
-  sqlite3_stmt *find = store_statement(journal, NEXT_RECORD);
+  sqlite3_stmt *find = journal_store_statement(journal, NEXT_RECORD);
   sqlite3_bind_int64(find, 1, *number);
   sqlite3_bind_int64(find, 2, compact->last);
   int code = sqlite3_step(find), done = code == SQLITE_ROW;
   if (done) {
     *number = sqlite3_column_int64(find, 0);
-    sqlite3_stmt *move = store_statement(journal, MOVE_RECORD);
+    sqlite3_stmt *move = journal_store_statement(journal, MOVE_RECORD);
     sqlite3_bind_int64(move, 1, *number);
     sqlite3_bind_int64(move, 2, journal->head.seq + 1);
-    sqlite3_stmt *as_json = store_statement(journal, RECORD_AS_JSON);
+    sqlite3_stmt *as_json = journal_store_statement(journal, RECORD_AS_JSON);
     for (int i = 1; i <= 2; i++) sqlite3_bind_value(as_json, i, sqlite3_column_value(find, i));
-    done = store_run(journal, move) && audit_append_row(journal, as_json, sqlite3_column_double(find, 3), AUDIT_PUT);
+    done = journal_store_run(journal, move) &&
+           journal_audit_append_row(journal, as_json, sqlite3_column_double(find, 3), AUDIT_PUT);
   }
   sqlite3_reset(find);
   return code == SQLITE_DONE ? 0 : done ? 1 : -1;
@@ -125,18 +130,20 @@ static int carry_record(struct journal *journal, const struct compact *compact, 
 
 /* The same for a sealed value. */
 static int carry_value(struct journal *journal, const struct compact *compact, char id[JOURNAL_BINDING + 1]) {
-  sqlite3_stmt *find = store_statement(journal, NEXT_SEALED);
+  sqlite3_stmt *find = journal_store_statement(journal, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(find, 2, compact->last);
   int code = sqlite3_step(find), done = code == SQLITE_ROW;
   if (done) snprintf(id, JOURNAL_BINDING + 1, "%s", (const char *)sqlite3_column_text(find, 0));
   sqlite3_reset(find);
   if (!done) return code == SQLITE_DONE ? 0 : -1;
-  sqlite3_stmt *move = store_statement(journal, MOVE_SEALED), *as_json = store_statement(journal, SEALED_AS_JSON);
+  sqlite3_stmt *move = journal_store_statement(journal, MOVE_SEALED),
+               *as_json = journal_store_statement(journal, SEALED_AS_JSON);
   sqlite3_bind_text(move, 1, id, -1, SQLITE_STATIC);
   sqlite3_bind_int64(move, 2, journal->head.seq + 1);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return store_run(journal, move) && audit_append_row(journal, as_json, compact->time, AUDIT_SEAL) ? 1 : -1;
+  return journal_store_run(journal, move) && journal_audit_append_row(journal, as_json, compact->time, AUDIT_SEAL) ? 1
+                                                                                                                   : -1;
 }
 
 static int carry(struct journal *journal, struct compact *compact) {
@@ -152,23 +159,24 @@ static int carry(struct journal *journal, struct compact *compact) {
     compact->carried += values > 0;
   }
   if (rows == 0 && values == 0) return 1;
-  return journal->refusing ? 0 : store_refuse(journal, "what it holds cannot be read");
+  return journal->refusing ? 0 : journal_store_refuse(journal, "what it holds cannot be read");
 }
 
 /* Take the records out, seal where the chain begins now, and name the segment in it. */
 static int cut(struct journal *journal, const struct compact *compact) {
   struct head start = {.seq = compact->last};
   char body[NAME_MAX + 128];
-  if (!audit_hash(journal, compact->last, start.hash)) return store_refuse(journal, "its audit chain was altered");
-  sqlite3_stmt *remove = store_statement(journal, CUT);
+  if (!journal_audit_hash(journal, compact->last, start.hash))
+    return journal_store_refuse(journal, "its audit chain was altered");
+  sqlite3_stmt *remove = journal_store_statement(journal, CUT);
   sqlite3_bind_int64(remove, 1, compact->last);
   int length = snprintf(body, sizeof body, "{\"segment\":\"%s\",\"first\":%lld,\"last\":%lld}", compact->segment,
                         (long long)compact->start.seq + 1, (long long)compact->last);
-  return store_run(journal, remove) && audit_write_start(journal, &start) &&
-         audit_append(journal, compact->time, AUDIT_COMPACT, body, (size_t)length);
+  return journal_store_run(journal, remove) && journal_audit_write_start(journal, &start) &&
+         journal_audit_append(journal, compact->time, AUDIT_COMPACT, body, (size_t)length);
 }
 
-int compact_end(struct journal *journal, struct compact *compact) {
+int journal_compact_end(struct journal *journal, struct compact *compact) {
   if (!carry(journal, compact) || !cut(journal, compact) || journal_commit(journal)) return 0;
   /* What is free in the file goes back; where another reads just now, it is used again later. */
   sqlite3_exec(journal->database, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);

@@ -4,7 +4,7 @@
  * before it gets its name: so a file of that name is whole, and one that ends in
  * .part is left over from a run that was stopped.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static const char *fail(struct journal *journal, const char *what, const char *p
   return "io";
 }
 
-const char *copy_resolve(lua_State *L, int index) {
+const char *journal_copy_resolve(lua_State *L, int index) {
   const char *path = lib_checktext(L, index), *slash = strrchr(path, '/');
   char folder[PATH_MAX];
   if (!slash || slash == path || snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path) >= PATH_MAX)
@@ -37,22 +37,22 @@ const char *copy_resolve(lua_State *L, int index) {
   return lua_pushfstring(L, "%s%s", folder, slash);
 }
 
-const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
+const char *journal_copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use) {
   *copy = (struct journal){.keys = like->keys, .binding = like->binding, .clock = like->clock, .use = use};
   memcpy(copy->key_id, like->key_id, KEY_ID_SIZE);
   copy->directory = strdup(file);
   if (!copy->directory) return fail(copy, "open", file, strerror(ENOMEM));
-  const char *kind = store_open(copy, file);
-  return kind ? kind : owner_read(copy);
+  const char *kind = journal_store_open(copy, file);
+  return kind ? kind : journal_owner_read(copy);
 }
 
-void copy_close(struct journal *copy) {
-  store_close(copy);
+void journal_copy_close(struct journal *copy) {
+  journal_store_close(copy);
   EVP_MD_CTX_free(copy->hashing);
   copy->hashing = NULL;
 }
 
-int copy_make_part(const char *part) {
+int journal_copy_make_part(const char *part) {
   struct stat info;
   if (lstat(part, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid()) unlink(part);
   int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -74,7 +74,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to) {
   return code == SQLITE_DONE;
 }
 
-int copy_settle(const char *part) {
+int journal_copy_settle(const char *part) {
   static const unsigned char single[2] = {1, 1};
   int fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW), code = 0;
   if (fd < 0) return errno;
@@ -83,10 +83,10 @@ int copy_settle(const char *part) {
   return code;
 }
 
-const char *copy_database(struct journal *journal, sqlite3 *from, const char *part) {
+const char *journal_copy_database(struct journal *journal, sqlite3 *from, const char *part) {
   sqlite3 *to = NULL;
   char why[256] = "";
-  int code = copy_make_part(part);
+  int code = journal_copy_make_part(part);
   if (code) return fail(journal, "make", part, strerror(code));
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_pages(from, to)) {
@@ -95,7 +95,7 @@ const char *copy_database(struct journal *journal, sqlite3 *from, const char *pa
              system_code ? strerror(system_code) : "");
   }
   sqlite3_close(to);
-  code = *why ? 0 : copy_settle(part);
+  code = *why ? 0 : journal_copy_settle(part);
   return *why || code ? fail(journal, "copy the journal to", part, *why ? why : strerror(code)) : NULL;
 }
 
@@ -103,15 +103,16 @@ const char *copy_database(struct journal *journal, sqlite3 *from, const char *pa
 static const char *verify_copy(struct journal *journal, const char *part) {
   struct journal copy;
   int64_t count, seq;
-  const char *kind = copy_open(&copy, journal, part, READ_FILE);
-  if (!kind && (!audit_verify(&copy, &count, &seq) || !audit_stored_head(&copy, &journal->copied))) kind = "damaged";
+  const char *kind = journal_copy_open(&copy, journal, part, READ_FILE);
+  if (!kind && (!journal_audit_verify(&copy, &count, &seq) || !journal_audit_stored_head(&copy, &journal->copied)))
+    kind = "damaged";
   if (kind)
     snprintf(journal->message, sizeof journal->message, "the copy '%.256s' is no good: %.700s", part, copy.message);
-  copy_close(&copy);
+  journal_copy_close(&copy);
   return kind;
 }
 
-const char *copy_backup(struct journal *journal, const char *path) {
+const char *journal_copy_backup(struct journal *journal, const char *path) {
   char part[PATH_MAX];
   struct stat info;
   if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
@@ -120,7 +121,7 @@ const char *copy_backup(struct journal *journal, const char *path) {
     fail(journal, "make", path, "it exists already and is not replaced");
     return "exists";
   }
-  const char *kind = copy_database(journal, journal->database, part);
+  const char *kind = journal_copy_database(journal, journal->database, part);
   if (!kind) kind = verify_copy(journal, part);
   int code = kind ? 0 : sys_place_new(part, path);
   if (kind || code) unlink(part);

@@ -5,10 +5,10 @@
  * kind that belongs to the open file (OFD) also keeps two leases of one
  * process apart. Time plays no part.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
+#include "sys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -38,23 +38,12 @@ static off_t place_of(const char *name, size_t length) {
   return (off_t)(place & (UINT64_MAX >> 2));
 }
 
-/* Open the file and lock the byte; 0 or an errno value. Whether it is held already is
- * for the lock alone to say: an open that is not permitted fails with the same numbers. */
-static int take(struct lease *lease, const char *path, off_t place, int *is_held) {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
-  lease->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lease->fd < 0) return errno;
-  int code = fcntl(lease->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
-  *is_held = code == EAGAIN || code == EACCES;
-  return code;
-}
-
-int lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
+int journal_lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
   char path[PATH_MAX];
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
-  int code = fits ? take(lease, path, place_of(name, length), &is_held) : ENAMETOOLONG;
+  int code = fits ? sys_lock_bytes(path, place_of(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
   if (code == 0) return 1;
   int was_opened = lease->fd > 0;
   if (was_opened) close(lease->fd);
@@ -66,7 +55,7 @@ int lease_take(lua_State *L, const char *directory, const char *name, size_t len
                        strerror(code));
 }
 
-void lease_type(lua_State *L) {
+void journal_lease_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", lease_close}, {NULL, NULL}};
   lib_type(L, LEASE, methods, lease_close);
 }

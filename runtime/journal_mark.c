@@ -6,7 +6,8 @@
  * newer. It is one short line, written in place: what a crash leaves is the line
  * before, this one, or (when it was made just then) nothing, which counts as none.
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -22,21 +23,17 @@ enum { LONGEST_MARK = 256, TRIES = 3 };
 
 #define MARK_FORM "moonlatch journal %019" PRId64 " %.8s %s " /* of one length, whatever it says */
 
-static void to_hex(const unsigned char hash[HASH_SIZE], char out[2 * HASH_SIZE + 1]) {
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", hash[i]);
-}
-
 /* The line for this head of that installation. */
 static int compose(const struct journal *journal, const struct head *head, const char *installation,
                    char out[LONGEST_MARK]) {
   char bytes[LONGEST_MARK + JOURNAL_BINDING] = {0}, hex[2 * HASH_SIZE + 1];
   unsigned char mac[HASH_SIZE];
-  to_hex(head->hash, hex);
+  hex_text(head->hash, HASH_SIZE, hex);
   int length = snprintf(out, LONGEST_MARK, MARK_FORM, head->seq, installation, hex);
   memcpy(bytes, out, (size_t)length);
   snprintf(bytes + LONGEST_MARK, JOURNAL_BINDING, "%s", journal->binding);
-  seal_mac(journal, bytes, sizeof bytes, mac);
-  to_hex(mac, hex);
+  journal_seal_mac(journal, bytes, sizeof bytes, mac);
+  hex_text(mac, HASH_SIZE, hex);
   return length + snprintf(out + length, LONGEST_MARK - (size_t)length, "%s\n", hex);
 }
 
@@ -44,7 +41,7 @@ static int path_of_mark(const struct journal *journal, char path[PATH_MAX]) {
   return snprintf(path, PATH_MAX, "%s/" MARK_NAME, journal->directory) < PATH_MAX;
 }
 
-int mark_place(const struct journal *journal) {
+int journal_mark_place(const struct journal *journal) {
   char path[PATH_MAX], line[LONGEST_MARK];
   int length = compose(journal, &journal->head, journal->installations, line);
   int fd = path_of_mark(journal, path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
@@ -55,15 +52,15 @@ int mark_place(const struct journal *journal) {
   return code;
 }
 
-void mark_renew(struct journal *journal) {
+void journal_mark_renew(struct journal *journal) {
   int due = !journal->mark_altered && (journal->unmarked || !journal->marked);
-  store_abandon(journal);
+  journal_store_abandon(journal);
   if (journal->use != WORK || !due || !journal->binding || journal->refusing) return;
   /* One that could not be renewed is an older one, which does no harm. */
-  if (audit_stored_head(journal, &journal->head)) mark_place(journal);
+  if (journal_audit_stored_head(journal, &journal->head)) journal_mark_place(journal);
 }
 
-void mark_read(const struct journal *journal, struct mark *mark) {
+void journal_mark_read(const struct journal *journal, struct mark *mark) {
   char path[PATH_MAX];
   struct buffer content = {0};
   int fd = path_of_mark(journal, path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
@@ -81,7 +78,7 @@ static int understand(const struct journal *journal, const struct mark *mark, st
   if (sscanf(mark->line, "moonlatch journal %" SCNd64 " %8[0-9a-f] %64[0-9a-f] ", &head->seq, installation, hex) != 3 ||
       strlen(hex) != sizeof hex - 1)
     return 0;
-  for (size_t i = 0; i < HASH_SIZE; i++) sscanf(hex + 2 * i, "%2hhx", &head->hash[i]);
+  hex_decode(hex, HASH_SIZE, head->hash);
   int length = compose(journal, head, installation, expected);
   return (size_t)length == strlen(mark->line) && CRYPTO_memcmp(expected, mark->line, (size_t)length) == 0;
 }
@@ -93,25 +90,26 @@ static const char *older(struct journal *journal, const char *why, int64_t seq) 
   return "older";
 }
 
-const char *mark_check(struct journal *journal, struct mark *mark) {
+const char *journal_mark_check(struct journal *journal, struct mark *mark) {
   struct head marked, head;
   unsigned char hash[HASH_SIZE];
   char installation[INSTALLATION_SIZE + 1];
   for (int i = 0; i < TRIES && !journal->marked; i++) {
-    if (i > 0) mark_read(journal, mark); /* it may have been read while it was written */
+    if (i > 0) journal_mark_read(journal, mark); /* it may have been read while it was written */
     journal->marked = *mark->line && understand(journal, mark, &marked, installation);
     journal->mark_altered = mark->damaged || (*mark->line && !journal->marked);
     if (!journal->mark_altered) break;
   }
-  if (!journal->marked || !audit_stored_head(journal, &head)) return NULL; /* the chain's end is looked at elsewhere */
-  if (!owner_has(journal, installation))
+  if (!journal->marked || !journal_audit_stored_head(journal, &head))
+    return NULL; /* the chain's end is looked at elsewhere */
+  if (!journal_owner_has(journal, installation))
     return older(journal, "what lies there is another journal, or one from before it was restored", 0);
   if (marked.seq > head.seq)
     return older(journal, "record %lld is missing, so it is an older copy, and what it does not know may be in force",
                  marked.seq);
   if (marked.seq == head.seq)
     memcpy(hash, head.hash, HASH_SIZE);
-  else if (!audit_hash(journal, marked.seq, hash))
+  else if (!journal_audit_hash(journal, marked.seq, hash))
     return NULL;
   if (memcmp(hash, marked.hash, HASH_SIZE) == 0) return NULL;
   return older(journal, "record %lld is another one, so the two went apart before it", marked.seq);

@@ -6,7 +6,7 @@
  *
  * Each open journal holds a shared lock on its folder; a restore holds it alone.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <dirent.h>
@@ -37,7 +37,7 @@ static int tells_of_journal(const char *name) {
 }
 
 /* Of several names the first by the alphabet is told, whatever order the folder lists them in. */
-int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]) {
+int journal_place_evidence(const struct journal *journal, char found[NAME_MAX + 1]) {
   DIR *folder = opendir(journal->directory);
   struct dirent *entry = NULL;
   found[0] = '\0';
@@ -49,13 +49,14 @@ int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]) {
   return found[0] != '\0';
 }
 
-const char *place_gone(struct journal *journal, const char *how, const char *evidence) {
+const char *journal_place_gone(struct journal *journal, const char *how, const char *evidence) {
   char why[NAME_MAX + 128];
   snprintf(why, sizeof why, "journal.db %s, and '%s' beside it tells that there was one", how, evidence);
-  return place_cannot_open(journal, journal->directory, "gone", why);
+  return journal_place_cannot_open(journal, journal->directory, "gone", why);
 }
 
-const char *place_cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why) {
+const char *journal_place_cannot_open(struct journal *journal, const char *directory, const char *kind,
+                                      const char *why) {
   snprintf(journal->message, sizeof journal->message, "cannot open the journal in '%s': %s", directory, why);
   return kind;
 }
@@ -67,13 +68,13 @@ static const char *loss(const char *file) {
   return S_ISREG(info.st_mode) && info.st_size == 0 ? "is empty" : NULL;
 }
 
-/* As place_evidence; or what SQLite keeps beside the file, where there is no file any more. */
+/* As journal_place_evidence; or what SQLite keeps beside the file, where there is no file any more. */
 static int find_traces(const struct journal *journal, const char *file, char found[NAME_MAX + 1]) {
   char log[PATH_MAX + 8];
   struct stat info;
   snprintf(log, sizeof log, "%s-wal", file);
   snprintf(found, NAME_MAX + 1, DATABASE_NAME "-wal");
-  return (lstat(file, &info) != 0 && lstat(log, &info) == 0) || place_evidence(journal, found);
+  return (lstat(file, &info) != 0 && lstat(log, &info) == 0) || journal_place_evidence(journal, found);
 }
 
 /* Another process may make it at this moment: then what it makes later than the
@@ -82,7 +83,7 @@ static const char *refuse_lost(struct journal *journal, const char *file) {
   char evidence[NAME_MAX + 1];
   if (!loss(file) || !find_traces(journal, file, evidence)) return NULL;
   const char *how = loss(file);
-  return how ? place_gone(journal, how, evidence) : NULL;
+  return how ? journal_place_gone(journal, how, evidence) : NULL;
 }
 
 /* Make the folder at the end of a way that nobody else can change. NULL, or why not, which may stand in text. */
@@ -102,24 +103,25 @@ static const char *find_folder(struct journal *journal, const char *directory) {
     journal->directory = realpath(directory, NULL);
     why = journal->directory ? objection(journal->directory, S_IFDIR) : strerror(errno);
   }
-  return why ? place_cannot_open(journal, directory, "io", why) : NULL;
+  return why ? journal_place_cannot_open(journal, directory, "io", why) : NULL;
 }
 
 /* Share the folder with others who have the journal open. NULL, or the kind of failure. */
 static const char *share(struct journal *journal) {
   journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (journal->place < 0 || flock(journal->place, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return NULL;
-  return place_cannot_open(journal, journal->directory, "io",
-                           "another moonlatch puts a backup in its place. Wait for it, then run it again");
+  return journal_place_cannot_open(journal, journal->directory, "io",
+                                   "another moonlatch puts a backup in its place. Wait for it, then run it again");
 }
 
-const char *place_open_alone(struct journal *journal, const char *directory) {
+const char *journal_place_open_alone(struct journal *journal, const char *directory) {
   const char *kind = find_folder(journal, directory);
   if (kind) return kind;
   journal->place = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (journal->place >= 0 && flock(journal->place, LOCK_EX | LOCK_NB) == 0) return NULL;
-  if (errno != EWOULDBLOCK) return place_cannot_open(journal, directory, "io", strerror(errno));
-  return place_cannot_open(journal, directory, "busy", "another moonlatch works with the journal that is there");
+  if (errno != EWOULDBLOCK) return journal_place_cannot_open(journal, directory, "io", strerror(errno));
+  return journal_place_cannot_open(journal, directory, "busy",
+                                   "another moonlatch works with the journal that is there");
 }
 
 /* Make an empty private file, unless it is there. It is never opened when it
@@ -131,29 +133,29 @@ static const char *make_file(const char *file) {
   return objection(file, S_IFREG);
 }
 
-const char *place_refuse_half(struct journal *journal) {
+const char *journal_place_refuse_half(struct journal *journal) {
   char path[PATH_MAX];
   struct stat info;
   snprintf(path, sizeof path, "%s/" RESTORED_NAME, journal->directory);
   if (lstat(path, &info) != 0) return NULL;
-  return place_cannot_open(journal, journal->directory, "restoring",
-                           "`moonlatch journal restore` was stopped before it was done, and nothing is lost");
+  return journal_place_cannot_open(journal, journal->directory, "restoring",
+                                   "`moonlatch journal restore` was stopped before it was done, and nothing is lost");
 }
 
-const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
+const char *journal_place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
   const char *kind = find_folder(journal, directory);
   if (!kind) kind = share(journal);
-  if (!kind) kind = place_refuse_half(journal);
+  if (!kind) kind = journal_place_refuse_half(journal);
   if (kind) return kind;
   if (snprintf(file, PATH_MAX, "%s/" DATABASE_NAME, journal->directory) >= PATH_MAX)
-    return place_cannot_open(journal, directory, "io", strerror(ENAMETOOLONG));
+    return journal_place_cannot_open(journal, directory, "io", strerror(ENAMETOOLONG));
   kind = refuse_lost(journal, file);
   if (kind) return kind;
   const char *why = make_file(file);
-  return why ? place_cannot_open(journal, directory, "io", why) : NULL;
+  return why ? journal_place_cannot_open(journal, directory, "io", why) : NULL;
 }
 
-void place_close(struct journal *journal) {
+void journal_place_close(struct journal *journal) {
   if (journal->place > 0) close(journal->place);
   journal->place = 0;
 }

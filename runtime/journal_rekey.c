@@ -5,7 +5,8 @@
  * Nobody else has the folder meanwhile: a process that works with the old key
  * would find a chain that it cannot prove.
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -18,33 +19,33 @@
 static int seal_anew(struct journal *live, struct journal *next, const char *id, const unsigned char *sealed,
                      size_t length, struct buffer *out) {
   const struct seal_name name = {"value", live->binding, id};
-  size_t size = seal_plain_size(sealed, length, SIZE_MAX);
+  size_t size = journal_seal_plain_size(sealed, length, SIZE_MAX);
   char *plain = size == SIZE_MAX ? NULL : OPENSSL_secure_malloc(size + 1);
-  int opened = plain && seal_decrypt(live, &name, sealed, length, plain);
-  int done = opened && seal_encrypt(next, &name, plain, size, out);
+  int opened = plain && journal_seal_decrypt(live, &name, sealed, length, plain);
+  int done = opened && journal_seal_encrypt(next, &name, plain, size, out);
   OPENSSL_secure_clear_free(plain, plain ? size + 1 : 0);
-  if (opened) return done || store_refuse(live, next->message);
+  if (opened) return done || journal_store_refuse(live, next->message);
   char why[640];
   snprintf(why, sizeof why, "the value sealed under '%.512s' does not open. Run: moonlatch journal verify", id);
-  return store_refuse(live, why);
+  return journal_store_refuse(live, why);
 }
 
 /* Replace the value under this id, and say so in the chain. */
 static int replace_value(struct journal *live, double time, const char *id, const struct buffer *sealed) {
-  sqlite3_stmt *reseal = store_statement(live, RESEAL);
+  sqlite3_stmt *reseal = journal_store_statement(live, RESEAL);
   sqlite3_bind_text(reseal, 1, id, -1, SQLITE_STATIC);
   sqlite3_bind_blob(reseal, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
   sqlite3_bind_int64(reseal, 3, live->head.seq + 1);
-  if (!store_run(live, reseal)) return 0;
-  sqlite3_stmt *as_json = store_statement(live, SEALED_AS_JSON);
+  if (!journal_store_run(live, reseal)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(live, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return audit_append_row(live, as_json, time, AUDIT_SEAL);
+  return journal_audit_append_row(live, as_json, time, AUDIT_SEAL);
 }
 
 /* The value after this id. 1: its id is in id; 0: there is none; -1: it failed. */
 static int reseal_next(struct journal *live, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
                        struct buffer *scratch) {
-  sqlite3_stmt *find = store_statement(live, NEXT_SEALED);
+  sqlite3_stmt *find = journal_store_statement(live, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(find, 2, INT64_MAX);
   int code = sqlite3_step(find), done = 0;
@@ -69,18 +70,18 @@ static int reseal_values(struct journal *live, struct journal *next, double time
 /* From here on the journal has the new keys. */
 static int change_keys(struct journal *live, const struct journal *next, struct buffer *scratch) {
   struct head start;
-  if (!audit_read_start(live, &start)) return store_refuse(live, "the start of its audit chain was altered");
+  if (!journal_audit_read_start(live, &start))
+    return journal_store_refuse(live, "the start of its audit chain was altered");
   live->keys = next->keys;
   memcpy(live->key_id, next->key_id, KEY_ID_SIZE);
   scratch->length = 0;
-  return owner_write(live, scratch) && audit_write_start(live, &start);
+  return journal_owner_write(live, scratch) && journal_audit_write_start(live, &start);
 }
 
 static int append_rekey(struct journal *live, double time) {
-  char body[64];
-  const unsigned char *id = live->key_id;
-  int length = snprintf(body, sizeof body, "{\"key\":\"%02x%02x%02x%02x\"}", id[0], id[1], id[2], id[3]);
-  return audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
+  char body[64], digits[2 * KEY_ID_SIZE + 1];
+  int length = snprintf(body, sizeof body, "{\"key\":\"%s\"}", hex_text(live->key_id, KEY_ID_SIZE, digits));
+  return journal_audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
 }
 
 /* The mark is the old key's, and no mark is better than one that nobody can read. */
@@ -93,8 +94,8 @@ static void remove_mark(const struct journal *journal) {
 /* Everything with the journal open. NULL, or the kind of failure. */
 static const char *rekey_open(struct journal *old, struct journal *live, struct journal *next, double time,
                               struct buffer *scratch, int64_t *count) {
-  int done = audit_begin(live) && reseal_values(live, next, time, scratch, count) && change_keys(live, next, scratch) &&
-             append_rekey(live, time);
+  int done = journal_audit_begin(live) && reseal_values(live, next, time, scratch, count) &&
+             change_keys(live, next, scratch) && append_rekey(live, time);
   if (done) remove_mark(old);
   if (!done || journal_commit(live) != NULL) return "io";
   memcpy(old->installations, live->installations, sizeof old->installations);
@@ -105,43 +106,44 @@ static const char *rekey_open(struct journal *old, struct journal *live, struct 
 /* Does it open with the new key already? */
 static int is_done(const struct journal *next, const char *path) {
   struct journal live;
-  const char *kind = copy_open(&live, next, path, READ_FILE);
-  copy_close(&live);
+  const char *kind = journal_copy_open(&live, next, path, READ_FILE);
+  journal_copy_close(&live);
   return kind == NULL;
 }
 
-const char *rekey_journal(struct journal *old, struct journal *next, const char *directory, double time,
-                          struct buffer *scratch, int64_t *count) {
+const char *journal_rekey_live(struct journal *old, struct journal *next, const char *directory, double time,
+                               struct buffer *scratch, int64_t *count) {
   struct journal live;
   char path[PATH_MAX + 16], evidence[NAME_MAX + 1];
-  const char *kind = place_open_alone(old, directory);
-  if (!kind) kind = place_refuse_half(old);
+  const char *kind = journal_place_open_alone(old, directory);
+  if (!kind) kind = journal_place_refuse_half(old);
   if (kind) return kind;
   snprintf(path, sizeof path, "%s/" DATABASE_NAME, old->directory);
-  if (access(path, F_OK) != 0) return place_evidence(old, evidence) ? place_gone(old, "is gone", evidence) : NULL;
-  kind = copy_open(&live, old, path, WORK);
+  if (access(path, F_OK) != 0)
+    return journal_place_evidence(old, evidence) ? journal_place_gone(old, "is gone", evidence) : NULL;
+  kind = journal_copy_open(&live, old, path, WORK);
   if (kind && strcmp(kind, "key") == 0 && is_done(next, path)) {
-    copy_close(&live);
+    journal_copy_close(&live);
     return NULL;
   }
   if (!kind) kind = rekey_open(old, &live, next, time, scratch, count);
   if (kind) memcpy(old->message, live.message, sizeof old->message);
-  copy_close(&live);
+  journal_copy_close(&live);
   return kind;
 }
 
-const char *rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch) {
+const char *journal_rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch) {
   struct journal segment;
   int64_t count, seq;
-  const char *kind = copy_open(&segment, old, path, CHANGE_FILE);
+  const char *kind = journal_copy_open(&segment, old, path, CHANGE_FILE);
   if (kind && strcmp(kind, "key") == 0 && is_done(next, path)) {
-    copy_close(&segment);
+    journal_copy_close(&segment);
     return NULL;
   }
-  if (!kind && !audit_verify(&segment, &count, &seq)) kind = "damaged";
-  if (!kind && (!audit_begin(&segment) || !change_keys(&segment, next, scratch) || journal_commit(&segment)))
+  if (!kind && !journal_audit_verify(&segment, &count, &seq)) kind = "damaged";
+  if (!kind && (!journal_audit_begin(&segment) || !change_keys(&segment, next, scratch) || journal_commit(&segment)))
     kind = "io";
   if (kind) memcpy(old->message, segment.message, sizeof old->message);
-  copy_close(&segment);
+  journal_copy_close(&segment);
   return kind;
 }

@@ -5,7 +5,7 @@
  * that name is there, no journal is opened, and the restore is begun again. What
  * was there before is moved aside and never removed.
  */
-#include "journal_parts.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -29,8 +29,8 @@ static int is_there(const char *path) {
 /* Has nothing ever been put into it? */
 static int is_blank(struct journal *journal) {
   unsigned char check[JOURNAL_BINDING];
-  return journal->statements[TAIL] && store_read_meta(journal, "check", check, sizeof check) == 0 &&
-         sqlite3_step(store_statement(journal, TAIL)) == SQLITE_DONE;
+  return journal->statements[TAIL] && journal_store_read_meta(journal, "check", check, sizeof check) == 0 &&
+         sqlite3_step(journal_store_statement(journal, TAIL)) == SQLITE_DONE;
 }
 
 /* What lies in the journal's place. Its WAL goes into it when it is closed again. */
@@ -40,15 +40,15 @@ static const char *look_at_living(struct journal *journal, struct restore *resto
   char path[PATH_SIZE];
   path_of(journal, DATABASE_NAME, path);
   if (!is_there(path)) return NULL;
-  const char *kind = copy_open(&living, journal, path, WORK);
-  if (!kind && audit_stored_head(&living, &head)) {
+  const char *kind = journal_copy_open(&living, journal, path, WORK);
+  if (!kind && journal_audit_stored_head(&living, &head)) {
     memcpy(restore->ids, living.installations, sizeof restore->ids);
     snprintf(restore->living, sizeof restore->living, "one that ends with record %lld", (long long)head.seq);
   } else {
     snprintf(restore->living, sizeof restore->living, "one that does not open (%.600s)", living.message);
   }
   int is_new = kind ? is_blank(&living) : head.seq == 0;
-  copy_close(&living);
+  journal_copy_close(&living);
   if (is_new || restore->set_aside) return NULL;
   snprintf(journal->message, sizeof journal->message, "there is a journal in '%.256s' already: %.700s",
            journal->directory, restore->living);
@@ -60,16 +60,16 @@ static const char *mark_copy(struct journal *journal, struct restore *restore, c
                              struct buffer *scratch) {
   struct journal copy;
   int64_t count, seq;
-  const char *kind = copy_open(&copy, journal, part, WORK_FILE);
-  if (!kind && !audit_verify(&copy, &count, &seq)) kind = "damaged";
-  if (!kind && (!owner_restored(&copy, restore->time, restore->replaces, restore->ids, scratch) ||
+  const char *kind = journal_copy_open(&copy, journal, part, WORK_FILE);
+  if (!kind && !journal_audit_verify(&copy, &count, &seq)) kind = "damaged";
+  if (!kind && (!journal_owner_restored(&copy, restore->time, restore->replaces, restore->ids, scratch) ||
                 journal_commit(&copy) != NULL))
     kind = "io";
   if (kind)
     snprintf(journal->message, sizeof journal->message, "cannot restore '%.300s': %.700s", restore->file, copy.message);
   memcpy(journal->installations, copy.installations, sizeof journal->installations);
   journal->head = copy.head;
-  copy_close(&copy);
+  journal_copy_close(&copy);
   return kind;
 }
 
@@ -79,10 +79,10 @@ static const char *make_copy(struct journal *journal, struct restore *restore, s
   char part[PATH_SIZE], whole[PATH_SIZE];
   path_of(journal, RESTORED_NAME ".part", part);
   path_of(journal, RESTORED_NAME, whole);
-  const char *kind = copy_open(&source, journal, restore->file, READ_FILE);
+  const char *kind = journal_copy_open(&source, journal, restore->file, READ_FILE);
   if (kind) memcpy(journal->message, source.message, sizeof journal->message);
-  if (!kind) kind = copy_database(journal, source.database, part);
-  copy_close(&source);
+  if (!kind) kind = journal_copy_database(journal, source.database, part);
+  journal_copy_close(&source);
   if (!kind) kind = mark_copy(journal, restore, part, scratch);
   int code = kind ? 0 : sys_replace(part, whole);
   if (kind || code) unlink(part);
@@ -120,7 +120,7 @@ static const char *put_in_place(struct journal *journal, struct restore *restore
   path_of(journal, RESTORED_NAME, whole);
   path_of(journal, DATABASE_NAME, path);
   int code = move_aside(journal, restore);
-  if (!code) code = mark_place(journal);
+  if (!code) code = journal_mark_place(journal);
   if (!code) code = sys_replace(whole, path);
   if (code)
     snprintf(journal->message, sizeof journal->message, "cannot put the journal in its place in '%.700s': %s",
@@ -128,9 +128,9 @@ static const char *put_in_place(struct journal *journal, struct restore *restore
   return code ? "restoring" : NULL;
 }
 
-const char *restore_journal(struct journal *journal, struct restore *restore, const char *directory,
-                            struct buffer *scratch) {
-  const char *kind = place_open_alone(journal, directory);
+const char *journal_restore_file(struct journal *journal, struct restore *restore, const char *directory,
+                                 struct buffer *scratch) {
+  const char *kind = journal_place_open_alone(journal, directory);
   if (!kind) kind = look_at_living(journal, restore);
   if (!kind) kind = make_copy(journal, restore, scratch);
   return kind ? kind : put_in_place(journal, restore);

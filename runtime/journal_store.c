@@ -5,7 +5,8 @@
  * hide that. The transaction is given up and the journal refuses everything;
  * the next process finds the last commit that succeeded.
  */
-#include "journal_parts.h"
+#include "hex.h"
+#include "journal_internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -94,8 +95,7 @@ static void sha256_function(sqlite3_context *context, int count, sqlite3_value *
   (void)count;
   const void *data = sqlite3_value_blob(values[0]);
   SHA256(data ? data : "", (size_t)sqlite3_value_bytes(values[0]), hash);
-  for (size_t i = 0; i < sizeof hash; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-  sqlite3_result_text(context, hex, -1, SQLITE_TRANSIENT);
+  sqlite3_result_text(context, hex_text(hash, sizeof hash, hex), -1, SQLITE_TRANSIENT);
 }
 
 /* What the database says, with the system's word where there is one. */
@@ -114,15 +114,15 @@ static const char *advice(const struct journal *journal) {
   return "See to that disk";
 }
 
-void store_abandon(struct journal *journal) {
+void journal_store_abandon(struct journal *journal) {
   if (journal->writing) sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL); /* may be rolled back already */
   journal->writing = 0;
 }
 
-int store_refuse(struct journal *journal, const char *why) {
+int journal_store_refuse(struct journal *journal, const char *why) {
   snprintf(journal->message, sizeof journal->message, "journal cannot be written: %s", why);
   journal->refusing = 1;
-  store_abandon(journal);
+  journal_store_abandon(journal);
   return 0;
 }
 
@@ -134,17 +134,17 @@ static int refuse_with_reason(struct journal *journal) {
            "command again: "
            "it goes on from the last commit",
            reason(journal, space, sizeof space), journal->directory, advice(journal));
-  return store_refuse(journal, why);
+  return journal_store_refuse(journal, why);
 }
 
-sqlite3_stmt *store_statement(struct journal *journal, enum statement which) {
+sqlite3_stmt *journal_store_statement(struct journal *journal, enum statement which) {
   sqlite3_stmt *statement = journal->statements[which];
   sqlite3_reset(statement);
   sqlite3_clear_bindings(statement);
   return statement;
 }
 
-int store_run(struct journal *journal, sqlite3_stmt *statement) {
+int journal_store_run(struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
   int done = code == SQLITE_DONE || refuse_with_reason(journal);
   sqlite3_reset(statement);
@@ -160,8 +160,8 @@ static int say_busy(struct journal *journal) {
   return 0;
 }
 
-int store_lock(struct journal *journal) {
-  sqlite3_stmt *begin = store_statement(journal, BEGIN);
+int journal_store_lock(struct journal *journal) {
+  sqlite3_stmt *begin = journal_store_statement(journal, BEGIN);
   int code = sqlite3_step(begin);
   sqlite3_reset(begin);
   if (code == SQLITE_BUSY) return say_busy(journal);
@@ -170,14 +170,14 @@ int store_lock(struct journal *journal) {
   return 1;
 }
 
-int store_commit(struct journal *journal) {
-  if (!store_run(journal, store_statement(journal, COMMIT))) return 0;
+int journal_store_commit(struct journal *journal) {
+  if (!journal_store_run(journal, journal_store_statement(journal, COMMIT))) return 0;
   journal->writing = 0;
   return 1;
 }
 
-size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
-  sqlite3_stmt *read = store_statement(journal, READ_META);
+size_t journal_store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
+  sqlite3_stmt *read = journal_store_statement(journal, READ_META);
   sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
   size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
   if (length > size) length = 0;
@@ -186,15 +186,16 @@ size_t store_read_meta(struct journal *journal, const char *name, void *out, siz
   return length;
 }
 
-int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size) {
-  sqlite3_stmt *write = store_statement(journal, WRITE_META);
+int journal_store_write_meta(struct journal *journal, const char *name, const void *value, size_t size) {
+  sqlite3_stmt *write = journal_store_statement(journal, WRITE_META);
   sqlite3_bind_text(write, 1, name, -1, SQLITE_STATIC);
   sqlite3_bind_blob(write, 2, value, (int)size, SQLITE_STATIC);
-  return store_run(journal, write);
+  return journal_store_run(journal, write);
 }
 
-void store_close(struct journal *journal) {
+void journal_store_close(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(journal->statements[i]);
+  if (journal->database) sys_journal_opened(-1);
   sqlite3_close(journal->database); /* what was not committed is rolled back */
   free(journal->directory);
   memset(journal->statements, 0, sizeof journal->statements);
@@ -260,7 +261,7 @@ static int read_version(struct journal *journal) {
 }
 
 /* Are the pages as they should be of what is needed first and stays small? Those of the rest are looked at when
- * they are read, and all of them by store_check: that takes the longer the more is on record. */
+ * they are read, and all of them by journal_store_check: that takes the longer the more is on record. */
 static int is_sound(struct journal *journal) {
   if (read_version(journal) == 0) return expect(journal, "PRAGMA quick_check(1)", "ok");
   return expect(journal, "PRAGMA quick_check('meta')", "ok") && expect(journal, "PRAGMA quick_check('sealed')", "ok");
@@ -283,7 +284,7 @@ static int migrate(struct journal *journal) {
   return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
 }
 
-int store_check(struct journal *journal) {
+int journal_store_check(struct journal *journal) {
   return expect(journal, "PRAGMA quick_check(1)", "ok");
 }
 
@@ -334,14 +335,15 @@ static const char *find_planted(struct journal *journal) {
         (const char *)sqlite3_column_text(list, 0), name);
   }
   sqlite3_finalize(list);
-  return *why ? place_cannot_open(journal, journal->directory, "damaged", why) : NULL;
+  return *why ? journal_place_cannot_open(journal, journal->directory, "damaged", why) : NULL;
 }
 
 /* The file has no tables, though there was a journal. NULL, or "gone". */
 static const char *refuse_emptied(struct journal *journal) {
   char evidence[NAME_MAX + 1];
-  if (read_version(journal) != 0 || !place_evidence(journal, evidence) || read_version(journal) != 0) return NULL;
-  return place_gone(journal, "has nothing in it", evidence);
+  if (read_version(journal) != 0 || !journal_place_evidence(journal, evidence) || read_version(journal) != 0)
+    return NULL;
+  return journal_place_gone(journal, "has nothing in it", evidence);
 }
 
 /* Did the last statement fail for another reason than what is in the file: the disk, memory? */
@@ -355,7 +357,7 @@ static int is_kept_from_reading(const struct journal *journal) {
 static const char *refuse_foreign(struct journal *journal) {
   return read_version(journal) > 0 || journal->use == MAKE_FILE
              ? NULL
-             : place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
+             : journal_place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
 }
 
 /* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
@@ -366,10 +368,10 @@ static const char *settle(struct journal *journal, int *done) {
   *done = sound || !is_kept_from_reading(journal);
   if (!*done) return NULL;
   if (!sound)
-    return place_cannot_open(journal, journal->directory, "damaged",
-                             "its pages are damaged; keep the folder and bring back a backup");
+    return journal_place_cannot_open(journal, journal->directory, "damaged",
+                                     "its pages are damaged; keep the folder and bring back a backup");
   if (read_version(journal) > VERSION)
-    return place_cannot_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
+    return journal_place_cannot_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
   const char *kind = journal->use == WORK ? refuse_emptied(journal) : refuse_foreign(journal);
   if (kind) return kind;
   *done = journal->use == READ_FILE || migrate(journal);
@@ -378,13 +380,15 @@ static const char *settle(struct journal *journal, int *done) {
   return kind;
 }
 
-const char *store_open(struct journal *journal, const char *file) {
+const char *journal_store_open(struct journal *journal, const char *file) {
   char space[256];
   int mode = journal->use == READ_FILE ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int flags = mode | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
-  if (!journal->database) return place_cannot_open(journal, journal->directory, "io", "not enough memory");
+  if (!journal->database) return journal_place_cannot_open(journal, journal->directory, "io", "not enough memory");
+  sys_journal_opened(1);
   const char *kind = done ? settle(journal, &done) : NULL;
   if (kind || done) return kind;
-  return place_cannot_open(journal, journal->directory, kind_of_failure(journal), reason(journal, space, sizeof space));
+  return journal_place_cannot_open(journal, journal->directory, kind_of_failure(journal),
+                                   reason(journal, space, sizeof space));
 }

@@ -3,27 +3,32 @@
  * Decoding: json_scan.c checks the text and finds the spots that lua-cjson
  * would spoil. They are replaced by placeholders, cjson builds the tables, and
  * one walk over these puts in what the placeholders stand for, marks arrays
- * and turns whole floats into integers. A placeholder is a string with a
- * marker that is drawn for each text, so no peer can write one.
+ * and turns whole floats into integers.
+ *
+ * lua-cjson is the decoder that was asked for. Version 2.1.0 takes what is not
+ * JSON, makes {} of [], has floats only and leaves copies of secrets in Lua
+ * strings, and has no option against any of these: so it needs the scanner in
+ * front and the walk behind. A placeholder is a string that begins with the byte
+ * FF. No peer can write one: the scanner takes UTF-8 only, which has no such byte,
+ * and no escape makes one.
  *
  * Encoding is json_encode.c's, from the value straight into a buffer that is
  * wiped: cjson sorts nothing and keeps copies.
  */
 #include "json.h"
 
-#include "json_scan.h"
+#include "json_internal.h"
 #include "secret.h"
 
 #include <lua-cjson.h>
 #include <math.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BYTES = 4 << 20 };
-enum { MARKER = 17 }; /* DEL and 16 hex digits */
-enum { PLACEHOLDER = MARKER + 24 };
+#define MARK '\xff'              /* the first byte of a placeholder's string */
+enum { PLACEHOLDER = 32 };       /* bytes that one takes at most: quotes, MARK, a letter and a number of 64 bits */
 #define EXACT 9007199254740992.0 /* 2^53: beyond it a float may stand for another number */
 
 static const char decoder_key;
@@ -35,8 +40,8 @@ struct decoding {
   const struct json_spot *spots;
   size_t spot_count, members;
   int secrets; /* index of the table of lifted secrets */
+  int mark;    /* index of the metatable of arrays */
   int sent;    /* index of the list of secrets to look for; 0 for none */
-  char marker[MARKER + 1];
 };
 
 /* Push cjson's decode with a configuration of our own. [-0, +1, m] */
@@ -52,13 +57,6 @@ static void push_decoder(lua_State *L) {
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decoder_key);
-}
-
-static void draw_marker(lua_State *L, char marker[MARKER + 1]) {
-  unsigned char random[(MARKER - 1) / 2];
-  if (RAND_bytes(random, sizeof random) != 1) luaL_error(L, "no random bytes: the system's source failed");
-  marker[0] = '\x7f';
-  for (size_t i = 0; i < sizeof random; i++) snprintf(marker + 1 + 2 * i, 3, "%02x", random[i]);
 }
 
 /* Keep the string at spot number i as a secret. Its escapes are undone on the
@@ -78,18 +76,14 @@ static void lift(struct decoding *decoding, size_t i) {
 /* Write the placeholder of spot number i; returns its size. */
 static size_t write_placeholder(const struct decoding *decoding, char out[PLACEHOLDER], size_t i) {
   const struct json_spot *spot = &decoding->spots[i];
-  size_t size = MARKER + 2;
-  out[0] = '"';
-  memcpy(out + 1, decoding->marker, MARKER);
-  out[MARKER + 1] = "aist"[spot->kind];
+  size_t size = spot->kind == SPOT_INTEGER ? spot->end - spot->start : 0;
+  const char begin[] = {'"', MARK, "aist"[spot->kind]};
+  memcpy(out, begin, sizeof begin);
+  memcpy(out + sizeof begin, decoding->scan.text + spot->start, size);
   if (spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT)
-    size += (size_t)snprintf(out + size, PLACEHOLDER - size, "%zu", i);
-  if (spot->kind == SPOT_INTEGER) {
-    memcpy(out + size, decoding->scan.text + spot->start, spot->end - spot->start);
-    size += spot->end - spot->start;
-  }
-  out[size] = '"';
-  return size + 1;
+    size = (size_t)snprintf(out + sizeof begin, PLACEHOLDER - sizeof begin, "%zu", i);
+  out[sizeof begin + size] = '"';
+  return sizeof begin + size + 1;
 }
 
 /* Push the text with placeholders at its spots. [-0, +1, e] */
@@ -98,7 +92,6 @@ static void push_replaced(struct decoding *decoding) {
   const char *text = (const char *)decoding->scan.text;
   size_t copied = 0, filled = 0;
   luaL_Buffer room;
-  draw_marker(L, decoding->marker);
   for (size_t i = 0; i < decoding->spot_count; i++) lift(decoding, i);
   char *out = luaL_buffinitsize(L, &room, decoding->scan.length + decoding->spot_count * PLACEHOLDER);
   for (size_t i = 0; i < decoding->spot_count; i++) {
@@ -128,8 +121,7 @@ static int push_sent(struct decoding *decoding, const struct buffer *text) {
 /* Push a scratch buffer with the bytes of the text from start to end, its escapes undone. [-0, +1, e] */
 static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
   struct buffer *plain = buffer_new(L);
-  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1))
-    luaL_error(L, "out of memory");
+  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1)) lib_no_memory(L);
   plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
   return plain;
 }
@@ -144,14 +136,19 @@ static void push_text(struct decoding *decoding, lua_Integer i) {
   lua_remove(L, -2);
 }
 
+static void mark_array(const struct decoding *decoding) {
+  lua_pushvalue(decoding->L, decoding->mark);
+  lua_setmetatable(decoding->L, -2);
+}
+
 /* Push what the placeholder stands for. [-0, +1, m] */
 static void push_spot(struct decoding *decoding, const char *placeholder) {
   lua_State *L = decoding->L;
-  const char *content = placeholder + MARKER + 1;
-  switch (placeholder[MARKER]) {
+  const char *content = placeholder + 2;
+  switch (placeholder[1]) {
   case 'a':
     lua_newtable(L);
-    json_mark_array(L);
+    mark_array(decoding);
     break;
   case 'i':
     lua_pushinteger(L, strtoll(content, NULL, 10));
@@ -166,17 +163,17 @@ static void push_spot(struct decoding *decoding, const char *placeholder) {
 
 static int restore_number(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
-  if (floor(number) != number || fabs(number) > EXACT) return 0;
+  if (!(fabs(number) <= EXACT)) return 0;
+  lua_Integer whole = (lua_Integer)number;
+  if ((lua_Number)whole != number) return 0;
   lua_pop(L, 1);
-  lua_pushinteger(L, (lua_Integer)number);
+  lua_pushinteger(L, whole);
   return 1;
 }
 
 static int restore_string(struct decoding *decoding) {
-  size_t length;
-  const char *text = lua_tolstring(decoding->L, -1, &length);
-  if (length <= MARKER || text[0] != '\x7f' || !decoding->spot_count || memcmp(text, decoding->marker, MARKER) != 0)
-    return 0;
+  const char *text = lua_tostring(decoding->L, -1);
+  if (text[0] != MARK) return 0;
   push_spot(decoding, text);
   lua_remove(decoding->L, -2);
   return 1;
@@ -201,7 +198,7 @@ static int restore(struct decoding *decoding) {
 
 static void restore_array(struct decoding *decoding, size_t length) {
   lua_State *L = decoding->L;
-  json_mark_array(L);
+  mark_array(decoding);
   for (size_t i = 1; i <= length; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
     if (restore(decoding))
@@ -235,7 +232,7 @@ static void restore_table(struct decoding *decoding) {
 
 /* Push a message about where the scanner stopped. [-0, +1, m] */
 static int push_problem(lua_State *L, const struct json_scan *scan) {
-  if (!scan->expected) return luaL_error(L, "out of memory");
+  if (!scan->expected) return lib_no_memory(L);
   if (scan->at >= scan->length)
     lua_pushfstring(L, "JSON ends after %I bytes, expected %s", (lua_Integer)scan->length, scan->expected);
   else
@@ -297,6 +294,8 @@ static int decode(struct decoding *decoding) {
   luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
   decoding->spots = (const void *)decoding->scan.spots->data;
   decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
+  json_push_mark(L);
+  decoding->mark = lua_gettop(L);
   if (decoding->spot_count) lua_newtable(L);
   decoding->secrets = lua_gettop(L);
   push_decoder(L);

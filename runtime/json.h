@@ -39,8 +39,9 @@ void json_encode_body(lua_State *L, int index, struct buffer *out, struct buffer
 /* The same for reading: two spaces of indentation, secrets as "[secret]". [-0, +0, e] */
 void json_encode_pretty(lua_State *L, int index, struct buffer *out);
 
-/* Give the table at the top the array mark. [-0, +0, m] */
+/* Give the table at the top the array mark, a metatable; or push that. [-0, +0|+1, m] */
 void json_mark_array(lua_State *L);
+void json_push_mark(lua_State *L);
 
 /* Is the value at index a table that is written as an array: one that is
  * marked, or has a first element? [-0, +0, -] */

@@ -1,11 +1,14 @@
 /* The mark that tells a list from an object, so that [] stays []. */
 #include "json.h"
 
+void json_push_mark(lua_State *L) {
+  if (!luaL_newmetatable(L, JSON_ARRAY)) return;
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+}
+
 void json_mark_array(lua_State *L) {
-  if (luaL_newmetatable(L, JSON_ARRAY)) {
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-  }
+  json_push_mark(L);
   lua_setmetatable(L, -2);
 }
 

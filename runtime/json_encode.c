@@ -5,8 +5,9 @@
  * wipes what it leaves behind; nothing here keeps a copy.
  */
 #include "json.h"
+#include "utf8.h"
 
-#include "json_scan.h"
+#include "json_internal.h"
 #include "secret.h"
 
 #include <ctype.h>
@@ -15,21 +16,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct key {
+struct member_key {
   const char *text; /* in the table's own string */
   size_t length;
 };
 
 /* A step of the way to the value being written. */
 struct step {
-  struct key key;    /* of an object's member; text is NULL for an element */
-  lua_Integer index; /* of an array's element */
+  struct member_key key; /* of an object's member; text is NULL for an element */
+  lua_Integer index;     /* of an array's element */
 };
 
 struct encoding {
   lua_State *L;
   struct buffer *out;
-  struct buffer *keys; /* of struct key: those of all open objects, innermost last */
+  struct buffer *keys; /* of struct member_key: those of all open objects, innermost last */
   int lower, pretty;
   int depth;
   size_t secrets;        /* that were met */
@@ -39,7 +40,7 @@ struct encoding {
 };
 
 static void put(struct encoding *encoding, const char *text, size_t length) {
-  if (!buffer_append(encoding->out, text, length)) luaL_error(encoding->L, "out of memory");
+  if (!buffer_append(encoding->out, text, length)) lib_no_memory(encoding->L);
 }
 
 static void put_string(struct encoding *encoding, const char *text) {
@@ -98,7 +99,7 @@ static void put_text(struct encoding *encoding, const char *text, size_t length)
   size_t written = 0;
   put(encoding, "\"", 1);
   for (size_t i = 0, size; i < length; i += size) {
-    size = bytes[i] < 0x80 ? 1 : json_utf8(bytes + i, length - i);
+    size = bytes[i] < 0x80 ? 1 : utf8_size((const char *)bytes + i, length - i);
     if (!size) refuse(encoding, "it is not UTF-8");
     unsigned code = size > 1 && !encoding->lower ? code_point(bytes + i, size) : bytes[i];
     if (size == 1 ? !is_special(code, encoding->lower) : encoding->lower || !is_steering(code)) continue;
@@ -181,7 +182,7 @@ static void note_secret(struct encoding *encoding, const struct secret *secret) 
   lua_State *L = encoding->L;
   int ok = buffer_append(encoding->places, &"cvp"[secret->kind], 1);
   for (int i = 0; i < encoding->depth; i++) ok = ok && add_step(encoding->places, &encoding->path[i], i == 0);
-  if (!ok || !buffer_append(encoding->places, "", 1)) luaL_error(L, "out of memory");
+  if (!ok || !buffer_append(encoding->places, "", 1)) lib_no_memory(L);
   secret_new(L, secret->kind, secret->bytes, secret->length);
   lua_rawseti(L, encoding->copies, (lua_Integer)lua_rawlen(L, encoding->copies) + 1);
 }
@@ -241,7 +242,7 @@ static void put_array(struct encoding *encoding) {
 }
 
 static int compare(const void *a, const void *b) {
-  const struct key *left = a, *right = b;
+  const struct member_key *left = a, *right = b;
   int order = memcmp(left->text, right->text, left->length < right->length ? left->length : right->length);
   return order ? order : (left->length > right->length) - (left->length < right->length);
 }
@@ -251,18 +252,18 @@ static size_t collect_keys(struct encoding *encoding) {
   lua_State *L = encoding->L;
   size_t start = encoding->keys->length;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    struct key key;
+    struct member_key key;
     if (lua_type(L, -2) != LUA_TSTRING) refuse(encoding, "an object's names are strings, and it has another key");
     key.text = lua_tolstring(L, -2, &key.length);
-    if (!buffer_append(encoding->keys, &key, sizeof key)) luaL_error(L, "out of memory");
+    buffer_add(L, encoding->keys, &key, sizeof key);
   }
-  size_t count = (encoding->keys->length - start) / sizeof(struct key);
-  if (count) qsort(encoding->keys->data + start, count, sizeof(struct key), compare);
+  size_t count = (encoding->keys->length - start) / sizeof(struct member_key);
+  if (count) qsort(encoding->keys->data + start, count, sizeof(struct member_key), compare);
   return count;
 }
 
 /* One member of the table at the top. [-0, +0, e] */
-static void put_member(struct encoding *encoding, struct key key) {
+static void put_member(struct encoding *encoding, struct member_key key) {
   lua_State *L = encoding->L;
   put_line(encoding);
   put_text(encoding, key.text, key.length);
@@ -278,7 +279,7 @@ static void put_object(struct encoding *encoding) {
   put(encoding, "{", 1);
   struct step *step = enter(encoding);
   for (size_t i = 0; i < count; i++) {
-    memcpy(&step->key, encoding->keys->data + start + i * sizeof(struct key), sizeof(struct key));
+    memcpy(&step->key, encoding->keys->data + start + i * sizeof(struct member_key), sizeof(struct member_key));
     if (i > 0) put(encoding, ",", 1);
     put_member(encoding, step->key);
   }

@@ -1,5 +1,7 @@
-/* A strict JSON scanner: one pass, no recursion, no copies. See json_scan.h. */
-#include "json_scan.h"
+/* A strict JSON scanner: one pass, no recursion, no copies. See json_internal.h. */
+#include "hex.h"
+#include "json_internal.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -34,25 +36,6 @@ static int add_spot(struct json_scan *scan, enum json_spot_kind kind, size_t sta
   return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail(scan, NULL);
 }
 
-static size_t continuations(const unsigned char *text, size_t length, size_t count) {
-  if (length < count) return 0;
-  for (size_t i = 1; i < count; i++)
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  return count;
-}
-
-size_t json_utf8(const unsigned char *text, size_t length) {
-  if (!length) return 0;
-  unsigned char c = text[0], next = length > 1 ? text[1] : 0;
-  if (c < 0x80) return 1;
-  if (c < 0xc2 || c > 0xf4) return 0;
-  if (c < 0xe0) return continuations(text, length, 2);
-  if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f)) return 0; /* overlong; surrogates */
-  if (c < 0xf0) return continuations(text, length, 3);
-  if ((c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f)) return 0; /* overlong; beyond Unicode */
-  return continuations(text, length, 4);
-}
-
 /* Does one of these eight bytes end a run of plain ASCII in a string? */
 static int is_special(uint64_t bytes) {
   uint64_t quote = bytes ^ EACH_BYTE('"'), escape = bytes ^ EACH_BYTE('\\');
@@ -70,25 +53,13 @@ static void skip_plain(struct json_scan *scan) {
   for (unsigned char c = peek(scan); c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; c = peek(scan)) scan->at++;
 }
 
-/* Four hex digits here, or -1. */
-static int hex4(const unsigned char *text, size_t length) {
-  int value = 0;
-  if (length < 4) return -1;
-  for (int i = 0; i < 4; i++) {
-    unsigned char c = text[i], letter = c | 0x20;
-    if (!is_digit(c) && (letter < 'a' || letter > 'f')) return -1;
-    value = value * 16 + (is_digit(c) ? c - '0' : letter - 'a' + 10);
-  }
-  return value;
-}
-
 static int scan_unicode(struct json_scan *scan) {
-  const unsigned char *text = scan->text + scan->at;
+  const char *text = (const char *)scan->text + scan->at;
   size_t left = scan->length - scan->at;
-  int code = hex4(text + 2, left - 2);
+  int code = hex_value(text + 2, left - 2, 4);
   if (code < 0) return fail(scan, "four hex digits after \\u");
   int is_high = code >= 0xd800 && code < 0xdc00;
-  int low = is_high && left >= 12 && text[6] == '\\' && text[7] == 'u' ? hex4(text + 8, left - 8) : -1;
+  int low = is_high && left >= 12 && text[6] == '\\' && text[7] == 'u' ? hex_value(text + 8, left - 8, 4) : -1;
   if (is_high && (low < 0xdc00 || low > 0xdfff)) return fail(scan, "the second half of a surrogate pair");
   if (code >= 0xdc00 && code < 0xe000) return fail(scan, "the first half of a surrogate pair");
   scan->at += is_high ? 12 : 6;
@@ -104,7 +75,7 @@ static int scan_escape(struct json_scan *scan) {
 }
 
 static int scan_utf8(struct json_scan *scan) {
-  size_t size = json_utf8(scan->text + scan->at, scan->length - scan->at);
+  size_t size = utf8_size((const char *)scan->text + scan->at, scan->length - scan->at);
   if (!size) return fail(scan, "well-formed UTF-8");
   scan->at += size;
   return 1;
@@ -328,14 +299,6 @@ int json_scan(struct json_scan *scan) {
   return scan->at == scan->length ? 1 : fail(scan, "nothing after the value");
 }
 
-static size_t put_utf8(unsigned long code, char *out) {
-  static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-  size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  for (size_t i = size - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
-  out[0] = (char)(lead[size] | code);
-  return size;
-}
-
 /* The escape at text: its character goes to out, the size of that to *size.
  * Returns how many bytes the escape takes. */
 static size_t undo_escape(const char *text, size_t length, char *out, size_t *size) {
@@ -346,11 +309,10 @@ static size_t undo_escape(const char *text, size_t length, char *out, size_t *si
     *out = letter ? values[letter - letters] : text[1];
     return 2;
   }
-  const unsigned char *digits = (const unsigned char *)text + 2;
-  unsigned long code = (unsigned long)hex4(digits, 4);
+  uint32_t code = (uint32_t)hex_value(text + 2, 4, 4);
   int pair = code >= 0xd800 && code < 0xdc00 && length >= 12;
-  if (pair) code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned long)hex4(digits + 6, 4) - 0xdc00);
-  *size = put_utf8(code, out);
+  if (pair) code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)hex_value(text + 8, 4, 4) - 0xdc00);
+  *size = utf8_encode(code, out);
   return pair ? 12 : 6;
 }
 

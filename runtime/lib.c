@@ -5,10 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER "host.buffer"
 #define MARK 1 /* where a metatable says whose it is, to be compared without looking its name up */
-
-static const char borrowed_key;
 
 void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   if (luaL_newmetatable(L, name)) {
@@ -66,6 +63,16 @@ int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) {
   return 3;
 }
 
+int lib_no_memory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
+}
+
+char *lib_copy(lua_State *L, const char *text) {
+  char *copy = text ? strdup(text) : NULL;
+  if (text && !copy) lib_no_memory(L);
+  return copy;
+}
+
 const char *lib_checktext(lua_State *L, int index) {
   size_t length;
   const char *text = luaL_checklstring(L, index, &length);
@@ -75,68 +82,4 @@ const char *lib_checktext(lua_State *L, int index) {
 
 const char *lib_opttext(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? NULL : lib_checktext(L, index);
-}
-
-/* realloc may leave a copy behind, so growing is copy, wipe, free. */
-static int buffer_grow(struct buffer *buffer, size_t needed) {
-  size_t capacity = needed < 256 ? 256 : needed + needed / 2;
-  char *data = capacity < needed ? NULL : malloc(capacity);
-  if (!data) return 0;
-  if (buffer->length) memcpy(data, buffer->data, buffer->length);
-  if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
-  free(buffer->data);
-  buffer->data = data;
-  buffer->capacity = capacity;
-  return 1;
-}
-
-int buffer_append(struct buffer *buffer, const void *data, size_t length) {
-  size_t needed = buffer->length + length;
-  if (needed < length) return 0;
-  if (needed > buffer->capacity && !buffer_grow(buffer, needed)) return 0;
-  if (length) memcpy(buffer->data + buffer->length, data, length);
-  buffer->length = needed;
-  return 1;
-}
-
-int buffer_append_string(struct buffer *buffer, const char *text) {
-  return buffer_append(buffer, text, strlen(text));
-}
-
-const char *buffer_text(const struct buffer *buffer, const char *before) {
-  const char *text = before ? before + strlen(before) + 1 : buffer->data;
-  return text && text < buffer->data + buffer->length ? text : NULL;
-}
-
-void buffer_free(struct buffer *buffer) {
-  if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
-  free(buffer->data);
-  *buffer = (struct buffer){0};
-}
-
-static int buffer_close(lua_State *L) {
-  buffer_free(luaL_checkudata(L, 1, BUFFER));
-  return 0;
-}
-
-struct buffer *buffer_new(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  lib_type(L, BUFFER, none, buffer_close);
-  return lib_new(L, sizeof(struct buffer), BUFFER);
-}
-
-struct buffer *buffer_borrow(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &borrowed_key) == LUA_TUSERDATA) {
-    lua_pushboolean(L, 0); /* whoever borrows meanwhile, as a finalizer may, gets another */
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
-    return lua_touserdata(L, -1);
-  }
-  lua_pop(L, 1);
-  return buffer_new(L);
-}
-
-void buffer_give_back(lua_State *L, int index) {
-  lua_pushvalue(L, index);
-  buffer_free(lua_touserdata(L, -1));
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
 }

@@ -1,7 +1,8 @@
-/* What every native module shares: one way to define a type, one way to fail,
- * one growing buffer that is wiped when it goes. */
+/* What every native module shares: one way to define a type, one way to fail. */
 #ifndef LIB_H
 #define LIB_H
+
+#include "buffer.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -26,44 +27,17 @@ int lib_fail(lua_State *L, const char *format, ...) __attribute__((format(printf
  * Returns 3. [-0, +3, m] */
 int lib_fail_kind(lua_State *L, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Raise Lua's own "not enough memory". Returns never, but 0 to be returned. */
+int lib_no_memory(lua_State *L);
+
+/* A copy of text on the C heap, NULL for NULL; raises when memory is out. [-0, +0, m] */
+char *lib_copy(lua_State *L, const char *text);
+
 /* The string argument at this index, as C reads it: one with a NUL in it is an
  * argument error, because what is checked has to be all there is. */
 const char *lib_checktext(lua_State *L, int index);
 
 /* The same, or NULL when it is absent or nil. */
 const char *lib_opttext(lua_State *L, int index);
-
-/* A growing run of bytes on the C heap. Keep it inside a userdata, so that a
- * Lua error cannot leak it. */
-struct buffer {
-  char *data;
-  size_t length, capacity;
-};
-
-/* Append bytes; 0 when memory is out (the buffer is unchanged then). What is
- * left behind by growing is wiped. */
-int buffer_append(struct buffer *buffer, const void *data, size_t length);
-
-/* Append a NUL-terminated string. */
-int buffer_append_string(struct buffer *buffer, const char *text);
-
-/* In a buffer of texts that each end with NUL: the one after `before`, or the first
- * when that is NULL; NULL after the last. */
-const char *buffer_text(const struct buffer *buffer, const char *before);
-
-/* Wipe, free and empty the buffer. Idempotent. */
-void buffer_free(struct buffer *buffer);
-
-/* Push an empty buffer as a userdata that is wiped when it is closed or
- * collected: scratch space for code that may raise. [-0, +1, m] */
-struct buffer *buffer_new(lua_State *L);
-
-/* The same for code that runs often: the state's own buffer, which is nobody
- * else's until it is given back. Code that raises keeps it, to be wiped when
- * collected; the next borrower gets a new one. [-0, +1, m] */
-struct buffer *buffer_borrow(lua_State *L);
-
-/* Wipe, free and empty the borrowed buffer at index, for the next borrower. [-0, +0, m] */
-void buffer_give_back(lua_State *L, int index);
 
 #endif

@@ -2,6 +2,7 @@
 #include "heap.h"
 #include "secret.h"
 #include "state.h"
+#include "sys.h"
 
 #include <lauxlib.h>
 #include <openssl/crypto.h>
@@ -97,6 +98,7 @@ int main(int argc, char **argv) {
     status = (int)lua_tointeger(L, -1);
   else
     fprintf(stderr, "moonlatch: %s\n", lua_tostring(L, -1));
+  sys_interrupt_end();
   lua_close(L);
   heap_close(heap);
   return status;

@@ -7,7 +7,7 @@
  * resource's origin. Shapes and errors: learn.microsoft.com, "OAuth 2.0 and
  * OpenID Connect protocols".
  */
-#include "oauth.h"
+#include "oauth_internal.h"
 
 #include "base64.h"
 #include "crypto.h"
@@ -123,9 +123,9 @@ static int oauth_basic(lua_State *L) {
   const char *origin = lua_tostring(L, 4);
   struct buffer *plain = buffer_new(L), *coded = buffer_new(L);
   wire_escape(L, plain, client_id, strlen(client_id), "");
-  wire_append(L, plain, ":", 1);
+  buffer_add(L, plain, ":", 1);
   wire_escape(L, plain, secret->bytes, secret->length, "");
-  if (!base64_append(coded, plain->data, plain->length)) return luaL_error(L, "out of memory");
+  if (!base64_append(coded, plain->data, plain->length)) return lib_no_memory(L);
   buffer_free(plain);
   const struct secret *whole = secret_take(L, SECRET_CREDENTIAL, coded);
   credential_new(L, origin, "Authorization", "Basic ", whole->bytes, whole->length);
@@ -167,11 +167,11 @@ static int oauth_pkce(lua_State *L) {
   size_t size;
   struct buffer *verifier = buffer_new(L), *challenge = buffer_new(L);
   if (RAND_bytes(bytes, sizeof bytes) != 1) return luaL_error(L, "no random bytes: the system's source failed");
-  int fine = base64url_append(verifier, bytes, sizeof bytes) &&
+  int fine = base64_url_append(verifier, bytes, sizeof bytes) &&
              EVP_Q_digest(NULL, "SHA256", NULL, verifier->data, verifier->length, digest, &size) &&
-             base64url_append(challenge, digest, sizeof digest);
+             base64_url_append(challenge, digest, sizeof digest);
   explicit_bzero(bytes, sizeof bytes);
-  if (!fine) return luaL_error(L, "out of memory");
+  if (!fine) return lib_no_memory(L);
   secret_take(L, SECRET_CREDENTIAL, verifier);
   lua_pushlstring(L, challenge->data, challenge->length);
   return 2;
@@ -197,7 +197,7 @@ static int oauth_authorize(lua_State *L) {
   add_query(L, query, "code_challenge", challenge);
   add_query(L, query, "code_challenge_method", "S256");
   add_query(L, query, "login_hint", hint);
-  wire_append(L, query, "", 1);
+  buffer_add(L, query, "", 1);
   lua_pushfstring(L, "%s/oauth2/v2.0/authorize?%s", authority, query->data);
   return 1;
 }
@@ -232,9 +232,9 @@ static struct request *new_identity_request(lua_State *L, const char *endpoint, 
   lua_pushstring(L, resource);
   lua_setfield(L, 3, "resource");
   struct buffer *url = buffer_new(L);
-  wire_append(L, url, endpoint, strlen(endpoint));
+  buffer_add(L, url, endpoint, strlen(endpoint));
   wire_query(L, 3, url);
-  wire_append(L, url, "", 1);
+  buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "identity", "GET", url->data);
   request_call(L, request, "GET", wire_path_of(endpoint), NULL);
   request_header(L, request, "Accept", "application/json");

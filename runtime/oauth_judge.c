@@ -1,7 +1,7 @@
 /* host.oauth, the judging side: what the answers of the login service mean.
  * Nothing in them is believed beyond its shape: a token's claims are read for
  * diagnostics only. */
-#include "oauth.h"
+#include "oauth_internal.h"
 
 #include "base64.h"
 #include "crypto.h"
@@ -167,7 +167,7 @@ static void push_claims(lua_State *L, const struct secret *token) {
   size_t length = end ? (size_t)(end - payload) : 0;
   int top = lua_gettop(L);
   struct buffer *text = buffer_new(L);
-  wire_append(L, text, payload ? payload : "", length); /* as much room as it decodes into */
+  buffer_add(L, text, payload ? payload : "", length); /* as much room as it decodes into */
   size_t size = length ? base64_decode(payload, length, text->data) : SIZE_MAX;
   if (size != SIZE_MAX) json_decode(L, text->data, size, NULL);
   buffer_free(text);

@@ -8,6 +8,7 @@
  */
 #include "process.h"
 #include "sys.h"
+#include "term.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -437,8 +438,8 @@ static int process_page(lua_State *L) {
   if (!isatty(STDOUT_FILENO)) return lib_fail(L, "a pager needs a terminal");
   char **arguments = push_arguments(L, 1);
   if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
-  secret_redact(L, lua_tostring(L, 2), lua_rawlen(L, 2));
-  const char *text = lua_tolstring(L, -1, &length), *terminal = getenv("TERM");
+  const char *terminal = getenv("TERM");
+  const char *text = term_push_shown(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
   /* LESSSECURE: no shell, no editor, no other files from within less. */
   terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
   char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,

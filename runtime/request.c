@@ -1,8 +1,7 @@
-/* Requests, answers and credentials: plain values that protocol modules fill
- * and the gate carries; see request.h.
+/* Requests: plain values that protocol modules fill and the gate carries; see request.h.
  *
- * Ownership: each userdata owns what its fields point to (peer excepted, which
- * is static text); closing it wipes and frees everything.
+ * Ownership: the userdata owns what its fields point to (peer excepted, which is
+ * static text); closing it wipes and frees everything.
  */
 #include "request.h"
 
@@ -20,7 +19,7 @@ static const char *const reserved[] = {"Authorization",       "tokenId", "Cookie
                                        "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
                                        "Proxy-Authorization", "Expect",  NULL};
 
-static int is_token(const char *text) {
+int request_is_token(const char *text) {
   if (!*text) return 0;
   for (; *text; text++)
     if (!isalnum((unsigned char)*text) && !strchr("!#$%&'*+-.^_`|~", *text)) return 0;
@@ -28,16 +27,10 @@ static int is_token(const char *text) {
 }
 
 /* Printable ASCII and spaces: nothing that ends a header line or hides in it. */
-static int is_header_text(const char *text, size_t length) {
+int request_is_header_text(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~') return 0;
   return 1;
-}
-
-static char *copy_text(lua_State *L, const char *text) {
-  char *copy = strdup(text);
-  if (!copy) luaL_error(L, "out of memory");
-  return copy;
 }
 
 static void free_wiped(char **text) {
@@ -70,7 +63,7 @@ static void free_calls(struct request *request) {
 static int request_close(lua_State *L) {
   struct request *request = lib_check(L, 1, REQUEST);
   free_calls(request);
-  target_release(request->target);
+  request_target_release(request->target);
   buffer_free(&request->headers);
   buffer_free(&request->body);
   free_wiped(&request->url);
@@ -81,14 +74,14 @@ static int request_close(lua_State *L) {
 }
 
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url) {
-  if (!is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
+  if (!request_is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
-  request->url = copy_text(L, url);
-  request->target = target_new();
-  const char *why = target_parse(L, request->target, peer, request->url, &request->origin);
+  request->url = lib_copy(L, url);
+  request->target = request_target_new();
+  const char *why = request_target_parse(L, request->target, peer, request->url, &request->origin);
   if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
-  request->method = copy_text(L, method);
+  request->method = lib_copy(L, method);
   return request;
 }
 
@@ -105,23 +98,23 @@ static int is_reserved(const char *name) {
 }
 
 void request_header(lua_State *L, struct request *request, const char *name, const char *value) {
-  if (!is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
+  if (!request_is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
   if (is_reserved(name)) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
-  if (!is_header_text(value, strlen(value)))
+  if (!request_is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is how libcurl takes an empty value */
-  if (!add_header(&request->headers, name, *value ? ": " : ";", value)) luaL_error(L, "out of memory");
+  if (!add_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
 }
 
 void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members) {
   struct call *calls = reallocarray(request->calls, request->call_count + 1, sizeof *calls);
-  if (!calls) luaL_error(L, "out of memory");
+  if (!calls) lib_no_memory(L);
   request->calls = calls;
   struct call *call = &calls[request->call_count++];
   *call = (struct call){0};
-  call->method = copy_text(L, method);
-  call->path = copy_text(L, path);
-  if (members) call->members = copy_text(L, members);
+  call->method = lib_copy(L, method);
+  call->path = lib_copy(L, path);
+  if (members) call->members = lib_copy(L, members);
 }
 
 /* The inner call of a $batch that a way "requests[3].body.x" leads into, and the way within its body.
@@ -157,7 +150,7 @@ void request_json(lua_State *L, int index, int body) {
   request->has_body = 1;
   request_header(L, request, "Content-Type", "application/json");
   if (places->length) {
-    if (!share_places(request, places)) luaL_error(L, "out of memory");
+    if (!share_places(request, places)) lib_no_memory(L);
     lua_setiuservalue(L, index, 1);
   }
   lua_settop(L, top);
@@ -229,7 +222,7 @@ static void mask_form(lua_State *L, const struct buffer *body, struct buffer *ou
   for (const char *field = body->data; field < end;) {
     const char *stop = memchr(field, '&', (size_t)(end - field));
     int ok = append_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
-    if (!ok) luaL_error(L, "out of memory");
+    if (!ok) lib_no_memory(L);
     field = stop ? stop + 1 : end;
   }
 }
@@ -250,120 +243,6 @@ static int request_body(lua_State *L) {
   return 1;
 }
 
-/* ---- answers ---- */
-
-struct answer *answer_check(lua_State *L, int index) {
-  struct answer *answer = lib_check(L, index, ANSWER);
-  luaL_argcheck(L, answer->status, index, "answer is closed");
-  return answer;
-}
-
-/* answer:close(), __close and __gc. Idempotent. */
-static int answer_close(lua_State *L) {
-  struct answer *answer = lib_check(L, 1, ANSWER);
-  buffer_free(&answer->headers);
-  buffer_free(&answer->body);
-  *answer = (struct answer){0};
-  return 0;
-}
-
-struct answer *answer_new(lua_State *L, long status) {
-  struct answer *answer = lib_new(L, sizeof *answer, ANSWER);
-  answer->status = status;
-  return answer;
-}
-
-int answer_line_add(struct buffer *headers, const char *name, size_t name_length, const char *value, size_t length) {
-  size_t begin = headers->length;
-  if (!buffer_append(headers, name, name_length) || !buffer_append(headers, ": ", 2) ||
-      !buffer_append(headers, value, length) || !buffer_append(headers, "", 1))
-    return 0;
-  for (char *at = headers->data + begin; name_length > 0; at++, name_length--) *at = (char)tolower((unsigned char)*at);
-  return 1;
-}
-
-int answer_header_add(struct answer *answer, const char *name, const char *value) {
-  return answer_line_add(&answer->headers, name, strlen(name), value, strlen(value));
-}
-
-int answer_make(lua_State *L) {
-  size_t length;
-  lua_Integer status = luaL_checkinteger(L, 1);
-  const char *body = luaL_checklstring(L, 3, &length);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_argcheck(L, status >= 100 && status <= 999, 1, "not an HTTP status");
-  lua_settop(L, 3);
-  struct answer *answer = answer_new(L, (long)status);
-  if (!buffer_append(&answer->body, body, length)) return luaL_error(L, "out of memory");
-  lua_pushnil(L);
-  while (lua_next(L, 2)) {
-    if (lua_type(L, -2) != LUA_TSTRING) return luaL_argerror(L, 2, "header names are strings");
-    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return luaL_error(L, "out of memory");
-    lua_pop(L, 1);
-  }
-  return 1;
-}
-
-const char *answer_header(const struct answer *answer, const char *name) {
-  size_t length = strlen(name);
-  for (const char *line = buffer_text(&answer->headers, NULL); line; line = buffer_text(&answer->headers, line))
-    if (strncmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
-  return NULL;
-}
-
-static int answer_status(lua_State *L) {
-  lua_pushinteger(L, answer_check(L, 1)->status);
-  return 1;
-}
-
-/* answer:header(name) -> text, redacted | nil */
-static int answer_get_header(lua_State *L) {
-  const struct answer *answer = answer_check(L, 1);
-  const char *value = answer_header(answer, lib_checktext(L, 2));
-  if (value)
-    secret_redact(L, value, strlen(value));
-  else
-    lua_pushnil(L);
-  return 1;
-}
-
-/* ---- credentials ---- */
-
-struct credential *credential_check(lua_State *L, int index) {
-  struct credential *credential = lib_check(L, index, CREDENTIAL);
-  luaL_argcheck(L, credential->origin, index, "credential is closed");
-  return credential;
-}
-
-/* credential:close(), __close and __gc. Idempotent. */
-static int credential_close(lua_State *L) {
-  struct credential *credential = lib_check(L, 1, CREDENTIAL);
-  buffer_free(&credential->value);
-  free(credential->header);
-  free(credential->origin);
-  *credential = (struct credential){0};
-  return 0;
-}
-
-struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
-                                  const char *value, size_t length) {
-  if (!is_token(header)) luaL_error(L, "cannot make a credential: '%s' is not a header name", header);
-  /* A server must not be able to write headers of ours through the token it issues. */
-  if (!length || !is_header_text(value, length))
-    luaL_error(L, "cannot make a credential for %s: its value is empty or has characters no header may have", origin);
-  struct credential *credential = lib_new(L, sizeof *credential, CREDENTIAL);
-  if (!buffer_append_string(&credential->value, prefix) || !buffer_append(&credential->value, value, length))
-    luaL_error(L, "out of memory");
-  credential->header = copy_text(L, header);
-  credential->origin = copy_text(L, origin);
-  return credential;
-}
-
-static int credential_origin(lua_State *L) {
-  lua_pushstring(L, credential_check(L, 1)->origin);
-  return 1;
-}
-
 void request_types(lua_State *L) {
   static const luaL_Reg request[] = {{"method", request_method},
                                      {"url", request_url},
@@ -375,11 +254,8 @@ void request_types(lua_State *L) {
                                      {"set_fresh", request_set_fresh},
                                      {"body", request_body},
                                      {NULL, NULL}};
-  static const luaL_Reg answer[] = {
-      {"status", answer_status}, {"header", answer_get_header}, {"close", answer_close}, {NULL, NULL}};
-  static const luaL_Reg credential[] = {{"origin", credential_origin}, {"close", credential_close}, {NULL, NULL}};
-  target_types(L);
+  request_target_types(L);
   lib_type(L, REQUEST, request, request_close);
-  lib_type(L, ANSWER, answer, answer_close);
-  lib_type(L, CREDENTIAL, credential, credential_close);
+  answer_type(L);
+  credential_type(L);
 }

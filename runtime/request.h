@@ -1,4 +1,4 @@
-/* A request before it is sent, the answer after, and the credential between.
+/* A request before it is sent.
  *
  * Protocol modules (oauth.c, graph.c, devolutions.c) build requests and judge
  * answers; the gate sends. Nothing here touches a socket.
@@ -6,14 +6,14 @@
 #ifndef REQUEST_H
 #define REQUEST_H
 
+#include "answer.h"
+#include "credential.h"
 #include "lib.h"
 
 #include <curl/curl.h>
 #include <stdint.h>
 
 #define REQUEST "host.request"
-#define ANSWER "host.answer"
-#define CREDENTIAL "host.credential"
 
 /* One call as the gate checks it: a plain request has one, a $batch as many as it carries. */
 struct call {
@@ -50,18 +50,6 @@ struct request {
   int is_batch; /* the calls are those that the body carries */
 };
 
-struct answer {
-  long status;
-  struct buffer headers; /* texts: "name: value", names in lower case */
-  struct buffer body;    /* both wiped with the answer */
-};
-
-struct credential {
-  char *origin;        /* where it may go: as in struct request */
-  char *header;        /* "Authorization" or "tokenId" */
-  struct buffer value; /* the whole header value ("Bearer …"); wiped with it */
-};
-
 /* Push an empty request for this method and absolute https URL (http as well
  * for the peer "identity"). Raises when the
  * method is none, and for a URL that libcurl does not parse or that has a user
@@ -70,18 +58,18 @@ struct credential {
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url);
 
 /* A target of nothing yet, with one holder; NULL when memory is out. */
-struct target *target_new(void);
+struct target *request_target_new(void);
 
 /* Parse the URL into the target, and its origin, which the caller frees. Returns NULL, or why it is
  * refused; then, too, the caller frees what there is. The text is changed meanwhile. [-0, +0, m] */
-const char *target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin);
+const char *request_target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin);
 
-/* Define the type that target_parse keeps what it knows in. Idempotent. */
-void target_types(lua_State *L);
+/* Define the type that request_target_parse keeps what it knows in. Idempotent. */
+void request_target_types(lua_State *L);
 
 /* The target for one more holder, and for one less; the last one frees it. */
-struct target *target_share(struct target *target);
-void target_release(struct target *target);
+struct target *request_target_share(struct target *target);
+void request_target_release(struct target *target);
 
 /* Add a header; raises when name or value carry CR, LF, NUL or non-ASCII, and
  * for headers of framing, routing and credentials. [-0, +0, e] */
@@ -102,23 +90,6 @@ void request_json(lua_State *L, int index, int body);
 int request_push_sent(lua_State *L, int index);
 
 struct request *request_check(lua_State *L, int index);
-struct answer *answer_check(lua_State *L, int index);
-struct credential *credential_check(lua_State *L, int index);
-
-/* Push an answer; bytes are copied. [-0, +1, m] */
-struct answer *answer_new(lua_State *L, long status);
-int answer_header_add(struct answer *answer, const char *name, const char *value);
-/* The same for the headers of an answer to be; 0 when memory is out. */
-int answer_line_add(struct buffer *headers, const char *name, size_t name_length, const char *value, size_t length);
-/* gate.answer(status, headers, body) -> answer: made of given bytes. */
-int answer_make(lua_State *L);
-/* The value of a header (name in lower case), or NULL. */
-const char *answer_header(const struct answer *answer, const char *name);
-
-/* Push a credential for this origin; raises when the value is empty or has
- * characters that no header may have. [-0, +1, e] */
-struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
-                                  const char *value, size_t length);
 
 /* Parse with libcurl and push scheme://host:port, lower case, or push fail and
  * a message and return 0. Refuses a user part, a trailing dot, non-ASCII. [-0, +1|+2, m] */
@@ -127,7 +98,11 @@ int request_origin(lua_State *L, const char *url);
 /* The same for a URL of this peer: plain HTTP for "identity". [-0, +1|+2, m] */
 int request_origin_of(lua_State *L, const char *peer, const char *url);
 
-/* Define the three types; each protocol module's luaopen calls it. Idempotent. */
+/* Are these the characters of an HTTP token (RFC 9110), and may these stand in the value of a header? */
+int request_is_token(const char *text);
+int request_is_header_text(const char *text, size_t length);
+
+/* Define the types of requests, answers and credentials; each protocol module's luaopen calls it. Idempotent. */
 void request_types(lua_State *L);
 
 #endif

@@ -109,13 +109,13 @@ static const char *parsed_origin(CURLU *parsed, char **origin) {
   curl_free(scheme);
   curl_free(host);
   curl_free(port);
-  return why ? why : *origin ? NULL : "memory is out";
+  return why ? why : *origin ? NULL : "not enough memory";
 }
 
 /* Parse with libcurl, into things the caller frees. Returns NULL, or why not. */
 static const char *parse_whole(const char *url, CURLU **parsed, char **origin) {
   *parsed = curl_url();
-  if (!*parsed) return "memory is out";
+  if (!*parsed) return "not enough memory";
   CURLUcode code = curl_url_set(*parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER | CURLU_PATH_AS_IS);
   if (code != CURLUE_OK) return curl_url_strerror(code);
   const char *why = refuse_parts(*parsed);
@@ -137,7 +137,7 @@ static int base_close(lua_State *L) {
   return 0;
 }
 
-void target_types(lua_State *L) {
+void request_target_types(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lib_type(L, BASE, none, base_close);
 }
@@ -182,7 +182,7 @@ static const char *parse_rest(const struct base *base, char *url, CURLU **parsed
   char *path = url + base->length, *query = strchr(path, '?');
   *parsed = curl_url_dup(base->parsed);
   *origin = strdup(base->origin);
-  if (!*parsed || !*origin) return "memory is out";
+  if (!*parsed || !*origin) return "not enough memory";
   if (query) *query = '\0';
   CURLUcode code = curl_url_set(*parsed, CURLUPART_PATH, path, 0);
   int dots = has_dot_segment(path);
@@ -194,14 +194,14 @@ static const char *parse_rest(const struct base *base, char *url, CURLU **parsed
 
 /* ---- targets ---- */
 
-struct target *target_new(void) {
+struct target *request_target_new(void) {
   struct target *target = calloc(1, sizeof *target);
   if (target) target->holders = 1;
   return target;
 }
 
-const char *target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin) {
-  const char *why = target ? refuse_text(peer, url) : "memory is out";
+const char *request_target_parse(lua_State *L, struct target *target, const char *peer, char *url, char **origin) {
+  const char *why = target ? refuse_text(peer, url) : "not enough memory";
   if (why) return why;
   struct base *base = base_of(L);
   if (is_below(base, url)) return parse_rest(base, url, &target->parsed, origin);
@@ -210,12 +210,12 @@ const char *target_parse(lua_State *L, struct target *target, const char *peer, 
   return why;
 }
 
-struct target *target_share(struct target *target) {
+struct target *request_target_share(struct target *target) {
   target->holders++;
   return target;
 }
 
-void target_release(struct target *target) {
+void request_target_release(struct target *target) {
   if (!target || --target->holders) return;
   curl_url_cleanup(target->parsed);
   free(target);

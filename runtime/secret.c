@@ -5,12 +5,12 @@
  * holds a userdata without any way to the bytes; other native modules get them
  * through secret.h.
  *
- * Ownership: a secret owns its bytes; the vault's index (secret_vault.h) borrows
+ * Ownership: a secret owns its bytes; the vault's index (secret_internal.h) borrows
  * them until the secret is closed.
  */
 #include "secret.h"
 
-#include "secret_vault.h"
+#include "secret_internal.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -37,7 +37,7 @@ static const char *const class_names[CLASS_COUNT] = {"lower-case letter", "upper
 static int secret_close(lua_State *L) {
   struct living *living = luaL_checkudata(L, 1, SECRET);
   if (!living->secret.bytes) return 0;
-  index_remove(&vault_get(L)->index, living->needles);
+  secret_index_remove(&secret_vault_get(L)->index, living->needles);
   OPENSSL_secure_clear_free(living->secret.bytes, living->secret.length + 1);
   living->secret.bytes = NULL;
   living->secret.length = 0;
@@ -82,7 +82,7 @@ int secret_equal(const struct secret *a, const struct secret *b) {
 static int secret_equals(lua_State *L) {
   const struct secret *secret = secret_check(L, 1);
   const struct secret *other = secret_check(L, 2);
-  struct vault *vault = vault_get(L);
+  struct vault *vault = secret_vault_get(L);
   if (vault->comparisons == COMPARISONS)
     return luaL_error(L,
                       "secrets cannot be compared: this run has compared %d already, which is all it may, so that "
@@ -119,13 +119,13 @@ static char *allocate(lua_State *L, size_t size) {
 }
 
 struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length) {
-  vault_get(L);
+  secret_vault_get(L);
   define_type(L);
   struct living *living = lib_new(L, sizeof *living, SECRET);
-  living->secret.bytes = length < vault_size() ? allocate(L, length + 1) : NULL;
+  living->secret.bytes = length < secret_vault_size() ? allocate(L, length + 1) : NULL;
   if (!living->secret.bytes)
     luaL_error(L, "no room for a secret of %I bytes: the memory for secrets (%d MiB) is full; close those done with",
-               (lua_Integer)length, (int)(vault_size() >> 20));
+               (lua_Integer)length, (int)(secret_vault_size() >> 20));
   living->secret.length = length;
   living->secret.kind = kind;
   return &living->secret;
@@ -134,7 +134,7 @@ struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length
 void secret_register(lua_State *L) {
   struct living *living = luaL_checkudata(L, -1, SECRET);
   living->secret.bytes[living->secret.length] = '\0';
-  if (!index_add(&vault_get(L)->index, &living->secret, living->needles)) luaL_error(L, "out of memory");
+  if (!secret_index_add(&secret_vault_get(L)->index, &living->secret, living->needles)) lib_no_memory(L);
 }
 
 struct secret *secret_new(lua_State *L, enum secret_kind kind, const char *bytes, size_t length) {
@@ -332,7 +332,7 @@ static int redact(lua_State *L) {
 /* secret.heap() -> "locked" | "unlocked" | "closed" */
 static int heap(lua_State *L) {
   static const char *const states[] = {"closed", "locked", "unlocked"};
-  const struct vault *vault = vault_find(L);
+  const struct vault *vault = secret_vault_find(L);
   lua_pushstring(L, states[vault ? vault->heap : HEAP_NONE]);
   return 1;
 }
@@ -341,7 +341,8 @@ static int heap(lua_State *L) {
 static int room(lua_State *L) {
   lua_Integer size = luaL_checkinteger(L, 1);
   luaL_argcheck(L, size >= 1 && size <= HEAP_MOST >> 20 && !(size & (size - 1)), 1, "1 to 64, a power of two");
-  if (!vault_room((size_t)size << 20)) return luaL_error(L, "ask for the memory for secrets before there is a secret");
+  if (!secret_vault_room((size_t)size << 20))
+    return luaL_error(L, "ask for the memory for secrets before there is a secret");
   return 0;
 }
 

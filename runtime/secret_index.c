@@ -7,7 +7,7 @@
  * case and the two base64 alphabets into one, so that one pass over a text
  * serves all forms; comparing is exact.
  */
-#include "secret_index.h"
+#include "secret_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +115,8 @@ static int rebuild(struct secret_index *index, size_t bucket_count) {
   return 1;
 }
 
-int index_add(struct secret_index *index, const struct secret *secret, struct secret_needle needles[FORM_COUNT]) {
+int secret_index_add(struct secret_index *index, const struct secret *secret,
+                     struct secret_needle needles[FORM_COUNT]) {
   if (secret->length < SECRET_WINDOW) return 1;
   size_t needed = index->count + FORM_COUNT;
   if (needed > index->bucket_count) {
@@ -136,7 +137,7 @@ static void unlink_needle(struct secret_index *index, struct secret_needle *need
   if (*link) *link = needle->next;
 }
 
-void index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]) {
+void secret_index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]) {
   if (!index->buckets || !needles[0].secret) return;
   for (int form = 0; form < FORM_COUNT; form++) unlink_needle(index, &needles[form]);
   memset(needles, 0, sizeof(struct secret_needle) * FORM_COUNT);
@@ -181,7 +182,7 @@ static int look_up(const struct secret_index *index, uint32_t key, const char *t
   return longest > 0;
 }
 
-int index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit) {
+int secret_index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit) {
   if (!index->count) return 0;
   uint64_t window = hit->window;
   for (size_t i = hit->position; i < length; i++) {
@@ -196,7 +197,7 @@ int index_next(const struct secret_index *index, const char *text, size_t length
   return 0;
 }
 
-void index_free(struct secret_index *index) {
+void secret_index_free(struct secret_index *index) {
   free(index->buckets);
   free(index->filter);
   *index = (struct secret_index){0};

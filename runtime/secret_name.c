@@ -38,6 +38,7 @@ const struct secret_name secret_names[] = {
 
 const struct secret_name *secret_name_find(const char *name, size_t length, unsigned uses) {
   for (const struct secret_name *one = secret_names; one->name; one++)
-    if ((one->uses & uses) && strlen(one->name) == length && memcmp(one->name, name, length) == 0) return one;
+    if ((one->uses & uses) && *one->name == *name && strncmp(one->name, name, length) == 0 && !one->name[length])
+      return one;
   return NULL;
 }

@@ -1,39 +1,15 @@
 /* Masking secrets in text by value: the text is searched as it is, and again
  * with percent and with JSON escapes undone, when it has any. */
-#include "secret_vault.h"
+#include "hex.h"
+#include "secret_internal.h"
+#include "utf8.h"
 
 #include <string.h>
-
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The value of count hex digits, or -1. */
-static long hex_value(const char *text, size_t length, size_t count) {
-  long value = 0;
-  if (length < count) return -1;
-  for (size_t i = 0; i < count; i++) {
-    int digit = hex_digit(text[i]);
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
-static size_t utf8(unsigned long code, char out[4]) {
-  static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-  size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  for (size_t i = size - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
-  out[0] = (char)(size == 1 ? code : lead[size] | code);
-  return size;
-}
 
 /* One escape at text: what it stands for goes to out and its size to *size;
  * returns how many characters it takes, 0 when it is none. */
 static size_t undo_percent(const char *text, size_t length, char out[4], size_t *size) {
-  long value = *text == '%' ? hex_value(text + 1, length - 1, 2) : -1;
+  int value = *text == '%' ? hex_value(text + 1, length - 1, 2) : -1;
   if (value < 0) return 0;
   out[0] = (char)value;
   *size = 1;
@@ -41,14 +17,14 @@ static size_t undo_percent(const char *text, size_t length, char out[4], size_t 
 }
 
 static size_t undo_unicode(const char *text, size_t length, char out[4], size_t *size) {
-  long code = hex_value(text + 2, length - 2, 4);
+  int code = hex_value(text + 2, length - 2, 4);
   if (code < 0) return 0;
-  long low = -1;
+  int low = -1;
   if (code >= 0xd800 && code < 0xdc00 && length >= 12 && text[6] == '\\' && text[7] == 'u')
     low = hex_value(text + 8, length - 8, 4);
   int pair = low >= 0xdc00 && low < 0xe000;
   if (pair) code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-  *size = utf8((unsigned long)code, out);
+  *size = utf8_encode((uint32_t)code, out);
   return pair ? 12 : 6;
 }
 
@@ -93,7 +69,7 @@ static struct buffer *push_undone(lua_State *L, const char *text, size_t length,
   struct buffer *undone = buffer_borrow(L);
   for (size_t i = 0; i < length;) {
     struct part part = part_at(text + i, length - i, escaping);
-    if (!buffer_append(undone, part.escaped ? part.bytes : text + i, part.size)) luaL_error(L, "out of memory");
+    buffer_add(L, undone, part.escaped ? part.bytes : text + i, part.size);
     i += part.taken;
   }
   return undone;
@@ -117,9 +93,9 @@ static char *mask_new(lua_State *L, char *mask, size_t length) {
 }
 
 static char *mask_text(lua_State *L, const char *text, size_t length, char *mask) {
-  const struct secret_index *index = &vault_get(L)->index;
+  const struct secret_index *index = &secret_vault_get(L)->index;
   struct secret_hit hit = {0};
-  while (index_next(index, text, length, &hit)) {
+  while (secret_index_next(index, text, length, &hit)) {
     mask = mask_new(L, mask, length);
     memset(mask + hit.start, 1, hit.end - hit.start);
   }
@@ -134,12 +110,12 @@ static size_t place_of_end(const size_t *places, size_t count, size_t end, size_
 
 /* The places are needed only when there is something to be masked, which is seldom. */
 static char *mask_undone(lua_State *L, const char *text, size_t length, char *mask, const struct escaping *escaping) {
-  const struct secret_index *index = &vault_get(L)->index;
+  const struct secret_index *index = &secret_vault_get(L)->index;
   const struct buffer *undone = push_undone(L, text, length, escaping);
   int at = lua_gettop(L);
   struct secret_hit hit = {0};
   size_t *places = NULL;
-  while (index_next(index, undone->data, undone->length, &hit)) {
+  while (secret_index_next(index, undone->data, undone->length, &hit)) {
     if (!places) places = push_places(L, text, length, escaping);
     mask = mask_new(L, mask, length);
     size_t start = places[hit.start];

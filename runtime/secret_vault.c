@@ -1,5 +1,5 @@
 /* The vault of a Lua state: made with its first secret, found in the registry. */
-#include "secret_vault.h"
+#include "secret_internal.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ static size_t heap_size = HEAP_SIZE; /* the heap is the process's, and so is thi
 
 static int vault_close(lua_State *L) {
   struct vault *vault = luaL_checkudata(L, 1, VAULT);
-  index_free(&vault->index);
+  secret_index_free(&vault->index);
   return 0;
 }
 
@@ -67,13 +67,13 @@ static enum heap open_heap(void) {
   return locked ? HEAP_LOCKED : HEAP_UNLOCKED;
 }
 
-int vault_room(size_t size) {
+int secret_vault_room(size_t size) {
   if (CRYPTO_secure_malloc_initialized()) return 0;
   heap_size = size;
   return 1;
 }
 
-size_t vault_size(void) {
+size_t secret_vault_size(void) {
   return heap_size;
 }
 
@@ -86,14 +86,14 @@ static struct vault *vault_open(lua_State *L) {
   return vault;
 }
 
-struct vault *vault_find(lua_State *L) {
+struct vault *secret_vault_find(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vault_key);
   struct vault *vault = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return vault;
 }
 
-struct vault *vault_get(lua_State *L) {
-  struct vault *vault = vault_find(L);
+struct vault *secret_vault_get(lua_State *L) {
+  struct vault *vault = secret_vault_find(L);
   return vault ? vault : vault_open(L);
 }

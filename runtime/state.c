@@ -5,6 +5,7 @@
 #include "embed.h"
 #include "lib.h"
 #include "secret.h"
+#include "sys.h"
 
 #include <lualib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static void open_libraries(lua_State *L) {
     lua_pushnil(L);
     lua_setglobal(L, *name);
   }
+  sys_interrupt_coroutines(L);
 }
 
 void state_preload(lua_State *L) {

@@ -1,7 +1,7 @@
-/* host.sys: clocks, environment, the files in the binary, interrupts.
+/* host.sys: clocks, environment, the files in the binary.
  *
  * Files are in sys_files.c, secrets that come from outside in sys_secret.c,
- * the emulator's shared clock in sys_clock.c.
+ * signals in sys_interrupt.c, code with a bound in sys_bounded.c, the emulator's shared clock in sys_clock.c.
  */
 #include "sys.h"
 #include "secret.h"
@@ -11,29 +11,11 @@
 #include <limits.h>
 #include <malloc.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-#define INSTRUCTIONS 100000 /* of Lua, between two looks at the interrupts */
-
-/* The one static that changes: a signal handler gets no argument, and what it
- * may touch is exactly this type. */
-static volatile sig_atomic_t interrupts; /* plus TERMINATION for each that was a SIGTERM */
-
-#define TERMINATION 0x10000
-
-int sys_interrupts(void) {
-  return interrupts % TERMINATION;
-}
-
-static void on_interrupt(int signal_number) {
-  interrupts += signal_number == SIGTERM ? 1 + TERMINATION : 1;
-  if (sys_interrupts() >= 2) signal(signal_number, SIG_DFL); /* a third ends what no longer listens */
-}
 
 static double seconds_of(clockid_t clock) {
   struct timespec now;
@@ -151,34 +133,6 @@ static int embedded_list(lua_State *L) {
   return 1;
 }
 
-/* sys.catch_interrupts(). Without SA_RESTART, so that whatever blocks returns. */
-static int catch_interrupts(lua_State *L) {
-  struct sigaction action = {.sa_handler = on_interrupt};
-  (void)L;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  return 0;
-}
-
-/* sys.forget_interrupts() */
-static int forget_interrupts(lua_State *L) {
-  interrupts = 0;
-  return catch_interrupts(L); /* the second one took the handler away */
-}
-
-static void on_count(lua_State *L, lua_Debug *record) {
-  (void)record;
-  if (interrupts) luaL_error(L, "interrupted");
-}
-
-/* sys.interruptible(yes) */
-static int interruptible(lua_State *L) {
-  int yes = lua_toboolean(L, 1);
-  lua_sethook(L, yes ? on_count : NULL, yes ? LUA_MASKCOUNT : 0, INSTRUCTIONS);
-  return 0;
-}
-
 /* sys.trim(). What is free in the middle of the heap goes back to the system too, and from
  * now on its end does soon: malloc would keep as much as the largest answer took. */
 static int trim(lua_State *L) {
@@ -187,18 +141,6 @@ static int trim(lua_State *L) {
   mallopt(M_TOP_PAD, 16 << 10);
   mallopt(M_TRIM_THRESHOLD, 64 << 10);
   return 0;
-}
-
-/* sys.interrupts() -> integer */
-static int interrupts_so_far(lua_State *L) {
-  lua_pushinteger(L, sys_interrupts());
-  return 1;
-}
-
-/* sys.terminated() -> boolean */
-static int terminated(lua_State *L) {
-  lua_pushboolean(L, interrupts >= TERMINATION);
-  return 1;
 }
 
 /* sys.syslog(text): one line to the system's log, where there is one */
@@ -229,12 +171,7 @@ static const luaL_Reg functions[] = {
     {"executable", executable},
     {"embedded", embedded_text},
     {"embedded_list", embedded_list},
-    {"catch_interrupts", catch_interrupts},
-    {"forget_interrupts", forget_interrupts},
-    {"interruptible", interruptible},
-    {"interrupts", interrupts_so_far},
     {"syslog", to_syslog},
-    {"terminated", terminated},
     {"trim", trim},
     {"version", version},
     {NULL, NULL},
@@ -245,7 +182,9 @@ int luaopen_host_sys(lua_State *L) {
   sys_clock_type(L);
   sys_lock_type(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, sys_bounded_functions, 0);
   luaL_setfuncs(L, sys_file_functions, 0);
+  luaL_setfuncs(L, sys_interrupt_functions, 0);
   luaL_setfuncs(L, sys_secret_functions, 0);
   luaL_setfuncs(L, sys_user_functions, 0);
   return 1;

@@ -4,12 +4,29 @@
 
 #include "lib.h"
 #include <limits.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define SYS_CLOCK "host.sys.clock"
 
-/* Interrupts (SIGINT, SIGTERM) caught so far. */
+/* Interrupts (SIGINT, SIGTERM) caught so far. Whoever asks is not stuck: the time
+ * after which a program that does not listen is ended begins anew. */
 int sys_interrupts(void);
+
+/* Count the journals that are open and the changes that are in flight, by 1 or -1:
+ * while there are any, no signal and no closed pipe ends the process at once. */
+void sys_journal_opened(int by);
+void sys_change_sent(int by);
+
+/* Can this process end here without leaving anything half done: is no journal open? */
+int sys_may_end(void);
+
+/* Replace coroutine.resume and coroutine.wrap by functions that know which coroutine
+ * runs, because an interrupt must reach that one. [-0, +0, m] */
+void sys_interrupt_coroutines(lua_State *L);
+
+/* Before the state is closed: signals no longer touch it. */
+void sys_interrupt_end(void);
 
 /* Seconds since 1970. */
 double sys_time(void);
@@ -51,8 +68,20 @@ int sys_make_folder(const char *path);
 /* Is this the number of one user, and not the kernel's for all whom our namespace does not know? */
 int sys_is_told(uid_t user);
 
+/* Map the counter that is all of this file and close the file; 0 or an errno value. With create, an empty
+ * file becomes a counter of 0. EINVAL: the file is no counter. */
+int sys_counter_map(int fd, int create, _Atomic int64_t **counter);
+void sys_counter_unmap(_Atomic int64_t *counter);
+
+/* Open a file, made when it is missing, and lock length bytes of it (0: all) for this descriptor; 0 or an errno
+ * value. *fd is -1 when it could not be opened. *is_held: another process, or another descriptor of ours, has
+ * the lock; only the lock itself can say so, because an open that is not permitted fails with the same numbers. */
+int sys_lock_bytes(const char *path, off_t start, off_t length, int *fd, int *is_held);
+
 /* Functions of host.sys that stand in other files. */
+extern const luaL_Reg sys_bounded_functions[];
 extern const luaL_Reg sys_file_functions[];
+extern const luaL_Reg sys_interrupt_functions[];
 extern const luaL_Reg sys_secret_functions[];
 extern const luaL_Reg sys_user_functions[];
 int sys_clock(lua_State *L);

@@ -1,25 +1,14 @@
-/* The emulator's clock: real time plus an offset that only grows.
- *
- * The offset is one 64-bit count of microseconds in a file that every process
- * of the emulator maps, and that moves only by an atomic addition. So two
- * processes cannot lose each other's step, and one that is killed in the
- * middle leaves nothing half written.
- */
+/* The emulator's clock: real time plus an offset that only grows. The offset is
+ * a counter of microseconds that all processes of the emulator share. */
 #include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MICROSECONDS 1e6
 #define MOST 1e12 /* seconds: beyond what a double or gmtime counts exactly */
-
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the shared clock needs lock-free 64-bit atomics");
 
 struct clock {
   _Atomic int64_t *offset; /* mapped; NULL once closed */
@@ -54,18 +43,9 @@ static int clock_advance(lua_State *L) {
 /* clock:close(), __close and __gc. Idempotent. */
 static int clock_close(lua_State *L) {
   struct clock *clock = luaL_checkudata(L, 1, SYS_CLOCK);
-  if (clock->offset) munmap((void *)clock->offset, sizeof *clock->offset);
+  sys_counter_unmap(clock->offset);
   clock->offset = NULL;
   return 0;
-}
-
-/* Give a new file its size; whoever else makes it at the same time writes the same zeros. */
-static int check_size(int fd, int create) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) return errno;
-  if (info.st_size == sizeof(int64_t)) return 0;
-  if (info.st_size != 0 || !create) return EINVAL;
-  return ftruncate(fd, sizeof(int64_t)) == 0 ? 0 : errno;
 }
 
 static const char *reason(int code) {
@@ -79,12 +59,8 @@ int sys_clock(lua_State *L) {
   struct clock *clock = lib_new(L, sizeof *clock, SYS_CLOCK);
   int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | create, 077);
   if (fd < 0) return 3;
-  int code = check_size(fd, create);
-  void *mapped = code ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (!code && mapped == MAP_FAILED) code = errno;
-  close(fd);
+  int code = sys_counter_map(fd, create, &clock->offset);
   if (code) return lib_fail(L, "cannot use '%s' as the emulator's clock: %s", path, reason(code));
-  clock->offset = mapped;
   return 1;
 }
 

@@ -49,13 +49,12 @@ static int lock_marked(lua_State *L) {
   return 1;
 }
 
-/* Open the file and lock it; 0 or an errno value. Whether it is held already is for the
- * lock alone to say: an open that is not permitted fails with the same numbers. */
-static int take(struct lock *lock, const char *path, int *is_held) {
-  struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
-  if (lock->fd < 0) return errno;
-  int code = fcntl(lock->fd, F_OFD_SETLK, &range) == 0 ? 0 : errno;
+int sys_lock_bytes(const char *path, off_t start, off_t length, int *fd, int *is_held) {
+  struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+  *is_held = 0;
+  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+  if (*fd < 0) return errno;
+  int code = fcntl(*fd, F_OFD_SETLK, &range) == 0 ? 0 : errno;
   *is_held = code == EAGAIN || code == EACCES;
   return code;
 }
@@ -64,9 +63,8 @@ static int take(struct lock *lock, const char *path, int *is_held) {
 int sys_lock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct lock *lock = lib_new(L, sizeof *lock, LOCK);
-  int is_held = 0;
-  lock->fd = -1;
-  int code = take(lock, path, &is_held);
+  int is_held;
+  int code = sys_lock_bytes(path, 0, 0, &lock->fd, &is_held);
   if (!code) return 1;
   if (lock->fd >= 0) close(lock->fd);
   lock->fd = -1;

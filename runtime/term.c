@@ -5,6 +5,7 @@
  * taken out. The terminal is put back on every way out: while its echo is off,
  * signals wait until it is on again.
  */
+#include "term.h"
 #include "secret.h"
 #include "sys.h"
 
@@ -68,81 +69,39 @@ static enum outcome read_up_to_newline(const struct watch *watch, int fd, struct
   return FAILED;
 }
 
-/* The code point of the UTF-8 sequence at text, and its length; length 0 when it is none. */
-static unsigned decode(const unsigned char *text, size_t left, size_t *length) {
-  size_t size = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : *text >= 0xc2 ? 2 : 0;
-  unsigned point = size == 1 ? *text : *text & (0x7fu >> size);
-  *length = 0;
-  if (size == 0 || size > left) return 0;
-  for (size_t i = 1; i < size; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    point = point << 6 | (text[i] & 0x3fu);
-  }
-  *length = size;
-  return point;
-}
-
-/* Length of a sequence that sets one of log.lua's styles (ESC [ 1 m), else 0: no other can hide what it stands in. */
-static size_t styling(const unsigned char *text, size_t left) {
-  static const char *const styles[] = {"0", "1", "2", "31", "32", "33", "36"};
-  for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
-    size_t size = strlen(styles[i]) + 3;
-    if (size <= left && memcmp(text, "\033[", 2) == 0 && memcmp(text + 2, styles[i], size - 3) == 0 &&
-        text[size - 1] == 'm')
-      return size;
-  }
-  return 0;
-}
-
-/* Is it one of Unicode's marks for the direction of reading (UAX #9)? One in a name turns round what is beside it. */
-static int sets_direction(unsigned point) {
-  return point == 0x61c || point == 0x200e || point == 0x200f || (point >= 0x202a && point <= 0x202e) ||
-         (point >= 0x2066 && point <= 0x2069);
-}
-
-/* How many bytes at text a terminal only shows; 0 when they would steer it
- * (control characters) or turn the reading direction round. */
-static size_t readable(const unsigned char *text, size_t left) {
-  size_t length;
-  if (*text == '\n' || *text == '\t') return 1;
-  if (*text == '\r') return left > 1 && text[1] == '\n'; /* as CSV ends its lines */
-  if (*text == 27) return styling(text, left);
-  unsigned point = decode(text, left, &length);
-  if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return 0;
-  return sets_direction(point) ? 0 : length;
-}
-
-/* Push the text as it may be shown: redacted, harmless. [-0, +1, m] */
-static const char *push_shown(lua_State *L, const char *text, size_t length, size_t *shown) {
-  secret_redact(L, text, length);
-  const char *redacted = lua_tolstring(L, -1, &length);
-  luaL_Buffer out;
-  luaL_buffinit(L, &out);
-  for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    size = readable((const unsigned char *)redacted + i, length - i);
-    luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
-  }
-  luaL_pushresult(&out);
-  lua_remove(L, -2);
-  return lua_tolstring(L, -1, shown);
-}
-
 static int check_stream(lua_State *L, int index, const char *const names[]) {
   return luaL_checkoption(L, index, NULL, names);
 }
 
 static const char lost_key; /* in the registry: why standard output did not take everything */
 
-/* Keep why output was lost, for who says at the end what came of it all. A reader who
- * has enough closes the pipe: that loses nothing anybody wants. [-0, +0, m] */
+/* A reader who has enough closes the pipe. As other tools, the program ends then by SIGPIPE (141 in a
+ * shell) and asks for no more that nobody reads. With a journal open it may be changing something:
+ * then it goes on to its end, and its exit status says what came of that. */
+static void end_if_closed(int code) {
+  if (code != EPIPE || !sys_may_end()) return;
+  signal(SIGPIPE, SIG_DFL);
+  raise(SIGPIPE);
+}
+
+/* Keep why output was lost: the exit status says it at the end. [-0, +0, m] */
 static void note_lost(lua_State *L, const char *message, int code) {
   if (code == EPIPE) return;
   lua_pushstring(L, message);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &lost_key);
 }
 
+/* Closing reports what a network file system could not write earlier; a second descriptor is closed, so that
+ * standard output stays. */
+static int closing_error(void) {
+  int copy = dup(STDOUT_FILENO);
+  return copy >= 0 && close(copy) != 0 && errno != EINTR ? errno : 0;
+}
+
 /* term.lost() -> message | nil */
 static int term_lost(lua_State *L) {
+  int code = closing_error();
+  if (code) note_lost(L, lua_pushfstring(L, "cannot write to standard output: %s", strerror(code)), code);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lost_key);
   return 1;
 }
@@ -156,7 +115,10 @@ static int write_to(lua_State *L, int fd, const char *text, size_t length) {
     return 1;
   }
   int count = lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
-  if (fd == STDOUT_FILENO) note_lost(L, lua_tostring(L, -1), code);
+  if (fd == STDOUT_FILENO) {
+    end_if_closed(code);
+    note_lost(L, lua_tostring(L, -1), code);
+  }
   return count;
 }
 
@@ -166,7 +128,7 @@ static int term_write(lua_State *L) {
   size_t length;
   int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
   const char *text = luaL_checklstring(L, 2, &length);
-  const char *shown = push_shown(L, text, length, &length);
+  const char *shown = term_push_shown(L, text, length, &length);
   return write_to(L, fd, shown, length);
 }
 
@@ -176,7 +138,7 @@ static int term_write_data(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   if (isatty(STDOUT_FILENO))
-    push_shown(L, text, length, &length);
+    term_push_shown(L, text, length, &length);
   else
     secret_redact(L, text, length);
   text = lua_tolstring(L, -1, &length);
@@ -221,7 +183,7 @@ static int term_read_line(lua_State *L) {
   size_t length;
   struct watch watch;
   const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
+  prompt = term_push_shown(L, prompt, length, &length);
   struct buffer *line = buffer_new(L);
   if (!watch_open(&watch)) return 0; /* before the prompt: Ctrl-C is an answer to it */
   if (isatty(STDIN_FILENO)) sys_write_all(STDERR_FILENO, prompt, length);
@@ -257,40 +219,8 @@ static enum outcome ask_quietly(int tty, const struct buffer *text, struct buffe
   return outcome;
 }
 
-/* Prompt and wait for one key; what else a key sends (arrows) is thrown away. */
-static enum outcome read_key(const char *prompt, size_t length, char *key) {
-  struct termios before;
-  struct watch watch;
-  enum outcome outcome = FAILED;
-  if (tcgetattr(STDIN_FILENO, &before) != 0 || !watch_open(&watch)) return FAILED;
-  struct termios single = before;
-  single.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-  if (tcsetattr(STDIN_FILENO, TCSADRAIN, &single) == 0) {
-    sys_write_all(STDERR_FILENO, prompt, length);
-    outcome = !wait_input(&watch, STDIN_FILENO) ? INTERRUPTED : read(STDIN_FILENO, key, 1) == 1 ? LINE : END;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-  }
-  watch_close(&watch);
-  return outcome;
-}
-
-/* term.read_key(prompt) -> key | nil. None where nobody sits. */
-static int term_read_key(lua_State *L) {
-  char key;
-  size_t length;
-  const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
-  if (!isatty(STDIN_FILENO) || read_key(prompt, length, &key) != LINE) return 0;
-  lua_pushlstring(L, &key, 1);
-  return 1;
-}
-
 static int open_terminal(void) {
   return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-}
-
-static void append(lua_State *L, struct buffer *out, const char *data, size_t length) {
-  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
 }
 
 /* Why no secret was read. */
@@ -305,10 +235,10 @@ static const char *const reasons[] = {
 static int term_read_secret(lua_State *L) {
   size_t length;
   const char *prompt = luaL_checklstring(L, 1, &length);
-  prompt = push_shown(L, prompt, length, &length);
+  prompt = term_push_shown(L, prompt, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
-  append(L, text, prompt, length);
+  buffer_add(L, text, prompt, length);
   int tty = open_terminal();
   if (tty < 0)
     return lib_fail(L, "cannot ask for a secret: there is no terminal; give it by a file or a file descriptor");
@@ -349,14 +279,14 @@ static int term_reveal(lua_State *L) {
   const char *heading = luaL_checklstring(L, 1, &length);
   const struct secret *value = secret_check(L, 2);
   luaL_argcheck(L, is_printable(value), 2, "not text that can be shown");
-  heading = push_shown(L, heading, length, &length);
+  heading = term_push_shown(L, heading, length, &length);
   struct buffer *text = buffer_new(L);
   struct buffer *line = buffer_new(L);
-  append(L, text, screen, sizeof screen - 1);
-  append(L, text, heading, length);
-  append(L, text, "\n\n", 2);
-  append(L, text, value->bytes, value->length);
-  append(L, text, hint, sizeof hint - 1);
+  buffer_add(L, text, screen, sizeof screen - 1);
+  buffer_add(L, text, heading, length);
+  buffer_add(L, text, "\n\n", 2);
+  buffer_add(L, text, value->bytes, value->length);
+  buffer_add(L, text, hint, sizeof hint - 1);
   int tty = has_screens() ? open_terminal() : -1;
   if (tty < 0) return lib_fail(L, "cannot show a secret: there is no terminal that can clear it again");
   enum outcome outcome = ask_quietly(tty, text, line, leave);
@@ -376,7 +306,6 @@ static const luaL_Reg functions[] = {
     {"width", term_width},
     {"height", term_height},
     {"read_line", term_read_line},
-    {"read_key", term_read_key},
     {"read_secret", term_read_secret},
     {"can_reveal", term_can_reveal},
     {"reveal", term_reveal},
@@ -386,5 +315,7 @@ static const luaL_Reg functions[] = {
 int luaopen_host_term(lua_State *L);
 int luaopen_host_term(lua_State *L) {
   luaL_newlib(L, functions);
+  term_push_text_width(L);
+  lua_setfield(L, -2, "text_width");
   return 1;
 }

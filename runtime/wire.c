@@ -1,6 +1,7 @@
 /* What the protocol modules share; see wire.h. */
 #include "wire.h"
 
+#include "hex.h"
 #include "json.h"
 #include "secret.h"
 
@@ -15,10 +16,6 @@
 #define LINE_BYTES 500
 #define HEADER_BYTES 65536
 #define RETRY_SECONDS 31536000 /* a year: who is told to wait longer is told the same */
-
-void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length) {
-  if (!buffer_append(out, data, length)) luaL_error(L, "out of memory");
-}
 
 static int is_unreserved(unsigned char c) {
   return c < 128 && (isalnum(c) || (c && strchr("-._~", c)));
@@ -35,19 +32,19 @@ void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t leng
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < length;) {
     size_t run = plain_length(text + i, length - i, plain);
-    wire_append(L, out, text + i, run);
+    buffer_add(L, out, text + i, run);
     i += run;
     if (i == length) return;
     unsigned char c = (unsigned char)text[i++];
     const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
-    wire_append(L, out, escaped, sizeof escaped);
+    buffer_add(L, out, escaped, sizeof escaped);
   }
 }
 
 void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length) {
-  if (out->length) wire_append(L, out, "&", 1);
+  if (out->length) buffer_add(L, out, "&", 1);
   wire_escape(L, out, name, strlen(name), "");
-  wire_append(L, out, "=", 1);
+  buffer_add(L, out, "=", 1);
   wire_escape(L, out, value, length, "");
 }
 
@@ -84,24 +81,13 @@ void wire_query(lua_State *L, int index, struct buffer *out) {
     lua_getfield(L, index, name);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "query member '%s' is no string", name);
     const char *value = lua_tolstring(L, -1, &length);
-    wire_append(L, out, i == 1 ? "?" : "&", 1);
+    buffer_add(L, out, i == 1 ? "?" : "&", 1);
     wire_escape(L, out, name, name_length, "$@");
-    wire_append(L, out, "=", 1);
+    buffer_add(L, out, "=", 1);
     wire_escape(L, out, value, length, ",:()/'@$");
     lua_pop(L, 2);
   }
   lua_pop(L, 1);
-}
-
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-static int is_escape(const char *text, size_t left) {
-  return left >= 3 && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
 }
 
 /* Is this segment only dots, plain or escaped? Empty counts. */
@@ -113,13 +99,13 @@ static int is_dots(const char *segment, size_t length) {
 
 /* A control character, '/' or '\' must not hide behind an escape either. */
 static int is_hidden(const char *text) {
-  int c = hex_value(text[1]) * 16 + hex_value(text[2]);
+  int c = hex_value(text + 1, 2, 2);
   return c < 32 || c == 127 || c == '/' || c == '\\';
 }
 
 static const char *character_fault(const char *text, size_t left) {
   unsigned char c = (unsigned char)*text;
-  if (c == '%' && !is_escape(text, left)) return "a '%' that escapes nothing";
+  if (c == '%' && hex_value(text + 1, left - 1, 2) < 0) return "a '%' that escapes nothing";
   if (c == '%' && is_hidden(text)) return "a hidden separator or control character";
   if (c != '%' && !is_unreserved(c) && (!c || !strchr("!$&'()*+,;=:@/", c))) return "a character that must be escaped";
   return NULL;

@@ -5,9 +5,6 @@
 
 #include "request.h"
 
-/* Append bytes; raises when memory is out. [-0, +0, m] */
-void wire_append(lua_State *L, struct buffer *out, const char *data, size_t length);
-
 /* Append the string at index, percent-encoded but for RFC 3986's unreserved
  * characters and those in plain. [-0, +0, m] */
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain);

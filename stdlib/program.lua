@@ -3,6 +3,7 @@
 -- A profile gives a program a name: programs = { tell = { "/usr/local/bin/tell", "--quiet" } }. A script that says
 -- needs = { run = { "tell" } } may run it; typed code needs --write.
 
+local options_of = require("base.options").of
 local run = require "program.run"
 local secret = require "host.secret"
 
@@ -12,8 +13,9 @@ local M = {}
 ---@field input string? what it reads from its standard input, at most 64 KiB
 ---@field timeout number? seconds until it must have ended (60), at most 3600
 
-local OPTIONS = { input = "string", timeout = "number" }
+local read = options_of("program.run", { input = "string", timeout = "number" })
 
+-- The options, when all may be handed to a program.
 local function check(name, arguments, options)
   if type(name) ~= "string" then error("program.run needs the name that the profile gives the program", 3) end
   if type(arguments) ~= "table" then error("program.run needs a list of arguments", 3) end
@@ -21,11 +23,10 @@ local function check(name, arguments, options)
     if secret.is(value) then error("a secret must not be an argument: every user could read it", 3) end
     if type(value) ~= "string" then error("an argument is a string", 3) end
   end
-  for key, value in pairs(options) do
-    if not OPTIONS[key] then error(("program.run has no option '%s'; there are input and timeout"):format(key), 3) end
-    if secret.is(value) then error("a secret goes to the sinks of its policy only, not to a program", 3) end
-    if type(value) ~= OPTIONS[key] then error(("%s is a %s"):format(key, OPTIONS[key]), 3) end
+  if options and secret.is(rawget(options, "input")) then
+    error("a secret goes to the sinks of its policy only, not to a program", 3)
   end
+  return read(options)
 end
 
 --- Run a program and wait for its end: `program.run("tell", { "it is done" })`. There is no shell. It is on record
@@ -36,9 +37,8 @@ end
 ---@param options program.options?
 ---@return { status: integer, output: string }
 function M.run(name, arguments, options)
-  arguments, options = arguments or {}, options or {}
-  check(name, arguments, options)
-  local status, output = run.run(name, arguments, { input = options.input, timeout = options.timeout })
+  arguments = arguments or {}
+  local status, output = run.run(name, arguments, check(name, arguments, options))
   return { status = status, output = output }
 end
 

@@ -5,6 +5,7 @@ local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
+local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -158,10 +159,22 @@ function M.duration(more)
   return rule
 end
 
-local STEPS = 100000
+local INSTRUCTIONS = 10000000
+local BYTES = 128 << 20
 
---- Evaluate a Lua file that only describes something: source text only, the given names and no others, at most ten
---- million instructions. Returns its value.
+--- Call the chunk of a file that only describes something, as xpcall does, within the bounds that are
+--- set for loading: ten million instructions, 128 MiB of memory.
+---@param handler fun(err: any): any
+---@param chunk function
+---@return boolean ok, any value or the error
+function M.load(handler, chunk, ...)
+  return sys.bounded(INSTRUCTIONS, BYTES, handler, chunk, ...)
+end
+
+local function as_it_is(err) return err end
+
+--- Evaluate a Lua file that only describes something: source text only, the given names and no others, within the
+--- bounds of `load`. Returns its value.
 ---@param text string
 ---@param file string for messages
 ---@param names table<string, any>
@@ -169,14 +182,8 @@ local STEPS = 100000
 function M.evaluate(text, file, names_given)
   local chunk, message = load(text, "@" .. file, "t", names_given)
   if not chunk then raise(file, "read it", message, "Correct the line that is named.") end
-  local turns, co = 0, coroutine.create(chunk)
-  debug.sethook(co, function()
-    turns = turns + 1
-    if turns > 100 then error("it does not come to an end: after ten million instructions it was stopped", 0) end
-  end, "", STEPS)
-  local ok, value = coroutine.resume(co)
+  local ok, value = M.load(as_it_is, chunk)
   if not ok then raise(file, "run it", tostring(value), "It may only describe; nothing of the library is there.") end
-  if coroutine.status(co) ~= "dead" then raise(file, "run it", "it may not yield") end
   return value
 end
 

@@ -26,7 +26,7 @@ end
 function M.main(arguments)
   rawset(string, "dump", nil) -- a script reaches it by any text: ("").dump
   strict.guard(_G)
-  sys.catch_interrupts()
+  sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
   local ok, status = xpcall(dispatch, keep_trace, arguments)
   if not ok then return require("report.failure").failed(status) end
   local lost = require("host.term").lost()

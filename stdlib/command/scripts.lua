@@ -10,10 +10,19 @@ local script = require "script.load"
 local sys = require "host.sys"
 local term = require "host.term"
 
-local function summary_of(name)
+local SECONDS = 2 -- of processor time to load one script
+
+local function load_summary(name)
   local ok, declaration = pcall(script.load, name)
   if ok then return declaration.summary end
-  return "does not load: " .. tostring(declaration):match("^[^\n]*")
+  return "does not load: " .. (fail.is(declaration) and declaration.why or tostring(declaration)):match("^[^\n]*")
+end
+
+-- A person's script is loaded in a process of its own: it may be wrong in any way, and the others are to be listed.
+local function summary_of(found)
+  if found.origin == "bundled" then return load_summary(found.name) end
+  local text, why = sys.apart(function() return load_summary(found.name) end, SECONDS)
+  return text or "does not load: " .. why
 end
 
 local function list()
@@ -21,7 +30,7 @@ local function list()
   for i, name in ipairs(script.names()) do
     local found = script.find(name)
     local origin = found.origin .. (copies.outdated(found) and ", the bundled one has changed" or "")
-    rows[i] = { name = name, origin = origin, summary = summary_of(name), path = found.path }
+    rows[i] = { name = name, origin = origin, summary = summary_of(found), path = found.path }
   end
   report.table(rows, { "name", "origin", "summary" })
 end

@@ -35,7 +35,8 @@ M.kinds = {
   bad_answer = { open = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
   timeout = { settles = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
-    open = true, settles = true, cause = "it is unknown whether the change was made: the answer is missing or unusable",
+    open = true, settles = true,
+    cause = "it is unknown whether the change was made: the answer is missing or unusable",
     fix = "Look before you run it again: the change may have been made.",
   },
   journal = { fix = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong." },

@@ -68,13 +68,6 @@ end
 ---@return string
 function M.question(text) return (M.fitted(text):gsub("%s*$", " ")) end
 
-local function fit(text)
-  local width = term.width() - 1
-  if (utf8.len(text) or #text) <= width then return text end
-  local cut = utf8.offset(text, width)
-  return cut and text:sub(1, cut - 1) .. "…" or text:sub(1, width)
-end
-
 --- `log.progress` says how.
 ---@param text string
 function M.progress(text)
@@ -83,7 +76,7 @@ function M.progress(text)
   if now - progressed < (live and ON_TERMINAL or PIPED) then return end
   progressed = now
   if not live then return term.write("err", text .. "\n") end
-  shown = fit(text)
+  shown = layout.cut(text, term.width() - 1)
   term.clear()
   term.write("err", shown)
 end

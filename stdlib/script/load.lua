@@ -312,15 +312,16 @@ function M.check(found, value)
   return value
 end
 
---- Load a script that was found and check its declaration. Nothing of it is run; its file may do nothing meanwhile,
---- also where the library works for another script.
+--- Load a script that was found and check its declaration. Nothing of it is run, loading is bounded in instructions and
+--- memory, and its file may do nothing meanwhile, also where the library works for another script.
 ---@param found script.found
 ---@param emulator boolean? it is the emulator's, in the emulator's own process
 ---@return script.declaration
 function M.load_found(found, emulator)
-  local scheduler = require "task.scheduler"
-  local ok, value = rights.with(scheduler.current(), nil, xpcall, M.chunk(found, emulator), scheduler.keep_trace)
-  if ok then return M.check(found, value) end
+  local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
+  local function load_it() return M.check(found, chunk()) end
+  local ok, value = rights.with(scheduler.current(), nil, shape.load, scheduler.keep_trace, load_it)
+  if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,

@@ -220,12 +220,25 @@ end
 --- `task.stopping` says how.
 function M.stopping() return stopping end
 
+-- From now on nothing new starts, and who only waits for time is woken.
+local function begin_stopping()
+  stopping = true
+  for _, entry in ipairs(timers) do M.wake(entry.task) end
+end
+
 --- Raise "interrupted".
 function M.stop()
   fail.raise {
     kind = "interrupted", what = "stopped", why = sys.terminated() and "it received SIGTERM" or "Ctrl-C was pressed",
     fix = "Run the same command again to go on.",
   }
+end
+
+--- Raise "interrupted" in a script that computes and does not come back to the loop. The host's
+--- debug hook calls this (runtime/sys_interrupt.c).
+function M.interrupt()
+  if current and not stopping then begin_stopping() end
+  M.stop()
 end
 
 --- `task.check` says how.
@@ -255,7 +268,7 @@ end
 function M.sleep(seconds)
   check_inside(2)
   local at = time.monotonic() + seconds
-  add_timer(current, at, seconds)
+  if seconds > 0 then add_timer(current, at, seconds) end
   while time.monotonic() < at do
     if stopping and not current.patient then yield_turn() end
     M.check()
@@ -327,10 +340,7 @@ end
 -- The first Ctrl-C since `base` asks to stop, the second aborts.
 local function heed_interrupts(base, main)
   local count = sys.interrupts() - base
-  if count >= 1 and not stopping then
-    stopping = true
-    for _, entry in ipairs(timers) do M.wake(entry.task) end
-  end
+  if count >= 1 and not stopping then begin_stopping() end
   if count < 2 or main.done then return end
   main:cancel(fail.new {
     kind = "interrupted", what = "aborted", why = "Ctrl-C was pressed twice",

@@ -1,55 +1,25 @@
 --- How text takes its place on a terminal: widths, cutting, padding, columns.
 
+local term = require "host.term"
+
 local M = {}
 
 local COLOR = "\27%[[%d;]*m"
 
--- Code points that stand over the one before them, or are not seen (Unicode's Mn, Me and Cf, roughly).
-local NONE = { { 0x300, 0x36F }, { 0x483, 0x489 }, { 0x591, 0x5BD }, { 0x64B, 0x65F }, { 0x1AB0, 0x1AFF },
-  { 0x200B, 0x200F }, { 0x20D0, 0x20FF }, { 0xFE00, 0xFE0F }, { 0xFE20, 0xFE2F }, { 0xFEFF, 0xFEFF } }
--- Code points that take two columns (Unicode's East Asian Width W and F, roughly).
-local TWO = { { 0x1100, 0x115F }, { 0x2E80, 0x303E }, { 0x3041, 0x4DBF }, { 0x4E00, 0xA4CF }, { 0xAC00, 0xD7A3 },
-  { 0xF900, 0xFAFF }, { 0xFE30, 0xFE6F }, { 0xFF00, 0xFF60 }, { 0xFFE0, 0xFFE6 }, { 0x1F300, 0x1F64F },
-  { 0x1F680, 0x1F6FF }, { 0x1F900, 0x1F9FF }, { 0x20000, 0x3FFFD } }
-
-local function within(ranges, point)
-  for _, range in ipairs(ranges) do
-    if point < range[1] then return false end
-    if point <= range[2] then return true end
-  end
-  return false
-end
-
-local function width_of(point)
-  if point < 0x300 then return 1 end
-  if within(NONE, point) then return 0 end
-  return within(TWO, point) and 2 or 1
-end
-
 --- Columns that a text without control characters takes; colours take none.
 ---@param text string
 ---@return integer
-function M.width(text)
-  text = text:gsub(COLOR, "")
-  if not text:find("[\x80-\xff]") or not utf8.len(text) then return #text end
-  local width = 0
-  for _, point in utf8.codes(text) do width = width + width_of(point) end
-  return width
-end
+function M.width(text) return (term.text_width(text)) end
 
---- The text in at most so many columns; what is cut off leaves "…". Without colours.
+--- The text in at most so many columns; what is cut off leaves "…".
 ---@param text string
 ---@param width integer
 ---@return string
 function M.cut(text, width)
-  if M.width(text) <= width then return text end
-  if not utf8.len(text) then return text:sub(1, math.max(0, width - 1)) .. "…" end
-  local used = 1
-  for place, point in utf8.codes(text) do
-    used = used + width_of(point)
-    if used > width then return text:sub(1, place - 1) .. "…" end
-  end
-  return text
+  local _, fits = term.text_width(text, width)
+  if fits == #text then return text end
+  _, fits = term.text_width(text, math.max(0, width - 1))
+  return text:sub(1, fits) .. "…"
 end
 
 --- The text filled with spaces to so many columns.

@@ -2,7 +2,7 @@
  * decoder, and what was decoded comes back the same when it is encoded. */
 #include "fuzz.h"
 #include "json.h"
-#include "json_scan.h"
+#include "json_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

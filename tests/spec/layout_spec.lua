@@ -5,6 +5,7 @@ describe("layout", function()
     for text, width in pairs {
       [""] = 0, abc = 3, ["häß"] = 3,
       ["漢字"] = 4, ["🌙"] = 2, ["e\u{301}"] = 1, ["\27[31mred\27[0m"] = 3, ["\xff\xfe"] = 2,
+      ["ที่อยู่"] = 3, ["हिन्दी"] = 5, ["✅"] = 2, ["⌚"] = 2, ["☎️"] = 1, ["\27[31"] = 4, ["a\0b"] = 3,
     } do
       assert.equal(width, layout.width(text), text)
     end
@@ -14,6 +15,8 @@ describe("layout", function()
     assert.equal("abcdef", layout.cut("abcdef", 6))
     assert.equal("abcd…", layout.cut("abcdef", 5))
     assert.equal("漢…", layout.cut("漢字漢", 4))
+    assert.equal("✅…", layout.cut("✅✅", 3))
+    assert.equal("", layout.cut("", 0))
     assert.equal("漢字 ", layout.pad("漢字", 5))
     assert.equal("  12", layout.pad("12", 4, true))
   end)

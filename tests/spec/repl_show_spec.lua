@@ -109,4 +109,62 @@ Adele Arden                                       adele@contoso.onmicrosoft.com 
     require("report.pager").show { "one", "two" }
     assert.same({ "one\ntwo" }, ears.said)
   end)
+
+  describe("on a terminal", function()
+    local process, sys, term = require "host.process", require "host.sys", require "host.term"
+    local lines, kept = {}, {}
+    for i = 1, 30 do lines[i] = "line " .. i end
+
+    -- How the lines are shown where $PAGER is this and these programs are there: the command line of the pager, or nil
+    -- where they are shown all at once.
+    local function shown(pager, there, status)
+      local ears <close>, chosen = stage.ears(), nil
+      sys.getenv = function(name) return name == "PAGER" and pager or nil end
+      sys.stat = function(path) return there[path] and {} or nil end
+      process.page = function(arguments, whole)
+        assert.equal(table.concat(lines, "\n") .. "\n", whole)
+        chosen = table.concat(arguments, " ")
+        return status or 0
+      end
+      require("report.pager").show(lines)
+      assert.same(chosen and not status and {} or { table.concat(lines, "\n") }, ears.said)
+      return chosen
+    end
+
+    before_each(function()
+      kept = { sys.getenv, sys.stat, process.page, term.is_terminal, term.height, term.width }
+      term.is_terminal = function() return true end
+      term.height, term.width = function() return 24 end, function() return 80 end
+    end)
+    after_each(function()
+      sys.getenv, sys.stat, process.page, term.is_terminal, term.height, term.width = table.unpack(kept)
+    end)
+
+    local BOTH = { ["/usr/bin/less"] = true, ["/usr/bin/more"] = true }
+
+    it("is shown by less, or by more where that is all there is, or else all at once", function()
+      assert.equal("/usr/bin/less -RFXM", shown(nil, BOTH))
+      assert.equal("/usr/bin/more", shown(nil, { ["/usr/bin/more"] = true }))
+      assert.is_nil(shown(nil, {}))
+    end)
+
+    it("is shown by the pager that $PAGER names, with its options", function()
+      assert.equal("/usr/bin/more", shown("more", BOTH))
+      assert.equal("/usr/bin/less -S -i", shown("/usr/local/bin/less -S -i", BOTH))
+      assert.is_nil(shown("cat", BOTH))
+      assert.is_nil(shown("", BOTH))
+    end)
+
+    it("runs no other program, and no shell", function()
+      for _, pager in ipairs { "vi", "less; id", "less -R | sh", "less $(id)", "less -o/tmp/x", "/tmp/evil" } do
+        assert.equal("/usr/bin/less -RFXM", shown(pager, BOTH), pager)
+      end
+    end)
+
+    it("is shown all at once where it fits, and where the pager fails", function()
+      assert.equal("/usr/bin/less -RFXM", shown(nil, BOTH, 1))
+      term.height = function() return 31 end
+      assert.is_nil(shown(nil, BOTH))
+    end)
+  end)
 end)

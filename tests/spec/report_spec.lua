@@ -6,17 +6,18 @@ local report = require "report"
 local term = require "host.term"
 
 describe("what a person is told", function()
-  local out, err, write, is_terminal
+  local out, err, write, clear, is_terminal
 
   before_each(function()
-    out, err, write, is_terminal = {}, {}, term.write, term.is_terminal
+    out, err, write, clear, is_terminal = {}, {}, term.write, term.clear, term.is_terminal
     term.write = function(stream, text) table.insert(stream == "out" and out or err, text) end
+    term.clear = function() table.insert(err, "CLEAR ") end
     term.is_terminal = function() return false end
     output.configure {}
   end)
 
   after_each(function()
-    term.write, term.is_terminal = write, is_terminal
+    term.write, term.clear, term.is_terminal = write, clear, is_terminal
     output.configure {}
   end)
 
@@ -72,7 +73,7 @@ describe("what a person is told", function()
     log.progress "part 1"
     log.progress "part 2"
     log.say "done"
-    assert.equal("\r\27[Kpart 1\r\27[K", said(err))
+    assert.equal("CLEAR part 1CLEAR ", said(err))
     assert.equal("done\n", said(out))
     log.progress(("x"):rep(500))
     assert.is_true(#err[#err] < 120)
@@ -86,6 +87,17 @@ describe("what a person is told", function()
     assert.equal("A  B\nx  1\n", out[2])
     report.table({}, { "name" })
     assert.equal("(nothing)\n", out[3])
+  end)
+
+  it("is a table with aligned columns for any script and for emoji", function()
+    local rows = {}
+    for i, name in ipairs { "plain", "✅ done", "ที่อยู่", "漢字", "👩‍💻" } do
+      rows[i] = { name = name, n = 1, more = "|" }
+    end
+    report.table(rows, { "name", "n", "more" })
+    assert.equal(table.concat({
+      "NAME     N  MORE", "plain    1  |", "✅ done  1  |", "ที่อยู่      1  |", "漢字     1  |", "👩‍💻     1  |", "",
+    }, "\n"), said(out))
   end)
 
   it("is one document with --json: the only value, or the list of all", function()

@@ -78,6 +78,13 @@ describe("evaluate", function()
     assert.equal("x.lua: run it: it does not come to an end: after ten million instructions it was stopped\n"
       .. "It may only describe; nothing of the library is there.", refused "while true do end")
   end)
+
+  it("takes only so much memory", function()
+    for _, text in ipairs { "local s = ('x'):rep(1 << 30)", "local s = 'x' while true do s = s .. s end" } do
+      assert.equal("x.lua: run it: it takes more memory than is allowed for it\n"
+        .. "It may only describe; nothing of the library is there.", refused(text))
+    end
+  end)
 end)
 
 describe("nearest", function()

@@ -124,6 +124,59 @@ describe("the rooms", function()
   end)
 end)
 
+describe("names in C", function()
+  -- "journal" of "runtime/journal_store.c"
+  local function subject_of(path) return path:match("([%l%d]+)[_%w]*%.[ch]$") end
+
+  -- What wipe.c replaces keeps libc's names; main and luaopen_… are for who calls them.
+  local function is_free(path, name)
+    return path:find("/wipe.c", 1, true) or name == "main" or name:find("^luaopen_host_")
+  end
+
+  -- The functions that a file declares or defines for others: at the beginning of a line, and not static.
+  local function exported(text)
+    local names = {}
+    for line in text:gmatch("[^\n]+") do
+      local name = line:match("^%l[%w_ *]-([%w_]+)%(")
+      if name and not line:find("^static ") and not line:find("^typedef ") then names[#names + 1] = name end
+    end
+    return names
+  end
+
+  it("begin with the subject of their file: journal_store_commit is in journal_store.c", function()
+    local count = 0
+    for _, ending in ipairs { ".c", ".h" } do
+      for _, path in ipairs(files(SOURCE .. "/runtime", ending)) do
+        for _, name in ipairs(exported(read(path))) do
+          count = count + 1
+          assert(is_free(path, name) or name:find("^" .. subject_of(path) .. "_"),
+            ("%s: %s does not begin with %s_"):format(short(path), name, subject_of(path)))
+        end
+      end
+    end
+    assert.is_true(count > 400)
+  end)
+
+  it("tell which headers are for one subject alone: SUBJECT_internal.h", function()
+    local users = {}
+    for _, ending in ipairs { ".c", ".h" } do
+      for _, path in ipairs(files(SOURCE .. "/runtime", ending)) do
+        for header in read(path):gmatch('#include "([%w_]+%.h)"') do
+          users[header] = users[header] or {}
+          users[header][subject_of(path)] = true
+        end
+      end
+    end
+    for header, subjects in pairs(users) do
+      local subject = subject_of(header)
+      local is_own = subjects[subject] and not next(subjects, next(subjects))
+      local is_internal = header == subject .. "_internal.h"
+      assert(is_own == is_internal, ("%s is included %s"):format(header,
+        is_own and "by its own subject only: it is an internal header" or "by other subjects"))
+    end
+  end)
+end)
+
 describe("the size of things", function()
   it("keeps files below 500 lines", function()
     for _, ending in ipairs { ".c", ".h", ".lua" } do

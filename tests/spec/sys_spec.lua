@@ -379,6 +379,34 @@ describe("host.sys process", function()
     assert.error_matches(function() sys.sleep(-1) end, "must not be negative")
   end)
 
+  it("bounds what it calls, and nothing afterwards", function()
+    local function bounded(instructions, bytes, fn, ...)
+      return sys.bounded(instructions, bytes, function(err) return err end, fn, ...)
+    end
+    assert.same({ true, 1, nil, 3, n = 4 }, table.pack(bounded(1000000, 1 << 20, function(...) return ... end, 1, nil,
+      3)))
+    assert.same({ false, "no" }, { bounded(1000000, 1 << 20, error, "no", 0) })
+    local rest
+    local ok, message = bounded(100000, 1 << 20, function()
+      rest = coroutine.wrap(function() while true do coroutine.yield(1) end end)
+      rest()
+      bounded(1000000, 1 << 30, function() end) -- a bound within does not lift the one outside
+      while true do pcall(rest) end
+    end)
+    assert.same({ false, "it does not come to an end: after ten million instructions it was stopped" }, { ok, message })
+    for _ = 1, 100000 do pcall(rest) end
+    assert.equal(1 << 22, #("x"):rep(1 << 22))
+    assert.is_nil(debug.gethook())
+  end)
+
+  it("calls a function apart, and takes its text or what went wrong", function()
+    assert.equal("text", sys.apart(function() return "text" end, 10))
+    assert.same({ nil, "it ended without an answer" }, { sys.apart(error, 10) })
+    assert.same({ nil, "it ended without an answer" }, { sys.apart(function() return nil end, 10) })
+    assert.same({ nil, "it does not come to an end" }, { sys.apart(function() while true do end end, 1) })
+    assert.same({ nil, "it does not come to an end" }, { sys.apart(function() return ("x"):rep(1 << 20) end, 10) })
+  end)
+
   it("counts interrupts instead of dying of them", function()
     sys.catch_interrupts()
     local before = sys.interrupts()

@@ -61,18 +61,32 @@ describe("host.term writing", function()
     assert.equal("1000001", shell:line(10))
   end)
 
-  it("says when nobody reads any more", function()
-    local place <close> = child.folder()
-    local body = [[
-      local sys, term = require "host.sys", require "host.term"
-      sys.sleep(300)
-      local ok, message = term.write("out", "text\n")
-      assert(not ok and message == "cannot write to standard output: Broken pipe", message)
-      return 5]]
+  local function status_without_reader(place, body)
     local words = table.concat(child.arguments(place, body), "' '")
     local line = ("'%s' | true; echo ${PIPESTATUS[0]}"):format(words)
     local shell <close> = assert(process.start { "/bin/bash", "-c", line })
-    assert.equal("5", shell:line(10))
+    return shell:line(10)
+  end
+
+  it("ends the program by SIGPIPE when nobody reads any more", function()
+    local place <close> = child.folder()
+    assert.equal("141", status_without_reader(place, [[
+      local sys, term = require "host.sys", require "host.term"
+      sys.sleep(300)
+      term.write("out", "text\n")
+      return 5]]))
+  end)
+
+  it("goes on without a reader while a journal is open", function()
+    local place <close> = child.folder()
+    assert.equal("5", status_without_reader(place, ([[
+      local sys, term = require "host.sys", require "host.term"
+      local key = require "host.secret".from(("k"):rep(32))
+      local journal <close> = assert(require "host.journal".open("%s/state", key, "login/tenant"))
+      sys.sleep(300)
+      local ok, message = term.write("out", "text\n")
+      assert(not ok and message == "cannot write to standard output: Broken pipe", message)
+      return 5]]):format(place.path)))
   end)
 
   it("knows no terminal here", function()
@@ -173,28 +187,6 @@ describe("host.term reading", function()
     assert.equal("nil cannot ask for a secret: there is no terminal; give it by a file or a file descriptor",
       apart:line(10))
     assert.equal("nil cannot show a secret: there is no terminal that can clear it again", apart:line(10))
-  end)
-end)
-
-describe("host.term.read_key", function()
-  local body = [[
-    local sys, term = require "host.sys", require "host.term"
-    sys.catch_interrupts()
-    term.write("out", ("<%s>\n"):format(tostring((term.read_key("more? ")))))
-    return 0]]
-
-  it("takes one key without Enter, and what else that key sends with it", function()
-    local place <close> = child.folder()
-    for keys, want in pairs { q = "<q>", [" "] = "< >", ["\27[A"] = "<\27>", ["^C"] = "<nil>" } do
-      local seen = child.play(place, { "more? ", keys }, body)
-      assert(seen.shown:gsub("%?$", ""):find(want:gsub("\27", "?"), 1, true), seen.shown)
-      assert.is_true(seen.echo)
-    end
-  end)
-
-  it("asks nobody without a terminal", function()
-    local place <close> = child.folder()
-    assert.equal("<nil>", (output(place, body, "echo q |")))
   end)
 end)
 

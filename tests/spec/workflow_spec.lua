@@ -177,7 +177,7 @@ describe("applying", function()
     assert.equal(1, status)
     assert.equal("transient", result.failure.kind)
     assert.equal("wait until thing 'a' can be seen everywhere: "
-      .. "it was done, but after 120 seconds it does not show yet\n"
+      .. "it was done, but it is not visible after 120 seconds\n"
       .. "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
       tostring(result.failure))
   end)

@@ -1,5 +1,5 @@
 /* What the gate says of a proxy while memory is out. */
-#include "gate.h"
+#include "gate_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static void *some_calloc(size_t number, size_t size) {
 
 static const char *judge(const char *proxy, int allocations) {
   left = allocations;
-  const char *why = peer_refuse("graph", "https://graph.test:443", proxy, 0);
+  const char *why = gate_peer_refuse("graph", "https://graph.test:443", proxy, 0);
   left = -1;
   return why;
 }

@@ -1,5 +1,5 @@
 /* Where a secret may stand in a body, for peers whose places a rule declares. */
-#include "gate.h"
+#include "gate_internal.h"
 #include "secret.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@ static const char *judge(const char *declared, char kind, const char *way, char 
   struct call call = {.method = "POST", .path = "/v1/kv/data/a"};
   buffer_append(&call.secrets, &kind, 1);
   buffer_append(&call.secrets, way, strlen(way) + 1);
-  const char *refusal = secrets_refuse("vault", &call, declared, message, size);
+  const char *refusal = gate_secrets_refuse("vault", &call, declared, message, size);
   buffer_free(&call.secrets);
   return refusal;
 }
@@ -75,7 +75,7 @@ static void no_rule_adds_a_place_at_graph_or_devolutions(void **state) {
   for (size_t i = 0; i < 2; i++) {
     struct call call = {.method = "PATCH", .path = "/users/1"};
     buffer_append(&call.secrets, "vdisplayName", sizeof "vdisplayName");
-    assert_string_equal(secrets_refuse(peers[i], &call, "displayName", message, sizeof message), "secret");
+    assert_string_equal(gate_secrets_refuse(peers[i], &call, "displayName", message, sizeof message), "secret");
     buffer_free(&call.secrets);
   }
 }

@@ -1,7 +1,7 @@
 /* The order of the gate around the journal: on record and durable before a
  * byte leaves, outcome after. The journal is a fake that can be told to fail;
  * the far side is tests/hostile.py, which says what reached it. */
-#include "gate.h"
+#include "gate_internal.h"
 #include "journal.h"
 #include "secret.h"
 

@@ -1,6 +1,6 @@
 /* The emulator's authority must be worthless for any host but this one: its
  * certificate is given to clients to trust. */
-#include "httpd.h"
+#include "httpd_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,8 @@
 /* Issue a certificate for these names and return OpenSSL's verdict on it. */
 static int verdict(const char *names) {
   struct pair authority = {0}, leaf = {0};
-  assert_true(pair_authority(&authority));
-  assert_true(pair_issue(&authority, names, &leaf));
+  assert_true(httpd_pair_authority(&authority));
+  assert_true(httpd_pair_issue(&authority, names, &leaf));
   X509_STORE *store = X509_STORE_new();
   X509_STORE_CTX *context = X509_STORE_CTX_new();
   assert_true(X509_STORE_add_cert(store, authority.certificate));
@@ -22,8 +22,8 @@ static int verdict(const char *names) {
   int error = X509_STORE_CTX_get_error(context);
   X509_STORE_CTX_free(context);
   X509_STORE_free(store);
-  pair_free(&leaf);
-  pair_free(&authority);
+  httpd_pair_free(&leaf);
+  httpd_pair_free(&authority);
   return error;
 }
 

@@ -53,7 +53,7 @@ function M.start(arguments, input, pass, errors) end
 function M.detach(arguments, pass) end
 
 --- Have one of these show a text on our terminal, and wait until the person leaves it. It cannot start anything or open
---- other files (LESSSECURE=1); the text is redacted.
+--- other files (LESSSECURE=1); the text is what `term.write` would show.
 ---@param arguments string[] "/usr/bin/less" or "/usr/bin/more", and its options
 ---@param text string
 ---@return integer|nil status, string? message also where standard output is no terminal

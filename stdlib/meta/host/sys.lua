@@ -146,9 +146,13 @@ function M.embedded(name) end
 ---@param prefix string
 ---@return string[]
 function M.embedded_list(prefix) end
---- Install handlers for SIGINT and SIGTERM that only count. A third one ends the program as ever.
-function M.catch_interrupts() end
---- How many interrupts came since they are caught, or were forgotten.
+--- Count SIGINT and SIGTERM from now on; a third one ends the program. With `raise`, code that does not look at
+--- `interrupts` is ended, too: `raise()` is called inside functions of scripts and has to raise an error, and the
+--- signal ends the process after 0.6 seconds of processor time without a look. While a change is in flight, that
+--- takes a second signal; while a journal is open, scripts are left alone for the first 0.3 seconds.
+---@param raise nil|fun()
+function M.catch_interrupts(raise) end
+--- How many interrupts came since they are caught, or were forgotten. Looking tells that the program listens.
 ---@return integer
 function M.interrupts() end
 --- One line to the system's log (facility auth), redacted; nothing where there is none.
@@ -159,10 +163,24 @@ function M.syslog(text) end
 function M.terminated() end
 --- Count from none again.
 function M.forget_interrupts() end
---- Shall an interrupt also end Lua code that only computes, with the error "interrupted"? Holds for the calling
---- coroutine, and for those it makes meanwhile.
+--- At the prompt: shall an interrupt raise the error "interrupted" in any Lua code, the library's too? Meanwhile only
+--- a second signal ends a process that does not listen.
 ---@param yes boolean
 function M.interruptible(yes) end
+--- Call `fn(...)` as xpcall does, with bounds: the error of code that goes beyond is a text that says so, and catching
+--- it does not help. Loops inside C (patterns) and in finalizers are not counted.
+---@param instructions integer
+---@param bytes integer of Lua's memory, beyond what is used now
+---@param handler fun(err: any): any
+---@param fn function
+---@return boolean ok, any ... results, or the error
+function M.bounded(instructions, bytes, handler, fn, ...) end
+--- Call `fn()` in a copy of this process and take the text it returns. Nothing else of what it does is seen here,
+--- and what it prints goes nowhere.
+---@param fn fun(): string
+---@param seconds integer of processor time, after which the copy is killed
+---@return string|nil text, string? message
+function M.apart(fn, seconds) end
 --- The version of this program.
 ---@return string "0.1.0"
 function M.version() end

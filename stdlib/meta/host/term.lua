@@ -6,7 +6,8 @@ error("this describes a native module for editors and help; it is not to be requ
 local M = {}
 --- Write text to standard output ("out") or standard error ("err"), redacted by value. Of control
 --- characters only newline, tab, a return before a newline, and colours are let through; what else steers a terminal
---- (also marks for the direction of reading) becomes "?".
+--- (also marks for the direction of reading) becomes "?". When the reader of standard output has closed the pipe and
+--- no journal is open, the process ends by SIGPIPE.
 ---@param stream "out"|"err"
 ---@param text string
 ---@return boolean|nil ok, string? message
@@ -27,6 +28,12 @@ function M.lost() end
 ---@param stream "in"|"out"|"err"
 ---@return boolean
 function M.is_terminal(stream) end
+--- How many columns a text takes on a terminal, by libc's wcwidth, and how many of its bytes fit into at most `most`
+--- columns. Colours take none; a control character, or a byte that is no UTF-8, takes one.
+---@param text string
+---@param most integer? (no limit)
+---@return integer columns, integer bytes
+function M.text_width(text, most) end
 --- How wide the terminal is.
 ---@return integer columns (80 when unknown)
 function M.width() end
@@ -37,10 +44,6 @@ function M.height() end
 ---@param prompt string
 ---@return string|nil
 function M.read_line(prompt) end
---- Prompt and wait for one key, without Enter; nil at end of input, interrupt, or without a terminal.
----@param prompt string
----@return string|nil
-function M.read_key(prompt) end
 --- Prompt on /dev/tty without echo.
 ---@param prompt string
 ---@return host.secret|nil, string? message

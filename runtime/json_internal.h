@@ -1,7 +1,7 @@
 /* The strict scanner in front of lua-cjson, which accepts what is not JSON and
  * spoils some of what is. No Lua here. */
-#ifndef JSON_SCAN_H
-#define JSON_SCAN_H
+#ifndef JSON_INTERNAL_H
+#define JSON_INTERNAL_H
 
 #include "secret_name.h"
 
@@ -64,8 +64,5 @@ int json_scan(struct json_scan *scan);
 /* Undo the escapes of a string the scanner accepted; out has room for length
  * bytes. Returns how many it filled. */
 size_t json_unescape(const char *text, size_t length, char *out);
-
-/* The length of the well-formed UTF-8 character at text, 0 when there is none. */
-size_t json_utf8(const unsigned char *text, size_t length);
 
 #endif

@@ -1,6 +1,6 @@
 /* The two halves of host.graph: graph.c builds requests, graph_judge.c judges answers. */
-#ifndef GRAPH_H
-#define GRAPH_H
+#ifndef GRAPH_INTERNAL_H
+#define GRAPH_INTERNAL_H
 
 #include <lua.h>
 

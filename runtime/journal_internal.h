@@ -9,8 +9,8 @@
  * Functions that return int return 1, or 0 with the reason in
  * journal->message.
  */
-#ifndef JOURNAL_PARTS_H
-#define JOURNAL_PARTS_H
+#ifndef JOURNAL_INTERNAL_H
+#define JOURNAL_INTERNAL_H
 
 #include "journal.h"
 
@@ -21,8 +21,8 @@
 
 struct secret;
 
-enum { JOURNAL_BINDING = 512 };                                      /* bytes of a binding, at most */
-enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 12 + 16 }; /* the version, the key's id, nonce and tag */
+enum { JOURNAL_BINDING = 512 };                                 /* bytes of a binding, at most */
+enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 28 }; /* the version, the key's id and a box (box.h) */
 enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
 /* What a value is sealed as: all three go into its authenticated data. */
@@ -139,92 +139,92 @@ extern const luaL_Reg journal_care_functions[];
 /* journal_store.c */
 
 /* Open the database in that file, and bring its tables to our version. NULL, or the kind of failure. */
-const char *store_open(struct journal *journal, const char *file);
+const char *journal_store_open(struct journal *journal, const char *file);
 
 /* Are all pages of the database as they should be? */
-int store_check(struct journal *journal);
+int journal_store_check(struct journal *journal);
 
-void store_close(struct journal *journal);
+void journal_store_close(struct journal *journal);
 
 /* A prepared statement, reset. */
-sqlite3_stmt *store_statement(struct journal *journal, enum statement which);
+sqlite3_stmt *journal_store_statement(struct journal *journal, enum statement which);
 
 /* Step a statement that gives no rows, and reset it. A failure ends the
  * transaction and makes the journal refuse everything. */
-int store_run(struct journal *journal, sqlite3_stmt *statement);
+int journal_store_run(struct journal *journal, sqlite3_stmt *statement);
 
 /* Take the lock to write, whatever the chain says: for a journal that has none
- * yet. store_abandon gives it back. */
-int store_lock(struct journal *journal);
-void store_abandon(struct journal *journal);
+ * yet. journal_store_abandon gives it back. */
+int journal_store_lock(struct journal *journal);
+void journal_store_abandon(struct journal *journal);
 
 /* Make the open transaction durable. */
-int store_commit(struct journal *journal);
+int journal_store_commit(struct journal *journal);
 
 /* Give up the transaction and refuse everything from now on. Returns 0. */
-int store_refuse(struct journal *journal, const char *why);
+int journal_store_refuse(struct journal *journal, const char *why);
 
 /* Copy a meta value into out and return its length; 0 when there is none or it is longer than size. */
-size_t store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
-int store_write_meta(struct journal *journal, const char *name, const void *value, size_t size);
+size_t journal_store_read_meta(struct journal *journal, const char *name, void *out, size_t size);
+int journal_store_write_meta(struct journal *journal, const char *name, const void *value, size_t size);
 
 /* journal_seal.c */
 
 /* Derive both keys from the person's. */
-int seal_derive(struct journal *journal, const char *key, size_t length);
+int journal_seal_derive(struct journal *journal, const char *key, size_t length);
 
 /* Append nonce, ciphertext and tag. */
-int seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
-                 struct buffer *out);
+int journal_seal_encrypt(struct journal *journal, const struct seal_name *name, const char *plain, size_t length,
+                         struct buffer *out);
 
 /* Was it sealed under another key? One of the first version does not say. */
-int seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length);
+int journal_seal_is_foreign(const struct journal *journal, const unsigned char *sealed, size_t length);
 
 /* How long what was sealed is; none when it is nothing that was sealed. */
-size_t seal_plain_size(const unsigned char *sealed, size_t length, size_t none);
+size_t journal_seal_plain_size(const unsigned char *sealed, size_t length, size_t none);
 
-/* Write seal_plain_size bytes to plain; 0 (and no message) when the
+/* Write journal_seal_plain_size bytes to plain; 0 (and no message) when the
  * name, the key or the bytes are not those it was sealed with. */
-int seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
-                 size_t length, char *plain);
+int journal_seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
+                         size_t length, char *plain);
 
 /* HMAC-SHA-256 under the chain's key. */
-void seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]);
+void journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]);
 
 /* journal_audit.c */
 
 /* Seconds since 1970 on the clock in use. */
-double audit_now(const struct journal *journal);
+double journal_audit_now(const struct journal *journal);
 
 /* The end of an empty chain. */
-void audit_start(const struct journal *journal, struct head *head);
+void journal_audit_start(const struct journal *journal, struct head *head);
 
 /* Read the head and hold it against its MAC and the chain's last record. NULL,
  * or what is wrong with it (static text). */
-const char *audit_read_head(struct journal *journal, struct head *head);
+const char *journal_audit_read_head(struct journal *journal, struct head *head);
 
 /* Where the chain begins: at its first record, or after those that lie in segments. 0 when the key did not seal it. */
-int audit_read_start(struct journal *journal, struct head *start);
-int audit_write_start(struct journal *journal, const struct head *start);
+int journal_audit_read_start(struct journal *journal, struct head *start);
+int journal_audit_write_start(struct journal *journal, const struct head *start);
 
 /* Walk the chain up to a record, and copy each that is sound to another chain (NULL: none); at says how far it got. */
-int audit_walk(struct journal *journal, int64_t last, struct journal *to, struct head *at);
+int journal_audit_walk(struct journal *journal, int64_t last, struct journal *to, struct head *at);
 
 /* Read the head and hold it against its MAC alone; 0 when it is not ours. */
-int audit_stored_head(struct journal *journal, struct head *head);
+int journal_audit_stored_head(struct journal *journal, struct head *head);
 
 /* The hash of the record with that number; 0 when it is not there. */
-int audit_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]);
+int journal_audit_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]);
 
 /* Begin to write, unless a transaction is open. Refuses when the chain's end
  * is not as this key left it. Ended by journal_commit. */
-int audit_begin(struct journal *journal);
+int journal_audit_begin(struct journal *journal);
 
 /* Append to the chain; a transaction must be open. */
-int audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length);
+int journal_audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length);
 
 /* Append what SQL says about the row that was just written. */
-int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind);
+int journal_audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind);
 
 /* What a chain's record about a record or a sealed value is called. */
 #define AUDIT_PUT "journal.put"
@@ -236,7 +236,7 @@ int audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time
 
 /* Walk everything. 1 and the count of audit records; or 0, the message, and
  * the seq it is about (0: none). */
-int audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
+int journal_audit_verify(struct journal *journal, int64_t *count, int64_t *seq);
 
 /* journal_compact.c */
 
@@ -250,22 +250,22 @@ struct compact {
 };
 
 /* Find which records are older than that, and write them to a segment in the folder. NULL, or the kind of failure. */
-const char *compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch);
+const char *journal_compact_write(struct journal *journal, struct compact *compact, struct buffer *scratch);
 
 /* Begin to take them out of the chain: what is kept is said anew. Between the two, rows may be dropped. */
-int compact_begin(struct journal *journal, struct compact *compact);
-int compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id);
-int compact_end(struct journal *journal, struct compact *compact);
+int journal_compact_begin(struct journal *journal, struct compact *compact);
+int journal_compact_drop(struct journal *journal, const struct compact *compact, const char *kind, const char *id);
+int journal_compact_end(struct journal *journal, struct compact *compact);
 
 /* journal_rekey.c */
 
 /* Seal the journal in that folder, which opens with the keys of old, under those of next. Done in one transaction;
  * done already is fine, and count is 0. NULL, or the kind of failure, with the message in old. */
-const char *rekey_journal(struct journal *old, struct journal *next, const char *directory, double time,
-                          struct buffer *scratch, int64_t *count);
+const char *journal_rekey_live(struct journal *old, struct journal *next, const char *directory, double time,
+                               struct buffer *scratch, int64_t *count);
 
 /* The same for a segment, of which nothing but its seals is changed. */
-const char *rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch);
+const char *journal_rekey_segment(struct journal *old, struct journal *next, const char *path, struct buffer *scratch);
 
 /* journal_restore.c */
 
@@ -282,98 +282,100 @@ struct restore {
 
 /* Put the backup in the journal's place; journal has its keys and binding, and gets its ids and head. NULL, or
  * the kind of failure: "busy", "living", "restoring", or as when a journal is opened. */
-const char *restore_journal(struct journal *journal, struct restore *restore, const char *directory,
-                            struct buffer *scratch);
+const char *journal_restore_file(struct journal *journal, struct restore *restore, const char *directory,
+                                 struct buffer *scratch);
 
 /* journal_copy.c */
 
 /* The path argument at index with its folder as the file system spells it: SQLite follows no link on its way to a
  * file. [-0, +0|1, e] */
-const char *copy_resolve(lua_State *L, int index);
+const char *journal_copy_resolve(lua_State *L, int index);
 
 /* Open a file as a journal with the keys and binding of another one. NULL, or the kind of failure; to be closed
  * either way. */
-const char *copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);
-void copy_close(struct journal *copy);
+const char *journal_copy_open(struct journal *copy, const struct journal *like, const char *file, enum use use);
+void journal_copy_close(struct journal *copy);
 
 /* Make the private file for a copy, in place of one that a stopped run left. 0 or an errno value. */
-int copy_make_part(const char *part);
+int journal_copy_make_part(const char *part);
 
 /* Make the part a database in a single file, and durable. 0 or an errno value. */
-int copy_settle(const char *part);
+int journal_copy_settle(const char *part);
 
 /* Copy a database to the new file part, in place of one that was left; durable. NULL, or the kind of failure. */
-const char *copy_database(struct journal *journal, sqlite3 *from, const char *part);
+const char *journal_copy_database(struct journal *journal, sqlite3 *from, const char *part);
 
 /* Copy what is committed to the new file path, verified and durable; journal->copied is where its chain ends. NULL,
  * or the kind of failure: "exists", "damaged", "io". */
-const char *copy_backup(struct journal *journal, const char *path);
+const char *journal_copy_backup(struct journal *journal, const char *path);
 
 /* journal_mark.c */
 
 /* Read the mark: to be done before the database is opened. */
-void mark_read(const struct journal *journal, struct mark *mark);
+void journal_mark_read(const struct journal *journal, struct mark *mark);
 
 /* Hold the journal against the mark. NULL, or "older" with the message. */
-const char *mark_check(struct journal *journal, struct mark *mark);
+const char *journal_mark_check(struct journal *journal, struct mark *mark);
 
 /* Write the mark for a journal that is put in its place; 0 or an errno value. */
-int mark_place(const struct journal *journal);
+int journal_mark_place(const struct journal *journal);
 
 /* Write the mark anew, unless it is up to date or was altered. */
-void mark_renew(struct journal *journal);
+void journal_mark_renew(struct journal *journal);
 
 /* journal_owner.c */
 
 /* Make or check the record that tells whether the key opens this journal and
  * whom it belongs to. NULL, or "key", "binding", "damaged", "io". */
-const char *owner_check(struct journal *journal, struct buffer *scratch);
+const char *journal_owner_check(struct journal *journal, struct buffer *scratch);
 
 /* Write the record anew, under the keys the journal has now. */
-int owner_write(struct journal *journal, struct buffer *scratch);
+int journal_owner_write(struct journal *journal, struct buffer *scratch);
 
 /* Is this one of the ids the journal has or had? */
-int owner_has(const struct journal *journal, const char *id);
+int journal_owner_has(const struct journal *journal, const char *id);
 
 /* Check the record; the journal is not made. NULL, or "key", "binding", "damaged". */
-const char *owner_read(struct journal *journal);
+const char *journal_owner_read(struct journal *journal);
 
 /* Put on record that the journal was restored from a backup at that time: under an
  * installation id of its own, or, with replaces, under the one it has. Those of others
  * (NULL: none) are former ones from then on. Part of the transaction that is open or begins here. */
-int owner_restored(struct journal *journal, double time, int replaces, const char *others, struct buffer *scratch);
+int journal_owner_restored(struct journal *journal, double time, int replaces, const char *others,
+                           struct buffer *scratch);
 
 /* journal_place.c */
 
 /* Find or make the folder and its file, and share it. NULL, or the kind of failure: "io"; "gone" when it
  * was taken away; "restoring" when a restore was stopped in the middle. */
-const char *place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
+const char *journal_place_open(struct journal *journal, const char *directory, char file[PATH_MAX]);
 
 /* Was a restore stopped between its steps? Then no journal is opened: "restoring", else NULL. */
-const char *place_refuse_half(struct journal *journal);
+const char *journal_place_refuse_half(struct journal *journal);
 
 /* Find or make the folder, and have it alone. NULL, or "busy", "io". */
-const char *place_open_alone(struct journal *journal, const char *directory);
+const char *journal_place_open_alone(struct journal *journal, const char *directory);
 
 /* Share the folder no longer. Idempotent. */
-void place_close(struct journal *journal);
+void journal_place_close(struct journal *journal);
 
 /* Copy out the name of something in the folder that is made only after a journal was; 0 when nothing tells of one. */
-int place_evidence(const struct journal *journal, char found[NAME_MAX + 1]);
+int journal_place_evidence(const struct journal *journal, char found[NAME_MAX + 1]);
 
 /* Say that the journal was taken away; returns "gone". */
-const char *place_gone(struct journal *journal, const char *how, const char *evidence);
+const char *journal_place_gone(struct journal *journal, const char *how, const char *evidence);
 
 /* Say why the journal in that folder cannot be opened; returns the kind. */
-const char *place_cannot_open(struct journal *journal, const char *directory, const char *kind, const char *why);
+const char *journal_place_cannot_open(struct journal *journal, const char *directory, const char *kind,
+                                      const char *why);
 
 /* journal_lease.c */
 
-void lease_type(lua_State *L);
+void journal_lease_type(lua_State *L);
 
 /* Push a lease on the name and return 1; or nil, a message and a kind, and 3: "busy" when
  * another process or lease holds it, "journal" when the lock file cannot be opened or
  * locked. [-0, +1|3, m] */
-int lease_take(lua_State *L, const char *directory, const char *name, size_t length);
+int journal_lease_take(lua_State *L, const char *directory, const char *name, size_t length);
 
 #endif

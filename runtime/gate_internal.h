@@ -1,6 +1,6 @@
 /* Inside of the gate: what gate*.c share. */
-#ifndef GATE_H
-#define GATE_H
+#ifndef GATE_INTERNAL_H
+#define GATE_INTERNAL_H
 
 #include "http.h"
 
@@ -15,21 +15,21 @@ struct slice {
   size_t length;
 };
 
-int slice_same(struct slice a, struct slice b);
+int gate_slice_same(struct slice a, struct slice b);
 
 /* Cut what stands before any of the stops off the front of *rest; *rest then begins with the stop. */
-struct slice slice_cut(const char **rest, const char *stops);
+struct slice gate_slice_cut(const char **rest, const char *stops);
 
 /* Is this a template as `needs` has them? NULL, or why not. "{name}" stands for one segment, "{name+}" for one or
  * more, "(key)" for an object found by that key, "*" at the end for everything below. */
-const char *template_refuse(const char *text);
+const char *gate_template_refuse(const char *text);
 
 /* Does the path fit the template? */
-int template_match(const char *text, const char *path);
+int gate_template_match(const char *text, const char *path);
 
 /* Append the template that the path fits: "/users/a@b.c/x(key='v')" becomes "/users/{id}/x(key)". Memory that is
  * out shortens it. */
-void template_suggest(struct buffer *out, const char *path);
+void gate_template_suggest(struct buffer *out, const char *path);
 
 /* ---- where requests may go (gate_peer.c) ---- */
 
@@ -48,16 +48,16 @@ struct peers {
   size_t count;
 };
 
-void peers_free(struct peers *peers);
+void gate_peers_free(struct peers *peers);
 
 /* Copy a peer in; a peer of the same name is replaced. 0 when memory is out. */
-int peers_add(struct peers *peers, const struct peer *peer);
+int gate_peers_add(struct peers *peers, const struct peer *peer);
 
 /* The peer of that name, or NULL. */
-const struct peer *peers_find(const struct peers *peers, const char *name);
+const struct peer *gate_peers_find(const struct peers *peers, const char *name);
 
 /* May the peer of this name be at this origin, by way of this proxy (or NULL)? NULL, or why not. */
-const char *peer_refuse(const char *name, const char *origin, const char *proxy, int emulator);
+const char *gate_peer_refuse(const char *name, const char *origin, const char *proxy, int emulator);
 
 /* A copy of text that may be NULL; *ok turns 0 when memory is out. */
 char *gate_copy(const char *text, int *ok);
@@ -75,16 +75,16 @@ struct named_list {
   size_t count;
 };
 
-void named_free(struct named_list *names);
+void gate_named_free(struct named_list *names);
 
 /* A new entry of that name without texts; NULL when memory is out. */
-struct named *named_add(struct named_list *names, const char *name);
+struct named *gate_named_add(struct named_list *names, const char *name);
 
 /* The entry of that name, or NULL. */
-const struct named *named_find(const struct named_list *names, const char *name);
+const struct named *gate_named_find(const struct named_list *names, const char *name);
 
 /* Is it a name: letters, digits, "-" and "_", at most 64 of them? */
-int named_is_name(const char *text);
+int gate_named_is_name(const char *text);
 
 /* ---- what one script may do (gate_rules.c) ---- */
 
@@ -111,39 +111,40 @@ struct rights {
   enum gate_mode mode;
 };
 
-void rights_free(struct rights *rights);
+void gate_rights_free(struct rights *rights);
 
 /* Copy a rule in. 0 when memory is out. */
-int rights_add(struct rights *rights, const struct rule *rule);
+int gate_rights_add(struct rights *rights, const struct rule *rule);
 
 /* May this request leave, with this credential (or NULL)? NULL, or the kind of
  * refusal ("peer", "undeclared", "secret", "credential", "memory") and a sentence in message. */
-const char *rights_refuse(const struct rights *rights, const struct peers *peers, const struct request *request,
-                          const struct credential *credential, char *message, size_t size);
+const char *gate_rights_refuse(const struct rights *rights, const struct peers *peers, const struct request *request,
+                               const struct credential *credential, char *message, size_t size);
 
 /* May the secrets in the body of this call stand where they do? declared: the places that the call's
  * rule declares, comma-separated ("data.*,token"), or NULL; they count for peers that gate_secrets.c
  * knows no places of. NULL, or "secret" and a sentence in message. */
-const char *secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message, size_t size);
+const char *gate_secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message,
+                                size_t size);
 
 /* The script file whose rights they are, as it is called for people. */
-const char *rights_owner_of(const struct rights *rights);
+const char *gate_rights_owner_of(const struct rights *rights);
 
 /* The rule by which this call to the peer is allowed; NULL when the mode alone allows it, or nothing does. */
-const struct rule *rights_rule(const struct rights *rights, const char *peer, const struct call *call);
+const struct rule *gate_rights_rule(const struct rights *rights, const char *peer, const struct call *call);
 
 enum gate_use { GATE_RUN, GATE_LOOK, GATE_PUT }; /* run a program; read a folder; write to it */
 
 /* May it use the program or folder of this name so? NULL, or "undeclared" and a sentence in message. */
-const char *rights_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
-                              size_t size);
+const char *gate_rights_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
+                                   size_t size);
 
 /* The rights at this index, which were made by this door; raises an argument error if they are none. */
-const struct rights *rights_check(lua_State *L, int index, const struct door *door);
+const struct rights *gate_rights_check(lua_State *L, int index, const struct door *door);
 
 /* door:rights(owner, mode) -> rights (gate_rights.c) */
-int door_rights(lua_State *L);
-void rights_type(lua_State *L);
+int gate_door_rights(lua_State *L);
+void gate_rights_type(lua_State *L);
 
 /* ---- the door (gate_door.c) ---- */
 
@@ -165,38 +166,38 @@ struct door {
 };
 
 /* The open door at index 1; raises an argument error if it is none. */
-struct door *door_check(lua_State *L);
+struct door *gate_door_check(lua_State *L);
 
 /* The same before it is sealed; raises when it is. */
-struct door *door_unsealed(lua_State *L);
+struct door *gate_door_unsealed(lua_State *L);
 
 /* Append the record on top of the stack to the journal. NULL, or why not. [-1, +0, -] */
-const char *door_record(lua_State *L, struct door *door, const char *kind);
+const char *gate_door_record(lua_State *L, struct door *door, const char *kind);
 
 /* Make durable what is on record. NULL, or why not. */
-const char *door_commit(struct door *door);
+const char *gate_door_commit(struct door *door);
 
 /* A new id for a record: 16 hexadecimal digits and a NUL. [-0, +0, e] */
-void door_id(lua_State *L, char id[17]);
+void gate_door_id(lua_State *L, char id[17]);
 
 /* Abandon every unfinished transfer; they are the light userdata keys of the table at index 2. [-0, +0, m] */
-void door_abandon_all(lua_State *L, struct door *door);
+void gate_door_abandon_all(lua_State *L, struct door *door);
 
 /* Functions of a door that stand in gate_transfer.c, gate_run.c and gate_folder.c. */
-int door_submit(lua_State *L);
-int door_flush(lua_State *L);
-int door_poll(lua_State *L);
-int door_running(lua_State *L);
-int door_run(lua_State *L);
-int door_ran(lua_State *L);
-int door_write(lua_State *L);
-int door_read(lua_State *L);
-int door_list(lua_State *L);
+int gate_door_submit(lua_State *L);
+int gate_door_flush(lua_State *L);
+int gate_door_poll(lua_State *L);
+int gate_door_running(lua_State *L);
+int gate_door_run(lua_State *L);
+int gate_door_ran(lua_State *L);
+int gate_door_write(lua_State *L);
+int gate_door_read(lua_State *L);
+int gate_door_list(lua_State *L);
 
 /* gate.door(kind, journal) -> door */
 int gate_door(lua_State *L);
-void door_type(lua_State *L);
-void passage_type(lua_State *L);
+void gate_door_type(lua_State *L);
+void gate_passage_type(lua_State *L);
 
 /* ---- the write budget (gate_budget.c) ---- */
 
@@ -206,26 +207,28 @@ struct clock;
 /* At most count changes in so many seconds, shared through the file. NULL, with
  * fail and a message pushed, when the file cannot be used. The clock, an
  * emulator's or NULL, has to live as long. [-0, +0|+2|+3, m] */
-struct budget *budget_open(lua_State *L, const char *path, double count, double seconds, const struct clock *clock);
-void budget_close(struct budget *budget);
+struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,
+                                const struct clock *clock);
+void gate_budget_close(struct budget *budget);
 
 /* Seconds until this request may leave; 0: now, and its moment is used up. It
  * keeps its place in the queue between two calls. */
-double budget_wait(struct budget *budget, struct request *request);
+double gate_budget_wait(struct budget *budget, struct request *request);
 
 /* Changes a second, and seconds of changes that already wait for their moment. */
-double budget_rate(const struct budget *budget);
-double budget_ahead(const struct budget *budget);
+double gate_budget_rate(const struct budget *budget);
+double gate_budget_ahead(const struct budget *budget);
 
 /* ---- what goes on record (gate_record.c) ---- */
 
 /* Each pushes an audit record, a JSON object, redacted. Texts may be NULL. [-0, +1, m] */
-void record_request(lua_State *L, const char *id, const struct request *request, const char *script, const char *note);
-void record_answer(lua_State *L, const char *id, const struct answer *answer);
-void record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent);
-void record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
-                const char *note);
-void record_ran(lua_State *L, const char *id, long status);
-void record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note);
+void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *script,
+                         const char *note);
+void gate_record_answer(lua_State *L, const char *id, const struct answer *answer);
+void gate_record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent);
+void gate_record_run(lua_State *L, const char *id, const char *name, const char *program, const char *script,
+                     const char *note);
+void gate_record_ran(lua_State *L, const char *id, long status);
+void gate_record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note);
 
 #endif

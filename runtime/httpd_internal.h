@@ -1,6 +1,6 @@
 /* What the parts of host.httpd share: the certificates, and one exchange. */
-#ifndef HTTPD_H
-#define HTTPD_H
+#ifndef HTTPD_INTERNAL_H
+#define HTTPD_INTERNAL_H
 
 #include "lib.h"
 
@@ -21,16 +21,16 @@ struct pair {
 };
 
 /* Make an authority that can only vouch for loopback names and addresses.
- * 1, or 0 when OpenSSL refuses; pair_free either way. */
-int pair_authority(struct pair *authority);
+ * 1, or 0 when OpenSSL refuses; httpd_pair_free either way. */
+int httpd_pair_authority(struct pair *authority);
 
 /* Issue a server certificate for subjectAltName text ("DNS:localhost,IP:…"). */
-int pair_issue(const struct pair *authority, const char *names, struct pair *leaf);
-void pair_free(struct pair *pair);
+int httpd_pair_issue(const struct pair *authority, const char *names, struct pair *leaf);
+void httpd_pair_free(struct pair *pair);
 
 /* The server context of the identity at this index; raises when it is none. */
-SSL_CTX *identity_context(lua_State *L, int index);
-void identity_type(lua_State *L);
+SSL_CTX *httpd_identity_context(lua_State *L, int index);
+void httpd_identity_type(lua_State *L);
 
 /* httpd.identity() -> identity. Takes 1 ms. [-0, +1, e] */
 int httpd_identity(lua_State *L);
@@ -51,25 +51,25 @@ struct incoming {
 };
 
 /* Take it off its list and forget the request: nobody answers it any more. */
-void exchange_end(struct exchange *exchange);
+void httpd_exchange_end(struct exchange *exchange);
 
 /* End it and return its request, to be given back to libevent. */
-struct evhttp_request *exchange_take(struct exchange *exchange);
+struct evhttp_request *httpd_exchange_take(struct exchange *exchange);
 
 /* Close the connection it came by. */
-void exchange_drop(struct exchange *exchange);
+void httpd_exchange_drop(struct exchange *exchange);
 
 /* The open exchange of the request at index 1; raises when it is over. */
-struct exchange *incoming_check(lua_State *L);
-void incoming_type(lua_State *L);
+struct exchange *httpd_incoming_check(lua_State *L);
+void httpd_incoming_type(lua_State *L);
 
 /* The ways to end an exchange, as methods. */
-int incoming_reply(lua_State *L);
-int incoming_drop(lua_State *L);
-int incoming_cut(lua_State *L);
+int httpd_incoming_reply(lua_State *L);
+int httpd_incoming_drop(lua_State *L);
+int httpd_incoming_cut(lua_State *L);
 
 /* request:user() -> number | nil. The user of this machine who sent it, if the kernel tells. */
-int incoming_user(lua_State *L);
+int httpd_incoming_user(lua_State *L);
 
 #define MAX_OTHERS 8
 
@@ -83,12 +83,12 @@ struct neighbours {
 };
 
 /* Note a connection that is being accepted. It has no descriptor yet. */
-void neighbours_note(struct neighbours *neighbours, struct bufferevent *stream);
+void httpd_neighbours_note(struct neighbours *neighbours, struct bufferevent *stream);
 
 /* Look at the one noted last: of another user, it ends the oldest of theirs. */
-void neighbours_look(struct neighbours *neighbours);
+void httpd_neighbours_look(struct neighbours *neighbours);
 
 /* Give back all references, before the event base is freed. */
-void neighbours_free(struct neighbours *neighbours);
+void httpd_neighbours_free(struct neighbours *neighbours);
 
 #endif

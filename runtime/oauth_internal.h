@@ -1,6 +1,6 @@
 /* Inside of host.oauth: what oauth.c and oauth_judge.c share. */
-#ifndef OAUTH_H
-#define OAUTH_H
+#ifndef OAUTH_INTERNAL_H
+#define OAUTH_INTERNAL_H
 
 #include "request.h"
 

@@ -1,6 +1,6 @@
 /* Inside of the HTTP client: what http.c, http_options.c, http_judge.c and http_sockets.c share. */
-#ifndef HTTP_TRANSFER_H
-#define HTTP_TRANSFER_H
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
 
 #include "http.h"
 
@@ -100,12 +100,12 @@ void http_sockets_drop(struct http_sockets *sockets, int fd);
 int http_sockets_are_quiet(struct http_sockets *sockets, int port);
 
 /* Does this header line say that the answer is to a request with another client-request-id? */
-int judge_is_foreign(const char *id, const char *line, size_t length);
+int http_judge_is_foreign(const char *id, const char *line, size_t length);
 
 /* Take note of one header line, on a connection that speaks HTTP/2 or not; NULL, or why the answer is hostile. */
-const char *judge_header(struct frame *frame, const char *line, size_t length, int is_h2);
+const char *http_judge_header(struct frame *frame, const char *line, size_t length, int is_h2);
 
 /* Decide what became of a transfer that ended with this code. */
-void judge_outcome(struct transfer *transfer, CURLcode code);
+void http_judge_outcome(struct transfer *transfer, CURLcode code);
 
 #endif

@@ -1,0 +1,86 @@
+/* A growing run of bytes that is wiped when it goes; see buffer.h. */
+#include "buffer.h"
+
+#include "lib.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUFFER "host.buffer"
+
+static const char borrowed_key; /* in the registry: the state's own buffer */
+
+/* realloc may leave a copy behind, so growing is copy, wipe, free. */
+static int buffer_grow(struct buffer *buffer, size_t needed) {
+  size_t capacity = needed < 256 ? 256 : needed + needed / 2;
+  char *data = capacity < needed ? NULL : malloc(capacity);
+  if (!data) return 0;
+  if (buffer->length) memcpy(data, buffer->data, buffer->length);
+  if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
+  free(buffer->data);
+  buffer->data = data;
+  buffer->capacity = capacity;
+  return 1;
+}
+
+void *buffer_extend(struct buffer *buffer, size_t length) {
+  size_t needed = buffer->length + length;
+  if (needed < length) return NULL;
+  if (needed > buffer->capacity && !buffer_grow(buffer, needed)) return NULL;
+  void *room = buffer->data + buffer->length;
+  buffer->length = needed;
+  return room;
+}
+
+int buffer_append(struct buffer *buffer, const void *data, size_t length) {
+  if (length == 0) return 1;
+  void *room = buffer_extend(buffer, length);
+  if (room) memcpy(room, data, length);
+  return room != NULL;
+}
+
+void buffer_add(lua_State *L, struct buffer *buffer, const void *data, size_t length) {
+  if (!buffer_append(buffer, data, length)) lib_no_memory(L);
+}
+
+int buffer_append_string(struct buffer *buffer, const char *text) {
+  return buffer_append(buffer, text, strlen(text));
+}
+
+const char *buffer_text(const struct buffer *buffer, const char *before) {
+  const char *text = before ? before + strlen(before) + 1 : buffer->data;
+  return text && text < buffer->data + buffer->length ? text : NULL;
+}
+
+void buffer_free(struct buffer *buffer) {
+  if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
+  free(buffer->data);
+  *buffer = (struct buffer){0};
+}
+
+static int buffer_close(lua_State *L) {
+  buffer_free(luaL_checkudata(L, 1, BUFFER));
+  return 0;
+}
+
+struct buffer *buffer_new(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lib_type(L, BUFFER, none, buffer_close);
+  return lib_new(L, sizeof(struct buffer), BUFFER);
+}
+
+struct buffer *buffer_borrow(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &borrowed_key) == LUA_TUSERDATA) {
+    lua_pushboolean(L, 0); /* whoever borrows meanwhile, as a finalizer may, gets another */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
+    return lua_touserdata(L, -1);
+  }
+  lua_pop(L, 1);
+  return buffer_new(L);
+}
+
+void buffer_give_back(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  buffer_free(lua_touserdata(L, -1));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
+}
