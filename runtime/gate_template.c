@@ -101,6 +101,7 @@ static int leads_up(struct slice segment) {
  * $batch), no slash in disguise, no step up. */
 static int is_id(struct slice segment) {
   if (!segment.length || *segment.at == '$' || leads_up(segment)) return 0;
+  if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
   return !has_escape(segment, "2f") && !has_escape(segment, "5c");
 }
 
@@ -114,15 +115,16 @@ static const char *skip_quoted(const char *text, const char *end) {
   return end;
 }
 
-/* The next key of "a='x',b='y'" and where the one after it begins. */
-static struct slice next_key(const char **rest, const char *end) {
+/* The next key of "a='x',b='y'" and where the one after it begins; *plain becomes 0 where more than a value follows. */
+static struct slice next_key(const char **rest, const char *end, int *plain) {
   struct slice key = {*rest, 0};
   while (*rest < end && **rest != '=' && **rest != ',') ++*rest;
   key.length = (size_t)(*rest - key.at);
   if (*rest < end && **rest == '=') {
     ++*rest;
     if (*rest < end && **rest == '\'') *rest = skip_quoted(*rest, end);
-    while (*rest < end && **rest != ',') ++*rest;
+    for (int quoted = (*rest)[-1] == '\''; *rest < end && **rest != ','; ++*rest)
+      if (quoted || strchr("()'", **rest)) *plain = 0;
   }
   if (*rest < end) ++*rest;
   return key;
@@ -131,9 +133,10 @@ static struct slice next_key(const char **rest, const char *end) {
 static int same_keys(struct slice pattern, struct slice actual) {
   const char *a = pattern.at, *b = actual.at;
   const char *a_end = a + pattern.length, *b_end = b + actual.length;
+  int plain = 1;
   while (a < a_end && b < b_end)
-    if (!gate_slice_same(next_key(&a, a_end), next_key(&b, b_end))) return 0;
-  return a == a_end && b == b_end;
+    if (!gate_slice_same(next_key(&a, a_end, &plain), next_key(&b, b_end, &plain))) return 0;
+  return plain && a == a_end && b == b_end;
 }
 
 /* "(uniqueName)" or "(uniqueName='{name}')" against "(uniqueName='x')": the keys

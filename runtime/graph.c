@@ -76,9 +76,10 @@ static const char *check_path(lua_State *L, int index) {
   return path;
 }
 
-/* Set the headers of the table at index; any but the two that scripts may choose is an error. */
+static const char *const allowed[] = {"ConsistencyLevel", "Prefer", NULL}; /* the headers that scripts may choose */
+
+/* Set the headers of the table at index; any that scripts may not choose is an error. */
 static void set_headers(lua_State *L, struct request *request, int index) {
-  static const char *const allowed[] = {"ConsistencyLevel", "Prefer", NULL};
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushnil(L);
@@ -138,11 +139,46 @@ static const char *inner_text(lua_State *L, const char *name, lua_Integer i) {
   return text;
 }
 
+/* Raise unless the table on top of the stack has only these members, in this spelling: a server that does not tell
+ * "URL" from "url" would carry out another call than the one that is checked. [-0, +0, e] */
+static void check_only(lua_State *L, const char *what, const char *const *members) {
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    if (!is_one_of(name, strlen(name), members)) luaL_error(L, "%s: it has no member '%s'", what, name);
+  }
+}
+
+/* Raise unless the header whose name and value are on top of the stack may stand in an inner request. A server may
+ * make another call of it by X-HTTP-Method-Override, or take it for another caller's by Authorization. */
+static void check_inner_header(lua_State *L, const char *what) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  int is_json = value && strcmp(name, "Content-Type") == 0 && strcmp(value, "application/json") == 0;
+  if (!is_json && !is_one_of(name, strlen(name), allowed)) luaL_error(L, "%s: header '%s' cannot be set", what, name);
+  if (!value || !request_is_header_text(value, lua_rawlen(L, -1)))
+    luaL_error(L, "%s: header '%s' has no value that can be sent", what, name);
+}
+
+/* Raise unless all that is beside the call in the inner request on top of the stack is known. [-0, +0, e] */
+static void check_inner(lua_State *L, lua_Integer i) {
+  static const char *const members[] = {"id", "method", "url", "headers", "body", "dependsOn", NULL};
+  int inner = lua_gettop(L);
+  const char *what = lua_pushfstring(L, "request %d of the batch", (int)i);
+  if (!lua_istable(L, inner)) luaL_error(L, "%s is no table", what);
+  lua_pushvalue(L, inner);
+  check_only(L, what, members);
+  int type = lua_getfield(L, inner, "headers");
+  if (type != LUA_TNIL && type != LUA_TTABLE) luaL_error(L, "%s: its headers are no table", what);
+  if (type == LUA_TTABLE)
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) check_inner_header(L, what);
+  lua_settop(L, inner);
+}
+
 /* Add the call of the inner request on top of the stack: it needs the same
  * permission as if it were sent alone. [-0, +0, e] */
 static void add_inner(lua_State *L, struct request *request, lua_Integer i) {
   int inner = lua_gettop(L);
-  if (!lua_istable(L, inner)) luaL_error(L, "request %d of the batch is no table", (int)i);
+  check_inner(L, i);
   static const char *const methods[] = {"GET", "POST", "PATCH", "PUT", "DELETE", NULL};
   const char *method = inner_text(L, "method", i);
   if (!is_one_of(method, strlen(method), methods))
@@ -161,8 +197,12 @@ static void add_inner(lua_State *L, struct request *request, lua_Integer i) {
 }
 
 static void add_batch(lua_State *L, struct request *request, int body) {
+  static const char *const members[] = {"requests", NULL};
   if (!lua_istable(L, body) || lua_getfield(L, body, "requests") != LUA_TTABLE)
     luaL_error(L, "a batch needs a body with requests");
+  lua_pushvalue(L, body);
+  check_only(L, "a batch", members);
+  lua_pop(L, 1);
   lua_Integer count = luaL_len(L, -1);
   if (count < 1 || count > BATCH_MOST)
     luaL_error(L, "a batch carries 1 to %d requests, not %d", BATCH_MOST, (int)count);

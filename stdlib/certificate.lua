@@ -10,6 +10,7 @@ local key_credentials = require "entra.key_credentials"
 local keyfile = require "oauth.key_file"
 local kind = require "rotation.certificate"
 local let_go = require "rotation.retirement"
+local named_path = require "machine.named_path"
 local options_of = require("base.options").of
 local resource = require "resource.new"
 local sealed_key = require "oauth.sealed_key"
@@ -111,6 +112,7 @@ local read_fields = options_of("certificate.ensure", {
 ---@return certificate.Certificate
 function M.ensure(run, fields)
   fields = read_fields(fields)
+  if fields.path then named_path.check(fields.path, "write the key of a certificate") end
   local self = Certificate {
     run = run, application = fields.application, places = {}, used_here = fields.used_here,
   }

@@ -3,6 +3,7 @@
 
 local entry = require "sink.entry"
 local handover = require "sink.handover"
+local named_path = require "machine.named_path"
 local options_of = require("base.options").of
 
 local M = {}
@@ -43,12 +44,14 @@ local function store(run, secret, to, fields)
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
 
---- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits.
+--- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file` has to be
+--- one that a person named.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
   fields = read_fields(fields)
+  if fields.secret_file then named_path.check(fields.secret_file, "write the client secret") end
   local to = fields.entry
   if run.mode == "destroy" then
     handover.leave(run, fields.name)

@@ -171,6 +171,12 @@ local function check_methods(methods)
   if type(methods.read) ~= "function" then error("a resource needs read: what is there now", 3) end
 end
 
+-- What the journal keeps under the keys of the library's own kinds decides what `destroy` removes: a resource of a
+-- script has no such key, whatever it says.
+local function own_key(kind, key)
+  return function(self) return ("of a script/%s/%s"):format(kind, key(self)) end
+end
+
 --- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`. It gives a
 --- function that makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets the
 --- resource; it reads its fields and calls its other methods, and changes neither.
@@ -185,6 +191,7 @@ function M.resource(kind)
     check_methods(methods)
     local Kind = resource.kind(kind, { open = "all" })
     for name, method in pairs(methods) do Kind[name] = method end
+    if methods.key then Kind.key = own_key(kind, methods.key) end
     return function(fields)
       local own = {}
       for name, value in pairs(fields) do own[name] = value end

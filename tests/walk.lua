@@ -44,8 +44,10 @@ local function below(value)
   if type(value) == "function" then
     return module_of(value) and not is_of_border(value) and upvalues_of(value) or {}
   end
-  for key, member in next, value do list[#list + 1], list[#list + 2] = key, member end
-  list[#list + 1] = debug.getmetatable(value)
+  local meta = debug.getmetatable(value)
+  local is_weak = type(meta) == "table" and tostring(rawget(meta, "__mode")):find "k" -- nobody reads what is its key
+  for key, member in next, value do list[#list + 1], list[#list + 2] = not is_weak and key, member end
+  list[#list + 1] = meta
   return list
 end
 

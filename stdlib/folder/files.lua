@@ -28,7 +28,7 @@ local function call(method, what, folder, ...)
   if value ~= nil then return value end
   if kind == "journal" then error(record.failure(why), 0) end
   return nil, function()
-    fail.raise { kind = "refused", what = what:format(folder), why = why, fix = FIXES[kind] }
+    fail.raise { kind = "refused", what = ("%s the folder '%s'"):format(what, folder), why = why, fix = FIXES[kind] }
   end, kind
 end
 
@@ -39,7 +39,7 @@ end
 ---@param content string|host.secret
 ---@param note string? what it is for, for the record
 function M.write(folder, name, content, note)
-  local ok, raise = call("write", ("write '%s' in the folder '%%s'"):format(name), folder, name, content, note)
+  local ok, raise = call("write", ("write '%s' in"):format(name), folder, name, content, note)
   if not ok then raise() end
 end
 
@@ -48,7 +48,7 @@ end
 ---@param name string
 ---@return string?
 function M.read(folder, name)
-  local text, raise, kind = call("read", ("read '%s' in the folder '%%s'"):format(name), folder, name)
+  local text, raise, kind = call("read", ("read '%s' in"):format(name), folder, name)
   if text then return text end
   if kind ~= "absent" then raise() end
 end
@@ -57,7 +57,7 @@ end
 ---@param folder string
 ---@return string[]
 function M.list(folder)
-  local names, raise = call("list", "list the folder '%s'", folder)
+  local names, raise = call("list", "list", folder)
   if not names then raise() end
   return names
 end

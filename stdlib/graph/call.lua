@@ -134,15 +134,47 @@ local function members_of(body)
   return names
 end
 
+local MOST_DENIED = 1000
+local denied, denied_count = {}, 0 ---@type table<string, graph.call.made> by what it sets and where
+
+---@class graph.call.made
+---@field method string
+---@field path string
+---@field members string[] of the body
+
+local function key_of(made)
+  local words = { made.method, made.path }
+  for _, name in ipairs(made.members) do words[#words + 1] = tostring(name) end
+  return table.concat(words, "\n")
+end
+
+local function note_denied(made)
+  local key = key_of(made)
+  if denied[key] or denied_count >= MOST_DENIED then return end
+  denied[key], denied_count = made, denied_count + 1
+end
+
+--- The call that a failure is about, as it was made; nil when Graph denied no such call. For a script can make a
+--- failure, too, and name in it whatever call it likes.
+---@param failure Failure
+---@return graph.call.made?
+function M.denied(failure)
+  local named = failure.call
+  if type(named) ~= "table" or type(named.members) ~= "table" then return nil end
+  return type(named.method) == "string" and type(named.path) == "string" and denied[key_of(named)] or nil
+end
+
 --- Make the failure of a call. No other code makes one.
 ---@param call graph.call
 ---@param failure retry.failure
 ---@return Failure
 function M.failure(call, failure)
   local reason, words = explain.graph(failure, call), said(failure)
+  local made = { method = call.method, path = call.path, members = members_of(call.body) }
+  if failure.status == 403 then note_denied(made) end
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,
-    call = { method = call.method, path = call.path, members = members_of(call.body) },
+    call = { method = made.method, path = made.path, members = made.members },
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
     unreachable = outage.is(failure) or nil,

@@ -3,6 +3,7 @@
 --- than ours, and a target in a restricted unit. The tenant is asked which of these it is; where that is not allowed,
 --- the failure says so.
 
+local call = require "graph.call"
 local fail = require "fail"
 local graph = require "graph"
 local held_by_us = require "permissions.granted"
@@ -183,15 +184,17 @@ local function find_reason(asked)
 end
 
 --- Find out why a call was denied, and put that into the failure. For failures that a person will see. Other errors
---- stay as they are. Waits.
+--- stay as they are, and so does a failure that a script made: only calls that Graph did deny are asked about. Waits.
 ---@param err any
 function M.explain(err)
-  if not fail.is(err, "denied") or err.status ~= 403 or not err.call or err.explained then return end
+  if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end
   err.explained = true
-  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, err.call)
+  local made = call.denied(err)
+  if not made then return end
+  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, made)
   if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
   if not ok or not reason then return end
-  err.why = ("%s. Graph said: %s"):format(reason.cause, err.said)
+  err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)
   err.fix = reason.fix
 end
 

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local folder = require "base.vault_folder"
+local named_path = require "machine.named_path"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
 local shape = require "base.schema"
@@ -57,7 +58,7 @@ end
 
 local READERS = {
   string = function(text) return text end,
-  path = function(text) return text end,
+  path = named_path.note,
   integer = function(text)
     local value = text:match("^[+-]?%d+$") and math.tointeger(text)
     return value, not value and "it needs a whole number" or nil

@@ -223,9 +223,10 @@ local function placed(err, level)
   return where .. err:gsub(HERE, "", 1)
 end
 
+-- An error is converted where it is raised: a variable with <close> gets it before anybody catches it.
 local function finish(border, how, ok, ...)
   if ok then return give_all(border, how, select("#", ...), ...) end
-  error(placed((...), 2), 0)
+  error(border:caught(placed((...), 2)), 0)
 end
 
 function show_function(border, fn, how)

@@ -163,6 +163,8 @@ describe("what a script reaches beside the services", function()
       assert(os.execute(("ln -s '%s/reports' '%s/missing'"):format(path, path)))
       assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
         "it is no folder, or a link")
+      assert_said(emu:run { "run", script('files = { "open" }', 'folder.read("reports", "100%.csv")') },
+        "read '100%.csv' in the folder 'reports'")
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.write("reports", "a", "x")') },
         "may not write to the folder 'reports': if it is meant, add \"reports\" to needs.files")
     end)

@@ -3,6 +3,7 @@
 local contoso = require "contoso"
 local crypto = require "host.crypto"
 local denied = require "permissions.denied"
+local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
 
@@ -68,6 +69,19 @@ describe("a refusal", function()
   after_each(function() tenant:close() end)
 
   local function update() return failure(graph.patch, "/users/u1", { department = "x" }) end
+
+  it("of a call that was never made is a script's own, and nothing is asked about it", function()
+    app "User.ReadWrite.All"
+    tells({ "role-user" }, { "role-user" })
+    on("GET", "/v1.0/users/boss", { 200, {}, { id = "boss", userPrincipalName = "boss@x.test",
+      isManagementRestricted = true } })
+    local err = failure(fail.raise, {
+      kind = "denied", status = 403, what = "a", why = "b", said = "c",
+      call = { method = "PATCH", path = "/users/boss", members = { "department" } },
+    })
+    assert.equal("b", err.why)
+    assert.equal(0, #tenant.door.requests)
+  end)
 
   it("is for a permission that the application does not ask for", function()
     app("User.Read.All")

@@ -115,11 +115,25 @@ describe("host.graph.request", function()
       refused("request 1 of the batch: an empty or dotted segment in '/a/../b'", { method = "GET", url = "/a/../b" })
       refused("request 1 of the batch: a batch inside a batch in '/$batch'", { method = "POST", url = "/$batch" })
       refused("request 1 of the batch is no table", "x")
+      local function with(name, value) return { id = "1", method = "GET", url = "/users", [name] = value } end
+      refused("request 1 of the batch: it has no member 'URL'", with("URL", "/groups"))
+      refused("request 1 of the batch: header 'X-HTTP-Method-Override' cannot be set",
+        with("headers", { ["X-HTTP-Method-Override"] = "DELETE" }))
+      refused("request 1 of the batch: header 'Authorization' cannot be set",
+        with("headers", { Authorization = "Bearer x" }))
+      refused("request 1 of the batch: header 'Content-Type' cannot be set",
+        with("headers", { ["Content-Type"] = "text/plain" }))
+      refused("request 1 of the batch: header 'Prefer' has no value that can be sent",
+        with("headers", { Prefer = "a\r\nAuthorization: b" }))
+      refused("request 1 of the batch: its headers are no table", with("headers", "Prefer: a"))
       local many = {}
       for i = 1, 21 do many[i] = { method = "GET", url = "/users" } end
       refused("a batch carries 1 to 20 requests, not 21", table.unpack(many))
       assert.has_error(function() graph.request(BASE, "POST", "/$batch", nil, {}) end,
         "a batch needs a body with requests")
+      local twice = { requests = json.array { with("id", "1") }, Requests = json.array { with("method", "DELETE") } }
+      assert.has_error(function() graph.request(BASE, "POST", "/$batch", nil, twice) end,
+        "a batch: it has no member 'Requests'")
     end)
   end)
 end)

@@ -1,10 +1,14 @@
 --- sink: where a secret goes when a person has to carry it.
 
+local arguments = require "script.arguments"
+local certificate = require "certificate"
 local file = require "machine.secret_file"
 local give = require "handover.deliver"
 local handover = require "sink.handover"
+local named_path = require "machine.named_path"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
+local sink = require "sink"
 local stage = require "stage"
 local sys = require "host.sys"
 local talk = require "handover.terminal"
@@ -161,6 +165,24 @@ describe("handing over to a person", function()
     handover.offer(run, it_is, fields)
     assert.is_true(secret.equals(sys.read_secret(fields.secret_file), secret.from "the-client-secret"))
     assert.equal("handed_over", it_is.row.state)
+  end)
+
+  it("writes it to no file that a script chose", function()
+    local folder = assert(sys.temporary "handover")
+    local _ <close> = setmetatable({}, { __close = function() sys.remove_tree(folder) end })
+    local path = folder .. "/secret"
+    run.interactive = false
+    local ok, err = pcall(sink.deliver, run, new_secret "proven", { name = "PAM", client_id = CLIENT,
+      secret_file = path })
+    assert.is_nil(sys.stat(path))
+    assert.is_false(ok)
+    assert.equal(("write the client secret to %s: nobody named this file on the command line\n"):format(path)
+      .. 'Let the script have an argument of type "path", and hand its value over as it is.', tostring(err))
+    ok, err = pcall(certificate.ensure, run, { application = { appId = CLIENT }, name = "PAM", path = path })
+    assert.is_false(ok)
+    assert.equal(("write the key of a certificate to %s"):format(path), err.what)
+    arguments.value("secret_file", { type = "path", help = "" }, path)
+    assert.equal(path, named_path.check(path, "write it"))
   end)
 
   it("says when the application goes what stays, and whose passwords nobody rotates any more", function()

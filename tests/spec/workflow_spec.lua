@@ -66,6 +66,25 @@ local function two_steps(w, more)
   }
 end
 
+describe("what a script defines", function()
+  it("has a key of its own on record, never that of a kind of the library's", function()
+    local Owner = workflow.resource "owner" {
+      read = function() end, key = function(self) return "owner/app-1/" .. self.name end,
+    }
+    assert.equal("of a script/owner/owner/app-1/sp-1", (Owner { name = "sp-1" }):key())
+    assert.is_nil((workflow.resource "owner" { read = function() end } { name = "sp-1" }).key)
+  end)
+
+  it("is a change that a plan counts", function()
+    local result = run(workflow.declare {
+      id = "t", summary = "s",
+      steps = { step "One" (function(r) r:change { kind = "k", name = "n", action = "craete", act = print } end) },
+    }, "plan")
+    assert.equal("call run:change: its action 'craete' is none\nGive create, update or delete.",
+      tostring(result.failure))
+  end)
+end)
+
 describe("what another run makes meanwhile", function()
   local function made_meanwhile(w, size, more)
     local thing = w.thing("a", 1, more)
