@@ -81,7 +81,7 @@ function M.run(tap, what, names, options)
   options = options or {}
   local file = tap.place:write("misdeeds.lua", M.SCRIPT)
   local words = { "run", file, what, options.hurry and "hurry" or "wait", table.concat(names, " ") }
-  local outcome = tap:run(words, { before = options.before, seconds = options.seconds })
+  local outcome = tap:run(words, { before = options.before, seconds = options.seconds, inside = true })
   local list = {}
   for line in outcome.out:gmatch("[^\n]+") do
     local value = json.decode(line)

@@ -149,8 +149,9 @@ local function show(profile, principal, kept)
 end
 
 local function sign_in(profile, announced)
-  if announced and token_cache.is_personal(profile) then require("entra.admin").announce(profile) end
-  local principal = require("oauth.sign_in").sign_in(profile)
+  local oauth = require "oauth.sign_in"
+  if announced and token_cache.is_personal(profile) then oauth.announce(profile) end
+  local principal = oauth.sign_in(profile)
   local about = token_cache.is_personal(profile) and token_cache.about(profile)
   show(profile, principal, about and about.oid == principal.oid)
 end

@@ -4,7 +4,6 @@
 local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
-local log = require "log"
 local names = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local sets = require "base.sets"
@@ -136,16 +135,6 @@ end
 
 local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
 
--- Before a person signs in, tell what the consent page will ask for, and for which client.
-local function announce(profile)
-  local sign_in, scopes = profile.sign_in or {}, oauth.scopes()
-  if #scopes == 0 then return end
-  local client = names.clients[sign_in.client_id]
-  log.prose(("Signing in to '%s' through %s. On first use its consent page asks for:")
-    :format(profile.tenant, client and ("'%s'"):format(client) or "the application " .. sign_in.client_id))
-  log.prose("  " .. table.concat(scopes, ", "))
-end
-
 -- Will signing in now ask a person for something?
 local function asks_person(profile)
   return profile.sign_in ~= nil and token_cache.is_personal(profile) and not token_cache.about(profile)
@@ -156,7 +145,7 @@ end
 ---@return entra.admin
 function M.sign_in(run)
   local profile = run.profile
-  if not signed[profile] and asks_person(profile) then announce(profile) end
+  if not signed[profile] and asks_person(profile) then oauth.announce(profile) end
   local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
   signed[profile] = true
   local admin = Admin { principal = principal, reasons = {} }

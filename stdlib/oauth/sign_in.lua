@@ -6,6 +6,8 @@
 local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
 local fail = require "fail"
+local log = require "log"
+local names = require "base.microsoft_ids"
 local native = require "host.oauth"
 local profile = require "profile.current"
 local secret = require "host.secret"
@@ -156,6 +158,17 @@ end
 ---@param new oauth.keeper?
 function M.keep(new)
   keeper = new
+end
+
+--- Tell a person who is about to sign in what the consent page asks for, and for which client.
+---@param settings profile
+function M.announce(settings)
+  if #scopes == 0 then return end
+  local client_id = settings.sign_in.client_id
+  local client = names.clients[client_id]
+  log.prose(("Signing in to '%s' through %s. On first use its consent page asks for:")
+    :format(settings.tenant, client and ("'%s'"):format(client) or "the application " .. client_id))
+  log.prose("  " .. table.concat(scopes, ", "))
 end
 
 --- Sign in as the profile says. Returns the principal. Waits.

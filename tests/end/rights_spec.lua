@@ -2,19 +2,40 @@
 
 local rehearsal = require "rehearsal"
 
+-- The attempts of a policy, of which the other policy of the run may do each: while the file is loaded, and in a task
+-- that goes on while the policies are worked for.
 local USERS = [[
 local graph, policy, task = require "graph", require "policy", require "task"
 local function steal()
   graph.post("/applications/%s/addPassword", { passwordCredential = { displayName = "stolen" } })
 end
--- Words of a selection that act when they are read, also while the policy is worked for.
+local function attempt(when, way)
+  local ok, failure = pcall(way)
+  local why = type(failure) == "table" and failure.why or tostring(failure):match "[^\n]*"
+  print("attempt " .. when .. ": " .. (ok and "done" or why))
+end
+attempt("at once", steal)
+attempt("in a coroutine", function() coroutine.wrap(steal)() end)
+attempt("in tasks", function() task.all { steal } end)
+task.spawn(function()
+  while true do
+    attempt("later", steal)
+    attempt("later in a task", function() task.spawn(steal):wait() end)
+    task.sleep(0.2)
+  end
+end)
+return policy {
+  summary = "one account", select = policy.users { upn = "%s" }, every = "30d",
+  sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
+}
+]]
+
+-- Words of a selection that act when they are read.
+local ACTING_WORDS = [[
+local graph, policy = require "graph", require "policy"
 local words = setmetatable({}, { __index = function(_, place)
   if place > 1 then return nil end
-  for _, way in ipairs { steal, function() return task.spawn(steal) end, function() task.all { steal } end } do
-    local ok, failure = pcall(way)
-    local why = type(failure) == "table" and failure.why or tostring(failure):match "[^\n]*"
-    print("attempt: " .. (ok and "done" or why))
-  end
+  print("attempt: " .. tostring(pcall(graph.post, "/applications/%s/addPassword", {})))
   return "%s"
 end })
 return policy {
@@ -30,6 +51,15 @@ return policy {
   every = "30d", lifetime = "90d", sink = policy.handover {},
 }
 ]]
+
+local NOBODY = "the script does not say that it needs this call (no script stands behind this call: what loads a script, "
+  .. "or cleans up after one, sends nothing)"
+local NO_PROFILE = "no profile is loaded: profile.load does that"
+local REFUSED = {
+  ["at once"] = NO_PROFILE, ["in a coroutine"] = NO_PROFILE,
+  ["in tasks"] = "this call waits, so it must run directly inside a task",
+  later = NOBODY, ["later in a task"] = NOBODY,
+}
 
 describe("the rights of a script", function()
   local emu, app
@@ -56,15 +86,26 @@ describe("the rights of a script", function()
     for _, order in ipairs { { users, applications }, { applications, users } } do
       local outcome = emu:run { "rotate", order[1], order[2], "--yes" }
       local text = outcome.out .. outcome.err
-      local attempts = 0
-      for line in text:gmatch("attempt: ([^\n]*)") do
-        attempts = attempts + 1
-        assert.is_nil(line:find("done", 1, true), text)
+      assert.equal(1, outcome.status, text) -- the client secret waits for a person
+      local attempts = {}
+      for when, why in text:gmatch "attempt ([%w ]+): ([^\n]*)" do
+        attempts[when] = (attempts[when] or 0) + 1
+        assert.equal(REFUSED[when], (why:gsub("^%S+:%d+: ", "")), text)
       end
-      assert.is_true(attempts >= 3, text)
+      for when in pairs(REFUSED) do assert.is_true((attempts[when] or 0) >= 1, when .. "\n" .. text) end
     end
     emu:later "1h" -- Entra lists new ones late
     assert.same({ "Billing", "ours" }, credentials()) -- the policy for applications did what it declares
+  end)
+
+  it("are not lent to words that act when they are read: such words are refused when the file is loaded", function()
+    local users = emu.place:write("users.lua", ACTING_WORDS:format(app.id, "t0-anna@contoso.onmicrosoft.com"))
+    local applications = emu.place:write("applications.lua", APPLICATIONS:format(app.appId))
+    local outcome = emu:run { "rotate", applications, users, "--yes" }
+    assert.equal(1, outcome.status)
+    assert.truthy(outcome.err:find("a table with a metatable cannot be handed to the library", 1, true), outcome.err)
+    assert.is_nil((outcome.out .. outcome.err):find("attempt", 1, true))
+    assert.same({ "Billing" }, credentials())
   end)
 
   it("only read in a plan, whatever a step does", function()
