@@ -35,6 +35,16 @@ function M.line(item)
   return item.made and line .. "  " .. item.made or line
 end
 
+--- The action of a change; raises for any other word, which would be in no sum of a plan.
+---@param action string
+---@return "create"|"update"|"delete"
+function M.change(action)
+  if action == "none" or not SIGN[action] then
+    error(("'%s' is no change: give create, update or delete"):format(action), 0)
+  end
+  return action
+end
+
 local function add(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end

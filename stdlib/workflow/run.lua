@@ -183,7 +183,7 @@ end
 
 -- Run act() when applying, and return its result; return `unknown` when planning.
 local function carry_out(run, item, action, act)
-  item.action = action
+  item.action = show.change(action)
   if not run:acting() then return resource.unknown end
   task.check() -- a safe place to stop: this change has not begun
   open(run)
@@ -195,23 +195,15 @@ end
 
 local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
 local read_change = options_of("run:change", CHANGE)
-local CHANGES = { create = true, update = true, delete = true } -- any other would be in no sum of a plan
 
 --- Make a change that is no resource: recorded in a plan, made when applying.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
   change = read_change(change)
-  local action = change.action or "create"
-  if not CHANGES[action] then
-    fail.raise {
-      kind = "usage", what = "call run:change", why = ("its action '%s' is none"):format(action),
-      fix = "Give create, update or delete.",
-    }
-  end
   local item = new_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
-  return carry_out(self, item, action, change.act)
+  return carry_out(self, item, change.action or "create", change.act)
 end
 
 --- Record something that is as it should be.
