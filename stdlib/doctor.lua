@@ -1,7 +1,7 @@
 --- The doctor: checks that change nothing and run side by side. Each finding has a verdict, its evidence, a cause and a
 --- fix; the likely root cause comes first.
 
-local exam = require "doctor.examination"
+local examination = require "doctor.examination"
 local http = require "http.client"
 local log = require "log"
 local options_of = require("base.options").of
@@ -73,7 +73,7 @@ local read_args = options_of("doctor.examine", {
 ---@return doctor.report
 function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may jump
-  local one <close> = exam.new(workflow, read_args(args))
+  local one <close> = examination.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
   end)

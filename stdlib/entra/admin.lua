@@ -4,7 +4,7 @@
 local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local sets = require "base.sets"
 local token_cache = require "oauth.token_cache"
@@ -67,8 +67,8 @@ local function judge_person(admin, ability)
   if not any(ability.scopes, sets.of(principal.scopes)) then
     return ("the sign-in was not consented to %s"):format(either(ability.scopes))
   end
-  if any(ability.roles, sets.of(principal.wids), names.roles) then return nil end
-  local dormant = any(ability.roles, admin.eligible or {}, names.roles)
+  if any(ability.roles, sets.of(principal.wids), microsoft_ids.roles) then return nil end
+  local dormant = any(ability.roles, admin.eligible or {}, microsoft_ids.roles)
   if dormant then
     return ("%s is eligible for the role '%s' but has not activated it; that is done under "
       .. "Privileged Identity Management > My roles, and then it takes a new sign-in"):format(principal.name, dormant)

@@ -1,7 +1,7 @@
 --- What was typed at the prompt, kept in a private file: one entry a line, whatever
 --- lines it had. Values of secrets are taken out before an entry is kept.
 
-local check = require "profile.file"
+local profile_file = require "profile.file"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -45,7 +45,7 @@ end
 --- The file; nil where there is no home to keep it in.
 ---@return string|nil
 function M.path()
-  local ok, folder = pcall(check.state_folder)
+  local ok, folder = pcall(profile_file.state_folder)
   return ok and folder .. "/history" or nil
 end
 

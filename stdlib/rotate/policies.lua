@@ -3,8 +3,8 @@
 local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
-local print = require "rotate.print"
-local run = require "rotate.run"
+local rotate_print = require "rotate.print"
+local rotate_run = require "rotate.run"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
@@ -59,8 +59,8 @@ end
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.once(policies, options)
-  local all = run.once(policies, options)
-  return all, run.status(all, false)
+  local all = rotate_run.once(policies, options)
+  return all, rotate_run.status(all, false)
 end
 
 --- What there is to do, changing nothing.
@@ -68,27 +68,27 @@ end
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.plan(policies, options)
-  local all = run.plan(policies, options)
-  return all, run.status(all, true)
+  local all = rotate_run.plan(policies, options)
+  return all, rotate_run.status(all, true)
 end
 
 --- What came of it, for a person.
 ---@param all table[]
 ---@return string
-function M.text(all) return print.text(all, false) end
+function M.text(all) return rotate_print.text(all, false) end
 
 --- What there is to do, for a person.
 ---@param all table[]
 ---@return string
-function M.plan_text(all) return print.text(all, true) end
+function M.plan_text(all) return rotate_print.text(all, true) end
 
-M.json = print.json
+M.json = rotate_print.json
 
 ---------------------------------------------------------------------------
 -- As a service
 
 --- When a policy has something to do: something falls due, or its window opens.
----@param found rotation.outcome_of_policy
+---@param found rotate.outcome
 ---@param now number
 ---@param latest number a moment by which it is looked at anyway
 ---@return number moment

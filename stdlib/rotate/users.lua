@@ -2,26 +2,26 @@
 --- doing it, within its limits: what was begun first, a few alone, then the rest.
 
 local class = require "base.class"
-local clock = require "graph.clock"
 local command = require "rotation.command"
+local commit = require "journal.commit"
 local crew = require "task.crew"
-local directory = require "rotation.directory_clock"
+local directory_clock = require "rotation.directory_clock"
 local due = require "rotation.due"
 local ending = require "rotation.ending"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local left_over = require "journal.left_over"
-local limit = require "rotation.run_limit"
 local log = require "log"
 local passwords = require "sink.passwords"
+local policy_select = require "policy.select"
 local progress = require "graph.progress"
-local record = require "journal.commit"
 local rows = require("journal.rotations").user_passwords
-local select = require "policy.select"
+local run_limit = require "rotation.run_limit"
+local scheduler = require "task.scheduler"
 local sets = require "base.sets"
 local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
-local scheduler = require "task.scheduler"
 local time = require "time"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
@@ -50,15 +50,15 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field adopted table? what of the sink's is adopted
 ---@field failure any?
 
----@class rotation.people
+---@class rotate.users
 ---@field terms policy.terms
 ---@field entries rotation.entry[]
 ---@field run rotation.run
 ---@field changes rotation.entry[] what this run may change, oldest due first
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
----@field left_over rotation.left_over[] entries of accounts that the policy does not select any more
-local People = class "rotation.people"
+---@field left_over journal.left_over[] entries of accounts that the policy does not select any more
+local Users = class "rotate.users"
 
 ---------------------------------------------------------------------------
 -- Looking
@@ -75,7 +75,7 @@ end
 
 local function setting_of(terms, tenant, options)
   return {
-    terms = terms, now = clock.now(), never = set_of(terms.never),
+    terms = terms, now = graph_clock.now(), never = set_of(terms.never),
     operator = tenant.me.kind == "user" and tenant.me.oid,
     held = tenant.held, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
@@ -237,18 +237,18 @@ local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
----@return rotation.people
+---@return rotate.users
 function M.look(terms, tenant, options)
   keep_garbage_low()
-  local self = People { terms = terms, entries = {}, left_over = {} }
+  local self = Users { terms = terms, entries = {}, left_over = {} }
   local place = place_for(terms, options.profile)
   local found = task.all {
-    function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
+    function() return policy_select.accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return place:open(options.profile) end,
   }
   self.run = {
     journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options),
-    federated = tenant.federated, directory = directory.of(options.journal),
+    federated = tenant.federated, directory = directory_clock.of(options.journal),
   }
   local seen = {}
   for i, account in ipairs(found.accounts) do
@@ -266,7 +266,7 @@ end
 
 --- Is now a time at which changes may begin? Until when, or from when.
 ---@return boolean open, number? moment
-function People:open()
+function Users:open()
   if not self.terms.window or self.run.setting.outside_window then return true end
   return self.terms.window:at(time.now())
 end
@@ -401,7 +401,7 @@ local function not_begun(self, why)
 end
 
 --- End what a run before this one began.
-function People:recover()
+function Users:recover()
   if #self.recoveries > 0 then try_sink(self) end
   each(self, self.recoveries, AT_ONCE, false)
 end
@@ -421,12 +421,12 @@ local function keep_left_over(self)
 end
 
 --- Do it: a few alone, then the rest.
-function People:act()
+function Users:act()
   keep_left_over(self)
   adopt_all(self)
   rename_all(self)
   expire_all(self)
-  limit.keep(self)
+  run_limit.keep(self)
   save_memory(self)
   local changes = self:open() and self.changes or {}
   if #changes > 0 then try_sink(self) end
@@ -440,7 +440,7 @@ function People:act()
   else
     retry_busy(self)
   end
-  record.commit(self.run.journal)
+  commit.commit(self.run.journal)
 end
 
 return M

@@ -8,20 +8,20 @@ local M = {}
 
 local DAY = 86400
 
----@class zone.change
+---@class time.zone.change
 ---@field at integer the moment
 ---@field offset integer seconds east of UTC from then on
 
----@class zone.rule
+---@class time.zone_rule
 ---@field standard integer seconds east of UTC
 ---@field daylight integer? the same in summer; nil when the clock never changes
----@field from zone.rule.moment? when summer begins, in local standard time
----@field to zone.rule.moment? when it ends, in local summer time
----@field years table<integer, zone.change[]> what was worked out already
+---@field from time.zone_rule.moment? when summer begins, in local standard time
+---@field to time.zone_rule.moment? when it ends, in local summer time
+---@field years table<integer, time.zone.change[]> what was worked out already
 local Rule = {}
-local RULE = { __name = "zone.rule", __metatable = "zone.rule", __index = Rule }
+local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __index = Rule }
 
----@class zone.rule.moment
+---@class time.zone_rule.moment
 ---@field time integer seconds after the day's midnight, may be negative or more than a day
 ---@field month integer? with week (5 is the last one) and weekday (0 is Sunday)
 ---@field week integer?
@@ -79,7 +79,7 @@ end
 
 --- Read a rule; nil for what is none.
 ---@param text string
----@return zone.rule?
+---@return time.zone_rule?
 function M.parse(text)
   local west, more = (after_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
   local seconds = west and seconds_of(west, 24)
@@ -115,7 +115,7 @@ end
 --- What the rule changes in a year, in the order of time. Near New Year the moments may
 --- lie in the year before or after.
 ---@param year integer
----@return zone.change[]
+---@return time.zone.change[]
 function Rule:changes(year)
   if not self.daylight then return {} end
   local known = self.years[year]

@@ -1,4 +1,4 @@
-local data = require "base.facts"
+local data = require "base.fact_tables"
 
 describe("data", function()
   it("reads a table that travels in the binary", function()

@@ -1,7 +1,7 @@
 --- What an application has to be allowed so that these policies can run as it.
 
 local permissions = require "permissions.least"
-local rotate = require "rotate.policies"
+local rotate_policies = require "rotate.policies"
 local sets = require "base.sets"
 
 local M = {}
@@ -15,7 +15,7 @@ local DISPENSABLE = {
   ["GET /users/{id}/ownedObjects"] = true,
 }
 
----@class policy.rights
+---@class rotate.least_rights
 ---@field users policy.terms[]
 ---@field applications policy.terms[]
 ---@field permissions string[] application permissions, sorted; the least that does
@@ -37,9 +37,9 @@ end
 
 --- The rights that these policies need, by their names; with none, those to rotate what it owns.
 ---@param names string[]
----@return policy.rights
+---@return rotate.least_rights
 function M.of(names)
-  local loaded = #names > 0 and rotate.load(names) or { policies = {}, needs = { graph = {} } }
+  local loaded = #names > 0 and rotate_policies.load(names) or { policies = {}, needs = { graph = {} } }
   local rights = sorted_out(loaded.policies)
   local least = permissions.least(calls_of(loaded.needs))
   local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of what it owns" } }
