@@ -34,7 +34,7 @@ local YEAR = 365.25
 local function age(days)
   if not days then return nil end
   if days >= 2 * YEAR then return ("%.1f years"):format(days / YEAR) end
-  return days == 1 and "1 day" or ("%d days"):format(days)
+  return layout.count(days, "day")
 end
 
 local function state_of(row)

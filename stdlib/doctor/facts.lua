@@ -23,6 +23,7 @@ local sink_entry = require "sink.entry"
 local states = require "handover.state"
 local task = require "task"
 local time = require "time"
+local vault_folder = require "base.vault_folder"
 
 ---@class doctor.fact
 ---@field owner string name of the check that reports why the fact cannot be read
@@ -155,9 +156,9 @@ fact("journal", "journal", "what is on record", function(exam) return open_journ
 fact("entry", "entry", "the entry", function(exam)
   if not exam:need "devolutions" then return false end
   local devolutions = exam.profile.devolutions
+  local vault, path = vault_folder.chosen(exam.args, devolutions)
   local to = sink_entry {
-    name = exam.args.name, vault = exam.args.vault or devolutions.vault or "Default",
-    path = exam.args.path or devolutions.path, workflow = exam.workflow, linked = devolutions.linked,
+    name = exam.args.name, vault = vault, path = path, workflow = exam.workflow, linked = devolutions.linked,
   }
   to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
   to:opened()

@@ -148,8 +148,7 @@ function Sink:needs() return KINDS[self.kind].needs end
 
 local TEXT = {
   server = function(fields)
-    local there = profiles.current().devolutions or {}
-    local vault, path = fields.vault or there.vault or "Default", fields.path or there.path
+    local vault, path = vault_folder.chosen(fields, profiles.current().devolutions)
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,

@@ -2,6 +2,7 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local layout = require "terminal.layout"
 local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
@@ -138,8 +139,8 @@ end
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %d polic%s; Ctrl-C or SIGTERM ends it after the change at hand")
-    :format(#policies, #policies == 1 and "y" or "ies"))
+  log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
+    :format(layout.count(#policies, "policy", "policies")))
   while true do
     local ok, wait = pcall(turn, policies, options)
     if ok then ok, wait = pcall(task.sleep, wait) end

@@ -2,6 +2,7 @@
 
 local http = require "http.client"
 local json = require "host.json"
+local layout = require "terminal.layout"
 local log = require "log"
 local report_failure = require "report.failure"
 local rotate_run = require "rotate.run"
@@ -82,7 +83,7 @@ local function add_caps(lines, found)
   local rate, ahead = http.pace()
   if not rate then return end
   local needed = count / rate + (ahead or 0)
-  add(lines, "  %d write%s to Graph, at most %d a minute%s", count, count == 1 and "" or "s", rate * 60 // 1,
+  add(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
     needed >= 60 and ("; they take at least " .. time.span(needed)) or "")
 end
 

@@ -25,6 +25,7 @@ local task = require "task"
 local time = require "time"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -188,10 +189,8 @@ local function place_for(terms, profile)
         .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
     }
   end
-  local fields = terms.sink.fields
-  return passwords {
-    vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
-  }
+  local vault, path = vault_folder.chosen(terms.sink.fields, devolutions)
+  return passwords { vault = vault, path = path }
 end
 
 local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
