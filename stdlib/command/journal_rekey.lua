@@ -3,19 +3,19 @@
 --- which.
 
 local fail = require "fail"
-local host = require "host.journal"
-local job = require "cli.workflow_command"
-local keys = require "profile.key"
+local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
+local native_journal = require "host.journal"
 local passphrase = require "profile.passphrase"
+local profile_key = require "profile.key"
 local report = require "report"
-local sealed = require "profile.sealed_file"
+local sealed_file = require "profile.sealed_file"
 local secret = require "host.secret"
-local segments = require "command.journal_segments"
 local source = require "profile.source"
 local sys = require "host.sys"
 local time = require "time"
+local workflow_command = require "cli.workflow_command"
 
 local M = {}
 
@@ -77,15 +77,17 @@ end
 
 -- Does the journal open with that key? True when there is no journal.
 local function opens(profile, key)
-  local copy <close>, _, kind = host.read(profile.state .. "/journal.db", key, profile.binding)
+  local copy <close>, _, kind = native_journal.read(profile.state .. "/journal.db", key, profile.binding)
   return copy ~= nil or kind ~= "key"
 end
 
 -- Read the new key, or make it; not before the old key is known to be right.
 local function read_new(profile, old)
   local is_right = opens(profile, old)
-  if is_right and keys.make_another(profile) then log.say("made: the new key, in " .. source.words(profile.key)) end
-  local new = keys.read(profile)
+  if is_right and profile_key.make_another(profile) then
+    log.say("made: the new key, in " .. source.words(profile.key))
+  end
+  local new = profile_key.read(profile)
   if secret.equals(new, old) then usage("the old key and the one that the profile names are the same") end
   return new
 end
@@ -94,7 +96,7 @@ end
 -- What is sealed
 
 local function rekey_journal(profile, old, new)
-  local count, message, kind = host.rekey(profile.state, old, new, profile.binding, time.now())
+  local count, message, kind = native_journal.rekey(profile.state, old, new, profile.binding, time.now())
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
@@ -122,16 +124,16 @@ local function rekey_files(profile, old, new)
     local name = file:match("^(.+)%.sealed$")
     if name then
       local held <close> = lock(profile, name)
-      if sealed.rekey(profile, name, old, new) and held then count = count + 1 end
+      if sealed_file.rekey(profile, name, old, new) and held then count = count + 1 end
     end
   end
   return count
 end
 
 local function rekey_segments(profile, old, new)
-  for _, name in ipairs(segments.names(profile.state)) do
+  for _, name in ipairs(journal_segments.names(profile.state)) do
     local path = profile.state .. "/" .. name
-    local ok, message = host.rekey_segment(path, old, new, profile.binding)
+    local ok, message = native_journal.rekey_segment(path, old, new, profile.binding)
     if not ok then
       fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
         fix = "Restore that file from a backup, then run the same command again." }
@@ -152,7 +154,7 @@ end
 local function put_old_passphrase_away(profile, old)
   local file = profile.key.from == "passphrase" and OLD_PASSPHRASE or passphrase.FILE
   if not sys.stat(profile.state .. "/" .. file) then return nil end
-  local name = ("passphrase-%s.json"):format(sealed.key_id(old))
+  local name = ("passphrase-%s.json"):format(sealed_file.key_id(old))
   move(profile, file, name)
   return name
 end
@@ -174,7 +176,7 @@ end
 function M.run(profile, _, options)
   local old <close> = read_old(profile, options.old_key)
   local new <close> = read_new(profile, old)
-  if not options.yes and not job.ask(("Seal everything of %s under the key in %s?"):format(profile.binding,
+  if not options.yes and not workflow_command.ask(("Seal everything of %s under the key in %s?"):format(profile.binding,
     source.words(profile.key))) then
     log.say("Nothing was changed.")
     return 1

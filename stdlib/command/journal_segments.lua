@@ -1,17 +1,17 @@
 --- The segments of a journal: files beside it that hold older records. Each segment continues the one before.
 
+local commit = require "journal.commit"
 local fail = require "fail"
-local host = require "host.journal"
-local job = require "cli.workflow_command"
+local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local log = require "log"
+local native_journal = require "host.journal"
 local profiles = require "profile.current"
-local record = require "journal.commit"
 local report = require "report"
-local in_use = require "journal.in_use"
-local store = require "journal.rotations"
+local rotations = require "journal.rotations"
 local sys = require "host.sys"
 local time = require "time"
+local workflow_command = require "cli.workflow_command"
 
 local M = {}
 
@@ -45,7 +45,7 @@ end
 local function ending_with(profile, key, seq, hash)
   for _, name in ipairs(M.names(profile.state)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
-      local segment, message = host.read(profile.state .. "/" .. name, key, profile.binding)
+      local segment, message = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
       if not segment then raise_missing(profile.state, seq, message) end
       local ok, last, its = pcall(segment.head, segment)
       if ok and last == seq and its == hash and segment:is_segment() then return segment, name end
@@ -84,7 +84,7 @@ function M.copy(profile, from, to)
   local count = 0
   for _, name in ipairs(from ~= to and M.names(from) or {}) do
     local segment <close> = not sys.stat(to .. "/" .. name)
-      and host.read(from .. "/" .. name, key, profile.binding) or nil
+      and native_journal.read(from .. "/" .. name, key, profile.binding) or nil
     if segment then
       local seq, message = segment:backup(to .. "/" .. name)
       if not seq then
@@ -113,7 +113,7 @@ end
 -- Rows of closed rotations that are neither the newest of their application nor what its consumer still has.
 local function superseded(journal)
   local rows = {}
-  for _, kind in ipairs { store.client_secrets, store.certificates } do
+  for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
     for _, list in pairs(by_application(kind:all(journal))) do
       local has = in_use.of(list).has
       for place, row in ipairs(list) do
@@ -142,12 +142,12 @@ end
 ---@return integer? exit status
 function M.compact(journal, _, options)
   local before = moment_of(options.before)
-  if not options.yes and not job.ask(("Move what was put on record before %s to a file beside the journal?")
-    :format(options.before)) then
+  local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
+  if not options.yes and not workflow_command.ask(question) then
     log.say("Nothing was changed.")
     return 1
   end
-  record.commit(journal)
+  commit.commit(journal)
   local done, message, kind = journal:compact(before, time.now(), superseded(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"

@@ -1,7 +1,7 @@
 --- What the codes of the services mean: HTTP statuses, Graph's and Entra's own codes.
 
 local explain = require "explain.cause"
-local rules = require "explain.graph"
+local graph_errors = require "explain.graph_errors"
 
 local M = {}
 
@@ -41,7 +41,7 @@ local function rule_title(rule)
 end
 
 local function add_rules(lines, matches)
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(graph_errors) do
     if matches(rule) then add(lines, rule_title(rule), rule) end
   end
 end
@@ -88,7 +88,7 @@ end
 ---@return string[]
 function M.names()
   local names, seen = {}, {}
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(graph_errors) do
     if rule.code and not seen[rule.code] then names[#names + 1] = rule.code end
     if rule.code then seen[rule.code] = true end
   end

@@ -5,8 +5,8 @@ local fail = require "fail"
 local json = require "host.json"
 local layout = require "terminal.layout"
 local log = require "log"
-local outcome = require "report.failure"
 local pager = require "report.pager"
+local report_failure = require "report.failure"
 local term = require "host.term"
 
 local M = {}
@@ -30,7 +30,7 @@ end
 
 -- Show the failure, then what its code may mean.
 local function explain_failure(failure)
-  local lines = { outcome.text(failure) }
+  local lines = { report_failure.text(failure) }
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}

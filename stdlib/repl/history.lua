@@ -1,7 +1,7 @@
 --- The history of the prompt, in a private file: one line for each entry. Values of secrets are masked before an entry
 --- is kept.
 
-local check = require "profile.file"
+local profile_file = require "profile.file"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -45,7 +45,7 @@ end
 --- The path of the file; nil without a home folder.
 ---@return string|nil
 function M.path()
-  local ok, folder = pcall(check.state_folder)
+  local ok, folder = pcall(profile_file.state_folder)
   return ok and folder .. "/history" or nil
 end
 

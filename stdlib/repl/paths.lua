@@ -1,7 +1,7 @@
 --- Graph's paths and the properties of its types, from a table in the program. For completion and help; never to refuse
 --- anything.
 
-local data = require "base.facts"
+local fact_tables = require "base.fact_tables"
 
 local M = {}
 
@@ -24,7 +24,7 @@ end
 function M.all()
   if paths then return paths end
   paths = {}
-  for i, row in ipairs(data.rows "stdlib/data/graph-paths.tsv") do
+  for i, row in ipairs(fact_tables.rows "stdlib/data/graph-paths.tsv") do
     paths[i] = { path = row[1], methods = split(row[2], "[^,]+"), type = row[3] }
   end
   return paths
@@ -33,7 +33,7 @@ end
 local function all_types()
   if types then return types end
   types = {}
-  for _, row in ipairs(data.rows "stdlib/data/graph-types.tsv") do
+  for _, row in ipairs(fact_tables.rows "stdlib/data/graph-types.tsv") do
     local list = {}
     for i, word in ipairs(split(row[2], "%S+")) do
       local name, kind = word:match("^([^:]+):?(.*)$")

@@ -2,19 +2,19 @@
 --- with --write.
 
 local class = require "base.class"
-local edit_input = require "repl.input"
 local fail = require "fail"
 local globals = require "repl.globals"
 local http = require "http.client"
 local log = require "log"
 local mistakes = require "repl.mistakes"
 local oauth = require "oauth.sign_in"
-local outcome = require "report.failure"
 local output = require "log.output"
 local pager = require "report.pager"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local repl_door = require "repl.door"
+local repl_input = require "repl.input"
 local report = require "report"
+local report_failure = require "report.failure"
 local scheduler = require "task.scheduler"
 local seen = require "repl.seen"
 local session = require "session.open"
@@ -63,7 +63,7 @@ local function try_session(state)
   if ok then return open end
   local options = state.options
   if not fail.is(open, "config") or options.profile or options.config or options.emulator then error(open, 0) end
-  profile.when_needed(function() open_session(state) end)
+  profiles.when_needed(function() open_session(state) end)
   return nil, open
 end
 
@@ -188,7 +188,7 @@ local function tell_failure(state, err, text)
   end
   local failure = mistakes.explain(err, { text = text, env = state.env, paths = state.door and state.door.paths })
   state.env.last = failure
-  log.error(outcome.text(failure))
+  log.error(report_failure.text(failure))
   if log.verbose() and failure.trace then log.error(failure.trace) end
 end
 
@@ -294,7 +294,7 @@ function M.run(options)
   local state = new_state(options)
   local open, missing = try_session(state)
   local _ <close> = setmetatable({}, { __close = session.close })
-  local input <close> = edit_input.open(M.is_whole, completer(state))
+  local input <close> = repl_input.open(M.is_whole, completer(state))
   local person = term.is_terminal("in")
   if person and not options.quiet and not log.json() then banner(state, open, missing) end
   loop(state, input, prompt_of(state, open))

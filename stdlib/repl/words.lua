@@ -2,7 +2,7 @@
 
 local json = require "host.json"
 local layout = require "terminal.layout"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local secret = require "host.secret"
 local time = require "time"
 
@@ -21,7 +21,7 @@ end
 ---@param value any
 ---@return boolean
 function M.is_id(value)
-  return type(value) == "string" and names.is_id(value)
+  return type(value) == "string" and microsoft_ids.is_id(value)
 end
 
 --- "2026-11-23 05:00", in UTC.

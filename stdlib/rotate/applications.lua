@@ -5,22 +5,22 @@ local certificate = require "certificate"
 local class = require "base.class"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
-local handover = require "sink.handover"
+local disk_space = require "machine.disk_space"
 local lifetime = require "journal.lifetime"
-local limit = require "rotation.run_limit"
 local owned = require "entra.owned"
+local policy_select = require "policy.select"
 local probe = require "sink.probe"
-local rights = require "rotation.rights"
-local room = require "machine.disk_space"
+local rights_check = require "rotation.rights_check"
 local rotation = require "rotation"
+local rotations = require "journal.rotations"
+local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
 local sealed = require "sink.sealed"
-local select = require "policy.select"
 local sets = require "base.sets"
 local sink = require "sink"
+local sink_handover = require "sink.handover"
 local sinks = require "policy.sinks"
 local states = require "handover.state"
-local store = require "journal.rotations"
 local task = require "task"
 local time = require "time"
 local workflow = require "workflow"
@@ -30,7 +30,7 @@ local M = {}
 
 local step = workflow.step
 
----@class rotation.applications
+---@class rotate.applications
 ---@field terms policy.terms
 ---@field tenant rotation.tenant
 ---@field options rotation.options
@@ -38,7 +38,7 @@ local step = workflow.step
 ---@field vault string? id of the vault with the entries, once an entry was read
 ---@field place "server"|"handover"|"sealed"|"command" the kind of sink for new values
 ---@field instead string? why that is not the sink in the policy
-local Applications = class "rotation.applications"
+local Applications = class "rotate.applications"
 
 ---------------------------------------------------------------------------
 -- Terms
@@ -84,7 +84,7 @@ end
 -- Hand over to a person. Only a provider's form is known; for another consumer the policy does not say what to do.
 local function hand_over(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
-  handover.offer(run, secret, {
+  sink_handover.offer(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
     entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,
   })
@@ -170,7 +170,7 @@ local function secret_steps(self, entry)
     step "Client secret" (function(run, have)
       have.entry, have.policy = open_entry(run, self, target), self.policy:of(target)
       run:before_change(function()
-        room.check(run.profile)
+        disk_space.check(run.profile)
         if have.entry then have.entry:probe(run.journal) end
       end)
       local fields = fields_of(self, target, have.policy)
@@ -212,7 +212,7 @@ local function certificate_steps(self, entry)
   local target = entry.target
   return {
     step "Certificate" (function(run, have)
-      run:before_change(function() room.check(run.profile) end)
+      run:before_change(function() disk_space.check(run.profile) end)
       local fields = fields_of(self, target, self.policy:of(target))
       fields.used_here = is_used_here(self, target)
       have.held = certificate.ensure(run, fields)
@@ -254,7 +254,7 @@ local function why_not(self, target)
     return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one",
       "self"
   end
-  local why = rights.why_not_ours(target, self.tenant.me)
+  local why = rights_check.why_not_ours(target, self.tenant.me)
   return why, why and "reach"
 end
 
@@ -265,7 +265,7 @@ end
 
 -- What a run before this one did not bring to its end, if anything.
 local function why_begun(self, target)
-  local rows = is_certificate(self) and store.certificates or store.client_secrets
+  local rows = is_certificate(self) and rotations.certificates or rotations.client_secrets
   for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
     if state == "known" or state == "proven" then return "it was made, and not yet brought to where it is used" end
@@ -348,12 +348,12 @@ end
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
----@return rotation.applications
+---@return rotate.applications
 function M.look(terms, tenant, options)
   local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
   choose_place(self)
   self.policy, self.named = credential_policy.read(), options.now and named_of(options.now) or nil
-  for _, target in ipairs(select.applications_of(terms.select, terms.credential)) do
+  for _, target in ipairs(policy_select.applications_of(terms.select, terms.credential)) do
     if is_meant(self, target) then table.insert(self.entries, entry_of(self, target)) end
   end
   sort_out(self)
@@ -410,7 +410,7 @@ end
 
 --- Rotate what is due. Waits.
 function Applications:act()
-  limit.keep(self)
+  run_limit.keep(self)
   if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end
 end
 

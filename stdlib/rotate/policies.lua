@@ -2,9 +2,10 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local layout = require "terminal.layout"
 local log = require "log"
-local print = require "rotate.print"
-local run = require "rotate.run"
+local rotate_print = require "rotate.print"
+local rotate_run = require "rotate.run"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
@@ -58,8 +59,8 @@ end
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.once(policies, options)
-  local all = run.once(policies, options)
-  return all, run.status(all, false)
+  local all = rotate_run.once(policies, options)
+  return all, rotate_run.status(all, false)
 end
 
 --- What would be done; changes nothing. Waits.
@@ -67,27 +68,27 @@ end
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.plan(policies, options)
-  local all = run.plan(policies, options)
-  return all, run.status(all, true)
+  local all = rotate_run.plan(policies, options)
+  return all, rotate_run.status(all, true)
 end
 
 --- The outcome of a run, as text.
 ---@param all table[]
 ---@return string
-function M.text(all) return print.text(all, false) end
+function M.text(all) return rotate_print.text(all, false) end
 
 --- What would be done, as text.
 ---@param all table[]
 ---@return string
-function M.plan_text(all) return print.text(all, true) end
+function M.plan_text(all) return rotate_print.text(all, true) end
 
-M.json = print.json
+M.json = rotate_print.json
 
 ---------------------------------------------------------------------------
 -- As a service
 
 --- When a policy next has something to do: something becomes due, or its window opens.
----@param found rotation.outcome_of_policy
+---@param found rotate.outcome
 ---@param now number
 ---@param latest number a moment by which it is looked at anyway
 ---@return number moment
@@ -137,8 +138,8 @@ end
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %d polic%s; Ctrl-C or SIGTERM ends it after the change at hand")
-    :format(#policies, #policies == 1 and "y" or "ies"))
+  log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
+    :format(layout.count(#policies, "policy", "policies")))
   while true do
     local ok, wait = pcall(turn, policies, options)
     if ok then ok, wait = pcall(task.sleep, wait) end

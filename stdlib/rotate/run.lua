@@ -2,21 +2,21 @@
 --- limits.
 
 local applications = require "rotate.applications"
+local clock_skew = require "rotation.clock_skew"
+local disk_space = require "machine.disk_space"
 local fail = require "fail"
 local oauth = require "oauth.sign_in"
-local people = require "rotate.users"
-local matrix = require "rotation.rights"
 local rights = require "task.rights"
+local rights_check = require "rotation.rights_check"
 local role_holders = require "entra.role_holders"
-local room = require "machine.disk_space"
+local rotate_users = require "rotate.users"
 local scheduler = require "task.scheduler"
-local skew = require "rotation.clock_skew"
 local task = require "task"
 local users = require "entra.users"
 
 local M = {}
 
-local LOOK = { users = people.look, applications = applications.look }
+local LOOK = { users = rotate_users.look, applications = applications.look }
 
 -- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
 local function with_rights(options, terms, fn, ...)
@@ -52,18 +52,18 @@ end
 ---@field old_now boolean? remove an application's old credential as soon as the new one is in use
 ---@field confirm nil|fun(all: table[]): boolean
 
----@class rotation.outcome_of_policy
+---@class rotate.outcome
 ---@field terms policy.terms
 ---@field entries rotation.entry[]
 ---@field changes rotation.entry[]
 ---@field later integer
----@field left_over rotation.left_over[]?
+---@field left_over journal.left_over[]?
 ---@field open boolean is its window open?
 ---@field moment number? until when it is open, or from when
 ---@field failure Failure? why it could not even be looked at
 
 local function look_with_matrix(terms, tenant, options)
-  matrix.check(terms, tenant)
+  rights_check.check(terms, tenant)
   return LOOK[terms.target](terms, tenant, options)
 end
 
@@ -146,8 +146,8 @@ end
 function M.once(policies, options)
   local all = M.plan(policies, options)
   if has_work(all) then
-    skew.check "rotate"
-    room.check(options.profile)
+    clock_skew.check "rotate"
+    disk_space.check(options.profile)
     if options.confirm and not options.confirm(all) then return all end
   end
   for _, step in ipairs { "recover", "act" } do

@@ -2,29 +2,30 @@
 --- unfinished rotations first, then a few accounts alone, then the rest.
 
 local class = require "base.class"
-local clock = require "graph.clock"
 local command = require "rotation.command"
+local commit = require "journal.commit"
 local crew = require "task.crew"
-local directory = require "rotation.directory_clock"
+local directory_clock = require "rotation.directory_clock"
 local due = require "rotation.due"
 local ending = require "rotation.ending"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local left_over = require "journal.left_over"
-local limit = require "rotation.run_limit"
 local log = require "log"
 local passwords = require "sink.passwords"
+local policy_select = require "policy.select"
 local progress = require "graph.progress"
-local record = require "journal.commit"
 local rows = require("journal.rotations").user_passwords
-local select = require "policy.select"
+local run_limit = require "rotation.run_limit"
+local scheduler = require "task.scheduler"
 local sets = require "base.sets"
 local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
-local scheduler = require "task.scheduler"
 local time = require "time"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -50,15 +51,15 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field adopted table? the sink's value that is adopted
 ---@field failure any?
 
----@class rotation.people
+---@class rotate.users
 ---@field terms policy.terms
 ---@field entries rotation.entry[]
 ---@field run rotation.run
 ---@field changes rotation.entry[] what this run may change, the longest due first
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
----@field left_over rotation.left_over[] entries of accounts that the policy does not select any more
-local People = class "rotation.people"
+---@field left_over journal.left_over[] entries of accounts that the policy does not select any more
+local Users = class "rotate.users"
 
 ---------------------------------------------------------------------------
 -- Reading
@@ -75,7 +76,7 @@ end
 
 local function setting_of(terms, tenant, options)
   return {
-    terms = terms, now = clock.now(), never = set_of(terms.never),
+    terms = terms, now = graph_clock.now(), never = set_of(terms.never),
     operator = tenant.me.kind == "user" and tenant.me.oid,
     held = tenant.held, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
@@ -187,10 +188,8 @@ local function place_for(terms, profile)
         .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
     }
   end
-  local fields = terms.sink.fields
-  return passwords {
-    vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
-  }
+  local vault, path = vault_folder.chosen(terms.sink.fields, devolutions)
+  return passwords { vault = vault, path = path }
 end
 
 local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
@@ -235,18 +234,18 @@ local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
----@return rotation.people
+---@return rotate.users
 function M.look(terms, tenant, options)
   keep_garbage_low()
-  local self = People { terms = terms, entries = {}, left_over = {} }
+  local self = Users { terms = terms, entries = {}, left_over = {} }
   local place = place_for(terms, options.profile)
   local found = task.all {
-    function() return select.accounts(terms.select, tenant.federated, tenant.holders) end,
+    function() return policy_select.accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return place:open(options.profile) end,
   }
   self.run = {
     journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options),
-    federated = tenant.federated, directory = directory.of(options.journal),
+    federated = tenant.federated, directory = directory_clock.of(options.journal),
   }
   local seen = {}
   for i, account in ipairs(found.accounts) do
@@ -264,7 +263,7 @@ end
 
 --- May changes begin now? Returns until when, or from when.
 ---@return boolean open, number? moment
-function People:open()
+function Users:open()
   if not self.terms.window or self.run.setting.outside_window then return true end
   return self.terms.window:at(time.now())
 end
@@ -399,7 +398,7 @@ local function not_begun(self, why)
 end
 
 --- Finish rotations that an earlier run began. Waits.
-function People:recover()
+function Users:recover()
   if #self.recoveries > 0 then try_sink(self) end
   each(self, self.recoveries, AT_ONCE, false)
 end
@@ -419,12 +418,12 @@ local function keep_left_over(self)
 end
 
 --- Rotate what is due: a few alone, then the rest. Waits.
-function People:act()
+function Users:act()
   keep_left_over(self)
   adopt_all(self)
   rename_all(self)
   expire_all(self)
-  limit.keep(self)
+  run_limit.keep(self)
   save_memory(self)
   local changes = self:open() and self.changes or {}
   if #changes > 0 then try_sink(self) end
@@ -438,7 +437,7 @@ function People:act()
   else
     retry_busy(self)
   end
-  record.commit(self.run.journal)
+  commit.commit(self.run.journal)
 end
 
 return M

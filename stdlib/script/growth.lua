@@ -7,7 +7,7 @@
 local copies = require "script.copies"
 local fail = require "fail"
 local log = require "log"
-local needs_of = require "permissions.needs"
+local permissions_needs = require "permissions.needs"
 local script = require "script.load"
 local sys = require "host.sys"
 
@@ -16,8 +16,8 @@ local M = {}
 -- What is in `mine` and not in `original`.
 local function added(mine, original)
   local known, list = {}, {}
-  for _, line in ipairs(needs_of.lines(original)) do known[line] = true end
-  for _, line in ipairs(needs_of.lines(mine)) do
+  for _, line in ipairs(permissions_needs.lines(original)) do known[line] = true end
+  for _, line in ipairs(permissions_needs.lines(mine)) do
     if not known[line] then list[#list + 1] = line end
   end
   table.sort(list)

@@ -2,7 +2,7 @@
 
 local calls = require "devolutions.calls"
 local fail = require "fail"
-local needs_of = require "permissions.needs"
+local permissions_needs = require "permissions.needs"
 
 local M = {}
 
@@ -12,7 +12,7 @@ local M = {}
 local function list_of(words) return words and words[1] and table.concat(words, ",") or nil end
 
 local function allow_call(rights, peer, entry)
-  local call = needs_of.call(entry)
+  local call = permissions_needs.call(entry)
   rights:allow(peer, call.method, call.path, list_of(call.members), list_of(call.secrets), list_of(call.answers))
 end
 

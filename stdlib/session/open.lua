@@ -6,7 +6,7 @@ local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local profiles = require "profile.current"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -96,8 +96,8 @@ local FOR_LOOKING_AROUND = { "Directory.Read.All" }
 
 -- The permissions to ask for when looking around: with a stored sign-in, what it has consent for.
 local function looking_around(profile, fresh)
-  local cache = require "oauth.token_cache"
-  local kept = not fresh and cache.is_personal(profile) and cache.about(profile)
+  local token_cache = require "oauth.token_cache"
+  local kept = not fresh and token_cache.is_personal(profile) and token_cache.about(profile)
   return kept and {} or FOR_LOOKING_AROUND
 end
 
@@ -116,8 +116,8 @@ end
 
 -- A person who ran `moonlatch login` stays signed in.
 local function keep_sign_in(profile, fresh)
-  local cache = require "oauth.token_cache"
-  if cache.is_personal(profile) then require("oauth.sign_in").keep(cache.keeper(profile, fresh)) end
+  local token_cache = require "oauth.token_cache"
+  if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
 end
 
 --- Open a session for a profile, which becomes the profile in use.
@@ -141,7 +141,7 @@ function M.open(profile, options)
     session:close()
     error(err, 0)
   end
-  time_source.use(session.clock)
+  time_clock.use(session.clock)
   http.use(session.door, acting)
   use_scopes(profile, options)
   keep_sign_in(profile, options.fresh)
@@ -166,7 +166,7 @@ function Session:close()
   end
   sign_out()
   http.use(nil)
-  time_source.use(nil)
+  time_clock.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
     if part == "journal" then tell_head(self) end

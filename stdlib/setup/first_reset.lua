@@ -2,9 +2,9 @@
 --- can show that. The password is random, and nobody keeps it.
 
 local call = require "graph.call"
-local clock = require "graph.clock"
 local fail = require "fail"
 local graph = require "graph"
+local graph_clock = require "graph.clock"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local reach = require "entra.reach"
@@ -105,7 +105,7 @@ local function perform(run, proof, account)
   send_patiently(account, proof.application, proof.value)
   local changed = seen_change(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {
-    reset = { user = account.id, at = changed or clock.now(), seen = changed ~= nil },
+    reset = { user = account.id, at = changed or graph_clock.now(), seen = changed ~= nil },
   })
 end
 

@@ -5,7 +5,7 @@
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local ownership = require "resource.ownership"
 local sets = require "base.sets"
 local task = require "task"
@@ -20,7 +20,7 @@ local MOST = 20 -- candidates read in all
 local function holders_of(role)
   local found = {}
   for _, one in ipairs(graph.all("/roleManagement/directory/roleAssignments", {
-    filter = graph.filter("roleDefinitionId eq %s", names.roles[role]), expand = "principal",
+    filter = graph.filter("roleDefinitionId eq %s", microsoft_ids.roles[role]), expand = "principal",
     what = "read who holds the role " .. role,
   })) do
     local principal = one.principal or {}

@@ -2,12 +2,12 @@
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
-local file = require "machine.secret_file"
+local disk_space = require "machine.disk_space"
 local first_reset = require "setup.first_reset"
 local lifetime = require "journal.lifetime"
 local look_alike = require "setup.look_alike"
 local reach = require "entra.reach"
-local room = require "machine.disk_space"
+local secret_file = require "machine.secret_file"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
@@ -29,7 +29,7 @@ local M = {}
 
 local function check_terms(args)
   lifetime.check_asked("client secret", args)
-  if args.secret_file then file.check(args.secret_file) end
+  if args.secret_file then secret_file.check(args.secret_file) end
 end
 
 ---------------------------------------------------------------------------
@@ -105,7 +105,7 @@ function M.look(run, have, args)
   checks.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
-    room.check(run.profile)
+    disk_space.check(run.profile)
     if have.entry and run:acting() then have.entry:probe(run.journal) end
   end)
   return found

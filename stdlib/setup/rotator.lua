@@ -3,15 +3,15 @@
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
+local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local least_rights = require "rotate.least_rights"
 local lifetime = require "journal.lifetime"
 local options_of = require("base.options").of
 local owned = require "entra.owned"
+local policy_select = require "policy.select"
 local reach = require "entra.reach"
-local rights = require "rotate.rights"
 local role_holders = require "entra.role_holders"
-local room = require "machine.disk_space"
-local selection = require "policy.select"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
@@ -19,7 +19,7 @@ local users = require "entra.users"
 
 local M = {}
 
----@class entra.rotator.found
+---@class setup.rotator.found
 ---@field application table?
 ---@field graph table Microsoft Graph's service principal
 ---@field tenant string GUID
@@ -40,8 +40,8 @@ local function to_own(run, args, needed)
   local provider, missing = fail.catch("missing", owned.provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
-  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = selection.named_applications(terms.select) end
-  return selection.union(lists)
+  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = policy_select.named_applications(terms.select) end
+  return policy_select.union(lists)
 end
 
 local function accounts_of(needed)
@@ -49,9 +49,9 @@ local function accounts_of(needed)
   local federated, holders = task.all { users.federated_domains, role_holders.read }
   local lists = {}
   for i, terms in ipairs(needed.users) do
-    lists[i] = selection.accounts(terms.select, federated, holders).accounts
+    lists[i] = policy_select.accounts(terms.select, federated, holders).accounts
   end
-  return selection.union(lists)
+  return policy_select.union(lists)
 end
 
 local function roles_of(needed, accounts)
@@ -89,7 +89,7 @@ local MOST_LINES = 10
 
 --- Tell which role is needed, and which accounts it does not reach.
 ---@param run workflow.Run
----@param found entra.rotator.found
+---@param found setup.rotator.found
 function M.explain_roles(run, found)
   if #found.roles == 0 then
     return run:note "no policy for users is named (--policies): it needs no directory role"
@@ -109,10 +109,10 @@ end
 ---@param run workflow.Run
 ---@param have table admin, wanted
 ---@param args table
----@return entra.rotator.found
+---@return setup.rotator.found
 function M.look(run, have, args)
   lifetime.check_asked("certificate", args)
-  local needed = rights.of(args.policies or {})
+  local needed = least_rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
@@ -129,7 +129,7 @@ function M.look(run, have, args)
   say_policy(run, found.policy)
   say_permissions(run, needed)
   checks.check_admin(run, have, found)
-  run:before_change(function() room.check(run.profile) end)
+  run:before_change(function() disk_space.check(run.profile) end)
   return found
 end
 

@@ -3,14 +3,14 @@
 --- (`linked`).
 
 local fail = require "fail"
-local folder = require "base.vault_folder"
-local marker = require "journal.marker"
+local markers = require "journal.marker"
 local ownership = require "resource.ownership"
 local probe = require "sink.probe"
 local resource = require "resource.new"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"
+local vault_folder = require "base.vault_folder"
 
 ---@class sink.entry: resource.Resource
 ---@field workflow string
@@ -28,7 +28,7 @@ local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and until 
 ---@return sink.entry
 local function entry(fields)
   local self = Entry(fields)
-  self.path = folder.canonical(self.path)
+  self.path = vault_folder.canonical(self.path)
   self.tag = ownership.tag(self.workflow)
   self.made = ("in the vault '%s'%s"):format(self.vault, self.path ~= "" and ", folder " .. self.path or "")
   return self
@@ -72,7 +72,7 @@ end
 --- The name of the entry on record.
 ---@return string
 function Entry:key()
-  return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, folder.key(self.path), self.name:lower())
+  return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, vault_folder.key(self.path), self.name:lower())
 end
 
 --- Read the entry, with its secret; nil when there is none. Waits.
@@ -116,7 +116,7 @@ end
 --- The marker of the rotation that wrote the entry, from its description.
 ---@return string?
 function Entry:marker()
-  return self.entry and marker.find(self.entry.description)
+  return self.entry and markers.find(self.entry.description)
 end
 
 --- Does the consumer read this very entry, so that a stored secret is in use?

@@ -5,13 +5,13 @@
 --- on from there, without signing in.
 
 local checklist = require "devolutions.checklist"
-local clock = require "graph.clock"
-local give = require "handover.deliver"
+local deliver = require "handover.deliver"
+local graph_clock = require "graph.clock"
+local handover_terminal = require "handover.terminal"
 local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
-local talk = require "handover.terminal"
-local text = require "handover.summary"
+local summary = require "handover.summary"
 
 local M = {}
 
@@ -60,7 +60,7 @@ local function what_of(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
-  return ("%s: %s"):format(doing:format(text.consumer(state)), open)
+  return ("%s: %s"):format(doing:format(summary.consumer(state)), open)
 end
 
 local function how_of(run, row, state)
@@ -81,11 +81,11 @@ local function how_of(run, row, state)
 end
 
 local function await(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
     return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
-      text.consumer(state))
+      summary.consumer(state))
   end
   run:await {
     what = what_of(state), how = how_of(run, row, state),
@@ -99,8 +99,9 @@ end
 -- Tell in a plan what a person will have to do.
 local function note_plan(run, fields)
   local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
-  local state = states.of(run.journal, row, clock.now())
-  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how", text.consumer(state))
+  local state = states.of(run.journal, row, graph_clock.now())
+  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
+    summary.consumer(state))
   if state.consumer == "cloud" and not state.complete then
     run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
       layout.count(state.open, "item"))
@@ -110,14 +111,14 @@ end
 ---------------------------------------------------------------------------
 
 local function tell_form(run, made)
-  run:note("%s", table.concat(talk.form(made), "\n    "))
+  run:note("%s", table.concat(handover_terminal.form(made), "\n    "))
 end
 
 -- Ask at the terminal.
 local function converse(run, secret, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   tell_form(run, state.form)
-  return talk.run(run.journal, secret.row, state, { renewable = true })
+  return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
 end
 
 --- Let a person bring the secret to where it is used, and do the other open items. Until then the run waits for a
@@ -133,7 +134,7 @@ function M.offer(run, secret, fields)
   local row = row_of(run, fields)
   if entry and entry.is_new and entry:confirms() then tell_form(run, states.form(row.body, "add")) end
   if run:acting() and path then
-    give.write(run.journal, secret.row, path)
+    deliver.write(run.journal, secret.row, path)
     run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
   end
   if run:acting() and run.interactive and not secret:is_confirmed() and converse(run, secret, row) == "new" then
@@ -152,13 +153,13 @@ local function accounts_of(state)
 end
 
 local function tell_left(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
-      text.consumer(state)),
+      summary.consumer(state)),
     why = accounts_of(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
   }
@@ -173,9 +174,9 @@ end
 
 -- Tell that an adopted application stays, with what it had before.
 local function tell_adopted(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   run:await {
-    what = ("see whether the provider '%s' in %s still works"):format(state.name, text.consumer(state)),
+    what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer(state)),
     why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
       .. "roles, permissions and a client secret of its own."):format(accounts_of(state)),
     how = checklist.proof(state.consumer),

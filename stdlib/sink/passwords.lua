@@ -4,13 +4,13 @@
 
 local class = require "base.class"
 local fail = require "fail"
-local folder = require "base.vault_folder"
 local markers = require "journal.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"
 local time = require "time"
+local vault_folder = require "base.vault_folder"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
 local SETTLE = 5 -- seconds until an entry must be listed
@@ -49,7 +49,7 @@ local Passwords = class "sink.Passwords"
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
-  return Passwords { vault = fields.vault, path = folder.canonical(fields.path), slots = {}, tries = {} }
+  return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {} }
 end
 
 -- The name of a further pending entry: a vault may refuse entries of equal names.

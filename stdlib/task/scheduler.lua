@@ -10,11 +10,11 @@
 -- instead of passing, but only when nothing else could happen meanwhile.
 
 local class = require "base.class"
-local clock = require "time.clock"
 local fail = require "fail"
 local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -334,9 +334,9 @@ end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), clock.least()
+  local entry, least = next_timer(), time_clock.least()
   if not entry or not least or entry.asked < least then return false end
-  clock.advance(math.max(0, entry.at - time.monotonic()))
+  time_clock.advance(math.max(0, entry.at - time.monotonic()))
   return true
 end
 
@@ -353,7 +353,7 @@ end
 
 -- Wait outside for at most `wait` seconds, or leap.
 local function wait_outside(poll, wait, main)
-  local running = clock.least() and poll(0)
+  local running = time_clock.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
   if running > 0 or first <= last or next_timer() then return end

@@ -3,8 +3,8 @@
 --- A file holds past changes as a table, and the rule for the future as a line of text, which time.zone_rule reads.
 
 local fail = require "fail"
-local rule = require "time.zone_rule"
 local sys = require "host.sys"
+local zone_rule = require "time.zone_rule"
 
 local M = {}
 
@@ -17,7 +17,7 @@ local DAY = 86400
 ---@field at integer[] moments of change, ascending
 ---@field offsets integer[] seconds east of UTC from that moment on
 ---@field first integer before the first change
----@field rule zone.rule? after the last change
+---@field rule time.zone_rule? after the last change
 local Zone = {}
 local ZONE = { __name = "zone", __metatable = "zone", __index = Zone }
 
@@ -54,7 +54,7 @@ local function read_block(data)
   end
   zone.first = offset_of(0)
   local footer = data:sub(place + size_of(header, 8)):match("^\n([^\n]*)\n") or ""
-  zone.rule = rule.parse(footer)
+  zone.rule = zone_rule.parse(footer)
   if footer ~= "" and not zone.rule then return nil end
   return zone
 end

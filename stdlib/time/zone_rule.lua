@@ -7,20 +7,20 @@ local M = {}
 
 local DAY = 86400
 
----@class zone.change
+---@class time.zone.change
 ---@field at integer the moment
 ---@field offset integer seconds east of UTC from that moment on
 
----@class zone.rule
+---@class time.zone_rule
 ---@field standard integer seconds east of UTC
 ---@field daylight integer? seconds east of UTC in summer; nil when the clock never changes
----@field from zone.rule.moment? when summer time begins, in local standard time
----@field to zone.rule.moment? when summer time ends, in local summer time
----@field years table<integer, zone.change[]> year -> its changes, once computed
+---@field from time.zone_rule.moment? when summer time begins, in local standard time
+---@field to time.zone_rule.moment? when summer time ends, in local summer time
+---@field years table<integer, time.zone.change[]> year -> its changes, once computed
 local Rule = {}
-local RULE = { __name = "zone.rule", __metatable = "zone.rule", __index = Rule }
+local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __index = Rule }
 
----@class zone.rule.moment
+---@class time.zone_rule.moment
 ---@field time integer seconds after the day's midnight, may be negative or more than a day
 ---@field month integer? with week (5 is the last one) and weekday (0 is Sunday)
 ---@field week integer?
@@ -78,7 +78,7 @@ end
 
 --- Parse a rule; nil for any other text.
 ---@param text string
----@return zone.rule?
+---@return time.zone_rule?
 function M.parse(text)
   local west, more = (after_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
   local seconds = west and seconds_of(west, 24)
@@ -113,7 +113,7 @@ end
 
 --- The changes of a year, in the order of time. Near New Year the moments may be in the year before or after.
 ---@param year integer
----@return zone.change[]
+---@return time.zone.change[]
 function Rule:changes(year)
   if not self.daylight then return {} end
   local known = self.years[year]

@@ -5,18 +5,18 @@
 --- visible.
 
 local class = require "base.class"
+local commit = require "journal.commit"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
 local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
-local record = require "journal.commit"
 local resource = require "resource.new"
 local scheduler = require "task.scheduler"
-local show = require "workflow.print"
 local task = require "task"
 local wait_until = require "resource.wait_until"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -172,7 +172,7 @@ end
 local function report(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
   local tell = item.action == "none" and log.note or log.prose -- a change is told also with --quiet
-  tell("  " .. show.line(item))
+  tell("  " .. workflow_print.line(item))
 end
 
 local function new_item(run, kind, name)
@@ -445,7 +445,7 @@ end
 
 -- Commit. An adoption, or the last deletion, had no request after it that would have made its record durable.
 local function put_on_record(run)
-  if run.journal and (run:acting() or run.mode == "destroy") then record.commit(run.journal) end
+  if run.journal and (run:acting() or run.mode == "destroy") then commit.commit(run.journal) end
 end
 
 local function release(run)

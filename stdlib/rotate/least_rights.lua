@@ -1,7 +1,7 @@
 --- The rights that an application needs to run these policies.
 
 local permissions = require "permissions.least"
-local rotate = require "rotate.policies"
+local rotate_policies = require "rotate.policies"
 local sets = require "base.sets"
 
 local M = {}
@@ -16,7 +16,7 @@ local DISPENSABLE = {
   ["GET /users/{id}/ownedObjects"] = true,
 }
 
----@class policy.rights
+---@class rotate.least_rights
 ---@field users policy.terms[]
 ---@field applications policy.terms[]
 ---@field permissions string[] application permissions, sorted: the least that are enough
@@ -38,9 +38,9 @@ end
 
 --- The rights for the policies of these names; with no name, those to rotate the applications that it owns.
 ---@param names string[]
----@return policy.rights
+---@return rotate.least_rights
 function M.of(names)
-  local loaded = #names > 0 and rotate.load(names) or { policies = {}, needs = { graph = {} } }
+  local loaded = #names > 0 and rotate_policies.load(names) or { policies = {}, needs = { graph = {} } }
   local rights = sorted_out(loaded.policies)
   local least = permissions.least(calls_of(loaded.needs))
   local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of what it owns" } }
