@@ -133,26 +133,28 @@ describe("the rights a task acts with", function()
   end)
 
   it("are not to be had while a file is loaded, though the library works for another script", function()
-    local script, at_once, later = require "script.load", nil, nil
+    local script, at_once, spawned, acting = require "script.load", nil, nil, nil
     local chunk = script.chunk
     local _ <close> = setmetatable({}, { __close = function() script.chunk = chunk end })
     function script.chunk()
       return function()
         at_once = table.pack(pcall(get))
-        task.spawn(function() later = table.pack(get()) end)
+        spawned = table.pack(pcall(task.spawn, get))
+        acting = rights.of(scheduler.current()) or "nobody"
         return { summary = "S", run = get }
       end
     end
     run(function()
       as(ours, function()
         local declaration = script.load_found { name = "eager", path = "eager.lua", origin = "path", text = "" }
-        task.sleep(1)
         declaration.run()
       end)
     end)
     assert.is_false(at_once[1])
     assert.matches("this call waits, so it must run directly inside a task", at_once[2])
-    assert.equal("undeclared", later[3])
+    assert.is_false(spawned[1])
+    assert.matches("a task cannot be started here", spawned[2])
+    assert.equal("nobody", acting)
     assert.same({ "ours" }, sent)
   end)
 end)
