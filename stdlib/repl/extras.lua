@@ -34,7 +34,7 @@ local function explain_failure(failure)
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.huge), known } do
+  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.maxinteger), known } do
     more = fitted(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
