@@ -183,7 +183,7 @@ end
 
 -- Run act() when applying, and return its result; return `unknown` when planning.
 local function carry_out(run, item, action, act)
-  item.action = show.change(action)
+  item.action = workflow_print.change(action)
   if not run:acting() then return resource.unknown end
   task.check() -- a safe place to stop: this change has not begun
   open(run)
