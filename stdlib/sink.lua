@@ -44,8 +44,8 @@ local function store(run, secret, to, fields)
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
 
---- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file` has
---- to be one that a person named.
+--- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file`
+--- has to be one that a person named.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields

@@ -52,8 +52,8 @@ return policy {
 }
 ]]
 
-local NOBODY = "the script does not say that it needs this call (no script stands behind this call: what loads a script, "
-  .. "or cleans up after one, sends nothing)"
+local NOBODY = "the script does not say that it needs this call (no script stands behind this call: what loads a "
+  .. "script, or cleans up after one, sends nothing)"
 local NO_PROFILE = "no profile is loaded: profile.load does that"
 local REFUSED = {
   ["at once"] = NO_PROFILE, ["in a coroutine"] = NO_PROFILE,
