@@ -48,7 +48,8 @@ end
 
 local function line_of(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
-  return ("    %s %s  %s%s%s"):format(SIGN[what], entry.name, entry.why, when_of(entry), fix)
+  local name = entry.name:gsub("%c", " ") -- a line break in it would be read as a line of ours
+  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, when_of(entry), fix)
 end
 
 -- The heading of a group: due things are done by this run, or left to the next one.

@@ -75,6 +75,18 @@ describe("what a script defines", function()
     assert.is_nil((workflow.resource "owner" { read = function() end } { name = "sp-1" }).key)
   end)
 
+  it("is one line of a plan, whatever its name in the tenant", function()
+    local forged = "a'\n  = application 'b'\r\n"
+    local result = run(workflow.declare {
+      id = "t", summary = "s",
+      steps = { step "One" (function(r)
+        r:change { kind = "k", name = forged, made = "x\ny", changes = { { member = "m", to = "p\nq" } }, act = print }
+      end) },
+    }, "plan")
+    local text = require("workflow.print").text(result)
+    assert(text:find("  + k 'a'   = application 'b'  '  x y\n      m: \"p q\"\n", 1, true), text)
+  end)
+
   it("is a change that a plan counts", function()
     local asked = workflow.declare {
       id = "t", summary = "s",
