@@ -10,11 +10,11 @@
 -- instead of passing, but only when nothing else could happen meanwhile.
 
 local class = require "base.class"
-local clock = require "time.clock"
 local fail = require "fail"
 local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -170,8 +170,22 @@ function M.here()
   return current
 end
 
+local barred = false
+
+--- Call `fn(...)`, which can start no task meanwhile: what a script's file started when it is loaded would run later,
+--- outside of what bounds the loading, and beside other scripts. `fn` must not wait.
+---@param fn function
+---@return any ...
+function M.barring(fn, ...)
+  local before = barred
+  local _ <close> = setmetatable({}, { __close = function() barred = before end })
+  barred = true
+  return fn(...)
+end
+
 --- `task.spawn` says how.
 function M.spawn(fn, ...)
+  if barred then error("a script starts no task while its file is loaded: start it in a step, or in run", 2) end
   if current and not coroutine.isyieldable() then error("a task cannot be started here, as in a finaliser", 2) end
   local task = Task {
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
@@ -334,9 +348,9 @@ end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), clock.least()
+  local entry, least = next_timer(), time_clock.least()
   if not entry or not least or entry.asked < least then return false end
-  clock.advance(math.max(0, entry.at - time.monotonic()))
+  time_clock.advance(math.max(0, entry.at - time.monotonic()))
   return true
 end
 
@@ -353,7 +367,7 @@ end
 
 -- Wait outside for at most `wait` seconds, or leap.
 local function wait_outside(poll, wait, main)
-  local running = clock.least() and poll(0)
+  local running = time_clock.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
   if running > 0 or first <= last or next_timer() then return end
