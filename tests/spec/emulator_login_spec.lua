@@ -153,16 +153,16 @@ describe("the emulated login service", function()
   end)
 
   it("learns of a new app, its secret, its permissions and roles when the lag has passed", function()
-    local emulator <close> = open { lag = "3-3" }
+    local emulator <close> = open { lag = "60-60" }
     local graph = emulator.ready.control .. "/graph/v1.0"
     local made = ask(emulator, "-d", '{"displayName":"late"}', graph .. "/applications").json
     local app = { client = made.appId }
-    control(emulator, "/clock", { advance = 3 })
+    control(emulator, "/clock", { advance = 61 })
     local principal = ask(emulator, "-d", json.encode { appId = app.client }, graph .. "/servicePrincipals").json
     app.secret = ask(emulator, "-d", "{}", graph .. "/applications/" .. made.id .. "/addPassword").out
       :match('"secretText":"([^"]*)"')
     assert_refused(by_secret(emulator, app), 400, "unauthorized_client", 700016)
-    control(emulator, "/clock", { advance = 4 })
+    control(emulator, "/clock", { advance = 61 })
     assert.is_nil(claims_of(by_secret(emulator, app)).roles)
     app.secret = ask(emulator, "-d", "{}", graph .. "/applications/" .. made.id .. "/addPassword").out
       :match('"secretText":"([^"]*)"')
@@ -174,7 +174,7 @@ describe("the emulated login service", function()
     local grant = { principalId = principal.id, resourceId = emulator.tenant.graph.id, appRoleId = role }
     local url = ("%s/servicePrincipals/%s/appRoleAssignedTo"):format(graph, emulator.tenant.graph.id)
     assert.equal(201, ask(emulator, "-d", json.encode(grant), url).status)
-    control(emulator, "/clock", { advance = 3 })
+    control(emulator, "/clock", { advance = 61 })
     assert.same({ "User.Read.All" }, claims_of(by_secret(emulator, app)).roles)
   end)
 

@@ -197,7 +197,7 @@ describe("a change by somebody else", function()
     local _, pending = stored()
     assert.same({ 1, "failed", "pending", 1 }, { status, entry.what, row_of().state, #pending })
     assert.is_false(cloud:in_force("t0-chen", pending[1]))
-    assert.matches("^the sink and the directory take more than five seconds to be looked at", entry.why)
+    assert.matches("^reading the sink and the directory takes more than five seconds", entry.why)
   end)
 
   it("between the judgement and our request stops us before anything leaves", function()

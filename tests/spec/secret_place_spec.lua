@@ -93,11 +93,18 @@ describe("a password", function()
       { id = "2", method = "PATCH", url = "/groups/1", body = { passwordProfile = { password = value() } } },
       { id = "2", method = "PATCH", url = USER, body = value() },
       { id = value(), method = "GET", url = "/users" },
-      { id = "2", method = "GET", url = "/users", headers = { Prefer = value() } },
-      { id = "2", method = "GET", url = "/users", ["body.passwordProfile.password"] = value() },
     } do
       assert.equal("secret", (submit(batch(read, inner))))
     end
+    local function refusal(members)
+      local ok, err = pcall(batch, read, members)
+      assert.is_false(ok)
+      return err
+    end
+    assert.matches("header 'Prefer' has no value that can be sent",
+      refusal { id = "2", method = "GET", url = "/users", headers = { Prefer = value() } })
+    assert.matches("it has no member 'body.passwordProfile.password'",
+      refusal { id = "2", method = "GET", url = "/users", ["body.passwordProfile.password"] = value() })
   end)
 
   it("is no less held where code may only read or has declared its calls", function()

@@ -3,6 +3,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local http = require "http.client"
+local journals = require "journals"
 local profile = require "profile.current"
 local sealed = require "sink.sealed"
 local secret = require "host.secret"
@@ -34,7 +35,9 @@ describe("a file sealed to a public key", function()
 
   -- Write to the folder of this test, which the gate knows as "out".
   local function write(name, key, value)
-    local door <close> = test_door.new("emulator")
+    local place <close> = journals.folder()
+    local kept <close> = journals.open(place) -- what is sealed is a secret: its file is on record first
+    local door <close> = test_door.new("emulator", kept)
     door:folder("out", folder)
     door:mode("write")
     profile.use { name = "x" }
