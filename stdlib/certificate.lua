@@ -7,12 +7,12 @@ local class = require "base.class"
 local credentials = require "rotation.credential"
 local crypto = require "host.crypto"
 local key_credentials = require "entra.key_credentials"
-local keyfile = require "oauth.key_file"
-local kind = require "rotation.certificate"
-local let_go = require "rotation.retirement"
+local key_file = require "oauth.key_file"
 local named_path = require "machine.named_path"
 local options_of = require("base.options").of
 local resource = require "resource.new"
+local retirement = require "rotation.retirement"
+local rotation_certificate = require "rotation.certificate"
 local sealed_key = require "oauth.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
@@ -39,7 +39,7 @@ local Certificate = class("certificate.Certificate", { open = { "prove", "place"
 local function sha256_of(about) return crypto.hex(about.sha256) end
 
 local function row_of(self, about)
-  for _, row in ipairs(kind.rows:all(self.run.journal, self.application.appId)) do
+  for _, row in ipairs(rotation_certificate.rows:all(self.run.journal, self.application.appId)) do
     if row.body.sha256 == sha256_of(about) then return row end
   end
 end
@@ -48,7 +48,7 @@ end
 local function is_its(self)
   return function(about)
     if not resource.known(self.application) then return false end
-    local found = row_of(self, about) or key_credentials.find(kind.listed(self.application),
+    local found = row_of(self, about) or key_credentials.find(rotation_certificate.listed(self.application),
       { sha256 = sha256_of(about) })
     return found ~= nil
   end
@@ -82,7 +82,7 @@ local function clear_file(self, fields)
   local former = self.run.profile.state and self.run.profile.state .. "/rotator.pem" -- where earlier versions wrote it
   self.is_former = not fields.path and former ~= nil and sys.stat(former) ~= nil
   local path = fields.path or self.is_former and former
-  self.clear = path and keyfile.at(path) or nil
+  self.clear = path and key_file.at(path) or nil
   table.insert(self.places, self.clear)
 end
 
@@ -90,7 +90,7 @@ local function undo_place(self, place)
   local pem, key = place:open(function() return true end)
   local row = key and row_of(self, key:describe())
   if not row then return end
-  place.ours = function() return let_go.whose(self.credential, row) end
+  place.ours = function() return retirement.whose(self.credential, row) end
   self.run:undoing(place, pem)
 end
 
@@ -120,7 +120,7 @@ function M.ensure(run, fields)
   clear_file(self, fields)
   if self.clear and run.mode ~= "destroy" then self.clear:open(is_its(self)) end -- before anything is made
   fields.sink = self
-  self.credential = credentials.ensure(kind, run, fields)
+  self.credential = credentials.ensure(rotation_certificate, run, fields)
   if run.mode == "destroy" then undo(self) end
   return self
 end

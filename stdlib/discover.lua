@@ -7,7 +7,7 @@ local managed = require "discover.managed"
 local nearest = require "base.nearest"
 local options_of = require("base.options").of
 local privileged = require "entra.privileged"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local task = require "task"
 local time = require "time"
 local writer = require "discover.writer"
@@ -34,7 +34,7 @@ local YEAR = 365.25
 local function age(days)
   if not days then return nil end
   if days >= 2 * YEAR then return ("%.1f years"):format(days / YEAR) end
-  return days == 1 and "1 day" or ("%d days"):format(days)
+  return layout.count(days, "day")
 end
 
 local function state_of(row)
@@ -130,7 +130,7 @@ local read_args = options_of("discover.run", {
 function M.run(args)
   args = read_args(args)
   local held, names = task.all {
-    privileged.holders, function() return managed.names(profile.current()) or false end,
+    privileged.holders, function() return managed.names(profiles.current()) or false end,
   }
   if args.role then held = of_role(held, args.role) end
   local people = args.format == "table"

@@ -1,8 +1,9 @@
 --- The doctor: checks that change nothing and run side by side. Each finding has a verdict, its evidence, a cause and a
 --- fix; the likely root cause comes first.
 
-local exam = require "doctor.examination"
+local examination = require "doctor.examination"
 local http = require "http.client"
+local layout = require "terminal.layout"
 local log = require "log"
 local options_of = require("base.options").of
 local output = require "log.output"
@@ -73,7 +74,7 @@ local read_args = options_of("doctor.examine", {
 ---@return doctor.report
 function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may jump
-  local one <close> = exam.new(workflow, read_args(args))
+  local one <close> = examination.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
     return one:run(require("doctor.check." .. name))
   end)
@@ -113,8 +114,8 @@ end
 local function counts(findings)
   local by = { broken = 0, warning = 0, unknown = 0, ok = 0 }
   for _, finding in ipairs(findings) do by[finding.verdict] = by[finding.verdict] + 1 end
-  return ("%d broken, %d warning%s, %d unknown, %d ok")
-    :format(by.broken, by.warning, by.warning == 1 and "" or "s", by.unknown, by.ok)
+  return ("%d broken, %s, %d unknown, %d ok")
+    :format(by.broken, layout.count(by.warning, "warning"), by.unknown, by.ok)
 end
 
 --- Show a report. Returns its exit status: 0 healthy, 1 broken, 3 warnings or something unknown.

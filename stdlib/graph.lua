@@ -2,8 +2,8 @@
 
 local batch = require "graph.batch"
 local call = require "graph.call"
-local clock = require "graph.clock"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local options_of = require("base.options").of
 local pages = require "graph.pages"
 local text = require "graph.text"
@@ -191,7 +191,7 @@ end
 --- first answer.
 ---@return number?
 function M.now()
-  return clock.ahead()
+  return graph_clock.ahead()
 end
 
 return M

@@ -8,8 +8,8 @@
 --     every = "30d", sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
 --   }
 
-local declaration = require "policy.declaration"
-local select = require "policy.select"
+local policy_declaration = require "policy.declaration"
+local policy_select = require "policy.select"
 local sinks = require "policy.sinks"
 
 local M = {}
@@ -18,29 +18,29 @@ local M = {}
 --- selection, `-` removes one.
 ---@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
 ---@return policy.selection
-M.users = select.users
+M.users = policy_select.users
 
 --- Select applications: by client id, those that whoever signs in owns, or the setup's application of a provider, by
 --- the provider's name.
 ---@param fields { client_id: string|string[]|nil, provider: string|string[]|nil, owned: boolean? }
 ---@return policy.selection
-M.applications = select.applications
+M.applications = policy_select.applications
 
 --- Select guests, to leave them out: `users{…} - guests()`.
 ---@return policy.selection
-M.guests = select.guests
+M.guests = policy_select.guests
 
 --- Select accounts synced from on-premises, to leave them out.
 ---@return policy.selection
-M.synced = select.synced
+M.synced = policy_select.synced
 
 --- Select disabled accounts, to leave them out.
 ---@return policy.selection
-M.disabled = select.disabled
+M.disabled = policy_select.disabled
 
 --- Select accounts whose domain is federated, to leave them out.
 ---@return policy.selection
-M.federated = select.federated
+M.federated = policy_select.federated
 
 --- A sink: `devolutions.server { vault = "…", path = "…" }` stores new values in entries of Devolutions Server, in this
 --- vault and folder; by default in the profile's.
@@ -61,4 +61,4 @@ M.sealed = sinks.sealed
 ---@return policy.sink
 M.command = sinks.command
 
-return setmetatable(M, { __call = function(_, fields) return declaration.mark(fields) end })
+return setmetatable(M, { __call = function(_, fields) return policy_declaration.mark(fields) end })

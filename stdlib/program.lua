@@ -4,7 +4,7 @@
 -- needs = { run = { "tell" } } may run it; typed code needs --write.
 
 local options_of = require("base.options").of
-local run = require "program.run"
+local program_run = require "program.run"
 local secret = require "host.secret"
 
 local M = {}
@@ -38,7 +38,7 @@ end
 ---@return { status: integer, output: string }
 function M.run(name, arguments, options)
   arguments = arguments or {}
-  local status, output = run.run(name, arguments, check(name, arguments, options))
+  local status, output = program_run.run(name, arguments, check(name, arguments, options))
   return { status = status, output = output }
 end
 

@@ -7,10 +7,10 @@
 --     events = { { at = "60d", fault = "graph PATCH /users/* drop-after" } },
 --   }
 
-local clock = require "time.clock"
-local declaration = require "rehearse.declaration"
 local fail = require "fail"
-local profile = require "profile.current"
+local profiles = require "profile.current"
+local rehearse_declaration = require "rehearse.declaration"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -18,7 +18,7 @@ local M = {}
 ---@param seconds number
 ---@return number now by that clock, in seconds since 1970
 function M.advance(seconds)
-  local used = profile.current()
+  local used = profiles.current()
   if used.kind ~= "emulator" then
     fail.raise {
       kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
@@ -26,8 +26,8 @@ function M.advance(seconds)
       fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
     }
   end
-  clock.advance(seconds)
-  return clock.now()
+  time_clock.advance(seconds)
+  return time_clock.now()
 end
 
-return setmetatable(M, { __call = function(_, fields) return declaration.mark(fields) end })
+return setmetatable(M, { __call = function(_, fields) return rehearse_declaration.mark(fields) end })

@@ -5,7 +5,7 @@
 --- the earlier ones are removed. Each state is on record before the next begins, so any run can go on where another
 --- stopped.
 
-local credential = require "rotation.credential"
+local credentials = require "rotation.credential"
 local options_of = require("base.options").of
 
 local M = {}
@@ -25,7 +25,7 @@ local read_certificate = options_of("rotation.certificate", RULES)
 ---@param fields rotation.fields
 ---@return rotation.Credential
 function M.client_secret(run, fields)
-  return credential.ensure(require "rotation.client_secret", run, read_secret(fields))
+  return credentials.ensure(require "rotation.client_secret", run, read_secret(fields))
 end
 
 --- The same for a certificate. Its key is made on this machine, and stays here, sealed. Waits.
@@ -33,7 +33,7 @@ end
 ---@param fields rotation.fields
 ---@return rotation.Credential
 function M.certificate(run, fields)
-  return credential.ensure(require "rotation.certificate", run, read_certificate(fields))
+  return credentials.ensure(require "rotation.certificate", run, read_certificate(fields))
 end
 
 return M

@@ -4,11 +4,11 @@
 --- times a run. It gives a secret to what needs one: a password to `graph.patch`, an entry to the
 --- vault. The program turns it into bytes only at a place that is declared to hold a secret.
 
-local native = require "host.secret"
+local native_secret = require "host.secret"
 
 local M = {}
 
-M.is = native.is
-M.generate = native.generate
+M.is = native_secret.is
+M.generate = native_secret.generate
 
 return M

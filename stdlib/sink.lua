@@ -1,10 +1,11 @@
 --- Bring a proven secret to where it is used: to an entry that can be read back, to a person, or to both. Then remove
 --- the one before.
 
-local entry = require "sink.entry"
-local handover = require "sink.handover"
 local named_path = require "machine.named_path"
 local options_of = require("base.options").of
+local sink_entry = require "sink.entry"
+local sink_handover = require "sink.handover"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -25,9 +26,9 @@ function M.entry(run, fields)
   fields = read_entry(fields)
   local devolutions = run.profile.devolutions
   if not devolutions or not devolutions.server then return nil end
-  local to = entry {
-    name = fields.name, vault = fields.vault or devolutions.vault or "Default", path = fields.path or devolutions.path,
-    workflow = run.id, linked = devolutions.linked,
+  local vault, path = vault_folder.chosen(fields, devolutions)
+  local to = sink_entry {
+    name = fields.name, vault = vault, path = path, workflow = run.id, linked = devolutions.linked,
   }
   to:open(run)
   return to
@@ -44,8 +45,8 @@ local function store(run, secret, to, fields)
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
 
---- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file`
---- has to be one that a person named.
+--- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A person must have
+--- named `secret_file`.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
@@ -54,12 +55,12 @@ function M.deliver(run, secret, fields)
   if fields.secret_file then named_path.check(fields.secret_file, "write the client secret") end
   local to = fields.entry
   if run.mode == "destroy" then
-    handover.leave(run, fields.name)
+    sink_handover.leave(run, fields.name)
     return to and run:ensure(to)
   end
   repeat
     if to and secret:is_held() then store(run, secret, to, fields) end
-  until handover.offer(run, secret, fields) ~= "again"
+  until sink_handover.offer(run, secret, fields) ~= "again"
   if to then to:clear(run) end
   secret:tidy()
 end

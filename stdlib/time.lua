@@ -1,19 +1,19 @@
 --- Moments and durations. A moment is a number of seconds since 1970, a duration a number of seconds. With an emulator,
 --- all moments are those of the emulator's clock.
 
-local clock = require "time.clock"
 local fail = require "fail"
 local sys = require "host.sys"
+local time_clock = require "time.clock"
 
 local M = {}
 
 --- Now, in seconds since 1970.
 ---@return number
-M.now = clock.now
+M.now = time_clock.now
 
 --- Seconds since some start; never goes back. For deadlines.
 ---@return number
-M.monotonic = clock.monotonic
+M.monotonic = time_clock.monotonic
 
 --- A moment as text: "2026-11-23T05:00:00Z". Fractions are cut off.
 ---@param time number

@@ -62,7 +62,7 @@ local function form(renew)
   }
 end
 
----@class desk: handover.visit.desk
+---@class desk: handover.page_server.desk
 ---@field log string[] what was done, in order
 
 --- One from its beginning.

@@ -1,9 +1,9 @@
 --- The control page of the emulator, below /emulator on the login address: through it a test or a person changes the
 --- emulated world. Answers are JSON.
 
-local held = require "emulator.vault_check"
 local json = require "json"
 local time = require "time"
+local vault_check = require "emulator.vault_check"
 
 local M = {}
 
@@ -170,7 +170,9 @@ local ROUTES = {
   end,
   ["DELETE /emulator/requests"] = function(world) return done(world.record:clear()) end,
   ["GET /emulator/faults"] = function(world) return 200, {}, { faults = json.array(world.faults:list()) } end,
-  ["GET /emulator/held"] = function(world) return 200, {}, { held = held.list(world.tenant, world.devolutions) } end,
+  ["GET /emulator/held"] = function(world)
+    return 200, {}, { held = vault_check.list(world.tenant, world.devolutions) }
+  end,
   ["POST /emulator/faults"] = function(world, _, body)
     local ok, message = world.faults:add(tostring(body.rule))
     if not ok then return bad(message) end

@@ -1,7 +1,7 @@
 --- The public API of Devolutions Server, /api/v1, as its open clients use it: Devolutions/go-dvls, ansible-dvls, the
 --- SecretManagement module SM-DVLS and the external-secrets provider (2021 to 2026). Nothing here waits.
 
-local entries_of = require "emulator.devolutions.entries"
+local devolutions_entries = require "emulator.devolutions.entries"
 local json = require "json"
 local random = require "emulator.random"
 local secret = require "secret.emulator"
@@ -66,7 +66,7 @@ local function add_vault(server, id, name, more)
     vault[key] = value
   end
   server.vaults[#server.vaults + 1] = vault
-  server.entries[id] = entries_of.new()
+  server.entries[id] = devolutions_entries.new()
   return vault
 end
 

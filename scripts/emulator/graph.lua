@@ -3,7 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
-local httpd = require "http.server"
+local http_server = require "http.server"
 local random = require "emulator.random"
 local time = require "time"
 
@@ -229,7 +229,7 @@ local function headers_of(ctx, ids, body, more)
   local headers = {
     ["request-id"] = ids.request,
     ["client-request-id"] = ids.client,
-    Date = httpd.date(ctx:now()),
+    Date = http_server.date(ctx:now()),
     ["Cache-Control"] = "no-cache",
   }
   if body then

@@ -1,7 +1,7 @@
 --- The command that serves an emulated Entra tenant, Devolutions Server and Devolutions Cloud.
 
 local document = require "report.document"
-local httpd = require "http.server"
+local http_server = require "http.server"
 local json = require "json"
 local log = require "log"
 local profile = require "emulator.profile"
@@ -22,7 +22,7 @@ local function run(args)
   local emulator <close> = world.open(args)
   if args.private then emulator.service:watch(STANDARD_INPUT) end
   announce(emulator.ready)
-  httpd.serve(emulator.service)
+  http_server.serve(emulator.service)
 end
 
 return {

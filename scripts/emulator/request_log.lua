@@ -9,7 +9,7 @@ local M = {}
 
 local KEEP = 10000 -- entries
 
----@class emulator.record.entry
+---@class emulator.request_log.entry
 ---@field n integer
 ---@field time string emulator time
 ---@field peer string
@@ -31,7 +31,7 @@ function M.new()
 end
 
 --- Add an entry; its number is put in.
----@param entry emulator.record.entry
+---@param entry emulator.request_log.entry
 function Record:add(entry)
   self.count = self.count + 1
   entry.n, entry.path = self.count, secret.redact(entry.path)
@@ -46,7 +46,7 @@ end
 
 --- The entries after number n, oldest first.
 ---@param n integer
----@return emulator.record.entry[]
+---@return emulator.request_log.entry[]
 function Record:after(n)
   local list = json.array {}
   for i = math.max(self.first, n + 1), self.count do list[#list + 1] = self.entries[i] end

@@ -1,7 +1,7 @@
 --- The types of Graph: which properties they have, which come without $select, which a client may write; and rows in
 --- that form.
 
-local data = require "base.facts"
+local fact_tables = require "base.fact_tables"
 local json = require "json"
 
 local M = {}
@@ -18,7 +18,7 @@ local types ---@type table<string, {list: emulator.property[], by_name: table<st
 
 local function load_types()
   types = {}
-  for _, fields in ipairs(data.rows("scripts/emulator/data/properties.tsv")) do
+  for _, fields in ipairs(fact_tables.rows("scripts/emulator/data/properties.tsv")) do
     local name, flags = fields[1], fields[4]
     types[name] = types[name] or { list = {}, by_name = {} }
     local property = {

@@ -4,9 +4,9 @@
 local admin = require "emulator.tenant.admin"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
-local data = require "base.facts"
 local directory = require "emulator.tenant.directory"
 local events = require "emulator.tenant.events"
+local fact_tables = require "base.fact_tables"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
@@ -99,7 +99,7 @@ local function flags_of(given)
 end
 
 local function load_roles(tenant)
-  for i, fields in ipairs(data.rows("scripts/emulator/data/roles.tsv")) do
+  for i, fields in ipairs(fact_tables.rows("scripts/emulator/data/roles.tsv")) do
     local id, name = fields[1], fields[2]
     tenant.role_ids[name] = id
     tenant.role_names[id] = name

@@ -8,16 +8,16 @@ local devolutions = require "emulator.devolutions"
 local fail = require "fail"
 local faults = require "emulator.faults"
 local graph = require "emulator.graph"
-local httpd = require "http.server"
+local http_server = require "http.server"
 local json = require "json"
 local login = require "emulator.login"
 local pam = require "emulator.pam"
-local place = require "machine.private_folder"
+local private_folder = require "machine.private_folder"
 local profile = require "emulator.profile"
-local record = require "emulator.request_log"
+local request_log = require "emulator.request_log"
 local tenant = require "emulator.tenant"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -147,7 +147,7 @@ local function serve(self, peer, request)
   local function ask(asked) return as_answer(service.handle(self, asked)) end
   local answer = rule and faults.apply(rule, request, ask, function(status) return service.refuse(self, status) end)
     or ask(request)
-  if answer.headers then answer.headers["Date"] = httpd.date(time.now()) end
+  if answer.headers then answer.headers["Date"] = http_server.date(time.now()) end
   answer.wait = (answer.wait or 0) + self.latency
   note(self, peer, request, answer, rule)
   return answer
@@ -168,7 +168,7 @@ local function listen(self, text)
       handle = function(request) return serve(self, name, request) end,
     }
   end
-  return httpd.open { listeners = listeners }
+  return http_server.open { listeners = listeners }
 end
 
 local FRONT = { "login", "graph", "devolutions" }
@@ -238,9 +238,9 @@ end
 
 -- Call `act` at a moment that has passed: everything that reads the time then reads that moment.
 local function at(moment, act)
-  local clock = time_source.use { offset = function() return 0 end, time = function() return moment end }
+  local clock = time_clock.use { offset = function() return 0 end, time = function() return moment end }
   local ok, message = pcall(act)
-  time_source.use(clock)
+  time_clock.use(clock)
   if not ok then error(message, 0) end
 end
 
@@ -253,10 +253,10 @@ local function pam_of(self, edition, address)
 end
 
 local function build(self, options, range)
-  self.place = place.open(options.directory)
+  self.place = private_folder.open(options.directory)
   self.clock_file = options.clock or self.place:file("clock")
-  self.clock = place.clock(self.clock_file)
-  time_source.use(self.clock)
+  self.clock = private_folder.clock(self.clock_file)
+  time_clock.use(self.clock)
   make_tenant(self, options, range)
   self.devolutions = devolutions.new { seed = options.seed or 1, now = time.now }
   self.service = listen(self, options.listen or "127.0.0.1")
@@ -278,7 +278,8 @@ end
 function M.open(options)
   local range, rules = read_options(options)
   local self = setmetatable({
-    consumer = options.devolutions or "server", faults = rules, record = record.new(), exchanges = options.exchanges,
+    consumer = options.devolutions or "server", faults = rules, record = request_log.new(),
+    exchanges = options.exchanges,
     latency = (options.latency or 0) / 1000,
   }, World)
   local _ <close> = setmetatable({}, { __close = function(_, failure)
@@ -298,7 +299,7 @@ end
 function World:close()
   if self.closed then return end
   self.closed = true
-  time_source.use(nil)
+  time_clock.use(nil)
   if self.service then self.service:close() end
   if self.clock then self.clock:close() end
   if self.place then self.place:close() end

@@ -1,23 +1,23 @@
 --- Random bytes, digests and signatures from host.crypto. Sealing is left out: only the journal seals.
 
-local native = require "host.crypto"
+local crypto = require "host.crypto"
 
 local M = {}
 
-M.random = native.random
-M.uuid = native.uuid
-M.digest = native.digest
-M.hmac = native.hmac
-M.fingerprint = native.fingerprint
-M.hex = native.hex
-M.base64 = native.base64
-M.base64url = native.base64url
-M.unbase64 = native.unbase64
-M.key = native.key
-M.certificate = native.certificate
-M.private_key = native.private_key
-M.x509 = native.x509
-M.public_key = native.public_key
-M.jws = native.jws
+M.random = crypto.random
+M.uuid = crypto.uuid
+M.digest = crypto.digest
+M.hmac = crypto.hmac
+M.fingerprint = crypto.fingerprint
+M.hex = crypto.hex
+M.base64 = crypto.base64
+M.base64url = crypto.base64url
+M.unbase64 = crypto.unbase64
+M.key = crypto.key
+M.certificate = crypto.certificate
+M.private_key = crypto.private_key
+M.x509 = crypto.x509
+M.public_key = crypto.public_key
+M.jws = crypto.jws
 
 return M

@@ -10,13 +10,13 @@ local time = require "time"
 
 local M = {}
 
----@class shape.rule
+---@class base.schema.rule
 ---@field type string|string[] Lua types, or "integer"
 ---@field required boolean?
 ---@field default any
 ---@field choices string[]? the only values allowed
----@field members table<string, shape.rule>? of a table: the members that it may have, and no others
----@field each shape.rule? of a table: what every value must be
+---@field members table<string, base.schema.rule>? of a table: the members that it may have, and no others
+---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
 local function raise(file, where, why, fix)
@@ -114,7 +114,7 @@ end
 ---@param file string for messages
 ---@param where string the path of the value in the file; "" for the whole file
 ---@param value any
----@param rule shape.rule
+---@param rule base.schema.rule
 function M.check(file, where, value, rule)
   check_value(file, where, value, rule)
 end
@@ -151,8 +151,8 @@ local function check_duration(value)
 end
 
 --- The rule of a duration in text: "30d".
----@param more shape.rule? what else holds
----@return shape.rule
+---@param more base.schema.rule? what else holds
+---@return base.schema.rule
 function M.duration(more)
   local rule = M.plain(more or {})
   rule.type, rule.check = "string", check_duration

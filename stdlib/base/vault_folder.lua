@@ -133,4 +133,15 @@ function M.key(text) return type(text) == "string" and lower(joined(parts_of(tex
 ---@return boolean
 function M.is_same(one, other) return one == other or M.key(one) == M.key(other) end
 
+--- The vault and the folder to use: those that were asked for, else those of the profile, else the vault "Default" and
+--- no folder.
+---@param asked { vault: string?, path: string? }
+---@param devolutions profile.devolutions? of the profile
+---@return string vault
+---@return string? path
+function M.chosen(asked, devolutions)
+  local usual = devolutions or {}
+  return asked.vault or usual.vault or "Default", asked.path or usual.path
+end
+
 return M

@@ -6,9 +6,9 @@ local copies = require "script.copies"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
-local outcome = require "report.failure"
 local output = require "log.output"
 local report = require "report"
+local report_failure = require "report.failure"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local session = require "session.open"
@@ -135,7 +135,7 @@ function M.show(result, last)
   else
     log.prose(require("workflow.print").text(result, log.quiet()))
   end
-  if result.failure then log.error(outcome.text(result.failure)) end
+  if result.failure then log.error(report_failure.text(result.failure)) end
 end
 
 return M

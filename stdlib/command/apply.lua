@@ -1,16 +1,16 @@
 --- moonlatch apply SCRIPT: make the changes that plan shows.
 
 local answers = require "cli.answers"
-local job = require "cli.workflow_command"
 local log = require "log"
 local session = require "session.open"
+local workflow_command = require "cli.workflow_command"
 
 -- Show the plan and ask. True when it may go on; else the exit status.
 local function agreed(go)
   local result, status = go "plan"
-  job.show(result)
+  workflow_command.show(result)
   if result.failure or status == 0 then return false, status end
-  if job.ask("Apply this?") then return true end
+  if workflow_command.ask("Apply this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
 end
@@ -23,8 +23,8 @@ return {
     .. "when all is done, 1 when something failed or waits for a person. When a secret leaked: --renew\n"
     .. "--old-now makes a new one, and removes the old one as soon as the new one is in use. Without --old-now\n"
     .. "the old one works until its grace is over.",
-  usage = job.usage,
-  arguments = job.arguments,
+  usage = workflow_command.usage,
+  arguments = workflow_command.arguments,
   script = "named",
   options = {
     { name = "--renew", help = "make a new client secret or certificate now, whatever the dates say" },
@@ -35,12 +35,12 @@ return {
     "moonlatch apply setup/entra-pam-provider --yes --json",
     "moonlatch apply setup/entra-pam-provider --renew --old-now     # the client secret leaked",
   },
-  help = job.help "apply",
+  help = workflow_command.help "apply",
 
   run = function(options)
-    local made = job.load(options, "apply")
-    job.require_consent(options, "apply " .. options.script)
-    return job.run(made, false, function(go)
+    local made = workflow_command.load(options, "apply")
+    workflow_command.require_consent(options, "apply " .. options.script)
+    return workflow_command.run(made, false, function(go)
       if not options.yes then
         answers.ask(made)
         local yes, status = agreed(go)
@@ -48,7 +48,7 @@ return {
       end
       answers.keep(made, session.journal())
       local result, status = go "apply"
-      job.show(result)
+      workflow_command.show(result)
       return status
     end)
   end,

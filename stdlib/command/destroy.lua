@@ -1,9 +1,9 @@
 --- moonlatch destroy SCRIPT: remove what apply made, and only that.
 
 local fail = require "fail"
-local job = require "cli.workflow_command"
 local log = require "log"
 local session = require "session.open"
+local workflow_command = require "cli.workflow_command"
 
 -- A real tenant's things go only when its profile is named once more.
 local function require_name(options)
@@ -20,10 +20,10 @@ end
 -- Show what would go and ask. True when it may go on; else the exit status.
 local function agreed(go)
   local result = go("destroy", { dry = true })
-  job.show(result, false)
+  workflow_command.show(result, false)
   if result.failure then return false, 1 end
   if result.changes.delete == 0 then return false, 0 end
-  if job.ask("Remove this?") then return true end
+  if workflow_command.ask("Remove this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
 end
@@ -34,8 +34,8 @@ return {
   details = "What is not proven to be ours is listed, and stays. A real tenant also needs --confirm PROFILE. A\n"
     .. "deleted application can be restored for 30 days, and the next apply does that. With --purge the\n"
     .. "application and its credentials are gone for good.",
-  usage = job.usage,
-  arguments = job.arguments,
+  usage = workflow_command.usage,
+  arguments = workflow_command.arguments,
   options = {
     { name = "--confirm", value = "PROFILE", help = "name of the profile; needed in a real tenant" },
     { name = "--purge", help = "delete the application for good, also one that was deleted within the last 30 days" },
@@ -45,20 +45,20 @@ return {
     "moonlatch destroy setup/entra-pam-provider --confirm contoso",
     "moonlatch destroy setup/entra-pam-provider --confirm contoso --purge     # gone for good",
   },
-  help = job.help "destroy",
+  help = workflow_command.help "destroy",
 
   run = function(options)
-    local made = job.load(options, "destroy")
+    local made = workflow_command.load(options, "destroy")
     made.args.purge = options.purge -- what it takes is declared under that name
-    job.require_consent(options, "destroy " .. options.script)
-    return job.run(made, false, function(go)
+    workflow_command.require_consent(options, "destroy " .. options.script)
+    return workflow_command.run(made, false, function(go)
       require_name(options)
       if not options.yes then
         local yes, status = agreed(go)
         if not yes then return status end
       end
       local result, status = go("destroy", { dry = false })
-      job.show(result)
+      workflow_command.show(result)
       return status
     end)
   end,

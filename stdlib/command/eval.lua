@@ -3,9 +3,9 @@
 -- Code that declares nothing may only read; --write lifts that. No profile is
 -- loaded and nothing is opened before the code needs it.
 
-local open_later = require "session.on_demand"
+local command_task = require "cli.command_task"
+local on_demand = require "session.on_demand"
 local sandbox = require "script.sandbox"
-local work = require "cli.command_task"
 
 local function raise(message)
   require("fail").raise {
@@ -42,8 +42,8 @@ return {
 
   run = function(options)
     local chunk = compile(options.code)
-    local _ <close> = open_later(options)
-    local results = table.pack(work.run(chunk))
+    local _ <close> = on_demand(options)
+    local results = table.pack(command_task.run(chunk))
     if results.n > 0 then show(table.unpack(results, 1, results.n)) end
     return 0
   end,

@@ -1,22 +1,22 @@
 --- moonlatch handover: show what a person has to do in Devolutions, and hand over the client secret. Signs in nowhere.
 
 local calendar = require "handover.calendar"
-local clock = require "graph.clock"
+local command_task = require "cli.command_task"
+local deliver = require "handover.deliver"
 local document = require "report.document"
 local fail = require "fail"
-local give = require "handover.deliver"
+local graph_clock = require "graph.clock"
+local handover_terminal = require "handover.terminal"
 local json = require "json"
 local log = require "log"
 local page = require "handover.page"
 local report = require "report"
 local session = require "session.open"
 local states = require "handover.state"
+local summary = require "handover.summary"
 local sys = require "host.sys"
-local talk = require "handover.terminal"
 local term = require "host.term"
-local text = require "handover.summary"
 local tick = require "handover.tick"
-local work = require "cli.command_task"
 
 ---@class handover.desk what an action works with
 ---@field journal host.journal.journal
@@ -26,7 +26,7 @@ local work = require "cli.command_task"
 
 ---@param desk handover.desk
 ---@return handover.state
-local function state_of(desk) return states.of(desk.journal, desk.row, clock.now()) end
+local function state_of(desk) return states.of(desk.journal, desk.row, graph_clock.now()) end
 
 local function command_of(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
 
@@ -43,7 +43,7 @@ local function tick_all(desk, keys, done)
 end
 
 local function write(desk, path)
-  give.write(desk.journal, give.row_of(desk.journal, state_of(desk)), path)
+  deliver.write(desk.journal, deliver.row_of(desk.journal, state_of(desk)), path)
   log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
@@ -55,8 +55,8 @@ local function show(desk)
     }
   end
   local state = state_of(desk)
-  log.prose(table.concat(talk.form(state.form), "\n"))
-  talk.run(desk.journal, give.row_of(desk.journal, state), state, { shown = true })
+  log.prose(table.concat(handover_terminal.form(state.form), "\n"))
+  handover_terminal.run(desk.journal, deliver.row_of(desk.journal, state), state, { shown = true })
 end
 
 local function open_page(desk)
@@ -65,9 +65,9 @@ end
 
 local function confirm(desk)
   local state = state_of(desk)
-  give.confirm(desk.journal, give.row_of(desk.journal, state), sys.user())
+  deliver.confirm(desk.journal, deliver.row_of(desk.journal, state), sys.user())
   log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
-    :format(text.consumer(state), state.secret.short))
+    :format(summary.consumer(state), state.secret.short))
 end
 
 local function write_calendar(desk, path)
@@ -106,7 +106,8 @@ end
 local function rows_of(journal, profile, word)
   local list = {}
   for _, row in ipairs(states.rows(journal, word)) do
-    if word or row.state == "known" or not states.of(journal, row, clock.now()).complete then list[#list + 1] = row end
+    local waits = row.state == "known" or not states.of(journal, row, graph_clock.now()).complete
+    if word or waits then list[#list + 1] = row end
   end
   if #list == 0 and word then raise_unknown(word) end
   if #list == 0 and profile.devolutions then list[1] = states.preview(profile) end
@@ -150,7 +151,7 @@ end
 local function look(journal, rows)
   local list, complete = json.array {}, true
   for i, row in ipairs(rows) do
-    list[i] = states.of(journal, row, clock.now())
+    list[i] = states.of(journal, row, graph_clock.now())
     complete = complete and list[i].complete
   end
   if log.json() then
@@ -160,7 +161,7 @@ local function look(journal, rows)
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
-    log.prose(text.of(state, command_of(rows[i], #states.rows(journal) > 1), clock.now()))
+    log.prose(summary.of(state, command_of(rows[i], #states.rows(journal) > 1), graph_clock.now()))
   end
   return complete and 0 or 3
 end
@@ -173,7 +174,7 @@ local function run(journal, profile, options)
   local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
   act(desk)
   if log.json() then look(journal, rows) else
-    log.prose("\n" .. text.next(state_of(desk), command_of(desk.row, desk.several), clock.now()))
+    log.prose("\n" .. summary.next(state_of(desk), command_of(desk.row, desk.several), graph_clock.now()))
   end
   return 0
 end
@@ -212,6 +213,6 @@ return {
 
   run = function(options)
     local open <close> = session.start(options, { owner = "moonlatch handover" })
-    return work.run(run, open.journal, open.profile, options)
+    return command_task.run(run, open.journal, open.profile, options)
   end,
 }

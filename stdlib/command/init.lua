@@ -1,23 +1,23 @@
 --- moonlatch init: write a configuration, or add a profile to it, and make its key.
 
-local address = require "base.devolutions_address"
-local check = require "profile.file"
+local devolutions_address = require "base.devolutions_address"
 local fail = require "fail"
 local insert = require "profile.insert"
-local job = require "cli.workflow_command"
 local keyring = require "machine.keyring"
-local keys = require "profile.key"
 local log = require "log"
-local profile = require "profile.current"
+local profile_file = require "profile.file"
+local profile_key = require "profile.key"
+local profiles = require "profile.current"
 local sys = require "host.sys"
 local template = require "profile.template"
 local term = require "host.term"
+local workflow_command = require "cli.workflow_command"
 
 ---------------------------------------------------------------------------
 -- What is asked
 
 local function ask(question)
-  local text = job.is_interactive() and term.read_line(question)
+  local text = workflow_command.is_interactive() and term.read_line(question)
   return text and text:match("%S") and text:match("^%s*(.-)%s*$") or nil
 end
 
@@ -56,7 +56,7 @@ end
 -- Asked where somebody can answer; else a file, and the output says so.
 local function key_of(options)
   if options.key then return check_key(options.key) end
-  if not job.is_interactive() then return "file" end
+  if not workflow_command.is_interactive() then return "file" end
   local absent = keyring.absent()
   log.say("\nWhere does the key come from that seals what is kept here?")
   for i, key in ipairs(KEYS) do
@@ -85,7 +85,7 @@ end
 
 -- An address of the one and not of the other.
 local function check_address(kind, url)
-  if address.is_cloud(url) == (kind.name == "cloud") then return url end
+  if devolutions_address.is_cloud(url) == (kind.name == "cloud") then return url end
   fail.raise {
     kind = "usage", what = ("take '%s' as the address of %s"):format(url, kind.help),
     why = kind.name == "cloud" and "an address of Devolutions Cloud is https://ORGANISATION.devolutions.app"
@@ -103,7 +103,7 @@ end
 
 -- The address, where somebody can be asked; nil: none.
 local function devolutions_of(options)
-  if options.devolutions or not job.is_interactive() then return options.devolutions end
+  if options.devolutions or not workflow_command.is_interactive() then return options.devolutions end
   log.say("\nWhich Devolutions manages the privileged accounts?")
   for i, kind in ipairs(KINDS) do
     log.say(("  %d  %-8s %s%s"):format(i, kind.name, kind.help, kind.example and (" (%s)"):format(kind.example) or ""))
@@ -200,8 +200,8 @@ end
 local function make_new(options, file)
   local settings = settings_of(options)
   local text = template.file(settings)
-  local made = check.text(text, file)
-  keys.make(made)
+  local made = profile_file.text(text, file)
+  profile_key.make(made)
   sys.mkdir(file:match("^(.*)/[^/]*$") or ".")
   write(file, text)
   return say_done(options, file, made, "")
@@ -218,14 +218,14 @@ end
 
 -- One profile more, in a file that is a person's.
 local function add(options, file)
-  local old = check.read(file)
+  local old = profile_file.read(file)
   local settings = settings_of(options)
   local text = template.profile(settings)
   local new = insert.added(old, file, settings.name, text) or raise_by_hand(file, settings.name, text)
-  local made = check.text(new, file, settings.name)
-  keys.make(made)
+  local made = profile_file.text(new, file, settings.name)
+  profile_key.make(made)
   insert.write(file, old, new)
-  if not check.described(new, file).default then
+  if not profile_file.described(new, file).default then
     log.say(('There are several profiles now: say which with --profile, or set default = "NAME" in the file.'))
   end
   return say_done(options, file, made, " --profile " .. settings.name)
@@ -233,22 +233,22 @@ end
 
 -- The key that a profile written by hand may still lack. Was one made?
 local function complete(options)
-  local found = profile.load { config = options.config, name = options.profile }
-  local made = found.key and keys.make(found)
+  local found = profiles.load { config = options.config, name = options.profile }
+  local made = found.key and profile_key.make(found)
   if made then say_key(found) end
   return made
 end
 
 local function is_new(options, file)
   return options.tenant ~= nil
-    or options.profile ~= nil and check.described(check.read(file), file).profiles[options.profile] == nil
+    or options.profile ~= nil and profile_file.described(profile_file.read(file), file).profiles[options.profile] == nil
 end
 
 local function look_at(options, file)
   if is_new(options, file) then return add(options, file) end
   if complete(options) then return 0 end
-  if job.is_interactive() and job.ask(("There is a configuration already: %s. Add another profile to it?"):format(file))
-  then return add(options, file) end
+  local question = ("There is a configuration already: %s. Add another profile to it?"):format(file)
+  if workflow_command.is_interactive() and workflow_command.ask(question) then return add(options, file) end
   fail.raise {
     kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
     fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",
@@ -277,7 +277,7 @@ return {
   },
 
   run = function(options)
-    local file = options.config or check.file()
+    local file = options.config or profile_file.file()
     if sys.stat(file) then return look_at(options, file) end
     return make_new(options, file)
   end,

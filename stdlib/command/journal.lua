@@ -1,22 +1,22 @@
 --- moonlatch journal: show the journal, and change what a person may change in it.
 
 local actions = require "cli.actions"
-local copies = require "command.journal_copies"
+local command_task = require "cli.command_task"
+local commit = require "journal.commit"
+local document = require "report.document"
 local fail = require "fail"
-local job = require "cli.workflow_command"
+local journal_copies = require "command.journal_copies"
+local journal_rekey = require "command.journal_rekey"
+local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
 local passwords = require("journal.rotations").user_passwords
 local profiles = require "profile.current"
-local record = require "journal.commit"
-local rekey = require "command.journal_rekey"
 local report = require "report"
-local document = require "report.document"
-local segments = require "command.journal_segments"
 local session = require "session.open"
 local term = require "host.term"
 local time = require "time"
-local work = require "cli.command_task"
+local workflow_command = require "cli.workflow_command"
 
 -- A person knows an account by its name, a secret by its marker.
 local function name_of(row)
@@ -60,8 +60,8 @@ local function value_of(journal, row, number)
   local place = number and math.tointeger(tonumber(number))
   if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
-  local store = require "journal.rotations"
-  for _, rows in ipairs { store.client_secrets, store.certificates } do
+  local rotations = require "journal.rotations"
+  for _, rows in ipairs { rotations.client_secrets, rotations.certificates } do
     if row.kind == rows.kind then return rows:value(journal, rows:get(journal, row.id)) end
   end
 end
@@ -83,7 +83,7 @@ local function reveal(journal, id, number)
     }
   end
   journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
-  record.commit(journal)
+  commit.commit(journal)
   local ok, message = term.reveal(name_of(row), value)
   if not ok then refuse_reveal(id, message) end
 end
@@ -111,7 +111,7 @@ local function check_head(journal, text)
     }
   end
   local number = math.tointeger(tonumber(seq))
-  local there = journal:hash(number) or segments.each(profiles.current(), journal, function(segment)
+  local there = journal:hash(number) or journal_segments.each(profiles.current(), journal, function(segment)
     return segment:hash(number)
   end)
   if there == hash:lower() then return end
@@ -146,27 +146,27 @@ end
 
 local function verify(journal, _, options)
   local count, names = verify_living(journal), {}
-  segments.each(profiles.current(), journal, function(_, name) names[#names + 1] = name end)
+  journal_segments.each(profiles.current(), journal, function(_, name) names[#names + 1] = name end)
   tell_verified(journal, count, names, options)
 end
 
 local function verify_file(profile, path, options)
-  local copy <close>, count = copies.verified(profile, path)
+  local copy <close>, count = journal_copies.verified(profile, path)
   tell_verified(copy, count, {}, options)
 end
 
 local function confirm(journal, id, options)
-  local by_word = require "rotation.confirm_and_retire"
+  local confirm_and_retire = require "rotation.confirm_and_retire"
   if options.undo then
     return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
-      by_word.take_back(journal, id).body.marker))
+      confirm_and_retire.take_back(journal, id).body.marker))
   end
-  local row = by_word.confirm(journal, id)
+  local row = confirm_and_retire.confirm(journal, id)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
 local function retire(journal, id, options)
-  if not options.yes and not job.ask(("Remove the credential %s from Entra?"):format(id)) then
+  if not options.yes and not workflow_command.ask(("Remove the credential %s from Entra?"):format(id)) then
     log.say("Nothing was changed.")
     return 1
   end
@@ -207,10 +207,10 @@ local ACTIONS = {
   retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
   resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
   close = { run = close, names = "ID", needs = CLOSE_NEEDS },
-  backup = { run = copies.backup, names = "FILE" },
-  restore = { alone = copies.restore, names = "FILE", asks = true },
-  rekey = { alone = rekey.run, asks = true },
-  compact = { run = segments.compact, asks = true },
+  backup = { run = journal_copies.backup, names = "FILE" },
+  restore = { alone = journal_copies.restore, names = "FILE", asks = true },
+  rekey = { alone = journal_rekey.run, asks = true },
+  compact = { run = journal_segments.compact, asks = true },
 }
 local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
   "rekey", "compact" }
@@ -273,9 +273,9 @@ return {
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then job.require_consent(options, command_of(options), false) end
+    if action.asks then workflow_command.require_consent(options, command_of(options), false) end
     if action.alone and (options.id or not action.run) then return run_alone(action, options) end
     local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
-    return work.run(action.run, open.journal, options.id, options, open.profile) or 0
+    return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
   end,
 }

@@ -1,15 +1,15 @@
---- A journal's copies, as a person asks for them: backup, restore, and verifying one.
+--- Copies of a journal: backup, restore, and verifying a copy.
 
+local commit = require "journal.commit"
 local fail = require "fail"
-local host = require "host.journal"
-local job = require "cli.workflow_command"
+local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
+local native_journal = require "host.journal"
 local profiles = require "profile.current"
-local record = require "journal.commit"
 local report = require "report"
-local segments = require "command.journal_segments"
 local time = require "time"
+local workflow_command = require "cli.workflow_command"
 
 local M = {}
 
@@ -37,11 +37,11 @@ end
 ---@param journal host.journal.journal
 ---@param path string
 function M.backup(journal, path)
-  record.commit(journal)
+  commit.commit(journal)
   local seq, hash, kind = journal:backup(path)
   if not seq then raise("back the journal up to " .. path, hash, kind) end
   local profile = profiles.current()
-  local copied = segments.copy(profile, profile.state, folder_of(path))
+  local copied = journal_segments.copy(profile, profile.state, folder_of(path))
   if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
   log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
   if copied > 0 then
@@ -51,14 +51,14 @@ function M.backup(journal, path)
     .. "it again."):format(path))
 end
 
---- Verify a file that is no living journal by itself.
+--- Verify a file that is a copy, not the journal in use.
 ---@param profile profile
 ---@param path string
 ---@return host.journal.journal to be closed
 ---@return integer records
 function M.verified(profile, path)
   local key <close> = profiles.key(profile)
-  local copy, message, kind = host.read(path, key, profile.binding)
+  local copy, message, kind = native_journal.read(path, key, profile.binding)
   if not copy then raise("verify " .. path, message, kind) end
   local count, why = copy:verify()
   if count then return copy, count end
@@ -90,15 +90,15 @@ end
 ---@param options { yes: boolean?, replaces: boolean?, set_aside: boolean? }
 ---@return integer? exit status
 function M.restore(profile, path, options)
-  if not options.yes and not job.ask(("Make %s the journal of %s?"):format(path, profile.binding)) then
+  if not options.yes and not workflow_command.ask(("Make %s the journal of %s?"):format(path, profile.binding)) then
     log.say("Nothing was changed.")
     return 1
   end
   local key <close> = profiles.key(profile)
-  local done, message, kind = host.restore(profile.state, path, key, profile.binding, time.now(),
+  local done, message, kind = native_journal.restore(profile.state, path, key, profile.binding, time.now(),
     options.replaces, options.set_aside)
   if not done then raise(("restore %s to %s"):format(path, profile.state), message, kind) end
-  segments.copy(profile, folder_of(path), profile.state)
+  journal_segments.copy(profile, folder_of(path), profile.state)
   tell_restored(profile, path, done, options)
 end
 

@@ -1,25 +1,24 @@
---- A journal's segments: files beside it that hold the records it was relieved of, each the
---- continuation of the one before.
+--- The segments of a journal: files beside it that hold older records. Each segment continues the one before.
 
+local commit = require "journal.commit"
 local fail = require "fail"
-local host = require "host.journal"
-local job = require "cli.workflow_command"
+local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local log = require "log"
+local native_journal = require "host.journal"
 local profiles = require "profile.current"
-local record = require "journal.commit"
 local report = require "report"
-local in_use = require "journal.in_use"
-local store = require "journal.rotations"
+local rotations = require "journal.rotations"
 local sys = require "host.sys"
 local time = require "time"
+local workflow_command = require "cli.workflow_command"
 
 local M = {}
 
 ---------------------------------------------------------------------------
--- Which there are
+-- Listing
 
---- Names of the segments in a folder, oldest first.
+--- The names of the segments in a folder, oldest first.
 ---@param folder string
 ---@return string[]
 function M.names(folder)
@@ -42,11 +41,11 @@ local function raise_missing(folder, seq, why)
   }
 end
 
--- The segment in which the chain goes on backwards: it ends with this record. To be closed.
+-- The segment that ends with this record: the chain goes on there, backwards. The caller closes it.
 local function ending_with(profile, key, seq, hash)
   for _, name in ipairs(M.names(profile.state)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
-      local segment, message = host.read(profile.state .. "/" .. name, key, profile.binding)
+      local segment, message = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
       if not segment then raise_missing(profile.state, seq, message) end
       local ok, last, its = pcall(segment.head, segment)
       if ok and last == seq and its == hash and segment:is_segment() then return segment, name end
@@ -57,9 +56,9 @@ local function ending_with(profile, key, seq, hash)
   raise_missing(profile.state, seq, "it is not there")
 end
 
---- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, which is
---- returned. Each is looked for, opened, and seen to end where the next begins; its records are not looked at.
---- Raises a "journal" failure when one is missing.
+--- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, and return that.
+--- Each segment is found, opened, and checked to end where the next begins; its records are not checked. Raises
+--- "journal" when one is missing.
 ---@param profile profile
 ---@param journal host.journal.journal
 ---@param fn fun(segment: host.journal.journal, name: string): any
@@ -75,7 +74,7 @@ function M.each(profile, journal, fn)
   end
 end
 
---- Copy the segments of one folder that are not in another to that one, each verified.
+--- Copy the segments that another folder lacks; each one is verified.
 ---@param profile profile
 ---@param from string
 ---@param to string
@@ -85,7 +84,7 @@ function M.copy(profile, from, to)
   local count = 0
   for _, name in ipairs(from ~= to and M.names(from) or {}) do
     local segment <close> = not sys.stat(to .. "/" .. name)
-      and host.read(from .. "/" .. name, key, profile.binding) or nil
+      and native_journal.read(from .. "/" .. name, key, profile.binding) or nil
     if segment then
       local seq, message = segment:backup(to .. "/" .. name)
       if not seq then
@@ -111,10 +110,10 @@ local function by_application(rows)
   return lists
 end
 
--- Rows of closed rotations that are neither the newest of their application nor what its consumer has still.
+-- Rows of closed rotations that are neither the newest of their application nor what its consumer still has.
 local function superseded(journal)
   local rows = {}
-  for _, kind in ipairs { store.client_secrets, store.certificates } do
+  for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
     for _, list in pairs(by_application(kind:all(journal))) do
       local has = in_use.of(list).has
       for place, row in ipairs(list) do
@@ -136,19 +135,19 @@ local function moment_of(text)
   }
 end
 
---- Move what was put on record before a date out of the journal, into a segment beside it.
+--- Move what was recorded before a date out of the journal, into a segment beside it.
 ---@param journal host.journal.journal
 ---@param _ nil
 ---@param options { before: string?, yes: boolean? }
 ---@return integer? exit status
 function M.compact(journal, _, options)
   local before = moment_of(options.before)
-  if not options.yes and not job.ask(("Move what was put on record before %s to a file beside the journal?")
-    :format(options.before)) then
+  local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
+  if not options.yes and not workflow_command.ask(question) then
     log.say("Nothing was changed.")
     return 1
   end
-  record.commit(journal)
+  commit.commit(journal)
   local done, message, kind = journal:compact(before, time.now(), superseded(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"

@@ -7,7 +7,7 @@ local log = require "log"
 local profiles = require "profile.current"
 local report = require "report"
 local scheduler = require "task.scheduler"
-local sealed = require "profile.sealed_file"
+local sealed_file = require "profile.sealed_file"
 local session = require "session.open"
 local source = require "profile.source"
 local sys = require "host.sys"
@@ -85,7 +85,7 @@ local function put(profile, word, options)
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
   local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(word)
   source.keep(from, WHAT[word], value)
-  log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed.path(profile, from.name)
+  log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed_file.path(profile, from.name)
     or source.words(from)))
 end
 
@@ -107,7 +107,7 @@ local function put_missing(profile)
   local names = {}
   for _, word in ipairs(WORDS) do
     local from = sources_of(profile)[word]
-    if from and from.from == "sealed" and not sealed.has(profile, from.name) then
+    if from and from.from == "sealed" and not sealed_file.has(profile, from.name) then
       put(profile, word, {})
       names[#names + 1] = from.name
     end
@@ -119,7 +119,7 @@ end
 local function forget(profile, names, err)
   if not (fail.is(err, "auth") or fail.is(err, "config")) then return end
   for _, name in ipairs(names) do
-    if name ~= "devolutions-secret" then sealed.remove(profile, name) end
+    if name ~= "devolutions-secret" then sealed_file.remove(profile, name) end
   end
 end
 

@@ -4,7 +4,7 @@ local fail = require "fail"
 local log = require "log"
 local profiles = require "profile.current"
 local report = require "report"
-local sealed = require "profile.sealed_file"
+local sealed_file = require "profile.sealed_file"
 local token_cache = require "oauth.token_cache"
 
 local STAYS = [[
@@ -26,8 +26,8 @@ local function forget_secrets(profile)
   local removed = {}
   local devolutions, certificate = profile.devolutions or {}, profile.sign_in.certificate or {}
   for _, from in ipairs { profile.sign_in.secret or {}, certificate.passphrase or {}, devolutions.app_secret or {} } do
-    if from.from == "sealed" and sealed.has(profile, from.name) then
-      sealed.remove(profile, from.name)
+    if from.from == "sealed" and sealed_file.has(profile, from.name) then
+      sealed_file.remove(profile, from.name)
       removed[#removed + 1] = from.name
     end
   end

@@ -1,5 +1,6 @@
 --- moonlatch permissions: show the least permissions that a script needs at Graph, and which of them we have.
 
+local command_task = require "cli.command_task"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
@@ -9,14 +10,13 @@ local report = require "report"
 local script = require "script.load"
 local session = require "session.open"
 local sets = require "base.sets"
-local work = require "cli.command_task"
 
-local SHOWN = 2 -- calls named as reasons
+local SHOWN = 2 -- calls shown as reasons
 
 ---------------------------------------------------------------------------
 -- What we have
 
----@class command.permissions.held
+---@class command.permissions.granted
 ---@field who string
 ---@field kind permissions.kind
 ---@field difference permissions.difference
@@ -37,19 +37,19 @@ local function hold(least)
   return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
 end
 
--- Whom a person would have to sign in for first.
+-- Would a person have to sign in first?
 local function would_ask(profile)
-  local cache = require "oauth.token_cache"
-  return profile.kind == "real" and cache.is_personal(profile) and not cache.about(profile)
+  local token_cache = require "oauth.token_cache"
+  return profile.kind == "real" and token_cache.is_personal(profile) and not token_cache.about(profile)
 end
 
 local function ask(options, least)
   local open <close> = session.start(options, { owner = "moonlatch permissions", journal = false, mode = "read" })
   if would_ask(open.profile) then return nil, "nobody is signed in: moonlatch login" end
-  return work.run(hold, least)
+  return command_task.run(hold, least)
 end
 
--- What is held; or nil and why that is not known.
+-- What we have; or nil, and why that is unknown.
 local function compare(options, least)
   if options.offline then return nil, "--offline" end
   if not options.emulator and not options.config and not require("host.sys").stat(require("profile.file").file()) then
@@ -63,7 +63,7 @@ local function compare(options, least)
 end
 
 ---------------------------------------------------------------------------
--- Saying it
+-- Output
 
 local function some(entries)
   if #entries <= SHOWN or log.verbose() then return table.concat(entries, ", ") end

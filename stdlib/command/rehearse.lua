@@ -4,8 +4,8 @@ local fail = require "fail"
 local log = require "log"
 local output = require "log.output"
 local play = require "rehearse.play"
-local print = require "rehearse.print"
-local rehearsal = require "rehearse.declaration"
+local rehearse_declaration = require "rehearse.declaration"
+local rehearse_print = require "rehearse.print"
 local report = require "report"
 local script = require "script.load"
 local stage = require "rehearse.stage"
@@ -35,7 +35,7 @@ local function terms_of(options)
   if declaration.rehearsal then return declaration.rehearsal end
   if not declaration.policy then raise_neither(options.policy, declaration) end
   local test = not options.plain and test_beside(options.policy)
-  return test or rehearsal.plain(options.policy, time.duration "365d")
+  return test or rehearse_declaration.plain(options.policy, time.duration "365d")
 end
 
 -- What the command line adds to the test.
@@ -86,7 +86,8 @@ return {
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began
     output.done()
-    if log.json() then report.json(print.table(outcome, took)) else log.say(print.text(outcome, took)) end
+    if log.json() then report.json(rehearse_print.table(outcome, took))
+    else log.say(rehearse_print.text(outcome, took)) end
     return outcome.holds and 0 or 1
   end,
 }

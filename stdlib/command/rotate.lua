@@ -1,19 +1,19 @@
 --- moonlatch rotate POLICY…: rotate due passwords and secrets.
 
+local command_task = require "cli.command_task"
 local fail = require "fail"
-local job = require "cli.workflow_command"
 local log = require "log"
 local output = require "log.output"
 local report = require "report"
-local rotate = require "rotate.policies"
+local rotate_policies = require "rotate.policies"
 local session = require "session.open"
 local task = require "task"
-local work = require "cli.command_task"
+local workflow_command = require "cli.workflow_command"
 
 local function confirm(all)
   output.done()
-  log.say(rotate.plan_text(all))
-  return job.ask "Do this?"
+  log.say(rotate_policies.plan_text(all))
+  return workflow_command.ask "Do this?"
 end
 
 local function run(options, loaded, open)
@@ -22,10 +22,10 @@ local function run(options, loaded, open)
     old_now = options.old_now, rights = open.rights,
   }
   if not options.yes then surroundings.confirm = confirm end
-  if options.watch then return rotate.watch(loaded.policies, surroundings) end
-  local all, status = rotate.once(loaded.policies, surroundings)
+  if options.watch then return rotate_policies.watch(loaded.policies, surroundings) end
+  local all, status = rotate_policies.once(loaded.policies, surroundings)
   output.done()
-  if log.json() then report.json(rotate.json(all, status)) else log.say(rotate.text(all)) end
+  if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
   task.check()
   return status
 end
@@ -81,10 +81,10 @@ return {
 
   run = function(options)
     if options.now and #options.now == 0 then options.now = nil end
-    local loaded = rotate.load(options.policy or {})
+    local loaded = rotate_policies.load(options.policy or {})
     refuse_together(options)
-    job.require_consent(options, "rotate " .. table.concat(options.policy, " "))
+    workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
     local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
-    return work.run(run, options, loaded, open)
+    return command_task.run(run, options, loaded, open)
   end,
 }

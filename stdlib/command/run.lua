@@ -3,13 +3,13 @@
 -- A script that declares what it needs may do that. Code that declares nothing
 -- may only read; --write lifts that.
 
+local command_task = require "cli.command_task"
 local copies = require "script.copies"
 local fail = require "fail"
-local job = require "cli.workflow_command"
-local open_later = require "session.on_demand"
+local on_demand = require "session.on_demand"
 local script = require "script.load"
 local session = require "session.open"
-local work = require "cli.command_task"
+local workflow_command = require "cli.workflow_command"
 
 local function refuse_steps(name)
   fail.raise {
@@ -22,10 +22,10 @@ local function run_declared(found, value, options)
   local declaration = script.check(found, value)
   if declaration.steps then refuse_steps(options.script) end
   local args = script.arguments(declaration, options.rest)
-  job.check_growth(declaration, found, options)
+  workflow_command.check_growth(declaration, found, options)
   session.close() -- the one for undeclared code, if loading it opened one
-  local _ <close> = open_later(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
-  return work.explained(declaration.run, args)
+  local _ <close> = on_demand(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
+  return command_task.explained(declaration.run, args)
 end
 
 local function run(found, options)
@@ -53,7 +53,7 @@ return {
   run = function(options)
     local found = script.find(options.script)
     copies.tell(found)
-    local _ <close> = open_later(options)
-    return work.run(run, found, options)
+    local _ <close> = on_demand(options)
+    return command_task.run(run, found, options)
   end,
 }

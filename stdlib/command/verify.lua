@@ -1,6 +1,6 @@
 --- moonlatch verify SCRIPT: check that everything is as apply left it.
 
-local job = require "cli.workflow_command"
+local workflow_command = require "cli.workflow_command"
 
 ---@type cli.command
 return {
@@ -8,16 +8,16 @@ return {
   details = "Exit status: 0 when everything is; 3 when something has drifted, waits for a person, or could not be\n"
     .. "looked at; 1 when the purpose of the job fails: the client secret in Devolutions has expired, for\n"
     .. "example.",
-  usage = job.usage,
-  arguments = job.arguments,
+  usage = workflow_command.usage,
+  arguments = workflow_command.arguments,
   script = "named",
   examples = { "moonlatch verify setup/entra-pam-provider", "moonlatch verify setup/entra-pam-provider --json" },
-  help = job.help "verify",
+  help = workflow_command.help "verify",
 
   run = function(options)
-    return job.run(job.load(options, "verify"), true, function(go)
+    return workflow_command.run(workflow_command.load(options, "verify"), true, function(go)
       local result, status = go "verify"
-      job.show(result)
+      workflow_command.show(result)
       return status
     end)
   end,

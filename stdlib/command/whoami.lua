@@ -1,15 +1,15 @@
 --- moonlatch whoami: sign in, and show who we are, with which rights, and until when.
 
+local command_task = require "cli.command_task"
 local json = require "host.json"
 local log = require "log"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local remarks = require "profile.remarks"
 local report = require "report"
 local session = require "session.open"
 local time = require "time"
 local token_cache = require "oauth.token_cache"
-local work = require "cli.command_task"
 
 local function list(words)
   return #words > 0 and table.concat(words, " ") or "none"
@@ -52,14 +52,14 @@ local function tenant_of(profile, principal)
     or ("%s (%s)"):format(principal.tenant, profile.tenant)
 end
 
--- What is held this minute: an eligible role that was not activated is not there.
+-- The roles that are active now: an eligible role that was not activated is missing.
 local function role_names(principal)
   local found = {}
-  for i, id in ipairs(principal.wids) do found[i] = names.role(id) end
+  for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role(id) end
   return #found > 0 and table.concat(found, ", ") or "none"
 end
 
--- What a person may do comes of scopes and directory roles, what an application may of app roles.
+-- A person's rights come from scopes and directory roles, an application's from app roles.
 local function show_rights(principal)
   if principal.kind == "app" then
     log.say("  app roles   " .. list(principal.roles))
@@ -116,7 +116,7 @@ return {
 
   run = function(options)
     local open <close> = session.start(options, { owner = "moonlatch whoami", journal = false, mode = "read" })
-    work.run(look, open.profile)
+    command_task.run(look, open.profile)
     return 0
   end,
 }

@@ -5,14 +5,14 @@
 
 local explain = require "explain.cause"
 local fail = require "fail"
-local folder = require "base.vault_folder"
 local http = require "http.client"
-local native = require "host.devolutions"
+local native_devolutions = require "host.devolutions"
 local outage = require "http.outage"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local retry = require "http.retry"
 local secret = require "host.secret"
-local shared = require "task.single_flight"
+local single_flight = require "task.single_flight"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -70,15 +70,15 @@ local function exchange(what, request, credential, judge, own)
   return judge(answer)
 end
 
-local open_session = shared.wrap(function()
+local open_session = single_flight.wrap(function()
   local server = server_of(settings)
   local what = ("log in to Devolutions Server %s"):format(server.server)
-  local app_secret <close> = profile.secret(server.app_secret, "the application secret for Devolutions Server")
+  local app_secret <close> = profiles.secret(server.app_secret, "the application secret for Devolutions Server")
   local credential, failure = retry.run {
     what = what, peer = "devolutions", repeatable = true,
     attempt = function()
-      return exchange(what, native.login(server.server, server.app_key, app_secret), nil, function(answer)
-        return native.judge_login(answer, server.server)
+      return exchange(what, native_devolutions.login(server.server, server.app_key, app_secret), nil, function(answer)
+        return native_devolutions.judge_login(answer, server.server)
       end, true)
     end,
   }
@@ -87,7 +87,7 @@ local open_session = shared.wrap(function()
 end)
 
 local function login_if_needed()
-  if settings ~= profile.current() then settings, session = profile.current(), nil end
+  if settings ~= profiles.current() then settings, session = profiles.current(), nil end
   if not session then open_session() end
   return session
 end
@@ -99,7 +99,7 @@ local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = 
 local function perform(what, method, path, query, body)
   local used = login_if_needed()
   local base = server_of(settings).server
-  local function build() return native.request(base, method, path, query, body) end
+  local function build() return native_devolutions.request(base, method, path, query, body) end
   local first <close> = build()
   local unsent = first
   local value, failure = retry.run {
@@ -107,7 +107,8 @@ local function perform(what, method, path, query, body)
     attempt = function()
       local request = unsent or build()
       unsent, used = nil, session
-      return exchange(what, request, used, function(answer) return native.judge(request, answer) end, OWN[path])
+      local function judge(answer) return native_devolutions.judge(request, answer) end
+      return exchange(what, request, used, judge, OWN[path])
     end,
     renew = function()
       if session == used then open_session() end
@@ -121,7 +122,7 @@ local function path_of(template, ...)
   local values, place = { ... }, 0
   return (template:gsub("{[^}]*}", function()
     place = place + 1
-    return native.segment(values[place])
+    return native_devolutions.segment(values[place])
   end))
 end
 
@@ -238,7 +239,7 @@ end
 -- Does the entry fit the filter? Some versions of the server ignore filters.
 local function fits(entry, filter)
   return (not filter.name or entry.name == filter.name)
-    and (not filter.path or folder.is_same(entry.path, filter.path))
+    and (not filter.path or vault_folder.is_same(entry.path, filter.path))
     and (not filter.tag or M.has_tag(entry, filter.tag))
 end
 
@@ -352,12 +353,12 @@ local function check_kept(what, wanted, kept)
 end
 
 local function place_text(path)
-  return folder.key(path) == "" and "the vault itself" or ("the folder '%s'"):format(path)
+  return vault_folder.key(path) == "" and "the vault itself" or ("the folder '%s'"):format(path)
 end
 
 -- Is the entry in the folder it was written to? If not, the next look would not find it there.
 local function check_place(what, wanted, kept, left)
-  if folder.is_same(kept.path, wanted.path) then return kept end
+  if vault_folder.is_same(kept.path, wanted.path) then return kept end
   local place = type(kept.path) == "string" and place_text(kept.path) or "a folder that the server does not name"
   fail.raise {
     kind = "conflict", what = what,
@@ -368,7 +369,7 @@ end
 
 -- Delete an entry that the server put into another folder: else each run would add one more there.
 local function take_back(what, vault_id, entry, kept)
-  if folder.is_same(kept.path, entry.path) then return end
+  if vault_folder.is_same(kept.path, entry.path) then return end
   local gone = pcall(M.delete_entry, vault_id, kept.id)
   check_place(what, entry, kept, gone and "; there it was deleted again" or ("; there it is left, as " .. kept.id))
 end

@@ -3,7 +3,7 @@
 local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local scheduler = require "task.scheduler"
 local states = require "handover.state"
 local task = require "task"
@@ -13,9 +13,9 @@ local M = {}
 ---@class doctor.check
 ---@field name string
 ---@field denied doctor.verdict? the verdict when the check's calls are refused ("unknown")
----@field run fun(record: doctor.record, exam: doctor.exam)
+---@field run fun(record: doctor.record, exam: doctor.examination)
 
----@class doctor.exam
+---@class doctor.examination
 ---@field profile profile
 ---@field workflow string id of the setup
 ---@field args table
@@ -24,7 +24,7 @@ local M = {}
 ---@field origins table<Failure, string> failure -> the fact whose reading failed first
 ---@field journal host.journal.journal?
 ---@field own boolean? did the examination open the journal? Then it closes it
-local Exam = class "doctor.exam"
+local Examination = class "doctor.examination"
 
 --- Raised in a check when a fact failed that another check reports.
 local Blocked = class "doctor.blocked"
@@ -77,7 +77,7 @@ end
 --- check when another check reports the failure.
 ---@param check doctor.check who asks
 ---@return any
-function Exam:want(name, check)
+function Examination:want(name, check)
   local ok, value = wait(self, name)
   if ok then return value end
   local origin = facts[self.origins[value] or name]
@@ -88,7 +88,7 @@ end
 --- The same, for a fact that another fact needs.
 ---@param name string
 ---@return any
-function Exam:need(name)
+function Examination:need(name)
   local ok, value = wait(self, name)
   if ok then return value end
   error(value, 0)
@@ -106,7 +106,7 @@ end
 --- Run one check. Returns its findings, in its order.
 ---@param check doctor.check
 ---@return doctor.finding[]
-function Exam:run(check)
+function Examination:run(check)
   local record = Record { check = check }
   local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
@@ -116,19 +116,19 @@ function Exam:run(check)
   return table.move(record, 1, #record, 1, {})
 end
 
-function Exam:close()
+function Examination:close()
   if self.journal and self.own then self.journal:close() end
   self.journal = nil
 end
-Exam.__close = Exam.close
+Examination.__close = Examination.close
 
 --- A new examination for the profile in use.
 ---@param workflow string id of the setup
 ---@param args table
----@return doctor.exam
+---@return doctor.examination
 function M.new(workflow, args)
-  return Exam {
-    profile = profile.current(), workflow = workflow, args = args,
+  return Examination {
+    profile = profiles.current(), workflow = workflow, args = args,
     setup = states.maker(workflow, args.name, args.client_id),
     started = {},
     origins = {},

@@ -3,16 +3,14 @@
 
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
-local consent = require "entra.sign_in_client"
-local credential_policy = require "entra.credential_policy"
-local entry = require "sink.entry"
 local client_secret = require "rotation.client_secret"
+local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local graph = require "graph"
 local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
-local journal = require "doctor.journal"
 local oauth = require "oauth.sign_in"
+local open_journal = require "doctor.open_journal"
 local peers = require "doctor.peers"
 local prove = require "rotation.prove"
 local reach = require "entra.reach"
@@ -20,14 +18,17 @@ local role_holders = require "entra.role_holders"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
 local service_principal = require "entra.service_principal"
+local sign_in_client = require "entra.sign_in_client"
+local sink_entry = require "sink.entry"
 local states = require "handover.state"
 local task = require "task"
 local time = require "time"
+local vault_folder = require "base.vault_folder"
 
 ---@class doctor.fact
 ---@field owner string name of the check that reports why the fact cannot be read
 ---@field what string
----@field read fun(exam: doctor.exam): any false when the thing does not exist
+---@field read fun(exam: doctor.examination): any false when the thing does not exist
 
 ---@type table<string, doctor.fact>
 local M = {}
@@ -144,20 +145,20 @@ fact("left_behind", "privilege", "what was consented to the sign-in client", fun
   local principal = exam:need "session"
   if principal.kind ~= "user" then return {} end
   local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
-  return consent.left_behind(principal, client, exam.profile.sign_in.scopes or {})
+  return sign_in_client.left_behind(principal, client, exam.profile.sign_in.scopes or {})
 end)
 
 ---------------------------------------------------------------------------
 -- What is on record, and what is stored
 
-fact("journal", "journal", "what is on record", function(exam) return journal.open(exam) or false end)
+fact("journal", "journal", "what is on record", function(exam) return open_journal.open(exam) or false end)
 
 fact("entry", "entry", "the entry", function(exam)
   if not exam:need "devolutions" then return false end
   local devolutions = exam.profile.devolutions
-  local to = entry {
-    name = exam.args.name, vault = exam.args.vault or devolutions.vault or "Default",
-    path = exam.args.path or devolutions.path, workflow = exam.workflow, linked = devolutions.linked,
+  local vault, path = vault_folder.chosen(exam.args, devolutions)
+  local to = sink_entry {
+    name = exam.args.name, vault = vault, path = path, workflow = exam.workflow, linked = devolutions.linked,
   }
   to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
   to:opened()
@@ -214,7 +215,7 @@ local function row_in_entry(exam, found, list, to)
   end
 end
 
----@class doctor.use: rotation.in_use
+---@class doctor.use: journal.in_use
 ---@field who string "Devolutions Cloud"
 ---@field linked boolean does the consumer read our entry?
 

@@ -6,7 +6,7 @@ local graph = require "graph"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local peers = require "doctor.peers"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local report = require "report"
 local server = require "devolutions.server"
 
@@ -180,7 +180,7 @@ local WORDS = { [true] = "holds", [false] = "does not hold" }
 
 local function settle(belief)
   if not belief.settle then return "not tried: it changes something, or takes a person", nil end
-  local ok, verdict, seen = pcall(belief.settle, profile.current())
+  local ok, verdict, seen = pcall(belief.settle, profiles.current())
   if ok then return verdict == nil and "still open" or WORDS[verdict], seen end
   if not fail.is(verdict) or fail.is(verdict, "interrupted") then error(verdict, 0) end
   return "still open", verdict.why
@@ -196,7 +196,7 @@ end
 --- Check the beliefs. Waits; reads only.
 ---@return integer status 0, or 1 when a belief does not hold
 function M.run()
-  oauth.sign_in(profile.current())
+  oauth.sign_in(profiles.current())
   local rows, wrong = {}, false
   for place, belief in ipairs(M.beliefs) do
     local verdict, seen = settle(belief)

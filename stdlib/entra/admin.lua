@@ -4,7 +4,8 @@
 local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local layout = require "terminal.layout"
+local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local sets = require "base.sets"
 local token_cache = require "oauth.token_cache"
@@ -52,28 +53,24 @@ local function any(list, set, id_of)
   end
 end
 
-local function either(list)
-  if #list == 1 then return list[1] end
-  return table.concat(list, ", ", 1, #list - 1) .. " or " .. list[#list]
-end
-
 local function judge_app(principal, ability)
   if any(ability.permissions, sets.of(principal.roles)) then return nil end
-  return ("the application '%s' that is signed in does not have %s"):format(principal.name, either(ability.permissions))
+  return ("the application '%s' that is signed in does not have %s")
+    :format(principal.name, layout.list(ability.permissions, "or"))
 end
 
 local function judge_person(admin, ability)
   local principal = admin.principal
   if not any(ability.scopes, sets.of(principal.scopes)) then
-    return ("the sign-in was not consented to %s"):format(either(ability.scopes))
+    return ("the sign-in was not consented to %s"):format(layout.list(ability.scopes, "or"))
   end
-  if any(ability.roles, sets.of(principal.wids), names.roles) then return nil end
-  local dormant = any(ability.roles, admin.eligible or {}, names.roles)
+  if any(ability.roles, sets.of(principal.wids), microsoft_ids.roles) then return nil end
+  local dormant = any(ability.roles, admin.eligible or {}, microsoft_ids.roles)
   if dormant then
     return ("%s is eligible for the role '%s' but has not activated it; that is done under "
       .. "Privileged Identity Management > My roles, and then it takes a new sign-in"):format(principal.name, dormant)
   end
-  return ("%s does not hold the role %s"):format(principal.name, either(ability.roles))
+  return ("%s does not hold the role %s"):format(principal.name, layout.list(ability.roles, "or"))
 end
 
 local function judge(admin)
@@ -129,7 +126,7 @@ function Admin:must(ability)
   fail.raise {
     kind = "denied", what = M.abilities[ability].what, why = why,
     fix = ("Sign in as somebody with the role %s, or have that role assigned and sign in again.")
-      :format(either(M.abilities[ability].roles)),
+      :format(layout.list(M.abilities[ability].roles, "or")),
   }
 end
 

@@ -1,11 +1,11 @@
 --- The application permissions that an application declares (requiredResourceAccess). Declaring a permission grants
 --- nothing; entra.consent grants it.
 
-local answer = require "entra.check_answer"
+local check_answer = require "entra.check_answer"
 local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
@@ -77,7 +77,7 @@ end
 function M.declared(application)
   local ids = {}
   for _, access in ipairs(application.requiredResourceAccess or {}) do
-    for _, entry in ipairs(access.resourceAppId == names.GRAPH and access.resourceAccess or {}) do
+    for _, entry in ipairs(access.resourceAppId == microsoft_ids.GRAPH and access.resourceAccess or {}) do
       if entry.type == "Role" then ids[entry.id] = true end
     end
   end
@@ -128,7 +128,7 @@ local function rewritten(application, keep, more)
   local list, own = json.array {}, nil
   for _, access in ipairs(application.requiredResourceAccess or {}) do
     local copy = { resourceAppId = access.resourceAppId, resourceAccess = json.array {} }
-    local graphs = access.resourceAppId == names.GRAPH
+    local graphs = access.resourceAppId == microsoft_ids.GRAPH
     for _, entry in ipairs(access.resourceAccess) do
       if not graphs or keep(entry) then table.insert(copy.resourceAccess, { id = entry.id, type = entry.type }) end
     end
@@ -136,7 +136,7 @@ local function rewritten(application, keep, more)
     if not graphs or #copy.resourceAccess > 0 or #more > 0 then list[#list + 1] = copy end
   end
   if not own and #more > 0 then
-    own = { resourceAppId = names.GRAPH, resourceAccess = json.array {} }
+    own = { resourceAppId = microsoft_ids.GRAPH, resourceAccess = json.array {} }
     list[#list + 1] = own
   end
   for _, id in ipairs(more) do table.insert(own.resourceAccess, { id = id, type = "Role" }) end
@@ -154,7 +154,7 @@ end
 local function as_it_is(self, application)
   if application.made_now then return application end
   local what = "read the API permissions of " .. tostring(application.displayName)
-  return answer.with(graph.get(graph.path("/applications/{id}", self.host.id), {
+  return check_answer.with(graph.get(graph.path("/applications/{id}", self.host.id), {
     select = { "id", "requiredResourceAccess" }, fresh_write = true, what = what,
   }), what, "id")
 end

@@ -1,11 +1,11 @@
 --- An application registration. It is found by its uniqueName, which Entra keeps unique and immutable, or adopted by
 --- its client id.
 
-local answer = require "entra.check_answer"
+local check_answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
@@ -34,8 +34,8 @@ local read_fields = options_of("entra.application", { name = "string", workflow 
 ---@return entra.application
 local function application(fields)
   local self = Application(read_fields(fields))
-  self.prefix = ("moonlatch-%s-"):format(names.slug(self.workflow))
-  self.unique_name = self.prefix .. names.slug(self.name)
+  self.prefix = ("moonlatch-%s-"):format(microsoft_ids.slug(self.workflow))
+  self.unique_name = self.prefix .. microsoft_ids.slug(self.name)
   self.mark = ownership.mark(self.workflow)
   self.made = "single tenant, uniqueName " .. self.unique_name
   self.wanted = self.client_id and {} or { displayName = self.name, signInAudience = "AzureADMyOrg" }
@@ -76,7 +76,7 @@ end
 
 -- Note in `actual` whether it is ours by its marks, or adopted.
 local function judged(self, actual)
-  answer.with(actual, "read " .. tostring(self), "id", "appId")
+  check_answer.with(actual, "read " .. tostring(self), "id", "appId")
   local marked = self:is_marked(actual)
   if not marked and not self.client_id then raise_foreign(self, actual) end
   actual.ours, actual.adopted = marked, not marked

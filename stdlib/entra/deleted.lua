@@ -4,7 +4,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local store = require "journal.rotations"
+local rotations = require "journal.rotations"
 local task = require "task"
 local time = require "time"
 
@@ -56,7 +56,7 @@ function M.deleting(run, application)
   }, time.now())
 end
 
-local function stores() return { store.client_secrets, store.certificates } end
+local function stores() return { rotations.client_secrets, rotations.certificates } end
 
 -- Does the journal know the application: from its deletion, or from a credential that was made for it?
 local function is_known(journal, app_id)

@@ -7,7 +7,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local pim = require "entra.pim"
@@ -194,7 +194,7 @@ end
 --- policy may not be read. Waits.
 ---@param role string name
 ---@return entra.pim?
-function M.pim_demanded(role) return pim.demanded(role, names.roles[role]) end
+function M.pim_demanded(role) return pim.demanded(role, microsoft_ids.roles[role]) end
 
 ---------------------------------------------------------------------------
 -- Ensuring
@@ -227,7 +227,7 @@ local function new(run, fields, name, with_ends)
   local demanded = fields.pim and fields.pim[name] or nil
   if demanded and not demanded.longest then demanded = nil end -- then a person has to assign the role
   return Role {
-    name = name, role = names.roles[name], host = fields.application, principal = fields.principal,
+    name = name, role = microsoft_ids.roles[name], host = fields.application, principal = fields.principal,
     from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
     with_ends = with_ends, by_request = fields.premium == true, made = made_text(demanded, fields.premium),
   }

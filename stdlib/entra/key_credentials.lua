@@ -4,7 +4,7 @@
 -- Entra accepts only the whole list: a change reads the list, changes our own entries, writes everything back, and
 -- checks that the entries of others are still there (Microsoft Learn: application-update, application-addkey).
 
-local answer = require "entra.check_answer"
+local check_answer = require "entra.check_answer"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local graph = require "graph"
@@ -39,7 +39,7 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "keyCredentials" }, fresh_write = true, what = what,
   })
-  application.keyCredentials = answer.with(actual, what, "keyCredentials").keyCredentials
+  application.keyCredentials = check_answer.with(actual, what, "keyCredentials").keyCredentials
   return application.keyCredentials
 end
 

@@ -4,7 +4,7 @@
 local graph = require "graph"
 local options_of = require("base.options").of
 local ownership = require "resource.ownership"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local resource = require "resource.new"
 local upsert = require "entra.upsert"
 
@@ -43,7 +43,7 @@ end
 -- The body names the object by its address at Graph.
 function Owner:create()
   upsert.post(graph.path("/applications/{id}/owners/$ref", self.owned.id), {
-    ["@odata.id"] = ("%s/directoryObjects/%s"):format(profile.current().graph, self.principal.id),
+    ["@odata.id"] = ("%s/directoryObjects/%s"):format(profiles.current().graph, self.principal.id),
   }, { fresh_write = true, what = ("make it an owner of '%s'"):format(self.owned.displayName) })
   return { id = self.principal.id }
 end

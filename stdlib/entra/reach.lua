@@ -1,13 +1,13 @@
 --- Who may reset whose password: the accounts to be managed, the admin roles they hold, and what Microsoft's table
 --- allows the holder of a role.
 
-local data = require "base.facts"
+local fact_tables = require "base.fact_tables"
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
 local layout = require "terminal.layout"
+local microsoft_ids = require "base.microsoft_ids"
 local role_holders = require "entra.role_holders"
-local names = require "base.microsoft_ids"
 local task = require "task"
 
 local M = {}
@@ -31,7 +31,7 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 
 local function load_matrix()
   local rows = {}
-  for _, row in ipairs(data.rows "stdlib/data/reset-matrix.tsv") do
+  for _, row in ipairs(fact_tables.rows "stdlib/data/reset-matrix.tsv") do
     local target, id, settled, by = table.unpack(row)
     local may = {}
     for actor in by:gmatch("[^,]+") do may[actor] = true end
@@ -56,7 +56,7 @@ end
 
 local function ids_of(roles)
   local ids = {}
-  for _, name in ipairs(roles) do ids[names.roles[name]] = true end
+  for _, name in ipairs(roles) do ids[microsoft_ids.roles[name]] = true end
   return ids
 end
 
@@ -174,7 +174,7 @@ end
 
 local function users_of(name)
   if name:find("@", 1, true) then return user_of(name) end
-  if not names.is_id(name) then return users_in(group_named(name).id) end
+  if not microsoft_ids.is_id(name) then return users_in(group_named(name).id) end
   local group = graph.get(graph.path("/groups/{id}", name),
     { select = { "id" }, missing = "nil", what = "find the group" })
   return group and users_in(name) or user_of(name)

@@ -1,9 +1,9 @@
 --- A service principal: the representation of an application in this tenant. It is found by its appId.
 
-local answer = require "entra.check_answer"
+local check_answer = require "entra.check_answer"
 local deleted = require "entra.deleted"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local options_of = require("base.options").of
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
@@ -31,10 +31,10 @@ end
 ---@return table
 function M.graph()
   local what = "read the permissions Microsoft Graph offers"
-  local principal = graph.get(graph.path("/servicePrincipals(appId={appId})", names.GRAPH), {
+  local principal = graph.get(graph.path("/servicePrincipals(appId={appId})", microsoft_ids.GRAPH), {
     select = { "id", "appId", "appRoles" }, what = what,
   })
-  return answer.with(principal, what, "id", "appRoles")
+  return check_answer.with(principal, what, "id", "appRoles")
 end
 
 local function path_of(self)
@@ -50,12 +50,12 @@ function ServicePrincipal:read()
   end
   local what = "look for " .. tostring(self)
   local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = what })
-  return actual and answer.with(actual, what, "id")
+  return actual and check_answer.with(actual, what, "id")
 end
 
 local function read_anew(self)
   local what = "read " .. tostring(self)
-  return answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
+  return check_answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
 end
 
 -- A deleted service principal keeps its grants, so it is restored. The tag makes the portal list it among the

@@ -3,7 +3,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local task = require "task"
 local time = require "time"
 
@@ -63,7 +63,7 @@ local function raise_missing(what, why, fix)
 end
 
 local function group_id(name)
-  if names.is_id(name) then return name end
+  if microsoft_ids.is_id(name) then return name end
   local group, count = groups.named(name)
   if group then return group.id end
   local what = ("find the group '%s'"):format(name)
@@ -101,7 +101,7 @@ function M.named(reader, name)
 end
 
 local function role_id(holders, name)
-  if names.is_id(name) then return name end
+  if microsoft_ids.is_id(name) then return name end
   for id, other in pairs(holders.named) do
     if other:lower() == name:lower() then return id end
   end

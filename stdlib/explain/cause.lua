@@ -3,7 +3,7 @@
 --- These texts are for people. Programs branch on kinds: Microsoft promises neither its AADSTS numbers nor its texts.
 
 local aadsts = require "explain.aadsts"
-local graph_rules = require "explain.graph"
+local graph_errors = require "explain.graph_errors"
 local kinds = require "fail.kinds"
 local time = require "time"
 
@@ -91,7 +91,7 @@ local REDIRECT = {
 }
 
 --- Why a sign-in failed.
----@param failure table host.oauth.failure or retry.failure
+---@param failure table host.oauth.failure or http.retry.failure
 ---@return explain.reason
 function M.login(failure)
   if failure.transport then return kinds.transport(failure) end
@@ -117,7 +117,7 @@ local UNKNOWN_IDENTITY = {
 }
 
 --- Why a managed identity gave no token; nil for a cause that it shares with other sign-ins.
----@param failure table host.oauth.failure or retry.failure
+---@param failure table host.oauth.failure or http.retry.failure
 ---@return explain.reason|nil
 function M.identity(failure)
   if failure.transport and not failure.maybe_sent and kinds.transport(failure) ~= kinds.transports.peer then
@@ -149,13 +149,13 @@ local function matches(rule, failure, context)
 end
 
 local function by_rule(failure, context)
-  for _, rule in ipairs(graph_rules) do
+  for _, rule in ipairs(graph_errors) do
     if matches(rule, failure, context) then return { cause = rule.cause, fix = rule.fix, source = rule.source } end
   end
 end
 
 --- Why a Graph call failed.
----@param failure table host.graph.failure or retry.failure
+---@param failure table host.graph.failure or http.retry.failure
 ---@param context { method: string?, path: string?, body: table?, fresh_write: boolean? }? the call
 ---@return explain.reason
 function M.graph(failure, context)
@@ -187,7 +187,7 @@ local DEVOLUTIONS = {
 }
 
 --- Why a call to Devolutions Server failed.
----@param failure table host.devolutions.failure or retry.failure
+---@param failure table host.devolutions.failure or http.retry.failure
 ---@return explain.reason
 function M.devolutions(failure)
   if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end

@@ -1,9 +1,9 @@
 --- Files in a folder that the profile names, through the gate. For the library; scripts use `folder`.
 
+local commit = require "journal.commit"
 local fail = require "fail"
 local http = require "http.client"
-local profile = require "profile.current"
-local record = require "journal.commit"
+local profiles = require "profile.current"
 local rights = require "task.rights"
 local scheduler = require "task.scheduler"
 
@@ -19,14 +19,14 @@ local FIXES = {
 -- Call a method of the door with the rights of the running task.
 local function call(method, what, folder, ...)
   scheduler.here() -- raises where nothing can wait
-  profile.current() -- opens the session that comes when it is needed
+  profiles.current() -- opens the session that comes when it is needed
   local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
   local value, why, kind
   if acting then value, why, kind = door[method](door, acting, folder, ...) else
     why = "no script stands behind this call"
   end
   if value ~= nil then return value end
-  if kind == "journal" then error(record.failure(why), 0) end
+  if kind == "journal" then error(commit.failure(why), 0) end
   return nil, function()
     fail.raise { kind = "refused", what = ("%s the folder '%s'"):format(what, folder), why = why, fix = FIXES[kind] }
   end, kind

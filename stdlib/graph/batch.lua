@@ -6,7 +6,7 @@
 local call = require "graph.call"
 local fail = require "fail"
 local json = require "json"
-local native = require "host.graph"
+local native_graph = require "host.graph"
 local retry = require "http.retry"
 local scheduler = require "task.scheduler"
 local task = require "task"
@@ -31,8 +31,8 @@ local function part_of(item, place)
   local query, headers = call.query(item)
   if item.body then headers["Content-Type"] = "application/json" end
   return {
-    id = ("%d"):format(place), method = item.method or "GET", url = item.path .. native.query(query), body = item.body,
-    headers = next(headers) and headers or nil,
+    id = ("%d"):format(place), method = item.method or "GET", url = item.path .. native_graph.query(query),
+    body = item.body, headers = next(headers) and headers or nil,
   }
 end
 
@@ -110,7 +110,7 @@ end
 
 local function send(pendings)
   local one, repeatable = batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try, scheduler.keep_trace, one, native.judge_batch)
+  local ok, outcomes, more = xpcall(call.try, scheduler.keep_trace, one, native_graph.judge_batch)
   if not ok then return give_up(pendings, outcomes) end
   if outcomes == nil then return take_failure(pendings, more, repeatable) end
   for _, pending in ipairs(pendings) do

@@ -2,14 +2,14 @@
 --- `graph`.
 
 local class = require "base.class"
-local clock = require "graph.clock"
 local explain = require "explain.cause"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local http = require "http.client"
-local native = require "host.graph"
+local native_graph = require "host.graph"
 local oauth = require "oauth.sign_in"
 local outage = require "http.outage"
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local retry = require "http.retry"
 local text = require "graph.text"
 local time = require "time"
@@ -24,7 +24,7 @@ local M = {}
 --- and raise to give the call up
 ---@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
 
----@class graph.call: retry.call
+---@class graph.call: http.retry.call
 ---@field method string
 ---@field path string
 ---@field body table?
@@ -39,7 +39,7 @@ local M = {}
 ---@field credential host.credential? the credential of the last try
 local Call = class "graph.call"
 Call.peer = "graph"
-Call.judge = native.judge
+Call.judge = native_graph.judge
 
 local NONE = {} ---@type graph.call.options
 
@@ -66,8 +66,9 @@ function Call:resource() return self.path:match("^/[^/?(]*") end
 -- Build the request of the next try: each one has an id of its own.
 ---@return host.request|nil, string?
 function Call:build()
-  if self.link then return native.next(self.base, self.link, self.headers) end
-  local request = self.first or native.request(self.base, self.method, self.path, self.query, self.body, self.headers)
+  if self.link then return native_graph.next(self.base, self.link, self.headers) end
+  local request = self.first
+    or native_graph.request(self.base, self.method, self.path, self.query, self.body, self.headers)
   self.first = nil
   return request
 end
@@ -86,11 +87,11 @@ end
 ---@param options graph.call.options?
 ---@return graph.call
 function M.new(method, path, body, options)
-  local base, query, headers = profile.current().graph, nil, nil
+  local base, query, headers = profiles.current().graph, nil, nil
   if options then query, headers = M.query(options) end
   options = options or NONE
   -- built now, so that a wrong call raises here
-  local first = native.request(base, method, path, query, body, headers)
+  local first = native_graph.request(base, method, path, query, body, headers)
   local changes, repeatable = first:traits()
   local said = options.repeatable
   local overruled = said ~= nil and said ~= repeatable
@@ -109,7 +110,7 @@ end
 function M.page(link, first)
   local _, headers = M.query(first.options)
   return Call {
-    what = first.what, method = "GET", path = first.path, options = first.options, base = profile.current().graph,
+    what = first.what, method = "GET", path = first.path, options = first.options, base = profiles.current().graph,
     headers = headers, link = link, changes = false, repeatable = true, overruled = false, credential = nil,
   }
 end
@@ -166,7 +167,7 @@ end
 
 --- Make the failure of a call. No other code makes one.
 ---@param call graph.call
----@param failure retry.failure
+---@param failure http.retry.failure
 ---@return Failure
 function M.failure(call, failure)
   local reason, words = explain.graph(failure, call), said(failure)
@@ -183,7 +184,7 @@ end
 
 --- Raise it.
 ---@param call graph.call
----@param failure retry.failure
+---@param failure http.retry.failure
 function M.raise(call, failure)
   error(M.failure(call, failure), 0)
 end
@@ -220,7 +221,7 @@ function M.once(call, judge)
   local value, more = judge(request, answer)
   local date = more
   if value == nil then date = more.date end
-  clock.note(date, sent)
+  graph_clock.note(date, sent)
   if value ~= nil then return value, more end
   note_trouble(call, more)
   return nil, more

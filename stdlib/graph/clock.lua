@@ -4,7 +4,7 @@
 --- An answer contains the second in which it was made (the header Date, RFC 9110, 6.6.1). That moment is between
 --- sending the request and receiving the answer.
 
-local profile = require "profile.current"
+local profiles = require "profile.current"
 local time = require "time"
 
 local M = {}
@@ -20,7 +20,7 @@ local DRIFT = 1e-4 -- seconds in a second by which the two clocks may drift apar
 local reading ---@type graph.clock.reading?
 
 local function current()
-  return reading and reading.profile == profile.current() and reading or nil
+  return reading and reading.profile == profiles.current() and reading or nil
 end
 
 --- Note the date of an answer.
@@ -36,7 +36,7 @@ function M.note(date, sent)
     -- the machines of one service differ: when two answers contradict each other, the newer one counts
     if both_low <= both_high then low, high = both_low, both_high end
   end
-  reading = { profile = profile.current(), low = low, high = high, at = now }
+  reading = { profile = profiles.current(), low = low, high = high, at = now }
 end
 
 --- Graph's time now, as an interval. Nil before its first answer.

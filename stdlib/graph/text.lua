@@ -1,6 +1,6 @@
 --- Texts of Graph's queries and paths, made from values that are quoted and escaped.
 
-local native = require "host.graph"
+local native_graph = require "host.graph"
 local options_of = require("base.options").of
 local time = require "time"
 
@@ -34,16 +34,16 @@ function M.fill(template, ...)
     if place > values.n then error("graph.filter: more places than values", 4) end
     if kind == "t" then return time.iso(values[place]) end
     if kind ~= "s" then error(("graph.filter: unknown place %%%s"):format(kind), 4) end
-    return native.literal(values[place])
+    return native_graph.literal(values[place])
   end)
   if place < values.n then error("graph.filter: more values than places", 3) end
   return text
 end
 
 local function comparison(name, value)
-  if type(value) ~= "table" then return ("%s eq %s"):format(name, native.literal(value)) end
+  if type(value) ~= "table" then return ("%s eq %s"):format(name, native_graph.literal(value)) end
   local list = {}
-  for i, one in ipairs(value) do list[i] = native.literal(one) end
+  for i, one in ipairs(value) do list[i] = native_graph.literal(one) end
   return ("%s in (%s)"):format(name, table.concat(list, ", "))
 end
 
@@ -100,8 +100,10 @@ end
 -- Escape a value in a path. A key that begins with "$" would be taken for an option of the query (Microsoft Learn:
 -- user-get).
 local function as_segment(slash, value)
-  if slash == "/" and value:sub(1, 1) == "$" then return ("('%s')"):format(native.segment((value:gsub("'", "''")))) end
-  return slash .. native.segment(value)
+  if slash == "/" and value:sub(1, 1) == "$" then
+    return ("('%s')"):format(native_graph.segment((value:gsub("'", "''"))))
+  end
+  return slash .. native_graph.segment(value)
 end
 
 --- A path with escaped values. A value after "=" is a key: '/applications(uniqueName={name})'.
@@ -117,7 +119,7 @@ function M.path(template, ...)
     return values[place]
   end
   local text = template:gsub("([=/]?){[^}]*}", function(before)
-    if before == "=" then return "='" .. native.segment((take():gsub("'", "''"))) .. "'" end
+    if before == "=" then return "='" .. native_graph.segment((take():gsub("'", "''"))) .. "'" end
     return as_segment(before, take())
   end)
   if place < values.n then error("graph.path: more values than places", 3) end

@@ -1,13 +1,13 @@
 --- Give a client secret to a person: on a terminal, on a page, or in a file. Before anybody sees the secret, the
 --- journal says that it leaves; when a person says that the secret is in use, the journal says so.
 
-local by_word = require "rotation.confirm_and_retire"
-local clock = require "graph.clock"
+local commit = require "journal.commit"
+local confirm_and_retire = require "rotation.confirm_and_retire"
 local fail = require "fail"
-local file = require "machine.secret_file"
 local form = require "devolutions.form"
-local record = require "journal.commit"
+local graph_clock = require "graph.clock"
 local rows = require("journal.rotations").client_secrets
+local secret_file = require "machine.secret_file"
 local states = require "handover.state"
 local term = require "host.term"
 local time = require "time"
@@ -61,7 +61,7 @@ function M.begin(journal, row, how)
       or "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
   end
   journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
-  record.commit(journal)
+  commit.commit(journal)
   return value
 end
 
@@ -72,7 +72,7 @@ end
 function M.given(journal, row, how)
   M.refresh(journal, row)
   if states.stage_of(row) ~= "to give" then return end
-  rows:put(journal, row, "handed_over", { stored_at = clock.now(), where = how })
+  rows:put(journal, row, "handed_over", { stored_at = graph_clock.now(), where = how })
 end
 
 --- Put on record that a person says that the consumer uses the secret. Earlier secrets get their retirement date.
@@ -83,7 +83,7 @@ end
 function M.confirm(journal, row, by)
   M.refresh(journal, row)
   if row.state == "confirmed" then return end
-  by_word.confirm(journal, row.id, by)
+  confirm_and_retire.confirm(journal, row.id, by)
   M.refresh(journal, row)
 end
 
@@ -104,10 +104,10 @@ end
 ---@param row rotation.row
 ---@param path string
 function M.write(journal, row, path)
-  file.check(path)
+  secret_file.check(path)
   local how = "file " .. path
   local value <close> = M.begin(journal, row, how)
-  file.write(path, value)
+  secret_file.write(path, value)
   M.given(journal, row, how)
 end
 

@@ -1,19 +1,19 @@
 --- The hand-over as a page in a browser on this computer, while somebody uses it.
 
 local calendar = require "handover.calendar"
-local clock = require "graph.clock"
+local deliver = require "handover.deliver"
 local desktop = require "http.desktop"
 local fail = require "fail"
-local give = require "handover.deliver"
+local graph_clock = require "graph.clock"
 local json = require "host.json"
 local log = require "log"
 local neighbour = require "http.neighbour"
+local page_server = require "handover.page_server"
 local states = require "handover.state"
 local sys = require "host.sys"
 local task = require "task"
 local term = require "host.term"
 local tick = require "handover.tick"
-local visit = require "handover.page_server"
 
 local M = {}
 
@@ -34,20 +34,20 @@ end
 ---@param journal host.journal.journal
 ---@param row handover.row
 ---@param by string the person's name
----@return handover.visit.desk
+---@return handover.page_server.desk
 local function desk_of(journal, row, by)
-  local function state() return states.of(journal, row, clock.now()) end
-  local function secret_row() return give.row_of(journal, state()) end
+  local function state() return states.of(journal, row, graph_clock.now()) end
+  local function secret_row() return deliver.row_of(journal, state()) end
   return {
     state = state,
-    give = function() return give.begin(journal, secret_row(), "page") end,
-    given = function() give.given(journal, secret_row(), "page") end,
+    give = function() return deliver.begin(journal, secret_row(), "page") end,
+    given = function() deliver.given(journal, secret_row(), "page") end,
     tick = function(key, done) tick(journal, state(), key, done, by, "page") end,
     confirm = function(shown, tested)
       check_shown(state(), shown)
-      give.confirm(journal, secret_row(), by .. (tested and ", after Test connection succeeded" or ""))
+      deliver.confirm(journal, secret_row(), by .. (tested and ", after Test connection succeeded" or ""))
     end,
-    calendar = function() return calendar.text(state(), clock.now()) end,
+    calendar = function() return calendar.text(state(), graph_clock.now()) end,
   }
 end
 
@@ -96,7 +96,7 @@ local WHY = {
 ---@param named string? the user who may open the page; by default the owner of the terminal
 function M.serve(journal, row, named)
   local person = neighbour.person("show the hand-over as a page", named)
-  local page <close> = visit.open(desk_of(journal, row, person.name), person)
+  local page <close> = page_server.open(desk_of(journal, row, person.name), person)
   invite(page, true)
   log.aside(WHY[attend(page)])
 end

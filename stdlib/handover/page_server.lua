@@ -25,7 +25,7 @@ local sys = require "host.sys"
 
 local M = {}
 
----@class handover.visit.desk what the page shows and does
+---@class handover.page_server.desk what the page shows and does
 ---@field state fun(): table the table of handover.state
 ---@field give fun(): host.secret the secret; on record before it returns
 ---@field given fun() called when the secret was sent
@@ -33,9 +33,9 @@ local M = {}
 ---@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret that the page showed
 ---@field calendar fun(): string
 
----@class handover.visit
----@field desk handover.visit.desk
----@field person oauth.neighbour the user who may use the page
+---@class handover.page_server
+---@field desk handover.page_server.desk
+---@field person http.neighbour the user who may use the page
 ---@field server host.httpd.server
 ---@field port integer
 ---@field base string
@@ -46,7 +46,7 @@ local M = {}
 ---@field acted number when a person last did something
 ---@field patience number seconds that the page stays after that
 ---@field finished boolean?
-local Visit = class "handover.visit"
+local PageServer = class "handover.page_server"
 
 --- Seconds that a page stays when nobody does anything.
 M.PATIENCE = 600
@@ -196,14 +196,14 @@ end
 ---------------------------------------------------------------------------
 
 --- Listen on loopback. Requests are refused until `invite` was called.
----@param desk handover.visit.desk
----@param person oauth.neighbour
----@return handover.visit to be closed
+---@param desk handover.page_server.desk
+---@param person http.neighbour
+---@return handover.page_server to be closed
 function M.open(desk, person)
   local server = neighbour.server(person)
   local port = assert(server:listen("127.0.0.1", 0))
   local host = "127.0.0.1:" .. port
-  local self = Visit {
+  local self = PageServer {
     desk = desk, person = person, server = server, port = port, host = host, base = "http://" .. host,
     was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE,
   }
@@ -213,7 +213,7 @@ end
 
 --- Make a new address, good for one session. The session before it ends.
 ---@return string url
-function Visit:invite()
+function PageServer:invite()
   self.token, self.session, self.was_given, self.tested = random(), nil, false, false
   self.acted = sys.monotonic()
   return self.base .. "/#" .. self.token
@@ -221,20 +221,20 @@ end
 
 --- Seconds until the page ends because nobody did anything.
 ---@return number
-function Visit:ends_in()
+function PageServer:ends_in()
   return self.acted + self.patience - sys.monotonic()
 end
 
 --- Answer the requests that arrive within `ms` milliseconds.
 ---@param ms integer
-function Visit:turn(ms)
+function PageServer:turn(ms)
   for _, incoming in ipairs(self.server:poll(ms)) do answer(self, incoming) end
 end
 
-function Visit:close()
+function PageServer:close()
   self.token, self.session = nil, nil
   self.server:close()
 end
-Visit.__close = Visit.close
+PageServer.__close = PageServer.close
 
 return M

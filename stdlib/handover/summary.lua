@@ -1,7 +1,7 @@
 --- The state of a hand-over as lines for a person.
 
+local handover_terminal = require "handover.terminal"
 local layout = require "terminal.layout"
-local talk = require "handover.terminal"
 local time = require "time"
 
 local M = {}
@@ -69,7 +69,7 @@ local function add_command(lines, command, text) add(lines, "  %-34s  %s", comma
 -- Add the commands that make the client secret, or give it to a person.
 local function add_giving(lines, state, command)
   if not state.secret.waiting then return add_command(lines, state.maker, "makes and proves its client secret") end
-  for _, line in ipairs(talk.form(state.form)) do add(lines, "  " .. line) end
+  for _, line in ipairs(handover_terminal.form(state.form)) do add(lines, "  " .. line) end
   add_command(lines, command .. " --show", "show the client secret on this terminal; --secret-file PATH: to a new file")
   add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
 end

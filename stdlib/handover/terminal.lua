@@ -1,9 +1,9 @@
 --- Hand a client secret over on a terminal: the form, the secret on request, and a person's confirmation that the
 --- secret is used.
 
+local deliver = require "handover.deliver"
 local desktop = require "http.desktop"
 local form = require "devolutions.form"
-local give = require "handover.deliver"
 local log = require "log"
 local output = require "log.output"
 local page = require "handover.page"
@@ -40,11 +40,11 @@ local function prompt(row, renewable)
 end
 
 local function show(journal, row, state)
-  local shown, message = give.show(journal, row, state.name)
+  local shown, message = deliver.show(journal, row, state.name)
   if not shown then log.warn(("the secret could not be shown: %s"):format(message or "there is no terminal")) end
 end
 
----@class handover.talk.options
+---@class handover.terminal.options
 ---@field shown boolean? show the secret before the first question?
 ---@field renewable boolean? may the person ask for a new secret?
 
@@ -52,7 +52,7 @@ end
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param state handover.state
----@param options handover.talk.options?
+---@param options handover.terminal.options?
 ---@return "confirmed"|"new"|"later" "new": the person asks for a new secret
 function M.run(journal, row, state, options)
   options = options or {}
@@ -64,10 +64,10 @@ function M.run(journal, row, state, options)
     if answer == "s" then show(journal, row, state)
     elseif answer == "p" then
       page.serve(journal, states.rows(journal, state.client_id)[1])
-      give.refresh(journal, row)
+      deliver.refresh(journal, row)
       if states.stage_of(row) == "in use" then return "confirmed" end
     elseif answer == "y" and given then
-      give.confirm(journal, row, sys.user())
+      deliver.confirm(journal, row, sys.user())
       return "confirmed"
     elseif answer == "n" and given and options.renewable then return "new"
     else return "later" end

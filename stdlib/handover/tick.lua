@@ -1,12 +1,12 @@
 --- Tick an item of a hand-over, or take a tick back.
 
-local by_word = require "rotation.confirm_and_retire"
 local client_secret = require "rotation.client_secret"
+local commit = require "journal.commit"
+local confirm_and_retire = require "rotation.confirm_and_retire"
+local deliver = require "handover.deliver"
 local fail = require "fail"
-local give = require "handover.deliver"
-local let_go = require "rotation.retirement"
 local nearest = require "base.nearest"
-local record = require "journal.commit"
+local retirement = require "rotation.retirement"
 local states = require "handover.state"
 local time = require "time"
 
@@ -41,8 +41,8 @@ end
 
 -- The item of the provider follows from its client secret. A secret that was confirmed by mistake waits again.
 local function tick_provider(journal, state, item, done, by)
-  if done then return give.confirm(journal, give.row_of(journal, state), by) end
-  if item.state == "done" then by_word.take_back(journal, state.secret.has.id) end
+  if done then return deliver.confirm(journal, deliver.row_of(journal, state), by) end
+  if item.state == "done" then confirm_and_retire.take_back(journal, state.secret.has.id) end
 end
 
 -- The body of the row. A proof belongs to the client secret that was in use then.
@@ -72,8 +72,8 @@ return function(journal, state, key, done, by, how)
   local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
   journal:put("checklist", id, new, body_of(state, item, by, now, how), now)
   journal:audit("checklist", { item = item.key, of = id, state = new, by = by, how = how }, now)
-  if item.key == "gone_provider" and done then let_go.consumer_gone(journal, client_secret, state.client_id) end
-  record.commit(journal)
+  if item.key == "gone_provider" and done then retirement.consumer_gone(journal, client_secret, state.client_id) end
+  commit.commit(journal)
   item.state, item.by, item.at, item.how, item.note = new, by, now, how, nil
   return item
 end

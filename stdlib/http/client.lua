@@ -37,7 +37,7 @@ function M.door() return door end
 
 local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1 end })
 
----@class http.place in the queue
+---@class http.waiting in the queue
 ---@field task Task
 ---@field peer string
 ---@field refusal { message: string, kind: string }?

@@ -8,7 +8,7 @@ local sys = require "host.sys"
 
 local M = {}
 
----@class oauth.neighbour
+---@class http.neighbour
 ---@field uid integer
 ---@field name string
 ---@field refused table<integer|string, true> other users who came, and were reported
@@ -17,7 +17,7 @@ local M = {}
 --- the page would be for everybody.
 ---@param what string what the page is for
 ---@param named string? a user's name
----@return oauth.neighbour
+---@return http.neighbour
 function M.person(what, named)
   local uid, name = sys.person()
   if named then uid, name = sys.user_id(named), named end
@@ -29,7 +29,7 @@ function M.person(what, named)
 end
 
 --- A server for pages that are for that user; other users cannot keep it busy.
----@param person oauth.neighbour
+---@param person http.neighbour
 ---@return host.httpd.server
 function M.server(person)
   local server = httpd.server()
@@ -48,7 +48,7 @@ end
 
 --- Did that user send this request? A sender that the kernel does not tell is refused, and root is only root. The first
 --- refusal of each user is printed on the terminal.
----@param person oauth.neighbour
+---@param person http.neighbour
 ---@param incoming host.httpd.request
 ---@return boolean
 function M.sent(person, incoming)

@@ -10,10 +10,10 @@ local scheduler = require "task.scheduler"
 
 local M = {}
 
----@class retry.outage
+---@class http.outage
 ---@field leader Task?
 ---@field waiting Task[]
----@field failure retry.failure
+---@field failure http.retry.failure
 ---@field over "reached"|"given up"|nil
 
 local outages = setmetatable({}, { __mode = "k" }) -- door -> peer -> outage
@@ -30,7 +30,7 @@ local function of_peer(peer)
 end
 
 --- Could the service not be reached at all?
----@param failure retry.failure
+---@param failure http.retry.failure
 ---@return boolean
 function M.is(failure)
   local transport = kinds.transport(failure)
@@ -56,7 +56,7 @@ end
 
 --- Wait while another call tries whether the peer can be reached. Returns that call's failure when it gave up.
 ---@param peer string
----@return retry.failure?
+---@return http.retry.failure?
 function M.hold(peer)
   local outage = of_peer(peer)
   while outage and not outage.over and outage.leader ~= scheduler.current() do wait(outage) end
@@ -65,7 +65,7 @@ end
 
 --- Note the outcome of a try: nil for an answer, else a failure.
 ---@param peer string
----@param failure retry.failure?
+---@param failure http.retry.failure?
 function M.learn(peer, failure)
   local outage = of_peer(peer)
   if failure and failure.transport and kinds.transport(failure).silent then return end

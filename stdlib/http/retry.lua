@@ -23,7 +23,7 @@ local WAIT_TRIES = 10 -- tries of one call that is asked to wait each time
 local TRIES = 4
 
 --- What the failures of all services have in common.
----@class retry.failure
+---@class http.retry.failure
 ---@field kind string a kind of fail's
 ---@field message string
 ---@field status integer? of the HTTP answer
@@ -36,22 +36,22 @@ local TRIES = 4
 ---@field transport string? the gate's kind, when no answer came
 ---@field maybe_sent boolean? the service may have acted on it (on this try or an earlier one)
 
----@class retry.call
+---@class http.retry.call
 ---@field what string for progress
 ---@field peer string "graph", "login" or "devolutions"
----@field resource nil|fun(self: retry.call): string? the part of the peer that is throttled as a whole: "/users"
----@field attempt fun(self: retry.call): any, any makes one try: value, more; or nil, failure
+---@field resource nil|fun(self: http.retry.call): string? the part of the peer that is throttled as a whole: "/users"
+---@field attempt fun(self: http.retry.call): any, any makes one try: value, more; or nil, failure
 ---@field changes boolean? does it change something?
 ---@field repeatable boolean? is sending it twice harmless?
 ---@field fresh_write boolean? did we just write what it depends on?
 ---@field once boolean? does an answer, or a request that may have been sent, end it?
----@field renew fun(self: retry.call)? get a new credential after a 401
+---@field renew fun(self: http.retry.call)? get a new credential after a 401
 
 --- The failure of a request without an answer, from the results of http.send.
 ---@param message string
 ---@param kind string the gate's
 ---@param maybe_sent boolean?
----@return retry.failure
+---@return http.retry.failure
 function M.transport(message, kind, maybe_sent)
   local known = kinds.transports[kind]
   return {
@@ -179,10 +179,10 @@ end
 
 --- Decide what to do after a failure: seconds to wait before the next try, and why; or nil and the failure. `state`
 --- belongs to this call, and is {} at first.
----@param call retry.call
----@param failure retry.failure
+---@param call http.retry.call
+---@param failure http.retry.failure
 ---@param state table
----@return number? seconds, string|retry.failure why_or_failure
+---@return number? seconds, string|http.retry.failure why_or_failure
 function M.after(call, failure, state)
   if is_open(call, failure) then state.open = true end
   state.failure = failure
@@ -197,9 +197,9 @@ end
 --- The failure of a call that was stopped between its tries. That an earlier try may have been carried out is more
 --- important than why it stopped.
 ---@param state table
----@param failure retry.failure when nothing is open
+---@param failure http.retry.failure when nothing is open
 ---@param cause any
----@return retry.failure
+---@return http.retry.failure
 function M.cut_short(state, failure, cause)
   if not state.open then return failure end
   state.failure.cause = cause or failure.cause
@@ -217,8 +217,8 @@ end
 
 --- Try until the call succeeds or must not be tried again. An interruption does not hide that an earlier try may have
 --- been carried out. Waits.
----@param call retry.call
----@return any value, any more_or_failure nil and a retry.failure when it did not succeed
+---@param call http.retry.call
+---@return any value, any more_or_failure nil and a http.retry.failure when it did not succeed
 function M.run(call)
   local state = {}
   while true do

@@ -2,8 +2,8 @@
 --- cut short, or never come. The one place that blocks is `Service:turn`.
 
 local class = require "base.class"
+local httpd = require "host.httpd"
 local log = require "log"
-local native = require "host.httpd"
 local sys = require "host.sys"
 
 local M = {}
@@ -101,10 +101,10 @@ end
 ---@param options {plain: boolean?, listeners: httpd.listener[]}
 ---@return httpd.service
 function M.open(options)
-  local identity = not options.plain and native.identity() or nil
+  local identity = not options.plain and httpd.identity() or nil
   local self = Service {
     ca = identity and identity:ca(),
-    server = native.server(identity),
+    server = httpd.server(identity),
     listeners = {},
     bases = {},
     held = {},

@@ -13,7 +13,7 @@ local function key_of(call)
 end
 
 --- Note that the service wants no request for so many seconds.
----@param call retry.call
+---@param call http.retry.call
 ---@param seconds number?
 function M.note(call, seconds)
   local door = http.door()
@@ -24,7 +24,7 @@ function M.note(call, seconds)
 end
 
 --- Seconds until this call may be tried.
----@param call retry.call
+---@param call http.retry.call
 ---@return number
 function M.left(call)
   local door = http.door()

@@ -4,17 +4,19 @@
 --- has both as `confirmed_at`. The consumer keeps the credential that it was given until it is given another one: also
 --- when that one has expired, or its row is closed.
 
-local store = require "journal.rotations"
+local rotations = require "journal.rotations"
 local time = require "time"
 
 local M = {}
 
----@class rotation.in_use
+---@class journal.in_use
 ---@field has rotation.row? the one that the consumer has; nil when nobody ever said
 ---@field waiting rotation.row? the newest one that is meant for the consumer and not confirmed
 ---@field retiring rotation.row[] earlier ones that still sign in, until their date
 
-local STORES = { [store.client_secrets.kind] = store.client_secrets, [store.certificates.kind] = store.certificates }
+local STORES = {
+  [rotations.client_secrets.kind] = rotations.client_secrets, [rotations.certificates.kind] = rotations.certificates,
+}
 
 local function is_usable(row) return STORES[row.kind]:usable(row) end
 
@@ -33,7 +35,7 @@ end
 
 --- Sort the rows of one kind of credential of an application by how the consumer uses them.
 ---@param list rotation.row[] oldest first, closed ones too
----@return rotation.in_use
+---@return journal.in_use
 function M.of(list)
   local found = { has = last_confirmed(list), retiring = {} }
   local after = found.has == nil
@@ -89,7 +91,7 @@ end
 
 --- "Devolutions Cloud was given …c7e1, which expired 5 days ago (2027-05-04); a new one, …90ab, has waited to be pasted
 --- since 2027-04-04". Nil when nobody ever said which one the consumer has.
----@param found rotation.in_use
+---@param found journal.in_use
 ---@param who string as M.consumer says
 ---@param now number server time
 ---@return string?

@@ -6,12 +6,12 @@ local M = {}
 local KIND = "left over"
 local MOST = 100 -- entries of a policy that are recorded by name
 
----@class rotation.left_over
+---@class journal.left_over
 ---@field name string the place of the entry
 ---@field why string
 
----@class rotation.left_over_row: host.journal.row its id is the policy's name
----@field body { entries: rotation.left_over[], count: integer, at: number }
+---@class journal.left_over_row: host.journal.row its id is the policy's name
+---@field body { entries: journal.left_over[], count: integer, at: number }
 
 local function is_same(body, list)
   if #list ~= body.count then return false end
@@ -24,7 +24,7 @@ end
 --- Put on record what a run found, when it differs from the record. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param policy string
----@param list rotation.left_over[] by name
+---@param list journal.left_over[] by name
 ---@param now number
 function M.keep(journal, policy, list, now)
   local row = journal:get(KIND, policy)
@@ -37,7 +37,7 @@ end
 
 --- What the last run of each policy found.
 ---@param journal host.journal.journal
----@return rotation.left_over_row[]
+---@return journal.left_over_row[]
 function M.all(journal) return journal:list(KIND, "gone") end
 
 return M

@@ -7,17 +7,17 @@
 -- certificate is one rotation: an application has many.
 
 local class = require "base.class"
+local commit = require "journal.commit"
 local crypto = require "host.crypto"
 local fail = require "fail"
-local marker = require "journal.marker"
-local record = require "journal.commit"
+local markers = require "journal.marker"
 local time = require "time"
 
 local M = {}
 
 local BIN = 30 * 86400 -- seconds for which a deleted application can be restored with its credentials
 
----@class rotation.store.kind
+---@class rotation.rows.kind
 ---@field kind string of the journal's rows
 ---@field type string what a row is about, for people: "client secret"
 ---@field sealed_as string the start of the names under which its values are sealed
@@ -26,10 +26,10 @@ local BIN = 30 * 86400 -- seconds for which a deleted application can be restore
 ---@field usable table<string, true>? states in which the value may be the one in use
 ---@field former table<string, string>? a state's name in earlier versions -> its name now
 
----@class rotation.Store
+---@class rotation.Rows
 ---@field kind string
----@field own rotation.store.kind
-local Store = class "rotation.Store"
+---@field own rotation.rows.kind
+local Store = class "rotation.Rows"
 
 local function store_of(own) return Store { kind = own.kind, own = own } end
 
@@ -44,7 +44,7 @@ local function store_of(own) return Store { kind = own.kind, own = own } end
 function Store:new(journal, body, id)
   local rotation, now = crypto.hex(crypto.random(8)), time.now()
   body.type = self.own.type
-  body.marker = body.marker or marker.make(journal and journal:installation() or "", rotation)
+  body.marker = body.marker or markers.make(journal and journal:installation() or "", rotation)
   if id then body.rotation = rotation end
   return { id = id or rotation, kind = self.kind, state = self.own.first, body = body, created = now, updated = now }
 end
@@ -116,12 +116,12 @@ end
 ---@param more table? members of the body to set
 function Store:put(journal, row, state, more)
   self:stage(journal, row, state, more)
-  record.commit(journal)
+  commit.commit(journal)
 end
 
 --- Make durable what was staged and sealed. Tasks that ask in the same turn share one commit.
 ---@param journal host.journal.journal
-function Store.commit(_, journal) record.commit(journal) end
+function Store.commit(_, journal) commit.commit(journal) end
 
 ---------------------------------------------------------------------------
 -- Values

@@ -5,8 +5,8 @@ local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
 local fail = require "fail"
 local log = require "log"
-local names = require "base.microsoft_ids"
-local native = require "host.oauth"
+local microsoft_ids = require "base.microsoft_ids"
+local native_oauth = require "host.oauth"
 local sys = require "host.sys"
 local term = require "host.term"
 local time = require "time"
@@ -34,7 +34,7 @@ end
 
 local function check_audience(settings, claims)
   local aud, resource = claims.aud, ask.resource(settings)
-  if aud == names.GRAPH or aud == resource or aud == resource .. "/" then return end
+  if aud == microsoft_ids.GRAPH or aud == resource or aud == resource .. "/" then return end
   refuse("config", ("it is for %s, not for %s"):format(tostring(aud or "an unknown API"), resource), ANOTHER)
 end
 
@@ -81,7 +81,7 @@ return function(settings, kept, scopes)
     refuse("auth", "it has expired or is not accepted any more, and it cannot be renewed here",
       "Run the command again with a new one: it goes on where it stopped.")
   end
-  local token, why = native.given(read(settings.sign_in.token), settings.graph, time.now())
+  local token, why = native_oauth.given(read(settings.sign_in.token), settings.graph, time.now())
   if not token then refuse("config", why, ANOTHER) end
   check_audience(settings, token.claims)
   check_tenant(settings, token.claims)

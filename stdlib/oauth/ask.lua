@@ -49,7 +49,7 @@ end
 
 --- Raise the failure of a sign-in. No other code makes one.
 ---@param what string
----@param failure table host.oauth.failure or retry.failure
+---@param failure table host.oauth.failure or http.retry.failure
 ---@param who string? the subject of the sentence: whose words these are ("It")
 function M.raise(what, failure, who)
   local explain = require "explain.cause" -- loaded only when something fails

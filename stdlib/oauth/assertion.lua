@@ -4,7 +4,7 @@
 local ask = require "oauth.ask"
 local crypto = require "host.crypto"
 local json = require "host.json"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 local time = require "time"
 
 local M = {}
@@ -35,7 +35,7 @@ end
 function M.request(settings, client_id, key, header)
   local authority = ask.authority(settings)
   local signed = key:assertion("PS256", header, claims(authority, client_id))
-  return native.client_assertion(authority, client_id, signed, ask.app_scope(settings))
+  return native_oauth.client_assertion(authority, client_id, signed, ask.app_scope(settings))
 end
 
 return M

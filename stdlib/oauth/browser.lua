@@ -13,9 +13,9 @@ local desktop = require "http.desktop"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 local neighbour = require "http.neighbour"
-local page = require "oauth.page"
+local sign_in_page = require "oauth.sign_in_page"
 local task = require "task"
 local time = require "time"
 
@@ -35,7 +35,7 @@ local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 ---@field start string path of the page that leads to the sign-in
 ---@field state string
 ---@field page string address of the sign-in page
----@field person oauth.neighbour the user who may sign in here
+---@field person http.neighbour the user who may sign in here
 
 local function refuse_port(port, message)
   fail.raise {
@@ -64,7 +64,7 @@ local function open(settings, person)
 end
 
 local function show(incoming, status, text, headers)
-  local all = page.headers()
+  local all = sign_in_page.headers()
   for name, value in pairs(headers or {}) do all[name] = value end
   incoming:reply(status, all, text)
 end
@@ -78,12 +78,12 @@ end
 
 -- Take the answer of the sign-in page from this request; any other request is answered here.
 local function take(visit, incoming)
-  if not is_ours(visit, incoming) then return show(incoming, 403, page.stranger()) end
+  if not is_ours(visit, incoming) then return show(incoming, 403, sign_in_page.stranger()) end
   if incoming:path() == visit.start then return show(incoming, 302, "", { Location = visit.page }) end
-  if incoming:path() ~= visit.path then return show(incoming, 404, page.nothing()) end
+  if incoming:path() ~= visit.path then return show(incoming, 404, sign_in_page.nothing()) end
   local fields = incoming:arguments()
-  if fields.state ~= visit.state then return show(incoming, 400, page.another()) end
-  if not fields.code and not fields.error then return show(incoming, 400, page.another()) end
+  if fields.state ~= visit.state then return show(incoming, 400, sign_in_page.another()) end
+  if not fields.code and not fields.error then return show(incoming, 400, sign_in_page.another()) end
   return fields
 end
 
@@ -124,8 +124,8 @@ local function redeem(settings, what, fields, visit, verifier, scope)
   if fields.error then return nil, failure_of(fields) end
   local authority, client_id = ask.authority(settings), settings.sign_in.client_id
   return ask.once(what, function()
-    return native.code(authority, client_id, fields.code, visit.redirect, verifier, scope)
-  end, native.judge_token, settings.graph)
+    return native_oauth.code(authority, client_id, fields.code, visit.redirect, verifier, scope)
+  end, native_oauth.judge_token, settings.graph)
 end
 
 -- Show the address in any case: no browser may open, or the person may use another one.
@@ -141,19 +141,19 @@ end
 ---@type oauth.way
 return function(settings, _, scopes)
   local what = ("sign in to '%s' in the browser"):format(settings.tenant)
-  local scope, verifier, challenge = ask.user_scope(settings, scopes), native.pkce()
+  local scope, verifier, challenge = ask.user_scope(settings, scopes), native_oauth.pkce()
   local visit <close> = open(settings, neighbour.person(what))
-  visit.page = native.authorize(ask.authority(settings), settings.sign_in.client_id, visit.redirect, scope, visit.state,
-    challenge, settings.sign_in.login_hint)
+  visit.page = native_oauth.authorize(ask.authority(settings), settings.sign_in.client_id, visit.redirect, scope,
+    visit.state, challenge, settings.sign_in.login_hint)
   invite(settings, visit)
   local fields, incoming = await_browser(visit, what)
   local token, failure = redeem(settings, what, fields, visit, verifier, scope)
   if token then
     verifier:close() -- used once, like the code
     fields.code:close()
-    show(incoming, 200, page.done())
+    show(incoming, 200, sign_in_page.done())
     return token
   end
-  show(incoming, 200, page.failed(failure.message))
+  show(incoming, 200, sign_in_page.failed(failure.message))
   ask.raise(what, failure, "The sign-in page")
 end

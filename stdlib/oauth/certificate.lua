@@ -6,9 +6,9 @@ local assertion = require "oauth.assertion"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
-local native = require "host.oauth"
-local profile = require "profile.current"
-local sealed = require "profile.sealed_file"
+local native_oauth = require "host.oauth"
+local profiles = require "profile.current"
+local sealed_file = require "profile.sealed_file"
 local sealed_key = require "oauth.sealed_key"
 local sys = require "host.sys"
 local time = require "time"
@@ -21,7 +21,7 @@ end
 
 -- Read the key that this machine's setup made, or a rotation of that application's certificate.
 local function read_sealed(settings, source)
-  local content <close> = sealed.read(settings, sealed_key.name(settings.sign_in.client_id))
+  local content <close> = sealed_file.read(settings, sealed_key.name(settings.sign_in.client_id))
   if not content then
     refuse(source, "there is no such file", "`moonlatch apply setup/rotator`, run on this machine with a profile that "
       .. "has the same tenant, state and key, makes it; a file of your own is named by certificate = { path = \"…\" }.")
@@ -39,7 +39,7 @@ local function read(source)
   if not content then
     refuse(source, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(source.path) or nil)
   end
-  local passphrase = source.passphrase and profile.secret(source.passphrase, "the passphrase of the certificate")
+  local passphrase = source.passphrase and profiles.secret(source.passphrase, "the passphrase of the certificate")
   local key, why = crypto.certificate(content, passphrase)
   if key then return key end
   refuse(source, why, "It must hold the private key and the certificate, in PEM or PKCS#12. Make it with: "
@@ -70,7 +70,9 @@ end
 -- Read the file again when it changed: a certificate is renewed while a service runs.
 local function refresh(settings, kept)
   local source = settings.sign_in.certificate
-  if source.from == "sealed" then source.path = sealed.path(settings, sealed_key.name(settings.sign_in.client_id)) end
+  if source.from == "sealed" then
+    source.path = sealed_file.path(settings, sealed_key.name(settings.sign_in.client_id))
+  end
   local stat = sys.stat(source.path)
   local stamp = stat and ("%s %s"):format(stat.modified, stat.size)
   if kept.key and (not stamp or stamp == kept.stamp) then return end
@@ -83,5 +85,5 @@ return function(settings, kept)
   refresh(settings, kept)
   return ask.ask(ask.as_application(settings), function()
     return assertion.request(settings, settings.sign_in.client_id, kept.key, kept.header)
-  end, native.judge_token, settings.graph)
+  end, native_oauth.judge_token, settings.graph)
 end

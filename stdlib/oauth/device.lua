@@ -3,7 +3,7 @@
 local ask = require "oauth.ask"
 local kinds = require "fail.kinds"
 local log = require "log"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 local task = require "task"
 local time = require "time"
 
@@ -12,11 +12,11 @@ local function await_person(settings, code)
   local what = ("sign in to '%s' with a device code"):format(settings.tenant)
   local interval, ends = code.interval, time.now() + code.expires_in
   local function build()
-    return native.device_token(ask.authority(settings), settings.sign_in.client_id, code.device_code)
+    return native_oauth.device_token(ask.authority(settings), settings.sign_in.client_id, code.device_code)
   end
   repeat
     task.sleep(interval)
-    local token, failure = ask.once(what, build, native.judge_token, settings.graph)
+    local token, failure = ask.once(what, build, native_oauth.judge_token, settings.graph)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
     if failure.kind ~= "pending" and not kinds.of(failure.kind).passes then ask.raise(what, failure) end
@@ -33,8 +33,8 @@ end
 return function(settings, _, scopes)
   local client_id, scope = settings.sign_in.client_id, ask.user_scope(settings, scopes)
   local code = ask.ask(("ask '%s' for a device code"):format(settings.tenant), function()
-    return native.device_code(ask.authority(settings), client_id, scope)
-  end, native.judge_device_code)
+    return native_oauth.device_code(ask.authority(settings), client_id, scope)
+  end, native_oauth.judge_device_code)
   log.prose(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
   local token = await_person(settings, code)
   code.device_code:close() -- used once; on failure it stays registered, so that logs mask it

@@ -1,7 +1,7 @@
 --- Find out which tenant an address of the login service stands for, by OpenID discovery.
 
 local ask = require "oauth.ask"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 
 local M = {}
 
@@ -14,8 +14,8 @@ function M.tenant(settings)
   local authority = ask.authority(settings)
   if not tenants[authority] then
     tenants[authority] = ask.ask(("find the tenant '%s' at %s"):format(settings.tenant, settings.login), function()
-      return native.discovery(authority)
-    end, native.judge_discovery, authority).tenant
+      return native_oauth.discovery(authority)
+    end, native_oauth.judge_discovery, authority).tenant
   end
   return tenants[authority]
 end

@@ -3,7 +3,7 @@
 
 local ask = require "oauth.ask"
 local fail = require "fail"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 local sys = require "host.sys"
 
 local function read(path)
@@ -19,6 +19,7 @@ end
 return function(settings)
   local authority, sign_in = ask.authority(settings), settings.sign_in
   return ask.ask(ask.as_application(settings), function()
-    return native.client_assertion(authority, sign_in.client_id, read(sign_in.token_file), ask.app_scope(settings))
-  end, native.judge_token, settings.graph)
+    local assertion = read(sign_in.token_file)
+    return native_oauth.client_assertion(authority, sign_in.client_id, assertion, ask.app_scope(settings))
+  end, native_oauth.judge_token, settings.graph)
 end

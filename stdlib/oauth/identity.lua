@@ -7,7 +7,7 @@
 local ask = require "oauth.ask"
 local fail = require "fail"
 local kinds = require "fail.kinds"
-local native = require "host.oauth"
+local native_oauth = require "host.oauth"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
@@ -63,8 +63,9 @@ local LONGEST = 180 -- seconds that the endpoint may ask us to wait; a longer wa
 local function build(settings)
   local endpoint, resource = M.endpoint(settings), ask.resource(settings)
   local asked = which(settings.sign_in, endpoint)
-  if not endpoint.header then return native.machine(endpoint.url, resource, asked) end
-  return native.service(endpoint.url, resource, asked), native.service_credential(endpoint.url, endpoint.header)
+  if not endpoint.header then return native_oauth.machine(endpoint.url, resource, asked) end
+  local credential = native_oauth.service_credential(endpoint.url, endpoint.header)
+  return native_oauth.service(endpoint.url, resource, asked), credential
 end
 
 -- Seconds until the next try; nil for no more tries. Where nothing listens, there is no identity.
@@ -98,7 +99,7 @@ function M.fetch(settings)
   local tries = 0
   while true do
     tries = tries + 1
-    local token, failure = ask.once(what, function() return build(settings) end, native.judge_identity,
+    local token, failure = ask.once(what, function() return build(settings) end, native_oauth.judge_identity,
       settings.graph, time.now())
     if token then return token end
     local wait = patience(failure, tries)

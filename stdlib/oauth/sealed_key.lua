@@ -3,7 +3,7 @@
 
 local crypto = require "host.crypto"
 local resource = require "resource.new"
-local sealed = require "profile.sealed_file"
+local sealed_file = require "profile.sealed_file"
 local secret = require "host.secret"
 
 ---@class certificate.sealed_key: resource.Resource
@@ -36,7 +36,7 @@ local function name_of(self) return M.name(self.application.appId) end
 --- The key in the file. Nil when there is no file.
 ---@return host.secret? pem, host.crypto.key? key
 function Key:open()
-  local pem = sealed.read(self.profile, name_of(self))
+  local pem = sealed_file.read(self.profile, name_of(self))
   return pem, pem and crypto.certificate(pem) or nil
 end
 
@@ -46,7 +46,7 @@ function Key:hold(pem) self.pem = pem end
 
 --- The path, for people.
 ---@return string
-function Key:where() return sealed.path(self.profile, name_of(self)) end
+function Key:where() return sealed_file.path(self.profile, name_of(self)) end
 
 function Key:key() return "sealed key/" .. self.application.appId end
 
@@ -61,7 +61,7 @@ function Key:differs(actual)
 end
 
 function Key:create()
-  sealed.write(self.profile, name_of(self), { client_id = self.application.appId }, self.pem)
+  sealed_file.write(self.profile, name_of(self), { client_id = self.application.appId }, self.pem)
   return { pem = self.pem }
 end
 
@@ -70,7 +70,7 @@ function Key:update() return self:create() end
 -- The content is durable when the call that wrote it returns.
 function Key.seen() return true end
 
-function Key:delete() sealed.remove(self.profile, name_of(self)) end
+function Key:delete() sealed_file.remove(self.profile, name_of(self)) end
 
 Key.gone = false
 

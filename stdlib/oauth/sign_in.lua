@@ -7,11 +7,11 @@ local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
 local fail = require "fail"
 local log = require "log"
-local names = require "base.microsoft_ids"
-local native = require "host.oauth"
-local profile = require "profile.current"
+local microsoft_ids = require "base.microsoft_ids"
+local native_oauth = require "host.oauth"
+local profiles = require "profile.current"
 local secret = require "host.secret"
-local shared = require "task.single_flight"
+local single_flight = require "task.single_flight"
 local time = require "time"
 
 local M = {}
@@ -28,7 +28,7 @@ local EARLY = 300 -- seconds before its expiry from which a token is renewed
 ---@field roles string[] application permissions
 ---@field wids string[] role template ids
 
----@class oauth.held
+---@class oauth.signed_in
 ---@field credential host.credential
 ---@field refresh_token host.secret?
 ---@field claims table
@@ -48,7 +48,7 @@ local EARLY = 300 -- seconds before its expiry from which a token is renewed
 
 local signed ---@type profile? the profile signed in with
 local keeper ---@type oauth.keeper?
-local held ---@type oauth.held?
+local held ---@type oauth.signed_in?
 local kept = {} ---@type table of this sign-in: its secret or key
 local scopes = {} ---@type string[]
 ---------------------------------------------------------------------------
@@ -57,15 +57,15 @@ local scopes = {} ---@type string[]
 local function by_refresh(settings, refresh_token)
   local scope = ask.user_scope(settings, scopes)
   return ask.ask(("renew the sign-in to '%s'"):format(settings.tenant), function()
-    return native.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, scope)
-  end, native.judge_token, settings.graph)
+    return native_oauth.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, scope)
+  end, native_oauth.judge_token, settings.graph)
 end
 
 ---@type table<string, fun(): oauth.way>
 local WAYS = {
   browser = function() return require "oauth.browser" end,
   certificate = function() return require "oauth.certificate" end,
-  client_secret = function() return require "oauth.secret" end,
+  client_secret = function() return require "oauth.client_secret" end,
   device_code = function() return require "oauth.device" end,
   managed_identity = function() return require("oauth.identity").fetch end,
   token = function() return require "oauth.access_token" end,
@@ -136,7 +136,7 @@ local function is_fresh()
 end
 
 -- Get a new token, once for all tasks that ask for one now.
-local renew = shared.wrap(function() hold(fetch(signed)) end)
+local renew = single_flight.wrap(function() hold(fetch(signed)) end)
 
 ---------------------------------------------------------------------------
 -- Interface
@@ -165,7 +165,7 @@ end
 function M.announce(settings)
   if #scopes == 0 then return end
   local client_id = settings.sign_in.client_id
-  local client = names.clients[client_id]
+  local client = microsoft_ids.clients[client_id]
   log.prose(("Signing in to '%s' through %s. On first use its consent page asks for:")
     :format(settings.tenant, client and ("'%s'"):format(client) or "the application " .. client_id))
   log.prose("  " .. table.concat(scopes, ", "))
@@ -194,7 +194,7 @@ end
 --- The credential for Graph. Signs in or renews first, when needed; then it waits.
 ---@return host.credential
 function M.credential()
-  signed = signed or profile.current()
+  signed = signed or profiles.current()
   while not is_fresh() do renew() end
   return held.credential
 end
@@ -223,7 +223,7 @@ end
 --- credential than the one that was refused is in use already. Waits.
 ---@param refused host.credential?
 function M.renew(refused)
-  signed = signed or profile.current()
+  signed = signed or profiles.current()
   if refused and held and held.credential ~= refused then return end
   renew()
 end
@@ -231,7 +231,7 @@ end
 -- The request by which a certificate's key, or a secret, signs in.
 local function proving(settings, client_id, proof)
   if secret.is(proof) then
-    return native.client_secret(ask.authority(settings), client_id, proof, ask.app_scope(settings))
+    return native_oauth.client_secret(ask.authority(settings), client_id, proof, ask.app_scope(settings))
   end
   local assertion = require "oauth.assertion"
   return assertion.request(settings, client_id, proof, assertion.header(proof:describe()))
@@ -239,12 +239,12 @@ end
 
 -- Send one request, on a connection of its own.
 local function try(client_id, proof)
-  local settings = signed or profile.current()
+  local settings = signed or profiles.current()
   return ask.once(("prove a credential of application %s"):format(client_id), function()
     local request = proving(settings, client_id, proof)
     request:set_fresh()
     return request
-  end, native.judge_token, settings.graph)
+  end, native_oauth.judge_token, settings.graph)
 end
 
 --- Does this client secret, or this key with its certificate, sign the application in? Waits.
@@ -273,7 +273,7 @@ end
 ---@param settings profile? the current one by default
 ---@return string
 function M.tenant(settings)
-  return discovery.tenant(settings or signed or profile.current())
+  return discovery.tenant(settings or signed or profiles.current())
 end
 
 return M

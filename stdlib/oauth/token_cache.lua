@@ -9,7 +9,7 @@ local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
 local scheduler = require "task.scheduler"
-local sealed = require "profile.sealed_file"
+local sealed_file = require "profile.sealed_file"
 local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
 local task = require "task"
@@ -29,7 +29,7 @@ local OVER = {
   invalid_grant = true, interaction_required = true, login_required = true, consent_required = true,
 }
 
----@class token_cache.about readable by anybody who may read the file
+---@class oauth.token_cache.about readable by anybody who may read the file
 ---@field name string
 ---@field oid string?
 ---@field tenant string? GUID
@@ -78,7 +78,7 @@ end
 
 local function write(profile, token, since)
   local claims, now = token.claims or {}, time.iso(time.now())
-  sealed.write(profile, name_of(profile), {
+  sealed_file.write(profile, name_of(profile), {
     name = claims.upn or claims.unique_name or "?", oid = claims.oid, tenant = claims.tid,
     client_id = profile.sign_in.client_id, since = since or now, renewed = now,
   }, token.refresh_token)
@@ -136,9 +136,9 @@ local function exchange_marked(lock, exchange, refresh_token)
 end
 
 local function renew(profile, exchange)
-  if not sealed.has(profile, name_of(profile)) then return nil end
+  if not sealed_file.has(profile, name_of(profile)) then return nil end
   local lock <close> = take_lock(profile)
-  local refresh_token, about = sealed.read(profile, name_of(profile))
+  local refresh_token, about = sealed_file.read(profile, name_of(profile))
   if not refresh_token then return nil end
   local cut_off = lock:marked()
   local token, failure = exchange_marked(lock, exchange, refresh_token)
@@ -170,7 +170,7 @@ function M.keeper(profile, fresh)
   end
 
   function keeper.keep(token)
-    if not (fresh or sealed.has(profile, name)) then return end
+    if not (fresh or sealed_file.has(profile, name)) then return end
     local lock <close> = take_lock(profile)
     write(profile, token)
     lock:unmark()
@@ -182,24 +182,24 @@ end
 
 --- Whose sign-in is kept, as the file says; nil when none is.
 ---@param profile profile
----@return token_cache.about|nil
+---@return oauth.token_cache.about|nil
 function M.about(profile)
-  return sealed.about(profile, name_of(profile))
+  return sealed_file.about(profile, name_of(profile))
 end
 
 --- The path of the file.
 ---@param profile profile
 ---@return string
-function M.path(profile) return sealed.path(profile, name_of(profile)) end
+function M.path(profile) return sealed_file.path(profile, name_of(profile)) end
 
 --- Forget the kept sign-in. Returns whose it was; nil when none was kept.
 ---@param profile profile
----@return token_cache.about|nil
+---@return oauth.token_cache.about|nil
 function M.forget(profile)
-  if not sealed.has(profile, name_of(profile)) then return nil end
+  if not sealed_file.has(profile, name_of(profile)) then return nil end
   local lock <close> = take_lock(profile)
   local _, about = pcall(M.about, profile)
-  sealed.remove(profile, name_of(profile))
+  sealed_file.remove(profile, name_of(profile))
   lock:unmark()
   return type(about) == "table" and not fail.is(about) and about or { name = "?" }
 end

@@ -5,14 +5,14 @@
 
 local call = require "graph.call"
 local fail = require "fail"
+local granted = require "permissions.granted"
 local graph = require "graph"
-local held_by_us = require "permissions.granted"
 local log = require "log"
 local permissions = require "permissions.least"
 local reach = require "entra.reach"
 local rights = require "task.rights"
-local sets = require "base.sets"
 local scheduler = require "task.scheduler"
+local sets = require "base.sets"
 local task = require "task"
 
 local M = {}
@@ -80,9 +80,9 @@ local function permission_reason(held, rows)
   local missing, row = lacking(held, rows)
   if not missing then return nil end
   if #missing == 0 and #row[held.kind] == 0 then return IMPOSSIBLE[held.kind] end
-  local consented, why = held_by_us.consented(held)
+  local consented, why = granted.consented(held)
   if consented and permissions.covers(consented, { missing }) then return not_in_token(missing) end
-  if consented then return not_consented(held, missing, held_by_us.requested(held)) end
+  if consented then return not_consented(held, missing, granted.requested(held)) end
   local name = words(missing)
   return {
     cause = ("%s is not in our token; whether it is granted is not known: %s"):format(name, why),
@@ -174,10 +174,10 @@ end
 local function find_reason(asked)
   local rows = permissions.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
-  local held = held_by_us.token()
+  local held = granted.token()
   local reason = permission_reason(held, rows)
   if reason then return reason end
-  local roles, why = held_by_us.roles(held)
+  local roles, why = granted.roles(held)
   local ok, target = pcall(target_reason, asked, roles)
   if ok and target then return target end
   return role_reason(held, rows, roles, why) or owned_only(held, rows) or unknown(held, rows, roles)

@@ -4,20 +4,20 @@
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
 local graph = require "graph"
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local scheduler = require "task.scheduler"
 local sets = require "base.sets"
 
 local M = {}
 
----@class permissions.held
+---@class permissions.granted
 ---@field principal oauth.principal
 ---@field kind permissions.kind
 ---@field token table<string, boolean> permissions in the token
 
 --- The principal of the token in use, and its permissions. Waits.
----@return permissions.held
+---@return permissions.granted
 function M.token()
   local principal = oauth.principal()
   local is_app = principal.kind == "app"
@@ -38,7 +38,7 @@ end
 
 -- Microsoft Graph's own service principal: its permissions by id.
 local function graph_principal()
-  local found = graph.get(graph.path("/servicePrincipals(appId={id})", names.GRAPH), {
+  local found = graph.get(graph.path("/servicePrincipals(appId={id})", microsoft_ids.GRAPH), {
     select = { "id", "appRoles" }, what = "read Microsoft Graph's permissions",
   })
   local named = {}
@@ -73,7 +73,7 @@ local function granted(held)
 end
 
 --- The permissions with consent. Waits.
----@param held permissions.held
+---@param held permissions.granted
 ---@return table<string, boolean>?, string? why
 function M.consented(held)
   return ask(function() return held.kind == "application" and assigned(held) or granted(held) end)
@@ -94,7 +94,7 @@ end
 
 --- The permissions that the application asks for. Only for an application of this tenant that signs in as itself.
 --- Waits.
----@param held permissions.held
+---@param held permissions.granted
 ---@return table<string, boolean>?, string? why
 function M.requested(held)
   if held.kind ~= "application" then return nil, "it is asked for at the sign-in" end
@@ -104,12 +104,12 @@ function M.requested(held)
 end
 
 --- Our directory roles, by name where it is known. Waits.
----@param held permissions.held
+---@param held permissions.granted
 ---@return string[]?, string? why
 function M.roles(held)
   if held.kind == "delegated" then
     local list = {}
-    for _, id in ipairs(held.principal.wids) do list[#list + 1] = names.role(id) end
+    for _, id in ipairs(held.principal.wids) do list[#list + 1] = microsoft_ids.role(id) end
     return list
   end
   return ask(function()
@@ -117,7 +117,7 @@ function M.roles(held)
     for assignment in graph.list("/roleManagement/directory/roleAssignments", {
       filter = { principalId = held.principal.oid }, what = "read which directory roles we hold",
     }) do
-      list[#list + 1] = names.role(assignment.roleDefinitionId)
+      list[#list + 1] = microsoft_ids.role(assignment.roleDefinitionId)
     end
     return list
   end)

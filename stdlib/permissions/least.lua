@@ -3,7 +3,7 @@
 --- stdlib/data/calls.tsv has what each call needs, with its sources. Microsoft's own table misleads: it ignores what a
 --- body sets, and names rare special-purpose permissions as the least.
 
-local data = require "base.facts"
+local fact_tables = require "base.fact_tables"
 local sets = require "base.sets"
 
 local M = {}
@@ -65,7 +65,7 @@ end
 
 local function load_tree()
   tree = {}
-  for _, fields in ipairs(data.rows "stdlib/data/calls.tsv") do
+  for _, fields in ipairs(fact_tables.rows "stdlib/data/calls.tsv") do
     local method, path, application, delegated, roles, source = table.unpack(fields)
     if delegated == "=" then delegated = application end
     add_row(method, path, {

@@ -154,7 +154,7 @@ local with_argument = { type = "table", members = {
 } }
 
 --- The rule of `needs` in a declaration.
----@type shape.rule
+---@type base.schema.rule
 M.rule = {
   type = "table", default = {},
   members = {

@@ -2,10 +2,10 @@
 --- Scripts use `policy`.
 
 local fail = require "fail"
+local policy_select = require "policy.select"
 local refusals = require "policy.refusals"
-local select = require "policy.select"
+local schema = require "base.schema"
 local sets = require "base.sets"
-local shape = require "base.schema"
 local sinks = require "policy.sinks"
 local time = require "time"
 
@@ -38,7 +38,7 @@ local M = {}
 --- person, or send the same value again
 ---@field credential "secret"|"certificate"|nil of applications: what is rotated
 
-local mark, is = shape.form "policy"
+local mark, is = schema.form "policy"
 
 --- Mark a table as a policy.
 ---@param fields table
@@ -54,7 +54,7 @@ function M.is(value) return is(value) end
 -- What may be in it
 
 local function with(rule, more)
-  local all = shape.plain(rule)
+  local all = schema.plain(rule)
   for name, value in pairs(more) do all[name] = value end
   return all
 end
@@ -74,7 +74,7 @@ local strings = { type = "table", each = { type = "string" } }
 local function list_of(value) return type(value) == "table" and value or { value } end
 
 local one_or_several = { type = { "string", "table" }, check = function(value)
-  local ok, failure = pcall(shape.check, "", "", list_of(value), strings)
+  local ok, failure = pcall(schema.check, "", "", list_of(value), strings)
   if not ok then return failure.why end
 end }
 
@@ -98,10 +98,10 @@ local rule = {
   members = {
     summary = { type = "string", required = true },
     description = { type = "string" },
-    select = { type = "table", required = true, check = select.check },
+    select = { type = "table", required = true, check = policy_select.check },
     never = with(strings, { default = {} }),
-    every = shape.duration { required = true },
-    jitter = shape.duration { default = "0s" },
+    every = schema.duration { required = true },
+    jitter = schema.duration { default = "0s" },
     window = check_words(function(list) return window_of(list) end),
     except = check_words(function(list) return window_of(nil, list) end),
     limits = {
@@ -119,8 +119,8 @@ local rule = {
         excluded = { type = "string", default = "" },
       },
     },
-    lifetime = shape.duration(),
-    grace = shape.duration { default = "7d" },
+    lifetime = schema.duration(),
+    grace = schema.duration { default = "7d" },
     sink = { type = "table", required = true, check = sinks.check },
     after = {
       type = "table", default = {},
@@ -176,7 +176,7 @@ end
 -- From what is written to what is meant
 
 local function settle(name, fields)
-  local terms = shape.plain(fields)
+  local terms = schema.plain(fields)
   terms.name, terms.target = name, fields.select.kind
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
     terms[member] = fields[member] and time.duration(fields[member])
@@ -220,7 +220,7 @@ local SCOPES = {
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
-  local calls, scopes = select.needs(terms.select)
+  local calls, scopes = policy_select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
   return {
     graph = joined(calls, CALLS[terms.target], CALLS[terms.credential] or {},
@@ -236,9 +236,9 @@ end
 ---@param value table as `policy { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = shape.plain(value)
+  local fields = schema.plain(value)
   local given = names_given(fields)
-  shape.check(found.path, "", fields, rule)
+  schema.check(found.path, "", fields, rule)
   check_target(found.path, fields, given)
   local unknown = refusals.check(list_of(fields.accept), fields.select.kind)
   if unknown then raise(found.path, "accept", unknown) end

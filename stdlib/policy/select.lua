@@ -5,7 +5,7 @@
 local class = require "base.class"
 local options_of = require("base.options").of
 local role_holders = require "entra.role_holders"
-local shape = require "base.schema"
+local schema = require "base.schema"
 local users = require "entra.users"
 
 local M = {}
@@ -72,8 +72,8 @@ local function plain(kind, fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = shape.plain(list_of(value))
-    local ok, failure = pcall(shape.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
+    lists[name] = schema.plain(list_of(value))
+    local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
   return Selection { kind = kind, fields = lists }

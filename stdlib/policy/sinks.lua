@@ -2,10 +2,10 @@
 --- is in use.
 
 local class = require "base.class"
-local folder = require "base.vault_folder"
 local options_of = require("base.options").of
-local profile = require "profile.current"
-local shape = require "base.schema"
+local profiles = require "profile.current"
+local schema = require "base.schema"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -42,11 +42,12 @@ local KINDS = {
     rule = {
       type = "table",
       members = {
-        vault = { type = "string", check = folder.check_name }, path = { type = "string", check = folder.check },
+        vault = { type = "string", check = vault_folder.check_name },
+        path = { type = "string", check = vault_folder.check },
       },
     },
     settle = function(fields)
-      return { vault = fields.vault, path = fields.path and folder.canonical(fields.path) }
+      return { vault = fields.vault, path = fields.path and vault_folder.canonical(fields.path) }
     end,
   },
   handover = { can = {}, needs = {}, rule = { type = "table", members = {} } },
@@ -69,7 +70,7 @@ local KINDS = {
 -- What reads the fields of a sink: a copy, which a policy cannot change after it was checked.
 local function reader(kind)
   local rules = {}
-  if not KINDS[kind].rule.members then return shape.plain end
+  if not KINDS[kind].rule.members then return schema.plain end
   for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
   return options_of(NAMES[kind], rules)
 end
@@ -78,7 +79,7 @@ local function maker(kind)
   local read = reader(kind)
   return function(given)
     local fields = read(given)
-    local ok, failure = pcall(shape.check, kind, "", fields, KINDS[kind].rule)
+    local ok, failure = pcall(schema.check, kind, "", fields, KINDS[kind].rule)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
     local settle = KINDS[kind].settle
     return Sink { kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }
@@ -147,8 +148,7 @@ function Sink:needs() return KINDS[self.kind].needs end
 
 local TEXT = {
   server = function(fields)
-    local there = profile.current().devolutions or {}
-    local vault, path = fields.vault or there.vault or "Default", fields.path or there.path
+    local vault, path = vault_folder.chosen(fields, profiles.current().devolutions)
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,
@@ -157,7 +157,7 @@ local TEXT = {
 }
 
 function Sink:__tostring()
-  if self.kind == "server" and not pcall(profile.current) then return "Devolutions Server" end
+  if self.kind == "server" and not pcall(profiles.current) then return "Devolutions Server" end
   return TEXT[self.kind](self.fields)
 end
 

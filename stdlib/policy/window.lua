@@ -7,6 +7,7 @@
 local class = require "base.class"
 local dates = require "policy.dates"
 local fail = require "fail"
+local layout = require "terminal.layout"
 local zone = require "time.zone"
 
 local M = {}
@@ -85,7 +86,7 @@ end
 local function joined(list, of_one)
   local texts = {}
   for i, one in ipairs(list) do texts[i] = of_one(one) end
-  return #texts > 1 and table.concat(texts, ", ", 1, #texts - 1) .. " and " .. texts[#texts] or texts[1]
+  return layout.list(texts, "and")
 end
 
 local function text_of(parts, excepted)

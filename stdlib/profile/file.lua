@@ -2,7 +2,7 @@
 
 local fail = require "fail"
 local nearest = require "base.nearest"
-local shape = require "base.schema"
+local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
 local sys = require "host.sys"
@@ -205,7 +205,7 @@ end
 
 local function cloud_of(file, where, cloud)
   if type(cloud) == "table" then
-    shape.check(file, where, cloud, cloud_rule)
+    schema.check(file, where, cloud, cloud_rule)
     return cloud
   end
   if CLOUDS[cloud] then return CLOUDS[cloud] end
@@ -224,7 +224,7 @@ end
 local function emulator_of(file, where, emulator)
   if emulator == true then return {} end
   if type(emulator) == "table" then
-    shape.check(file, where, emulator, emulator_rule)
+    schema.check(file, where, emulator, emulator_rule)
     return emulator
   end
 end
@@ -233,7 +233,7 @@ end
 local function budget_of(file, where, budget)
   if budget == true then return WRITE_BUDGET end
   if type(budget) == "table" then
-    shape.check(file, where, budget, write_budget_rule)
+    schema.check(file, where, budget, write_budget_rule)
     return budget
   end
 end
@@ -276,7 +276,7 @@ end
 
 local function settle(file, name, given)
   local folder, where = file:match("^(.*)/[^/]*$") or ".", "profiles." .. name
-  shape.check(file, where, given, profile_rule)
+  schema.check(file, where, given, profile_rule)
   local cloud = cloud_of(file, where .. ".cloud", given.cloud)
   local emulator = emulator_of(file, where .. ".emulator", given.emulator)
   local kind, login, tenant = emulator and "emulator" or "real", without_slash(cloud.login), given.tenant:lower()
@@ -345,8 +345,8 @@ end
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
 function M.described(text, file)
-  local config = shape.evaluate(text, file, {})
-  shape.check(file, "", config, file_rule)
+  local config = schema.evaluate(text, file, {})
+  schema.check(file, "", config, file_rule)
   return config
 end
 

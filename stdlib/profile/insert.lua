@@ -3,8 +3,8 @@
 --- The new text goes behind the brace of `profiles = {`, when the file is written as `return { … profiles = { … } … }`.
 --- Evaluating the new text shows whether that was right: it must contain everything as before, and the new profile.
 
-local check = require "profile.file"
 local fail = require "fail"
+local profile_file = require "profile.file"
 local sys = require "host.sys"
 
 local M = {}
@@ -96,7 +96,7 @@ end
 
 -- Does the new text contain everything as before, and this profile? Unknown for tables that contain each other.
 local function is_meant(before, text, file, name)
-  local ok, after = pcall(check.described, text, file)
+  local ok, after = pcall(profile_file.described, text, file)
   if not ok or after.profiles[name] == nil then return false end
   after.profiles[name] = nil
   local known, same = pcall(is_same, before, after)
@@ -111,7 +111,7 @@ end
 ---@param profile string
 ---@return string?
 function M.added(text, file, name, profile)
-  local before = check.described(text, file)
+  local before = profile_file.described(text, file)
   if before.profiles[name] ~= nil then
     fail.raise {
       kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
@@ -142,12 +142,14 @@ function M.write(file, old, new)
   local kept = file .. ".before"
   local ok, why = sys.write(kept, old, "new")
   if not ok then raise_unwritten(file, why) end
-  if check.read(file) ~= old then
+  if profile_file.read(file) ~= old then
     sys.remove(kept)
     raise_unwritten(file, "somebody else has changed it meanwhile")
   end
   ok, why = sys.write(file, new, "edit")
-  if not ok or check.read(file) ~= new then raise_unwritten(file, why or "it does not hold what was written", kept) end
+  if not ok or profile_file.read(file) ~= new then
+    raise_unwritten(file, why or "it does not hold what was written", kept)
+  end
   sys.remove(kept)
 end
 

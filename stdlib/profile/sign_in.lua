@@ -69,8 +69,8 @@ local function check_token(token)
 end
 
 --- The shape of `sign_in`.
----@param secret_rule shape.rule of a source of a secret
----@return shape.rule
+---@param secret_rule base.schema.rule of a source of a secret
+---@return base.schema.rule
 function M.rule(secret_rule)
   local text = { type = "string" }
   return {

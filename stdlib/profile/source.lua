@@ -52,12 +52,12 @@ local function rule(choices, optional)
 end
 
 --- The shape of a source of any secret.
----@type shape.rule
+---@type base.schema.rule
 M.rule = rule({ "file", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
   { keyring = "name" })
 
 --- The shape of a source of the journal's key.
----@type shape.rule
+---@type base.schema.rule
 M.key_rule = rule({ "file", "keyring", "credentials_directory", "passphrase" }, { keyring = "name", passphrase = "fd" })
 
 --- Fill in what follows from the rest of the profile.

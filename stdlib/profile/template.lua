@@ -1,6 +1,6 @@
 --- The text of a configuration file and of a profile, as `moonlatch init` writes them.
 
-local address = require "base.devolutions_address"
+local devolutions_address = require "base.devolutions_address"
 
 local M = {}
 
@@ -57,7 +57,7 @@ local KEY = {
 local function devolutions_texts(url)
   local server, cloud = SERVER:format "https://dvls.contoso.com", CLOUD:format "https://contoso.devolutions.app"
   if not url then return "-- " .. server, "-- " .. cloud end
-  if address.is_cloud(url) then return CLOUD:format(url), "-- " .. server end
+  if devolutions_address.is_cloud(url) then return CLOUD:format(url), "-- " .. server end
   return SERVER:format(url), "-- " .. cloud
 end
 

@@ -1,10 +1,10 @@
 --- Running a program that the profile names, through the gate: it is on record before it starts, and how it ended
 --- after. For the library; scripts use `program`.
 
+local commit = require "journal.commit"
 local fail = require "fail"
 local http = require "http.client"
-local profile = require "profile.current"
-local record = require "journal.commit"
+local profiles = require "profile.current"
 local rights = require "task.rights"
 local scheduler = require "task.scheduler"
 local task = require "task"
@@ -36,12 +36,12 @@ local FIXES = {
 
 local function start(name, arguments, options)
   scheduler.here() -- raises where nothing can wait
-  profile.current() -- opens the session that comes when it is needed
+  profiles.current() -- opens the session that comes when it is needed
   local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
   if not acting then raise(name, "no script stands behind this call", nil) end
   local child, id, kind = door:run(acting, name, arguments, options.input, options.note)
   if child then return door, child, id end
-  if kind == "journal" then error(record.failure(id), 0) end
+  if kind == "journal" then error(commit.failure(id), 0) end
   raise(name, id, FIXES[kind])
 end
 
@@ -76,7 +76,7 @@ function M.run(name, arguments, options)
   local door, child <close>, id = start(name, arguments, options)
   local status, output = await(child, seconds)
   local ok, message = door:ran(id, status or NO_END)
-  if not ok then error(record.failure(message), 0) end
+  if not ok then error(commit.failure(message), 0) end
   if not status then
     raise(name, output, "Run it by hand to see what it says; what was changed stays changed.")
   end

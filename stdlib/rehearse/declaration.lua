@@ -1,7 +1,7 @@
 --- What a rehearsal says, checked when it is loaded and made into the declaration of a script. Scripts use `rehearse`.
 
 local fail = require "fail"
-local shape = require "base.schema"
+local schema = require "base.schema"
 local time = require "time"
 
 local M = {}
@@ -27,7 +27,7 @@ local M = {}
 ---@field events rehearse.event[] by time
 ---@field expect rehearse.expectation[]
 
-local mark, is = shape.form "rehearse"
+local mark, is = schema.form "rehearse"
 
 --- Mark a table as a rehearsal.
 ---@param fields table
@@ -52,7 +52,7 @@ end
 local event = {
   type = "table", check = check_event,
   members = {
-    at = shape.duration { required = true }, what = { type = "string" },
+    at = schema.duration { required = true }, what = { type = "string" },
     fault = { type = "string" }, resume = { type = "string" }, act = { type = "function" },
   },
 }
@@ -62,8 +62,8 @@ local rule = {
   members = {
     summary = { type = "string", required = true },
     policy = { type = { "string", "table" }, required = true },
-    over = shape.duration { default = "365d" },
-    late = shape.duration { default = "2d" },
+    over = schema.duration { default = "365d" },
+    late = schema.duration { default = "2d" },
     setup = { type = "function" },
     events = { type = "table", default = {}, each = event },
     expect = {
@@ -78,7 +78,7 @@ local rule = {
 local function settled_events(list, over, file)
   local events = {}
   for i, one in ipairs(list) do
-    events[i] = shape.plain(one)
+    events[i] = schema.plain(one)
     events[i].at = time.duration(one.at)
     if events[i].at > over then
       fail.raise {
@@ -103,9 +103,9 @@ end
 ---@param value table as `rehearse { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = shape.plain(value)
-  shape.check(found.path, "", fields, rule)
-  local terms = shape.plain(fields)
+  local fields = schema.plain(value)
+  schema.check(found.path, "", fields, rule)
+  local terms = schema.plain(fields)
   terms.name, terms.over, terms.late = found.name, time.duration(fields.over), time.duration(fields.late)
   terms.policies = {}
   for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do

@@ -1,7 +1,7 @@
 --- Judge a rehearsal: a story to read, figures for each account, and whether every condition held.
 
 local class = require "base.class"
-local run = require "rotate.run"
+local rotate_run = require "rotate.run"
 local time = require "time"
 
 local M = {}
@@ -143,7 +143,7 @@ end
 
 local function count_entry(self, found, entry, now)
   local account = account_of(self, found, entry)
-  account.state, account.accepted = entry.what, run.is_accepted(found.terms, entry)
+  account.state, account.accepted = entry.what, rotate_run.is_accepted(found.terms, entry)
   keep_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
   if what_of(found, entry) ~= "changed" then return 0 end

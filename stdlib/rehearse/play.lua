@@ -1,18 +1,18 @@
 --- Play a rehearsal: run the policies whenever a service would run them, let the events happen, and compare the stored
 --- values with those in force after each step.
 
-local by_hand = require "rotation.resume_and_close"
 local class = require "base.class"
 local fail = require "fail"
-local furnish = require "rehearse.seed"
 local http = require "http.client"
 local judge = require "rehearse.judge"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local output = require "log.output"
-local rotate = require "rotate.policies"
+local resume_and_close = require "rotation.resume_and_close"
+local rotate_policies = require "rotate.policies"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
+local seed = require "rehearse.seed"
 local session = require "session.open"
 local sys = require "host.sys"
 local workflow_run = require "workflow.run"
@@ -96,13 +96,13 @@ local LOOKING = {
 local function furnish_for(self, terms)
   local missing = insist(self, LOOKING, function(open)
     self.stage.me = oauth.sign_in(open.profile).oid
-    return furnish.missing(self.stage, terms)
+    return seed.missing(self.stage, terms)
   end)
   for _, one in ipairs(missing) do
     one.act()
     self.judge:tell("the emulator gets the %s '%s'", one.kind, one.name)
   end
-  for _, name in ipairs(furnish.providers(terms)) do make_provider(self, name) end
+  for _, name in ipairs(seed.providers(terms)) do make_provider(self, name) end
 end
 
 local function prepare(self)
@@ -125,7 +125,7 @@ local function happen(self, event)
     event.act(stage.tenant, stage.server)
     return self.judge:tell("%s", event.what)
   end
-  insist(self, RESUME, function(open) return by_hand.resume(open.journal, event.resume) end)
+  insist(self, RESUME, function(open) return resume_and_close.resume(open.journal, event.resume) end)
   self.judge:tell("%s: journal resume %s", event.what or "a person has looked", event.resume)
 end
 
@@ -142,7 +142,8 @@ end
 
 local function run_once(self)
   local all, failure = attempt(self, self.needs, function(open)
-    return (rotate.once(self.policies, { journal = open.journal, profile = open.profile, rights = open.rights }))
+    local options = { journal = open.journal, profile = open.profile, rights = open.rights }
+    return (rotate_policies.once(self.policies, options))
   end, self.scripts)
   self.judge:note(all, failure, self.stage:held())
   return all
@@ -153,7 +154,7 @@ local TROUBLE = { failed = true, skipped = true, busy = true }
 -- When the service would next have something to do for this policy.
 local function next_of(found, now)
   if found.failure then return now + AGAIN end
-  local soonest = rotate.next_of(found, now, now + LONGEST[found.terms.target])
+  local soonest = rotate_policies.next_of(found, now, now + LONGEST[found.terms.target])
   for _, entry in ipairs(found.entries) do
     if TROUBLE[entry.what] then soonest = math.min(soonest, now + AGAIN) end
   end
@@ -180,7 +181,7 @@ end
 ---@param stage rehearse.stage
 ---@return rehearse.outcome
 function M.play(terms, stage)
-  local loaded = rotate.load(terms.policies)
+  local loaded = rotate_policies.load(terms.policies)
   local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
     place = 1,

@@ -3,15 +3,15 @@
 local class = require "base.class"
 local fail = require "fail"
 local gate = require "host.gate"
-local host_journal = require "host.journal"
 local http = require "http.client"
-local native = require "host.graph"
-local profile = require "profile.current"
+local native_graph = require "host.graph"
+local native_journal = require "host.journal"
+local profiles = require "profile.current"
 local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local session_emulator = require "session.emulator"
 local sys = require "host.sys"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -36,7 +36,7 @@ end
 local function open_control(self)
   local folder = self.profile.state .. "-stage"
   assert(sys.mkdir(folder))
-  self.journal = assert(host_journal.open(folder, secret.random(32), "the stage of a rehearsal", self.clock))
+  self.journal = assert(native_journal.open(folder, secret.random(32), "the stage of a rehearsal", self.clock))
   self.control = gate.door("emulator", self.journal)
   local base = self.profile.login
   assert(self.control:peer("graph", base, self.profile.ca))
@@ -49,10 +49,10 @@ end
 local function ask(self, method, path, body)
   local before, acting = http.use(self.control, { script = self.rights, own = self.rights, look = self.rights })
   local _ <close> = setmetatable({}, { __close = function() http.use(before, acting) end })
-  local request = native.request(self.profile.login, method, "/emulator" .. path, nil, body)
+  local request = native_graph.request(self.profile.login, method, "/emulator" .. path, nil, body)
   local answer, message = scheduler.run(http.poll, http.send, request)
   if not answer then raise("speak with the private emulator", message) end
-  local value, failure = native.judge(request, answer)
+  local value, failure = native_graph.judge(request, answer)
   return value or raise(body and (body.rule or body["do"]) or path, failure.message)
 end
 
@@ -101,7 +101,7 @@ function M.open(options)
   local self = Stage { touched = {} }
   self.emulator = session_emulator.start(options)
   local ok, err = pcall(function()
-    self.profile = profile.load { config = self.emulator.config }
+    self.profile = profiles.load { config = self.emulator.config }
     self.clock = assert(sys.clock(self.profile.clock))
     open_control(self)
     self.tenant, self.server = actions(self, "/tenant"), actions(self, "/devolutions")
@@ -117,7 +117,7 @@ function Stage:close()
     if self[part] then self[part]:close() end
     self[part] = nil
   end
-  time_source.use(nil)
+  time_clock.use(nil)
 end
 
 Stage.__close = Stage.close

@@ -1,12 +1,12 @@
---- What the codes of the far sides mean: HTTP statuses, Graph's and Entra's own.
+--- What the codes of the services mean: HTTP statuses, Graph's and Entra's own codes.
 
 local explain = require "explain.cause"
-local rules = require "explain.graph"
+local graph_errors = require "explain.graph_errors"
 
 local M = {}
 
--- What Graph answers with each status, and which of its codes come with it (learn.microsoft.com,
--- Graph's error responses; in the field also AsPerAppPolicy).
+-- What Graph means by each status, and which of its codes come with it (Microsoft Learn: Graph's error responses; in
+-- the field also AsPerAppPolicy).
 local STATUSES = {
   [400] = { says = "Graph understood the request and refuses it, or it is malformed", kind = "refused",
     codes = { "Request_UnsupportedQuery", "Request_MultipleObjectsWithSameKeyValue", "Directory_QuotaExceeded",
@@ -41,7 +41,7 @@ local function rule_title(rule)
 end
 
 local function add_rules(lines, matches)
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(graph_errors) do
     if matches(rule) then add(lines, rule_title(rule), rule) end
   end
 end
@@ -73,7 +73,7 @@ local function of_entra(code)
   return lines
 end
 
---- What a code means; nil for one that is not known here.
+--- What a code means; nil for an unknown code.
 ---@param code string|integer "403", "AADSTS7000215", 7000215, "Authorization_RequestDenied"
 ---@return string[]|nil lines
 function M.explain(code)
@@ -88,7 +88,7 @@ end
 ---@return string[]
 function M.names()
   local names, seen = {}, {}
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(graph_errors) do
     if rule.code and not seen[rule.code] then names[#names + 1] = rule.code end
     if rule.code then seen[rule.code] = true end
   end

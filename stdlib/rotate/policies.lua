@@ -1,10 +1,11 @@
---- Policies from their files to a run, once or for as long as it takes.
+--- Run policies from their files, once or as a service.
 
 local copies = require "script.copies"
 local fail = require "fail"
+local layout = require "terminal.layout"
 local log = require "log"
-local print = require "rotate.print"
-local run = require "rotate.run"
+local rotate_print = require "rotate.print"
+local rotate_run = require "rotate.run"
 local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
@@ -35,8 +36,7 @@ local function join(into, from)
   end
 end
 
---- Load policies by name. What they need is put together for the sign-in, which is one for all; what each may do
---- stays its own.
+--- Load policies by name. Their needs are joined for the sign-in, which they share; each policy keeps its own rights.
 ---@param names string[]
 ---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
 function M.load(names)
@@ -59,36 +59,36 @@ end
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.once(policies, options)
-  local all = run.once(policies, options)
-  return all, run.status(all, false)
+  local all = rotate_run.once(policies, options)
+  return all, rotate_run.status(all, false)
 end
 
---- What there is to do, changing nothing.
+--- What would be done; changes nothing. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] all, integer status
 function M.plan(policies, options)
-  local all = run.plan(policies, options)
-  return all, run.status(all, true)
+  local all = rotate_run.plan(policies, options)
+  return all, rotate_run.status(all, true)
 end
 
---- What came of it, for a person.
+--- The outcome of a run, as text.
 ---@param all table[]
 ---@return string
-function M.text(all) return print.text(all, false) end
+function M.text(all) return rotate_print.text(all, false) end
 
---- What there is to do, for a person.
+--- What would be done, as text.
 ---@param all table[]
 ---@return string
-function M.plan_text(all) return print.text(all, true) end
+function M.plan_text(all) return rotate_print.text(all, true) end
 
-M.json = print.json
+M.json = rotate_print.json
 
 ---------------------------------------------------------------------------
 -- As a service
 
---- When a policy has something to do: something falls due, or its window opens.
----@param found rotation.outcome_of_policy
+--- When a policy next has something to do: something becomes due, or its window opens.
+---@param found rotate.outcome
 ---@param now number
 ---@param latest number a moment by which it is looked at anyway
 ---@return number moment
@@ -101,7 +101,7 @@ function M.next_of(found, now, latest)
   return latest
 end
 
--- When to look again, within the hour.
+-- When to look again, within an hour.
 local function next_look(all)
   local now, soonest = time.now(), time.now() + LONGEST
   for _, found in ipairs(all) do soonest = M.next_of(found, now, soonest) end
@@ -120,7 +120,7 @@ local function has_news(all)
   return false
 end
 
--- One turn; what fails now may work in the next.
+-- One round. What fails now may work in the next round.
 local function turn(policies, options)
   local ok, all = xpcall(M.once, scheduler.keep_trace, policies, options)
   if ok then
@@ -133,13 +133,13 @@ local function turn(policies, options)
   return SHORTEST * 5
 end
 
---- Run the policies whenever something falls due, until asked to stop.
+--- Run the policies whenever something is due, until the program is asked to stop. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %d polic%s; Ctrl-C or SIGTERM ends it after the change at hand")
-    :format(#policies, #policies == 1 and "y" or "ies"))
+  log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
+    :format(layout.count(#policies, "policy", "policies")))
   while true do
     local ok, wait = pcall(turn, policies, options)
     if ok then ok, wait = pcall(task.sleep, wait) end

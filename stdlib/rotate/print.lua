@@ -1,16 +1,17 @@
---- What a policy would do, or did: as lines a person reads, and as one table.
+--- What a policy would do, or did: as lines for a person, and as one table.
 
 local http = require "http.client"
 local json = require "host.json"
+local layout = require "terminal.layout"
 local log = require "log"
-local outcome = require "report.failure"
-local run = require "rotate.run"
+local report_failure = require "report.failure"
+local rotate_run = require "rotate.run"
 local time = require "time"
-local workflow = require "workflow.print"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
-local MOST = 20 -- lines of a kind, unless asked for more
+local MOST = 20 -- lines of a kind, unless more are asked for
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
@@ -33,7 +34,7 @@ end
 local function group(found)
   local groups = {}
   for _, entry in ipairs(found.entries) do
-    local what = run.is_accepted(found.terms, entry) and "accepted" or entry.what
+    local what = rotate_run.is_accepted(found.terms, entry) and "accepted" or entry.what
     groups[what] = groups[what] or {}
     table.insert(groups[what], entry)
   end
@@ -51,7 +52,7 @@ local function line_of(what, entry)
   return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, when_of(entry), fix)
 end
 
--- What is due is done by a run, or left to the next one.
+-- The heading of a group: due things are done by this run, or left to the next one.
 local function heading(what, is_plan)
   return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
 end
@@ -72,7 +73,7 @@ local function when_text(found)
   return ("%s, %s (%s)"):format(text, terms.window:phrase(), state)
 end
 
--- The caps, before anything runs into them.
+-- Add the tenant's limits, before a run meets them.
 local function add_caps(lines, found)
   local limits, count = found.terms.limits, #found.changes
   if found.later > 0 then
@@ -83,12 +84,12 @@ local function add_caps(lines, found)
   local rate, ahead = http.pace()
   if not rate then return end
   local needed = count / rate + (ahead or 0)
-  add(lines, "  %d write%s to Graph, at most %d a minute%s", count, count == 1 and "" or "s", rate * 60 // 1,
+  add(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
     needed >= 60 and ("; they take at least " .. time.span(needed)) or "")
 end
 
 local function add_waiting(lines, entry)
-  for _, wait in ipairs(entry.waiting or {}) do workflow.add_wait(lines, entry.name, wait) end
+  for _, wait in ipairs(entry.waiting or {}) do workflow_print.add_wait(lines, entry.name, wait) end
 end
 
 local function add_left_over(lines, list)
@@ -102,7 +103,7 @@ end
 
 local function add_policy(lines, found, is_plan)
   add(lines, "%s: %s", found.terms.name, found.terms.summary)
-  if found.failure then add(lines, "%s", outcome.text(found.failure)) end
+  if found.failure then add(lines, "%s", report_failure.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
   add(lines, "  %s", when_text(found))
   add(lines, "  to %s", found.instead or tostring(found.terms.sink))
@@ -132,11 +133,12 @@ end
 local function entry_table(terms, entry)
   local failure = entry.failure
   return {
-    expected = run.is_accepted(terms, entry) or nil,
+    expected = rotate_run.is_accepted(terms, entry) or nil,
     name = entry.name, id = entry.id or entry.target and entry.target.appId,
     what = entry.what, why = entry.why, fix = entry.fix, code = entry.code,
     due = entry.due and time.iso(entry.due) or nil,
-    failure = failure and type(failure) == "table" and outcome.table(failure) or failure and tostring(failure) or nil,
+    failure = failure and type(failure) == "table" and report_failure.table(failure)
+      or failure and tostring(failure) or nil,
     waiting = entry.waiting,
   }
 end
@@ -160,7 +162,7 @@ function M.json(all, status)
       policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
       counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
       open = found.is_open, instead = found.instead,
-      failure = found.failure and outcome.table(found.failure) or nil,
+      failure = found.failure and report_failure.table(found.failure) or nil,
     }
   end
   return { policies = policies, status = status }

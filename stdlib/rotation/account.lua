@@ -1,10 +1,10 @@
 --- The rotation of one account's password: what the journal holds of it, its values, and the point at which a person
 --- must look.
 
-local clock = require "graph.clock"
+local change_date = require "rotation.change_date"
+local commit = require "journal.commit"
 local fail = require "fail"
-local moments = require "rotation.change_date"
-local record = require "journal.commit"
+local graph_clock = require "graph.clock"
 local rows = require("journal.rotations").user_passwords
 local secret = require "host.secret"
 
@@ -16,7 +16,7 @@ local M = {}
 ---@field terms policy.terms
 ---@field setting rotation.setting
 ---@field federated table<string, boolean>
----@field directory rotation.directory
+---@field directory rotation.directory_clock
 
 ---@class rotation.job
 ---@field run rotation.run
@@ -72,7 +72,7 @@ end
 ---@param why string
 function M.orphan(job, why)
   M.stage(job, "orphaned", { from = job.row.state, why = why })
-  record.commit(job.run.journal)
+  commit.commit(job.run.journal)
   fail.raise {
     kind = "person", what = M.what(job), why = why,
     fix = ("Nothing is lost: %s. Find out which password is in force, then: moonlatch journal resume %s (a new one is "
@@ -141,14 +141,14 @@ function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
   local id, modified = job.run.sink:keep_pending(job.account, {
-    name = body.name, marker = body.marker, number = number, now = clock.now() // 1, left = body.left,
+    name = body.name, marker = body.marker, number = number, now = graph_clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
   for earlier = 1, number - 1 do body.pending.ids[earlier] = body.pending.ids[earlier] or "" end
   body.pending.ids[number] = id
   job.checked = { number = number, modified = modified }
   local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, { pending_at = clock.now() })
+  M.stage(job, is_first and "pending" or job.row.state, { pending_at = graph_clock.now() })
 end
 
 --- Forget the sealed values of the rotation, except one.
@@ -163,6 +163,6 @@ end
 --- Did no request of the rotation ever leave this machine?
 ---@param job rotation.job
 ---@return boolean
-function M.is_unsent(job) return not moments.any_left(job.row.body.candidates) end
+function M.is_unsent(job) return not change_date.any_left(job.row.body.candidates) end
 
 return M

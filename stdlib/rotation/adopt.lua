@@ -1,10 +1,10 @@
 --- A lost or restored journal adopts before it makes anything: a value that can be read back and that signs the
 --- application in is the credential in use, whoever made it.
 
-local clock = require "graph.clock"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local inventory = require "rotation.inventory"
-local marker = require "journal.marker"
+local markers = require "journal.marker"
 local prove = require "rotation.prove"
 local secret = require "host.secret"
 
@@ -31,7 +31,7 @@ local function suspects(self, held)
   return list
 end
 
-local function marker_of(credential) return credential and marker.of_credential(credential.displayName) end
+local function marker_of(credential) return credential and markers.of_credential(credential.displayName) end
 
 -- The credential that the value belongs to: the one named beside the value, or the only one that fits.
 local function credential_of(self, list)
@@ -70,11 +70,11 @@ local function row_for(self, held, credential)
   body.application, body.app_id, body.name = application.id, application.appId, terms.name
   body.workflow, body.grace, body.adopted = terms.workflow, terms.grace, true
   body.marker = marker_of(credential) or unclaimed_marker(self)
-  body.key_id, body.known_at = credential and credential.keyId, clock.now()
+  body.key_id, body.known_at = credential and credential.keyId, graph_clock.now()
   body.made_at = credential and inventory.starts(credential) or body.made_at
   if journal then return self.kind.rows:new(journal, body) end
   body.marker = body.marker or "in " .. tostring(self.sink)
-  return { id = "", state = "known", body = body, created = clock.now() }
+  return { id = "", state = "known", body = body, created = graph_clock.now() }
 end
 
 local function take(self, held, credential)
@@ -88,7 +88,7 @@ local function take(self, held, credential)
     self.kind.name)
   table.insert(self.view.older, self.view.newest)
   self.view.newest, self.adopted_value = row, held
-  self.view.due = inventory.why_due(self.view, self.terms, clock.now())
+  self.view.due = inventory.why_due(self.view, self.terms, graph_clock.now())
 end
 
 --- Adopt the value in the credential's place, when it is unknown here and signs in.

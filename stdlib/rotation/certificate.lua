@@ -1,11 +1,11 @@
 --- A certificate as a kind of credential. We choose the key, so it is made and sealed before Entra hears of it. A lost
 --- answer costs nothing: the same certificate is added again. An application may have several.
 
-local clock = require "graph.clock"
+local clock_skew = require "rotation.clock_skew"
 local crypto = require "host.crypto"
+local graph_clock = require "graph.clock"
 local key_credentials = require "entra.key_credentials"
 local rows = require("journal.rotations").certificates
-local skew = require "rotation.clock_skew"
 
 ---@type rotation.kind
 local M = { name = "certificate", rows = rows, gone = 700027, must_be_listed = true }
@@ -44,7 +44,7 @@ function M.find(row, list) return key_credentials.find(list, row.body) end
 ---@return boolean
 function M.is_new(row)
   local since = row.body.known_at
-  return row.state == "sent" or since ~= nil and clock.now() - since <= HIDDEN
+  return row.state == "sent" or since ~= nil and graph_clock.now() - since <= HIDDEN
 end
 
 local function about_of(pem)
@@ -85,8 +85,8 @@ function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
 --- Begin: make the key, seal it, and put it on record, before Entra hears of it.
 ---@param self rotation.Credential
 function M.begin(self)
-  skew.check "have a certificate made"
-  local now, application, terms = math.floor(clock.now()), self.application, self.terms
+  clock_skew.check "have a certificate made"
+  local now, application, terms = math.floor(graph_clock.now()), self.application, self.terms
   local pem = crypto.self_signed(terms.name:sub(1, 64), now - SKEW, math.floor(now + terms.lifetime))
   local about = assert(about_of(pem))
   self.row = rows:new(self.run.journal, {
@@ -103,7 +103,7 @@ local VALID = { proven = true, stored = true, handed_over = true, confirmed = tr
 -- The key of a certificate of ours that signs in and is listed: it can sign a proof for a new one.
 local function vouching(self)
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
-    local is_valid = VALID[row.state] and row.body.ends > clock.now()
+    local is_valid = VALID[row.state] and row.body.ends > graph_clock.now()
     local pem = is_valid and M.find(row, M.listed(self.application)) and rows:value(self.run.journal, row)
     local key = pem and crypto.certificate(pem)
     if key then return key end
@@ -114,9 +114,9 @@ end
 local function add(self)
   local journal, row = self.run.journal, self.row
   local key = assert(crypto.certificate(rows:value(journal, row)))
-  rows:stage(journal, row, "sent", { sent_at = clock.now() })
+  rows:stage(journal, row, "sent", { sent_at = graph_clock.now() })
   local key_id = key_credentials.add(self.application, own_of(row), key:describe().der, vouching(self))
-  rows:put(journal, row, "known", { key_id = key_id, known_at = clock.now() })
+  rows:put(journal, row, "known", { key_id = key_id, known_at = graph_clock.now() })
 end
 
 M.steps = { intent = add, sent = add }

@@ -4,20 +4,20 @@
 --- After a lost answer the credential is looked for; when it is not listed, another one is made, because a missing
 --- entry proves nothing.
 
-local answer = require "entra.check_answer"
 local call = require "graph.call"
-local clock = require "graph.clock"
+local change_outcome = require "rotation.change_outcome"
+local check_answer = require "entra.check_answer"
+local clock_skew = require "rotation.clock_skew"
 local fail = require "fail"
 local graph = require "graph"
+local graph_clock = require "graph.clock"
 local inventory = require "rotation.inventory"
 local lifetime = require "journal.lifetime"
 local log = require "log"
-local marker = require "journal.marker"
-local outcome = require "rotation.change_outcome"
+local markers = require "journal.marker"
 local prove = require "rotation.prove"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
-local skew = require "rotation.clock_skew"
 local task = require "task"
 local time = require "time"
 
@@ -45,7 +45,7 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "passwordCredentials" }, fresh_write = true, what = what,
   })
-  application.passwordCredentials = answer.with(actual, what, "passwordCredentials").passwordCredentials
+  application.passwordCredentials = check_answer.with(actual, what, "passwordCredentials").passwordCredentials
   return application.passwordCredentials
 end
 
@@ -60,7 +60,7 @@ function M.find(row, list) return inventory.find(row, list) end
 ---@return boolean
 function M.is_new(row)
   local since = row.body.known_at or row.body.sent_at
-  return not since or clock.now() - since <= HIDDEN
+  return not since or graph_clock.now() - since <= HIDDEN
 end
 
 --- May the value belong to this credential? Compares Entra's hint, which is shorter for a short value. True when the
@@ -97,7 +97,7 @@ function M.lifetime(terms) return terms.policy:lifetime(terms.wanted, terms.by_h
 --- Begin: put the intent on record before the request leaves. An intent that was never sent is used again.
 ---@param self rotation.Credential
 function M.begin(self)
-  skew.check "have a client secret made"
+  clock_skew.check "have a client secret made"
   local application, terms = self.application, self.terms
   self.tries = (self.tries or 0) + 1
   self.row = table.remove(self.view.intents, 1) or rows:new(self.run.journal, {
@@ -127,18 +127,18 @@ local function keep(journal, row, made)
   end
   rows:seal(journal, row, made.secretText)
   rows:put(journal, row, "known", {
-    key_id = made.keyId, hint = made.hint, known_at = clock.now(),
+    key_id = made.keyId, hint = made.hint, known_at = graph_clock.now(),
     ends = type(made.endDateTime) == "string" and time.parse(made.endDateTime) or row.body.ends,
   })
 end
 
 local function send(self)
   local journal, row = self.run.journal, self.row
-  rows:stage(journal, row, "sent", { sent_at = clock.now(), ends = (clock.now() + row.body.lifetime) // 1 })
+  rows:stage(journal, row, "sent", { sent_at = graph_clock.now(), ends = (graph_clock.now() + row.body.lifetime) // 1 })
   local ok, result = pcall(ask, self)
   if ok then return keep(journal, row, result) end
   if not fail.is(result) then error(result, 0) end
-  if outcome.certainly_not(result) then
+  if change_outcome.certainly_not(result) then
     rows:close(journal, row, "refused: " .. result.why)
     error(result, 0)
   end
@@ -148,7 +148,7 @@ end
 
 local function look(journal, row, application)
   local credential = M.find(row, M.read(application)) or {}
-  rows:put(journal, row, "sent", { looked_at = clock.now(), key_id = credential.keyId, hint = credential.hint })
+  rows:put(journal, row, "sent", { looked_at = graph_clock.now(), key_id = credential.keyId, hint = credential.hint })
   return credential.keyId and credential
 end
 
@@ -160,7 +160,7 @@ end
 ---@return table? credential
 function M.look_for(journal, row, application)
   for _, after in ipairs(LOOKS) do
-    local wait = row.body.sent_at + after - clock.now()
+    local wait = row.body.sent_at + after - graph_clock.now()
     if wait > 0 then
       log.progress(("looking again for the client secret %s in %s; stopping now is safe")
         :format(row.body.marker, time.span(wait)))
@@ -218,7 +218,7 @@ end
 local function rivals(self)
   local list = {}
   for _, other in ipairs(self.view.foreign) do
-    if not self.seen[other.keyId] and marker.of_credential(other.displayName) then list[#list + 1] = other end
+    if not self.seen[other.keyId] and markers.of_credential(other.displayName) then list[#list + 1] = other end
   end
   return list
 end

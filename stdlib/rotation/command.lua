@@ -2,7 +2,7 @@
 --- client secret. The journal says before the run what is run, and after it how it ended.
 
 local fail = require "fail"
-local program = require "program.run"
+local program_run = require "program.run"
 
 local M = {}
 
@@ -26,7 +26,7 @@ local function fill(words, values)
 end
 
 local function run(words, values, input)
-  local status = program.run(words[1], fill(words, values), { input = input, note = values.rotation })
+  local status = program_run.run(words[1], fill(words, values), { input = input, note = values.rotation })
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),

@@ -1,17 +1,17 @@
 --- What a person tells about credentials of applications: `moonlatch journal confirm` and `retire`.
 
-local certificate = require "rotation.certificate"
 local client_secret = require "rotation.client_secret"
+local commit = require "journal.commit"
 local fail = require "fail"
 local graph = require "graph"
-local let_go = require "rotation.retirement"
-local record = require "journal.commit"
+local retirement = require "rotation.retirement"
+local rotation_certificate = require "rotation.certificate"
 local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
 
-local KINDS = { client_secret, certificate }
+local KINDS = { client_secret, rotation_certificate }
 
 local function row_named(journal, name)
   for _, kind in ipairs(KINDS) do
@@ -61,7 +61,7 @@ function M.confirm(journal, name, who)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
   local in_bin = kind.rows:is_in_bin(row)
   if not CONFIRMABLE[row.state] or in_bin then refuse_confirm(row, in_bin) end
-  let_go.confirm(journal, kind, row, "a person", nil, who or sys.user())
+  retirement.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row
 end
 
@@ -80,16 +80,16 @@ function M.take_back(journal, name)
       fix = "Confirm the one that is in use instead: `moonlatch journal` lists them.",
     }
   end
-  let_go.take_back(journal, kind, row)
+  retirement.take_back(journal, kind, row)
   journal:audit("take back", { rotation = row.id, name = row.body.marker }, time.now())
-  record.commit(journal)
+  commit.commit(journal)
   return row
 end
 
 ---------------------------------------------------------------------------
 -- Retiring
 
----@class rotation.by_word.found
+---@class rotation.confirm_and_retire.found
 ---@field application table
 ---@field kind rotation.kind
 ---@field credential table of Graph
@@ -101,7 +101,7 @@ local function credential_on(application_id, key_id)
     select = MEMBERS, missing = "nil", what = "look for the credential",
   })
   for _, kind in ipairs(actual and KINDS or {}) do
-    local list = kind == certificate and actual.keyCredentials or actual.passwordCredentials
+    local list = kind == rotation_certificate and actual.keyCredentials or actual.passwordCredentials
     for _, credential in ipairs(list or {}) do
       if credential.keyId == key_id then return { application = actual, kind = kind, credential = credential } end
     end
@@ -111,7 +111,8 @@ end
 -- Find the application that has this credential, among those that the journal knows. Waits.
 local function search(journal, key_id)
   local asked = {}
-  for _, list in ipairs { client_secret.rows:all(journal), certificate.rows:all(journal), journal:list "adopted" } do
+  local lists = { client_secret.rows:all(journal), rotation_certificate.rows:all(journal), journal:list "adopted" }
+  for _, list in ipairs(lists) do
     for _, row in ipairs(list) do
       local id = row.body.application or row.body.id -- the row of a credential, or of an adopted application
       local found = not asked[id] and credential_on(id, key_id)
@@ -151,7 +152,7 @@ function M.retire(journal, name)
   found.kind.remove(found.application, row and row.body.key_id and row or nil, credential)
   if row then kind.rows:close(journal, row, "retired by a person") end
   journal:audit("retire", { key_id = credential.keyId, name = tostring(credential.displayName) }, time.now())
-  record.commit(journal)
+  commit.commit(journal)
   return tostring(credential.displayName)
 end
 

@@ -5,25 +5,25 @@
 --- client secrets and certificates share; rotation.client_secret and rotation.certificate have what differs.
 
 local adopt = require "rotation.adopt"
-local by_person = require "rotation.existing_secret"
 local class = require "base.class"
-local clock = require "graph.clock"
+local clock_skew = require "rotation.clock_skew"
+local existing_secret = require "rotation.existing_secret"
+local graph_clock = require "graph.clock"
 local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
-local let_go = require "rotation.retirement"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
-local marker = require "journal.marker"
+local markers = require "journal.marker"
 local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
-local skew = require "rotation.clock_skew"
+local retirement = require "rotation.retirement"
 
 local M = {}
 
 ---@class rotation.kind what differs between the kinds of credentials
 ---@field name string "client secret"
----@field rows rotation.Store
+---@field rows rotation.Rows
 ---@field steps table<string, fun(self: rotation.Credential)> state -> the function that leads from it towards "known"
 ---@field gone integer the AADSTS code for a credential that the application does not have
 ---@field must_be_listed boolean? is a credential that Entra does not list never adopted?
@@ -98,7 +98,7 @@ function Credential:look()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
   if self.run.mode ~= "destroy" then come_back(self, list) end
   self.is_known = self.is_known or #list > 0
-  self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, clock.now())
+  self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, graph_clock.now())
 end
 
 --- The same, with what Entra lists now. Waits.
@@ -204,7 +204,7 @@ end
 
 -- The credential that would be made, as far as a plan knows.
 local function planned(terms)
-  return { body = { lifetime = terms.lifetime, ends = clock.now() + terms.lifetime } }
+  return { body = { lifetime = terms.lifetime, ends = graph_clock.now() + terms.lifetime } }
 end
 
 local function make_now(self, why)
@@ -238,10 +238,10 @@ end
 
 -- Who made a credential, as far as its name tells.
 local function whose(self, credential)
-  local made = marker.of_credential(credential.displayName)
+  local made = markers.of_credential(credential.displayName)
   if not made then return "made by a person" end
   local retire = "moonlatch journal retire " .. credential.keyId
-  local journal, installation = self.run.journal, marker.installation_of(made)
+  local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then
       return "made here, and not on record any more; perhaps in use. Once nothing uses it, it goes with: " .. retire
@@ -260,7 +260,7 @@ end
 
 -- Look at everything once more under the lease, before a new one is made: another run may have ended since.
 local function look_once_more(self)
-  skew.check(("have a %s made"):format(self.kind.name))
+  clock_skew.check(("have a %s made"):format(self.kind.name))
   self:look_anew()
   if self.kind.give_way then self.kind.give_way(self) end
   if self.sink then self.sink:fetch() end
@@ -269,7 +269,7 @@ end
 -- Choose the credential to use, if there is one; else return why a new one is made.
 local function choose(self)
   adopt.from_place(self)
-  by_person.take(self)
+  existing_secret.take(self)
   return use_newest(self)
 end
 
@@ -279,13 +279,13 @@ local function tell_in_use(self)
   local has = use.has
   if not has then return end
   local who = in_use.consumer(run.id == owned.SETUP and run.profile.devolutions or nil)
-  if in_use.expired(has, clock.now()) then return run:alarm(in_use.sentence(use, who, clock.now())) end
+  if in_use.expired(has, graph_clock.now()) then return run:alarm(in_use.sentence(use, who, graph_clock.now())) end
   if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
     return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
   end
   if has.body.confirmed_by == "a person" then run.on_word = who end
   if use.waiting or has.body.confirmed_by == "a person" then
-    run:note("%s", in_use.sentence(use, who, clock.now()) .. in_use.by_word(has))
+    run:note("%s", in_use.sentence(use, who, graph_clock.now()) .. in_use.by_word(has))
   end
 end
 
@@ -295,7 +295,7 @@ local function find_one(self)
     ("work on the %s of '%s'"):format(self.kind.name, self.terms.name))
   self:look()
   self.seen = ids_of(self.kind.listed(self.application))
-  if run.mode == "destroy" then return let_go.undo(self) end
+  if run.mode == "destroy" then return retirement.undo(self) end
   tell_in_use(self)
   recover(self)
   local why = choose(self)
@@ -401,7 +401,7 @@ function Credential:prove(roles)
   if row.state ~= "known" or not run:acting() then return check(self) end
   local proof = prove.run(self.application.appId, self:prover(), roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
-  self.kind.rows:put(run.journal, row, "proven", { proven_at = clock.now() })
+  self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
     self:look_anew()
     self.kind.give_way(self)
@@ -432,7 +432,7 @@ function Credential:placed(state, where)
   if not self.run:acting() then return end
   local before = self.row.state
   if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
-  self.kind.rows:put(self.run.journal, self.row, state, { stored_at = clock.now(), where = where })
+  self.kind.rows:put(self.run.journal, self.row, state, { stored_at = graph_clock.now(), where = where })
 end
 
 --- Is the value kept here? Not when a person made the credential.
@@ -453,7 +453,7 @@ function Credential:is_confirmed() return self.row ~= nil and self.row.state == 
 ---@param how string
 function Credential:confirm(how)
   if not self.run:acting() or self:is_confirmed() then return end
-  let_go.confirm(self.run.journal, self.kind, self.row, how, self.terms.grace)
+  retirement.confirm(self.run.journal, self.kind, self.row, how, self.terms.grace)
   self:look()
 end
 
@@ -471,9 +471,9 @@ end
 --- Remove credentials that are replaced and due, and those of lost answers, by the rules of rotation.retirement.
 function Credential:tidy()
   if self.run.mode == "destroy" then return end
-  if not self.row then return let_go.foretell(self) end
+  if not self.row then return retirement.foretell(self) end
   look_again(self)
-  if self.row.body.proven_at then let_go.tidy(self) end
+  if self.row.body.proven_at then retirement.tidy(self) end
 end
 
 return M

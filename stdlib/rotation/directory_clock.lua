@@ -2,7 +2,7 @@
 --- row for each tenant.
 
 local class = require "base.class"
-local record = require "journal.commit"
+local commit = require "journal.commit"
 local time = require "time"
 
 local M = {}
@@ -12,16 +12,16 @@ local KEPT = 86400 -- seconds for which an observation counts
 local REFRESH = 3600 -- seconds between two records of the same offset
 local STEP = 0.25 -- seconds by which a bound must move to be recorded
 
----@class rotation.directory
+---@class rotation.directory_clock
 ---@field journal host.journal.journal
 ---@field low number seconds
 ---@field high number
 ---@field seen_at number? when a change of ours last agreed with the offset, server time
-local Directory = class "rotation.directory"
+local Directory = class "rotation.directory_clock"
 
 --- The offset that this journal knows.
 ---@param journal host.journal.journal
----@return rotation.directory
+---@return rotation.directory_clock
 function M.of(journal)
   local row = journal:get(KIND, ID)
   local body = row and row.body or {}
@@ -64,7 +64,7 @@ end
 ---@param now number server time
 function Directory:learn(offset, now)
   keep(self, thousandths(offset.low), thousandths(offset.high), now)
-  record.commit(self.journal)
+  commit.commit(self.journal)
 end
 
 return M

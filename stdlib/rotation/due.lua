@@ -1,9 +1,9 @@
 --- What to do about an account, and why: from the policy, the account as Entra shows it, the journal's row and the
 --- entries in the sink. Asks nobody.
 
+local change_date = require "rotation.change_date"
 local crypto = require "host.crypto"
 local markers = require "journal.marker"
-local moments = require "rotation.change_date"
 local reach = require "entra.reach"
 local time = require "time"
 
@@ -255,7 +255,7 @@ end
 -- No rotation begins before every request of the one before was carried out or cannot be any more. For an account that
 -- a person named, the run waits for that.
 local function rested(setting, account, slot, judged)
-  local from = moments.rested_from(account.changed, slot.current and slot.current.since)
+  local from = change_date.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return judged end
   local why = ("changed %s ago; it waits until no earlier request can be carried out any more")
     :format(time.span(math.max(0, setting.now - account.changed)))

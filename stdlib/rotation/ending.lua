@@ -1,13 +1,13 @@
 --- The ways in which the rotation of an account's password ends: changed; given up, because no value of it can be in
 --- force; stepped back, because another rotation is at work; left, with its outcome unknown; or handed to a person.
 
+local change_date = require "rotation.change_date"
 local class = require "base.class"
-local clock = require "graph.clock"
+local commit = require "journal.commit"
 local fail = require "fail"
-local jobs = require "rotation.account"
-local marker = require "journal.marker"
-local moments = require "rotation.change_date"
-local record = require "journal.commit"
+local graph_clock = require "graph.clock"
+local markers = require "journal.marker"
+local rotation_account = require "rotation.account"
 local rows = require("journal.rotations").user_passwords
 
 local M = {}
@@ -45,9 +45,9 @@ end
 
 local function closed(job, more)
   clear(job.row.body)
-  more.closed_at = clock.now()
-  jobs.stage(job, "closed", more)
-  record.commit(job.run.journal)
+  more.closed_at = graph_clock.now()
+  rotation_account.stage(job, "closed", more)
+  commit.commit(job.run.journal)
 end
 
 -- Remove our own pending entries of rotations with an unknown outcome. The next rotation that succeeds does this.
@@ -65,7 +65,7 @@ end
 local function sent_of(body)
   local chosen = body.candidates[body.chosen]
   return { number = body.chosen, first = chosen.first, from = chosen.from,
-    to = math.max(chosen.to, chosen.last) + moments.TIMEOUT + moments.LATE }
+    to = math.max(chosen.to, chosen.last) + change_date.TIMEOUT + change_date.LATE }
 end
 
 --- Close a rotation whose value is in force and stored: forget the other values, and remove their pending entries.
@@ -74,7 +74,7 @@ function M.close(job)
   local body, journal, sink = job.row.body, job.run.journal, job.run.sink
   sink:drop_pending(job.account, body.marker)
   drop_left(job)
-  jobs.forget_values(job, body.chosen)
+  rotation_account.forget_values(job, body.chosen)
   forget(journal, body.kept)
   local earlier = body.previous and body.previous.value
   if earlier and earlier ~= body.value then journal:forget(earlier) end
@@ -86,7 +86,7 @@ end
 local function restore(job, why)
   local body = job.row.body
   job.run.sink:drop_pending(job.account, body.marker)
-  jobs.forget_values(job)
+  rotation_account.forget_values(job)
   local previous = body.previous or {}
   body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
   body.sent = nil
@@ -131,7 +131,7 @@ function M.put_left(journal, row, why)
   local body = row.body
   body.changed_at, body.value = (body.previous or {}).changed_at, (body.previous or {}).value
   body.forgiven, body.probe, body.unshown, body.sent = nil, nil, nil, nil
-  rows:put(journal, row, "left", { why = why, kept_until = clock.now() + KEPT })
+  rows:put(journal, row, "left", { why = why, kept_until = graph_clock.now() + KEPT })
 end
 
 --- End a rotation in that way because it is not allowed any more today, or because the account is gone.
@@ -139,7 +139,8 @@ end
 ---@param why string
 function M.leave(job, why)
   M.put_left(job.run.journal, job.row, why)
-  finish("left", ("%s; it is not known whether the new password is in force: %s"):format(why, jobs.places(job)))
+  finish("left", ("%s; it is not known whether the new password is in force: %s")
+    :format(why, rotation_account.places(job)))
 end
 
 --- Forget the values of a rotation that ended with an unknown outcome more than thirty days ago.
@@ -147,10 +148,10 @@ end
 ---@param row rotation.account_row
 ---@return boolean done
 function M.expire(journal, row)
-  if row.state ~= "left" or row.body.kept_until > clock.now() then return false end
+  if row.state ~= "left" or row.body.kept_until > graph_clock.now() then return false end
   forget(journal, M.kept_values(row))
   clear(row.body)
-  rows:put(journal, row, "closed", { closed_at = clock.now(), kept_until = nil })
+  rows:put(journal, row, "closed", { closed_at = graph_clock.now(), kept_until = nil })
   return true
 end
 
@@ -158,7 +159,7 @@ end
 ---@param job rotation.job
 function M.account_gone(job)
   local why = "the account was deleted"
-  if jobs.is_unsent(job) then M.give_up(job, why) end
+  if rotation_account.is_unsent(job) then M.give_up(job, why) end
   M.leave(job, why)
 end
 
@@ -185,7 +186,7 @@ end
 
 -- A restored journal is older than what it did: then the sink holds a later rotation of its own.
 local function is_own_later(job, current, moment)
-  local installation = current and marker.installation_of(current.marker)
+  local installation = current and markers.installation_of(current.marker)
   return installation and job.run.setting.installations[installation] and current.marker ~= job.row.body.marker
     and current.since == moment
 end
@@ -193,7 +194,7 @@ end
 local function adopt_later(job, current)
   local body, journal = job.row.body, job.run.journal
   job.run.sink:drop_pending(job.account, body.marker)
-  jobs.forget_values(job)
+  rotation_account.forget_values(job)
   if body.previous and body.previous.value then journal:forget(body.previous.value) end
   body.value = nil
   closed(job, { marker = current.marker, changed_at = current.since, adopted = true })
@@ -207,7 +208,7 @@ end
 function M.overtaken(job, why, moment)
   local current = job.run.sink:look(job.account, job.row.body.name).current
   if is_own_later(job, current, moment or job.account.changed) then adopt_later(job, current) end
-  jobs.orphan(job, why)
+  rotation_account.orphan(job, why)
 end
 
 return M

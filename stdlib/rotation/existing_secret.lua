@@ -2,8 +2,8 @@
 --- installation did whose journal is lost. A person says which one it is; then it counts like one made here. Its value
 --- is not kept here, so it is never tried, and never removed without a person.
 
-local clock = require "graph.clock"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local inventory = require "rotation.inventory"
 local log = require "log"
 local output = require "log.output"
@@ -80,7 +80,7 @@ end
 
 local function row_of(self, credential)
   local application, terms, ends = self.application, self.terms, inventory.ends(credential)
-  local now, name = clock.now(), credential.displayName
+  local now, name = graph_clock.now(), credential.displayName
   return self.kind.rows:new(self.run.journal, {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
     marker = type(name) == "string" and name ~= "" and name or credential.keyId, by_person = true,

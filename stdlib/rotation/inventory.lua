@@ -2,7 +2,7 @@
 --- which ones retire, and which ones the journal does not know. Asks nobody: everything it needs is a parameter.
 
 local lifetime = require "journal.lifetime"
-local marker = require "journal.marker"
+local markers = require "journal.marker"
 local time = require "time"
 
 local M = {}
@@ -42,7 +42,7 @@ function M.find(row, credentials)
   local by_marker
   for _, credential in ipairs(credentials) do
     if row.body.key_id and credential.keyId == row.body.key_id then return credential end
-    if marker.of_credential(credential.displayName) == row.body.marker then by_marker = credential end
+    if markers.of_credential(credential.displayName) == row.body.marker then by_marker = credential end
   end
   return by_marker
 end

@@ -1,8 +1,8 @@
 --- Begin the rotation of an account's password: with a new value, or by continuing a rotation that was closed.
 
+local change_date = require "rotation.change_date"
 local ending = require "rotation.ending"
-local jobs = require "rotation.account"
-local moments = require "rotation.change_date"
+local rotation_account = require "rotation.account"
 local rows = require("journal.rotations").user_passwords
 
 local M = {}
@@ -57,9 +57,9 @@ function M.begin(job, row, judged)
     user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
     before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
     entry = row and row.body.entry,
-    quiet_until = row and moments.quiet_from(row.body.candidates),
+    quiet_until = row and change_date.quiet_from(row.body.candidates),
   }, job.account.id)
-  jobs.add_candidate(job)
+  rotation_account.add_candidate(job)
 end
 
 --- Continue a rotation that was closed, by sending the value in force once more: its request may have been carried out
@@ -69,12 +69,12 @@ function M.reopen(job)
   local body = job.row.body
   local sent, candidates = body.sent, {}
   for number = 1, sent.number - 1 do candidates[number] = { state = "rejected" } end
-  local last = sent.to - moments.TIMEOUT - moments.LATE
+  local last = sent.to - change_date.TIMEOUT - change_date.LATE
   candidates[sent.number] = { state = "open", first = sent.first, last = last, from = sent.from, to = last,
     unanswered = last }
   body.candidates, body.before = candidates, body.changed_at
   body.previous = { marker = body.marker, changed_at = body.changed_at, value = body.value }
-  jobs.stage(job, "intent")
+  rotation_account.stage(job, "intent")
 end
 
 return M

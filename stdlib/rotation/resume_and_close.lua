@@ -1,13 +1,13 @@
 --- What a person tells about rotations of users' passwords: `moonlatch journal resume` and `close`.
 
-local clock = require "graph.clock"
+local change_date = require "rotation.change_date"
+local commit = require "journal.commit"
 local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
+local graph_clock = require "graph.clock"
 local leases = require "journal.lease"
-local marker = require "journal.marker"
-local moments = require "rotation.change_date"
-local record = require "journal.commit"
+local markers = require "journal.marker"
 local rows = require("journal.rotations").user_passwords
 local time = require "time"
 local users = require "entra.users"
@@ -88,13 +88,13 @@ end
 ---@param over string? a marker
 ---@return rotation.account_row
 function M.resume(journal, name, over)
-  if over and not marker.installation_of(over) then refuse_marker(over) end
+  if over and not markers.installation_of(over) then refuse_marker(over) end
   local what = "resume " .. name
   local row = row_named(journal, name) or row_of_user(journal, name, what)
   local _ <close> = lease_of(journal, row, what)
   begin_anew(journal, row, over)
   if over then pass_over(row, over) end
-  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or clock.now() })
+  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or graph_clock.now() })
   return row
 end
 
@@ -111,8 +111,8 @@ end
 
 -- While a request may still be carried out, closing would forget a value that may come into force.
 local function check_quiet(row, what)
-  local quiet = moments.quiet_from(row.body.candidates)
-  if not quiet or clock.now() > quiet then return end
+  local quiet = change_date.quiet_from(row.body.candidates)
+  if not quiet or graph_clock.now() > quiet then return end
   fail.raise {
     kind = "refused", what = what, why = "a request that sets the password may still be carried out",
     fix = ("Close it after %s."):format(time.iso(quiet + 1)),
@@ -145,7 +145,7 @@ function M.close(journal, name, drop_from)
   if drop_from then drop_pending(row, drop_from) end
   ending.put_left(journal, row, "closed by a person")
   journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
-  record.commit(journal)
+  commit.commit(journal)
   return row
 end
 

@@ -1,10 +1,10 @@
 --- Remove credentials of applications: replaced ones by their date, once a newer one is confirmed; those of lost
 --- answers by the rules; others only when a person says so.
 
-local clock = require "graph.clock"
+local clock_skew = require "rotation.clock_skew"
+local commit = require "journal.commit"
+local graph_clock = require "graph.clock"
 local prove = require "rotation.prove"
-local record = require "journal.commit"
-local skew = require "rotation.clock_skew"
 local time = require "time"
 
 local M = {}
@@ -17,11 +17,11 @@ local M = {}
 ---@param grace number? seconds, where the row does not say
 ---@param who string? the person's user name
 function M.confirm(journal, kind, row, how, grace, who)
-  local now, rows = clock.now(), kind.rows
+  local now, rows = graph_clock.now(), kind.rows
   row.body.retire_at, row.body.why, row.body.from, row.body.successor = nil, nil, nil, nil
   rows:stage(journal, row, "confirmed", { confirmed_at = now, confirmed_by = how, confirmed_who = who })
   rows:supersede(journal, rows:all(journal, row.body.app_id), row, now + (row.body.grace or grace))
-  record.commit(journal)
+  commit.commit(journal)
 end
 
 local function unconfirm(body) body.confirmed_at, body.confirmed_by, body.confirmed_who = nil, nil, nil end
@@ -36,7 +36,7 @@ function M.take_back(journal, kind, row)
   unconfirm(row.body)
   rows:stage(journal, row, "handed_over")
   rows:reinstate(journal, rows:all(journal, row.body.app_id), row)
-  record.commit(journal)
+  commit.commit(journal)
 end
 
 -- A credential that a person made ends with the consumer. One made here can be given to another consumer.
@@ -46,7 +46,7 @@ local function without_consumer(rows, journal, row)
   if rows:is_in_bin(row) then
     body.before_bin.state = body.before_bin.state == "confirmed" and "handed_over" or body.before_bin.state
   elseif state == "confirmed" and body.by_person then
-    state, body.retire_at, body.why = "retiring", clock.now(), "what used it was deleted"
+    state, body.retire_at, body.why = "retiring", graph_clock.now(), "what used it was deleted"
   elseif state == "confirmed" then
     state = "handed_over"
   end
@@ -61,7 +61,7 @@ function M.consumer_gone(journal, kind, app_id)
   for _, row in ipairs(kind.rows:all(journal, app_id)) do
     if row.body.confirmed_at then without_consumer(kind.rows, journal, row) end
   end
-  record.commit(journal)
+  commit.commit(journal)
 end
 
 ---------------------------------------------------------------------------
@@ -83,7 +83,7 @@ local function retire(self, row, credential, why)
     kind = self.kind.name, name = row.body.marker, action = "delete", made = why,
     act = function()
       local journal, rows = self.run.journal, self.kind.rows
-      skew.check("retire a " .. self.kind.name)
+      clock_skew.check("retire a " .. self.kind.name)
       if not row.body.key_id then row.body.key_id = credential.keyId end
       self.kind.remove(self.application, row, credential, rows:value(journal, row), self.row)
       rows:close(journal, row, why)
@@ -224,7 +224,7 @@ end
 
 local function take_away(self, row)
   local journal, rows = self.run.journal, self.kind.rows
-  if self.application.ours then return rows:go_with_application(journal, row, clock.now()) end
+  if self.application.ours then return rows:go_with_application(journal, row, graph_clock.now()) end
   self.kind.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, "destroyed")
 end

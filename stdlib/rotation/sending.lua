@@ -1,14 +1,14 @@
 --- Send one value of a rotation to Entra: the look before the request leaves, and what the answer shows.
 
 local call = require "graph.call"
-local clock = require "graph.clock"
+local change_date = require "rotation.change_date"
+local change_outcome = require "rotation.change_outcome"
+local commit = require "journal.commit"
 local fail = require "fail"
 local graph = require "graph"
-local jobs = require "rotation.account"
-local marker = require "journal.marker"
-local moments = require "rotation.change_date"
-local outcome = require "rotation.change_outcome"
-local record = require "journal.commit"
+local graph_clock = require "graph.clock"
+local markers = require "journal.marker"
+local rotation_account = require "rotation.account"
 local task = require "task"
 local time = require "time"
 local users = require "entra.users"
@@ -39,7 +39,7 @@ local function check_content(job)
   if not entry then return end
   local is_as_read = checked and checked.number == entry.number and checked.modified == entry.modified
   if is_as_read and entry.modified then return end
-  local value <close> = jobs.value(job, entry.number)
+  local value <close> = rotation_account.value(job, entry.number)
   job.is_spoilt = not job.run.sink:holds(entry.id, value)
   job.checked = { number = entry.number, modified = entry.modified }
 end
@@ -78,8 +78,8 @@ end
 -- The offset of the directory's clock: the known one, or the one that a change suggests which is being checked.
 local function offset_of(job)
   local probe = job.row.body.probe
-  if not probe then return job.run.directory:offset(clock.now()) end
-  local low, high = moments.offsets(probe.span, probe.moment)
+  if not probe then return job.run.directory:offset(graph_clock.now()) end
+  local low, high = change_date.offsets(probe.span, probe.moment)
   return { low = low, high = high }
 end
 
@@ -107,8 +107,8 @@ function M.sight(job)
   local body, changed = job.row.body, job.account.changed
   if changed == body.before then return "unmoved" end
   if body.probe and changed == body.probe.moment then return "explained" end
-  if body.probe and not moments.quiet_from(body.candidates) then return "moved" end
-  return moments.explains(body.candidates, changed, offset_of(job)) and "explained" or "moved"
+  if body.probe and not change_date.quiet_from(body.candidates) then return "moved" end
+  return change_date.explains(body.candidates, changed, offset_of(job)) and "explained" or "moved"
 end
 
 ---------------------------------------------------------------------------
@@ -122,7 +122,7 @@ end
 
 -- Graph's time as an interval, rounded outwards to milliseconds so that the record stays short.
 local function range()
-  local earliest, latest = clock.range()
+  local earliest, latest = graph_clock.range()
   return math.floor(earliest * 1000) / 1000, math.ceil(latest * 1000) / 1000
 end
 
@@ -136,14 +136,14 @@ local function note_sending(job, sent)
   candidate.first, candidate.from = candidate.first or earliest, candidate.from or earliest
   job.row.body.shown = job.account.changed
   candidate.last, candidate.to, candidate.unanswered = latest, latest, latest
-  jobs.stage(job, "sent")
+  rotation_account.stage(job, "sent")
 end
 
 -- The request did not leave: the candidate is as it was before.
 local function note_unsent(job, sent)
   if not sent.before then return end
   job.row.body.candidates[sent.number] = sent.before
-  jobs.stage(job, sent.state)
+  rotation_account.stage(job, sent.state)
 end
 
 -- The request was answered with success: in time, or so late that the answer proves too little.
@@ -151,13 +151,13 @@ local function note_accepted(job, sent)
   local candidate = job.row.body.candidates[sent.number]
   local _, latest = range()
   candidate.to, candidate.unanswered, candidate.why = latest, sent.before.unanswered, nil
-  local prompt = time.monotonic() - sent.left_at <= moments.PROMPT
+  local prompt = time.monotonic() - sent.left_at <= change_date.PROMPT
   if prompt then
     candidate.state, candidate.answered = "accepted", { from = sent.from, to = latest }
   else
     candidate.why = "the answer took too long to prove anything"
   end
-  jobs.stage(job, "sent")
+  rotation_account.stage(job, "sent")
   return prompt and "accepted" or "slow"
 end
 
@@ -167,7 +167,7 @@ local function note_refused(job, sent, state, why)
   candidate.from, candidate.to, candidate.unanswered = sent.before.from, sent.before.to, sent.before.unanswered
   candidate.state, candidate.why = sent.before.from and "open" or state, why
   candidate.rejected = state == "rejected" or nil
-  jobs.stage(job, "sent")
+  rotation_account.stage(job, "sent")
 end
 
 -- Graph has no code for a refused password: the message of the 400 names the password.
@@ -179,7 +179,7 @@ end
 local DENIED = { [401] = true, [403] = true, [429] = true }
 
 local function judge_failure(job, sent, failure)
-  if not sent.before or outcome.never_left(failure) then
+  if not sent.before or change_outcome.never_left(failure) then
     note_unsent(job, sent)
     error(failure, 0)
   end
@@ -193,7 +193,7 @@ local function judge_failure(job, sent, failure)
     return "throttled", failure
   end
   job.row.body.candidates[sent.number].why = failure.why
-  jobs.stage(job, "sent")
+  rotation_account.stage(job, "sent")
   return "unknown", failure
 end
 
@@ -214,12 +214,12 @@ end
 ---@return Failure?
 function M.send(job)
   local body, sent = job.row.body, { number = #job.row.body.candidates }
-  local value <close> = jobs.value(job, sent.number)
+  local value <close> = rotation_account.value(job, sent.number)
   local ok, failure = pcall(call.perform, call.new("PATCH", graph.path("/users/{id}", body.user), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = value },
   }, {
-    repeatable = false, once = true, timeout = moments.TIMEOUT, what = jobs.what(job),
-    note = "password " .. marker.of_value(body.marker, sent.number),
+    repeatable = false, once = true, timeout = change_date.TIMEOUT, what = rotation_account.what(job),
+    note = "password " .. markers.of_value(body.marker, sent.number),
     ready = function() look_again(job) end, sending = function() note_sending(job, sent) end,
   }))
   if ok then return note_accepted(job, sent) end
@@ -229,7 +229,7 @@ function M.send(job)
   end
   if not fail.is(failure) then error(failure, 0) end
   local result = table.pack(judge_failure(job, sent, failure))
-  record.commit(job.run.journal)
+  commit.commit(job.run.journal)
   return table.unpack(result)
 end
 

@@ -1,10 +1,10 @@
 --- After Entra accepted a value: when the password counts as changed, and whether the value is still in force once it
 --- is in the sink.
 
-local clock = require "graph.clock"
+local change_date = require "rotation.change_date"
 local ending = require "rotation.ending"
-local jobs = require "rotation.account"
-local moments = require "rotation.change_date"
+local graph_clock = require "graph.clock"
+local rotation_account = require "rotation.account"
 local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
@@ -25,10 +25,10 @@ local function pause_of(look) return LOOKS[math.min(look, #LOOKS)] end
 -- Wait until no request without an answer, and none with another value, can still be carried out.
 local function await_quiet(job)
   local candidates = job.row.body.candidates
-  local quiet = math.max(moments.quiet_from(candidates) or 0, moments.void_from(candidates, #candidates))
-  while (clock.range() or 0) <= quiet do
+  local quiet = math.max(change_date.quiet_from(candidates) or 0, change_date.void_from(candidates, #candidates))
+  while (graph_clock.range() or 0) <= quiet do
     if task.stopping() then scheduler.stop() end
-    task.sleep(math.min(5, math.max(0.1, quiet - (clock.range() or 0))))
+    task.sleep(math.min(5, math.max(0.1, quiet - (graph_clock.range() or 0))))
   end
 end
 
@@ -37,8 +37,8 @@ end
 local function is_earlier(job, moment, span, offset, waited)
   local body = job.row.body
   if moment <= math.max(body.before, body.shown or 0, body.probe and body.probe.moment or 0) then return true end
-  local distance = moments.distance(span, moment, offset)
-  if body.probe or distance >= 0 or waited > LAG and moments.is_near(distance) then return false end
+  local distance = change_date.distance(span, moment, offset)
+  if body.probe or distance >= 0 or waited > LAG and change_date.is_near(distance) then return false end
   for _, candidate in ipairs(body.candidates) do
     local from = candidate.from
     if from and from < span.from and moment >= (from + offset.low) // 1 then return true end
@@ -68,20 +68,21 @@ local function send_again(job, why)
   local body = job.row.body
   local candidate = body.candidates[#body.candidates]
   candidate.state, candidate.why = "open", why
-  jobs.stage(job, "sent")
+  rotation_account.stage(job, "sent")
 end
 
 local function changed(job, moment)
   local candidates = job.row.body.candidates
-  local low, high = moments.offsets(candidates[#candidates].answered, moment)
-  job.run.directory:agrees(low, high, clock.now())
-  jobs.stage(job, "changed", { chosen = #job.row.body.candidates, changed_at = moment, probe = nil })
+  local low, high = change_date.offsets(candidates[#candidates].answered, moment)
+  job.run.directory:agrees(low, high, graph_clock.now())
+  rotation_account.stage(job, "changed", { chosen = #job.row.body.candidates, changed_at = moment, probe = nil })
 end
 
 local function not_shown(job)
   local body = job.row.body
   if body.unshown then
-    jobs.orphan(job, "Entra accepted the new password twice, and after five minutes the directory shows no change")
+    rotation_account.orphan(job, "Entra accepted the new password twice, and after five minutes the directory shows "
+      .. "no change")
   end
   body.unshown = true
   send_again(job, "accepted, and not shown after five minutes")
@@ -97,12 +98,12 @@ local function judge_probe(job, moment, span)
   local first = body.probe
   task.sleep(STEADY) -- reads lag: the first request's own date may be shown late
   moment = math.max(moment, users.changed(body.user) or moment)
-  local offset = moments.offset_of(first, { span = span, moment = moment })
+  local offset = change_date.offset_of(first, { span = span, moment = moment })
   if not offset then
-    jobs.orphan(job, ("somebody else changed the password on %s, while ours was set: it was set once more after that")
-      :format(time.iso(first.moment)))
+    rotation_account.orphan(job, ("somebody else changed the password on %s, while ours was set: it was set once more "
+      .. "after that"):format(time.iso(first.moment)))
   end
-  job.run.directory:learn(offset, clock.now())
+  job.run.directory:learn(offset, graph_clock.now())
   changed(job, moment)
 end
 
@@ -110,12 +111,12 @@ end
 local function unexpected(job, moment, distance, offset)
   local body = job.row.body
   local candidate = body.candidates[#body.candidates]
-  local quiet = moments.quiet_from(body.candidates)
+  local quiet = change_date.quiet_from(body.candidates)
   if distance > 0 and quiet and moment <= quiet + offset.high then
     return send_again(job, "an earlier request of ours may have been carried out after it")
   end
   local is_odd = offset.known and math.abs(distance) > 1
-  if is_odd or not moments.is_near(distance) then
+  if is_odd or not change_date.is_near(distance) then
     return somebody_else(job, moment, distance > 0 and "after ours was set" or "just before ours was set")
   end
   body.probe = { span = candidate.answered, moment = moment }
@@ -130,11 +131,11 @@ function M.settle(job)
   local body = job.row.body
   local span = body.candidates[#body.candidates].answered
   await_quiet(job)
-  local offset = job.run.directory:offset(clock.now())
+  local offset = job.run.directory:offset(graph_clock.now())
   local moment = await_moment(job, span, offset)
   if not moment then return not_shown(job) end
   if body.probe then return judge_probe(job, moment, span) end
-  local distance = moments.distance(span, moment, offset)
+  local distance = change_date.distance(span, moment, offset)
   if distance == 0 then return changed(job, moment) end
   unexpected(job, moment, distance, offset)
 end
@@ -156,7 +157,7 @@ function M.confirm(job)
   end
   if not moment then return ending.account_gone(job) end
   if moment == body.changed_at then return true end
-  local quiet = moments.quiet_from(body.candidates)
+  local quiet = change_date.quiet_from(body.candidates)
   if quiet and moment > body.changed_at and moment <= quiet then
     body.seen = body.marker
     send_again(job, "an earlier request of ours may have been carried out after it")

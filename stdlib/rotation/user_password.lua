@@ -6,30 +6,30 @@
 --- a look after the value was stored; a change in the directory alone proves nothing. A value that left this machine
 --- stays in the journal and in the sink until it is known which value is in force.
 
-local clock = require "graph.clock"
+local change_date = require "rotation.change_date"
+local commit = require "journal.commit"
 local due = require "rotation.due"
 local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
-local jobs = require "rotation.account"
+local graph_clock = require "graph.clock"
 local leases = require "journal.lease"
 local lifecycle = require "rotation.lifecycle"
 local log = require "log"
-local marker = require "journal.marker"
-local moments = require "rotation.change_date"
+local markers = require "journal.marker"
 local opening = require "rotation.opening"
-local record = require "journal.commit"
+local rotation_account = require "rotation.account"
 local rows = require("journal.rotations").user_passwords
+local scheduler = require "task.scheduler"
 local sending = require "rotation.sending"
 local settling = require "rotation.settling"
 local task = require "task"
-local scheduler = require "task.scheduler"
 local time = require "time"
 local users = require "entra.users"
 
 local M = {}
 
-local orphan, stage, what_of = jobs.orphan, jobs.stage, jobs.what
+local orphan, stage, what_of = rotation_account.orphan, rotation_account.stage, rotation_account.what
 
 local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
 local MOST_VALUES = 4 -- values that Entra may refuse before a person must look
@@ -46,12 +46,12 @@ local YOUNG = 600 -- seconds for which another rotation's pending entry is taken
 
 -- Wait until a moment, by Graph's clock. When the program is asked to stop, it stops here: nothing is left open.
 local function pause_until(job, moment, why)
-  local left = moment - (clock.range() or clock.now())
+  local left = moment - (graph_clock.range() or graph_clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
   while left >= 0 do
     if task.stopping() then scheduler.stop() end
     task.sleep(math.min(math.max(left, 0.1), 5))
-    left = moment - (clock.range() or clock.now())
+    left = moment - (graph_clock.range() or graph_clock.now())
   end
 end
 
@@ -64,11 +64,11 @@ end
 -- Is sending allowed?
 
 local function raise_not_allowed(job, why, code)
-  local open = moments.any_open(job.row.body.candidates)
+  local open = change_date.any_open(job.row.body.candidates)
   fail.raise {
     kind = "refused", what = what_of(job), why = why, code = code,
-    fix = open and ("What was sent before may be in force: %s. Nothing more will be sent."):format(jobs.places(job))
-      or "Nothing was sent.",
+    fix = open and ("What was sent before may be in force: %s. Nothing more will be sent.")
+      :format(rotation_account.places(job)) or "Nothing was sent.",
   }
 end
 
@@ -86,7 +86,7 @@ local function check_rails(job, sight)
   local what, why, code = due.why_not(job.run.setting, job.account)
   if what then
     local candidates = job.row.body.candidates
-    local is_quiet = (clock.range() or 0) > moments.void_from(candidates)
+    local is_quiet = (graph_clock.range() or 0) > change_date.void_from(candidates)
     if is_quiet and sight == "unmoved" then ending.give_up(job, why, code) end
     if is_quiet then ending.leave(job, why) end
     raise_not_allowed(job, why, code)
@@ -96,8 +96,8 @@ end
 
 local function check_age(job)
   if job.run.terms.on_unknown == "repeat" then return end
-  local first = moments.first_sent(job.row.body.candidates)
-  if clock.now() - first <= HOUR then return end
+  local first = change_date.first_sent(job.row.body.candidates)
+  if graph_clock.now() - first <= HOUR then return end
   orphan(job, ("the password was changed on %s, when a request of ours from %s may have done it, and more than an hour "
     .. "has passed: it is not known which value is in force"):format(time.iso(job.account.changed), time.iso(first)))
 end
@@ -114,13 +114,13 @@ end
 -- Other rotations
 
 local function describe_other(entry)
-  local installation = entry and marker.installation_of(entry.marker)
+  local installation = entry and markers.installation_of(entry.marker)
   return installation and ("another installation of Moonlatch (%s)"):format(installation) or "another rotator"
 end
 
 -- Another rotation is at work on the account. A value that never left is removed; a value that left is kept.
 local function give_way(job, why)
-  if not jobs.is_unsent(job) then
+  if not rotation_account.is_unsent(job) then
     orphan(job, why .. ", and a value of ours was sent before that was seen")
   end
   ending.step_back(job, { what = "busy", why = why })
@@ -128,15 +128,15 @@ end
 
 -- Of two rotations that see each other, the one with the lower marker may wait for the other to go.
 local function may_outwait(job, other)
-  if not jobs.is_unsent(job) or not other.marker or job.row.body.marker > other.marker then return false end
+  if not rotation_account.is_unsent(job) or not other.marker or job.row.body.marker > other.marker then return false end
   job.yielded = job.yielded or time.monotonic()
   return time.monotonic() - job.yielded < YIELD
 end
 
-local function is_old(entry) return entry.since ~= nil and clock.now() - entry.since > YOUNG end
+local function is_old(entry) return entry.since ~= nil and graph_clock.now() - entry.since > YOUNG end
 
 local function meet_other(job, other)
-  if jobs.is_unsent(job) and is_old(other) then
+  if rotation_account.is_unsent(job) and is_old(other) then
     ending.step_back(job, due.judge_strange(job.run.setting, job.slot, other))
   end
   if may_outwait(job, other) then return pause(2) end
@@ -144,7 +144,7 @@ local function meet_other(job, other)
 end
 
 local function meet_taken(job, entry)
-  if entry and entry.user and entry.user ~= job.account.id and jobs.is_unsent(job) then
+  if entry and entry.user and entry.user ~= job.account.id and rotation_account.is_unsent(job) then
     local why = "the entry of this name was written for another account (object id %s)"
     ending.step_back(job, { what = "refuse", why = why:format(entry.user), code = "entry" })
   end
@@ -159,14 +159,14 @@ local function wait_for_listing(job)
   job.unlisted = (job.unlisted or 0) + 1
   local seconds = LISTING[job.unlisted]
   if seconds then return pause(seconds) end
-  if not jobs.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
+  if not rotation_account.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
   ending.step_back(job, { what = "busy", why = "the sink does not list the pending entry that was written to it" })
 end
 
 -- The directory shows a change that no request of ours explains.
 local function meet_change(job)
   local changed = time.iso(job.account.changed)
-  if moments.any_left(job.row.body.candidates) then
+  if change_date.any_left(job.row.body.candidates) then
     local after = "the password was changed by somebody else on %s, after ours was sent"
     ending.overtaken(job, after:format(changed), job.account.changed)
   end
@@ -180,8 +180,8 @@ end
 -- Can no request with these values be carried out any more? If one can, wait until then and return false: the caller
 -- looks again.
 local function is_quiet(job, candidates)
-  local quiet = math.max(moments.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
-  if (clock.range() or 0) > quiet then return true end
+  local quiet = math.max(change_date.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
+  if (graph_clock.range() or 0) > quiet then return true end
   pause_until(job, quiet, "until a request without an answer cannot be carried out any more")
   return false
 end
@@ -194,7 +194,7 @@ end
 
 -- A vault that allows no two entries of one name refuses the pending entry while another's exists.
 local function keep_pending(job)
-  local ok, failure = pcall(jobs.keep_pending, job)
+  local ok, failure = pcall(rotation_account.keep_pending, job)
   if ok then return end
   if fail.is(failure) and failure.code == "spoilt" then orphan(job, SPOILT) end
   if not fail.is(failure, "conflict") or failure.status ~= 409 then error(failure, 0) end
@@ -209,7 +209,7 @@ local function another_value(job)
       body.candidates[#body.candidates].why or "it does not say why"))
   end
   if not is_quiet(job, body.candidates) then return end
-  jobs.add_candidate(job)
+  rotation_account.add_candidate(job)
   keep_pending(job)
 end
 
@@ -218,7 +218,7 @@ local function raise_unknown(job, failure)
     kind = "unknown_outcome", what = what_of(job),
     why = ("it is not known whether Entra set it (%s)"):format(failure and failure.why or "its answers are too slow"),
     fix = ("The value is kept: %s. Run the same command again: it looks, and sends the same value if need be.")
-      :format(jobs.places(job)),
+      :format(rotation_account.places(job)),
     cause = failure,
   }
 end
@@ -244,8 +244,8 @@ end
 local function is_over_wait(job)
   local body = job.row.body
   if not passes_over(job) then return false end
-  local from = body.pending_at + SETTLE + moments.TIMEOUT + moments.LATE
-  if (clock.range() or 0) > from then return false end
+  local from = body.pending_at + SETTLE + change_date.TIMEOUT + change_date.LATE
+  if (graph_clock.range() or 0) > from then return false end
   pause_until(job, from, "until the rotation that was passed over cannot send any more")
   return true
 end
@@ -319,7 +319,7 @@ end
 
 local function keep_current(job)
   local body = job.row.body
-  local value <close> = jobs.value(job, body.chosen)
+  local value <close> = rotation_account.value(job, body.chosen)
   local ok, failure = pcall(job.run.sink.keep_current, job.run.sink, job.account, {
     name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
     before = body.seen or nil, again = not job.is_new,
@@ -367,7 +367,7 @@ end
 -- A person should have looked, and the account was deleted meanwhile: it is unknown which value is in force.
 local function leave_orphan(job)
   local _, why, code = due.why_not(job.run.setting, job.account)
-  local is_void = (clock.range() or 0) > moments.void_from(job.row.body.candidates)
+  local is_void = (graph_clock.range() or 0) > change_date.void_from(job.row.body.candidates)
   if not is_void then raise_not_allowed(job, why, code) end
   ending.leave(job, why)
 end
@@ -376,7 +376,7 @@ end
 local function resume(job)
   local state = job.row.state
   if state == "orphaned" then leave_orphan(job) end
-  if state ~= "intent" and state ~= "pending" or not jobs.is_unsent(job) then return end
+  if state ~= "intent" and state ~= "pending" or not rotation_account.is_unsent(job) then return end
   local what, why, code = due.why_not(job.run.setting, job.account)
   if not what then return end
   ending.give_up(job, why, code)
@@ -420,7 +420,7 @@ local function rest(job, judged)
 end
 
 local function attempt(run, account)
-  run.setting.now = clock.now() -- a run may take hours
+  run.setting.now = graph_clock.now() -- a run may take hours
   local row = opening.upgrade(rows:get(run.journal, account.id))
   local now, names = users.fresh(run, account.id)
   if not now then return ending.missing(run, account, row) end
@@ -463,7 +463,7 @@ function M.adopt(run, account, adopt)
   if row.body.value then run.journal:forget(row.body.value) end -- replaced by the value in force
   row.body.marker, row.body.changed_at, row.body.adopted, row.body.value = adopt.marker, adopt.since, true, nil
   rows:stage(run.journal, row, "closed")
-  record.commit(run.journal)
+  commit.commit(run.journal)
 end
 
 return M

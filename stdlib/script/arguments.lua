@@ -2,13 +2,13 @@
 --- that says which there are.
 
 local fail = require "fail"
-local folder = require "base.vault_folder"
 local named_path = require "machine.named_path"
 local nearest = require "base.nearest"
+local schema = require "base.schema"
 local sets = require "base.sets"
-local shape = require "base.schema"
 local sys = require "host.sys"
 local time = require "time"
+local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -51,9 +51,9 @@ local function read_duration(text)
 end
 
 local function read_folder(text)
-  local wrong = folder.check(text)
+  local wrong = vault_folder.check(text)
   if wrong then return nil, wrong end
-  return folder.canonical(text)
+  return vault_folder.canonical(text)
 end
 
 local READERS = {
@@ -176,7 +176,7 @@ function M.read(declaration, argv)
     local name, argument, implied = resolve(declaration, option)
     text = text or implied
     if not text then text, place = following(argument, argv, place) end
-    if not text then refuse(("read the argument %s"):format(option), "it needs " .. shape.a(argument.type)) end
+    if not text then refuse(("read the argument %s"):format(option), "it needs " .. schema.a(argument.type)) end
     store(values, name, argument, M.value(name, argument, text))
     place = place + 1
   end

@@ -33,7 +33,7 @@ M.interfaces = {
 --- profile, no session and no door. They serve, sign tokens and know Microsoft's data.
 ---@type table<string, true>
 M.of_emulator = {
-  ["base.crypto"] = true, ["base.facts"] = true, ["http.server"] = true, ["machine.private_folder"] = true,
+  ["base.crypto"] = true, ["base.fact_tables"] = true, ["http.server"] = true, ["machine.private_folder"] = true,
   ["report.document"] = true, ["secret.emulator"] = true, ["time.clock"] = true,
 }
 

@@ -8,10 +8,10 @@
 local border = require "script.border"
 local fail = require "fail"
 local nearest = require "base.nearest"
-local needs_of = require "permissions.needs"
+local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
-local shape = require "base.schema"
+local schema = require "base.schema"
 local sys = require "host.sys"
 
 local M = {}
@@ -178,7 +178,7 @@ local function names_in(place)
   return list
 end
 
--- Parts of the emulator are found like scripts, but are none to be run by name.
+-- Parts of the emulator are found like scripts, but cannot be run by name.
 local function is_part(name)
   return name:match("^emulator/") ~= nil
 end
@@ -227,7 +227,7 @@ function M.chunk(found, emulator)
   return own:callback(compile(found, globals))
 end
 
--- Options every command has; an argument of that name could not be given.
+-- The options that every command has: an argument of such a name could not be given.
 local RESERVED = {}
 for name in ("profile config emulator scripts write json yes quiet verbose no_color help version confirm")
   :gmatch("%S+") do
@@ -241,7 +241,7 @@ local function check_default(argument)
   local wanted = { integer = "integer", boolean = "boolean", list = "table" }
   local is = math.type(value) == "integer" and "integer" or type(value)
   local needed = wanted[argument.type] or "string"
-  if is ~= needed then return ("its default must be %s"):format(shape.a(needed)) end
+  if is ~= needed then return ("its default must be %s"):format(schema.a(needed)) end
   if argument.type == "duration" then
     local ok, failure = pcall(require("time").duration, value)
     if not ok then return failure.why end
@@ -282,7 +282,7 @@ local declaration_rule = {
     summary = { type = "string", required = true },
     description = { type = "string" },
     args = { type = "table", default = {}, each = argument_rule, check = check_arguments },
-    needs = needs_of.rule,
+    needs = permissions_needs.rule,
     examples = strings,
     run = { type = "function" },
     steps = { type = "table" },
@@ -307,7 +307,7 @@ function M.check(found, value)
     local kind = package.loaded[name] -- a file that is one has required it
     if kind and kind.is(value) then value = kind.declare(found, value) end
   end
-  shape.check(found.path, "", value, declaration_rule)
+  schema.check(found.path, "", value, declaration_rule)
   value.id = value.id or found.name
   return value
 end
@@ -321,7 +321,7 @@ function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
-    shape.load, scheduler.keep_trace, load_it)
+    schema.load, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {
@@ -344,7 +344,7 @@ end
 ---@param declaration script.declaration
 ---@param args table<string, any>
 ---@return script.needs
-function M.needs(declaration, args) return needs_of.with(declaration.needs, args) end
+function M.needs(declaration, args) return permissions_needs.with(declaration.needs, args) end
 
 --- Read a script's arguments from the command line: `--name value` or
 --- `--name=value`, checked against its declaration before anything is done.

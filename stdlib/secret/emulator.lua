@@ -1,16 +1,16 @@
 --- Secrets for the emulator, which is the far side: it receives them as text, makes them, and
 --- checks them. No other script may require this module.
 
-local native = require "host.secret"
+local native_secret = require "host.secret"
 
 local M = {}
 
-M.is = native.is
-M.from = native.from
-M.generate = native.generate
-M.redact = native.redact
-M.equals = native.equals
-M.hint = native.hint
-M.classes = native.classes
+M.is = native_secret.is
+M.from = native_secret.from
+M.generate = native_secret.generate
+M.redact = native_secret.redact
+M.equals = native_secret.equals
+M.hint = native_secret.hint
+M.classes = native_secret.classes
 
 return M

@@ -1,13 +1,13 @@
---- What has to be known before anything is made: read side by side, changing nothing.
+--- The checks of the setup before anything is made: read side by side, changing nothing.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
-local file = require "machine.secret_file"
+local disk_space = require "machine.disk_space"
 local first_reset = require "setup.first_reset"
 local lifetime = require "journal.lifetime"
 local look_alike = require "setup.look_alike"
 local reach = require "entra.reach"
-local room = require "machine.disk_space"
+local secret_file = require "machine.secret_file"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
@@ -20,16 +20,16 @@ local M = {}
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field accounts entra.account[]
----@field test_user entra.account? whose password is to be set once, as a proof
+---@field test_user entra.account? the test user for --prove-on
 ---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
----@field premium boolean has the tenant Privileged Identity Management, as far as can be read?
+---@field premium boolean does the tenant have Privileged Identity Management, as far as it can be read?
 
 ---------------------------------------------------------------------------
 -- Before the network
 
 local function check_terms(args)
   lifetime.check_asked("client secret", args)
-  if args.secret_file then file.check(args.secret_file) end
+  if args.secret_file then secret_file.check(args.secret_file) end
 end
 
 ---------------------------------------------------------------------------
@@ -44,7 +44,7 @@ local function demands()
 end
 
 ---------------------------------------------------------------------------
--- Saying what was found
+-- Telling what was found
 
 local function describe(run, have, info, company, plans)
   checks.describe_tenant(run, have, company, plans)
@@ -69,14 +69,14 @@ local function say_adopted(run, application)
   end
 end
 
--- Before a second one is made, beside one that somebody made by hand.
+-- Ask before a second application is made beside one that somebody made by hand.
 local function say_look_alike(run, have, found)
   local wanted = have.wanted
   if run.mode ~= "plan" or found.application or wanted.client_id or wanted.returning then return end
   look_alike.tell(run, look_alike.find(found.graph))
 end
 
---- Look at everything. Fails where going on could not end well.
+--- Read and check everything. Raises a failure where the setup could not succeed. Waits.
 ---@param run workflow.Run
 ---@param have table admin, wanted, entry
 ---@param args table
@@ -105,7 +105,7 @@ function M.look(run, have, args)
   checks.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()
-    room.check(run.profile)
+    disk_space.check(run.profile)
     if have.entry and run:acting() then have.entry:probe(run.journal) end
   end)
   return found

@@ -1,17 +1,17 @@
---- The application that rotation signs in as: what it has to be allowed, whom it has
---- to reach, what it has to own. Read before anything is made.
+--- The checks of the rotator's setup before anything is made: which permissions the application needs, which accounts
+--- it must reach, and which applications it must own.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
+local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local least_rights = require "rotate.least_rights"
 local lifetime = require "journal.lifetime"
 local options_of = require("base.options").of
 local owned = require "entra.owned"
+local policy_select = require "policy.select"
 local reach = require "entra.reach"
-local rights = require "rotate.rights"
 local role_holders = require "entra.role_holders"
-local room = require "machine.disk_space"
-local selection = require "policy.select"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
@@ -19,29 +19,29 @@ local users = require "entra.users"
 
 local M = {}
 
----@class entra.rotator.found
+---@class setup.rotator.found
 ---@field application table?
 ---@field graph table Microsoft Graph's service principal
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field permissions string[] application permissions
----@field owned entra.owned_application[] what it is to own
----@field accounts entra.user[] whose passwords it is to set
----@field roles string[] directory roles it is to hold
----@field beyond entra.user[] whom those do not reach for sure
+---@field owned entra.owned_application[] the applications that it should own
+---@field accounts entra.user[] the accounts whose passwords it will set
+---@field roles string[] the directory roles that it should hold
+---@field beyond entra.user[] accounts that these roles are not sure to reach
 ---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
 ---@field premium boolean
 
 ---------------------------------------------------------------------------
--- What it is to own, and whom it is to reach
+-- What it should own, and which accounts it should reach
 
--- The provider's application, and those that policies name. To destroy, it need not be there any more.
+-- The provider's application, and those that policies name. For `destroy` they need not exist any more.
 local function to_own(run, args, needed)
   local provider, missing = fail.catch("missing", owned.provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
-  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = selection.named_applications(terms.select) end
-  return selection.union(lists)
+  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = policy_select.named_applications(terms.select) end
+  return policy_select.union(lists)
 end
 
 local function accounts_of(needed)
@@ -49,9 +49,9 @@ local function accounts_of(needed)
   local federated, holders = task.all { users.federated_domains, role_holders.read }
   local lists = {}
   for i, terms in ipairs(needed.users) do
-    lists[i] = selection.accounts(terms.select, federated, holders).accounts
+    lists[i] = policy_select.accounts(terms.select, federated, holders).accounts
   end
-  return selection.union(lists)
+  return policy_select.union(lists)
 end
 
 local function roles_of(needed, accounts)
@@ -67,7 +67,7 @@ local function demands(roles)
 end
 
 ---------------------------------------------------------------------------
--- Saying it
+-- Telling
 
 local function say_permissions(run, needed)
   for _, name in ipairs(needed.permissions) do
@@ -87,9 +87,9 @@ end
 
 local MOST_LINES = 10
 
---- Say which role is needed, and whom it does not reach.
+--- Tell which role is needed, and which accounts it does not reach.
 ---@param run workflow.Run
----@param found entra.rotator.found
+---@param found setup.rotator.found
 function M.explain_roles(run, found)
   if #found.roles == 0 then
     return run:note "no policy for users is named (--policies): it needs no directory role"
@@ -103,16 +103,16 @@ function M.explain_roles(run, found)
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
---- Look at everything. Fails where going on could not end well.
+--- Read and check everything. Raises a failure where the setup could not succeed. Waits.
 ---@param run workflow.Run
 ---@param have table admin, wanted
 ---@param args table
----@return entra.rotator.found
+---@return setup.rotator.found
 function M.look(run, have, args)
   lifetime.check_asked("certificate", args)
-  local needed = rights.of(args.policies or {})
+  local needed = least_rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
@@ -129,12 +129,12 @@ function M.look(run, have, args)
   say_policy(run, found.policy)
   say_permissions(run, needed)
   checks.check_admin(run, have, found)
-  run:before_change(function() room.check(run.profile) end)
+  run:before_change(function() disk_space.check(run.profile) end)
   return found
 end
 
 ---------------------------------------------------------------------------
--- The profile to go on with
+-- The profile for unattended runs
 
 local function quoted(text) return ("%q"):format(text) end
 
@@ -146,7 +146,7 @@ local function cloud_of(profile)
   return ("  cloud = { login = %s, graph = %s%s },"):format(quoted(profile.login), quoted(profile.graph), ca)
 end
 
--- The lines of a profile that signs in with a certificate, and is else as the one in use.
+-- The lines of a profile that signs in with a certificate, and is otherwise like the one in use.
 local function profile_of(profile, fields)
   local lines = { "rotator = {", ("  tenant = %s,"):format(quoted(profile.tenant)) }
   lines[#lines + 1] = cloud_of(profile)
@@ -160,7 +160,7 @@ end
 
 local read_fields = options_of("setup.rotator.tell_profile", { client_id = "string", path = "string" })
 
---- Say by which section of the configuration unattended runs sign in.
+--- Tell the section of the configuration with which unattended runs sign in.
 ---@param run workflow.Run
 ---@param fields { client_id: string, path: string? } path: of a key file in clear; nil: the sealed one
 function M.tell_profile(run, fields)

@@ -1,31 +1,32 @@
---- Where a secret goes: to a person, who puts it where it is used. Never confirms by itself: a person says so.
+--- A sink for a client secret: a person, who brings it to where it is used. It confirms nothing by itself: a person
+--- says that the secret is in use.
 ---
---- What is handed over to whom goes on record here, and what is left for a person is told; `moonlatch handover` goes on
---- from there, without signing in.
+--- This file puts on record what is handed over to whom, and tells what a person has to do. `moonlatch handover` goes
+--- on from there, without signing in.
 
 local checklist = require "devolutions.checklist"
-local clock = require "graph.clock"
-local give = require "handover.deliver"
+local deliver = require "handover.deliver"
+local graph_clock = require "graph.clock"
+local handover_terminal = require "handover.terminal"
 local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
-local talk = require "handover.terminal"
-local text = require "handover.summary"
+local summary = require "handover.summary"
 
 local M = {}
 
 ---@class sink.fields
 ---@field name string of the provider
 ---@field tenant string GUID
----@field client_id any unknown before there is an application
----@field application any object id; likewise
+---@field client_id any unknown while there is no application
+---@field application any object id; unknown while there is no application
 ---@field description string?
----@field consumer "none"|nil what uses it is not Devolutions; by default what the profile names
+---@field consumer "none"|nil "none": the consumer is not Devolutions; by default what the profile names
 ---@field elevation boolean?
 ---@field roles string[]?
 ---@field managed string[]?
 ---@field renew_before number?
----@field secret_file string? a new file for the secret
+---@field secret_file string? a new file for the client secret
 ---@field entry sink.entry?
 
 ---------------------------------------------------------------------------
@@ -43,7 +44,7 @@ local function body_of(run, fields)
   }
 end
 
--- What setup said of a provider is more than what a policy knows.
+-- The setup knows more about a provider than a policy does, so its row counts.
 local function row_of(run, fields)
   local before = states.rows(run.journal, fields.client_id)[1]
   if before and before.state == "known" and not fields.roles then return before end
@@ -53,13 +54,13 @@ local function row_of(run, fields)
 end
 
 ---------------------------------------------------------------------------
--- Left for a person
+-- For a person to do
 
 local function what_of(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
-  return ("%s: %s"):format(doing:format(text.consumer(state)), open)
+  return ("%s: %s"):format(doing:format(summary.consumer(state)), open)
 end
 
 local function how_of(run, row, state)
@@ -80,11 +81,11 @@ local function how_of(run, row, state)
 end
 
 local function await(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
     return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
-      text.consumer(state))
+      summary.consumer(state))
   end
   run:await {
     what = what_of(state), how = how_of(run, row, state),
@@ -95,11 +96,12 @@ local function await(run, row)
   }
 end
 
--- Before there is a secret to give.
+-- Tell in a plan what a person will have to do.
 local function note_plan(run, fields)
   local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
-  local state = states.of(run.journal, row, clock.now())
-  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how", text.consumer(state))
+  local state = states.of(run.journal, row, graph_clock.now())
+  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
+    summary.consumer(state))
   if state.consumer == "cloud" and not state.complete then
     run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
       layout.count(state.open, "item"))
@@ -109,17 +111,18 @@ end
 ---------------------------------------------------------------------------
 
 local function tell_form(run, made)
-  run:note("%s", table.concat(talk.form(made), "\n    "))
+  run:note("%s", table.concat(handover_terminal.form(made), "\n    "))
 end
 
 -- Ask at the terminal.
 local function converse(run, secret, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   tell_form(run, state.form)
-  return talk.run(run.journal, secret.row, state, { renewable = true })
+  return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
 end
 
---- Have the secret brought to where it is used by a person, and what else is open there done; waits for them on record.
+--- Let a person bring the secret to where it is used, and do the other open items. Until then the run waits for a
+--- person, on record.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
@@ -131,7 +134,7 @@ function M.offer(run, secret, fields)
   local row = row_of(run, fields)
   if entry and entry.is_new and entry:confirms() then tell_form(run, states.form(row.body, "add")) end
   if run:acting() and path then
-    give.write(run.journal, secret.row, path)
+    deliver.write(run.journal, secret.row, path)
     run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
   end
   if run:acting() and run.interactive and not secret:is_confirmed() and converse(run, secret, row) == "new" then
@@ -142,7 +145,7 @@ function M.offer(run, secret, fields)
 end
 
 ---------------------------------------------------------------------------
--- What stays when the application goes
+-- What stays when the application is deleted
 
 local function accounts_of(state)
   return #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
@@ -150,13 +153,13 @@ local function accounts_of(state)
 end
 
 local function tell_left(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
-      text.consumer(state)),
+      summary.consumer(state)),
     why = accounts_of(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
   }
@@ -169,18 +172,18 @@ local function is_adopted(run, row)
   return false
 end
 
--- The application stays, with what it had before.
+-- Tell that an adopted application stays, with what it had before.
 local function tell_adopted(run, row)
-  local state = states.of(run.journal, row, clock.now())
+  local state = states.of(run.journal, row, graph_clock.now())
   run:await {
-    what = ("see whether the provider '%s' in %s still works"):format(state.name, text.consumer(state)),
+    what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer(state)),
     why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
       .. "roles, permissions and a client secret of its own."):format(accounts_of(state)),
     how = checklist.proof(state.consumer),
   }
 end
 
---- With `destroy`: say what stays in Devolutions, and which accounts are not rotated any more.
+--- For `destroy`: tell what stays in Devolutions, and which accounts are not rotated any more.
 ---@param run workflow.Run
 ---@param name string of the provider
 function M.leave(run, name)

@@ -10,11 +10,11 @@
 -- instead of passing, but only when nothing else could happen meanwhile.
 
 local class = require "base.class"
-local clock = require "time.clock"
 local fail = require "fail"
 local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -216,14 +216,17 @@ function Task:wait()
   return table.unpack(self.result, 1, self.result.n)
 end
 
---- Stop the task now. Its `<close>` variables run; nothing else of it does.
+--- Stop the task now. Its `<close>` variables run, with its own rights; nothing else of it does.
 ---@param reason any
 function Task:cancel(reason)
   if self.done then return end
   if self == current or coroutine.status(self.co) ~= "suspended" then
     error("a task cannot cancel itself; raise an error", 2)
   end
+  local before = current
+  current = self
   local ok, err = coroutine.close(self.co)
+  current = before
   self.cancelled = true
   finish(self, false, ok and (reason or "cancelled") or err)
 end
@@ -345,9 +348,9 @@ end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), clock.least()
+  local entry, least = next_timer(), time_clock.least()
   if not entry or not least or entry.asked < least then return false end
-  clock.advance(math.max(0, entry.at - time.monotonic()))
+  time_clock.advance(math.max(0, entry.at - time.monotonic()))
   return true
 end
 
@@ -364,7 +367,7 @@ end
 
 -- Wait outside for at most `wait` seconds, or leap.
 local function wait_outside(poll, wait, main)
-  local running = clock.least() and poll(0)
+  local running = time_clock.least() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
   if running > 0 or first <= last or next_timer() then return end

@@ -35,9 +35,19 @@ end
 --- So many of something: "1 item", "3 items".
 ---@param number integer
 ---@param word string
+---@param plural string? of a word that does not take an "s": "policies"
 ---@return string
-function M.count(number, word)
-  return ("%d %s%s"):format(number, word, number == 1 and "" or "s")
+function M.count(number, word, plural)
+  return ("%d %s"):format(number, number == 1 and word or plural or word .. "s")
+end
+
+--- Words as a sentence lists them: "a", "a and b", "a, b and c"; "" for none.
+---@param words string[]
+---@param last string "and" or "or"
+---@return string
+function M.list(words, last)
+  if #words < 2 then return words[1] or "" end
+  return ("%s %s %s"):format(table.concat(words, ", ", 1, #words - 1), last, words[#words])
 end
 
 --- A line broken between words where it would not fit; what follows is indented like it, and by `more`.

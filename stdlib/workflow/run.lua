@@ -1,22 +1,22 @@
---- One going through the steps of a workflow.
---
--- Four modes, one way of going: "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy"
--- reads what is there and then walks back over it. What was changed is waited for in the background, for a write's own
--- answer is enough to go on with; a step marked `settled` starts when all of it can be seen.
+--- One run through the steps of a workflow.
+---
+--- "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy" reads what is there and removes
+--- it in reverse order. A write's answer is enough to go on with; the run waits in the background until each change is
+--- visible.
 
 local class = require "base.class"
+local commit = require "journal.commit"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
 local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
-local record = require "journal.commit"
 local resource = require "resource.new"
 local scheduler = require "task.scheduler"
-local show = require "workflow.print"
 local task = require "task"
 local wait_until = require "resource.wait_until"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -89,8 +89,7 @@ function Run:warn(text, ...)
   if self:acting() then log.warn(text) end
 end
 
---- Tell that something could not be looked at, so that it is unknown whether it is right. A verification then exits
---- with 3.
+--- Tell that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -125,7 +124,7 @@ function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
 end
 
---- Do something meanwhile; `wait` on what this returns gives its results. It ends with the run at the latest.
+--- Run `fn` in the background. `wait` on the returned task gives its results. The run's end cancels it.
 ---@param fn fun(): any
 ---@return Task
 function Run:meanwhile(fn)
@@ -136,12 +135,9 @@ end
 
 --- Close `thing` when the run ends.
 ---@param thing any
-function Run:hold(thing)
-  table.insert(self.held, thing)
-end
+function Run:hold(thing) table.insert(self.held, thing) end
 
---- Take a lease: other runs on this machine cannot do the same until this run ends. Raises "conflict" when another run
---- has the lease. A plan takes none.
+--- Keep other runs on this machine from doing the same. Raises "conflict" when one does. A plan takes no lease.
 ---@param name string of the lease
 ---@param what string what is not done in that case: "work on the certificate of 'X'"
 function Run:lease(name, what)
@@ -176,7 +172,7 @@ end
 local function report(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
   local tell = item.action == "none" and log.note or log.prose -- a change is told also with --quiet
-  tell("  " .. show.line(item))
+  tell("  " .. workflow_print.line(item))
 end
 
 local function new_item(run, kind, name)
@@ -187,7 +183,7 @@ end
 
 -- Run act() when applying, and return its result; return `unknown` when planning.
 local function carry_out(run, item, action, act)
-  item.action = show.change(action)
+  item.action = workflow_print.change(action)
   if not run:acting() then return resource.unknown end
   task.check() -- a safe place to stop: this change has not begun
   open(run)
@@ -245,8 +241,7 @@ local function after_update(actual, wanted)
   return value
 end
 
--- Read once more before creating: another run may have created it since. Where the service takes only one, creating it
--- tells.
+-- Read once more before creating: another run may have created it. Creating what exists only once tells itself.
 local function look_again(run, thing)
   if thing.once or not run:acting() or not thing:readable() then return nil end
   task.check()
@@ -255,8 +250,7 @@ local function look_again(run, thing)
   return thing:read()
 end
 
--- Is it on a restored application, or restored itself? Only afterwards it is known whether it comes back or is made
--- again, so it counts as changed.
+-- Is it restored? It counts as changed: only afterwards it is known whether it comes back or is made again.
 local function comes_back(thing)
   return thing.host ~= nil and thing.host.restored == true and not thing.part
 end
@@ -329,8 +323,7 @@ local function ensure(run, thing, item)
   return actual
 end
 
---- Make it so: read, compare, act only on the difference, and see to it that the change becomes observable. Returns
---- what is there then; unknown in a plan.
+--- Make a resource exist as wanted, and wait in the background until that is visible. Unknown in a plan. Waits.
 ---@param thing resource.Resource
 ---@return any
 function Run:ensure(thing)
@@ -344,8 +337,7 @@ local function raise_first(outcomes)
   end
 end
 
---- Ensure several independent resources side by side. Every one that began is finished, whatever happens to the others.
---- Waits.
+--- Ensure independent resources side by side. Every one that began is finished, also when others fail. Waits.
 ---@param things resource.Resource[]
 ---@return any[] values in the same order
 function Run:all(things)
@@ -453,7 +445,7 @@ end
 
 -- Commit. An adoption, or the last deletion, had no request after it that would have made its record durable.
 local function put_on_record(run)
-  if run.journal and (run:acting() or run.mode == "destroy") then record.commit(run.journal) end
+  if run.journal and (run:acting() or run.mode == "destroy") then commit.commit(run.journal) end
 end
 
 local function release(run)

@@ -7,7 +7,8 @@ local M = {}
 M.edit = nil ---@type nil|fun(name: string, text: string): string
 
 local STDLIB = SOURCE .. "/stdlib/"
-local SHARED = { ["base.facts"] = true, ["permissions.least"] = true } -- tables that nobody changes, and long to read
+-- Tables that nobody changes, and long to read.
+local SHARED = { ["base.fact_tables"] = true, ["permissions.least"] = true }
 
 local compiled = {} ---@type table<string, { code: string, path: string }|false> by module
 

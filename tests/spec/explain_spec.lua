@@ -2,7 +2,7 @@
 
 local aadsts = require "explain.aadsts"
 local explain = require "explain.cause"
-local graph_rules = require "explain.graph"
+local graph_rules = require "explain.graph_errors"
 
 local function check_texts(entry, where)
   assert.equal("string", type(entry.cause), where)

@@ -10,7 +10,7 @@ local workflow_run = require "workflow.run"
 -- Classes of which scripts hand in what the library gave them, or data that is not options.
 local OBJECTS = {}
 for name in ([[Task devolutions.entry discover.finding doctor.report entra.account entra.admin entra.found
-  entra.rotator.found host.secret oauth.principal policy.selection resource.Resource rotation.Credential
+  setup.rotator.found host.secret oauth.principal policy.selection resource.Resource rotation.Credential
   rotation.Secret sink.entry workflow.Declaration workflow.Run workflow.Step entra.application
   entra.credential_policy]]):gmatch("%S+") do
   OBJECTS[name] = true

@@ -151,7 +151,7 @@ describe("what a call needs", function()
   end)
 
   it("has a source in every row", function()
-    for _, fields in ipairs(require("base.facts").rows "stdlib/data/calls.tsv") do
+    for _, fields in ipairs(require("base.fact_tables").rows "stdlib/data/calls.tsv") do
       assert.equal(6, #fields, fields[2])
       assert.matches("^[PLRM]", fields[6])
     end

@@ -177,6 +177,77 @@ describe("names in C", function()
   end)
 end)
 
+-- A module is called by the last word of its name, or by its last two ("profile_file"), or by the plural of the last
+-- where the singular is a value of it (`marker`). These are called otherwise, for a reason:
+local CALLED = {
+  -- the main module of a room that is no interface is called by its room
+  ["explain.cause"] = "explain", ["http.client"] = "http", ["oauth.sign_in"] = "oauth",
+  ["permissions.least"] = "permissions", ["profile.current"] = "profiles", ["resource.new"] = "resource",
+  ["script.load"] = "script", ["session.open"] = "session",
+  -- beside the interface of the same name
+  ["host.devolutions"] = "native_devolutions", ["host.graph"] = "native_graph", ["host.oauth"] = "native_oauth",
+  ["host.journal"] = "native_journal",
+  -- the checks of the doctor are called by what they check
+  ["doctor.check.secret"] = "secret_check",
+  -- all that the emulator sees of secrets
+  ["secret.emulator"] = "secret",
+}
+
+-- In the library a name stands for one module, these aside:
+local SHARED_NAMES = {
+  crypto = true, -- base.crypto adds to host.crypto
+  json = true, -- the interface adds `pretty` to host.json
+}
+
+-- The names that the files below a folder give to each module: module -> name -> file.
+local function names_given(folder)
+  local given = {}
+  for _, path in ipairs(files(SOURCE .. "/" .. folder, ".lua")) do
+    for line in read(path):gmatch "[^\n]+" do
+      local name, module, rest = line:match "^%s*local ([%w_]+) = require%s*%(?\"([%w_.]+)\"%)?(.*)$"
+      if name and not rest:find "^[%.:%(]" then
+        given[module] = given[module] or {}
+        given[module][name] = short(path)
+      end
+    end
+  end
+  return given
+end
+
+describe("the names of modules", function()
+  it("are one for each module, wherever it is required", function()
+    for _, folder in ipairs { "stdlib", "scripts" } do
+      for module, names in pairs(names_given(folder)) do
+        local last, wrapped = module:match "([%w_]+)$", module:match "^host%.(%w+)$"
+        local two = (module:match "([%w_]+%.[%w_]+)$" or module):gsub("%.", "_")
+        local fits = { [last] = true, [last .. "s"] = true, [two] = true }
+        if CALLED[module] then fits = { [CALLED[module]] = true } end
+        local first
+        for name, path in pairs(names) do
+          local in_wrapper = wrapped and name == "native_" .. wrapped
+          assert(fits[name] or in_wrapper, ("%s calls %s '%s'"):format(path, module, name))
+          if not in_wrapper then
+            assert(not first, ("%s calls %s '%s', others call it '%s'"):format(path, module, name, first))
+            first = name
+          end
+        end
+      end
+    end
+  end)
+
+  it("stand for one module each in the library", function()
+    local owner = {}
+    for module, names in pairs(names_given "stdlib") do
+      for name, path in pairs(names) do
+        local other = owner[name]
+        assert(not other or SHARED_NAMES[name] or module == "secret.emulator" or other == "secret.emulator",
+          ("%s: '%s' is %s here and %s elsewhere"):format(path, name, module, other))
+        owner[name] = module
+      end
+    end
+  end)
+end)
+
 describe("the size of things", function()
   it("keeps files below 500 lines", function()
     for _, ending in ipairs { ".c", ".h", ".lua" } do

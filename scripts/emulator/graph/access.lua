@@ -1,8 +1,8 @@
 --- May this caller make this call? Checks Graph permissions first, then directory roles, as Entra does.
 
 local answer = require "emulator.graph.answer"
-local data = require "base.facts"
 local directory = require "emulator.tenant.directory"
+local fact_tables = require "base.fact_tables"
 
 local M = {}
 
@@ -23,14 +23,14 @@ end
 
 local function load_calls()
   calls = {}
-  for _, fields in ipairs(data.rows("scripts/emulator/data/calls.tsv")) do
+  for _, fields in ipairs(fact_tables.rows("scripts/emulator/data/calls.tsv")) do
     calls[fields[1] .. " " .. fields[2]] = { app = alternatives(fields[3]), user = alternatives(fields[4]) }
   end
 end
 
 local function load_matrix()
   matrix = {}
-  for _, fields in ipairs(data.rows("scripts/emulator/data/reset.tsv")) do
+  for _, fields in ipairs(fact_tables.rows("scripts/emulator/data/reset.tsv")) do
     local actors = {}
     for id in fields[3]:gmatch("[^,]+") do
       actors[id] = true

@@ -1,7 +1,7 @@
 --- The seeded tenant: people by name with their roles and groups, Microsoft's own service principals, and an
 --- application that somebody made by hand.
 
-local data = require "base.facts"
+local fact_tables = require "base.fact_tables"
 local json = require "json"
 local random = require "emulator.random"
 local secret = require "secret.emulator"
@@ -171,7 +171,7 @@ end
 --- Graph's app roles and delegated scopes.
 local function graph_permissions()
   local roles, scopes = json.array {}, json.array {}
-  for _, fields in ipairs(data.rows("scripts/emulator/data/permissions.tsv")) do
+  for _, fields in ipairs(fact_tables.rows("scripts/emulator/data/permissions.tsv")) do
     local name, role, scope, admin = fields[1], fields[2], fields[3], fields[4]
     if role ~= "" then
       local row = permission(name, role)

@@ -1,12 +1,12 @@
 --- Every credential of the application: when it expires, and whether the journal knows it.
 
+local inventory = require "rotation.inventory"
 local layout = require "terminal.layout"
-local marker = require "journal.marker"
+local markers = require "journal.marker"
 local time = require "time"
-local views = require "rotation.inventory"
 
 local function describe(credential)
-  local ends = views.ends(credential)
+  local ends = inventory.ends(credential)
   return ("'%s' (%s), until %s"):format(credential.displayName or "", credential.keyId,
     ends < math.huge and time.day(ends) or "no end")
 end
@@ -20,7 +20,7 @@ local function adoption(look, credential, has_journal)
 end
 
 local function tell_foreign(record, look, credential, has_journal)
-  local minted = marker.of_credential(credential.displayName)
+  local minted = markers.of_credential(credential.displayName)
   local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
   record:warning {
     evidence = "an unknown credential: " .. describe(credential),
@@ -30,7 +30,7 @@ local function tell_foreign(record, look, credential, has_journal)
   }
 end
 
-local function by_end(a, b) return views.ends(a) < views.ends(b) end
+local function by_end(a, b) return inventory.ends(a) < inventory.ends(b) end
 
 ---@type doctor.check
 return {

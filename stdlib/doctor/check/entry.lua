@@ -1,13 +1,13 @@
 --- Does the entry in Devolutions exist, can it be read, and does it hold the secret that works?
 
 local secret = require "host.secret"
-local secrets = require "doctor.check.secret"
+local secret_check = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
 
 local function tell_other(record, look, found, values)
   local proof = look:want "entry_proof"
-  local pasted = secrets.is_id(values.entry, found.passwordCredentials or {})
+  local pasted = secret_check.is_id(values.entry, found.passwordCredentials or {})
   local fix = look.setup .. " puts the one that works there."
   if pasted then
     return record:broken { evidence = "the entry holds the Secret ID of a credential, where its Value belongs",

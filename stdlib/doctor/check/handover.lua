@@ -1,18 +1,18 @@
 --- What a person has to do in Devolutions, as far as the journal knows: is every item ticked, and does Devolutions have
 --- the newest client secret? None of this can be observed from here.
 
-local clock = require "graph.clock"
+local graph_clock = require "graph.clock"
 local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local states = require "handover.state"
-local text = require "handover.summary"
+local summary = require "handover.summary"
 local time = require "time"
 
 local STAGES = { ["to give"] = "waits to be given to somebody", given = "was given to somebody" }
 
 local function end_of(waiting)
   if not waiting.ends then return "whose end is not known" end
-  return "which expires in " .. time.span(waiting.ends - clock.now())
+  return "which expires in " .. time.span(waiting.ends - graph_clock.now())
 end
 
 local function tell_waiting(record, look, state)
@@ -38,7 +38,7 @@ local function tell_items(record, state)
   local item = next_of(state)
   if not item or item.key == "provider" then return end
   record:warning {
-    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"), text.consumer(state),
+    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"), summary.consumer(state),
       item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",
     fix = ("%s. moonlatch handover lists all of it; --done %s ticks this."):format(item.where, item.key),
@@ -52,10 +52,10 @@ return {
     local row = look:want("terms").handover
     local journal = look:want "journal"
     if not row or not journal then return end
-    local state = states.of(journal, row, clock.now())
+    local state = states.of(journal, row, graph_clock.now())
     if state.complete then
       return record:ok("a person ticked all that is to be done in %s; it cannot be looked at from here",
-        text.consumer(state))
+        summary.consumer(state))
     end
     tell_waiting(record, look, state)
     tell_items(record, state)

@@ -1,7 +1,7 @@
 --- Do the tenant's policies allow the lifetimes of the secrets in use?
 
+local inventory = require "rotation.inventory"
 local time = require "time"
-local views = require "rotation.inventory"
 
 local EXEMPT = "Have the application exempted (Entra admin center > Enterprise applications > Application policies), "
 
@@ -9,7 +9,7 @@ local EXEMPT = "Have the application exempted (Entra admin center > Enterprise a
 local function lifetime_of(look)
   local newest = look:want "view" and look:want("view").newest
   if not newest then return nil end
-  local credential = views.find(newest, look:want("application").passwordCredentials or {})
+  local credential = inventory.find(newest, look:want("application").passwordCredentials or {})
   local from, to = credential and credential.startDateTime, credential and credential.endDateTime
   if type(from) == "string" and type(to) == "string" then return time.parse(to) - time.parse(from) end
   return newest.body.lifetime

@@ -1,10 +1,11 @@
 --- Rights that the job does not need, and consents that earlier jobs left behind.
 
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local sets = require "base.sets"
 
 local EXPECTED_ROLES = {
-  [names.roles["Helpdesk Administrator"]] = true, [names.roles["Privileged Authentication Administrator"]] = true,
+  [microsoft_ids.roles["Helpdesk Administrator"]] = true,
+  [microsoft_ids.roles["Privileged Authentication Administrator"]] = true,
 }
 
 local TAKE_BACK = "In the Entra admin center: Enterprise applications > the application > Permissions > %s > "
@@ -30,7 +31,8 @@ end
 local function needed_roles(look)
   if #look:want("terms").managed == 0 then return EXPECTED_ROLES end
   local ids = {}
-  for _, name in ipairs((require("entra.reach").roles_for(look:want "accounts"))) do ids[names.roles[name]] = true end
+  local names = require("entra.reach").roles_for(look:want "accounts")
+  for _, name in ipairs(names) do ids[microsoft_ids.roles[name]] = true end
   return ids
 end
 

@@ -1,6 +1,6 @@
 --- The directory roles of the application, compared with what the managed accounts need.
 
-local names = require "base.microsoft_ids"
+local microsoft_ids = require "base.microsoft_ids"
 local reach = require "entra.reach"
 local sets = require "base.sets"
 local time = require "time"
@@ -42,7 +42,7 @@ local function check_needed(record, look, needed)
   local by_role, proof, lacking = scopes_of(look:want "held" or {}), look:want "proof", false
   local in_token = sets.of(proof and proof.claims and proof.claims.wids)
   for _, name in ipairs(needed) do
-    local id = names.roles[name]
+    local id = microsoft_ids.roles[name]
     if not (by_role[id] and by_role[id].whole) and not in_token[id] then
       lacking = true
       tell_missing(record, look, name, by_role[id])
@@ -73,7 +73,7 @@ end
 local function without_accounts(record, look)
   local by_role = scopes_of(look:want "held" or {})
   for _, name in ipairs(EITHER) do
-    local scopes = by_role[names.roles[name]]
+    local scopes = by_role[microsoft_ids.roles[name]]
     if scopes and scopes.whole then
       record:ok("the application holds %s", name)
       return record:unknown { evidence = "not checked: whether its roles reach the managed accounts",

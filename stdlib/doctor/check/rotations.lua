@@ -1,7 +1,7 @@
 --- Rotations of users' passwords on record: those that wait for a person or whose outcome is unknown, entries of
 --- accounts that no policy changes any more, and how far the directory's clock is from Graph's.
 
-local directory = require "rotation.directory_clock"
+local directory_clock = require "rotation.directory_clock"
 local left_over = require "journal.left_over"
 local rows = require("journal.rotations").user_passwords
 local time = require "time"
@@ -48,7 +48,7 @@ local function tell_left_over(record, row)
 end
 
 local function tell_clock(record, journal)
-  local known = directory.of(journal)
+  local known = directory_clock.of(journal)
   if not known.seen_at then return end
   record:ok("the directory dates password changes %.1f to %.1f seconds after Graph's own time", known.low, known.high)
 end

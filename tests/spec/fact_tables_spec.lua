@@ -1,6 +1,6 @@
-local data = require "base.facts"
+local data = require "base.fact_tables"
 
-describe("data", function()
+describe("fact_tables", function()
   it("reads a table that travels in the binary", function()
     local rows = data.rows("scripts/emulator/data/roles.tsv")
     assert.equals(141, #rows)

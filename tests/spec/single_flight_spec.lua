@@ -7,7 +7,7 @@ local task = require "task"
 
 local function run(fn) return fake.run(fake.door(), fake.clock(), fn) end
 
-describe("shared.wrap", function()
+describe("single_flight.wrap", function()
   it("does it once for all who want it at the same time, and again for who comes later", function()
     local count = 0
     local get = shared.wrap(function()

@@ -21,7 +21,7 @@ local function refusal(value)
   return tostring(failure)
 end
 
-describe("shape", function()
+describe("schema", function()
   it("accepts what fits and fills in defaults, each time anew", function()
     local first, second = { name = "n" }, { name = "m" }
     shape.check("x.lua", "top", first, rule)

@@ -6,7 +6,7 @@ local sys = require "host.sys"
 local M = {}
 
 --- The journal of the examination's profile; nil when there is none.
----@param exam doctor.exam
+---@param exam doctor.examination
 ---@return host.journal.journal?
 function M.open(exam)
   exam.journal = session.journal()

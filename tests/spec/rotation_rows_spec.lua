@@ -1,4 +1,4 @@
---- rotation.store and rotation.marker: what all kinds of rotation have on record.
+--- journal.rotations and journal.marker: what all kinds of rotation have on record.
 
 local journals = require "journals"
 local marker = require "journal.marker"

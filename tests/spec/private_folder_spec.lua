@@ -4,7 +4,7 @@ local fail = require "fail"
 local place = require "machine.private_folder"
 local sys = require "host.sys"
 
-describe("place", function()
+describe("private_folder", function()
   it("makes a temporary folder and removes it", function()
     local path
     do
