@@ -151,7 +151,7 @@ describe("rotate --watch", function()
       "/usr/bin/env", "HOME=" .. emu.place.path, os.getenv "MOONLATCH", "--config", emu.config, "rotate",
       "policies/tier0-users", "--watch", "--yes",
     }, nil, nil, "kept"))
-    assert.truthy(child:line(20):find("^watching 1 policy; Ctrl%-C, or SIGTERM"))
+    assert.truthy(child:line(20):find("^watching 1 policy; Ctrl%-C or SIGTERM ends it"))
     wait_for(function() return emu:count "PATCH" == 1 end, 20) -- the canary's, which is answered late
     child:kill "TERM"
     assert.equal(0, child:wait(20), child:complaint())
