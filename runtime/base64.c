@@ -21,7 +21,7 @@ size_t base64_encode(const void *bytes, size_t length, int url, char *out) {
   return groups * 4 - (url ? groups * 3 - length : 0);
 }
 
-/* Group by group, so that nothing else has to be made. */
+/* Append group by group, so that no second buffer is needed. */
 static int append(struct buffer *out, const void *bytes, size_t length, int url) {
   const unsigned char *from = bytes;
   for (size_t i = 0; i < length; i += 3) {
@@ -40,7 +40,7 @@ int base64_url_append(struct buffer *out, const void *bytes, size_t length) {
   return append(out, bytes, length, 1);
 }
 
-/* The six bits a letter of either alphabet stands for, or -1. */
+/* The six bits that a letter of either alphabet stands for, or -1. */
 static int letter_value(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -57,9 +57,8 @@ static size_t unpadded(const char *text, size_t length) {
   return (length - padding) % 4 == 1 ? SIZE_MAX : length - padding;
 }
 
-/* Fill out with the bytes of that many letters; returns how many, or SIZE_MAX
- * when one is no letter or bits that belong to no byte are not 0: there is one
- * text for the same bytes. */
+/* Decode that many letters into out. Returns the number of bytes; SIZE_MAX when a letter is invalid, or when
+ * bits that belong to no byte are not 0: only one text stands for the same bytes. */
 static size_t read_letters(const char *text, size_t length, char *out) {
   size_t filled = 0;
   unsigned bits = 0, held = 0;

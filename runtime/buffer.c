@@ -1,4 +1,4 @@
-/* A growing run of bytes that is wiped when it goes; see buffer.h. */
+/* A growing run of bytes that is wiped when it is freed; see buffer.h. */
 #include "buffer.h"
 
 #include "lib.h"
@@ -10,7 +10,7 @@
 
 static const char borrowed_key; /* in the registry: the state's own buffer */
 
-/* realloc may leave a copy behind, so growing is copy, wipe, free. */
+/* Grow by copying, wiping and freeing: realloc may leave a copy behind. */
 static int buffer_grow(struct buffer *buffer, size_t needed) {
   size_t capacity = needed < 256 ? 256 : needed + needed / 2;
   char *data = capacity < needed ? NULL : malloc(capacity);
@@ -71,7 +71,7 @@ struct buffer *buffer_new(lua_State *L) {
 
 struct buffer *buffer_borrow(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &borrowed_key) == LUA_TUSERDATA) {
-    lua_pushboolean(L, 0); /* whoever borrows meanwhile, as a finalizer may, gets another */
+    lua_pushboolean(L, 0); /* another borrower meanwhile, such as a finalizer, gets another one */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
     return lua_touserdata(L, -1);
   }

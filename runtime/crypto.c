@@ -1,8 +1,6 @@
-/* host.crypto: random bytes, digests, text forms of bytes, signing keys, sealed
- * boxes and keys made of others; the last three are in crypto_key.c (with
- * crypto_certificate.c and crypto_jws.c), crypto_seal.c and crypto_derive.c.
- * Nothing here is an algorithm of our own:
- * OpenSSL does the work. */
+/* host.crypto: random bytes, digests, text forms of bytes, signing keys (crypto_key.c, crypto_certificate.c,
+ * crypto_jws.c), sealed boxes (crypto_seal.c) and derived keys (crypto_derive.c). OpenSSL has all the
+ * algorithms. */
 #include "crypto.h"
 #include "hex.h"
 
@@ -94,8 +92,8 @@ static int hex(lua_State *L) {
   return 1;
 }
 
-/* The base64 form of the secret at index 1, as a secret. It is written without padding or with
- * it, as the text's is. */
+/* Push the base64 form of the secret at index 1, as a secret: with or without padding, as base64 and base64url
+ * demand. */
 static int push_secret_base64(lua_State *L, const struct secret *secret, int url) {
   struct secret *made = secret_reserve(L, secret->kind, (secret->length + 2) / 3 * 4);
   made->length = base64_encode(secret->bytes, secret->length, url, made->bytes);

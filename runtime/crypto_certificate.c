@@ -1,5 +1,5 @@
-/* Keys that come from elsewhere: a file with key and certificate (PEM or
- * PKCS#12), a certificate alone, the two numbers of a public key. */
+/* Keys from outside: a file with key and certificate (PEM or PKCS#12), a certificate alone, or the two numbers
+ * of a public key. */
 #include "crypto.h"
 
 #include "base64.h"
@@ -25,7 +25,7 @@ static const char WRONG_PASSPHRASE[] = "the passphrase does not open it";
 
 /* ---- PEM ---- */
 
-/* Never ask on the terminal: without a passphrase there is none. */
+/* Without a passphrase answer that there is none, so that OpenSSL never asks on the terminal. */
 static int on_passphrase(char *out, int size, int writing, void *argument) {
   const struct secret *passphrase = argument;
   (void)writing;
@@ -67,7 +67,7 @@ static const char *load_pem(struct key *key, const struct secret *content, const
 
 /* ---- PKCS#12 ---- */
 
-/* Older tools protect PKCS#12 with what OpenSSL 3 keeps in its legacy provider. */
+/* Older tools protect PKCS#12 by algorithms that OpenSSL 3 has only in its legacy provider. */
 static const char *pkcs12_fault(int has_passphrase) {
   unsigned long code = ERR_peek_error();
   if (ERR_GET_REASON(code) == PKCS12_R_MAC_VERIFY_FAILURE) return has_passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
@@ -93,7 +93,7 @@ static const char *load_pkcs12(struct key *key, const struct secret *content, co
 
 /* ---- any ---- */
 
-/* Entra takes RSA only for what these keys are for. */
+/* Entra accepts only RSA for these uses. */
 static const char *key_fault(const struct key *key) {
   if (!EVP_PKEY_is_a(key->pair, "RSA")) return "its key is no RSA key, and Entra takes no other";
   int bits = EVP_PKEY_get_bits(key->pair);
@@ -203,7 +203,7 @@ static void set_digest(lua_State *L, const char *name, const X509 *certificate, 
   lua_setfield(L, -2, name);
 }
 
-/* RFC 2253, in a bounded text. */
+/* The subject as RFC 2253 writes it, in a bounded text. */
 static void set_subject(lua_State *L, const X509 *certificate) {
   char text[512] = "";
   BIO *bio = BIO_new(BIO_s_mem());

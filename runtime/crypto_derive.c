@@ -1,12 +1,11 @@
-/* Keys made of other things: of a passphrase (scrypt, RFC 7914) and of another
- * key. They never leave the secure heap. */
+/* Derived keys: from a passphrase (scrypt, RFC 7914), and from another key. They stay on the secure heap. */
 #include "crypto.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-/* r and p as RFC 7914 advises. The work factor is the file's own claim, so it is
- * capped: 2^20 takes a gigabyte and several seconds. */
+/* r and p as RFC 7914 advises. The work factor comes from the file, so it is capped: 2^20 takes a gigabyte and
+ * several seconds. */
 enum { BLOCK = 8, PARALLEL = 1, LEAST_WORK = 10, MOST_WORK = 20, LEAST_SALT = 16 };
 
 /* crypto.scrypt(passphrase, salt, work) -> secret | nil, message. work: N is 2^work. */

@@ -1,4 +1,4 @@
-/* Compact JWS of others: reading them, and holding them against a key. */
+/* Read compact JWS that others signed, and verify them with a key. */
 #include "crypto.h"
 
 #include "base64.h"
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The three parts of a compact JWS, as they stand in it. */
+/* The three parts of a compact JWS, as they are in its text. */
 struct jws {
   const char *header, *claims, *signature;
   size_t header_length, claims_length, signature_length;

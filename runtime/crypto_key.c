@@ -1,6 +1,5 @@
-/* host.crypto.key: RSA keys that sign compact JWS (RFC 7515), RS256 and PS256
- * (RFC 7518, 3.3 and 3.5). Where they come from besides: crypto_certificate.c;
- * reading and verifying what others signed: crypto_jws.c. */
+/* host.crypto.key: RSA keys that sign compact JWS (RFC 7515) with RS256 and PS256 (RFC 7518, 3.3 and 3.5).
+ * crypto_certificate.c reads keys; crypto_jws.c verifies what others signed. */
 #include "crypto.h"
 
 #include "base64.h"
@@ -42,8 +41,8 @@ static void append(lua_State *L, struct buffer *out, const void *bytes, size_t l
   if (!base64_url_append(out, bytes, length)) lib_no_memory(L);
 }
 
-/* Append the header with its alg member. It is read and written anew, so that
- * what is signed is one JSON object. [-0, +0, e] */
+/* Append the header with its alg member. The header is parsed and written again, so that one JSON object is
+ * signed. [-0, +0, e] */
 static void append_header(lua_State *L, struct buffer *out, int index, const char *algorithm) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
@@ -59,7 +58,7 @@ static void append_header(lua_State *L, struct buffer *out, int index, const cha
   lua_pop(L, 2);
 }
 
-/* Append the claims as they are, once they are known to be an object. [-0, +0, e] */
+/* Append the claims unchanged, after checking that they are a JSON object. [-0, +0, e] */
 static void append_claims(lua_State *L, struct buffer *out, int index) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);

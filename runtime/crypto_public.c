@@ -1,6 +1,5 @@
-/* Sealing to a public key: whoever holds the private half opens it, with the
- * tools everybody has (openssl pkeyutl -decrypt). We cannot.
- */
+/* Encrypt for the holder of a private key, who decrypts with common tools (openssl pkeyutl -decrypt). We cannot
+ * decrypt it. */
 #include "crypto.h"
 
 #include "base64.h"
@@ -41,8 +40,8 @@ static int encrypt(EVP_PKEY *key, const struct secret *value, unsigned char *out
   return fine;
 }
 
-/* Push the sealed bytes as a line of base64, a secret of the value's kind: whoever chose the public key can
- * open them. [-0, +1, e] */
+/* Push the encrypted bytes as a line of base64, a secret of the value's kind: the holder of the private key can
+ * read it. [-0, +1, e] */
 static void push_line(lua_State *L, const struct secret *value, const unsigned char *sealed, size_t length) {
   struct secret *line = secret_reserve(L, value->kind, (length + 2) / 3 * 4 + 1);
   line->length = base64_encode(sealed, length, 0, line->bytes);

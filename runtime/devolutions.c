@@ -1,8 +1,7 @@
-/* host.devolutions: Devolutions Server's public API, protocol only.
+/* host.devolutions: the protocol of Devolutions Server's public API. It builds requests and judges answers.
  *
- * Builds requests and judges answers; the session id of a login leaves only
- * inside a credential for that server's origin. What is known of the API comes
- * from Devolutions' own open clients (go-dvls, ansible-dvls, ScriptLibrary).
+ * The session id of a login leaves only in a credential for that server's origin. The API is known from
+ * Devolutions' own open clients (go-dvls, ansible-dvls, ScriptLibrary).
  */
 #include "json.h"
 #include "secret_name.h"
@@ -27,10 +26,11 @@ static int devolutions_login(lua_State *L) {
   lua_setfield(L, -2, "appSecret");
   request_header(L, request, "Accept", "application/json");
   request_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
-  json_encode(L, lua_gettop(L), &request->body, 1); /* written here, so the secret is no concern of the gate's */
+  json_encode(L, lua_gettop(L), &request->body,
+              1); /* C writes the secret here, so the gate need not look for its place */
   request->has_body = 1;
   request_header(L, request, "Content-Type", "application/json");
-  request->repeatable = 1; /* a session that nobody uses does no harm */
+  request->repeatable = 1; /* an unused session does no harm */
   lua_pop(L, 1);
   return 1;
 }
@@ -121,7 +121,7 @@ static struct json_rules rules_of(lua_State *L) {
   return (struct json_rules){.uses = NAMED_IN_ENTRY, .sent = sent};
 }
 
-/* Push what the body of an error says, or what it is instead. [-0, +n, m] */
+/* Push the message in an error's body, or what the body is instead. [-0, +n, m] */
 static const char *push_message(lua_State *L, const struct answer *answer) {
   static const char *const names[] = {"message", "errorMessage", "title", NULL};
   const struct json_rules rules = rules_of(L);
@@ -179,11 +179,11 @@ static int devolutions_judge_login(lua_State *L) {
                         "tokenId is missing, no text, or holds characters that no header may carry");
   credential_new(L, origin, "tokenId", "", token->bytes, token->length);
   lua_pushvalue(L, -2);
-  lua_setiuservalue(L, -2, 1); /* redaction knows it while it may be used */
+  lua_setiuservalue(L, -2, 1); /* redaction masks it while it may be used */
   return 1;
 }
 
-/* What the older endpoints' result says went wrong, or -1. [-0, +0, -] */
+/* The failure that the result of an older endpoint names, or -1. [-0, +0, -] */
 static int result_of(lua_State *L, int body) {
   if (!lua_istable(L, body)) return -1;
   int is_number = lua_getfield(L, body, "result") == LUA_TNUMBER;

@@ -1,11 +1,10 @@
-/* host.edit: a line a person types and edits, with history and completion.
+/* host.edit: a line editor with history and completion.
  *
- * It knows nothing of what is typed: what completes a line is a Lua function,
- * what is kept of the history its caller's business.
+ * The editor does not interpret the line: a Lua function completes it, and the caller decides what the history
+ * keeps.
  *
- * Ownership: an editor owns its EditLine and its History. libedit calls back
- * while it reads, so for just that long it is lent a struct reading, which
- * holds the Lua state of the call. Lua is only entered protected there: an
+ * Ownership: an editor owns its EditLine and its History. libedit calls back while it reads; for that time it
+ * has a struct reading with the Lua state of the call. Callbacks enter Lua only in protected calls, because an
  * error must not jump over libedit.
  */
 #include "lib.h"
@@ -35,7 +34,7 @@ struct reading {
   lua_State *L;
   const char *prompt;
   int complete;     /* stack index of the function; 0 for none */
-  sigset_t signals; /* held back but while waiting for a key, so that none is missed */
+  sigset_t signals; /* blocked except while waiting for a key, so that no signal is missed */
 };
 
 static struct editor *check_editor(lua_State *L) {
@@ -168,7 +167,7 @@ static int editor_close(lua_State *L) {
   return 0;
 }
 
-/* What terminals send for keys that libedit leaves alone, and habits of other shells. */
+/* Bind keys that terminals send and libedit ignores, and keys that other shells have. */
 static void bind_keys(EditLine *line) {
   static const char *const keys[][2] = {
       {"^I", "complete-in-lua"},         {"^R", "em-inc-search-prev"}, {"^W", "ed-delete-prev-word"},
@@ -191,14 +190,14 @@ static void configure(struct editor *editor) {
   bind_keys(editor->line);
 }
 
-/* Typed text is UTF-8, also where no locale is set. Only how characters are read is touched:
- * with another LC_NUMERIC, Lua would write numbers with commas. */
+/* Read typed text as UTF-8, also without a locale. Only LC_CTYPE is set: with another LC_NUMERIC, Lua would
+ * write numbers with commas. */
 static void use_utf8(void) {
   const char *name = setlocale(LC_CTYPE, "");
   if (!name || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* Does somebody sit there, at a terminal whose cursor can be moved? */
+/* Does a person sit at a terminal whose cursor can be moved? */
 static int can_edit(void) {
   const char *terminal = getenv("TERM");
   if (!terminal || !*terminal || strcmp(terminal, "dumb") == 0) return 0;

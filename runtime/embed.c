@@ -1,4 +1,4 @@
-/* Looking up the Lua files that travel in the binary. */
+/* Find the Lua files that are part of the binary. */
 #include "embed.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The Lua files that travel in the binary. */
+/* The Lua files in the binary. */
 #ifndef EMBED_H
 #define EMBED_H
 

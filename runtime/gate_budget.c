@@ -1,11 +1,9 @@
-/* The gate's write budget: changes leave no faster than so many in so many
- * seconds, counted over all processes of this machine that share the file.
+/* The gate's write budget: a limit of changes in a span of seconds, counted over all processes of this machine
+ * that share the file.
  *
- * The file holds one 64-bit moment, in microseconds since the machine started:
- * the first at which the next change may leave. A change takes it for its own
- * and moves it on by its share, in one atomic step; so nothing is lost when a
- * process dies, and nobody holds a lock. With an emulator's clock the moments
- * are its.
+ * The file holds one 64-bit moment, in microseconds since the machine started: when the next change may leave.
+ * A change takes that moment and moves it on by its share, in one atomic step. So nothing is lost when a
+ * process dies, and nobody holds a lock. With an emulator's clock the moments are the emulator's.
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -18,7 +16,7 @@
 #include <time.h>
 
 #define MICROSECONDS 1000000
-#define HORIZON (60LL * MICROSECONDS) /* no moment is given away further ahead */
+#define HORIZON (60LL * MICROSECONDS) /* no moment further ahead is given */
 #define MOST_AT_ONCE 20               /* changes of one $batch */
 
 struct budget {
@@ -34,13 +32,12 @@ static int64_t now_of(const struct budget *budget) {
   return budget->clock ? now + (int64_t)(sys_clock_offset(budget->clock) * MICROSECONDS) : now;
 }
 
-/* Nobody gives away a moment so far ahead: the file is from before the machine
- * or its emulator was started anew. */
+/* A moment so far ahead was never given: the file is from before the machine or its emulator restarted. */
 static int is_stale(const struct budget *budget, int64_t next, int64_t now) {
   return next > now + HORIZON + (MOST_AT_ONCE + 1) * budget->share;
 }
 
-/* Take the first free moment for so many changes; 0 when none is to be given yet. */
+/* Take the first free moment for so many changes; 0 when there is none yet. */
 static int64_t take(struct budget *budget, int64_t count, int64_t now) {
   int64_t next = atomic_load(budget->next), moment;
   do {

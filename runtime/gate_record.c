@@ -1,6 +1,5 @@
-/* What the gate puts on record: which call, program or file, for which script, why and what came of it,
- * never a value of a body. Written by hand rather than through a Lua table,
- * because a transfer that is abandoned records that from a finalizer. */
+/* The records of the gate: which call, program or file, for which script, why, and the outcome; never a value
+ * of a body. They are written without a Lua table, because a finalizer records an abandoned transfer. */
 #include "gate_internal.h"
 #include "utf8.h"
 
@@ -20,13 +19,13 @@ static void add(struct record *record, const char *text, size_t length) {
   record->ok = record->ok && buffer_append(record->text, text, length);
 }
 
-/* May this byte stand in a JSON string as it is? Not asked of what is beyond ASCII. */
+/* Does JSON need no escape for this byte? (call only with ASCII bytes) */
 static int is_plain(char c) {
   return c >= ' ' && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Add one character and return its length. What is no UTF-8 becomes a question
- * mark, so that the record stays JSON. */
+/* Add one character, and return its length. Bytes that are not UTF-8 become a question mark, so that the record
+ * stays JSON. */
 static size_t add_character(struct record *record, const char *text) {
   char escape[8];
   size_t length = utf8_size(text, strlen(text));
@@ -39,7 +38,7 @@ static size_t add_character(struct record *record, const char *text) {
   return length ? length : 1;
 }
 
-/* Add the text as it stands in JSON, ASCII that needs no escape in runs. */
+/* Add the text with JSON escapes; runs of plain ASCII are copied at once. */
 static void add_escaped(struct record *record, const char *text) {
   while (*text) {
     size_t plain = 0;

@@ -1,7 +1,8 @@
-/* A request's way through the gate: may it (gate_rules.c), budget, on record, credential, sent, outcome on record.
+/* A request's way through the gate: allowed (gate_rules.c), budget, on record, credential, sent, outcome on
+ * record.
  *
- * Ownership: a passage, a transfer as Lua has it, keeps its door alive (user value 1) until it is done, then its
- * answer. The door anchors its unfinished passages in its table (user value 1: light userdata -> transfer).
+ * Ownership: a passage (a transfer as Lua has it) keeps its door alive (user value 1) until it is done, then
+ * its answer. The door anchors unfinished passages in its table (user value 1: light userdata -> transfer).
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -22,14 +23,14 @@ struct passage {
   struct transfer *http;
   struct passage *next; /* in the door's queue */
   enum state state;
-  int changes;      /* it is on record and its outcome has to be, too */
+  int changes;      /* it is on record, and its outcome must be recorded */
   const char *kind; /* of failure; NULL for an answer */
   int maybe_sent;
-  char id[17];   /* ties outcome to request on record */
+  char id[17];   /* connects the records of request and outcome */
   char *message; /* of failure; NULL when memory is out for it */
 };
 
-/* It is done and brought no answer. */
+/* End the passage without an answer. */
 static void fail(struct passage *passage, const char *kind, const char *format, const char *why) {
   passage->state = DONE;
   passage->kind = kind;
@@ -73,8 +74,8 @@ static void release(lua_State *L, int index, struct door *door, const struct pas
 
 /* ---- submit ---- */
 
-/* Step 6. An outcome that cannot be recorded does not take the answer away from
- * the caller: the journal has failed then, and lets nothing further change. */
+/* Step 6: record the outcome. When that fails, the caller still gets the answer: the journal refuses every
+ * further change. */
 static void record_outcome(lua_State *L, struct door *door, const struct passage *passage,
                            const struct answer *answer) {
   if (!passage->changes || !door->journal) return;
@@ -251,7 +252,7 @@ int gate_door_poll(lua_State *L) {
   }
   for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
     report(L, door, http_transfer_tag(done));
-  if (!door->count) gate_door_commit(door); /* nothing may follow for long: let go of the journal's lock */
+  if (!door->count) gate_door_commit(door); /* nothing may follow for long: release the journal's lock */
   return 1;
 }
 
@@ -276,8 +277,7 @@ static int transfer_answer(lua_State *L) {
   return 4;
 }
 
-/* Stop a transfer that is not done: nobody will learn its outcome. The door is
- * at index. [-0, +0, m] */
+/* Stop a transfer that is not done: its outcome will stay unknown. The door is at index. [-0, +0, m] */
 static void abandon(lua_State *L, int index, struct door *door, struct passage *passage) {
   passage->maybe_sent = passage->state == RUNNING;
   fail(passage, "closed", "%s", "it was abandoned before its answer came");

@@ -1,9 +1,7 @@
-/* host.graph: Microsoft Graph, protocol only: building requests.
+/* host.graph: the protocol of Microsoft Graph, building requests. graph_judge.c judges answers.
  *
- * Says of each request which calls it makes (a $batch makes as many as it
- * carries), whether anything may be different afterwards, and whether sending
- * it twice does harm. Knows nothing of tokens, waiting or retrying. Judging
- * answers is in graph_judge.c.
+ * It says for each request which calls it makes (a $batch makes several), whether it can change something, and
+ * whether sending it twice is harmless. It knows nothing about tokens, waiting or retrying.
  */
 #include "graph_internal.h"
 
@@ -36,7 +34,7 @@ static int is_one_of(const char *text, size_t length, const char *const *list) {
   return 0;
 }
 
-/* POSTs that only ask: their last segment. None of these names can be that of something created. */
+/* POSTs that only ask, by their last segment. Nothing that can be created has one of these names. */
 static int is_question(const char *path) {
   static const char *const questions[] = {"checkMemberGroups", "checkMemberObjects", "getAvailableExtensionProperties",
                                           "getByIds",          "getMemberGroups",    "getMemberObjects",
@@ -49,7 +47,7 @@ static int is_read(const char *method, const char *path) {
   return strcmp(method, "GET") == 0 || (strcmp(method, "POST") == 0 && is_question(path));
 }
 
-/* Only a POST makes something new each time; PATCH, PUT and DELETE say what shall be. */
+/* Only a POST makes something new each time; PATCH, PUT and DELETE describe the result. */
 static int is_repeatable(const char *method, const char *path) {
   return strcmp(method, "POST") != 0 || is_question(path);
 }

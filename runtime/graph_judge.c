@@ -1,9 +1,8 @@
 /* host.graph: judging answers.
  *
- * Success must be strict JSON. Errors are read loosely, because Graph, its
- * older parts and the gateways before it spell them in several ways; nothing
- * of an error's text is believed but the few in the table below, which no code
- * tells apart. Status and code decide the kind.
+ * Success must be strict JSON. Errors are parsed leniently, because Graph, its older parts and the gateways in
+ * front write them in several forms. Status and code decide the kind. Only the texts in the tables below count,
+ * for errors that no code distinguishes.
  */
 #include "graph_internal.h"
 
@@ -14,7 +13,7 @@
 
 #define MAX_BYTES ((size_t)8 << 20) /* a page of 999 users with many members */
 
-/* Not yet replicated: the same call will do in a moment, if we just wrote. */
+/* Not replicated yet: the same call succeeds a moment later, when we just wrote. */
 static const char *const lag_texts[] = {
     "does not reference a valid application object", /* POST servicePrincipals after POST applications */
     "backing application of the service principal being created must in the local tenant", /* the same, as 403 */
@@ -23,7 +22,7 @@ static const char *const lag_texts[] = {
     NULL};
 static const char *const lag_codes[] = {"Authorization_IdentityNotFound", "SubjectNotFound", "RoleNotFound", NULL};
 
-/* Already so: nothing is to be done. */
+/* Exists already: there is nothing to do. */
 static const char *const exists_texts[] = {
     "already exists on the object",                                           /* appRoleAssignedTo */
     "A conflicting object with one or more of the specified property values", /* roleAssignments */
@@ -252,7 +251,7 @@ static int judge(lua_State *L, const struct answer *answer) {
   return 2;
 }
 
-/* A read that brings nothing was damaged on its way: nothing there is a 404, or an empty list. */
+/* A read without content was damaged on its way: for "nothing there" Graph answers 404 or an empty list. */
 static int is_hollow(const struct request *request, const struct answer *answer) {
   return answer->status == 200 && !answer->body.length && strcmp(request->method, "GET") == 0;
 }
@@ -268,8 +267,7 @@ int graph_judge(lua_State *L) {
 
 /* ---- $batch ---- */
 
-/* Fill the answer with the headers of the part at index, and with the batch's
- * own Date, which parts have not. [-0, +0, m] */
+/* Fill the answer with the headers of the part at index, and with the batch's Date, which parts lack. [-0, +0, m] */
 static void copy_headers(lua_State *L, int part, struct answer *answer, const struct answer *batch) {
   const char *date = answer_header(batch, "date");
   int ok = !date || answer_header_add(answer, "date", date);

@@ -1,9 +1,9 @@
-/* Lua's memory. Most of what Lua asks for is small, is let go of soon, and is given back
- * with its size; so small blocks are cut from chunks and lie in lists by their size, which
- * takes a tenth of what malloc takes. Large ones are malloc's.
+/* Lua's memory. Most blocks that Lua asks for are small, short-lived, and freed with their size. So small
+ * blocks are cut from chunks and kept in lists by size, which takes a tenth of malloc's time. Large blocks come
+ * from malloc.
  *
- * What is freed is wiped, here as in wipe.c. Chunks go when the heap is closed. In builds
- * with a sanitizer all blocks are malloc's, so that it sees each.
+ * Freed memory is wiped, here as in wipe.c. Chunks are freed when the heap is closed. In sanitizer builds all
+ * blocks come from malloc, so that the sanitizer sees each one.
  */
 #include "heap.h"
 
@@ -51,7 +51,7 @@ static void give(struct heap *heap, void *memory, size_t steps) {
   heap->unused[steps] = block;
 }
 
-/* A new chunk; what is left of the one before becomes a block. */
+/* Add a chunk; the rest of the one before becomes a block. */
 static int add_chunk(struct heap *heap) {
   struct block *chunk = malloc(CHUNK);
   if (!chunk) return 0;
@@ -77,7 +77,7 @@ static void *take(struct heap *heap, size_t steps) {
 
 static void wipe(void *memory, size_t size) {
   memset(memory, 0, size);
-  __asm__ volatile("" : : "r"(memory) : "memory"); /* it is looked at, for all the compiler knows */
+  __asm__ volatile("" : : "r"(memory) : "memory"); /* the compiler must assume that it is read */
 }
 
 static void release(struct heap *heap, void *block, size_t size) {
@@ -85,11 +85,11 @@ static void release(struct heap *heap, void *block, size_t size) {
     free(block);
     return;
   }
-  wipe(block, steps_of(size) * STEP); /* also what it was shrunk by */
+  wipe(block, steps_of(size) * STEP); /* also the part that it was shrunk by */
   give(heap, block, steps_of(size));
 }
 
-/* Shrinking must not fail: without memory the block stays where it is. */
+/* Shrinking must not fail: without memory for a copy the block stays. */
 static void *stay(void *block, size_t old_size, size_t size) {
   if (size > old_size) return NULL;
   wipe((char *)block + size, old_size - size);

@@ -117,9 +117,8 @@ static void forget_route(struct transfer *transfer) {
   free_route(&transfer->route);
 }
 
-/* Nothing of the transfer stays in its handle. A plain read that went well leaves it
- * set for the next; what libcurl counts over the life of one, retries above all,
- * starts anew only when it is reset. */
+/* Remove everything of the transfer from its handle. After a plain read without trouble the handle stays set
+ * for the next one. libcurl's counts over a handle's life, of retries above all, restart only with a reset. */
 static void clear_handle(struct transfer *transfer) {
   if (transfer->plain_read && transfer->whole && transfer->ready == 1 && !transfer->moved)
     http_options_clear(transfer);
@@ -157,7 +156,7 @@ static int add_line(struct buffer *lines, const char *line) {
   return buffer_append(lines, line, strlen(line) + 1);
 }
 
-/* The credential's line is put together where it is wiped. */
+/* Append the credential's header line; the buffer is wiped. */
 static int add_credential(struct buffer *lines, const struct credential *credential) {
   return buffer_append_string(lines, credential->header) && buffer_append_string(lines, ": ") &&
          buffer_append(lines, credential->value.data, credential->value.length) && buffer_append(lines, "", 1);
@@ -189,8 +188,8 @@ static int has_type(const struct buffer *lines) {
   return 0;
 }
 
-/* libcurl's own headers that nobody asked for are taken out by an empty value. It has none for a
- * plain read; and its User-Agent and Accept-Encoding it would print twice, character by character. */
+/* Remove libcurl's own headers by an empty value. A plain read has none; its User-Agent and Accept-Encoding
+ * libcurl would print twice. */
 static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
   struct buffer *lines = &transfer->lines;
   int has_extras = !transfer->plain_read;
@@ -201,7 +200,7 @@ static int copy_headers(struct transfer *transfer, const struct request *request
          add_line(lines, "User-Agent: " HTTP_AGENT) && add_line(lines, "Accept-Encoding: gzip") && list_lines(transfer);
 }
 
-/* The host as certificates and people write it, and the port, from the URL libcurl parsed. */
+/* The host, as certificates and people write it, and the port, from the URL that libcurl parsed. */
 static int copy_address(struct route *route, CURLU *parsed) {
   if (curl_url_get(parsed, CURLUPART_HOST, &route->host, 0) != CURLUE_OK ||
       curl_url_get(parsed, CURLUPART_PORT, &route->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
@@ -224,7 +223,7 @@ static int copy_route(struct route *route, const struct route *from) {
   return route->origin && route->ca && (route->proxy || !from->proxy);
 }
 
-/* Set the handle, or only what differs where it is set for the like. */
+/* Set the handle; when it was set for a similar request, only what differs. */
 static int set_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
   const struct http *http = transfer->http;
   struct route route = {
@@ -291,8 +290,8 @@ int http_begin(struct transfer *transfer) {
 
 /* ---- waiting ---- */
 
-/* Nothing of it was sent, because something waited on the connection it was given, which is closed
- * now. Send it on a new one; 0 when it has ended otherwise. */
+/* Nothing was sent, because bytes were waiting on the kept connection, which is closed now. Send the request on
+ * a new connection; 0 when it ended for another reason. */
 static int move_on(struct transfer *transfer, CURLcode code) {
   if (!transfer->unquiet || code != CURLE_ABORTED_BY_CALLBACK) return 0;
   transfer->unquiet = 0;
@@ -328,7 +327,7 @@ static void perform(struct http *http) {
     if (http->running[lane]) curl_multi_perform(http->multi[lane], &running);
 }
 
-/* What the transfers that are alone wait for, for a poll that is the others'. */
+/* What the transfers on the second handle wait for, for a poll of the first. */
 static unsigned waits_of(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
   fd_set reading, writing, failing;
   int highest = -1;
@@ -361,7 +360,7 @@ static void wait_for_any(struct http *http, int ms) {
     curl_multi_poll(http->multi[http->running[ALONE] ? ALONE : SHARED], NULL, 0, ms, NULL);
 }
 
-/* libcurl walks all its transfers each time, so as seldom as can be. */
+/* libcurl goes through all transfers on each call, so this calls it rarely. */
 struct transfer *http_poll(struct http *http, int ms) {
   perform(http);
   struct transfer *transfer = http_next(http);

@@ -1,9 +1,8 @@
-/* What became of a transfer: is its answer to be believed, and if there is
- * none, why, in words a person can act on.
+/* The outcome of a transfer: may its answer be believed; and without an answer, why, in words on which a person
+ * can act.
  *
- * libcurl accepts answers whose end depends on how one reads them. Such an
- * answer is refused here, because a proxy in between may have read it the
- * other way.
+ * libcurl accepts answers whose end depends on the reader. They are refused here, because a proxy in between
+ * may have read them differently.
  */
 #include "http_internal.h"
 
@@ -54,7 +53,7 @@ static int is_number(const char *value, size_t length) {
   return length > 0;
 }
 
-/* Control characters, which one reader takes for an end of line and another does not. */
+/* Control characters: some readers take them for the end of a line, others do not. */
 static int has_control(const char *value, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (iscntrl((unsigned char)value[i]) && value[i] != '\t') return 1;
@@ -106,7 +105,7 @@ int http_judge_is_foreign(const char *id, const char *line, size_t length) {
   return size != strlen(id) || strncasecmp(value, id, size) != 0;
 }
 
-/* An HTTP/1 answer that ends when the connection does cannot be told from half of one. */
+/* An HTTP/1 answer that ends with the connection cannot be told from half an answer. */
 static const char *judge_frame(const struct transfer *transfer) {
   const struct frame *frame = &transfer->frame;
   if (frame->status < 200) return "only an interim status";
@@ -163,7 +162,7 @@ static const char *kind_of(const struct transfer *transfer, CURLcode code) {
   if (broken_handshake(transfer, code)) return "connect";
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (kinds[i].code == code) return kinds[i].kind;
-  return transfer->ready ? "cut" : "connect"; /* a proxy, for one, that does not let it through */
+  return transfer->ready ? "cut" : "connect"; /* for example by a proxy that does not let it through */
 }
 
 /* libcurl's own words, when it left some. */

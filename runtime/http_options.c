@@ -1,11 +1,9 @@
-/* The settings of a transfer: everything libcurl could do that we do not want
- * is switched off here, whatever the environment says. The callbacks touch C
- * memory only.
+/* The settings of a transfer: every feature of libcurl that we do not want is switched off here, whatever the
+ * environment says. The callbacks touch C memory only.
  *
- * Why each is needed was measured: libcurl forwards custom headers on
- * redirects, takes proxies and a TLS key log from the environment, loads the
- * system's roots anew for each connection while a CA path is set, and sends a
- * request again by itself when a kept connection turns out to be dead.
+ * The need for each setting was measured: libcurl forwards custom headers on redirects, takes proxies and a TLS
+ * key log from the environment, loads the system's roots again for each connection while a CA path is set, and
+ * sends a request again by itself when a kept connection is dead.
  */
 #include "http_internal.h"
 
@@ -35,7 +33,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   return transfer->hostile || transfer->too_large || transfer->starved ? 0 : length;
 }
 
-/* Counts what came out of decompression, so that a bomb cannot grow. */
+/* Count the bytes after decompression, so that a small compressed answer cannot become a huge one. */
 static size_t on_body(char *data, size_t size, size_t count, void *arg) {
   struct transfer *transfer = arg;
   size_t added = size * count;
@@ -55,7 +53,7 @@ static SSL *tls_of(struct transfer *transfer) {
   return tls ? tls->internals : NULL;
 }
 
-/* Did both sides agree on HTTP/2 (ALPN, RFC 7301)? What a status line says of it proves nothing. */
+/* Did both sides agree on HTTP/2 (ALPN, RFC 7301)? The status line proves nothing. */
 static int speaks_h2(struct transfer *transfer) {
   const unsigned char *protocol = NULL;
   unsigned length = 0;
@@ -64,9 +62,9 @@ static int speaks_h2(struct transfer *transfer) {
   return length == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
-/* On HTTP/1 an answer is whose turn it is. So what waits on a kept connection before
- * the next request is written would be taken for that one's answer; libcurl looks only
- * whether such a connection was closed. With HTTP/2 each answer names its request. */
+/* On HTTP/1 the order assigns answers to requests. Bytes that wait on a kept connection before the next request
+ * is written would be taken for its answer; libcurl only checks whether the connection was closed. With HTTP/2
+ * each answer names its request. */
 static int is_quiet(struct transfer *transfer, int local_port) {
   long made = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);

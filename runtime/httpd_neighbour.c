@@ -1,11 +1,9 @@
-/* host.httpd: which user of this machine sent a request that came over loopback, and how many
- * connections others may hold of a server that is for one user. Without a limit anybody here
- * could take all descriptors of this process, and nobody else would be answered.
+/* host.httpd: which user of this machine sent a request over loopback, and how many connections other users may
+ * hold at a server that is for one user. Without a limit any user could take all descriptors of this process.
  *
- * The kernel says it in /proc/self/net/tcp and tcp6 (proc(5)): one line a socket,
- * with addresses and ports in hexadecimal and the number of the user who opened it.
- * The line looked for is the other end of our connection. Address and port are both
- * compared: anybody may use the same port numbers from another loopback address.
+ * The kernel tells it in /proc/self/net/tcp and tcp6 (proc(5)): one line for each socket, with addresses and
+ * ports in hexadecimal and the number of the user who opened it. The line of the other end of our connection
+ * counts. Address and port are both compared: anybody may use the same port from another loopback address.
  */
 #include "httpd_internal.h"
 #include "sys.h"

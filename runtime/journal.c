@@ -1,11 +1,11 @@
-/* host.journal: what must survive a crash.
+/* host.journal: durable records.
  *
- * This file is the Lua face: arguments, JSON, and the rule that no living
- * secret is written in clear. What is put is durable at the next commit and
- * gone if there is none. Nothing here decides what may be forgotten.
+ * This file is the interface to Lua: arguments, JSON, and the rule that no living secret is written
+ * unencrypted. What is put is durable at the next commit, and gone without one. Nothing here decides what may
+ * be forgotten.
  *
- * Ownership: a journal owns its database and keys, and anchors the emulator's
- * clock and the function for failures it was given (user value 1: a table).
+ * Ownership: a journal owns its database and keys. It anchors the emulator's clock and the function that makes
+ * failures (user value 1: a table).
  */
 #include "hex.h"
 #include "journal_internal.h"
@@ -60,7 +60,7 @@ static void check_no_secret(lua_State *L, const char *text, size_t length, int a
                 "holds a secret: seal it (journal:seal) and record its id");
 }
 
-/* A kind, id or state: short, readable, no secret. */
+/* A kind, id or state: short, readable, without a secret. */
 static const char *check_name(lua_State *L, int index) {
   size_t length;
   const char *name = luaL_checklstring(L, index, &length);
@@ -71,7 +71,7 @@ static const char *check_name(lua_State *L, int index) {
   return name;
 }
 
-/* A kind of audit record; the journal's own are not for others to write. */
+/* A kind of audit record. Callers may not write the journal's own kinds. */
 static const char *check_kind(lua_State *L, int index) {
   const char *kind = check_name(L, index);
   luaL_argcheck(L, strncmp(kind, "journal.", 8) != 0, index, "kinds that begin with 'journal.' are the journal's own");
@@ -234,7 +234,7 @@ static int insert_value(struct journal *journal, const char *id, const struct bu
   return journal_audit_append_row(journal, as_json, journal_audit_now(journal), AUDIT_SEAL);
 }
 
-/* The value at the top of the stack is held already under this id: fine if it is the same. */
+/* A value is sealed under this id already: accept the value at the top of the stack only if it is the same. */
 static int keep_value(lua_State *L, const char *id, const struct secret *value) {
   const struct secret *held = secret_check(L, -1);
   if (secret_equal(held, value)) return 0;
@@ -279,7 +279,7 @@ static int drop_value(struct journal *journal, const char *id, const struct buff
   return journal_audit_append(journal, journal_audit_now(journal), AUDIT_FORGET, body->data, body->length);
 }
 
-/* journal:forget(id). What is not held is forgotten. */
+/* journal:forget(id). Forgetting a value that does not exist is no error. */
 static int journal_forget(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *id = check_name(L, 2);

@@ -1,15 +1,12 @@
-/* The audit chain: what happened, in an order nobody can change unnoticed.
+/* The audit chain: records in an order that nobody can change unnoticed.
  *
- * hash(n) = SHA-256(hash(n-1), seq, time, kind, body), lengths before texts.
- * The chain's end, with an HMAC under the journal's key, is kept beside it and
- * renewed with every commit. So without the key nothing can be edited, taken
- * out, put in, moved or cut off; and before anything is appended the end is
- * checked, so that a later commit cannot paper over it. Bringing back an older
- * copy of the whole file is not noticed here: the head in a run's report is for
- * that.
+ * hash(n) = SHA-256(hash(n-1), seq, time, kind, body), with lengths before texts. The end of the chain is
+ * stored beside it with an HMAC under the journal's key, and renewed at every commit. So without the key
+ * nothing can be edited, removed, inserted, moved or cut off. The end is checked before anything is appended,
+ * so that a later commit cannot hide a change. An older copy of the whole file is not noticed here, but by the
+ * mark and by the end that the system's log has.
  *
- * Records and sealed values stand in tables of their own; each carries the seq
- * of the chain's last word about it.
+ * Records and sealed values are in tables of their own; each has the seq of the last record about it.
  */
 #include "journal_internal.h"
 #include "sys.h"

@@ -1,10 +1,9 @@
 /* The mark: a small file beside the journal that says how far its chain had come.
  *
- * Whoever takes the journal away, empties it or puts an older copy in its place
- * leaves a mark that does not fit. It is written after what it tells of is durable,
- * and read before the journal is: so it may be older than the journal, and never
- * newer. It is one short line, written in place: what a crash leaves is the line
- * before, this one, or (when it was made just then) nothing, which counts as none.
+ * When somebody removes the journal, empties it or replaces it by an older copy, the mark does not fit. The
+ * mark is written after its commit is durable, and read before the journal. So it may be older than the
+ * journal, and never newer. It is one short line, written in place: after a crash the file has the line before,
+ * this one, or (when it was just created) nothing, which counts as no mark.
  */
 #include "hex.h"
 #include "journal_internal.h"
@@ -56,7 +55,7 @@ void journal_mark_renew(struct journal *journal) {
   int due = !journal->mark_altered && (journal->unmarked || !journal->marked);
   journal_store_abandon(journal);
   if (journal->use != WORK || !due || !journal->binding || journal->refusing) return;
-  /* One that could not be renewed is an older one, which does no harm. */
+  /* A mark that could not be renewed is an older one, which does no harm. */
   if (journal_audit_stored_head(journal, &journal->head)) journal_mark_place(journal);
 }
 

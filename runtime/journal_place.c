@@ -1,10 +1,10 @@
-/* Where a journal lies: its folder and file, private to us, and what else in the
- * folder tells that there was a journal.
+/* The place of a journal: its folder and file, private to us, and the other files that show that there was a
+ * journal.
  *
- * Everything that counts as such a sign is made after a journal was. So a journal
- * that is gone or empty beside one was taken away; a crash leaves nothing of the kind.
+ * Each of those files is made after a journal. So when the journal is missing or empty beside one of them,
+ * somebody removed it; a crash does not leave that state.
  *
- * Each open journal holds a shared lock on its folder; a restore holds it alone.
+ * Each open journal holds a shared lock on its folder; a restore holds the lock alone.
  */
 #include "journal_internal.h"
 #include "sys.h"

@@ -93,7 +93,7 @@ static unsigned code_point(const unsigned char *at, size_t size) {
   return size == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu) : 0;
 }
 
-/* A string in quotes, in runs that need no escape. */
+/* Write a string in quotes; runs that need no escape are copied at once. */
 static void put_text(struct encoding *encoding, const char *text, size_t length) {
   const unsigned char *bytes = (const unsigned char *)text;
   size_t written = 0;
@@ -117,8 +117,8 @@ static char *digits_before(char *end, unsigned long long number, int least) {
   return end;
 }
 
-/* The same text as put_float's for what has at most six places, as moments have, in a tenth
- * of the time; 0 for another number. Up to 4e9 no two of them are the same double. */
+/* Write a number with at most six decimal places, such as a moment, as put_float does, in a tenth of the time;
+ * 0 for any other number. Up to 4e9 no two such numbers are the same double. */
 static int put_decimal(struct encoding *encoding, lua_Number number) {
   char text[32], *end = text + sizeof text;
   double size = fabs(number), scaled = rint(size * 1e6);
@@ -208,7 +208,7 @@ static void put_line(struct encoding *encoding) {
 
 static struct step *enter(struct encoding *encoding) {
   if (encoding->depth == JSON_DEPTH) refuse(encoding, "it is nested deeper than 64 levels, or contains itself");
-  luaL_checkstack(encoding->L, LUA_MINSTACK, "JSON"); /* by level: a task keeps the stack it once had */
+  luaL_checkstack(encoding->L, LUA_MINSTACK, "JSON"); /* reserve per level: a coroutine never shrinks its Lua stack */
   struct step *step = &encoding->path[encoding->depth++];
   *step = (struct step){0};
   return step;

@@ -12,8 +12,8 @@
  * __gc. Defining it again changes nothing. [-0, +0, m] */
 void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 
-/* As luaL_checkudata, in a third of the time where name is the text that the type was
- * defined with; for what each request does a dozen times. */
+/* Like luaL_checkudata, in a third of the time when name is the very text with which the type was defined. For code
+ * that each request runs a dozen times. */
 void *lib_check(lua_State *L, int index, const char *name);
 
 /* Push a zeroed userdata of that type, with one user value. [-0, +1, m] */

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* What could weaken TLS, redirect traffic, load code or tell what goes on, by name or prefix. */
+/* Variables that could weaken TLS, redirect traffic, load code or reveal what happens, by name or prefix. */
 static const char *const scrubbed[] = {"SSLKEYLOGFILE", "OPENSSL_", "SSL_CERT_", "CURL_",       "QLOGDIR",
                                        "NETRC",         "LD_",      "LUA_",      "MALLOC_",     "GLIBC_TUNABLES",
                                        "GCONV_PATH",    "LOCPATH",  "NLSPATH",   "HOSTALIASES", "LOCALDOMAIN",
@@ -36,8 +36,8 @@ static void scrub_environment(void) {
   *kept = NULL;
 }
 
-/* No core, no same-user ptrace or /proc/PID/mem, private files. A broken pipe and
- * a file at its size limit are errors that are told, not signals. */
+/* No core dumps, no ptrace or /proc/PID/mem by the same user, private files. A broken pipe and a file at its
+ * size limit are errors, not signals. */
 static void harden_process(void) {
   struct rlimit none = {0, 0};
   umask(077);

@@ -1,11 +1,9 @@
-/* host.oauth: the Microsoft identity platform, protocol only.
+/* host.oauth: the protocol of the Microsoft identity platform, building requests. oauth_judge.c judges answers.
  *
- * Builds the requests of the token, device code and discovery endpoints and of
- * managed identities; oauth_judge.c judges the answers. Knows nothing of sending, waiting or whose sign-in it
- * is. Secrets enter as host.secret and go straight into the request's body,
- * which is wiped; an access token leaves inside a credential bound to the
- * resource's origin. Shapes and errors: learn.microsoft.com, "OAuth 2.0 and
- * OpenID Connect protocols".
+ * It builds requests for the token, device code and discovery endpoints and for managed identities. It knows
+ * nothing about sending, waiting or whose sign-in it is. Secrets enter as host.secret and go straight into the
+ * request's body, which is wiped. An access token leaves in a credential for the resource's origin only.
+ * Source: Microsoft Learn, "OAuth 2.0 and OpenID Connect protocols".
  */
 #include "oauth_internal.h"
 
@@ -111,9 +109,8 @@ static int oauth_client_secret(lua_State *L) {
   return 1;
 }
 
-/* oauth.basic(authority, client_id, client_secret) -> credential. Both are
- * form-encoded before base64 (RFC 6749, 2.3.1). In that form the secret is
- * another one, which redaction knows while the credential is there. */
+/* oauth.basic(authority, client_id, client_secret) -> credential. Both are form-encoded before base64 (RFC
+ * 6749, 2.3.1). The encoded pair is itself registered as a secret, so that logs mask it too. */
 static int oauth_basic(lua_State *L) {
   const char *authority = oauth_check_authority(L, 1);
   const char *client_id = lib_checktext(L, 2);
@@ -215,7 +212,7 @@ static int oauth_code(lua_State *L) {
   add_text(L, request, "scope", scope);
   add_secret(L, request, "code_verifier", 5);
   add_secret(L, request, "code", 3);
-  request->repeatable = 0; /* used twice, a code may take with it what it gave */
+  request->repeatable = 0; /* a code that is used twice may revoke its tokens */
   return 1;
 }
 
@@ -250,8 +247,8 @@ static const char *check_endpoint(lua_State *L) {
   return endpoint;
 }
 
-/* oauth.machine(endpoint, resource, which) -> request. The header keeps out
- * what was only tricked into asking. */
+/* oauth.machine(endpoint, resource, which) -> request. The header Metadata keeps out requests of programs that
+ * were tricked into asking. */
 static int oauth_machine(lua_State *L) {
   struct request *request = new_identity_request(L, check_endpoint(L), "2018-02-01");
   request_header(L, request, "Metadata", "true");

@@ -1,6 +1,5 @@
-/* host.oauth, the judging side: what the answers of the login service mean.
- * Nothing in them is believed beyond its shape: a token's claims are read for
- * diagnostics only. */
+/* host.oauth: judging the answers of the login service. Only their form is relied on: a token's claims are read
+ * for diagnostics only. */
 #include "oauth_internal.h"
 
 #include "base64.h"
@@ -13,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_LIFETIME 604800 /* a week: no token of ours lives longer; more is a mistake or an attack */
+#define MAX_LIFETIME 604800 /* a week: no token of ours lives longer, so more is a mistake or an attack */
 #define MAX_INTERVAL 300
 
 /* ---- failures ---- */
@@ -324,8 +323,8 @@ static int is_at(lua_State *L, int body, const char *name, const char *origin) {
   return is_good;
 }
 
-/* What is wrong with the endpoints, or NULL. An endpoint elsewhere would be
- * handed the client secret; those we never use may stand where they like. */
+/* What is wrong with the endpoints, or NULL. An endpoint at another origin would get the client secret;
+ * endpoints that we never use may be anywhere. */
 static const char *endpoint_fault(lua_State *L, int body, const char *origin) {
   if (!is_at(L, body, "issuer", origin)) return "issuer is missing or at another host than the authority";
   if (!is_at(L, body, "token_endpoint", origin))

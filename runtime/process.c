@@ -1,10 +1,8 @@
-/* host.process: other programs. Always an argument list, never a shell.
+/* host.process: other programs, started with an argument list, never through a shell.
  *
- * A child gets two variables, a PATH without surprises and a UTF-8 locale, so
- * that programs which start others, or print names, work; and of ours only
- * those its caller names.
- * It leads a process group of its own: Ctrl-C is for us to handle, and a
- * private emulator has to outlive it. A child that is closed is reaped.
+ * A child gets two variables, a fixed PATH and a UTF-8 locale, so that programs which start others or print
+ * names work, and those of our variables that the caller names. It leads a process group of its own: we handle
+ * Ctrl-C, and a private emulator must outlive it. Closing a child reaps it.
  */
 #include "process.h"
 #include "sys.h"

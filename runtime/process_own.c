@@ -1,5 +1,5 @@
-/* The one list of programs that the host itself starts. A script's programs are named in the profile and pass the
- * gate. Stands apart, because the tests' own programs may start more. */
+/* The list of programs that the host itself starts. A script's programs are named in the profile, and pass the
+ * gate. The list has a file of its own, because the tests' programs may start more. */
 #include "process.h"
 
 #include <limits.h>

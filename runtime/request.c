@@ -1,7 +1,7 @@
-/* Requests: plain values that protocol modules fill and the gate carries; see request.h.
+/* Requests: plain values that protocol modules fill and the gate sends; see request.h.
  *
- * Ownership: the userdata owns what its fields point to (peer excepted, which is
- * static text); closing it wipes and frees everything.
+ * Ownership: the userdata owns what its fields point to (except peer, which is static text); closing it wipes
+ * and frees everything.
  */
 #include "request.h"
 
@@ -13,8 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What a request may not set by hand: framing and routing belong to libcurl,
- * credentials to the gate. */
+/* Headers that a request may not set: framing and routing belong to libcurl, credentials to the gate. */
 static const char *const reserved[] = {"Authorization",       "tokenId", "Cookie",  "Host",       "Content-Length",
                                        "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
                                        "Proxy-Authorization", "Expect",  NULL};
@@ -227,8 +226,8 @@ static void mask_form(lua_State *L, const struct buffer *body, struct buffer *ou
   }
 }
 
-/* request:body() -> text with secrets masked | nil. By value and by name: a
- * secret that was closed meanwhile is not known by value any more. */
+/* request:body() -> text with secrets masked | nil. Masks by value and by name, because the value of a secret
+ * that was closed meanwhile is unknown. */
 static int request_body(lua_State *L) {
   const struct request *request = request_check(L, 1);
   if (!request->has_body) return 0;

@@ -32,7 +32,7 @@ static int may_be_plain(const char *peer) {
   return strcmp(peer, "identity") == 0;
 }
 
-/* Only what RFC 3986 lets stand in a URL: libcurl would pass the rest on raw. */
+/* Only characters that RFC 3986 allows in a URL: libcurl would send others unchanged. */
 static const char *refuse_text(const char *peer, const char *url) {
   size_t scheme = strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
   if (!scheme && may_be_plain(peer) && strncasecmp(url, "http://", 7) == 0) scheme = 7;
@@ -51,7 +51,7 @@ static size_t dot_length(const char *text) {
   return *text == '.' ? 1 : strncasecmp(text, "%2e", 3) == 0 ? 3 : 0;
 }
 
-/* "." and ".." would make the path that is checked another than the one that is meant. */
+/* "." and "..": the checked path would differ from the requested one. */
 static int has_dot_segment(const char *path) {
   for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
     size_t dots = dot_length(at + 1);

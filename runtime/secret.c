@@ -1,12 +1,11 @@
 /* host.secret: values that can be passed on but not read.
  *
- * The bytes are on OpenSSL's secure heap: locked in memory where the system
- * allows, between guard pages, left out of core dumps, wiped when freed. Lua
- * holds a userdata without any way to the bytes; other native modules get them
- * through secret.h.
+ * The bytes are on OpenSSL's secure heap: locked in memory where the system allows it, between guard pages,
+ * left out of core dumps, and wiped when freed. Lua holds a userdata that gives no access to the bytes; native
+ * modules read them through secret.h.
  *
- * Ownership: a secret owns its bytes; the vault's index (secret_internal.h) borrows
- * them until the secret is closed.
+ * Ownership: a secret owns its bytes. The vault's index (secret_internal.h) borrows them until the secret is
+ * closed.
  */
 #include "secret.h"
 
@@ -109,8 +108,8 @@ static void define_type(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Secrets nobody holds any more may still wait for the collector, which sees
- * only how small their userdata are. */
+/* Collect garbage when memory is out: unused secrets may wait for the collector, which sees only their small
+ * userdata. */
 static char *allocate(lua_State *L, size_t size) {
   char *bytes = OPENSSL_secure_zalloc(size);
   if (bytes) return bytes;
@@ -247,8 +246,8 @@ static int random_bytes(lua_State *L) {
   return 1;
 }
 
-/* Random bytes drawn ahead, because asking OpenSSL for one costs as much as for
- * a hundred. Wiped when done: they are what a password is made of. */
+/* Random bytes that are drawn ahead: one costs as much as a hundred from OpenSSL. Wiped afterwards, because
+ * passwords are made of them. */
 struct draws {
   unsigned char bytes[128];
   size_t left;
@@ -262,8 +261,8 @@ static unsigned char draw(lua_State *L, struct draws *draws) {
   return draws->bytes[--draws->left];
 }
 
-/* A number below limit (at most 256), each as likely as the other: draws in
- * the last, incomplete multiple of limit are thrown away. */
+/* A number below limit (at most 256), each equally likely: draws in the last, incomplete multiple of limit are
+ * discarded. */
 static size_t random_below(lua_State *L, struct draws *draws, size_t limit) {
   unsigned char drawn;
   do drawn = draw(L, draws);

@@ -5,9 +5,9 @@
  * end code that does not come back to that loop:
  *
  * 1. A count hook raises an error in the functions of scripts, never in those of
- *    the library. Where nothing can be changed (no journal is open) it does so at
- *    once; else only after SLOW_NS of computing without a look, because a script
- *    between two calls may be in the middle of a change.
+ *    the library. In a person's script, where nothing can be changed (no journal is
+ *    open), it does so at once; else only after SLOW_NS of computing without a look,
+ *    because a script between two calls may be in the middle of a change.
  * 2. A timer ends the process by the signal's default action after twice that time:
  *    for loops inside C (a pattern) and in finalizers, where Lua calls no hook. The
  *    journal survives that as it survives a power cut.
@@ -75,9 +75,12 @@ void sys_change_sent(int by) {
 
 /* ---- in Lua code ---- */
 
-static int is_script(lua_State *L, lua_Debug *record) {
+/* May an error be raised in this function? Never in the library's, and in those of bundled scripts (the emulator's
+ * service loop is one) only when they do not stop by themselves. */
+static int may_raise(lua_State *L, lua_Debug *record) {
   lua_getinfo(L, "S", record);
-  return strncmp(record->source, "@stdlib/", 8) != 0;
+  if (strncmp(record->source, "@stdlib/", 8) == 0) return 0;
+  return strncmp(record->source, "@scripts/", 9) != 0 || interrupt.expired > 0 || signal_count() >= 2;
 }
 
 /* Is now the time to raise an error in a script, or in whatever runs at the prompt? */
@@ -90,7 +93,7 @@ static int is_due(void) {
 static void on_count(lua_State *L, lua_Debug *record) {
   if (!is_due()) return;
   if (interrupt.prompt) luaL_error(L, "interrupted");
-  if (!is_script(L, record)) return;
+  if (!may_raise(L, record)) return;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &raise_key);
   lua_call(L, 0, 0);
 }

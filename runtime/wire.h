@@ -1,5 +1,5 @@
-/* What the protocol modules share about HTTP's texts: escaping what is sent,
- * and reading what came back without trusting it. No I/O, no service known. */
+/* Texts of HTTP for the protocol modules: escaping what is sent, and reading answers without trusting them. No I/O,
+ * and nothing about a single service. */
 #ifndef WIRE_H
 #define WIRE_H
 
@@ -21,12 +21,11 @@ void wire_form(lua_State *L, struct buffer *out, const char *name, const char *v
  * nothing when it is nil or empty. Raises for other types. [-0, +0, e] */
 void wire_query(lua_State *L, int index, struct buffer *out);
 
-/* Why this is no path a request may have ("/users/{id}", escaped, no query, no
- * "." or ".." in any spelling), or NULL. Two readers of a URL must never see
- * two paths: the gate checks this one, libcurl sends it. */
+/* Why a request may not have this path; NULL when it may ("/users/{id}", escaped, no query, no "." or ".." in any
+ * spelling). The gate checks this path and libcurl sends it, so both must read the same. */
 const char *wire_path_fault(const char *path, size_t length);
 
-/* base without its path ends where? The part of url after scheme://authority. */
+/* Return the path part of url: everything after scheme://authority. */
 const char *wire_path_of(const char *url);
 
 /* Push the names of the members of the table at index, sorted and joined by

@@ -45,8 +45,8 @@ local function store(run, secret, to, fields)
   if to:confirms() then secret:confirm("read back from " .. to:where()) end
 end
 
---- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A `secret_file`
---- has to be one that a person named.
+--- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A person must have
+--- named `secret_file`.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields

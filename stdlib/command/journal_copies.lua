@@ -1,4 +1,4 @@
---- A journal's copies, as a person asks for them: backup, restore, and verifying one.
+--- Copies of a journal: backup, restore, and verifying a copy.
 
 local commit = require "journal.commit"
 local fail = require "fail"
@@ -51,7 +51,7 @@ function M.backup(journal, path)
     .. "it again."):format(path))
 end
 
---- Verify a file that is no living journal by itself.
+--- Verify a file that is a copy, not the journal in use.
 ---@param profile profile
 ---@param path string
 ---@return host.journal.journal to be closed

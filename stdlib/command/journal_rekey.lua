@@ -1,6 +1,6 @@
---- Another key for everything a profile keeps sealed: the journal, then each sealed file of
---- the state folder. It can be stopped anywhere and run again: each of them opens with the
---- old key or with the new one, and says with which.
+--- Change the key of everything that a profile keeps sealed: the journal, then each sealed file of the state folder. It
+--- can be stopped at any point and run again: each file opens with the old key or with the new one, and says with
+--- which.
 
 local fail = require "fail"
 local journal_segments = require "command.journal_segments"
@@ -20,7 +20,7 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 local OLD_PASSPHRASE = "passphrase.old.json"
-local PATIENCE = 50 -- times 100 ms, to wait for who renews a sign-in
+local PATIENCE = 50 -- times 100 ms: the wait for a process that renews a sign-in
 
 local FIXES = {
   busy = "Wait for it, or stop it (timers and services, too); then run the same command again.",
@@ -48,7 +48,7 @@ local SOURCES = {
   end,
 }
 
--- Move a file within the state folder. Stopped in between, both are there and are the same.
+-- Move a file within the state folder. When it is cut off, both files exist and are equal.
 local function move(profile, from, to)
   local text, message = sys.read(profile.state .. "/" .. from, 4096)
   local ok = text ~= nil
@@ -58,7 +58,7 @@ local function move(profile, from, to)
   fail.raise { kind = "config", what = ("keep how a key is made, %s, as %s"):format(from, to), why = message }
 end
 
--- With a passphrase before and after, how the old key is made is kept in a file of its own from then on.
+-- Where both keys come from a passphrase, keep how the old key is derived in a file of its own.
 local function old_passphrase(profile)
   local file = sys.stat(profile.state .. "/" .. OLD_PASSPHRASE) and OLD_PASSPHRASE or passphrase.FILE
   local old = passphrase.read(setmetatable({ key = { from = "passphrase", file = file } }, { __index = profile }))
@@ -75,13 +75,13 @@ local function read_old(profile, text)
   return source.read(found, "the old key")
 end
 
--- Does the journal open with that key? There may be none.
+-- Does the journal open with that key? True when there is no journal.
 local function opens(profile, key)
   local copy <close>, _, kind = native_journal.read(profile.state .. "/journal.db", key, profile.binding)
   return copy ~= nil or kind ~= "key"
 end
 
--- The new key, made when it is not there; but not before the old one is known to be right.
+-- Read the new key, or make it; not before the old key is known to be right.
 local function read_new(profile, old)
   local is_right = opens(profile, old)
   if is_right and profile_key.make_another(profile) then
@@ -104,7 +104,7 @@ local function rekey_journal(profile, old, new)
   }
 end
 
--- Whoever renews a sign-in holds this lock.
+-- The lock that a process holds while it renews a sign-in.
 local function lock(profile, name)
   local path = ("%s/%s.lock"):format(profile.state, name)
   for try = 1, PATIENCE do
@@ -141,7 +141,7 @@ local function rekey_segments(profile, old, new)
   end
 end
 
--- Files that only the old key opens, and that are left so.
+-- Files that only the old key opens, and that stay so.
 local function left_behind(profile)
   local list = {}
   for _, file in ipairs(sys.list(profile.state) or {}) do
@@ -150,7 +150,7 @@ local function left_behind(profile)
   return list
 end
 
--- How the old key is made of its passphrase is needed as long as its backups are.
+-- Keep how the old key is derived: it is needed as long as backups under it exist.
 local function put_old_passphrase_away(profile, old)
   local file = profile.key.from == "passphrase" and OLD_PASSPHRASE or passphrase.FILE
   if not sys.stat(profile.state .. "/" .. file) then return nil end
@@ -168,7 +168,7 @@ local function tell(values, files, left, kept)
   if kept then log.say(("How the old key is made of its passphrase is kept in %s."):format(kept)) end
 end
 
---- Seal everything under the key that the profile names now; `--old-key` says where the old one is.
+--- Seal everything with the key that the profile names now. `--old-key` says where the old one is.
 ---@param profile profile
 ---@param _ nil
 ---@param options { yes: boolean?, old_key: string? }

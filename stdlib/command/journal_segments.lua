@@ -1,5 +1,4 @@
---- A journal's segments: files beside it that hold the records it was relieved of, each the
---- continuation of the one before.
+--- The segments of a journal: files beside it that hold older records. Each segment continues the one before.
 
 local commit = require "journal.commit"
 local fail = require "fail"
@@ -17,9 +16,9 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 ---------------------------------------------------------------------------
--- Which there are
+-- Listing
 
---- Names of the segments in a folder, oldest first.
+--- The names of the segments in a folder, oldest first.
 ---@param folder string
 ---@return string[]
 function M.names(folder)
@@ -42,7 +41,7 @@ local function raise_missing(folder, seq, why)
   }
 end
 
--- The segment in which the chain goes on backwards: it ends with this record. To be closed.
+-- The segment that ends with this record: the chain goes on there, backwards. The caller closes it.
 local function ending_with(profile, key, seq, hash)
   for _, name in ipairs(M.names(profile.state)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
@@ -57,9 +56,9 @@ local function ending_with(profile, key, seq, hash)
   raise_missing(profile.state, seq, "it is not there")
 end
 
---- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, which is
---- returned. Each is looked for, opened, and seen to end where the next begins; its records are not looked at.
---- Raises a "journal" failure when one is missing.
+--- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, and return that.
+--- Each segment is found, opened, and checked to end where the next begins; its records are not checked. Raises
+--- "journal" when one is missing.
 ---@param profile profile
 ---@param journal host.journal.journal
 ---@param fn fun(segment: host.journal.journal, name: string): any
@@ -75,7 +74,7 @@ function M.each(profile, journal, fn)
   end
 end
 
---- Copy the segments of one folder that are not in another to that one, each verified.
+--- Copy the segments that another folder lacks; each one is verified.
 ---@param profile profile
 ---@param from string
 ---@param to string
@@ -111,7 +110,7 @@ local function by_application(rows)
   return lists
 end
 
--- Rows of closed rotations that are neither the newest of their application nor what its consumer has still.
+-- Rows of closed rotations that are neither the newest of their application nor what its consumer still has.
 local function superseded(journal)
   local rows = {}
   for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
@@ -136,7 +135,7 @@ local function moment_of(text)
   }
 end
 
---- Move what was put on record before a date out of the journal, into a segment beside it.
+--- Move what was recorded before a date out of the journal, into a segment beside it.
 ---@param journal host.journal.journal
 ---@param _ nil
 ---@param options { before: string?, yes: boolean? }

@@ -1,14 +1,13 @@
---- The command line: which command it is, and what its outcome says to a person
---- and to the shell.
---
--- What a quick `moonlatch -e CODE` does not need is required only where it is needed.
+--- The entry point: find the command, run it, and turn its outcome into messages and an exit status.
+---
+--- Modules that a quick `moonlatch -e CODE` does not need are required only where they are needed.
 
 local strict = require "base.strict"
 local sys = require "host.sys"
 
 local M = {}
 
--- A text gets a traceback unless it has one already; failures stay what they are.
+-- Add a traceback to a text that has none; failures stay as they are.
 local function keep_trace(err)
   if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
   return debug.traceback(err, 2)

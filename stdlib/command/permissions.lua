@@ -11,7 +11,7 @@ local script = require "script.load"
 local session = require "session.open"
 local sets = require "base.sets"
 
-local SHOWN = 2 -- calls named as reasons
+local SHOWN = 2 -- calls shown as reasons
 
 ---------------------------------------------------------------------------
 -- What we have
@@ -37,7 +37,7 @@ local function hold(least)
   return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
 end
 
--- Whom a person would have to sign in for first.
+-- Would a person have to sign in first?
 local function would_ask(profile)
   local token_cache = require "oauth.token_cache"
   return profile.kind == "real" and token_cache.is_personal(profile) and not token_cache.about(profile)
@@ -49,7 +49,7 @@ local function ask(options, least)
   return command_task.run(hold, least)
 end
 
--- What is held; or nil and why that is not known.
+-- What we have; or nil, and why that is unknown.
 local function compare(options, least)
   if options.offline then return nil, "--offline" end
   if not options.emulator and not options.config and not require("host.sys").stat(require("profile.file").file()) then
@@ -63,7 +63,7 @@ local function compare(options, least)
 end
 
 ---------------------------------------------------------------------------
--- Saying it
+-- Output
 
 local function some(entries)
   if #entries <= SHOWN or log.verbose() then return table.concat(entries, ", ") end

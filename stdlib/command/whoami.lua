@@ -52,14 +52,14 @@ local function tenant_of(profile, principal)
     or ("%s (%s)"):format(principal.tenant, profile.tenant)
 end
 
--- What is held this minute: an eligible role that was not activated is not there.
+-- The roles that are active now: an eligible role that was not activated is missing.
 local function role_names(principal)
   local found = {}
   for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role(id) end
   return #found > 0 and table.concat(found, ", ") or "none"
 end
 
--- What a person may do comes of scopes and directory roles, what an application may of app roles.
+-- A person's rights come from scopes and directory roles, an application's from app roles.
 local function show_rights(principal)
   if principal.kind == "app" then
     log.say("  app roles   " .. list(principal.roles))

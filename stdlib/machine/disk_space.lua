@@ -1,13 +1,13 @@
---- Is there room to put on record what is about to be done?
+--- Check that the disk has room to record what will be done.
 
 local fail = require "fail"
 local sys = require "host.sys"
 
 local M = {}
 
-local ROOM = 16 << 20 -- bytes the journal must have room for
+local ROOM = 16 << 20 -- bytes of free space that the journal needs
 
---- Raise when the disk of the profile's journal is nearly full.
+--- Raise a failure when the disk of the profile's journal is nearly full.
 ---@param profile profile
 function M.check(profile)
   local folder = profile.state

@@ -1,7 +1,7 @@
---- The person's keyring (the Secret Service), by libsecret's own client, secret-tool.
---
--- What it prints is read into a secret. It finds the keyring by the session's
--- bus; a service or a bare ssh session often has none, which is said in a sentence.
+--- The person's keyring (the Secret Service), through libsecret's own client, secret-tool.
+---
+--- The output of secret-tool is read into a secret. It finds the keyring by the session's bus. A service or a plain ssh
+--- session often has none; the error says so.
 
 local process = require "host.process"
 local sys = require "host.sys"
@@ -10,7 +10,7 @@ local M = {}
 
 local PROGRAMS = { "/usr/bin/secret-tool", "/usr/local/bin/secret-tool" }
 local PASS = { "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY" }
-local PATIENCE = 120 -- seconds a person gets to unlock the keyring
+local PATIENCE = 120 -- seconds that a person has to unlock the keyring
 
 local NO_PROGRAM = "the program secret-tool, which talks to keyrings, is not installed (Debian: libsecret-tools)"
 local NO_BUS = "there is no session bus to find a keyring by: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR "
@@ -30,7 +30,7 @@ local function has_bus()
   return folder ~= nil and sys.stat(folder .. "/bus") ~= nil
 end
 
---- Why there is no keyring to ask; nil when there may be one.
+--- Why there is no keyring; nil when there may be one.
 ---@return string?
 function M.absent()
   if not program() then return NO_PROGRAM end
@@ -41,7 +41,7 @@ local function attributes(name)
   return "application", "moonlatch", "name", name
 end
 
--- What the program complained of, without its own name before it.
+-- The complaint of the program, without its own name in front.
 local function complaint(child)
   local text = child:complaint()
   local line = text and text:match("secret%-tool: ([^\n]+)") or text and text:match("[^\n]+")
@@ -50,15 +50,15 @@ local function complaint(child)
   return "the keyring said: " .. line
 end
 
--- Run it; the child, or nil and why not.
+-- Start the program. Returns the child, or nil and the reason.
 local function start(words, input)
   local absent = M.absent()
   if absent then return nil, absent end
   return process.start({ program(), table.unpack(words) }, input, PASS, "kept")
 end
 
--- An item that is locked, and whose unlocking nobody agreed to, looks like none at all
--- to `lookup`; `search` still finds it, and names its attributes on standard error.
+-- `lookup` does not show a locked item whose unlocking was declined. `search` still finds it, and prints its attributes
+-- on standard error.
 local function is_there(name)
   local child <close> = start { "search", attributes(name) }
   if not child then return false end
@@ -68,7 +68,7 @@ local function is_there(name)
   return (child:complaint() or ""):find("attribute.name", 1, true) ~= nil
 end
 
---- The secret kept under this name.
+--- Read the secret of this name.
 ---@param name string
 ---@return host.secret|nil value, string? why, string? kind "absent" when the keyring has none of that name
 function M.read(name)
@@ -84,7 +84,7 @@ function M.read(name)
     not said and "absent" or nil
 end
 
---- Keep a secret under this name; another one under it is replaced.
+--- Store a secret under this name; an earlier one is replaced.
 ---@param name string
 ---@param label string what a person sees in the keyring
 ---@param value host.secret

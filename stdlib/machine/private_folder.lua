@@ -1,8 +1,6 @@
---- A private folder that something temporary lives in: an emulator's authority,
---- clock and ready profile.
---
--- It only ever writes into a folder that is new, empty, or marked as one of its
--- own, so that a wrong path harms nothing.
+--- A private folder for temporary things: an emulator's certificate authority, clock and profile.
+---
+--- It writes only into a folder that is new, empty, or marked as its own, so that a wrong path does no harm.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -14,7 +12,7 @@ local MARK = ".moonlatch-place"
 
 ---@class place
 ---@field path string
----@field temporary boolean it goes when it is closed
+---@field temporary boolean is it removed when it is closed?
 local Place = class "place"
 
 local function check(value, message, what)
@@ -81,7 +79,7 @@ function Place:write(name, content)
   return path
 end
 
---- Make a folder in it. Returns its path.
+--- Make a folder in it. Returns the path.
 ---@param name string
 ---@return string
 function Place:folder(name)
@@ -91,7 +89,7 @@ function Place:folder(name)
   return path
 end
 
---- Open a clock that others may share through its file.
+--- Open a clock that other processes can share through its file.
 ---@param path string
 ---@return host.sys.clock
 function M.clock(path)
@@ -99,7 +97,7 @@ function M.clock(path)
   return check(clock, message, "open the clock " .. path)
 end
 
---- Remove it if it is temporary.
+--- Remove the folder when it is temporary.
 function Place:close()
   if self.temporary then sys.remove_tree(self.path) end
 end

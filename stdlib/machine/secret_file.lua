@@ -1,5 +1,5 @@
---- Where a secret goes: a new file, for nobody's eyes but the owner's. It cannot
---- be read back as a proof of use, so it confirms nothing.
+--- A sink for a client secret: a new file that only its owner can read. Reading it back proves no use, so it confirms
+--- nothing.
 
 local fail = require "fail"
 local sys = require "host.sys"
@@ -10,7 +10,7 @@ local function raise(path, why, fix)
   fail.raise { kind = "usage", what = "write the client secret to " .. path, why = why, fix = fix }
 end
 
---- Refuse what could not be written, before anything is made.
+--- Raise a failure when the file cannot be written. Called before anything is made.
 ---@param path string
 function M.check(path)
   if sys.stat(path) then raise(path, "the file exists already",
@@ -22,7 +22,7 @@ function M.check(path)
     "Make the folder first.") end
 end
 
---- Write it: a new file with mode 0600.
+--- Write the secret to a new file with mode 0600.
 ---@param path string
 ---@param value host.secret
 function M.write(path, value)

@@ -1,13 +1,13 @@
---- Whose a profile's state folder is, and how to act as that user.
+--- The owner of a profile's state folder, and how to act as that user.
 
 local sys = require "host.sys"
 
 local M = {}
 
-M.SERVICE_USER = "moonlatch" -- whom the units of service/ run as
+M.SERVICE_USER = "moonlatch" -- the user of the units in service/
 
--- Whose the path is; of one that cannot be seen, whose the nearest folder above it is that
--- can. Root's folders say nothing there: everything lies in one.
+-- The owner of a path; of one that cannot be seen, the owner of the nearest folder above it that can. A folder of root
+-- tells nothing: every path is in one.
 local function owner_of(path)
   local owner = sys.owner(path)
   if owner then return owner end

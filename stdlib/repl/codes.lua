@@ -1,12 +1,12 @@
---- What the codes of the far sides mean: HTTP statuses, Graph's and Entra's own.
+--- What the codes of the services mean: HTTP statuses, Graph's and Entra's own codes.
 
 local explain = require "explain.cause"
 local graph_errors = require "explain.graph_errors"
 
 local M = {}
 
--- What Graph answers with each status, and which of its codes come with it (learn.microsoft.com,
--- Graph's error responses; in the field also AsPerAppPolicy).
+-- What Graph means by each status, and which of its codes come with it (Microsoft Learn: Graph's error responses; in
+-- the field also AsPerAppPolicy).
 local STATUSES = {
   [400] = { says = "Graph understood the request and refuses it, or it is malformed", kind = "refused",
     codes = { "Request_UnsupportedQuery", "Request_MultipleObjectsWithSameKeyValue", "Directory_QuotaExceeded",
@@ -73,7 +73,7 @@ local function of_entra(code)
   return lines
 end
 
---- What a code means; nil for one that is not known here.
+--- What a code means; nil for an unknown code.
 ---@param code string|integer "403", "AADSTS7000215", 7000215, "Authorization_RequestDenied"
 ---@return string[]|nil lines
 function M.explain(code)

@@ -1,5 +1,5 @@
---- What Tab offers: names, members, options, Graph's paths and properties, and what
---- results have shown. It never waits and calls nothing of what was typed.
+--- What Tab offers: names, members, options, Graph's paths and properties, and names from results. It never waits, and
+--- never calls what was typed.
 
 local border = require "script.border"
 local class = require "base.class"
@@ -22,13 +22,13 @@ for word in ("and break do else elseif end false for function if in local nil no
 end
 
 ---@class complete.offer
----@field typed string what is there of it already
+---@field typed string the part that is typed already
 ---@field list string[] what it could become
 
 ---------------------------------------------------------------------------
 -- Values, without running anything
 
--- Where a value's members are besides in itself.
+-- The other tables in which a value's members are found.
 local function behind(value)
   local meta = debug.getmetatable(value)
   return type(meta) == "table" and rawget(meta, "__index") or nil
@@ -45,7 +45,7 @@ local function member(seen, key)
   return type(index) == "table" and member(index, key) or nil
 end
 
--- What "last.value[1]." stands for; nil when that cannot be said without calling something.
+-- The value of "last.value[1]."; nil when finding it would call something.
 local function value_of(state, chain)
   local name, rest = chain:match("^([%a_][%w_]*)(.*)$")
   if not name then return nil end
@@ -99,7 +99,7 @@ local function properties(frame)
   return list
 end
 
--- The whole path, with one segment more.
+-- The whole path, with one more segment.
 local function path_offers(repl, text)
   local above, list = text:match("^(.*/)[^/]*$") or "", {}
   for _, segment in ipairs(paths.next_segments(text)) do
@@ -150,7 +150,7 @@ end
 ---------------------------------------------------------------------------
 -- Outside
 
--- The members of the options that the call takes; those of the thing, where a body is written.
+-- The members of the options that the call takes; in a body, the properties of the object.
 local function keys_of(frame)
   local list = {}
   if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return properties(frame) end
@@ -176,7 +176,7 @@ local function outside(repl, state)
 end
 
 ---------------------------------------------------------------------------
--- What of it fits
+-- What fits
 
 local function fitting(offer, same)
   local list, once = {}, {}
@@ -191,7 +191,7 @@ end
 local function is_same(a, b) return a == b end
 local function is_alike(a, b) return a:lower() == b:lower() end
 
---- What could stand where the cursor is.
+--- What could be at the cursor.
 ---@param repl repl.state
 ---@param before string all that was typed up to the cursor
 ---@return string[] list, string typed
@@ -214,7 +214,7 @@ local function common(list)
   return cut
 end
 
--- Of paths only the part that differs.
+-- For paths show only the part that differs.
 local function shown(list)
   local names = {}
   for i, text in ipairs(list) do
@@ -226,7 +226,7 @@ local function shown(list)
   return table.concat(lines, "\n")
 end
 
---- What Tab does, for host.edit.
+--- The function that host.edit calls for Tab.
 ---@param repl repl.state
 ---@return fun(before: string, after: string): string?, integer?, boolean?
 function M.new(repl)

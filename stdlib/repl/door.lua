@@ -1,7 +1,7 @@
---- The prompt's door to the network: the session's, with a look at what passes.
---- It shows requests with their times, and asks before something is changed.
---
--- It only ever says no more often than the door behind it, which keeps the rules.
+--- The gate as the prompt uses it: the session's gate, with a look at what passes. It shows requests with their times,
+--- and asks before each change.
+---
+--- It can only refuse more than the gate behind it, which keeps the rules.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -15,7 +15,7 @@ local trace = require "http.trace"
 local M = {}
 
 ---@class repl.door.settings
----@field write boolean may something be changed?
+---@field write boolean may changes be made?
 ---@field yes boolean without asking?
 ---@field trace boolean show each request?
 
@@ -23,11 +23,11 @@ local M = {}
 ---@field behind host.gate.door
 ---@field settings repl.door.settings
 ---@field transfers table<host.gate.transfer, repl.transfer>
----@field paths string[] Graph's paths read since `clear`
----@field agreed table<string, boolean> changes a person said yes to and that are not done yet
----@field all boolean did the person say yes to all that this line changes?
+---@field paths string[] Graph's paths that were read since `clear`
+---@field agreed table<string, boolean> changes that a person agreed to and that are not done yet
+---@field all boolean did the person agree to all changes of this line?
 local Door = class "repl.door"
-Door.traces = true -- by itself, also when not asked to by --verbose
+Door.traces = true -- also without --verbose
 
 ---@class repl.transfer
 ---@field behind host.gate.transfer
@@ -44,7 +44,7 @@ local function show(transfer, answer, kind)
   log.error(log.style("dim", trace.line(transfer.request, answer, kind, sys.monotonic() - transfer.began)))
 end
 
---- The answer; the person sees that it came, when requests are shown.
+--- The answer; shown to the person when requests are shown.
 function Transfer:answer()
   local answer, message, kind, maybe_sent = self.behind:answer()
   local door = self.door
@@ -88,7 +88,7 @@ end
 ---@field question string
 ---@field nothing string what is said after a no
 
--- The same change sent again because its answer was lost or refused was agreed to already.
+-- The same change, sent again because its answer was lost or refused, needs no second yes.
 local function agree(door, change)
   local function refuse(why, fix) fail.raise { kind = "refused", what = change.what, why = why, fix = fix } end
   if not door.settings.write then
@@ -165,12 +165,12 @@ function Door:list(...) return self.behind:list(...) end
 function Door:flush() return self.behind:flush() end
 function Door:running() return self.behind:running() end
 
---- Another line begins: what was said of the one before does not hold for it.
+--- A new line begins: the answers given for the one before do not count for it.
 function Door:clear()
   self.agreed, self.all, self.paths = {}, false, {}
 end
 
---- A door before `behind`.
+--- A gate in front of `behind`.
 ---@param behind host.gate.door
 ---@param settings repl.door.settings
 ---@return repl.door

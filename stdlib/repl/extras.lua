@@ -1,4 +1,4 @@
---- What the prompt has besides the library: help, explain, unfold, trace.
+--- The prompt's own functions: help, explain, unfold, trace.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -28,20 +28,20 @@ local function fitted(lines)
   return layout.wrap_all(lines, term.width(), function(line) return line:match("^  %l+: ") and 5 or 2 end)
 end
 
--- What it is, then what its code may mean.
+-- Show the failure, then what its code may mean.
 local function explain_failure(failure)
   local lines = { report_failure.text(failure) }
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.huge), known } do
+  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.maxinteger), known } do
     more = fitted(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
   pager.show(lines)
 end
 
---- Say why something failed, and what its code may mean: explain(last), explain "403".
+--- Tell why something failed, and what its code may mean: explain(last), explain "403".
 ---@param value any a failure, or a code; the last result by default
 function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
@@ -51,8 +51,8 @@ function Prompt:explain(value)
   log.say(value == nil and "Nothing has failed yet." or "That is no failure: there is nothing to explain.")
 end
 
---- Say what there is, or what is known of a function, a module, a path of Graph, a code, a script or a
---- command: help(graph.list), help "/users", help "403".
+--- Show the overview, or help on a function, a module, a path of Graph, a code, a script or a command:
+--- help(graph.list), help "/users", help "403".
 ---@param topic any
 function Prompt.help(_, topic)
   local help = require "repl.help"
@@ -60,7 +60,7 @@ function Prompt.help(_, topic)
   pager.show(help.of(topic))
 end
 
---- Show all of a value, nothing folded.
+--- Show a value completely, nothing folded.
 ---@param value any the last result by default
 function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
@@ -69,7 +69,7 @@ function Prompt:unfold(value)
   pager.show(require("repl.show").unfolded(value == nil and json.null or value))
 end
 
---- Show each request with its time, and without its secrets; or do so no more.
+--- Show each request with its time, without its secrets; or stop that.
 ---@param word "on"|"off"|nil the other of the two by default
 function Prompt:trace(word)
   local settings = self.state.settings
@@ -96,7 +96,7 @@ function M.new(state)
   return names
 end
 
---- The name of what the prompt brought; nil for anything else.
+--- The name of a function of the prompt; nil for any other value.
 ---@param value any
 ---@return string|nil
 function M.name_of(value)

@@ -1,4 +1,4 @@
---- help(): what there is, from the same doc comments that editors read.
+--- help(): the doc comments of the interfaces, formatted for the terminal.
 
 local border = require "script.border"
 local codes = require "repl.codes"
@@ -28,10 +28,29 @@ local function add_text(lines, text, indent)
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = (indent or "") .. line end
 end
 
+-- Add a doc comment: lines of a paragraph are joined, because the terminal has a width of its own. Indented lines are
+-- examples, and stay.
+local function add_doc(lines, doc)
+  local paragraph = ""
+  local function finish()
+    if paragraph ~= "" then lines[#lines + 1] = paragraph end
+    paragraph = ""
+  end
+  for line in (doc .. "\n"):gmatch("(.-)\n") do
+    if line ~= "" and not line:match("^%s") then
+      paragraph = (paragraph .. " " .. line):match("^ ?(.*)$")
+    else
+      finish()
+      lines[#lines + 1] = line
+    end
+  end
+  finish()
+end
+
 ---------------------------------------------------------------------------
 -- A function, a class, a module
 
--- Names, types and what is said of them, one below the other.
+-- Names, types and descriptions, one below the other.
 local function add_values(lines, values)
   local widest, broadest = 0, 0
   for _, value in ipairs(values) do
@@ -46,7 +65,7 @@ local function add_values(lines, values)
   end
 end
 
--- The members of a parameter that is a table of ours: "graph.options?" -> those of graph.options.
+-- The members of an options parameter: "graph.options?" -> those of graph.options.
 local function add_members(lines, params)
   for _, param in ipairs(params) do
     local class = reference.class_of(param)
@@ -61,7 +80,7 @@ end
 ---@param entry reference.entry
 local function of_function(entry)
   local lines = { bold(("%s(%s)"):format(entry.full, entry.parameters)), "" }
-  if entry.doc ~= "" then add_text(lines, entry.doc) end
+  if entry.doc ~= "" then add_doc(lines, entry.doc) end
   if #entry.params > 0 then
     lines[#lines + 1] = ""
     add_values(lines, entry.params)
@@ -81,7 +100,7 @@ end
 ---@param class reference.class
 local function of_class(class)
   local lines = { bold(class.name), "" }
-  if class.doc ~= "" then add_text(lines, class.doc) end
+  if class.doc ~= "" then add_doc(lines, class.doc) end
   add_values(lines, class.fields)
   add_entries(lines, class.methods, function(entry) return ":" .. entry.name end)
   return lines
@@ -92,7 +111,7 @@ local function of_module(name)
   local functions = reference.functions(name)
   if #functions == 1 and functions[1].full == name then return of_function(functions[1]) end
   local lines = { bold(name), "" }
-  add_text(lines, module.doc)
+  add_doc(lines, module.doc)
   lines[#lines + 1] = ""
   add_entries(lines, functions, function(entry) return entry.full end)
   return lines
@@ -156,7 +175,7 @@ local function of_command(text)
   return { bold("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
 end
 
--- What the prompt itself brings.
+-- Help on the prompt's own functions.
 local function of_prompt(name)
   for _, entry in ipairs(reference.class("repl.prompt").methods) do
     if entry.name == name then return of_function(setmetatable({ full = name }, { __index = entry })) end
@@ -164,7 +183,7 @@ local function of_prompt(name)
 end
 
 ---------------------------------------------------------------------------
--- Any topic
+-- Finding a topic
 
 local FINDERS = {
   function(text) return codes.explain(text) end,
@@ -186,7 +205,7 @@ local FINDERS = {
   of_command, of_script, of_prompt,
 }
 
---- All topics that have a name.
+--- All topics with a name.
 ---@return string[]
 function M.topics()
   local list = codes.names()

@@ -1,5 +1,5 @@
---- What was typed at the prompt, kept in a private file: one entry a line, whatever
---- lines it had. Values of secrets are taken out before an entry is kept.
+--- The history of the prompt, in a private file: one line for each entry. Values of secrets are masked before an entry
+--- is kept.
 
 local profile_file = require "profile.file"
 local secret = require "host.secret"
@@ -12,7 +12,7 @@ local LIMIT = 4 << 20 -- bytes of the file
 
 local MASKED = "[secret]"
 
--- What stands before a secret that is written out: `password = "x"`, `["password"] = 'x'`, `secret.from [[x]]`.
+-- The text in front of a secret that is written out: `password = "x"`, `["password"] = 'x'`, `secret.from [[x]]`.
 local BEFORE = { "[Ss]ecret%.from%s*%(?%s*" }
 for _, name in ipairs { "[Pp]assword", "[Ss]ecret", "[Ss]ecretText", "[Tt]oken", "[Tt]okenId" } do
   BEFORE[#BEFORE + 1] = "[%w_]*" .. name .. "%s*=%s*"
@@ -27,7 +27,7 @@ local function mask(text)
   return text
 end
 
---- The entry as it may be kept: living secrets and what is written as one are masked.
+--- The entry as it is kept: living secrets, and texts that are written as secrets, are masked.
 ---@param text string
 ---@return string
 function M.clean(text)
@@ -42,7 +42,7 @@ local function decode(line)
   return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n", r = "\r" }))
 end
 
---- The file; nil where there is no home to keep it in.
+--- The path of the file; nil without a home folder.
 ---@return string|nil
 function M.path()
   local ok, folder = pcall(profile_file.state_folder)
@@ -62,14 +62,14 @@ local function write(path, entries)
   return sys.write(path, table.concat(lines), "replace")
 end
 
---- All entries that are kept, the oldest first.
+--- All entries, the oldest first.
 ---@return string[]
 function M.load()
   local path = M.path()
   return path and read(path) or {}
 end
 
---- Keep one more, unless it is the last one again. Another prompt may have added some meanwhile.
+--- Add an entry, unless it equals the last one. Another prompt may have added entries meanwhile.
 ---@param text string cleaned
 ---@return boolean|nil ok, string? message
 function M.add(text)

@@ -1,4 +1,4 @@
---- What a person types, or a pipe brings: lines, joined until they are whole.
+--- Read what a person types, or what a pipe contains: lines, joined until they are complete.
 
 local class = require "base.class"
 local edit = require "host.edit"
@@ -30,8 +30,8 @@ function Input:line(prompt, earlier)
   return text, why
 end
 
---- One entry: a line, or as many as make a whole. nil and why: "end" or "interrupted" (what was
---- typed is dropped).
+--- Read one entry: a line, or as many as make it complete. Nil and why: "end" or "interrupted" (what was typed is
+--- dropped).
 ---@param prompt string
 ---@return string|nil text, string? why
 function Input:read(prompt)
@@ -40,7 +40,7 @@ function Input:read(prompt)
     sys.forget_interrupts()
     local line, why = self:line(next_prompt, text)
     if not line then
-      if why == "end" and text:match("%S") then return text end -- a pipe's last line may be cut short
+      if why == "end" and text:match("%S") then return text end -- the last line of a pipe may be incomplete
       return nil, why
     end
     text = text .. line
@@ -50,7 +50,7 @@ function Input:read(prompt)
   end
 end
 
---- Keep an entry in the history, without the secrets in it.
+--- Add an entry to the history, without its secrets.
 ---@param text string
 function Input:remember(text)
   if not text:match("%S") or not self.editor then return end

@@ -1,5 +1,4 @@
---- What went wrong at the prompt, as a failure with a fix: what was meant, where
---- that can be guessed.
+--- An error at the prompt as a failure with a fix: what was probably meant, where that can be guessed.
 
 local fail = require "fail"
 local nearest = require "base.nearest"
@@ -12,7 +11,7 @@ local M = {}
 ---@field env table
 ---@field paths string[]? Graph's paths that were asked for
 
--- "/usrs/1" -> "/users": the first segment that no path has, and the one that was meant.
+-- "/usrs/1" -> "/users": find the first segment that no path has, and what was probably meant.
 local function path_meant(path)
   local plain = path:gsub("%?.*$", ""):gsub("^/v1%.0", "")
   if paths.find(plain) then return nil end
@@ -31,7 +30,7 @@ end
 
 local ASKED = { missing = true, refused = true }
 
--- A refusal of a path that is none may be a slip of the pen.
+-- Graph refused a path that does not exist: it may be a typing mistake.
 local function with_path(failure, context)
   local path = ASKED[failure.kind] and context.paths and context.paths[#context.paths]
   local meant = path and path_meant(path)
@@ -51,7 +50,7 @@ local function member_meant(message, context)
   return meant and ("Did you mean %s.%s?"):format(owner, meant)
 end
 
---- The error as a failure.
+--- Turn the error into a failure.
 ---@param err any
 ---@param context repl.mistake
 ---@return Failure

@@ -1,5 +1,5 @@
---- Graph's paths and the properties of its types, as far as they are written down
---- here: for completion and help, never to refuse anything.
+--- Graph's paths and the properties of its types, from a table in the program. For completion and help; never to refuse
+--- anything.
 
 local fact_tables = require "base.fact_tables"
 
@@ -8,7 +8,7 @@ local M = {}
 ---@class repl.path
 ---@field path string "/users/{id}"
 ---@field methods string[]
----@field type string "user"; "" when nothing of interest comes back
+---@field type string "user"; "" when nothing of interest is returned
 
 local paths ---@type repl.path[]?
 local types ---@type table<string, { name: string, kind: string }[]>?
@@ -44,8 +44,7 @@ local function all_types()
   return types
 end
 
---- The properties of a type. What is only known as an object of the directory may be a
---- person as well.
+--- The properties of a type. An object that is only known as a directory object may be a user.
 ---@param name string "user"
 ---@return { name: string, kind: string }[]
 function M.properties(name)
@@ -58,14 +57,14 @@ local function segments(path)
   return split(path:gsub("%?.*$", ""), "[^/]+")
 end
 
--- Does a segment that was typed fit one of a template? An id fits {id}, not what is written out.
+-- Does a typed segment fit a segment of a template? An id fits {id}, and nothing else.
 local function fits(template, typed)
   if template == "{id}" then return true end
   local name = template:match("^(.-)%(") -- applications(appId='{id}')
   return template == typed or (name ~= nil and template:gsub("{id}.*$", "") == typed:sub(1, #template:match("^(.-){")))
 end
 
---- The path that what was typed stands for: "/users/ada@x" is "/users/{id}". nil when none does.
+--- The path that a typed path is an instance of: "/users/ada@x" is "/users/{id}". Nil when there is none.
 ---@param typed string
 ---@return repl.path|nil
 function M.find(typed)
@@ -82,8 +81,7 @@ function M.find(typed)
   return best
 end
 
---- What may follow after `typed`, which ends with "/" or within a segment: the whole next
---- segments, "{id}" among them.
+--- What may follow `typed`, which ends with "/" or within a segment: whole segments, "{id}" among them.
 ---@param typed string "/users/", "/us"
 ---@return string[]
 function M.next_segments(typed)

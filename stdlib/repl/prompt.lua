@@ -1,5 +1,5 @@
---- The prompt: what is typed runs as a task over one session, and what it gives is
---- shown for a person. It reads only, unless it was started to write.
+--- The prompt: each entry runs as a task in one session, and its result is shown. It only reads, unless it was started
+--- with --write.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -25,23 +25,23 @@ local words = require "repl.words"
 
 local M = {}
 
-local AT_ONCE = 100 -- items of a list that is still being read
-local MOST_ROWS = 1000 -- shown on a terminal
+local AT_ONCE = 100 -- items shown of a list that is still being read
+local MOST_ROWS = 1000 -- rows shown on a terminal
 local CHUNK = "=prompt"
 local READS = "It only reads: --write lets it change things, and asks before each change."
 
 ---@class repl.state
 ---@field options table of the command line
----@field env table what is typed runs in it
----@field names fun(): string[] all names there are
+---@field env table the globals of what is typed
+---@field names fun(): string[] all names in it
 ---@field seen repl.seen
 ---@field settings repl.door.settings
 ---@field door repl.door? once the session is open
----@field failed boolean did anything fail?
----@field signed string? who signed in, as it was said
----@field learned table<string, any> what names stood for when they were last looked at
+---@field failed boolean did an entry fail?
+---@field signed string? who signed in, as it was told
+---@field learned table<string, any> the values of names when they were last looked at
 ---@field lines_of fun(value: any, more: boolean?): string[]
----@field echo_left boolean is the ^C on the screen followed by a new line?
+---@field echo_left boolean must a new line follow the ^C on the screen?
 
 ---------------------------------------------------------------------------
 -- The session
@@ -57,7 +57,7 @@ local function open_session(state)
   return open
 end
 
--- Without a configuration the prompt is there all the same; a call will say what is missing.
+-- Without a configuration the prompt starts all the same; a call then says what is missing.
 local function try_session(state)
   local ok, open = pcall(open_session, state)
   if ok then return open end
@@ -68,7 +68,7 @@ local function try_session(state)
 end
 
 ---------------------------------------------------------------------------
--- What is said at the start
+-- The greeting
 
 local function by_whom(settings)
   if token_cache.is_personal(settings) then
@@ -107,15 +107,15 @@ local function prompt_of(state, open)
 end
 
 ---------------------------------------------------------------------------
--- Reading what was typed
+-- Reading entries
 
--- At the prompt a local would be gone with its line, so it becomes a name like others.
+-- A local would end with its line, so an assignment to a local becomes one to a global.
 local function without_local(text)
   local names = text:match("^%s*local%s+([%w_,%s]-)%s*=[^=]") or text:match("^%s*local%s+(function)%s")
   return names and text:gsub("^%s*local%s+", "", 1) or text
 end
 
-local WORDS = { -- what needs no quotes
+local WORDS = { -- words that may be typed without quotes
   help = true, trace = true,
 }
 
@@ -138,7 +138,7 @@ local function compile(text, env)
   return nil, as_statement:match(open) and as_statement or as_value:match(open) and as_value or as_statement
 end
 
---- Is the text a whole that can be run (or be refused), or is more to come?
+--- Is the text complete, so that it can be run or refused; or does more follow?
 ---@param text string
 ---@return boolean
 function M.is_whole(text)
@@ -149,7 +149,7 @@ end
 ---------------------------------------------------------------------------
 -- Running it
 
--- A list that is read page by page is not held at the prompt: its first items are.
+-- A list that is read page by page is not kept at the prompt: its first items are.
 local function settle(...)
   local first, _, _, pages = ...
   if type(first) ~= "function" or class.name(pages) ~= "graph.pages" then return table.pack(...) end
@@ -172,7 +172,7 @@ local function run_chunk(chunk)
   return xpcall(scheduler.run, guard, poll, work)
 end
 
--- What is said next stands below the ^C that the terminal shows.
+-- The next output begins below the ^C that the terminal shows.
 local function leave_echo(state)
   if sys.interrupts() == 0 or state.echo_left then return end
   state.echo_left = true
@@ -192,7 +192,7 @@ local function tell_failure(state, err, text)
   if log.verbose() and failure.trace then log.error(failure.trace) end
 end
 
--- Once somebody has signed in, or somebody else has.
+-- Tell who has signed in, once, and when that changes.
 local function tell_sign_in(state)
   local principal = oauth.signed_in()
   local name = principal and ("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person")
@@ -220,7 +220,7 @@ local function tell(state, results)
   if results.n == 0 then return end
   state.env.last = results[1]
   if log.json() then return report.json(results[1]) end
-  local count = words.is_data(results[1]) and 1 or results.n -- what a call says besides can be asked for
+  local count = words.is_data(results[1]) and 1 or results.n -- a call's further results are shown on request
   for i = 1, count do
     local value = results[i]
     pager.show(state.lines_of(value, results.more))
@@ -278,7 +278,7 @@ local function new_state(options)
   return state
 end
 
--- What a first line does not need is read when it is needed, here and in other places: the prompt is there sooner.
+-- Load the completion when Tab is first used: so the prompt starts sooner.
 local function completer(state)
   local complete
   return function(before, after)

@@ -1,5 +1,4 @@
---- What stands before the cursor: is it in a text, whose argument is it, which name
---- is being written?
+--- What is in front of the cursor: is it in a text, whose argument is it, and which name is being typed?
 
 local class = require "base.class"
 
@@ -8,17 +7,17 @@ local M = {}
 ---@class scan.frame an open bracket
 ---@field open string "(", "{" or "["
 ---@field callee string? the function whose arguments these are: "graph.get"
----@field place integer which argument
----@field first string? the first argument, when that is a text
----@field key string? in a table: the member whose value is written
----@field at_key boolean in a table: could a member's name be written here?
+---@field place integer number of the argument
+---@field first string? the first argument, when it is a text
+---@field key string? in a table: the member whose value is typed
+---@field at_key boolean in a table: may a member's name be typed here?
 
 ---@class scan.state
 ---@field frames scan.frame[] the innermost last
----@field text string? what stands in the text the cursor is in
----@field chain string? the names before the one being written: "graph.", "last.value[1]."
----@field word string the name being written
----@field callee string? of the text the cursor is in, where it is an argument without parentheses
+---@field text string? the text around the cursor
+---@field chain string? the names before the one that is typed: "graph.", "last.value[1]."
+---@field word string the name that is typed
+---@field callee string? the function of which the text around the cursor is an argument without parentheses
 
 local Scan = class "scan"
 
@@ -34,10 +33,10 @@ end
 
 function Scan:pop()
   table.remove(self.frames)
-  self.chain = "?" -- the value of a call or a table: of what it is, nobody knows here
+  self.chain = "?" -- the members of a call's or a table's value are unknown
 end
 
--- A text that has ended.
+-- A text that is closed.
 function Scan:finish_text(content)
   local top = self:top()
   if self.chain then
@@ -47,7 +46,7 @@ function Scan:finish_text(content)
   end
 end
 
--- A text the cursor is in.
+-- A text around the cursor.
 function Scan:leave_open(content)
   self.text = content
   self.callee = self.chain
@@ -82,7 +81,7 @@ function Scan:long(place, level)
   return from + #level + 2
 end
 
--- `last.value[1]`, `last["x"]`: part of the chain; else a bracket like others.
+-- `last.value[1]`, `last["x"]`: a part of the chain; any other bracket opens a frame.
 function Scan:index(place)
   local whole = self.chain and self.line:match("^%[%s*%d+%s*%]", place)
     or self.chain and self.line:match("^%[%s*\"[^\"]*\"%s*%]", place)
@@ -128,7 +127,7 @@ for word in ("and do else elseif for function if in local not or repeat return t
   KEYWORDS[word] = true
 end
 
--- One token from `place` on; where the next one begins.
+-- Read one token from `place` on. Returns where the next one begins.
 local function step(scan, place)
   local line = scan.line
   local char = line:sub(place, place)
@@ -148,7 +147,7 @@ local function step(scan, place)
   return place + (line:match("^%d[%w.]*", place) or char):len()
 end
 
--- What is being written at the very end: a name, with the names before it.
+-- What is typed at the end: a name, with the names before it.
 local function settle_end(scan)
   local word = scan.line:match("([%a_][%w_]*)$") or ""
   local joint = scan.line:sub(1, #scan.line - #word):match("([.:])%s*$")
@@ -161,7 +160,7 @@ local function settle_end(scan)
   end
 end
 
---- Read what stands before the cursor.
+--- Read what is in front of the cursor.
 ---@param line string
 ---@return scan.state
 function M.read(line)

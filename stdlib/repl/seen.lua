@@ -1,11 +1,11 @@
---- Names and ids that results brought, so that they can be completed.
+--- Names and ids from results, for completion.
 
 local class = require "base.class"
 local words = require "repl.words"
 
 local M = {}
 
-local MOST = 2000 -- kept
+local MOST = 2000 -- names and ids kept
 local DEEPEST = 6
 
 ---@class repl.seen
@@ -37,7 +37,7 @@ local function walk(seen, value, of, depth, left)
   for _, member in pairs(value) do walk(seen, member, of, depth + 1, left) end
 end
 
---- Learn the names and ids in a value.
+--- Keep the names and ids in a value.
 ---@param value any
 ---@param of string the collection it came from: "/users"; "" when that is not known
 function Seen:learn(value, of)
@@ -45,7 +45,7 @@ function Seen:learn(value, of)
   forget_old(self)
 end
 
---- What was seen: of this collection, or else of any, the latest first.
+--- The texts of this collection, or of any, the latest first.
 ---@param of string
 ---@return string[]
 function Seen:texts(of)
@@ -59,7 +59,7 @@ function Seen:texts(of)
   return #here > 0 and here or all
 end
 
---- Nothing seen yet.
+--- An empty collection.
 ---@return repl.seen
 function M.new()
   return Seen { list = {}, known = {} }

@@ -1,4 +1,4 @@
---- Results as text that fits the terminal: tables, objects, and all of it unfolded.
+--- Results as text that fits the terminal: tables, objects, and complete values.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -10,10 +10,10 @@ local M = {}
 
 local GAP = 2
 local WIDEST = 48 -- columns of one column
-local LEAST = 12 -- below this a column that has to be cut is left out
+local LEAST = 12 -- a column that would become narrower than this is left out
 local DEEPEST = 20
 
--- What tells things apart comes first.
+-- Members that identify an object come first.
 local FIRST = {
   "displayName", "name", "userPrincipalName", "appId", "id", "keyId", "hint", "accountEnabled", "state", "status",
   "endDateTime", "createdDateTime",
@@ -30,7 +30,7 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
--- Names of the members, in the order to be shown. What OData says of its answers is not asked for.
+-- The names of the members, in the order in which they are shown. Skip @odata.* metadata.
 local function names_of(object)
   local names = {}
   for name in pairs(object) do
@@ -50,8 +50,8 @@ end
 
 ---@class show.column
 ---@field name string
----@field width integer what its widest cell takes
----@field whole boolean it must not be cut
+---@field width integer the width of its widest cell
+---@field whole boolean must it not be cut?
 ---@field right boolean
 
 local function measure(rows, name)
@@ -70,7 +70,7 @@ local function measure(rows, name)
   return not empty and column or nil
 end
 
--- All columns that have something in them.
+-- All columns that are not empty.
 local function columns_of(rows)
   local all, list = {}, {}
   for _, row in ipairs(rows) do
@@ -80,7 +80,7 @@ local function columns_of(rows)
   return list
 end
 
--- As many as fit, in their order; the last that comes in may be cut. How many were left out.
+-- As many columns as fit, in their order; the last one may be cut. Returns also how many were left out.
 local function fit(columns, width)
   local chosen, used = {}, 0
   for _, column in ipairs(columns) do
@@ -152,7 +152,7 @@ local function add_unset(lines, unset, width)
   lines[#lines + 1] = log.style("dim", line)
 end
 
---- An object: a member a line, its parts folded.
+--- An object: one member a line, its parts folded.
 ---@param object table
 ---@param width integer
 ---@return string[] lines
@@ -192,7 +192,7 @@ local function unfold(lines, value, indent, depth)
   end
 end
 
---- All of a value, nothing folded: a member a line, indented.
+--- A value completely: one member a line, indented.
 ---@param value any
 ---@return string[] lines
 function M.unfolded(value)
@@ -205,7 +205,7 @@ end
 ---------------------------------------------------------------------------
 -- Any value
 
---- A value that has no parts, as text.
+--- A value without parts, as text.
 ---@param value any
 ---@return string
 function M.plain(value)
@@ -225,7 +225,7 @@ local function is_rows(list)
   return #list > 0
 end
 
--- Nobody reads more than so many rows; all are there as `last`.
+-- At most so many rows are shown; `last` has all of them.
 local function some_rows(list, width, most)
   local rows = table.move(list, 1, most, 1, {})
   local lines = M.table(rows, width)

@@ -1,4 +1,4 @@
---- Single values as people read them: dates, ids, numbers, and what is folded away.
+--- Single values for people: dates, ids, numbers, and folded values.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -8,9 +8,9 @@ local time = require "time"
 
 local M = {}
 
-local LONGEST_LIST = 40 -- columns a list of plain values may take before it is folded
+local LONGEST_LIST = 40 -- columns of a list of plain values before it is folded
 
---- Is it a moment as Graph writes it?
+--- Is it a moment in Graph's form?
 ---@param value any
 ---@return boolean
 function M.is_moment(value)
@@ -38,7 +38,7 @@ local function span(seconds)
   return ("%d years"):format((seconds / YEAR + 0.5) // 1)
 end
 
---- "in 30 days", "2 hours ago", "5 years ago"; nil when the text is no moment after all.
+--- "in 30 days", "2 hours ago", "5 years ago"; nil when the text is not a moment.
 ---@param value string
 ---@return string|nil
 function M.distance(value)
@@ -48,28 +48,28 @@ function M.distance(value)
   return left >= 0 and "in " .. span(left) or span(-left) .. " ago"
 end
 
---- Is there nothing to show: absent, null, or empty text?
+--- Is there nothing to show: nil, null, or an empty text?
 ---@param value any
 ---@return boolean
 function M.is_nothing(value)
   return value == nil or value == json.null or value == ""
 end
 
---- Is there nothing in it either?
+--- Is it nothing, or an empty table?
 ---@param value any
 ---@return boolean
 function M.is_empty(value)
   return M.is_nothing(value) or M.is_data(value) and next(value) == nil
 end
 
---- Is it a table that is shown by its members (and not an object of ours)?
+--- Is it a table that is shown by its members, and not an object of ours?
 ---@param value any
 ---@return boolean
 function M.is_data(value)
   return type(value) == "table" and (getmetatable(value) == nil or json.is_array(value))
 end
 
---- A list, or else an object? An empty table that was no JSON array is neither.
+--- Is it a list? An empty table that is no JSON array is neither list nor object.
 ---@param value table
 ---@return boolean
 function M.is_list(value)
@@ -83,7 +83,7 @@ local function number(value)
   return math.type(value) == "float" and ("%.10g"):format(value) or tostring(value)
 end
 
--- Newlines and the like would break a line of a table.
+-- Replace newlines and the like, which would break a line of a table.
 local function one_line(text)
   return (text:gsub("%s*[\r\n]+%s*", " "):gsub("%c", " "))
 end
@@ -104,7 +104,7 @@ local function folded_object(object)
   return ("{%s}"):format(layout.count(members, "member"))
 end
 
---- A value in one line; what has parts is folded: "[3 items]", "{2 members}".
+--- A value in one line; parts are folded: "[3 items]", "{2 members}".
 ---@param value any
 ---@return string
 function M.text(value)

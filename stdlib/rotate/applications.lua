@@ -1,5 +1,5 @@
---- A policy for applications: the client secret, or the certificate, of each, by the steps that setup takes too: had,
---- proven, brought to where it is used, and the ones before it let go.
+--- Run a policy for applications: rotate the client secret or the certificate of each one by the same steps as the
+--- setup. The credential is found or made, proven, stored, and the earlier ones are removed.
 
 local certificate = require "certificate"
 local class = require "base.class"
@@ -35,9 +35,9 @@ local step = workflow.step
 ---@field tenant rotation.tenant
 ---@field options rotation.options
 ---@field entries rotation.entry[]
----@field vault string? id of the vault the entries are in, once one was looked at
----@field place "server"|"handover"|"sealed"|"command" where the new ones go
----@field instead string? why that is not where the policy says
+---@field vault string? id of the vault with the entries, once an entry was read
+---@field place "server"|"handover"|"sealed"|"command" the kind of sink for new values
+---@field instead string? why that is not the sink in the policy
 local Applications = class "rotate.applications"
 
 ---------------------------------------------------------------------------
@@ -45,15 +45,15 @@ local Applications = class "rotate.applications"
 
 local function is_certificate(self) return self.terms.credential == "certificate" end
 
--- It lives as long as was asked for, or as the tenant allows. It is replaced when it is as old as `every` says, however
--- long it would live; and before its end, however old it is.
+-- The dates of a credential: it lives as long as asked for, or as the tenant allows. It is replaced when it is as old
+-- as `every` says, and before it expires.
 local function dates_of(self, policy)
   local longest = is_certificate(self) and policy.longest_key or policy.longest
   local length = math.min(self.terms.lifetime, longest or math.huge)
   return { lifetime = length, every = self.terms.every }
 end
 
--- What rotation is to know, whatever the kind of credential.
+-- What rotation has to know, for every kind of credential.
 local function fields_of(self, target, policy)
   local fields = dates_of(self, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
@@ -63,7 +63,7 @@ local function fields_of(self, target, policy)
 end
 
 ---------------------------------------------------------------------------
--- Bringing it to where it is used
+-- Storing
 
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
@@ -81,7 +81,7 @@ local function await(run, secret, target, where)
   }
 end
 
--- A person brings it there. Only a provider's form is known; what else is to be done there is no policy's business.
+-- Hand over to a person. Only a provider's form is known; for another consumer the policy does not say what to do.
 local function hand_over(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
   sink_handover.offer(run, secret, {
@@ -140,7 +140,7 @@ function PLACE.command(run, secret, self, target)
   await(run, secret, target, "what the program " .. words[1] .. " keeps")
 end
 
--- Without a Devolutions Server, client secrets go by a person's hands.
+-- Without a Devolutions Server, client secrets go to a person.
 local function choose_place(self)
   if is_certificate(self) then return end
   self.place = self.terms.sink.kind
@@ -186,7 +186,7 @@ local function secret_steps(self, entry)
   }
 end
 
--- Does what runs this sign in as the application, with what lies sealed here?
+-- Does this installation sign in as the application, with the certificate that is sealed here?
 local function is_used_here(self, target)
   local sign_in = self.options.profile.sign_in
   return sign_in.client_id == target.appId and (sign_in.certificate or {}).from == "sealed"
@@ -360,7 +360,7 @@ function M.look(terms, tenant, options)
   return self
 end
 
---- Is now a time at which changes may begin?
+--- May changes begin now?
 ---@return boolean open, number? moment
 function Applications:open()
   if not self.terms.window or self.options.outside_window then return true end
@@ -368,7 +368,7 @@ function Applications:open()
 end
 
 ---------------------------------------------------------------------------
--- Doing
+-- Changing
 
 local function settle(entry, result)
   if result.failure then
@@ -383,7 +383,7 @@ local function settle(entry, result)
   return entry.what ~= "failed"
 end
 
--- One after another: each is proven before the next is begun.
+-- One after another: each one is proven before the next begins.
 local function each(self, entries, stop)
   local stopped
   for _, entry in ipairs(entries) do
@@ -397,18 +397,18 @@ local function each(self, entries, stop)
   end
 end
 
--- What a try of a run that was cut short left in the vault.
+-- Delete trial entries that an interrupted run left in the vault.
 local function clear_probes(self)
   if self.vault then probe.clear(self.options.journal, self.vault) end
 end
 
---- End what a run before this one began.
+--- Finish rotations that an earlier run began. Waits.
 function Applications:recover()
   clear_probes(self)
   each(self, self.recoveries, false)
 end
 
---- Do it.
+--- Rotate what is due. Waits.
 function Applications:act()
   run_limit.keep(self)
   if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end

@@ -1,4 +1,4 @@
---- What an application has to be allowed so that these policies can run as it.
+--- The rights that an application needs to run these policies.
 
 local permissions = require "permissions.least"
 local rotate_policies = require "rotate.policies"
@@ -8,7 +8,8 @@ local M = {}
 
 local OWNED = "Application.ReadWrite.OwnedBy"
 
--- Read where it may be read; without, Entra's own refusal says the same. And what only a person calls.
+-- Calls that may be missing: the run reads where it is allowed to, or Entra's own refusal says the same; and calls that
+-- only a person makes.
 local DISPENSABLE = {
   ["GET /applications/{id}/appManagementPolicies"] = true, ["GET /policies/defaultAppManagementPolicy"] = true,
   ["GET /applications/{id}/owners"] = true,
@@ -18,7 +19,7 @@ local DISPENSABLE = {
 ---@class rotate.least_rights
 ---@field users policy.terms[]
 ---@field applications policy.terms[]
----@field permissions string[] application permissions, sorted; the least that does
+---@field permissions string[] application permissions, sorted: the least that are enough
 ---@field reasons table<string, string[]> permission -> the calls that need it
 
 local function sorted_out(policies)
@@ -35,7 +36,7 @@ local function calls_of(needs)
   return calls
 end
 
---- The rights that these policies need, by their names; with none, those to rotate what it owns.
+--- The rights for the policies of these names; with no name, those to rotate the applications that it owns.
 ---@param names string[]
 ---@return rotate.least_rights
 function M.of(names)

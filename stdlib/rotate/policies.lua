@@ -1,4 +1,4 @@
---- Policies from their files to a run, once or for as long as it takes.
+--- Run policies from their files, once or as a service.
 
 local copies = require "script.copies"
 local fail = require "fail"
@@ -36,8 +36,7 @@ local function join(into, from)
   end
 end
 
---- Load policies by name. What they need is put together for the sign-in, which is one for all; what each may do
---- stays its own.
+--- Load policies by name. Their needs are joined for the sign-in, which they share; each policy keeps its own rights.
 ---@param names string[]
 ---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
 function M.load(names)
@@ -64,7 +63,7 @@ function M.once(policies, options)
   return all, rotate_run.status(all, false)
 end
 
---- What there is to do, changing nothing.
+--- What would be done; changes nothing. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] all, integer status
@@ -73,12 +72,12 @@ function M.plan(policies, options)
   return all, rotate_run.status(all, true)
 end
 
---- What came of it, for a person.
+--- The outcome of a run, as text.
 ---@param all table[]
 ---@return string
 function M.text(all) return rotate_print.text(all, false) end
 
---- What there is to do, for a person.
+--- What would be done, as text.
 ---@param all table[]
 ---@return string
 function M.plan_text(all) return rotate_print.text(all, true) end
@@ -88,7 +87,7 @@ M.json = rotate_print.json
 ---------------------------------------------------------------------------
 -- As a service
 
---- When a policy has something to do: something falls due, or its window opens.
+--- When a policy next has something to do: something becomes due, or its window opens.
 ---@param found rotate.outcome
 ---@param now number
 ---@param latest number a moment by which it is looked at anyway
@@ -102,7 +101,7 @@ function M.next_of(found, now, latest)
   return latest
 end
 
--- When to look again, within the hour.
+-- When to look again, within an hour.
 local function next_look(all)
   local now, soonest = time.now(), time.now() + LONGEST
   for _, found in ipairs(all) do soonest = M.next_of(found, now, soonest) end
@@ -121,7 +120,7 @@ local function has_news(all)
   return false
 end
 
--- One turn; what fails now may work in the next.
+-- One round. What fails now may work in the next round.
 local function turn(policies, options)
   local ok, all = xpcall(M.once, scheduler.keep_trace, policies, options)
   if ok then
@@ -134,7 +133,7 @@ local function turn(policies, options)
   return SHORTEST * 5
 end
 
---- Run the policies whenever something falls due, until asked to stop.
+--- Run the policies whenever something is due, until the program is asked to stop. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop

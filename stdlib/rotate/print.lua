@@ -1,4 +1,4 @@
---- What a policy would do, or did: as lines a person reads, and as one table.
+--- What a policy would do, or did: as lines for a person, and as one table.
 
 local http = require "http.client"
 local json = require "host.json"
@@ -11,7 +11,7 @@ local workflow_print = require "workflow.print"
 
 local M = {}
 
-local MOST = 20 -- lines of a kind, unless asked for more
+local MOST = 20 -- lines of a kind, unless more are asked for
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
@@ -48,10 +48,11 @@ end
 
 local function line_of(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
-  return ("    %s %s  %s%s%s"):format(SIGN[what], entry.name, entry.why, when_of(entry), fix)
+  local name = entry.name:gsub("%c", " ") -- a line break in it would be read as a line of ours
+  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, when_of(entry), fix)
 end
 
--- What is due is done by a run, or left to the next one.
+-- The heading of a group: due things are done by this run, or left to the next one.
 local function heading(what, is_plan)
   return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
 end
@@ -72,7 +73,7 @@ local function when_text(found)
   return ("%s, %s (%s)"):format(text, terms.window:phrase(), state)
 end
 
--- The caps, before anything runs into them.
+-- Add the tenant's limits, before a run meets them.
 local function add_caps(lines, found)
   local limits, count = found.terms.limits, #found.changes
   if found.later > 0 then

@@ -1,5 +1,5 @@
---- A run of policies: whether it may begin at all, what was left unfinished first,
---- then what is due, each policy within its limits.
+--- One run of policies: check that it may begin, finish what is unfinished, then do what is due, each policy within its
+--- limits.
 
 local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
@@ -30,8 +30,8 @@ local function first_of(policies, target)
   end
 end
 
--- What the policies share: who we are, who holds which role, which domains are federated. Each policy for users
--- declares the calls for that, so it is read with the rights of the first.
+-- What the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy for
+-- users declares these calls, so they are made with the rights of the first.
 local function tenant_of(policies, options)
   local tenant = { me = oauth.sign_in(options.profile), held = {} }
   local first = first_of(policies, "users")
@@ -46,8 +46,8 @@ end
 ---@class rotation.options
 ---@field journal host.journal.journal
 ---@field profile table
----@field now string[]? names of accounts or applications to be changed at once, whatever their dates say
----@field outside_window boolean? whatever the window says
+---@field now string[]? names of accounts or applications to rotate now, whatever their dates say
+---@field outside_window boolean? ignore the windows?
 ---@field rights table<string, host.gate.rights>? of each policy's file, by the policy's name; nil: those of the task
 ---@field old_now boolean? remove an application's old credential as soon as the new one is in use
 ---@field confirm nil|fun(all: table[]): boolean
@@ -59,8 +59,8 @@ end
 ---@field later integer
 ---@field left_over journal.left_over[]?
 ---@field open boolean is its window open?
----@field moment number? until when, or from when
----@field failure Failure? it could not even be looked at
+---@field moment number? until when it is open, or from when
+---@field failure Failure? why it could not even be looked at
 
 local function look_with_matrix(terms, tenant, options)
   rights_check.check(terms, tenant)
@@ -105,7 +105,7 @@ local function check_named(all, names)
   end
 end
 
---- What there is to do, changing nothing.
+--- What would be done; changes nothing. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] found one a policy
@@ -129,7 +129,7 @@ local function has_work(all)
   return false
 end
 
--- Failures of single accounts are in their entries; what stops a policy is here.
+-- Failures of single accounts are in their entries; failures that stop a policy are raised here.
 local function guarded(found, step, options)
   if found.failure then return end
   local ok, failure = xpcall(with_rights, scheduler.keep_trace, options, found.terms, found[step], found)
@@ -139,7 +139,7 @@ local function guarded(found, step, options)
   found.failure = failure
 end
 
---- Do it once: what was begun first, then what is due.
+--- Run once: finish what was begun, then do what is due. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] found one a policy
@@ -159,7 +159,7 @@ function M.once(policies, options)
 end
 
 ---------------------------------------------------------------------------
--- How it ended
+-- The outcome
 
 local TO_DO = { change = true, recover = true, stop = true, refuse = true, busy = true }
 local BAD = { failed = true, stop = true, skipped = true, person = true, refuse = true, busy = true, left = true }
@@ -172,8 +172,8 @@ function M.is_accepted(terms, entry)
   return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
 end
 
---- The exit status: 0 all is well; 1 something failed, was refused or is another's, or a person is needed; 3 a plan
---- has something to do or to say.
+--- The exit status: 0 all is well; 1 something failed, was refused or belongs to another rotation, or a person is
+--- needed; 3 a plan has something to do or to say.
 ---@param all table[]
 ---@param is_plan boolean
 ---@return integer

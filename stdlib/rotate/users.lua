@@ -1,5 +1,5 @@
---- A policy for users: whom it is about today, what is to be done about each, and
---- doing it, within its limits: what was begun first, a few alone, then the rest.
+--- Run a policy for users: which accounts it selects today, what to do about each, and doing it within its limits:
+--- unfinished rotations first, then a few accounts alone, then the rest.
 
 local class = require "base.class"
 local command = require "rotation.command"
@@ -30,39 +30,39 @@ local vault_folder = require "base.vault_folder"
 local M = {}
 
 local AT_ONCE = 100
-local MANY = 1000 -- accounts from which memory is saved
-local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and what AT_ONCE accounts at once take
+local MANY = 1000 -- from so many accounts on, memory is saved
+local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and for AT_ONCE accounts in work
 local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
 ---@field name string its user principal name
----@field what string the verdict's; once worked on "changed", "ended", "left", "failed", "waits" or "busy"
+---@field what string the verdict's; after the work "changed", "ended", "left", "failed", "waits" or "busy"
 ---@field why string
 ---@field fix string? what a person can do about it
 ---@field code string? why it is refused, in a word
 ---@field due number? the verdict's
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
----@field edited string? id of its entry, which was modified since we wrote it
----@field renamed string? the name its entry has, when the account has another
----@field group string? a role-assignable group it is in
----@field outside boolean? not selected any more
+---@field edited string? id of its entry, when somebody modified the entry since we wrote it
+---@field renamed string? the name of its entry, when the account has another name
+---@field group string? a role-assignable group that it is in
+---@field outside boolean? is it not selected any more?
 ---@field adopt entra.user? the account, when the sink's value is in force though this journal did not set it
----@field adopted table? what of the sink's is adopted
+---@field adopted table? the sink's value that is adopted
 ---@field failure any?
 
 ---@class rotate.users
 ---@field terms policy.terms
 ---@field entries rotation.entry[]
 ---@field run rotation.run
----@field changes rotation.entry[] what this run may change, oldest due first
+---@field changes rotation.entry[] what this run may change, the longest due first
 ---@field later integer due too, but beyond the limit of a run
 ---@field recoveries rotation.entry[]
 ---@field left_over journal.left_over[] entries of accounts that the policy does not select any more
 local Users = class "rotate.users"
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
 local function set_of(list)
   local set = {}
@@ -84,13 +84,13 @@ local function setting_of(terms, tenant, options)
   }
 end
 
--- What is to be done about an account, or became of it.
+-- Set what is to be done about an entry, or became of it.
 local function settle(entry, what, why, code, fix)
   entry.what, entry.why, entry.code, entry.fix = what, why, code, fix
   return entry
 end
 
--- Was its entry modified since we wrote it?
+-- Was the account's entry modified since we wrote it?
 local function is_edited(row, current)
   local modified = row and row.body.value and row.body.modified
   return modified and current and current.marker == row.body.marker and current.modified
@@ -119,14 +119,14 @@ end
 
 local NO_ROLES = {}
 
--- What user_password.work has to know of an account before it reads it anew.
+-- The account of an entry, as far as user_password.work needs it before it reads the account again.
 local function known_of(entry)
   return {
     id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
   }
 end
 
--- What this policy began about accounts that it does not select any more.
+-- Add rotations that this policy began for accounts that it does not select any more.
 local function add_outside(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
@@ -143,7 +143,7 @@ local function other_policy(self, user)
   return row and row.body.policy ~= "" and row.body.policy ~= self.terms.name and row.body.policy
 end
 
--- Entries of ours whose account was not among those selected.
+-- Note entries of ours whose accounts are not selected any more.
 local function note_left_over(self)
   for slot in self.run.sink:each_slot() do
     local entry = not slot.claimed and (slot.current and slot.current.ours and slot.current or slot.pending[1])
@@ -159,7 +159,7 @@ end
 local EDITED = "somebody changed its entry, which holds something else than the password in force"
 local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
 
--- What somebody wrote into an entry since: a note beside the password, or another password?
+-- Find out what somebody changed in an entry: a note beside the password, or the password.
 local function check_edited(self)
   local edited = {}
   for _, entry in ipairs(self.entries) do
@@ -189,7 +189,7 @@ end
 
 local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
 
--- Of a run that is about named accounts, the others are not part.
+-- A run about named accounts leaves out all others.
 local function keep_named(self)
   local setting = self.run.setting
   if not setting.named then return end
@@ -218,15 +218,14 @@ end
 
 ---@class rotation.tenant what all policies of a run share
 ---@field me oauth.principal
----@field held table<string, boolean> directory roles we hold
+---@field held table<string, boolean> directory roles that we hold
 ---@field holders entra.holders
 ---@field federated table<string, boolean>
 
--- Ten thousand accounts have to fit: garbage is not let grow to as much again as they
--- take, nor while it is collected.
+-- Ten thousand accounts must fit: collect garbage before it takes as much memory again as the accounts.
 local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
 
---- Whom the policy is about, and what is to be done about each. Changes nothing.
+--- Find the accounts of the policy, and what to do about each. Changes nothing. Waits.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
@@ -257,7 +256,7 @@ function M.look(terms, tenant, options)
   return self
 end
 
---- Is now a time at which changes may begin? Until when, or from when.
+--- May changes begin now? Returns until when, or from when.
 ---@return boolean open, number? moment
 function Users:open()
   if not self.terms.window or self.run.setting.outside_window then return true end
@@ -265,7 +264,7 @@ function Users:open()
 end
 
 ---------------------------------------------------------------------------
--- Doing
+-- Changing
 
 local function what_failed(failure)
   if not fail.is(failure) then return "failed" end
@@ -279,7 +278,7 @@ local function settle_failure(self, entry, failure)
     return
   end
   if fail.is(failure, "denied") and not self.explained then
-    self.explained = true -- asking why takes requests: the first of a run's denials tells for all
+    self.explained = true -- explaining takes requests, so only the run's first denial is explained
     require("permissions.denied").explain(failure)
   end
   entry.failure = failure
@@ -333,7 +332,7 @@ local function split(entries, count)
     table.move(entries, count + 1, #entries, 1, {})
 end
 
--- The sink is tried before the first change of a run, and never when there is none.
+-- The sink is tried before the first change of a run, and never without a change.
 local function try_sink(self)
   if not self.tried then self.run.sink:probe(self.run.journal) end
   self.tried = true
@@ -356,7 +355,7 @@ local function rename(self, entry)
   log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
 end
 
--- Entries follow their accounts' new names.
+-- Rename entries after their accounts.
 local function rename_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
@@ -366,7 +365,7 @@ local function rename_all(self)
   end
 end
 
--- Values of rotations that ended with an unknown outcome are kept for thirty days.
+-- Forget values of rotations with an unknown outcome after thirty days.
 local function expire_all(self)
   local journal = self.run.journal
   for _, row in ipairs(rows:unfinished(journal)) do
@@ -374,7 +373,7 @@ local function expire_all(self)
   end
 end
 
--- Where another installation was at work it may have ended by now: one more try each, within the limit of a run.
+-- Try once more where another installation was at work: it may have finished. Within the limit of the run.
 local function retry_busy(self)
   local busy, left = {}, self.terms.limits.max_changes
   for _, entry in ipairs(self.entries) do left = left - (entry.what == "changed" and 1 or 0) end
@@ -393,27 +392,27 @@ local function not_begun(self, why)
   end
 end
 
---- End what a run before this one began.
+--- Finish rotations that an earlier run began. Waits.
 function Users:recover()
   if #self.recoveries > 0 then try_sink(self) end
   each(self, self.recoveries, AT_ONCE, false)
 end
 
--- What finding many accounts took is given back. Then garbage may fill what they leave of
--- HEAP: to collect costs as much as there is in use, so the less is in use the more may wait.
+-- Free the memory that finding many accounts took. Then garbage may fill what the accounts leave of HEAP: collecting
+-- costs as much as there is in use, so the less is in use, the later it is done.
 local function save_memory(self)
   if #self.entries >= MANY then sys.trim() end
   local used = collectgarbage("count") + IN_FLIGHT
   collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
 end
 
--- A run that is about named accounts did not look at the others.
+-- A run about named accounts did not look at the others' entries.
 local function keep_left_over(self)
   if self.run.setting.named then return end
   left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
 end
 
---- Do it: a few alone, then the rest.
+--- Rotate what is due: a few alone, then the rest. Waits.
 function Users:act()
   keep_left_over(self)
   adopt_all(self)

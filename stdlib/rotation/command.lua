@@ -6,10 +6,21 @@ local program_run = require "program.run"
 
 local M = {}
 
+-- Who names an application or account in the tenant must not say which options the program gets.
+local function refuse_option(words, place, filled)
+  fail.raise {
+    kind = "refused", what = ("run the program '%s'"):format(words[1]),
+    why = ("its argument %s would become '%s', which it would take for an option"):format(words[place], filled),
+    fix = ("Write it behind the option that takes it in the policy (--name=%s), or change the name in the tenant.")
+      :format(words[place]),
+  }
+end
+
 local function fill(words, values)
   local filled = {}
   for i = 2, #words do
     filled[i - 1] = words[i]:gsub("{(%w+)}", function(name) return values[name] end)
+    if filled[i - 1]:sub(1, 1) == "-" and words[i]:sub(1, 1) ~= "-" then refuse_option(words, i, filled[i - 1]) end
   end
   return filled
 end

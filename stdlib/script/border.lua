@@ -35,6 +35,7 @@ local original_of = setmetatable({}, { __mode = "k" }) ---@type table<function, 
 ---@field scripts table<function, function> the other way round
 ---@field metatables_of_script table<table, true>
 ---@field given table<table, true> plain tables that the library gave to the script
+---@field kept table<table, true> plain tables that the library may keep, and the script has, too
 local Border = class "script.border"
 
 local OBJECT = { arguments = "kept", depth = math.huge } -- methods, and functions among results
@@ -123,7 +124,7 @@ local function give_plain(border, list, giving, level, seen)
   end
   if metatable_of(list) == ARRAY then json.array(twin) end
   if changed then return twin end
-  seen[list], border.given[list] = list, true
+  seen[list], border.given[list], border.kept[list] = list, true, true
   return list
 end
 
@@ -164,7 +165,7 @@ local function take_plain(border, list, keeps, level, seen)
     twin[take(border, key, keeps, level, seen)], changed = taken, changed or not rawequal(taken, value)
   end
   if metatable_of(list) == ARRAY then json.array(twin) end
-  if not changed then seen[list] = list end
+  if not changed then seen[list], border.kept[list] = list, true end
   return seen[list]
 end
 
@@ -332,9 +333,14 @@ function Border:own(fn)
   return fn
 end
 
---- The script made this metatable: objects that have it are the script's.
+--- The script made this metatable, and gives it to this table: objects that have it are the script's. A table that the
+--- library may keep gets none, for its metamethods would run in the midst of the library's work.
 ---@param meta table
-function Border:own_metatable(meta) self.metatables_of_script[meta] = true end
+---@param target any
+function Border:own_metatable(meta, target)
+  if self.kept[target] then error("a table that the library has, too, gets no metatable", 3) end
+  self.metatables_of_script[meta] = true
+end
 
 --- An error as the script that catches it may have it.
 ---@param err any
@@ -379,7 +385,7 @@ local function weak() return setmetatable({}, { __mode = "k" }) end
 function M.new()
   return Border {
     faces = weak(), metatables = weak(), metatables_of_script = weak(), shown = weak(), called = weak(),
-    scripts = weak(), given = weak(),
+    scripts = weak(), given = weak(), kept = weak(),
   }
 end
 

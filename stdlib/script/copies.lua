@@ -1,5 +1,5 @@
---- A person's copies of bundled scripts: which original each was made from, so that
---- one hears when the original has changed since.
+--- A person's copies of bundled scripts: from which original each was made, so that the person is told when the
+--- original has changed.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -20,7 +20,7 @@ local function digest(text) return crypto.hex(crypto.digest("sha256", text)) end
 
 local function path() return script.own_folder() .. "/.originals" end
 
--- name -> origin; empty when nothing was copied yet, or when it cannot be read.
+-- name -> origin; empty when nothing was copied yet, or the file cannot be read.
 local function read()
   local origins, text = {}, sys.read(path(), LIMIT)
   for name, hash, version in (text or ""):gmatch("(%S+)\t(%x+)\t(%S+)\n") do
@@ -46,7 +46,7 @@ function M.original(name)
   return text and { name = name, path = file, origin = "bundled", text = text }
 end
 
---- Keep that the original of this name, as it is now, is the one a copy was made from or held against.
+--- Record that the copy was made from, or compared with, the original as it is now.
 ---@param name string
 function M.note(name)
   local original, origins = M.original(name), read()
@@ -60,12 +60,12 @@ function M.note(name)
   }
 end
 
--- Does it stand in the place of a bundled one?
+-- Does the script replace a bundled one?
 local function shadows(found)
   return (found.origin == "yours" or found.origin == "folder") and M.original(found.name) ~= nil
 end
 
---- From which original the copy was made, when that has changed since.
+--- The original of the copy, when it has changed since; else nil.
 ---@param found script.found
 ---@return script.copies.origin|nil
 function M.outdated(found)
@@ -75,7 +75,7 @@ function M.outdated(found)
   return origin
 end
 
---- Say that a person's own script is used in place of the bundled one, and when that has changed since.
+--- Tell that a person's script replaces the bundled one, and whether that one has changed since.
 ---@param found script.found
 function M.tell(found)
   if not shadows(found) then return end

@@ -1,8 +1,8 @@
---- How two texts differ, line by line, for a person to read.
+--- Compare two texts line by line, for a person.
 
 local M = {}
 
-local AROUND = 2 -- lines shown before and after what differs
+local AROUND = 2 -- lines shown before and after a difference
 
 local function lines_of(text)
   local list = {}
@@ -11,7 +11,7 @@ local function lines_of(text)
   return list
 end
 
--- lengths[i][j]: of the longest common run of lines of a from i on and of b from j on.
+-- lengths[i][j]: the length of the longest common subsequence of a from line i and b from line j.
 local function common(a, b)
   local lengths = {}
   for i = #a + 1, 1, -1 do
@@ -54,8 +54,8 @@ local function near_a_change(list, place)
   return false
 end
 
---- The lines that differ, with "-" for what only `before` has and "+" for what only `after` has, and
---- some lines around them; "…" stands for what is left out. Empty when they are the same.
+--- The lines that differ: "-" marks those only in `before`, "+" those only in `after`. Some lines around them are
+--- shown; "…" stands for lines left out. Empty when the texts are equal.
 ---@param before string
 ---@param after string
 ---@return string[]

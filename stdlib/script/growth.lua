@@ -1,8 +1,8 @@
---- A person's copy of a bundled script that says it needs more than the original: the
---- difference is shown, and asked about once.
---
--- This guards against accident, as all of needs does: a copy that was edited, or
--- brought by somebody else, under a name that one has learned to trust.
+--- A person's copy of a bundled script may need more than the original. The difference is shown, and a person accepts
+--- it once.
+---
+--- The gate lets a script do what it declares. This protects a person who trusts a script's name from a copy that was
+--- edited, or that somebody else brought, and declares more.
 
 local copies = require "script.copies"
 local fail = require "fail"
@@ -13,7 +13,7 @@ local sys = require "host.sys"
 
 local M = {}
 
--- What is in the needs of one and not of the other.
+-- What is in `mine` and not in `original`.
 local function added(mine, original)
   local known, list = {}, {}
   for _, line in ipairs(permissions_needs.lines(original)) do known[line] = true end
@@ -24,8 +24,8 @@ local function added(mine, original)
   return list
 end
 
---- What a script needs beyond the bundled original of its name. Empty when it is that,
---- when there is none, or when it needs no more.
+--- The needs of a script beyond the bundled original of its name. Empty for the original itself, without an original,
+--- or when the script needs no more.
 ---@param declaration script.declaration
 ---@param found script.found
 ---@return string[] "graph: POST /applications"
@@ -36,7 +36,7 @@ function M.of(declaration, found)
   return added(declaration.needs, ok and original.needs or {})
 end
 
--- Where it is kept that this growth of this script was accepted.
+-- The file that says that a person accepted these needs of this script.
 local function pin_of(found, more)
   local crypto = require "host.crypto"
   local digest = crypto.hex(crypto.digest("sha256", found.name .. "\n" .. table.concat(more, "\n")))
@@ -65,7 +65,7 @@ local function say(found, more)
   for _, entry in ipairs(more) do log.say("  + " .. entry) end
 end
 
---- Show it, when it was not accepted before.
+--- Show these needs, unless they were accepted before.
 ---@param declaration script.declaration
 ---@param found script.found
 function M.show(declaration, found)
@@ -73,7 +73,7 @@ function M.show(declaration, found)
   if #more > 0 and not sys.stat(pin_of(found, more)) then say(found, more) end
 end
 
---- Go on only when what this script needs beyond the bundled one was accepted, now or before.
+--- Raise a failure unless a person accepts these needs, now or before.
 ---@param declaration script.declaration
 ---@param found script.found
 ---@param ask nil|fun(question: string): boolean nil where nobody can be asked
@@ -85,7 +85,7 @@ function M.check(declaration, found, ask)
   accept(found, more)
 end
 
---- Accept it without being asked, having shown it.
+--- Show these needs, and accept them without asking.
 ---@param declaration script.declaration
 ---@param found script.found
 ---@return integer how many entries

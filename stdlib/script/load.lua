@@ -178,7 +178,7 @@ local function names_in(place)
   return list
 end
 
--- Parts of the emulator are found like scripts, but are none to be run by name.
+-- Parts of the emulator are found like scripts, but cannot be run by name.
 local function is_part(name)
   return name:match("^emulator/") ~= nil
 end
@@ -227,7 +227,7 @@ function M.chunk(found, emulator)
   return own:callback(compile(found, globals))
 end
 
--- Options every command has; an argument of that name could not be given.
+-- The options that every command has: an argument of such a name could not be given.
 local RESERVED = {}
 for name in ("profile config emulator scripts write json yes quiet verbose no_color help version confirm")
   :gmatch("%S+") do
@@ -320,7 +320,8 @@ end
 function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
-  local ok, value = rights.with(scheduler.current(), nil, schema.load, scheduler.keep_trace, load_it)
+  local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
+    schema.load, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {

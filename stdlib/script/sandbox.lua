@@ -49,7 +49,7 @@ local function metatable_setter(own)
       if rawget(meta, "__gc") ~= nil then
         error("__gc is not for scripts: use a variable with <close>, and __close", 2)
       end
-      own:own_metatable(meta)
+      own:own_metatable(meta, target)
     end
     return setmetatable(target, meta)
   end

@@ -1,5 +1,4 @@
---- A session's door to what is outside: where it leads, by the profile, and what each script may do there, by its
---- declaration.
+--- Open a session's door: where it leads, from the profile, and what each script may do there, from its declaration.
 
 local calls = require "devolutions.calls"
 local fail = require "fail"
@@ -24,7 +23,7 @@ end
 ---------------------------------------------------------------------------
 -- Where it leads
 
--- Certificates are checked as `settings`, the profile or a part of it, says.
+-- Add a peer. `settings` (the profile, or a part of it) says how strictly its certificates are checked.
 local function add_peer(door, name, base, profile, settings)
   local lenient = settings.strict_certificates == false
   local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
@@ -35,7 +34,7 @@ local function add_peer(door, name, base, profile, settings)
   }
 end
 
--- The endpoint of a managed identity; no proxy leads there.
+-- Add the endpoint of a managed identity, without a proxy.
 local function add_identity(door, profile)
   local base, path = require("oauth.identity").place(profile)
   add_peer(door, "identity", base, { file = profile.file, ca = profile.ca }, profile)
@@ -46,7 +45,7 @@ local function has_server(profile)
   return profile.devolutions ~= nil and profile.devolutions.server ~= nil
 end
 
--- Where the door leads: the profile's services, programs and folders. The path of the identity endpoint, if any.
+-- Add the profile's services, programs and folders. Returns the path of the identity endpoint, if there is one.
 local function add_places(door, profile)
   local identity = profile.sign_in.method == "managed_identity" and add_identity(door, profile) or nil
   add_peer(door, "login", profile.login, profile, profile)
@@ -61,7 +60,7 @@ end
 ---------------------------------------------------------------------------
 -- Rights
 
--- What Moonlatch itself calls, whatever the script.
+-- The rights of Moonlatch itself, for every script.
 local function own_rights(door, profile, identity)
   local rights = door:rights("Moonlatch itself", "declared")
   rights:allow("login", "GET", "/*")
@@ -93,7 +92,7 @@ local function refuse_peers(profile, owner, peers)
   }
 end
 
--- The rights of one script, as it declares them.
+-- The rights of one script, from its declaration.
 local function script_rights(door, profile, owner, needs, mode)
   refuse_peers(profile, owner, needs.peers)
   local rights = door:rights(owner, mode)
@@ -112,7 +111,7 @@ local function script_rights(door, profile, owner, needs, mode)
   return rights
 end
 
--- All processes that change one tenant as one application share its budget.
+-- All processes that change one tenant as one application share a write budget.
 local function open_budget(session)
   local profile, budget = session.profile, session.profile.write_budget
   if not budget or not session.journal then return end
@@ -131,7 +130,7 @@ local function narrowed(rights, reading)
   return reading and rights:narrow("read") or rights
 end
 
---- Open the session's door, say who may do what, and seal it: from then on nobody can be given more.
+--- Open the session's door, add the rights of each script, and seal it: from then on rights can only be narrowed.
 ---@param session session its profile, journal and clock; gets its door and rights
 ---@param options session.options
 ---@return task.rights.session

@@ -1,5 +1,4 @@
---- The private emulator of --emulator: a child process of our own program that
--- ends when its standard input does.
+--- The private emulator of --emulator: a child process of this program, which exits when its standard input closes.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -10,14 +9,14 @@ local sys = require "host.sys"
 
 local M = {}
 
-local PATIENCE = 30 -- seconds until it must have said that it is ready
+local PATIENCE = 30 -- seconds until it must be ready
 
 ---@class session.emulator
 ---@field child host.process.child
----@field config string its ready profile file
+---@field config string path of its profile file
 local Emulator = class "session.emulator"
 
---- End it, and wait until it is gone. Idempotent.
+--- Stop it, and wait until it has exited. Calling it again does nothing.
 function Emulator:close()
   if self.child then self.child:close() end
   self.child = nil
@@ -41,7 +40,7 @@ local function ready_line(child)
     or "it did not say that it is ready")
 end
 
---- Start one and wait until it is ready.
+--- Start one, and wait until it is ready.
 ---@param choice { scripts: string? }
 ---@return session.emulator
 function M.start(choice)

@@ -1,4 +1,4 @@
---- A session that is opened when it is first needed.
+--- Open a session when it is first needed.
 
 local class = require "base.class"
 local profiles = require "profile.current"
@@ -13,8 +13,8 @@ function OnDemand.__close()
   if session then session.close() end
 end
 
---- Have a session opened when a profile is first asked for. Close what is returned.
---- Without options it is one for code that declares nothing: it may read, and with --write change.
+--- Let a session open when a profile is first asked for. The caller closes the returned value. Without options the
+--- session is for code that declares nothing: it may read, and with --write change.
 ---@param choice session.choice the command line's; also `write`
 ---@param options session.options?
 ---@return session.on_demand

@@ -1,5 +1,5 @@
---- A session: the profile's door to the network, its journal and its clock.
--- One at a time; `http` and `time` use it while it is open.
+--- A session: the gate, the journal and the clock of a profile, opened together. One session is open at a time; `http`
+--- and `time` use it.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -15,10 +15,10 @@ local M = {}
 ---@field needs script.needs? what it may do
 ---@field scripts session.script[]? instead: several scripts side by side, each with rights of its own. Code that is
 --- not run with the rights of one of them (`rights`, by name) may then do nothing.
----@field mode "declared"|"read"|"write"|nil may undeclared calls be sent? ("declared")
+---@field mode "declared"|"read"|"write"|nil may calls be sent that are not declared? ("declared")
 ---@field reading boolean? leave out the declared calls that change something
----@field journal boolean? open the journal; nothing can be changed without (true)
----@field fresh boolean? a person signs in anew, and stays signed in
+---@field journal boolean? open the journal; without it nothing can be changed (true)
+---@field fresh boolean? a person signs in again, and stays signed in
 
 ---@class session.script
 ---@field name string
@@ -53,7 +53,7 @@ local FIXES = {
 
 local function failure_of(message) return require("journal.commit").failure(message) end
 
---- Open a profile's journal; one that cannot be opened is an error of kind "journal".
+--- Open a profile's journal. Raises "journal" when it cannot be opened.
 ---@param profile profile
 ---@param clock host.sys.clock?
 ---@return host.journal.journal
@@ -67,8 +67,8 @@ function M.open_journal(profile, clock)
   }
 end
 
--- Where the chain ends is said elsewhere too: whoever replaces the whole journal by an
--- older one of ours does not reach the system's log. moonlatch journal verify --head.
+-- Write the end of the chain to the system's log too: whoever replaces the whole journal by an older one cannot change
+-- that log. `moonlatch journal verify --head` compares.
 local function tell_head(session)
   local journal = session.journal
   if session.profile.kind ~= "real" or not journal then return end
@@ -94,15 +94,15 @@ end
 
 local FOR_LOOKING_AROUND = { "Directory.Read.All" }
 
--- With a sign-in that is kept: what it was consented to, whatever that is.
+-- The permissions to ask for when looking around: with a stored sign-in, what it has consent for.
 local function looking_around(profile, fresh)
   local token_cache = require "oauth.token_cache"
   local kept = not fresh and token_cache.is_personal(profile) and token_cache.about(profile)
   return kept and {} or FOR_LOOKING_AROUND
 end
 
--- What a person signs in for: a script's word, or the least that its calls need; the
--- profile's for code that declares nothing.
+-- The permissions that a person signs in for: those the script names, or the least for its calls; for code that
+-- declares nothing, the profile's.
 local function use_scopes(profile, options)
   local needs = options.needs or {}
   local scopes = needs.scopes
@@ -114,13 +114,13 @@ local function use_scopes(profile, options)
   if scopes then require("oauth.sign_in").use_scopes(scopes) end
 end
 
--- A person who signed in with `moonlatch login` stays signed in.
+-- A person who ran `moonlatch login` stays signed in.
 local function keep_sign_in(profile, fresh)
   local token_cache = require "oauth.token_cache"
   if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
 end
 
---- Open a session for a profile, which becomes the one in use.
+--- Open a session for a profile, which becomes the profile in use.
 ---@param profile profile
 ---@param options session.options?
 ---@return session
@@ -148,7 +148,7 @@ function M.open(profile, options)
   return session
 end
 
--- Who was signed in stays signed in no longer than the session.
+-- Sign out at the end of the session.
 local function sign_out()
   local oauth = package.loaded["oauth.sign_in"]
   if not oauth then return end
@@ -157,7 +157,7 @@ local function sign_out()
   oauth.use_scopes {}
 end
 
---- End it: close the door and the journal. What is in flight is abandoned. Idempotent.
+--- Close the gate and the journal. Requests in flight are abandoned. Calling it again does nothing.
 function Session:close()
   if current ~= self then return end
   current = nil
@@ -178,29 +178,29 @@ end
 
 Session.__close = Session.close
 
---- The journal of the session that is open; nil when it has none.
+--- The journal of the open session; nil when it has none.
 ---@return host.journal.journal|nil
 function M.journal()
   return current and current.journal
 end
 
---- The session that is open.
+--- The open session; nil when there is none.
 ---@return session|nil
 function M.current() return current end
 
---- Close the session that is open, if any.
+--- Close the open session, when there is one.
 function M.close()
   if current then current:close() end
 end
 
----@class session.choice what a command line says of the profile
+---@class session.choice the profile as the command line chooses it
 ---@field profile string?
 ---@field config string?
 ---@field emulator boolean?
 ---@field scripts string?
 
---- Open a session for the profile that the command line chose: the private
---- emulator's with --emulator, which ends with the session.
+--- Open a session for the profile that the command line chose. With --emulator that is a private emulator's, which ends
+--- with the session.
 ---@param choice session.choice
 ---@param options session.options?
 ---@return session

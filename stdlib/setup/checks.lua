@@ -1,4 +1,5 @@
---- What each setup looks at before it makes anything: the application, the tenant, and whether whoever runs it may.
+--- What each setup checks before it makes anything: the application, the tenant, and whether the signed-in principal
+--- may do it.
 
 local credential_policy = require "entra.credential_policy"
 local deleted = require "entra.deleted"
@@ -8,7 +9,7 @@ local task = require "task"
 
 local M = {}
 
---- Read the tenant's name; nil for who may not read it, because it is only good to know.
+--- Read the tenant's name; nil when it may not be read, because it is needed for messages only. Waits.
 ---@return table?
 function M.organization()
   return fail.catch("denied", function()
@@ -16,7 +17,7 @@ function M.organization()
   end)
 end
 
---- Read the tenant's licences: the names of their service plans; nil for who may not read them.
+--- Read the names of the service plans in the tenant's licences; nil when they may not be read. Waits.
 ---@return table<string, true>?
 function M.licences()
   return fail.catch("denied", function()
@@ -29,14 +30,15 @@ function M.licences()
   end)
 end
 
--- One in the bin that holds the uniqueName is restored, or stops the run; destroy leaves it, or deletes it for good.
+-- A deleted application that holds the uniqueName is restored, or stops the run. For `destroy` it stays, or is deleted
+-- for good.
 local function settle_deleted(run, wanted, item, purge)
   if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
   deleted.must_be_ours(wanted, item, run.journal)
   wanted:restores(item)
 end
 
---- The application, and what policy counts for it: its own when it is there, else the tenant's. Waits.
+--- The application, and the policy that applies to it: its own when it exists, else the tenant's. Waits.
 ---@param run workflow.Run
 ---@param wanted entra.application
 ---@param purge boolean? is destroy to delete it for good?
@@ -54,7 +56,7 @@ function M.application_and_policy(run, wanted, purge)
   return { policy = policy }
 end
 
---- Say which tenant this is, and whether it has Privileged Identity Management.
+--- Tell which tenant this is, and whether it has Privileged Identity Management.
 ---@param run workflow.Run
 ---@param have table admin
 ---@param company table?
@@ -68,7 +70,7 @@ function M.describe_tenant(run, have, company, plans)
   end
 end
 
---- Who cannot make what is missing is told before anything is made.
+--- Tell who cannot make what is missing, before anything is made.
 ---@param run workflow.Run
 ---@param have table admin
 ---@param found { application: table? }
@@ -82,12 +84,12 @@ function M.check_admin(run, have, found)
   end
 end
 
---- Do the licences bring Privileged Identity Management?
+--- Do the licences include Privileged Identity Management?
 ---@param plans table<string, true>?
 ---@return boolean
 function M.is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
 
---- Read and say which tenant this is.
+--- Read and tell which tenant this is. Waits.
 ---@param run workflow.Run
 ---@param have table admin
 ---@return boolean premium

@@ -1,5 +1,5 @@
---- One real reset of a test user's password, by the application and with its new
---- secret: what no table and no token can show. The value is random, and nobody keeps it.
+--- Prove the application by one real reset of a test user's password, with its new secret. Neither a table nor a token
+--- can show that. The password is random, and nobody keeps it.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -18,8 +18,8 @@ local M = {}
 
 local KIND = "password reset"
 local LENGTH = 32
-local PATIENCE, PAUSE = 120, 15 -- seconds until a role that was just assigned counts; between tries
-local SIGHT, LOOK = 60, 3 -- seconds until the change shows; between looks
+local PATIENCE, PAUSE = 120, 15 -- seconds until a new role assignment must count; seconds between tries
+local SIGHT, LOOK = 60, 3 -- seconds until the change must show; seconds between looks
 
 ---------------------------------------------------------------------------
 -- Before anything is made
@@ -31,7 +31,7 @@ local function refuse(name, why, fix)
   }
 end
 
--- Elsewhere the password is not Entra's to set, or what is shown would be nothing.
+-- Why the account cannot be the test user: its password is kept elsewhere, or a reset would prove nothing.
 local function why_not(account, me)
   if account.id == me.oid then return "it is the account that runs this" end
   if account.federated then return "its domain is federated: its password is kept elsewhere" end
@@ -40,7 +40,7 @@ local function why_not(account, me)
   if not account.enabled then return "it is disabled" end
 end
 
---- The test user, if it is one; raises when it is none, or beyond what the roles can reach.
+--- Check the --prove-on user; raise if it cannot be reset by these roles. Waits.
 ---@param name string? user name or id; nil: no reset is wanted
 ---@param me oauth.principal who runs this
 ---@param roles string[] that the application is to hold
@@ -62,7 +62,7 @@ function M.check(name, me, roles)
 end
 
 ---------------------------------------------------------------------------
--- Doing it
+-- The reset
 
 local function send(account, application, value)
   local held = oauth.application(application.appId, value)
@@ -75,7 +75,7 @@ local function send(account, application, value)
   }))
 end
 
--- A role takes a while to count; each try has a token of its own.
+-- A role assignment takes a while to count; each try uses a new token.
 local function send_patiently(account, application, value)
   local waited = 0
   while true do
@@ -88,7 +88,7 @@ local function send_patiently(account, application, value)
   end
 end
 
--- When the directory says it changed; nil when it does not say so in time.
+-- When the directory says the password changed; nil when it does not say so in time.
 local function seen_change(account, before)
   local waited = 0
   while true do
@@ -110,7 +110,7 @@ local function perform(run, proof, account)
 end
 
 ---------------------------------------------------------------------------
--- Saying it, and no more than was shown
+-- The report: only what was shown
 
 local function roles_of(account)
   local names = {}
@@ -144,7 +144,7 @@ end
 local WARNING = "the password of %s will really be set, once, to a random value that nobody keeps: "
   .. "whoever uses the account is locked out until it is reset again"
 
---- Do it, unless it was shown with this secret before. To be called when the secret is proven.
+--- Reset the test user's password, unless this secret has done it before. Call this when the secret is proven. Waits.
 ---@param run workflow.Run
 ---@param proof rotation.Credential
 ---@param account entra.account? nil: it is not wanted

@@ -1,6 +1,6 @@
---- An application that somebody made by the how-to before: it holds one of the how-to's roles and is granted at least
---- its permissions, has a client secret, and does not carry our mark. That is a likeness and no proof, so a person is
---- told of it, and nothing is done with it.
+--- Find an application that somebody made by the vendor's how-to before. It holds one of the how-to's roles, has at
+--- least its permissions and a client secret, and does not carry our mark. That is no proof, so a person is told about
+--- it, and nothing is changed.
 
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
@@ -13,10 +13,10 @@ local task = require "task"
 local M = {}
 
 local ROLES = { "Helpdesk Administrator", "Privileged Authentication Administrator" }
-local AT_ONCE = 4 -- candidates looked at side by side
-local MOST = 20 -- candidates looked at
+local AT_ONCE = 4 -- candidates read side by side
+local MOST = 20 -- candidates read in all
 
--- Applications that hold the role in the whole tenant.
+-- The applications that hold the role in the whole tenant.
 local function holders_of(role)
   local found = {}
   for _, one in ipairs(graph.all("/roleManagement/directory/roleAssignments", {
@@ -31,7 +31,7 @@ local function holders_of(role)
   return found
 end
 
--- Each once, and no more than can be looked at in passing.
+-- The candidates, each once, and at most MOST.
 local function candidates()
   local list, seen = {}, {}
   for _, holders in ipairs(table.pack(task.all {
@@ -45,7 +45,7 @@ local function candidates()
   return list
 end
 
--- Is it granted what the how-to asks for, in the form of one of its years?
+-- Does it have the permissions that one of the how-to's versions asks for?
 local function is_granted(principal, offered)
   local ids = {}
   for i, grant in ipairs(graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
@@ -82,14 +82,14 @@ local function look(offered)
   return found
 end
 
---- Applications that look like one made by the how-to; none where that may not be read. Waits.
+--- The applications that look like one made by the how-to; none where that may not be read. Waits.
 ---@param offered table Microsoft Graph's service principal
 ---@return { appId: string, displayName: string }[]
 function M.find(offered)
   return fail.catch("denied", look, offered) or {}
 end
 
---- Tell a person of them.
+--- Tell a person about them.
 ---@param run workflow.Run
 ---@param found { appId: string, displayName: string }[]
 function M.tell(run, found)

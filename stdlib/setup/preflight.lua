@@ -1,4 +1,4 @@
---- What has to be known before anything is made: read side by side, changing nothing.
+--- The checks of the setup before anything is made: read side by side, changing nothing.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
@@ -20,9 +20,9 @@ local M = {}
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field accounts entra.account[]
----@field test_user entra.account? whose password is to be set once, as a proof
+---@field test_user entra.account? the test user for --prove-on
 ---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
----@field premium boolean has the tenant Privileged Identity Management, as far as can be read?
+---@field premium boolean does the tenant have Privileged Identity Management, as far as it can be read?
 
 ---------------------------------------------------------------------------
 -- Before the network
@@ -44,7 +44,7 @@ local function demands()
 end
 
 ---------------------------------------------------------------------------
--- Saying what was found
+-- Telling what was found
 
 local function describe(run, have, info, company, plans)
   checks.describe_tenant(run, have, company, plans)
@@ -69,14 +69,14 @@ local function say_adopted(run, application)
   end
 end
 
--- Before a second one is made, beside one that somebody made by hand.
+-- Ask before a second application is made beside one that somebody made by hand.
 local function say_look_alike(run, have, found)
   local wanted = have.wanted
   if run.mode ~= "plan" or found.application or wanted.client_id or wanted.returning then return end
   look_alike.tell(run, look_alike.find(found.graph))
 end
 
---- Look at everything. Fails where going on could not end well.
+--- Read and check everything. Raises a failure where the setup could not succeed. Waits.
 ---@param run workflow.Run
 ---@param have table admin, wanted, entry
 ---@param args table

@@ -1,5 +1,5 @@
---- The application that rotation signs in as: what it has to be allowed, whom it has
---- to reach, what it has to own. Read before anything is made.
+--- The checks of the rotator's setup before anything is made: which permissions the application needs, which accounts
+--- it must reach, and which applications it must own.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
@@ -25,17 +25,17 @@ local M = {}
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field permissions string[] application permissions
----@field owned entra.owned_application[] what it is to own
----@field accounts entra.user[] whose passwords it is to set
----@field roles string[] directory roles it is to hold
----@field beyond entra.user[] whom those do not reach for sure
+---@field owned entra.owned_application[] the applications that it should own
+---@field accounts entra.user[] the accounts whose passwords it will set
+---@field roles string[] the directory roles that it should hold
+---@field beyond entra.user[] accounts that these roles are not sure to reach
 ---@field pim table<string, entra.pim|false> role -> what the tenant demands of an assignment
 ---@field premium boolean
 
 ---------------------------------------------------------------------------
--- What it is to own, and whom it is to reach
+-- What it should own, and which accounts it should reach
 
--- The provider's application, and those that policies name. To destroy, it need not be there any more.
+-- The provider's application, and those that policies name. For `destroy` they need not exist any more.
 local function to_own(run, args, needed)
   local provider, missing = fail.catch("missing", owned.provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
@@ -67,7 +67,7 @@ local function demands(roles)
 end
 
 ---------------------------------------------------------------------------
--- Saying it
+-- Telling
 
 local function say_permissions(run, needed)
   for _, name in ipairs(needed.permissions) do
@@ -87,7 +87,7 @@ end
 
 local MOST_LINES = 10
 
---- Say which role is needed, and whom it does not reach.
+--- Tell which role is needed, and which accounts it does not reach.
 ---@param run workflow.Run
 ---@param found setup.rotator.found
 function M.explain_roles(run, found)
@@ -103,9 +103,9 @@ function M.explain_roles(run, found)
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
---- Look at everything. Fails where going on could not end well.
+--- Read and check everything. Raises a failure where the setup could not succeed. Waits.
 ---@param run workflow.Run
 ---@param have table admin, wanted
 ---@param args table
@@ -134,7 +134,7 @@ function M.look(run, have, args)
 end
 
 ---------------------------------------------------------------------------
--- The profile to go on with
+-- The profile for unattended runs
 
 local function quoted(text) return ("%q"):format(text) end
 
@@ -146,7 +146,7 @@ local function cloud_of(profile)
   return ("  cloud = { login = %s, graph = %s%s },"):format(quoted(profile.login), quoted(profile.graph), ca)
 end
 
--- The lines of a profile that signs in with a certificate, and is else as the one in use.
+-- The lines of a profile that signs in with a certificate, and is otherwise like the one in use.
 local function profile_of(profile, fields)
   local lines = { "rotator = {", ("  tenant = %s,"):format(quoted(profile.tenant)) }
   lines[#lines + 1] = cloud_of(profile)
@@ -160,7 +160,7 @@ end
 
 local read_fields = options_of("setup.rotator.tell_profile", { client_id = "string", path = "string" })
 
---- Say by which section of the configuration unattended runs sign in.
+--- Tell the section of the configuration with which unattended runs sign in.
 ---@param run workflow.Run
 ---@param fields { client_id: string, path: string? } path: of a key file in clear; nil: the sealed one
 function M.tell_profile(run, fields)

@@ -1,6 +1,6 @@
---- Where a secret goes: a credential entry of Devolutions Server (subType
---- AzureServicePrincipal). It can be read back, so what lies there is known; that
---- the consumer reads this very entry a person must have said (`linked`).
+--- A sink for a client secret: a credential entry of Devolutions Server (subType AzureServicePrincipal). The entry can
+--- be read back, so its content is known. That the consumer reads this very entry is known only when a person said so
+--- (`linked`).
 
 local fail = require "fail"
 local markers = require "journal.marker"
@@ -21,7 +21,7 @@ local vault_folder = require "base.vault_folder"
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind("Devolutions entry", { open = { "confirms", "vault", "path" } })
 
-local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and for the vault to list what it was given
+local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and until the vault must list a new entry
 
 --- An entry in a vault.
 ---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
@@ -35,7 +35,7 @@ local function entry(fields)
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
 local function raise_foreign(self)
   fail.raise {
@@ -69,13 +69,13 @@ local function pick(self, list)
   return ours[1]
 end
 
---- What it is on record as.
+--- The name of the entry on record.
 ---@return string
 function Entry:key()
   return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, vault_folder.key(self.path), self.name:lower())
 end
 
---- What lies there now, secret included; nil when nothing does.
+--- Read the entry, with its secret; nil when there is none. Waits.
 ---@return devolutions.entry?
 function Entry:read()
   local found = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
@@ -94,17 +94,17 @@ local function reach(self, profile)
   return info
 end
 
---- Begin to reach the server, find the vault, and read what is there. Changes nothing.
+--- Begin to connect to the server, find the vault and read the entry, in the background. Changes nothing.
 ---@param run workflow.Run
 function Entry:open(run)
   self.opening = run:meanwhile(function() return reach(self, run.profile) end)
 end
 
---- Wait until that is done.
+--- Wait until `open` is done.
 ---@return { version: string, name: string? } info
 function Entry:opened() return self.opening:wait() end
 
---- The secret it holds, when it is one of this application.
+--- The secret in the entry, when it belongs to this application. Waits.
 ---@param client_id string
 ---@return host.secret?
 function Entry:held(client_id)
@@ -113,32 +113,32 @@ function Entry:held(client_id)
   return data.clientSecret
 end
 
---- The marker of the rotation it was written by, from its description.
+--- The marker of the rotation that wrote the entry, from its description.
 ---@return string?
 function Entry:marker()
   return self.entry and markers.find(self.entry.description)
 end
 
---- Does the consumer read this very entry, so that storing is using?
+--- Does the consumer read this very entry, so that a stored secret is in use?
 ---@return boolean
 function Entry:confirms() return self.linked == true end
 
---- Where it is, for people.
+--- The place of the entry, for people.
 ---@return string
 function Entry:where()
   return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", self.name)
 end
 
 ---------------------------------------------------------------------------
--- The first act of a run that changes something
+-- Before the first change of a run
 
---- Does the vault take an entry, give it back as it was, and give it up? Raises when not.
+--- Raise a failure unless the vault accepts an entry, returns it unchanged, and lets it be deleted. Waits.
 ---@param journal host.journal.journal
 function Entry:probe(journal)
   probe.run(journal, self.vault_id, self.path)
 end
 
---- Remove what a run that was cut short left of such a try.
+--- Delete an entry that an interrupted try left behind. Waits.
 ---@param run workflow.Run
 function Entry:clear(run)
   for _, left in ipairs(self.tries) do
@@ -154,7 +154,7 @@ end
 ---------------------------------------------------------------------------
 -- Writing
 
---- What it is to hold.
+--- Set the content that the entry should have.
 ---@param content { tenant: string, client_id: string, value: any, marker: string, application: string }
 function Entry:hold(content)
   self.content = content
@@ -184,7 +184,7 @@ local function create(self)
   })
 end
 
--- When the answer is lost, the server is asked what it did.
+-- When the answer is lost, read what the server did.
 function Entry:create()
   local made, unknown = fail.catch("unknown_outcome", create, self)
   self.entry = made or self:read()
@@ -193,7 +193,7 @@ function Entry:create()
   return #self:differs(self.entry) == 0 and self.entry or self:update(self.entry)
 end
 
--- When it was made, in whole seconds. Nil where the server says it in a notation that tells no zone.
+-- When an entry was created, in whole seconds. Nil when the server's text names no time zone.
 local function made_at(listing)
   local at, zone = tostring(listing.createdOn):match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?%d*(.*)$")
   return (zone == "Z" or zone == "+00:00") and at or nil
@@ -204,7 +204,7 @@ local function is_before(one, other)
   return first ~= nil and second ~= nil and first < second
 end
 
--- The entry made here, as the vault lists it, and others of the same name and tag.
+-- The entry made here, as the vault lists it, and other entries of the same name and tag.
 local function listed(self, made)
   local own, others
   for waited = 0, PATIENCE, PAUSE do
@@ -222,7 +222,7 @@ local function raise_second(self, why, fix)
   fail.raise { kind = "conflict", what = ("create %s"):format(tostring(self)), why = why, fix = fix }
 end
 
--- The other run gives way: it saw this one.
+-- The other run saw this entry, and gives way: wait for that.
 local function await_only(self, made)
   for waited = 0, PATIENCE, PAUSE do
     local _, others = listed(self, made)
@@ -235,8 +235,8 @@ local function await_only(self, made)
   end
 end
 
---- After creating it: another installation may have made the same meanwhile. The older one stays; this one is removed,
---- and "conflict" raised, unless it is known to be the older one.
+--- After creating the entry: another installation may have created the same one meanwhile. The older entry stays. This
+--- one is deleted, and "conflict" raised, unless it is known to be the older one.
 ---@param made devolutions.entry
 function Entry:give_way(made)
   local own, others = listed(self, made)
@@ -263,7 +263,7 @@ function Entry:update(actual)
   return self.entry
 end
 
--- Writing read it back already.
+-- The write has read the entry back already.
 function Entry.seen() return true end
 
 function Entry:ours(actual)
@@ -273,6 +273,6 @@ end
 
 function Entry:delete(actual) server.delete_entry(self.vault_id, actual.id) end
 
-Entry.gone = false -- the server answers for itself at once
+Entry.gone = false -- the server shows its own changes at once
 
 return entry

@@ -1,7 +1,8 @@
---- Where a secret goes: to a person, who puts it where it is used. Never confirms by itself: a person says so.
+--- A sink for a client secret: a person, who brings it to where it is used. It confirms nothing by itself: a person
+--- says that the secret is in use.
 ---
---- What is handed over to whom goes on record here, and what is left for a person is told; `moonlatch handover` goes on
---- from there, without signing in.
+--- This file puts on record what is handed over to whom, and tells what a person has to do. `moonlatch handover` goes
+--- on from there, without signing in.
 
 local checklist = require "devolutions.checklist"
 local deliver = require "handover.deliver"
@@ -17,15 +18,15 @@ local M = {}
 ---@class sink.fields
 ---@field name string of the provider
 ---@field tenant string GUID
----@field client_id any unknown before there is an application
----@field application any object id; likewise
+---@field client_id any unknown while there is no application
+---@field application any object id; unknown while there is no application
 ---@field description string?
----@field consumer "none"|nil what uses it is not Devolutions; by default what the profile names
+---@field consumer "none"|nil "none": the consumer is not Devolutions; by default what the profile names
 ---@field elevation boolean?
 ---@field roles string[]?
 ---@field managed string[]?
 ---@field renew_before number?
----@field secret_file string? a new file for the secret
+---@field secret_file string? a new file for the client secret
 ---@field entry sink.entry?
 
 ---------------------------------------------------------------------------
@@ -43,7 +44,7 @@ local function body_of(run, fields)
   }
 end
 
--- What setup said of a provider is more than what a policy knows.
+-- The setup knows more about a provider than a policy does, so its row counts.
 local function row_of(run, fields)
   local before = states.rows(run.journal, fields.client_id)[1]
   if before and before.state == "known" and not fields.roles then return before end
@@ -53,7 +54,7 @@ local function row_of(run, fields)
 end
 
 ---------------------------------------------------------------------------
--- Left for a person
+-- For a person to do
 
 local function what_of(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
@@ -95,7 +96,7 @@ local function await(run, row)
   }
 end
 
--- Before there is a secret to give.
+-- Tell in a plan what a person will have to do.
 local function note_plan(run, fields)
   local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
   local state = states.of(run.journal, row, graph_clock.now())
@@ -120,7 +121,8 @@ local function converse(run, secret, row)
   return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
 end
 
---- Have the secret brought to where it is used by a person, and what else is open there done; waits for them on record.
+--- Let a person bring the secret to where it is used, and do the other open items. Until then the run waits for a
+--- person, on record.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
@@ -143,7 +145,7 @@ function M.offer(run, secret, fields)
 end
 
 ---------------------------------------------------------------------------
--- What stays when the application goes
+-- What stays when the application is deleted
 
 local function accounts_of(state)
   return #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
@@ -170,7 +172,7 @@ local function is_adopted(run, row)
   return false
 end
 
--- The application stays, with what it had before.
+-- Tell that an adopted application stays, with what it had before.
 local function tell_adopted(run, row)
   local state = states.of(run.journal, row, graph_clock.now())
   run:await {
@@ -181,7 +183,7 @@ local function tell_adopted(run, row)
   }
 end
 
---- With `destroy`: say what stays in Devolutions, and which accounts are not rotated any more.
+--- For `destroy`: tell what stays in Devolutions, and which accounts are not rotated any more.
 ---@param run workflow.Run
 ---@param name string of the provider
 function M.leave(run, name)

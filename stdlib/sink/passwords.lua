@@ -1,7 +1,6 @@
---- Where users' passwords go: entries of Devolutions Server, one for each account. An
---- entry is named by the account's user name and says its object id. What is pending lies
---- beside it, in entries of its own, one for each value: a slot that is a list, so that a
---- value which may be in force is never overwritten by the next one.
+--- A sink for users' passwords: entries of Devolutions Server, one for each account. An entry's name is the account's
+--- user name, and its description has the object id. Pending values are in entries of their own beside it, one for each
+--- value, so that the next value never overwrites one that may be in force.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -14,27 +13,27 @@ local time = require "time"
 local vault_folder = require "base.vault_folder"
 
 local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
-local SETTLE = 5 -- seconds an entry may take to be listed
+local SETTLE = 5 -- seconds until an entry must be listed
 local MOST_PENDING = 40 -- pending entries of one account
-local TRIES = 3 -- against somebody else who changes the same entry
+local TRIES = 3 -- tries when somebody else changes the same entry
 
 ---@class sink.passwords.entry
 ---@field id string
 ---@field name string
----@field ours boolean does it carry our tag?
+---@field ours boolean does it have our tag?
 ---@field marker string? of the rotation that wrote it
 ---@field number integer? of a pending value
 ---@field since number? when the current value came into force, or the pending one was written
----@field user string? object id of the account it was written for
----@field modified string? when it was last modified, as the server says it
+---@field user string? object id of the account for which it was written
+---@field modified string? when it was last modified, by the server's clock
 
----@class sink.passwords.slot what lies there for one account
+---@class sink.passwords.slot the entries of one account
 ---@field current sink.passwords.entry?
 ---@field pending sink.passwords.entry[]
----@field several boolean? more than one current entry
----@field claimed boolean? its account is known
+---@field several boolean? is there more than one current entry?
+---@field claimed boolean? is its account known?
 
----@class sink.passwords.account whose entry it is
+---@class sink.passwords.account the account of a slot
 ---@field id string object id
 ---@field upn string user principal name
 
@@ -42,23 +41,24 @@ local TRIES = 3 -- against somebody else who changes the same entry
 ---@field vault string name or id
 ---@field path string folders, separated by "\"
 ---@field vault_id string once opened
----@field slots table<string, sink.passwords.slot> by object id; by user name in lower case where the entry names none
+---@field slots table<string, sink.passwords.slot> by object id; by user name in lower case where the entry has no
+--- object id
 local Passwords = class "sink.Passwords"
 
---- A place for passwords.
+--- A sink for passwords.
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
   return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {} }
 end
 
--- A vault may refuse equal names: a second pending entry of an account has another name there.
+-- The name of a further pending entry: a vault may refuse entries of equal names.
 local function pending_name(name, place)
   return place == 1 and name .. " (pending)" or ("%s (pending %d)"):format(name, place)
 end
 
 ---------------------------------------------------------------------------
--- What an entry says of itself
+-- The description of an entry
 
 local VALUE = "%((" .. markers.PATTERN .. ")/(%d+)%)"
 local LINE = "Password kept by Moonlatch " .. VALUE .. "([^,]*), in force since ([%d:TZ-]+)%."
@@ -69,7 +69,7 @@ local function moment_of(text)
   return ok and moment or nil
 end
 
--- The rotation that wrote a current entry, when its value came into force, and whose it is.
+-- Read from a description which rotation wrote the current entry, when its value came into force, and the account.
 local function read_line(description)
   local marker, _, user, since = tostring(description or ""):match(LINE)
   return marker, moment_of(since), user and user:match("^ for (%x[%x-]+)$")
@@ -85,7 +85,7 @@ local function pending_line(user, marker, number, now)
     .. "is."):format(time.iso(now), user, markers.of_value(marker, number))
 end
 
--- Our line anew; what else a person wrote there stays.
+-- Replace our line in a description; what a person wrote there stays.
 local function describe(description, line)
   local text = type(description) == "string" and description or ""
   local from, to = text:find(LINE)
@@ -106,15 +106,15 @@ local function current_entry(entry)
     user = user, modified = entry.modifiedOn }
 end
 
--- The account's name in the name of a pending entry.
+-- The account's name, from the name of a pending entry.
 local function account_name(name)
   return name:match("^(.*) %(pending%)$") or name:match("^(.*) %(pending %d+%)$") or name
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
-local EMPTY = { pending = {} } -- of all accounts nothing lies there of
+local EMPTY = { pending = {} } -- the slot of every account without entries
 
 local function add_pending(slot, entry) slot.pending[#slot.pending + 1] = entry end
 
@@ -140,7 +140,7 @@ local function note(self, listed)
   end
 end
 
---- Reach the server, find the vault, and see what lies there. Changes nothing.
+--- Connect to the server, find the vault, and read its list. Changes nothing. Waits.
 ---@param profile table
 function Passwords:open(profile)
   server.login(profile)
@@ -148,7 +148,7 @@ function Passwords:open(profile)
   for entry in server.each_entry(self.vault_id, { path = self.path }) do note(self, entry) end
 end
 
--- What names the account's object id, and what only has its name.
+-- Join the entries with the account's object id and those with only its name.
 local function joined(by_id, by_name)
   if not by_id or not by_name then return by_id or by_name or EMPTY end
   local slot = { pending = table.move(by_id.pending, 1, #by_id.pending, 1, {}), current = by_id.current,
@@ -158,12 +158,12 @@ local function joined(by_id, by_name)
   return slot
 end
 
---- What lies there for this account, as it was last seen.
+--- The account's entries, as they were last listed.
 ---@param account sink.passwords.account
 ---@return sink.passwords.slot
 function Passwords:slot(account) return joined(self.slots[account.id], self.slots[account.upn:lower()]) end
 
---- What lies there for this account is known to be its own.
+--- Note that the entries of this account are its own.
 ---@param account sink.passwords.account
 function Passwords:claim(account)
   for _, key in ipairs { account.id, account.upn:lower() } do
@@ -171,7 +171,7 @@ function Passwords:claim(account)
   end
 end
 
---- All slots as they were seen when the place was opened, in no particular order.
+--- All slots, as they were listed when the sink was opened, in no particular order.
 ---@return fun(): sink.passwords.slot?
 function Passwords:each_slot()
   local key, slot
@@ -181,7 +181,7 @@ function Passwords:each_slot()
   end
 end
 
--- The names its entries have: what they were called then may have changed.
+-- The names of the account's entries: its user name may have changed since.
 local function names_of(slot, account, more)
   local names, seen = {}, {}
   local function add(name)
@@ -204,7 +204,7 @@ local function add_listed(slot, entry)
   elseif entry.type == "Credential" or entry.type == nil then add_current(slot, current_entry(entry)) end
 end
 
--- More than two pending entries in a vault that refuses equal names.
+-- Add further pending entries, in a vault that refuses equal names.
 local function add_further(self, slot, name)
   local place = 3
   repeat
@@ -214,8 +214,8 @@ local function add_further(self, slot, name)
   until #list == 0
 end
 
---- What lies there for this account now: lists anew. An entry of its name that was written for
---- another account is in it too.
+--- List the account's entries anew. The result includes an entry of its name that was written for another account.
+--- Waits.
 ---@param account sink.passwords.account
 ---@param name string? another one its entries may have
 ---@return sink.passwords.slot
@@ -232,7 +232,7 @@ function Passwords:look(account, name)
   return slot
 end
 
---- Can it be written and read back? Raises when not.
+--- Raise a failure unless the vault can be written and read back. Waits.
 ---@param journal host.journal.journal
 function Passwords:probe(journal)
   for _, left in ipairs(self.tries) do
@@ -242,18 +242,18 @@ function Passwords:probe(journal)
   probe.run(journal, self.vault_id, self.path)
 end
 
---- Where it is, for people.
+--- The place of the entry, for people.
 ---@param name string?
 ---@return string
 function Passwords:where(name)
   return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", name or "")
 end
 
---- Nothing more is done with this account in this run: keep nothing in mind of it.
+--- Forget the account's slot: nothing more is done with the account in this run.
 ---@param account sink.passwords.account
 function Passwords:release(account) self.slots[account.id], self.slots[account.upn:lower()] = nil, nil end
 
--- The account's slot, to be changed.
+-- The account's slot, for changing.
 local function own_slot(self, account)
   local slot = self:slot(account)
   if slot == EMPTY then slot = { pending = {} } end
@@ -270,7 +270,7 @@ local function pending_of(slot, marker, number)
   end
 end
 
--- Is what lies there this very value? Anything else there is nobody's to overwrite.
+-- Raise a failure unless the entry holds exactly this value. Nobody may overwrite another value there.
 local function check_pending(self, name, id, value)
   local entry = server.entry(self.vault_id, id)
   local held = entry.data.password
@@ -290,7 +290,7 @@ local function create_named(self, user, pending, value, name)
   })
 end
 
--- Does an entry of that name lie there which is known not to be another's at work?
+-- Is there an entry of that name that is known not to belong to a rotation at work?
 local function is_known(slot, pending, name)
   for _, entry in ipairs(slot.pending) do
     if entry.name == name and (entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]) then
@@ -300,7 +300,7 @@ local function is_known(slot, pending, name)
   return false
 end
 
--- Made under the first name that is free. Its answer may have been lost: then it is there all the same.
+-- Create the entry under the first free name. After a lost answer it may exist already.
 local function create_pending(self, account, pending, value)
   for place = 1, MOST_PENDING do
     local name = pending_name(pending.name, place)
@@ -321,8 +321,8 @@ end
 ---@field now number server time
 ---@field left table<string, any>? pending entries of others that stay: by marker, or id
 
---- Have a pending value lie there, beside others, read back. Raises a "conflict" with status 409 when the vault
---- allows no second entry of that name, and another's has it.
+--- Store a pending value beside others, and read it back. Raises a "conflict" with status 409 when the vault allows no
+--- second entry of that name, and another's has it. Waits.
 ---@param account sink.passwords.account
 ---@param pending sink.passwords.pending
 ---@param value host.secret
@@ -341,7 +341,7 @@ function Passwords:keep_pending(account, pending, value)
   return made.id, made.modifiedOn
 end
 
---- Does an entry still hold this value?
+--- Does an entry still hold this value? Waits.
 ---@param id string
 ---@param value host.secret
 ---@return boolean
@@ -350,7 +350,7 @@ function Passwords:holds(id, value)
   return secret.is(held) and secret.equals(held, value)
 end
 
---- Remove the pending values of a rotation.
+--- Delete the pending entries of a rotation. Waits.
 ---@param account sink.passwords.account
 ---@param marker string
 function Passwords:drop_pending(account, marker)
@@ -396,7 +396,7 @@ local function replace_current(self, id, content, line)
   return server.replace_entry(self.vault_id, entry, { just_read = true })
 end
 
--- The entry of this name, as the server has it now: an answer may have been lost.
+-- Find the entry of this name anew: an answer may have been lost.
 local function find_current(self, name)
   return (server.each_entry(self.vault_id, { name = name, path = self.path, tag = CURRENT })())
 end
@@ -414,9 +414,9 @@ local function write_patiently(self, slot, content, line)
     local ok, result = pcall(write_current, self, slot, content, line)
     if ok then return result end
     if not fail.is(result) or not AGAIN[result.kind] or result.code == "taken" or try == TRIES then error(result, 0) end
-    if result.kind == "missing" then slot.current = nil end -- somebody removed it
+    if result.kind == "missing" then slot.current = nil end -- somebody deleted it
     content.again = true
-    task.sleep(SETTLE) -- what was made all the same is listed by then
+    task.sleep(SETTLE) -- an entry that was made all the same is listed by then
   end
 end
 
@@ -425,12 +425,12 @@ end
 ---@field value host.secret
 ---@field marker string of the rotation
 ---@field number integer of the value in it
----@field since number when it came into force
----@field before string? the marker the entry had when the rotation was judged
+---@field since number when the value came into force
+---@field before string? the marker of the entry when the rotation was judged
 ---@field again boolean? it may have been written before, and its answer lost
 
---- Write the value that is in force, and read it back. Everything else in the entry stays. Raises a "conflict" with
---- the code "taken" when another rotation has written it since it was judged.
+--- Write the value in force, and read it back. Everything else in the entry stays. Raises a "conflict" with the code
+--- "taken" when another rotation has written the entry since it was judged. Waits.
 ---@param account sink.passwords.account
 ---@param content sink.passwords.content
 function Passwords:keep_current(account, content)
@@ -440,7 +440,7 @@ function Passwords:keep_current(account, content)
     user = account.id, modified = entry.modifiedOn }
 end
 
---- Give the account's entry the name the account has now. Everything else in it stays.
+--- Rename the account's entry after the account. Everything else in it stays. Waits.
 ---@param account sink.passwords.account
 ---@return string? modified when the server says it was last modified
 function Passwords:rename(account)

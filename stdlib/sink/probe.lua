@@ -1,5 +1,4 @@
---- Does a vault take an entry, give it back as it was, and give it up? Asked before
---- the first change of a run: what a vault cannot do is better known then.
+--- Try a vault before the first change of a run: does it accept an entry, return it unchanged, and let it be deleted?
 
 local crypto = require "host.crypto"
 local leases = require "journal.lease"
@@ -9,17 +8,17 @@ local time = require "time"
 
 local M = {}
 
---- The tag of what was written to try, and should it be left behind, how it is found.
+--- The tag of trial entries, by which those that were left behind are found.
 M.TAG = "moonlatch-probe"
 
-local FOREIGN = 3600 -- seconds after which nobody elsewhere is still trying with it
+local FOREIGN = 3600 -- seconds after which a trial entry of another installation counts as left behind
 
 local function lease_of(journal, name)
   return leases.take(journal, "probe/" .. name, "see whether a vault can be written")
 end
 
---- Was this entry left behind by a try that was cut short? Who tries holds a lease on its
---- name, which ends with the process; of another installation only the time tells.
+--- Was this entry left behind by an interrupted try? A try holds a lease on its name, which ends with the process; for
+--- another installation only the time tells.
 ---@param journal host.journal.journal
 ---@param entry devolutions.entry
 ---@return boolean
@@ -31,7 +30,7 @@ function M.is_abandoned(journal, entry)
   return lease ~= nil
 end
 
---- Remove from the vault what tries that were cut short have left there, wherever it lies.
+--- Delete the trial entries that interrupted tries left in the vault. Waits.
 ---@param journal host.journal.journal
 ---@param vault_id string
 function M.clear(journal, vault_id)
@@ -40,14 +39,14 @@ function M.clear(journal, vault_id)
   end
 end
 
---- Try. Raises when it does not.
+--- Try the vault. Raises a failure when it does not pass. Waits.
 ---@param journal host.journal.journal
 ---@param vault_id string
 ---@param path string
 function M.run(journal, vault_id, path)
   local mark = crypto.hex(crypto.random(4))
   local name = ("moonlatch probe %d %s %s"):format(time.now() // 1, journal:installation(), mark)
-  local _ <close> = lease_of(journal, name) -- nobody else has this name
+  local _ <close> = lease_of(journal, name) -- nobody else uses this name
   local made = server.create_entry(vault_id, {
     name = name, path = path, type = "Credential", subType = "Default",
     description = "Written to see whether this vault can be written and read back. It may be deleted.",

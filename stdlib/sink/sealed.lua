@@ -1,5 +1,5 @@
---- Where a secret goes: a file that only the holder of a private key can open, in a folder that the profile names.
--- Nothing here can read it back, so it confirms nothing.
+--- A sink for a client secret: a file that only the holder of a private key can open, in a folder that the profile
+--- names. It cannot be read back here, so it confirms nothing.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -14,7 +14,7 @@ local function raise(name, why, fix)
   fail.raise { kind = "config", what = "write the sealed secret to " .. name, why = why, fix = fix }
 end
 
---- Seal the value to the public key in the file `key`, and write it.
+--- Encrypt the value for the public key in the file `key`, and write it.
 ---@param folder string as the profile calls it
 ---@param name string of the file; one of that name, which a run before this one wrote, stays as it is
 ---@param key string
@@ -24,7 +24,7 @@ function M.write(folder, name, key, value)
   if not pem then raise(name, message, "The policy's sink names the key: a file with a public key in PEM.") end
   local sealed, why = crypto.seal_to(pem, value)
   if not sealed then raise(name, ("%s: %s"):format(key, why)) end
-  if files.read(folder, name) then return end -- a run before this one wrote it
+  if files.read(folder, name) then return end -- an earlier run wrote it
   files.write(folder, name, sealed)
 end
 

@@ -170,8 +170,22 @@ function M.here()
   return current
 end
 
+local barred = false
+
+--- Call `fn(...)`, which can start no task meanwhile: what a script's file started when it is loaded would run later,
+--- outside of what bounds the loading, and beside other scripts. `fn` must not wait.
+---@param fn function
+---@return any ...
+function M.barring(fn, ...)
+  local before = barred
+  local _ <close> = setmetatable({}, { __close = function() barred = before end })
+  barred = true
+  return fn(...)
+end
+
 --- `task.spawn` says how.
 function M.spawn(fn, ...)
+  if barred then error("a script starts no task while its file is loaded: start it in a step, or in run", 2) end
   if current and not coroutine.isyieldable() then error("a task cannot be started here, as in a finaliser", 2) end
   local task = Task {
     co = coroutine.create(fn), args = table.pack(...), waiters = {}, done = false,
@@ -202,14 +216,17 @@ function Task:wait()
   return table.unpack(self.result, 1, self.result.n)
 end
 
---- Stop the task now. Its `<close>` variables run; nothing else of it does.
+--- Stop the task now. Its `<close>` variables run, with its own rights; nothing else of it does.
 ---@param reason any
 function Task:cancel(reason)
   if self.done then return end
   if self == current or coroutine.status(self.co) ~= "suspended" then
     error("a task cannot cancel itself; raise an error", 2)
   end
+  local before = current
+  current = self
   local ok, err = coroutine.close(self.co)
+  current = before
   self.cancelled = true
   finish(self, false, ok and (reason or "cancelled") or err)
 end

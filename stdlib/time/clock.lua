@@ -1,21 +1,21 @@
---- What tells the time: this machine, or a clock that is used instead, such as an emulator's or a test's.
+--- The clock in use: this machine's, or another one, such as an emulator's or a test's.
 
 local sys = require "host.sys"
 
 local M = {}
 
---- What tells the time. A host.sys.clock is one; the tests bring their own, which
---- also say what the real time is and move for any wait.
+--- A clock. host.sys.clock is one. The tests have their own, which also replace the machine's time and move at any
+--- wait.
 ---@class time.clock
----@field offset fun(self): number seconds ahead of real time
----@field advance fun(self, seconds: number) move it
----@field time nil|fun(self): number instead of sys.time
----@field monotonic nil|fun(self): number instead of sys.monotonic
+---@field offset fun(self): number seconds by which it is ahead of real time
+---@field advance fun(self, seconds: number) move it forward
+---@field time nil|fun(self): number replaces sys.time
+---@field monotonic nil|fun(self): number replaces sys.monotonic
 ---@field least number? the shortest wait that moves it (1)
 
 local clock ---@type time.clock?
 
---- Use a clock from now on; nil goes back to real time. Returns the one before.
+--- Use a clock from now on; nil: the machine's. Returns the one before.
 ---@param new time.clock?
 ---@return time.clock?
 function M.use(new)
@@ -24,13 +24,13 @@ function M.use(new)
   return before
 end
 
---- The shortest wait that moves the clock instead of passing; nil for real time.
+--- The shortest wait that moves the clock instead of passing; nil for the machine's clock.
 ---@return number?
 function M.least()
   return clock and (clock.least or 1)
 end
 
---- Move a virtual clock.
+--- Move the clock in use forward.
 ---@param seconds number
 function M.advance(seconds)
   if not clock then error("only a virtual clock can be moved", 2) end

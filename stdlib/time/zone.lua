@@ -1,7 +1,6 @@
---- Time zones by name, from the system's own files (/usr/share/zoneinfo, RFC 8536).
---
--- Such a file holds the changes of the past as a table and the rule for the
--- future as a line of text, which time/zone_rule.lua reads.
+--- Time zones by name, from the system's files (/usr/share/zoneinfo, RFC 8536).
+---
+--- A file holds past changes as a table, and the rule for the future as a line of text, which time.zone_rule reads.
 
 local fail = require "fail"
 local sys = require "host.sys"
@@ -27,7 +26,7 @@ local ZONE = { __name = "zone", __metatable = "zone", __index = Zone }
 
 local HEADER = ">c4 c1 c15 I4 I4 I4 I4 I4 I4"
 
--- Sizes of the block that begins at `place`; and where its data begins.
+-- The sizes of the block that begins at `place`, and where its data begins.
 local function header_at(data, place)
   local magic, version, _, utc, std, leap, times, types, chars, next_place = HEADER:unpack(data, place)
   if magic ~= "TZif" then return nil end
@@ -40,7 +39,7 @@ local function size_of(header, width)
     + header.utc
 end
 
--- The block of 64-bit times, which every file since version 2 has after that of 32-bit ones.
+-- Read the block of 64-bit times, which follows that of 32-bit times since version 2.
 local function read_block(data)
   local header, place = header_at(data, 1)
   if not header or header.version < "2" then return nil end
@@ -68,7 +67,7 @@ local function raise(name, why)
   }
 end
 
---- The time zone of this name. Fails with "config" when there is none.
+--- The time zone of this name. Raises "config" when there is none.
 ---@param name string "America/Toronto", "UTC"
 ---@return zone
 function M.load(name)
@@ -95,7 +94,7 @@ local function last_before(at, time)
   return low
 end
 
---- Seconds that local time is ahead of UTC at this moment.
+--- How far local time is ahead of UTC at this moment, in seconds.
 ---@param time number
 ---@return integer
 function Zone:offset(time)
@@ -104,7 +103,7 @@ function Zone:offset(time)
   return place == 0 and self.first or self.offsets[place]
 end
 
---- The local date and time of this moment, and its day of the week (0 is Sunday).
+--- The local date and time at this moment, and the day of the week (0 is Sunday).
 ---@param time number
 ---@return { year: integer, month: integer, day: integer, hour: integer, minute: integer, second: integer,
 --- weekday: integer }
@@ -115,7 +114,7 @@ function Zone:date(time)
   return date
 end
 
--- When the clock is changed after `from`, until `to`: by the table, then by the rule.
+-- The moments after `from`, up to `to`, at which the clock changes: by the table, then by the rule.
 local function changes_between(self, from, to)
   local found, place = {}, last_before(self.at, from) + 1
   while self.at[place] and self.at[place] <= to do
@@ -132,9 +131,9 @@ local function changes_between(self, from, to)
   return found
 end
 
-local NEAR = 2 * DAY -- no clock is that far from UTC
+local NEAR = 2 * DAY -- no local time differs from UTC by more
 
--- The times around a wall-clock time in which the clock is not changed: from, to, offset.
+-- The spans without a change around a local time: from, to, offset.
 local function spells(self, wall)
   local from, to = wall - NEAR, wall + NEAR
   local list, offset = {}, self:offset(from)
@@ -146,8 +145,8 @@ local function spells(self, wall)
   return list
 end
 
---- The first moment at which the local clock shows this time or a later one: of what
---- comes twice in autumn the first, and for what is skipped in spring the moment of the jump.
+--- The first moment at which the local clock shows this time or a later one. Of a time that comes twice in autumn the
+--- first; for a time that is skipped in spring, the jump.
 ---@param wall integer the time on the clock, as seconds since a local 1970-01-01
 ---@return integer
 function Zone:moment(wall)
@@ -158,8 +157,8 @@ function Zone:moment(wall)
   error("no clock is that far from UTC")
 end
 
---- The moment from which on the local clock never shows an earlier time again: later
---- than `moment` only where the clock is put back over this time.
+--- The moment from which the local clock never shows an earlier time again. It is later than `moment` only where the
+--- clock is put back over this time.
 ---@param wall integer the time on the clock, as seconds since a local 1970-01-01
 ---@return integer
 function Zone:past(wall)

@@ -1,6 +1,5 @@
---- The rule by which a time zone's clock changes in years that no table holds: the
---- line of text at the end of a zone's file ("EST5EDT,M3.2.0,M11.1.0", POSIX TZ as
---- RFC 8536 extends it).
+--- The rule by which a time zone's clock changes in years that the table does not hold: the last line of a zone's file
+--- ("EST5EDT,M3.2.0,M11.1.0", POSIX TZ as extended by RFC 8536).
 
 local sys = require "host.sys"
 
@@ -10,14 +9,14 @@ local DAY = 86400
 
 ---@class time.zone.change
 ---@field at integer the moment
----@field offset integer seconds east of UTC from then on
+---@field offset integer seconds east of UTC from that moment on
 
 ---@class time.zone_rule
 ---@field standard integer seconds east of UTC
----@field daylight integer? the same in summer; nil when the clock never changes
----@field from time.zone_rule.moment? when summer begins, in local standard time
----@field to time.zone_rule.moment? when it ends, in local summer time
----@field years table<integer, time.zone.change[]> what was worked out already
+---@field daylight integer? seconds east of UTC in summer; nil when the clock never changes
+---@field from time.zone_rule.moment? when summer time begins, in local standard time
+---@field to time.zone_rule.moment? when summer time ends, in local summer time
+---@field years table<integer, time.zone.change[]> year -> its changes, once computed
 local Rule = {}
 local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __index = Rule }
 
@@ -77,7 +76,7 @@ local function read_summer(rule, text)
   return rule
 end
 
---- Read a rule; nil for what is none.
+--- Parse a rule; nil for any other text.
 ---@param text string
 ---@return time.zone_rule?
 function M.parse(text)
@@ -112,8 +111,7 @@ local function day_of(when, year)
   return day
 end
 
---- What the rule changes in a year, in the order of time. Near New Year the moments may
---- lie in the year before or after.
+--- The changes of a year, in the order of time. Near New Year the moments may be in the year before or after.
 ---@param year integer
 ---@return time.zone.change[]
 function Rule:changes(year)
@@ -127,7 +125,7 @@ function Rule:changes(year)
   return known
 end
 
---- Seconds that local time is ahead of UTC at this moment.
+--- How far local time is ahead of UTC at this moment, in seconds.
 ---@param time integer
 ---@return integer
 function Rule:offset(time)

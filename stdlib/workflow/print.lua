@@ -12,11 +12,14 @@ local SIGN = { create = "+", update = "~", delete = "-", none = "=" }
 ---------------------------------------------------------------------------
 -- Values and lines
 
+-- A name or value in the tenant with a line break in it would be read as further lines of the plan.
+local function one_line(text) return (tostring(text):gsub("%c", " ")) end
+
 local function value_text(value)
   if value == nil then return "nothing" end
   if rawequal(value, resource.unknown) then return tostring(value) end
   if secret.is(value) then return "[secret]" end
-  if type(value) == "string" then return '"' .. value .. '"' end
+  if type(value) == "string" then return '"' .. one_line(value) .. '"' end
   if type(value) ~= "table" then return tostring(value) end
   return resource.known(value) and json.encode(value) or tostring(resource.unknown)
 end
@@ -31,8 +34,18 @@ end
 ---@param item workflow.item
 ---@return string
 function M.line(item)
-  local line = ("%s %s '%s'"):format(SIGN[item.action], item.kind, item.name)
-  return item.made and line .. "  " .. item.made or line
+  local line = ("%s %s '%s'"):format(SIGN[item.action], item.kind, one_line(item.name))
+  return item.made and line .. "  " .. one_line(item.made) or line
+end
+
+--- The action of a change; raises for any other word, which would be in no sum of a plan.
+---@param action string
+---@return "create"|"update"|"delete"
+function M.change(action)
+  if action == "none" or not SIGN[action] then
+    error(("'%s' is no change: give create, update or delete"):format(action), 0)
+  end
+  return action
 end
 
 local function add(lines, text, ...)

@@ -1,8 +1,8 @@
---- One going through the steps of a workflow.
---
--- Four modes, one way of going: "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy"
--- reads what is there and then walks back over it. What was changed is waited for in the background, for a write's own
--- answer is enough to go on with; a step marked `settled` starts when all of it can be seen.
+--- One run through the steps of a workflow.
+---
+--- "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy" reads what is there and removes
+--- it in reverse order. A write's answer is enough to go on with; the run waits in the background until each change is
+--- visible.
 
 local class = require "base.class"
 local commit = require "journal.commit"
@@ -89,8 +89,7 @@ function Run:warn(text, ...)
   if self:acting() then log.warn(text) end
 end
 
---- Tell that something could not be looked at, so that it is unknown whether it is right. A verification then exits
---- with 3.
+--- Tell that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -125,7 +124,7 @@ function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
 end
 
---- Do something meanwhile; `wait` on what this returns gives its results. It ends with the run at the latest.
+--- Run `fn` in the background. `wait` on the returned task gives its results. The run's end cancels it.
 ---@param fn fun(): any
 ---@return Task
 function Run:meanwhile(fn)
@@ -136,12 +135,9 @@ end
 
 --- Close `thing` when the run ends.
 ---@param thing any
-function Run:hold(thing)
-  table.insert(self.held, thing)
-end
+function Run:hold(thing) table.insert(self.held, thing) end
 
---- Take a lease: other runs on this machine cannot do the same until this run ends. Raises "conflict" when another run
---- has the lease. A plan takes none.
+--- Keep other runs on this machine from doing the same. Raises "conflict" when one does. A plan takes no lease.
 ---@param name string of the lease
 ---@param what string what is not done in that case: "work on the certificate of 'X'"
 function Run:lease(name, what)
@@ -187,7 +183,7 @@ end
 
 -- Run act() when applying, and return its result; return `unknown` when planning.
 local function carry_out(run, item, action, act)
-  item.action = action
+  item.action = workflow_print.change(action)
   if not run:acting() then return resource.unknown end
   task.check() -- a safe place to stop: this change has not begun
   open(run)
@@ -199,23 +195,15 @@ end
 
 local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
 local read_change = options_of("run:change", CHANGE)
-local CHANGES = { create = true, update = true, delete = true } -- any other would be in no sum of a plan
 
 --- Make a change that is no resource: recorded in a plan, made when applying.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
 ---@return any what act returned, or unknown
 function Run:change(change)
   change = read_change(change)
-  local action = change.action or "create"
-  if not CHANGES[action] then
-    fail.raise {
-      kind = "usage", what = "call run:change", why = ("its action '%s' is none"):format(action),
-      fix = "Give create, update or delete.",
-    }
-  end
   local item = new_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
-  return carry_out(self, item, action, change.act)
+  return carry_out(self, item, change.action or "create", change.act)
 end
 
 --- Record something that is as it should be.
@@ -253,8 +241,7 @@ local function after_update(actual, wanted)
   return value
 end
 
--- Read once more before creating: another run may have created it since. Where the service takes only one, creating it
--- tells.
+-- Read once more before creating: another run may have created it. Creating what exists only once tells itself.
 local function look_again(run, thing)
   if thing.once or not run:acting() or not thing:readable() then return nil end
   task.check()
@@ -263,8 +250,7 @@ local function look_again(run, thing)
   return thing:read()
 end
 
--- Is it on a restored application, or restored itself? Only afterwards it is known whether it comes back or is made
--- again, so it counts as changed.
+-- Is it restored? It counts as changed: only afterwards it is known whether it comes back or is made again.
 local function comes_back(thing)
   return thing.host ~= nil and thing.host.restored == true and not thing.part
 end
@@ -337,8 +323,7 @@ local function ensure(run, thing, item)
   return actual
 end
 
---- Make it so: read, compare, act only on the difference, and see to it that the change becomes observable. Returns
---- what is there then; unknown in a plan.
+--- Make a resource exist as wanted, and wait in the background until that is visible. Unknown in a plan. Waits.
 ---@param thing resource.Resource
 ---@return any
 function Run:ensure(thing)
@@ -352,8 +337,7 @@ local function raise_first(outcomes)
   end
 end
 
---- Ensure several independent resources side by side. Every one that began is finished, whatever happens to the others.
---- Waits.
+--- Ensure independent resources side by side. Every one that began is finished, also when others fail. Waits.
 ---@param things resource.Resource[]
 ---@return any[] values in the same order
 function Run:all(things)

@@ -104,7 +104,7 @@ describe("the client secret of an application", function()
     end)
     local sink = "policy.command { 'take', '{name}', '{rotation}' }"
     local status, row = rotate(sink)
-    assert.same({ 1, "failed", "it ended with status 3" }, { status, row.what, row.why })
+    assert.same({ 1, "failed", "it exited with status 3" }, { status, row.what, row.why })
     assert.equal("200", signs_in((shell("cat %s/got", path))))
     program "exit 0"
     status, row = rotate(sink)

@@ -182,6 +182,20 @@ describe("a value that a script hands over", function()
     assert.equal(made.deep, got[2].deep)
   end)
 
+  it("gets no metatable once the library may keep it", function()
+    local own = { by = "the library" }
+    local module = { read = function() return own end, replace = function() end }
+    package.loaded["entra.admin"], module = module, package.loaded["entra.admin"]
+    for _, code in ipairs {
+      "setmetatable(require('entra.admin').read(), { __newindex = print })",
+      "local mine = { deep = {} } require('entra.admin').replace(mine) setmetatable(mine.deep, { __eq = print })",
+    } do
+      refused(code, "a table that the library has, too, gets no metatable")
+    end
+    package.loaded["entra.admin"] = module
+    assert.equal(1, run "return setmetatable({}, { __index = { a = 1 } }).a")
+  end)
+
   it("may be nested or lead back to itself, and is refused where it has no end", function()
     refused([[
       local deep = {}

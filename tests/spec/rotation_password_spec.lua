@@ -541,6 +541,16 @@ describe("a user's password", function()
     for _, entry in ipairs(journal:history(50)) do kinds[#kinds + 1] = entry.kind:match("^run%..*") end
     assert.same({ "run.start", "run.done" }, kinds)
   end)
+
+  it("gives a program no option by a name in the tenant", function()
+    local values = { name = "--exec=sh", policy = "policies/x", rotation = "r-1" }
+    for _, words in ipairs { { "tell", "{name}" }, { "tell", "-q", "{name}{policy}" } } do
+      local ok, err = pcall(require("rotation.command").notify, words, values)
+      assert.is_false(ok)
+      assert.matches("^run the program 'tell': its argument {name}.* would become '%-%-exec=sh.*', which it would take "
+        .. "for an option\nWrite it behind the option that takes it in the policy %(%-%-name={name}", tostring(err))
+    end
+  end)
 end)
 
 describe("a run", function()

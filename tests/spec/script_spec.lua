@@ -114,6 +114,13 @@ describe("script", function()
       assert.equal("DIR/other.lua: a table is needed, but it is nil", (refusal(script.load, write("other", ""))))
     end)
 
+    it("starts no task: it would run later, beside other scripts", function()
+      local ok, err = pcall(script.load_found, { name = "mine", path = "mine.lua", origin = "path",
+        text = "require('task').spawn(print)" })
+      assert.is_false(ok)
+      assert.matches("a script starts no task while its file is loaded: start it in a step, or in run", err.why)
+    end)
+
     it("says where a script breaks", function()
       assert.equal("load the script DIR/b.lua: DIR/b.lua:2: unexpected symbol near '!'\nCorrect the line named.",
         (refusal(script.load, write("b", "\n!"))))

@@ -146,11 +146,11 @@ describe("a secret of a profile", function()
       .. "moonlatch login%.\n$", refused 'from = "sealed"')
   end)
 
-  it("is put in its place only where that is ours to write", function()
+  it("is put in its place only where Moonlatch may write that place", function()
     local config = place:write("moonlatch.lua", CONFIG:format 'from = "environment", name = "X"')
     local function put(name) return place:run { "login", "--secret", name, "--config", config }.err end
     assert.equal("error: put the client secret to sign in with in its place\n"
-      .. "  why: the profile 'contoso' takes it from the variable X, which is not ours to write\n"
+      .. "  why: the profile 'contoso' takes it from the variable X, which Moonlatch does not write\n"
       .. '  fix: from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.\n',
       put "client-secret")
     assert.matches("why: the profile 'contoso' names none\n", put "devolutions-secret")

@@ -133,12 +133,14 @@ describe("the rights a task acts with", function()
   end)
 
   it("are not to be had while a file is loaded, though the library works for another script", function()
-    local script, outcome = require "script.load", nil
+    local script, at_once, spawned, acting = require "script.load", nil, nil, nil
     local chunk = script.chunk
     local _ <close> = setmetatable({}, { __close = function() script.chunk = chunk end })
     function script.chunk()
       return function()
-        outcome = table.pack(get())
+        at_once = table.pack(pcall(get))
+        spawned = table.pack(pcall(task.spawn, get))
+        acting = rights.of(scheduler.current()) or "nobody"
         return { summary = "S", run = get }
       end
     end
@@ -148,7 +150,11 @@ describe("the rights a task acts with", function()
         declaration.run()
       end)
     end)
-    assert.equal("undeclared", outcome[3])
+    assert.is_false(at_once[1])
+    assert.matches("this call waits, so it must run directly inside a task", at_once[2])
+    assert.is_false(spawned[1])
+    assert.matches("a task cannot be started here", spawned[2])
+    assert.equal("nobody", acting)
     assert.same({ "ours" }, sent)
   end)
 end)

@@ -307,6 +307,15 @@ describe("task", function()
       assert.same({ 0, 50, 100 }, { table.unpack(looks, 1, 3) })
     end)
 
+    it("refuses a limit that would leave everything undone", function()
+      for _, limit in ipairs { 0, -1, 0 / 0 } do
+        for _, fn in ipairs { task.map, task.each } do
+          local ok, err = pcall(run, fn, { 1 }, limit, error)
+          assert(not ok and err:find("the limit of tasks at once is 1 at least", 1, true), err)
+        end
+      end
+    end)
+
     it("does nothing with nothing", function()
       assert.same({}, run(task.map, {}, 5, error))
     end)

@@ -75,13 +75,25 @@ describe("what a script defines", function()
     assert.is_nil((workflow.resource "owner" { read = function() end } { name = "sp-1" }).key)
   end)
 
-  it("is a change that a plan counts", function()
+  it("is one line of a plan, whatever its name in the tenant", function()
+    local forged = "a'\n  = application 'b'\r\n"
     local result = run(workflow.declare {
       id = "t", summary = "s",
-      steps = { step "One" (function(r) r:change { kind = "k", name = "n", action = "craete", act = print } end) },
+      steps = { step "One" (function(r)
+        r:change { kind = "k", name = forged, made = "x\ny", changes = { { member = "m", to = "p\nq" } }, act = print }
+      end) },
     }, "plan")
-    assert.equal("call run:change: its action 'craete' is none\nGive create, update or delete.",
-      tostring(result.failure))
+    local text = require("workflow.print").text(result)
+    assert(text:find("  + k 'a'   = application 'b'  '  x y\n      m: \"p q\"\n", 1, true), text)
+  end)
+
+  it("is a change that a plan counts", function()
+    local asked = workflow.declare {
+      id = "t", summary = "s",
+      steps = { step "One" (function(r) r:change { kind = "k", name = "n", action = "none", act = print } end) },
+    }
+    local _, err = pcall(run, asked, "plan")
+    assert(tostring(err):find("'none' is no change: give create, update or delete", 1, true), err)
   end)
 end)
 

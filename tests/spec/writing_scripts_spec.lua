@@ -1,6 +1,7 @@
 -- docs/writing-scripts.md: its scripts are written down and its commands run, in its order, on an emulator.
 
 local rehearsal = require "rehearsal"
+local sys = require "host.sys"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -40,11 +41,24 @@ local function commands_of(block)
   return list
 end
 
+-- The programs and folders that the page has in a profile go into the emulator's, with a folder that is there.
+local function name_programs(emulator, page)
+  local line = assert(page:match("\n    (programs = [^\n]+)"), "the page names no programs and folders")
+  local folder = emulator.place.path .. "/reports"
+  assert(sys.mkdir(folder))
+  line = line:gsub("/var/lib/reports", folder)
+  local text, count = read(emulator.config):gsub("    sign_in = sign_in,", "%0 " .. line)
+  assert.equal(1, count)
+  assert(sys.write(emulator.config, text, "replace"))
+end
+
 describe("docs/writing-scripts.md", function()
   it("has scripts that load and commands that do what it says", function()
     local emulator <close> = rehearsal.new("--lag", "0")
     local scripts, commands = 0, 0
-    for kind, block in read(SOURCE .. "/docs/writing-scripts.md"):gmatch("```(%l+)\n(.-)```") do
+    local page = read(SOURCE .. "/docs/writing-scripts.md")
+    name_programs(emulator, page)
+    for kind, block in page:gmatch("```(%l+)\n(.-)```") do
       if kind == "lua" then
         local name = assert(block:match("^%-%- (%S+%.lua)\n"), "a script does not begin with its file's name")
         emulator.place:write(".config/moonlatch/scripts/" .. name, block)
@@ -59,6 +73,6 @@ describe("docs/writing-scripts.md", function()
         end
       end
     end
-    assert(scripts >= 4 and commands >= 15, "it has " .. scripts .. " scripts and " .. commands .. " commands")
+    assert(scripts >= 5 and commands >= 16, "it has " .. scripts .. " scripts and " .. commands .. " commands")
   end)
 end)
