@@ -84,15 +84,10 @@ local function setting_of(terms, tenant, options)
   }
 end
 
-local fates = {} -- what -> why -> metatable of all entries that share both
-
--- Set what is to be done about an entry, or became of it. Thousands of entries have the same, so it is stored once.
+-- Set what is to be done about an entry, or became of it.
 local function settle(entry, what, why, code, fix)
-  fates[what] = fates[what] or setmetatable({}, { __mode = "v" })
-  local key = table.concat({ tostring(why), code or "", fix or "" }, "\0")
-  local fate = fates[what][key] or { __index = { what = what, why = why, code = code, fix = fix } }
-  fates[what][key] = fate
-  return setmetatable(entry, fate)
+  entry.what, entry.why, entry.code, entry.fix = what, why, code, fix
+  return entry
 end
 
 -- Was the account's entry modified since we wrote it?
@@ -102,8 +97,8 @@ local function is_edited(row, current)
     and current.modified ~= modified
 end
 
--- Make an entry small: ten thousand must fit. Rare members are added later, and of the account only what is not read
--- again before the change. Lua grows tables by doubling: keep most entries at two fields, a third doubles their memory.
+-- The entry of an account. Of the account, which is read again before it is changed, it keeps only what that reading
+-- does not bring: ten thousand entries have to fit in memory.
 local function entry_of(self, account)
   local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
   local judged = due.judge(self.run.setting, account, row, slot)

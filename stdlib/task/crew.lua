@@ -29,7 +29,7 @@ end
 -- says no. Depth is that of the caller for each place: places do not depend on each
 -- other, only streams are scarce.
 local function crew_of(count, limit, go_on, work)
-  if count > 0 and (limit ~= limit or limit < 1) then error("the limit of tasks at once is 1 at least", 3) end
+  if count > 0 and (limit < 1 or limit ~= limit) then error("the limit of tasks at once is 1 at least", 3) end
   local crew = Crew { owner = scheduler.current(), workers = {}, running = math.min(limit, count) }
   local taken, base = 0, scheduler.current().depth
   local function run()
