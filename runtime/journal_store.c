@@ -18,8 +18,8 @@
 
 #define BUSY_MS 5000 /* a second writer waits so long for the first */
 
-/* What the chain says about a record and about a sealed value: made with these
- * when they are written, and again when the two are compared. */
+/* The JSON that goes into the chain for a record and for a sealed value. It is built when they are
+ * written, and built again to compare them with the chain. */
 #define RECORD_JSON                                                                                                    \
   "json_object('kind', records.kind, 'id', records.id, 'state', records.state, 'created', records.created,"            \
   " 'body', json(records.body))"

@@ -98,9 +98,10 @@ static void on_count(lua_State *L, lua_Debug *record) {
   lua_call(L, 0, 0);
 }
 
-/* A script that catches the error gets no further than its next instruction. At the prompt
- * the hook cuts into the library, too, which has to get some way between two errors. May be
- * called in a signal handler, as Lua's own lua.c does. */
+/* Set the hook when an interrupt is due. In a script it runs at every instruction, so a script that
+ * catches the error gets no further. At the prompt it runs every SELDOM instructions: there it
+ * interrupts the library too, which has to get some way between two errors. May be called in a
+ * signal handler, as Lua's own lua.c does. */
 static void set_hook(lua_State *L) {
   if (L && is_due()) lua_sethook(L, on_count, LUA_MASKCOUNT, interrupt.prompt ? SELDOM : 1);
 }

@@ -248,8 +248,8 @@ function Store:come_back(journal, row)
   if journal then self:stage(journal, row, before.state) end
 end
 
---- Close the row and forget its only value. Call this only for a value that was replaced by one in use, or that was
---- never in force.
+--- Close the row and erase the value that the journal keeps for it. Call this only for a value that was replaced by
+--- one in use, or that was never in force.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param why string

@@ -1,4 +1,4 @@
---- What a change may have done whose call failed.
+--- After a changing call failed: may the change have happened all the same?
 
 local kinds = require "fail.kinds"
 

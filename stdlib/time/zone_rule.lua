@@ -25,7 +25,8 @@ local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __inde
 ---@field month integer? with week (5 is the last one) and weekday (0 is Sunday)
 ---@field week integer?
 ---@field weekday integer?
----@field day integer? of the year instead: from 1, or from 0 unless leapless
+---@field day integer? day of the year, instead of month, week and weekday: 1 to 365 when leapless (POSIX Jn), else 0 to
+--- 365 (POSIX n)
 ---@field leapless boolean? the 29th of February is not counted
 
 ---------------------------------------------------------------------------

@@ -95,7 +95,7 @@ local function find(id)
 end
 
 ---------------------------------------------------------------------------
--- Telling
+-- What is reported
 
 local function places(found)
   local list = {}

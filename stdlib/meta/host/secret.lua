@@ -20,7 +20,7 @@ local M = {}
 ---@param value any
 ---@return boolean
 function M.is(value) end
---- Make a secret of text that is one already in the wrong place (a test, a form field the emulator received).
+--- Wrap text that is already in Lua's memory as a secret: for tests, and for form fields that the emulator received.
 ---@param text string
 ---@param kind host.secret.kind? "value" when absent
 ---@return host.secret

@@ -152,7 +152,8 @@ function M.embedded_list(prefix) end
 --- takes a second signal; while a journal is open, scripts are left alone for the first 0.3 seconds.
 ---@param raise nil|fun()
 function M.catch_interrupts(raise) end
---- How many interrupts came since they are caught, or were forgotten. Looking tells that the program listens.
+--- The number of interrupts since catching began, or since the count was last reset. Calling this counts as handling
+--- them: the process is then not ended for ignoring them.
 ---@return integer
 function M.interrupts() end
 --- One line to the system's log (facility auth), redacted; nothing where there is none.
