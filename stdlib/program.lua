@@ -23,7 +23,7 @@ local function check(name, arguments, options)
     if secret.is(value) then error("a secret must not be an argument: every user could read it", 3) end
     if type(value) ~= "string" then error("an argument is a string", 3) end
   end
-  if options and secret.is(rawget(options, "input")) then
+  if type(options) == "table" and secret.is(rawget(options, "input")) then
     error("a secret goes to the sinks of its policy only, not to a program", 3)
   end
   return read(options)

@@ -3,6 +3,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local options = require "base.options"
+local program = require "program"
 local text = require "graph.text"
 
 local read = options.of("graph.count", { filter = "string|table", top = "integer", what = "string", any = "any" })
@@ -68,6 +69,11 @@ describe("graph", function()
   it("refuses what is misspelt in a part of a batch, and in what is expanded", function()
     assert.equal("it has no option 'selct'", refusal(graph.batch, { { path = "/users/1", selct = { "id" } } }).why)
     assert.equal("it has no option 'filtr'", refusal(text.expand, { memberOf = { filtr = "x eq 1" } }).why)
+  end)
+
+  it("that stands where all of them should is refused", function()
+    local failure = refusal(program.run, "tell", {}, "and input")
+    assert.same({ "its options are a string", "Give them as a table." }, { failure.why, failure.fix })
   end)
 
   it("keeps from scripts what only the library may say of a call", function()
