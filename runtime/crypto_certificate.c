@@ -20,6 +20,7 @@
 
 enum { LEAST_BITS = 2048, MOST_BITS = 16384 };
 
+static const char BEGIN[] = "-----BEGIN ";
 static const char NEEDS_PASSPHRASE[] = "its private key is encrypted, and no passphrase was given";
 static const char WRONG_PASSPHRASE[] = "the passphrase does not open it";
 
@@ -38,9 +39,9 @@ static int contains(const struct secret *content, const char *text) {
   return memmem(content->bytes, content->length, text, strlen(text)) != NULL;
 }
 
-/* The first certificate that belongs to the key. */
-static X509 *find_certificate(const struct secret *content, const EVP_PKEY *pair, int *count) {
-  BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
+/* The first certificate in the text that belongs to the key. */
+static X509 *find_certificate(const char *text, size_t length, const EVP_PKEY *pair, int *count) {
+  BIO *bio = BIO_new_mem_buf(text, (int)length);
   X509 *one = NULL;
   *count = 0;
   while (bio && (one = PEM_read_bio_X509(bio, NULL, on_passphrase, NULL))) {
@@ -52,26 +53,38 @@ static X509 *find_certificate(const struct secret *content, const EVP_PKEY *pair
   return one;
 }
 
-static const char *load_pem(struct key *key, const struct secret *content, const struct secret *passphrase) {
-  int count;
-  BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
+static const char *load_private_key(struct key *key, const struct secret *content, const struct secret *passphrase) {
+  const char *from = memmem(content->bytes, content->length, BEGIN, strlen(BEGIN)); /* a byte order mark may precede */
+  BIO *bio = BIO_new_mem_buf(from, (int)(content->bytes + content->length - from));
   key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, (void *)passphrase) : NULL;
   BIO_free(bio);
   if (!key->pair && !contains(content, "PRIVATE KEY-----")) return "it holds no private key";
   if (!key->pair && contains(content, "ENCRYPTED")) return passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
-  if (!key->pair) return "its private key cannot be read";
-  key->certificate = find_certificate(content, key->pair, &count);
+  return key->pair ? NULL : "its private key cannot be read";
+}
+
+static const char *load_pem_certificate(struct key *key, const char *text, size_t length) {
+  int count;
+  key->certificate = find_certificate(text, length, key->pair, &count);
   if (key->certificate) return NULL;
   return count ? "none of its certificates belongs to its private key" : "it holds no certificate";
 }
 
 /* ---- PKCS#12 ---- */
 
+static int is_utf16(const struct secret *content) {
+  return content->length >= 2 &&
+         (memcmp(content->bytes, "\xFF\xFE", 2) == 0 || memcmp(content->bytes, "\xFE\xFF", 2) == 0);
+}
+
 /* Older tools protect PKCS#12 by algorithms that OpenSSL 3 has only in its legacy provider. */
+static const char OUT_OF_DATE[] = "it is encrypted in a way that is out of date (RC2 or 3DES, as older tools do), or "
+                                  "damaged";
+
 static const char *pkcs12_fault(int has_passphrase) {
   unsigned long code = ERR_peek_error();
   if (ERR_GET_REASON(code) == PKCS12_R_MAC_VERIFY_FAILURE) return has_passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
-  return "it is encrypted in a way that is out of date (RC2 or 3DES, as older tools do), or damaged";
+  return OUT_OF_DATE;
 }
 
 static const char *parse_pkcs12(struct key *key, PKCS12 *file, const struct secret *passphrase) {
@@ -85,6 +98,7 @@ static const char *load_pkcs12(struct key *key, const struct secret *content, co
   BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
   PKCS12 *file = bio ? d2i_PKCS12_bio(bio, NULL) : NULL;
   BIO_free(bio);
+  if (!file && is_utf16(content)) return "it is text in UTF-16; save it as UTF-8";
   if (!file) return "it is neither PEM nor PKCS#12";
   const char *fault = parse_pkcs12(key, file, passphrase);
   PKCS12_free(file);
@@ -101,16 +115,27 @@ static const char *key_fault(const struct key *key) {
   return bits > MOST_BITS ? "its RSA key is longer than 16384 bits" : NULL;
 }
 
-/* crypto.certificate(content, passphrase) -> key | nil, message */
+/* Load the key, and its certificate from the text, or from the content when there is none. */
+static const char *load(struct key *key, const struct secret *content, const struct secret *passphrase,
+                        const char *text, size_t length) {
+  if (!contains(content, BEGIN)) return load_pkcs12(key, content, passphrase);
+  const char *fault = load_private_key(key, content, passphrase);
+  if (fault) return fault;
+  return text ? load_pem_certificate(key, text, length) : load_pem_certificate(key, content->bytes, content->length);
+}
+
+/* crypto.certificate(content, passphrase, certificate) -> key | nil, message, kind */
 int crypto_certificate(lua_State *L) {
+  size_t length = 0;
   const struct secret *content = secret_check(L, 1);
   const struct secret *passphrase = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  const char *text = luaL_optlstring(L, 3, NULL, &length);
   struct key *key = crypto_new_key(L);
   ERR_clear_error();
-  int is_pem = contains(content, "-----BEGIN ");
-  const char *fault = is_pem ? load_pem(key, content, passphrase) : load_pkcs12(key, content, passphrase);
+  const char *fault = load(key, content, passphrase, text, length);
   ERR_clear_error();
   if (!fault) fault = key_fault(key);
+  if (fault == OUT_OF_DATE) return lib_fail_kind(L, "legacy", "%s", fault);
   if (fault) return lib_fail(L, "%s", fault);
   key->is_private = key->is_secret = 1;
   return 1;

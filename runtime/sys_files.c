@@ -279,11 +279,11 @@ static const char *type_name(mode_t mode) {
   return S_ISLNK(mode) ? "link" : "other";
 }
 
-/* sys.stat(path) -> table | nil. Of the link itself, where it is one. */
+/* sys.stat(path, follow) -> table | nil. Of a link itself, unless links are to be followed. */
 static int stat_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat info;
-  if (lstat(path, &info) != 0) return 0;
+  if ((lua_toboolean(L, 2) ? stat(path, &info) : lstat(path, &info)) != 0) return 0;
   lua_createtable(L, 0, 5);
   lua_pushstring(L, type_name(info.st_mode));
   lua_setfield(L, -2, "type");

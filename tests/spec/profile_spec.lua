@@ -154,7 +154,7 @@ describe("profile", function()
         'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
       [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] = 'key: from = "keyring" has no path',
       [ [[tenant = "x", key = { from = "file" }]] ] = 'key: from = "file" needs path = "…"',
-      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "keyring", "creden',
+      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "mounted", "keyring"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment" } }]] ] =
         'sign_in.secret: from = "environment" needs name = "…"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment", name = "A=B" } }]] ] =
