@@ -156,7 +156,7 @@ fact("journal", "journal", "what is on record", function(exam) return open_journ
 fact("entry", "entry", "the entry", function(exam)
   if not exam:need "devolutions" then return false end
   local devolutions = exam.profile.devolutions
-  local vault, path = vault_folder.chosen(exam.args, devolutions)
+  local vault, path = vault_folder.vault_and_folder(exam.args, devolutions)
   local to = sink_entry {
     name = exam.args.name, vault = vault, path = path, workflow = exam.workflow, linked = devolutions.linked,
   }

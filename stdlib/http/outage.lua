@@ -68,7 +68,7 @@ end
 ---@param failure http.retry.failure?
 function M.learn(peer, failure)
   local outage = of_peer(peer)
-  if failure and failure.transport and kinds.transport(failure).silent then return end
+  if failure and failure.transport and kinds.transport(failure).not_about_peer then return end
   if not failure or not M.is(failure) then
     if outage then finish(peer, outage, "reached") end
   elseif not outage then

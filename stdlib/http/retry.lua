@@ -63,7 +63,7 @@ end
 local function is_open(call, failure)
   if not call.changes then return false end
   if failure.transport then return failure.maybe_sent end
-  return kinds.of(failure.kind).open or false
+  return kinds.of(failure.kind).may_have_changed or false
 end
 
 local function grow(first, tries, longest)
@@ -109,9 +109,9 @@ end
 local function is_passing(call, failure)
   if failure.code == "Directory_ConcurrencyViolation" then return true end
   local transport = kinds.transport(failure)
-  if outage.is(failure) then return transport.passes end
+  if outage.is(failure) then return transport.passes_by_itself end
   if not call.repeatable then return false end
-  return failure.kind == "transient" or transport ~= nil and transport.passes
+  return failure.kind == "transient" or transport ~= nil and transport.passes_by_itself
 end
 
 local function passing_wait(call, failure, state)
@@ -141,7 +141,7 @@ end
 local function settle(failure, state)
   if not state.open then return failure end
   failure.maybe_sent = true
-  if not kinds.of(failure.kind).plain then failure.kind = "unknown_outcome" end
+  if not kinds.of(failure.kind).not_carried_out then failure.kind = "unknown_outcome" end
   return failure
 end
 

@@ -19,7 +19,7 @@ local function await_person(settings, code)
     local token, failure = ask.once(what, build, native_oauth.judge_token, settings.graph)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
-    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes then ask.raise(what, failure) end
+    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes_by_itself then ask.raise(what, failure) end
     if failure.retry_after and time.now() + failure.retry_after >= ends then
       failure.again = time.now() + failure.retry_after
       ask.raise(what, failure)

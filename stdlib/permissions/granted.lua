@@ -109,7 +109,7 @@ end
 function M.roles(held)
   if held.kind == "delegated" then
     local list = {}
-    for _, id in ipairs(held.principal.wids) do list[#list + 1] = microsoft_ids.role(id) end
+    for _, id in ipairs(held.principal.wids) do list[#list + 1] = microsoft_ids.role_name(id) end
     return list
   end
   return ask(function()
@@ -117,7 +117,7 @@ function M.roles(held)
     for assignment in graph.list("/roleManagement/directory/roleAssignments", {
       filter = { principalId = held.principal.oid }, what = "read which directory roles we hold",
     }) do
-      list[#list + 1] = microsoft_ids.role(assignment.roleDefinitionId)
+      list[#list + 1] = microsoft_ids.role_name(assignment.roleDefinitionId)
     end
     return list
   end)

@@ -37,7 +37,7 @@ local devolutions_rule = {
     server = url_rule, cloud = url_rule, ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
     app_key = { type = "string" }, app_secret = source.rule,
-    vault = { type = "string", check = vault_folder.check_name },
+    vault = { type = "string", check = vault_folder.check_vault_name },
     path = { type = "string", check = vault_folder.check },
     linked = { type = "boolean", default = false },
   },
@@ -345,7 +345,7 @@ end
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
 function M.described(text, file)
-  local config = schema.evaluate(text, file, {})
+  local config = schema.evaluate_file(text, file, {})
   schema.check(file, "", config, file_rule)
   return config
 end

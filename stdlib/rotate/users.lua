@@ -183,7 +183,7 @@ local function place_for(terms, profile)
         .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
     }
   end
-  local vault, path = vault_folder.chosen(terms.sink.fields, devolutions)
+  local vault, path = vault_folder.vault_and_folder(terms.sink.fields, devolutions)
   return passwords { vault = vault, path = path }
 end
 

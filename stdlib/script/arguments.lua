@@ -176,7 +176,9 @@ function M.read(declaration, argv)
     local name, argument, implied = resolve(declaration, option)
     text = text or implied
     if not text then text, place = following(argument, argv, place) end
-    if not text then refuse(("read the argument %s"):format(option), "it needs " .. schema.a(argument.type)) end
+    if not text then
+      refuse(("read the argument %s"):format(option), "it needs " .. schema.with_article(argument.type))
+    end
     store(values, name, argument, M.value(name, argument, text))
     place = place + 1
   end

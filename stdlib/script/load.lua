@@ -241,7 +241,7 @@ local function check_default(argument)
   local wanted = { integer = "integer", boolean = "boolean", list = "table" }
   local is = math.type(value) == "integer" and "integer" or type(value)
   local needed = wanted[argument.type] or "string"
-  if is ~= needed then return ("its default must be %s"):format(schema.a(needed)) end
+  if is ~= needed then return ("its default must be %s"):format(schema.with_article(needed)) end
   if argument.type == "duration" then
     local ok, failure = pcall(require("time").duration, value)
     if not ok then return failure.why end
@@ -321,7 +321,7 @@ function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
-    schema.load, scheduler.keep_trace, load_it)
+    schema.run_bounded, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {

@@ -348,7 +348,7 @@ end
 
 -- Nothing is ready and nothing runs outside: move a virtual clock to the next sleeper.
 local function leap()
-  local entry, least = next_timer(), time_clock.least()
+  local entry, least = next_timer(), time_clock.shortest_wait()
   if not entry or not least or entry.asked < least then return false end
   time_clock.advance(math.max(0, entry.at - time.monotonic()))
   return true
@@ -367,7 +367,7 @@ end
 
 -- Wait outside for at most `wait` seconds, or leap.
 local function wait_outside(poll, wait, main)
-  local running = time_clock.least() and poll(0)
+  local running = time_clock.shortest_wait() and poll(0)
   if first <= last or (running == 0 and leap()) then return end
   running = poll(math.ceil(wait * 1000))
   if running > 0 or first <= last or next_timer() then return end
