@@ -7,6 +7,7 @@
 
 local border = require "script.border"
 local fail = require "fail"
+local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
@@ -201,11 +202,9 @@ end
 -- Loading
 
 local function compile(found, globals)
-  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
+  local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
   if chunk then return chunk end
-  fail.raise {
-    kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
-  }
+  fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
 end
 
 -- require "emulator.tenant" from a script: the script file emulator/tenant. A copy
@@ -321,13 +320,14 @@ function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
-    schema.run_bounded, scheduler.keep_trace, load_it)
+    lua_file.run_bounded, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
     why = border.without_place(tostring(value):match("^[^\n]*")),
-    fix = "Correct the line named.", cause = value,
+    fix = "Correct that. A file of a script only describes the script: work belongs in `run` or in a step.",
+    cause = value,
   }
 end
 

@@ -126,7 +126,7 @@ describe("script", function()
         (refusal(script.load, write("b", "\n!"))))
       assert.matches("^load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\n",
         (refusal(script.load, write("c", "return nothing"))))
-      assert.matches("binary chunk", (refusal(script.load, write("d", string.dump(function() end)))))
+      assert.matches("the file is compiled Lua", (refusal(script.load, write("d", string.dump(function() end)))))
     end)
   end)
 
