@@ -114,7 +114,7 @@ end
 ---@param where string the path of the value in the file; "" for the whole file
 ---@param value any
 ---@param rule base.schema.rule
-M.check = check_value
+function M.check(file, where, value, rule) check_value(file, where, value, rule) end
 
 ---------------------------------------------------------------------------
 -- Declarations: files that read as data

@@ -63,7 +63,7 @@ describe("rotation by policy", function()
     assert.same({ 1, "stop" }, { status, rows_of(document)["t0-chen"].what })
     local outcome = emu:run { "journal", "resume", "t0-chen@contoso.onmicrosoft.com" }
     assert.equal(0, outcome.status, outcome.err)
-    assert.matches("\nt0-chen@contoso.onmicrosoft.com: the next rotate goes on with it, and sets a new password if "
+    assert.matches("t0-chen@contoso.onmicrosoft.com: the next rotate goes on with it, and sets a new password if "
       .. "somebody changed it, else when it is due.\n", outcome.out, 1, true)
     emu:later "5m" -- a request from before the change may be carried out until then
     status, document = emu:json { "rotate", POLICY, "--yes" }

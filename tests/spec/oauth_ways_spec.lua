@@ -35,15 +35,15 @@ local function run(...) return tenant:run(...) end
 local function fails(...) return tenant:fails(...) end
 
 describe("oauth", function()
-  local say, warn = log.prose, log.warn
+  local say, warn = log.instruct, log.warn
   before_each(function()
     said, warned = {}, {}
-    log.prose = function(text) said[#said + 1] = text end
+    log.instruct = function(text) said[#said + 1] = text end
     log.warn = function(text) warned[#warned + 1] = text end
     oauth.use_scopes {}
   end)
   after_each(function()
-    log.prose, log.warn = say, warn
+    log.instruct, log.warn = say, warn
     if tenant then tenant:close() end
   end)
 
