@@ -22,7 +22,7 @@ local function plan_policy(options)
   })
   local surroundings = { journal = open.journal, profile = open.profile, rights = open.rights }
   local all, status = command_task.run(rotate_policies.plan, loaded.policies, surroundings)
-  output.done()
+  output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
   for _, script in ipairs(loaded.scripts) do say_remarks(script.needs) end
   return status

@@ -18,12 +18,12 @@ local FIXES = {
 
 -- Call a method of the door with the rights of the running task.
 local function call(method, what, folder, ...)
-  scheduler.here() -- raises where nothing can wait
+  scheduler.require_current() -- raises where nothing can wait
   profiles.current() -- opens the session that comes when it is needed
-  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
+  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.require_current())
   local value, why, kind
   if acting then value, why, kind = door[method](door, acting, folder, ...) else
-    why = "no script stands behind this call"
+    why = "this call belongs to no script, so it has no rights"
   end
   if value ~= nil then return value end
   if kind == "journal" then error(commit.failure(why), 0) end

@@ -53,7 +53,7 @@ end
 ---@param pending graph.pending
 local function take(pending, value, failure)
   if value ~= nil then return settle(pending, value) end
-  local wait, more = retry.after(pending.call, failure, pending.state)
+  local wait, more = retry.after_failure(pending.call, failure, pending.state)
   if not wait then return settle(pending, nil, more) end
   pending.due = time.monotonic() + wait
 end
@@ -89,7 +89,7 @@ local function give_up(pendings, err)
   if not fail.is(err) then error(err, 0) end
   for _, pending in ipairs(pendings) do
     if not pending.done then
-      settle(pending, nil, retry.cut_short(pending.state, { kind = err.kind, message = err.why, cause = err }))
+      settle(pending, nil, retry.stopped_failure(pending.state, { kind = err.kind, message = err.why, cause = err }))
     end
   end
 end

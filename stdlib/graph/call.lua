@@ -178,7 +178,7 @@ function M.failure(call, failure)
     call = { method = made.method, path = made.path, members = made.members },
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
-    unreachable = outage.is(failure) or nil,
+    unreachable = outage.is_unreached(failure) or nil,
   }
 end
 
@@ -217,7 +217,7 @@ function M.once(call, judge)
   call.credential = call.options.credential or oauth.credential()
   local sent = time.monotonic()
   local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
-  if not answer then return nil, retry.transport(message, kind, maybe_sent) end
+  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
   local value, more = judge(request, answer)
   local date = more
   if value == nil then date = more.date end

@@ -60,7 +60,7 @@ function Progress:text()
   local now = time.monotonic()
   local text = ("%s: %s"):format(self.what, grouped(self.done))
   if self.total then text = ("%s of %s"):format(text, grouped(self.total)) end
-  local rate, budget = rate_of(self, now), http.pace()
+  local rate, budget = rate_of(self, now), http.write_budget()
   if rate then text = ("%s, %s a second"):format(text, plain(rate)) end
   if budget then text = ("%s, changes at most %s"):format(text, plain(budget)) end
   if rate and self.total then text = ("%s, %s left"):format(text, time.span((self.total - self.done) / rate)) end

@@ -191,7 +191,8 @@ function M.explain(err)
   err.explained = true
   local made = call.denied(err)
   if not made then return end
-  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, made)
+  local ok, reason = rights.with(scheduler.require_current(), rights.diagnosis(), pcall, task.within, PATIENCE,
+    find_reason, made)
   if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)

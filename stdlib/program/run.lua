@@ -35,10 +35,10 @@ local FIXES = {
 }
 
 local function start(name, arguments, options)
-  scheduler.here() -- raises where nothing can wait
+  scheduler.require_current() -- raises where nothing can wait
   profiles.current() -- opens the session that comes when it is needed
-  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.here())
-  if not acting then raise(name, "no script stands behind this call", nil) end
+  local door, acting = assert(http.door(), "no door is open"), rights.of(scheduler.require_current())
+  if not acting then raise(name, "this call belongs to no script, so it has no rights", nil) end
   local child, id, kind = door:run(acting, name, arguments, options.input, options.note)
   if child then return door, child, id end
   if kind == "journal" then error(commit.failure(id), 0) end
