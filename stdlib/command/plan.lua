@@ -10,7 +10,7 @@ local workflow_command = require "cli.workflow_command"
 
 -- What of the programs that a script may run a reader of its `needs` should know.
 local function say_remarks(needs)
-  for _, remark in ipairs(require("program.run").remarks(profiles.current(), needs.run)) do log.warn(remark) end
+  for _, remark in ipairs(require("program.run").shell_warnings(profiles.current(), needs.run)) do log.warn(remark) end
 end
 
 -- Who is due by a policy, and why.

@@ -337,7 +337,7 @@ describe("the page from a terminal", function()
   end)
 
   it("is offered where there is a desktop, and its word counts", function()
-    local here = stub(desktop, "is_here", function() return true end)
+    local here = stub(desktop, "is_available", function() return true end)
     local row, asked = secret_row(), {}
     local serve = stub(pages, "serve", function(_, handover)
       local other = rows:get(journal, row.id)
