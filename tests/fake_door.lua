@@ -220,7 +220,7 @@ end
 --- Rights at a door that checks none.
 ---@return task.rights.session
 function M.acting()
-  return { script = {}, own = {}, look = {} }
+  return { script = {}, own = {}, diagnosis = {} }
 end
 
 --- Run `fn(...)` as a task behind this door, at this clock's time.

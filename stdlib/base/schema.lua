@@ -67,8 +67,6 @@ local function copy_default(value)
   return table.move(value, 1, #value, 1, {})
 end
 
-local check_value
-
 local function refuse_unknown_members(file, where, value, members)
   for _, key in ipairs(sets.sorted(value)) do
     if not members[key] then
@@ -86,14 +84,19 @@ local function check_members(file, where, value, members)
     local rule = members[key]
     if value[key] == nil then value[key] = copy_default(rule.default) end
     if value[key] ~= nil then
-      check_value(file, member_path(where, key), value[key], rule)
+      M.check(file, member_path(where, key), value[key], rule)
     elseif rule.required then
       raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(rule.type)))
     end
   end
 end
 
-function check_value(file, where, value, rule)
+--- Check a value, and fill in defaults. Raises "config".
+---@param file string for messages
+---@param where string the path of the value in the file; "" for the whole file
+---@param value any
+---@param rule base.schema.rule
+function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
     raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
@@ -102,19 +105,12 @@ function check_value(file, where, value, rule)
   if type(value) == "table" then
     if rule.members then check_members(file, where, value, rule.members) end
     for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
-      check_value(file, member_path(where, key), value[key], rule.each)
+      M.check(file, member_path(where, key), value[key], rule.each)
     end
   end
   local wrong = rule.check and rule.check(value)
   if wrong then raise_wrong(file, where, wrong) end
 end
-
---- Check a value, and fill in defaults. Raises "config".
----@param file string for messages
----@param where string the path of the value in the file; "" for the whole file
----@param value any
----@param rule base.schema.rule
-function M.check(file, where, value, rule) check_value(file, where, value, rule) end
 
 ---------------------------------------------------------------------------
 -- Declarations: files that read as data

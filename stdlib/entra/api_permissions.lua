@@ -174,12 +174,12 @@ function Permissions:seen()
   return application ~= nil and #self:differs(application) == 0
 end
 
-function Permissions:ours(_, run) return ownership.through(run, self) end
+function Permissions:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 -- Called only for an adopted application: remove the ids that the journal says this workflow added.
 function Permissions:delete(application, run)
   local added = {}
-  for _, id in ipairs((ownership.added(run, self) or {}).entries or {}) do added[id] = true end
+  for _, id in ipairs((ownership.added_record(run, self) or {}).entries or {}) do added[id] = true end
   write(self, rewritten(application, function(entry) return not added[entry.id] end, {}),
     "take back the API permissions")
 end

@@ -154,7 +154,7 @@ function Role:seen()
   return actual ~= nil and #self:differs(actual) == 0
 end
 
-function Role:ours(_, run) return ownership.through(run, self) end
+function Role:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 local function take_back(self)
   pim.ask {

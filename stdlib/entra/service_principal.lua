@@ -72,7 +72,7 @@ function ServicePrincipal:create()
   return read_anew(self)
 end
 
-function ServicePrincipal:ours(_, run) return ownership.through(run, self) end
+function ServicePrincipal:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function ServicePrincipal:delete(actual)
   graph.delete(graph.path("/servicePrincipals/{id}", actual.id), {

@@ -178,9 +178,9 @@ local function secret_steps(self, entry)
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.secret.prove, have.secret, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(PLACE[self.place], run, have.secret, self, target, have)
+      scheduler.uninterrupted(PLACE[self.place], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
@@ -218,9 +218,9 @@ local function certificate_steps(self, entry)
       have.held = certificate.ensure(run, fields)
       entry.credential = have.held.credential
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.held.prove, have.held, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.held.prove, have.held, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(have.held.place, have.held)
+      scheduler.uninterrupted(have.held.place, have.held)
       await_certificate(run, have.held)
     end),
   }

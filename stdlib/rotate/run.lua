@@ -21,7 +21,7 @@ local LOOK = { users = rotate_users.look, applications = applications.look }
 -- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
 local function with_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
-  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
+  return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
 local function first_of(policies, target)

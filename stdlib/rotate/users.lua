@@ -295,7 +295,7 @@ end
 
 local function tell_others(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
-  local ok, failure = pcall(scheduler.patiently, command.notify, self.terms.after.run, {
+  local ok, failure = pcall(scheduler.uninterrupted, command.notify, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
   })
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end

@@ -49,14 +49,14 @@ local function pause_until(job, moment, why)
   local left = moment - (graph_clock.range() or graph_clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
   while left >= 0 do
-    if task.stopping() then scheduler.stop() end
+    if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(math.max(left, 0.1), 5))
     left = moment - (graph_clock.range() or graph_clock.now())
   end
 end
 
 local function pause(seconds)
-  if task.stopping() then scheduler.stop() end
+  if task.stopping() then scheduler.raise_interrupted() end
   task.sleep(seconds)
 end
 
@@ -307,7 +307,7 @@ local function set(job)
     if candidates[#candidates].state == "accepted" then
       settling.settle(job)
     else
-      if task.stopping() then scheduler.stop() end -- the last point at which stopping leaves nothing open
+      if task.stopping() then scheduler.raise_interrupted() end -- the last point at which stopping leaves nothing open
       sending.look(job)
       step(job, tries)
     end
@@ -431,7 +431,7 @@ local function attempt(run, account)
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what == "busy" then return { what = "busy", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
-  local ok, err = xpcall(scheduler.patiently, scheduler.keep_trace, drive, job, judged)
+  local ok, err = xpcall(scheduler.uninterrupted, scheduler.keep_trace, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end

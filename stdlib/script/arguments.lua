@@ -58,7 +58,7 @@ end
 
 local READERS = {
   string = function(text) return text end,
-  path = named_path.note,
+  path = named_path.remember,
   integer = function(text)
     local value = text:match("^[+-]?%d+$") and math.tointeger(text)
     return value, not value and "it needs a whole number" or nil

@@ -319,7 +319,7 @@ end
 function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
-  local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
+  local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
     lua_file.run_bounded, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end

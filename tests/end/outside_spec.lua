@@ -109,8 +109,8 @@ describe("what a script reaches beside the services", function()
       ]])
       local outcome = emu:run { "plan", file }
       assert_said(outcome, file .. " may not run the program 'tell', because it only reads now")
-      assert_said(outcome, "the program 'tell' is /bin/sh, which runs whatever it is told: for a script that may run "
-        .. "it, `needs` is no border")
+      assert_said(outcome, "the program 'tell' is /bin/sh, which can run any other program: `needs` does not limit a "
+        .. "script that may run it")
       assert.is_nil(io.open(path .. "/told"))
     end)
   end)

@@ -66,7 +66,7 @@ describe("the browser of the desktop", function()
     local _, _, desktop = on {}
     for _, url in ipairs { "https://evil.example/", "http://localhost.evil.example/", "http://localhost@evil:1/",
       "file:///etc/passwd", "http://localhost/" } do
-      assert.error_matches(function() desktop.open(url) end, "no page of ours")
+      assert.error_matches(function() desktop.open(url) end, "the page is not on loopback")
     end
   end)
 end)

@@ -162,8 +162,8 @@ describe("script", function()
           .. 'plain letters only',
         ['graph = { "PATCH /users/{id}#" }'] = 'needs.graph[1]: "PATCH /users/{id}#" is not of the form '
           .. '"PATCH /users/{id}#member,member"',
-        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: which members of Graph's calls hold "
-          .. "secrets is known; say the call as a text",
+        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: a call of Graph is a text: "
+          .. "Moonlatch knows which of its members hold secrets",
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean "entries:write"?',
         ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',

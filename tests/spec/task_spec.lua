@@ -61,7 +61,7 @@ describe("task", function()
 
     it("says so when nothing can wake anybody", function()
       assert.error_matches(function() run(function() while true do scheduler.suspend() end end) end,
-        "every task waits for another, and nothing can wake them")
+        "every task waits for another task, so nothing can wake them")
     end)
 
     it("polls between two turns although tasks are always ready", function()
