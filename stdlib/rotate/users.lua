@@ -130,7 +130,7 @@ end
 local function add_outside(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
-      local account = users.fresh(found, row.id)
+      local account = users.read_with_names(found, row.id)
         or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
       table.insert(self.entries, entry_of(self, account))

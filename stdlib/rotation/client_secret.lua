@@ -45,7 +45,8 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "passwordCredentials" }, fresh_write = true, what = what,
   })
-  application.passwordCredentials = check_answer.with(actual, what, "passwordCredentials").passwordCredentials
+  check_answer.require_members(actual, what, "passwordCredentials")
+  application.passwordCredentials = actual.passwordCredentials
   return application.passwordCredentials
 end
 

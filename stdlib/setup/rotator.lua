@@ -37,7 +37,7 @@ local M = {}
 
 -- The provider's application, and those that policies name. For `destroy` they need not exist any more.
 local function to_own(run, args, needed)
-  local provider, missing = fail.catch("missing", owned.provider, args.provider)
+  local provider, missing = fail.catch("missing", owned.of_provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
   for _, terms in ipairs(needed.applications) do lists[#lists + 1] = policy_select.named_applications(terms.select) end
