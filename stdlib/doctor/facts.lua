@@ -222,8 +222,8 @@ end
 -- Which secret the consumer has, and which one waits.
 fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  local use, to = in_use.of(list), entry_or_nil(exam)
-  use.who = in_use.consumer(exam.profile.devolutions)
+  local use, to = in_use.sort(list), entry_or_nil(exam)
+  use.who = in_use.consumer_name(exam.profile.devolutions)
   use.linked = to ~= nil and to:confirms()
   if use.linked then use.has, use.waiting = row_in_entry(exam, found, list, to), nil end
   return use

@@ -122,7 +122,7 @@ local function close_rotations_of_purged(run, item)
   if not run.journal then return end
   for _, rows in ipairs(credential_rotations()) do
     for _, row in ipairs(rows:all(run.journal, item.appId)) do
-      if rows:is_in_bin(row) then rows:close(run.journal, row, "its application was deleted for good") end
+      if rows:is_application_deleted(row) then rows:close(run.journal, row, "its application was deleted for good") end
     end
   end
 end

@@ -409,7 +409,7 @@ end
 -- A run about named accounts did not look at the others' entries.
 local function keep_left_over(self)
   if self.run.setting.named then return end
-  left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
+  left_over.record(self.run.journal, self.terms.name, self.left_over, time.now())
 end
 
 --- Rotate what is due: a few alone, then the rest. Waits.

@@ -90,7 +90,9 @@ function M.prover(value) return value end
 --- How long a new client secret lives, in seconds.
 ---@param terms rotation.terms
 ---@return number seconds
-function M.lifetime(terms) return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST or nil) end
+function M.lifetime(terms)
+  return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST_BY_HAND or nil)
+end
 
 ---------------------------------------------------------------------------
 -- Making one

@@ -320,7 +320,7 @@ end
 local function keep_current(job)
   local body = job.row.body
   local value <close> = rotation_account.value(job, body.chosen)
-  local ok, failure = pcall(job.run.sink.keep_current, job.run.sink, job.account, {
+  local ok, failure = pcall(job.run.sink.store_current, job.run.sink, job.account, {
     name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
     before = body.seen or nil, again = not job.is_new,
   })

@@ -111,7 +111,7 @@ end
 ---@param args table
 ---@return setup.rotator.found
 function M.look(run, have, args)
-  lifetime.check_asked("certificate", args)
+  lifetime.check_arguments("certificate", args)
   local needed = least_rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.application_and_policy(run, have.wanted, args.purge) end,
