@@ -16,7 +16,7 @@ static int gate_template(lua_State *L) {
 
 int luaopen_host_gate(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"door", gate_door}, {"answer", answer_make}, {"template", gate_template}, {NULL, NULL}};
+      {"door", gate_door}, {"answer", answer_from_lua}, {"template", gate_template}, {NULL, NULL}};
   request_types(L);
   gate_door_type(L);
   gate_rights_type(L);

@@ -49,7 +49,7 @@ static int open_folder(lua_State *L, const struct door *door, enum gate_use use)
     lib_fail_kind(L, kind ? kind : "missing", kind ? "%s" : "the profile names no folder '%s'", kind ? message : name);
     return -1;
   }
-  const char *path = buffer_text(&folder->texts, NULL);
+  const char *path = buffer_next_text(&folder->texts, NULL);
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   const char *why = fd < 0 ? (errno == ENOTDIR || errno == ELOOP ? "it is no folder, or a link" : strerror(errno))
                            : refuse_folder(fd);

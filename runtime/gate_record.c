@@ -99,7 +99,8 @@ static void finish(lua_State *L, struct record *record) {
 /* The value of a request's header, or NULL. */
 static const char *header_of(const struct request *request, const char *name) {
   size_t length = strlen(name);
-  for (const char *line = buffer_text(&request->headers, NULL); line; line = buffer_text(&request->headers, line))
+  for (const char *line = buffer_next_text(&request->headers, NULL); line;
+       line = buffer_next_text(&request->headers, line))
     if (strncasecmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
   return NULL;
 }

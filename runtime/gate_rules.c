@@ -217,7 +217,7 @@ const char *gate_rights_refuse(const struct rights *rights, const struct peers *
 /* ---- programs and folders ---- */
 
 static int has_name(const struct buffer *names, const char *name) {
-  for (const char *one = buffer_text(names, NULL); one; one = buffer_text(names, one))
+  for (const char *one = buffer_next_text(names, NULL); one; one = buffer_next_text(names, one))
     if (strcmp(one, name) == 0) return 1;
   return 0;
 }

@@ -12,7 +12,8 @@
 static void push_words(lua_State *L, const struct named *program, int index) {
   lua_Integer count = 0, more = luaL_len(L, index);
   lua_newtable(L);
-  for (const char *word = buffer_text(&program->texts, NULL); word; word = buffer_text(&program->texts, word)) {
+  for (const char *word = buffer_next_text(&program->texts, NULL); word;
+       word = buffer_next_text(&program->texts, word)) {
     lua_pushstring(L, word);
     lua_rawseti(L, -2, ++count);
   }
@@ -37,7 +38,7 @@ static const struct secret *input_at(lua_State *L, int index, struct secret *tex
 static const char *record_start(lua_State *L, struct door *door, const char *id, const struct named *program,
                                 const struct rights *rights, const char *note) {
   if (!door->journal) return "this door was opened without a journal";
-  gate_record_run(L, id, program->name, buffer_text(&program->texts, NULL), gate_rights_owner_of(rights), note);
+  gate_record_run(L, id, program->name, buffer_next_text(&program->texts, NULL), gate_rights_owner_of(rights), note);
   const char *failure = gate_door_record(L, door, "run.start");
   return failure ? failure : gate_door_commit(door);
 }

@@ -96,7 +96,7 @@ static const char *members_of(const char *peer, const struct call *call, const c
 
 const char *gate_secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message,
                                 size_t size) {
-  for (const char *text = buffer_text(&call->secrets, NULL); text; text = buffer_text(&call->secrets, text)) {
+  for (const char *text = buffer_next_text(&call->secrets, NULL); text; text = buffer_next_text(&call->secrets, text)) {
     enum secret_kind kind = *text == 'v' ? SECRET_VALUE : *text == 'p' ? SECRET_PROOF : SECRET_CREDENTIAL;
     const char *way = text + 1;
     if (is_allowed(peer, call, declared, kind, way)) continue;

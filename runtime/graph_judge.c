@@ -270,11 +270,11 @@ int graph_judge(lua_State *L) {
 /* Fill the answer with the headers of the part at index, and with the batch's Date, which parts lack. [-0, +0, m] */
 static void copy_headers(lua_State *L, int part, struct answer *answer, const struct answer *batch) {
   const char *date = answer_header(batch, "date");
-  int ok = !date || answer_header_add(answer, "date", date);
+  int ok = !date || answer_add_header(answer, "date", date);
   if (lua_getfield(L, part, "headers") == LUA_TTABLE) {
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
       int is_text = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING;
-      ok = ok && (!is_text || answer_header_add(answer, lua_tostring(L, -2), lua_tostring(L, -1)));
+      ok = ok && (!is_text || answer_add_header(answer, lua_tostring(L, -2), lua_tostring(L, -1)));
     }
   }
   lua_pop(L, 1);

@@ -166,10 +166,10 @@ static int add_credential(struct buffer *lines, const struct credential *credent
 static int list_lines(struct transfer *transfer) {
   size_t count = 0, i = 0;
   const struct buffer *lines = &transfer->lines;
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line)) count++;
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line)) count++;
   transfer->headers = calloc(count, sizeof *transfer->headers);
   if (!transfer->headers) return 0;
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line), i++)
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line), i++)
     transfer->headers[i] = (struct curl_slist){(char *)line, i + 1 < count ? &transfer->headers[i + 1] : NULL};
   return 1;
 }
@@ -177,13 +177,13 @@ static int list_lines(struct transfer *transfer) {
 /* The value of the client-request-id among the lines, NULL for none. */
 static const char *find_id(const struct buffer *lines) {
   static const char name[] = "client-request-id: ";
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line))
     if (strncasecmp(line, name, sizeof name - 1) == 0) return line + sizeof name - 1;
   return NULL;
 }
 
 static int has_type(const struct buffer *lines) {
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line))
     if (strncasecmp(line, "content-type:", 13) == 0) return 1;
   return 0;
 }

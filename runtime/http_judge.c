@@ -75,7 +75,7 @@ static const char *judge_line(struct frame *frame, const char *line, const char 
   const char *value = colon + 1;
   size_t name = (size_t)(colon - line), size = trim(&value, end);
   if (has_control(line, name) || has_control(value, size)) return "a header with a control character in it";
-  if (!answer_line_add(&frame->headers, line, name, value, size)) frame->starved = 1;
+  if (!answer_append_header(&frame->headers, line, name, value, size)) frame->starved = 1;
   if (is_named(line, name, "content-length")) return judge_length(frame, value, size);
   if (is_named(line, name, "transfer-encoding")) frame->chunked = 1;
   return NULL;
