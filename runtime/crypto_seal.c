@@ -29,7 +29,7 @@ int crypto_open(lua_State *L, enum secret_kind kind, const struct secret *key, c
     return 1;
   }
   lua_pop(L, 1);
-  lua_pushliteral(
-      L, "cannot open the sealed value: it was sealed with another key or for another record, or it was altered");
+  lua_pushliteral(L,
+                  "cannot open the sealed value: it was sealed with another key or for another use, or it was altered");
   return 0;
 }

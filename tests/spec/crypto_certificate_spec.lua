@@ -125,7 +125,7 @@ describe("a certificate's file", function()
     assert.is_true(public:verify("PS256", key:assertion("PS256", "{}", "{}")))
     assert.has_error(function() key:sign("PS256", "{}", "{}") end, "calling 'sign' on bad self (this key was read "
       .. "from a secret, so what it signs is a secret: use key:assertion)")
-    assert.error_matches(function() public:sign("PS256", "{}", "{}") end, "only the public half", 1, true)
+    assert.error_matches(function() public:sign("PS256", "{}", "{}") end, "a private key is expected", 1, true)
     for _, der in ipairs { "", "x", key:describe().der:sub(1, -2), key:describe().der .. "x" } do
       local none, message = crypto.x509(der)
       assert.is_nil(none)
@@ -180,14 +180,14 @@ describe("a compact JWS", function()
     assert.same({ sub = "x", n = 1 }, claims)
     local base64url = crypto.base64url
     for text, message in pairs {
-      [""] = "it has no three parts", ["a.b"] = "it has no three parts", ["..."] = "its header is no JSON",
-      ["e30.!.x"] = "its claims are no JSON", ["e30..x"] = "its claims are no JSON",
-      [base64url "[1]" .. ".e30.x"] = "its header is no JSON", ["e30." .. base64url "{}x" .. ".x"] =
-        "its claims are no JSON",
+      [""] = "it does not have three parts", ["a.b"] = "it does not have three parts", ["..."] = "its header is not a JSON object",
+      ["e30.!.x"] = "its claims are not a JSON object", ["e30..x"] = "its claims are not a JSON object",
+      [base64url "[1]" .. ".e30.x"] = "its header is not a JSON object", ["e30." .. base64url "{}x" .. ".x"] =
+        "its claims are not a JSON object",
     } do
       local none, why = crypto.jws(text)
       assert.is_nil(none)
-      assert.equal("it is no signed token: " .. message, why)
+      assert.equal("it is not a signed token: " .. message, why)
     end
   end)
 

@@ -146,7 +146,7 @@ describe("a sealed value", function()
   end)
 
   it("does not open otherwise, and says so", function()
-    local why = "cannot open the sealed value: it was sealed with another key or for another record, or it was altered"
+    local why = "cannot open the sealed value: it was sealed with another key or for another use, or it was altered"
     local value <close> = secret.from("correct horse")
     local other <close> = secret.random(32)
     local sealed = crypto.seal(key, "row 1", value)
