@@ -139,7 +139,8 @@ static const char *error_message(lua_State *L, const struct answer *answer) {
 /* Push nil and the failure of an answer whose status is not 2xx. [-0, +n, m] */
 static int push_status_failure(lua_State *L, const struct answer *answer) {
   const char *kind = answer->status < 400 ? "bad_answer" : wire_kind(answer->status);
-  const char *message = answer->status < 400 ? "redirects are not followed" : error_message(L, answer);
+  const char *message =
+      answer->status < 400 ? "the server sent a redirect; redirects are never followed" : error_message(L, answer);
   return push_failure(L, answer, kind, message);
 }
 
@@ -156,7 +157,7 @@ static int push_decoded_body(lua_State *L, const struct answer *answer) {
   }
   if (json_decode(L, answer->body.data, answer->body.length, &rules)) return 1;
   const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
-  push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is no JSON: %s", why));
+  push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
   return 0;
 }
 

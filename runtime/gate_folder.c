@@ -33,7 +33,7 @@ static const char *folder_problem(int fd) {
   struct stat info;
   if (fstat(fd, &info) != 0) return strerror(errno);
   if (info.st_uid != geteuid() && info.st_uid != 0) return "it belongs to another user";
-  return info.st_mode & 022 ? "other users may write to it; run chmod go-w on the folder" : NULL;
+  return info.st_mode & 022 ? "other users may write to it; run chmod go-w on it" : NULL;
 }
 
 /* Open the folder whose name is at index 3, with the rights at index 2. Returns its descriptor; -1 when the rights

@@ -74,9 +74,10 @@ static void copy_origin_host(const char *origin, char *host, size_t size) {
 static const char *peer_host_problem(const char *name, const char *origin, int emulator) {
   char host[256];
   copy_origin_host(origin, host, sizeof host);
-  int local = http_is_loopback(host);
+  int local = http_address_is_loopback(host);
   if (!emulator && strcmp(name, "identity") == 0)
-    return http_is_near(host) ? NULL : "managed identities are served on this machine or its link (169.254.*.*) only";
+    return http_address_is_near(host) ? NULL
+                                      : "managed identities are served on this machine or its link (169.254.*.*) only";
   if (emulator && !local) return "an emulator's profile reaches this machine only (127.0.0.1, ::1, localhost)";
   if (!emulator && local) return "a real profile does not reach this machine; a profile with emulator = true does";
   return NULL;

@@ -178,7 +178,7 @@ static int start_transfer(struct gate_transfer *transfer, const char *failure) {
   if (transfer->state != QUEUED) return 0;
   if (failure && transfer->changes)
     fail_transfer(transfer, "journal", "it was not sent, because the journal could not be written: %s", failure);
-  else if (!http_begin(transfer->http))
+  else if (!http_start(transfer->http))
     fail_transfer(transfer, "memory", "it was not sent: %s", "not enough memory");
   else
     transfer->state = RUNNING;
@@ -251,7 +251,7 @@ int gate_transfer_poll(lua_State *L) {
     poll(NULL, 0, ms < 0 ? 0 : ms); /* nothing was sent yet: only wait */
     return 1;
   }
-  for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
+  for (struct transfer *done = http_poll(door->http, ms); done; done = http_next_finished(door->http))
     report_transfer(L, door, http_transfer_tag(done));
   if (!door->count)
     gate_door_commit(door); /* commit now, which releases the journal's lock: the next record may come much later */

@@ -157,7 +157,7 @@ describe("what a script reaches beside the services", function()
 
     it("that is the owner's alone", function()
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.write("open", "a", "x")') },
-        "other users may write to it; run chmod go-w on the folder")
+        "other users may write to it; run chmod go-w on it")
       assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
         "No such file or directory")
       assert(os.execute(("ln -s '%s/reports' '%s/missing'"):format(path, path)))

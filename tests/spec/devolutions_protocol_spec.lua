@@ -101,13 +101,14 @@ describe("host.devolutions.judge_login", function()
 
   it("names what is no answer of the server's", function()
     local _, failure = login(200, "<html></html>")
-    assert.same({ kind = "bad_answer", status = 200, message = "the answer is no JSON: it is an HTML page" }, failure)
+    assert.same({ kind = "bad_answer", status = 200, message = "the answer is not JSON: it is an HTML page" }, failure)
     _, failure = login(200, "5")
     assert.equal("the answer to the login is not a JSON object", failure.message)
     _, failure = login(503, "<html></html>")
     assert.same({ kind = "transient", status = 503, message = "the answer is an HTML page" }, failure)
     _, failure = login(302, "")
-    assert.same({ kind = "bad_answer", status = 302, message = "redirects are not followed" }, failure)
+    assert.same({ kind = "bad_answer", status = 302,
+      message = "the server sent a redirect; redirects are never followed" }, failure)
   end)
 end)
 

@@ -258,7 +258,7 @@ describe("a door", function()
     assert.is_nil(answer)
     assert.equal("connect", kind)
     assert.equal("could not connect to " .. name
-      .. " port 9: its address is on this machine, where no real peer may be", message)
+      .. " port 9: its address is on this machine, and a real profile does not reach this machine", message)
     assert.is_false(maybe_sent)
   end)
 
@@ -268,7 +268,7 @@ describe("a door", function()
     door:mode("read")
     local _, message, kind = hostile.send(door, graph.request("https://127.0.0.1:9/v1.0", "GET", "/me"))
     assert.equal("connect", kind)
-    assert.matches("an emulator is reached on loopback only, and this address is elsewhere$", message)
+    assert.matches("an emulator is reached on loopback only, and its address is not loopback$", message)
   end)
 
   describe("with a server", function()
