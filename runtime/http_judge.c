@@ -241,8 +241,9 @@ static void write_tls_failure(struct transfer *transfer, CURLcode code, char *te
   int cannot_agree =
       strstr(why, "handshake failure") || strstr(why, "protocol version") || strstr(why, "unsupported protocol");
   snprintf(text, size,
-           cannot_agree ? "no secure connection to %s port %s: it does not offer TLS 1.2 or later with a safe cipher (%s)%s"
-                        : "no secure connection to %s port %s: %s%s",
+           cannot_agree
+               ? "no secure connection to %s port %s: it does not offer TLS 1.2 or later with a safe cipher (%s)%s"
+               : "no secure connection to %s port %s: %s%s",
            transfer->route.host, transfer->route.port, openssl_reason(why), waive);
 }
 
