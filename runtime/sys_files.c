@@ -23,7 +23,8 @@ static const char *objection(const struct stat *info, mode_t refused) {
   if (!S_ISREG(info->st_mode)) return "it is not a regular file";
   if (info->st_uid != geteuid() && info->st_uid != 0) return "it belongs to another user";
   if (!(info->st_mode & refused)) return NULL;
-  return refused & 044 ? "others may read it; run: chmod 600 on it" : "others may write to it; run: chmod go-w on it";
+  return refused & 044 ? "others may read it; run: chmod 600 on it"
+                       : "other users may write to it; run chmod go-w on it";
 }
 
 int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) {

@@ -249,7 +249,7 @@ describe("a text of a script's or a far side's", function()
 
   it("with a NUL in it is refused where C would read it only up to there", function()
     local graph, oauth = require "host.graph", require "host.oauth"
-    local refused = "a NUL has no place in it"
+    local refused = "a string without NUL characters is expected"
     assert.error_matches(function() oauth.device_code("https://a.test/b", "id\0x", "s") end, refused)
     assert.error_matches(function() oauth.device_code("https://a.test/b\0/c", "id", "s") end, refused)
     local base = "https://a.test/v1.0"
