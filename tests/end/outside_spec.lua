@@ -137,8 +137,9 @@ describe("what a script reaches beside the services", function()
         .. "echo secret >'%s/other/x'"):format(path, path, path, path, path)))
       for name, why in pairs {
         ["../other/x"] = "it must not begin with a dot", [".hidden"] = "it must not begin with a dot",
-        [".."] = "it must not begin with a dot", [""] = "it must have 1 to 200 bytes", ["link/x"] = "it has no slash",
-        ["/etc/passwd"] = "it has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "no control characters",
+        [".."] = "it must not begin with a dot", [""] = "it must have 1 to 200 bytes",
+        ["link/x"] = "it must not have a slash", ["/etc/passwd"] = "it must not have a slash",
+        ["a\\nb"] = "or a control character", ["a\\0b"] = "or a control character",
         [("x"):rep(201)] = "it must have 1 to 200 bytes",
       } do
         local code = ('folder.read("reports", "%s")'):format(name)

@@ -43,7 +43,8 @@ describe("rotation by policy", function()
 
   it("says why it is denied an account, or all of it", function()
     local emu <close> = rehearsal.new()
-    local HAS = "our token has what this needs (%s); our directory roles: Global Administrator, so it is not known why"
+    local HAS = "our token has the permissions that this needs (%s); our directory roles: Global Administrator, "
+      .. "so it is unknown why"
     emu:fault "graph PATCH /users/* 403"
     local outcome = emu:run { "rotate", "policies/tier0-users", "--yes" }
     assert.equal(1, outcome.status)

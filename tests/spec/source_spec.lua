@@ -105,7 +105,7 @@ describe("a secret of a profile", function()
     end
     assert(os.execute(("chmod 664 '%s/volume/..data/client-secret'"):format(place.path)))
     assert.equal("error: read the client secret from HOME/volume/client-secret\n"
-      .. "  why: refused 'HOME/volume/client-secret': others may write to it; run: chmod go-w on it\n"
+      .. "  why: refused 'HOME/volume/client-secret': other users may write to it; run chmod go-w on it\n"
       .. "  fix: Mount it read-only; others may read it, but nobody else may write to it.\n",
       refused 'from = "mounted", path = "volume/client-secret"')
     assert.matches("Check that the volume is mounted there", refused 'from = "mounted", path = "volume/other"')
@@ -183,7 +183,7 @@ describe("a secret of a profile", function()
 
     place:write("key", secret.generate(43))
     assert.matches("error: open the secret in HOME/state/client%-secret%.sealed\n"
-      .. "  why: the sealed value does not open: it was sealed with another key .*\n"
+      .. "  why: cannot open the sealed value: it was sealed with another key .*\n"
       .. "  fix: Bring the right key or file back; or put the secret there anew: "
       .. "moonlatch login%.\n$", refused 'from = "sealed"')
   end)
