@@ -18,12 +18,16 @@
 
 #define MAX_DEPTH 32 /* folders within folders that remove_tree goes into; each holds a descriptor */
 
-/* Why this open file is not private enough, or NULL. */
-static const char *objection(const struct stat *info, mode_t refused) {
+/* Return why this open file is not private enough, or NULL. *kind is the kind of that failure. */
+static const char *privacy_problem(const struct stat *info, mode_t refused, const char **kind) {
+  *kind = "type";
+  if (S_ISDIR(info->st_mode)) return "it is a folder";
   if (!S_ISREG(info->st_mode)) return "it is not a regular file";
+  *kind = "owner";
   if (info->st_uid != geteuid() && info->st_uid != 0) return "it belongs to another user";
+  *kind = "mode";
   if (!(info->st_mode & refused)) return NULL;
-  return refused & 044 ? "others may read it; run: chmod 600 on it"
+  return refused & 044 ? "other users may read it; run chmod 600 on it"
                        : "other users may write to it; run chmod go-w on it";
 }
 
@@ -36,10 +40,11 @@ int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) 
     lib_fail_kind(L, code == ENOENT ? "missing" : code == ELOOP ? "link" : "io", "cannot open '%s': %s", path, why);
     return -1;
   }
-  const char *why = fstat(fd, &info) == 0 ? objection(&info, refused) : strerror(errno);
+  const char *kind = "io";
+  const char *why = fstat(fd, &info) == 0 ? privacy_problem(&info, refused, &kind) : strerror(errno);
   if (!why) return fd;
   close(fd);
-  lib_fail_kind(L, "mode", "refused '%s': %s", path, why);
+  lib_fail_kind(L, kind, "refused '%s': %s", path, why);
   return -1;
 }
 
@@ -86,7 +91,7 @@ static int read_file(lua_State *L) {
   int code = sys_read_all(fd, content, (size_t)limit);
   close(fd);
   if (code == EFBIG)
-    return lib_fail_kind(L, "io", "refused '%s': it is larger than %lld bytes", path, (long long)limit);
+    return lib_fail_kind(L, "size", "refused '%s': it is larger than %lld bytes", path, (long long)limit);
   if (code) return lib_fail_kind(L, "io", "cannot read '%s': %s", path, strerror(code));
   lua_pushlstring(L, content->data ? content->data : "", content->length);
   return 1;

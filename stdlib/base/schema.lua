@@ -14,6 +14,8 @@ local M = {}
 ---@field required boolean?
 ---@field default any
 ---@field choices string[]? the only values allowed
+---@field fix string? what to do when the value has another type
+---@field misplaced table<string, string>? of a table: members that people write though there are none, and what to do
 ---@field members table<string, base.schema.rule>? of a table: the members that it may have, and no others
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
@@ -67,9 +69,11 @@ local function copy_default(value)
   return table.move(value, 1, #value, 1, {})
 end
 
-local function refuse_unknown_members(file, where, value, members)
+local function refuse_unknown_members(file, where, value, members, misplaced)
   for _, key in ipairs(sets.sorted(value)) do
-    if not members[key] then
+    if misplaced and misplaced[key] then
+      raise_wrong(file, member_path(where, key), "there is no such member", misplaced[key])
+    elseif not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
       raise_wrong(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
@@ -78,15 +82,16 @@ local function refuse_unknown_members(file, where, value, members)
   end
 end
 
-local function check_members(file, where, value, members)
-  refuse_unknown_members(file, where, value, members)
+local function check_members(file, where, value, rule)
+  local members = rule.members
+  refuse_unknown_members(file, where, value, members, rule.misplaced)
   for _, key in ipairs(sets.sorted(members)) do
-    local rule = members[key]
-    if value[key] == nil then value[key] = copy_default(rule.default) end
+    local member = members[key]
+    if value[key] == nil then value[key] = copy_default(member.default) end
     if value[key] ~= nil then
-      M.check(file, member_path(where, key), value[key], rule)
-    elseif rule.required then
-      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(rule.type)))
+      M.check(file, member_path(where, key), value[key], member)
+    elseif member.required then
+      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(member.type)))
     end
   end
 end
@@ -99,11 +104,11 @@ end
 function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
-    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
+    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given), rule.fix)
   end
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
-    if rule.members then check_members(file, where, value, rule.members) end
+    if rule.members then check_members(file, where, value, rule) end
     for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
       M.check(file, member_path(where, key), value[key], rule.each)
     end

@@ -16,6 +16,7 @@ local function words_of(actions, order)
     list[i] = actions[name].names and name .. " " .. actions[name].names or name
   end
   local last = table.remove(list)
+  if #list == 0 then return ("There is only %s."):format(last) end
   return ("There are %s and %s."):format(table.concat(list, ", "), last)
 end
 

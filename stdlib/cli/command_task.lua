@@ -3,6 +3,7 @@
 
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -19,7 +20,7 @@ end
 ---@param fn function
 ---@return any ...
 function M.explained(fn, ...)
-  local results = table.pack(xpcall(fn, scheduler.keep_trace, ...))
+  local results = table.pack(xpcall(fn, traceback.keep, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
   if package.loaded.graph then require("permissions.denied").explain(results[2]) end
   error(results[2], 0)

@@ -137,7 +137,8 @@ end
 local function parse(name, command, words)
   local ok, result = parser_for(name, command):pparse(words)
   if ok then return settle(result) end
-  usage((result:gsub("\n.*", "")), result:match("\n(.*)") or ("`moonlatch %s --help` says more."):format(name or ""))
+  usage((result:gsub("\n.*", "")), result:match("\n(.*)") or ("`moonlatch %s--help` says more.")
+    :format(name and name .. " " or ""))
 end
 
 local function require_arguments(name, command, options)

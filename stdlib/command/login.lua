@@ -13,6 +13,7 @@ local source = require "profile.source"
 local sys = require "host.sys"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
+local traceback = require "base.traceback"
 
 local WHAT = {
   ["client-secret"] = "the client secret to sign in with",
@@ -180,7 +181,7 @@ return {
     })
     profiles.key():close() -- a key that is not there is better noticed before the person has signed in
     local names = put_missing(open.profile)
-    local ok, err = xpcall(scheduler.run, scheduler.keep_trace, http.poll, sign_in, open.profile, options["for"] ~= nil)
+    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, sign_in, open.profile, options["for"] ~= nil)
     if ok then return 0 end
     forget(open.profile, names, err)
     error(err, 0)

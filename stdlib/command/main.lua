@@ -4,14 +4,9 @@
 
 local strict = require "base.strict"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 
 local M = {}
-
--- Add a traceback to a text that has none; failures stay as they are.
-local function keep_trace(err)
-  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
-  return debug.traceback(err, 2)
-end
 
 local function dispatch(arguments)
   if arguments[1] == "-e" and #arguments == 2 then
@@ -27,7 +22,7 @@ function M.main(arguments)
   rawset(string, "dump", nil) -- a script reaches it by any text: ("").dump
   strict.guard(_G)
   sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
-  local ok, status = xpcall(dispatch, keep_trace, arguments)
+  local ok, status = xpcall(dispatch, traceback.keep, arguments)
   if not ok then return require("report.failure").print(status) end
   local lost = require("host.term").lost()
   return lost and require("report.failure").print_unwritten_result(lost) or status

@@ -4,9 +4,9 @@ local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
 local profiles = require "profile.current"
-local scheduler = require "task.scheduler"
 local states = require "handover.state"
 local task = require "task"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -108,7 +108,7 @@ end
 ---@return doctor.finding[]
 function Examination:run(check)
   local record = Record { check = check }
-  local ok, err = xpcall(check.run, scheduler.keep_trace, record, {
+  local ok, err = xpcall(check.run, traceback.keep, record, {
     want = function(_, name) return self:want(name, check) end, exam = self, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,
   })

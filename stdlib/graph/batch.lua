@@ -8,9 +8,9 @@ local fail = require "fail"
 local json = require "json"
 local native_graph = require "host.graph"
 local retry = require "http.retry"
-local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -113,7 +113,7 @@ end
 
 local function send_batch(pendings)
   local request_call, repeatable = new_batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try_repeatedly, scheduler.keep_trace, request_call, native_graph.judge_batch)
+  local ok, outcomes, more = xpcall(call.try_repeatedly, traceback.keep, request_call, native_graph.judge_batch)
   if not ok then return stop_parts(pendings, outcomes) end
   if outcomes == nil then return fail_parts(pendings, more, repeatable) end
   for _, pending in ipairs(pendings) do
@@ -157,7 +157,7 @@ local function send_due_parts(pendings)
   if #chunks == 0 then
     local due = next_due_moment(pendings)
     if not due then return false end
-    local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
+    local ok, err = xpcall(task.sleep, traceback.keep, due - time.monotonic())
     if not ok then stop_parts(pendings, err) end
     return ok
   end

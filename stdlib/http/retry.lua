@@ -8,10 +8,10 @@
 local kinds = require "fail.kinds"
 local log = require "log"
 local outage = require "http.outage"
-local scheduler = require "task.scheduler"
 local task = require "task"
 local throttle = require "http.throttle"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -229,7 +229,7 @@ end
 function M.run(call)
   local state = {}
   while true do
-    local ok, done, value, more = xpcall(try_once, scheduler.keep_trace, call, state)
+    local ok, done, value, more = xpcall(try_once, traceback.keep, call, state)
     if not ok then outage.stop_leading(call.peer, false) end
     if not ok and not state.may_have_changed then error(done, 0) end
     if not ok then return nil, M.stopped_failure(state, nil, done) end

@@ -6,8 +6,8 @@ local fail = require "fail"
 local graph = require "graph"
 local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
-local scheduler = require "task.scheduler"
 local sets = require "base.sets"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -29,7 +29,7 @@ end
 
 -- Return the value of `read()`; or nil, and why it could not be read.
 local function read_unless_denied(read)
-  local ok, value = xpcall(read, scheduler.keep_trace)
+  local ok, value = xpcall(read, traceback.keep)
   if ok then return value end
   if fail.is(value, "denied") then return nil, "we may not read it" end
   if fail.is(value) and value.kind ~= "interrupted" then return nil, value.why end

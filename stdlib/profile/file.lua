@@ -117,6 +117,8 @@ local emulator_rule = { type = "table", members = { clock = { type = "string" } 
 
 local file_rule = {
   type = "table",
+  fix = 'The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
+    .. "`moonlatch init` writes one.",
   members = {
     default = { type = "string" },
     profiles = { type = "table", required = true, each = { type = "table" } },
@@ -312,6 +314,8 @@ function M.read(file, named)
     missing = named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
       or "`moonlatch init` makes a first one; `--emulator` needs none.",
     mode = ("It decides where secrets go, so only you may write it: chmod go-w '%s'."):format(file),
+    owner = "It decides where secrets go, so it has to belong to you or to root.",
+    type = "Name a file: --config FILE.", size = "A configuration is at most 1 MiB of text.",
   }
   fail.raise { kind = "config", what = "read the configuration " .. file, why = message, fix = fixes[kind] }
 end

@@ -78,6 +78,10 @@ function M.rule(secret_rule)
   local text = { type = "string" }
   return {
     type = "table", default = {},
+    misplaced = {
+      client_secret = 'Name the place that the secret comes from: secret = { from = "sealed" }, then '
+        .. "moonlatch login --secret client-secret. A configuration never contains a secret.",
+    },
     members = {
       method = { type = "string", default = "device_code", choices = METHODS },
       client_id = text, scopes = { type = "table", each = text }, login_hint = text,

@@ -45,6 +45,8 @@ end
 local function rule(choices, optional)
   return {
     type = "table",
+    fix = 'Name the place that the secret comes from, not the secret: { from = "sealed" }, then '
+      .. "moonlatch login --secret.",
     members = {
       from = { type = "string", required = true, choices = choices },
       path = { type = "string" }, name = { type = "string" }, fd = { type = "integer" },
@@ -124,6 +126,7 @@ function READ.file(source, what, form)
     missing = how_to_put(source), link = "Name the file itself: what a link leads to can be changed by others. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".',
     mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
+    owner = "The file must belong to you or to root.", type = "Name the file that holds it.",
   }
   raise(source, what, message, fixes[kind], kind)
 end

@@ -15,6 +15,7 @@ local script = require "script.load"
 local seed = require "rehearse.seed"
 local session = require "session.open"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 local workflow_run = require "workflow.run"
 
 local M = {}
@@ -60,7 +61,7 @@ local function attempt(self, needs, fn, scripts)
       owner = "the rehearsal", needs = needs, scripts = scripts,
     })
     return scheduler.run(http.poll, fn, open)
-  end, scheduler.keep_trace)
+  end, traceback.keep)
   if ok then return result end
   if not fail.is(result) or fail.is(result, "interrupted") then error(result, 0) end
   return nil, result

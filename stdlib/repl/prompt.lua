@@ -21,6 +21,7 @@ local session = require "session.open"
 local sys = require "host.sys"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
+local traceback = require "base.traceback"
 local words = require "repl.words"
 
 local M = {}
@@ -167,7 +168,7 @@ local function run_chunk(chunk)
     return http.poll(ms)
   end
   local function guard(err)
-    return sys.interrupts() == 0 and scheduler.keep_trace(err) or err
+    return sys.interrupts() == 0 and traceback.keep(err) or err
   end
   return xpcall(scheduler.run, guard, poll, work)
 end

@@ -6,10 +6,10 @@ local layout = require "terminal.layout"
 local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
-local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -122,7 +122,7 @@ end
 
 -- One round. What fails now may work in the next round.
 local function turn(policies, options)
-  local ok, all = xpcall(M.once, scheduler.keep_trace, policies, options)
+  local ok, all = xpcall(M.once, traceback.keep, policies, options)
   if ok then
     if has_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
     return next_look(all)

@@ -12,6 +12,7 @@ local role_holders = require "entra.role_holders"
 local rotate_users = require "rotate.users"
 local scheduler = require "task.scheduler"
 local task = require "task"
+local traceback = require "base.traceback"
 local users = require "entra.users"
 
 local M = {}
@@ -68,7 +69,7 @@ local function look_with_matrix(terms, tenant, options)
 end
 
 local function look(terms, tenant, options)
-  local ok, found = xpcall(with_rights, scheduler.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
+  local ok, found = xpcall(with_rights, traceback.keep, options, terms, look_with_matrix, terms, tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     require("permissions.denied").explain(found)
@@ -132,7 +133,7 @@ end
 -- Failures of single accounts are in their entries; failures that stop a policy are raised here.
 local function guarded(found, step, options)
   if found.failure then return end
-  local ok, failure = xpcall(with_rights, scheduler.keep_trace, options, found.terms, found[step], found)
+  local ok, failure = xpcall(with_rights, traceback.keep, options, found.terms, found[step], found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
   require("permissions.denied").explain(failure)

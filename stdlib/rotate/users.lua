@@ -23,6 +23,7 @@ local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
 local vault_folder = require "base.vault_folder"
@@ -307,7 +308,7 @@ local function work(self, entry)
     settle(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(user_password.work, scheduler.keep_trace, self.run, known_of(entry))
+  local ok, done = xpcall(user_password.work, traceback.keep, self.run, known_of(entry))
   if not ok then
     settle_failure(self, entry, done)
     say(entry)
@@ -359,7 +360,7 @@ end
 local function rename_all(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      local ok, failure = xpcall(rename, scheduler.keep_trace, self, entry)
+      local ok, failure = xpcall(rename, traceback.keep, self, entry)
       if not ok then settle_failure(self, entry, failure) end
     end
   end

@@ -25,6 +25,7 @@ local sending = require "rotation.sending"
 local settling = require "rotation.settling"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 local users = require "entra.users"
 
 local M = {}
@@ -431,7 +432,7 @@ local function attempt(run, account)
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what == "busy" then return { what = "busy", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
-  local ok, err = xpcall(scheduler.uninterrupted, scheduler.keep_trace, drive, job, judged)
+  local ok, err = xpcall(scheduler.uninterrupted, traceback.keep, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end

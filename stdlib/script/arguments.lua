@@ -4,7 +4,6 @@
 local fail = require "fail"
 local named_path = require "machine.named_path"
 local nearest = require "base.nearest"
-local schema = require "base.schema"
 local sets = require "base.sets"
 local sys = require "host.sys"
 local time = require "time"
@@ -36,10 +35,12 @@ local function read_file(text)
   return text
 end
 
+-- The items between commas, without the blanks around them. "\\," is a comma within an item, "\\\\" a backslash.
 local function read_list(text)
   local list = {}
-  for item in (text .. ","):gmatch("%s*(.-)%s*,") do
-    if item ~= "" then list[#list + 1] = item end
+  local escaped = text:gsub("\\([\\,])", { ["\\"] = "\0", [","] = "\1" }) -- no argument of a program has these bytes
+  for item in (escaped .. ","):gmatch("%s*(.-)%s*,") do
+    if item ~= "" then list[#list + 1] = (item:gsub("[\0\1]", { ["\0"] = "\\", ["\1"] = "," })) end
   end
   return list
 end
@@ -56,6 +57,17 @@ local function read_folder(text)
   return vault_folder.canonical(text)
 end
 
+local EXAMPLES = {
+  string = "TEXT", integer = "5", boolean = "true", duration = "180d", file = "FILE", folder = "'Entra\\Tier0'",
+  path = "FILE", list = "'A, B'",
+}
+
+-- How the argument is given, in an example.
+local function how_to_give(name, argument)
+  local value = argument.choices and argument.choices[1] or EXAMPLES[argument.type]
+  return ("For example: %s %s"):format(option_of(name), value)
+end
+
 local READERS = {
   string = function(text) return text end,
   path = named_path.remember,
@@ -70,14 +82,14 @@ local READERS = {
   duration = read_duration, file = read_file, folder = read_folder, list = read_list,
 }
 
-local function check_choice(what, argument, value)
+local function check_choice(what, name, argument, value)
   if not argument.choices then return end
   for _, item in ipairs(type(value) == "table" and value or { value }) do
     local meant, fits = nearest(tostring(item), argument.choices), false
     for _, choice in ipairs(argument.choices) do fits = fits or item == choice end
     if not fits then
       refuse(what, ("it is none of: %s"):format(table.concat(argument.choices, ", ")),
-        meant and ("Did you mean '%s'?"):format(meant) or nil)
+        meant and ("Did you mean '%s'?"):format(meant) or how_to_give(name, argument))
     end
   end
 end
@@ -90,8 +102,8 @@ end
 function M.value(name, argument, text)
   local what = ("read the argument %s '%s'"):format(option_of(name), text)
   local value, wrong = READERS[argument.type](text)
-  if value == nil then refuse(what, wrong) end
-  check_choice(what, argument, value)
+  if value == nil then refuse(what, wrong, how_to_give(name, argument)) end
+  check_choice(what, name, argument, value)
   return value
 end
 
@@ -141,7 +153,7 @@ local function store(values, name, argument, value)
   if argument.type == "list" and values[name] then
     table.move(value, 1, #value, #values[name] + 1, values[name])
   elseif values[name] ~= nil then
-    refuse(("read the argument %s"):format(option_of(name)), "it was given twice")
+    refuse(("read the argument %s"):format(option_of(name)), "it was given twice", "Leave one of the two out.")
   else
     values[name] = value
   end
@@ -177,7 +189,7 @@ function M.read(declaration, argv)
     text = text or implied
     if not text then text, place = following(argument, argv, place) end
     if not text then
-      refuse(("read the argument %s"):format(option), "it needs " .. schema.with_article(argument.type))
+      refuse(("read the argument %s"):format(option), "no value follows it", how_to_give(name, argument))
     end
     store(values, name, argument, M.value(name, argument, text))
     place = place + 1
@@ -192,7 +204,7 @@ end
 
 local METAVARS = {
   string = "TEXT", integer = "N", duration = "TIME", file = "FILE", folder = "FOLDER", path = "PATH", list = "A,B,…",
-}
+} -- a list: `\\,` is a comma in a name
 
 local function left_of(name, argument)
   local metavar = METAVARS[argument.type]

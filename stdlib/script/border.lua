@@ -14,6 +14,7 @@ local fail = require "fail"
 local interfaces = require "script.interfaces"
 local json = require "host.json"
 local secret = require "host.secret"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -214,7 +215,7 @@ end
 -- A mistake in the library itself needs its traceback, which is gone once the error was caught.
 local function keep_trace(err)
   local ours = type(err) == "string" and err:find(LIBRARY:sub(2), 1, true) == 1 and not err:find(HERE)
-  return ours and not err:find("\nstack traceback:", 1, true) and debug.traceback(err, 2) or err
+  return ours and traceback.is_missing(err) and debug.traceback(err, 2) or err
 end
 
 local function placed(err, level)
@@ -250,8 +251,7 @@ end
 -- A failure that a script raises is its own no more: whoever catches it may rely on what it says.
 local function raised(err)
   if fail.is(err) then return fail.copy(err) end
-  local has_trace = type(err) ~= "string" or err:find("\nstack traceback:", 1, true)
-  return has_trace and err or debug.traceback(err, 2)
+  return traceback.is_missing(err) and debug.traceback(err, 2) or err
 end
 
 local function results_of(border, ok, ...)

@@ -14,6 +14,7 @@ local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local schema = require "base.schema"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -59,6 +60,14 @@ local folder ---@type string? of --scripts
 --- Look here first.
 ---@param path string?
 function M.use_folder(path)
+  local stat = path and sys.stat(path, true)
+  if path and (not stat or stat.type ~= "directory") then
+    fail.raise {
+      kind = "usage", what = "look for scripts in " .. path,
+      why = stat and "it is not a folder" or "there is no such folder",
+      fix = "Name a folder: --scripts DIR.",
+    }
+  end
   folder = path
 end
 
@@ -75,10 +84,14 @@ local function read_file(path)
   local text, message, kind = sys.read(path, LIMIT)
   if text then return text end
   if kind == "missing" then return nil end
+  local fixes = {
+    mode = ("The script acts in your name, so only you may write it: chmod go-w '%s'."):format(path),
+    owner = "The script acts in your name, so it has to belong to you or to root.",
+    type = "Name the script's file.", size = "A script is at most 4 MiB of text.",
+  }
   fail.raise {
     kind = "config", what = "read the script " .. path, why = message,
-    fix = kind == "mode" and ("The script acts in your name, so only you may write it: chmod go-w '%s'.")
-      :format(path) or nil,
+    fix = fixes[kind],
   }
 end
 
@@ -274,6 +287,11 @@ end
 
 local strings = { type = "table", each = { type = "string" } }
 
+local function check_step(step)
+  if type(step.name) == "string" and type(step.act) == "function" then return nil end
+  return 'it is not a step: write workflow.step "its name" (function(run, have, args) … end)'
+end
+
 local declaration_rule = {
   type = "table",
   members = {
@@ -284,7 +302,7 @@ local declaration_rule = {
     needs = permissions_needs.rule,
     examples = strings,
     run = { type = "function" },
-    steps = { type = "table" },
+    steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
   },
@@ -297,11 +315,26 @@ local declaration_rule = {
   end,
 }
 
+-- Files whose whole value is made by a function of an interface; another value may not have their member.
+local MADE_BY = { policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }" }
+
+local function refuse_unmade(found, value)
+  for member, written in pairs(MADE_BY) do
+    if type(value) == "table" and value[member] ~= nil then
+      fail.raise {
+        kind = "config", what = ("%s: %s"):format(found.path, member), why = "a script has no such member",
+        fix = ("Let the file return %s itself."):format(written),
+      }
+    end
+  end
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
+  refuse_unmade(found, value)
   for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
     local kind = package.loaded[name] -- a file that is one has required it
     if kind and kind.is(value) then value = kind.declare(found, value) end
@@ -320,7 +353,7 @@ function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
-    lua_file.run_bounded, scheduler.keep_trace, load_it)
+    lua_file.run_bounded, traceback.keep, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {

@@ -13,8 +13,8 @@ local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
-local scheduler = require "task.scheduler"
 local task = require "task"
+local traceback = require "base.traceback"
 local wait_until = require "resource.wait_until"
 local workflow_print = require "workflow.print"
 
@@ -475,8 +475,8 @@ function M.run(declaration, mode, args, options)
     steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
   }
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
-  local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
-  local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)
+  local ok, err = xpcall(go, traceback.keep, run, declaration, options.dry)
+  local kept, trouble = xpcall(put_on_record, traceback.keep, run)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then

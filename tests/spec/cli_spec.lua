@@ -124,7 +124,7 @@ describe("the command line", function()
       check({ "run", "./say.lua", "--wrod", "x" }, 2, "", "error: read the arguments of './say.lua'\n"
         .. "  why: it has no argument --wrod\n  fix: Did you mean --word?\n")
       check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
-        .. "  why: it needs a whole number\n  fix: `--help` with the command says how it is used.\n")
+        .. "  why: it needs a whole number\n  fix: For example: --times 5\n")
       check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
         .. "  why: it has no steps\n  fix: moonlatch run ./say.lua\n")
     end)

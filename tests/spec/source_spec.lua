@@ -55,7 +55,7 @@ describe("a secret of a profile", function()
     gives 'from = "file", path = "secret"'
     os.execute(("chmod 644 '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
-      .. "  why: refused 'HOME/secret': others may read it; run: chmod 600 on it\n"
+      .. "  why: refused 'HOME/secret': other users may read it; run chmod 600 on it\n"
       .. "  fix: The file must be yours and closed to others: chmod 600 'HOME/secret'.\n",
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
@@ -137,7 +137,7 @@ describe("a secret of a profile", function()
     os.execute(("chmod 440 '%s/secret'"):format(folder)) -- what an access list looks like
     gives('from = "credentials_directory", name = "secret"', { env = env })
     os.execute(("chmod 444 '%s/secret'"):format(folder))
-    assert.matches("others may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
+    assert.matches("other users may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
     assert.equal("error: read the client secret from the credential other\n"
       .. "  why: cannot open 'HOME/credentials/other': No such file or directory\n"
       .. "  fix: In the service's unit: LoadCredential=other:/path, or LoadCredentialEncrypted=.\n",

@@ -63,7 +63,7 @@ function M.take_env(name) end
 --- Read a file of at most `limit` bytes. Refused unless a regular file, ours (or root's) and not writable by others.
 ---@param path string
 ---@param limit integer
----@return string|nil, string? message, string? kind "missing"|"mode"|"io"
+---@return string|nil, string? message, string? kind "missing"|"type"|"owner"|"mode"|"size"|"io"
 function M.read(path, limit) end
 --- How the content of a file becomes a secret. "text": a byte order mark of UTF-8 and line ends at the end are dropped;
 --- a blank at either end, a control character and UTF-16 are refused. "bytes": one newline at the end is dropped, and
@@ -76,7 +76,8 @@ function M.read(path, limit) end
 ---@param path string
 ---@param kept_by "person"|"manager"|"platform"|nil
 ---@param form host.sys.form? "text" when absent
----@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"text"|"io"
+---@return host.secret|nil, string? message, string? kind
+--- "missing"|"type"|"owner"|"mode"|"link"|"text"|"io"
 function M.read_secret(path, kept_by, form) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer
