@@ -5,8 +5,10 @@
  * anchors its journal, its clock and its unfinished transfers (a table: "journal", "clock", and light userdata ->
  * transfer).
  */
+#include "base64.h"
 #include "gate_internal.h"
 #include "hex.h"
+#include "secret.h"
 
 #include "journal.h"
 #include "sys.h"
@@ -84,6 +86,26 @@ static int door_peer(lua_State *L) {
   if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* door:proxy_login(user, password). The encoded pair is itself registered as a secret, so that logs mask it too. */
+static int door_proxy_login(lua_State *L) {
+  struct door *door = gate_door_check_unsealed(L);
+  const char *user = lib_checktext(L, 2);
+  const struct secret *password = secret_check(L, 3);
+  luaL_argcheck(L, *user && !strchr(user, ':'), 2, "a name without ':' expected"); /* RFC 7617, 2 */
+  lua_settop(L, 3);
+  struct buffer *pair = buffer_new(L), *value = buffer_new(L);
+  buffer_add(L, pair, user, strlen(user));
+  buffer_add(L, pair, ":", 1);
+  buffer_add(L, pair, password->bytes, password->length);
+  if (!buffer_append_string(value, "Basic ") || !base64_append(value, pair->data, pair->length))
+    return lib_no_memory(L);
+  buffer_free(pair);
+  lua_getiuservalue(L, 1, 1);
+  door->proxy_authorization = secret_take(L, SECRET_CREDENTIAL, value);
+  lua_setfield(L, -2, "proxy");
+  return 0;
 }
 
 /* Return the name at index 2 for a new program or folder; raise an argument error when the name is invalid or used
@@ -179,6 +201,7 @@ static int door_close(lua_State *L) {
   gate_named_free(&door->programs);
   gate_named_free(&door->folders);
   gate_budget_close(door->budget);
+  door->proxy_authorization = NULL;
   door->budget = NULL;
   door->http = NULL;
   door->journal = NULL;
@@ -207,6 +230,7 @@ int gate_door(lua_State *L) {
 
 void gate_door_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"peer", door_peer},
+                                     {"proxy_login", door_proxy_login},
                                      {"program", door_program},
                                      {"folder", door_folder},
                                      {"rights", gate_rights_new},

@@ -162,9 +162,10 @@ struct door {
   int open;
   int sealed; /* peers, programs, folders and rights are final */
   int emulator;
-  struct journal *journal; /* anchored by user value 1; NULL for none */
-  struct budget *budget;   /* the limit of changes at Graph; NULL: no limit. Its clock is anchored. */
-  int unsaved;             /* 1: something was recorded since the last commit */
+  struct journal *journal;                  /* anchored by user value 1; NULL for none */
+  const struct secret *proxy_authorization; /* anchored by user value 1; NULL for none */
+  struct budget *budget;                    /* the limit of changes at Graph; NULL: no limit. Its clock is anchored. */
+  int unsaved;                              /* 1: something was recorded since the last commit */
 };
 
 /* Return the open door at index 1; raise an argument error when it is closed. */

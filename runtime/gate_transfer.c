@@ -5,6 +5,7 @@
  * unfinished transfers in its table (user value 1: light userdata -> transfer).
  */
 #include "gate_internal.h"
+#include "secret.h"
 #include "sys.h"
 
 #include <math.h>
@@ -110,7 +111,9 @@ static struct transfer *prepare_http_transfer(struct door *door, struct gate_tra
                                               const struct request *request, const struct credential *credential,
                                               double timeout) {
   const struct peer *peer = gate_peers_find(&door->peers, request->peer);
-  struct http_peer route = {peer->ca, peer->proxy, peer_reach(door, peer), peer->lenient};
+  const char *proxy_authorization = door->proxy_authorization ? door->proxy_authorization->bytes : NULL;
+  struct http_peer route = {peer->ca, peer->proxy, peer->proxy ? proxy_authorization : NULL, peer_reach(door, peer),
+                            peer->lenient};
   if (!door->http) door->http = http_open(MAX_STREAMS);
   if (!door->http) return NULL;
   return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), transfer);

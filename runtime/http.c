@@ -86,6 +86,8 @@ static void stop_transfer(struct transfer *transfer) {
 /* ---- handles ---- */
 
 static void free_route(struct route *route) {
+  if (route->proxy_authorization) explicit_bzero(route->proxy_authorization, strlen(route->proxy_authorization));
+  free(route->proxy_authorization);
   free(route->origin);
   free(route->ca);
   free(route->proxy);
@@ -219,6 +221,18 @@ static int equal_or_both_null(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Make the header line for the proxy; 0 when memory is out. */
+static int copy_proxy_authorization(struct route *route, const char *value) {
+  static const char name[] = "Proxy-Authorization: ";
+  if (!value) return 1;
+  size_t size = sizeof name + strlen(value);
+  route->proxy_authorization = malloc(size);
+  if (!route->proxy_authorization) return 0;
+  snprintf(route->proxy_authorization, size, "%s%s", name, value);
+  route->proxy_headers.data = route->proxy_authorization;
+  return 1;
+}
+
 static int copy_route(struct route *route, const struct route *from) {
   route->origin = strdup(from->origin);
   route->ca = strdup(from->ca);
@@ -237,8 +251,9 @@ static int set_up_handle(struct transfer *transfer, const struct request *reques
                   equal_or_both_null(transfer->route.proxy, route.proxy);
   if (is_set_up) return http_options_set_read(transfer);
   reset_handle(transfer);
-  return copy_route(&transfer->route, &route) && copy_host_and_port(&transfer->route, request->target->parsed) &&
-         http_options_set(transfer, request);
+  return copy_route(&transfer->route, &route) &&
+         copy_proxy_authorization(&transfer->route, peer->proxy_authorization) &&
+         copy_host_and_port(&transfer->route, request->target->parsed) && http_options_set(transfer, request);
 }
 
 static int is_plain_read_request(const struct request *request) {

@@ -35,9 +35,11 @@ struct frame {
 /* The route that an easy handle is set up for. It is kept for reads with the same route. */
 struct route {
   char *origin;
-  char *ca;    /* file of root certificates */
-  char *proxy; /* NULL for none */
-  char *host;  /* host of the origin without brackets, as certificates name it */
+  char *ca;                        /* file of root certificates */
+  char *proxy;                     /* NULL for none */
+  char *proxy_authorization;       /* the header line for the proxy; NULL for none; wiped when freed */
+  struct curl_slist proxy_headers; /* one node with that line */
+  char *host;                      /* host of the origin without brackets, as certificates name it */
   char *port;
 };
 

@@ -4,6 +4,7 @@
  * read them differently (RFC 9112, 6.3 and 11.2).
  */
 #include "http_internal.h"
+#include "sys.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -162,8 +163,16 @@ static const char *broken_handshake_reason(const struct transfer *transfer, CURL
   return NULL;
 }
 
+/* Did the proxy ask for a name and a password, or refuse those that it got? */
+static int proxy_refuses_login(const struct transfer *transfer) {
+  long status = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  return transfer->route.proxy && status == 407;
+}
+
 static const char *transfer_failure_kind(const struct transfer *transfer, CURLcode code) {
   if (transfer->out_of_memory) return "memory";
+  if (proxy_refuses_login(transfer)) return "proxy_login";
   if (transfer->too_large) return "too_large";
   if (transfer->hostile) return "hostile";
   if (code == CURLE_OPERATION_TIMEDOUT && !transfer->ready_count) return "connect";
@@ -176,6 +185,27 @@ static const char *transfer_failure_kind(const struct transfer *transfer, CURLco
 /* Return libcurl's text about the failure: the detailed one when there is one. */
 static const char *curl_error_text(const struct transfer *transfer, CURLcode code) {
   return *transfer->error ? transfer->error : curl_easy_strerror(code);
+}
+
+/* Append that the environment names a proxy, where the failure may come of not using it. */
+static void add_ignored_proxy(const struct transfer *transfer, char *text, size_t size) {
+  size_t used = strlen(text);
+  const char *variable = sys_ignored_proxy();
+  if (!variable || transfer->route.proxy || transfer->reach != HTTP_OUTSIDE) return;
+  snprintf(text + used, size - used, "; the variable %s names a proxy, and only `proxy` in the profile is used",
+           variable);
+}
+
+static void write_dns_failure(const struct transfer *transfer, CURLcode code, char *text, size_t size) {
+  snprintf(text, size, "could not find %s: %s", transfer->route.host, curl_error_text(transfer, code));
+  add_ignored_proxy(transfer, text, size);
+}
+
+static void write_proxy_refusal(const struct transfer *transfer, char *text, size_t size) {
+  snprintf(text, size,
+           transfer->route.proxy_authorization ? "the proxy %s does not accept the name and password (407)"
+                                               : "the proxy %s asks for a name and password (407)",
+           transfer->route.proxy);
 }
 
 static void write_connect_failure(struct transfer *transfer, CURLcode code, char *text, size_t size) {
@@ -196,6 +226,7 @@ static void write_connect_failure(struct transfer *transfer, CURLcode code, char
     why = strerror((int)number);
   snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port, via,
            proxy, why);
+  add_ignored_proxy(transfer, text, size);
 }
 
 static void write_timeout_failure(struct transfer *transfer, char *text, size_t size) {
@@ -252,7 +283,9 @@ static void write_failure(struct transfer *transfer, CURLcode code) {
   size_t size = sizeof transfer->message;
   const char *kind = transfer->kind;
   if (strcmp(kind, "dns") == 0)
-    snprintf(text, size, "could not find %s: %s", transfer->route.host, curl_error_text(transfer, code));
+    write_dns_failure(transfer, code, text, size);
+  else if (strcmp(kind, "proxy_login") == 0)
+    write_proxy_refusal(transfer, text, size);
   else if (strcmp(kind, "connect") == 0)
     write_connect_failure(transfer, code, text, size);
   else if (strcmp(kind, "tls") == 0 || strcmp(kind, "certificate") == 0)

@@ -169,6 +169,7 @@ static int set_tls_options(struct transfer *transfer) {
  * the result. */
 static int set_route_options(struct transfer *transfer) {
   CURL *easy = transfer->easy;
+  struct curl_slist *proxy_headers = transfer->route.proxy_authorization ? &transfer->route.proxy_headers : NULL;
   const char *proxy = transfer->route.proxy ? transfer->route.proxy : "",
              *protocol = transfer->plain ? "http" : "https";
   return !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocol) &&
@@ -179,6 +180,7 @@ static int set_route_options(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L) &&
          !curl_easy_setopt(easy, CURLOPT_PROXY, proxy) && !curl_easy_setopt(easy, CURLOPT_NOPROXY, "") &&
          !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) &&
+         !curl_easy_setopt(easy, CURLOPT_PROXYHEADER, proxy_headers) &&
          !curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
          !curl_easy_setopt(easy, CURLOPT_URL, transfer->route.origin);
 }

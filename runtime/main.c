@@ -29,10 +29,23 @@ static int is_scrubbed(const char *entry) {
   return name >= 6 && strncasecmp(entry + name - 6, "_proxy", 6) == 0;
 }
 
+/* Note a variable that names a proxy for https, which other programs would use. */
+static void note_proxy_variable(const char *entry) {
+  static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", NULL};
+  size_t length = strcspn(entry, "=");
+  for (const char *const *name = names; *name; name++)
+    if (strlen(*name) == length && strncmp(entry, *name, length) == 0 && entry[length] && entry[length + 1])
+      sys_note_ignored_proxy(*name);
+}
+
 static void scrub_environment(void) {
   char **kept = environ;
-  for (char **entry = environ; *entry; entry++)
-    if (!is_scrubbed(*entry)) *kept++ = *entry;
+  for (char **entry = environ; *entry; entry++) {
+    if (is_scrubbed(*entry))
+      note_proxy_variable(*entry);
+    else
+      *kept++ = *entry;
+  }
   *kept = NULL;
 }
 

@@ -91,6 +91,16 @@ static int sleep_for(lua_State *L) {
   return 0;
 }
 
+static const char *ignored_proxy;
+
+void sys_note_ignored_proxy(const char *variable) {
+  ignored_proxy = variable;
+}
+
+const char *sys_ignored_proxy(void) {
+  return ignored_proxy;
+}
+
 /* sys.getenv(name) -> string | nil */
 static int get_environment(lua_State *L) {
   lua_pushstring(L, getenv(luaL_checkstring(L, 1)));

@@ -89,4 +89,10 @@ void sys_clock_type(lua_State *L);
 int sys_lock(lua_State *L);
 void sys_lock_type(lua_State *L);
 
+/* Note a variable of the environment that names a proxy and is ignored. The name has to live as long as the program. */
+void sys_note_ignored_proxy(const char *variable);
+
+/* Return the name of that variable, or NULL. */
+const char *sys_ignored_proxy(void);
+
 #endif

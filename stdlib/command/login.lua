@@ -19,10 +19,11 @@ local WHAT = {
   ["client-secret"] = "the client secret to sign in with",
   ["devolutions-secret"] = "the application secret for Devolutions Server",
   ["certificate-passphrase"] = "the passphrase of the certificate",
+  ["proxy-password"] = "the password for the proxy",
 }
 
 -- In the order in which they are asked for.
-local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret" }
+local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret", "proxy-password" }
 
 local function refuse_emulator()
   fail.raise {
@@ -44,6 +45,7 @@ local function sources_of(profile)
     ["client-secret"] = profile.sign_in.secret,
     ["devolutions-secret"] = profile.devolutions and profile.devolutions.app_secret,
     ["certificate-passphrase"] = profile.sign_in.certificate and profile.sign_in.certificate.passphrase,
+    ["proxy-password"] = profile.proxy and profile.proxy.password,
   }
 end
 

@@ -13,7 +13,7 @@ local M = {}
 ---@field graph string "https://graph.microsoft.com/v1.0"
 ---@field ca string? PEM file that replaces the system's roots
 ---@field strict_certificates boolean must the certificates of login and Graph comply with RFC 5280? (true)
----@field proxy string?
+---@field proxy { url: string, user: string?, password: profile.source? }?
 ---@field clock string? the emulator's clock file
 ---@field sign_in profile.sign_in
 ---@field key profile.source? of the key that seals

@@ -24,13 +24,28 @@ local CLOUDS = {
 }
 
 local function check_url(value)
-  if value:match("^%a+://[^/]*@") then return "a URL carries no user or password here" end
+  if value:match("^%a+://[^/]*@") then
+    return "a URL carries no user or password here (a proxy's: proxy = { url = …, user = …, password = { from = … } })"
+  end
   if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
     return ('"%s" is not a URL of the form https://host'):format(value)
   end
 end
 
 local url_rule = { type = "string", check = check_url }
+
+local function check_proxy(proxy)
+  if type(proxy) == "string" then return check_url(proxy) end
+  if not proxy.user:match("^[^:%c]+$") then return "user is a name without a colon" end
+end
+
+local proxy_rule = {
+  type = { "string", "table" }, check = check_proxy,
+  members = {
+    url = { type = "string", required = true, check = check_url },
+    user = { type = "string", required = true }, password = source.required_rule,
+  },
+}
 
 local devolutions_rule = {
   type = "table",
@@ -76,7 +91,7 @@ local profile_rule = {
   members = {
     tenant = { type = "string", required = true, check = check_tenant },
     cloud = { type = { "string", "table" }, default = "global" },
-    proxy = url_rule,
+    proxy = proxy_rule,
     emulator = { type = { "boolean", "table" }, default = false },
     sign_in = sign_in.rule(source.rule),
     key = source.key_rule,
@@ -173,6 +188,7 @@ local function settle_sources(given, binding, folder)
   source.settle(given.sign_in.secret, "client-secret", binding, path)
   source.settle(given.sign_in.certificate and given.sign_in.certificate.passphrase, "certificate-passphrase", binding,
     path)
+  if type(given.proxy) == "table" then source.settle(given.proxy.password, "proxy-password", binding, path) end
   if given.devolutions then source.settle(given.devolutions.app_secret, "devolutions-secret", binding, path) end
 end
 
@@ -277,6 +293,8 @@ local function settle_devolutions(devolutions, folder)
   return devolutions
 end
 
+local function proxy_of(given) return type(given) == "string" and { url = given } or given end
+
 local function settle(file, name, given)
   local folder, where = file:match("^(.*)/[^/]*$") or ".", "profiles." .. name
   schema.check(file, where, given, profile_rule)
@@ -288,7 +306,7 @@ local function settle(file, name, given)
   settle_sources(given, binding, folder)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_base(cloud.graph),
-    ca = resolve(cloud.ca, folder), proxy = given.proxy, clock = emulator and resolve(emulator.clock, folder),
+    ca = resolve(cloud.ca, folder), proxy = proxy_of(given.proxy), clock = emulator and resolve(emulator.clock, folder),
     strict_certificates = cloud.strict_certificates ~= false,
     sign_in = given.sign_in, key = given.key, devolutions = settle_devolutions(given.devolutions, folder),
     state = state_of(given, kind, binding, folder), binding = binding,

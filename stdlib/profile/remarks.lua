@@ -21,6 +21,7 @@ local function sources_of(profile)
   return {
     { "the client secret", sign_in.secret }, { "Devolutions Server's application secret", devolutions.app_secret },
     { "the passphrase of the certificate", sign_in.certificate and sign_in.certificate.passphrase },
+    { "the proxy's password", profile.proxy and profile.proxy.password },
   }
 end
 

@@ -1,6 +1,7 @@
 --- Where a secret comes from: what a profile may say, and how the secret is read and kept.
 
 local fail = require "fail"
+local schema = require "base.schema"
 local sys = require "host.sys"
 
 local M = {}
@@ -59,6 +60,11 @@ end
 ---@type base.schema.rule
 M.rule = rule({ "file", "mounted", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
   { keyring = "name" })
+
+--- The shape of a source that has to be there.
+---@type base.schema.rule
+M.required_rule = schema.copy_fields(M.rule)
+M.required_rule.required = true
 
 --- The shape of a source of the journal's key.
 ---@type base.schema.rule

@@ -3,6 +3,7 @@
 local calls = require "devolutions.calls"
 local fail = require "fail"
 local permissions_needs = require "permissions.needs"
+local profiles = require "profile.current"
 
 local M = {}
 
@@ -26,7 +27,8 @@ end
 -- Add a peer. `settings` (the profile, or a part of it) says how strictly its certificates are checked.
 local function add_peer(door, name, base, profile, settings)
   local lenient = settings.strict_certificates == false
-  local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
+  local proxy = profile.proxy and profile.proxy.url
+  local ok, message = door:peer(name, base, settings.ca or profile.ca, proxy, lenient)
   if ok then return end
   fail.raise {
     kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message,
@@ -48,6 +50,8 @@ end
 -- Add the profile's services, programs and folders. Returns the path of the identity endpoint, if there is one.
 local function add_places(door, profile)
   local identity = profile.sign_in.method == "managed_identity" and add_identity(door, profile) or nil
+  local proxy = profile.proxy
+  if proxy and proxy.user then door:proxy_login(proxy.user, profiles.secret(proxy.password, "the proxy's password")) end
   add_peer(door, "login", profile.login, profile, profile)
   add_peer(door, "graph", profile.graph, profile, profile)
   local devolutions = profile.devolutions

@@ -58,6 +58,11 @@ local Door = {}
 --- an authority's, no key identifiers, …), as home-made authorities' do; all else is checked as ever
 ---@return boolean|nil ok, string? message
 function Door:peer(name, base, ca, proxy, lenient) end
+--- Set the name and password for the proxy of all peers. They go to the proxy only, with the scheme Basic (RFC 7617).
+--- Raises once the door is sealed.
+---@param user string without ":"
+---@param password host.secret
+function Door:proxy_login(user, password) end
 --- Name a program. Raises once the door is sealed.
 ---@param name string letters, digits, "-" and "_"
 ---@param words string[] its absolute path and first arguments, at most 64
