@@ -35,8 +35,9 @@ local PROFILE = [[
       -- "file", "mounted" (a file in a volume of Kubernetes, by its path; a certificate also by the folder with
       -- tls.key and tls.crt), "credentials_directory", "environment", "fd" or "prompt".
 
-      -- A proxy that leads to the services (variables such as HTTPS_PROXY are not read):
-      -- proxy = { url = "http://proxy.contoso.com:3128", user = "…", password = { from = "sealed" } },
+      -- A proxy that leads to the services (variables such as HTTPS_PROXY are not read). Where the proxy wants a
+      -- login, it is { url = "http://…", user = "…", password = { from = "sealed" } }.
+      -- proxy = "http://proxy.contoso.com:3128",
 
       -- The key that seals the journal, the sign-in and sealed secrets. Without it they cannot be
       -- opened by anybody: keep a copy, apart from the state folder.
