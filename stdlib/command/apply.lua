@@ -8,9 +8,9 @@ local workflow_command = require "cli.workflow_command"
 -- Show the plan and ask. True when it may go on; else the exit status.
 local function agreed(go)
   local result, status = go "plan"
-  workflow_command.show(result)
+  workflow_command.print_result(result)
   if result.failure or status == 0 then return false, status end
-  if workflow_command.ask("Apply this?") then return true end
+  if workflow_command.ask_yes_or_no("Apply this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
 end
@@ -42,13 +42,13 @@ return {
     workflow_command.require_consent(options, "apply " .. options.script)
     return workflow_command.run(made, false, function(go)
       if not options.yes then
-        answers.ask(made)
+        answers.ask_for_missing(made)
         local yes, status = agreed(go)
         if not yes then return status end
       end
-      answers.keep(made, session.journal())
+      answers.record_answers(made, session.journal())
       local result, status = go "apply"
-      workflow_command.show(result)
+      workflow_command.print_result(result)
       return status
     end)
   end,

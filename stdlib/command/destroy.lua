@@ -20,10 +20,10 @@ end
 -- Show what would go and ask. True when it may go on; else the exit status.
 local function agreed(go)
   local result = go("destroy", { dry = true })
-  workflow_command.show(result, false)
+  workflow_command.print_result(result, false)
   if result.failure then return false, 1 end
   if result.changes.delete == 0 then return false, 0 end
-  if workflow_command.ask("Remove this?") then return true end
+  if workflow_command.ask_yes_or_no("Remove this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
 end
@@ -58,7 +58,7 @@ return {
         if not yes then return status end
       end
       local result, status = go("destroy", { dry = false })
-      workflow_command.show(result)
+      workflow_command.print_result(result)
       return status
     end)
   end,

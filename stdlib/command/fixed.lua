@@ -15,7 +15,7 @@ local function load(name) return script.load(name, name == "emulator/main") end
 ---@return script.declaration declaration, table args
 function M.load(name, options)
   local declaration, found = load(name)
-  require("script.copies").tell(found)
+  require("script.copies").tell_replacement(found)
   return declaration, script.arguments(declaration, options.rest)
 end
 

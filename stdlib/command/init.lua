@@ -248,7 +248,7 @@ local function look_at(options, file)
   if is_new(options, file) then return add(options, file) end
   if complete(options) then return 0 end
   local question = ("There is a configuration already: %s. Add another profile to it?"):format(file)
-  if workflow_command.is_interactive() and workflow_command.ask(question) then return add(options, file) end
+  if workflow_command.is_interactive() and workflow_command.ask_yes_or_no(question) then return add(options, file) end
   fail.raise {
     kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
     fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",

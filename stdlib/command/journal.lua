@@ -166,7 +166,7 @@ local function confirm(journal, id, options)
 end
 
 local function retire(journal, id, options)
-  if not options.yes and not workflow_command.ask(("Remove the credential %s from Entra?"):format(id)) then
+  if not options.yes and not workflow_command.ask_yes_or_no(("Remove the credential %s from Entra?"):format(id)) then
     log.say("Nothing was changed.")
     return 1
   end

@@ -90,7 +90,8 @@ end
 ---@param options { yes: boolean?, replaces: boolean?, set_aside: boolean? }
 ---@return integer? exit status
 function M.restore(profile, path, options)
-  if not options.yes and not workflow_command.ask(("Make %s the journal of %s?"):format(path, profile.binding)) then
+  local question = ("Make %s the journal of %s?"):format(path, profile.binding)
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end

@@ -176,8 +176,8 @@ end
 function M.run(profile, _, options)
   local old <close> = read_old(profile, options.old_key)
   local new <close> = read_new(profile, old)
-  if not options.yes and not workflow_command.ask(("Seal everything of %s under the key in %s?"):format(profile.binding,
-    source.words(profile.key))) then
+  local question = ("Seal everything of %s under the key in %s?"):format(profile.binding, source.words(profile.key))
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end

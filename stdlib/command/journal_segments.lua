@@ -143,7 +143,7 @@ end
 function M.compact(journal, _, options)
   local before = moment_of(options.before)
   local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
-  if not options.yes and not workflow_command.ask(question) then
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end

@@ -48,7 +48,7 @@ return {
     local loaded = workflow_command.load(options, "plan")
     return workflow_command.run(loaded, true, function(go)
       local result, status = go "plan"
-      workflow_command.show(result)
+      workflow_command.print_result(result)
       say_remarks(loaded.declaration.needs)
       return status
     end)

@@ -13,7 +13,7 @@ local workflow_command = require "cli.workflow_command"
 local function confirm(all)
   output.end_progress()
   log.say(rotate_policies.plan_text(all))
-  return workflow_command.ask "Do this?"
+  return workflow_command.ask_yes_or_no "Do this?"
 end
 
 local function run(options, loaded, open)

@@ -25,7 +25,7 @@ local function run_declared(found, value, options)
   workflow_command.check_growth(declaration, found, options)
   session.close() -- the one for undeclared code, if loading it opened one
   local _ <close> = on_demand(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
-  return command_task.explained(declaration.run, args)
+  return command_task.explain_denied_calls(declaration.run, args)
 end
 
 local function run(found, options)
@@ -52,7 +52,7 @@ return {
 
   run = function(options)
     local found = script.find(options.script)
-    copies.tell(found)
+    copies.tell_replacement(found)
     local _ <close> = on_demand(options)
     return command_task.run(run, found, options)
   end,

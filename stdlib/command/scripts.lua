@@ -29,7 +29,7 @@ local function list()
   local rows = {}
   for i, name in ipairs(script.names()) do
     local found = script.find(name)
-    local origin = found.origin .. (copies.outdated(found) and ", the bundled one has changed" or "")
+    local origin = found.origin .. (copies.outdated_origin(found) and ", the bundled one has changed" or "")
     rows[i] = { name = name, origin = origin, summary = summary_of(found), path = found.path }
   end
   report.table(rows, { "name", "origin", "summary" })
@@ -37,7 +37,7 @@ end
 
 -- The bundled script of this name; fails when there is none.
 local function original(name)
-  return copies.original(name) or fail.raise {
+  return copies.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
     fix = "`moonlatch scripts` lists all scripts.",
   }
@@ -46,7 +46,7 @@ end
 local function show(name, options)
   local found = options.bundled and original(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
-  copies.tell(found)
+  copies.tell_replacement(found)
   term.write("out", found.text)
 end
 
@@ -62,7 +62,7 @@ local function copy(name)
         or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
     }
   end
-  copies.note(name)
+  copies.record_origin(name)
   log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
 
@@ -91,7 +91,7 @@ end
 
 local function keep(name)
   local found = own(name, "scripts keep")
-  copies.note(original(name).name)
+  copies.record_origin(original(name).name)
   log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 

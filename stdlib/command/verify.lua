@@ -17,7 +17,7 @@ return {
   run = function(options)
     return workflow_command.run(workflow_command.load(options, "verify"), true, function(go)
       local result, status = go "verify"
-      workflow_command.show(result)
+      workflow_command.print_result(result)
       return status
     end)
   end,

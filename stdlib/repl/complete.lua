@@ -35,7 +35,7 @@ local function behind(value)
 end
 
 local function member(seen, key)
-  local value, room = border.behind(seen), globals.room(seen)
+  local value, room = border.library_value_of(seen), globals.room(seen)
   if room then return room.modules[key] and value[key] or nil end
   if type(value) == "table" then
     local own = rawget(value, key)
@@ -66,7 +66,7 @@ local function add_names(list, value)
 end
 
 local function members_of(seen)
-  local list, room, value = {}, globals.room(seen), border.behind(seen)
+  local list, room, value = {}, globals.room(seen), border.library_value_of(seen)
   if room then
     add_names(list, room.modules)
     return list

@@ -253,7 +253,7 @@ local function entry_of(fn)
   end
   local info = debug.getinfo(fn, "S")
   local path = info.source:match("stdlib/(.+)%.lua$")
-  return path and reference.at(path:gsub("/", "."), info.linedefined)
+  return path and reference.entry_at_line(path:gsub("/", "."), info.linedefined)
 end
 
 local function class_of(value)
@@ -263,7 +263,7 @@ local function class_of(value)
 end
 
 local function of_own(seen)
-  local value = border.behind(seen)
+  local value = border.library_value_of(seen)
   local given = extras.name_of(value)
   if given then return of_prompt(given) end
   if type(value) == "function" then
