@@ -200,7 +200,7 @@ end
 local function make_new(options, file)
   local settings = settings_of(options)
   local text = template.file(settings)
-  local made = profile_file.text(text, file)
+  local made = profile_file.from_text(text, file)
   profile_key.make(made)
   sys.mkdir(file:match("^(.*)/[^/]*$") or ".")
   write(file, text)
@@ -221,11 +221,11 @@ local function add(options, file)
   local old = profile_file.read(file)
   local settings = settings_of(options)
   local text = template.profile(settings)
-  local new = insert.added(old, file, settings.name, text) or raise_by_hand(file, settings.name, text)
-  local made = profile_file.text(new, file, settings.name)
+  local new = insert.add_profile(old, file, settings.name, text) or raise_by_hand(file, settings.name, text)
+  local made = profile_file.from_text(new, file, settings.name)
   profile_key.make(made)
   insert.write(file, old, new)
-  if not profile_file.described(new, file).default then
+  if not profile_file.evaluate(new, file).default then
     log.say(('There are several profiles now: say which with --profile, or set default = "NAME" in the file.'))
   end
   return say_done(options, file, made, " --profile " .. settings.name)
@@ -241,7 +241,7 @@ end
 
 local function is_new(options, file)
   return options.tenant ~= nil
-    or options.profile ~= nil and profile_file.described(profile_file.read(file), file).profiles[options.profile] == nil
+    or options.profile ~= nil and profile_file.evaluate(profile_file.read(file), file).profiles[options.profile] == nil
 end
 
 local function look_at(options, file)

@@ -85,7 +85,7 @@ end
 local function read_new(profile, old)
   local is_right = opens(profile, old)
   if is_right and profile_key.make_another(profile) then
-    log.say("made: the new key, in " .. source.words(profile.key))
+    log.say("made: the new key, in " .. source.describe(profile.key))
   end
   local new = profile_key.read(profile)
   if secret.equals(new, old) then usage("the old key and the one that the profile names are the same") end
@@ -176,7 +176,7 @@ end
 function M.run(profile, _, options)
   local old <close> = read_old(profile, options.old_key)
   local new <close> = read_new(profile, old)
-  local question = ("Seal everything of %s under the key in %s?"):format(profile.binding, source.words(profile.key))
+  local question = ("Seal everything of %s under the key in %s?"):format(profile.binding, source.describe(profile.key))
   if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1

@@ -73,7 +73,7 @@ local function refuse_foreign(profile, word, from)
   fail.raise {
     kind = "usage", what = ("put %s in its place"):format(WHAT[word]),
     why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
-        source.words(from))
+        source.describe(from))
       or ("the profile '%s' names none"):format(profile.name),
     fix = 'from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.',
   }
@@ -81,12 +81,12 @@ end
 
 local function put(profile, word, options)
   local from = sources_of(profile)[word]
-  if not (from and source.can_keep(from)) then refuse_foreign(profile, word, from) end
+  if not (from and source.is_writable(from)) then refuse_foreign(profile, word, from) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
   local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(word)
-  source.keep(from, WHAT[word], value)
+  source.write(from, WHAT[word], value)
   log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed_file.path(profile, from.name)
-    or source.words(from)))
+    or source.describe(from)))
 end
 
 local function put_named(options)

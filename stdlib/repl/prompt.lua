@@ -63,7 +63,7 @@ local function try_session(state)
   if ok then return open end
   local options = state.options
   if not fail.is(open, "config") or options.profile or options.config or options.emulator then error(open, 0) end
-  profiles.when_needed(function() open_session(state) end)
+  profiles.load_on_demand(function() open_session(state) end)
   return nil, open
 end
 

@@ -52,7 +52,7 @@ describe("init", function()
       "--devolutions", "https://dvls.fabrikam.com", "--profile", "prod" }
     assert.equal(0, outcome.status, outcome.err)
     local text = assert(sys.read(place.path .. FILE, 65536))
-    assert.matches("Nothing in it was\n%-%- checked against the tenant", text)
+    assert.matches("It was written without looking at the\n%-%- tenant", text)
     assert.equal("https://login.microsoftonline.us\n", show "login")
     assert.equal("app-1\n", show "sign_in.client_id")
     assert.equal("https://dvls.fabrikam.com\n", show "devolutions.server")
@@ -79,8 +79,8 @@ describe("init", function()
     sys.remove(place.path .. "/x.key")
     outcome = place:run { "init", "--config", config }
     assert.equal(1, outcome.status)
-    assert.matches("why: .*/state/journal%.db was sealed with another one\n"
-      .. "  fix: Bring that key back%. Only if it is lost for good", outcome.err)
+    assert.matches("why: .*/state/journal%.db was sealed with another key\n"
+      .. "  fix: Bring that key back%. Only if the key is lost for good", outcome.err)
     assert.is_nil(sys.stat(place.path .. "/x.key"))
   end)
 

@@ -156,7 +156,7 @@ If nobody needs it any more, take it back:
     assert.matches("^Devolutions PAM %(application%)\n", done "whoami")
     assert.matches("^the client%-secret is forgotten%. It stays valid where it was made%.\n",
       done("logout", "--secrets"))
-    assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$", run("whoami").err)
+    assert.matches("fix: Store it: moonlatch login %-%-secret client%-secret\n$", run("whoami").err)
   end)
 
   it("cannot log in to what is gone when the command ends", function()

@@ -67,7 +67,7 @@ describe("a passphrase", function()
     assert.equal(one.out, run({ "-e", SHOW, "--config", file }, "correct horse battery\n").out)
     local wrong = run({ "-e", SHOW, "--config", file }, "correct horse batteri")
     assert.matches("^error: make the key of the passphrase %(.*/state/passphrase%.json%)\n"
-      .. "  why: that is not the passphrase\n  fix: It cannot be recovered", wrong.err)
+      .. "  why: that is not the passphrase\n  fix: A passphrase cannot be recovered", wrong.err)
 
     local path = place.path .. "/state/passphrase.json"
     local found = json.decode(assert(sys.read(path, 4096)))

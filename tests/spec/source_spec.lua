@@ -66,7 +66,7 @@ describe("a secret of a profile", function()
     os.execute(("rm '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': No such file or directory\n"
-      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
+      .. "  fix: Store it: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
   end)
 
   it("comes from a variable, which is gone once it was read", function()
@@ -110,7 +110,7 @@ describe("a secret of a profile", function()
   it("is asked for at the terminal, and nowhere else", function()
     assert.equal("error: read the client secret from the terminal\n"
       .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
-      .. "  fix: Where there is no terminal, the profile can name another place: { from = \"file\", … }.\n",
+      .. "  fix: Without a terminal, name another source in the profile: { from = \"file\", … }.\n",
       refused('from = "prompt"', { before = { "setsid", "-w" } }))
   end)
 
@@ -128,7 +128,7 @@ describe("a secret of a profile", function()
 
   it("is kept sealed, once it was put there", function()
     assert.equal("error: read the client secret from what is kept sealed\n  why: nothing is kept there yet\n"
-      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "sealed"')
+      .. "  fix: Store it: moonlatch login --secret client-secret\n", refused 'from = "sealed"')
     place:write("secret", VALUE)
     local config, shell = place.path .. "/moonlatch.lua", ("'exec 3<%s/secret; exec \"$@\"'"):format(place.path)
     local login = { "login", "--secret", "client-secret", "--fd", "3", "--config", config }

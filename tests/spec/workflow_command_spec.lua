@@ -180,10 +180,10 @@ describe("a job", function()
     it("says what goes wrong with it", function()
       local outcome = with("print 'hello'", { "plan", "./job.lua" })
       assert.equal(1, outcome.status)
-      assert.matches("error: start a private emulator\n  why: its first line is not what was expected: hello\n"
-        .. "  fix: `moonlatch emulator %-%-private` shows what it says by itself.\n$", outcome.err)
+      assert.matches("error: start a private emulator\n  why: its first line is not the expected JSON: hello\n"
+        .. "  fix: Run `moonlatch emulator %-%-private` to see what the emulator prints.\n$", outcome.err)
       outcome = with("", { "plan", "./job.lua" })
-      assert.matches("why: it did not say that it is ready\n", outcome.err)
+      assert.matches("why: it did not print the line that says it is ready\n", outcome.err)
     end)
   end)
 end)
