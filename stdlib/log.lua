@@ -58,6 +58,14 @@ end
 ---@param text string
 function M.prose(text) M.say(output.wrap_to_terminal(text)) end
 
+--- Print sentences that the person has to follow for the program to go on, such as where to sign in: to standard output
+--- where that is a terminal, else to the terminal that the program runs in, else to standard error.
+---@param text string
+function M.instruct(text)
+  local stream = M.person() and "out" or "terminal"
+  output.write_line(stream, output.wrap_to_terminal(text, stream))
+end
+
 --- Print a remark to standard error. --quiet leaves it out.
 ---@param text string
 function M.aside(text)

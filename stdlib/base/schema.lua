@@ -5,7 +5,6 @@ local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
-local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -151,36 +150,6 @@ function M.duration(more)
   local rule = M.copy_fields(more or {})
   rule.type, rule.check = "string", check_duration
   return rule
-end
-
-local INSTRUCTIONS = 10000000
-local BYTES = 128 << 20
-
---- Call the chunk of a file that only describes something, as xpcall does, within the bounds for loading a file: ten
---- million instructions, 128 MiB of memory.
----@param handler fun(err: any): any
----@param chunk function
----@return boolean ok, any value or the error
-function M.run_bounded(handler, chunk, ...)
-  return sys.bounded(INSTRUCTIONS, BYTES, handler, chunk, ...)
-end
-
-local function keep_error(err) return err end
-
---- Evaluate a Lua file that only describes something: source text only, the given names and no others, within the
---- bounds of `run_bounded`. Returns the value that the file returns. Raises "config".
----@param text string
----@param file string for messages
----@param environment table<string, any> the names that the file may use
----@return any
-function M.evaluate_file(text, file, environment)
-  local chunk, message = load(text, "@" .. file, "t", environment)
-  if not chunk then raise_wrong(file, "read it", message, "Correct the line that is named.") end
-  local ok, value = M.run_bounded(keep_error, chunk)
-  if not ok then
-    raise_wrong(file, "run it", tostring(value), "Write plain values only: the file cannot call the library.")
-  end
-  return value
 end
 
 return M

@@ -45,21 +45,22 @@ local function tell_listener(text)
   hear(text)
 end
 
---- Write a line: to the stream, or to the listener.
----@param stream "out"|"err"
+--- Write a line: to the stream, or to the listener. "terminal" is standard error, or the terminal that the program runs
+--- in, where standard error leads elsewhere.
+---@param stream "out"|"err"|"terminal"
 ---@param text string
 function M.write_line(stream, text)
   if listener then return tell_listener(text) end
   clear_changing_line()
-  term.write(settings.json and "err" or stream, text .. "\n")
+  term.write(stream == "out" and settings.json and "err" or stream, text .. "\n")
 end
 
 --- The text wrapped to the width of the terminal (layout.fit); the same text when the stream is no terminal.
 ---@param text string
----@param stream "out"|"err"|nil "out"
+---@param stream "out"|"err"|"terminal"|nil "out"
 ---@return string
 function M.wrap_to_terminal(text, stream)
-  stream = settings.json and "err" or stream or "out"
+  stream = (settings.json or stream == "terminal") and "err" or stream or "out"
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 

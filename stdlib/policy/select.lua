@@ -217,18 +217,18 @@ function M.accounts(selection, federated, holders)
   local reader, by_id = { federated = federated, holders = function() return holders end }, {}
   local accounts = evaluate(selection, reading {
     group = function(name) return users.in_group(reader, name) end,
-    upn = function(name) return users.named(reader, name) end,
+    upn = function(name) return users.by_name(reader, name) end,
     role = function(name) return users.with_role(reader, name) end,
   })
   for _, account in ipairs(accounts) do by_id[account.id] = account end
-  role_holders.note(holders, by_id)
+  role_holders.add_roles_to_accounts(holders, by_id)
   return { accounts = accounts, holders = holders, federated = federated }
 end
 
 local function readers_of_names(owned)
   return {
     client_id = function(id) return { owned.by_client_id(id) } end,
-    provider = function(name) return { owned.provider(name) } end,
+    provider = function(name) return { owned.of_provider(name) } end,
   }
 end
 

@@ -1,6 +1,7 @@
 --- Read the configuration file: check its members, and make a profile from them.
 
 local fail = require "fail"
+local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
@@ -212,7 +213,8 @@ local function find_cloud(file, where, cloud)
   if CLOUDS[cloud] then return CLOUDS[cloud] end
   local meant = nearest(cloud, CLOUDS)
   refuse_profile(file, where, ('"%s" is not a known cloud'):format(cloud),
-    meant and ('Did you mean "%s"?'):format(meant) or "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …, graph = … }.")
+    meant and ('Did you mean "%s"?'):format(meant)
+      or "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …, graph = … }.")
 end
 
 local function without_trailing_slash(url) return (url:gsub("/+$", "")) end
@@ -351,7 +353,7 @@ end
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
 function M.evaluate(text, file)
-  local config = schema.evaluate_file(text, file, {})
+  local config = lua_file.evaluate(text, file, {})
   schema.check(file, "", config, file_rule)
   return config
 end

@@ -84,7 +84,7 @@ end
 -- Hand over to a person. Only a provider's form is known; for another consumer the policy does not say what to do.
 local function hand_over(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
-  sink_handover.offer(run, secret, {
+  sink_handover.hand_over(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
     entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,
   })
@@ -399,7 +399,7 @@ end
 
 -- Delete trial entries that an interrupted run left in the vault.
 local function clear_probes(self)
-  if self.vault then probe.clear(self.options.journal, self.vault) end
+  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
 end
 
 --- Finish rotations that an earlier run began. Waits.

@@ -38,7 +38,7 @@ local function tenant_of(policies, options)
   if not first then return tenant end
   tenant.holders, tenant.federated = with_rights(options, first, task.all,
     { role_holders.read, users.federated_domains })
-  tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
+  tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
 end

@@ -130,7 +130,7 @@ end
 local function add_outside(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
-      local account = users.fresh(found, row.id)
+      local account = users.read_with_names(found, row.id)
         or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
       table.insert(self.entries, entry_of(self, account))
@@ -409,7 +409,7 @@ end
 -- A run about named accounts did not look at the others' entries.
 local function keep_left_over(self)
   if self.run.setting.named then return end
-  left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
+  left_over.record(self.run.journal, self.terms.name, self.left_over, time.now())
 end
 
 --- Rotate what is due: a few alone, then the rest. Waits.

@@ -22,7 +22,7 @@ local STALE = {} -- raised when the look is too old at the time the request coul
 -- The look
 
 local function read_account(job)
-  local now, names = users.fresh(job.run, job.row.body.user)
+  local now, names = users.read_with_names(job.run, job.row.body.user)
   return { now, names }
 end
 

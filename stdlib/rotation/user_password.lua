@@ -105,7 +105,7 @@ end
 -- A person who resets a password by hand usually makes the user change it at the next sign-in. We never do, so this
 -- shows another's change.
 local function check_not_reset(job)
-  if not users.must_change(job.row.body.user) then return end
+  if not users.must_change_password(job.row.body.user) then return end
   orphan(job, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask for")
     :format(time.iso(job.account.changed)))
 end
@@ -320,7 +320,7 @@ end
 local function keep_current(job)
   local body = job.row.body
   local value <close> = rotation_account.value(job, body.chosen)
-  local ok, failure = pcall(job.run.sink.keep_current, job.run.sink, job.account, {
+  local ok, failure = pcall(job.run.sink.store_current, job.run.sink, job.account, {
     name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
     before = body.seen or nil, again = not job.is_new,
   })
@@ -422,7 +422,7 @@ end
 local function attempt(run, account)
   run.setting.now = graph_clock.now() -- a run may take hours
   local row = opening.upgrade(rows:get(run.journal, account.id))
-  local now, names = users.fresh(run, account.id)
+  local now, names = users.read_with_names(run, account.id)
   if not now then return ending.missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
   local job = { run = run, account = now, names = names, row = row, is_new = row == nil }

@@ -6,6 +6,7 @@
 
 local border = require "script.border"
 local fail = require "fail"
+local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
@@ -202,11 +203,9 @@ end
 -- Loading
 
 local function compile_script(found, globals)
-  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
+  local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
   if chunk then return chunk end
-  fail.raise {
-    kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
-  }
+  fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
 end
 
 -- The chunk of a module that a script requires: require "emulator.tenant" loads the script file emulator/tenant. A copy
@@ -324,7 +323,7 @@ function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_and_check() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
-    schema.run_bounded, scheduler.keep_trace, load_and_check)
+    lua_file.run_bounded, scheduler.keep_trace, load_and_check)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {

@@ -103,7 +103,7 @@ describe("oidc-provider", function()
 
     setup(function()
       ENDPOINT = peer.ready.issuer .. "/oauth2/v2.0/token"
-      key = assert(crypto.certificate((sys.read_secret(place.path .. "/app.pem"))))
+      key = assert(crypto.certificate((sys.read_secret(place.path .. "/app.pem", "person", "whole"))))
       header = { typ = "JWT", ["x5t#S256"] = crypto.base64url(key:describe().sha256) }
     end)
 

@@ -383,7 +383,7 @@ describe("a script's function", function()
     for _, name in ipairs { "__index", "__gc", "__close", "__name" } do
       refused("require('workflow').resource 'x' { [...] = print, read = print }", "is no name for a method", name)
     end
-    refused("require('workflow').resource 'x' {}", "a resource needs read")
+    refused("require('workflow').resource 'x' {}", "a resource needs the method read")
   end)
 
   it("is called as it is by what only hands it on", function()

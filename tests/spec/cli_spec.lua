@@ -208,7 +208,8 @@ describe("the command line", function()
     end
     outcome = place:run { "plan", place.path .. "/more/bad-text.lua" }
     assert.same({ 1, "error: load the script " .. place.path .. "/more/bad-text.lua\n"
-      .. "  why: it takes more memory than is allowed for it\n  fix: Correct the line named.\n" },
+      .. "  why: it takes more memory than is allowed for it\n"
+      .. "  fix: Correct that. A file of a script only describes the script: work belongs in `run` or in a step.\n" },
       { outcome.status, outcome.err })
   end)
 

@@ -69,7 +69,7 @@ describe("the emulated cloud", function()
     local folder = root:file("emulator")
     local function key()
       local emulator <close> = open { directory = folder }
-      return assert(sys.read_secret(emulator.place:file("journal.key")))
+      return assert(sys.read_secret(emulator.place:file("journal.key"), "person", "bytes"))
     end
     assert.is_true(secret.equals(key(), key()))
   end)

@@ -121,7 +121,8 @@ describe("profile", function()
       [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants; name one, by its domain or GUID',
       [ [[tenant = "a/b"]] ] = 'tenant: "a/b" is neither a domain nor a GUID',
       [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is not a known cloud\nDid you mean "global"?',
-      [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc, gcc_high, dod and china; any other by { login = …",
+      [ [[tenant = "x", cloud = "bleu"]] ] =
+        "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …",
       [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
         'cloud.login: "nonsense" is not a URL of the form https://host',
       [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] =
@@ -154,7 +155,7 @@ describe("profile", function()
         'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
       [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] = 'key: from = "keyring" has no path',
       [ [[tenant = "x", key = { from = "file" }]] ] = 'key: from = "file" needs path = "…"',
-      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "keyring", "creden',
+      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "mounted", "keyring"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment" } }]] ] =
         'sign_in.secret: from = "environment" needs name = "…"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment", name = "A=B" } }]] ] =

@@ -59,34 +59,6 @@ describe("schema", function()
   end)
 end)
 
-describe("evaluate", function()
-  local function refused(text)
-    local ok, failure = pcall(schema.evaluate_file, text, "x.lua", {})
-    assert.is_false(ok)
-    assert.is_true(fail.is(failure, "config"))
-    return tostring(failure)
-  end
-
-  it("gives the value, with the names it was given only", function()
-    assert.same({ 3 }, schema.evaluate_file("return { one + 2 }", "x.lua", { one = 1 }))
-    assert.matches("^x.lua: run it: x.lua:1: attempt to call a nil value %(global 'print'%)", refused "print(1)")
-    assert.matches("^x.lua: read it: x.lua:2: ", refused "return {\n!")
-  end)
-
-  it("takes text only, and only so many instructions", function()
-    assert.matches("binary chunk", refused(string.dump(function() end)))
-    assert.equal("x.lua: run it: it does not come to an end: after ten million instructions it was stopped\n"
-      .. "Write plain values only: the file cannot call the library.", refused "while true do end")
-  end)
-
-  it("takes only so much memory", function()
-    for _, text in ipairs { "local s = ('x'):rep(1 << 30)", "local s = 'x' while true do s = s .. s end" } do
-      assert.equal("x.lua: run it: it takes more memory than is allowed for it\n"
-        .. "Write plain values only: the file cannot call the library.", refused(text))
-    end
-  end)
-end)
-
 describe("nearest", function()
   it("finds what is one or two edits away, and nothing further", function()
     assert.equal("description", nearest("decsription", { "description", "name" }))
