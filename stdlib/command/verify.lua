@@ -15,8 +15,8 @@ return {
   help = workflow_command.help "verify",
 
   run = function(options)
-    return workflow_command.run(workflow_command.load(options, "verify"), true, function(go)
-      local result, status = go "verify"
+    return workflow_command.run(workflow_command.load(options, "verify"), true, function(run_steps)
+      local result, status = run_steps "verify"
       workflow_command.print_result(result)
       return status
     end)

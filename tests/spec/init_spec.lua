@@ -27,7 +27,7 @@ describe("init", function()
     local status, shown = play { "contoso.onmicrosoft.com: ", "fabrikam.com\\n", "[file]: ", "\\n",
       "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
-    assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
+    assert.matches("\nWhere is the key that seals the journal and the secrets%?\n"
       .. "  1  keyring +the keyring of your desktop %(Secret Service%) %(not%s+here:.-%)\n  2  file +", shown)
     assert.is_truthy(shown:find(place.path .. FILE .. ": the configuration. Read it.\n" .. place.path
       .. "/.config/moonlatch/fabrikam.key: the key. Keep a copy, apart from the journal.\n", 1, true), shown)
@@ -170,8 +170,8 @@ return {
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
         assert.equal(1, outcome.status, shape)
-        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the right place is "
-          .. "not certain\n  fix: Nothing was changed. Put the lines above among its profiles by hand.\n", 1, true))
+        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the position of a new "
+          .. "profile is not certain\n  fix: Nothing was changed. Insert the lines above into its profiles by hand.\n", 1, true))
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())
       end
@@ -182,8 +182,8 @@ return {
       for _, name in ipairs { "../x", "a/b", "", ".x", "a\nb", "-x" } do
         local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
         assert.equal(2, outcome.status, name)
-        assert.truthy(outcome.err:find("and this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1,
-          true), outcome.err)
+        assert.truthy(outcome.err:find("the name may not have special characters\n"
+          .. "  fix: Use letters, digits, _, - and . only.\n", 1, true), outcome.err)
       end
       assert.equal(MINE, text())
     end)

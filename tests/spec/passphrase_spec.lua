@@ -38,7 +38,8 @@ describe("a passphrase", function()
       "once more: ", word .. "\\n" }, { "init", "--tenant", "contoso.com", "--key", "passphrase" })
     assert.equal(0, status, shown)
     assert.is_nil(shown:find("battery", 1, true))
-    assert.matches("The key is made of your passphrase; how, stands in .*/contoso%.com/passphrase%.json%.", shown)
+    assert.matches("The key is derived from your passphrase, with the parameters in .*/contoso%.com/passphrase%.json%.",
+      shown)
 
     status, shown = play({ "'contoso': ", "wrong\\n", "once more", "", "'contoso': ", word .. "\\n" }, { "-e", SHOW })
     assert.equal(0, status, shown)

@@ -191,11 +191,11 @@ describe("a secret of a profile", function()
   it("is put in its place only where Moonlatch may write that place", function()
     local config = place:write("moonlatch.lua", CONFIG:format 'from = "environment", name = "X"')
     local function put(name) return place:run { "login", "--secret", name, "--config", config }.err end
-    assert.equal("error: put the client secret to sign in with in its place\n"
+    assert.equal("error: store the client secret to sign in with\n"
       .. "  why: the profile 'contoso' takes it from the variable X, which Moonlatch does not write\n"
-      .. '  fix: from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.\n',
+      .. '  fix: Name a source in the profile that Moonlatch can write: from = "sealed", "keyring" or "file".\n',
       put "client-secret")
-    assert.matches("why: the profile 'contoso' names none\n", put "devolutions-secret")
+    assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
       .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret%.\n", put "password")
   end)
