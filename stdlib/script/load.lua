@@ -329,7 +329,8 @@ function M.load_found(found, emulator)
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
     why = border.without_border_line(tostring(value):match("^[^\n]*")),
-    fix = "Correct the line named.", cause = value,
+    fix = "Correct that. A file of a script only describes the script: work belongs in `run` or in a step.",
+    cause = value,
   }
 end
 

@@ -248,7 +248,7 @@ describe("the command line", function()
     it("is compared with the original, and kept as it is", function()
       local place <close> = moonlatch.place()
       local file = place.path .. "/.config/moonlatch/scripts/" .. NAME .. ".lua"
-      assert.matches("why: you have no copy of it\n  fix: moonlatch scripts copy " .. NAME,
+      assert.matches("why: you have no copy of it\n  fix: To make a copy: moonlatch scripts copy " .. NAME,
         select(2, said(place, "scripts", "diff", NAME)))
       said(place, "scripts", "copy", NAME)
       assert.equal("They are the same.\n", (said(place, "scripts", "diff", NAME)))

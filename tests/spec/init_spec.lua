@@ -38,7 +38,7 @@ describe("init", function()
   it("takes the number of a choice as well as its name, and refuses what is none", function()
     local status, shown = play({ "[file]: ", "4\\n", "[neither]: ", "3\\n" }, "--tenant", "fabrikam.com")
     assert.equal(0, status, shown)
-    assert.matches("The key is not made yet; it is root's to make, once, on the machine of the service:\n"
+    assert.matches("The key is not made yet%. Root makes it once, on the machine of the service:\n"
       .. "  openssl rand %-hex 32 >/etc/credstore/fabrikam%.key .*\n"
       .. "and in the unit of the service: LoadCredential=fabrikam%.key:/etc/credstore/fabrikam%.key\n", shown)
     assert.equal("credentials_directory\n", show "key.from")
@@ -170,8 +170,9 @@ return {
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
         assert.equal(1, outcome.status, shape)
-        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the position of a new "
-          .. "profile is not certain\n  fix: Nothing was changed. Insert the lines above into its profiles by hand.\n", 1, true))
+        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the position of a "
+          .. "new profile is not certain\n"
+          .. "  fix: Nothing was changed. Insert the lines above into its profiles by hand.\n", 1, true))
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())
       end
