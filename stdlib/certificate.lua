@@ -91,7 +91,7 @@ local function undo_place(self, place)
   local row = key and row_of(self, key:describe())
   if not row then return end
   place.ours = function() return retirement.whose(self.credential, row) end
-  self.run:undoing(place, pem)
+  self.run:add_removal(place, pem)
 end
 
 local function undo(self)

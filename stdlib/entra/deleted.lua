@@ -147,7 +147,7 @@ end
 function M.purge_on_destroy(run, wanted, item)
   if not item or not wanted:is_marked(item) then return end
   local name = item.displayName
-  run:undoing({
+  run:add_removal({
     kind = "deleted application", name = name,
     ours = function() return true, "deleted for good: neither it nor its credentials can be restored" end,
     delete = function()

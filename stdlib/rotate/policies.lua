@@ -45,7 +45,7 @@ function M.load(names)
   for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
   for i, name in ipairs(names) do
     local declaration, found = script.load(name)
-    copies.tell(found)
+    copies.tell_replacement(found)
     policies[i] = declaration.policy or raise_no_policy(name)
     scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
     for peer, list in pairs(needs) do join(list, declaration.needs[peer]) end

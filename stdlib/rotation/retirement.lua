@@ -234,7 +234,7 @@ end
 function M.undo(self)
   for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do
     if row.state ~= "closed" and (row.state ~= "intent" or self.kind.rows:usable(row)) then
-      self.run:undoing({
+      self.run:add_removal({
         kind = self.kind.name, name = row.body.marker, gone = false,
         ours = function() return M.whose(self, row) end,
         delete = function() take_away(self, row) end,

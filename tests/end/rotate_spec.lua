@@ -97,7 +97,8 @@ describe("rotation by policy", function()
     outcome = emu:run { "journal", "show", "t0-chen@contoso.onmicrosoft.com", "--reveal" }
     assert.equal(2, outcome.status)
     assert.equal("", outcome.out)
-    assert.truthy(outcome.err:find("no terminal can show it and clear it again", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("there is no terminal that can show the value and clear it again", 1, true),
+      outcome.err)
     assert.is_nil(emu:run({ "journal", "history" }).out:find("reveal", 1, true))
   end)
 

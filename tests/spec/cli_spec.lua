@@ -53,7 +53,7 @@ describe("the command line", function()
         .. "  fix: Run it again with --verbose to see where this comes from.\n")
       assert.matches("stack traceback:", check({ "-e", "error('x')", "--verbose" }, 1).err)
       check({ "-e", "1 +" }, 2, "", "error: read the code of -e\n  why: -e:1: unexpected symbol near <eof>\n"
-        .. "  fix: It has to be Lua: moonlatch -e 'print(1 + 1)'\n")
+        .. "  fix: Write Lua, for example: moonlatch -e 'print(1 + 1)'\n")
       assert.matches("why: %-e needs code", check({ "-e" }, 2).err)
     end)
 
@@ -101,7 +101,7 @@ describe("the command line", function()
       end
       assert.not_matches("--write  ", check({ "plan", "--help" }, 0, nil, "").out, 1, true)
       check({ "rotate", "x", "--write" }, 2, "", "error: read the command line\n  why: unknown option '--write'\n"
-        .. "  fix: `moonlatch rotate --help` says more.\n")
+        .. "  fix: `moonlatch rotate --help` lists the options.\n")
     end)
 
     it("is given for a script, from its declaration", function()
@@ -118,7 +118,7 @@ describe("the command line", function()
       check({ "plann" }, 2, "", "error: read the command line\n  why: there is no command 'plann'\n"
         .. "  fix: Did you mean 'plan'?\n")
       check({ "plan" }, 2, "", "error: read the command line\n  why: SCRIPT is missing\n"
-        .. "  fix: `moonlatch plan --help` says more.\n")
+        .. "  fix: `moonlatch plan --help` shows the usage.\n")
       check({ "--emulatr", "scripts" }, 2, "", "error: read the command line\n  why: unknown option '--emulatr'\n"
         .. "  fix: Did you mean '--emulator'?\n")
       check({ "run", "./say.lua", "--wrod", "x" }, 2, "", "error: read the arguments of './say.lua'\n"
@@ -132,8 +132,8 @@ describe("the command line", function()
     it("include --emulator beside --profile or --config", function()
       for _, option in ipairs { "--profile", "--config" } do
         check({ "whoami", "--emulator", option, "x" }, 2, "", "error: read the command line\n"
-          .. ("  why: --emulator stands beside %s\n"):format(option)
-          .. "  fix: A private emulator brings a profile of its own: leave one of the two out.\n")
+          .. ("  why: --emulator and %s exclude each other\n"):format(option)
+          .. "  fix: Leave one of the two out: a private emulator has a profile of its own.\n")
       end
       assert.equal(2, run({ "-e", "", "--emulator", "--profile", "x" }).status)
     end)
@@ -248,7 +248,7 @@ describe("the command line", function()
     it("is compared with the original, and kept as it is", function()
       local place <close> = moonlatch.place()
       local file = place.path .. "/.config/moonlatch/scripts/" .. NAME .. ".lua"
-      assert.matches("why: you have no copy of it\n  fix: moonlatch scripts copy " .. NAME,
+      assert.matches("why: you have no copy of it\n  fix: To make a copy: moonlatch scripts copy " .. NAME,
         select(2, said(place, "scripts", "diff", NAME)))
       said(place, "scripts", "copy", NAME)
       assert.equal("They are the same.\n", (said(place, "scripts", "diff", NAME)))

@@ -127,7 +127,7 @@ describe("moonlatch journal rekey", function()
     end
     local old = "file:" .. place.path .. "/key"
     refused(2, "the old key is not named")
-    refused(2, "'purse:x' names no place of a key", "--old-key", "purse:x")
+    refused(2, "'purse:x' does not name a key", "--old-key", "purse:x")
     refused(2, "the old key and the one that the profile names are the same", "--old-key", old)
     with_new_key()
     place:write("wrong", ("w"):rep(40))

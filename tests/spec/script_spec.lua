@@ -48,7 +48,7 @@ describe("script", function()
       assert.equal(path, script.describe(script.find(path)))
       for _, name in ipairs { "./none", "none.lua" } do
         assert.equal(("find the script '%s': there is no such file\n"
-          .. "Check the path; `moonlatch scripts` lists those that go by a name."):format(name),
+          .. "Check the path. `moonlatch scripts` lists the scripts that have a name."):format(name),
           (refusal(script.find, name)))
       end
       for _, name in ipairs { "", "a/../b", "..", "a//b", "setup/", "a b", "-x", "setup/../../etc/passwd" } do
@@ -268,7 +268,7 @@ describe("script", function()
       assert.is_false(run [[return require("parts.counter").os]])
       write("parts/a", "return require 'parts.b'")
       write("parts/b", "return require 'parts.a'")
-      assert.error_matches(function() run "require 'parts.a'" end, "'parts.a' requires itself, by way of others")
+      assert.error_matches(function() run "require 'parts.a'" end, "'parts.a' requires itself through other modules")
     end)
   end)
 
@@ -323,7 +323,7 @@ describe("script", function()
         ["read the arguments of 'made': it has no argument --nmae\nDid you mean --name?"] = { "--nmae", "x" },
         ["read the arguments of 'made': it has no argument --zebra\nIts arguments are --below, --color, --count, "
           .. "--input, --jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
-        ["read the arguments of 'made': 'stray' belongs to no argument\nArguments are given as --name value."] =
+        ["read the arguments of 'made': 'stray' belongs to no argument\nWrite arguments as --name value."] =
           { "stray" },
         ["read the argument --below 'Entra/Tier0': folders are separated by \\. Write it as "
           .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell.\n"
