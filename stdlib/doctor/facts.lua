@@ -168,7 +168,7 @@ end)
 -- How the application's credentials match the journal's rows.
 fact("view", "journal", "which secrets are known", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  return inventory.of(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
+  return inventory.take(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
     time.now())
 end))
 
@@ -252,7 +252,7 @@ end))
 
 local function prove_value(found, value)
   if not value then return false end
-  local accepted, more = prove.once(found.appId, value)
+  local accepted, more = prove.sign_in_once(found.appId, value)
   if not accepted then prove.raise_if_passing(found.appId, more) end
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end

@@ -254,7 +254,7 @@ local function why_not(self, target)
     return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one",
       "self"
   end
-  local why = rights_check.why_not_ours(target, self.tenant.me)
+  local why = rights_check.why_not_changeable(target, self.tenant.me)
   return why, why and "reach"
 end
 
@@ -410,7 +410,7 @@ end
 
 --- Rotate what is due. Waits.
 function Applications:act()
-  run_limit.keep(self)
+  run_limit.apply(self)
   if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end
 end
 

@@ -33,13 +33,13 @@ end
 -- What the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy for
 -- users declares these calls, so they are made with the rights of the first.
 local function tenant_of(policies, options)
-  local tenant = { me = oauth.sign_in(options.profile), held = {} }
+  local tenant = { me = oauth.sign_in(options.profile), role_ids = {} }
   local first = first_of(policies, "users")
   if not first then return tenant end
   tenant.holders, tenant.federated = with_rights(options, first, task.all,
     { role_holders.read, users.federated_domains })
-  tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
-  for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
+  tenant.role_ids = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
+  for _, id in ipairs(tenant.me.wids) do tenant.role_ids[id] = true end
   return tenant
 end
 

@@ -78,7 +78,7 @@ local function setting_of(terms, tenant, options)
   return {
     terms = terms, now = graph_clock.now(), never = set_of(terms.never),
     operator = tenant.me.kind == "user" and tenant.me.oid,
-    held = tenant.held, installations = sets.of(options.journal:installations()),
+    role_ids = tenant.role_ids, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
     named = named_of(options.now), outside_window = options.outside_window,
   }
@@ -101,7 +101,7 @@ end
 -- does not bring: ten thousand entries have to fit in memory.
 local function entry_of(self, account)
   local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
-  local judged = due.judge(self.run.setting, account, row, slot)
+  local judged = due.judge_account(self.run.setting, account, row, slot)
   local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why, judged.code, judged.fix)
   self.run.sink:claim(account)
   if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
@@ -218,7 +218,7 @@ end
 
 ---@class rotation.tenant what all policies of a run share
 ---@field me oauth.principal
----@field held table<string, boolean> directory roles that we hold
+---@field role_ids table<string, boolean> directory roles that we hold
 ---@field holders entra.holders
 ---@field federated table<string, boolean>
 
@@ -307,7 +307,7 @@ local function work(self, entry)
     settle(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(user_password.work, scheduler.keep_trace, self.run, known_of(entry))
+  local ok, done = xpcall(user_password.rotate, scheduler.keep_trace, self.run, known_of(entry))
   if not ok then
     settle_failure(self, entry, done)
     say(entry)
@@ -369,7 +369,7 @@ end
 local function expire_all(self)
   local journal = self.run.journal
   for _, row in ipairs(rows:unfinished(journal)) do
-    if row.state == "left" and row.body.policy == self.terms.name then ending.expire(journal, row) end
+    if row.state == "left" and row.body.policy == self.terms.name then ending.forget_expired_values(journal, row) end
   end
 end
 
@@ -418,7 +418,7 @@ function Users:act()
   adopt_all(self)
   rename_all(self)
   expire_all(self)
-  run_limit.keep(self)
+  run_limit.apply(self)
   save_memory(self)
   local changes = self:open() and self.changes or {}
   if #changes > 0 then try_sink(self) end

@@ -252,7 +252,7 @@ describe("ticking an item", function()
     local row = made("0000c7e1", "proven")
     local ok, err = pcall(tick, journal, state_now(), "provider", true, "ada", "command")
     assert.is_false(ok)
-    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "Nobody was given it yet: moonlatch "
+    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "It was not handed over yet: moonlatch "
       .. "handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file." },
       { err.what, err.why, err.fix })
     give.given(journal, row, "terminal")

@@ -123,7 +123,7 @@ describe("a policy", function()
     } do
       account.id, account.upn, account.roles = "1", "a@x", {}
       account.changed = code ~= "date" and 1 or nil
-      local what, _, word = require("rotation.due").why_not(setting, account)
+      local what, _, word = require("rotation.due").why_not_changed(setting, account)
       assert.same({ "refuse", code }, { what, word })
       assert.is_string(require("policy.refusals").REASONS.users[word], word)
     end

@@ -6,7 +6,7 @@ local markers = require "journal.marker"
 local time = require "time"
 
 local function describe(credential)
-  local ends = inventory.ends(credential)
+  local ends = inventory.expiry_of(credential)
   return ("'%s' (%s), until %s"):format(credential.displayName or "", credential.keyId,
     ends < math.huge and time.day(ends) or "no end")
 end
@@ -30,7 +30,7 @@ local function tell_foreign(record, look, credential, has_journal)
   }
 end
 
-local function by_end(a, b) return inventory.ends(a) < inventory.ends(b) end
+local function by_end(a, b) return inventory.expiry_of(a) < inventory.expiry_of(b) end
 
 ---@type doctor.check
 return {
