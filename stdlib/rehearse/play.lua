@@ -154,7 +154,7 @@ local TROUBLE = { failed = true, skipped = true, busy = true }
 -- When the service would next have something to do for this policy.
 local function next_of(found, now)
   if found.failure then return now + AGAIN end
-  local soonest = rotate_policies.next_of(found, now, now + LONGEST[found.terms.target])
+  local soonest = rotate_policies.next_due(found, now, now + LONGEST[found.terms.target])
   for _, entry in ipairs(found.entries) do
     if TROUBLE[entry.what] then soonest = math.min(soonest, now + AGAIN) end
   end

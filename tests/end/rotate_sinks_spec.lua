@@ -55,7 +55,7 @@ describe("the client secret of an application", function()
 
   -- Nothing says by itself that it is in use; a person does, once, and then it is only looked at.
   local function confirm(row, why)
-    assert.same({ "person", why or "bring the client secret of 'Billing' to where it is used" }, { row.what, row.why })
+    assert.same({ "person", why or "give the client secret of 'Billing' to its consumer" }, { row.what, row.why })
     local marker = emu:run({ "journal", "list" }).out:match("ml:%x+:%x+")
     assert.equal(0, emu:run({ "journal", "confirm", marker }).status)
   end

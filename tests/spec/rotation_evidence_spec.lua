@@ -610,7 +610,7 @@ describe("an account's entry", function()
     local _, status, found = run("plan", { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } })
     assert.equal(3, status)
     assert.same({ { name = "vault 'Privileged', Tier0\\" .. UPN,
-      why = "the policy does not select its account, and changes this password no more" } }, found.left_over)
+      why = "the policy does not select its account any more, so this password is not changed" } }, found.left_over)
   end)
 
   it("is on record as left over until a run does not find it so any more", function()
