@@ -83,7 +83,7 @@ function M.examine(workflow, args)
   sort_findings(findings)
   return {
     verdict = overall_verdict(findings), findings = findings, seconds = sys.monotonic() - began,
-    requests = http.requests(), chain = http.chain(),
+    requests = http.request_count(), chain = http.longest_chain(),
   }
 end
 
@@ -126,7 +126,7 @@ function M.show(found)
     report.json(found)
   else
     for _, finding in ipairs(found.findings) do print_finding(finding) end
-    log.note(output.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+    log.note(output.wrap_to_terminal(("%s: %s (%d requests, the longest chain %d, %.1f s)")
       :format(found.verdict, verdict_counts(found.findings), found.requests, found.chain, found.seconds)))
     print_first_fix(found)
   end

@@ -26,7 +26,7 @@ function M.entry(run, fields)
   fields = read_entry(fields)
   local devolutions = run.profile.devolutions
   if not devolutions or not devolutions.server then return nil end
-  local vault, path = vault_folder.chosen(fields, devolutions)
+  local vault, path = vault_folder.vault_and_folder(fields, devolutions)
   local entry = sink_entry {
     name = fields.name, vault = vault, path = path, workflow = run.id, linked = devolutions.linked,
   }

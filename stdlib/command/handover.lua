@@ -26,7 +26,7 @@ local tick = require "handover.tick"
 
 ---@param desk handover.desk
 ---@return handover.state
-local function state_of(desk) return states.of(desk.journal, desk.row, graph_clock.now()) end
+local function state_of(desk) return states.read(desk.journal, desk.row, graph_clock.now()) end
 
 local function command_of(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
 
@@ -43,7 +43,7 @@ local function tick_all(desk, keys, done)
 end
 
 local function write(desk, path)
-  deliver.write(desk.journal, deliver.row_of(desk.journal, state_of(desk)), path)
+  deliver.write(desk.journal, deliver.secret_row(desk.journal, state_of(desk)), path)
   log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
@@ -55,8 +55,8 @@ local function show(desk)
     }
   end
   local state = state_of(desk)
-  log.prose(table.concat(handover_terminal.form(state.form), "\n"))
-  handover_terminal.run(desk.journal, deliver.row_of(desk.journal, state), state, { shown = true })
+  log.prose(table.concat(handover_terminal.form_lines(state.form), "\n"))
+  handover_terminal.ask_until_confirmed(desk.journal, deliver.secret_row(desk.journal, state), state, { shown = true })
 end
 
 local function open_page(desk)
@@ -65,9 +65,9 @@ end
 
 local function confirm(desk)
   local state = state_of(desk)
-  deliver.confirm(desk.journal, deliver.row_of(desk.journal, state), sys.user())
+  deliver.confirm(desk.journal, deliver.secret_row(desk.journal, state), sys.user())
   log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
-    :format(summary.consumer(state), state.secret.short))
+    :format(summary.consumer_name(state), state.secret.short))
 end
 
 local function write_calendar(desk, path)
@@ -106,7 +106,7 @@ end
 local function rows_of(journal, profile, word)
   local list = {}
   for _, row in ipairs(states.rows(journal, word)) do
-    local waits = row.state == "known" or not states.of(journal, row, graph_clock.now()).complete
+    local waits = row.state == "known" or not states.read(journal, row, graph_clock.now()).complete
     if word or waits then list[#list + 1] = row end
   end
   if #list == 0 and word then raise_unknown(word) end
@@ -151,17 +151,17 @@ end
 local function look(journal, rows)
   local list, complete = json.array {}, true
   for i, row in ipairs(rows) do
-    list[i] = states.of(journal, row, graph_clock.now())
+    list[i] = states.read(journal, row, graph_clock.now())
     complete = complete and list[i].complete
   end
   if log.json() then
-    report.json { handovers = document.with_moments(list), complete = complete }
+    report.json { handovers = document.write_moments_as_text(list), complete = complete }
     return complete and 0 or 3
   end
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
-    log.prose(summary.of(state, command_of(rows[i], #states.rows(journal) > 1), graph_clock.now()))
+    log.prose(summary.text(state, command_of(rows[i], #states.rows(journal) > 1), graph_clock.now()))
   end
   return complete and 0 or 3
 end
@@ -174,7 +174,7 @@ local function run(journal, profile, options)
   local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
   act(desk)
   if log.json() then look(journal, rows) else
-    log.prose("\n" .. summary.next(state_of(desk), command_of(desk.row, desk.several), graph_clock.now()))
+    log.prose("\n" .. summary.next_step(state_of(desk), command_of(desk.row, desk.several), graph_clock.now()))
   end
   return 0
 end

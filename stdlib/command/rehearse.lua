@@ -35,7 +35,7 @@ local function terms_of(options)
   if declaration.rehearsal then return declaration.rehearsal end
   if not declaration.policy then raise_neither(options.policy, declaration) end
   local test = not options.plain and test_beside(options.policy)
-  return test or rehearse_declaration.plain(options.policy, time.duration "365d")
+  return test or rehearse_declaration.without_test(options.policy, time.duration "365d")
 end
 
 -- What the command line adds to the test.
@@ -85,7 +85,7 @@ return {
     local played <close> = stage.open { scripts = options.scripts }
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began
-    output.done()
+    output.end_progress()
     if log.json() then report.json(rehearse_print.table(outcome, took))
     else log.say(rehearse_print.text(outcome, took)) end
     return outcome.holds and 0 or 1

@@ -55,7 +55,7 @@ end
 -- The roles that are active now: an eligible role that was not activated is missing.
 local function role_names(principal)
   local found = {}
-  for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role(id) end
+  for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role_name(id) end
   return #found > 0 and table.concat(found, ", ") or "none"
 end
 

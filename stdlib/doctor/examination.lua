@@ -137,7 +137,7 @@ Examination.__close = Examination.close
 function M.new(workflow, args)
   return Examination {
     profile = profiles.current(), workflow = workflow, args = args,
-    setup = states.maker(workflow, args.name, args.client_id),
+    setup = states.setup_command(workflow, args.name, args.client_id),
     started = {},
     origins = {},
   }

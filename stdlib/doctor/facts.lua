@@ -163,7 +163,7 @@ end)
 define_fact("entry", "entry", "the entry", function(examination)
   if not examination:need "devolutions" then return false end
   local devolutions = examination.profile.devolutions
-  local vault, path = vault_folder.chosen(examination.args, devolutions)
+  local vault, path = vault_folder.vault_and_folder(examination.args, devolutions)
   local entry = sink_entry {
     name = examination.args.name, vault = vault, path = path, workflow = examination.workflow,
     linked = devolutions.linked,

@@ -48,7 +48,7 @@ local function ask_service(who, base, request)
   local sent, now = time.monotonic(), time.now()
   local answer <close>, message, kind = http.send(request, nil,
     { timeout = WAIT, note = "reach " .. who, own = request:peer() ~= "graph" })
-  if not answer then raise_not_reached(who, base, retry.transport(message, kind)) end
+  if not answer then raise_not_reached(who, base, retry.transport_failure(message, kind)) end
   local took = time.monotonic() - sent
   local date = M.parse_http_date(answer:header "date")
   return {

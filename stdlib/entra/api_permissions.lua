@@ -175,12 +175,12 @@ function ApiPermissions:seen()
   return application ~= nil and #self:differs(application) == 0
 end
 
-function ApiPermissions:ours(_, run) return ownership.through(run, self) end
+function ApiPermissions:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 -- Called only for an adopted application: remove the ids that the journal says this workflow added.
 function ApiPermissions:delete(application, run)
   local added = {}
-  for _, id in ipairs((ownership.added(run, self) or {}).entries or {}) do added[id] = true end
+  for _, id in ipairs((ownership.added_record(run, self) or {}).entries or {}) do added[id] = true end
   local list = change_declared_permissions(application, function(entry) return not added[entry.id] end, {})
   write_declared_permissions(self, list, "take back the API permissions")
 end

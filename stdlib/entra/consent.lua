@@ -42,7 +42,7 @@ function Grant:create()
   return value or self:read() or {}
 end
 
-function Grant:ours(_, run) return ownership.through(run, self) end
+function Grant:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function Grant:delete(actual)
   graph.delete(graph.path("/servicePrincipals/{id}/appRoleAssignedTo/{assignment}", self.graph.id, actual.id), {

@@ -156,7 +156,7 @@ function Role:seen()
   return actual ~= nil and #self:differs(actual) == 0
 end
 
-function Role:ours(_, run) return ownership.through(run, self) end
+function Role:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 local function request_removal(self)
   pim.send_request {

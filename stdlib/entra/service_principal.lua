@@ -75,7 +75,7 @@ function ServicePrincipal:create()
   return reread_service_principal(self)
 end
 
-function ServicePrincipal:ours(_, run) return ownership.through(run, self) end
+function ServicePrincipal:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function ServicePrincipal:delete(actual)
   graph.delete(graph.path("/servicePrincipals/{id}", actual.id), {

@@ -38,7 +38,7 @@ local M = {}
 --- person, or send the same value again
 ---@field credential "secret"|"certificate"|nil of applications: what is rotated
 
-local mark, is = schema.form "policy"
+local mark, is = schema.declaration_kind "policy"
 
 --- Mark a table as a policy.
 ---@param fields table
@@ -53,8 +53,8 @@ function M.is(value) return is(value) end
 ---------------------------------------------------------------------------
 -- The members of a policy
 
-local function extend_rule(POLICY_RULE, more)
-  local all = schema.plain(POLICY_RULE)
+local function extend_rule(rule, more)
+  local all = schema.copy_fields(rule)
   for name, value in pairs(more) do all[name] = value end
   return all
 end
@@ -177,7 +177,7 @@ end
 -- From the members to the terms
 
 local function terms_of_fields(name, fields)
-  local terms = schema.plain(fields)
+  local terms = schema.copy_fields(fields)
   terms.name, terms.target = name, fields.select.kind
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
     terms[member] = fields[member] and time.duration(fields[member])
@@ -237,7 +237,7 @@ end
 ---@param value table as `policy { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = schema.plain(value)
+  local fields = schema.copy_fields(value)
   local names = names_of_members(fields)
   schema.check(found.path, "", fields, POLICY_RULE)
   check_members_fit_target(found.path, fields, names)

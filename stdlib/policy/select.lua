@@ -72,7 +72,7 @@ local function new_selection(kind, fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = schema.plain(as_list(value))
+    lists[name] = schema.copy_fields(as_list(value))
     local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end

@@ -42,7 +42,7 @@ local KINDS = {
     rule = {
       type = "table",
       members = {
-        vault = { type = "string", check = vault_folder.check_name },
+        vault = { type = "string", check = vault_folder.check_vault_name },
         path = { type = "string", check = vault_folder.check },
       },
     },
@@ -73,7 +73,7 @@ local KINDS = {
 -- A function that copies the fields of a sink, so that a policy cannot change them after they were checked.
 local function sink_fields_reader(kind)
   local rules = {}
-  if not KINDS[kind].rule.members then return schema.plain end
+  if not KINDS[kind].rule.members then return schema.copy_fields end
   for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
   return options_of(NAMES[kind], rules)
 end
@@ -151,7 +151,7 @@ function Sink:needs() return KINDS[self.kind].needs end
 
 local TEXT = {
   server = function(fields)
-    local vault, path = vault_folder.chosen(fields, profiles.current().devolutions)
+    local vault, path = vault_folder.vault_and_folder(fields, profiles.current().devolutions)
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,

@@ -181,9 +181,9 @@ local function client_secret_steps(self, entry)
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.secret.prove, have.secret, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(DELIVER[self.sink_kind], run, have.secret, self, target, have)
+      scheduler.uninterrupted(DELIVER[self.sink_kind], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
@@ -221,9 +221,9 @@ local function certificate_steps(self, entry)
       have.certificate = certificate.ensure(run, fields)
       entry.credential = have.certificate.credential
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.certificate.prove, have.certificate, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.certificate.prove, have.certificate, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(have.certificate.place, have.certificate)
+      scheduler.uninterrupted(have.certificate.place, have.certificate)
       await_certificate(run, have.certificate)
     end),
   }

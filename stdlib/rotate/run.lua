@@ -21,7 +21,7 @@ local FIND_DUE = { users = rotate_users.find_due, applications = applications.fi
 -- Call `fn(...)` with the rights of the policy's file, so that calls which only another policy declared are refused.
 local function with_policy_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
-  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
+  return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
 local function first_policy_for(policies, target)

@@ -182,7 +182,7 @@ local function password_sink(terms, profile)
         .. "in Devolutions, which rotates the accounts of its PAM vault, and take them out of this policy.",
     }
   end
-  local vault, path = vault_folder.chosen(terms.sink.fields, devolutions)
+  local vault, path = vault_folder.vault_and_folder(terms.sink.fields, devolutions)
   return passwords { vault = vault, path = path }
 end
 
@@ -297,7 +297,7 @@ end
 
 local function notify_program(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
-  local ok, failure = pcall(scheduler.patiently, command.notify, self.terms.after.run, {
+  local ok, failure = pcall(scheduler.uninterrupted, command.notify, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
   })
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end

@@ -33,7 +33,7 @@ local function run_policy_program(words, values, input)
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
     why = ("it exited with status %d"):format(status),
-    fix = "Run the program by hand to see what it prints. The credential stays changed.",
+    fix = "Run the program by hand to see what it prints. Changes that were made stay.",
   }
 end
 

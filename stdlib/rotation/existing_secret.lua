@@ -57,8 +57,8 @@ local function ask_which_secret(self)
   for number, credential in ipairs(foreign) do
     log.prose(("  %d  %s"):format(number, describe_client_secret(credential)))
   end
-  output.done()
-  local answer = M.ask(output.question(QUESTION))
+  output.end_progress()
+  local answer = M.ask(output.wrap_question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 

@@ -206,7 +206,7 @@ end
 -- Look at the account again before a request leaves that had to wait for the write budget or for a retry. Raises STALE
 -- unless the new look shows the same as the look before.
 local function look_again_when_stale(rotation)
-  local _, ahead = require("http.client").pace()
+  local _, ahead = require("http.client").write_budget()
   if (ahead or 0) > 0 and time.monotonic() - rotation.looked_at <= FRESH then return end -- the request waits first
   if time.monotonic() - rotation.looked_at <= FRESH / 2 then return end
   local finding, moment = M.finding(rotation), rotation.account.changed

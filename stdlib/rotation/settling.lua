@@ -27,7 +27,7 @@ local function await_no_request_pending(rotation)
   local candidates = rotation.row.body.candidates
   local quiet = math.max(change_date.quiet_from(candidates) or 0, change_date.others_void_from(candidates, #candidates))
   while (graph_clock.range() or 0) <= quiet do
-    if task.stopping() then scheduler.stop() end
+    if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(5, math.max(0.1, quiet - (graph_clock.range() or 0))))
   end
 end

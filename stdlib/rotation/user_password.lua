@@ -49,14 +49,14 @@ local function pause_until(rotation, moment, why)
   local left = moment - (graph_clock.range() or graph_clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(rotation.account.upn, time.span(left), why)) end
   while left >= 0 do
-    if task.stopping() then scheduler.stop() end
+    if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(math.max(left, 0.1), 5))
     left = moment - (graph_clock.range() or graph_clock.now())
   end
 end
 
 local function pause_or_stop(seconds)
-  if task.stopping() then scheduler.stop() end
+  if task.stopping() then scheduler.raise_interrupted() end
   task.sleep(seconds)
 end
 
@@ -317,7 +317,7 @@ local function set_password(rotation)
     if candidates[#candidates].state == "accepted" then
       settling.await_change(rotation)
     else
-      if task.stopping() then scheduler.stop() end -- the last point at which stopping leaves nothing open
+      if task.stopping() then scheduler.raise_interrupted() end -- the last point at which stopping leaves nothing open
       sending.look_at_account(rotation)
       act_on_look(rotation, tries)
     end
@@ -443,7 +443,7 @@ local function rotate_account(run, account)
   if verdict.what == "wait" then return { what = "idle", why = verdict.why } end
   if verdict.what == "busy" then return { what = "busy", why = verdict.why } end
   if verdict.what ~= "change" and verdict.what ~= "recover" then raise_refusal(now, verdict) end
-  local ok, err = xpcall(scheduler.patiently, scheduler.keep_trace, drive_password_rotation, rotation, verdict)
+  local ok, err = xpcall(scheduler.uninterrupted, scheduler.keep_trace, drive_password_rotation, rotation, verdict)
   if ok then return { what = "changed", row = rotation.row, warning = rotation.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end

@@ -98,7 +98,7 @@ local function script_rights(door, profile, owner, needs, mode)
   local rights = door:rights(owner, mode)
   for _, entry in ipairs(needs.graph or {}) do allow_call(rights, "graph", entry) end
   if has_server(profile) then
-    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.of(word)) end
+    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.calls_of_word(word)) end
   end
   for _, name in ipairs(needs.run or {}) do
     if not (profile.programs or {})[name] then raise_unnamed(profile, owner, "program", name) end
@@ -140,7 +140,7 @@ function M.open(session, options)
   session.door = door
   local identity = add_places(door, profile)
   open_budget(session)
-  local acting = { own = own_rights(door, profile, identity), look = door:rights("Moonlatch itself", "read") }
+  local acting = { own = own_rights(door, profile, identity), diagnosis = door:rights("Moonlatch itself", "read") }
   if not options.scripts then
     acting.script = script_rights(door, profile, options.owner or "this command", options.needs or {}, options.mode)
   end

@@ -24,7 +24,7 @@ describe("Devolutions Cloud", function()
     assert.same({ "licence", 3 }, { look(emu).next, select(2, look(emu)) })
     must(handover(emu, "--done", "licence"), 0) -- an admin begins there before anything is made here
     local outcome = must(handover(emu, "--done", "account"), 1)
-    assert.truthy(outcome.err:find("no application for one was made yet", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("no application for a provider was made yet", 1, true), outcome.err)
 
     local status, document = emu:json(words("apply", "--yes"))
     assert.same({ 1, 1, 1 }, { status, #document.waiting, #truth(emu).credentials })

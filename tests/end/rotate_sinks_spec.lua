@@ -69,8 +69,8 @@ describe("the client secret of an application", function()
     assert.equal(1, status) -- it waits, and nothing is made anew
     emu:later "1h" -- Entra lists new ones late
     assert.same({ "Billing", "ours" }, credentials())
-    confirm(row, "hand the client secret over to what signs in as 'Billing': 1 item open; `moonlatch handover` shows "
-      .. "it")
+    confirm(row, "hand the client secret over to the service that signs in as 'Billing': 1 item open; "
+      .. "`moonlatch handover` shows it")
     status, row = rotate "policy.handover {}"
     assert.same({ 0, "wait" }, { status, row.what })
     assert.same({ "Billing", "ours" }, credentials()) -- what is not ours stays

@@ -144,8 +144,8 @@ describe("a policy for applications", function()
         .. "entries that are written from here. Passwords would be kept by policy.devolutions.server only\n", 1, true))
       entry, status = go()
       assert.same({ "person", 1 }, { entry.what, status })
-      assert.equal("hand the client secret over to what signs in as 'Billing': 1 item open; `moonlatch handover` shows "
-        .. "it", entry.why)
+      assert.equal("hand the client secret over to the service that signs in as 'Billing': 1 item open; "
+        .. "`moonlatch handover` shows it", entry.why)
       local row = store.client_secrets:all(journal, app.appId)[1]
       assert.same({ "handed_over", "journal" }, { row.state, row.body.where })
       give.confirm(journal, row, "ada")

@@ -38,8 +38,8 @@ local function report_open_items(findings, state)
   local item = next_item(state)
   if not item or item.key == "provider" then return end
   findings:warning {
-    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"), summary.consumer(state),
-      item.key, item.what),
+    evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"),
+      summary.consumer_name(state), item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",
     fix = ("%s. moonlatch handover lists all items; --done %s ticks this one."):format(item.where, item.key),
   }
@@ -52,10 +52,10 @@ return {
     local row = facts:want("terms").handover
     local journal = facts:want "journal"
     if not row or not journal then return end
-    local state = states.of(journal, row, graph_clock.now())
+    local state = states.read(journal, row, graph_clock.now())
     if state.complete then
       return findings:ok("a person ticked all that is to be done in %s; it cannot be looked at from here",
-        summary.consumer(state))
+        summary.consumer_name(state))
     end
     report_waiting_secret(findings, facts, state)
     report_open_items(findings, state)
