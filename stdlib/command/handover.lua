@@ -27,7 +27,7 @@ local tick = require "handover.tick"
 -- The present state of the hand-over.
 ---@param context handover.context
 ---@return handover.state
-local function handover_state(context) return states.of(context.journal, context.row, graph_clock.now()) end
+local function handover_state(context) return states.read(context.journal, context.row, graph_clock.now()) end
 
 local function handover_command(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
 
@@ -45,7 +45,7 @@ local function tick_items(context, keys, done)
 end
 
 local function write_secret_file(context, path)
-  deliver.write(context.journal, deliver.row_of(context.journal, handover_state(context)), path)
+  deliver.write(context.journal, deliver.secret_row(context.journal, handover_state(context)), path)
   log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
@@ -58,8 +58,9 @@ local function show_secret(context)
     }
   end
   local state = handover_state(context)
-  log.prose(table.concat(handover_terminal.form(state.form), "\n"))
-  handover_terminal.run(context.journal, deliver.row_of(context.journal, state), state, { shown = true })
+  log.prose(table.concat(handover_terminal.form_lines(state.form), "\n"))
+  handover_terminal.ask_until_confirmed(context.journal, deliver.secret_row(context.journal, state), state,
+    { shown = true })
 end
 
 local function serve_page(context)
@@ -68,9 +69,9 @@ end
 
 local function confirm_secret(context)
   local state = handover_state(context)
-  deliver.confirm(context.journal, deliver.row_of(context.journal, state), sys.user())
+  deliver.confirm(context.journal, deliver.secret_row(context.journal, state), sys.user())
   log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
-    :format(summary.consumer(state), state.secret.short))
+    :format(summary.consumer_name(state), state.secret.short))
 end
 
 local function write_calendar(context, path)
@@ -109,7 +110,7 @@ end
 local function chosen_rows(journal, profile, word)
   local list = {}
   for _, row in ipairs(states.rows(journal, word)) do
-    local waits = row.state == "known" or not states.of(journal, row, graph_clock.now()).complete
+    local waits = row.state == "known" or not states.read(journal, row, graph_clock.now()).complete
     if word or waits then list[#list + 1] = row end
   end
   if #list == 0 and word then raise_unknown_provider(word) end
@@ -154,7 +155,7 @@ end
 local function print_states(journal, rows)
   local list, complete = json.array {}, true
   for i, row in ipairs(rows) do
-    list[i] = states.of(journal, row, graph_clock.now())
+    list[i] = states.read(journal, row, graph_clock.now())
     complete = complete and list[i].complete
   end
   if log.json() then
@@ -164,7 +165,7 @@ local function print_states(journal, rows)
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
-    log.prose(summary.of(state, handover_command(rows[i], #states.rows(journal) > 1), graph_clock.now()))
+    log.prose(summary.text(state, handover_command(rows[i], #states.rows(journal) > 1), graph_clock.now()))
   end
   return complete and 0 or 3
 end
@@ -178,7 +179,7 @@ local function run_handover(journal, profile, options)
   run_actions(context)
   if log.json() then print_states(journal, rows) else
     local command = handover_command(context.row, context.several)
-    log.prose("\n" .. summary.next(handover_state(context), command, graph_clock.now()))
+    log.prose("\n" .. summary.next_step(handover_state(context), command, graph_clock.now()))
   end
   return 0
 end

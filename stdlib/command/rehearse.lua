@@ -35,7 +35,7 @@ local function load_terms(options)
   if declaration.rehearsal then return declaration.rehearsal end
   if not declaration.policy then raise_no_policy(options.policy, declaration) end
   local test = not options.plain and load_test_beside(options.policy)
-  return test or rehearse_declaration.plain(options.policy, time.duration "365d")
+  return test or rehearse_declaration.without_test(options.policy, time.duration "365d")
 end
 
 -- The terms of the rehearsal, changed by the options --over and --fault.

@@ -9,10 +9,10 @@ local M = {}
 
 local MOST = 12 -- lines of the story, or accounts, unless more are asked for
 
-local function add(lines, text, ...) lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text end
+local function add_line(lines, text, ...) lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text end
 
 -- "13 changes, 27 to 30 days apart"
-local function figures(account)
+local function change_figures(account)
   local least, most = math.huge, 0
   for i = 2, #account.changes do
     local gap = account.changes[i] - account.changes[i - 1]
@@ -28,43 +28,45 @@ end
 local function add_accounts(lines, outcome)
   local width = 0
   for _, account in ipairs(outcome.accounts) do width = math.max(width, #account.name) end
-  add(lines, "\n  %s", layout.count(#outcome.accounts, "account"))
+  add_line(lines, "\n  %s", layout.count(#outcome.accounts, "account"))
   local most = log.verbose() and #outcome.accounts or MOST
   for i = 1, math.min(most, #outcome.accounts) do
     local account = outcome.accounts[i]
     local failures = layout.count(account.failures, "time")
-    local failed = account.failures > 0 and ("; failed %s, and was gone on with"):format(failures) or ""
-    add(lines, "    %-" .. width .. "s  %s%s", account.name, figures(account), failed)
+    local failed = account.failures > 0 and ("; failed %s, and was continued"):format(failures) or ""
+    add_line(lines, "    %-" .. width .. "s  %s%s", account.name, change_figures(account), failed)
   end
-  if #outcome.accounts > most then add(lines, "    … and %d more; --verbose names them", #outcome.accounts - most) end
+  if #outcome.accounts > most then
+    add_line(lines, "    … and %d more; --verbose names them", #outcome.accounts - most)
+  end
 end
 
--- Add the story. What repeats in each round is told once; what is unusual is told each time.
+-- Add the story. Of plain changes only the first MOST lines are added; other lines are all added.
 local function add_story(lines, outcome)
-  add(lines, "\n  what happened")
+  add_line(lines, "\n  what happened")
   local quiet, skipped = 0, 0
   for _, line in ipairs(outcome.story) do
     local is_plain = line.text:find(" changed$") ~= nil or line.text:find(" had the one before it let go$") ~= nil
     if is_plain then quiet = quiet + 1 end
     if is_plain and quiet > MOST and not log.verbose() then skipped = skipped + 1
-    else add(lines, "    %s  %s", time.iso(line.at):sub(1, 16):gsub("T", " "), line.text) end
+    else add_line(lines, "    %s  %s", time.iso(line.at):sub(1, 16):gsub("T", " "), line.text) end
   end
-  if skipped > 0 then add(lines, "    … and %d more changes; --verbose tells all", skipped) end
+  if skipped > 0 then add_line(lines, "    … and %d more changes; --verbose tells all", skipped) end
 end
 
 local function add_faults(lines, outcome)
   if #outcome.faults == 0 then return end
-  add(lines, "\n  what went wrong on request")
+  add_line(lines, "\n  what went wrong on request")
   for _, fault in ipairs(outcome.faults) do
-    add(lines, "    %s: met %s", fault.rule, layout.count(fault.hits, "time"))
+    add_line(lines, "    %s: met %s", fault.rule, layout.count(fault.hits, "time"))
   end
 end
 
 local function add_verdicts(lines, outcome)
-  add(lines, "\n  what must hold")
+  add_line(lines, "\n  what must hold")
   for _, verdict in ipairs(outcome.verdicts) do
     local mark = verdict.holds and log.style("green", "ok ") or log.style("red", "NOT")
-    add(lines, "    %s %s%s", mark, verdict.what, verdict.why and ": " .. verdict.why or "")
+    add_line(lines, "    %s %s%s", mark, verdict.what, verdict.why and ": " .. verdict.why or "")
   end
 end
 
@@ -75,9 +77,9 @@ end
 function M.text(outcome, took)
   local lines = { ("%s: %s"):format(outcome.terms.name, outcome.terms.summary) }
   for _, terms in ipairs(outcome.policies) do
-    if terms.name ~= outcome.terms.name then add(lines, "  of %s: %s", terms.name, terms.summary) end
+    if terms.name ~= outcome.terms.name then add_line(lines, "  of %s: %s", terms.name, terms.summary) end
   end
-  add(lines, "  from %s to %s on an emulator: %s in %.0f s", time.day(outcome.from), time.day(outcome.to),
+  add_line(lines, "  from %s to %s on an emulator: %s in %.0f s", time.day(outcome.from), time.day(outcome.to),
     layout.count(outcome.runs, "run"), took)
   add_accounts(lines, outcome)
   add_story(lines, outcome)

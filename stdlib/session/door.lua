@@ -104,7 +104,7 @@ local function rights_of_script(door, profile, owner, needs, mode)
   local rights = door:rights(owner, mode)
   for _, entry in ipairs(needs.graph or {}) do allow_call(rights, "graph", entry) end
   if has_devolutions_server(profile) then
-    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.of(word)) end
+    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.calls_of_word(word)) end
   end
   for _, name in ipairs(needs.run or {}) do
     if not (profile.programs or {})[name] then raise_not_in_profile(profile, owner, "program", name) end

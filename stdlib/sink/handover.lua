@@ -60,7 +60,7 @@ local function open_items_text(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
-  return ("%s: %s"):format(doing:format(summary.consumer(state)), open)
+  return ("%s: %s"):format(doing:format(summary.consumer_name(state)), open)
 end
 
 local function handover_instructions(run, row, state)
@@ -81,11 +81,11 @@ local function handover_instructions(run, row, state)
 end
 
 local function await_person(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
     return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
-      summary.consumer(state))
+      summary.consumer_name(state))
   end
   run:await {
     what = open_items_text(state), how = handover_instructions(run, row, state),
@@ -99,9 +99,9 @@ end
 -- Note in a plan what a person will have to do.
 local function note_planned_handover(run, fields)
   local row = resource.known(fields.client_id) and handover_row(run, fields) or states.preview(run.profile)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
-    summary.consumer(state))
+    summary.consumer_name(state))
   if state.consumer == "cloud" and not state.complete then
     run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
       layout.count(state.open, "item"))
@@ -111,14 +111,14 @@ end
 ---------------------------------------------------------------------------
 
 local function note_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form(made), "\n    "))
+  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.
 local function hand_over_at_terminal(run, secret, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   note_form(run, state.form)
-  return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
+  return handover_terminal.ask_until_confirmed(run.journal, secret.row, state, { renewable = true })
 end
 
 --- Let a person give the secret to its consumer, and do the other open items. Until the items are done, the run reports
@@ -154,13 +154,13 @@ local function managed_accounts_text(state)
 end
 
 local function await_removal_by_person(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
-      summary.consumer(state)),
+      summary.consumer_name(state)),
     why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
   }
@@ -176,9 +176,9 @@ end
 -- Let a person check that the provider of an adopted application still works: the application stays, without the
 -- credentials and permissions that were added to it.
 local function await_check_of_adopted(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   run:await {
-    what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer(state)),
+    what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer_name(state)),
     why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
       .. "roles, permissions and a client secret of its own."):format(managed_accounts_text(state)),
     how = checklist.proof(state.consumer),
@@ -193,7 +193,7 @@ function M.tell_what_stays(run, name)
     if row.body.workflow == run.id and is_application_adopted(run, row) then await_check_of_adopted(run, row)
     elseif row.body.workflow == run.id then
       local gone = states.without_application(run.journal, row)
-      run:before_change(function() states.gone(run.journal, gone) end)
+      run:before_change(function() states.record_application_gone(run.journal, gone) end)
       await_removal_by_person(run, gone)
     end
   end

@@ -29,7 +29,7 @@ describe("a new policy", function()
     local document = assert(json.decode(outcome.out), outcome.err)
     assert.same({ 1, 5, 2 }, { outcome.status, #document.accounts, document.faults[1].hits })
     assert.is_true(told(document, "the answers to two changes are lost"))
-    assert.is_true((holds(document, "what is stored was in force")))
+    assert.is_true((holds(document, "a stored value was in force")))
     assert.is_true((holds(document, "in the end nobody has failed")))
     local twelve, why = holds(document, "twelve times at least") -- in 35 days nobody is
     assert.is_false(twelve)

@@ -333,7 +333,7 @@ describe("the page from a terminal", function()
     scheduler.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
     assert.equal("Open this address in a browser on this computer:", said[1])
     assert.matches("^http://127%.0%.0%.1:%d+/#[%w_-]+$", said[2])
-    assert.equal("The page ended by itself: nobody confirmed anything for ten minutes.", said[#said])
+    assert.equal("The page ended by itself: nobody used it for ten minutes, or it was open for an hour.", said[#said])
   end)
 
   it("is offered where there is a desktop, and its word counts", function()
@@ -341,15 +341,15 @@ describe("the page from a terminal", function()
     local row, asked = secret_row(), {}
     local serve = stub(pages, "serve", function(_, handover)
       local other = rows:get(journal, row.id)
-      give.given(journal, other, "page")
+      give.record_given(journal, other, "page")
       give.confirm(journal, other, handover.body.name)
     end)
     talk.ask = function(prompt)
       asked[#asked + 1] = prompt
       return "p"
     end
-    local state = states.of(journal, states.rows(journal)[1], 1.8e9)
-    local outcome = talk.run(journal, row, state, { renewable = true })
+    local state = states.read(journal, states.rows(journal)[1], 1.8e9)
+    local outcome = talk.ask_until_confirmed(journal, row, state, { renewable = true })
     serve:revert()
     here:revert()
     assert.same({ "confirmed", 1 }, { outcome, #asked })

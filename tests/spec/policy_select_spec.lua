@@ -30,7 +30,7 @@ describe("a selection of users", function()
     profile.use(cloud.profile)
     cloud:run(journal, function()
       names = {}
-      for i, account in ipairs(select.accounts(selection, federated or {}, role_holders.read()).accounts) do
+      for i, account in ipairs(select.find_accounts(selection, federated or {}, role_holders.read()).accounts) do
         names[i] = account.upn:match("^[^@#]*")
       end
     end)

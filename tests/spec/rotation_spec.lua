@@ -395,7 +395,7 @@ describe("the client secret", function()
       app.lose = 2
       local result, status = go "apply"
       assert.equal(1, status)
-      assert.equal("the answer that holds its value was lost twice", result.failure.why)
+      assert.equal("the answer that holds the new value was lost twice", result.failure.why)
       assert.same({ "sent", "sent" }, states())
       go "apply"
       assert.same({ "closed", "closed", "confirmed" }, states())
@@ -486,7 +486,7 @@ describe("the client secret", function()
       journal = stage.journal "11111111"
       local result, status = go "plan"
       assert.equal(0, status)
-      assert.truthy(result.steps[1].notes[1]:find("it works, so it is adopted", 1, true))
+      assert.truthy(result.steps[1].notes[1]:find("it signs in, so it is adopted", 1, true))
       go "apply"
       assert.equal(1, #app.made)
       assert.same({ "confirmed" }, states())
@@ -535,7 +535,7 @@ describe("the client secret", function()
       assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
         .. "retire key-2", result.left[1].why)
       assert.is_nil(result.left[2])
-      assert.truthy(result.steps[1].notes[1]:find("may be hidden still; moonlatch verify lists it later", 1, true))
+      assert.truthy(result.steps[1].notes[1]:find("in the last minutes; moonlatch verify lists it later", 1, true))
     end)
 
     it("goes on with what is in force when an old backup came back", function()
@@ -576,8 +576,8 @@ describe("the client secret", function()
       local result, status = meanwhile("ml:99999999:0011", -1)
       assert.equal(1, status)
       assert.equal("make a client secret for 'PAM': ml:99999999:0011 was made at the same time, and before it; "
-        .. "the one made here was removed again\nRun the same command again: it goes on with the one that stayed, as "
-        .. "far as a sink holds it.", tostring(result.failure))
+        .. "the client secret made here was removed again\nRun the same command again: it goes on with the other "
+        .. "client secret, if a sink holds its value.", tostring(result.failure))
       assert.same({ "key-2" }, listed_ids())
       assert.same({ "closed" }, states())
       assert.is_nil(sink.content)
@@ -649,8 +649,9 @@ describe("the client secret", function()
       local lost = only()
       app.listed = {}
       local err = tenant:fails(by_word.retire, journal, lost.id)
-      assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses to and does not list it; it "
-        .. "is so new that this does not show that it is gone\nRun the same command again in an hour.", tostring(err))
+      assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses the request and "
+        .. "does not list it; it is so new that this does not show that it is gone\nRun the same command again in an "
+        .. "hour.", tostring(err))
       later(1)
       assert.equal(lost.body.marker, tenant:run(by_word.retire, journal, lost.id))
       assert.equal("closed", only().state)
