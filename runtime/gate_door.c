@@ -34,7 +34,7 @@ struct door *gate_door_check_unsealed(lua_State *L) {
 const char *gate_door_record(lua_State *L, struct door *door, const char *kind) {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  const char *failure = journal_audit(door->journal, kind, text, length);
+  const char *failure = journal_audit_record(door->journal, kind, text, length);
   lua_pop(L, 1);
   door->unsaved = 1;
   return failure;
@@ -42,7 +42,7 @@ const char *gate_door_record(lua_State *L, struct door *door, const char *kind) 
 
 const char *gate_door_commit(struct door *door) {
   if (!door->journal || (!door->queue && !door->unsaved)) return NULL;
-  const char *failure = journal_commit(door->journal);
+  const char *failure = journal_audit_commit(door->journal);
   door->unsaved = failure != NULL;
   return failure;
 }

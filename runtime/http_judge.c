@@ -79,7 +79,7 @@ static const char *judge_header_field(struct frame *frame, const char *line, con
   const char *value = colon + 1;
   size_t name = (size_t)(colon - line), size = trim_header_value(&value, end);
   if (has_control_character(line, name) || has_control_character(value, size))
-    return "a header with a control character in it";
+    return "a header with a it has a control character";
   if (!answer_append_header(&frame->headers, line, name, value, size)) frame->out_of_memory = 1;
   if (is_header_name(line, name, "content-length")) return judge_content_length(frame, value, size);
   if (is_header_name(line, name, "transfer-encoding")) frame->chunked = 1;

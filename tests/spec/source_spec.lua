@@ -141,7 +141,7 @@ describe("a secret of a profile", function()
 
     place:write("key", secret.generate(43))
     assert.matches("error: open the secret in HOME/state/client%-secret%.sealed\n"
-      .. "  why: the sealed value does not open: it was sealed with another key .*\n"
+      .. "  why: cannot open the sealed value: it was sealed with another key .*\n"
       .. "  fix: Bring the right key or file back; or put the secret there anew: "
       .. "moonlatch login%.\n$", refused 'from = "sealed"')
   end)

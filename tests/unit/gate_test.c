@@ -40,14 +40,14 @@ struct journal *journal_check(lua_State *L, int index) {
   return luaL_checkudata(L, index, JOURNAL);
 }
 
-const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
+const char *journal_audit_record(struct journal *journal, const char *kind, const char *text, size_t length) {
   if (journal->refuse_audit) return journal->refuse_audit;
   note(journal, kind, strlen(kind));
   note(journal, text, length);
   return NULL;
 }
 
-const char *journal_commit(struct journal *journal) {
+const char *journal_audit_commit(struct journal *journal) {
   note(journal, "commit", 6);
   return journal->refuse_commit;
 }
