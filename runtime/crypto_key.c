@@ -51,7 +51,7 @@ static void append_jws_header(lua_State *L, struct buffer *out, int index, const
   const char *text = lua_tolstring(L, index, &length);
   struct buffer *json = buffer_new(L);
   if (!json_decode(L, text, length, NULL)) luaL_argerror(L, index, lua_tostring(L, -1));
-  luaL_argcheck(L, lua_istable(L, -1) && !json_is_array(L, -1), index, "a JSON object is expected");
+  luaL_argcheck(L, lua_istable(L, -1) && !json_array_check(L, -1), index, "a JSON object is expected");
   luaL_argcheck(L, lua_getfield(L, -1, "alg") == LUA_TNIL, index, "the header has an alg already");
   lua_pop(L, 1);
   lua_pushstring(L, algorithm);
@@ -66,7 +66,7 @@ static void append_jws_claims(lua_State *L, struct buffer *out, int index) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
   if (!json_decode(L, text, length, NULL)) luaL_argerror(L, index, lua_tostring(L, -1));
-  luaL_argcheck(L, lua_istable(L, -1) && !json_is_array(L, -1), index, "a JSON object is expected");
+  luaL_argcheck(L, lua_istable(L, -1) && !json_array_check(L, -1), index, "a JSON object is expected");
   append_base64url(L, out, text, length);
   lua_pop(L, 1);
 }

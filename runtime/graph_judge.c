@@ -200,7 +200,7 @@ static int push_foreign_error(lua_State *L, const struct answer *answer) {
 }
 
 static int is_json_object(lua_State *L, int index) {
-  return lua_istable(L, index) && !json_is_array(L, index);
+  return lua_istable(L, index) && !json_array_check(L, index);
 }
 
 /* Push nil and the failure that the decoded body on top of the stack describes. [-0, +n, m] */

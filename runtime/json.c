@@ -1,19 +1,15 @@
 /* host.json: strict decoding and deterministic encoding.
  *
- * Decoding: json_scan.c checks the text and finds the spots that lua-cjson
- * would spoil. They are replaced by placeholders, cjson builds the tables, and
- * one walk over these puts in what the placeholders stand for, marks arrays
- * and turns whole floats into integers.
+ * Decoding: json_scan.c checks the text and finds the spots that lua-cjson would decode wrongly. Placeholders replace
+ * them, cjson builds the tables, and a walk over the tables replaces the placeholders, marks arrays, and turns whole
+ * floats into integers.
  *
- * lua-cjson is the decoder that was asked for. Version 2.1.0 takes what is not
- * JSON, makes {} of [], has floats only and leaves copies of secrets in Lua
- * strings, and has no option against any of these: so it needs the scanner in
- * front and the walk behind. A placeholder is a string that begins with the byte
- * FF. No peer can write one: the scanner takes UTF-8 only, which has no such byte,
- * and no escape makes one.
+ * lua-cjson 2.1.0 accepts texts that are not JSON, makes {} of [], has only floats, leaves copies of secrets in Lua
+ * strings, and has no option against any of these. A placeholder is a string that begins with the byte FF. No text
+ * can contain one: the scanner accepts only UTF-8, which has no such byte, and no escape makes one.
  *
- * Encoding is json_encode.c's, from the value straight into a buffer that is
- * wiped: cjson sorts nothing and keeps copies.
+ * Encoding is in json_encode.c, and writes straight into a buffer that is wiped: cjson does not sort keys, and keeps
+ * copies.
  */
 #include "json.h"
 
@@ -26,42 +22,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 4 << 20 };
-#define MARK '\xff'              /* the first byte of a placeholder's string */
-enum { PLACEHOLDER = 32 };       /* bytes that one takes at most: quotes, MARK, a letter and a number of 64 bits */
-#define EXACT 9007199254740992.0 /* 2^53: beyond it a float may stand for another number */
+enum { DEFAULT_MAX_BYTES = 4 << 20 };
+#define PLACEHOLDER_MARK '\xff' /* the first byte of a placeholder */
+enum { MAX_PLACEHOLDER = 32 };  /* bytes of a placeholder at most: quotes, mark, a letter and a number of 64 bits */
+#define MAX_EXACT_INTEGER 9007199254740992.0 /* 2^53: a larger float may stand for another integer */
 
-static const char decoder_key;
+static const char cjson_decode_key;
 
-/* One decode. */
+/* The state of one call of json_decode. */
 struct decoding {
   lua_State *L;
   struct json_scan scan;
   const struct json_spot *spots;
   size_t spot_count, members;
-  int secrets; /* index of the table of lifted secrets */
-  int mark;    /* index of the metatable of arrays */
-  int sent;    /* index of the list of secrets to look for; 0 for none */
+  int secrets;         /* stack index of the table of secrets, by number of spot */
+  int array_metatable; /* stack index of the metatable of arrays */
+  int sent;            /* stack index of the list of sent secrets; 0 for none */
 };
 
-/* Push cjson's decode with a configuration of our own. [-0, +1, m] */
-static void push_decoder(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &decoder_key) != LUA_TNIL) return;
+/* Push the decode function of our own instance of cjson. [-0, +1, m] */
+static void push_cjson_decode(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cjson_decode_key) != LUA_TNIL) return;
   lua_pop(L, 1);
   lua_pushcfunction(L, luaopen_cjson);
   lua_call(L, 0, 1);
-  lua_getfield(L, -1, "encode_keep_buffer"); /* of this instance, which nobody else has */
+  lua_getfield(L, -1, "encode_keep_buffer"); /* of our own instance */
   lua_pushboolean(L, 0);
   lua_call(L, 1, 0);
   lua_getfield(L, -1, "decode");
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoder_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &cjson_decode_key);
 }
 
-/* Keep the string at spot number i as a secret. Its escapes are undone on the
- * secure heap. [-0, +0, e] */
-static void lift(struct decoding *decoding, size_t i) {
+/* When spot i is a secret: decode its string to a secret, on the secure heap, and store it in the table of secrets.
+ * [-0, +0, e] */
+static void store_spot_secret(struct decoding *decoding, size_t i) {
   lua_State *L = decoding->L;
   const struct json_spot *spot = &decoding->spots[i];
   if (spot->kind != SPOT_SECRET) return;
@@ -73,27 +69,27 @@ static void lift(struct decoding *decoding, size_t i) {
   lua_rawseti(L, decoding->secrets, (lua_Integer)i + 1);
 }
 
-/* Write the placeholder of spot number i; returns its size. */
-static size_t write_placeholder(const struct decoding *decoding, char out[PLACEHOLDER], size_t i) {
+/* Write the placeholder of spot i; returns its size. */
+static size_t write_placeholder(const struct decoding *decoding, char out[MAX_PLACEHOLDER], size_t i) {
   const struct json_spot *spot = &decoding->spots[i];
   size_t size = spot->kind == SPOT_INTEGER ? spot->end - spot->start : 0;
-  const char begin[] = {'"', MARK, "aist"[spot->kind]};
+  const char begin[] = {'"', PLACEHOLDER_MARK, "aist"[spot->kind]};
   memcpy(out, begin, sizeof begin);
   memcpy(out + sizeof begin, decoding->scan.text + spot->start, size);
   if (spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT)
-    size = (size_t)snprintf(out + sizeof begin, PLACEHOLDER - sizeof begin, "%zu", i);
+    size = (size_t)snprintf(out + sizeof begin, MAX_PLACEHOLDER - sizeof begin, "%zu", i);
   out[sizeof begin + size] = '"';
   return sizeof begin + size + 1;
 }
 
 /* Push the text with placeholders at its spots. [-0, +1, e] */
-static void push_replaced(struct decoding *decoding) {
+static void push_text_with_placeholders(struct decoding *decoding) {
   lua_State *L = decoding->L;
   const char *text = (const char *)decoding->scan.text;
   size_t copied = 0, filled = 0;
-  luaL_Buffer room;
-  for (size_t i = 0; i < decoding->spot_count; i++) lift(decoding, i);
-  char *out = luaL_buffinitsize(L, &room, decoding->scan.length + decoding->spot_count * PLACEHOLDER);
+  luaL_Buffer buffer;
+  for (size_t i = 0; i < decoding->spot_count; i++) store_spot_secret(decoding, i);
+  char *out = luaL_buffinitsize(L, &buffer, decoding->scan.length + decoding->spot_count * MAX_PLACEHOLDER);
   for (size_t i = 0; i < decoding->spot_count; i++) {
     size_t plain = decoding->spots[i].start - copied;
     memcpy(out + filled, text + copied, plain);
@@ -101,11 +97,11 @@ static void push_replaced(struct decoding *decoding) {
     copied = decoding->spots[i].end;
   }
   memcpy(out + filled, text + copied, decoding->scan.length - copied);
-  luaL_pushresultsize(&room, filled + decoding->scan.length - copied);
+  luaL_pushresultsize(&buffer, filled + decoding->scan.length - copied);
 }
 
-/* Push the secret of the sent ones that has these bytes, and return 1; or push nothing. [-0, +1|+0, e] */
-static int push_sent(struct decoding *decoding, const struct buffer *text) {
+/* Push the sent secret that equals this text and return 1; or push nothing and return 0. [-0, +1|+0, e] */
+static int push_sent_secret(struct decoding *decoding, const struct buffer *text) {
   lua_State *L = decoding->L;
   for (lua_Integer i = 1; lua_rawgeti(L, decoding->sent, i) != LUA_TNIL; i++) {
     const struct secret *sent = secret_test(L, -1);
@@ -118,52 +114,53 @@ static int push_sent(struct decoding *decoding, const struct buffer *text) {
   return 0;
 }
 
-/* Push a scratch buffer with the bytes of the text from start to end, its escapes undone. [-0, +1, e] */
-static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
+/* Push a buffer with the text from start to end, its escapes decoded. [-0, +1, e] */
+static struct buffer *push_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
   struct buffer *plain = buffer_new(L);
   if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1)) lib_no_memory(L);
   plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
   return plain;
 }
 
-/* Push the string at spot number i: a secret when it was sent, else its text with secrets redacted. [-0, +1, e] */
-static void push_text(struct decoding *decoding, lua_Integer i) {
+/* Push the string at spot i: as a secret when it equals a sent one, else with secrets redacted. [-0, +1, e] */
+static void push_spot_text(struct decoding *decoding, lua_Integer i) {
   lua_State *L = decoding->L;
   const struct json_spot *spot = &decoding->spots[i];
-  struct buffer *plain = push_plain(L, &decoding->scan, spot->start + 1, spot->end - 1);
-  if (!push_sent(decoding, plain)) secret_redact(L, plain->data, plain->length);
+  struct buffer *plain = push_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
+  if (!push_sent_secret(decoding, plain)) secret_redact(L, plain->data, plain->length);
   buffer_free(plain);
   lua_remove(L, -2);
 }
 
-static void mark_array(const struct decoding *decoding) {
-  lua_pushvalue(decoding->L, decoding->mark);
+static void mark_decoded_array(const struct decoding *decoding) {
+  lua_pushvalue(decoding->L, decoding->array_metatable);
   lua_setmetatable(decoding->L, -2);
 }
 
-/* Push what the placeholder stands for. [-0, +1, m] */
-static void push_spot(struct decoding *decoding, const char *placeholder) {
+/* Push the value that the placeholder stands for. [-0, +1, m] */
+static void push_placeholder_value(struct decoding *decoding, const char *placeholder) {
   lua_State *L = decoding->L;
   const char *content = placeholder + 2;
   switch (placeholder[1]) {
   case 'a':
     lua_newtable(L);
-    mark_array(decoding);
+    mark_decoded_array(decoding);
     break;
   case 'i':
     lua_pushinteger(L, strtoll(content, NULL, 10));
     break;
   case 't':
-    push_text(decoding, strtoll(content, NULL, 10));
+    push_spot_text(decoding, strtoll(content, NULL, 10));
     break;
   default:
     lua_rawgeti(L, decoding->secrets, strtoll(content, NULL, 10) + 1);
   }
 }
 
+/* Replace a whole float on top of the stack by an integer; 1 when it did. */
 static int restore_number(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
-  if (!(fabs(number) <= EXACT)) return 0;
+  if (!(fabs(number) <= MAX_EXACT_INTEGER)) return 0;
   lua_Integer whole = (lua_Integer)number;
   if ((lua_Number)whole != number) return 0;
   lua_pop(L, 1);
@@ -171,18 +168,20 @@ static int restore_number(lua_State *L) {
   return 1;
 }
 
+/* Replace a placeholder on top of the stack by its value; 1 when it did. */
 static int restore_string(struct decoding *decoding) {
   const char *text = lua_tostring(decoding->L, -1);
-  if (text[0] != MARK) return 0;
-  push_spot(decoding, text);
+  if (text[0] != PLACEHOLDER_MARK) return 0;
+  push_placeholder_value(decoding, text);
   lua_remove(decoding->L, -2);
   return 1;
 }
 
 static void restore_table(struct decoding *decoding);
 
-/* Put the value at the top right; 1 when it is another one now. [-1, +1, m] */
-static int restore(struct decoding *decoding) {
+/* Replace placeholders and whole floats in the value on top of the stack; 1 when the value itself was replaced. [-1,
+ * +1, m] */
+static int restore_value(struct decoding *decoding) {
   switch (lua_type(decoding->L, -1)) {
   case LUA_TNUMBER:
     return restore_number(decoding->L);
@@ -198,10 +197,10 @@ static int restore(struct decoding *decoding) {
 
 static void restore_array(struct decoding *decoding, size_t length) {
   lua_State *L = decoding->L;
-  mark_array(decoding);
+  mark_decoded_array(decoding);
   for (size_t i = 1; i <= length; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
-    if (restore(decoding))
+    if (restore_value(decoding))
       lua_rawseti(L, -2, (lua_Integer)i);
     else
       lua_pop(L, 1);
@@ -211,17 +210,17 @@ static void restore_array(struct decoding *decoding, size_t length) {
 static void restore_object(struct decoding *decoding) {
   lua_State *L = decoding->L;
   for (lua_pushnil(L); lua_next(L, -2); decoding->members++) {
-    if (!restore(decoding)) {
+    if (!restore_value(decoding)) {
       lua_pop(L, 1);
       continue;
     }
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
-    lua_rawset(L, -4); /* an existing key: the traversal may go on */
+    lua_rawset(L, -4); /* assigning to an existing key does not disturb lua_next */
   }
 }
 
-/* The table at the top. It is no deeper than the scanner allows. [-0, +0, m] */
+/* Restore the values of the table on top, which is no deeper than JSON_DEPTH. [-0, +0, m] */
 static void restore_table(struct decoding *decoding) {
   size_t length = lua_rawlen(decoding->L, -1);
   if (length > 0)
@@ -230,8 +229,8 @@ static void restore_table(struct decoding *decoding) {
     restore_object(decoding);
 }
 
-/* Push a message about where the scanner stopped. [-0, +1, m] */
-static int push_problem(lua_State *L, const struct json_scan *scan) {
+/* Push the message about the place where the scanner stopped; returns 0. [-0, +1, m] */
+static int push_scan_problem(lua_State *L, const struct json_scan *scan) {
   if (!scan->expected) return lib_no_memory(L);
   if (scan->at >= scan->length)
     lua_pushfstring(L, "JSON ends after %I bytes, expected %s", (lua_Integer)scan->length, scan->expected);
@@ -240,43 +239,43 @@ static int push_problem(lua_State *L, const struct json_scan *scan) {
   return 0;
 }
 
-/* Push the object's number and the name without escapes, as one string. [-0, +1, m] */
-static void push_name(lua_State *L, const struct json_scan *scan, const struct json_name *name) {
+/* Push one string of the object's number and the decoded name. [-0, +1, m] */
+static void push_object_and_name(lua_State *L, const struct json_scan *scan, const struct json_name *name) {
   luaL_Buffer out;
   size_t length = name->end - name->start;
-  char *room = luaL_buffinitsize(L, &out, sizeof name->object + length);
-  memcpy(room, &name->object, sizeof name->object);
-  length = json_unescape((const char *)scan->text + name->start, length, room + sizeof name->object);
+  char *buffer = luaL_buffinitsize(L, &out, sizeof name->object + length);
+  memcpy(buffer, &name->object, sizeof name->object);
+  length = json_unescape((const char *)scan->text + name->start, length, buffer + sizeof name->object);
   luaL_pushresultsize(&out, sizeof name->object + length);
 }
 
-/* Some object names a member twice, for the tables hold fewer than the text.
- * Only now it is worth finding out where. Pushes the message. [-0, +1, m] */
-static int push_repeated(lua_State *L, struct json_scan scan) {
+/* Find the repeated member name and push the message about it. Called when the tables have fewer members than the
+ * text. [-0, +1, m] */
+static int push_repeated_name_problem(lua_State *L, struct json_scan scan) {
   struct json_scan again = {.text = scan.text, .length = scan.length, .spots = buffer_new(L), .names = buffer_new(L)};
-  if (!json_scan(&again)) return push_problem(L, &again);
+  if (!json_scan(&again)) return push_scan_problem(L, &again);
   const struct json_name *names = (const void *)again.names->data;
   size_t i = 0;
   lua_newtable(L);
-  for (int seen = 0; !seen && i < again.members; i++) {
-    push_name(L, &again, &names[i]);
+  for (int is_repeated = 0; !is_repeated && i < again.members; i++) {
+    push_object_and_name(L, &again, &names[i]);
     lua_pushvalue(L, -1);
-    seen = lua_rawget(L, -3) != LUA_TNIL;
+    is_repeated = lua_rawget(L, -3) != LUA_TNIL;
     lua_pop(L, 1);
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
   }
   again.at = names[i - 1].start - 1;
   again.expected = "each member of an object only once";
-  return push_problem(L, &again);
+  return push_scan_problem(L, &again);
 }
 
-/* Is a secret in one of the names? Then the far side hides what it was sent. [-0, +0, e] */
-static int has_secret_name(lua_State *L, const struct json_scan *scan) {
+/* Is a secret in a member's name? The answer of a server that hides a sent secret there is refused. [-0, +0, e] */
+static int has_secret_in_name(lua_State *L, const struct json_scan *scan) {
   const struct json_name *names = (const void *)scan->names->data;
   int found = 0;
   for (size_t i = 0; i < scan->members && !found; i++) {
-    struct buffer *plain = push_plain(L, scan, names[i].start, names[i].end);
+    struct buffer *plain = push_unescaped(L, scan, names[i].start, names[i].end);
     found = secret_found(L, plain->data, plain->length);
     buffer_free(plain);
     lua_pop(L, 1);
@@ -284,32 +283,32 @@ static int has_secret_name(lua_State *L, const struct json_scan *scan) {
   return found;
 }
 
-static int decode(struct decoding *decoding) {
+static int decode_scanned(struct decoding *decoding) {
   lua_State *L = decoding->L;
-  if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
-  if (decoding->sent && has_secret_name(L, &decoding->scan)) {
+  if (!json_scan(&decoding->scan)) return push_scan_problem(L, &decoding->scan);
+  if (decoding->sent && has_secret_in_name(L, &decoding->scan)) {
     lua_pushliteral(L, "JSON has a secret in a member's name");
     return 0;
   }
   luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
   decoding->spots = (const void *)decoding->scan.spots->data;
   decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
-  json_push_mark(L);
-  decoding->mark = lua_gettop(L);
+  json_array_push_metatable(L);
+  decoding->array_metatable = lua_gettop(L);
   if (decoding->spot_count) lua_newtable(L);
   decoding->secrets = lua_gettop(L);
-  push_decoder(L);
+  push_cjson_decode(L);
   if (decoding->spot_count)
-    push_replaced(decoding);
+    push_text_with_placeholders(decoding);
   else
     lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
   lua_call(L, 1, 1);
-  restore(decoding);
-  return decoding->members == decoding->scan.members ? 1 : push_repeated(L, decoding->scan);
+  restore_value(decoding);
+  return decoding->members == decoding->scan.members ? 1 : push_repeated_name_problem(L, decoding->scan);
 }
 
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules) {
-  size_t limit = rules && rules->max_bytes ? rules->max_bytes : MAX_BYTES;
+  size_t limit = rules && rules->max_bytes ? rules->max_bytes : DEFAULT_MAX_BYTES;
   if (length > limit) {
     lua_pushfstring(L, "JSON has %I bytes, more than the limit of %I", (lua_Integer)length, (lua_Integer)limit);
     return 0;
@@ -319,20 +318,20 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   decoding.scan.text = (const unsigned char *)text;
   decoding.scan.length = length;
   decoding.scan.uses = NAMED_IN_JSON | (rules ? rules->uses : 0);
-  decoding.scan.more = rules ? rules->secrets : NULL;
+  decoding.scan.more_names = rules ? rules->secrets : NULL;
   decoding.sent = rules ? rules->sent : 0;
-  decoding.scan.every = decoding.sent != 0;
+  decoding.scan.all_strings = decoding.sent != 0;
   decoding.scan.spots = buffer_borrow(L);
   if (decoding.sent) decoding.scan.names = buffer_new(L);
-  int fine = decode(&decoding);
+  int ok = decode_scanned(&decoding);
   buffer_give_back(L, top + 1);
   lua_copy(L, -1, top + 1);
   lua_settop(L, top + 1);
-  return fine;
+  return ok;
 }
 
-/* Push room for the names in the list at index, which keeps them, and fill it. [-0, +1, e] */
-static const char *const *check_names(lua_State *L, int index) {
+/* Push memory for the names of the list at index, which has to outlive it, and return the names. [-0, +1, e] */
+static const char *const *check_secret_names(lua_State *L, int index) {
   if (lua_isnoneornil(L, index)) return NULL;
   luaL_checktype(L, index, LUA_TTABLE);
   size_t count = lua_rawlen(L, index);
@@ -348,17 +347,17 @@ static const char *const *check_names(lua_State *L, int index) {
 }
 
 /* json.decode(text, secrets?) -> value | nil, message */
-static int decode_text(lua_State *L) {
+static int json_decode_lua(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   lua_settop(L, 2);
-  struct json_rules rules = {.secrets = check_names(L, 2)};
+  struct json_rules rules = {.secrets = check_secret_names(L, 2)};
   if (json_decode(L, text, length, &rules)) return 1;
   return lib_fail(L, "%s", lua_tostring(L, -1));
 }
 
 /* json.encode(value, pretty?) -> text */
-static int encode_value(lua_State *L) {
+static int json_encode_lua(lua_State *L) {
   luaL_checkany(L, 1);
   int pretty = lua_toboolean(L, 2);
   struct buffer *out = buffer_new(L);
@@ -372,27 +371,30 @@ static int encode_value(lua_State *L) {
 }
 
 /* json.array(list?) -> list */
-static int array(lua_State *L) {
+static int json_array(lua_State *L) {
   if (lua_isnoneornil(L, 1))
     lua_newtable(L);
   else
     luaL_checktype(L, 1, LUA_TTABLE);
-  int other = lua_getmetatable(L, -1) && !json_is_array(L, -2);
+  int other = lua_getmetatable(L, -1) && !json_array_check(L, -2);
   luaL_argcheck(L, !other, 1, "a table without another metatable is expected");
   lua_settop(L, 1);
-  json_mark_array(L);
+  json_array_mark(L);
   return 1;
 }
 
 /* json.is_array(value) -> boolean */
-static int is_array(lua_State *L) {
+static int json_is_array(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_pushboolean(L, json_is_array(L, 1));
+  lua_pushboolean(L, json_array_check(L, 1));
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"decode", decode_text}, {"encode", encode_value}, {"array", array}, {"is_array", is_array}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"decode", json_decode_lua},
+                                     {"encode", json_encode_lua},
+                                     {"array", json_array},
+                                     {"is_array", json_is_array},
+                                     {NULL, NULL}};
 
 int luaopen_host_json(lua_State *L);
 int luaopen_host_json(lua_State *L) {

@@ -131,7 +131,7 @@ const char *wire_path_of(const char *url) {
 }
 
 void wire_members(lua_State *L, int index) {
-  if (!lua_istable(L, index) || json_is_array(L, index)) {
+  if (!lua_istable(L, index) || json_array_check(L, index)) {
     lua_pushnil(L);
     return;
   }

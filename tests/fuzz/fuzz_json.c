@@ -28,7 +28,7 @@ static void check_spots(const struct json_scan *scan) {
 }
 
 static int scan_only(lua_State *L, const struct input *input) {
-  struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more = secrets};
+  struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more_names = secrets};
   scan.spots = buffer_new(L);
   scan.names = buffer_new(L);
   int accepted = json_scan(&scan);

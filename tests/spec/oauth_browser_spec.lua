@@ -205,7 +205,7 @@ describe("oauth in a browser", function()
     local port = assert(server:listen("127.0.0.1", 0))
     tenant.profile.sign_in.redirect = ("http://localhost:%d"):format(port)
     local err = tenant:fails(function() oauth.sign_in(tenant.profile) end)
-    assert.equal(("wait for the browser on this computer: listen on 127.0.0.1 port %d: Address already in use\n"
+    assert.equal(("wait for the browser on this computer: cannot listen on 127.0.0.1 port %d: Address already in use\n"
       .. "Name another port in `redirect` of the profile's sign_in, or none for any free one."):format(port),
       tostring(err))
   end)

@@ -155,7 +155,7 @@ static int work(lua_State *L) {
   luaL_requiref(L, "host.json", luaopen_host_json, 0);
   struct buffer *out = buffer_new(L);
   lua_newtable(L);
-  json_mark_array(L);
+  json_array_mark(L);
   for (int i = 1; i <= 20; i++) {
     secret_new(L, SECRET_VALUE, "correct horse battery", 21);
     lua_rawseti(L, -2, i);
