@@ -24,12 +24,12 @@ static int devolutions_login(lua_State *L) {
   lua_setfield(L, -2, "appKey");
   lua_pushvalue(L, 3);
   lua_setfield(L, -2, "appSecret");
-  request_header(L, request, "Accept", "application/json");
-  request_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
+  request_add_header(L, request, "Accept", "application/json");
+  request_add_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
   json_encode(L, lua_gettop(L), &request->body,
               1); /* the last argument writes the secret's bytes: the gate need not look for its place in the body */
   request->has_body = 1;
-  request_header(L, request, "Content-Type", "application/json");
+  request_add_header(L, request, "Content-Type", "application/json");
   request->repeatable = 1; /* a session that nobody uses does no harm */
   lua_pop(L, 1);
   return 1;
@@ -58,11 +58,11 @@ static int devolutions_request(lua_State *L) {
   buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "devolutions", method, url->data);
   buffer_give_back(L, 6);
-  request_header(L, request, "Accept", "application/json");
+  request_add_header(L, request, "Accept", "application/json");
   wire_members(L, 5);
-  request_call(L, request, method, path, lua_tostring(L, -1));
+  request_add_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
-  if (lua_istable(L, 5)) request_json(L, lua_gettop(L), 5);
+  if (lua_istable(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
   request->changes = is_changing_call(method, path);
   request->repeatable = strcmp(method, "POST") != 0;
   return 1;
@@ -118,7 +118,7 @@ static int push_failure(lua_State *L, const struct answer *answer, const char *k
 /* Return the rules for decoding the answer to the request at index 1, or to a login when index 1 is no request: which
  * members become secrets. [-0, +1, m] */
 static struct json_rules decoding_rules(lua_State *L) {
-  int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent(L, 1) : 0;
+  int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent_secrets(L, 1) : 0;
   return (struct json_rules){.uses = NAMED_IN_ENTRY, .sent = sent};
 }
 
@@ -168,7 +168,7 @@ static int devolutions_judge_login(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   const char *base = lib_checktext(L, 2);
   lua_settop(L, 2);
-  if (!request_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 3);
   long status = answer->status;
   if (status == 400 || status == 401 || status == 403) return push_failure(L, answer, "auth", error_message(L, answer));

@@ -75,7 +75,7 @@ static int door_peer(lua_State *L) {
   const char *ca = lib_opttext(L, 4);
   const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
-  if (!request_origin_of(L, name, url)) return 2;
+  if (!request_url_push_peer_origin(L, name, url)) return 2;
   const char *problem = gate_peer_problem(name, lua_tostring(L, -1), proxy, door->emulator);
   if (!problem && strchr(url, '?')) problem = "its address has a query";
   if (problem) return lib_fail(L, "%s cannot be at %s: %s", name, url, problem);

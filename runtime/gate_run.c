@@ -68,7 +68,7 @@ int gate_run_start(lua_State *L) {
   if (failure)
     return lib_fail_kind(L, "journal", "the program '%s' was not started, because its start could not be recorded: %s",
                          name, failure);
-  if (process_run(L, 7, input, 0) != 1) {
+  if (process_start_child(L, 7, input, 0) != 1) {
     lua_pushliteral(L, "start");
     return 3;
   }

@@ -56,7 +56,7 @@ static int is_repeatable_call(const char *method, const char *path) {
 
 static void add_graph_call(lua_State *L, struct request *request, const char *method, const char *path,
                            const char *members) {
-  request_call(L, request, method, path, members);
+  request_add_call(L, request, method, path, members);
   request->calls[request->call_count - 1].changes = !is_reading_call(method, path);
   request->changes |= !is_reading_call(method, path);
   request->repeatable &= is_repeatable_call(method, path);
@@ -89,7 +89,7 @@ static void set_script_headers(lua_State *L, struct request *request, int index)
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     if (!is_one_of(name, strlen(name), allowed_headers)) luaL_error(L, "header '%s' cannot be set here", name);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "header '%s' is not a string", name);
-    request_header(L, request, name, lib_checktext(L, -1));
+    request_add_header(L, request, name, lib_checktext(L, -1));
     lua_pop(L, 1);
   }
 }
@@ -119,13 +119,13 @@ static const unsigned char *next_random_id(lua_State *L) {
 static void set_client_request_id(lua_State *L, struct request *request) {
   char text[37];
   hex_uuid(next_random_id(L), text);
-  request_header(L, request, "client-request-id", text);
-  request_header(L, request, "return-client-request-id", "true");
+  request_add_header(L, request, "client-request-id", text);
+  request_add_header(L, request, "return-client-request-id", "true");
 }
 
 static struct request *new_graph_request(lua_State *L, const char *method, const char *url, int headers) {
   struct request *request = request_new(L, "graph", method, url);
-  request_header(L, request, "Accept", "application/json");
+  request_add_header(L, request, "Accept", "application/json");
   set_client_request_id(L, request);
   set_script_headers(L, request, headers);
   request->changes = 0;
@@ -248,7 +248,7 @@ static int graph_request(lua_State *L) {
   struct request *request = new_graph_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
   add_request_calls(L, request, method, path, 5);
-  if (!lua_isnil(L, 5)) request_json(L, lua_gettop(L), 5);
+  if (!lua_isnil(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
   return 1;
 }
 
@@ -272,9 +272,9 @@ static int push_next_page_path(lua_State *L, const char *base, const char *link)
 
 /* Do both URLs have the same origin? Pushes texts. [-0, +n, m] */
 static int have_same_origin(lua_State *L, const char *base, const char *link) {
-  if (!request_origin(L, base)) return luaL_argerror(L, 1, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, base)) return luaL_argerror(L, 1, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, -1);
-  return request_origin(L, link) && strcmp(lua_tostring(L, -1), origin) == 0;
+  return request_url_push_origin(L, link) && strcmp(lua_tostring(L, -1), origin) == 0;
 }
 
 /* graph.next(base, link, headers?) -> request | nil, message */
@@ -289,7 +289,7 @@ static int graph_next(lua_State *L) {
   if (!push_next_page_path(L, base, link)) return lib_fail(L, "%s", lua_tostring(L, -1));
   const char *path = lua_tostring(L, -1);
   struct request *request = new_graph_request(L, "GET", link, 3);
-  request_call(L, request, "GET", path, NULL);
+  request_add_call(L, request, "GET", path, NULL);
   return 1;
 }
 

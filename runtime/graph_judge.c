@@ -251,7 +251,7 @@ static int judge_success_answer(lua_State *L, const struct answer *answer, const
 /* Judge the answer to the request at index 1: push the value and the date, or nil and a failure. Returns 2. [-0, +n,
  * m] */
 static int judge_answer(lua_State *L, const struct answer *answer) {
-  const struct json_rules rules = {.max_bytes = MAX_BYTES, .sent = request_push_sent(L, 1)};
+  const struct json_rules rules = {.max_bytes = MAX_BYTES, .sent = request_push_sent_secrets(L, 1)};
   if (answer->status >= 400) return judge_error_answer(L, answer, &rules);
   if (answer->status >= 200 && answer->status < 300) return judge_success_answer(L, answer, &rules);
   push_failure(L, answer, "bad_answer", "", "the server sent a redirect; redirects are never followed");

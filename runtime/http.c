@@ -275,7 +275,7 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->shared = request->repeatable && !request->fresh;
   transfer->plain_read = is_plain_read_request(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
-  transfer->target = request_target_share(request->target);
+  transfer->target = request_url_share(request->target);
   int copied = copy_header_lines(transfer, request, credential);
   transfer->id = find_client_request_id(&transfer->lines);
   if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
@@ -402,7 +402,7 @@ void http_transfer_close(struct transfer *transfer) {
   clear_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
-  request_target_release(transfer->target);
+  request_url_release(transfer->target);
   buffer_free(&transfer->body);
   buffer_free(&transfer->frame.headers);
   buffer_free(&transfer->received);

@@ -56,7 +56,7 @@ struct journal *journal_check_working(lua_State *L) {
 
 /* Raise an argument error when the text contains a living secret. */
 static void check_no_secret(lua_State *L, const char *text, size_t length, int argument) {
-  luaL_argcheck(L, !secret_found(L, text, length), argument,
+  luaL_argcheck(L, !secret_redact_finds(L, text, length), argument,
                 "it has a secret: seal the secret (journal:seal) and record its id");
 }
 

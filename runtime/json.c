@@ -276,7 +276,7 @@ static int has_secret_in_name(lua_State *L, const struct json_scan *scan) {
   int found = 0;
   for (size_t i = 0; i < scan->members && !found; i++) {
     struct buffer *plain = push_unescaped(L, scan, names[i].start, names[i].end);
-    found = secret_found(L, plain->data, plain->length);
+    found = secret_redact_finds(L, plain->data, plain->length);
     buffer_free(plain);
     lua_pop(L, 1);
   }

@@ -54,7 +54,7 @@ static void harden_process(void) {
  * null pointer when that failed, so it is made here, where a failure can be reported. Slow parts (configuration,
  * algorithms) are initialised when they are used. */
 static int start_openssl(void) {
-  return secret_prepare() && OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
+  return secret_vault_prepare() && OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
 }
 
 /* Call command.main.main(arguments) in a protected call: push the exit status. */

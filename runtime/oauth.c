@@ -38,8 +38,8 @@ const char *oauth_check_authority(lua_State *L, int index) {
 static struct request *new_oauth_request(lua_State *L, const char *method, const char *authority, const char *suffix) {
   const char *url = lua_pushfstring(L, "%s%s", authority, suffix);
   struct request *request = request_new(L, "login", method, url);
-  request_call(L, request, method, wire_path_of(url), NULL);
-  request_header(L, request, "Accept", "application/json");
+  request_add_call(L, request, method, wire_path_of(url), NULL);
+  request_add_header(L, request, "Accept", "application/json");
   request->repeatable = 1;
   lua_remove(L, -2);
   return request;
@@ -47,7 +47,7 @@ static struct request *new_oauth_request(lua_State *L, const char *method, const
 
 static struct request *new_oauth_form(lua_State *L, const char *authority, const char *suffix) {
   struct request *request = new_oauth_request(L, "POST", authority, suffix);
-  request_header(L, request, "Content-Type", "application/x-www-form-urlencoded");
+  request_add_header(L, request, "Content-Type", "application/x-www-form-urlencoded");
   request->has_body = 1;
   return request;
 }
@@ -118,7 +118,7 @@ static int oauth_basic(lua_State *L) {
   const char *client_id = lib_checktext(L, 2);
   const struct secret *secret = secret_check(L, 3);
   lua_settop(L, 3);
-  if (!request_origin(L, authority)) return luaL_argerror(L, 1, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, authority)) return luaL_argerror(L, 1, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 4);
   struct buffer *plain = buffer_new(L), *encoded = buffer_new(L);
   wire_escape(L, plain, client_id, strlen(client_id), "");
@@ -236,8 +236,8 @@ static struct request *new_identity_request(lua_State *L, const char *endpoint, 
   wire_query(L, 3, url);
   buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "identity", "GET", url->data);
-  request_call(L, request, "GET", wire_path_of(endpoint), NULL);
-  request_header(L, request, "Accept", "application/json");
+  request_add_call(L, request, "GET", wire_path_of(endpoint), NULL);
+  request_add_header(L, request, "Accept", "application/json");
   request->repeatable = 1;
   return request;
 }
@@ -254,7 +254,7 @@ static const char *check_identity_endpoint(lua_State *L) {
  * Metadata, so the endpoint demands it. */
 static int oauth_machine(lua_State *L) {
   struct request *request = new_identity_request(L, check_identity_endpoint(L), "2018-02-01");
-  request_header(L, request, "Metadata", "true");
+  request_add_header(L, request, "Metadata", "true");
   return 1;
 }
 

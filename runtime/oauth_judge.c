@@ -196,7 +196,7 @@ static void push_token(lua_State *L, int index, const char *origin, lua_Integer 
 
 /* Push the origin that the token is for; raise an argument error when the argument is not a URL. [-0, +1, e] */
 static const char *push_resource_origin(lua_State *L, int index) {
-  if (!request_origin(L, lib_checktext(L, index))) luaL_argerror(L, index, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, lib_checktext(L, index))) luaL_argerror(L, index, lua_tostring(L, -1));
   return lua_tostring(L, -1);
 }
 
@@ -321,7 +321,7 @@ int oauth_judge_device_code(lua_State *L) {
 static int is_url_at_origin(lua_State *L, int body, const char *name, const char *origin) {
   int top = lua_gettop(L);
   const char *url = wire_string(L, body, name);
-  int ok = url && request_origin(L, url) && strcmp(lua_tostring(L, -1), origin) == 0;
+  int ok = url && request_url_push_origin(L, url) && strcmp(lua_tostring(L, -1), origin) == 0;
   lua_settop(L, top);
   return ok;
 }
@@ -375,7 +375,7 @@ int oauth_judge_discovery(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   const char *authority = oauth_check_authority(L, 2);
   lua_settop(L, 2);
-  if (!request_origin(L, authority)) return luaL_argerror(L, 2, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, authority)) return luaL_argerror(L, 2, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 3);
   int failure_count = push_answer_object(L, answer);
   if (failure_count) return failure_count;

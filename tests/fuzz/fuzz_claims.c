@@ -52,7 +52,7 @@ static void add_headers(lua_State *L, struct answer *answer, const uint8_t *data
 static void push_arguments(lua_State *L, int which, int answer) {
   if (!judges[which].argument) {
     struct request *request = request_new(L, "graph", "GET", GRAPH "/v1.0/me");
-    request_call(L, request, "GET", "/me", NULL);
+    request_add_call(L, request, "GET", "/me", NULL);
   }
   lua_pushvalue(L, answer);
   if (judges[which].argument && *judges[which].argument) lua_pushstring(L, judges[which].argument);

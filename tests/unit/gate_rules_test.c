@@ -51,7 +51,7 @@ static void free_rules(struct rules *rules) {
 static struct request *graph(lua_State *L, const char *method, const char *path, const char *members) {
   const char *url = lua_pushfstring(L, "https://graph.test/v1.0%s", path);
   struct request *request = request_new(L, "graph", method, url);
-  request_call(L, request, method, path, members);
+  request_add_call(L, request, method, path, members);
   request->changes = strcmp(method, "GET") != 0;
   return request;
 }
@@ -190,8 +190,8 @@ static void every_call_of_a_batch_is_checked(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   struct request *batch = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
-  request_call(*state, batch, "GET", "/users", NULL);
-  request_call(*state, batch, "DELETE", "/users/1", NULL);
+  request_add_call(*state, batch, "GET", "/users", NULL);
+  request_add_call(*state, batch, "DELETE", "/users/1", NULL);
   allow(&rules, "GET", "/users", NULL);
   assert_non_null(strstr(verdict(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
   allow(&rules, "DELETE", "/users/{id}", NULL);
@@ -208,10 +208,10 @@ static void a_request_cannot_pass_as_another(void **state) {
   assert_string_equal(
       verdict(&rules, other, NULL, text),
       "undeclared: GET /v1.0/groups is refused: its URL makes another call than the one that was checked");
-  request_call(*state, other, "GET", "/users", NULL);
+  request_add_call(*state, other, "GET", "/users", NULL);
   assert_non_null(strstr(verdict(&rules, other, NULL, text), "undeclared"));
   struct request *method = request_new(*state, "graph", "DELETE", "https://graph.test/v1.0/users");
-  request_call(*state, method, "GET", "/users", NULL);
+  request_add_call(*state, method, "GET", "/users", NULL);
   assert_non_null(strstr(verdict(&rules, method, NULL, text), "undeclared"));
   struct request *empty = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
   assert_non_null(strstr(verdict(&rules, empty, NULL, text), "undeclared"));
@@ -309,16 +309,16 @@ static void a_request_goes_only_where_its_peer_is(void **state) {
   rules.rights.mode = GATE_WRITE;
   for (size_t i = 0; i < 2; i++) {
     struct request *request = request_new(*state, "graph", "GET", elsewhere[i]);
-    request_call(*state, request, "GET", "/users", NULL);
+    request_add_call(*state, request, "GET", "/users", NULL);
     assert_non_null(strstr(verdict(&rules, request, NULL, text), "peer: GET https://graph."));
   }
   struct request *beta = request_new(*state, "graph", "GET", "https://graph.test/v1.0beta/users");
-  request_call(*state, beta, "GET", "/users", NULL);
+  request_add_call(*state, beta, "GET", "/users", NULL);
   assert_string_equal(verdict(&rules, beta, NULL, text),
                       "peer: GET /v1.0beta/users is refused: it is not below https://graph.test:443/v1.0, the "
                       "address of this peer in the profile");
   struct request *login = request_new(*state, "login", "GET", "https://graph.test/v1.0/users");
-  request_call(*state, login, "GET", "/users", NULL);
+  request_add_call(*state, login, "GET", "/users", NULL);
   assert_string_equal(verdict(&rules, login, NULL, text), "peer: GET https://graph.test:443 is refused: it is not the "
                                                           "address of the profile's login; the profile names none");
   free_rules(&rules);

@@ -90,8 +90,8 @@ static int entries(lua_State *L) {
 static int make_request(lua_State *L) {
   const char *url = lua_pushfstring(L, "%s%s", luaL_checkstring(L, 2), luaL_checkstring(L, 3));
   struct request *request = request_new(L, "graph", lua_tostring(L, 1), url);
-  request_call(L, request, lua_tostring(L, 1), lua_tostring(L, 3), luaL_optstring(L, 4, NULL));
-  request_header(L, request, "client-request-id", "c-1");
+  request_add_call(L, request, lua_tostring(L, 1), lua_tostring(L, 3), luaL_optstring(L, 4, NULL));
+  request_add_header(L, request, "client-request-id", "c-1");
   request->changes = strcmp(request->method, "GET") != 0;
   return 1;
 }

@@ -42,7 +42,7 @@ static int make_global(lua_State *L) {
 
 static int add_header(lua_State *L) {
   struct request *request = request_new(L, "graph", "GET", "https://graph.test/");
-  request_header(L, request, lua_tostring(L, 1), lua_tostring(L, 2));
+  request_add_header(L, request, lua_tostring(L, 1), lua_tostring(L, 2));
   return 0;
 }
 
@@ -96,9 +96,9 @@ static void only_identities_are_asked_in_the_clear(void **state) {
   assert_non_null(strstr(failure(L, make_identity, "ftp://127.0.0.1/a", "GET"), "does not begin with https://"));
   assert_non_null(strstr(failure(L, make_identity, "http:///127.0.0.1/a", "GET"), "has no host"));
   assert_non_null(strstr(failure(L, make_identity, "http://me@127.0.0.1/a", "GET"), "redentials"));
-  assert_int_equal(request_origin(L, "http://169.254.169.254/"), 0);
-  assert_int_equal(request_origin_of(L, "login", "http://169.254.169.254/"), 0);
-  assert_int_equal(request_origin_of(L, "identity", "http://169.254.169.254/"), 1);
+  assert_int_equal(request_url_push_origin(L, "http://169.254.169.254/"), 0);
+  assert_int_equal(request_url_push_peer_origin(L, "login", "http://169.254.169.254/"), 0);
+  assert_int_equal(request_url_push_peer_origin(L, "identity", "http://169.254.169.254/"), 1);
 }
 
 static void an_origin_is_lower_case_and_has_its_port(void **state) {
@@ -111,7 +111,7 @@ static void an_origin_is_lower_case_and_has_its_port(void **state) {
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     lua_State *L = *state;
-    assert_int_equal(request_origin(L, good[i][0]), 1);
+    assert_int_equal(request_url_push_origin(L, good[i][0]), 1);
     assert_string_equal(lua_tostring(L, -1), good[i][1]);
     assert_string_equal(request_new(L, "graph", "GET", good[i][0])->origin, good[i][1]);
   }
@@ -119,7 +119,7 @@ static void an_origin_is_lower_case_and_has_its_port(void **state) {
 
 static void a_refused_origin_says_why(void **state) {
   lua_State *L = *state;
-  assert_int_equal(request_origin(L, "https://graph.test./"), 0);
+  assert_int_equal(request_url_push_origin(L, "https://graph.test./"), 0);
   assert_string_equal(lua_tostring(L, -1), "the URL https://graph.test./ is refused: its host ends with a dot");
 }
 
