@@ -46,7 +46,7 @@ static int devolutions_request(lua_State *L) {
   const char *base = lib_checktext(L, 1);
   const char *method = methods[luaL_checkoption(L, 2, NULL, methods)];
   const char *path = luaL_checklstring(L, 3, &length);
-  const char *problem = wire_path_fault(path, length);
+  const char *problem = wire_path_problem(path, length);
   luaL_argcheck(L, !problem, 3, problem);
   if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
@@ -54,12 +54,12 @@ static int devolutions_request(lua_State *L) {
   struct buffer *url = buffer_borrow(L);
   buffer_add(L, url, base, strlen(base));
   buffer_add(L, url, path, length);
-  wire_query(L, 4, url);
+  wire_append_query(L, 4, url);
   buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "devolutions", method, url->data);
   buffer_give_back(L, 6);
   request_add_header(L, request, "Accept", "application/json");
-  wire_members(L, 5);
+  wire_push_members(L, 5);
   request_add_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
   if (lua_istable(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
@@ -77,7 +77,7 @@ static int devolutions_changes(lua_State *L) {
 
 /* devolutions.segment(value) -> string */
 static int devolutions_segment(lua_State *L) {
-  return wire_segment(L, "");
+  return wire_push_segment(L, "");
 }
 
 /* ---- failed answers ---- */
@@ -129,7 +129,7 @@ static const char *error_message(lua_State *L, const struct answer *answer) {
   int decoded = json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, &rules);
   int body = lua_gettop(L);
   for (const char *const *name = names; decoded && lua_istable(L, body) && *name; name++) {
-    const char *text = wire_string(L, body, *name);
+    const char *text = wire_push_string(L, body, *name);
     if (text && *text) return text;
   }
   if (wire_is_html(answer)) return "the answer is an HTML page";
@@ -138,7 +138,7 @@ static const char *error_message(lua_State *L, const struct answer *answer) {
 
 /* Push nil and the failure of an answer whose status is not 2xx. [-0, +n, m] */
 static int push_status_failure(lua_State *L, const struct answer *answer) {
-  const char *kind = answer->status < 400 ? "bad_answer" : wire_kind(answer->status);
+  const char *kind = answer->status < 400 ? "bad_answer" : wire_status_kind(answer->status);
   const char *message =
       answer->status < 400 ? "the server sent a redirect; redirects are never followed" : error_message(L, answer);
   return push_failure(L, answer, kind, message);
@@ -177,7 +177,7 @@ static int devolutions_judge_login(lua_State *L) {
   if (!lua_istable(L, -1)) return push_failure(L, answer, "bad_answer", "the answer to the login is not a JSON object");
   lua_getfield(L, -1, "tokenId");
   const struct secret *token = secret_test(L, -1);
-  if (!token || !wire_visible(token->bytes, token->length))
+  if (!token || !wire_is_visible(token->bytes, token->length))
     return push_failure(L, answer, "bad_answer",
                         "tokenId is missing, is not a text, or has characters that a header may not have");
   credential_new(L, origin, "tokenId", "", token->bytes, token->length);

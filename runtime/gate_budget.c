@@ -75,7 +75,7 @@ double gate_budget_backlog(const struct budget *budget) {
 
 struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,
                                 const struct clock *clock) {
-  int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
+  int fd = sys_files_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
   if (fd < 0) return NULL;
   _Atomic int64_t *next;
   int code = sys_counter_map(fd, 1, &next);

@@ -76,7 +76,7 @@ static const char *check_file_name(lua_State *L) {
 static int write_file(int folder, const char *temporary, const char *name, const struct secret *content) {
   int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return errno;
-  int code = sys_write_all(fd, content->bytes, content->length);
+  int code = sys_files_write_all(fd, content->bytes, content->length);
   if (!code && fsync(fd) != 0) code = errno;
   if (close(fd) != 0 && !code) code = errno;
   if (!code && renameat(folder, temporary, folder, name) != 0) code = errno;
@@ -129,7 +129,7 @@ static int read_file(int folder, const char *name, struct buffer *out) {
   int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno;
   int code = fstat(fd, &info) != 0 ? errno : S_ISREG(info.st_mode) ? 0 : EINVAL;
-  if (!code) code = sys_read_all(fd, out, MAX_FILE_BYTES);
+  if (!code) code = sys_files_read_all(fd, out, MAX_FILE_BYTES);
   close(fd);
   return code;
 }

@@ -84,7 +84,7 @@ static void record_transfer_outcome(lua_State *L, struct door *door, const struc
   else
     gate_record_failure(L, transfer->id, transfer->kind, transfer->maybe_sent);
   gate_door_record(L, door, "outcome");
-  sys_change_sent(-1);
+  sys_interrupt_count_change(-1);
 }
 
 /* Step 3: a change is recorded before it may leave. Returns NULL, or why the record failed. */
@@ -96,7 +96,7 @@ static const char *record_request(lua_State *L, struct door *door, struct gate_t
   gate_record_request(L, transfer->id, request, script, note);
   const char *failure = gate_door_record(L, door, "request");
   transfer->changes = !failure;
-  sys_change_sent(transfer->changes);
+  sys_interrupt_count_change(transfer->changes);
   return failure;
 }
 

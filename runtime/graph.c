@@ -72,7 +72,7 @@ static const char *check_graph_method(lua_State *L, int index) {
 static const char *check_graph_path(lua_State *L, int index) {
   size_t length;
   const char *path = luaL_checklstring(L, index, &length);
-  const char *problem = wire_path_fault(path, length);
+  const char *problem = wire_path_problem(path, length);
   if (problem) luaL_argerror(L, index, lua_pushfstring(L, "the path cannot be sent: %s in '%s'", problem, path));
   return path;
 }
@@ -138,7 +138,7 @@ static struct request *new_graph_request(lua_State *L, const char *method, const
 /* Push and return the string member of the inner request on top of the stack; raise an error when there is none. [-0,
  * +1, e] */
 static const char *push_inner_string(lua_State *L, const char *name, lua_Integer i) {
-  const char *text = wire_string(L, -1, name);
+  const char *text = wire_push_string(L, -1, name);
   if (!text) luaL_error(L, "request %d of the batch has no %s", (int)i, name);
   return text;
 }
@@ -192,11 +192,11 @@ static void add_inner_call(lua_State *L, struct request *request, lua_Integer i)
   const char *url = push_inner_string(L, "url", i);
   lua_pushlstring(L, url, strcspn(url, "?"));
   const char *path = lua_tostring(L, -1);
-  const char *problem = wire_path_fault(path, strlen(path));
+  const char *problem = wire_path_problem(path, strlen(path));
   if (!problem && strstr(path, "$batch")) problem = "a batch inside a batch";
   if (problem) luaL_error(L, "request %d of the batch: %s in '%s'", (int)i, problem, path);
   lua_getfield(L, inner, "body");
-  wire_members(L, -1);
+  wire_push_members(L, -1);
   add_graph_call(L, request, method, path, lua_tostring(L, -1));
   lua_settop(L, inner);
 }
@@ -227,7 +227,7 @@ static void add_request_calls(lua_State *L, struct request *request, const char 
     add_batch_calls(L, request, body);
     return;
   }
-  wire_members(L, body);
+  wire_push_members(L, body);
   add_graph_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
 }
@@ -243,7 +243,7 @@ static int graph_request(lua_State *L) {
   struct buffer *url = buffer_borrow(L);
   buffer_add(L, url, base, strlen(base));
   buffer_add(L, url, path, strlen(path));
-  wire_query(L, 4, url);
+  wire_append_query(L, 4, url);
   buffer_add(L, url, "", 1);
   struct request *request = new_graph_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
@@ -262,7 +262,7 @@ static int push_next_page_path(lua_State *L, const char *base, const char *link)
   else if (length <= prefix || strncmp(path, base_path, prefix) != 0)
     problem = "its path is not below the address of Graph";
   else
-    problem = wire_path_fault(path + prefix, length - prefix);
+    problem = wire_path_problem(path + prefix, length - prefix);
   if (problem)
     lua_pushfstring(L, "the next page's link is refused: %s", problem);
   else
@@ -283,7 +283,7 @@ static int graph_next(lua_State *L) {
   const char *base = lib_checktext(L, 1);
   const char *link = luaL_checklstring(L, 2, &length);
   lua_settop(L, 3);
-  if (!wire_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is not a URL");
+  if (!wire_is_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is not a URL");
   if (!have_same_origin(L, base, link))
     return lib_fail(L, "the next page's link is refused: its host is not the host of Graph");
   if (!push_next_page_path(L, base, link)) return lib_fail(L, "%s", lua_tostring(L, -1));
@@ -310,14 +310,14 @@ static int graph_changes(lua_State *L) {
 
 /* graph.segment(value) -> string */
 static int graph_segment(lua_State *L) {
-  return wire_segment(L, "@");
+  return wire_push_segment(L, "@");
 }
 
 /* graph.query(query) -> string */
 static int graph_query(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   struct buffer *out = buffer_new(L);
-  wire_query(L, 1, out);
+  wire_append_query(L, 1, out);
   return push_buffer_string(L, out);
 }
 

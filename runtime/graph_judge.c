@@ -54,7 +54,7 @@ static const char *graph_failure_kind(long status, const char *code, int exists)
   if (strcmp(code, "Directory_QuotaExceeded") == 0) return "refused";
   if (strcmp(code, "insufficient_claims") == 0) return "denied"; /* another token would not help */
   if (exists && status == 400) return "conflict";
-  return wire_kind(status);
+  return wire_status_kind(status);
 }
 
 /* ---- lenient reading: each function pushes exactly one value ---- */
@@ -77,9 +77,9 @@ static int push_table_member(lua_State *L, int index, const char *name, const ch
 static const char *push_text_member(lua_State *L, int index, const char *name) {
   if (lua_getfield(L, index, name) != LUA_TTABLE) {
     lua_pop(L, 1);
-    return wire_string(L, index, name);
+    return wire_push_string(L, index, name);
   }
-  const char *text = wire_string(L, -1, "value");
+  const char *text = wire_push_string(L, -1, "value");
   lua_remove(L, -2);
   return text;
 }
@@ -162,8 +162,8 @@ static const char *error_code(lua_State *L, const struct answer *answer, int err
 
 /* Set the request ids of the failure on top from the inner error, where the headers have none. */
 static void set_failure_ids(lua_State *L, const struct answer *answer, int inner) {
-  const char *request_id = wire_string(L, inner, "request-id");
-  const char *client_id = wire_string(L, inner, "client-request-id");
+  const char *request_id = wire_push_string(L, inner, "request-id");
+  const char *client_id = wire_push_string(L, inner, "client-request-id");
   lua_pushvalue(L, -3);
   if (!answer_header(answer, "request-id")) wire_set_line(L, "request_id", request_id);
   if (!answer_header(answer, "client-request-id")) wire_set_line(L, "client_request_id", client_id);
@@ -315,7 +315,7 @@ static void push_part_outcome(lua_State *L, int part, const struct answer *batch
  * already: nobody could say which of the two is true. [-1, +0, m] */
 static int store_part_outcome(lua_State *L, int outcomes, const struct answer *batch) {
   int part = lua_gettop(L);
-  const char *id = lua_istable(L, part) ? wire_string(L, part, "id") : NULL;
+  const char *id = lua_istable(L, part) ? wire_push_string(L, part, "id") : NULL;
   int is_new = !id || lua_getfield(L, outcomes, id) == LUA_TNIL;
   if (id && is_new) {
     push_part_outcome(L, part, batch);
@@ -328,7 +328,7 @@ static int store_part_outcome(lua_State *L, int outcomes, const struct answer *b
 /* Push nil and the failure that two parts have the id of part i. [-0, +n, m] */
 static int push_repeated_part(lua_State *L, const struct answer *answer, int parts, lua_Integer i) {
   lua_rawgeti(L, parts, i);
-  const char *id = wire_string(L, lua_gettop(L), "id");
+  const char *id = wire_push_string(L, lua_gettop(L), "id");
   push_failure(L, answer, "bad_answer", "",
                lua_pushfstring(L, "the answer to the batch has two outcomes for the request '%s'", id));
   return 2;

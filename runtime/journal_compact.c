@@ -87,7 +87,7 @@ const char *journal_compact_write(struct journal *journal, struct compact *compa
   snprintf(path, sizeof path, "%s/%s", journal->directory, compact->segment);
   snprintf(part, sizeof part, "%s.part", path);
   const char *kind = write_segment_part(journal, compact, part, scratch);
-  int code = kind ? 0 : sys_replace(part, path);
+  int code = kind ? 0 : sys_files_replace(part, path);
   if (kind || code) unlink(part);
   return code ? fail_segment(journal, path, strerror(code)) : kind;
 }

@@ -125,7 +125,7 @@ const char *journal_copy_backup(struct journal *journal, const char *path) {
   }
   const char *kind = journal_copy_database(journal, journal->database, part);
   if (!kind) kind = verify_copy(journal, part);
-  int code = kind ? 0 : sys_place_new(part, path);
+  int code = kind ? 0 : sys_files_place_new(part, path);
   if (kind || code) unlink(part);
   return code ? fail_copy(journal, "make", path, strerror(code)) : kind;
 }

@@ -42,7 +42,7 @@ int journal_lease_take(lua_State *L, const char *directory, const char *name, si
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
-  int code = fits ? sys_lock_bytes(path, lease_offset(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
+  int code = fits ? sys_lock_open(path, lease_offset(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
   if (code == 0) return 1;
   int was_opened = lease->fd > 0;
   if (was_opened) close(lease->fd);

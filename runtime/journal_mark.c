@@ -65,7 +65,7 @@ void journal_mark_read(const struct journal *journal, struct mark *mark) {
   int fd = get_mark_path(journal, path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
   *mark = (struct mark){0};
   if (fd < 0) return;
-  mark->damaged = sys_read_all(fd, &content, sizeof mark->line - 1) == EFBIG;
+  mark->damaged = sys_files_read_all(fd, &content, sizeof mark->line - 1) == EFBIG;
   if (!mark->damaged && content.length > 0) memcpy(mark->line, content.data, content.length);
   buffer_free(&content);
   close(fd);

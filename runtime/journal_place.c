@@ -89,8 +89,8 @@ static const char *check_lost_journal(struct journal *journal, const char *file)
  * which may be in text. */
 static const char *make_private_folder(const char *directory, char text[], size_t size) {
   char where[PATH_MAX];
-  const char *why = sys_refuse_way(directory, where);
-  int code = why ? 0 : sys_make_folder(directory);
+  const char *why = sys_way_problem(directory, where);
+  int code = why ? 0 : sys_files_make_folder(directory);
   if (why) snprintf(text, size, "'%s' %s", where, why);
   return why ? text : code ? strerror(code) : NULL;
 }

@@ -84,7 +84,7 @@ static const char *make_restored_copy(struct journal *journal, struct restore *r
   if (!kind) kind = journal_copy_database(journal, source.database, part);
   journal_copy_close(&source);
   if (!kind) kind = record_and_verify_copy(journal, restore, part, scratch);
-  int code = kind ? 0 : sys_replace(part, restored);
+  int code = kind ? 0 : sys_files_replace(part, restored);
   if (kind || code) unlink(part);
   if (code) snprintf(journal->message, sizeof journal->message, "cannot make '%.700s': %s", restored, strerror(code));
   return code ? "io" : kind;
@@ -112,7 +112,7 @@ static int move_existing_aside(const struct journal *journal, struct restore *re
   snprintf(aside_log, sizeof aside_log, "%s-wal", restore->aside);
   if (rename(log, aside_log) != 0 && errno != ENOENT) return errno;
   unlink(index);
-  return sys_replace(from, restore->aside);
+  return sys_files_replace(from, restore->aside);
 }
 
 /* Rename the restored copy to journal.db, after the old journal is moved and the mark written. */
@@ -122,7 +122,7 @@ static const char *install_restored(struct journal *journal, struct restore *res
   get_path_in_folder(journal, DATABASE_NAME, path);
   int code = move_existing_aside(journal, restore);
   if (!code) code = journal_mark_write(journal);
-  if (!code) code = sys_replace(restored, path);
+  if (!code) code = sys_files_replace(restored, path);
   if (code)
     snprintf(journal->message, sizeof journal->message, "cannot put the journal in its place in '%.700s': %s",
              journal->directory, strerror(code));

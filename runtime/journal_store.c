@@ -197,7 +197,7 @@ int journal_store_write_meta(struct journal *journal, const char *name, const vo
 
 void journal_store_close(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(journal->statements[i]);
-  if (journal->database) sys_journal_opened(-1);
+  if (journal->database) sys_interrupt_count_journal(-1);
   sqlite3_close(journal->database); /* an open transaction is rolled back */
   free(journal->directory);
   memset(journal->statements, 0, sizeof journal->statements);
@@ -389,7 +389,7 @@ const char *journal_store_open(struct journal *journal, const char *file) {
   int flags = mode | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
   if (!journal->database) return journal_place_fail_open(journal, journal->directory, "io", "not enough memory");
-  sys_journal_opened(1);
+  sys_interrupt_count_journal(1);
   const char *kind = done ? prepare_database(journal, &done) : NULL;
   if (kind || done) return kind;
   return journal_place_fail_open(journal, journal->directory, database_failure_kind(journal),

@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
     fputs("moonlatch: cannot start: not enough memory\n", stderr);
     return status;
   }
-  lua_pushcfunction(L, state_message);
+  lua_pushcfunction(L, state_message_handler);
   lua_pushcfunction(L, call_main);
   lua_pushinteger(L, argc);
   lua_pushlightuserdata(L, argv);

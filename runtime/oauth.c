@@ -26,7 +26,7 @@ enum { VERIFIER_BYTES = 32, DIGEST_BYTES = 32 };
 const char *oauth_check_authority(lua_State *L, int index) {
   const char *authority = lib_checktext(L, index);
   const char *path = wire_path_of(authority);
-  const char *problem = wire_path_fault(path, strlen(path));
+  const char *problem = wire_path_problem(path, strlen(path));
   if (!problem && strchr(path + 1, '/')) problem = "more than one segment";
   if (problem)
     luaL_argerror(L, index, lua_pushfstring(L, "an authority is https://host/tenant; its path has %s", problem));
@@ -53,12 +53,12 @@ static struct request *new_oauth_form(lua_State *L, const char *authority, const
 }
 
 static void add_form_text(lua_State *L, struct request *request, const char *name, const char *value) {
-  wire_form(L, &request->body, name, value, strlen(value));
+  wire_append_form_field(L, &request->body, name, value, strlen(value));
 }
 
 static void add_form_secret(lua_State *L, struct request *request, const char *name, int index) {
   const struct secret *secret = secret_check(L, index);
-  wire_form(L, &request->body, name, secret->bytes, secret->length);
+  wire_append_form_field(L, &request->body, name, secret->bytes, secret->length);
 }
 
 /* Push a token request for this grant, with the members that all grants have. [-0, +1, e] */
@@ -178,7 +178,7 @@ static int oauth_pkce(lua_State *L) {
 }
 
 static void add_query_text(lua_State *L, struct buffer *out, const char *name, const char *value) {
-  if (value) wire_form(L, out, name, value, strlen(value));
+  if (value) wire_append_form_field(L, out, name, value, strlen(value));
 }
 
 /* oauth.authorize(authority, client_id, redirect_uri, scope, state, challenge, login_hint) -> URL of the page */
@@ -233,7 +233,7 @@ static struct request *new_identity_request(lua_State *L, const char *endpoint, 
   lua_setfield(L, 3, "resource");
   struct buffer *url = buffer_new(L);
   buffer_add(L, url, endpoint, strlen(endpoint));
-  wire_query(L, 3, url);
+  wire_append_query(L, 3, url);
   buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "identity", "GET", url->data);
   request_add_call(L, request, "GET", wire_path_of(endpoint), NULL);
@@ -245,7 +245,7 @@ static struct request *new_identity_request(lua_State *L, const char *endpoint, 
 static const char *check_identity_endpoint(lua_State *L) {
   const char *endpoint = lib_checktext(L, 1);
   const char *path = wire_path_of(endpoint);
-  const char *problem = wire_path_fault(path, strlen(path));
+  const char *problem = wire_path_problem(path, strlen(path));
   if (problem) luaL_argerror(L, 1, lua_pushfstring(L, "an endpoint is http://host/path; its path has %s", problem));
   return endpoint;
 }

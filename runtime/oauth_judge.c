@@ -74,10 +74,10 @@ static void push_description(lua_State *L, const char *description, const char *
 
 /* Push nil and the failure that the JSON object at body describes. [-0, +n, m] */
 static int push_error_body(lua_State *L, const struct answer *answer, int body) {
-  const char *error = wire_string(L, body, "error");
-  const char *description = wire_string(L, body, "error_description");
-  const char *suberror = wire_string(L, body, "suberror");
-  const char *trace = wire_string(L, body, "trace_id");
+  const char *error = wire_push_string(L, body, "error");
+  const char *description = wire_push_string(L, body, "error_description");
+  const char *suberror = wire_push_string(L, body, "suberror");
+  const char *trace = wire_push_string(L, body, "trace_id");
   lua_Integer code = error_code(L, body, description);
   if (!error) return push_oauth_failure(L, answer, "http", "the login service refused, and gave no reason");
   push_description(L, description, error);
@@ -128,7 +128,7 @@ static lua_Integer seconds_member(lua_State *L, int body, const char *name, lua_
 static const struct secret *secret_member(lua_State *L, int body, const char *name) {
   lua_getfield(L, body, name);
   const struct secret *secret = secret_test(L, -1);
-  return secret && wire_visible(secret->bytes, secret->length) ? secret : NULL;
+  return secret && wire_is_visible(secret->bytes, secret->length) ? secret : NULL;
 }
 
 /* Return the lifetime of the token in the answer at body, in seconds; 0 when the answer does not tell. With now
@@ -142,7 +142,7 @@ static lua_Integer token_lifetime(lua_State *L, int body, lua_Integer now) {
 
 /* Return what is wrong with the token answer at body, or NULL. [-0, +0, -] */
 static const char *token_problem(lua_State *L, int body, lua_Integer seconds) {
-  const char *type = wire_string(L, body, "token_type");
+  const char *type = wire_push_string(L, body, "token_type");
   const char *problem = NULL;
   if (!type || strcasecmp(type, "Bearer") != 0)
     problem = "token_type is not Bearer";
@@ -215,7 +215,7 @@ int oauth_judge_token(lua_State *L) {
   push_token(L, 5, origin, seconds);
   lua_getfield(L, 4, "refresh_token");
   lua_setfield(L, -2, "refresh_token");
-  const char *scope = wire_string(L, 4, "scope");
+  const char *scope = wire_push_string(L, 4, "scope");
   if (scope) secret_redact(L, scope, strlen(scope));
   lua_setfield(L, 6, "scope");
   lua_settop(L, 6);
@@ -257,7 +257,7 @@ int oauth_judge_given(lua_State *L) {
   lua_Integer now = (lua_Integer)luaL_checknumber(L, 3), seconds = 0;
   lua_settop(L, 2);
   const char *origin = push_resource_origin(L, 2);
-  if (!wire_visible(secret->bytes, secret->length))
+  if (!wire_is_visible(secret->bytes, secret->length))
     return lib_fail(L, "it is not a token: it has characters that a header may not have");
   push_token_claims(L, secret);
   const char *problem = handed_token_problem(L, 4, now, &seconds);
@@ -270,10 +270,10 @@ int oauth_judge_given(lua_State *L) {
 
 /* Copy the text member of body to the table on top, as one printable line; 0 when it is missing. [-0, +0, m] */
 static int copy_text_line(lua_State *L, int body, const char *name) {
-  const char *text = wire_string(L, body, name);
+  const char *text = wire_push_string(L, body, name);
   int ok = text && *text;
   if (ok)
-    wire_line(L, text);
+    wire_push_line(L, text);
   else
     lua_pushnil(L);
   lua_setfield(L, -3, name);
@@ -282,8 +282,8 @@ static int copy_text_line(lua_State *L, int body, const char *name) {
 }
 
 static int is_https_member(lua_State *L, int body, const char *name) {
-  const char *text = wire_string(L, body, name);
-  int ok = text && strncmp(text, "https://", 8) == 0 && wire_visible(text, strlen(text));
+  const char *text = wire_push_string(L, body, name);
+  int ok = text && strncmp(text, "https://", 8) == 0 && wire_is_visible(text, strlen(text));
   lua_pop(L, 1);
   return ok;
 }
@@ -320,7 +320,7 @@ int oauth_judge_device_code(lua_State *L) {
 /* Is the member of body a URL of this origin? [-0, +0, m] */
 static int is_url_at_origin(lua_State *L, int body, const char *name, const char *origin) {
   int top = lua_gettop(L);
-  const char *url = wire_string(L, body, name);
+  const char *url = wire_push_string(L, body, name);
   int ok = url && request_url_push_origin(L, url) && strcmp(lua_tostring(L, -1), origin) == 0;
   lua_settop(L, top);
   return ok;
@@ -354,7 +354,7 @@ static int is_guid(const char *text, size_t length) {
 
 /* Push {tenant, issuer} and return 1, or push nil and a failure and return 2. [-0, +n, m] */
 static int push_tenant_and_issuer(lua_State *L, const struct answer *answer, int body, const char *authority) {
-  const char *issuer = wire_string(L, body, "issuer");
+  const char *issuer = wire_push_string(L, body, "issuer");
   const char *path = wire_path_of(issuer);
   const char *tenant = *path == '/' ? path + 1 : "";
   const char *expected = wire_path_of(authority) + 1;

@@ -78,12 +78,12 @@ static int reap_if_ended(struct child *child) {
 /* Wait until the child has ended or the deadline has passed; 1 when it has ended. An interrupt ends the wait when
  * patient is 0. */
 static int wait_for_end(struct child *child, double deadline, int patient) {
-  int before = sys_interrupts();
+  int before = sys_interrupt_count();
   int fd = child->reaped ? -1 : (int)syscall(SYS_pidfd_open, child->pid, 0);
   struct pollfd source = {.fd = fd, .events = POLLIN};
   while (!reap_if_ended(child)) {
     int left = milliseconds_until(deadline);
-    if (left == 0 || (!patient && sys_interrupts() != before)) break;
+    if (left == 0 || (!patient && sys_interrupt_count() != before)) break;
     poll(&source, 1, fd >= 0 || left < 10 ? left : 10); /* without a pidfd: check again soon */
   }
   if (fd >= 0) close(fd);
@@ -133,13 +133,13 @@ static int read_output(struct child *child) {
 
 /* Wait for output until the deadline or an interrupt; 0 when there is none. */
 static int wait_for_output(const struct child *child, double deadline) {
-  int before = sys_interrupts();
+  int before = sys_interrupt_count();
   struct pollfd source = {.fd = child->output, .events = POLLIN};
   int left;
   do {
     left = milliseconds_until(deadline);
     if (poll(&source, 1, left) > 0) return 1;
-  } while (left > 0 && sys_interrupts() == before);
+  } while (left > 0 && sys_interrupt_count() == before);
   return 0;
 }
 
@@ -332,7 +332,7 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
   }
   if (!input) return 1;
   /* When the child ends without reading its input, its exit status tells. */
-  sys_write_all(child->input, input->bytes, input->length);
+  sys_files_write_all(child->input, input->bytes, input->length);
   close_descriptor(&child->input);
   return 1;
 }
@@ -420,7 +420,7 @@ static int run_pager(char **arguments, char **environment, const char *text, siz
   sigprocmask(SIG_BLOCK, &interrupts, &before);
   *code = spawn_pager(arguments, environment, ends[0], &pid);
   close(ends[0]);
-  if (!*code) sys_write_all(ends[1], text, length); /* a pager that is left early does not read all of it */
+  if (!*code) sys_files_write_all(ends[1], text, length); /* a pager that is left early does not read all of it */
   close(ends[1]);
   while (!*code && waitpid(pid, &status, 0) != pid && errno == EINTR) continue;
   while (sigtimedwait(&interrupts, NULL, &(struct timespec){0}) == SIGINT) continue;
@@ -439,7 +439,7 @@ static int process_page(lua_State *L) {
   char **arguments = push_exec_arguments(L, 1);
   if (!process_is_own(arguments[0])) return push_foreign_program(L, arguments[0]);
   const char *terminal = getenv("TERM");
-  const char *text = term_push_shown(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
+  const char *text = term_text_push_printable(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
   /* LESSSECURE: less starts no shell or editor and opens no other file */
   terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
   char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,

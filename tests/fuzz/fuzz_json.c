@@ -1,5 +1,5 @@
-/* Any bytes as JSON: the scanner stays within them, accepts no more than the
- * decoder, and what was decoded comes back the same when it is encoded. */
+/* Fuzz JSON: the scanner stays within the text, accepts no more than the decoder, and a decoded value is encoded to
+ * the same text twice. */
 #include "fuzz.h"
 #include "json.h"
 #include "json_internal.h"
@@ -9,7 +9,7 @@
 
 static const char *const secrets[] = {"s", "password", NULL};
 
-/* Spots lie in order within the text, and secrets are strings. */
+/* Check that the spots are in order and within the text, and that each secret is a string. */
 static void check_spots(const struct json_scan *scan) {
   const struct json_spot *spots = (const void *)scan->spots->data;
   size_t count = scan->spots->length / sizeof *spots, before = 0;
@@ -27,7 +27,7 @@ static void check_spots(const struct json_scan *scan) {
   }
 }
 
-static int scan_only(lua_State *L, const struct input *input) {
+static int scan_input(lua_State *L, const struct input *input) {
   struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more_names = secrets};
   scan.spots = buffer_new(L);
   scan.names = buffer_new(L);
@@ -41,15 +41,15 @@ static int scan_only(lua_State *L, const struct input *input) {
   return accepted;
 }
 
-/* Encode the value on top in clear; the text is in *out. */
-static void encode(lua_State *L, struct buffer *out) {
+/* Encode the value on top, with secrets in clear, to out. */
+static void encode_top(lua_State *L, struct buffer *out) {
   json_encode(L, lua_gettop(L), out, 1);
 }
 
-static int body(lua_State *L) {
+static int decode_input(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const struct json_rules rules = {.secrets = secrets};
-  int accepted = scan_only(L, input);
+  int accepted = scan_input(L, input);
   int decoded = json_decode(L, (const char *)input->data, input->size, &rules);
   if (!decoded) {
     const char *message = lua_tostring(L, -1);
@@ -59,11 +59,11 @@ static int body(lua_State *L) {
   fuzz_expect(accepted, "what is decoded to be accepted by the scanner");
   struct buffer *first = buffer_new(L), *second;
   lua_insert(L, -2);
-  encode(L, first);
+  encode_top(L, first);
   fuzz_expect(json_decode(L, first->data, first->length, &rules), "what we encode to be JSON");
   second = buffer_new(L);
   lua_insert(L, -2);
-  encode(L, second);
+  encode_top(L, second);
   fuzz_expect(first->length == second->length && memcmp(first->data, second->data, first->length) == 0,
               "the same text for the same value");
   buffer_free(first);
@@ -72,6 +72,6 @@ static int body(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  fuzz_run(body, data, size);
+  fuzz_run(decode_input, data, size);
   return 0;
 }

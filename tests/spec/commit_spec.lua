@@ -9,7 +9,8 @@ local record = require "journal.commit"
 
 describe("a message of the journal", function()
   it("is a failure that says what to do", function()
-    local failure = record.failure("the journal cannot be written: database or disk is full (No space left on device), in"
+    local failure = record.failure("the journal cannot be written: database or disk is full (No space left on "
+      .. "device), in"
       .. " '/var/lib/x'. What was not yet committed is not kept and nothing more is sent. Make room on that disk, then"
       .. " run it again: it goes on from the last commit")
     assert.is_true(fail.is(failure, "journal"))

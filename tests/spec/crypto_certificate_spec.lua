@@ -180,7 +180,8 @@ describe("a compact JWS", function()
     assert.same({ sub = "x", n = 1 }, claims)
     local base64url = crypto.base64url
     for text, message in pairs {
-      [""] = "it does not have three parts", ["a.b"] = "it does not have three parts", ["..."] = "its header is not a JSON object",
+      [""] = "it does not have three parts", ["a.b"] = "it does not have three parts",
+        ["..."] = "its header is not a JSON object",
       ["e30.!.x"] = "its claims are not a JSON object", ["e30..x"] = "its claims are not a JSON object",
       [base64url "[1]" .. ".e30.x"] = "its header is not a JSON object", ["e30." .. base64url "{}x" .. ".x"] =
         "its claims are not a JSON object",

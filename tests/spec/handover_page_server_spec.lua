@@ -295,12 +295,13 @@ describe("whom a page is for", function()
       tostring(failure))
   end)
 
-  it("is nobody when the owner of the terminal cannot be told", function()
-    local person = stub(sys, "person", function() return nil, "the owner of the terminal cannot be told" end)
+  it("is nobody when the owner of the terminal cannot be found", function()
+    local person = stub(sys, "person", function() return nil, "cannot find the owner of the terminal: fstat failed" end)
     local ok, failure = pcall(neighbour.person, "show a page")
     person:revert()
     assert.is_false(ok)
-    assert.equal("show a page: the owner of the terminal cannot be told\nRun it from a terminal of your own.",
+    assert.equal("show a page: cannot find the owner of the terminal: fstat failed\nRun it from a terminal of your "
+      .. "own.",
       tostring(failure))
   end)
 end)

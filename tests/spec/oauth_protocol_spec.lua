@@ -191,7 +191,8 @@ describe("host.oauth.judge_token", function()
   local TYPE = "the login service's answer cannot be used: token_type is not Bearer"
   local TOKEN = "the login service's answer cannot be used: access_token is missing, is not a text, or has"
     .. " characters that a header may not have"
-  local TIME = "the login service's answer cannot be used: expires_in is not a whole number of seconds between 1 and 604800"
+  local TIME = "the login service's answer cannot be used: expires_in is not a whole number of seconds between 1 "
+    .. "and 604800"
   local REFRESH = "the login service's answer cannot be used: refresh_token is not a text"
   local shapes = {
     { "token_type missing", { token_type = json.null }, TYPE },

@@ -75,13 +75,13 @@ describe("evaluate", function()
 
   it("takes text only, and only so many instructions", function()
     assert.matches("binary chunk", refused(string.dump(function() end)))
-    assert.equal("x.lua: run it: it does not come to an end: after ten million instructions it was stopped\n"
+    assert.equal("x.lua: run it: it does not end: it was stopped after ten million instructions\n"
       .. "It may only describe; nothing of the library is there.", refused "while true do end")
   end)
 
   it("takes only so much memory", function()
     for _, text in ipairs { "local s = ('x'):rep(1 << 30)", "local s = 'x' while true do s = s .. s end" } do
-      assert.equal("x.lua: run it: it takes more memory than is allowed for it\n"
+      assert.equal("x.lua: run it: it needs more memory than it may use\n"
         .. "It may only describe; nothing of the library is there.", refused(text))
     end
   end)

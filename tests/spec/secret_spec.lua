@@ -339,13 +339,14 @@ describe("the memory for secrets", function()
       while true do held[#held + 1] = secret.random(4096) end
     end)
     assert.is_false(ok)
-    local full = "no memory for a secret of 4096 bytes: the heap for secrets (1 MiB) is full; close secrets that are not "
+    local full = "no memory for a secret of 4096 bytes: the heap for secrets (1 MiB) is full; close secrets that "
+      .. "are not "
       .. "needed"
     assert.matches(full, message, 1, true)
     assert.is_true(#held > 100)
     for _, value in ipairs(held) do value:close() end
     local value <close> = secret.random(4096)
     assert.equal(4096, #value)
-    assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no room for a secret", 1, true)
+    assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no memory for a secret", 1, true)
   end)
 end)
