@@ -20,6 +20,7 @@
 
 enum { MIN_RSA_BITS = 2048, MAX_RSA_BITS = 16384 };
 
+static const char BEGIN[] = "-----BEGIN ";
 static const char NEEDS_PASSPHRASE[] = "its private key is encrypted, and no passphrase was given";
 static const char WRONG_PASSPHRASE[] = "the passphrase is wrong";
 
@@ -38,10 +39,10 @@ static int secret_contains(const struct secret *content, const char *text) {
   return memmem(content->bytes, content->length, text, strlen(text)) != NULL;
 }
 
-/* Return the first certificate in the PEM content that belongs to the key pair, or NULL. *count is the number of
+/* Return the first certificate in the PEM text that belongs to the key pair, or NULL. *count is the number of
  * certificates that were looked at. */
-static X509 *find_pem_certificate(const struct secret *content, const EVP_PKEY *pair, int *count) {
-  BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
+static X509 *find_pem_certificate(const char *text, size_t length, const EVP_PKEY *pair, int *count) {
+  BIO *bio = BIO_new_mem_buf(text, (int)length);
   X509 *certificate = NULL;
   *count = 0;
   while (bio && (certificate = PEM_read_bio_X509(bio, NULL, on_passphrase, NULL))) {
@@ -53,27 +54,38 @@ static X509 *find_pem_certificate(const struct secret *content, const EVP_PKEY *
   return certificate;
 }
 
-static const char *load_pem(struct key *key, const struct secret *content, const struct secret *passphrase) {
-  int count;
-  BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
+static const char *load_private_key(struct key *key, const struct secret *content, const struct secret *passphrase) {
+  const char *from = memmem(content->bytes, content->length, BEGIN, strlen(BEGIN)); /* a byte order mark may precede */
+  BIO *bio = BIO_new_mem_buf(from, (int)(content->bytes + content->length - from));
   key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, (void *)passphrase) : NULL;
   BIO_free(bio);
   if (!key->pair && !secret_contains(content, "PRIVATE KEY-----")) return "it holds no private key";
   if (!key->pair && secret_contains(content, "ENCRYPTED")) return passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
-  if (!key->pair) return "its private key cannot be read";
-  key->certificate = find_pem_certificate(content, key->pair, &count);
+  return key->pair ? NULL : "its private key cannot be read";
+}
+
+static const char *load_pem_certificate(struct key *key, const char *text, size_t length) {
+  int count;
+  key->certificate = find_pem_certificate(text, length, key->pair, &count);
   if (key->certificate) return NULL;
   return count ? "none of its certificates belongs to its private key" : "it holds no certificate";
 }
 
 /* ---- PKCS#12 ---- */
 
+static int is_utf16(const struct secret *content) {
+  return content->length >= 2 &&
+         (memcmp(content->bytes, "\xFF\xFE", 2) == 0 || memcmp(content->bytes, "\xFE\xFF", 2) == 0);
+}
+
+static const char OUTDATED[] = "it is damaged, or encrypted with an outdated algorithm (RC2 or 3DES)";
+
 /* Return why PKCS12_parse failed. Older tools encrypt PKCS#12 with algorithms that OpenSSL 3 has only in its legacy
  * provider. */
 static const char *pkcs12_problem(int has_passphrase) {
   unsigned long code = ERR_peek_error();
   if (ERR_GET_REASON(code) == PKCS12_R_MAC_VERIFY_FAILURE) return has_passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
-  return "it is damaged, or encrypted with an outdated algorithm (RC2 or 3DES)";
+  return OUTDATED;
 }
 
 static const char *parse_pkcs12(struct key *key, PKCS12 *file, const struct secret *passphrase) {
@@ -87,6 +99,7 @@ static const char *load_pkcs12(struct key *key, const struct secret *content, co
   BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
   PKCS12 *file = bio ? d2i_PKCS12_bio(bio, NULL) : NULL;
   BIO_free(bio);
+  if (!file && is_utf16(content)) return "it is text in UTF-16; save it as UTF-8";
   if (!file) return "it is neither PEM nor PKCS#12";
   const char *problem = parse_pkcs12(key, file, passphrase);
   PKCS12_free(file);
@@ -103,16 +116,28 @@ static const char *rsa_key_problem(const struct key *key) {
   return bits > MAX_RSA_BITS ? "its RSA key is longer than 16384 bits" : NULL;
 }
 
-/* crypto.certificate(content, passphrase) -> key | nil, message */
+/* Load the key, and its certificate from the PEM text, or from the content when there is no text. Return why not, or
+ * NULL. */
+static const char *load_key_and_certificate(struct key *key, const struct secret *content,
+                                            const struct secret *passphrase, const char *text, size_t length) {
+  if (!secret_contains(content, BEGIN)) return load_pkcs12(key, content, passphrase);
+  const char *problem = load_private_key(key, content, passphrase);
+  if (problem) return problem;
+  return text ? load_pem_certificate(key, text, length) : load_pem_certificate(key, content->bytes, content->length);
+}
+
+/* crypto.certificate(content, passphrase, certificate) -> key | nil, message, kind */
 int crypto_certificate(lua_State *L) {
+  size_t length = 0;
   const struct secret *content = secret_check(L, 1);
   const struct secret *passphrase = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  const char *text = luaL_optlstring(L, 3, NULL, &length);
   struct key *key = crypto_key_new(L);
   ERR_clear_error();
-  int is_pem = secret_contains(content, "-----BEGIN ");
-  const char *problem = is_pem ? load_pem(key, content, passphrase) : load_pkcs12(key, content, passphrase);
+  const char *problem = load_key_and_certificate(key, content, passphrase, text, length);
   ERR_clear_error();
   if (!problem) problem = rsa_key_problem(key);
+  if (problem == OUTDATED) return lib_fail_kind(L, "legacy", "%s", problem);
   if (problem) return lib_fail(L, "%s", problem);
   key->is_private = key->is_secret = 1;
   return 1;

@@ -8,6 +8,8 @@ struct embedded {
   const char *name; /* "stdlib/task.lua", "scripts/setup/…"; NULL ends the list */
   const char *text;
   size_t length;
+  const char *chunk; /* of a module of stdlib: the same, compiled; NULL for other files */
+  size_t chunk_length;
 };
 
 /* The list of all embedded files, sorted by name; the build writes it (embed.cmake). */

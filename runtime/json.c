@@ -1,12 +1,13 @@
 /* host.json: strict decoding and deterministic encoding.
  *
- * Decoding: json_scan.c checks the text and finds the spots that lua-cjson would decode wrongly. Placeholders replace
- * them, cjson builds the tables, and a walk over the tables replaces the placeholders, marks arrays, and turns whole
- * floats into integers.
+ * lua-cjson 2.1.0 accepts texts that are not JSON, keeps the last of two members of one name, makes {} of [], has
+ * only floats, leaves copies of secrets in Lua strings, and has no option against any of these. So decoding takes
+ * three steps:
  *
- * lua-cjson 2.1.0 accepts texts that are not JSON, makes {} of [], has only floats, leaves copies of secrets in Lua
- * strings, and has no option against any of these. A placeholder is a string that begins with the byte FF. No text
- * can contain one: the scanner accepts only UTF-8, which has no such byte, and no escape makes one.
+ * 1. json_scan.c checks the text, and lists each spot that cjson would decode wrongly, with the path to it;
+ * 2. cjson builds the tables; it gets "" instead of each secret, so it makes no copy of one;
+ * 3. the spots are corrected in the tables, in the order of the text: arrays get their metatable, integers and
+ * secrets are assigned. Tables without spots, which are most objects, are not visited again.
  *
  * Encoding is in json_encode.c, and writes straight into a buffer that is wiped: cjson does not sort keys, and keeps
  * copies.
@@ -23,8 +24,7 @@
 #include <string.h>
 
 enum { DEFAULT_MAX_BYTES = 4 << 20 };
-#define PLACEHOLDER_MARK '\xff' /* the first byte of a placeholder */
-enum { MAX_PLACEHOLDER = 32 };  /* bytes of a placeholder at most: quotes, mark, a letter and a number of 64 bits */
+enum { INTEGER_SIZE = 20 };                  /* length of the longest integer of 64 bits */
 #define MAX_EXACT_INTEGER 9007199254740992.0 /* 2^53: a larger float may stand for another integer */
 
 static const char cjson_decode_key;
@@ -34,7 +34,7 @@ struct decoding {
   lua_State *L;
   struct json_scan scan;
   const struct json_spot *spots;
-  size_t spot_count, members;
+  size_t spot_count;
   int secrets;         /* stack index of the table of secrets, by number of spot */
   int array_metatable; /* stack index of the metatable of arrays */
   int sent;            /* stack index of the list of sent secrets; 0 for none */
@@ -63,38 +63,30 @@ static void store_spot_secret(struct decoding *decoding, size_t i) {
   if (spot->kind != SPOT_SECRET) return;
   const char *text = (const char *)decoding->scan.text + spot->start + 1;
   size_t length = spot->end - spot->start - 2;
-  struct secret *secret = secret_reserve(L, spot->secret, length);
+  struct secret *secret = secret_reserve(L, (enum secret_kind)spot->secret, length);
   secret->length = json_unescape(text, length, secret->bytes);
   secret_register(L);
   lua_rawseti(L, decoding->secrets, (lua_Integer)i + 1);
 }
 
-/* Write the placeholder of spot i; returns its size. */
-static size_t write_placeholder(const struct decoding *decoding, char out[MAX_PLACEHOLDER], size_t i) {
-  const struct json_spot *spot = &decoding->spots[i];
-  size_t size = spot->kind == SPOT_INTEGER ? spot->end - spot->start : 0;
-  const char begin[] = {'"', PLACEHOLDER_MARK, "aist"[spot->kind]};
-  memcpy(out, begin, sizeof begin);
-  memcpy(out + sizeof begin, decoding->scan.text + spot->start, size);
-  if (spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT)
-    size = (size_t)snprintf(out + sizeof begin, MAX_PLACEHOLDER - sizeof begin, "%zu", i);
-  out[sizeof begin + size] = '"';
-  return sizeof begin + size + 1;
+static int is_string_spot(const struct json_spot *spot) {
+  return spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT;
 }
 
-/* Push the text with placeholders at its spots. [-0, +1, e] */
-static void push_text_with_placeholders(struct decoding *decoding) {
+/* Push the text with "" for each string that is a spot. [-0, +1, e] */
+static void push_text_without_strings(struct decoding *decoding) {
   lua_State *L = decoding->L;
   const char *text = (const char *)decoding->scan.text;
   size_t copied = 0, filled = 0;
   luaL_Buffer buffer;
-  for (size_t i = 0; i < decoding->spot_count; i++) store_spot_secret(decoding, i);
-  char *out = luaL_buffinitsize(L, &buffer, decoding->scan.length + decoding->spot_count * MAX_PLACEHOLDER);
+  char *out = luaL_buffinitsize(L, &buffer, decoding->scan.length);
   for (size_t i = 0; i < decoding->spot_count; i++) {
-    size_t plain = decoding->spots[i].start - copied;
-    memcpy(out + filled, text + copied, plain);
-    filled += plain + write_placeholder(decoding, out + filled + plain, i);
-    copied = decoding->spots[i].end;
+    const struct json_spot *spot = &decoding->spots[i];
+    if (!is_string_spot(spot)) continue;
+    size_t copied_length = spot->start + 1 - copied;
+    memcpy(out + filled, text + copied, copied_length);
+    filled += copied_length;
+    copied = spot->end - 1;
   }
   memcpy(out + filled, text + copied, decoding->scan.length - copied);
   luaL_pushresultsize(&buffer, filled + decoding->scan.length - copied);
@@ -116,117 +108,90 @@ static int push_sent_secret(struct decoding *decoding, const struct buffer *text
 
 /* Push a buffer with the text from start to end, its escapes decoded. [-0, +1, e] */
 static struct buffer *push_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
-  struct buffer *plain = buffer_new(L);
-  if (!buffer_append(plain, scan->text + start, end - start) || !buffer_append(plain, "", 1)) lib_no_memory(L);
-  plain->length = json_unescape((const char *)scan->text + start, end - start, plain->data);
-  return plain;
+  struct buffer *copied_length = buffer_new(L);
+  if (!buffer_append(copied_length, scan->text + start, end - start) || !buffer_append(copied_length, "", 1))
+    lib_no_memory(L);
+  copied_length->length = json_unescape((const char *)scan->text + start, end - start, copied_length->data);
+  return copied_length;
 }
 
-/* Push the string at spot i: as a secret when it equals a sent one, else with secrets redacted. [-0, +1, e] */
-static void push_spot_text(struct decoding *decoding, lua_Integer i) {
+/* Push the string at the spot: as a secret when it equals a sent one, else with secrets redacted. [-0, +1, e] */
+static void push_spot_text(struct decoding *decoding, const struct json_spot *spot) {
   lua_State *L = decoding->L;
-  const struct json_spot *spot = &decoding->spots[i];
-  struct buffer *plain = push_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
-  if (!push_sent_secret(decoding, plain)) secret_redact(L, plain->data, plain->length);
-  buffer_free(plain);
+  struct buffer *copied_length = push_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
+  if (!push_sent_secret(decoding, copied_length)) secret_redact(L, copied_length->data, copied_length->length);
+  buffer_free(copied_length);
   lua_remove(L, -2);
 }
 
-static void mark_decoded_array(const struct decoding *decoding) {
-  lua_pushvalue(decoding->L, decoding->array_metatable);
-  lua_setmetatable(decoding->L, -2);
-}
-
-/* Push the value that the placeholder stands for. [-0, +1, m] */
-static void push_placeholder_value(struct decoding *decoding, const char *placeholder) {
-  lua_State *L = decoding->L;
-  const char *content = placeholder + 2;
-  switch (placeholder[1]) {
-  case 'a':
-    lua_newtable(L);
-    mark_decoded_array(decoding);
-    break;
-  case 'i':
-    lua_pushinteger(L, strtoll(content, NULL, 10));
-    break;
-  case 't':
-    push_spot_text(decoding, strtoll(content, NULL, 10));
-    break;
-  default:
-    lua_rawgeti(L, decoding->secrets, strtoll(content, NULL, 10) + 1);
-  }
-}
-
-/* Replace a whole float on top of the stack by an integer; 1 when it did. */
-static int restore_number(lua_State *L) {
+/* Replace the number on top of the stack by an integer when it is whole. */
+static void integer_if_whole(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
-  if (!(fabs(number) <= MAX_EXACT_INTEGER)) return 0;
-  lua_Integer whole = (lua_Integer)number;
-  if ((lua_Number)whole != number) return 0;
+  if (!(fabs(number) <= MAX_EXACT_INTEGER) || (lua_Number)(lua_Integer)number != number) return;
   lua_pop(L, 1);
-  lua_pushinteger(L, whole);
-  return 1;
+  lua_pushinteger(L, (lua_Integer)number);
 }
 
-/* Replace a placeholder on top of the stack by its value; 1 when it did. */
-static int restore_string(struct decoding *decoding) {
-  const char *text = lua_tostring(decoding->L, -1);
-  if (text[0] != PLACEHOLDER_MARK) return 0;
-  push_placeholder_value(decoding, text);
-  lua_remove(decoding->L, -2);
-  return 1;
+static void push_spot_integer(struct decoding *decoding, const struct json_spot *spot) {
+  char digits[INTEGER_SIZE + 1] = {0};
+  memcpy(digits, decoding->scan.text + spot->start, spot->end - spot->start);
+  lua_pushinteger(decoding->L, strtoll(digits, NULL, 10));
 }
 
-static void restore_table(struct decoding *decoding);
+/* Push the key of a spot in its table. [-0, +1, e] */
+static void push_spot_key(struct decoding *decoding, const struct json_spot *spot) {
+  lua_State *L = decoding->L;
+  const char *name = (const char *)decoding->scan.text + spot->key.start;
+  size_t length = spot->key.end - spot->key.start;
+  luaL_Buffer copied_length;
+  if (!spot->key.end)
+    lua_pushinteger(L, spot->key.start);
+  else if (!spot->key_has_escapes)
+    lua_pushlstring(L, name, length);
+  else
+    luaL_pushresultsize(&copied_length, json_unescape(name, length, luaL_buffinitsize(L, &copied_length, length)));
+}
 
-/* Replace placeholders and whole floats in the value on top of the stack; 1 when the value itself was replaced. [-1,
- * +1, m] */
-static int restore_value(struct decoding *decoding) {
-  switch (lua_type(decoding->L, -1)) {
-  case LUA_TNUMBER:
-    return restore_number(decoding->L);
-  case LUA_TSTRING:
-    return restore_string(decoding);
-  case LUA_TTABLE:
-    restore_table(decoding);
-    return 0;
+/* Push the correct value of spot i; its key is on top of the stack, its table below. [-0, +1, e] */
+static void push_spot_value(struct decoding *decoding, size_t i) {
+  lua_State *L = decoding->L;
+  switch (decoding->spots[i].kind) {
+  case SPOT_INTEGER:
+    push_spot_integer(decoding, &decoding->spots[i]);
+    break;
+  case SPOT_NUMBER:
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    integer_if_whole(L);
+    break;
+  case SPOT_TEXT:
+    push_spot_text(decoding, &decoding->spots[i]);
+    break;
   default:
-    return 0;
+    lua_rawgeti(L, decoding->secrets, (lua_Integer)i + 1);
   }
 }
 
-static void restore_array(struct decoding *decoding, size_t length) {
+/* Correct all spots in the table on top of the stack, whose only element is the decoded value. The tables around a
+ * spot are on the stack: the one at depth n is n places above that table. [-0, +0, e] */
+static void correct_spots(struct decoding *decoding) {
   lua_State *L = decoding->L;
-  mark_decoded_array(decoding);
-  for (size_t i = 1; i <= length; i++) {
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    if (restore_value(decoding))
-      lua_rawseti(L, -2, (lua_Integer)i);
-    else
-      lua_pop(L, 1);
-  }
-}
-
-static void restore_object(struct decoding *decoding) {
-  lua_State *L = decoding->L;
-  for (lua_pushnil(L); lua_next(L, -2); decoding->members++) {
-    if (!restore_value(decoding)) {
-      lua_pop(L, 1);
+  int root = lua_gettop(L);
+  for (size_t i = 0; i < decoding->spot_count; i++) {
+    const struct json_spot *spot = &decoding->spots[i];
+    lua_settop(L, root + (int)spot->depth);
+    push_spot_key(decoding, spot);
+    if (spot->kind > SPOT_ARRAY) {
+      push_spot_value(decoding, i);
+      lua_rawset(L, -3);
       continue;
     }
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4); /* assigning to an existing key does not disturb lua_next */
+    if (lua_rawget(L, -2) != LUA_TTABLE) luaL_error(L, "lua-cjson made no table of an array or object");
+    if (spot->kind != SPOT_ARRAY) continue;
+    lua_pushvalue(L, decoding->array_metatable);
+    lua_setmetatable(L, -2);
   }
-}
-
-/* Restore the values of the table on top, which is no deeper than JSON_DEPTH. [-0, +0, m] */
-static void restore_table(struct decoding *decoding) {
-  size_t length = lua_rawlen(decoding->L, -1);
-  if (length > 0)
-    restore_array(decoding, length);
-  else
-    restore_object(decoding);
+  lua_settop(L, root);
 }
 
 /* Push the message about the place where the scanner stopped; returns 0. [-0, +1, m] */
@@ -249,15 +214,15 @@ static void push_object_and_name(lua_State *L, const struct json_scan *scan, con
   luaL_pushresultsize(&out, sizeof name->object + length);
 }
 
-/* Find the repeated member name and push the message about it. Called when the tables have fewer members than the
- * text. [-0, +1, m] */
-static int push_repeated_name_problem(lua_State *L, struct json_scan scan) {
-  struct json_scan again = {.text = scan.text, .length = scan.length, .spots = buffer_new(L), .names = buffer_new(L)};
-  if (!json_scan(&again)) return push_scan_problem(L, &again);
+/* Has an object a member name twice? Then push the message that says where. [-0, +1|+0, m] */
+static int push_repeated_name_problem(lua_State *L, const struct json_scan *scan) {
+  struct json_scan again = {.text = scan->text, .length = scan->length, .spots = buffer_new(L), .names = buffer_new(L)};
+  int top = lua_gettop(L), is_repeated = 0;
+  if (!json_scan(&again)) return push_scan_problem(L, &again) == 0;
   const struct json_name *names = (const void *)again.names->data;
   size_t i = 0;
   lua_newtable(L);
-  for (int is_repeated = 0; !is_repeated && i < again.members; i++) {
+  for (; !is_repeated && i < again.members; i++) {
     push_object_and_name(L, &again, &names[i]);
     lua_pushvalue(L, -1);
     is_repeated = lua_rawget(L, -3) != LUA_TNIL;
@@ -265,9 +230,13 @@ static int push_repeated_name_problem(lua_State *L, struct json_scan scan) {
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
   }
-  again.at = names[i - 1].start - 1;
+  if (is_repeated) again.at = names[i - 1].start - 1;
   again.expected = "each member of an object only once";
-  return push_scan_problem(L, &again);
+  buffer_free(again.spots);
+  buffer_free(again.names);
+  lua_settop(L, top - 2);
+  if (is_repeated) push_scan_problem(L, &again);
+  return is_repeated;
 }
 
 /* Is a secret in a member's name? The answer of a server that hides a sent secret there is refused. [-0, +0, e] */
@@ -275,12 +244,39 @@ static int has_secret_in_name(lua_State *L, const struct json_scan *scan) {
   const struct json_name *names = (const void *)scan->names->data;
   int found = 0;
   for (size_t i = 0; i < scan->members && !found; i++) {
-    struct buffer *plain = push_unescaped(L, scan, names[i].start, names[i].end);
-    found = secret_redact_finds(L, plain->data, plain->length);
-    buffer_free(plain);
+    struct buffer *copied_length = push_unescaped(L, scan, names[i].start, names[i].end);
+    found = secret_redact_finds(L, copied_length->data, copied_length->length);
+    buffer_free(copied_length);
     lua_pop(L, 1);
   }
   return found;
+}
+
+/* Push the value that cjson decodes, with all spots corrected. [-0, +1, e] */
+static void push_corrected_value(struct decoding *decoding) {
+  lua_State *L = decoding->L;
+  luaL_checkstack(L, (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
+  decoding->spots = (const void *)decoding->scan.spots->data;
+  decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
+  json_array_push_metatable(L);
+  decoding->array_metatable = lua_gettop(L);
+  lua_newtable(L);
+  decoding->secrets = lua_gettop(L);
+  int has_string_spot = 0;
+  for (size_t i = 0; i < decoding->spot_count; i++) {
+    store_spot_secret(decoding, i);
+    has_string_spot |= is_string_spot(&decoding->spots[i]);
+  }
+  lua_createtable(L, 1, 0);
+  push_cjson_decode(L);
+  if (has_string_spot)
+    push_text_without_strings(decoding);
+  else
+    lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
+  lua_call(L, 1, 1);
+  lua_rawseti(L, -2, 1);
+  correct_spots(decoding);
+  lua_rawgeti(L, -1, 1);
 }
 
 static int decode_scanned(struct decoding *decoding) {
@@ -290,21 +286,9 @@ static int decode_scanned(struct decoding *decoding) {
     lua_pushliteral(L, "JSON has a secret in a member's name");
     return 0;
   }
-  luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
-  decoding->spots = (const void *)decoding->scan.spots->data;
-  decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
-  json_array_push_metatable(L);
-  decoding->array_metatable = lua_gettop(L);
-  if (decoding->spot_count) lua_newtable(L);
-  decoding->secrets = lua_gettop(L);
-  push_cjson_decode(L);
-  if (decoding->spot_count)
-    push_text_with_placeholders(decoding);
-  else
-    lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
-  lua_call(L, 1, 1);
-  restore_value(decoding);
-  return decoding->members == decoding->scan.members ? 1 : push_repeated_name_problem(L, decoding->scan);
+  if (decoding->scan.repeats && push_repeated_name_problem(L, &decoding->scan)) return 0;
+  push_corrected_value(decoding);
+  return 1;
 }
 
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules) {

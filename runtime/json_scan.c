@@ -3,6 +3,7 @@
 #include "json_internal.h"
 #include "utf8.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,31 +27,55 @@ static int is_json_digit(unsigned char c) {
   return c >= '0' && c <= '9';
 }
 
-static void skip_whitespace(struct json_scan *scan) {
-  for (unsigned char c = peek_byte(scan); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = peek_byte(scan))
-    scan->at++;
+static int is_whitespace(unsigned char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static int append_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
-  enum secret_kind secret = scan->secret_of_next ? (enum secret_kind)(scan->secret_of_next - 1) : SECRET_CREDENTIAL;
-  struct json_spot spot = {kind, secret, start, scan->at};
-  return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail_scan(scan, NULL);
+/* Skip whitespace; nearly always there is none. */
+static inline void skip_whitespace(struct json_scan *scan) {
+  while (peek_byte(scan) <= ' ' && is_whitespace(peek_byte(scan))) scan->at++;
 }
 
-/* Does one of these eight bytes end a run of plain ASCII in a string? */
-static int contains_special(uint64_t bytes) {
+static int append_spot(struct json_scan *scan, const struct json_spot *spot) {
+  return buffer_append(scan->spots, spot, sizeof *spot) ? 1 : fail_scan(scan, NULL);
+}
+
+/* Make a spot for the value that is being scanned at this depth. */
+static struct json_spot make_spot(const struct json_scan *scan, enum json_spot_kind kind, unsigned depth) {
+  const struct json_level *level = &scan->levels[depth];
+  return (struct json_spot){
+      .kind = (uint8_t)kind, .depth = (uint8_t)depth, .key = level->key, .key_has_escapes = level->key_has_escapes};
+}
+
+/* Append a spot for the value from start on, and before it a spot for each open object that is no spot yet. */
+static int append_value_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
+  for (; scan->spot_levels < scan->depth; scan->spot_levels++) {
+    struct json_spot object = make_spot(scan, SPOT_OBJECT, scan->spot_levels);
+    if (!append_spot(scan, &object)) return 0;
+  }
+  struct json_spot spot = make_spot(scan, kind, scan->depth);
+  if (scan->secret_of_next) spot.secret = (uint8_t)(scan->secret_of_next - 1);
+  spot.start = (uint32_t)start;
+  spot.end = (uint32_t)scan->at;
+  return append_spot(scan, &spot);
+}
+
+/* Return the eight bytes with the highest bit set in each byte that ends a run of plain ASCII in a string. Only the
+ * lowest such bit is exact: a borrow may set the bit of a byte above it. */
+static uint64_t find_special_bytes(uint64_t bytes) {
   uint64_t quote = bytes ^ EACH_BYTE('"'), escape = bytes ^ EACH_BYTE('\\');
   uint64_t found = (quote - EACH_BYTE(1)) | (escape - EACH_BYTE(1)) | (bytes - EACH_BYTE(0x20)) | bytes;
-  return (found & EACH_BYTE(0x80)) != 0;
+  return found & EACH_BYTE(0x80);
 }
 
 static void skip_plain_ascii(struct json_scan *scan) {
-  uint64_t bytes;
-  while (scan->at + sizeof bytes <= scan->length) {
+  uint64_t bytes, found = 0;
+  while (!found && scan->at + sizeof bytes <= scan->length) {
     memcpy(&bytes, scan->text + scan->at, sizeof bytes);
-    if (contains_special(bytes)) break;
-    scan->at += sizeof bytes;
+    found = find_special_bytes(le64toh(bytes));
+    scan->at += found ? (unsigned)__builtin_ctzll(found) / 8 : sizeof bytes;
   }
+  if (found) return;
   for (unsigned char c = peek_byte(scan); c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; c = peek_byte(scan))
     scan->at++;
 }
@@ -108,7 +133,7 @@ static int scan_digits(struct json_scan *scan) {
   return 1;
 }
 
-/* Scan an integer of more than 15 digits: it becomes a spot, or is refused. */
+/* Check an integer of more than 15 digits: Lua must be able to hold it. */
 static int check_long_integer(struct json_scan *scan, size_t start) {
   int negative = scan->text[start] == '-';
   uint64_t value = 0, max = (uint64_t)INT64_MAX + (negative ? 1 : 0);
@@ -120,7 +145,7 @@ static int check_long_integer(struct json_scan *scan, size_t start) {
     }
     value = value * 10 + digit;
   }
-  return append_spot(scan, SPOT_INTEGER, start);
+  return 1;
 }
 
 /* Check a number with a fraction or exponent: a double must be able to hold it. */
@@ -151,8 +176,8 @@ static int scan_number(struct json_scan *scan) {
     if (peek_byte(scan) == '+' || peek_byte(scan) == '-') scan->at++;
     if (!scan_digits(scan)) return 0;
   }
-  if (scan->at == whole) return whole - digits > 15 ? check_long_integer(scan, start) : 1;
-  return check_float(scan, start);
+  if (scan->at > whole) return check_float(scan, start) && append_value_spot(scan, SPOT_NUMBER, start);
+  return (whole - digits <= 15 || check_long_integer(scan, start)) && append_value_spot(scan, SPOT_INTEGER, start);
 }
 
 static int scan_literal(struct json_scan *scan, const char *literal, size_t size) {
@@ -162,14 +187,28 @@ static int scan_literal(struct json_scan *scan, const char *literal, size_t size
   return 1;
 }
 
-/* Return the bit of a name in the filter, which excludes nearly all other names at once. */
-static uint64_t name_filter_bit(const char *name, size_t length) {
-  return (uint64_t)1 << ((length * 5 + (unsigned char)name[0] * 11 + (unsigned char)name[length - 1]) & 63);
+/* Return a hash of a name, computed eight bytes at a time. Names that were chosen to have the same hash only cause a
+ * comparison. */
+static uint32_t hash_name(const char *name, size_t length) {
+  const uint64_t odd = 0x9e3779b97f4a7c15; /* 2^64 divided by the golden ratio */
+  uint64_t hash = length, word;
+  for (; length >= sizeof word; name += sizeof word, length -= sizeof word) {
+    memcpy(&word, name, sizeof word);
+    hash = (hash ^ word) * odd;
+  }
+  word = 0;
+  for (size_t i = 0; i < length; i++) word = word << 8 | (unsigned char)name[i];
+  return (uint32_t)((hash ^ word) * odd >> 32);
+}
+
+/* Return the bit of a hash in the filter, which excludes nearly all names at once. */
+static uint64_t name_filter_bit(uint32_t hash) {
+  return (uint64_t)1 << (hash >> 26);
 }
 
 /* Return 1 + the kind of secret that a member of this name has, or 0. */
-static int secret_kind_of_name(const struct json_scan *scan, const char *name, size_t length) {
-  if (!length || !(scan->filter & name_filter_bit(name, length))) return 0;
+static int secret_kind_of_name(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
+  if (!(scan->filter & name_filter_bit(hash))) return 0;
   const struct secret_name *known = secret_name_find(name, length, scan->uses);
   if (known) return 1 + (int)known->kind;
   for (const char *const *more = scan->more_names; more && *more; more++)
@@ -180,25 +219,45 @@ static int secret_kind_of_name(const struct json_scan *scan, const char *name, s
 /* The same for a name with escapes. A name of a secret has at most 128 bytes, and an escape at most six. */
 static int secret_kind_of_escaped_name(const struct json_scan *scan, const char *name, size_t length) {
   char plain[6 * 128];
-  return length <= sizeof plain ? secret_kind_of_name(scan, plain, json_unescape(name, length, plain)) : 0;
+  if (length > sizeof plain) return 0;
+  length = json_unescape(name, length, plain);
+  return secret_kind_of_name(scan, plain, length, hash_name(plain, length));
 }
 
-/* The same for the last string that was scanned. */
-static int secret_kind_of_last_name(const struct json_scan *scan) {
-  const char *name = (const char *)scan->text + scan->start;
+/* Compare the hash of the name with those of earlier names in its object. Equal hashes, escapes and more than
+ * JSON_HASHES names do not tell whether a name is repeated: then `repeats` is set. */
+static void check_repeated_hash(struct json_scan *scan, const struct json_level *level, uint32_t hash) {
+  if (scan->escaped || scan->hash_count == JSON_HASHES) {
+    scan->repeats = 1;
+    return;
+  }
+  for (unsigned i = level->hash_from; i < scan->hash_count; i++)
+    if (scan->hashes[i] == hash) scan->repeats = 1;
+  scan->hashes[scan->hash_count++] = hash;
+}
+
+/* Store the member name that was scanned last: its key, its hash, and the kind of secret of its value. */
+static int store_member_name(struct json_scan *scan) {
+  struct json_level *level = &scan->levels[scan->depth];
+  struct json_name name = {scan->start, scan->end, level->number};
+  if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail_scan(scan, NULL);
+  level->key = (struct json_key){(uint32_t)scan->start, (uint32_t)scan->end};
+  level->key_has_escapes = (uint8_t)scan->escaped;
+  scan->members++;
+  const char *text = (const char *)scan->text + scan->start;
   size_t length = scan->end - scan->start;
-  return scan->escaped ? secret_kind_of_escaped_name(scan, name, length) : secret_kind_of_name(scan, name, length);
+  uint32_t hash = hash_name(text, length);
+  check_repeated_hash(scan, level, hash);
+  scan->secret_of_next =
+      scan->escaped ? secret_kind_of_escaped_name(scan, text, length) : secret_kind_of_name(scan, text, length, hash);
+  return 1;
 }
 
 /* Scan the name of a member and its colon. */
 static int scan_member_name(struct json_scan *scan) {
   skip_whitespace(scan);
   if (peek_byte(scan) != '"') return fail_scan(scan, "a member's name in quotes");
-  if (!scan_string(scan)) return 0;
-  struct json_name name = {scan->start, scan->end, scan->object_numbers[scan->depth - 1]};
-  if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail_scan(scan, NULL);
-  scan->members++;
-  scan->secret_of_next = secret_kind_of_last_name(scan);
+  if (!scan_string(scan) || !store_member_name(scan)) return 0;
   skip_whitespace(scan);
   if (peek_byte(scan) != ':') return fail_scan(scan, "':' after a member's name");
   scan->at++;
@@ -207,9 +266,11 @@ static int scan_member_name(struct json_scan *scan) {
 
 static int enter_scan_level(struct json_scan *scan, int is_object) {
   if (scan->depth == JSON_DEPTH) return fail_scan(scan, "at most 64 levels of nesting");
-  uint64_t bit = (uint64_t)1 << scan->depth;
-  scan->objects = is_object ? scan->objects | bit : scan->objects & ~bit;
-  scan->object_numbers[scan->depth++] = ++scan->object_count;
+  if (!is_object && !append_value_spot(scan, SPOT_ARRAY, scan->at)) return 0;
+  if (!is_object) scan->spot_levels++;
+  struct json_level level = {
+      .is_object = (uint8_t)is_object, .number = ++scan->object_count, .hash_from = (uint16_t)scan->hash_count};
+  scan->levels[++scan->depth] = level;
   if (scan->depth > scan->deepest) scan->deepest = scan->depth;
   scan->at++;
   scan->secret_of_next = 0;
@@ -217,31 +278,32 @@ static int enter_scan_level(struct json_scan *scan, int is_object) {
   return 1;
 }
 
+static int leave_scan_level(struct json_scan *scan) {
+  scan->hash_count = scan->levels[scan->depth--].hash_from;
+  if (scan->spot_levels > scan->depth) scan->spot_levels = scan->depth;
+  scan->at++;
+  return 1;
+}
+
 /* The functions begin_… scan the beginning of a value. They return 0: wrong; 1: the value is complete; 2: another
  * value has to follow. */
 static int begin_object(struct json_scan *scan) {
   if (!enter_scan_level(scan, 1)) return 0;
-  if (peek_byte(scan) != '}') return scan_member_name(scan) ? 2 : 0;
-  scan->at++;
-  scan->depth--;
-  return 1;
+  if (peek_byte(scan) == '}') return leave_scan_level(scan);
+  return scan_member_name(scan) ? 2 : 0;
 }
 
 static int begin_array(struct json_scan *scan) {
-  size_t start = scan->at;
   if (!enter_scan_level(scan, 0)) return 0;
-  if (peek_byte(scan) != ']') return 2;
-  scan->at++;
-  scan->depth--;
-  return append_spot(scan, SPOT_EMPTY_ARRAY, start);
+  return peek_byte(scan) == ']' ? leave_scan_level(scan) : 2;
 }
 
 static int begin_string(struct json_scan *scan) {
   size_t start = scan->at;
-  int secret = scan->secret_of_next;
+  int is_secret = scan->secret_of_next;
   if (!scan_string(scan)) return 0;
-  if (!secret) return scan->all_strings ? append_spot(scan, SPOT_TEXT, start) : 1;
-  if (scan->at - start <= MAX_SECRET) return append_spot(scan, SPOT_SECRET, start);
+  if (!is_secret) return scan->all_strings ? append_value_spot(scan, SPOT_TEXT, start) : 1;
+  if (scan->at - start <= MAX_SECRET) return append_value_spot(scan, SPOT_SECRET, start);
   scan->at = start;
   return fail_scan(scan, "a secret of at most 128 KiB");
 }
@@ -249,6 +311,8 @@ static int begin_string(struct json_scan *scan) {
 static int begin_value(struct json_scan *scan) {
   skip_whitespace(scan);
   if (++scan->values > MAX_VALUES) return fail_scan(scan, "at most 400000 values");
+  struct json_level *level = &scan->levels[scan->depth];
+  if (!level->is_object) level->key.start++;
   unsigned char c = peek_byte(scan);
   switch (c) {
   case '"':
@@ -270,7 +334,7 @@ static int begin_value(struct json_scan *scan) {
 
 /* Scan what follows a complete value. The results are the same. */
 static int end_value(struct json_scan *scan) {
-  int is_object = scan->objects >> (scan->depth - 1) & 1;
+  int is_object = scan->levels[scan->depth].is_object;
   skip_whitespace(scan);
   unsigned char c = peek_byte(scan);
   if (c == ',') {
@@ -279,16 +343,14 @@ static int end_value(struct json_scan *scan) {
     return is_object && !scan_member_name(scan) ? 0 : 2;
   }
   if (c != (is_object ? '}' : ']')) return fail_scan(scan, is_object ? "',' or '}'" : "',' or ']'");
-  scan->at++;
-  scan->depth--;
-  return 1;
+  return leave_scan_level(scan);
 }
 
 static void fill_name_filter(struct json_scan *scan) {
   for (const struct secret_name *name = secret_names; name->name; name++)
-    if (name->uses & scan->uses) scan->filter |= name_filter_bit(name->name, strlen(name->name));
+    if (name->uses & scan->uses) scan->filter |= name_filter_bit(hash_name(name->name, strlen(name->name)));
   for (const char *const *more = scan->more_names; more && *more; more++)
-    if (**more) scan->filter |= name_filter_bit(*more, strlen(*more));
+    scan->filter |= name_filter_bit(hash_name(*more, strlen(*more)));
 }
 
 int json_scan(struct json_scan *scan) {
@@ -319,15 +381,15 @@ static size_t decode_escape(const char *text, size_t length, char *out, size_t *
 }
 
 size_t json_unescape(const char *text, size_t length, char *out) {
-  size_t size_so_far = 0;
+  size_t filled = 0;
   for (size_t i = 0; i < length;) {
     size_t size = 1, taken = 1;
     if (text[i] == '\\')
-      taken = decode_escape(text + i, length - i, out + size_so_far, &size);
+      taken = decode_escape(text + i, length - i, out + filled, &size);
     else
-      out[size_so_far] = text[i];
-    size_so_far += size;
+      out[filled] = text[i];
+    filled += size;
     i += taken;
   }
-  return size_so_far;
+  return filled;
 }

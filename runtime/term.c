@@ -122,14 +122,27 @@ static int write_stream(lua_State *L, int fd, const char *text, size_t length) {
   return count;
 }
 
+/* Write to the terminal of the program, also when standard output and error are redirected; 0 when it has no
+ * terminal. */
+static int write_to_terminal(const char *text, size_t length) {
+  int fd = open("/dev/tty", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  int code = sys_files_write_all(fd, text, length);
+  close(fd);
+  return !code;
+}
+
 /* term.write(stream, text) -> true | nil, message */
 static int term_write(lua_State *L) {
-  static const char *const streams[] = {"out", "err", NULL};
+  enum { OUT, ERR, TERMINAL };
+  static const char *const streams[] = {"out", "err", "terminal", NULL};
   size_t length;
-  int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
+  int stream = check_stream(L, 1, streams), fd = stream == OUT ? STDOUT_FILENO : STDERR_FILENO;
   const char *text = luaL_checklstring(L, 2, &length);
   const char *shown = term_text_push_printable(L, text, length, &length);
-  return write_stream(L, fd, shown, length);
+  if (stream != TERMINAL || isatty(fd) || !write_to_terminal(shown, length)) return write_stream(L, fd, shown, length);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* term.write_data(text) -> true | nil, message. Write to standard output for a program: control characters are data

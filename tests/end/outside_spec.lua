@@ -109,8 +109,8 @@ describe("what a script reaches beside the services", function()
       ]])
       local outcome = emu:run { "plan", file }
       assert_said(outcome, file .. " may not run the program 'tell', because it may only read at this point")
-      assert_said(outcome, "the program 'tell' is /bin/sh, which runs whatever it is told: for a script that may run "
-        .. "it, `needs` is no border")
+      assert_said(outcome, "the program 'tell' is /bin/sh, which can run any other program: `needs` does not limit a "
+        .. "script that may run it")
       assert.is_nil(io.open(path .. "/told"))
     end)
   end)
@@ -137,8 +137,9 @@ describe("what a script reaches beside the services", function()
         .. "echo secret >'%s/other/x'"):format(path, path, path, path, path)))
       for name, why in pairs {
         ["../other/x"] = "it must not begin with a dot", [".hidden"] = "it must not begin with a dot",
-        [".."] = "it must not begin with a dot", [""] = "it must have 1 to 200 bytes", ["link/x"] = "it has no slash",
-        ["/etc/passwd"] = "it has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "no control characters",
+        [".."] = "it must not begin with a dot", [""] = "it must have 1 to 200 bytes",
+        ["link/x"] = "it must not have a slash", ["/etc/passwd"] = "it must not have a slash",
+        ["a\\nb"] = "or a control character", ["a\\0b"] = "or a control character",
         [("x"):rep(201)] = "it must have 1 to 200 bytes",
       } do
         local code = ('folder.read("reports", "%s")'):format(name)

@@ -93,6 +93,17 @@ describe("a certificate's file", function()
     refused("its RSA key is shorter than 2048 bits", "short")
     refused("its private key cannot be read", "garbled")
     refused("it is neither PEM nor PKCS#12", "nonsense")
+    write("wide", "\255\254" .. slurp("both"):gsub(".", "%0\0"))
+    refused("it is text in UTF-16; save it as UTF-8", "wide")
+  end)
+
+  it("is read behind a byte order mark, and with its certificate in another file", function()
+    write("marked", "\239\187\191" .. slurp "both")
+    assert.equal("O=Contoso\\, Inc.,CN=rotator", assert(load_file "marked"):describe().subject)
+    local key = assert(crypto.certificate(secret.from(slurp "key.pem"), nil, slurp "c.pem"))
+    assert.equal("O=Contoso\\, Inc.,CN=rotator", key:describe().subject)
+    assert.same({ nil, "none of its certificates belongs to its private key" },
+      { crypto.certificate(secret.from(slurp "key.pem"), nil, slurp "other.pem") })
   end)
 
   it("is not guessed at when it is cut off anywhere", function()
@@ -181,7 +192,7 @@ describe("a compact JWS", function()
     local base64url = crypto.base64url
     for text, message in pairs {
       [""] = "it does not have three parts", ["a.b"] = "it does not have three parts",
-        ["..."] = "its header is not a JSON object",
+      ["..."] = "its header is not a JSON object",
       ["e30.!.x"] = "its claims are not a JSON object", ["e30..x"] = "its claims are not a JSON object",
       [base64url "[1]" .. ".e30.x"] = "its header is not a JSON object", ["e30." .. base64url "{}x" .. ".x"] =
         "its claims are not a JSON object",

@@ -54,15 +54,15 @@ local BACK = [["http://localhost:$port/?code=the-code-1&state=$state&session_sta
 local function hex(text) return text:gsub("%%(%x%x)", function(pair) return string.char(tonumber(pair, 16)) end) end
 
 describe("oauth in a browser", function()
-  local say = log.prose
+  local say = log.instruct
   before_each(function()
     tenant = contoso.new { method = "browser", client_id = "public-1", redirect = "http://localhost" }
     tenant.door:on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
-    log.prose = run_browser
+    log.instruct = run_browser
     oauth.use_scopes { "User.Read.All" }
   end)
   after_each(function()
-    log.prose = say
+    log.instruct = say
     oauth.use_scopes {}
     tenant:close()
   end)

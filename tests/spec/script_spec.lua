@@ -126,7 +126,7 @@ describe("script", function()
         (refusal(script.load, write("b", "\n!"))))
       assert.matches("^load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\n",
         (refusal(script.load, write("c", "return nothing"))))
-      assert.matches("binary chunk", (refusal(script.load, write("d", string.dump(function() end)))))
+      assert.matches("the file is compiled Lua", (refusal(script.load, write("d", string.dump(function() end)))))
     end)
   end)
 
@@ -162,8 +162,8 @@ describe("script", function()
           .. '"\\" or characters beyond ASCII',
         ['graph = { "PATCH /users/{id}#" }'] = 'needs.graph[1]: "PATCH /users/{id}#" is not of the form '
           .. '"PATCH /users/{id}#member,member"',
-        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: which members of Graph's calls hold "
-          .. "secrets is known; say the call as a text",
+        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: a call of Graph is a text: "
+          .. "Moonlatch knows which of its members hold secrets",
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean "entries:write"?',
         ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',

@@ -223,14 +223,15 @@ describe("host.sys files", function()
 end)
 
 describe("host.sys secrets", function()
-  it("are read from a private file, less one newline", function()
+  it("are read from a private file: as text, as bytes less one newline, or whole", function()
     local place <close> = child.folder()
     local path = place.path .. "/key"
     put(path, "correct horse\n\n", "600")
-    local value <close> = assert(sys.read_secret(path))
-    assert.equal("[secret]", tostring(value))
-    local expected <close> = secret.from("correct horse\n")
-    assert.is_true(secret.equals(value, expected))
+    for form, expected in pairs { text = "correct horse", bytes = "correct horse\n", whole = "correct horse\n\n" } do
+      local value <close> = assert(sys.read_secret(path, "person", form))
+      assert.equal("[secret]", tostring(value))
+      assert.is_true(secret.equals(value, secret.from(expected)), form)
+    end
   end)
 
   it("are refused in a file that others may read, a link, and an empty file", function()
