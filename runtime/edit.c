@@ -110,7 +110,7 @@ static int on_edit_read(EditLine *line, wchar_t *character) {
 /* ---- editors ---- */
 
 /* Push nil and why no line was read: "interrupted", or "end" of the input. [-0, +2, m] */
-static int push_no_line(lua_State *L, struct editor *editor, int interrupted) {
+static int push_no_edited_line(lua_State *L, struct editor *editor, int interrupted) {
   if (interrupted) el_reset(editor->line);
   luaL_pushfail(L);
   lua_pushstring(L, interrupted ? "interrupted" : "end");
@@ -141,7 +141,7 @@ static int editor_read(lua_State *L) {
   lua_settop(L, 3);
   int before = sys_interrupt_count();
   const char *text = read_edited_line(editor->line, &line_read, &count);
-  if (!text || count <= 0) return push_no_line(L, editor, sys_interrupt_count() != before);
+  if (!text || count <= 0) return push_no_edited_line(L, editor, sys_interrupt_count() != before);
   size_t length = (size_t)count;
   if (text[length - 1] == '\n') length--;
   lua_pushlstring(L, text, length);

@@ -57,7 +57,7 @@ void gate_door_new_record_id(lua_State *L, char id[17]) {
 /* ---- peers, programs, folders, budget ---- */
 
 /* Push and return the path of the request's URL without slashes at its end: the base of a peer. [-0, +1, e] */
-static const char *push_base_path(lua_State *L, const struct request *request) {
+static const char *push_peer_base_path(lua_State *L, const struct request *request) {
   char *path = NULL;
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
@@ -80,7 +80,8 @@ static int door_peer(lua_State *L) {
   if (!problem && strchr(url, '?')) problem = "its address has a query";
   if (problem) return lib_fail(L, "%s cannot be at %s: %s", name, url, problem);
   const struct request *base = request_new(L, name, "GET", url);
-  struct peer peer = {(char *)name, base->origin, (char *)push_base_path(L, base), (char *)ca, (char *)proxy, lenient};
+  struct peer peer = {(char *)name, base->origin,  (char *)push_peer_base_path(L, base),
+                      (char *)ca,   (char *)proxy, lenient};
   if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
@@ -88,7 +89,7 @@ static int door_peer(lua_State *L) {
 
 /* Return the name at index 2 for a new program or folder; raise an argument error when the name is invalid or used
  * already. */
-static const char *check_unused_name(lua_State *L, const struct named_list *names) {
+static const char *check_new_door_name(lua_State *L, const struct named_list *names) {
   const char *name = lib_checktext(L, 2);
   luaL_argcheck(L, gate_named_is_valid(name), 2, "a name of letters, digits, '-' and '_' expected");
   luaL_argcheck(L, !gate_named_find(names, name), 2, "the name is used already");
@@ -98,7 +99,7 @@ static const char *check_unused_name(lua_State *L, const struct named_list *name
 /* door:program(name, argv) */
 static int door_program(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
-  const char *name = check_unused_name(L, &door->programs);
+  const char *name = check_new_door_name(L, &door->programs);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer count = luaL_len(L, 3);
   luaL_argcheck(L, count > 0 && count <= MAX_PROGRAM_WORDS, 3, "a list of 1 to 64 words expected");
@@ -120,7 +121,7 @@ static int door_program(lua_State *L) {
 /* door:folder(name, path) */
 static int door_folder(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
-  const char *name = check_unused_name(L, &door->folders);
+  const char *name = check_new_door_name(L, &door->folders);
   const char *path = lib_checktext(L, 3);
   luaL_argcheck(L, *path == '/', 3, "an absolute path expected");
   struct named *folder = gate_named_add(&door->folders, name);

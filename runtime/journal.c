@@ -55,7 +55,7 @@ struct journal *journal_check_working(lua_State *L) {
 }
 
 /* Raise an argument error when the text contains a living secret. */
-static void check_no_secret(lua_State *L, const char *text, size_t length, int argument) {
+static void check_record_has_no_secret(lua_State *L, const char *text, size_t length, int argument) {
   luaL_argcheck(L, !secret_redact_finds(L, text, length), argument,
                 "it has a secret: seal the secret (journal:seal) and record its id");
 }
@@ -67,7 +67,7 @@ static const char *check_record_name(lua_State *L, int index) {
   luaL_argcheck(L, length > 0 && length <= MAX_NAME, index, "1 to 512 bytes expected");
   for (size_t i = 0; i < length; i++)
     luaL_argcheck(L, (unsigned char)name[i] >= 0x20, index, "it has a control character");
-  check_no_secret(L, name, length, index);
+  check_record_has_no_secret(L, name, length, index);
   return name;
 }
 
@@ -91,18 +91,19 @@ static const struct buffer *push_record_body(lua_State *L, int index) {
   struct buffer *body = buffer_borrow(L);
   size_t secrets = json_encode(L, index, body, 0);
   luaL_argcheck(L, secrets == 0, index, "it has a secret: seal the secret (journal:seal) and record its id");
-  check_no_secret(L, body->data, body->length, index);
+  check_record_has_no_secret(L, body->data, body->length, index);
   return body;
 }
 
 /* Give back the body's buffer on top of the stack, and return nothing when the operation is done; else raise the
  * journal's message. */
-static int finish_with_body(lua_State *L, const struct journal *journal, int done) {
+static int finish_record_body(lua_State *L, const struct journal *journal, int done) {
   buffer_give_back(L, -1);
   return done ? 0 : journal_raise(L, journal);
 }
 
-static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
+static int put_journal_record(struct journal *journal, const char *const names[3], const struct buffer *body,
+                              double time) {
   if (!journal_audit_begin(journal)) return 0;
   sqlite3_stmt *put = journal_store_statement(journal, PUT);
   for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
@@ -121,17 +122,17 @@ static int journal_put(lua_State *L) {
   const char *const names[] = {check_record_name(L, 2), check_record_name(L, 3), check_record_name(L, 4)};
   double time = journal_check_time(L, 6);
   lua_settop(L, 6);
-  return finish_with_body(L, journal, put_record(journal, names, push_record_body(L, 5), time));
+  return finish_record_body(L, journal, put_journal_record(journal, names, push_record_body(L, 5), time));
 }
 
-static void push_column(lua_State *L, sqlite3_stmt *row, int column) {
+static void push_journal_column(lua_State *L, sqlite3_stmt *row, int column) {
   lua_pushlstring(L, (const char *)sqlite3_column_text(row, column), (size_t)sqlite3_column_bytes(row, column));
 }
 
 /* Decode the JSON in this column. [-0, +1, e] */
-static void push_json_column(lua_State *L, sqlite3_stmt *row, int column) {
+static void push_journal_json(lua_State *L, sqlite3_stmt *row, int column) {
   struct json_rules rules = {0};
-  push_column(L, row, column); /* an error resets the row */
+  push_journal_column(L, row, column); /* an error resets the row */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   if (!json_decode(L, text, length, &rules)) {
@@ -142,14 +143,14 @@ static void push_json_column(lua_State *L, sqlite3_stmt *row, int column) {
 }
 
 /* Push a record as a table. [-0, +1, e] */
-static void push_record(lua_State *L, sqlite3_stmt *row) {
+static void push_journal_record(lua_State *L, sqlite3_stmt *row) {
   static const char *const names[] = {"kind", "id", "state"};
   lua_createtable(L, 0, 6);
   for (int i = 0; i < 3; i++) {
-    push_column(L, row, i);
+    push_journal_column(L, row, i);
     lua_setfield(L, -2, names[i]);
   }
-  push_json_column(L, row, 3);
+  push_journal_json(L, row, 3);
   lua_setfield(L, -2, "body");
   lua_pushnumber(L, sqlite3_column_double(row, 4));
   lua_setfield(L, -2, "created");
@@ -158,7 +159,7 @@ static void push_record(lua_State *L, sqlite3_stmt *row) {
 }
 
 /* Step a reading statement: 1 for a row, 0 at the end. Raises an error when the database cannot be read. */
-static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
+static int next_journal_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return 1;
   if (code != SQLITE_DONE)
@@ -175,8 +176,8 @@ static int journal_get(lua_State *L) {
   sqlite3_stmt *get = journal_store_statement(journal, GET);
   sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(get, 2, id, -1, SQLITE_TRANSIENT);
-  if (!next_row(L, journal, get)) return 0;
-  push_record(L, get);
+  if (!next_journal_row(L, journal, get)) return 0;
+  push_journal_record(L, get);
   sqlite3_reset(get);
   return 1;
 }
@@ -190,8 +191,8 @@ static int journal_list(lua_State *L) {
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
-  while (next_row(L, journal, list)) {
-    push_record(L, list);
+  while (next_journal_row(L, journal, list)) {
+    push_journal_record(L, list);
     lua_rawseti(L, -2, ++count);
   }
   return 1;
@@ -203,7 +204,7 @@ static int push_sealed_value(lua_State *L, struct journal *journal, const char *
   const struct seal_name name = {"value", journal->binding, id};
   sqlite3_stmt *read = journal_store_statement(journal, UNSEAL);
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
-  if (!next_row(L, journal, read)) return 0;
+  if (!next_journal_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
   length = journal_seal_plaintext_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
   if (length == SIZE_MAX) return -1;
@@ -238,7 +239,7 @@ static int insert_sealed_value(struct journal *journal, const char *id, const st
 }
 
 /* Raise an error unless the value that is sealed under this id already, on top of the stack, is the same one. */
-static int check_same_value(lua_State *L, const char *id, const struct secret *value) {
+static int check_same_sealed_value(lua_State *L, const char *id, const struct secret *value) {
   const struct secret *found = secret_check(L, -1);
   if (secret_equal(found, value)) return 0;
   lua_pushfstring(L, "another value is sealed under '%s': it is not replaced; seal under an id of its own", id);
@@ -254,9 +255,10 @@ static int journal_seal(lua_State *L) {
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
   if (!journal_audit_begin(journal))
-    return journal_raise(L, journal); /* first: nobody may seal between the look and the insert */
+    return journal_raise(L,
+                         journal); /* first, so that no other process seals a value between the look and the insert */
   int found = push_sealed_value(L, journal, id);
-  if (found > 0) return check_same_value(L, id, value);
+  if (found > 0) return check_same_sealed_value(L, id, value);
   if (found < 0) {
     push_altered_value(L, id);
     return lua_error(L);
@@ -292,7 +294,7 @@ static int journal_forget(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_setfield(L, 3, "id");
   const struct buffer *body = push_record_body(L, 3);
-  return finish_with_body(L, journal, journal_audit_begin(journal) && drop_sealed_value(journal, id, body));
+  return finish_record_body(L, journal, journal_audit_begin(journal) && drop_sealed_value(journal, id, body));
 }
 
 /* journal:audit(kind, body, time) */
@@ -302,7 +304,7 @@ static int journal_audit(lua_State *L) {
   double time = journal_check_time(L, 4);
   lua_settop(L, 4);
   const struct buffer *body = push_record_body(L, 3);
-  return finish_with_body(
+  return finish_record_body(
       L, journal, journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
 }
 
@@ -313,9 +315,9 @@ static void push_audit_record(lua_State *L, sqlite3_stmt *row) {
   lua_setfield(L, -2, "seq");
   lua_pushnumber(L, sqlite3_column_double(row, 1));
   lua_setfield(L, -2, "time");
-  push_column(L, row, 2);
+  push_journal_column(L, row, 2);
   lua_setfield(L, -2, "kind");
-  push_json_column(L, row, 3);
+  push_journal_json(L, row, 3);
   lua_setfield(L, -2, "body");
 }
 
@@ -327,7 +329,7 @@ static int journal_history(lua_State *L) {
   sqlite3_stmt *history = journal_store_statement(journal, HISTORY);
   sqlite3_bind_int64(history, 1, wanted);
   lua_newtable(L);
-  while (next_row(L, journal, history)) {
+  while (next_journal_row(L, journal, history)) {
     push_audit_record(L, history);
     lua_rawseti(L, -2, ++count);
   }
@@ -377,7 +379,7 @@ static int journal_hash(lua_State *L) {
   char hex[2 * HASH_SIZE + 1];
   sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
-  if (!next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
+  if (!next_journal_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
   hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
   sqlite3_reset(read);
   lua_pushstring(L, hex);
@@ -477,10 +479,10 @@ int luaopen_host_journal(lua_State *L) {
   lib_type(L, JOURNAL, methods, journal_close);
   luaL_getmetatable(L, JOURNAL);
   lua_getfield(L, -1, "__index");
-  luaL_setfuncs(L, journal_care_methods, 0);
+  luaL_setfuncs(L, journal_admin_methods, 0);
   lua_pop(L, 2);
   journal_lease_type(L);
   luaL_newlib(L, functions);
-  luaL_setfuncs(L, journal_care_functions, 0);
+  luaL_setfuncs(L, journal_admin_functions, 0);
   return 1;
 }

@@ -17,13 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *fail_segment(struct journal *journal, const char *path, const char *why) {
+static const char *fail_compact(struct journal *journal, const char *path, const char *why) {
   snprintf(journal->message, sizeof journal->message, "cannot write the segment '%.300s': %.600s", path, why);
   return "io";
 }
 
 /* Return the number of the last record before this time; at least one record stays in the chain. */
-static int64_t last_record_before(struct journal *journal, double before, int64_t head) {
+static int64_t last_compacted_record(struct journal *journal, double before, int64_t head) {
   sqlite3_stmt *find = journal_store_statement(journal, FIRST_SINCE);
   sqlite3_bind_double(find, 1, before);
   int64_t last = sqlite3_step(find) == SQLITE_ROW ? sqlite3_column_int64(find, 0) - 1 : head - 1;
@@ -49,16 +49,16 @@ static const char *write_segment_part(struct journal *journal, const struct comp
                                       struct buffer *scratch) {
   struct journal segment = {.keys = journal->keys, .binding = journal->binding, .use = MAKE_FILE};
   int code = journal_copy_make_part(part);
-  if (code) return fail_segment(journal, part, strerror(code));
+  if (code) return fail_compact(journal, part, strerror(code));
   memcpy(segment.key_id, journal->key_id, KEY_ID_SIZE);
   segment.directory = strdup(part);
   const char *kind = segment.directory ? journal_store_open(&segment, part) : "io";
   int ok = !kind && fill_segment(journal, compact, &segment, scratch);
   if (!ok && !*segment.message) memcpy(segment.message, journal->message, sizeof segment.message);
-  if (!ok) fail_segment(journal, part, segment.message);
+  if (!ok) fail_compact(journal, part, segment.message);
   journal_copy_close(&segment);
   code = ok ? journal_copy_make_single_file(part) : 0;
-  if (code) return fail_segment(journal, part, strerror(code));
+  if (code) return fail_compact(journal, part, strerror(code));
   return ok ? NULL : "io";
 }
 
@@ -81,7 +81,7 @@ const char *journal_compact_write(struct journal *journal, struct compact *compa
     snprintf(journal->message, sizeof journal->message, "%s", why);
     return "damaged";
   }
-  compact->last = last_record_before(journal, compact->before, head.seq);
+  compact->last = last_compacted_record(journal, compact->before, head.seq);
   if (compact->last <= compact->start.seq || !name_segment(journal, compact)) compact->last = 0;
   if (compact->last == 0) return NULL;
   snprintf(path, sizeof path, "%s/%s", journal->directory, compact->segment);
@@ -89,7 +89,7 @@ const char *journal_compact_write(struct journal *journal, struct compact *compa
   const char *kind = write_segment_part(journal, compact, part, scratch);
   int code = kind ? 0 : sys_files_replace(part, path);
   if (kind || code) unlink(part);
-  return code ? fail_segment(journal, path, strerror(code)) : kind;
+  return code ? fail_compact(journal, path, strerror(code)) : kind;
 }
 
 int journal_compact_begin(struct journal *journal, struct compact *compact) {
@@ -109,7 +109,7 @@ int journal_compact_drop_row(struct journal *journal, const struct compact *comp
 
 /* Append the record of a row again, when its record is among those that are removed. 1: *number is the row's number;
  * 0: there is no such row; -1: it failed. */
-static int carry_over_record(struct journal *journal, const struct compact *compact, int64_t *number) {
+static int compact_keep_record(struct journal *journal, const struct compact *compact, int64_t *number) {
   sqlite3_stmt *find = journal_store_statement(journal, NEXT_RECORD);
   sqlite3_bind_int64(find, 1, *number);
   sqlite3_bind_int64(find, 2, compact->last);
@@ -129,7 +129,7 @@ static int carry_over_record(struct journal *journal, const struct compact *comp
 }
 
 /* The same for a sealed value; id is the id of the last one. */
-static int carry_over_value(struct journal *journal, const struct compact *compact, char id[JOURNAL_BINDING + 1]) {
+static int compact_keep_value(struct journal *journal, const struct compact *compact, char id[JOURNAL_BINDING + 1]) {
   sqlite3_stmt *find = journal_store_statement(journal, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(find, 2, compact->last);
@@ -147,16 +147,16 @@ static int carry_over_value(struct journal *journal, const struct compact *compa
 }
 
 /* Append the records of all rows and values that stay, where they are among those that are removed. */
-static int carry_over_rows(struct journal *journal, struct compact *compact) {
+static int compact_keep_rows(struct journal *journal, struct compact *compact) {
   int64_t number = INT64_MIN;
   char id[JOURNAL_BINDING + 1] = "";
   int rows = 1, values = 1;
   while (rows > 0) {
-    rows = carry_over_record(journal, compact, &number);
+    rows = compact_keep_record(journal, compact, &number);
     compact->carried += rows > 0;
   }
   while (rows == 0 && values > 0) {
-    values = carry_over_value(journal, compact, id);
+    values = compact_keep_value(journal, compact, id);
     compact->carried += values > 0;
   }
   if (rows == 0 && values == 0) return 1;
@@ -164,7 +164,7 @@ static int carry_over_rows(struct journal *journal, struct compact *compact) {
 }
 
 /* Delete the records, seal where the chain begins now, and append a record that names the segment. */
-static int cut_chain(struct journal *journal, const struct compact *compact) {
+static int compact_cut_chain(struct journal *journal, const struct compact *compact) {
   struct chain_head start = {.seq = compact->last};
   char body[NAME_MAX + 128];
   if (!journal_audit_read_hash(journal, compact->last, start.hash))
@@ -178,7 +178,8 @@ static int cut_chain(struct journal *journal, const struct compact *compact) {
 }
 
 int journal_compact_end(struct journal *journal, struct compact *compact) {
-  if (!carry_over_rows(journal, compact) || !cut_chain(journal, compact) || journal_audit_commit(journal)) return 0;
+  if (!compact_keep_rows(journal, compact) || !compact_cut_chain(journal, compact) || journal_audit_commit(journal))
+    return 0;
   /* Return free pages to the system; while another process reads, they are used again later. */
   sqlite3_exec(journal->database, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
   return 1;

@@ -62,7 +62,7 @@ int journal_copy_make_part(const char *part) {
 }
 
 /* Copy all pages in one step, which sees one state of the source while others write. */
-static int copy_pages(sqlite3 *source, sqlite3 *to) {
+static int copy_database_pages(sqlite3 *source, sqlite3 *to) {
   sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL);
   sqlite3_backup *backup = sqlite3_backup_init(to, "main", source, "main");
   int code = SQLITE_BUSY;
@@ -91,7 +91,7 @@ const char *journal_copy_database(struct journal *journal, sqlite3 *source, cons
   int code = journal_copy_make_part(part);
   if (code) return fail_copy(journal, "make", part, strerror(code));
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_pages(source, to)) {
+  if (sqlite3_open_v2(part, &to, flags, NULL) != SQLITE_OK || !copy_database_pages(source, to)) {
     int system_code = to ? sqlite3_system_errno(to) : ENOMEM;
     snprintf(why, sizeof why, "%s%s%s", to ? sqlite3_errmsg(to) : "", system_code ? ": " : "",
              system_code ? strerror(system_code) : "");

@@ -1,5 +1,5 @@
 /* What the files of host.journal share. Calls go down this list:
- * journal.c, journal_care.c: functions for Lua, on the records and on the journal as a whole;
+ * journal.c, journal_admin.c: functions for Lua, on the records and on the journal as a whole;
  * journal_rekey.c, journal_restore.c, journal_compact.c, journal_copy.c: a new key, a backup, a segment, a copy in
  * one file;
  * journal_owner.c: which tenant and installation the journal belongs to;
@@ -136,11 +136,11 @@ double journal_check_time(lua_State *L, int index);
 const struct secret *journal_check_key(lua_State *L, int index);
 const char *journal_check_binding(lua_State *L, int index);
 
-/* journal_care.c */
+/* journal_admin.c */
 
 /* Further methods of a journal, and functions of host.journal. */
-extern const luaL_Reg journal_care_methods[];
-extern const luaL_Reg journal_care_functions[];
+extern const luaL_Reg journal_admin_methods[];
+extern const luaL_Reg journal_admin_functions[];
 
 /* journal_store.c */
 

@@ -28,7 +28,7 @@ static int lease_close(lua_State *L) {
   return 0;
 }
 
-/* Return the offset of the byte that stands for this name. */
+/* Return the offset of the byte that is locked for this name. */
 static off_t lease_offset(const char *name, size_t length) {
   unsigned char hash[SHA256_DIGEST_LENGTH];
   uint64_t offset;

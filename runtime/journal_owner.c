@@ -22,7 +22,7 @@ int journal_owner_has_installation(const struct journal *journal, const char *id
 }
 
 /* Add a new installation id before the others. */
-static int add_installation(struct journal *journal) {
+static int add_owner_installation(struct journal *journal) {
   unsigned char random[INSTALLATION_SIZE / 2];
   char own[INSTALLATION_SIZE + 1], *ids = journal->installations;
   if (RAND_bytes(random, sizeof random) != 1) return journal_store_refuse(journal, "the system's random source failed");
@@ -44,8 +44,8 @@ int journal_owner_write(struct journal *journal, struct buffer *sealed) {
 }
 
 /* Fill a new journal: installation, owner's record and an empty chain. */
-static int fill_new_journal(struct journal *journal, struct buffer *sealed) {
-  if (!add_installation(journal)) return 0;
+static int fill_new_owner(struct journal *journal, struct buffer *sealed) {
+  if (!add_owner_installation(journal)) return 0;
   journal_audit_empty_head(journal, &journal->head);
   return journal_owner_write(journal, sealed) && !journal_audit_commit(journal);
 }
@@ -56,7 +56,7 @@ static size_t read_sealed_owner(struct journal *journal, unsigned char sealed[SE
 }
 
 /* Fill the journal if it is empty and no other process was faster. Returns NULL, or the kind of failure. */
-static const char *fill_if_new(struct journal *journal, struct buffer *scratch) {
+static const char *fill_owner_if_new(struct journal *journal, struct buffer *scratch) {
   unsigned char sealed[SEALED_OWNER_SIZE];
   char evidence[NAME_MAX + 1];
   if (!journal_store_lock(journal)) return "io";
@@ -66,7 +66,7 @@ static const char *fill_if_new(struct journal *journal, struct buffer *scratch) 
   }
   int empty = sqlite3_step(journal_store_statement(journal, TAIL)) == SQLITE_DONE;
   int has_evidence = journal_place_find_evidence(journal, evidence);
-  if (empty && !has_evidence) return fill_new_journal(journal, scratch) ? NULL : "io";
+  if (empty && !has_evidence) return fill_new_owner(journal, scratch) ? NULL : "io";
   journal_store_abandon(journal);
   if (empty) return journal_place_fail_gone(journal, "was emptied", evidence);
   snprintf(
@@ -93,7 +93,7 @@ static const char *fail_owner(struct journal *journal, const unsigned char *seal
 }
 
 /* Read the installation ids; 0 when their length is wrong. */
-static int read_installations(struct journal *journal) {
+static int read_owner_installations(struct journal *journal) {
   size_t length =
       journal_store_read_meta(journal, "installation", journal->installations, sizeof journal->installations - 1);
   journal->installations[length] = '\0';
@@ -113,7 +113,7 @@ const char *journal_owner_read(struct journal *journal) {
   unsigned char sealed[SEALED_OWNER_SIZE];
   char text[SEALED_OWNER_SIZE] = {0};
   size_t length = read_sealed_owner(journal, sealed);
-  if (!read_installations(journal) || !open_owner(journal, sealed, length, text))
+  if (!read_owner_installations(journal) || !open_owner(journal, sealed, length, text))
     return fail_owner(journal, sealed, length);
   if (strcmp(text, journal->binding) != 0) {
     snprintf(journal->message, sizeof journal->message, "the journal in '%s' belongs to %s, not to %s",
@@ -126,12 +126,12 @@ const char *journal_owner_read(struct journal *journal) {
 
 const char *journal_owner_check(struct journal *journal, struct buffer *scratch) {
   unsigned char sealed[SEALED_OWNER_SIZE];
-  const char *failed = read_sealed_owner(journal, sealed) ? NULL : fill_if_new(journal, scratch);
+  const char *failed = read_sealed_owner(journal, sealed) ? NULL : fill_owner_if_new(journal, scratch);
   return failed ? failed : journal_owner_read(journal);
 }
 
 /* Add the missing ids to the former ones, before the id that the journal was made with. */
-static int add_former_installations(struct journal *journal, const char *others) {
+static int add_former_owner_installations(struct journal *journal, const char *others) {
   char *ids = journal->installations;
   for (; *others; others += INSTALLATION_SIZE) {
     size_t length = strlen(ids), first = length - INSTALLATION_SIZE;
@@ -146,7 +146,7 @@ static int add_former_installations(struct journal *journal, const char *others)
 }
 
 /* Append the audit record about the restore. */
-static int append_restore_record(struct journal *journal, double time, int replaces) {
+static int append_owner_restore(struct journal *journal, double time, int replaces) {
   char body[256];
   int length = snprintf(body, sizeof body, "{\"installation\":\"%.8s\",\"replaces\":%s}", journal->installations,
                         replaces ? "true" : "false");
@@ -157,9 +157,9 @@ int journal_owner_record_restore(struct journal *journal, double time, int repla
                                  struct buffer *scratch) {
   if (!journal_audit_begin(journal)) return 0;
   size_t free_space = sizeof journal->installations - strlen(journal->installations);
-  if (free_space <= INSTALLATION_SIZE || (others && !add_former_installations(journal, others)))
+  if (free_space <= INSTALLATION_SIZE || (others && !add_former_owner_installations(journal, others)))
     return journal_store_refuse(journal, "it was restored too often: give the profile another state folder");
   journal->restored_at = time;
-  return (replaces || add_installation(journal)) && journal_owner_write(journal, scratch) &&
-         append_restore_record(journal, time, replaces);
+  return (replaces || add_owner_installation(journal)) && journal_owner_write(journal, scratch) &&
+         append_owner_restore(journal, time, replaces);
 }

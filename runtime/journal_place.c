@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* Return why the path is not a private folder or file of this user, or NULL. */
-static const char *privacy_problem(const char *path, mode_t type) {
+static const char *journal_privacy_problem(const char *path, mode_t type) {
   struct stat info;
   if (lstat(path, &info) != 0) return strerror(errno);
   if ((info.st_mode & S_IFMT) != type) return type == S_IFDIR ? "it is not a folder" : "journal.db is not a file";
@@ -61,7 +61,7 @@ const char *journal_place_fail_open(struct journal *journal, const char *directo
 }
 
 /* Return how the journal's file was taken away, or NULL. Called before the file is made. */
-static const char *how_file_was_lost(const char *file) {
+static const char *how_journal_was_lost(const char *file) {
   struct stat info;
   if (lstat(file, &info) != 0) return errno == ENOENT ? "is gone" : NULL;
   return S_ISREG(info.st_mode) && info.st_size == 0 ? "is empty" : NULL;
@@ -80,14 +80,14 @@ static int find_lost_journal(const struct journal *journal, const char *file, ch
  * so the file is checked once more after the evidence. */
 static const char *check_lost_journal(struct journal *journal, const char *file) {
   char evidence[NAME_MAX + 1];
-  if (!how_file_was_lost(file) || !find_lost_journal(journal, file, evidence)) return NULL;
-  const char *how = how_file_was_lost(file);
+  if (!how_journal_was_lost(file) || !find_lost_journal(journal, file, evidence)) return NULL;
+  const char *how = how_journal_was_lost(file);
   return how ? journal_place_fail_gone(journal, how, evidence) : NULL;
 }
 
 /* Make the folder, after checking that no other user can replace it or a folder above it. Returns NULL, or why not,
  * which may be in text. */
-static const char *make_private_folder(const char *directory, char text[], size_t size) {
+static const char *make_journal_folder(const char *directory, char text[], size_t size) {
   char where[PATH_MAX];
   const char *why = sys_way_problem(directory, where);
   int code = why ? 0 : sys_files_make_folder(directory);
@@ -96,18 +96,18 @@ static const char *make_private_folder(const char *directory, char text[], size_
 }
 
 /* Make the folder, and check that it is private to this user. Returns NULL, or the kind of failure. */
-static const char *open_private_folder(struct journal *journal, const char *directory) {
+static const char *open_journal_folder(struct journal *journal, const char *directory) {
   char text[PATH_MAX + 128];
-  const char *why = make_private_folder(directory, text, sizeof text);
+  const char *why = make_journal_folder(directory, text, sizeof text);
   if (!why) {
     journal->directory = realpath(directory, NULL);
-    why = journal->directory ? privacy_problem(journal->directory, S_IFDIR) : strerror(errno);
+    why = journal->directory ? journal_privacy_problem(journal->directory, S_IFDIR) : strerror(errno);
   }
   return why ? journal_place_fail_open(journal, directory, "io", why) : NULL;
 }
 
 /* Lock the folder in shared mode. Returns NULL, or the kind of failure. */
-static const char *lock_folder_shared(struct journal *journal) {
+static const char *lock_journal_folder(struct journal *journal) {
   journal->folder = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (journal->folder < 0 || flock(journal->folder, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return NULL;
   return journal_place_fail_open(journal, journal->directory, "io",
@@ -115,7 +115,7 @@ static const char *lock_folder_shared(struct journal *journal) {
 }
 
 const char *journal_place_open_alone(struct journal *journal, const char *directory) {
-  const char *kind = open_private_folder(journal, directory);
+  const char *kind = open_journal_folder(journal, directory);
   if (kind) return kind;
   journal->folder = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (journal->folder >= 0 && flock(journal->folder, LOCK_EX | LOCK_NB) == 0) return NULL;
@@ -125,11 +125,11 @@ const char *journal_place_open_alone(struct journal *journal, const char *direct
 
 /* Make an empty private file, unless it exists. An existing file is not opened: closing it would drop SQLite's locks.
  */
-static const char *make_database_file(const char *file) {
+static const char *make_journal_file(const char *file) {
   int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0 && errno != EEXIST) return strerror(errno);
   if (fd >= 0) close(fd);
-  return privacy_problem(file, S_IFREG);
+  return journal_privacy_problem(file, S_IFREG);
 }
 
 const char *journal_place_check_restoring(struct journal *journal) {
@@ -142,15 +142,15 @@ const char *journal_place_check_restoring(struct journal *journal) {
 }
 
 const char *journal_place_open(struct journal *journal, const char *directory, char file[PATH_MAX]) {
-  const char *kind = open_private_folder(journal, directory);
-  if (!kind) kind = lock_folder_shared(journal);
+  const char *kind = open_journal_folder(journal, directory);
+  if (!kind) kind = lock_journal_folder(journal);
   if (!kind) kind = journal_place_check_restoring(journal);
   if (kind) return kind;
   if (snprintf(file, PATH_MAX, "%s/" DATABASE_NAME, journal->directory) >= PATH_MAX)
     return journal_place_fail_open(journal, directory, "io", strerror(ENAMETOOLONG));
   kind = check_lost_journal(journal, file);
   if (kind) return kind;
-  const char *why = make_database_file(file);
+  const char *why = make_journal_file(file);
   return why ? journal_place_fail_open(journal, directory, "io", why) : NULL;
 }
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /* Open a sealed value with the current keys, and seal it with the next ones. */
-static int reseal(struct journal *current, struct journal *next, const char *id, const unsigned char *sealed,
-                  size_t length, struct buffer *out) {
+static int rekey_sealed_bytes(struct journal *current, struct journal *next, const char *id,
+                              const unsigned char *sealed, size_t length, struct buffer *out) {
   const struct seal_name name = {"value", current->binding, id};
   size_t size = journal_seal_plaintext_size(sealed, length, SIZE_MAX);
   char *plain = size == SIZE_MAX ? NULL : OPENSSL_secure_malloc(size + 1);
@@ -29,20 +29,20 @@ static int reseal(struct journal *current, struct journal *next, const char *id,
 }
 
 /* Replace the sealed value under this id, and append an audit record. */
-static int replace_sealed_value(struct journal *current, double time, const char *id, const struct buffer *sealed) {
-  sqlite3_stmt *reseal = journal_store_statement(current, RESEAL);
-  sqlite3_bind_text(reseal, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob(reseal, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
-  sqlite3_bind_int64(reseal, 3, current->head.seq + 1);
-  if (!journal_store_run(current, reseal)) return 0;
+static int rekey_replace_value(struct journal *current, double time, const char *id, const struct buffer *sealed) {
+  sqlite3_stmt *rekey_sealed_bytes = journal_store_statement(current, RESEAL);
+  sqlite3_bind_text(rekey_sealed_bytes, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(rekey_sealed_bytes, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(rekey_sealed_bytes, 3, current->head.seq + 1);
+  if (!journal_store_run(current, rekey_sealed_bytes)) return 0;
   sqlite3_stmt *as_json = journal_store_statement(current, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
   return journal_audit_append_row(current, as_json, time, AUDIT_SEAL);
 }
 
 /* Seal the first value after this id again. 1: id is its id; 0: there is none; -1: it failed. */
-static int reseal_next_value(struct journal *current, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
-                             struct buffer *scratch) {
+static int rekey_next_value(struct journal *current, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
+                            struct buffer *scratch) {
   sqlite3_stmt *find = journal_store_statement(current, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(find, 2, INT64_MAX);
@@ -50,23 +50,24 @@ static int reseal_next_value(struct journal *current, struct journal *next, doub
   scratch->length = 0;
   if (code == SQLITE_ROW) {
     snprintf(id, JOURNAL_BINDING + 1, "%s", (const char *)sqlite3_column_text(find, 0));
-    done = reseal(current, next, id, sqlite3_column_blob(find, 1), (size_t)sqlite3_column_bytes(find, 1), scratch);
+    done = rekey_sealed_bytes(current, next, id, sqlite3_column_blob(find, 1), (size_t)sqlite3_column_bytes(find, 1),
+                              scratch);
   }
   sqlite3_reset(find);
   if (code == SQLITE_DONE) return 0;
-  return done && replace_sealed_value(current, time, id, scratch) ? 1 : -1;
+  return done && rekey_replace_value(current, time, id, scratch) ? 1 : -1;
 }
 
-static int reseal_values(struct journal *current, struct journal *next, double time, struct buffer *scratch,
-                         int64_t *count) {
+static int rekey_all_values(struct journal *current, struct journal *next, double time, struct buffer *scratch,
+                            int64_t *count) {
   char id[JOURNAL_BINDING + 1] = "";
   int more = 1;
-  for (*count = 0; more > 0; *count += more > 0) more = reseal_next_value(current, next, time, id, scratch);
+  for (*count = 0; more > 0; *count += more > 0) more = rekey_next_value(current, next, time, id, scratch);
   return more == 0;
 }
 
 /* Give the journal the next keys. */
-static int change_keys(struct journal *current, const struct journal *next, struct buffer *scratch) {
+static int rekey_change_keys(struct journal *current, const struct journal *next, struct buffer *scratch) {
   struct chain_head start;
   if (!journal_audit_read_start(current, &start))
     return journal_store_refuse(current, "the start of its audit chain was altered");
@@ -83,7 +84,7 @@ static int append_rekey_record(struct journal *current, double time) {
 }
 
 /* Remove the mark, which the old key made: a missing mark is accepted, and one that the key did not make is not. */
-static void remove_mark(const struct journal *journal) {
+static void rekey_remove_mark(const struct journal *journal) {
   char path[PATH_MAX + 16];
   snprintf(path, sizeof path, "%s/" MARK_NAME, journal->directory);
   unlink(path);
@@ -92,9 +93,9 @@ static void remove_mark(const struct journal *journal) {
 /* Rekey the open journal in one transaction. Returns NULL, or the kind of failure. */
 static const char *rekey_open_journal(struct journal *old, struct journal *current, struct journal *next, double time,
                                       struct buffer *scratch, int64_t *count) {
-  int done = journal_audit_begin(current) && reseal_values(current, next, time, scratch, count) &&
-             change_keys(current, next, scratch) && append_rekey_record(current, time);
-  if (done) remove_mark(old);
+  int done = journal_audit_begin(current) && rekey_all_values(current, next, time, scratch, count) &&
+             rekey_change_keys(current, next, scratch) && append_rekey_record(current, time);
+  if (done) rekey_remove_mark(old);
   if (!done || journal_audit_commit(current) != NULL) return "io";
   memcpy(old->installations, current->installations, sizeof old->installations);
 
@@ -140,7 +141,7 @@ const char *journal_rekey_segment(struct journal *old, struct journal *next, con
   }
   if (!kind && !journal_audit_verify(&segment, &count, &seq)) kind = "damaged";
   if (!kind &&
-      (!journal_audit_begin(&segment) || !change_keys(&segment, next, scratch) || journal_audit_commit(&segment)))
+      (!journal_audit_begin(&segment) || !rekey_change_keys(&segment, next, scratch) || journal_audit_commit(&segment)))
     kind = "io";
   if (kind) memcpy(old->message, segment.message, sizeof old->message);
   journal_copy_close(&segment);

@@ -16,17 +16,17 @@
 
 #define PATH_SIZE (PATH_MAX + 64)
 
-static void get_path_in_folder(const struct journal *journal, const char *name, char path[PATH_SIZE]) {
+static void get_restore_path(const struct journal *journal, const char *name, char path[PATH_SIZE]) {
   snprintf(path, PATH_SIZE, "%s/%s", journal->directory, name);
 }
 
-static int path_exists(const char *path) {
+static int restore_path_exists(const char *path) {
   struct stat info;
   return lstat(path, &info) == 0;
 }
 
 /* Was nothing ever written to this journal? */
-static int is_unused_journal(struct journal *journal) {
+static int restore_may_replace(struct journal *journal) {
   unsigned char check[JOURNAL_BINDING];
   return journal->statements[TAIL] && journal_store_read_meta(journal, "check", check, sizeof check) == 0 &&
          sqlite3_step(journal_store_statement(journal, TAIL)) == SQLITE_DONE;
@@ -34,12 +34,12 @@ static int is_unused_journal(struct journal *journal) {
 
 /* Look at the journal that is there: set restore->ids and restore->existing. Its WAL is merged when it is closed
  * again. Returns NULL, or "living" when it may not be moved aside. */
-static const char *look_at_existing(struct journal *journal, struct restore *restore) {
+static const char *look_at_existing_journal(struct journal *journal, struct restore *restore) {
   struct journal living;
   struct chain_head head = {0};
   char path[PATH_SIZE];
-  get_path_in_folder(journal, DATABASE_NAME, path);
-  if (!path_exists(path)) return NULL;
+  get_restore_path(journal, DATABASE_NAME, path);
+  if (!restore_path_exists(path)) return NULL;
   const char *kind = journal_copy_open(&living, journal, path, WORK);
   if (!kind && journal_audit_read_stored_head(&living, &head)) {
     memcpy(restore->ids, living.installations, sizeof restore->ids);
@@ -47,7 +47,7 @@ static const char *look_at_existing(struct journal *journal, struct restore *res
   } else {
     snprintf(restore->existing, sizeof restore->existing, "one that does not open (%.600s)", living.message);
   }
-  int is_new = kind ? is_unused_journal(&living) : head.seq == 0;
+  int is_new = kind ? restore_may_replace(&living) : head.seq == 0;
   journal_copy_close(&living);
   if (is_new || restore->set_aside) return NULL;
   snprintf(journal->message, sizeof journal->message, "there is already a journal in '%.256s': %.700s",
@@ -56,8 +56,8 @@ static const char *look_at_existing(struct journal *journal, struct restore *res
 }
 
 /* Record the restore in the copy and verify it; journal gets the copy's head and installation ids. */
-static const char *record_and_verify_copy(struct journal *journal, struct restore *restore, const char *part,
-                                          struct buffer *scratch) {
+static const char *verify_restored_copy(struct journal *journal, struct restore *restore, const char *part,
+                                        struct buffer *scratch) {
   struct journal copy;
   int64_t count, seq;
   const char *kind = journal_copy_open(&copy, journal, part, WORK_FILE);
@@ -77,13 +77,13 @@ static const char *record_and_verify_copy(struct journal *journal, struct restor
 static const char *make_restored_copy(struct journal *journal, struct restore *restore, struct buffer *scratch) {
   struct journal source;
   char part[PATH_SIZE], restored[PATH_SIZE];
-  get_path_in_folder(journal, RESTORED_NAME ".part", part);
-  get_path_in_folder(journal, RESTORED_NAME, restored);
+  get_restore_path(journal, RESTORED_NAME ".part", part);
+  get_restore_path(journal, RESTORED_NAME, restored);
   const char *kind = journal_copy_open(&source, journal, restore->file, READ_FILE);
   if (kind) memcpy(journal->message, source.message, sizeof journal->message);
   if (!kind) kind = journal_copy_database(journal, source.database, part);
   journal_copy_close(&source);
-  if (!kind) kind = record_and_verify_copy(journal, restore, part, scratch);
+  if (!kind) kind = verify_restored_copy(journal, restore, part, scratch);
   int code = kind ? 0 : sys_files_replace(part, restored);
   if (kind || code) unlink(part);
   if (code) snprintf(journal->message, sizeof journal->message, "cannot make '%.700s': %s", restored, strerror(code));
@@ -96,18 +96,18 @@ static void choose_aside_path(const struct journal *journal, char aside[PATH_SIZ
   int number = 0;
   do {
     snprintf(name, sizeof name, DATABASE_NAME ".before-%d", ++number);
-    get_path_in_folder(journal, name, aside);
-  } while (path_exists(aside));
+    get_restore_path(journal, name, aside);
+  } while (restore_path_exists(aside));
 }
 
 /* Move the old journal aside, its log first: a run that was stopped in between then chooses the same name. 0 or an
  * errno value. */
 static int move_existing_aside(const struct journal *journal, struct restore *restore) {
   char from[PATH_SIZE], log[PATH_SIZE], index[PATH_SIZE], aside_log[PATH_SIZE + 8];
-  get_path_in_folder(journal, DATABASE_NAME, from);
-  get_path_in_folder(journal, DATABASE_NAME "-wal", log);
-  get_path_in_folder(journal, DATABASE_NAME "-shm", index);
-  if (!path_exists(from)) return 0;
+  get_restore_path(journal, DATABASE_NAME, from);
+  get_restore_path(journal, DATABASE_NAME "-wal", log);
+  get_restore_path(journal, DATABASE_NAME "-shm", index);
+  if (!restore_path_exists(from)) return 0;
   choose_aside_path(journal, restore->aside);
   snprintf(aside_log, sizeof aside_log, "%s-wal", restore->aside);
   if (rename(log, aside_log) != 0 && errno != ENOENT) return errno;
@@ -118,8 +118,8 @@ static int move_existing_aside(const struct journal *journal, struct restore *re
 /* Rename the restored copy to journal.db, after the old journal is moved and the mark written. */
 static const char *install_restored(struct journal *journal, struct restore *restore) {
   char restored[PATH_SIZE], path[PATH_SIZE];
-  get_path_in_folder(journal, RESTORED_NAME, restored);
-  get_path_in_folder(journal, DATABASE_NAME, path);
+  get_restore_path(journal, RESTORED_NAME, restored);
+  get_restore_path(journal, DATABASE_NAME, path);
   int code = move_existing_aside(journal, restore);
   if (!code) code = journal_mark_write(journal);
   if (!code) code = sys_files_replace(restored, path);
@@ -132,7 +132,7 @@ static const char *install_restored(struct journal *journal, struct restore *res
 const char *journal_restore_file(struct journal *journal, struct restore *restore, const char *directory,
                                  struct buffer *scratch) {
   const char *kind = journal_place_open_alone(journal, directory);
-  if (!kind) kind = look_at_existing(journal, restore);
+  if (!kind) kind = look_at_existing_journal(journal, restore);
   if (!kind) kind = make_restored_copy(journal, restore, scratch);
   return kind ? kind : install_restored(journal, restore);
 }

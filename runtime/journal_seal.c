@@ -14,16 +14,16 @@
 
 enum { FIRST_VERSION = 1, SEAL_VERSION = 2 };
 
-static int derive_key(const char *key, size_t length, const char *label, unsigned char *out) {
+static int derive_journal_key(const char *key, size_t length, const char *label, unsigned char *out) {
   return HMAC(EVP_sha256(), key, (int)length, (const unsigned char *)label, strlen(label), out, NULL) != NULL;
 }
 
 int journal_seal_derive(struct journal *journal, const char *key, size_t length) {
   unsigned char id[HASH_SIZE];
   journal->keys = OPENSSL_secure_malloc(2 * KEY_SIZE);
-  if (journal->keys && derive_key(key, length, "moonlatch journal 1: sealed values", journal->keys) &&
-      derive_key(key, length, "moonlatch journal 1: audit chain", journal->keys + KEY_SIZE) &&
-      derive_key(key, length, "moonlatch journal 1: key id", id)) {
+  if (journal->keys && derive_journal_key(key, length, "moonlatch journal 1: sealed values", journal->keys) &&
+      derive_journal_key(key, length, "moonlatch journal 1: audit chain", journal->keys + KEY_SIZE) &&
+      derive_journal_key(key, length, "moonlatch journal 1: key id", id)) {
     memcpy(journal->key_id, id, KEY_ID_SIZE);
     return 1;
   }
@@ -51,7 +51,7 @@ size_t journal_seal_plaintext_size(const unsigned char *sealed, size_t length, s
 }
 
 /* Fill the binding of a value; the NULs keep the parts apart. */
-static void fill_binding(const struct seal_name *name, struct box_binding binding[3]) {
+static void fill_seal_binding(const struct seal_name *name, struct box_binding binding[3]) {
   const char *const parts[] = {name->use, name->binding, name->id};
   for (size_t i = 0; i < 3; i++) binding[i] = (struct box_binding){parts[i], strlen(parts[i]) + 1};
 }
@@ -61,7 +61,7 @@ int journal_seal_encrypt(struct journal *journal, const struct seal_name *name, 
   struct box_binding binding[3];
   size_t before = out->length;
   unsigned char *space = buffer_extend(out, length + SEAL_OVERHEAD);
-  fill_binding(name, binding);
+  fill_seal_binding(name, binding);
   if (space) {
     *space = SEAL_VERSION;
     memcpy(space + 1, journal->key_id, KEY_ID_SIZE);
@@ -77,6 +77,6 @@ int journal_seal_decrypt(const struct journal *journal, const struct seal_name *
   struct box_binding binding[3];
   size_t size = journal_seal_plaintext_size(sealed, length, SIZE_MAX);
   if (size == SIZE_MAX || journal_seal_is_foreign(journal, sealed, length)) return 0;
-  fill_binding(name, binding);
+  fill_seal_binding(name, binding);
   return box_open(journal->keys, binding, 3, sealed + seal_header_size(*sealed), size + BOX_OVERHEAD, plain);
 }

@@ -154,7 +154,7 @@ int journal_store_run(struct journal *journal, sqlite3_stmt *statement) {
 
 /* Set the message that another process writes. That is no failure of the database, so the journal does not refuse
  * later writes. */
-static int fail_busy(struct journal *journal) {
+static int fail_database_busy(struct journal *journal) {
   snprintf(journal->message, sizeof journal->message,
            "the journal cannot be written: another moonlatch has been writing to '%s' for more than %d seconds. "
            "Wait for it, or stop it",
@@ -166,7 +166,7 @@ int journal_store_lock(struct journal *journal) {
   sqlite3_stmt *begin = journal_store_statement(journal, BEGIN);
   int code = sqlite3_step(begin);
   sqlite3_reset(begin);
-  if (code == SQLITE_BUSY) return fail_busy(journal);
+  if (code == SQLITE_BUSY) return fail_database_busy(journal);
   if (code != SQLITE_DONE) return refuse_after_database_error(journal);
   journal->writing = 1;
   return 1;
@@ -211,13 +211,13 @@ static const char *database_failure_kind(const struct journal *journal) {
 }
 
 /* Run SQL, and compare the first column of its first row with word (NULL: accept any). */
-static int expect_value(struct journal *journal, const char *sql, const char *word) {
+static int expect_sql_value(struct journal *journal, const char *sql, const char *word) {
   sqlite3_stmt *statement = NULL;
   if (sqlite3_prepare_v2(journal->database, sql, -1, &statement, NULL) != SQLITE_OK) return 0;
   int code = sqlite3_step(statement);
   const char *value = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
   int ok = word ? value && strcmp(value, word) == 0 : code == SQLITE_ROW || code == SQLITE_DONE;
-  sqlite3_finalize(statement); /* sqlite3_errcode still tells the failure afterwards */
+  sqlite3_finalize(statement); /* the error stays available from sqlite3_errcode */
   return ok;
 }
 
@@ -247,7 +247,7 @@ static int configure_database(struct journal *journal) {
   sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   if (sqlite3_create_function(database, "sha256", 1, flags, NULL, sql_sha256, NULL, NULL) != SQLITE_OK) return 0;
   for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++)
-    if (!expect_value(journal, pragmas[i][0], pragmas[i][1])) return 0;
+    if (!expect_sql_value(journal, pragmas[i][0], pragmas[i][1])) return 0;
   return 1;
 }
 
@@ -265,13 +265,13 @@ static int read_schema_version(struct journal *journal) {
 /* Are the pages of the tables sound that are needed first and stay small? The other pages are checked when they are
  * read, and all of them by journal_store_check, which takes longer the more records there are. */
 static int are_small_tables_sound(struct journal *journal) {
-  if (read_schema_version(journal) == 0) return expect_value(journal, "PRAGMA quick_check(1)", "ok");
-  return expect_value(journal, "PRAGMA quick_check('meta')", "ok") &&
-         expect_value(journal, "PRAGMA quick_check('sealed')", "ok");
+  if (read_schema_version(journal) == 0) return expect_sql_value(journal, "PRAGMA quick_check(1)", "ok");
+  return expect_sql_value(journal, "PRAGMA quick_check('meta')", "ok") &&
+         expect_sql_value(journal, "PRAGMA quick_check('sealed')", "ok");
 }
 
 /* Run the missing steps, and store the new version. */
-static int run_migrations(struct journal *journal) {
+static int run_database_migrations(struct journal *journal) {
   char last[64];
   int version = read_schema_version(journal);
   if (version < 0) return 0;
@@ -284,11 +284,12 @@ static int run_migrations(struct journal *journal) {
 /* Bring the tables to the current version in one transaction. A second process waits, and finds them done. */
 static int migrate_database(struct journal *journal) {
   if (read_schema_version(journal) == SCHEMA_VERSION) return 1;
-  return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
+  return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+         run_database_migrations(journal);
 }
 
 int journal_store_check(struct journal *journal) {
-  return expect_value(journal, "PRAGMA quick_check(1)", "ok");
+  return expect_sql_value(journal, "PRAGMA quick_check(1)", "ok");
 }
 
 /* Configure the connection, and try again while another process opens or closes the file: SQLite then reports busy at
@@ -302,7 +303,7 @@ static int configure_when_free(struct journal *journal) {
   return 1;
 }
 
-static int prepare_statements(struct journal *journal) {
+static int prepare_sql_statements(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) {
     int code = sqlite3_prepare_v3(journal->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                   &journal->statements[i], NULL);
@@ -323,7 +324,7 @@ static int is_known_schema_object(const char *name, const char *sql) {
 
 /* Fail when the file has a schema object that is not ours: a trigger or a view could change data, and a wrong index
  * makes records disappear. Returns NULL, or "damaged". */
-static const char *check_schema(struct journal *journal) {
+static const char *check_database_schema(struct journal *journal) {
   sqlite3_stmt *list = NULL;
   char why[512] = "";
   sqlite3_prepare_v2(journal->database, "SELECT type, name, sql FROM sqlite_schema", -1, &list, NULL);
@@ -340,7 +341,7 @@ static const char *check_schema(struct journal *journal) {
 }
 
 /* Fail when the file has no tables although there was a journal. Returns NULL, or "gone". */
-static const char *check_emptied(struct journal *journal) {
+static const char *check_database_emptied(struct journal *journal) {
   char evidence[NAME_MAX + 1];
   if (read_schema_version(journal) != 0 || !journal_place_find_evidence(journal, evidence) ||
       read_schema_version(journal) != 0)
@@ -349,14 +350,14 @@ static const char *check_emptied(struct journal *journal) {
 }
 
 /* Did the last statement fail because of the disk or memory, and not because of the file's content? */
-static int failed_to_read(const struct journal *journal) {
+static int database_failed_to_read(const struct journal *journal) {
   int code = sqlite3_errcode(journal->database);
   int ran = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
   return !ran && code != SQLITE_CORRUPT && code != SQLITE_NOTADB;
 }
 
 /* Fail when a copy has no tables. Returns NULL, or "damaged". */
-static const char *check_not_empty(struct journal *journal) {
+static const char *check_database_not_empty(struct journal *journal) {
   return read_schema_version(journal) > 0 || journal->use == MAKE_FILE
              ? NULL
              : journal_place_fail_open(journal, journal->directory, "damaged", "it is not a journal");
@@ -368,18 +369,18 @@ static const char *prepare_database(struct journal *journal, int *done) {
   *done = configure_when_free(journal);
   if (!*done) return NULL;
   int sound = are_small_tables_sound(journal);
-  *done = sound || !failed_to_read(journal);
+  *done = sound || !database_failed_to_read(journal);
   if (!*done) return NULL;
   if (!sound)
     return journal_place_fail_open(journal, journal->directory, "damaged",
                                    "its pages are damaged; keep the folder and bring back a backup");
   if (read_schema_version(journal) > SCHEMA_VERSION)
     return journal_place_fail_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
-  const char *kind = journal->use == WORK ? check_emptied(journal) : check_not_empty(journal);
+  const char *kind = journal->use == WORK ? check_database_emptied(journal) : check_database_not_empty(journal);
   if (kind) return kind;
   *done = journal->use == READ_FILE || migrate_database(journal);
-  kind = *done ? check_schema(journal) : NULL;
-  if (!kind) *done = *done && prepare_statements(journal);
+  kind = *done ? check_database_schema(journal) : NULL;
+  if (!kind) *done = *done && prepare_sql_statements(journal);
   return kind;
 }
 

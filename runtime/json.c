@@ -107,7 +107,7 @@ static int push_sent_secret(struct decoding *decoding, const struct buffer *text
 }
 
 /* Push a buffer with the text from start to end, its escapes decoded. [-0, +1, e] */
-static struct buffer *push_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
+static struct buffer *push_json_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
   struct buffer *copied_length = buffer_new(L);
   if (!buffer_append(copied_length, scan->text + start, end - start) || !buffer_append(copied_length, "", 1))
     lib_no_memory(L);
@@ -118,14 +118,14 @@ static struct buffer *push_unescaped(lua_State *L, const struct json_scan *scan,
 /* Push the string at the spot: as a secret when it equals a sent one, else with secrets redacted. [-0, +1, e] */
 static void push_spot_text(struct decoding *decoding, const struct json_spot *spot) {
   lua_State *L = decoding->L;
-  struct buffer *copied_length = push_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
+  struct buffer *copied_length = push_json_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
   if (!push_sent_secret(decoding, copied_length)) secret_redact(L, copied_length->data, copied_length->length);
   buffer_free(copied_length);
   lua_remove(L, -2);
 }
 
 /* Replace the number on top of the stack by an integer when it is whole. */
-static void integer_if_whole(lua_State *L) {
+static void make_json_integer(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
   if (!(fabs(number) <= MAX_EXACT_INTEGER) || (lua_Number)(lua_Integer)number != number) return;
   lua_pop(L, 1);
@@ -162,7 +162,7 @@ static void push_spot_value(struct decoding *decoding, size_t i) {
   case SPOT_NUMBER:
     lua_pushvalue(L, -1);
     lua_rawget(L, -3);
-    integer_if_whole(L);
+    make_json_integer(L);
     break;
   case SPOT_TEXT:
     push_spot_text(decoding, &decoding->spots[i]);
@@ -244,7 +244,7 @@ static int has_secret_in_name(lua_State *L, const struct json_scan *scan) {
   const struct json_name *names = (const void *)scan->names->data;
   int found = 0;
   for (size_t i = 0; i < scan->members && !found; i++) {
-    struct buffer *copied_length = push_unescaped(L, scan, names[i].start, names[i].end);
+    struct buffer *copied_length = push_json_unescaped(L, scan, names[i].start, names[i].end);
     found = secret_redact_finds(L, copied_length->data, copied_length->length);
     buffer_free(copied_length);
     lua_pop(L, 1);
@@ -279,7 +279,7 @@ static void push_corrected_value(struct decoding *decoding) {
   lua_rawgeti(L, -1, 1);
 }
 
-static int decode_scanned(struct decoding *decoding) {
+static int decode_scanned_json(struct decoding *decoding) {
   lua_State *L = decoding->L;
   if (!json_scan(&decoding->scan)) return push_scan_problem(L, &decoding->scan);
   if (decoding->sent && has_secret_in_name(L, &decoding->scan)) {
@@ -307,7 +307,7 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   decoding.scan.all_strings = decoding.sent != 0;
   decoding.scan.spots = buffer_borrow(L);
   if (decoding.sent) decoding.scan.names = buffer_new(L);
-  int ok = decode_scanned(&decoding);
+  int ok = decode_scanned_json(&decoding);
   buffer_give_back(L, top + 1);
   lua_copy(L, -1, top + 1);
   lua_settop(L, top + 1);
@@ -315,7 +315,7 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
 }
 
 /* Push memory for the names of the list at index, which has to outlive it, and return the names. [-0, +1, e] */
-static const char *const *check_secret_names(lua_State *L, int index) {
+static const char *const *check_json_secret_names(lua_State *L, int index) {
   if (lua_isnoneornil(L, index)) return NULL;
   luaL_checktype(L, index, LUA_TTABLE);
   size_t count = lua_rawlen(L, index);
@@ -335,7 +335,7 @@ static int json_decode_lua(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   lua_settop(L, 2);
-  struct json_rules rules = {.secrets = check_secret_names(L, 2)};
+  struct json_rules rules = {.secrets = check_json_secret_names(L, 2)};
   if (json_decode(L, text, length, &rules)) return 1;
   return lib_fail(L, "%s", lua_tostring(L, -1));
 }

@@ -38,12 +38,12 @@ struct encoding {
   struct path_step path[JSON_DEPTH];
 };
 
-static void append_text(struct encoding *encoding, const char *text, size_t length) {
+static void append_json(struct encoding *encoding, const char *text, size_t length) {
   if (!buffer_append(encoding->out, text, length)) lib_no_memory(encoding->L);
 }
 
-static void append_string(struct encoding *encoding, const char *text) {
-  append_text(encoding, text, strlen(text));
+static void append_json_string(struct encoding *encoding, const char *text) {
+  append_json(encoding, text, strlen(text));
 }
 
 /* Raise an error that names the value by its path. */
@@ -68,7 +68,7 @@ static int raise_encoding_error(struct encoding *encoding, const char *why) {
 
 /* Must a text for a person escape this character beyond ASCII? These characters control a terminal (C1 controls) or
  * set the reading direction (UAX #9); escaped, JSON keeps them as data. */
-static int controls_terminal(unsigned code) {
+static int json_escapes_for_terminal(unsigned code) {
   return (code >= 0x80 && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f || code == 0x2028 ||
          code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
@@ -78,7 +78,7 @@ static void encode_escape(struct encoding *encoding, unsigned c) {
   const char *value = c < 0x80 ? memchr(values, (int)c, sizeof values - 1) : NULL;
   char escape[8] = {'\\', value ? letters[value - values] : 0, 0};
   if (!value) snprintf(escape, sizeof escape, "\\u%04x", c);
-  append_string(encoding, escape);
+  append_json_string(encoding, escape);
 }
 
 /* Is it an ASCII character that has to be escaped: by JSON or, for DEL, in a text for a person? */
@@ -87,7 +87,7 @@ static int needs_ascii_escape(unsigned c, int reveal) {
 }
 
 /* Return the code point of a well-formed character of two or three bytes; 0 for a longer one. */
-static unsigned code_point(const unsigned char *at, size_t size) {
+static unsigned decode_code_point(const unsigned char *at, size_t size) {
   if (size == 2) return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
   return size == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu) : 0;
 }
@@ -96,19 +96,19 @@ static unsigned code_point(const unsigned char *at, size_t size) {
 static void encode_string(struct encoding *encoding, const char *text, size_t length) {
   const unsigned char *bytes = (const unsigned char *)text;
   size_t written = 0;
-  append_text(encoding, "\"", 1);
+  append_json(encoding, "\"", 1);
   for (size_t i = 0, size; i < length; i += size) {
     size = bytes[i] < 0x80 ? 1 : utf8_size((const char *)bytes + i, length - i);
     if (!size) raise_encoding_error(encoding, "it is not UTF-8");
-    unsigned code = size > 1 && !encoding->reveal ? code_point(bytes + i, size) : bytes[i];
-    if (size == 1 ? !needs_ascii_escape(code, encoding->reveal) : encoding->reveal || !controls_terminal(code))
+    unsigned code = size > 1 && !encoding->reveal ? decode_code_point(bytes + i, size) : bytes[i];
+    if (size == 1 ? !needs_ascii_escape(code, encoding->reveal) : encoding->reveal || !json_escapes_for_terminal(code))
       continue;
-    append_text(encoding, text + written, i - written);
+    append_json(encoding, text + written, i - written);
     encode_escape(encoding, code);
     written = i + size;
   }
-  append_text(encoding, text + written, length - written);
-  append_text(encoding, "\"", 1);
+  append_json(encoding, text + written, length - written);
+  append_json(encoding, "\"", 1);
 }
 
 /* Write the digits of a number before end, at least `least` of them; returns where they begin. */
@@ -130,7 +130,7 @@ static int encode_decimal(struct encoding *encoding, lua_Number number) {
   if (count) *--start = '.';
   start = write_digits_before(start, whole, 1);
   if (number < 0) *--start = '-';
-  append_text(encoding, start, (size_t)(end - start));
+  append_json(encoding, start, (size_t)(end - start));
   return 1;
 }
 
@@ -143,7 +143,7 @@ static void encode_float(struct encoding *encoding, lua_Number number) {
     snprintf(text, sizeof text, "%.*g", digits, number);
     if (strtod(text, NULL) == number) break;
   }
-  append_string(encoding, text);
+  append_json_string(encoding, text);
 }
 
 static void encode_number(struct encoding *encoding) {
@@ -156,7 +156,7 @@ static void encode_number(struct encoding *encoding) {
   char text[32], *end = text + sizeof text;
   char *start = write_digits_before(end, number < 0 ? 0 - (lua_Unsigned)number : (lua_Unsigned)number, 1);
   if (number < 0) *--start = '-';
-  append_text(encoding, start, (size_t)(end - start));
+  append_json(encoding, start, (size_t)(end - start));
 }
 
 /* May this character of a name be written to a path as it is? */
@@ -196,18 +196,18 @@ static void encode_secret(struct encoding *encoding) {
   else if (encoding->reveal)
     encode_string(encoding, secret->bytes, secret->length);
   else
-    append_string(encoding, "\"[secret]\"");
+    append_json_string(encoding, "\"[secret]\"");
 }
 
 /* Begin a new line at the current depth, in pretty text. */
 static void begin_pretty_line(struct encoding *encoding) {
   if (!encoding->pretty) return;
-  append_text(encoding, "\n", 1);
-  for (int i = 0; i < encoding->depth; i++) append_text(encoding, "  ", 2);
+  append_json(encoding, "\n", 1);
+  for (int i = 0; i < encoding->depth; i++) append_json(encoding, "  ", 2);
 }
 
 /* Enter a deeper level; returns its step of the path. */
-static struct path_step *enter_level(struct encoding *encoding) {
+static struct path_step *enter_encoding_level(struct encoding *encoding) {
   if (encoding->depth == JSON_DEPTH)
     raise_encoding_error(encoding, "it is nested deeper than 64 levels, or contains itself");
   luaL_checkstack(encoding->L, LUA_MINSTACK,
@@ -218,7 +218,7 @@ static struct path_step *enter_level(struct encoding *encoding) {
 }
 
 /* Return the number of entries of the table on top. [-0, +0, -] */
-static size_t count_entries(lua_State *L) {
+static size_t count_table_entries(lua_State *L) {
   size_t count = 0;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) count++;
   return count;
@@ -229,12 +229,12 @@ static void encode_value(struct encoding *encoding);
 static void encode_array(struct encoding *encoding) {
   lua_State *L = encoding->L;
   lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
-  if (count_entries(L) != (size_t)length)
+  if (count_table_entries(L) != (size_t)length)
     raise_encoding_error(encoding, "it is a list with a hole, or with a key that is not an index");
-  append_text(encoding, "[", 1);
-  struct path_step *path_step = enter_level(encoding);
+  append_json(encoding, "[", 1);
+  struct path_step *path_step = enter_encoding_level(encoding);
   for (path_step->index = 1; path_step->index <= length; path_step->index++) {
-    if (path_step->index > 1) append_text(encoding, ",", 1);
+    if (path_step->index > 1) append_json(encoding, ",", 1);
     begin_pretty_line(encoding);
     lua_rawgeti(L, -1, path_step->index);
     encode_value(encoding);
@@ -242,10 +242,10 @@ static void encode_array(struct encoding *encoding) {
   }
   encoding->depth--;
   if (length > 0) begin_pretty_line(encoding);
-  append_text(encoding, "]", 1);
+  append_json(encoding, "]", 1);
 }
 
-static int compare_keys(const void *a, const void *b) {
+static int compare_member_keys(const void *a, const void *b) {
   const struct member_key *left = a, *right = b;
   int order = memcmp(left->text, right->text, left->length < right->length ? left->length : right->length);
   return order ? order : (left->length > right->length) - (left->length < right->length);
@@ -263,7 +263,7 @@ static size_t collect_keys(struct encoding *encoding) {
     buffer_add(L, encoding->keys, &key, sizeof key);
   }
   size_t count = (encoding->keys->length - start) / sizeof(struct member_key);
-  if (count) qsort(encoding->keys->data + start, count, sizeof(struct member_key), compare_keys);
+  if (count) qsort(encoding->keys->data + start, count, sizeof(struct member_key), compare_member_keys);
   return count;
 }
 
@@ -272,7 +272,7 @@ static void encode_member(struct encoding *encoding, struct member_key key) {
   lua_State *L = encoding->L;
   begin_pretty_line(encoding);
   encode_string(encoding, key.text, key.length);
-  append_string(encoding, encoding->pretty ? ": " : ":");
+  append_json_string(encoding, encoding->pretty ? ": " : ":");
   lua_pushlstring(L, key.text, key.length);
   lua_rawget(L, -2);
   encode_value(encoding);
@@ -281,17 +281,17 @@ static void encode_member(struct encoding *encoding, struct member_key key) {
 
 static void encode_object(struct encoding *encoding) {
   size_t start = encoding->keys->length, count = collect_keys(encoding);
-  append_text(encoding, "{", 1);
-  struct path_step *path_step = enter_level(encoding);
+  append_json(encoding, "{", 1);
+  struct path_step *path_step = enter_encoding_level(encoding);
   for (size_t i = 0; i < count; i++) {
     memcpy(&path_step->key, encoding->keys->data + start + i * sizeof(struct member_key), sizeof(struct member_key));
-    if (i > 0) append_text(encoding, ",", 1);
+    if (i > 0) append_json(encoding, ",", 1);
     encode_member(encoding, path_step->key);
   }
   encoding->keys->length = start;
   encoding->depth--;
   if (count > 0) begin_pretty_line(encoding);
-  append_text(encoding, "}", 1);
+  append_json(encoding, "}", 1);
 }
 
 /* Encode the value on top. [-0, +0, e] */
@@ -300,7 +300,7 @@ static void encode_value(struct encoding *encoding) {
   size_t length;
   switch (lua_type(L, -1)) {
   case LUA_TBOOLEAN:
-    append_string(encoding, lua_toboolean(L, -1) ? "true" : "false");
+    append_json_string(encoding, lua_toboolean(L, -1) ? "true" : "false");
     break;
   case LUA_TNUMBER:
     encode_number(encoding);
@@ -322,7 +322,7 @@ static void encode_value(struct encoding *encoding) {
   default:
     if (!lua_islightuserdata(L, -1) || lua_touserdata(L, -1))
       raise_encoding_error(encoding, lua_pushfstring(L, "it is a %s", luaL_typename(L, -1)));
-    append_string(encoding, "null");
+    append_json_string(encoding, "null");
   }
 }
 

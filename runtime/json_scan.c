@@ -189,7 +189,7 @@ static int scan_literal(struct json_scan *scan, const char *literal, size_t size
 
 /* Return a hash of a name, computed eight bytes at a time. Names that were chosen to have the same hash only cause a
  * comparison. */
-static uint32_t hash_name(const char *name, size_t length) {
+static uint32_t hash_member_name(const char *name, size_t length) {
   const uint64_t odd = 0x9e3779b97f4a7c15; /* 2^64 divided by the golden ratio */
   uint64_t hash = length, word;
   for (; length >= sizeof word; name += sizeof word, length -= sizeof word) {
@@ -221,7 +221,7 @@ static int secret_kind_of_escaped_name(const struct json_scan *scan, const char 
   char plain[6 * 128];
   if (length > sizeof plain) return 0;
   length = json_unescape(name, length, plain);
-  return secret_kind_of_name(scan, plain, length, hash_name(plain, length));
+  return secret_kind_of_name(scan, plain, length, hash_member_name(plain, length));
 }
 
 /* Compare the hash of the name with those of earlier names in its object. Equal hashes, escapes and more than
@@ -246,7 +246,7 @@ static int store_member_name(struct json_scan *scan) {
   scan->members++;
   const char *text = (const char *)scan->text + scan->start;
   size_t length = scan->end - scan->start;
-  uint32_t hash = hash_name(text, length);
+  uint32_t hash = hash_member_name(text, length);
   check_repeated_hash(scan, level, hash);
   scan->secret_of_next =
       scan->escaped ? secret_kind_of_escaped_name(scan, text, length) : secret_kind_of_name(scan, text, length, hash);
@@ -348,9 +348,9 @@ static int end_value(struct json_scan *scan) {
 
 static void fill_name_filter(struct json_scan *scan) {
   for (const struct secret_name *name = secret_names; name->name; name++)
-    if (name->uses & scan->uses) scan->filter |= name_filter_bit(hash_name(name->name, strlen(name->name)));
+    if (name->uses & scan->uses) scan->filter |= name_filter_bit(hash_member_name(name->name, strlen(name->name)));
   for (const char *const *more = scan->more_names; more && *more; more++)
-    scan->filter |= name_filter_bit(hash_name(*more, strlen(*more)));
+    scan->filter |= name_filter_bit(hash_member_name(*more, strlen(*more)));
 }
 
 int json_scan(struct json_scan *scan) {
@@ -365,7 +365,7 @@ int json_scan(struct json_scan *scan) {
 }
 
 /* Decode the escape at text to out, and its size to *size. Returns the length of the escape. */
-static size_t decode_escape(const char *text, size_t length, char *out, size_t *size) {
+static size_t unescape_json_character(const char *text, size_t length, char *out, size_t *size) {
   static const char letters[] = "bfnrt", values[] = "\b\f\n\r\t";
   const char *letter = strchr(letters, text[1]);
   *size = 1;
@@ -385,7 +385,7 @@ size_t json_unescape(const char *text, size_t length, char *out) {
   for (size_t i = 0; i < length;) {
     size_t size = 1, taken = 1;
     if (text[i] == '\\')
-      taken = decode_escape(text + i, length - i, out + filled, &size);
+      taken = unescape_json_character(text + i, length - i, out + filled, &size);
     else
       out[filled] = text[i];
     filled += size;

@@ -52,11 +52,11 @@ static struct request *new_oauth_form(lua_State *L, const char *authority, const
   return request;
 }
 
-static void add_form_text(lua_State *L, struct request *request, const char *name, const char *value) {
+static void add_oauth_form_text(lua_State *L, struct request *request, const char *name, const char *value) {
   wire_append_form_field(L, &request->body, name, value, strlen(value));
 }
 
-static void add_form_secret(lua_State *L, struct request *request, const char *name, int index) {
+static void add_oauth_form_secret(lua_State *L, struct request *request, const char *name, int index) {
   const struct secret *secret = secret_check(L, index);
   wire_append_form_field(L, &request->body, name, secret->bytes, secret->length);
 }
@@ -65,8 +65,8 @@ static void add_form_secret(lua_State *L, struct request *request, const char *n
 static struct request *new_token_request(lua_State *L, const char *authority, const char *grant,
                                          const char *client_id) {
   struct request *request = new_oauth_form(L, authority, "/oauth2/v2.0/token");
-  add_form_text(L, request, "grant_type", grant);
-  add_form_text(L, request, "client_id", client_id);
+  add_oauth_form_text(L, request, "grant_type", grant);
+  add_oauth_form_text(L, request, "client_id", client_id);
   return request;
 }
 
@@ -83,8 +83,8 @@ static int oauth_device_code(lua_State *L) {
   const char *client_id = lib_checktext(L, 2);
   const char *scope = lib_checktext(L, 3);
   struct request *request = new_oauth_form(L, authority, "/oauth2/v2.0/devicecode");
-  add_form_text(L, request, "client_id", client_id);
-  add_form_text(L, request, "scope", scope);
+  add_oauth_form_text(L, request, "client_id", client_id);
+  add_oauth_form_text(L, request, "scope", scope);
   return 1;
 }
 
@@ -94,7 +94,7 @@ static int oauth_device_token(lua_State *L) {
   const char *client_id = lib_checktext(L, 2);
   secret_check(L, 3);
   struct request *request = new_token_request(L, authority, GRANT_DEVICE, client_id);
-  add_form_secret(L, request, "device_code", 3);
+  add_oauth_form_secret(L, request, "device_code", 3);
   return 1;
 }
 
@@ -106,8 +106,8 @@ static int oauth_client_secret(lua_State *L) {
   if (has_secret) secret_check(L, 3);
   const char *scope = lib_checktext(L, 4);
   struct request *request = new_token_request(L, authority, "client_credentials", client_id);
-  add_form_text(L, request, "scope", scope);
-  if (has_secret) add_form_secret(L, request, "client_secret", 3);
+  add_oauth_form_text(L, request, "scope", scope);
+  if (has_secret) add_oauth_form_secret(L, request, "client_secret", 3);
   return 1;
 }
 
@@ -140,9 +140,9 @@ static int oauth_client_assertion(lua_State *L) {
   secret_check(L, 3);
   const char *scope = lib_checktext(L, 4);
   struct request *request = new_token_request(L, authority, "client_credentials", client_id);
-  add_form_text(L, request, "scope", scope);
-  add_form_text(L, request, "client_assertion_type", ASSERTION_JWT);
-  add_form_secret(L, request, "client_assertion", 3);
+  add_oauth_form_text(L, request, "scope", scope);
+  add_oauth_form_text(L, request, "client_assertion_type", ASSERTION_JWT);
+  add_oauth_form_secret(L, request, "client_assertion", 3);
   return 1;
 }
 
@@ -153,8 +153,8 @@ static int oauth_refresh(lua_State *L) {
   secret_check(L, 3);
   const char *scope = lib_checktext(L, 4);
   struct request *request = new_token_request(L, authority, "refresh_token", client_id);
-  add_form_text(L, request, "scope", scope);
-  add_form_secret(L, request, "refresh_token", 3);
+  add_oauth_form_text(L, request, "scope", scope);
+  add_oauth_form_secret(L, request, "refresh_token", 3);
   return 1;
 }
 
@@ -177,7 +177,7 @@ static int oauth_pkce(lua_State *L) {
   return 2;
 }
 
-static void add_query_text(lua_State *L, struct buffer *out, const char *name, const char *value) {
+static void add_authorize_query(lua_State *L, struct buffer *out, const char *name, const char *value) {
   if (value) wire_append_form_field(L, out, name, value, strlen(value));
 }
 
@@ -188,15 +188,15 @@ static int oauth_authorize(lua_State *L) {
   const char *scope = lib_checktext(L, 4), *state = lib_checktext(L, 5);
   const char *challenge = lib_checktext(L, 6), *hint = lib_opttext(L, 7);
   struct buffer *query = buffer_new(L);
-  add_query_text(L, query, "client_id", client_id);
-  add_query_text(L, query, "response_type", "code");
-  add_query_text(L, query, "redirect_uri", redirect);
-  add_query_text(L, query, "response_mode", "query");
-  add_query_text(L, query, "scope", scope);
-  add_query_text(L, query, "state", state);
-  add_query_text(L, query, "code_challenge", challenge);
-  add_query_text(L, query, "code_challenge_method", "S256");
-  add_query_text(L, query, "login_hint", hint);
+  add_authorize_query(L, query, "client_id", client_id);
+  add_authorize_query(L, query, "response_type", "code");
+  add_authorize_query(L, query, "redirect_uri", redirect);
+  add_authorize_query(L, query, "response_mode", "query");
+  add_authorize_query(L, query, "scope", scope);
+  add_authorize_query(L, query, "state", state);
+  add_authorize_query(L, query, "code_challenge", challenge);
+  add_authorize_query(L, query, "code_challenge_method", "S256");
+  add_authorize_query(L, query, "login_hint", hint);
   buffer_add(L, query, "", 1);
   lua_pushfstring(L, "%s/oauth2/v2.0/authorize?%s", authority, query->data);
   return 1;
@@ -211,10 +211,10 @@ static int oauth_code(lua_State *L) {
   secret_check(L, 5);
   const char *scope = lib_checktext(L, 6);
   struct request *request = new_token_request(L, authority, "authorization_code", client_id);
-  add_form_text(L, request, "redirect_uri", redirect);
-  add_form_text(L, request, "scope", scope);
-  add_form_secret(L, request, "code_verifier", 5);
-  add_form_secret(L, request, "code", 3);
+  add_oauth_form_text(L, request, "redirect_uri", redirect);
+  add_oauth_form_text(L, request, "scope", scope);
+  add_oauth_form_secret(L, request, "code_verifier", 5);
+  add_oauth_form_secret(L, request, "code", 3);
   request->repeatable = 0; /* a code that is used twice may revoke its tokens */
   return 1;
 }

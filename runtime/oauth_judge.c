@@ -36,7 +36,7 @@ static int push_oauth_failure(lua_State *L, const struct answer *answer, const c
   return 2;
 }
 
-static int push_unusable_answer(lua_State *L, const struct answer *answer, const char *reason) {
+static int push_unusable_oauth_answer(lua_State *L, const struct answer *answer, const char *reason) {
   return push_oauth_failure(L, answer, "bad_answer",
                             lua_pushfstring(L, "the login service's answer cannot be used: %s", reason));
 }
@@ -51,7 +51,7 @@ static lua_Integer aadsts_code(const char *text) {
 }
 
 /* Return the first of error_codes in the object at body, else the code in the description; 0 for none. */
-static lua_Integer error_code(lua_State *L, int body, const char *description) {
+static lua_Integer oauth_error_code(lua_State *L, int body, const char *description) {
   lua_Integer code = 0;
   lua_getfield(L, body, "error_codes");
   if (lua_istable(L, -1)) {
@@ -64,7 +64,7 @@ static lua_Integer error_code(lua_State *L, int body, const char *description) {
 }
 
 /* Push the description without the ids that Entra appends to it. [-0, +1, m] */
-static void push_description(lua_State *L, const char *description, const char *error) {
+static void push_oauth_description(lua_State *L, const char *description, const char *error) {
   const char *ids = description ? strstr(description, " Trace ID:") : NULL;
   if (!description)
     lua_pushstring(L, error);
@@ -73,14 +73,14 @@ static void push_description(lua_State *L, const char *description, const char *
 }
 
 /* Push nil and the failure that the JSON object at body describes. [-0, +n, m] */
-static int push_error_body(lua_State *L, const struct answer *answer, int body) {
+static int push_oauth_error(lua_State *L, const struct answer *answer, int body) {
   const char *error = wire_push_string(L, body, "error");
   const char *description = wire_push_string(L, body, "error_description");
   const char *suberror = wire_push_string(L, body, "suberror");
   const char *trace = wire_push_string(L, body, "trace_id");
-  lua_Integer code = error_code(L, body, description);
+  lua_Integer code = oauth_error_code(L, body, description);
   if (!error) return push_oauth_failure(L, answer, "http", "the login service refused, and gave no reason");
-  push_description(L, description, error);
+  push_oauth_description(L, description, error);
   push_oauth_failure(L, answer, error, lua_tostring(L, -1));
   wire_set_line(L, "suberror", suberror);
   wire_set_line(L, "trace_id", trace);
@@ -91,7 +91,7 @@ static int push_error_body(lua_State *L, const struct answer *answer, int body) 
 }
 
 /* Push nil and the failure of a body that is not a JSON object. [-0, +n, m] */
-static int push_not_json(lua_State *L, const struct answer *answer, const char *why) {
+static int push_oauth_not_json(lua_State *L, const struct answer *answer, const char *why) {
   if (answer->status != 200)
     return push_oauth_failure(L, answer, "http",
                               lua_pushfstring(L, "HTTP %d without a reason in JSON", (int)answer->status));
@@ -101,20 +101,20 @@ static int push_not_json(lua_State *L, const struct answer *answer, const char *
 }
 
 /* Push the answer's JSON object and return 0; or push nil and a failure and return 2. [-0, +n, m] */
-static int push_answer_object(lua_State *L, const struct answer *answer) {
+static int push_oauth_answer(lua_State *L, const struct answer *answer) {
   if (!json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL))
-    return push_not_json(L, answer, lua_tostring(L, -1));
-  if (!lua_istable(L, -1) || json_array_check(L, -1)) return push_not_json(L, answer, "it is not an object");
+    return push_oauth_not_json(L, answer, lua_tostring(L, -1));
+  if (!lua_istable(L, -1) || json_array_check(L, -1)) return push_oauth_not_json(L, answer, "it is not an object");
   int body = lua_gettop(L);
   int is_error = answer->status != 200 || lua_getfield(L, body, "error") != LUA_TNIL;
   lua_settop(L, body);
-  return is_error ? push_error_body(L, answer, body) : 0;
+  return is_error ? push_oauth_error(L, answer, body) : 0;
 }
 
 /* ---- token answers ---- */
 
 /* Return the member as whole seconds from 1 to max, given as a number or (IMDS) as digits; else 0. [-0, +0, -] */
-static lua_Integer seconds_member(lua_State *L, int body, const char *name, lua_Integer max) {
+static lua_Integer oauth_seconds_member(lua_State *L, int body, const char *name, lua_Integer max) {
   lua_Integer seconds = 0;
   int type = lua_getfield(L, body, name);
   const char *text = type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
@@ -125,7 +125,7 @@ static lua_Integer seconds_member(lua_State *L, int body, const char *name, lua_
 }
 
 /* Push the member; return it when it is a secret that may be in a header, else NULL. [-0, +1, -] */
-static const struct secret *secret_member(lua_State *L, int body, const char *name) {
+static const struct secret *oauth_secret_member(lua_State *L, int body, const char *name) {
   lua_getfield(L, body, name);
   const struct secret *secret = secret_test(L, -1);
   return secret && wire_is_visible(secret->bytes, secret->length) ? secret : NULL;
@@ -134,9 +134,9 @@ static const struct secret *secret_member(lua_State *L, int body, const char *na
 /* Return the lifetime of the token in the answer at body, in seconds; 0 when the answer does not tell. With now
  * (identity endpoints), expires_on is read too. [-0, +0, -] */
 static lua_Integer token_lifetime(lua_State *L, int body, lua_Integer now) {
-  lua_Integer seconds = seconds_member(L, body, "expires_in", MAX_LIFETIME);
+  lua_Integer seconds = oauth_seconds_member(L, body, "expires_in", MAX_LIFETIME);
   if (seconds || !now) return seconds;
-  lua_Integer expiry = seconds_member(L, body, "expires_on", now + MAX_LIFETIME);
+  lua_Integer expiry = oauth_seconds_member(L, body, "expires_on", now + MAX_LIFETIME);
   return expiry > now ? expiry - now : 0;
 }
 
@@ -146,7 +146,7 @@ static const char *token_problem(lua_State *L, int body, lua_Integer seconds) {
   const char *problem = NULL;
   if (!type || strcasecmp(type, "Bearer") != 0)
     problem = "token_type is not Bearer";
-  else if (!secret_member(L, body, "access_token"))
+  else if (!oauth_secret_member(L, body, "access_token"))
     problem = "access_token is missing, is not a text, or has characters that a header may not have";
   else if (!seconds)
     problem = "expires_in is not a whole number of seconds between 1 and 604800";
@@ -156,7 +156,7 @@ static const char *token_problem(lua_State *L, int body, lua_Integer seconds) {
 
 static const char *refresh_token_problem(lua_State *L, int body) {
   int absent = lua_getfield(L, body, "refresh_token") == LUA_TNIL;
-  int ok = absent || secret_member(L, body, "refresh_token");
+  int ok = absent || oauth_secret_member(L, body, "refresh_token");
   lua_settop(L, body);
   return ok ? NULL : "refresh_token is not a text";
 }
@@ -180,7 +180,7 @@ static void push_token_claims(lua_State *L, const struct secret *token) {
 
 /* Push a table {credential, claims, expires_in} for the access token at index. The credential anchors the secret, so
  * that redaction masks the token as long as it may be used. [-0, +1, e] */
-static void push_token(lua_State *L, int index, const char *origin, lua_Integer seconds) {
+static void push_oauth_token(lua_State *L, int index, const char *origin, lua_Integer seconds) {
   const struct secret *secret = secret_check(L, index);
   lua_newtable(L);
   int token = lua_gettop(L);
@@ -205,14 +205,14 @@ int oauth_judge_token(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   lua_settop(L, 2);
   const char *origin = push_resource_origin(L, 2);
-  int failure_count = push_answer_object(L, answer);
+  int failure_count = push_oauth_answer(L, answer);
   if (failure_count) return failure_count;
   lua_Integer seconds = token_lifetime(L, 4, 0);
   const char *problem = token_problem(L, 4, seconds);
   if (!problem) problem = refresh_token_problem(L, 4);
-  if (problem) return push_unusable_answer(L, answer, problem);
+  if (problem) return push_unusable_oauth_answer(L, answer, problem);
   lua_getfield(L, 4, "access_token");
-  push_token(L, 5, origin, seconds);
+  push_oauth_token(L, 5, origin, seconds);
   lua_getfield(L, 4, "refresh_token");
   lua_setfield(L, -2, "refresh_token");
   const char *scope = wire_push_string(L, 4, "scope");
@@ -229,13 +229,13 @@ int oauth_judge_identity(lua_State *L) {
   lua_Integer now = (lua_Integer)luaL_checknumber(L, 3);
   lua_settop(L, 2);
   const char *origin = push_resource_origin(L, 2);
-  int failure_count = push_answer_object(L, answer);
+  int failure_count = push_oauth_answer(L, answer);
   if (failure_count) return failure_count;
   lua_Integer seconds = token_lifetime(L, 4, now);
   const char *problem = token_problem(L, 4, seconds);
-  if (problem) return push_unusable_answer(L, answer, problem);
+  if (problem) return push_unusable_oauth_answer(L, answer, problem);
   lua_getfield(L, 4, "access_token");
-  push_token(L, 5, origin, seconds);
+  push_oauth_token(L, 5, origin, seconds);
   return 1;
 }
 
@@ -262,14 +262,14 @@ int oauth_judge_given(lua_State *L) {
   push_token_claims(L, secret);
   const char *problem = handed_token_problem(L, 4, now, &seconds);
   if (problem) return lib_fail(L, "%s", problem);
-  push_token(L, 1, origin, seconds);
+  push_oauth_token(L, 1, origin, seconds);
   return 1;
 }
 
 /* ---- device code and discovery answers ---- */
 
 /* Copy the text member of body to the table on top, as one printable line; 0 when it is missing. [-0, +0, m] */
-static int copy_text_line(lua_State *L, int body, const char *name) {
+static int copy_oauth_text_line(lua_State *L, int body, const char *name) {
   const char *text = wire_push_string(L, body, name);
   int ok = text && *text;
   if (ok)
@@ -281,7 +281,7 @@ static int copy_text_line(lua_State *L, int body, const char *name) {
   return ok;
 }
 
-static int is_https_member(lua_State *L, int body, const char *name) {
+static int is_oauth_https_member(lua_State *L, int body, const char *name) {
   const char *text = wire_push_string(L, body, name);
   int ok = text && strncmp(text, "https://", 8) == 0 && wire_is_visible(text, strlen(text));
   lua_pop(L, 1);
@@ -290,19 +290,19 @@ static int is_https_member(lua_State *L, int body, const char *name) {
 
 /* Fill the table on top of the stack from the answer at body. Returns what is wrong, or NULL. [-0, +0, m] */
 static const char *fill_device_code(lua_State *L, int body) {
-  lua_Integer expires_in = seconds_member(L, body, "expires_in", MAX_LIFETIME);
-  lua_Integer interval = seconds_member(L, body, "interval", MAX_INTERVAL);
-  int is_secret = secret_member(L, body, "device_code") != NULL;
+  lua_Integer expires_in = oauth_seconds_member(L, body, "expires_in", MAX_LIFETIME);
+  lua_Integer interval = oauth_seconds_member(L, body, "interval", MAX_INTERVAL);
+  int is_secret = oauth_secret_member(L, body, "device_code") != NULL;
   lua_setfield(L, -2, "device_code");
   lua_pushinteger(L, expires_in);
   lua_setfield(L, -2, "expires_in");
   lua_pushinteger(L, interval ? interval : 5); /* RFC 8628: 5 seconds when absent */
   lua_setfield(L, -2, "interval");
   if (!is_secret) return "device_code is missing or not a text";
-  if (!copy_text_line(L, body, "user_code")) return "user_code is missing or not a text";
-  if (!is_https_member(L, body, "verification_uri")) return "verification_uri is not an https address";
-  copy_text_line(L, body, "verification_uri");
-  copy_text_line(L, body, "message"); /* not in RFC 8628: may be absent */
+  if (!copy_oauth_text_line(L, body, "user_code")) return "user_code is missing or not a text";
+  if (!is_oauth_https_member(L, body, "verification_uri")) return "verification_uri is not an https address";
+  copy_oauth_text_line(L, body, "verification_uri");
+  copy_oauth_text_line(L, body, "message"); /* not in RFC 8628: may be absent */
   return expires_in ? NULL : "expires_in is not a whole number of seconds between 1 and 604800";
 }
 
@@ -310,15 +310,15 @@ static const char *fill_device_code(lua_State *L, int body) {
 int oauth_judge_device_code(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   lua_settop(L, 1);
-  int failure_count = push_answer_object(L, answer);
+  int failure_count = push_oauth_answer(L, answer);
   if (failure_count) return failure_count;
   lua_newtable(L);
   const char *problem = fill_device_code(L, 2);
-  return problem ? push_unusable_answer(L, answer, problem) : 1;
+  return problem ? push_unusable_oauth_answer(L, answer, problem) : 1;
 }
 
 /* Is the member of body a URL of this origin? [-0, +0, m] */
-static int is_url_at_origin(lua_State *L, int body, const char *name, const char *origin) {
+static int is_discovery_url_at_origin(lua_State *L, int body, const char *name, const char *origin) {
   int top = lua_gettop(L);
   const char *url = wire_push_string(L, body, name);
   int ok = url && request_url_push_origin(L, url) && strcmp(lua_tostring(L, -1), origin) == 0;
@@ -328,21 +328,22 @@ static int is_url_at_origin(lua_State *L, int body, const char *name, const char
 
 /* Return what is wrong with the endpoints, or NULL. An endpoint at another origin would receive the client secret;
  * endpoints that are never used may be anywhere. */
-static const char *endpoint_problem(lua_State *L, int body, const char *origin) {
-  if (!is_url_at_origin(L, body, "issuer", origin)) return "issuer is missing or at another host than the authority";
-  if (!is_url_at_origin(L, body, "token_endpoint", origin))
+static const char *discovery_endpoint_problem(lua_State *L, int body, const char *origin) {
+  if (!is_discovery_url_at_origin(L, body, "issuer", origin))
+    return "issuer is missing or at another host than the authority";
+  if (!is_discovery_url_at_origin(L, body, "token_endpoint", origin))
     return "token_endpoint is missing or at another host than the authority";
   static const char *const optional[] = {"authorization_endpoint", "device_authorization_endpoint", NULL};
   for (const char *const *name = optional; *name; name++) {
     int is_absent = lua_getfield(L, body, *name) == LUA_TNIL;
     lua_pop(L, 1);
-    if (!is_absent && !is_url_at_origin(L, body, *name, origin))
+    if (!is_absent && !is_discovery_url_at_origin(L, body, *name, origin))
       return lua_pushfstring(L, "%s is at another host than the authority", *name);
   }
   return NULL;
 }
 
-static int is_guid(const char *text, size_t length) {
+static int is_tenant_guid(const char *text, size_t length) {
   static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
   if (length != sizeof pattern - 1) return 0;
   for (size_t i = 0; i < length; i++) {
@@ -359,9 +360,9 @@ static int push_tenant_and_issuer(lua_State *L, const struct answer *answer, int
   const char *tenant = *path == '/' ? path + 1 : "";
   const char *expected = wire_path_of(authority) + 1;
   size_t length = strcspn(tenant, "/");
-  if (!is_guid(tenant, length)) return push_unusable_answer(L, answer, "issuer names no tenant");
-  if (is_guid(expected, strlen(expected)) && strncasecmp(tenant, expected, length) != 0)
-    return push_unusable_answer(L, answer, "issuer is another tenant than the requested one");
+  if (!is_tenant_guid(tenant, length)) return push_unusable_oauth_answer(L, answer, "issuer names no tenant");
+  if (is_tenant_guid(expected, strlen(expected)) && strncasecmp(tenant, expected, length) != 0)
+    return push_unusable_oauth_answer(L, answer, "issuer is another tenant than the requested one");
   lua_newtable(L);
   lua_pushlstring(L, tenant, length);
   lua_setfield(L, -2, "tenant");
@@ -377,8 +378,8 @@ int oauth_judge_discovery(lua_State *L) {
   lua_settop(L, 2);
   if (!request_url_push_origin(L, authority)) return luaL_argerror(L, 2, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 3);
-  int failure_count = push_answer_object(L, answer);
+  int failure_count = push_oauth_answer(L, answer);
   if (failure_count) return failure_count;
-  const char *problem = endpoint_problem(L, 4, origin);
-  return problem ? push_unusable_answer(L, answer, problem) : push_tenant_and_issuer(L, answer, 4, authority);
+  const char *problem = discovery_endpoint_problem(L, 4, origin);
+  return problem ? push_unusable_oauth_answer(L, answer, problem) : push_tenant_and_issuer(L, answer, 4, authority);
 }

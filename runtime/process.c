@@ -48,25 +48,25 @@ static struct child *check_child(lua_State *L) {
   return child;
 }
 
-static double monotonic_now(void) {
+static double process_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 /* Return the milliseconds until the deadline, rounded up; 0 when it has passed. */
-static int milliseconds_until(double deadline) {
-  double left = (deadline - monotonic_now()) * 1000;
+static int process_milliseconds_until(double deadline) {
+  double left = (deadline - process_now()) * 1000;
   return left <= 0 ? 0 : left > 1e9 ? 1000000000 : (int)left + 1;
 }
 
-static void close_descriptor(int *fd) {
+static void close_child_descriptor(int *fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
 }
 
 /* Reap the child if it has ended; 1 when it has. */
-static int reap_if_ended(struct child *child) {
+static int reap_child_if_ended(struct child *child) {
   int status;
   if (child->reaped) return 1;
   if (waitpid(child->pid, &status, WNOHANG) != child->pid) return 0;
@@ -77,12 +77,12 @@ static int reap_if_ended(struct child *child) {
 
 /* Wait until the child has ended or the deadline has passed; 1 when it has ended. An interrupt ends the wait when
  * patient is 0. */
-static int wait_for_end(struct child *child, double deadline, int patient) {
+static int wait_for_child_end(struct child *child, double deadline, int patient) {
   int before = sys_interrupt_count();
   int fd = child->reaped ? -1 : (int)syscall(SYS_pidfd_open, child->pid, 0);
   struct pollfd source = {.fd = fd, .events = POLLIN};
-  while (!reap_if_ended(child)) {
-    int left = milliseconds_until(deadline);
+  while (!reap_child_if_ended(child)) {
+    int left = process_milliseconds_until(deadline);
     if (left == 0 || (!patient && sys_interrupt_count() != before)) break;
     poll(&source, 1, fd >= 0 || left < 10 ? left : 10); /* without a pidfd: check again soon */
   }
@@ -91,7 +91,7 @@ static int wait_for_end(struct child *child, double deadline, int patient) {
 }
 
 /* Send a signal to the child's process group. */
-static void signal_group(struct child *child, int number) {
+static void signal_child_group(struct child *child, int number) {
   if (!child->reaped && kill(-child->pid, number) != 0) kill(child->pid, number);
 }
 
@@ -100,12 +100,12 @@ static int child_close(lua_State *L) {
   static const int steps[] = {0, SIGTERM, SIGKILL};
   struct child *child = luaL_checkudata(L, 1, CHILD);
   if (!child->pid) return 0;
-  close_descriptor(&child->input);
-  close_descriptor(&child->output);
-  close_descriptor(&child->complaints);
+  close_child_descriptor(&child->input);
+  close_child_descriptor(&child->output);
+  close_child_descriptor(&child->complaints);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && !child->reaped; i++) {
-    if (steps[i]) signal_group(child, steps[i]);
-    wait_for_end(child, monotonic_now() + END_SECONDS, 1);
+    if (steps[i]) signal_child_group(child, steps[i]);
+    wait_for_child_end(child, process_now() + END_SECONDS, 1);
   }
   buffer_free(&child->pending);
   child->pid = 0;
@@ -113,7 +113,7 @@ static int child_close(lua_State *L) {
 }
 
 /* Push the first length bytes of pending, and remove them with the newline. */
-static int push_pending_line(lua_State *L, struct buffer *pending, size_t length, size_t newline) {
+static int push_child_line(lua_State *L, struct buffer *pending, size_t length, size_t newline) {
   lua_pushlstring(L, length ? pending->data : "", length);
   pending->length -= length + newline;
   memmove(pending->data, pending->data + length + newline, pending->length);
@@ -121,23 +121,23 @@ static int push_pending_line(lua_State *L, struct buffer *pending, size_t length
 }
 
 /* Read the available output to pending; 0 at its end. */
-static int read_output(struct child *child) {
+static int read_child_output(struct child *child) {
   char chunk[4096];
   ssize_t count = read(child->output, chunk, sizeof chunk);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return 1;
   int ok = count > 0 && buffer_append(&child->pending, chunk, (size_t)count);
   explicit_bzero(chunk, sizeof chunk); /* the output may be a secret */
-  if (!ok) close_descriptor(&child->output);
+  if (!ok) close_child_descriptor(&child->output);
   return ok;
 }
 
 /* Wait for output until the deadline or an interrupt; 0 when there is none. */
-static int wait_for_output(const struct child *child, double deadline) {
+static int wait_for_child_output(const struct child *child, double deadline) {
   int before = sys_interrupt_count();
   struct pollfd source = {.fd = child->output, .events = POLLIN};
   int left;
   do {
-    left = milliseconds_until(deadline);
+    left = process_milliseconds_until(deadline);
     if (poll(&source, 1, left) > 0) return 1;
   } while (left > 0 && sys_interrupt_count() == before);
   return 0;
@@ -146,29 +146,30 @@ static int wait_for_output(const struct child *child, double deadline) {
 /* child:line(seconds) -> text | nil, "end" or "timeout" */
 static int child_line(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = monotonic_now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
   for (size_t seen = 0;;) {
     char *newline = pending->length > seen ? memchr(pending->data + seen, '\n', pending->length - seen) : NULL;
-    if (newline) return push_pending_line(L, pending, (size_t)(newline - pending->data), 1);
+    if (newline) return push_child_line(L, pending, (size_t)(newline - pending->data), 1);
     seen = pending->length;
-    if (seen >= MAX_LINE_BYTES || (child->output < 0 && seen > 0)) return push_pending_line(L, pending, seen, 0);
-    int timeout = child->output >= 0 && !wait_for_output(child, deadline);
+    if (seen >= MAX_LINE_BYTES || (child->output < 0 && seen > 0)) return push_child_line(L, pending, seen, 0);
+    int timeout = child->output >= 0 && !wait_for_child_output(child, deadline);
     if (timeout || child->output < 0) {
       luaL_pushfail(L);
       lua_pushstring(L, timeout ? "timeout" : "end");
       return 2;
     }
-    read_output(child);
+    read_child_output(child);
   }
 }
 
 /* child:secret(seconds) -> secret | nil, "empty", "timeout" or "too long" */
 static int child_secret(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = monotonic_now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
-  while (child->output >= 0 && pending->length <= MAX_SECRET && wait_for_output(child, deadline)) read_output(child);
+  while (child->output >= 0 && pending->length <= MAX_SECRET && wait_for_child_output(child, deadline))
+    read_child_output(child);
   if (child->output >= 0) return lib_fail(L, "%s", pending->length > MAX_SECRET ? "too long" : "timeout");
   if (pending->length > 0 && pending->data[pending->length - 1] == '\n') pending->length--;
   if (pending->length == 0) return lib_fail(L, "empty");
@@ -179,10 +180,11 @@ static int child_secret(lua_State *L) {
 /* child:text(seconds, most) -> text | nil, "timeout" or "too long". Reads all output, redacted. */
 static int child_text(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = monotonic_now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   size_t most = (size_t)luaL_checkinteger(L, 3);
   struct buffer *pending = &child->pending;
-  while (child->output >= 0 && pending->length <= most && wait_for_output(child, deadline)) read_output(child);
+  while (child->output >= 0 && pending->length <= most && wait_for_child_output(child, deadline))
+    read_child_output(child);
   if (pending->length > most) return lib_fail(L, "too long");
   if (child->output >= 0) return lib_fail(L, "timeout");
   secret_redact(L, pending->length ? pending->data : "", pending->length);
@@ -203,8 +205,8 @@ static int child_complaint(lua_State *L) {
 /* child:wait(seconds) -> exit status | nil */
 static int child_wait(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = monotonic_now() + luaL_checknumber(L, 2);
-  if (!wait_for_end(child, deadline, 0)) return 0;
+  double deadline = process_now() + luaL_checknumber(L, 2);
+  if (!wait_for_child_end(child, deadline, 0)) return 0;
   lua_pushinteger(L, child->status);
   return 1;
 }
@@ -214,7 +216,7 @@ static int child_kill(lua_State *L) {
   static const char *const names[] = {"TERM", "KILL", "INT", NULL};
   static const int numbers[] = {SIGTERM, SIGKILL, SIGINT};
   struct child *child = check_child(L);
-  signal_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
+  signal_child_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
   return 0;
 }
 
@@ -325,15 +327,15 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
   child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
   int code = keep && child->complaints < 0 ? errno : open_pipes_and_spawn(child, &request);
   if (code) {
-    close_descriptor(&child->input);
-    close_descriptor(&child->output);
-    close_descriptor(&child->complaints);
+    close_child_descriptor(&child->input);
+    close_child_descriptor(&child->output);
+    close_child_descriptor(&child->complaints);
     return lib_fail(L, "cannot start '%s': %s", request.arguments[0], strerror(code));
   }
   if (!input) return 1;
   /* When the child ends without reading its input, its exit status tells. */
   sys_files_write_all(child->input, input->bytes, input->length);
-  close_descriptor(&child->input);
+  close_child_descriptor(&child->input);
   return 1;
 }
 
@@ -459,7 +461,7 @@ static const luaL_Reg child_methods[] = {
 int process_start_child(lua_State *L, int index, const struct secret *input, int keep) {
   lib_type(L, CHILD, child_methods, child_close); /* the gate may start a child before host.process is required */
   int count = push_child(L, index, 0, input, keep);
-  if (count == 1) close_descriptor(&((struct child *)lua_touserdata(L, -1))->input);
+  if (count == 1) close_child_descriptor(&((struct child *)lua_touserdata(L, -1))->input);
   return count;
 }
 

@@ -86,7 +86,7 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
 }
 
 /* Append one header to a shared buffer, without printf: a request and its answer have half a dozen headers each. */
-static int append_header_text(struct buffer *headers, const char *name, const char *separator, const char *value) {
+static int append_request_header(struct buffer *headers, const char *name, const char *separator, const char *value) {
   return buffer_append_string(headers, name) && buffer_append_string(headers, separator) &&
          buffer_append(headers, value, strlen(value) + 1);
 }
@@ -104,7 +104,7 @@ void request_add_header(lua_State *L, struct request *request, const char *name,
   if (!request_is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is libcurl's form of an empty value */
-  if (!append_header_text(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
+  if (!append_request_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
 }
 
 void request_add_call(lua_State *L, struct request *request, const char *method, const char *path,
@@ -212,7 +212,7 @@ static int request_set_fresh(lua_State *L) {
   return 0;
 }
 
-static int append_masked_field(struct buffer *out, const char *field, const char *end) {
+static int append_masked_form_field(struct buffer *out, const char *field, const char *end) {
   const char *equals = memchr(field, '=', (size_t)(end - field));
   size_t name = (size_t)((equals ? equals : end) - field);
   if (!secret_name_find(field, name, MASKED_IN_FORM)) return buffer_append(out, field, (size_t)(end - field));
@@ -220,11 +220,11 @@ static int append_masked_field(struct buffer *out, const char *field, const char
 }
 
 /* Append the form with the values of secret fields masked. [-0, +0, e] */
-static void mask_form(lua_State *L, const struct buffer *body, struct buffer *out) {
+static void mask_request_form(lua_State *L, const struct buffer *body, struct buffer *out) {
   const char *end = body->data + body->length;
   for (const char *field = body->data; field < end;) {
     const char *stop = memchr(field, '&', (size_t)(end - field));
-    int ok = append_masked_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
+    int ok = append_masked_form_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
     if (!ok) lib_no_memory(L);
     field = stop ? stop + 1 : end;
   }
@@ -240,7 +240,7 @@ static int request_body(lua_State *L) {
   if (json_decode(L, request->body.data, request->body.length, &rules))
     json_encode(L, -1, text, 0);
   else
-    mask_form(L, &request->body, text);
+    mask_request_form(L, &request->body, text);
   secret_redact(L, text->length ? text->data : "", text->length);
   buffer_free(text);
   return 1;

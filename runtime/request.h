@@ -15,7 +15,7 @@
 
 #define REQUEST "host.request"
 
-/* One call, which the gate checks. A plain request makes one, a $batch one for each request in it. */
+/* One call, which the gate checks. A plain request makes one call; a $batch makes one for each request in it. */
 struct call {
   char *method;
   char *path;    /* path below the peer's base, without query: "/applications/{…}/addPassword" with real ids */

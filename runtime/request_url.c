@@ -48,15 +48,15 @@ static const char *url_text_problem(const char *peer, const char *url) {
 }
 
 /* Return the length of "." at text, plain or as %2e; 0 when there is none. */
-static size_t dot_length(const char *text) {
+static size_t url_dot_length(const char *text) {
   return *text == '.' ? 1 : strncasecmp(text, "%2e", 3) == 0 ? 3 : 0;
 }
 
 /* Has the path a segment "." or ".."? The requested path would differ from the checked one. */
-static int has_dot_segment(const char *path) {
+static int url_has_dot_segment(const char *path) {
   for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
-    size_t dots = dot_length(at + 1);
-    if (dots) dots += dot_length(at + 1 + dots);
+    size_t dots = url_dot_length(at + 1);
+    if (dots) dots += url_dot_length(at + 1 + dots);
     if (dots && (at[1 + dots] == '/' || at[1 + dots] == '\0')) return 1;
   }
   return 0;
@@ -77,7 +77,7 @@ static int has_url_part(CURLU *parsed, CURLUPart which) {
 /* Return why the parts of the parsed URL are not allowed, or NULL. */
 static const char *url_parts_problem(CURLU *parsed) {
   char *path = get_url_part(parsed, CURLUPART_PATH);
-  int dots = path && has_dot_segment(path);
+  int dots = path && url_has_dot_segment(path);
   curl_free(path);
   if (dots) return DOT_SEGMENT;
   if (has_url_part(parsed, CURLUPART_USER) || has_url_part(parsed, CURLUPART_PASSWORD)) return "it names a user";
@@ -87,7 +87,7 @@ static const char *url_parts_problem(CURLU *parsed) {
 }
 
 /* Return scheme://host:port in lower case, on the C heap; NULL when memory is out. */
-static char *make_origin(const char *scheme, const char *host, const char *port) {
+static char *make_url_origin(const char *scheme, const char *host, const char *port) {
   if (!scheme || !host || !port) return NULL;
   char *origin = malloc(strlen(scheme) + strlen(host) + strlen(port) + sizeof "://:");
   if (!origin) return NULL;
@@ -108,7 +108,7 @@ static const char *get_parsed_origin(CURLU *parsed, char **origin) {
       problem = "its host has a character beyond ASCII";
     else if (!isalnum((unsigned char)host[i]) && !strchr(".-_:[]", host[i])) /* the URL had it percent-encoded */
       problem = "its host has a character that no host has";
-  *origin = problem ? NULL : make_origin(scheme, host, port);
+  *origin = problem ? NULL : make_url_origin(scheme, host, port);
   curl_free(scheme);
   curl_free(host);
   curl_free(port);
@@ -188,7 +188,7 @@ static const char *parse_below_base(const struct url_base *base, char *url, CURL
   if (!*parsed || !*origin) return "not enough memory";
   if (query) *query = '\0';
   CURLUcode code = curl_url_set(*parsed, CURLUPART_PATH, path, 0);
-  int dots = has_dot_segment(path);
+  int dots = url_has_dot_segment(path);
   if (query) *query = '?';
   if (!code && query) code = curl_url_set(*parsed, CURLUPART_QUERY, query + 1, 0);
   if (code) return curl_url_strerror(code);

@@ -205,7 +205,7 @@ static int secret_hint(lua_State *L) {
   return 1;
 }
 
-static int character_class(char c) {
+static int password_character_class(char c) {
   for (int class = 0; class < CLASS_COUNT - 1; class ++)
     if (c && strchr(character_classes[class], c)) return class;
   return CLASS_COUNT - 1;
@@ -216,7 +216,7 @@ static int character_class(char c) {
 static int secret_classes(lua_State *L) {
   const struct secret *secret = secret_check(L, 1);
   int present[CLASS_COUNT] = {0}, count = 0;
-  for (size_t i = 0; i < secret->length; i++) present[character_class(secret->bytes[i])] = 1;
+  for (size_t i = 0; i < secret->length; i++) present[password_character_class(secret->bytes[i])] = 1;
   for (int class = 0; class < CLASS_COUNT; class ++) count += present[class];
   lua_pushinteger(L, count);
   return 1;
@@ -235,7 +235,7 @@ static int secret_contains(lua_State *L) {
   return 1;
 }
 
-static void fill_random(lua_State *L, void *bytes, size_t length) {
+static void secret_fill_random(lua_State *L, void *bytes, size_t length) {
   if (RAND_priv_bytes(bytes, (int)length) != 1)
     luaL_error(L, "cannot draw random bytes: the system's random source failed");
 }
@@ -245,7 +245,7 @@ static int secret_random(lua_State *L) {
   lua_Integer length = luaL_checkinteger(L, 1);
   luaL_argcheck(L, length >= 1 && length <= MAX_RANDOM, 1, "1 to 4096 bytes");
   struct secret *secret = secret_reserve(L, SECRET_CREDENTIAL, (size_t)length);
-  fill_random(L, secret->bytes, secret->length);
+  secret_fill_random(L, secret->bytes, secret->length);
   secret_register(L);
   return 1;
 }
@@ -257,9 +257,9 @@ struct random_pool {
   size_t left;
 };
 
-static unsigned char draw_random_byte(lua_State *L, struct random_pool *pool) {
+static unsigned char draw_password_byte(lua_State *L, struct random_pool *pool) {
   if (!pool->left) {
-    fill_random(L, pool->bytes, sizeof pool->bytes);
+    secret_fill_random(L, pool->bytes, sizeof pool->bytes);
     pool->left = sizeof pool->bytes;
   }
   return pool->bytes[--pool->left];
@@ -267,9 +267,9 @@ static unsigned char draw_random_byte(lua_State *L, struct random_pool *pool) {
 
 /* Return a number below limit (at most 256), each equally likely: bytes in the last, incomplete multiple of limit are
  * discarded. */
-static size_t random_below(lua_State *L, struct random_pool *pool, size_t limit) {
+static size_t password_random_below(lua_State *L, struct random_pool *pool, size_t limit) {
   unsigned char byte;
-  do byte = draw_random_byte(L, pool);
+  do byte = draw_password_byte(L, pool);
   while (byte >= 256 - 256 % limit);
   return byte % limit;
 }
@@ -280,22 +280,22 @@ struct alphabet {
 };
 
 /* Append the characters of the class, without the excluded ones. */
-static void append_class(struct alphabet *alphabet, int class, const char *excluded) {
+static void append_password_class(struct alphabet *alphabet, int class, const char *excluded) {
   for (const char *c = character_classes[class]; *c; c++)
     if (!strchr(excluded, *c)) alphabet->letters[alphabet->length++] = *c;
 }
 
-static void check_excluded_characters(lua_State *L, const char *excluded) {
+static void check_excluded_password_characters(lua_State *L, const char *excluded) {
   for (int class = 0; class < CLASS_COUNT; class ++) {
     struct alphabet alphabet = {0};
-    append_class(&alphabet, class, excluded);
+    append_password_class(&alphabet, class, excluded);
     if (!alphabet.length) luaL_argerror(L, 2, lua_pushfstring(L, "leaves no %s", class_names[class]));
   }
 }
 
-static void shuffle_bytes(lua_State *L, struct random_pool *pool, char *bytes, size_t length) {
+static void shuffle_password(lua_State *L, struct random_pool *pool, char *bytes, size_t length) {
   for (size_t left = length; left > 1; left--) {
-    size_t chosen = random_below(L, pool, left);
+    size_t chosen = password_random_below(L, pool, left);
     char swapped = bytes[left - 1];
     bytes[left - 1] = bytes[chosen];
     bytes[chosen] = swapped;
@@ -307,18 +307,18 @@ static int secret_generate(lua_State *L) {
   lua_Integer length = luaL_checkinteger(L, 1);
   const char *excluded = luaL_optstring(L, 2, "");
   luaL_argcheck(L, length >= 8 && length <= MAX_PASSWORD, 1, "8 to 256 characters");
-  check_excluded_characters(L, excluded);
+  check_excluded_password_characters(L, excluded);
   struct secret *secret = secret_reserve(L, SECRET_VALUE, (size_t)length);
   struct alphabet all = {0};
   struct random_pool pool = {0};
   for (int class = 0; class < CLASS_COUNT; class ++) {
     size_t start = all.length;
-    append_class(&all, class, excluded);
-    secret->bytes[class] = all.letters[start + random_below(L, &pool, all.length - start)];
+    append_password_class(&all, class, excluded);
+    secret->bytes[class] = all.letters[start + password_random_below(L, &pool, all.length - start)];
   }
   for (size_t i = CLASS_COUNT; i < secret->length; i++)
-    secret->bytes[i] = all.letters[random_below(L, &pool, all.length)];
-  shuffle_bytes(L, &pool, secret->bytes, secret->length);
+    secret->bytes[i] = all.letters[password_random_below(L, &pool, all.length)];
+  shuffle_password(L, &pool, secret->bytes, secret->length);
   OPENSSL_cleanse(&pool, sizeof pool);
   secret_register(L);
   return 1;

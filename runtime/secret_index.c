@@ -34,26 +34,26 @@ static uint32_t hash_window(uint64_t window) {
 }
 
 /* Return the number of characters of a form that the secret alone determines. */
-static size_t form_length(const struct secret *secret, enum secret_form form) {
+static size_t secret_form_length(const struct secret *secret, enum secret_form form) {
   if (form == FORM_RAW) return secret->length;
   if (form == FORM_HEX) return secret->length * 2;
   return (secret->length * 8 - first_bit[form]) / 6;
 }
 
-static unsigned char base64_character(const unsigned char *bytes, size_t bit) {
+static unsigned char secret_base64_character(const unsigned char *bytes, size_t bit) {
   unsigned pair = (unsigned)bytes[bit / 8] << 8 | bytes[bit / 8 + 1]; /* a NUL follows the last byte */
   return (unsigned char)base64_alphabet[(pair >> (10 - bit % 8)) & 63];
 }
 
 /* Return character i of a form: hex in lower case, base64 in the standard alphabet. */
-static unsigned char form_character(const struct secret *secret, enum secret_form form, size_t i) {
+static unsigned char secret_form_character(const struct secret *secret, enum secret_form form, size_t i) {
   const unsigned char *bytes = (const unsigned char *)secret->bytes;
   if (form == FORM_RAW) return bytes[i];
   if (form == FORM_HEX) return (unsigned char)"0123456789abcdef"[bytes[i / 2] >> (i % 2 ? 0 : 4) & 15];
-  return base64_character(bytes, first_bit[form] + 6 * i);
+  return secret_base64_character(bytes, first_bit[form] + 6 * i);
 }
 
-static int characters_match(enum secret_form form, unsigned char expected, unsigned char found) {
+static int form_characters_match(enum secret_form form, unsigned char expected, unsigned char found) {
   if (expected == found) return 1;
   if (form == FORM_RAW) return expected == ' ' && found == '+'; /* a form field has + for a space */
   if (form == FORM_HEX) return found < 'a' && expected == fold_character(found);
@@ -63,16 +63,16 @@ static int characters_match(enum secret_form form, unsigned char expected, unsig
 static uint32_t needle_hash(const struct secret_needle *needle) {
   uint64_t window = 0;
   for (size_t i = 0; i < SECRET_WINDOW; i++)
-    window = slide_window(window, form_character(needle->secret, needle->form, i));
+    window = slide_window(window, secret_form_character(needle->secret, needle->form, i));
   return hash_window(window);
 }
 
 /* Return the filter's word for a hash. Most texts contain no secret, and the filter saves a look into the buckets. */
-static uint64_t *filter_word(const struct secret_index *index, uint32_t key) {
+static uint64_t *index_filter_word(const struct secret_index *index, uint32_t key) {
   return &index->filter[(key >> 6) & (index->bucket_count - 1)];
 }
 
-static uint64_t filter_bit(uint32_t key) {
+static uint64_t index_filter_bit(uint32_t key) {
   return (uint64_t)1 << (key & 63);
 }
 
@@ -81,12 +81,12 @@ static void insert_needle(struct secret_index *index, struct secret_needle *need
   struct secret_needle **bucket = &index->buckets[key & (index->bucket_count - 1)];
   needle->next = *bucket;
   *bucket = needle;
-  *filter_word(index, key) |= filter_bit(key);
+  *index_filter_word(index, key) |= index_filter_bit(key);
 }
 
 /* Distribute the needles over bucket_count buckets, and make a new filter without removed needles. 0 when memory is
  * out. */
-static int rebuild_index(struct secret_index *index, size_t bucket_count) {
+static int rebuild_secret_index(struct secret_index *index, size_t bucket_count) {
   struct secret_needle **old = index->buckets;
   size_t old_count = index->bucket_count;
   struct secret_needle **buckets = calloc(bucket_count, sizeof(struct secret_needle *));
@@ -118,7 +118,7 @@ int secret_index_add(struct secret_index *index, const struct secret *secret,
   size_t needed = index->count + FORM_COUNT;
   if (needed > index->bucket_count) {
     size_t wanted = index->bucket_count ? index->bucket_count * 2 : 256;
-    if (!rebuild_index(index, wanted) && !index->buckets)
+    if (!rebuild_secret_index(index, wanted) && !index->buckets)
       return 0; /* without more buckets the search is slower, but correct */
   }
   for (int form = 0; form < FORM_COUNT; form++) {
@@ -141,14 +141,15 @@ void secret_index_remove(struct secret_index *index, struct secret_needle needle
   memset(needles, 0, sizeof(struct secret_needle) * FORM_COUNT);
   index->count -= FORM_COUNT;
   index->removed += FORM_COUNT;
-  if (index->removed > index->count + 1024) rebuild_index(index, index->bucket_count);
+  if (index->removed > index->count + 1024) rebuild_secret_index(index, index->bucket_count);
 }
 
 /* Return how many characters of the needle are at text; 0 when too few. */
-static size_t match_length(const struct secret_needle *needle, const char *text, size_t length) {
-  size_t full_length = form_length(needle->secret, needle->form), i = 0;
+static size_t needle_match_length(const struct secret_needle *needle, const char *text, size_t length) {
+  size_t full_length = secret_form_length(needle->secret, needle->form), i = 0;
   while (i < full_length && i < length &&
-         characters_match(needle->form, form_character(needle->secret, needle->form, i), (unsigned char)text[i]))
+         form_characters_match(needle->form, secret_form_character(needle->secret, needle->form, i),
+                               (unsigned char)text[i]))
     i++;
   return i == full_length || i >= MIN_PREFIX ? i : 0;
 }
@@ -166,11 +167,11 @@ static void extend_base64_hit(const char *text, size_t length, struct secret_hit
 }
 
 /* Find the longest match of the needles of this hash at start. */
-static int find_longest_match(const struct secret_index *index, uint32_t key, const char *text, size_t length,
-                              size_t start, struct secret_hit *hit) {
+static int find_longest_needle_match(const struct secret_index *index, uint32_t key, const char *text, size_t length,
+                                     size_t start, struct secret_hit *hit) {
   size_t longest = 0;
   for (struct secret_needle *needle = index->buckets[key & (index->bucket_count - 1)]; needle; needle = needle->next) {
-    size_t count = match_length(needle, text + start, length - start);
+    size_t count = needle_match_length(needle, text + start, length - start);
     if (count <= longest) continue;
     longest = count;
     hit->start = start;
@@ -186,8 +187,8 @@ int secret_index_next(const struct secret_index *index, const char *text, size_t
   for (size_t i = hit->position; i < length; i++) {
     window = slide_window(window, (unsigned char)text[i]);
     uint32_t key = hash_window(window);
-    if (!(*filter_word(index, key) & filter_bit(key)) || i + 1 < SECRET_WINDOW) continue;
-    if (!find_longest_match(index, key, text, length, i + 1 - SECRET_WINDOW, hit)) continue;
+    if (!(*index_filter_word(index, key) & index_filter_bit(key)) || i + 1 < SECRET_WINDOW) continue;
+    if (!find_longest_needle_match(index, key, text, length, i + 1 - SECRET_WINDOW, hit)) continue;
     hit->position = i + 1;
     hit->window = window;
     return 1;

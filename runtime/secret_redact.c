@@ -54,7 +54,7 @@ struct text_part {
   char bytes[4]; /* decoded bytes of an escape */
 };
 
-static struct text_part text_part_at(const char *text, size_t length, const struct escaping *escaping) {
+static struct text_part escaped_part_at(const char *text, size_t length, const struct escaping *escaping) {
   struct text_part text_part = {.size = 1};
   text_part.taken = escaping->decode(text, length, text_part.bytes, &text_part.size);
   text_part.escaped = text_part.taken > 0;
@@ -65,10 +65,11 @@ static struct text_part text_part_at(const char *text, size_t length, const stru
 }
 
 /* Push a borrowed buffer with the text's escapes decoded; it may contain secrets in clear. [-0, +1, e] */
-static struct buffer *push_decoded(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
+static struct buffer *push_unescaped_text(lua_State *L, const char *text, size_t length,
+                                          const struct escaping *escaping) {
   struct buffer *decoded = buffer_borrow(L);
   for (size_t i = 0; i < length;) {
-    struct text_part text_part = text_part_at(text + i, length - i, escaping);
+    struct text_part text_part = escaped_part_at(text + i, length - i, escaping);
     buffer_add(L, decoded, text_part.escaped ? text_part.bytes : text + i, text_part.size);
     i += text_part.taken;
   }
@@ -76,10 +77,10 @@ static struct buffer *push_decoded(lua_State *L, const char *text, size_t length
 }
 
 /* Push an array: for each decoded byte, where it begins in the text. [-0, +1, m] */
-static size_t *push_offsets(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
+static size_t *push_unescaped_offsets(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
   size_t *offsets = lua_newuserdatauv(L, length * sizeof *offsets, 0), count = 0;
   for (size_t i = 0; i < length;) {
-    struct text_part text_part = text_part_at(text + i, length - i, escaping);
+    struct text_part text_part = escaped_part_at(text + i, length - i, escaping);
     for (size_t k = 0; k < text_part.size; k++) offsets[count++] = i + (text_part.escaped ? 0 : k);
     i += text_part.taken;
   }
@@ -88,47 +89,47 @@ static size_t *push_offsets(lua_State *L, const char *text, size_t length, const
 
 /* Push a mask with a byte for each byte of the text, which is 1 where it is masked; nothing when there is a mask
  * already. [-0, +0|1, m] */
-static char *get_or_push_mask(lua_State *L, char *mask, size_t length) {
+static char *get_or_push_redaction_mask(lua_State *L, char *mask, size_t length) {
   return mask ? mask : memset(lua_newuserdatauv(L, length, 0), 0, length);
 }
 
 /* Mask the secrets in the text as it is. */
-static char *mask_plain_text(lua_State *L, const char *text, size_t length, char *mask) {
+static char *redact_plain_text(lua_State *L, const char *text, size_t length, char *mask) {
   const struct secret_index *index = &secret_vault_get(L)->index;
   struct secret_hit hit = {0};
   while (secret_index_next(index, text, length, &hit)) {
-    mask = get_or_push_mask(L, mask, length);
+    mask = get_or_push_redaction_mask(L, mask, length);
     memset(mask + hit.start, 1, hit.end - hit.start);
   }
   return mask;
 }
 
 /* Return where in the text the decoded bytes before `end` end. */
-static size_t offset_of_end(const size_t *offsets, size_t count, size_t end, size_t length) {
+static size_t unescaped_end_offset(const size_t *offsets, size_t count, size_t end, size_t length) {
   while (end < count && offsets[end] == offsets[end - 1]) end++;
   return end < count ? offsets[end] : length;
 }
 
 /* Mask the secrets in the decoded text. The offsets are computed only when there is a secret, which is rare. */
-static char *mask_decoded_text(lua_State *L, const char *text, size_t length, char *mask,
-                               const struct escaping *escaping) {
+static char *redact_unescaped_text(lua_State *L, const char *text, size_t length, char *mask,
+                                   const struct escaping *escaping) {
   const struct secret_index *index = &secret_vault_get(L)->index;
-  const struct buffer *decoded = push_decoded(L, text, length, escaping);
+  const struct buffer *decoded = push_unescaped_text(L, text, length, escaping);
   int at = lua_gettop(L);
   struct secret_hit hit = {0};
   size_t *offsets = NULL;
   while (secret_index_next(index, decoded->data, decoded->length, &hit)) {
-    if (!offsets) offsets = push_offsets(L, text, length, escaping);
-    mask = get_or_push_mask(L, mask, length);
+    if (!offsets) offsets = push_unescaped_offsets(L, text, length, escaping);
+    mask = get_or_push_redaction_mask(L, mask, length);
     size_t start = offsets[hit.start];
-    memset(mask + start, 1, offset_of_end(offsets, decoded->length, hit.end, length) - start);
+    memset(mask + start, 1, unescaped_end_offset(offsets, decoded->length, hit.end, length) - start);
   }
   buffer_give_back(L, at);
   return mask;
 }
 
 /* Push the text with each masked run replaced by one [secret]. [-0, +1, m] */
-static void push_masked(lua_State *L, const char *text, size_t length, const char *mask) {
+static void push_redacted(lua_State *L, const char *text, size_t length, const char *mask) {
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (size_t i = 0, start = 0; i < length; start = i) {
@@ -140,25 +141,25 @@ static void push_masked(lua_State *L, const char *text, size_t length, const cha
 }
 
 /* Return the mask of a text, or NULL when it contains no secret. [-0, +n, m] */
-static char *compute_mask(lua_State *L, const char *text, size_t length) {
+static char *compute_redaction_mask(lua_State *L, const char *text, size_t length) {
   luaL_checkstack(L, 16, "redaction");
-  char *mask = mask_plain_text(L, text, length, NULL);
+  char *mask = redact_plain_text(L, text, length, NULL);
   for (size_t i = 0; i < sizeof escapings / sizeof *escapings; i++)
-    if (memchr(text, escapings[i].mark, length)) mask = mask_decoded_text(L, text, length, mask, &escapings[i]);
+    if (memchr(text, escapings[i].mark, length)) mask = redact_unescaped_text(L, text, length, mask, &escapings[i]);
   return mask;
 }
 
 int secret_redact_finds(lua_State *L, const char *text, size_t length) {
   int top = lua_gettop(L);
-  int found = compute_mask(L, text, length) != NULL;
+  int found = compute_redaction_mask(L, text, length) != NULL;
   lua_settop(L, top);
   return found;
 }
 
 void secret_redact(lua_State *L, const char *text, size_t length) {
   int top = lua_gettop(L);
-  const char *mask = compute_mask(L, text, length);
-  if (mask) push_masked(L, text, length, mask);
+  const char *mask = compute_redaction_mask(L, text, length);
+  if (mask) push_redacted(L, text, length, mask);
   if (!mask) lua_pushlstring(L, text, length);
   lua_copy(L, -1, top + 1);
   lua_settop(L, top + 1);

@@ -24,12 +24,12 @@ static struct {
   int open;
 } table_reserve;
 
-static int is_in_reserve(const void *block) {
+static int is_in_heap_reserve(const void *block) {
   return table_reserve.memory && (const char *)block >= table_reserve.memory &&
          (const char *)block < table_reserve.memory + table_reserve.size;
 }
 
-static void *crypto_malloc(size_t size, const char *file, int line) {
+static void *vault_malloc(size_t size, const char *file, int line) {
   (void)file, (void)line;
   size_t rounded = (size + 15) & ~(size_t)15;
   if (!size) return NULL;
@@ -38,30 +38,30 @@ static void *crypto_malloc(size_t size, const char *file, int line) {
   return table_reserve.memory + table_reserve.used - rounded;
 }
 
-static void *crypto_realloc(void *block, size_t size, const char *file, int line) {
+static void *vault_realloc(void *block, size_t size, const char *file, int line) {
   (void)file, (void)line;
   return realloc(block, size);
 }
 
-static void crypto_free(void *block, const char *file, int line) {
+static void vault_free(void *block, const char *file, int line) {
   (void)file, (void)line;
-  if (!is_in_reserve(block)) free(block);
+  if (!is_in_heap_reserve(block)) free(block);
 }
 
 int secret_vault_prepare(void) {
-  return CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) == 1;
+  return CRYPTO_set_mem_functions(vault_malloc, vault_realloc, vault_free) == 1;
 }
 
 /* Allocate the reserve: two tables with two bits for each smallest block, and a list. */
-static int allocate_reserve(void) {
+static int allocate_heap_reserve(void) {
   table_reserve.size = 2 * (heap_size / HEAP_MINIMUM * 2 / 8) + 4096;
   table_reserve.memory = calloc(1, table_reserve.size);
   return table_reserve.memory != NULL;
 }
 
-/* Open the secure heap of the process. Only the first Lua state can know whether it is locked. */
+/* Open the secure heap of the process. A later Lua state finds it open and cannot tell whether it is locked. */
 static enum heap_state open_secure_heap(void) {
-  if (CRYPTO_secure_malloc_initialized() || !allocate_reserve()) return HEAP_UNLOCKED;
+  if (CRYPTO_secure_malloc_initialized() || !allocate_heap_reserve()) return HEAP_UNLOCKED;
   table_reserve.open = 1;
   int locked = CRYPTO_secure_malloc_init(heap_size, HEAP_MINIMUM) == 1;
   table_reserve.open = 0;

@@ -44,7 +44,7 @@ static const luaL_Reg standard_libraries[] = {
 /* Functions that are removed, so that Lua code cannot open files itself. */
 static const char *const removed_functions[] = {"dofile", "loadfile", NULL};
 
-static void open_libraries(lua_State *L) {
+static void open_lua_libraries(lua_State *L) {
   for (const luaL_Reg *library = standard_libraries; library->func; library++) {
     luaL_requiref(L, library->name, library->func, 1);
     lua_pop(L, 1);
@@ -64,7 +64,7 @@ void state_preload(lua_State *L) {
 
 /* searcher(name): find the library file of this name in the directory of upvalue 1 (a developer's --stdlib) or in the
  * program. */
-static int search_library(lua_State *L) {
+static int search_lua_library(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const char *path = lua_pushfstring(L, "stdlib/%s.lua", luaL_gsub(L, name, ".", "/"));
   const char *chunk = lua_pushfstring(L, "@%s", path);
@@ -86,7 +86,7 @@ static int search_library(lua_State *L) {
   return 2;
 }
 
-static void install_searchers(lua_State *L, const char *stdlib_dir) {
+static void install_lua_searchers(lua_State *L, const char *stdlib_dir) {
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "searchers");
   lua_rawgeti(L, -1, 1); /* the preload searcher stays */
@@ -94,7 +94,7 @@ static void install_searchers(lua_State *L, const char *stdlib_dir) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, 1);
   lua_pushstring(L, stdlib_dir);
-  lua_pushcclosure(L, search_library, 1);
+  lua_pushcclosure(L, search_lua_library, 1);
   lua_rawseti(L, -2, 2);
   lua_setfield(L, -3, "searchers");
   lua_pop(L, 1);
@@ -107,9 +107,9 @@ static void install_searchers(lua_State *L, const char *stdlib_dir) {
 }
 
 void state_open(lua_State *L, const char *stdlib_dir) {
-  open_libraries(L);
+  open_lua_libraries(L);
   state_preload(L);
-  install_searchers(L, stdlib_dir);
+  install_lua_searchers(L, stdlib_dir);
 }
 
 int state_message_handler(lua_State *L) {

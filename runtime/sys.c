@@ -17,19 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
-static double read_clock(clockid_t clock) {
+static double read_system_clock(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 double sys_time(void) {
-  return read_clock(CLOCK_REALTIME);
+  return read_system_clock(CLOCK_REALTIME);
 }
 
 /* sys.monotonic() -> seconds since the machine started, suspended ones included */
 static int sys_monotonic(lua_State *L) {
-  lua_pushnumber(L, read_clock(CLOCK_BOOTTIME));
+  lua_pushnumber(L, read_system_clock(CLOCK_BOOTTIME));
   return 1;
 }
 

@@ -100,7 +100,7 @@ static int sys_bounded(lua_State *L) {
 /* ---- in a copy of this process ---- */
 
 /* Run the copy: call the function on top of the stack, write the text that it returns, and exit. */
-static _Noreturn void run_copy(lua_State *L, int output, pid_t parent, rlim_t seconds) {
+static _Noreturn void run_apart_copy(lua_State *L, int output, pid_t parent, rlim_t seconds) {
   int nowhere = open("/dev/null", O_RDWR);
   struct rlimit limit = {seconds, seconds};
   setrlimit(RLIMIT_CPU, &limit);
@@ -112,18 +112,18 @@ static _Noreturn void run_copy(lua_State *L, int output, pid_t parent, rlim_t se
   _exit(text && sys_files_write_all(output, text, length) == 0 ? 0 : 1);
 }
 
-static double monotonic_seconds(void) {
+static double apart_clock(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* Read the text of the copy until its end (1), the deadline or too much text (0). */
-static int read_copy_output(int input, double deadline, struct buffer *text) {
+static int read_apart_output(int input, double deadline, struct buffer *text) {
   char bytes[4096];
   for (;;) {
     struct pollfd source = {.fd = input, .events = POLLIN};
-    double left = (deadline - monotonic_seconds()) * 1000;
+    double left = (deadline - apart_clock()) * 1000;
     if (left <= 0 || text->length > MAX_TEXT) return 0;
     if (poll(&source, 1, (int)left + 1) <= 0) continue;
     ssize_t count = read(input, bytes, sizeof bytes);
@@ -134,7 +134,7 @@ static int read_copy_output(int input, double deadline, struct buffer *text) {
 }
 
 /* Reap the copy. Returns NULL, or why its text cannot be used. */
-static const char *reap_copy(pid_t child, int has_ended) {
+static const char *reap_apart_copy(pid_t child, int has_ended) {
   int status = 0;
   if (!has_ended) kill(child, SIGKILL);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
@@ -148,21 +148,21 @@ static int sys_apart(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_Integer seconds = luaL_checkinteger(L, 2);
   luaL_argcheck(L, seconds > 0, 2, "at least one second");
-  double deadline = monotonic_seconds() + WALL_TIME_FACTOR * (double)seconds;
+  double deadline = apart_clock() + WALL_TIME_FACTOR * (double)seconds;
   lua_settop(L, 2);
   struct buffer *text = buffer_new(L);
   if (pipe2(ends, O_CLOEXEC) != 0) return lib_fail(L, "cannot make a pipe: %s", strerror(errno));
   pid_t parent = getpid(), child = fork();
   if (child == 0) {
     lua_pushvalue(L, 1);
-    run_copy(L, ends[1], parent, (rlim_t)seconds);
+    run_apart_copy(L, ends[1], parent, (rlim_t)seconds);
   }
   int code = errno;
   close(ends[1]);
-  int has_ended = child > 0 && read_copy_output(ends[0], deadline, text);
+  int has_ended = child > 0 && read_apart_output(ends[0], deadline, text);
   close(ends[0]);
   if (child < 0) return lib_fail(L, "cannot start a process: %s", strerror(code));
-  const char *why = reap_copy(child, has_ended);
+  const char *why = reap_apart_copy(child, has_ended);
   if (why) return lib_fail(L, "%s", why);
   lua_pushlstring(L, text->data ? text->data : "", text->length);
   return 1;

@@ -106,7 +106,7 @@ static int sync_folder_of(const char *path) {
 
 /* Rename the temporary file to path. A new file must not replace one that another process makes at the same moment;
  * link is for file systems without RENAME_NOREPLACE. */
-static int rename_temporary(const char *temporary, const char *path, int must_be_new) {
+static int rename_temporary_file(const char *temporary, const char *path, int must_be_new) {
   if (!must_be_new) return rename(temporary, path) == 0 ? 0 : errno;
   if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
@@ -116,22 +116,22 @@ static int rename_temporary(const char *temporary, const char *path, int must_be
 }
 
 int sys_files_place_new(const char *temporary, const char *path) {
-  int code = rename_temporary(temporary, path, 1);
+  int code = rename_temporary_file(temporary, path, 1);
   return code ? code : sync_folder_of(path);
 }
 
 int sys_files_replace(const char *temporary, const char *path) {
-  int code = rename_temporary(temporary, path, 0);
+  int code = rename_temporary_file(temporary, path, 0);
   return code ? code : sync_folder_of(path);
 }
 
 /* Write the temporary file, sync it and rename it; 0 or an errno value. */
-static int write_and_rename(int fd, const char *temporary, const char *path, const struct secret *content,
-                            int must_be_new) {
+static int write_and_rename_file(int fd, const char *temporary, const char *path, const struct secret *content,
+                                 int must_be_new) {
   int code = sys_files_write_all(fd, content->bytes, content->length);
   if (!code && fsync(fd) != 0) code = errno;
   if (close(fd) != 0 && !code) code = errno;
-  return code ? code : rename_temporary(temporary, path, must_be_new);
+  return code ? code : rename_temporary_file(temporary, path, must_be_new);
 }
 
 enum write_mode { WRITE_REPLACE, WRITE_NEW, WRITE_EDIT };
@@ -144,7 +144,7 @@ static int copy_owner_and_mode(int fd, const char *path) {
 }
 
 /* Write content to path through a temporary file beside it; 0 or an errno value. WRITE_EDIT follows a symbolic link. */
-static int write_durably(const char *path, const struct secret *content, enum write_mode mode) {
+static int write_file_durably(const char *path, const struct secret *content, enum write_mode mode) {
   char real[PATH_MAX], temporary[PATH_MAX];
   if (mode == WRITE_EDIT && !(path = realpath(path, real))) return errno;
   if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) return ENAMETOOLONG;
@@ -154,7 +154,7 @@ static int write_durably(const char *path, const struct secret *content, enum wr
   if (code)
     close(fd);
   else
-    code = write_and_rename(fd, temporary, path, content, mode == WRITE_NEW);
+    code = write_and_rename_file(fd, temporary, path, content, mode == WRITE_NEW);
   if (code) {
     unlink(temporary);
     return code;
@@ -170,7 +170,7 @@ static int sys_write(lua_State *L) {
   enum write_mode mode = (enum write_mode)luaL_checkoption(L, 3, NULL, modes);
   struct secret content = {0};
   if (!secret) content.bytes = (char *)luaL_checklstring(L, 2, &content.length);
-  int code = write_durably(path, secret ? secret : &content, mode);
+  int code = write_file_durably(path, secret ? secret : &content, mode);
   if (code == EEXIST) return lib_fail_kind(L, "exists", "'%s' exists already and is not replaced", path);
   if (code) return lib_fail_kind(L, "io", "cannot write '%s': %s", path, strerror(code));
   lua_pushboolean(L, 1);
@@ -200,7 +200,7 @@ int sys_files_make_folder(const char *path) {
 }
 
 /* Push true, or nil and a message what could not be done. */
-static int push_outcome(lua_State *L, int code, const char *verb, const char *path) {
+static int push_file_outcome(lua_State *L, int code, const char *verb, const char *path) {
   if (code) return lib_fail(L, "cannot %s '%s': %s", verb, path, strerror(code));
   lua_pushboolean(L, 1);
   return 1;
@@ -212,28 +212,28 @@ static int sys_mkdir(lua_State *L) {
   const char *path = lib_checktext(L, 1);
   const char *why = lua_toboolean(L, 2) ? sys_way_problem(path, where) : NULL;
   if (why) return lib_fail_kind(L, "io", "cannot make the folder '%s': '%s' %s", path, where, why);
-  return push_outcome(L, sys_files_make_folder(path), "make the folder", path);
+  return push_file_outcome(L, sys_files_make_folder(path), "make the folder", path);
 }
 
 /* sys.remove(path) -> true | nil, message. A missing file counts as removed. */
 static int sys_remove(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   int code = remove(path) == 0 || errno == ENOENT ? 0 : errno;
-  return push_outcome(L, code, "remove", path);
+  return push_file_outcome(L, code, "remove", path);
 }
 
-static int remove_entries(DIR *folder, int depth);
+static int remove_folder_entries(DIR *folder, int depth);
 
 /* Remove one entry of a folder, recursively when it is a real folder; a link that replaced the folder meanwhile is
  * not followed. */
-static int remove_entry(int parent, const char *name, int depth) {
+static int remove_folder_entry(int parent, const char *name, int depth) {
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
   if (errno != EISDIR && errno != EPERM) return errno;
   if (depth == 0) return ELOOP;
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return errno;
   DIR *folder = fdopendir(fd);
-  int code = folder ? remove_entries(folder, depth - 1) : errno;
+  int code = folder ? remove_folder_entries(folder, depth - 1) : errno;
   if (folder)
     closedir(folder);
   else
@@ -246,11 +246,11 @@ static int is_dot_entry(const char *name) {
   return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int remove_entries(DIR *folder, int depth) {
+static int remove_folder_entries(DIR *folder, int depth) {
   int code = 0;
   struct dirent *entry;
   while (!code && (entry = readdir(folder)))
-    if (!is_dot_entry(entry->d_name)) code = remove_entry(dirfd(folder), entry->d_name, depth);
+    if (!is_dot_entry(entry->d_name)) code = remove_folder_entry(dirfd(folder), entry->d_name, depth);
   return code;
 }
 
@@ -258,7 +258,7 @@ static int remove_entries(DIR *folder, int depth) {
 static int sys_remove_tree(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_argcheck(L, *path && strspn(path, "/.") != strlen(path), 1, "a folder's name expected");
-  return push_outcome(L, remove_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
+  return push_file_outcome(L, remove_folder_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
 }
 
 /* sys.temporary(prefix) -> path | nil, message */

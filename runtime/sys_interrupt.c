@@ -42,11 +42,11 @@ static struct {
 
 static const char raise_key; /* registry key of the function that raises the error in a script */
 
-static int signal_count(void) {
+static int interrupt_signal_count(void) {
   return interrupt.signals % TERMINATION;
 }
 
-static void set_timer(long ns) {
+static void set_interrupt_timer(long ns) {
   struct timespec time = {ns / 1000000000, ns % 1000000000};
   struct itimerspec when = {.it_value = time, .it_interval = time};
   if (interrupt.has_timer) timer_settime(interrupt.timer, 0, &when, NULL);
@@ -54,8 +54,8 @@ static void set_timer(long ns) {
 
 int sys_interrupt_count(void) {
   interrupt.expired = 0;
-  if (interrupt.signals) set_timer(SLOW_NS);
-  return signal_count();
+  if (interrupt.signals) set_interrupt_timer(SLOW_NS);
+  return interrupt_signal_count();
 }
 
 int sys_interrupt_may_end(void) {
@@ -74,23 +74,23 @@ void sys_interrupt_count_change(int by) {
 
 /* May an error be raised in this function? Not in the library, and in bundled scripts (such as the emulator's service
  * loop) only when they do not stop by themselves. */
-static int may_raise(lua_State *L, lua_Debug *record) {
+static int may_raise_interrupt(lua_State *L, lua_Debug *record) {
   lua_getinfo(L, "S", record);
   if (strncmp(record->source, "@stdlib/", 8) == 0) return 0;
-  return strncmp(record->source, "@scripts/", 9) != 0 || interrupt.expired > 0 || signal_count() >= 2;
+  return strncmp(record->source, "@scripts/", 9) != 0 || interrupt.expired > 0 || interrupt_signal_count() >= 2;
 }
 
 /* Is it time to raise an error in a script, or in any code at the prompt? */
-static int is_error_due(void) {
-  if (interrupt.prompt || signal_count() >= 2) return signal_count() > 0;
+static int is_interrupt_due(void) {
+  if (interrupt.prompt || interrupt_signal_count() >= 2) return interrupt_signal_count() > 0;
   if (!interrupt.signals) return 0;
   return interrupt.changes == 0 && (interrupt.journals == 0 || interrupt.expired > 0);
 }
 
 static void on_interrupt_count(lua_State *L, lua_Debug *record) {
-  if (!is_error_due()) return;
+  if (!is_interrupt_due()) return;
   if (interrupt.prompt) luaL_error(L, "interrupted");
-  if (!may_raise(L, record)) return;
+  if (!may_raise_interrupt(L, record)) return;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &raise_key);
   lua_call(L, 0, 0);
 }
@@ -99,7 +99,7 @@ static void on_interrupt_count(lua_State *L, lua_Debug *record) {
  * stopped again. At the prompt it also interrupts the library, which has to make progress between two errors, so it
  * runs every PROMPT_INSTRUCTIONS instructions. A signal handler may call it, as in Lua's own lua.c. */
 static void set_interrupt_hook(lua_State *L) {
-  if (L && is_error_due())
+  if (L && is_interrupt_due())
     lua_sethook(L, on_interrupt_count, LUA_MASKCOUNT, interrupt.prompt ? PROMPT_INSTRUCTIONS : 1);
 }
 
@@ -196,40 +196,40 @@ static int is_main_thread(int number) {
   return 0;
 }
 
-static void on_signal(int number) {
+static void on_interrupt_signal(int number) {
   if (!is_main_thread(number)) return;
   interrupt.signals += number == SIGTERM ? 1 + TERMINATION : 1;
   interrupt.latest = number;
-  if (signal_count() >= 2) signal(number, SIG_DFL);
-  if (signal_count() == 1) set_timer(SLOW_NS);
+  if (interrupt_signal_count() >= 2) signal(number, SIG_DFL);
+  if (interrupt_signal_count() == 1) set_interrupt_timer(SLOW_NS);
   set_interrupt_hook(interrupt.running);
 }
 
-static void on_timer(int number) {
+static void on_interrupt_timer(int number) {
   if (!is_main_thread(number) || !interrupt.signals) return;
   interrupt.expired++;
   set_interrupt_hook(interrupt.running);
   int needed = interrupt.prompt || interrupt.changes ? 2 : 1;
-  if (interrupt.expired < 2 || signal_count() < needed) return;
+  if (interrupt.expired < 2 || interrupt_signal_count() < needed) return;
   signal(interrupt.latest, SIG_DFL);
   raise(interrupt.latest);
 }
 
-static void set_handler(int number, void (*handler)(int), int flags) {
+static void set_signal_handler(int number, void (*handler)(int), int flags) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
   sigemptyset(&action.sa_mask);
   sigaction(number, &action, NULL);
 }
 
 /* Stop scripts with the function at index from now on. [-0, +0, m] */
-static void set_raise_function(lua_State *L, int index) {
+static void set_interrupt_function(lua_State *L, int index) {
   struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
   if (interrupt.has_timer) return;
   if (timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &interrupt.timer) != 0)
     luaL_error(L, "cannot catch interrupts: the system has no timer left");
   lua_pushvalue(L, index);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &raise_key);
-  set_handler(SIGALRM, on_timer, SA_RESTART);
+  set_signal_handler(SIGALRM, on_interrupt_timer, SA_RESTART);
   interrupt.has_timer = 1;
   interrupt.running = L;
 }
@@ -238,19 +238,19 @@ static void set_raise_function(lua_State *L, int index) {
 static int sys_catch_interrupts(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   interrupt.thread = pthread_self();
-  if (!lua_isnoneornil(L, 1)) set_raise_function(L, 1);
-  set_handler(SIGINT, on_signal, 0);
-  set_handler(SIGTERM, on_signal, 0);
+  if (!lua_isnoneornil(L, 1)) set_interrupt_function(L, 1);
+  set_signal_handler(SIGINT, on_interrupt_signal, 0);
+  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
   return 0;
 }
 
 /* sys.forget_interrupts() */
 static int sys_forget_interrupts(lua_State *L) {
-  set_timer(0);
+  set_interrupt_timer(0);
   interrupt.signals = interrupt.expired = 0;
   lua_sethook(L, NULL, 0, 0);
-  set_handler(SIGINT, on_signal, 0); /* the second signal removed the handler */
-  set_handler(SIGTERM, on_signal, 0);
+  set_signal_handler(SIGINT, on_interrupt_signal, 0); /* the second signal removed the handler */
+  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
   return 0;
 }
 

@@ -30,7 +30,7 @@ static int is_trusted_owner(const struct path_walk *walk, uid_t user) {
 }
 
 /* Is it a group with this user only, as Debian makes for each user? */
-static int is_only_member(gid_t group, uid_t user) {
+static int is_user_private_group(gid_t group, uid_t user) {
   const struct passwd *person = getpwuid(user);
   const struct group *entry = person && person->pw_gid == group ? getgrgid(group) : NULL;
   if (!entry) return 0;
@@ -43,7 +43,7 @@ static int is_only_member(gid_t group, uid_t user) {
 static int is_writable_by_others(const struct stat *info) {
   if (info->st_mode & S_ISVTX) return 0;
   if (info->st_mode & S_IWOTH) return 1;
-  return (info->st_mode & S_IWGRP) && info->st_gid != 0 && !is_only_member(info->st_gid, info->st_uid);
+  return (info->st_mode & S_IWGRP) && info->st_gid != 0 && !is_user_private_group(info->st_gid, info->st_uid);
 }
 
 /* Return why the folder is not safe on the path, or NULL; the text follows a quoted path. */
@@ -55,7 +55,7 @@ static const char *path_folder_problem(const struct path_walk *walk, const struc
 }
 
 /* Put the link's target before the rest of the path. Returns NULL, or why not. */
-static const char *follow_link(struct path_walk *walk, const char *link) {
+static const char *follow_path_link(struct path_walk *walk, const char *link) {
   char target[PATH_MAX], rest[PATH_MAX];
   ssize_t length = readlink(link, target, sizeof target - 1);
   if (length < 0) return strerror(errno);
@@ -68,7 +68,7 @@ static const char *follow_link(struct path_walk *walk, const char *link) {
 }
 
 /* Cut the next step from the rest of the path; 0 when there is none. */
-static int cut_next_step(struct path_walk *walk, char step[NAME_MAX + 1]) {
+static int cut_path_step(struct path_walk *walk, char step[NAME_MAX + 1]) {
   const char *begin = walk->rest + strspn(walk->rest, "/");
   size_t length = strcspn(begin, "/");
   snprintf(step, NAME_MAX + 1, "%.*s", (int)length, begin);
@@ -77,7 +77,7 @@ static int cut_next_step(struct path_walk *walk, char step[NAME_MAX + 1]) {
 }
 
 /* Check one step. 1: continue; 0: nothing exists there yet; -1: refused, with where and why. */
-static int check_step(struct path_walk *walk, const char *step, char where[PATH_MAX], const char **why) {
+static int check_path_step(struct path_walk *walk, const char *step, char where[PATH_MAX], const char **why) {
   struct stat info;
   if (strcmp(step, ".") == 0) return 1;
   if (strcmp(step, "..") == 0) {
@@ -88,8 +88,8 @@ static int check_step(struct path_walk *walk, const char *step, char where[PATH_
   if (snprintf(where, PATH_MAX, "%s/%s", walk->done, step) >= PATH_MAX) *why = strerror(ENAMETOOLONG);
   if (*why || lstat(where, &info) != 0) return *why ? -1 : 0;
   if (S_ISLNK(info.st_mode))
-    *why =
-        is_trusted_owner(walk, info.st_uid) ? follow_link(walk, where) : "is a link of another user, who can change it";
+    *why = is_trusted_owner(walk, info.st_uid) ? follow_path_link(walk, where)
+                                               : "is a link of another user, who can change it";
   else
     memcpy(walk->done, where, PATH_MAX);
   if (S_ISDIR(info.st_mode) && walk->rest[strspn(walk->rest, "/")]) *why = path_folder_problem(walk, &info);
@@ -106,6 +106,6 @@ const char *sys_way_problem(const char *path, char where[PATH_MAX]) {
   walk.root = info.st_uid;
   if (snprintf(walk.rest, sizeof walk.rest, "%s/%s", here, path) >= (int)sizeof walk.rest)
     return strerror(ENAMETOOLONG);
-  while (cut_next_step(&walk, step) && check_step(&walk, step, where, &why) > 0) continue;
+  while (cut_path_step(&walk, step) && check_path_step(&walk, step, where, &why) > 0) continue;
   return why;
 }

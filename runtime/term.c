@@ -31,7 +31,7 @@ struct signal_block {
 enum read_outcome { LINE, END, INTERRUPTED, FAILED };
 
 /* Block the signals; 0 when there is no descriptor left. */
-static int block_signals(struct signal_block *blocked) {
+static int block_terminal_signals(struct signal_block *blocked) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
   sigset_t set;
   sigemptyset(&set);
@@ -43,13 +43,13 @@ static int block_signals(struct signal_block *blocked) {
   return 0;
 }
 
-static void unblock_signals(struct signal_block *blocked) {
+static void unblock_terminal_signals(struct signal_block *blocked) {
   close(blocked->signals);
   sigprocmask(SIG_SETMASK, &blocked->before, NULL);
 }
 
 /* Wait until fd is readable (1) or a signal came (0). */
-static int wait_for_input(const struct signal_block *blocked, int fd) {
+static int wait_for_terminal_input(const struct signal_block *blocked, int fd) {
   struct pollfd sources[] = {{.fd = fd, .events = POLLIN}, {.fd = blocked->signals, .events = POLLIN}};
   while (poll(sources, 2, -1) < 0 && errno == EINTR) continue;
   return !(sources[1].revents & POLLIN);
@@ -59,7 +59,7 @@ static int wait_for_input(const struct signal_block *blocked, int fd) {
 static enum read_outcome read_terminal_line(const struct signal_block *blocked, int fd, struct buffer *line) {
   char byte = 0;
   while (line->length < MAX_LINE_BYTES) {
-    if (!wait_for_input(blocked, fd)) return INTERRUPTED;
+    if (!wait_for_terminal_input(blocked, fd)) return INTERRUPTED;
     ssize_t count = read(fd, &byte, 1);
     if (count == 0) return line->length ? LINE : END;
     if (count < 0) return FAILED;
@@ -69,7 +69,7 @@ static enum read_outcome read_terminal_line(const struct signal_block *blocked, 
   return FAILED;
 }
 
-static int check_stream(lua_State *L, int index, const char *const names[]) {
+static int check_terminal_stream(lua_State *L, int index, const char *const names[]) {
   return luaL_checkoption(L, index, NULL, names);
 }
 
@@ -107,7 +107,7 @@ static int term_lost(lua_State *L) {
 }
 
 /* Write the text to standard output or error: push true, or nil and a message. [-0, +1|+2, m] */
-static int write_stream(lua_State *L, int fd, const char *text, size_t length) {
+static int write_standard_stream(lua_State *L, int fd, const char *text, size_t length) {
   int code = sys_files_write_all(fd, text, length);
   const char *name = fd == STDOUT_FILENO ? "output" : "error";
   if (!code) {
@@ -137,10 +137,11 @@ static int term_write(lua_State *L) {
   enum { OUT, ERR, TERMINAL };
   static const char *const streams[] = {"out", "err", "terminal", NULL};
   size_t length;
-  int stream = check_stream(L, 1, streams), fd = stream == OUT ? STDOUT_FILENO : STDERR_FILENO;
+  int stream = check_terminal_stream(L, 1, streams), fd = stream == OUT ? STDOUT_FILENO : STDERR_FILENO;
   const char *text = luaL_checklstring(L, 2, &length);
   const char *shown = term_text_push_printable(L, text, length, &length);
-  if (stream != TERMINAL || isatty(fd) || !write_to_terminal(shown, length)) return write_stream(L, fd, shown, length);
+  if (stream != TERMINAL || isatty(fd) || !write_to_terminal(shown, length))
+    return write_standard_stream(L, fd, shown, length);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -155,23 +156,23 @@ static int term_write_data(lua_State *L) {
   else
     secret_redact(L, text, length);
   text = lua_tolstring(L, -1, &length);
-  return write_stream(L, STDOUT_FILENO, text, length);
+  return write_standard_stream(L, STDOUT_FILENO, text, length);
 }
 
 /* term.clear() -> true | nil, message. Clear the current line. */
 static int term_clear(lua_State *L) {
   static const char clear[] = "\r\033[K";
-  return write_stream(L, STDERR_FILENO, clear, sizeof clear - 1);
+  return write_standard_stream(L, STDERR_FILENO, clear, sizeof clear - 1);
 }
 
 /* term.is_terminal(stream) -> boolean */
 static int term_is_terminal(lua_State *L) {
   static const char *const streams[] = {"in", "out", "err", NULL};
-  lua_pushboolean(L, isatty(check_stream(L, 1, streams)));
+  lua_pushboolean(L, isatty(check_terminal_stream(L, 1, streams)));
   return 1;
 }
 
-static struct winsize window_size(void) {
+static struct winsize terminal_window_size(void) {
   struct winsize size = {0};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
   return size;
@@ -179,14 +180,14 @@ static struct winsize window_size(void) {
 
 /* term.width() -> columns */
 static int term_width(lua_State *L) {
-  struct winsize size = window_size();
+  struct winsize size = terminal_window_size();
   lua_pushinteger(L, size.ws_col ? size.ws_col : 80);
   return 1;
 }
 
 /* term.height() -> lines */
 static int term_height(lua_State *L) {
-  struct winsize size = window_size();
+  struct winsize size = terminal_window_size();
   lua_pushinteger(L, size.ws_row ? size.ws_row : 24);
   return 1;
 }
@@ -198,10 +199,10 @@ static int term_read_line(lua_State *L) {
   const char *prompt = luaL_checklstring(L, 1, &length);
   prompt = term_text_push_printable(L, prompt, length, &length);
   struct buffer *line = buffer_new(L);
-  if (!block_signals(&blocked)) return 0; /* before the prompt, because Ctrl-C may answer it */
+  if (!block_terminal_signals(&blocked)) return 0; /* before the prompt, because Ctrl-C may answer it */
   if (isatty(STDIN_FILENO)) sys_files_write_all(STDERR_FILENO, prompt, length);
   enum read_outcome outcome = read_terminal_line(&blocked, STDIN_FILENO, line);
-  unblock_signals(&blocked);
+  unblock_terminal_signals(&blocked);
   if (outcome != LINE) return 0;
   lua_pushlstring(L, line->data ? line->data : "", line->length);
   return 1;
@@ -222,13 +223,13 @@ static enum read_outcome read_without_echo(int tty, const struct buffer *text, s
   struct termios before;
   struct signal_block blocked;
   enum read_outcome outcome = FAILED;
-  if (!block_signals(&blocked)) return FAILED;
+  if (!block_terminal_signals(&blocked)) return FAILED;
   if (switch_echo_off(tty, &before)) {
     if (sys_files_write_all(tty, text->data, text->length) == 0) outcome = read_terminal_line(&blocked, tty, line);
     if (clear) sys_files_write_all(tty, clear, strlen(clear));
     tcsetattr(tty, TCSAFLUSH, &before);
   }
-  unblock_signals(&blocked);
+  unblock_terminal_signals(&blocked);
   return outcome;
 }
 

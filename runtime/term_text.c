@@ -30,7 +30,7 @@ static int sets_reading_direction(uint32_t point) {
 
 /* Return the length of the character or style at text that may be printed; 0 when it would control the terminal or
  * set the reading direction. */
-static size_t printable_length(const char *text, size_t left) {
+static size_t printable_character_length(const char *text, size_t left) {
   uint32_t point;
   if (*text == '\n' || *text == '\t') return 1;
   if (*text == '\r') return left > 1 && text[1] == '\n'; /* the end of a line in CSV */
@@ -46,7 +46,7 @@ const char *term_text_push_printable(lua_State *L, const char *text, size_t leng
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (size_t i = 0, size; i < length; i += size ? size : 1) {
-    size = printable_length(redacted + i, length - i);
+    size = printable_character_length(redacted + i, length - i);
     luaL_addlstring(&out, size ? redacted + i : "?", size ? size : 1);
   }
   luaL_pushresult(&out);
@@ -78,7 +78,7 @@ static size_t color_sequence_length(const char *text, size_t left) {
 
 /* Return the length of the character or colour at text, and its columns. Invalid UTF-8 and control characters take
  * one column, as they are printed as one character. */
-static size_t measure_character(const char *text, size_t left, int *columns) {
+static size_t measure_printed_character(const char *text, size_t left, int *columns) {
   uint32_t point;
   size_t size = (unsigned char)*text < 0x80 ? color_sequence_length(text, left) : 0;
   *columns = size ? 0 : 1;
@@ -95,7 +95,7 @@ static size_t fit_columns(const char *text, size_t length, lua_Integer most, lua
   *columns = 0;
   while (bytes < length) {
     int width;
-    size_t size = measure_character(text + bytes, length - bytes, &width);
+    size_t size = measure_printed_character(text + bytes, length - bytes, &width);
     if (*columns + width > most) break;
     *columns += width;
     bytes += size;

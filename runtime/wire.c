@@ -17,26 +17,26 @@
 #define MAX_HEADER_BYTES 65536
 #define MAX_RETRY_SECONDS 31536000 /* a year: a longer time is cut to it */
 
-static int is_unreserved(unsigned char c) {
+static int is_unreserved_url_character(unsigned char c) {
   return c < 128 && (isalnum(c) || (c && strchr("-._~", c)));
 }
 
 /* Return how many bytes at the start of the text need no escape. */
-static size_t unescaped_length(const char *text, size_t length, const char *plain) {
+static size_t unescaped_url_length(const char *text, size_t length, const char *plain) {
   size_t i = 0;
-  while (i < length && text[i] && (is_unreserved((unsigned char)text[i]) || strchr(plain, text[i]))) i++;
+  while (i < length && text[i] && (is_unreserved_url_character((unsigned char)text[i]) || strchr(plain, text[i]))) i++;
   return i;
 }
 
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain) {
-  static const char parse_digits[] = "0123456789ABCDEF";
+  static const char parse_date_digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < length;) {
-    size_t run = unescaped_length(text + i, length - i, plain);
+    size_t run = unescaped_url_length(text + i, length - i, plain);
     buffer_add(L, out, text + i, run);
     i += run;
     if (i == length) return;
     unsigned char c = (unsigned char)text[i++];
-    const char escaped[] = {'%', parse_digits[c >> 4], parse_digits[c & 15]};
+    const char escaped[] = {'%', parse_date_digits[c >> 4], parse_date_digits[c & 15]};
     buffer_add(L, out, escaped, sizeof escaped);
   }
 }
@@ -49,7 +49,7 @@ void wire_append_form_field(lua_State *L, struct buffer *out, const char *name, 
 }
 
 /* Push a sorted list of the string keys of the table at index; returns their number. [-0, +1, e] */
-static lua_Integer push_sorted_keys(lua_State *L, int index) {
+static lua_Integer push_sorted_table_keys(lua_State *L, int index) {
   lua_Integer count = 0;
   index = lua_absindex(L, index);
   lua_newtable(L);
@@ -73,7 +73,7 @@ static lua_Integer push_sorted_keys(lua_State *L, int index) {
 void wire_append_query(lua_State *L, int index, struct buffer *out) {
   if (lua_isnoneornil(L, index)) return;
   index = lua_absindex(L, index);
-  lua_Integer count = push_sorted_keys(L, index);
+  lua_Integer count = push_sorted_table_keys(L, index);
   for (lua_Integer i = 1; i <= count; i++) {
     size_t name_length, length;
     lua_rawgeti(L, -1, i);
@@ -91,14 +91,14 @@ void wire_append_query(lua_State *L, int index, struct buffer *out) {
 }
 
 /* Is this segment empty, or only dots, plain or escaped? */
-static int is_dot_segment(const char *segment, size_t length) {
+static int is_dot_path_segment(const char *segment, size_t length) {
   size_t i = 0;
   while (i < length && (segment[i] == '.' || strncasecmp(segment + i, "%2e", 3) == 0)) i += segment[i] == '.' ? 1 : 3;
   return i >= length;
 }
 
 /* Does the escape at text hide a control character, '/' or '\'? */
-static int hides_separator(const char *text) {
+static int escape_hides_separator(const char *text) {
   int c = hex_value(text + 1, 2, 2);
   return c < 32 || c == 127 || c == '/' || c == '\\';
 }
@@ -107,8 +107,9 @@ static int hides_separator(const char *text) {
 static const char *path_character_problem(const char *text, size_t left) {
   unsigned char c = (unsigned char)*text;
   if (c == '%' && hex_value(text + 1, left - 1, 2) < 0) return "a '%' without two hex digits after it";
-  if (c == '%' && hides_separator(text)) return "a hidden separator or control character";
-  if (c != '%' && !is_unreserved(c) && (!c || !strchr("!$&'()*+,;=:@/", c))) return "a character that must be escaped";
+  if (c == '%' && escape_hides_separator(text)) return "a hidden separator or control character";
+  if (c != '%' && !is_unreserved_url_character(c) && (!c || !strchr("!$&'()*+,;=:@/", c)))
+    return "a character that must be escaped";
   return NULL;
 }
 
@@ -119,7 +120,7 @@ const char *wire_path_problem(const char *path, size_t length) {
     const char *problem = i < length ? path_character_problem(path + i, length - i) : NULL;
     if (problem) return problem;
     if (i < length && path[i] != '/') continue;
-    if (is_dot_segment(path + start, i - start)) return "an empty or dotted segment";
+    if (is_dot_path_segment(path + start, i - start)) return "an empty or dotted segment";
     start = i + 1;
   }
   return NULL;
@@ -136,7 +137,7 @@ void wire_push_members(lua_State *L, int index) {
     lua_pushnil(L);
     return;
   }
-  lua_Integer count = push_sorted_keys(L, index);
+  lua_Integer count = push_sorted_table_keys(L, index);
   luaL_Buffer out;
   int keys = lua_gettop(L);
   luaL_buffinit(L, &out);
@@ -187,7 +188,7 @@ void wire_set_line(lua_State *L, const char *name, const char *text) {
 }
 
 /* Return the number of count digits at text; -1 when a character is not a digit. */
-static int parse_digits(const char *text, int count) {
+static int parse_date_digits(const char *text, int count) {
   int number = 0;
   for (int i = 0; i < count; i++) {
     if (!isdigit((unsigned char)text[i])) return -1;
@@ -204,11 +205,11 @@ static double parse_http_date(const char *text) {
   if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0 || text[3] != ',') return -1;
   memcpy(month, text + 8, 3);
   const char *found = strstr(names, month);
-  struct tm parts = {.tm_mday = parse_digits(text + 5, 2),
-                     .tm_year = parse_digits(text + 12, 4) - 1900,
-                     .tm_hour = parse_digits(text + 17, 2),
-                     .tm_min = parse_digits(text + 20, 2),
-                     .tm_sec = parse_digits(text + 23, 2)};
+  struct tm parts = {.tm_mday = parse_date_digits(text + 5, 2),
+                     .tm_year = parse_date_digits(text + 12, 4) - 1900,
+                     .tm_hour = parse_date_digits(text + 17, 2),
+                     .tm_min = parse_date_digits(text + 20, 2),
+                     .tm_sec = parse_date_digits(text + 23, 2)};
   int digits_length = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 &&
                       parts.tm_hour >= 0 && parts.tm_min >= 0 && parts.tm_sec >= 0;
   parts.tm_mon = digits_length ? (int)(found - names) / 3 : 0;
@@ -223,7 +224,7 @@ double wire_date(const struct answer *answer) {
 
 /* Return the seconds until the date in value, or -1. The server's own clock counts when the answer has a Date, since
  * ours may be wrong. libcurl's parser also makes dates of numbers, so the value must have a time of day. */
-static double seconds_until(const struct answer *answer, const char *value) {
+static double seconds_until_http_date(const struct answer *answer, const char *value) {
   double then = strchr(value, ':') ? (double)curl_getdate(value, NULL) : -1;
   double now = wire_date(answer);
   if (then < 0) return -1;
@@ -237,7 +238,7 @@ double wire_retry_after(const struct answer *answer) {
   size_t digits_length = strspn(value, "0123456789"), point = digits_length && value[digits_length] == '.';
   int is_number =
       digits_length && value[digits_length + point + strspn(value + digits_length + point, "0123456789")] == 0;
-  double seconds = is_number ? ceil(strtod(value, NULL)) : seconds_until(answer, value);
+  double seconds = is_number ? ceil(strtod(value, NULL)) : seconds_until_http_date(answer, value);
   return seconds > MAX_RETRY_SECONDS ? MAX_RETRY_SECONDS : seconds;
 }
 
@@ -276,10 +277,10 @@ const char *wire_status_kind(long status) {
 int wire_push_segment(lua_State *L, const char *plain) {
   size_t length;
   const char *value = luaL_checklstring(L, 1, &length);
-  int is_dot_segment = length <= 2 && strspn(value, ".") == length;
-  luaL_argcheck(L, !is_dot_segment, 1, "an empty or dotted value cannot be part of a path");
+  int is_dot_path_segment = length <= 2 && strspn(value, ".") == length;
+  luaL_argcheck(L, !is_dot_path_segment, 1, "an empty or dotted value cannot be part of a path");
   luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
-  if (unescaped_length(value, length, plain) == length) {
+  if (unescaped_url_length(value, length, plain) == length) {
     lua_pushvalue(L, 1);
     return 1;
   }

@@ -8,13 +8,13 @@
 #include <string.h>
 
 /* journal:installation() -> 8 hex digits */
-static int journal_installation(lua_State *L) {
+static int journal_admin_installation(lua_State *L) {
   lua_pushlstring(L, journal_check(L, 1)->installations, INSTALLATION_SIZE);
   return 1;
 }
 
 /* journal:installations() -> ids, its own first */
-static int journal_installations(lua_State *L) {
+static int journal_admin_installations(lua_State *L) {
   const char *ids = journal_check(L, 1)->installations;
   lua_Integer count = 0;
   lua_newtable(L);
@@ -26,7 +26,7 @@ static int journal_installations(lua_State *L) {
 }
 
 /* journal:restored_at() -> time | nil */
-static int journal_restored_at(lua_State *L) {
+static int journal_admin_restored_at(lua_State *L) {
   double time = journal_check(L, 1)->restored_at;
   if (time == 0) return 0;
   lua_pushnumber(L, time);
@@ -34,7 +34,7 @@ static int journal_restored_at(lua_State *L) {
 }
 
 /* journal:mark_restored(time, replaces) */
-static int journal_mark_restored(lua_State *L) {
+static int journal_admin_mark_restored(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   double time = journal_check_time(L, 2);
   int replaces = lua_toboolean(L, 3);
@@ -57,7 +57,7 @@ static int drop_listed_rows(lua_State *L, struct journal *journal, const struct 
 }
 
 /* journal:compact(before, time, rows) -> { segment, first, last, carried } | nil | nil, message, kind */
-static int journal_compact(lua_State *L) {
+static int journal_admin_compact(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   struct compact compact = {.before = journal_check_time(L, 2), .time = journal_check_time(L, 3)};
   luaL_checktype(L, 4, LUA_TTABLE);
@@ -87,7 +87,7 @@ static void push_hash_hex(lua_State *L, const unsigned char hash[HASH_SIZE]) {
 }
 
 /* journal:start() -> seq, hash */
-static int journal_start(lua_State *L) {
+static int journal_admin_start(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   struct chain_head head;
   if (!journal_audit_read_start(journal, &head))
@@ -98,13 +98,13 @@ static int journal_start(lua_State *L) {
 }
 
 /* journal:is_segment() -> boolean */
-static int journal_is_segment(lua_State *L) {
+static int journal_admin_is_segment(lua_State *L) {
   lua_pushboolean(L, journal_check(L, 1)->is_segment);
   return 1;
 }
 
 /* journal:backup(path) -> seq, hash | nil, message, kind */
-static int journal_backup(lua_State *L) {
+static int journal_admin_backup(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   luaL_argcheck(L, !journal->writing, 1, "a record is not committed yet");
   const char *path = journal_copy_resolve(L, 2);
@@ -127,7 +127,7 @@ static struct journal *push_closed_journal(lua_State *L, int key_index, int bind
 }
 
 /* journal.read(path, key, binding) -> journal | nil, message, kind */
-static int journal_read_file(lua_State *L) {
+static int journal_admin_read(lua_State *L) {
   lua_settop(L, 3);
   const char *path = journal_copy_resolve(L, 1);
   struct journal *journal = push_closed_journal(L, 2, 3);
@@ -154,7 +154,7 @@ static void push_restore_outcome(lua_State *L, const struct journal *journal, co
 }
 
 /* journal.restore(directory, file, key, binding, time, replaces, set_aside) -> table | nil, message, kind */
-static int journal_restore(lua_State *L) {
+static int journal_admin_restore(lua_State *L) {
   const char *directory = lib_checktext(L, 1);
   struct restore restore = {.time = journal_check_time(L, 5)};
   luaL_argcheck(L, restore.time > 0, 5, "a time after 1970 expected");
@@ -172,7 +172,7 @@ static int journal_restore(lua_State *L) {
 }
 
 /* journal.rekey(directory, old key, new key, binding, time) -> count | nil, message, kind */
-static int journal_rekey(lua_State *L) {
+static int journal_admin_rekey(lua_State *L) {
   const char *directory = lib_checktext(L, 1);
   double time = journal_check_time(L, 5);
   int64_t count = 0;
@@ -187,7 +187,7 @@ static int journal_rekey(lua_State *L) {
 }
 
 /* journal.rekey_segment(path, old key, new key, binding) -> true | nil, message, kind */
-static int journal_rekey_one_segment(lua_State *L) {
+static int journal_admin_rekey_segment(lua_State *L) {
   lua_settop(L, 4);
   const char *path = journal_copy_resolve(L, 1);
   struct buffer *scratch = buffer_new(L);
@@ -198,22 +198,22 @@ static int journal_rekey_one_segment(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg journal_care_functions[] = {
-    {"read", journal_read_file},
-    {"restore", journal_restore},
-    {"rekey", journal_rekey},
-    {"rekey_segment", journal_rekey_one_segment},
+const luaL_Reg journal_admin_functions[] = {
+    {"read", journal_admin_read},
+    {"restore", journal_admin_restore},
+    {"rekey", journal_admin_rekey},
+    {"rekey_segment", journal_admin_rekey_segment},
     {NULL, NULL},
 };
 
-const luaL_Reg journal_care_methods[] = {
-    {"backup", journal_backup},
-    {"compact", journal_compact},
-    {"start", journal_start},
-    {"is_segment", journal_is_segment},
-    {"installation", journal_installation},
-    {"installations", journal_installations},
-    {"restored_at", journal_restored_at},
-    {"mark_restored", journal_mark_restored},
+const luaL_Reg journal_admin_methods[] = {
+    {"backup", journal_admin_backup},
+    {"compact", journal_admin_compact},
+    {"start", journal_admin_start},
+    {"is_segment", journal_admin_is_segment},
+    {"installation", journal_admin_installation},
+    {"installations", journal_admin_installations},
+    {"restored_at", journal_admin_restored_at},
+    {"mark_restored", journal_admin_mark_restored},
     {NULL, NULL},
 };
