@@ -24,8 +24,8 @@ struct http_sockets {
 struct frame {
   int in_headers; /* 1: between a status line and the empty line */
   long status;    /* of the last status line */
-  int chunked;    /* Transfer-Encoding was there */
-  int has_length; /* Content-Length was there, as length says */
+  int chunked;    /* 1: there was a Transfer-Encoding */
+  int has_length; /* 1: there was a Content-Length, whose text is in length */
   char length[24];
   size_t bytes;          /* of all header lines so far */
   struct buffer headers; /* of the current answer, as in struct answer */

@@ -11,15 +11,15 @@ local pending_commits = setmetatable({}, { __mode = "k" }) ---@type table<host.j
 local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
 
 --- Turn a message of the journal into a failure.
----@param message string? "journal cannot be written: …, in '…'. What to do"
+---@param message string? "the journal cannot be written: …, in '…'. What to do"
 ---@return Failure
 function M.failure(message)
-  message = message or "journal cannot be written"
-  local is_read = message:find("^journal cannot be read") ~= nil
+  message = message or "the journal cannot be written"
+  local is_read = message:find("^the journal cannot be read") ~= nil
   local why, fix = message:match("^(.-)%. (%u.*)$")
   return fail.new {
     kind = "journal", what = is_read and "read what is on record" or "put on record what was done",
-    why = ((why or message):gsub("^journal cannot", "the journal cannot")), fix = fix and fix .. "." or REPAIR,
+    why = why or message, fix = fix and fix .. "." or REPAIR,
   }
 end
 

@@ -59,7 +59,7 @@ describe("moonlatch journal", function()
     assert(sys.remove(place.path .. "/j/journal.db"))
     local lost = refused "list"
     assert.truthy(lost:find("why: cannot open the journal in '/P/j': journal.db is gone, and 'journal.mark' beside it "
-      .. "tells that there was one\n  fix: Bring a backup back: moonlatch journal restore FILE. ", 1, true), lost)
+      .. "shows that there was a journal\n  fix: Bring a backup back: moonlatch journal restore FILE. ", 1, true), lost)
     assert.equal(2, run("restore", file).status) -- nobody to ask
     local said = succeed("restore", file, "--yes")
     assert.matches("^The journal in /P/j is that of /P/backup now; it ends with 9:%x+%.\nIts installation id is %x+; "
@@ -72,7 +72,7 @@ describe("moonlatch journal", function()
   it("restore leaves a living journal alone unless told so, and keeps the id that is to be replaced", function()
     local file = place.path .. "/backup"
     succeed("backup", file)
-    assert.equal("error: restore /P/backup to /P/j\n  why: there is a journal in '/P/j' already: one that ends with "
+    assert.equal("error: restore /P/backup to /P/j\n  why: there is already a journal in '/P/j': one that ends with "
       .. "record 8\n  fix: Restore a backup only when the journal is lost: records made after the backup are not in "
       .. "it. To restore it nevertheless, add --set-aside, which moves the present journal aside.\n",
       refused("restore", file, "--yes"))

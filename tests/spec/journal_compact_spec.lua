@@ -136,7 +136,7 @@ describe("Journal:compact", function()
     local j <close> = journals.open(place)
     local none, message, kind = j:compact(1006.5, 5000, {})
     assert.same({ nil, "io" }, { none, kind })
-    assert.truthy(message:find("audit record 2 was altered", 1, true), message)
+    assert.truthy(message:find("audit record 2 or a record before it was altered", 1, true), message)
     assert.same({}, segments(place))
   end)
 

@@ -14,7 +14,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@class host.journal.journal
 local Journal = {}
 --- Insert or replace a record, and append the same to the audit chain (kind "journal.put").
---- Durable at the next commit. Raises "journal cannot be written: …", as do seal, forget and audit.
+--- Durable at the next commit. Raises "the journal cannot be written: …", as do seal, forget and audit.
 ---@param kind string "intent", "adopted", "made", …
 ---@param id string
 ---@param state string
