@@ -13,8 +13,8 @@
  *    journal survives that as it survives a power cut.
  * 3. A third signal ends the process at once.
  *
- * While a change is in flight, 1 and 2 wait for a second signal. The timer counts
- * processor time: waiting for a disk or a child is no loop.
+ * While a change is in flight, 1 and 2 wait for a second signal, and their time begins with that signal. The
+ * timer counts processor time, so waiting for a disk or a child does not count.
  */
 #include "sys.h"
 
@@ -203,16 +203,17 @@ static void on_signal(int number) {
   interrupt.signals += number == SIGTERM ? 1 + TERMINATION : 1;
   interrupt.latest = number;
   if (signal_count() >= 2) signal(number, SIG_DFL);
-  if (signal_count() == 1) set_timer(SLOW_NS);
+  if (signal_count() <= 2) set_timer(SLOW_NS);
   set_hook(interrupt.running);
 }
 
+/* Time before the signal that may end the code does not count: what the second signal stops gets its whole time. */
 static void on_timer(int number) {
-  if (!on_main_thread(number) || !interrupt.signals) return;
+  int least = interrupt.prompt || interrupt.changes ? 2 : 1;
+  if (!on_main_thread(number) || signal_count() < least) return;
   interrupt.expired++;
   set_hook(interrupt.running);
-  int least = interrupt.prompt || interrupt.changes ? 2 : 1;
-  if (interrupt.expired < 2 || signal_count() < least) return;
+  if (interrupt.expired < 2) return;
   signal(interrupt.latest, SIG_DFL);
   raise(interrupt.latest);
 }
