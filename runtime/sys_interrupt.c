@@ -10,8 +10,8 @@
  * and in finalizers, where Lua calls no hook. The journal survives that as it survives a power failure.
  * 3. A third signal ends the process at once.
  *
- * While a change is in flight, 1 and 2 wait for a second signal. The timer counts processor time: waiting for a disk
- * or a child does not count.
+ * While a change is in flight, 1 and 2 wait for a second signal, and their time begins with that signal. The timer
+ * counts processor time: waiting for a disk or a child does not count.
  */
 #include "sys.h"
 
@@ -201,16 +201,17 @@ static void on_interrupt_signal(int number) {
   interrupt.signals += number == SIGTERM ? 1 + TERMINATION : 1;
   interrupt.latest = number;
   if (interrupt_signal_count() >= 2) signal(number, SIG_DFL);
-  if (interrupt_signal_count() == 1) set_interrupt_timer(SLOW_NS);
+  if (interrupt_signal_count() <= 2) set_interrupt_timer(SLOW_NS);
   set_interrupt_hook(interrupt.running);
 }
 
+/* Time before the signal that may end the code does not count: code that the second signal ends has the whole time. */
 static void on_interrupt_timer(int number) {
-  if (!is_main_thread(number) || !interrupt.signals) return;
+  int needed = interrupt.prompt || interrupt.changes ? 2 : 1;
+  if (!is_main_thread(number) || interrupt_signal_count() < needed) return;
   interrupt.expired++;
   set_interrupt_hook(interrupt.running);
-  int needed = interrupt.prompt || interrupt.changes ? 2 : 1;
-  if (interrupt.expired < 2 || interrupt_signal_count() < needed) return;
+  if (interrupt.expired < 2) return;
   signal(interrupt.latest, SIG_DFL);
   raise(interrupt.latest);
 }
