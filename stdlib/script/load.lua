@@ -332,16 +332,21 @@ local function refuse_unmade(found, value)
   end
 end
 
+-- The declaration of a policy or of a rehearsal; nil for any other value.
+local function declared_kind(found, value)
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
+    local kind = package.loaded[name] -- a file of this kind has required the module
+    if kind and kind.is(value) then return kind.declare(found, value) end
+  end
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  refuse_unmade(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
-    local kind = package.loaded[name] -- a file of this kind has required the module
-    if kind and kind.is(value) then value = kind.declare(found, value) end
-  end
+  local declared = declared_kind(found, value)
+  if declared then value = declared else refuse_unmade(found, value) end
   schema.check(found.path, "", value, declaration_rule)
   value.id = value.id or found.name
   return value

@@ -197,6 +197,6 @@ describe("a secret of a profile", function()
       put "client-secret")
     assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
-      .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret%.\n", put "password")
+      .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret, proxy%-password%.\n", put "password")
   end)
 end)

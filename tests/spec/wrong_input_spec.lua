@@ -22,7 +22,7 @@ local CONFIGURATIONS = {
     "a table is needed, but it is a string",
     'Name the place that the secret comes from, not the secret: { from = "sealed" }, then moonlatch login --secret.' },
   ["loop.lua"] = { "while true do end", "load the file loop.lua",
-    "it does not come to an end: after ten million instructions it was stopped",
+    "it does not end: it was stopped after ten million instructions",
     "Write plain values only, without loops and calls of functions." },
   ["compiled.lua"] = { string.dump(function() end), "load the file compiled.lua", "the file is compiled Lua",
     "Name the file with the source text." },
@@ -42,7 +42,7 @@ local SCRIPTS = {
   ["latin.lua"] = { SCRIPT:format "run = function() print 'caf\xE9' end", "load the script ./latin.lua",
     "line 1: the byte 0xE9 is not UTF-8", "Save the file as UTF-8." },
   ["loop.lua"] = { "while true do end", "load the script ./loop.lua",
-    "it does not come to an end: after ten million instructions it was stopped",
+    "it does not end: it was stopped after ten million instructions",
     "Correct that. A file of a script only describes the script: work belongs in `run` or in a step." },
 }
 
@@ -53,7 +53,7 @@ local COMMANDS = {
     "Name a folder: --scripts DIR." },
   { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? There is only policy NAME." },
   { "--profile", 2, "read the command line", "option '--profile' requires an argument",
-    "`moonlatch --help` says more." },
+    "`moonlatch --help` lists the options." },
   { "plan setup/entra-pam-provider --lifetime never --emulator", 2, "read the argument --lifetime 'never'",
     "it needs a duration, of the form 180d, 7d12h, 30m or 45s", "For example: --lifetime 180d" },
   { "plan setup/entra-pam-provider --name --emulator", 2, "read the argument --name", "no value follows it",
