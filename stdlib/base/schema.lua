@@ -18,7 +18,7 @@ local M = {}
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
-local function raise_wrong(file, where, why, fix)
+local function raise_schema_violation(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
 end
 
@@ -42,7 +42,7 @@ local function is_of_types(value, types)
   return false
 end
 
-local function quote_words(words)
+local function quote_choices(words)
   local list = {}
   for i, word in ipairs(words) do list[i] = ('"%s"'):format(word) end
   return table.concat(list, ", ")
@@ -58,7 +58,7 @@ local function check_choice(file, where, value, choices)
     if value == choice then return end
   end
   local meant = nearest(tostring(value), choices)
-  raise_wrong(file, where, ('"%s" is none of %s'):format(tostring(value), quote_words(choices)),
+  raise_schema_violation(file, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
     meant and ('Did you mean "%s"?'):format(meant))
 end
 
@@ -71,7 +71,7 @@ local function refuse_unknown_members(file, where, value, members)
   for _, key in ipairs(sets.sorted(value)) do
     if not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
-      raise_wrong(file, member_path(where, key), "there is no such member",
+      raise_schema_violation(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
           or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
     end
@@ -86,7 +86,8 @@ local function check_members(file, where, value, members)
     if value[key] ~= nil then
       M.check(file, member_path(where, key), value[key], rule)
     elseif rule.required then
-      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(rule.type)))
+      local why = ("it is missing; %s is needed"):format(M.with_article(rule.type))
+      raise_schema_violation(file, member_path(where, key), why)
     end
   end
 end
@@ -99,7 +100,7 @@ end
 function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
-    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
+    raise_schema_violation(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
   end
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
@@ -109,7 +110,7 @@ function M.check(file, where, value, rule)
     end
   end
   local wrong = rule.check and rule.check(value)
-  if wrong then raise_wrong(file, where, wrong) end
+  if wrong then raise_schema_violation(file, where, wrong) end
 end
 
 ---------------------------------------------------------------------------

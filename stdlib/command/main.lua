@@ -8,7 +8,7 @@ local sys = require "host.sys"
 local M = {}
 
 -- A message handler: add a traceback to an error that is a text; return any other error as it is.
-local function keep_trace(err)
+local function keep_trace_of_error(err)
   if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
   return debug.traceback(err, 2)
 end
@@ -27,7 +27,7 @@ function M.main(arguments)
   rawset(string, "dump", nil) -- a script could reach it through any string: ("").dump
   strict.guard(_G)
   sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
-  local ok, status = xpcall(run_command, keep_trace, arguments)
+  local ok, status = xpcall(run_command, keep_trace_of_error, arguments)
   if not ok then return require("report.failure").print(status) end
   local lost = require("host.term").lost()
   return lost and require("report.failure").print_unwritten_result(lost) or status
