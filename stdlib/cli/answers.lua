@@ -34,7 +34,7 @@ end
 
 local function answer_as_json(value) return json.encode(value == nil and json.null or value) end
 
--- "--managed a,b", "--no-jit-elevation"
+-- An argument with its value, as on the command line: "--managed a,b", "--no-jit-elevation".
 local function answer_as_option(name, value)
   local option = name:gsub("_", "-")
   if value == true then return "--" .. option end
@@ -60,7 +60,7 @@ function M.recall_last_apply(invocation, journal)
 end
 
 -- Ask until the answer is a valid value of the argument. Enter alone means the default.
-local function ask_for_value(name, argument, default)
+local function ask_for_argument_value(name, argument, default)
   local is_choice = argument.type == "boolean"
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
@@ -80,7 +80,7 @@ end
 function M.ask_for_missing(invocation)
   for _, name in ipairs(names_to_ask(invocation)) do
     if not invocation.given[name] then
-      invocation.args[name] = ask_for_value(name, invocation.declaration.args[name], invocation.args[name])
+      invocation.args[name] = ask_for_argument_value(name, invocation.declaration.args[name], invocation.args[name])
       invocation.given[name] = true
     end
   end

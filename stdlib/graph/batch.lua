@@ -28,7 +28,7 @@ local BATCHES_AT_ONCE = 4 -- batches in flight: four times twenty calls
 
 -- A call in the form that a batch carries. The member `body` is left out for a call without a body, and a call with a
 -- body has a Content-Type header (learn.microsoft.com: json-batching).
-local function new_part(item, place)
+local function new_batch_part(item, place)
   local query, headers = call.query(item)
   if item.body then headers["Content-Type"] = "application/json" end
   return {
@@ -37,12 +37,12 @@ local function new_part(item, place)
   }
 end
 
-local function new_pending_part(item, place)
+local function new_pending_batch_part(item, place)
   local request_call = call.new(item.method or "GET", item.path, item.body, item)
-  return { call = request_call, part = new_part(item, place), state = {}, due = 0, outcome = { item = item } }
+  return { call = request_call, part = new_batch_part(item, place), state = {}, due = 0, outcome = { item = item } }
 end
 
-local function settle_part(pending, value, failure)
+local function settle_batch_part(pending, value, failure)
   local outcome, options = pending.outcome, pending.call.options
   outcome.ok = value ~= nil or (failure.kind == "missing" and options.missing == "nil")
   outcome.result = value
@@ -53,9 +53,9 @@ end
 -- Settle a part by its answer; or set the moment of its next try.
 ---@param pending graph.pending
 local function settle_or_retry_part(pending, value, failure)
-  if value ~= nil then return settle_part(pending, value) end
+  if value ~= nil then return settle_batch_part(pending, value) end
   local wait, more = retry.after_failure(pending.call, failure, pending.state)
-  if not wait then return settle_part(pending, nil, more) end
+  if not wait then return settle_batch_part(pending, nil, more) end
   pending.due = time.monotonic() + wait
 end
 
@@ -78,21 +78,21 @@ end
 
 -- Fail the parts of a batch that got no answer. When the batch was not sent again because some of its parts must not be
 -- repeated, the other parts are tried again on their own.
-local function fail_parts(pending_parts, failure, repeatable)
+local function fail_batch_parts(pending_parts, failure, repeatable)
   local again = not repeatable and failure.kind == "unknown_outcome"
   for _, pending in ipairs(pending_parts) do
     local own = failure_of_part(pending, failure)
-    if again then settle_or_retry_part(pending, nil, own) else settle_part(pending, nil, own) end
+    if again then settle_or_retry_part(pending, nil, own) else settle_batch_part(pending, nil, own) end
   end
 end
 
 -- The program is asked to stop, or a time limit has passed: fail the parts without an answer with that failure.
-local function stop_parts(pending_parts, err)
+local function stop_pending_parts(pending_parts, err)
   if not fail.is(err) then error(err, 0) end
   for _, pending in ipairs(pending_parts) do
     if not pending.done then
       local own = { kind = err.kind, message = err.why, cause = err }
-      settle_part(pending, nil, retry.stopped_failure(pending.state, own))
+      settle_batch_part(pending, nil, retry.stopped_failure(pending.state, own))
     end
   end
 end
@@ -115,8 +115,8 @@ end
 local function send_batch(pending_parts)
   local request_call, repeatable = new_batch_call(pending_parts)
   local ok, outcomes, more = xpcall(call.try_repeatedly, scheduler.keep_trace, request_call, native_graph.judge_batch)
-  if not ok then return stop_parts(pending_parts, outcomes) end
-  if outcomes == nil then return fail_parts(pending_parts, more, repeatable) end
+  if not ok then return stop_pending_parts(pending_parts, outcomes) end
+  if outcomes == nil then return fail_batch_parts(pending_parts, more, repeatable) end
   for _, pending in ipairs(pending_parts) do
     local found = outcomes[pending.part.id]
     settle_or_retry_part(pending, found and found.value, found and found.failure or copy_part_failure(LOST))
@@ -159,7 +159,7 @@ local function send_due_parts(pending_parts)
     local due = next_part_due(pending_parts)
     if not due then return false end
     local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
-    if not ok then stop_parts(pending_parts, err) end
+    if not ok then stop_pending_parts(pending_parts, err) end
     return ok
   end
   local outcomes = task.each(chunks, BATCHES_AT_ONCE, send_batch)
@@ -167,7 +167,7 @@ local function send_due_parts(pending_parts)
     if not outcome.ok then error(outcome.result, 0) end
   end
   local ok, err = pcall(task.check)
-  if not ok then stop_parts(pending_parts, err) end
+  if not ok then stop_pending_parts(pending_parts, err) end
   return ok
 end
 
@@ -178,7 +178,7 @@ end
 function M.send(parts)
   local pending_parts, outcomes, failures = {}, {}, 0
   for i, item in ipairs(parts) do
-    pending_parts[i] = new_pending_part(item, i)
+    pending_parts[i] = new_pending_batch_part(item, i)
     outcomes[i] = pending_parts[i].outcome
   end
   repeat until not send_due_parts(pending_parts)

@@ -28,7 +28,7 @@ function M.of(what, total)
   return Progress { what = what, total = total, done = 0, marks = marks, shown = now }
 end
 
--- "12,345"
+-- The digits of a number in groups of three: "12,345".
 local function group_thousands(number)
   local text, count = ("%d"):format(number), 1
   while count > 0 do text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2") end
@@ -48,7 +48,7 @@ local function add_progress_mark(self, now)
   while marks[2] and now - marks[1].at > RATE_WINDOW do table.remove(marks, 1) end
 end
 
--- "12.3" or "12,345"
+-- A rate as text: "12.3" or "12,345".
 local function format_rate(rate)
   return rate < 100 and ("%.1f"):format(rate) or group_thousands(math.floor(rate + 0.5))
 end

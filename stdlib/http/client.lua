@@ -135,7 +135,7 @@ local function submit_request(sender, request, credential, options)
 end
 
 -- http.trace is loaded with --verbose only.
-local function trace_request(...) log.detail(require("http.trace").line(...)) end
+local function print_request_trace(...) log.detail(require("http.trace").line(...)) end
 
 --- Send one request and wait for the answer. A request that was submitted is not abandoned at the task's deadline; its
 --- own timeout limits the wait. A request that the write budget has no room for waits here, and is not on record yet.
@@ -152,7 +152,9 @@ function M.send(request, credential, options)
     task.sleep(wait)
     wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   end
-  if started and not (door and door.traces) then trace_request(request, answer, kind, sys.monotonic() - started) end
+  if started and not (door and door.traces) then
+    print_request_trace(request, answer, kind, sys.monotonic() - started)
+  end
   return answer, message, kind, maybe_sent
 end
 

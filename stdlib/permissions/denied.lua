@@ -23,7 +23,7 @@ local LONGEST_DIAGNOSIS = 20 -- seconds for all requests together
 ---@field cause string
 ---@field fix string
 
--- "User.Read.All, Group.Read.All"; "none" for no names.
+-- Join names with commas: "User.Read.All, Group.Read.All"; "none" for no names.
 local function join_permissions(list)
   return #list > 0 and table.concat(list, ", ") or "none"
 end

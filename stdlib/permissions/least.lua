@@ -77,8 +77,9 @@ local function load_path_tree()
   end
 end
 
--- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function path_segments(path)
+-- Split a path into segments. A key in parentheses becomes the segment "{id}", and "/$count" at the end is dropped:
+-- "/applications(uniqueName='x')/owners/$count" gives { "applications", "{id}", "owners" }.
+local function segments_of_call_path(path)
   local list = {}
   for segment in path:lower():gmatch("[^/]+") do
     local name, inside = segment:match("^([^(]+)%((.*)%)$")
@@ -100,7 +101,7 @@ end
 
 local function permission_rows_of_path(path)
   if not path_tree then load_path_tree() end
-  local segments = path_segments(path)
+  local segments = segments_of_call_path(path)
   local found = permission_rows_of_segments(segments)
   if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
     segments[#segments] = nil

@@ -58,8 +58,8 @@ local function check_tenant(value)
 end
 
 -- What is wrong with the names that a profile gives programs or folders; nil when they are right.
-local function check_program_and_folder_names(was_named)
-  for name in pairs(was_named) do
+local function check_program_and_folder_names(names)
+  for name in pairs(names) do
     if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
       return ("'%s' is no name: letters, digits, - and _"):format(tostring(name))
     end

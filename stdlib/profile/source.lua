@@ -96,8 +96,8 @@ local DESCRIPTIONS = {
 ---@return string
 function M.describe(source) return DESCRIPTIONS[source.from](source) end
 
--- The fix for a value that is not text. Of a line end at the end of a value, which most tools add, only the line end is
--- dropped.
+-- The fix for a value that is not plain text. A line end at the end of a value is dropped when the value is read,
+-- because most tools that store a value add a line end. Other characters are not dropped.
 local STORE_AS_TEXT = "Store the value alone, as UTF-8 text: printf %s VALUE > FILE. "
   .. 'If the character belongs to it, use from = "sealed" and `moonlatch login --secret`.'
 

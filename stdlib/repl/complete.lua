@@ -46,7 +46,7 @@ local function read_member_silently(seen, key)
 end
 
 -- The value of a chain of names such as "last.value[1]."; nil when reading it would call a function.
-local function value_of_chain(state, chain)
+local function value_of_typed_chain(state, chain)
   local name, rest = chain:match("^([%a_][%w_]*)(.*)$")
   if not name then return nil end
   local known = false
@@ -116,7 +116,7 @@ end
 ---------------------------------------------------------------------------
 -- Inside a text
 
--- The offers for the text that is the argument of such a function.
+-- The candidates for a text that is the argument of one of these functions.
 local TEXT_OFFERS = {
   help = function() return require("repl.help").topics() end,
   trace = function() return { "on", "off" } end,
@@ -165,7 +165,7 @@ end
 local function offer_outside_text(repl, state)
   if state.word == "" and state.line:match("%w$") then return { typed = "", list = {} } end -- a number
   if state.chain then
-    local value = value_of_chain(repl, state.chain)
+    local value = value_of_typed_chain(repl, state.chain)
     return { typed = state.word, list = value ~= nil and members_to_complete(value) or {} }
   end
   local list, top = {}, state.frames[#state.frames]

@@ -238,14 +238,14 @@ end
 -- A value
 
 -- The name of the interface whose module table this is; nil for any other value.
-local function name_of_module(value)
+local function module_name_for_help(value)
   for name, loaded in pairs(package.loaded) do
     if rawequal(loaded, value) and reference.module(name) and sandbox.is_open(name) then return name end
   end
 end
 
 -- The entry of a function: looked for in the interfaces, then by the line of its definition.
-local function entry_of_function(fn)
+local function help_entry_of_function(fn)
   for _, name in ipairs(sandbox.modules()) do
     local module = package.loaded[name]
     for key, value in pairs(type(module) == "table" and module or {}) do
@@ -257,7 +257,7 @@ local function entry_of_function(fn)
   return path and reference.entry_at_line(path:gsub("/", "."), info.linedefined)
 end
 
-local function class_of_value(value)
+local function class_for_help(value)
   local meta = debug.getmetatable(value)
   local name = type(meta) == "table" and rawget(meta, "__name")
   return type(name) == "string" and reference.class(name)
@@ -268,12 +268,12 @@ local function help_on_library_value(seen)
   local given = extras.name_of(value)
   if given then return help_on_prompt_function(given) end
   if type(value) == "function" then
-    local entry = entry_of_function(value)
+    local entry = help_entry_of_function(value)
     return entry and help_on_function(entry)
   end
   local room = globals.room(value)
   if room then return help_on_room(room.name, modules_of_prompt_room(room.name)) end
-  local name = type(value) == "table" and name_of_module(value)
+  local name = type(value) == "table" and module_name_for_help(value)
   return name and help_on_module(name) or nil
 end
 
@@ -306,7 +306,7 @@ function M.of(value)
   if type(value) == "string" or math.type(value) == "integer" then
     return wrap_help_lines(help_by_name(tostring(value)))
   end
-  local class = value ~= nil and class_of_value(value)
+  local class = value ~= nil and class_for_help(value)
   local lines = help_on_library_value(value) or class and help_on_class(class) or raise_no_help_on_value(value)
   return wrap_help_lines(lines)
 end

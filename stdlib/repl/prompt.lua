@@ -71,7 +71,7 @@ end
 ---------------------------------------------------------------------------
 -- The greeting
 
-local function sign_in_text(settings)
+local function sign_in_text_of_prompt(settings)
   if token_cache.is_personal(settings) then
     local ok, about = pcall(token_cache.about, settings)
     if ok and about then return ("As %s, whose sign-in is kept."):format(about.name) end
@@ -93,7 +93,7 @@ local function print_prompt_banner(state, open, missing)
     local settings = open.profile
     lines[1] = ("%s on %s%s (profile %s)"):format(log.style("bold", "Moonlatch " .. sys.version()),
       log.style("bold", settings.tenant), settings.kind == "emulator" and ", an emulator" or "", settings.name)
-    lines[2] = sign_in_text(settings)
+    lines[2] = sign_in_text_of_prompt(settings)
     lines[3] = rights_text_of_prompt(state)
   else
     lines[2] = missing.why

@@ -67,7 +67,7 @@ end
 ---------------------------------------------------------------------------
 -- Types
 
--- The modules of the classes whose names do not begin with the name of their module.
+-- Most class names begin with the name of their module ("graph.options"). The modules of the other classes:
 local MODULE_OF_CLASS = { Failure = "fail", Task = "task.scheduler" }
 
 local function find_documented_class(name)

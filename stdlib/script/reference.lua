@@ -78,7 +78,7 @@ local function add_comment_line(found, line)
   if TAGS[tag] then TAGS[tag](found, rest) end
 end
 
-local function comment_text(found)
+local function text_of_doc_comment(found)
   return (table.concat(found.lines, "\n"):match("^%s*(.-)%s*$"))
 end
 
@@ -87,13 +87,13 @@ end
 
 local function new_function_entry(full, parameters, found, line)
   return {
-    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = comment_text(found),
+    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = text_of_doc_comment(found),
     params = found.params, returns = found.returns, line = line,
   }
 end
 
 local function add_documented_class(module, found)
-  local doc = comment_text(found)
+  local doc = text_of_doc_comment(found)
   if found.class_doc ~= "" then doc = found.class_doc .. (doc ~= "" and "\n" .. doc or "") end
   module.classes[found.class] = {
     name = found.class, parent = found.parent, doc = doc, fields = found.fields, methods = {},
@@ -203,7 +203,7 @@ function M.parse(text, name)
     if line:match("^%-%-%-") and not line:match("^%-%-%-%-") or first and line:match("^%-%-") then
       add_comment_line(found, line)
     else
-      if first then module.doc, first = comment_text(found), false end
+      if first then module.doc, first = text_of_doc_comment(found), false end
       if found.class then add_documented_class(module, found) end
       for _, read in ipairs(LINE_READERS) do read(reading, line, found, number) end
       found = new_doc_comment()

@@ -133,7 +133,7 @@ local function zone_changes_between(self, from, to)
   return found
 end
 
-local WIDEST_OFFSET = 2 * DAY -- no local time differs from UTC by more
+local WIDEST_OFFSET = 2 * DAY -- more than any local time differs from UTC
 
 -- The periods around a local time in which the offset stays the same, each with `from`, `to` and `offset`.
 local function offset_periods_around(self, wall)

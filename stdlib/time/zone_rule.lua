@@ -32,7 +32,7 @@ local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __inde
 ---------------------------------------------------------------------------
 -- Parsing
 
--- "5", "-3:30", "10:30:15" -> seconds
+-- Parse "5", "-3:30" or "10:30:15" into seconds; nil for any other text, and for more than `most_hours` hours.
 local function parse_rule_seconds(text, most_hours)
   local sign, hours, minutes, seconds = text:match("^([+-]?)(%d+):?(%d*):?(%d*)$")
   if not sign or tonumber(hours) > most_hours then return nil end
@@ -42,7 +42,8 @@ end
 
 local function is_between(value, least, most) return value and value >= least and value <= most end
 
--- "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year.
+-- Parse the day of a rule: "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year. Returns nil for
+-- any other text.
 local function parse_rule_day(text)
   local month, week, weekday = text:match("^M(%d+)%.(%d)%.(%d)$")
   if month then

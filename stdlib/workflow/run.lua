@@ -361,7 +361,7 @@ function Run:add_removal(target, actual)
   table.insert(self.removals, { item = item, target = target, actual = actual, step = self.step })
 end
 
--- Is the object proven to be ours? An object that is not is left alone.
+-- Is the object proven to be ours? Any other object is left alone.
 local function check_ownership(run, removal)
   local ours, why = removal.target:ours(removal.actual, run)
   if ours then
