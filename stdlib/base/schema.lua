@@ -20,7 +20,7 @@ local M = {}
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
-local function raise_wrong(file, where, why, fix)
+local function raise_schema_violation(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
 end
 
@@ -44,7 +44,7 @@ local function is_of_types(value, types)
   return false
 end
 
-local function quote_words(words)
+local function quote_choices(words)
   local list = {}
   for i, word in ipairs(words) do list[i] = ('"%s"'):format(word) end
   return table.concat(list, ", ")
@@ -60,7 +60,7 @@ local function check_choice(file, where, value, choices)
     if value == choice then return end
   end
   local meant = nearest(tostring(value), choices)
-  raise_wrong(file, where, ('"%s" is none of %s'):format(tostring(value), quote_words(choices)),
+  raise_schema_violation(file, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
     meant and ('Did you mean "%s"?'):format(meant))
 end
 
@@ -72,10 +72,10 @@ end
 local function refuse_unknown_members(file, where, value, members, misplaced)
   for _, key in ipairs(sets.sorted(value)) do
     if misplaced and misplaced[key] then
-      raise_wrong(file, member_path(where, key), "there is no such member", misplaced[key])
+      raise_schema_violation(file, member_path(where, key), "there is no such member", misplaced[key])
     elseif not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
-      raise_wrong(file, member_path(where, key), "there is no such member",
+      raise_schema_violation(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
           or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
     end
@@ -91,7 +91,8 @@ local function check_members(file, where, value, rule)
     if value[key] ~= nil then
       M.check(file, member_path(where, key), value[key], member)
     elseif member.required then
-      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(member.type)))
+      local why = ("it is missing; %s is needed"):format(M.with_article(member.type))
+      raise_schema_violation(file, member_path(where, key), why)
     end
   end
 end
@@ -104,7 +105,8 @@ end
 function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
-    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given), rule.fix)
+    raise_schema_violation(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given),
+      rule.fix)
   end
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
@@ -114,7 +116,7 @@ function M.check(file, where, value, rule)
     end
   end
   local wrong = rule.check and rule.check(value)
-  if wrong then raise_wrong(file, where, wrong) end
+  if wrong then raise_schema_violation(file, where, wrong) end
 end
 
 ---------------------------------------------------------------------------

@@ -32,10 +32,10 @@ local function answer_record_id(invocation, name)
   return ("%s/%s/%s"):format(invocation.declaration.id, invocation.args.client_id or invocation.args.name or "", name)
 end
 
-local function json_text(value) return json.encode(value == nil and json.null or value) end
+local function answer_as_json(value) return json.encode(value == nil and json.null or value) end
 
--- "--managed a,b", "--no-jit-elevation"
-local function option_with_value(name, value)
+-- An argument with its value, as on the command line: "--managed a,b", "--no-jit-elevation".
+local function answer_as_option(name, value)
   local option = name:gsub("_", "-")
   if value == true then return "--" .. option end
   if value == false then return "--no-" .. option end
@@ -51,16 +51,16 @@ function M.recall_last_apply(invocation, journal)
     if row then
       invocation.given[name] = true
       local value = row.body.value
-      if json_text(value) ~= json_text(invocation.args[name]) then
+      if answer_as_json(value) ~= answer_as_json(invocation.args[name]) then
         invocation.args[name] = value
-        log.note(("  · %s, as at the last apply (%s)"):format(option_with_value(name, value), time.day(row.updated)))
+        log.note(("  · %s, as at the last apply (%s)"):format(answer_as_option(name, value), time.day(row.updated)))
       end
     end
   end
 end
 
 -- Ask until the answer is a valid value of the argument. Enter alone means the default.
-local function ask_for_value(name, argument, default)
+local function ask_for_argument_value(name, argument, default)
   local is_choice = argument.type == "boolean"
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
@@ -80,7 +80,7 @@ end
 function M.ask_for_missing(invocation)
   for _, name in ipairs(names_to_ask(invocation)) do
     if not invocation.given[name] then
-      invocation.args[name] = ask_for_value(name, invocation.declaration.args[name], invocation.args[name])
+      invocation.args[name] = ask_for_argument_value(name, invocation.declaration.args[name], invocation.args[name])
       invocation.given[name] = true
     end
   end

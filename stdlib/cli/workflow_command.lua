@@ -122,7 +122,7 @@ function M.run(invocation, reads_only, fn)
 end
 
 -- The result as a document, with the number of requests and the length of their longest chain.
-local function result_document(result)
+local function workflow_result_document(result)
   local document = require("workflow.print").json(result)
   document.requests, document.chain = http.request_count(), http.longest_chain()
   return document
@@ -134,7 +134,7 @@ end
 function M.print_result(result, last)
   output.end_progress()
   if log.json() then
-    if last ~= false then report.json(result_document(result)) end
+    if last ~= false then report.json(workflow_result_document(result)) end
   else
     log.prose(require("workflow.print").text(result, log.quiet()))
   end

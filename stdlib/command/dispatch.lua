@@ -65,9 +65,9 @@ local EXAMPLES = {
 -- Separating the words of a script
 
 -- The key of an option in the table of options: "old_key" for "--old-key".
-local function option_key(option) return (option.name:sub(3):gsub("-", "_")) end
+local function command_option_key(option) return (option.name:sub(3):gsub("-", "_")) end
 
-local function known_options(command)
+local function known_command_options(command)
   local known = {}
   for _, list in ipairs { COMMON_OPTIONS, command and command.options or {} } do
     for _, option in ipairs(list) do
@@ -78,26 +78,26 @@ local function known_options(command)
   return known
 end
 
-local function append_words(list, ...)
+local function append_command_words(list, ...)
   for _, word in ipairs { ... } do list[#list + 1] = word end
 end
 
 -- Split the words after the command into the words of the command and the words of the script. The script's words are
 -- the unknown words after the name of the script.
 local function split_command_words(command, words)
-  local known, command_words, script_words = known_options(command), {}, {}
+  local known, command_words, script_words = known_command_options(command), {}, {}
   local place, has_script_name = 1, command.script ~= "named"
   while words[place] do
     local word = words[place]
     local option = known[word:match("^(%-%-[^=]+)=") or word]
     local has_value_word = option and option.value and not word:find("=", 1, true)
     if option then
-      append_words(command_words, word, has_value_word and words[place + 1] or nil)
+      append_command_words(command_words, word, has_value_word and words[place + 1] or nil)
     elseif not has_script_name then
-      append_words(command_words, word)
+      append_command_words(command_words, word)
       has_script_name = word:sub(1, 1) ~= "-"
     else
-      append_words(command.script and script_words or command_words, word)
+      append_command_words(command.script and script_words or command_words, word)
     end
     place = place + (has_value_word and 2 or 1)
   end
@@ -107,16 +107,16 @@ end
 ---------------------------------------------------------------------------
 -- Parsing
 
-local function raise_usage(why, fix)
+local function raise_command_line_usage(why, fix)
   fail.raise { kind = "usage", what = "read the command line", why = why, fix = fix }
 end
 
 local function add_option_to_parser(parser, option)
   local names = (option.short and option.short .. " " or "") .. option.name
   if option.value then
-    parser:option(names):target(option_key(option)):argname(option.value):count(option.many and "*" or "?")
+    parser:option(names):target(command_option_key(option)):argname(option.value):count(option.many and "*" or "?")
   else
-    parser:flag(names):target(option_key(option)):count("*")
+    parser:flag(names):target(command_option_key(option)):count("*")
   end
 end
 
@@ -142,13 +142,14 @@ local function parse_options(name, command, words)
   local ok, result = new_parser(name, command):pparse(words)
   if ok then return convert_flags(result) end
   local why, fix = result:match("^([^\n]*)\n?(.*)$")
-  raise_usage(why, fix ~= "" and fix or ("`moonlatch %s--help` lists the options."):format(name and name .. " " or ""))
+  raise_command_line_usage(why, fix ~= "" and fix or ("`moonlatch %s--help` lists the options.")
+    :format(name and name .. " " or ""))
 end
 
-local function require_arguments(name, command, options)
+local function require_command_arguments(name, command, options)
   for _, argument in ipairs(command.arguments or {}) do
     if not argument.optional and options[argument.name] == nil then
-      raise_usage(("%s is missing"):format(argument.name:upper()),
+      raise_command_line_usage(("%s is missing"):format(argument.name:upper()),
         ("`moonlatch %s --help` shows the usage."):format(name))
     end
   end
@@ -174,7 +175,7 @@ function M.options_help()
 end
 
 -- Print a help, wrapped to the terminal. The examples are not wrapped, so that they can be copied.
-local function show_help(text)
+local function print_command_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
   log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
 end
@@ -188,14 +189,14 @@ local function general_help()
     lines[#lines + 1] = ("  %-12s %s"):format(name, require("command." .. name).summary)
   end
   lines[#lines + 1] = ("  %-12s %s"):format("-e CODE", require("command.eval").summary)
-  append_words(lines, "", "Options:")
+  append_command_words(lines, "", "Options:")
   add_option_lines(lines, COMMON_OPTIONS)
-  append_words(lines, "", "Examples:")
+  append_command_words(lines, "", "Examples:")
   for _, example in ipairs(EXAMPLES) do lines[#lines + 1] = "  " .. example end
   return table.concat(lines, "\n")
 end
 
-local function usage_line(name, command)
+local function command_usage_line(name, command)
   if command.usage then return ("Usage: moonlatch %s %s"):format(name, command.usage) end
   local words = { "Usage: moonlatch", name }
   for _, argument in ipairs(command.arguments or {}) do
@@ -207,18 +208,18 @@ local function usage_line(name, command)
 end
 
 local function command_help(name, command)
-  local lines = { usage_line(name, command), "", command.summary }
-  if command.details then append_words(lines, "", command.details) end
+  local lines = { command_usage_line(name, command), "", command.summary }
+  if command.details then append_command_words(lines, "", command.details) end
   if command.arguments then
-    append_words(lines, "", "Arguments:")
+    append_command_words(lines, "", "Arguments:")
     for _, argument in ipairs(command.arguments) do
       lines[#lines + 1] = ("  %-22s %s"):format(argument.name:upper(), argument.help)
     end
   end
-  append_words(lines, "", "Options:")
+  append_command_words(lines, "", "Options:")
   add_option_lines(lines, command.options or {})
   add_option_lines(lines, COMMON_OPTIONS)
-  append_words(lines, "", "Examples:")
+  append_command_words(lines, "", "Examples:")
   for _, example in ipairs(command.examples) do lines[#lines + 1] = "  " .. example end
   return table.concat(lines, "\n")
 end
@@ -245,18 +246,19 @@ end
 
 local function check_option_pairs(options)
   if options.emulator and (options.profile or options.config) then
-    raise_usage(("--emulator and --%s exclude each other"):format(options.profile and "profile" or "config"),
+    local other = options.profile and "profile" or "config"
+    raise_command_line_usage(("--emulator and --%s exclude each other"):format(other),
       "Leave one of the two out: a private emulator has a profile of its own.")
   end
   if options.quiet and options.verbose then
-    raise_usage("--quiet and --verbose exclude each other", "Leave one of the two out.")
+    raise_command_line_usage("--quiet and --verbose exclude each other", "Leave one of the two out.")
   end
 end
 
 -- The command on the command line, which is the first word that is no option, and its place. The options before it are
 -- common options.
 local function find_command(words)
-  local known, place = known_options(), 1
+  local known, place = known_command_options(), 1
   while words[place] and words[place]:sub(1, 1) == "-" and words[place] ~= "-e" do
     local option = known[words[place]]
     place = place + (option and option.value and 2 or 1)
@@ -266,7 +268,7 @@ end
 
 local function raise_unknown_command(name)
   local meant = nearest(name, COMMANDS)
-  raise_usage(("there is no command '%s'"):format(name),
+  raise_command_line_usage(("there is no command '%s'"):format(name),
     meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch --help` lists the commands.")
 end
 
@@ -285,18 +287,18 @@ local function run_without_command(words)
     return 0
   end
   if options.help then
-    show_help(general_help())
+    print_command_help(general_help())
     return 0
   end
-  raise_usage("a command is missing", "`moonlatch --help` lists the commands.")
+  raise_command_line_usage("a command is missing", "`moonlatch --help` lists the commands.")
 end
 
 -- The words before and after the command; and the code of -e, which is not among these words.
-local function words_around(words, place)
+local function words_around_command(words, place)
   local rest, code = table.move(words, 1, place - 1, 1, {}), nil
   if words[place] == "-e" then
     place = place + 1
-    code = words[place] or raise_usage("-e needs code", "moonlatch -e 'print(1 + 1)'")
+    code = words[place] or raise_command_line_usage("-e needs code", "moonlatch -e 'print(1 + 1)'")
   end
   return table.move(words, place + 1, #words, #rest + 1, rest), code
 end
@@ -309,7 +311,7 @@ function M.run(words)
   local name, place = find_command(words)
   if not name then return run_without_command(words) end
   local command = load_command(name)
-  local around, code = words_around(words, place)
+  local around, code = words_around_command(words, place)
   local command_words, script_words = split_command_words(command, around)
   local options = parse_options(name, command, command_words)
   options.rest, options.code = script_words, code
@@ -317,11 +319,11 @@ function M.run(words)
   if options.version then return run_without_command { "--version" } end
   require("script.load").use_folder(options.scripts)
   if options.help then
-    show_help(command.help and command.help(options) or command_help(name, command))
+    print_command_help(command.help and command.help(options) or command_help(name, command))
     return 0
   end
   check_option_pairs(options)
-  require_arguments(name, command, options)
+  require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()
   return status

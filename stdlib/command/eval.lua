@@ -24,7 +24,7 @@ local function compile_code(code)
   return chunk or raise_bad_code(as_value:match("<eof>$") and as_value or message)
 end
 
-local function print_results(...)
+local function print_code_results(...)
   local report, log = require "report", require "log"
   for _, value in ipairs { ... } do
     if type(value) == "table" or log.json() then report.json(value) else log.say(tostring(value)) end
@@ -45,7 +45,7 @@ return {
     local chunk = compile_code(options.code)
     local _ <close> = on_demand(options)
     local results = table.pack(command_task.run(chunk))
-    if results.n > 0 then print_results(table.unpack(results, 1, results.n)) end
+    if results.n > 0 then print_code_results(table.unpack(results, 1, results.n)) end
     return 0
   end,
 }

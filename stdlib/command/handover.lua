@@ -34,7 +34,7 @@ local function handover_command(row, several) return "moonlatch handover" .. (se
 ---------------------------------------------------------------------------
 -- Actions
 
-local function tick_items(context, keys, done)
+local function tick_checklist_items(context, keys, done)
   for _, word in ipairs(keys) do
     for key in word:gmatch "[^,]+" do
       local how = log.person() and "terminal" or "command"
@@ -44,12 +44,12 @@ local function tick_items(context, keys, done)
   end
 end
 
-local function write_secret_file(context, path)
+local function write_handover_secret(context, path)
   deliver.write(context.journal, deliver.secret_row(context.journal, handover_state(context)), path)
   log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
-local function show_secret(context)
+local function show_handover_secret(context)
   if not term.can_reveal() then
     fail.raise {
       kind = "usage", what = "handover --show",
@@ -63,36 +63,38 @@ local function show_secret(context)
     { shown = true })
 end
 
-local function serve_page(context)
+local function serve_handover_page(context)
   page.serve(context.journal, context.row, context.options["for"])
 end
 
-local function confirm_secret(context)
+local function confirm_handover(context)
   local state = handover_state(context)
   deliver.confirm(context.journal, deliver.secret_row(context.journal, state), sys.user())
   log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
     :format(summary.consumer_name(state), state.secret.short))
 end
 
-local function write_calendar(context, path)
+local function write_handover_calendar(context, path)
   calendar.write(path, handover_state(context))
   log.say(("%s: the day to renew the client secret, and its last."):format(path))
 end
 
 -- The actions by option, in the order in which they are carried out. Each function gets the value of the option.
 local ACTIONS = {
-  { "undo", function(context, keys) tick_items(context, keys, false) end },
-  { "secret_file", write_secret_file }, { "show", show_secret }, { "page", serve_page }, { "confirm", confirm_secret },
-  { "done", function(context, keys) tick_items(context, keys, true) end }, -- `proof` counts only after --confirm
-  { "calendar", write_calendar },
+  { "undo", function(context, keys) tick_checklist_items(context, keys, false) end },
+  { "secret_file", write_handover_secret }, { "show", show_handover_secret }, { "page", serve_handover_page },
+  { "confirm", confirm_handover },
+  -- After --confirm, because the item `proof` counts only then.
+  { "done", function(context, keys) tick_checklist_items(context, keys, true) end },
+  { "calendar", write_handover_calendar },
 }
 
-local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
+local function is_handover_option_given(value) return value and (type(value) ~= "table" or #value > 0) end
 
-local function run_actions(context)
+local function run_handover_actions(context)
   for _, action in ipairs(ACTIONS) do
     local value = context.options[action[1]]
-    if is_given(value) then action[2](context, value) end
+    if is_handover_option_given(value) then action[2](context, value) end
   end
 end
 
@@ -107,7 +109,7 @@ local function raise_unknown_provider(word)
 end
 
 -- The hand-overs that the word names; without a word, the hand-overs that are not complete.
-local function chosen_rows(journal, profile, word)
+local function chosen_handovers(journal, profile, word)
   local list = {}
   for _, row in ipairs(states.rows(journal, word)) do
     local waits = row.state == "known" or not states.read(journal, row, graph_clock.now()).complete
@@ -118,7 +120,7 @@ local function chosen_rows(journal, profile, word)
   return list
 end
 
-local function refuse_unless_one_row(rows)
+local function refuse_unless_one_handover(rows)
   local names = {}
   if #rows == 0 then
     fail.raise {
@@ -142,9 +144,9 @@ local function refuse_for_without_page(options)
   }
 end
 
-local function has_action(options)
+local function has_handover_action(options)
   for _, action in ipairs(ACTIONS) do
-    if is_given(options[action[1]]) then return true end
+    if is_handover_option_given(options[action[1]]) then return true end
   end
   return false
 end
@@ -152,7 +154,7 @@ end
 ---------------------------------------------------------------------------
 -- Printing
 
-local function print_states(journal, rows)
+local function print_handover_states(journal, rows)
   local list, complete = json.array {}, true
   for i, row in ipairs(rows) do
     list[i] = states.read(journal, row, graph_clock.now())
@@ -172,12 +174,12 @@ end
 
 local function run_handover(journal, profile, options)
   refuse_for_without_page(options)
-  local rows = chosen_rows(journal, profile, options.name)
-  if not has_action(options) then return print_states(journal, rows) end
-  if #rows ~= 1 then refuse_unless_one_row(rows) end
+  local rows = chosen_handovers(journal, profile, options.name)
+  if not has_handover_action(options) then return print_handover_states(journal, rows) end
+  if #rows ~= 1 then refuse_unless_one_handover(rows) end
   local context = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
-  run_actions(context)
-  if log.json() then print_states(journal, rows) else
+  run_handover_actions(context)
+  if log.json() then print_handover_states(journal, rows) else
     local command = handover_command(context.row, context.several)
     log.prose("\n" .. summary.next_step(handover_state(context), command, graph_clock.now()))
   end

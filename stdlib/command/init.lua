@@ -166,7 +166,7 @@ local NEXT_STEPS = {
 }
 
 -- Check the name of a profile. The file of the key is named after the profile, so the name has no special characters.
-local function check_profile_name(name)
+local function check_new_profile_name(name)
   if name:match "^[%w_][%w_.-]*$" then return name end
   fail.raise {
     kind = "usage", what = ("name a profile '%s'"):format(name),
@@ -175,10 +175,10 @@ local function check_profile_name(name)
   }
 end
 
-local function choose_settings(options)
+local function choose_profile_settings(options)
   local tenant = choose_tenant(options)
   local settings = {
-    name = check_profile_name(options.profile or profile_name_of_tenant(tenant)), tenant = tenant,
+    name = check_new_profile_name(options.profile or profile_name_of_tenant(tenant)), tenant = tenant,
     cloud = options.cloud or "global",
     client_id = options.client_id,
   }
@@ -202,7 +202,7 @@ local function print_made_profile(options, file, made, more)
 end
 
 local function make_configuration(options, file)
-  local settings = choose_settings(options)
+  local settings = choose_profile_settings(options)
   local text = template.file(settings)
   local made = profile_file.from_text(text, file)
   profile_key.make(made)
@@ -223,7 +223,7 @@ end
 -- Add a profile to an existing configuration.
 local function add_profile(options, file)
   local old = profile_file.read(file)
-  local settings = choose_settings(options)
+  local settings = choose_profile_settings(options)
   local text = template.profile(settings)
   local new = insert.add_profile(old, file, settings.name, text) or raise_unknown_form(file, settings.name, text)
   local made = profile_file.from_text(new, file, settings.name)

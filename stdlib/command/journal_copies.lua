@@ -27,9 +27,9 @@ local FIXES = {
   restoring = "Run the same command again: nothing is lost, and no journal is opened there until the restore is done.",
 }
 
-local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+local function folder_of_path(path) return path:match("^(.*)/[^/]*$") or "." end
 
-local function raise_copy_failure(what, message, kind)
+local function raise_journal_copy_failure(what, message, kind)
   fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] }
 end
 
@@ -39,9 +39,9 @@ end
 function M.backup(journal, path)
   commit.commit(journal)
   local seq, hash, kind = journal:backup(path)
-  if not seq then raise_copy_failure("back the journal up to " .. path, hash, kind) end
+  if not seq then raise_journal_copy_failure("back the journal up to " .. path, hash, kind) end
   local profile = profiles.current()
-  local copied = journal_segments.copy(profile, profile.state, folder_of(path))
+  local copied = journal_segments.copy(profile, profile.state, folder_of_path(path))
   if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
   log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
   if copied > 0 then
@@ -59,14 +59,14 @@ end
 function M.open_verified(profile, path)
   local key <close> = profiles.key(profile)
   local copy, message, kind = native_journal.read(path, key, profile.binding)
-  if not copy then raise_copy_failure("verify " .. path, message, kind) end
+  if not copy then raise_journal_copy_failure("verify " .. path, message, kind) end
   local count, why = copy:verify()
   if count then return copy, count end
   copy:close()
-  raise_copy_failure("verify " .. path, why, "damaged")
+  raise_journal_copy_failure("verify " .. path, why, "damaged")
 end
 
-local function print_restored(profile, path, done, options)
+local function print_restored_journal(profile, path, done, options)
   if log.json() then
     return report.json {
       file = path, head = done.head, hash = done.hash, installation = done.installation, aside = done.aside,
@@ -98,9 +98,9 @@ function M.restore(profile, path, options)
   local key <close> = profiles.key(profile)
   local done, message, kind = native_journal.restore(profile.state, path, key, profile.binding, time.now(),
     options.replaces, options.set_aside)
-  if not done then raise_copy_failure(("restore %s to %s"):format(path, profile.state), message, kind) end
-  journal_segments.copy(profile, folder_of(path), profile.state)
-  print_restored(profile, path, done, options)
+  if not done then raise_journal_copy_failure(("restore %s to %s"):format(path, profile.state), message, kind) end
+  journal_segments.copy(profile, folder_of_path(path), profile.state)
+  print_restored_journal(profile, path, done, options)
 end
 
 return M

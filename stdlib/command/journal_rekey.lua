@@ -28,7 +28,7 @@ local FIXES = {
   key = "Name with --old-key the key that the journal was made with; the profile names the new key.",
 }
 
-local function raise_usage(why)
+local function raise_rekey_usage(why)
   fail.raise {
     kind = "usage", what = "journal rekey", why = why,
     fix = "The profile names the new key. Name the old key: --old-key file:PATH, keyring:NAME, credential:NAME, "
@@ -73,28 +73,28 @@ local function read_old_passphrase_key(profile)
 end
 
 local function read_old_key(profile, text)
-  if not text then raise_usage("the old key is not named") end
+  if not text then raise_rekey_usage("the old key is not named") end
   if text == "passphrase" then return read_old_passphrase_key(profile) end
   local kind, value = text:match("^(%l+):(.+)$")
   local found = OLD_KEY_SOURCES[kind] and OLD_KEY_SOURCES[kind](value)
-  if not found then raise_usage(("'%s' does not name a key"):format(text)) end
+  if not found then raise_rekey_usage(("'%s' does not name a key"):format(text)) end
   return source.read(found, "the old key", "bytes")
 end
 
 -- Does the journal open with this key? True when there is no journal.
-local function opens_journal(profile, key)
+local function does_key_open_journal(profile, key)
   local copy <close>, _, kind = native_journal.read(profile.state .. "/journal.db", key, profile.binding)
   return copy ~= nil or kind ~= "key"
 end
 
 -- Read the new key, or make it. A key is made only after the old key has opened the journal.
 local function read_new_key(profile, old)
-  local is_right = opens_journal(profile, old)
+  local is_right = does_key_open_journal(profile, old)
   if is_right and profile_key.make_another(profile) then
     log.say("made: the new key, in " .. source.describe(profile.key))
   end
   local new = profile_key.read(profile)
-  if secret.equals(new, old) then raise_usage("the old key and the one that the profile names are the same") end
+  if secret.equals(new, old) then raise_rekey_usage("the old key and the one that the profile names are the same") end
   return new
 end
 
@@ -124,7 +124,7 @@ local function lock_sealed_file(profile, name)
   end
 end
 
-local function rekey_files(profile, old, new)
+local function rekey_sealed_files(profile, old, new)
   local count = 0
   for _, file in ipairs(sys.list(profile.state) or {}) do
     local name = file:match("^(.+)%.sealed$")
@@ -166,7 +166,7 @@ local function rename_old_parameters(profile, old)
   return name
 end
 
-local function print_rekeyed(values, files, left, kept)
+local function print_rekey_result(values, files, left, kept)
   if log.json() then return report.json { values = values, files = files, old_key = left, passphrase = kept } end
   log.say(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
     layout.count(values, "value"), layout.count(files, "file")))
@@ -189,9 +189,9 @@ function M.run(profile, _, options)
     return 1
   end
   local values = rekey_journal(profile, old, new)
-  local files = rekey_files(profile, old, new)
+  local files = rekey_sealed_files(profile, old, new)
   rekey_segments(profile, old, new)
-  print_rekeyed(values, files, files_under_old_key(profile), rename_old_parameters(profile, old))
+  print_rekey_result(values, files, files_under_old_key(profile), rename_old_parameters(profile, old))
 end
 
 return M

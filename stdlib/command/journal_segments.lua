@@ -100,7 +100,7 @@ end
 ---------------------------------------------------------------------------
 -- Compacting
 
-local function rows_by_application(rows)
+local function journal_rows_by_application(rows)
   local lists = {}
   for _, row in ipairs(rows) do
     local id = row.body.app_id or row.id
@@ -112,10 +112,10 @@ end
 
 -- The rows of closed rotations that are neither the newest row of their application nor the row of the secret that the
 -- consumer has.
-local function superseded_rows(journal)
+local function superseded_journal_rows(journal)
   local rows = {}
   for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
-    for _, list in pairs(rows_by_application(kind:all(journal))) do
+    for _, list in pairs(journal_rows_by_application(kind:all(journal))) do
       local has = in_use.sort(list).has
       for place, row in ipairs(list) do
         local is_over = row.state == "closed" and place < #list and row ~= has
@@ -126,7 +126,7 @@ local function superseded_rows(journal)
   return rows
 end
 
-local function parse_day(text)
+local function parse_compaction_day(text)
   local year, month, day = tostring(text or ""):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
   local at = year and sys.from_utc(tonumber(year), tonumber(month), tonumber(day), 0, 0, 0)
   if at and time.iso(at):sub(1, 10) == text then return at end
@@ -142,14 +142,14 @@ end
 ---@param options { before: string?, yes: boolean? }
 ---@return integer? exit status
 function M.compact(journal, _, options)
-  local before = parse_day(options.before)
+  local before = parse_compaction_day(options.before)
   local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
   if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end
   commit.commit(journal)
-  local done, message, kind = journal:compact(before, time.now(), superseded_rows(journal))
+  local done, message, kind = journal:compact(before, time.now(), superseded_journal_rows(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"
       and "Correct what the message names, then run the same command again: nothing is lost." or nil }

@@ -25,14 +25,14 @@ local SECRET_NAMES = {
 -- In the order in which the person is asked.
 local SECRET_WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret", "proxy-password" }
 
-local function refuse_emulator()
+local function refuse_login_to_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
     fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
-local function refuse_descriptor()
+local function refuse_descriptor_without_secret()
   fail.raise {
     kind = "usage", what = "read the command line", why = "--fd is given without --secret",
     fix = "moonlatch login --secret client-secret --fd 3 3<file",
@@ -40,7 +40,7 @@ local function refuse_descriptor()
 end
 
 -- The sources of the profile's secrets, by the words for --secret.
-local function sources_by_word(profile)
+local function secret_sources_by_word(profile)
   return {
     ["client-secret"] = profile.sign_in.secret,
     ["devolutions-secret"] = profile.devolutions and profile.devolutions.app_secret,
@@ -52,7 +52,7 @@ end
 ---------------------------------------------------------------------------
 -- Storing a secret in the source that the profile names
 
-local function read_descriptor(text, what)
+local function read_secret_from_descriptor(text, what)
   local fd = math.tointeger(tonumber(text))
   local value, message
   if fd and fd >= 0 then value, message = sys.read_secret_fd(fd) end
@@ -63,7 +63,7 @@ local function read_descriptor(text, what)
   }
 end
 
-local function ask_for_secret(word)
+local function ask_for_profile_secret(word)
   local value, message = term.read_secret(SECRET_NAMES[word] .. ": ")
   if value then return value end
   fail.raise {
@@ -82,11 +82,12 @@ local function refuse_unwritable_source(profile, word, from)
   }
 end
 
-local function store_secret(profile, word, options)
-  local from = sources_by_word(profile)[word]
+local function store_profile_secret(profile, word, options)
+  local from = secret_sources_by_word(profile)[word]
   if not (from and source.is_writable(from)) then refuse_unwritable_source(profile, word, from) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
-  local value <close> = options.fd and read_descriptor(options.fd, SECRET_NAMES[word]) or ask_for_secret(word)
+  local value <close> = options.fd and read_secret_from_descriptor(options.fd, SECRET_NAMES[word])
+    or ask_for_profile_secret(word)
   source.write(from, SECRET_NAMES[word], value)
   log.say(("%s is kept: %s"):format(SECRET_NAMES[word], from.from == "sealed" and sealed_file.path(profile, from.name)
     or source.describe(from)))
@@ -100,7 +101,7 @@ local function store_named_secret(options)
     }
   end
   local profile = profiles.load { config = options.config, name = options.profile }
-  store_secret(profile, options.secret, options)
+  store_profile_secret(profile, options.secret, options)
   profiles.use(nil)
   return 0
 end
@@ -109,9 +110,9 @@ end
 local function store_missing_secrets(profile)
   local names = {}
   for _, word in ipairs(SECRET_WORDS) do
-    local from = sources_by_word(profile)[word]
+    local from = secret_sources_by_word(profile)[word]
     if from and from.from == "sealed" and not sealed_file.has(profile, from.name) then
-      store_secret(profile, word, {})
+      store_profile_secret(profile, word, {})
       names[#names + 1] = from.name
     end
   end
@@ -129,7 +130,7 @@ end
 ---------------------------------------------------------------------------
 -- Signing in
 
-local function scopes_of_script(options)
+local function login_scopes_of_script(options)
   if not options["for"] then return nil end
   local declaration = require("script.load").load(options["for"])
   return declaration.needs and declaration.needs.scopes
@@ -151,7 +152,7 @@ local function print_sign_in(profile, principal, is_kept)
   end
 end
 
-local function sign_in_and_print(profile, announced)
+local function log_in_and_print(profile, announced)
   local oauth = require "oauth.sign_in"
   if announced and token_cache.is_personal(profile) then oauth.announce(profile) end
   local principal = oauth.sign_in(profile)
@@ -175,16 +176,16 @@ return {
   },
 
   run = function(options)
-    if options.emulator then refuse_emulator() end
+    if options.emulator then refuse_login_to_emulator() end
     if options.secret then return store_named_secret(options) end
-    if options.fd then refuse_descriptor() end
+    if options.fd then refuse_descriptor_without_secret() end
     local open <close> = session.start(options, {
       owner = "moonlatch login", journal = false, mode = "read", fresh = true,
-      needs = { scopes = scopes_of_script(options) },
+      needs = { scopes = login_scopes_of_script(options) },
     })
     profiles.key():close() -- raises when the key is missing, before the person signs in
     local names = store_missing_secrets(open.profile)
-    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, sign_in_and_print, open.profile,
+    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
       options["for"] ~= nil)
     if ok then return 0 end
     remove_stored_secrets(open.profile, names, err)

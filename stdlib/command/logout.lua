@@ -14,7 +14,7 @@ What stays valid:
   - sign-ins in browsers and on other machines, and the consent that was given to the sign-in client
 To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke sessions. It takes minutes.]]
 
-local function refuse_emulator()
+local function refuse_logout_of_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
     fix = "For an emulator that keeps running, name its configuration: --config FILE.",
@@ -51,7 +51,7 @@ return {
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
   run = function(options)
-    if options.emulator then refuse_emulator() end
+    if options.emulator then refuse_logout_of_emulator() end
     local profile = profiles.load { config = options.config, name = options.profile }
     local path, about = token_cache.path(profile), token_cache.forget(profile)
     local secrets = options.secrets and remove_sealed_secrets(profile) or {}

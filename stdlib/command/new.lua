@@ -21,7 +21,7 @@ local function plain_policy_name(name)
   return plain
 end
 
-local function write_new_file(path, text)
+local function write_policy_file(path, text)
   local ok, message, kind = sys.write(path, text, "new")
   if ok then return end
   fail.raise {
@@ -31,7 +31,7 @@ local function write_new_file(path, text)
   }
 end
 
-local function check_path_is_free(path)
+local function check_policy_path_is_free(path)
   if not sys.stat(path) then return end
   fail.raise {
     kind = "conflict", what = "write " .. path, why = "a file of that name exists",
@@ -42,12 +42,12 @@ end
 local function make_policy(name, options)
   local plain, folder = plain_policy_name(name), (options.scripts or script.own_folder()) .. "/policies"
   local policy, test = ("%s/%s.lua"):format(folder, plain), ("%s/%s_test.lua"):format(folder, plain)
-  check_path_is_free(policy)
-  check_path_is_free(test)
+  check_policy_path_is_free(policy)
+  check_policy_path_is_free(test)
   sys.mkdir(folder)
   local texts = templates[options.applications and "applications" or "users"]
-  write_new_file(policy, texts.policy(plain))
-  write_new_file(test, texts.test(plain))
+  write_policy_file(policy, texts.policy(plain))
+  write_policy_file(test, texts.test(plain))
   log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
   log.note(("\nNext: moonlatch rehearse policies/%s      run a year of it on an emulator, in seconds\n"
     .. "      moonlatch plan policies/%s          who is due in your tenant, and why"):format(plain, plain))

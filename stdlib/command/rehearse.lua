@@ -12,7 +12,7 @@ local stage = require "rehearse.stage"
 local sys = require "host.sys"
 local time = require "time"
 
-local function raise_no_policy(name, declaration)
+local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
     fix = declaration.steps and ("To try it: moonlatch apply %s --emulator."):format(name)
@@ -30,17 +30,17 @@ local function load_test_beside(name)
   error(declaration, 0)
 end
 
-local function load_terms(options)
+local function load_rehearsal_terms(options)
   local declaration = script.load(options.policy)
   if declaration.rehearsal then return declaration.rehearsal end
-  if not declaration.policy then raise_no_policy(options.policy, declaration) end
+  if not declaration.policy then raise_no_policy_to_rehearse(options.policy, declaration) end
   local test = not options.plain and load_test_beside(options.policy)
   return test or rehearse_declaration.without_test(options.policy, time.duration "365d")
 end
 
 -- The terms of the rehearsal, changed by the options --over and --fault.
-local function terms_for_options(options)
-  local terms = load_terms(options)
+local function rehearsal_terms_for_options(options)
+  local terms = load_rehearsal_terms(options)
   if options.over then terms.over = time.duration(options.over) end
   local events = {}
   for _, event in ipairs(terms.events) do
@@ -81,7 +81,7 @@ return {
 
   run = function(options)
     refuse_profile_options(options)
-    local terms, began = terms_for_options(options), sys.monotonic()
+    local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
     local played <close> = stage.open { scripts = options.scripts }
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began

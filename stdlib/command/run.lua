@@ -34,7 +34,7 @@ local function run_found_script(found, options)
   return math.tointeger(value) or 0
 end
 
-local function script_help(options)
+local function help_of_script_to_run(options)
   if not options.script then return nil end
   local declaration, found = script.load(options.script)
   return script.help(declaration, found, "run")
@@ -48,7 +48,7 @@ return {
   script = "named",
   options = { { name = "--write", help = "allow changes by a file that declares nothing" } },
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
-  help = script_help,
+  help = help_of_script_to_run,
 
   run = function(options)
     local found = script.find(options.script)

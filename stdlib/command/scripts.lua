@@ -12,7 +12,7 @@ local term = require "host.term"
 
 local LOAD_SECONDS = 2 -- of processor time, to load one script
 
-local function load_summary(name)
+local function load_script_summary(name)
   local ok, declaration = pcall(script.load, name)
   if ok then return declaration.summary end
   return "does not load: " .. (fail.is(declaration) and declaration.why or tostring(declaration)):match("^[^\n]*")
@@ -21,8 +21,8 @@ end
 -- The summary of a script. A person's script is loaded in a process of its own, so that a broken script does not stop
 -- the list.
 local function summary_of_script(found)
-  if found.origin == "bundled" then return load_summary(found.name) end
-  local text, why = sys.apart(function() return load_summary(found.name) end, LOAD_SECONDS)
+  if found.origin == "bundled" then return load_script_summary(found.name) end
+  local text, why = sys.apart(function() return load_script_summary(found.name) end, LOAD_SECONDS)
   return text or "does not load: " .. why
 end
 
@@ -37,7 +37,7 @@ local function list_scripts()
 end
 
 -- The bundled script of this name. Raises "usage" when there is none.
-local function require_bundled(name)
+local function require_bundled_script(name)
   return copies.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
     fix = "`moonlatch scripts` lists all scripts.",
@@ -45,7 +45,7 @@ local function require_bundled(name)
 end
 
 local function show_script(name, options)
-  local found = options.bundled and require_bundled(name) or script.find(name)
+  local found = options.bundled and require_bundled_script(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
   copies.tell_replacement(found)
   term.write("out", found.text)
@@ -68,7 +68,7 @@ local function copy_script(name)
 end
 
 -- A person's own script of this name. Raises "usage" when there is none.
-local function require_own_copy(name, what)
+local function require_own_script(name, what)
   local found = script.find(name)
   if found.origin ~= "bundled" then return found end
   fail.raise {
@@ -77,9 +77,9 @@ local function require_own_copy(name, what)
   }
 end
 
-local function print_difference(name)
-  local found = require_own_copy(name, "scripts diff")
-  local lines = difference.lines(require_bundled(name).text, found.text)
+local function print_script_difference(name)
+  local found = require_own_script(name, "scripts diff")
+  local lines = difference.lines(require_bundled_script(name).text, found.text)
   if log.json() then return report.json { name = name, path = found.path, lines = lines } end
   if #lines == 0 then return log.say("They are the same.") end
   log.say(("- the bundled one\n+ %s"):format(found.path))
@@ -90,9 +90,9 @@ local function print_difference(name)
   end
 end
 
-local function keep_copy(name)
-  local found = require_own_copy(name, "scripts keep")
-  copies.record_origin(require_bundled(name).name)
+local function keep_script_copy(name)
+  local found = require_own_script(name, "scripts keep")
+  copies.record_origin(require_bundled_script(name).name)
   log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 
@@ -100,7 +100,7 @@ end
 local ACTIONS = {
   list = { run = list_scripts }, show = { run = show_script, names = "NAME" },
   copy = { run = copy_script, names = "NAME" },
-  diff = { run = print_difference, names = "NAME" }, keep = { run = keep_copy, names = "NAME" },
+  diff = { run = print_script_difference, names = "NAME" }, keep = { run = keep_script_copy, names = "NAME" },
 }
 local ORDER = { "list", "show", "copy", "diff", "keep" }
 

@@ -23,7 +23,7 @@ local CLOUDS = {
   china = { login = "https://login.partner.microsoftonline.cn", graph = "https://microsoftgraph.chinacloudapi.cn" },
 }
 
-local function check_url(value)
+local function check_profile_url(value)
   if value:match("^%a+://[^/]*@") then
     return "a URL carries no user or password here (a proxy's: proxy = { url = …, user = …, password = { from = … } })"
   end
@@ -32,17 +32,17 @@ local function check_url(value)
   end
 end
 
-local url_rule = { type = "string", check = check_url }
+local url_rule = { type = "string", check = check_profile_url }
 
 local function check_proxy(proxy)
-  if type(proxy) == "string" then return check_url(proxy) end
+  if type(proxy) == "string" then return check_profile_url(proxy) end
   if not proxy.user:match("^[^:%c]+$") then return "user is a name without a colon" end
 end
 
 local proxy_rule = {
   type = { "string", "table" }, check = check_proxy,
   members = {
-    url = { type = "string", required = true, check = check_url },
+    url = { type = "string", required = true, check = check_profile_url },
     user = { type = "string", required = true }, password = source.required_rule,
   },
 }
@@ -73,8 +73,8 @@ local function check_tenant(value)
 end
 
 -- What is wrong with the names that a profile gives programs or folders; nil when they are right.
-local function check_names_given(was_named)
-  for name in pairs(was_named) do
+local function check_program_and_folder_names(names)
+  for name in pairs(names) do
     if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
       return ("'%s' is no name: letters, digits, - and _"):format(tostring(name))
     end
@@ -98,31 +98,31 @@ local profile_rule = {
     devolutions = devolutions_rule,
     state = { type = "string" },
     write_budget = { type = { "boolean", "table" }, default = true },
-    programs = { type = "table", default = {}, each = program_rule, check = check_names_given },
-    folders = { type = "table", default = {}, each = { type = "string" }, check = check_names_given },
+    programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
+    folders = { type = "table", default = {}, each = { type = "string" }, check = check_program_and_folder_names },
   },
 }
 
 -- The number of changes that Graph allows an application in a tenant (Microsoft Learn: throttling-limits, 2026-02-06).
 local WRITE_BUDGET = { writes = 3000, seconds = 150 }
 
-local function check_positive(value)
+local function check_positive_number(value)
   if value <= 0 then return "it has to be more than none" end
 end
 
 local write_budget_rule = {
   type = "table",
   members = {
-    writes = { type = "number", required = true, check = check_positive },
-    seconds = { type = "number", required = true, check = check_positive },
+    writes = { type = "number", required = true, check = check_positive_number },
+    seconds = { type = "number", required = true, check = check_positive_number },
   },
 }
 
 local cloud_rule = {
   type = "table",
   members = {
-    login = { type = "string", required = true, check = check_url },
-    graph = { type = "string", required = true, check = check_url },
+    login = { type = "string", required = true, check = check_profile_url },
+    graph = { type = "string", required = true, check = check_profile_url },
     ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
   },
@@ -199,7 +199,7 @@ local function host_of_url(url)
   return url:match("^%a+://(%[[^%]]*%])") or url:match("^%a+://([^:/]+)")
 end
 
-local function is_loopback(url)
+local function is_loopback_url(url)
   local host = host_of_url(url):lower()
   return host == "localhost" or host == "[::1]" or host:match("^127%.%d+%.%d+%.%d+$") ~= nil
 end
@@ -210,12 +210,12 @@ end
 
 -- Check an address of a profile: an emulator's profile may name loopback addresses only; any other profile may not name
 -- a loopback address, and needs https.
-local function check_address(file, where, url, kind)
+local function check_profile_address(file, where, url, kind)
   if url == nil then return end
-  if kind == "emulator" and not is_loopback(url) then
+  if kind == "emulator" and not is_loopback_url(url) then
     refuse_profile(file, where, ("an emulator's profile may only reach this machine, and %s is elsewhere"):format(url),
       "Use a profile without `emulator` for a real tenant.")
-  elseif kind == "real" and is_loopback(url) then
+  elseif kind == "real" and is_loopback_url(url) then
     refuse_profile(file, where, ("a real profile may not reach this machine (%s)"):format(url),
       "Add emulator = true when this is an emulator.")
   elseif kind == "real" and not url:match("^https:") then
@@ -273,15 +273,15 @@ local function check_identity_endpoint(file, where, profile)
     refuse_profile(file, where, "it is for an emulator's profile only",
       "Leave it out: a machine's endpoint is known, and a service's stands in its environment.")
   end
-  check_address(file, where, endpoint, profile.kind)
+  check_profile_address(file, where, endpoint, profile.kind)
 end
 
-local function check_addresses(file, where, profile)
+local function check_profile_addresses(file, where, profile)
   check_identity_endpoint(file, where .. ".sign_in.endpoint", profile)
-  check_address(file, where .. ".cloud.login", profile.login, profile.kind)
-  check_address(file, where .. ".cloud.graph", profile.graph, profile.kind)
+  check_profile_address(file, where .. ".cloud.login", profile.login, profile.kind)
+  check_profile_address(file, where .. ".cloud.graph", profile.graph, profile.kind)
   local devolutions = profile.devolutions or {}
-  check_address(file, where .. ".devolutions.server", devolutions.server, profile.kind)
+  check_profile_address(file, where .. ".devolutions.server", devolutions.server, profile.kind)
   if devolutions.cloud and not devolutions.cloud:match("^https:") then
     local why = ("%s is not protected by TLS"):format(devolutions.cloud)
     refuse_profile(file, where .. ".devolutions.cloud", why, "Use https.")
@@ -320,7 +320,7 @@ local function complete_profile(file, name, given)
     programs = given.programs, folders = {},
   }
   for place, path in pairs(given.folders) do profile.folders[place] = absolute_path(path, folder) end
-  check_addresses(file, where, profile)
+  check_profile_addresses(file, where, profile)
   return profile
 end
 

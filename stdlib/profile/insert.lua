@@ -38,7 +38,7 @@ end
 
 -- An iterator over the words and signs of a Lua text, without comments; a string gives `""`. The second value is the
 -- position where the word or sign ends.
-local function lua_tokens(text)
+local function tokens_of_configuration(text)
   local at = 1
   return function()
     while at <= #text do
@@ -54,7 +54,7 @@ end
 -- The position after `profiles = {` in the returned table; nil when there is none, or more than one.
 local function find_profiles_brace(text)
   local depth, before, found, root = 0, {}, nil, false
-  for token, to in lua_tokens(text) do
+  for token, to in tokens_of_configuration(text) do
     if token == "{" then
       if depth == 0 then root = before[1] == "return" end
       if depth == 1 and root and before[1] == "=" and before[2] == "profiles" then
@@ -128,7 +128,7 @@ end
 ---------------------------------------------------------------------------
 -- Writing
 
-local function raise_unwritten(file, why, backup)
+local function raise_configuration_unwritten(file, why, backup)
   fail.raise {
     kind = "config", what = "write the configuration " .. file, why = why,
     fix = backup and ("The former text is in %s."):format(backup)
@@ -144,14 +144,14 @@ end
 function M.write(file, old, new)
   local backup = file .. ".before"
   local ok, why = sys.write(backup, old, "new")
-  if not ok then raise_unwritten(file, why) end
+  if not ok then raise_configuration_unwritten(file, why) end
   if profile_file.read(file) ~= old then
     sys.remove(backup)
-    raise_unwritten(file, "another program changed it meanwhile")
+    raise_configuration_unwritten(file, "another program changed it meanwhile")
   end
   ok, why = sys.write(file, new, "edit")
   if not ok or profile_file.read(file) ~= new then
-    raise_unwritten(file, why or "it does not hold what was written", backup)
+    raise_configuration_unwritten(file, why or "it does not hold what was written", backup)
   end
   sys.remove(backup)
 end

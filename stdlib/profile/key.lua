@@ -10,14 +10,14 @@ local M = {}
 local LEAST_BYTES = 32 -- the length of the keys that are derived from this key
 local KEY_LENGTH = 43 -- characters of a new key: more than 256 bits
 
-local function raise_key(profile, what, why, fix)
+local function refuse_key(profile, what, why, fix)
   fail.raise {
     kind = "config", what = ("%s (profile '%s' in %s)"):format(what, profile.name, profile.file), why = why, fix = fix,
   }
 end
 
 local function refuse_missing_key(profile)
-  raise_key(profile, "open the journal's key", "the profile names no key, and there is no silent default",
+  refuse_key(profile, "open the journal's key", "the profile names no key, and there is no silent default",
     'Add key = { from = "file", path = "…" }, "keyring", "credentials_directory" or "passphrase"; '
       .. "then `moonlatch init --profile " .. profile.name .. "` makes one.")
 end
@@ -30,7 +30,8 @@ function M.read(profile)
   if profile.key.from == "passphrase" then return require("profile.passphrase").read(profile) end
   local key = source.read(profile.key, "the journal's key", "bytes")
   if #key >= LEAST_BYTES then return key end
-  raise_key(profile, "open the journal's key", ("the key has %d bytes, and %d are the least"):format(#key, LEAST_BYTES),
+  refuse_key(profile, "open the journal's key",
+    ("the key has %d bytes, and %d are the least"):format(#key, LEAST_BYTES),
     "Bring the right one back. A new key does not open what the old one sealed.")
 end
 
@@ -41,7 +42,7 @@ end
 local function refuse_sealed_files(profile)
   for _, name in ipairs(sys.list(profile.state) or {}) do
     if name == "journal.db" or name:find("%.sealed$") then
-      raise_key(profile, "make a key", ("%s/%s was sealed with another key"):format(profile.state, name),
+      refuse_key(profile, "make a key", ("%s/%s was sealed with another key"):format(profile.state, name),
         "Bring that key back. Only if the key is lost for good, move the folder away: its sealed files are lost, too.")
     end
   end
@@ -53,7 +54,7 @@ function KEY_MAKERS.file(profile)
   sys.mkdir(profile.key.path:match("^(.*)/[^/]*$") or ".")
   local ok, message, kind = sys.write(profile.key.path, secret.generate(KEY_LENGTH), "new")
   if ok or kind == "exists" then return ok == true end
-  raise_key(profile, "make a key", message)
+  refuse_key(profile, "make a key", message)
 end
 
 function KEY_MAKERS.keyring(profile)
@@ -61,13 +62,13 @@ function KEY_MAKERS.keyring(profile)
   local found, why, kind = keyring.read(name)
   if found then return false end
   if kind ~= "absent" then
-    raise_key(profile, "make a key in the keyring", why, 'A machine without a desktop has key = { from = "file", … }.')
+    refuse_key(profile, "make a key in the keyring", why, 'A machine without a desktop has key = { from = "file", … }.')
   end
   local key <close> = secret.generate(KEY_LENGTH)
   local ok, message = keyring.write(name, "Moonlatch: key of " .. profile.binding, key)
   local back <close> = ok and keyring.read(name) or nil
   if back and secret.equals(back, key) then return true end
-  raise_key(profile, "make a key in the keyring", message or "the keyring did not return the key that was stored")
+  refuse_key(profile, "make a key in the keyring", message or "the keyring did not return the key that was stored")
 end
 
 function KEY_MAKERS.passphrase(profile)

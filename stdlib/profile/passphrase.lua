@@ -58,13 +58,13 @@ local function load_passphrase_file(profile)
     or "Bring the file back from a backup; without it the passphrase opens nothing.")
 end
 
-local function derive_key(profile, found, passphrase)
+local function derive_key_from_passphrase(profile, found, passphrase)
   local key, message = crypto.scrypt(passphrase, crypto.unbase64(found.salt), found.work)
   if not key then raise_passphrase(profile, "make the key of the passphrase", message) end
   return key
 end
 
-local function is_right_key(profile, found, key)
+local function does_key_open_check_box(profile, found, key)
   return crypto.open(key, check_box_binding(profile, found), crypto.unbase64(found.check) or "") ~= nil
 end
 
@@ -92,8 +92,8 @@ function M.read(profile)
   local found = load_passphrase_file(profile)
   for try = 1, profile.key.fd and 1 or TRIES do
     local passphrase <close> = ask_passphrase(profile, ("passphrase of the profile '%s': "):format(profile.name))
-    local key = derive_key(profile, found, passphrase)
-    if is_right_key(profile, found, key) then return key end
+    local key = derive_key_from_passphrase(profile, found, passphrase)
+    if does_key_open_check_box(profile, found, key) then return key end
     key:close()
     if try < TRIES and not profile.key.fd then log.warn "that is not the passphrase; once more" end
   end
@@ -119,7 +119,7 @@ end
 function M.choose(profile)
   local passphrase <close> = ask_new_passphrase(profile)
   local found = { kdf = "scrypt", work = WORK_FACTOR, salt = crypto.base64(crypto.random(32)) }
-  local key <close> = derive_key(profile, found, passphrase)
+  local key <close> = derive_key_from_passphrase(profile, found, passphrase)
   found.check = crypto.base64(crypto.seal(key, check_box_binding(profile, found), secret.random(16)))
   local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(passphrase_file_path(profile), json.encode(found, true) .. "\n", "new") end

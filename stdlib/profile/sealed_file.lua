@@ -43,7 +43,7 @@ local function sealed_file_binding(profile, name, head)
   return table.concat({ "moonlatch sealed file 1", profile.binding, name, head }, "\0")
 end
 
-local function write_with_key(profile, name, head, value, key)
+local function write_sealed_file(profile, name, head, value, key)
   local path = sealed_file_path(profile, name)
   local sealing <close> = crypto.derive(key, LABEL)
   local box = crypto.base64(crypto.seal(sealing, sealed_file_binding(profile, name, head), value))
@@ -63,10 +63,10 @@ end
 ---@param value host.secret
 function M.write(profile, name, about, value)
   local key <close> = profiles.key(profile)
-  write_with_key(profile, name, json.encode(about), value, key)
+  write_sealed_file(profile, name, json.encode(about), value, key)
 end
 
-local function raise_not_opened(path, why)
+local function raise_sealed_file_not_opened(path, why)
   fail.raise {
     kind = "config", what = "open the secret in " .. path, why = why,
     fix = "Bring the right key or file back; or put the secret there anew: moonlatch login.",
@@ -76,16 +76,16 @@ end
 local function read_sealed_lines(path)
   local text, message, kind = sys.read(path, MOST_BYTES)
   if kind == "missing" then return nil end
-  if not text then raise_not_opened(path, message) end
+  if not text then raise_sealed_file_not_opened(path, message) end
   local head, box = text:match("^([^\n]*)\n([^\n]+)\n$")
-  if not head then raise_not_opened(path, "it is not as it was written") end
+  if not head then raise_sealed_file_not_opened(path, "it is not as it was written") end
   local id, rest = box:match("^(%x+) (.+)$")
   return head, rest or box, id
 end
 
-local function decode_about(path, head)
+local function decode_sealed_about(path, head)
   local about = json.decode(head)
-  if type(about) ~= "table" then raise_not_opened(path, "its first line is not as it was written") end
+  if type(about) ~= "table" then raise_sealed_file_not_opened(path, "its first line is not as it was written") end
   return about
 end
 
@@ -96,10 +96,10 @@ end
 function M.about(profile, name)
   local path = sealed_file_path(profile, name)
   local head = read_sealed_lines(path)
-  return head and decode_about(path, head)
+  return head and decode_sealed_about(path, head)
 end
 
-local function open_with_key(profile, name, head, box, key)
+local function open_sealed_text(profile, name, head, box, key)
   local sealing <close> = crypto.derive(key, LABEL)
   return crypto.open(sealing, sealed_file_binding(profile, name, head), crypto.unbase64(box) or "")
 end
@@ -114,11 +114,11 @@ function M.read(profile, name)
   local head, box, id = read_sealed_lines(path)
   if not head then return nil end
   local key <close> = profiles.key(profile)
-  local value, message = open_with_key(profile, name, head, box, key)
-  if value then return value, decode_about(path, head) end
+  local value, message = open_sealed_text(profile, name, head, box, key)
+  if value then return value, decode_sealed_about(path, head) end
   local is_foreign = id and id ~= M.key_id(key)
   if is_foreign then message = message .. ". If `moonlatch journal rekey` was stopped, run it again" end
-  raise_not_opened(path, message)
+  raise_sealed_file_not_opened(path, message)
 end
 
 --- Seal a file with another key. Returns false when the file is sealed with that key already. Raises "config" when
@@ -132,14 +132,14 @@ function M.rekey(profile, name, old, new)
   local path = sealed_file_path(profile, name)
   local head, box, id = read_sealed_lines(path)
   if not head then return false end
-  local value <close> = open_with_key(profile, name, head, box, old)
+  local value <close> = open_sealed_text(profile, name, head, box, old)
   if value then
-    write_with_key(profile, name, head, value, new)
+    write_sealed_file(profile, name, head, value, new)
     return true
   end
-  local done <close> = open_with_key(profile, name, head, box, new)
+  local done <close> = open_sealed_text(profile, name, head, box, new)
   if done then return false end
-  raise_not_opened(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
+  raise_sealed_file_not_opened(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
 end
 
 --- Remove the file, when it exists.

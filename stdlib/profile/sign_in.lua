@@ -60,7 +60,7 @@ local CERTIFICATE_FORMS = 'it is { path = "app.pem" }, { from = "credentials_dir
 
 -- Check that the certificate comes from one source: a file, a mounted volume, the service manager's credentials, or the
 -- file that setup/rotator sealed.
-local function check_certificate(certificate)
+local function check_certificate_source(certificate)
   local needed = CERTIFICATE_MEMBER[certificate.from or "file"]
   for _, member in ipairs { "path", "name" } do
     if (certificate[member] ~= nil) ~= (member == needed) then return CERTIFICATE_FORMS end
@@ -71,7 +71,7 @@ local function check_certificate(certificate)
   end
 end
 
-local function check_token(token)
+local function check_token_source(token)
   if (token.from == "fd") ~= (token.fd ~= nil) then return 'it is { from = "stdin" } or { from = "fd", fd = 3 }' end
 end
 
@@ -90,11 +90,11 @@ function M.rule(secret_rule)
       method = { type = "string", default = "device_code", choices = METHODS },
       client_id = text, scopes = { type = "table", each = text }, login_hint = text,
       secret = secret_rule, client_auth = { type = "string", choices = { "post", "basic" } },
-      certificate = { type = "table", check = check_certificate, members = { path = text, name = text,
+      certificate = { type = "table", check = check_certificate_source, members = { path = text, name = text,
         from = { type = "string", choices = { "file", "credentials_directory", "mounted", "sealed" } },
         passphrase = secret_rule } },
       token_file = text,
-      token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
+      token = { type = "table", check = check_token_source, members = { from = { type = "string", required = true,
         choices = { "stdin", "fd" } }, fd = { type = "integer" } } },
       redirect = { type = "string", check = check_redirect }, open = { type = "boolean" },
       object_id = text, resource_id = text, endpoint = text,

@@ -104,13 +104,13 @@ local DESCRIPTIONS = {
 ---@return string
 function M.describe(source) return DESCRIPTIONS[source.from](source) end
 
--- The fix for a value that is not text. Of a line end at the end of a value, which most tools add, only the line end is
--- dropped.
+-- The fix for a value that is not plain text. A line end at the end of a value is dropped when the value is read,
+-- because most tools that store a value add a line end. Other characters are not dropped.
 local STORE_AS_TEXT = "Store the value alone, as UTF-8 text: printf %s VALUE > FILE. "
   .. 'If the character belongs to it, use from = "sealed" and `moonlatch login --secret`.'
 
 -- `kind`: of the failure to read, as sys.read_secret gives it.
-local function raise_unread(source, what, why, fix, kind)
+local function raise_source(source, what, why, fix, kind)
   if kind == "text" then fix = STORE_AS_TEXT end
   fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.describe(source)), why = why, fix = fix }
 end
@@ -119,7 +119,7 @@ end
 -- Reading
 
 -- A sentence that says how to store the secret in its source.
-local function storing_advice(source)
+local function secret_storing_advice(source)
   return source.word == "key"
     and "`moonlatch init` makes the first key; a key that existed before has to be brought back."
     or ("Store it: moonlatch login --secret %s"):format(source.word)
@@ -132,12 +132,13 @@ function READERS.file(source, what, form)
   local value, message, kind = sys.read_secret(source.path, "person", form)
   if value then return value end
   local fixes = {
-    missing = storing_advice(source), link = "Name the file itself: what a link leads to can be changed by others. "
+    missing = secret_storing_advice(source),
+    link = "Name the file itself, because others can change what a link leads to. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".',
     mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
     owner = "The file must belong to you or to root.", type = "Name the file that holds it.",
   }
-  raise_unread(source, what, message, fixes[kind], kind)
+  raise_source(source, what, message, fixes[kind], kind)
 end
 
 -- A volume that a platform fills (Secrets of Kubernetes): the name is a link into a folder that is exchanged whole,
@@ -149,53 +150,53 @@ function READERS.mounted(source, what, form)
     missing = "Check that the volume is mounted there, and the name of the key in the Secret.",
     mode = "Mount it read-only; others may read it, but nobody else may write to it.",
   }
-  raise_unread(source, what, message, fixes[kind], kind)
+  raise_source(source, what, message, fixes[kind], kind)
 end
 
 function READERS.keyring(source, what)
   local value, why, kind = require("machine.keyring").read(source.name)
   if value then return value end
-  if kind == "absent" then raise_unread(source, what, why, storing_advice(source)) end
-  raise_unread(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
+  if kind == "absent" then raise_source(source, what, why, secret_storing_advice(source)) end
+  raise_source(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
     .. 'from = "credentials_directory", a machine without a desktop "file".')
 end
 
 function READERS.credentials_directory(source, what, form)
   local folder = sys.getenv "CREDENTIALS_DIRECTORY"
   if not folder or folder:sub(1, 1) ~= "/" then
-    raise_unread(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
+    raise_source(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
       ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand, what the units of moonlatch have: "
         .. "sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
   end
   local value, message, kind = sys.read_secret(folder .. "/" .. source.name, "manager", form)
   if value then return value end
-  raise_unread(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
+  raise_source(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
     :format(source.name), kind)
 end
 
 function READERS.environment(source, what)
   local value, message, kind = sys.take_env(source.name)
   if value then return value end
-  raise_unread(source, what, message or "it is not set, or empty",
+  raise_source(source, what, message or "it is not set, or empty",
     "Every process of yours can read the environment: a file descriptor or a credential is better.", kind)
 end
 
 function READERS.fd(source, what, form)
   local value, message, kind = sys.read_secret_fd(source.fd, form)
   if value then return value end
-  raise_unread(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
+  raise_source(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
 end
 
 function READERS.prompt(source, what)
   local value, message = require("host.term").read_secret(what .. ": ")
   if value then return value end
-  raise_unread(source, what, message, 'Without a terminal, name another source in the profile: { from = "file", … }.')
+  raise_source(source, what, message, 'Without a terminal, name another source in the profile: { from = "file", … }.')
 end
 
 function READERS.sealed(source, what)
   local value = require("profile.sealed_file").read(require("profile.current").current(), source.name)
   if value then return value end
-  raise_unread(source, what, "nothing is kept there yet", storing_advice(source))
+  raise_source(source, what, "nothing is kept there yet", secret_storing_advice(source))
 end
 
 --- Read the value of a source. Raises "config".

@@ -61,7 +61,7 @@ local KEY_TEXTS = {
 
 -- Two lines: the setting for the kind of Devolutions that the address belongs to, and the setting for the other kind as
 -- a comment.
-local function devolutions_lines(url)
+local function devolutions_profile_lines(url)
   local server = SERVER_LINE:format "https://dvls.contoso.com"
   local cloud = CLOUD_LINE:format "https://contoso.devolutions.app"
   if not url then return "-- " .. server, "-- " .. cloud end
@@ -83,7 +83,7 @@ end
 function M.profile(settings)
   local client = settings.client_id and ("client_id = %q,"):format(settings.client_id) or CLIENT_COMMENT
   return PROFILE_TEXT:format(settings.name, settings.tenant, settings.cloud, client,
-    KEY_TEXTS[settings.key]:format(settings.name .. ".key"), devolutions_lines(settings.devolutions))
+    KEY_TEXTS[settings.key]:format(settings.name .. ".key"), devolutions_profile_lines(settings.devolutions))
 end
 
 --- The text of a configuration file with one profile.

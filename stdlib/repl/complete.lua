@@ -34,7 +34,7 @@ local function index_of_metatable(value)
   return type(meta) == "table" and rawget(meta, "__index") or nil
 end
 
-local function read_member(seen, key)
+local function read_member_silently(seen, key)
   local value, room = border.library_value_of(seen), globals.room(seen)
   if room then return room.modules[key] and value[key] or nil end
   if type(value) == "table" then
@@ -42,11 +42,11 @@ local function read_member(seen, key)
     if own ~= nil then return own end
   end
   local index = index_of_metatable(value)
-  return type(index) == "table" and read_member(index, key) or nil
+  return type(index) == "table" and read_member_silently(index, key) or nil
 end
 
 -- The value of a chain of names such as "last.value[1]."; nil when reading it would call a function.
-local function value_of_chain(state, chain)
+local function value_of_typed_chain(state, chain)
   local name, rest = chain:match("^([%a_][%w_]*)(.*)$")
   if not name then return nil end
   local known = false
@@ -54,31 +54,31 @@ local function value_of_chain(state, chain)
   local value = known and state.env[name] or nil
   for mark, key in rest:gmatch("([.:%[])%s*\"?([^.:%[%]\"]*)\"?%s*%]?") do
     if key == "" then break end
-    value = value ~= nil and read_member(value, mark == "[" and math.tointeger(tonumber(key)) or key) or nil
+    value = value ~= nil and read_member_silently(value, mark == "[" and math.tointeger(tonumber(key)) or key) or nil
   end
   return value
 end
 
-local function add_member_names(list, value)
+local function add_members_to_complete(list, value)
   for key in next, value do
     if type(key) == "string" and key:match("^[%a_][%w_]*$") then list[#list + 1] = key end
   end
 end
 
-local function member_names(seen)
+local function members_to_complete(seen)
   local list, room, value = {}, globals.room(seen), border.library_value_of(seen)
   if room then
-    add_member_names(list, room.modules)
+    add_members_to_complete(list, room.modules)
     return list
   end
   local object = class.of(value)
   if object then
-    add_member_names(list, object.open)
+    add_members_to_complete(list, object.open)
     return list
   end
-  if type(value) == "table" then add_member_names(list, value) end
+  if type(value) == "table" then add_members_to_complete(list, value) end
   local index = index_of_metatable(value)
-  if type(index) == "table" then add_member_names(list, index) end
+  if type(index) == "table" then add_members_to_complete(list, index) end
   return list
 end
 
@@ -92,7 +92,7 @@ local function enclosing_graph_call(state)
   end
 end
 
-local function property_names(frame)
+local function graph_properties_to_complete(frame)
   local entry = frame.first and paths.find(frame.first)
   local list = {}
   for i, property in ipairs(entry and paths.properties(entry.type) or {}) do list[i] = property.name end
@@ -116,7 +116,7 @@ end
 ---------------------------------------------------------------------------
 -- Inside a text
 
--- The offers for the text that is the argument of such a function.
+-- The candidates for a text that is the argument of one of these functions.
 local TEXT_OFFERS = {
   help = function() return require("repl.help").topics() end,
   trace = function() return { "on", "off" } end,
@@ -125,7 +125,7 @@ local TEXT_OFFERS = {
 
 local PROPERTY_KEYS = { select = true, filter = true, order = true, expand = true, search = true }
 
-local function enclosing_key(state)
+local function enclosing_table_key(state)
   for place = #state.frames, 1, -1 do
     if state.frames[place].key then return state.frames[place].key end
     if state.frames[place].open == "(" then return nil end
@@ -139,11 +139,11 @@ local function offer_in_text(repl, state)
   if words then return { typed = state.text, list = words() } end
   if state.text:sub(1, 1) == "/" then return offer_paths(repl, state.text) end
   local call = enclosing_graph_call(state)
-  if (call or callee and callee:match("^graph%.%l+$")) and state.text == "" and not enclosing_key(state) then
+  if (call or callee and callee:match("^graph%.%l+$")) and state.text == "" and not enclosing_table_key(state) then
     return { typed = "", list = { "/" } }
   end
-  if call and PROPERTY_KEYS[enclosing_key(state)] then
-    return { typed = state.text:match("[%w_]*$"), list = property_names(call) }
+  if call and PROPERTY_KEYS[enclosing_table_key(state)] then
+    return { typed = state.text:match("[%w_]*$"), list = graph_properties_to_complete(call) }
   end
   return { typed = state.text, list = state.text ~= "" and repl.seen:texts("") or {} }
 end
@@ -152,9 +152,9 @@ end
 -- Outside a text
 
 -- The members of the options table that the cursor is in; in the body of a call of Graph, the properties of the object.
-local function option_names(frame)
+local function options_to_complete(frame)
   local list = {}
-  if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return property_names(frame) end
+  if frame.callee:match("^graph%.p%l+$") and frame.place == 2 then return graph_properties_to_complete(frame) end
   local entry = reference.entry(frame.callee)
   local param = entry and entry.params[frame.place]
   local kind = param and reference.class_of(param)
@@ -165,11 +165,11 @@ end
 local function offer_outside_text(repl, state)
   if state.word == "" and state.line:match("%w$") then return { typed = "", list = {} } end -- a number
   if state.chain then
-    local value = value_of_chain(repl, state.chain)
-    return { typed = state.word, list = value ~= nil and member_names(value) or {} }
+    local value = value_of_typed_chain(repl, state.chain)
+    return { typed = state.word, list = value ~= nil and members_to_complete(value) or {} }
   end
   local list, top = {}, state.frames[#state.frames]
-  if top and top.open == "{" and top.at_key and top.callee then list = option_names(top) end
+  if top and top.open == "{" and top.at_key and top.callee then list = options_to_complete(top) end
   if #list == 0 then
     for _, names in ipairs { repl.names(), KEYWORDS } do table.move(names, 1, #names, #list + 1, list) end
   end
@@ -205,7 +205,7 @@ function M.candidates(repl, before)
   return list, offer.typed
 end
 
-local function common_prefix(list)
+local function common_prefix_of_candidates(list)
   local first, length = list[1], #list[1]
   for _, text in ipairs(list) do
     while text:sub(1, length) ~= first:sub(1, length) do length = length - 1 end
@@ -235,7 +235,7 @@ function M.new(repl)
     if before:match("^%s*$") or before:match("\n%s*$") then return "  " end -- an indent
     local list, typed = M.candidates(repl, before)
     if #list == 0 then return nil end
-    local text = common_prefix(list)
+    local text = common_prefix_of_candidates(list)
     if #list == 1 or #text > #typed then
       if text:sub(1, #typed) == typed then return text:sub(#typed + 1) end
       return text, utf8.len(typed) or #typed

@@ -40,7 +40,7 @@ local Transfer = class "repl.transfer"
 ---------------------------------------------------------------------------
 -- Printing requests
 
-local function print_request(transfer, answer, kind)
+local function print_traced_request(transfer, answer, kind)
   log.error(log.style("dim", trace.line(transfer.request, answer, kind, sys.monotonic() - transfer.began)))
 end
 
@@ -49,7 +49,7 @@ function Transfer:answer()
   local answer, message, kind, maybe_sent = self.behind:answer()
   local door = self.door
   if self.key and answer and answer:status() < 400 then door.agreed[self.key] = nil end
-  if door.settings.trace then print_request(self, answer, kind) end
+  if door.settings.trace then print_traced_request(self, answer, kind) end
   return answer, message, kind, maybe_sent
 end
 
@@ -63,7 +63,7 @@ Transfer.__close = Transfer.close
 ---------------------------------------------------------------------------
 -- Asking
 
-local function request_preview(request)
+local function preview_request(request)
   local lines = { ("%s %s"):format(log.style("bold", request:method()), request:url()) }
   local body = request:body()
   local value = body and json.decode(body)
@@ -108,7 +108,7 @@ local function change_of_request(request)
   return {
     what = ("%s %s"):format(request:method(), trace.path_and_query(request)),
     key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or ""),
-    show = function() return request_preview(request) end, question = "Send this?", nothing = "Nothing was sent.",
+    show = function() return preview_request(request) end, question = "Send this?", nothing = "Nothing was sent.",
   }
 end
 

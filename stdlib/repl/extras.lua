@@ -17,14 +17,14 @@ local name_of_function = setmetatable({}, { __mode = "k" }) ---@type table<funct
 ---@field state repl.state
 local Prompt = class "repl.prompt"
 
-local function failure_facts(failure)
+local function facts_of_failure(failure)
   local facts = { kind = failure.kind, status = failure.status, code = failure.code, request_id = failure.request_id }
   local cause = failure.cause
   if type(cause) == "table" and cause.message then facts.said = cause.message end
   return facts
 end
 
-local function wrap_explanation(lines)
+local function wrap_explanation_lines(lines)
   return layout.wrap_all(lines, term.width(), function(line) return line:match("^  %l+: ") and 5 or 2 end)
 end
 
@@ -34,8 +34,8 @@ local function print_explained_failure(failure)
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(failure_facts(failure), math.maxinteger), known } do
-    more = wrap_explanation(more)
+  for _, more in ipairs { require("repl.show").object(facts_of_failure(failure), math.maxinteger), known } do
+    more = wrap_explanation_lines(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
   pager.show(lines)
@@ -47,7 +47,7 @@ function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
   if fail.is(value) then return print_explained_failure(value) end
   local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
-  if known then return pager.show(wrap_explanation(known)) end
+  if known then return pager.show(wrap_explanation_lines(known)) end
   log.say(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
 end
 

@@ -22,7 +22,7 @@ local function load_modules_by_room()
   return modules_by_room
 end
 
-local function raise_unknown_name(name, known)
+local function raise_unknown_global(name, known)
   local meant = nearest(name, known)
   fail.raise {
     kind = "usage", what = ("read the name '%s'"):format(name), why = "there is nothing of that name",
@@ -37,7 +37,7 @@ local function new_room(room, require_module)
   local names = {}
   for _, name in ipairs(load_modules_by_room()[room]) do names[name:sub(#room + 2)] = true end
   local function read(self, key)
-    if not names[key] then raise_unknown_name(("%s.%s"):format(room, tostring(key)), load_modules_by_room()[room]) end
+    if not names[key] then raise_unknown_global(("%s.%s"):format(room, tostring(key)), load_modules_by_room()[room]) end
     local value = require_module(room .. "." .. key)
     rawset(self, key, value)
     return value
@@ -54,7 +54,7 @@ function M.room(value)
   return { name = meta.room, modules = meta.modules }
 end
 
-local function add_new_keys(list, seen, values)
+local function add_global_names(list, seen, values)
   for name in pairs(values) do
     if type(name) == "string" and not seen[name] then list[#list + 1] = name end
     seen[name] = true
@@ -69,7 +69,7 @@ local function new_global_finder(base, names)
     if value ~= nil then return value end
     if name == "last" then return nil end
     local room = type(name) == "string" and load_modules_by_room()[name]
-    if not room then raise_unknown_name(tostring(name), names()) end
+    if not room then raise_unknown_global(tostring(name), names()) end
     value = sets.of(load_modules_by_room()[name])[name] and base.require(name) or new_room(name, base.require)
     rawset(env, name, value)
     return value
@@ -83,7 +83,7 @@ function M.new(extras)
   local base, env = sandbox.globals(), {}
   local function names()
     local list, seen = {}, {}
-    for _, values in ipairs { env, base, load_modules_by_room() } do add_new_keys(list, seen, values) end
+    for _, values in ipairs { env, base, load_modules_by_room() } do add_global_names(list, seen, values) end
     table.sort(list)
     return list
   end

@@ -34,11 +34,11 @@ function M.mask_secrets(text)
   return mask_written_secrets(secret.redact(text))
 end
 
-local function encode_entry(text)
+local function encode_history_entry(text)
   return (text:gsub("[\\\n\r]", { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r" }))
 end
 
-local function decode_entry(line)
+local function decode_history_entry(line)
   return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n", r = "\r" }))
 end
 
@@ -49,16 +49,16 @@ function M.path()
   return ok and folder .. "/history" or nil
 end
 
-local function read_entries(path)
+local function read_history(path)
   local entries, text = {}, sys.read(path, MOST_BYTES)
-  for line in (text or ""):gmatch("[^\n]+") do entries[#entries + 1] = decode_entry(line) end
+  for line in (text or ""):gmatch("[^\n]+") do entries[#entries + 1] = decode_history_entry(line) end
   return entries
 end
 
-local function write_entries(path, entries)
+local function write_history(path, entries)
   local lines = {}
   for place = math.max(1, #entries - MOST_ENTRIES + 1), #entries do
-    lines[#lines + 1] = encode_entry(entries[place]) .. "\n"
+    lines[#lines + 1] = encode_history_entry(entries[place]) .. "\n"
   end
   sys.mkdir((path:match("^(.*)/")))
   return sys.write(path, table.concat(lines), "replace")
@@ -68,7 +68,7 @@ end
 ---@return string[]
 function M.load()
   local path = M.path()
-  return path and read_entries(path) or {}
+  return path and read_history(path) or {}
 end
 
 --- Add an entry, unless it equals the last one. Another prompt may have added entries meanwhile.
@@ -77,10 +77,10 @@ end
 function M.add(text)
   local path = M.path()
   if not path then return nil, "HOME is not set" end
-  local entries = read_entries(path)
+  local entries = read_history(path)
   if entries[#entries] == text then return true end
   entries[#entries + 1] = text
-  return write_entries(path, entries)
+  return write_history(path, entries)
 end
 
 return M

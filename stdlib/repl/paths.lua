@@ -13,7 +13,7 @@ local M = {}
 local known_paths ---@type repl.path[]?
 local known_types ---@type table<string, { name: string, kind: string }[]>?
 
-local function split_words(text, pattern)
+local function split_table_field(text, pattern)
   local list = {}
   for word in text:gmatch(pattern) do list[#list + 1] = word end
   return list
@@ -25,17 +25,17 @@ function M.all()
   if known_paths then return known_paths end
   known_paths = {}
   for i, row in ipairs(fact_tables.rows "stdlib/data/graph-paths.tsv") do
-    known_paths[i] = { path = row[1], methods = split_words(row[2], "[^,]+"), type = row[3] }
+    known_paths[i] = { path = row[1], methods = split_table_field(row[2], "[^,]+"), type = row[3] }
   end
   return known_paths
 end
 
-local function load_types()
+local function load_graph_types()
   if known_types then return known_types end
   known_types = {}
   for _, row in ipairs(fact_tables.rows "stdlib/data/graph-types.tsv") do
     local list = {}
-    for i, word in ipairs(split_words(row[2], "%S+")) do
+    for i, word in ipairs(split_table_field(row[2], "%S+")) do
       local name, kind = word:match("^([^:]+):?(.*)$")
       list[i] = { name = name, kind = kind == "" and "text" or kind }
     end
@@ -48,13 +48,13 @@ end
 ---@param name string "user"
 ---@return { name: string, kind: string }[]
 function M.properties(name)
-  local list = load_types()[name] or {}
+  local list = load_graph_types()[name] or {}
   if name ~= "directoryObject" then return list end
-  return load_types().user
+  return load_graph_types().user
 end
 
-local function path_segments(path)
-  return split_words(path:gsub("%?.*$", ""), "[^/]+")
+local function segments_of_graph_path(path)
+  return split_table_field(path:gsub("%?.*$", ""), "[^/]+")
 end
 
 -- Does a typed segment fit a segment of a template? Every segment fits {id}.
@@ -68,9 +68,9 @@ end
 ---@param typed string
 ---@return repl.path|nil
 function M.find(typed)
-  local wanted, best, literal = path_segments(typed), nil, -1
+  local wanted, best, literal = segments_of_graph_path(typed), nil, -1
   for _, entry in ipairs(M.all()) do
-    local parts, same = path_segments(entry.path), 0
+    local parts, same = segments_of_graph_path(entry.path), 0
     local ok = #parts == #wanted
     for i, part in ipairs(ok and parts or {}) do
       ok = ok and fits_template_segment(part, wanted[i])
@@ -86,10 +86,10 @@ end
 ---@param typed string "/users/", "/us"
 ---@return string[]
 function M.next_segments(typed)
-  local above = path_segments(typed:match("^(.*)/[^/]*$") or "")
+  local above = segments_of_graph_path(typed:match("^(.*)/[^/]*$") or "")
   local found, list = {}, {}
   for _, entry in ipairs(M.all()) do
-    local parts = path_segments(entry.path)
+    local parts = segments_of_graph_path(entry.path)
     local ok = #parts > #above
     for i, part in ipairs(above) do ok = ok and fits_template_segment(parts[i], part) end
     local following = ok and parts[#above + 1]

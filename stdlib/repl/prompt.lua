@@ -47,7 +47,7 @@ local READS_ONLY = "It only reads: --write lets it change things, and asks befor
 ---------------------------------------------------------------------------
 -- The session
 
-local function open_session(state)
+local function open_prompt_session(state)
   local options = state.options
   local open = session.start(options, {
     owner = "the prompt", mode = options.write and "write" or "read", journal = options.write == true,
@@ -61,18 +61,18 @@ end
 -- Open a session. Without a configuration the prompt starts nevertheless, and the first call fails with what is
 -- missing. Returns the session; or nil and the failure.
 local function try_to_open_session(state)
-  local ok, open = pcall(open_session, state)
+  local ok, open = pcall(open_prompt_session, state)
   if ok then return open end
   local options = state.options
   if not fail.is(open, "config") or options.profile or options.config or options.emulator then error(open, 0) end
-  profiles.load_on_demand(function() open_session(state) end)
+  profiles.load_on_demand(function() open_prompt_session(state) end)
   return nil, open
 end
 
 ---------------------------------------------------------------------------
 -- The greeting
 
-local function sign_in_text(settings)
+local function sign_in_text_of_prompt(settings)
   if token_cache.is_personal(settings) then
     local ok, about = pcall(token_cache.about, settings)
     if ok and about then return ("As %s, whose sign-in is kept."):format(about.name) end
@@ -82,20 +82,20 @@ local function sign_in_text(settings)
   return ("As application %s."):format(settings.sign_in.client_id)
 end
 
-local function rights_text(state)
+local function rights_text_of_prompt(state)
   if not state.settings.write then return READS_ONLY end
   if state.settings.yes then return log.style("red", "It changes things without asking (--write --yes).") end
   return log.style("yellow", "It may change things, and asks before each change (--write).")
 end
 
-local function print_banner(state, open, missing)
+local function print_prompt_banner(state, open, missing)
   local lines = { log.style("bold", "Moonlatch " .. sys.version()) .. ", without a tenant yet." }
   if open then
     local settings = open.profile
     lines[1] = ("%s on %s%s (profile %s)"):format(log.style("bold", "Moonlatch " .. sys.version()),
       log.style("bold", settings.tenant), settings.kind == "emulator" and ", an emulator" or "", settings.name)
-    lines[2] = sign_in_text(settings)
-    lines[3] = rights_text(state)
+    lines[2] = sign_in_text_of_prompt(settings)
+    lines[3] = rights_text_of_prompt(state)
   else
     lines[2] = missing.why
     lines[3] = missing.fix
@@ -152,7 +152,7 @@ end
 -- Running an entry
 
 -- Pack the results of an entry. Of a list that graph.list reads page by page, the first items are read.
-local function read_results(...)
+local function read_entry_results(...)
   local first, _, _, pages = ...
   if type(first) ~= "function" or class.name(pages) ~= "graph.pages" then return table.pack(...) end
   local _ <close> = pages
@@ -162,8 +162,8 @@ local function read_results(...)
   return { list, n = 1, more = more }
 end
 
-local function run_chunk(chunk)
-  local function run_and_read() return read_results(chunk()) end
+local function run_entry_chunk(chunk)
+  local function run_and_read() return read_entry_results(chunk()) end
   local function poll(ms)
     if sys.interrupts() > 0 then error("interrupted", 0) end
     return http.poll(ms)
@@ -202,14 +202,14 @@ local function print_sign_in(state)
   state.signed = name or state.signed
 end
 
-local function collection_path(path)
+local function collection_of_path(path)
   local plain = path:gsub("%?.*$", ""):gsub("^/v1%.0", "")
   return (plain:gsub("/[^/]*$", function(last) return words.is_id(last:sub(2)) and "" or last end))
 end
 
 local function learn_names(state, results)
   local of = state.door and state.door.paths[1]
-  of = of and collection_path(of) or ""
+  of = of and collection_of_path(of) or ""
   for i = 1, results.n do state.seen:learn(results[i], of) end
   for name, value in pairs(state.env) do
     if name ~= "_G" and state.learned[name] ~= value then state.seen:learn(value, of) end
@@ -217,7 +217,7 @@ local function learn_names(state, results)
   end
 end
 
-local function print_results(state, results)
+local function print_entry_results(state, results)
   learn_names(state, results)
   if results.n == 0 then return end
   state.env.last = results[1]
@@ -241,10 +241,10 @@ local function run_entry(state, text)
   end
   sys.interruptible(true)
   state.echo_left = false
-  local ok, results = run_chunk(chunk)
+  local ok, results = run_entry_chunk(chunk)
   end_echo_line(state)
   print_sign_in(state)
-  if ok then ok, results = pcall(print_results, state, results) end
+  if ok then ok, results = pcall(print_entry_results, state, results) end
   sys.interruptible(false)
   if not ok then print_entry_failure(state, results, text) end
 end
@@ -266,7 +266,7 @@ local function read_and_run_entries(state, input, prompt)
   end
 end
 
-local function new_state(options)
+local function new_prompt_state(options)
   local state = {
     options = options, seen = seen.new(), failed = false, learned = {},
     settings = { write = options.write == true, yes = options.yes == true, trace = options.verbose == true },
@@ -293,12 +293,12 @@ end
 ---@param options table of the command line
 ---@return integer exit_status
 function M.run(options)
-  local state = new_state(options)
+  local state = new_prompt_state(options)
   local open, missing = try_to_open_session(state)
   local _ <close> = setmetatable({}, { __close = session.close })
   local input <close> = repl_input.open(M.is_complete, new_completer(state))
   local person = term.is_terminal("in")
-  if person and not options.quiet and not log.json() then print_banner(state, open, missing) end
+  if person and not options.quiet and not log.json() then print_prompt_banner(state, open, missing) end
   read_and_run_entries(state, input, prompt_text(state, open))
   if person or not state.failed then return 0 end
   return 1

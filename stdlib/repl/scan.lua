@@ -103,13 +103,13 @@ function Scan:name(word, place)
   return place + #word
 end
 
-local function read_comma(scan)
+local function scan_comma(scan)
   local top = scan:top()
   if top then top.place, top.key, top.at_key = top.open == "(" and top.place + 1 or top.place, nil, top.open == "{" end
   scan.chain = nil
 end
 
-local function read_equals_sign(scan)
+local function scan_equals_sign(scan)
   local top = scan:top()
   if top and top.open == "{" then top.key, top.at_key = scan.last_name, false end
   scan.chain = nil
@@ -119,7 +119,7 @@ local PUNCTUATION = {
   ["("] = function(scan) scan:push("(") end,
   ["{"] = function(scan) scan:push("{") end,
   [")"] = Scan.pop, ["}"] = Scan.pop, ["]"] = Scan.pop,
-  [","] = read_comma, [";"] = read_comma, ["="] = read_equals_sign,
+  [","] = scan_comma, [";"] = scan_comma, ["="] = scan_equals_sign,
   ["."] = function() end, [":"] = function() end,
 }
 
@@ -129,7 +129,7 @@ for word in ("and do else elseif for function if in local not or repeat return t
 end
 
 -- Read the token at this place. Returns the place of the next token.
-local function read_token(scan, place)
+local function scan_token(scan, place)
   local line = scan.line
   local char = line:sub(place, place)
   if char:match("%s") then return place + 1 end
@@ -149,7 +149,7 @@ local function read_token(scan, place)
 end
 
 -- Read the name that is typed at the end of the line, and the chain of names before it.
-local function read_typed_name(scan)
+local function scan_typed_name(scan)
   local word = scan.line:match("([%a_][%w_]*)$") or ""
   local joint = scan.line:sub(1, #scan.line - #word):match("([.:])%s*$")
   scan.word = word
@@ -167,8 +167,8 @@ end
 function M.scan(line)
   local scan = Scan { line = line, frames = {}, word = "" }
   local place = 1
-  while place <= #line do place = read_token(scan, place) end
-  if not scan.text then read_typed_name(scan) end
+  while place <= #line do place = scan_token(scan, place) end
+  if not scan.text then scan_typed_name(scan) end
   return scan
 end
 

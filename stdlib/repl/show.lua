@@ -21,10 +21,10 @@ local FIRST_MEMBERS = {
 local RANK = {}
 for place, name in ipairs(FIRST_MEMBERS) do RANK[name] = place end
 
-local function rank_of(name) return RANK[name] or #FIRST_MEMBERS + 1 end
+local function rank_of_member(name) return RANK[name] or #FIRST_MEMBERS + 1 end
 
-local function comes_before(a, b)
-  local left, right = rank_of(a), rank_of(b)
+local function comes_before_member(a, b)
+  local left, right = rank_of_member(a), rank_of_member(b)
   if left ~= right then return left < right end
   if math.type(a) and math.type(b) then return a < b end
   return tostring(a) < tostring(b)
@@ -36,7 +36,7 @@ local function sorted_member_names(object)
   for name in pairs(object) do
     if type(name) ~= "string" or not name:find("@odata.", 1, true) then names[#names + 1] = name end
   end
-  table.sort(names, comes_before)
+  table.sort(names, comes_before_member)
   return names
 end
 
@@ -54,7 +54,7 @@ end
 ---@field whole boolean must it not be cut?
 ---@field right boolean
 
-local function measure_column(rows, name)
+local function measure_result_column(rows, name)
   local column = { name = name, width = layout.width(tostring(name)), whole = true, right = true }
   local empty = true
   for _, row in ipairs(rows) do
@@ -71,18 +71,18 @@ local function measure_column(rows, name)
 end
 
 -- All columns that are not empty.
-local function filled_columns(rows)
+local function result_columns(rows)
   local all, list = {}, {}
   for _, row in ipairs(rows) do
     for name in pairs(row) do all[name] = true end
   end
-  for _, name in ipairs(sorted_member_names(all)) do list[#list + 1] = measure_column(rows, name) end
+  for _, name in ipairs(sorted_member_names(all)) do list[#list + 1] = measure_result_column(rows, name) end
   return list
 end
 
 -- The columns that fit, in their order; the last column may be cut. The second result is the number of columns that
 -- were left out.
-local function fit_columns(columns, width)
+local function fit_result_columns(columns, width)
   local chosen, used = {}, 0
   for _, column in ipairs(columns) do
     local left = width - used - (#chosen > 0 and COLUMN_GAP or 0)
@@ -96,7 +96,7 @@ local function fit_columns(columns, width)
   return chosen, #columns - #chosen
 end
 
-local function table_line(columns, cell)
+local function result_table_line(columns, cell)
   local cells = {}
   for i, column in ipairs(columns) do
     local text, value = cell(column)
@@ -105,7 +105,7 @@ local function table_line(columns, cell)
   return (table.concat(cells, (" "):rep(COLUMN_GAP)):gsub("%s+$", ""))
 end
 
-local function table_footer(count, hidden, more)
+local function result_table_footer(count, hidden, more)
   local text = layout.count(count, "item")
   if more then text = text .. ", and there are more (graph.all reads all)" end
   if hidden > 0 then text = ("%s; %s hidden"):format(text, layout.count(hidden, "column")) end
@@ -118,14 +118,14 @@ end
 ---@param more boolean? there are further pages
 ---@return string[] lines
 function M.table(rows, width, more)
-  local columns, hidden = fit_columns(filled_columns(rows), width)
-  local lines = { log.style("bold", table_line(columns, function(column) return tostring(column.name) end)) }
+  local columns, hidden = fit_result_columns(result_columns(rows), width)
+  local lines = { log.style("bold", result_table_line(columns, function(column) return tostring(column.name) end)) }
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = table_line(columns, function(column)
+    lines[#lines + 1] = result_table_line(columns, function(column)
       return words.text(row[column.name]), row[column.name]
     end)
   end
-  lines[#lines + 1] = table_footer(#rows, hidden, more)
+  lines[#lines + 1] = result_table_footer(#rows, hidden, more)
   return lines
 end
 
@@ -180,13 +180,13 @@ end
 ---------------------------------------------------------------------------
 -- Complete values
 
-local function add_unfolded(lines, value, indent, depth)
+local function add_unfolded_members(lines, value, indent, depth)
   local space = ("  "):rep(indent)
   for _, name in ipairs(sorted_member_names(value)) do
     local member, label = value[name], log.style("cyan", tostring(name))
     if words.is_data(member) and next(member) ~= nil and depth < DEEPEST then
       lines[#lines + 1] = space .. label
-      add_unfolded(lines, member, indent + 1, depth + 1)
+      add_unfolded_members(lines, member, indent + 1, depth + 1)
     else
       local text = member == json.null and "null" or member == "" and '""' or value_with_distance(member)
       lines[#lines + 1] = space .. label .. "  " .. color_secret(member, text)
@@ -200,7 +200,7 @@ end
 function M.unfolded(value)
   if not words.is_data(value) then return { M.plain(value) } end
   local lines = {}
-  add_unfolded(lines, value, 0, 1)
+  add_unfolded_members(lines, value, 0, 1)
   return lines
 end
 
@@ -228,16 +228,16 @@ local function is_list_of_objects(list)
 end
 
 -- A table with the first `most` rows, and a line that says how many items there are.
-local function first_rows(list, width, most)
+local function first_rows_of_result(list, width, most)
   local rows = table.move(list, 1, most, 1, {})
   local lines = M.table(rows, width)
   lines[#lines] = log.style("dim", ("the first %d of %d items; `last` has them all"):format(most, #list))
   return lines
 end
 
-local function lines_of_list(list, width, more, most)
+local function lines_of_result_list(list, width, more, most)
   if #list == 0 then return { log.style("dim", "(nothing)") } end
-  if is_list_of_objects(list) and #list > most then return first_rows(list, width, most) end
+  if is_list_of_objects(list) and #list > most then return first_rows_of_result(list, width, most) end
   if is_list_of_objects(list) then return M.table(list, width, more) end
   local lines = {}
   for i, item in ipairs(list) do lines[i] = color_secret(item, layout.cut(words.text(item), width)) end
@@ -253,9 +253,9 @@ function M.lines(value, width, options)
   if not words.is_data(value) then return { M.plain(value) } end
   local most = options and options.most or math.maxinteger
   if words.is_data(value.value) and words.is_list(value.value) and value["@odata.context"] then
-    return lines_of_list(value.value, width, value["@odata.nextLink"] ~= nil, most)
+    return lines_of_result_list(value.value, width, value["@odata.nextLink"] ~= nil, most)
   end
-  if words.is_list(value) then return lines_of_list(value, width, options and options.more, most) end
+  if words.is_list(value) then return lines_of_result_list(value, width, options and options.more, most) end
   if next(value) == nil then return { log.style("dim", "{}") } end
   return M.object(value, width)
 end

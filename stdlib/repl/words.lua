@@ -33,7 +33,7 @@ end
 
 local YEAR = 365.25 * 86400
 
-local function span_with_years(seconds)
+local function time_span_with_years(seconds)
   if seconds < 2 * YEAR then return time.span(seconds) end
   return ("%d years"):format((seconds / YEAR + 0.5) // 1)
 end
@@ -45,7 +45,7 @@ function M.distance(value)
   local ok, at = pcall(time.parse, value)
   if not ok then return nil end
   local left = at - time.now()
-  return left >= 0 and "in " .. span_with_years(left) or span_with_years(-left) .. " ago"
+  return left >= 0 and "in " .. time_span_with_years(left) or time_span_with_years(-left) .. " ago"
 end
 
 --- Is there nothing to show: nil, null, or an empty text?
@@ -76,7 +76,7 @@ function M.is_list(value)
   return json.is_array(value) or #value > 0
 end
 
-local function number_text(value)
+local function number_to_text(value)
   if math.type(value) == "float" and value == value // 1 and math.abs(value) < 2 ^ 53 then
     return ("%d"):format(value)
   end
@@ -84,7 +84,7 @@ local function number_text(value)
 end
 
 -- Replace line breaks and other control characters, which would break a line of a table.
-local function without_line_breaks(text)
+local function value_in_one_line(text)
   return (text:gsub("%s*[\r\n]+%s*", " "):gsub("%c", " "))
 end
 
@@ -110,9 +110,9 @@ end
 function M.text(value)
   if M.is_nothing(value) then return "" end
   if secret.is(value) then return "[secret]" end
-  if type(value) == "number" then return number_text(value) end
-  if type(value) == "string" then return without_line_breaks(M.is_moment(value) and M.moment(value) or value) end
-  if not M.is_data(value) then return without_line_breaks(tostring(value)) end
+  if type(value) == "number" then return number_to_text(value) end
+  if type(value) == "string" then return value_in_one_line(M.is_moment(value) and M.moment(value) or value) end
+  if not M.is_data(value) then return value_in_one_line(tostring(value)) end
   if next(value) == nil then return M.is_list(value) and "[]" or "{}" end
   return M.is_list(value) and fold_list(value) or fold_object(value)
 end

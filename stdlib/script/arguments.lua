@@ -10,15 +10,15 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
-local function option_of(name) return "--" .. name:gsub("_", "-") end
+local function option_of_argument(name) return "--" .. name:gsub("_", "-") end
 
 local function refuse_arguments(what, why, fix)
   fail.raise { kind = "usage", what = what, why = why, fix = fix }
 end
 
-local function option_names(args)
+local function options_of_arguments(args)
   local list = {}
-  for i, name in ipairs(sets.sorted(args)) do list[i] = option_of(name) end
+  for i, name in ipairs(sets.sorted(args)) do list[i] = option_of_argument(name) end
   return list
 end
 
@@ -27,7 +27,7 @@ end
 
 local BOOLEAN_WORDS = { ["true"] = true, yes = true, ["false"] = false, no = false }
 
-local function read_file(text)
+local function read_file_argument(text)
   local stat = sys.stat(text)
   if not stat then return nil, "there is no such file" end
   if stat.type ~= "file" then return nil, "it is not a file" end
@@ -35,7 +35,7 @@ local function read_file(text)
 end
 
 -- The items between commas, without the blanks around them. "\\," is a comma within an item, "\\\\" a backslash.
-local function read_comma_list(text)
+local function read_list_argument(text)
   local list = {}
   local escaped = text:gsub("\\([\\,])", { ["\\"] = "\0", [","] = "\1" }) -- no argument of a program has these bytes
   for item in (escaped .. ","):gmatch("%s*(.-)%s*,") do
@@ -44,13 +44,13 @@ local function read_comma_list(text)
   return list
 end
 
-local function read_duration(text)
+local function read_duration_argument(text)
   local ok, result = pcall(time.duration, text)
   if ok then return result end
   return nil, "it needs a duration, of the form 180d, 7d12h, 30m or 45s"
 end
 
-local function read_folder(text)
+local function read_folder_argument(text)
   local wrong = vault_folder.check(text)
   if wrong then return nil, wrong end
   return vault_folder.canonical(text)
@@ -64,7 +64,7 @@ local EXAMPLES = {
 -- How the argument is given, in an example.
 local function how_to_give(name, argument)
   local value = argument.choices and argument.choices[1] or EXAMPLES[argument.type]
-  return ("For example: %s %s"):format(option_of(name), value)
+  return ("For example: %s %s"):format(option_of_argument(name), value)
 end
 
 local READERS = {
@@ -78,10 +78,11 @@ local READERS = {
     if BOOLEAN_WORDS[text] ~= nil then return BOOLEAN_WORDS[text] end
     return nil, "it needs true or false"
   end,
-  duration = read_duration, file = read_file, folder = read_folder, list = read_comma_list,
+  duration = read_duration_argument, file = read_file_argument, folder = read_folder_argument,
+  list = read_list_argument,
 }
 
-local function check_choice(what, name, argument, value)
+local function check_argument_choice(what, name, argument, value)
   if not argument.choices then return end
   for _, item in ipairs(type(value) == "table" and value or { value }) do
     local meant, fits = nearest(tostring(item), argument.choices), false
@@ -99,10 +100,10 @@ end
 ---@param text string
 ---@return any
 function M.value(name, argument, text)
-  local what = ("read the argument %s '%s'"):format(option_of(name), text)
+  local what = ("read the argument %s '%s'"):format(option_of_argument(name), text)
   local value, wrong = READERS[argument.type](text)
   if value == nil then refuse_arguments(what, wrong, how_to_give(name, argument)) end
-  check_choice(what, name, argument, value)
+  check_argument_choice(what, name, argument, value)
   return value
 end
 
@@ -110,7 +111,7 @@ end
 -- The command line
 
 local function refuse_unknown_argument(declaration, option)
-  local options = option_names(declaration.args)
+  local options = options_of_arguments(declaration.args)
   local meant = nearest(option, options)
   local all = #options > 0 and ("Its arguments are %s."):format(table.concat(options, ", "))
     or "The script takes no arguments."
@@ -130,7 +131,7 @@ local function find_argument(declaration, option)
   refuse_unknown_argument(declaration, option)
 end
 
-local function split_option(declaration, word)
+local function split_argument_word(declaration, word)
   if word:sub(1, 2) ~= "--" or #word == 2 then
     refuse_arguments(("read the arguments of '%s'"):format(declaration.id),
       ("'%s' belongs to no argument"):format(word), "Write arguments as --name value.")
@@ -152,31 +153,31 @@ local function text_after_option(argument, argv, place)
   return word, place + 1
 end
 
-local function store_value(values, name, argument, value)
+local function store_argument_value(values, name, argument, value)
   if argument.type == "list" and values[name] then
     table.move(value, 1, #value, #values[name] + 1, values[name])
   elseif values[name] ~= nil then
-    refuse_arguments(("read the argument %s"):format(option_of(name)), "it was given twice",
+    refuse_arguments(("read the argument %s"):format(option_of_argument(name)), "it was given twice",
       "Leave one of the two out.")
   else
     values[name] = value
   end
 end
 
-local function default_value(argument)
+local function default_of_argument(argument)
   if argument.type == "duration" and argument.default then return time.duration(argument.default) end
   if argument.type == "list" then return table.move(argument.default or {}, 1, #(argument.default or {}), 1, {}) end
   return argument.default
 end
 
-local function fill_defaults(declaration, values)
+local function fill_argument_defaults(declaration, values)
   for _, name in ipairs(sets.sorted(declaration.args)) do
     local argument = declaration.args[name]
     if values[name] == nil and argument.required then
-      refuse_arguments(("read the arguments of '%s'"):format(declaration.id), ("%s is missing"):format(option_of(name)),
-        argument.help)
+      refuse_arguments(("read the arguments of '%s'"):format(declaration.id),
+        ("%s is missing"):format(option_of_argument(name)), argument.help)
     end
-    if values[name] == nil then values[name] = default_value(argument) end
+    if values[name] == nil then values[name] = default_of_argument(argument) end
   end
   return values
 end
@@ -188,19 +189,19 @@ end
 function M.read(declaration, argv)
   local values, place = {}, 1
   while argv[place] do
-    local option, text = split_option(declaration, argv[place])
+    local option, text = split_argument_word(declaration, argv[place])
     local name, argument, implied = find_argument(declaration, option)
     text = text or implied
     if not text then text, place = text_after_option(argument, argv, place) end
     if not text then
       refuse_arguments(("read the argument %s"):format(option), "no value follows it", how_to_give(name, argument))
     end
-    store_value(values, name, argument, M.value(name, argument, text))
+    store_argument_value(values, name, argument, M.value(name, argument, text))
     place = place + 1
   end
   local given = {}
   for name in pairs(values) do given[name] = true end
-  return fill_defaults(declaration, values), given
+  return fill_argument_defaults(declaration, values), given
 end
 
 ---------------------------------------------------------------------------
@@ -212,10 +213,10 @@ local METAVARS = {
 
 local function option_with_metavar(name, argument)
   local metavar = METAVARS[argument.type]
-  return metavar and option_of(name) .. " " .. metavar or option_of(name)
+  return metavar and option_of_argument(name) .. " " .. metavar or option_of_argument(name)
 end
 
-local function show_default(value)
+local function argument_default_text(value)
   if type(value) == "table" then return table.concat(value, ",") end
   if value == true then return "yes; --no-… says no" end
   return tostring(value)
@@ -225,12 +226,12 @@ local function argument_description(argument)
   local text = argument.help
   if argument.choices then text = ("%s: %s"):format(text, table.concat(argument.choices, ", ")) end
   if argument.required then return text .. " (needed)" end
-  local default = argument.default ~= nil and argument.default ~= false and show_default(argument.default) or ""
+  local default = argument.default and argument_default_text(argument.default) or ""
   return default == "" and text or ("%s (%s)"):format(text, default)
 end
 
 -- An example of the script's command line: the required arguments only, because the others have defaults.
-local function usage_example(declaration, found, command)
+local function usage_example_of_script(declaration, found, command)
   local words = { "moonlatch", command, found.name }
   for _, name in ipairs(sets.sorted(declaration.args)) do
     local argument = declaration.args[name]
@@ -264,7 +265,7 @@ function M.help(declaration, found, command, options)
   end
   if options then lines[#lines + 1] = "\n" .. options end
   lines[#lines + 1] = "\nExamples:"
-  local own = declaration.examples or { usage_example(declaration, found, command) }
+  local own = declaration.examples or { usage_example_of_script(declaration, found, command) }
   for _, example in ipairs(own) do lines[#lines + 1] = "  " .. example end
   if not options then
     lines[#lines + 1] = ("\nOptions of the command itself: moonlatch %s --help"):format(command)

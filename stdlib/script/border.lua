@@ -203,12 +203,12 @@ end
 ---------------------------------------------------------------------------
 -- Functions of the library, as a script calls them
 
-local function return_all(...) return ... end
+local function return_everything(...) return ... end
 
 -- Call a function of the library through two levels of this file that are not tail calls. So error(message, 2) and
 -- error(message, 3) in the library name a line of this file, which with_line_of_script replaces by the script's line.
-local function call_one_level_deeper(fn, ...) return return_all(fn(...)) end
-local function call_two_levels_deeper(fn, ...) return return_all(call_one_level_deeper(fn, ...)) end
+local function call_one_level_deeper(fn, ...) return return_everything(fn(...)) end
+local function call_two_levels_deeper(fn, ...) return return_everything(call_one_level_deeper(fn, ...)) end
 
 local function call_library_function(border, how, fn, ...)
   if how.run and class.name(original_behind[...]) ~= "workflow.Run" then
@@ -285,7 +285,7 @@ end
 ---------------------------------------------------------------------------
 -- Modules
 
-local function copy_members(members)
+local function copy_module_members(members)
   local twin = {}
   for name, value in next, members do twin[name] = value end
   return twin
@@ -295,7 +295,7 @@ end
 -- run: require a run as its first argument.
 local function require_run_argument(how, fn)
   if debug.getlocal(fn, 1) ~= "run" then return how end
-  local twin = copy_members(how)
+  local twin = copy_module_members(how)
   twin.run = true
   return twin
 end
@@ -313,7 +313,7 @@ local function new_view(border, module, name, how)
   end
   local view = setmetatable({}, {
     __name = name, __metatable = name, __index = members, __newindex = refuse_writing_to(name),
-    __pairs = function() return next, copy_members(members), nil end,
+    __pairs = function() return next, copy_module_members(members), nil end,
     __len = function() return #members end,
     __call = meta and meta.__call and wrap_library_function(border, meta.__call, how),
   })

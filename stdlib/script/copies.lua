@@ -16,12 +16,12 @@ local MOST_BYTES = 1 << 20
 ---@field hash string digest of the original's text, when it was copied or last compared
 ---@field version string the version of Moonlatch that bundled this original
 
-local function text_digest(text) return crypto.hex(crypto.digest("sha256", text)) end
+local function digest_of_script(text) return crypto.hex(crypto.digest("sha256", text)) end
 
 local function originals_path() return script.own_folder() .. "/.originals" end
 
 -- The origins by the names of the scripts; empty when nothing was copied yet, or the file cannot be read.
-local function read_origins()
+local function read_origins_of_copies()
   local origins, text = {}, sys.read(originals_path(), MOST_BYTES)
   for name, hash, version in (text or ""):gmatch("(%S+)\t(%x+)\t(%S+)\n") do
     origins[name] = { hash = hash, version = version }
@@ -29,7 +29,7 @@ local function read_origins()
   return origins
 end
 
-local function write_origins(origins)
+local function write_origins_of_copies(origins)
   local lines = {}
   for i, name in ipairs(sets.sorted(origins)) do
     lines[i] = ("%s\t%s\t%s\n"):format(name, origins[name].hash, origins[name].version)
@@ -49,10 +49,10 @@ end
 --- Record that the copy was made from the present original, or was compared with it.
 ---@param name string
 function M.record_origin(name)
-  local original, origins = M.bundled_original(name), read_origins()
+  local original, origins = M.bundled_original(name), read_origins_of_copies()
   if not original then return end
-  origins[name] = { hash = text_digest(original.text), version = sys.version() }
-  local ok, message = write_origins(origins)
+  origins[name] = { hash = digest_of_script(original.text), version = sys.version() }
+  local ok, message = write_origins_of_copies(origins)
   if ok then return end
   fail.raise {
     kind = "config", what = "record which original was copied", why = message,
@@ -71,8 +71,8 @@ end
 ---@return script.copies.origin|nil
 function M.outdated_origin(found)
   if found.origin ~= "yours" or not replaces_bundled_script(found) then return nil end
-  local original, origin = M.bundled_original(found.name), read_origins()[found.name]
-  if not origin or origin.hash == text_digest(original.text) or found.text == original.text then return nil end
+  local original, origin = M.bundled_original(found.name), read_origins_of_copies()[found.name]
+  if not origin or origin.hash == digest_of_script(original.text) or found.text == original.text then return nil end
   return origin
 end
 

@@ -8,23 +8,23 @@ local M = {}
 
 local TYPES_FILE = "types" -- the file of the types
 
-local function add_doc_comment(lines, text)
+local function add_definition_comment(lines, text)
   if text == "" then return end
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = ("--- %s"):format(line):gsub("%s+$", "") end
 end
 
-local function join_lines(text) return (text:gsub("%s+", " ")) end
+local function join_annotation_lines(text) return (text:gsub("%s+", " ")) end
 
 local function add_annotation(lines, ...)
   local words = {}
   for _, word in ipairs { ... } do
-    if word ~= "" then words[#words + 1] = join_lines(word) end
+    if word ~= "" then words[#words + 1] = join_annotation_lines(word) end
   end
   lines[#lines + 1] = "---@" .. table.concat(words, " ")
 end
 
 -- The names of a function's parameters. The line of an alias has no parameters; its doc comment names them.
-local function parameter_names(entry)
+local function definition_parameters(entry)
   if entry.parameters ~= "" then return entry.parameters end
   local names = {}
   for i, param in ipairs(entry.params) do names[i] = param.name end
@@ -33,10 +33,10 @@ end
 
 local function add_function_definition(lines, entry, name)
   lines[#lines + 1] = ""
-  add_doc_comment(lines, entry.doc)
+  add_definition_comment(lines, entry.doc)
   for _, param in ipairs(entry.params) do add_annotation(lines, "param", param.name, param.type, param.text) end
   for _, text in ipairs(entry.returns) do add_annotation(lines, "return", text) end
-  lines[#lines + 1] = ("function %s(%s) end"):format(name, parameter_names(entry))
+  lines[#lines + 1] = ("function %s(%s) end"):format(name, definition_parameters(entry))
 end
 
 ---------------------------------------------------------------------------
@@ -49,7 +49,7 @@ end
 
 local function module_definitions(name)
   local lines, module = { "---@meta " .. name }, reference.module(name)
-  add_doc_comment(lines, module.doc)
+  add_definition_comment(lines, module.doc)
   lines[#lines + 1] = ""
   local whole = reference.entry(name)
   if whole then
@@ -67,40 +67,40 @@ end
 ---------------------------------------------------------------------------
 -- Types
 
--- The modules of the classes whose names do not begin with the name of their module.
+-- Most class names begin with the name of their module ("graph.options"). The modules of the other classes:
 local MODULE_OF_CLASS = { Failure = "fail", Task = "task.scheduler" }
 
-local function find_class(name)
+local function find_documented_class(name)
   return MODULE_OF_CLASS[name] and reference.module(MODULE_OF_CLASS[name]).classes[name] or reference.class(name)
 end
 
-local function add_classes_in(names, text)
+local function add_classes_to_define(names, text)
   for name in text:gmatch("[%a_][%w_.]*") do
     local is_native = name:find("^host%.") and name ~= "host.secret"
-    local class = not is_native and not names[name] and find_class(name)
+    local class = not is_native and not names[name] and find_documented_class(name)
     if class then names[name], names[#names + 1] = class, name end
   end
 end
 
-local function add_classes_of_function(names, entry)
-  for _, value in ipairs(entry.params) do add_classes_in(names, value.type) end
-  for _, text in ipairs(entry.returns) do add_classes_in(names, text) end
+local function add_function_classes_to_define(names, entry)
+  for _, value in ipairs(entry.params) do add_classes_to_define(names, value.type) end
+  for _, text in ipairs(entry.returns) do add_classes_to_define(names, text) end
 end
 
 -- The classes that the types in the interfaces name, and the classes that these classes name in turn: a sorted list of
 -- names, and the classes by name.
-local function reachable_classes()
+local function classes_to_define()
   local names = {}
   for _, name in ipairs(interfaces.names()) do
-    for _, entry in ipairs(reference.functions(name)) do add_classes_of_function(names, entry) end
+    for _, entry in ipairs(reference.functions(name)) do add_function_classes_to_define(names, entry) end
   end
   local done = 0
   while done < #names do
     done = done + 1
     local class = names[names[done]]
-    add_classes_in(names, class.parent or "")
-    for _, field in ipairs(class.fields) do add_classes_in(names, field.type) end
-    for _, method in ipairs(class.methods) do add_classes_of_function(names, method) end
+    add_classes_to_define(names, class.parent or "")
+    for _, field in ipairs(class.fields) do add_classes_to_define(names, field.type) end
+    for _, method in ipairs(class.methods) do add_function_classes_to_define(names, method) end
   end
   table.sort(names)
   return names
@@ -108,7 +108,7 @@ end
 
 local function add_class_definition(lines, class, number)
   lines[#lines + 1] = ""
-  add_doc_comment(lines, class.doc)
+  add_definition_comment(lines, class.doc)
   add_annotation(lines, "class", class.name .. (class.parent and ": " .. class.parent or ""))
   for _, field in ipairs(class.fields) do add_annotation(lines, "field", field.name, field.type, field.text) end
   local name = "Class" .. number
@@ -120,7 +120,7 @@ end
 
 local function type_definitions()
   local lines = { "---@meta " .. TYPES_FILE, "--- The types of parameters and results of the interfaces." }
-  local names = reachable_classes()
+  local names = classes_to_define()
   for number, name in ipairs(names) do
     lines[#lines + 1] = "\ndo" -- Lua allows 200 local variables in one block
     add_class_definition(lines, names[name], number)

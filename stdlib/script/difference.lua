@@ -4,7 +4,7 @@ local M = {}
 
 local CONTEXT_LINES = 2 -- lines shown before and after a difference
 
-local function split_lines(text)
+local function split_into_lines(text)
   local list = {}
   for line in text:gmatch("([^\n]*)\n?") do list[#list + 1] = line end
   if list[#list] == "" then list[#list] = nil end
@@ -30,7 +30,7 @@ local function common_subsequence_lengths(a, b)
 end
 
 -- Lines marked "-" (only in a), "+" (only in b) and " " (in both).
-local function mark_lines(a, b)
+local function mark_different_lines(a, b)
   local lengths, list, i, j = common_subsequence_lengths(a, b), {}, 1, 1
   while i <= #a or j <= #b do
     if i <= #a and j <= #b and a[i] == b[j] then
@@ -60,7 +60,7 @@ end
 ---@param after string
 ---@return string[]
 function M.lines(before, after)
-  local list, shown, left_out = mark_lines(split_lines(before), split_lines(after)), {}, false
+  local list, shown, left_out = mark_different_lines(split_into_lines(before), split_into_lines(after)), {}, false
   for place, entry in ipairs(list) do
     if is_near_difference(list, place) then
       if left_out then shown[#shown + 1] = "…" end

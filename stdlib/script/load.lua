@@ -96,7 +96,7 @@ local function read_script_file(path)
   }
 end
 
-local function is_path(name)
+local function is_script_path(name)
   return name:match("^%.?%.?/") ~= nil or name:match("^~/") ~= nil or name:match("%.lua$") ~= nil
 end
 
@@ -131,7 +131,7 @@ local function find_script_by_name(name, where)
   end
 end
 
-local function expand_home(path)
+local function expand_home_in_path(path)
   local home = sys.getenv("HOME")
   return path:sub(1, 2) == "~/" and home and home .. path:sub(2) or path
 end
@@ -149,8 +149,8 @@ end
 ---@param name string
 ---@return script.found
 function M.find(name)
-  if is_path(name) then
-    local path = expand_home(name)
+  if is_script_path(name) then
+    local path = expand_home_in_path(name)
     local text = read_script_file(path)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
@@ -247,7 +247,7 @@ for name in ("profile config emulator scripts write json yes quiet verbose no_co
   COMMON_OPTIONS[name] = true
 end
 
-local function check_default(argument)
+local function check_argument_default(argument)
   local value = argument.default
   if value == nil then return nil end
   if argument.required then return "it is required and has a default: one of the two" end
@@ -274,10 +274,10 @@ local argument_rule = {
     choices = { type = "table", each = { type = "string" } },
     ask = { type = "string" },
   },
-  check = check_default,
+  check = check_argument_default,
 }
 
-local function check_arguments(arguments)
+local function check_argument_names(arguments)
   for name in pairs(arguments) do
     if type(name) ~= "string" or not name:match("^%l[%l%d_]*$") then
       return ("'%s' is no name for an argument: lower-case letters, digits and _"):format(tostring(name))
@@ -301,7 +301,7 @@ local declaration_rule = {
     id = { type = "string" },
     summary = { type = "string", required = true },
     description = { type = "string" },
-    args = { type = "table", default = {}, each = argument_rule, check = check_arguments },
+    args = { type = "table", default = {}, each = argument_rule, check = check_argument_names },
     needs = permissions_needs.rule,
     examples = list_of_strings,
     run = { type = "function" },

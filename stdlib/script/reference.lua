@@ -38,7 +38,7 @@ local M = {}
 -- One comment
 
 -- Split "fun(a: b): c rest", "{ a: b } rest" or "string|nil rest" into the type and the rest.
-local function split_type(text)
+local function split_type_of_annotation(text)
   local place, depth = 1, 0
   while place <= #text do
     local char = text:sub(place, place)
@@ -52,7 +52,7 @@ end
 
 local function parse_parameter(text)
   local name, rest = text:match("^(%S+)%s*(.*)$")
-  local kind, description = split_type(rest)
+  local kind, description = split_type_of_annotation(rest)
   local optional = name:sub(-1) == "?"
   return { name = name:gsub("%?$", ""), type = kind .. (optional and "?" or ""), text = description }
 end
@@ -68,7 +68,7 @@ local TAGS = {
   end,
 }
 
-local function new_comment()
+local function new_doc_comment()
   return { lines = {}, params = {}, returns = {}, fields = {} }
 end
 
@@ -78,7 +78,7 @@ local function add_comment_line(found, line)
   if TAGS[tag] then TAGS[tag](found, rest) end
 end
 
-local function comment_text(found)
+local function text_of_doc_comment(found)
   return (table.concat(found.lines, "\n"):match("^%s*(.-)%s*$"))
 end
 
@@ -87,13 +87,13 @@ end
 
 local function new_function_entry(full, parameters, found, line)
   return {
-    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = comment_text(found),
+    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = text_of_doc_comment(found),
     params = found.params, returns = found.returns, line = line,
   }
 end
 
 local function add_documented_class(module, found)
-  local doc = comment_text(found)
+  local doc = text_of_doc_comment(found)
   if found.class_doc ~= "" then doc = found.class_doc .. (doc ~= "" and "\n" .. doc or "") end
   module.classes[found.class] = {
     name = found.class, parent = found.parent, doc = doc, fields = found.fields, methods = {},
@@ -107,7 +107,7 @@ end
 ---@field required table<string, string> local name -> module
 
 -- The members in the `open` of `local Name = class("name", { open = … })`, or of resource.kind; nil for "all".
-local function open_members(text, name)
+local function open_members_of_class(text, name)
   local options = text:match("\nlocal " .. name .. ' = [%a.]+%("[^"]+", (%b{})%)') or ""
   if options:find('open = "all"', 1, true) then return nil end
   local members = {}
@@ -121,11 +121,11 @@ local function note_local_class(reading, line, found)
   if not name or not found.class then return end
   reading.types[name] = found.class
   if line:match("= class[ (]") or line:match("= resource%.kind[ (]") then
-    reading.module.classes[found.class].open = open_members(reading.text, name)
+    reading.module.classes[found.class].open = open_members_of_class(reading.text, name)
   end
 end
 
-local function add_method(reading, class, name, parameters, found, number)
+local function add_method_entry(reading, class, name, parameters, found, number)
   parameters = parameters:gsub("^_,? ?", "") -- `_` stands for an unused self
   local entry = new_function_entry(name, parameters, found, number)
   entry.full = class .. ":" .. name
@@ -138,7 +138,7 @@ local function add_function_of_line(reading, line, found, number)
   if not owner then return end
   local module, class = reading.module, reading.types[owner]
   if class then
-    add_method(reading, class, name, parameters, found, number)
+    add_method_entry(reading, class, name, parameters, found, number)
   elseif owner == "M" then
     table.insert(module.functions, new_function_entry(module.name .. "." .. name, parameters, found, number))
   end
@@ -197,16 +197,16 @@ local LINE_READERS = {
 function M.parse(text, name)
   local module = { name = name, doc = "", functions = {}, classes = {} }
   local reading = { module = module, text = text, types = {}, required = {} }
-  local found, number, first = new_comment(), 0, true
+  local found, number, first = new_doc_comment(), 0, true
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
     if line:match("^%-%-%-") and not line:match("^%-%-%-%-") or first and line:match("^%-%-") then
       add_comment_line(found, line)
     else
-      if first then module.doc, first = comment_text(found), false end
+      if first then module.doc, first = text_of_doc_comment(found), false end
       if found.class then add_documented_class(module, found) end
       for _, read in ipairs(LINE_READERS) do read(reading, line, found, number) end
-      found = new_comment()
+      found = new_doc_comment()
     end
   end
   return module
@@ -218,7 +218,7 @@ end
 local cache = {} ---@type table<string, reference.module>
 
 -- The file with the doc comments of a module. Those of the native modules are in stdlib/meta/.
-local function source_path(name)
+local function source_path_of_module(name)
   local room = name:match("^host%f[.%z]") and "stdlib/meta/" or "stdlib/"
   return room .. name:gsub("%.", "/") .. ".lua"
 end
@@ -229,7 +229,7 @@ end
 ---@return reference.module|nil
 function M.module(name)
   if not cache[name] then
-    local text = sys.embedded(source_path(name))
+    local text = sys.embedded(source_path_of_module(name))
     cache[name] = text and M.parse(text, name)
   end
   return cache[name]

@@ -17,11 +17,11 @@ where Lua cannot wait: in a metamethod, and in a function that `table.sort` or `
 ]]
 
 -- Escape a type or a text for a cell in a table of Markdown.
-local function escape_cell(text) return (text:gsub("|", "\\|"):gsub("%s+", " ")) end
+local function escape_markdown_cell(text) return (text:gsub("|", "\\|"):gsub("%s+", " ")) end
 
-local function code_cell(text) return "`" .. escape_cell(text) .. "`" end
+local function markdown_code_cell(text) return "`" .. escape_markdown_cell(text) .. "`" end
 
-local function first_sentence(text)
+local function first_sentence_of_module(text)
   local joined = text:gsub("%s+", " ")
   return joined:match("^(.-%.) ") or joined
 end
@@ -42,7 +42,7 @@ local function add_value_table(lines, heading, values)
   lines[#lines + 1] = "|---|---|---|"
   for _, value in ipairs(values) do
     lines[#lines + 1] = ("| %s | %s | %s |")
-      :format(code_cell(value.name), code_cell(value.type), escape_cell(value.text))
+      :format(markdown_code_cell(value.name), markdown_code_cell(value.type), escape_markdown_cell(value.text))
   end
   lines[#lines + 1] = ""
 end
@@ -52,13 +52,13 @@ local function add_function_section(lines, title, entry)
   lines[#lines + 1] = ""
   add_doc_text(lines, entry.doc)
   add_value_table(lines, "parameter", entry.params)
-  for _, text in ipairs(entry.returns) do lines[#lines + 1] = "Returns " .. code_cell(text) .. "." end
+  for _, text in ipairs(entry.returns) do lines[#lines + 1] = "Returns " .. markdown_code_cell(text) .. "." end
   if #entry.returns > 0 then lines[#lines + 1] = "" end
 end
 
 -- Add the classes that a type names: "graph.options?", "fun(): table", "policy.terms[]". Of the native classes, a
 -- script gets only secrets, so the other native classes are left out.
-local function add_classes_in(names, text)
+local function add_classes_to_page(names, text)
   for name in text:gmatch("[%a_][%w_.]*") do
     local is_native = name:find("^host%.") and name ~= "host.secret"
     local class = not is_native and not names[name] and reference.class(name)
@@ -68,13 +68,13 @@ local function add_classes_in(names, text)
   end
 end
 
-local function add_classes_of_function(names, entry)
-  for _, value in ipairs(entry.params) do add_classes_in(names, value.type) end
-  for _, text in ipairs(entry.returns) do add_classes_in(names, text) end
+local function add_function_classes_to_page(names, entry)
+  for _, value in ipairs(entry.params) do add_classes_to_page(names, value.type) end
+  for _, text in ipairs(entry.returns) do add_classes_to_page(names, text) end
 end
 
 -- The fields or methods of a class that a script may use.
-local function open_members(class, members)
+local function usable_members(class, members)
   local list = {}
   for _, member in ipairs(members) do
     local is_open = not class.open or class.open[member.name]
@@ -85,16 +85,16 @@ end
 
 -- The classes of the functions' parameters and results: a sorted list of names, and the classes by name. A class of the
 -- module's own room adds the classes of its fields and methods.
-local function reachable_classes(functions, room)
+local function classes_of_page(functions, room)
   local names = {}
-  for _, entry in ipairs(functions) do add_classes_of_function(names, entry) end
+  for _, entry in ipairs(functions) do add_function_classes_to_page(names, entry) end
   local done = 0
   while done < #names do
     done = done + 1
     local class = names[names[done]]
     if class.name:match("^[^.]+") == room then
-      for _, field in ipairs(open_members(class, class.fields)) do add_classes_in(names, field.type) end
-      for _, method in ipairs(open_members(class, class.methods)) do add_classes_of_function(names, method) end
+      for _, field in ipairs(usable_members(class, class.fields)) do add_classes_to_page(names, field.type) end
+      for _, method in ipairs(usable_members(class, class.methods)) do add_function_classes_to_page(names, method) end
     end
   end
   table.sort(names)
@@ -105,8 +105,8 @@ local function add_class_section(lines, class)
   lines[#lines + 1] = ("### Type `%s`"):format(class.name)
   lines[#lines + 1] = ""
   add_doc_text(lines, class.doc)
-  add_value_table(lines, "member", open_members(class, class.fields))
-  for _, method in ipairs(open_members(class, class.methods)) do
+  add_value_table(lines, "member", usable_members(class, class.fields))
+  for _, method in ipairs(usable_members(class, class.methods)) do
     add_function_section(lines, class.name .. ":" .. method.name, method)
   end
 end
@@ -117,7 +117,7 @@ end
 function M.page(names)
   local lines, described = { INTRODUCTION, "## Modules", "" }, {}
   for _, name in ipairs(names) do
-    local summary = first_sentence(reference.module(name).doc)
+    local summary = first_sentence_of_module(reference.module(name).doc)
     lines[#lines + 1] = ("- [`%s`](#%s): %s"):format(name, name:gsub("%.", ""), summary)
   end
   for _, name in ipairs(names) do
@@ -127,7 +127,7 @@ function M.page(names)
     lines[#lines + 1] = ""
     add_doc_text(lines, reference.module(name).doc)
     for _, entry in ipairs(functions) do add_function_section(lines, entry.full, entry) end
-    local classes = reachable_classes(functions, name:match("^[^.]+"))
+    local classes = classes_of_page(functions, name:match("^[^.]+"))
     for _, class in ipairs(classes) do
       if not described[class] then add_class_section(lines, classes[class]) end
       described[class] = true

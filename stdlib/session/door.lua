@@ -11,15 +11,15 @@ local M = {}
 ---------------------------------------------------------------------------
 -- Calls
 
-local function comma_list(words) return words and words[1] and table.concat(words, ",") or nil end
+local function join_with_commas(words) return words and words[1] and table.concat(words, ",") or nil end
 
 local function allow_call(rights, peer, entry)
   local call = permissions_needs.call(entry)
-  rights:allow(peer, call.method, call.path, comma_list(call.members), comma_list(call.secrets),
-    comma_list(call.answers))
+  rights:allow(peer, call.method, call.path, join_with_commas(call.members), join_with_commas(call.secrets),
+    join_with_commas(call.answers))
 end
 
-local function allow_devolutions(rights, list)
+local function allow_devolutions_calls(rights, list)
   for _, call in ipairs(list) do rights:allow("devolutions", call[1], call[2]) end
 end
 
@@ -72,11 +72,11 @@ local function moonlatch_rights(door, profile, identity)
   rights:allow("login", "GET", "/*")
   rights:allow("login", "POST", "/*")
   if identity then rights:allow("identity", "GET", identity) end
-  if has_devolutions_server(profile) then allow_devolutions(rights, calls.SESSION) end
+  if has_devolutions_server(profile) then allow_devolutions_calls(rights, calls.SESSION) end
   return rights
 end
 
-local function raise_not_in_profile(profile, owner, kind, name)
+local function raise_name_not_in_profile(profile, owner, kind, name)
   fail.raise {
     kind = "config", what = ("%s: use the %s '%s'"):format(owner, kind, name),
     why = ("the profile %s names no %s '%s'"):format(profile.name or "", kind, name),
@@ -87,7 +87,7 @@ local function raise_not_in_profile(profile, owner, kind, name)
   }
 end
 
-local function refuse_other_peers(profile, owner, peers)
+local function refuse_undeclarable_peers(profile, owner, peers)
   local name = next(peers or {})
   if not name then return end
   fail.raise {
@@ -100,18 +100,18 @@ end
 
 -- The rights of one script, from its declaration.
 local function rights_of_script(door, profile, owner, needs, mode)
-  refuse_other_peers(profile, owner, needs.peers)
+  refuse_undeclarable_peers(profile, owner, needs.peers)
   local rights = door:rights(owner, mode)
   for _, entry in ipairs(needs.graph or {}) do allow_call(rights, "graph", entry) end
   if has_devolutions_server(profile) then
-    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.calls_of_word(word)) end
+    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions_calls(rights, calls.calls_of_word(word)) end
   end
   for _, name in ipairs(needs.run or {}) do
-    if not (profile.programs or {})[name] then raise_not_in_profile(profile, owner, "program", name) end
+    if not (profile.programs or {})[name] then raise_name_not_in_profile(profile, owner, "program", name) end
     rights:program(name)
   end
   for _, name in ipairs(needs.files or {}) do
-    if not (profile.folders or {})[name] then raise_not_in_profile(profile, owner, "folder", name) end
+    if not (profile.folders or {})[name] then raise_name_not_in_profile(profile, owner, "folder", name) end
     rights:folder(name)
   end
   return rights
@@ -130,10 +130,6 @@ local function open_write_budget(session)
     fix = require("machine.state_folder").fix(path)
       or ("Remove %s when no other moonlatch is running; the next run makes it anew."):format(path),
   }
-end
-
-local function narrow_to_reading(rights, reading)
-  return reading and rights:narrow("read") or rights
 end
 
 --- Open the session's door, add the rights of each script, and seal the door: from then on, rights can only be
@@ -158,8 +154,9 @@ function M.open(session, options)
     session.rights[script.name] = rights_of_script(door, profile, script.owner, script.needs)
   end
   door:seal()
-  if session_rights.script then session_rights.script = narrow_to_reading(session_rights.script, options.reading) end
-  for name, rights in pairs(session.rights) do session.rights[name] = narrow_to_reading(rights, options.reading) end
+  if not options.reading then return session_rights end
+  if session_rights.script then session_rights.script = session_rights.script:narrow("read") end
+  for name, rights in pairs(session.rights) do session.rights[name] = rights:narrow("read") end
   return session_rights
 end
 

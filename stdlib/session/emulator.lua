@@ -25,7 +25,7 @@ end
 
 Emulator.__close = Emulator.close
 
-local function raise_not_started(why)
+local function raise_emulator_not_started(why)
   fail.raise {
     kind = "config", what = "start a private emulator", why = why,
     fix = "Run `moonlatch emulator --private` to see what the emulator prints.",
@@ -37,7 +37,7 @@ local function read_ready_line(child)
   local ready = line and json.decode(line)
   if type(ready) == "table" and type(ready.config) == "string" then return ready end
   child:close()
-  raise_not_started(line and "its first line is not the expected JSON: " .. line:sub(1, 200)
+  raise_emulator_not_started(line and "its first line is not the expected JSON: " .. line:sub(1, 200)
     or "it did not print the line that says it is ready")
 end
 
@@ -49,7 +49,7 @@ function M.start(choice)
   if choice.scripts then table.move({ "--scripts", choice.scripts }, 1, 2, #words + 1, words) end
   log.detail("starting a private emulator")
   local child, message = process.start(words)
-  if not child then raise_not_started(message) end
+  if not child then raise_emulator_not_started(message) end
   return Emulator { child = child, config = read_ready_line(child).config }
 end
 

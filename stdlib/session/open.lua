@@ -52,7 +52,7 @@ local JOURNAL_FIXES = {
   io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }
 
-local function journal_failure(message) return require("journal.commit").failure(message) end
+local function failure_of_journal(message) return require("journal.commit").failure(message) end
 
 --- Open a profile's journal. Raises "journal" when it cannot be opened.
 ---@param profile profile
@@ -61,7 +61,7 @@ local function journal_failure(message) return require("journal.commit").failure
 function M.open_journal(profile, clock)
   local key <close> = profiles.key()
   local native_journal = require "host.journal"
-  local journal, message, kind = native_journal.open(profile.state, key, profile.binding, clock, journal_failure)
+  local journal, message, kind = native_journal.open(profile.state, key, profile.binding, clock, failure_of_journal)
   if journal then return journal end
   local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
@@ -106,7 +106,7 @@ end
 
 -- Choose the scopes that a person signs in with: those that the script names, else the least for its calls; for code
 -- that declares no calls, those of the profile.
-local function choose_scopes(profile, options)
+local function choose_sign_in_scopes(profile, options)
   local needs = options.needs or {}
   local scopes = needs.scopes
   if not scopes and (options.mode or "declared") ~= "declared" then
@@ -146,13 +146,13 @@ function M.open(profile, options)
   end
   time_clock.use(session.clock)
   http.use(session.door, session_rights)
-  choose_scopes(profile, options)
+  choose_sign_in_scopes(profile, options)
   keep_person_signed_in(profile, options.fresh)
   return session
 end
 
 -- Sign out at the end of the session.
-local function sign_out()
+local function sign_out_of_session()
   local oauth = package.loaded["oauth.sign_in"]
   if not oauth then return end
   oauth.sign_out()
@@ -167,7 +167,7 @@ function Session:close()
   if http.request_count() > 0 then
     log.detail(("%d requests, the longest chain %d"):format(http.request_count(), http.longest_chain()))
   end
-  sign_out()
+  sign_out_of_session()
   http.use(nil)
   time_clock.use(nil)
   profiles.use(nil)

@@ -31,7 +31,7 @@ end
 
 -- The exit status: 0 done, or nothing to do; 1 failed, out of order, or waiting for a person; 3 something to do, or
 -- unknown.
-local function exit_status(run, result)
+local function exit_status_of_run(run, result)
   if result.failure then return 1 end
   if run.mode == "verify" and #run.alarms > 0 then return 1 end
   if run.mode == "verify" and #run.unknown > 0 then return 3 end
@@ -66,7 +66,7 @@ function M.of(run, failure, dry)
     steps = run.steps, changes = count_changes(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
     unknown = run.unknown, on_word = run.on_word, failure = failure,
   }
-  result.status = exit_status(run, result)
+  result.status = exit_status_of_run(run, result)
   return result
 end
 

@@ -13,29 +13,29 @@ local SIGN_OF_ACTION = { create = "+", update = "~", delete = "-", none = "=" }
 -- Values and lines
 
 -- Replace control characters. A line break in a name or value of the tenant would look like a further line of the plan.
-local function without_line_breaks(text) return (tostring(text):gsub("%c", " ")) end
+local function without_control_characters(text) return (tostring(text):gsub("%c", " ")) end
 
-local function value_text(value)
+local function changed_value_text(value)
   if value == nil then return "nothing" end
   if rawequal(value, resource.unknown) then return tostring(value) end
   if secret.is(value) then return "[secret]" end
-  if type(value) == "string" then return '"' .. without_line_breaks(value) .. '"' end
+  if type(value) == "string" then return '"' .. without_control_characters(value) .. '"' end
   if type(value) ~= "table" then return tostring(value) end
   return resource.known(value) and json.encode(value) or tostring(resource.unknown)
 end
 
 local function change_text(change)
   if change.text then return change.text end
-  if change.from == nil then return ("%s: %s"):format(change.member, value_text(change.to)) end
-  return ("%s: %s -> %s"):format(change.member, value_text(change.from), value_text(change.to))
+  if change.from == nil then return ("%s: %s"):format(change.member, changed_value_text(change.to)) end
+  return ("%s: %s -> %s"):format(change.member, changed_value_text(change.from), changed_value_text(change.to))
 end
 
 --- The line of an item in a plan: "+ application 'Devolutions PAM'  single tenant".
 ---@param item workflow.item
 ---@return string
 function M.item_line(item)
-  local line = ("%s %s '%s'"):format(SIGN_OF_ACTION[item.action], item.kind, without_line_breaks(item.name))
-  return item.made and line .. "  " .. without_line_breaks(item.made) or line
+  local line = ("%s %s '%s'"):format(SIGN_OF_ACTION[item.action], item.kind, without_control_characters(item.name))
+  return item.made and line .. "  " .. without_control_characters(item.made) or line
 end
 
 --- Return the action of a change. Raises an error for any other word, because the sums of a plan would leave it out.
@@ -48,22 +48,22 @@ function M.check_action(action)
   return action
 end
 
-local function add_line(lines, text, ...)
+local function add_plan_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
 -- Add the lines of a step: what it found or would do. `brief` leaves out notes, and items without a change.
-local function add_step(lines, step, brief)
+local function add_step_lines(lines, step, brief)
   local step_lines = {}
-  for _, text in ipairs(step.warnings) do add_line(step_lines, "  ! " .. text) end
-  for _, text in ipairs(step.unseen) do add_line(step_lines, "  ? " .. text) end
-  for _, text in ipairs(brief and {} or step.notes) do add_line(step_lines, "  · " .. text) end
+  for _, text in ipairs(step.warnings) do add_plan_line(step_lines, "  ! " .. text) end
+  for _, text in ipairs(step.unseen) do add_plan_line(step_lines, "  ? " .. text) end
+  for _, text in ipairs(brief and {} or step.notes) do add_plan_line(step_lines, "  · " .. text) end
   for _, item in ipairs(step.items) do
-    if not brief or item.action ~= "none" then add_line(step_lines, "  " .. M.item_line(item)) end
-    for _, change in ipairs(item.changes or {}) do add_line(step_lines, "      " .. change_text(change)) end
+    if not brief or item.action ~= "none" then add_plan_line(step_lines, "  " .. M.item_line(item)) end
+    for _, change in ipairs(item.changes or {}) do add_plan_line(step_lines, "      " .. change_text(change)) end
   end
   if #step_lines == 0 then return end
-  add_line(lines, "\n%s", step.name)
+  add_plan_line(lines, "\n%s", step.name)
   table.move(step_lines, 1, #step_lines, #lines + 1, lines)
 end
 
@@ -72,26 +72,26 @@ end
 ---@param who string the step or the object that waits
 ---@param wait workflow.waiting
 function M.add_wait(lines, who, wait)
-  add_line(lines, "  ! %s: %s", who, wait.what)
-  if wait.why then add_line(lines, "      " .. wait.why) end
-  for i, line in ipairs(wait.how or {}) do add_line(lines, "      %d. %s", i, line) end
+  add_plan_line(lines, "  ! %s: %s", who, wait.what)
+  if wait.why then add_plan_line(lines, "      " .. wait.why) end
+  for i, line in ipairs(wait.how or {}) do add_plan_line(lines, "      %d. %s", i, line) end
   local width = 0
   for _, field in ipairs(wait.form or {}) do width = math.max(width, #field.field) end
   for _, field in ipairs(wait.form or {}) do
-    add_line(lines, "      %s  %s", layout.pad(field.field, width), field.value or field.note or "")
+    add_plan_line(lines, "      %s  %s", layout.pad(field.field, width), field.value or field.note or "")
   end
 end
 
 local function add_waiting(lines, waiting)
   if #waiting == 0 then return end
-  add_line(lines, "\nWaiting for a person:")
+  add_plan_line(lines, "\nWaiting for a person:")
   for _, wait in ipairs(waiting) do M.add_wait(lines, wait.step, wait) end
 end
 
 local function add_left_alone(lines, left)
   if #left == 0 then return end
-  add_line(lines, "\nLeft alone:")
-  for _, thing in ipairs(left) do add_line(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
+  add_plan_line(lines, "\nLeft alone:")
+  for _, thing in ipairs(left) do add_plan_line(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
 end
 
 ---------------------------------------------------------------------------
@@ -157,11 +157,11 @@ end
 function M.text(result, brief)
   local lines = {}
   if result.mode == "plan" or result.mode == "verify" or result.dry then
-    for _, step in ipairs(result.steps) do add_step(lines, step, brief) end
+    for _, step in ipairs(result.steps) do add_step_lines(lines, step, brief) end
   end
   add_left_alone(lines, result.left)
   add_waiting(lines, result.waiting)
-  if not result.failure then add_line(lines, "\n" .. M.summary_line(result)) end
+  if not result.failure then add_plan_line(lines, "\n" .. M.summary_line(result)) end
   return (table.concat(lines, "\n"):gsub("^\n", ""))
 end
 
@@ -184,7 +184,7 @@ local function map_to_array(list, fn)
   return copy
 end
 
-local function item_table(item)
+local function item_as_json(item)
   return {
     kind = item.kind, name = item.name, action = item.action, done = item.done, about = item.made,
     changes = item.changes and map_to_array(item.changes, function(change)
@@ -193,14 +193,14 @@ local function item_table(item)
   }
 end
 
-local function step_table(step)
+local function step_as_json(step)
   return {
-    name = step.name, state = step.state, items = map_to_array(step.items, item_table),
+    name = step.name, state = step.state, items = map_to_array(step.items, item_as_json),
     notes = json.array(step.notes), warnings = json.array(step.warnings), unknown = json.array(step.unseen),
   }
 end
 
-local function failure_table(failure)
+local function failure_as_json(failure)
   if not failure then return nil end
   return {
     kind = failure.kind, what = failure.what, why = failure.why, fix = failure.fix, step = failure.step,
@@ -214,10 +214,10 @@ end
 function M.json(result)
   return {
     script = result.script, mode = result.mode, dry = result.dry, profile = result.profile, status = result.status,
-    changes = result.changes, steps = map_to_array(result.steps, step_table),
+    changes = result.changes, steps = map_to_array(result.steps, step_as_json),
     waiting = map_to_array(result.waiting, json_value), left = map_to_array(result.left, json_value),
     alarms = json.array(result.alarms), unknown = json.array(result.unknown),
-    failure = failure_table(result.failure),
+    failure = failure_as_json(result.failure),
   }
 end
 

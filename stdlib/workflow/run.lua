@@ -171,13 +171,13 @@ local function run_hooks_once(run)
   run.opening:wait()
 end
 
-local function print_item(run, item)
+local function print_run_item(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
   local tell = item.action == "none" and log.note or log.prose -- a change is printed even with --quiet
   tell("  " .. workflow_print.item_line(item))
 end
 
-local function new_item(run, kind, name)
+local function new_run_item(run, kind, name)
   local item = { kind = kind, name = name, action = "none", done = false }
   table.insert(run.step.items, item)
   return item
@@ -191,7 +191,7 @@ local function carry_out_change(run, item, action, act)
   run_hooks_once(run)
   local value = act()
   item.done = true
-  print_item(run, item)
+  print_run_item(run, item)
   return value
 end
 
@@ -205,7 +205,7 @@ local read_change = options_of("run:change", CHANGE_OPTIONS)
 ---@return any value the result of `act`; unknown in a plan
 function Run:change(change)
   change = read_change(change)
-  local item = new_item(self, change.kind, change.name)
+  local item = new_run_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
   return carry_out_change(self, item, change.action or "create", change.act)
 end
@@ -215,9 +215,9 @@ end
 ---@param name string
 ---@param made string?
 function Run:found(kind, name, made)
-  local item = new_item(self, kind, name)
+  local item = new_run_item(self, kind, name)
   item.made = made
-  print_item(self, item)
+  print_run_item(self, item)
 end
 
 ---------------------------------------------------------------------------
@@ -238,7 +238,7 @@ end
 -- Ensuring
 
 -- The object after an update, as far as a plan can know it.
-local function after_update(actual, wanted)
+local function object_after_update(actual, wanted)
   local value = {}
   for name, member in pairs(actual) do value[name] = member end
   for name, member in pairs(wanted or {}) do value[name] = member end
@@ -284,11 +284,11 @@ local function update_resource(run, item, target, actual, changes)
   if is_created_with_host(target) then item.made = target.made else item.changes = changes end
   local value = carry_out_change(run, item, is_created_with_host(target) and "create" or "update", function()
     ownership.record_adding(run, target, changes)
-    local value = target:update(actual, changes) or after_update(actual, target.wanted)
+    local value = target:update(actual, changes) or object_after_update(actual, target.wanted)
     watch_until_visible(run, tostring(target), function() return target:seen(value) end)
     return value
   end)
-  return run:acting() and value or after_update(actual, target.wanted)
+  return run:acting() and value or object_after_update(actual, target.wanted)
 end
 
 local function read_resource(target)
@@ -320,7 +320,7 @@ local function ensure_resource(run, target, item)
   if is_being_restored(target) then
     item.action, item.done, item.made = "update", run:acting(), "is there again"
   end
-  print_item(run, item)
+  print_run_item(run, item)
   return actual
 end
 
@@ -328,7 +328,7 @@ end
 ---@param target resource.Resource
 ---@return any value the object; in a plan, unknown where apply has to create it
 function Run:ensure(target)
-  return ensure_resource(self, target, new_item(self, target.kind, target.name))
+  return ensure_resource(self, target, new_run_item(self, target.kind, target.name))
 end
 
 -- Raise the first error of calls that ran side by side.
@@ -343,7 +343,7 @@ end
 ---@return any[] values in the same order
 function Run:all(targets)
   local items, values = {}, {}
-  for i, target in ipairs(targets) do items[i] = new_item(self, target.kind, target.name) end
+  for i, target in ipairs(targets) do items[i] = new_run_item(self, target.kind, target.name) end
   raise_first_failure(task.each(targets, CHANGES_AT_ONCE, function(target, i)
     values[i] = ensure_resource(self, target, items[i])
   end))
@@ -357,11 +357,11 @@ end
 ---@param target resource.Resource|table with kind, name, ours and delete
 ---@param actual any
 function Run:add_removal(target, actual)
-  local item = new_item(self, target.kind, target.name)
+  local item = new_run_item(self, target.kind, target.name)
   table.insert(self.removals, { item = item, target = target, actual = actual, step = self.step })
 end
 
--- Is the object proven to be ours? An object that is not is left alone.
+-- Is the object proven to be ours? Any other object is left alone.
 local function check_ownership(run, removal)
   local ours, why = removal.target:ours(removal.actual, run)
   if ours then
@@ -379,7 +379,7 @@ local function delete_resource(run, removal)
   removal.target:delete(removal.actual, run)
   removal.item.done = true
   ownership.record_removal(run, removal.target)
-  print_item(run, removal.item)
+  print_run_item(run, removal.item)
   if removal.target.gone == false then return end
   local function is_gone() return removal.target.read == nil or removal.target:read() == nil end
   watch_until_visible(run, ("that %s '%s' is gone"):format(removal.item.kind, removal.item.name),
@@ -388,7 +388,7 @@ end
 
 -- Take the removals of the last step from the list. The objects of one step do not depend on each other, so they are
 -- deleted side by side.
-local function take_last_step(list)
+local function take_removals_of_last_step(list)
   local group, step = {}, list[#list].step
   while list[#list] and list[#list].step == step do group[#group + 1] = table.remove(list) end
   return group, step
@@ -402,7 +402,7 @@ local function delete_in_reverse(run, dry)
   if dry or #list == 0 then return end
   run_hooks_once(run)
   while #list > 0 do
-    local group, step = take_last_step(list)
+    local group, step = take_removals_of_last_step(list)
     task.check()
     log.step(step.name)
     raise_first_failure(task.each(group, CHANGES_AT_ONCE, function(removal) delete_resource(run, removal) end))
@@ -427,7 +427,7 @@ local function may_step_start(run, step)
 end
 
 -- Raise a failure when --renew was given and no step keeps a credential.
-local function check_renewed(run)
+local function check_credentials_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
   fail.raise {
     kind = "usage", what = ("renew the credentials of %s"):format(run.id),
@@ -443,7 +443,7 @@ local function run_steps(run, declaration, dry)
   end
   if run.mode == "destroy" then return delete_in_reverse(run, dry) end
   run:settle()
-  check_renewed(run)
+  check_credentials_renewed(run)
 end
 
 -- Commit the journal. Records are made durable before a request, and no request follows the record of an adoption, or
@@ -452,7 +452,7 @@ local function commit_run(run)
   if run.journal and (run:acting() or run.mode == "destroy") then commit.commit(run.journal) end
 end
 
-local function release_run(run)
+local function close_run(run)
   for _, watcher in ipairs(run.watching) do watcher:cancel("the run ended") end
   for i = #run.to_close, 1, -1 do run.to_close[i]:close() end
 end
@@ -479,7 +479,7 @@ function M.run(declaration, mode, args, options)
     steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {}, hooks = {},
     watching = {}, removals = {},
   }
-  local scope <close> = setmetatable({}, { __close = function() release_run(run) end })
+  local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
   local ok, err = xpcall(run_steps, traceback.keep, run, declaration, options.dry)
   local kept, trouble = xpcall(commit_run, traceback.keep, run)
   if ok and not kept then ok, err = false, trouble end

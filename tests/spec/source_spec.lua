@@ -61,7 +61,7 @@ describe("a secret of a profile", function()
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': it is a symbolic link\n"
-      .. "  fix: Name the file itself: what a link leads to can be changed by others. "
+      .. "  fix: Name the file itself, because others can change what a link leads to. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".\n',
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'"):format(place.path))
@@ -197,6 +197,7 @@ describe("a secret of a profile", function()
       put "client-secret")
     assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
-      .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret, proxy%-password%.\n", put "password")
+      .. "  fix: There are client%-secret, certificate%-passphrase, "
+      .. "devolutions%-secret, proxy%-password%.\n", put "password")
   end)
 end)
