@@ -64,7 +64,7 @@ local function read_assignments_with_expiry(principal, with_ends)
   return held
 end
 
-local function expiry_text(ends)
+local function role_expiry_text(ends)
   local left = ends - time.now()
   return "until " .. (left < DAY and time.iso(ends) or time.day(ends))
 end
@@ -91,7 +91,7 @@ function Role:differs(actual)
   if not assignment_expires_soon(self, actual) then return {} end
   local to = time.now() + assignment_length(self, actual)
   return { { member = "ends", from = actual.ends, to = to, text = ("ends %s; extended %s"):format(
-    expiry_text(actual.ends):gsub("^until ", ""), expiry_text(to)) } }
+    role_expiry_text(actual.ends):gsub("^until ", ""), role_expiry_text(to)) } }
 end
 
 ---------------------------------------------------------------------------
@@ -223,7 +223,7 @@ local function new_assignment_text(demanded, by_request)
       or "in the whole tenant"
   end
   return ("in the whole tenant, %s, the longest this tenant allows (through Privileged Identity Management)")
-    :format(expiry_text(time.now() + demanded.longest))
+    :format(role_expiry_text(time.now() + demanded.longest))
 end
 
 local function new_directory_role(run, fields, name, with_ends)
@@ -245,7 +245,7 @@ local function assignments_can_expire(fields)
   return false
 end
 
-local function wanted_roles(run, fields)
+local function roles_to_ensure(run, fields)
   local principal, with_ends = fields.principal, assignments_can_expire(fields)
   local is_there = #fields.roles > 0 and resource.known(principal) and not principal.fresh
   local list = is_there and read_assignments_with_expiry(principal, with_ends) or {}
@@ -253,7 +253,7 @@ local function wanted_roles(run, fields)
   for i, name in ipairs(fields.roles) do
     local thing = new_directory_role(run, fields, name, with_ends)
     local actual = assignment_of_role(list, thing.role)
-    thing.fetched, thing.is = { value = actual }, actual and actual.ends and expiry_text(actual.ends) or nil
+    thing.fetched, thing.is = { value = actual }, actual and actual.ends and role_expiry_text(actual.ends) or nil
     things[i] = thing
   end
   return things
@@ -358,7 +358,7 @@ local read_fields = options_of("entra.directory_role.ensure", {
 ---@return string[]? held the roles that the directory shows as held now
 function M.ensure(run, fields)
   fields = read_fields(fields)
-  local things = wanted_roles(run, fields)
+  local things = roles_to_ensure(run, fields)
   if run.mode == "destroy" then return ensure_roles(run, things) end
   local open, missing = open_assignments(things)
   local why = #open > 0 and assignment_obstacle(fields, open)

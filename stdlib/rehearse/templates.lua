@@ -126,7 +126,7 @@ return rehearse {
 }
 ]]
 
-local function capitalised(name) return (name:gsub("^%l", string.upper)) end
+local function capitalised_policy_name(name) return (name:gsub("^%l", string.upper)) end
 
 ---@class rehearse.template
 ---@field policy fun(name: string): string
@@ -134,13 +134,13 @@ local function capitalised(name) return (name:gsub("^%l", string.upper)) end
 
 ---@type rehearse.template
 M.users = {
-  policy = function(name) return USERS:format(capitalised(name), capitalised(name)) end,
+  policy = function(name) return USERS:format(capitalised_policy_name(name), capitalised_policy_name(name)) end,
   test = function(name) return USERS_TEST:format(name, name, name) end,
 }
 
 ---@type rehearse.template
 M.applications = {
-  policy = function(name) return APPLICATIONS:format(capitalised(name), capitalised(name)) end,
+  policy = function(name) return APPLICATIONS:format(capitalised_policy_name(name), capitalised_policy_name(name)) end,
   test = function(name) return APPLICATIONS_TEST:format(name, name, name) end,
 }
 

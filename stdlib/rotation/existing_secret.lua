@@ -26,7 +26,7 @@ local function day_text(moment)
 end
 
 -- "'PAM', Secret ID …c7e1, begins with "abc", from 2026-01-02 to 2027-01-02"
-local function describe_client_secret(credential)
+local function describe_existing_secret(credential)
   local name = type(credential.displayName) == "string" and credential.displayName or "no description"
   local hint = type(credential.hint) == "string" and (', begins with "%s"'):format(credential.hint) or ""
   return ("'%s', Secret ID %s%s, from %s to %s"):format(name, credential.keyId, hint,
@@ -35,7 +35,7 @@ end
 
 local function raise_secret_id_unknown(self, named)
   local lines = {}
-  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe_client_secret(credential) end
+  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe_existing_secret(credential) end
   fail.raise {
     kind = "usage", what = ("take %s for the client secret that Devolutions has"):format(named),
     why = ("'%s' has no client secret with that Secret ID that could be used still"):format(self.terms.name),
@@ -55,7 +55,7 @@ local function ask_which_secret(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
   for number, credential in ipairs(foreign) do
-    log.prose(("  %d  %s"):format(number, describe_client_secret(credential)))
+    log.prose(("  %d  %s"):format(number, describe_existing_secret(credential)))
   end
   output.end_progress()
   local answer = M.ask(output.wrap_question(QUESTION))
@@ -66,7 +66,7 @@ local function note_choice_of_secrets(self)
   local run = self.run
   run:warn("'%s' has client secrets that were not made here. If Devolutions has one of them, say which, with "
     .. "--in-use SECRET-ID; else a new one is made, to be pasted there", self.terms.name)
-  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_client_secret(credential)) end
+  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_existing_secret(credential)) end
 end
 
 local function choose_existing_secret(self)

@@ -114,7 +114,9 @@ end
 
 local AT_ONCE = "removed at once, as a person asked"
 
-local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
+local function why_retirement_is_due(row)
+  return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at))
+end
 
 -- Every credential before the one in use, for a person who asked to remove them now.
 local function all_earlier_credentials(self)
@@ -175,9 +177,9 @@ end
 
 -- Which of the earlier credentials are removed in this run; and a function that says why.
 local function credentials_to_retire(self)
-  if not self:is_confirmed() then return {}, why_overdue end
+  if not self:is_confirmed() then return {}, why_retirement_is_due end
   if self.terms.old_now then return all_earlier_credentials(self), function() return AT_ONCE end end
-  return self.view.overdue, why_overdue
+  return self.view.overdue, why_retirement_is_due
 end
 
 --- Remove replaced credentials whose retirement date has passed, and credentials of lost answers. Waits.
@@ -193,12 +195,12 @@ end
 
 -- Which credentials are removed once the new one that a plan shows is in use; and a function that says why.
 local function credentials_to_retire_later(self)
-  if not self.sink:confirms() then return {}, why_overdue end
+  if not self.sink:confirms() then return {}, why_retirement_is_due end
   if self.terms.old_now then
     local list = all_earlier_credentials(self)
     return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
   end
-  return self.view.overdue, why_overdue
+  return self.view.overdue, why_retirement_is_due
 end
 
 --- Show in a plan which credentials will be removed after a new one was made. Nothing is shown where a person pastes

@@ -13,7 +13,7 @@ end
 
 -- The fix for an unknown credential after the journal was lost: the setup adopts the value in an entry; of a pasted
 -- client secret a person has to say which one it is.
-local function adoption_fix(facts, credential, has_journal)
+local function credential_adoption_fix(facts, credential, has_journal)
   if has_journal then return "" end
   if facts:want "entry" then return facts.setup .. " adopts what the entry holds. " end
   return ("If %s has it: %s --in-use %s. "):format(facts:want("use").who, facts.setup, credential.keyId)
@@ -26,7 +26,7 @@ local function report_unknown_credential(findings, facts, credential, has_journa
     evidence = "an unknown credential: " .. describe_credential(credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
       or "A person or another program made it. Whoever has it can do everything that the application may.",
-    fix = adoption_fix(facts, credential, has_journal) .. retire,
+    fix = credential_adoption_fix(facts, credential, has_journal) .. retire,
   }
 end
 

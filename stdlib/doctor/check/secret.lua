@@ -29,7 +29,7 @@ function M.credential_with_id(value, credentials)
   end
 end
 
-local function is_secret_listed(row, credentials)
+local function is_tried_secret_listed(row, credentials)
   for _, credential in ipairs(credentials) do
     if credential.keyId == row.body.key_id then return true end
   end
@@ -37,7 +37,7 @@ local function is_secret_listed(row, credentials)
 end
 
 local function why_not_accepted(found, row)
-  if row and row.body.key_id and not is_secret_listed(row, found.passwordCredentials or {}) then
+  if row and row.body.key_id and not is_tried_secret_listed(row, found.passwordCredentials or {}) then
     return "Somebody removed it from the application."
   end
   return "It is not a client secret of this application."
@@ -114,7 +114,7 @@ end
 local function report_untried_secret(findings, facts, found, use)
   local has = use.has
   local sentence = in_use.consumer_sentence(use, use.who, time.now())
-  if has.body.key_id and not is_secret_listed(has, found.passwordCredentials or {}) then
+  if has.body.key_id and not is_tried_secret_listed(has, found.passwordCredentials or {}) then
     return findings:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
       in_use.short_key_id(has)), cause = why_not_listed(has),
       fix = renewal_fix(facts, use) }
