@@ -213,7 +213,9 @@ end
 ---@return entra.account[]
 function M.find(managed)
   if not managed or #managed == 0 then return {} end
-  local found, held = task.all { function() return table.pack(read_managed_accounts(managed)) end, role_holders.read }
+  local found, held = task.all {
+    function() return table.pack(read_managed_accounts(managed)) end, role_holders.read_holders,
+  }
   role_holders.add_roles_to_accounts(held, found[2])
   return found[1]
 end

@@ -82,7 +82,7 @@ end
 
 --- Read all assignments, role names and role-assignable groups. Waits; reads side by side.
 ---@return entra.holders
-function M.read()
+function M.read_holders()
   local active, eligible, named, found = task.all {
     M.read_active, M.read_eligible, M.read_role_names, M.read_role_groups,
   }

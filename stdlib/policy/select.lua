@@ -48,7 +48,7 @@ end
 
 Selection.__add, Selection.__sub = selection_operator "+", selection_operator "-"
 
---- Is it a selection?
+--- Is the value a selection?
 ---@param value any
 ---@return boolean
 function M.is(value) return class.is(value, Selection) end

@@ -7,7 +7,7 @@ local time = require "time"
 
 local M = {}
 
-local MOST = 12 -- lines of the story, or accounts, unless more are asked for
+local MOST = 12 -- lines of the story, or accounts, without --verbose
 
 local function add_rehearsal_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text

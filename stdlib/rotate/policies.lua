@@ -13,7 +13,7 @@ local time = require "time"
 
 local M = {}
 
-local SHORTEST, LONGEST = 60, 3600 -- seconds between two looks of a service
+local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 
 local function raise_no_policy_named()
   fail.raise {

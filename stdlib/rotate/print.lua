@@ -11,7 +11,7 @@ local workflow_print = require "workflow.print"
 
 local M = {}
 
-local MOST = 20 -- lines of a kind, unless more are asked for
+local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",

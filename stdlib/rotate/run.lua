@@ -37,7 +37,7 @@ local function read_tenant_for_policies(policies, options)
   local first = first_policy_for(policies, "users")
   if not first then return tenant end
   tenant.holders, tenant.federated = with_policy_rights(options, first, task.all,
-    { role_holders.read, users.federated_domains })
+    { role_holders.read_holders, users.federated_domains })
   tenant.role_ids = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.role_ids[id] = true end
   return tenant

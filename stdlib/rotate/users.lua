@@ -88,7 +88,7 @@ local function set_account_outcome(entry, what, why, code, fix)
 end
 
 -- Was the account's entry modified since we wrote it?
-local function is_entry_edited(row, current)
+local function is_account_entry_edited(row, current)
   local modified = row and row.body.value and row.body.modified
   return modified and current and current.marker == row.body.marker and current.modified
     and current.modified ~= modified
@@ -107,7 +107,7 @@ local function account_entry(self, account)
     set_account_outcome(entry, "wait",
       ("%s; its entry is called %s, and gets the account's name"):format(verdict.why, entry.renamed))
   end
-  if verdict.what == "wait" and is_entry_edited(row, slot.current) then entry.edited = slot.current.id end
+  if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
   if verdict.due then entry.due = verdict.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
@@ -160,7 +160,7 @@ local EDITED = "somebody changed its entry, which holds another value than the p
 local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
 
 -- Read the edited entries, and stop the accounts whose entries hold another password. An edited note stops nothing.
-local function check_edited_entries(self)
+local function stop_accounts_with_edited_entries(self)
   local edited = {}
   for _, entry in ipairs(self.entries) do
     if entry.edited then edited[#edited + 1] = entry end
@@ -250,7 +250,7 @@ function M.find_due(terms, tenant, options)
   end
   add_unselected_accounts(self, { federated = tenant.federated }, seen)
   find_left_over_entries(self)
-  check_edited_entries(self)
+  stop_accounts_with_edited_entries(self)
   keep_named_accounts(self)
   sort_account_entries(self)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)

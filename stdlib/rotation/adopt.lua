@@ -71,7 +71,7 @@ local function adopted_row(self, value, credential)
   body.workflow, body.grace, body.adopted = terms.workflow, terms.grace, true
   body.marker = credential_marker(credential) or unclaimed_marker(self)
   body.key_id, body.known_at = credential and credential.keyId, graph_clock.now()
-  body.made_at = credential and inventory.start_of(credential) or body.made_at
+  body.made_at = credential and inventory.credential_start(credential) or body.made_at
   if journal then return self.kind.rows:new(journal, body) end
   body.marker = body.marker or "in " .. tostring(self.sink)
   return { id = "", state = "known", body = body, created = graph_clock.now() }

@@ -79,7 +79,7 @@ end
 ---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = secret.hint(value, 3), ends = credential and inventory.expiry_of(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.credential_expiry(credential) or nil }
 end
 
 --- The value that signs in.

@@ -249,10 +249,10 @@ local function who_made_credential(self, credential)
   local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then
-      return "made here, and not on record any more; perhaps in use. Once nothing uses it, it goes with: " .. retire
+      return "made here, and not on record any more; perhaps in use. Once nothing uses it, remove it with: " .. retire
     end
   end
-  return "of another journal, and perhaps in use; once nothing uses it, it goes with: " .. retire
+  return "of another journal, and perhaps in use; once nothing uses it, remove it with: " .. retire
 end
 
 local function report_foreign_credentials(self)

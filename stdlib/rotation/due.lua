@@ -165,7 +165,7 @@ local function judge_unknown_account(row, account, slot)
   local current = slot.current
   if not current or not current.marker then return new_verdict("change", "never changed from here") end
   if is_dated_by_entry(slot, account) then return nil, { marker = current.marker, since = account.changed } end
-  local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
+  local why = ("the sink's value was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
   if is_change_accepted(row, account) then return new_verdict("change", why) end
   return new_verdict("stop", why, { fix = fix_for_foreign_change(account, slot) })

@@ -30,7 +30,7 @@ local function describe_existing_secret(credential)
   local name = type(credential.displayName) == "string" and credential.displayName or "no description"
   local hint = type(credential.hint) == "string" and (', begins with "%s"'):format(credential.hint) or ""
   return ("'%s', Secret ID %s%s, from %s to %s"):format(name, credential.keyId, hint,
-    day_text(inventory.start_of(credential)), day_text(inventory.expiry_of(credential)))
+    day_text(inventory.credential_start(credential)), day_text(inventory.credential_expiry(credential)))
 end
 
 local function raise_secret_id_unknown(self, named)
@@ -81,13 +81,13 @@ end
 -- Adopting
 
 local function existing_secret_row(self, credential)
-  local application, terms, ends = self.application, self.terms, inventory.expiry_of(credential)
+  local application, terms, ends = self.application, self.terms, inventory.credential_expiry(credential)
   local now, name = graph_clock.now(), credential.displayName
   return self.kind.rows:new(self.run.journal, {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
     marker = type(name) == "string" and name ~= "" and name or credential.keyId, by_person = true,
     key_id = credential.keyId, hint = credential.hint, grace = terms.grace,
-    ends = ends < math.huge and ends or nil, made_at = inventory.start_of(credential), known_at = now,
+    ends = ends < math.huge and ends or nil, made_at = inventory.credential_start(credential), known_at = now,
     confirmed_at = now, confirmed_by = "a person",
   })
 end

@@ -21,7 +21,7 @@ local M = {}
 --- When a credential expires.
 ---@param credential table of Graph
 ---@return number math.huge when Entra does not say
-function M.expiry_of(credential)
+function M.credential_expiry(credential)
   local text = credential.endDateTime
   return type(text) == "string" and time.parse(text) or math.huge
 end
@@ -29,7 +29,7 @@ end
 --- When a credential became valid. Nil when Entra does not say.
 ---@param credential table of Graph
 ---@return number?
-function M.start_of(credential)
+function M.credential_start(credential)
   local text = credential.startDateTime
   return type(text) == "string" and time.parse(text) or nil
 end
@@ -106,7 +106,7 @@ function M.take(kind, rows, credentials, terms, now)
   end
   view.newest = table.remove(view.older)
   for _, credential in ipairs(credentials) do
-    if not known[credential] and M.expiry_of(credential) > now then table.insert(view.foreign, credential) end
+    if not known[credential] and M.credential_expiry(credential) > now then table.insert(view.foreign, credential) end
   end
   view.due = M.why_due(view, terms, now)
   return view

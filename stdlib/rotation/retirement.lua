@@ -101,7 +101,7 @@ end
 local function leave_credential_of_person(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
-    "made elsewhere and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+    "made elsewhere and replaced; once nothing uses it, remove it with: moonlatch journal retire " .. row.body.key_id)
 end
 
 local function retire_credentials(self, rows, why)
@@ -170,7 +170,7 @@ local function retire_lost_credentials(self, value)
       retire_credential(self, row, credential, "its answer was lost, its value is known to nobody")
     else
       self.run:leave(self.kind.name, row.body.marker,
-        "its answer was lost; goes with: moonlatch journal retire " .. credential.keyId)
+        "its answer was lost; remove it with: moonlatch journal retire " .. credential.keyId)
     end
   end
 end
@@ -219,7 +219,7 @@ end
 ---@param row rotation.row
 ---@return boolean, string why
 function M.is_ours_to_remove(self, row)
-  if self.application.ours then return true, "goes with the application" end
+  if self.application.ours then return true, "deleted with the application" end
   if row.body.by_person then return false, "it was made elsewhere, and is in use, as a person said" end
   if row.body.adopted then return false, "it was adopted, not made here" end
   if row.body.key_id then return true, "the journal says it was made here" end

@@ -47,7 +47,7 @@ local function find_look_alike_candidates()
 end
 
 -- Has the service principal the permissions that one of the how-to's versions asks for?
-local function has_provider_permissions(principal, offered)
+local function looks_alike_by_permissions(principal, offered)
   local ids = {}
   for i, grant in ipairs(graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
     top = 999, what = "read which permissions are granted to " .. tostring(principal.displayName),
@@ -76,7 +76,7 @@ end
 local function find_look_alikes(offered)
   local found = {}
   for _, one in ipairs(task.map(find_look_alike_candidates(), AT_ONCE, function(principal)
-    return has_provider_permissions(principal, offered) and read_unmarked_application(principal) or false
+    return looks_alike_by_permissions(principal, offered) and read_unmarked_application(principal) or false
   end)) do
     if one then found[#found + 1] = one end
   end

@@ -48,7 +48,7 @@ end
 
 local function accounts_for_rotator(needed)
   if #needed.users == 0 then return {} end
-  local federated, holders = task.all { users.federated_domains, role_holders.read }
+  local federated, holders = task.all { users.federated_domains, role_holders.read_holders }
   local lists = {}
   for i, terms in ipairs(needed.users) do
     lists[i] = policy_select.find_accounts(terms.select, federated, holders).accounts

@@ -69,7 +69,7 @@ local function choose_our_entry(self, list)
   return ours[1]
 end
 
---- The name of the entry on record.
+--- The key of the entry in the journal.
 ---@return string
 function Entry:key()
   return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, vault_folder.key(self.path), self.name:lower())

@@ -29,7 +29,7 @@ local M = {}
 ---@field entry sink.entry?
 
 ---------------------------------------------------------------------------
--- On record
+-- The record of the hand-over
 
 local function handover_body(run, fields)
   local consumer, address = states.consumer(run.profile)
@@ -84,7 +84,7 @@ local function await_handover_by_person(run, row)
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
+    return run:note("all required items in %s are ticked; they cannot be looked at from here",
       summary.consumer_name(state))
   end
   run:await {
@@ -159,7 +159,7 @@ local function await_removal_by_person(run, row)
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
-    what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
+    what = ("remove the remains of '%s' in %s; `moonlatch handover` lists them"):format(state.name,
       summary.consumer_name(state)),
     why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
@@ -179,8 +179,9 @@ local function await_check_of_adopted(run, row)
   local state = states.read(run.journal, row, graph_clock.now())
   run:await {
     what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer_name(state)),
-    why = ("Its application was adopted and stays, without what was added to it here. %s are rotated only while it has "
-      .. "roles, permissions and a client secret of its own."):format(managed_accounts_text(state)),
+    why = ("Its application was adopted and stays, without the credentials and permissions that were added here. "
+      .. "%s are rotated only while it has roles, permissions and a client secret of its own.")
+      :format(managed_accounts_text(state)),
     how = checklist.proof(state.consumer),
   }
 end

@@ -6,7 +6,7 @@ local markers = require "journal.marker"
 local time = require "time"
 
 local function describe_credential(credential)
-  local ends = inventory.expiry_of(credential)
+  local ends = inventory.credential_expiry(credential)
   return ("'%s' (%s), until %s"):format(credential.displayName or "", credential.keyId,
     ends < math.huge and time.day(ends) or "no end")
 end
@@ -30,7 +30,7 @@ local function report_unknown_credential(findings, facts, credential, has_journa
   }
 end
 
-local function is_expiring_before(a, b) return inventory.expiry_of(a) < inventory.expiry_of(b) end
+local function is_expiring_before(a, b) return inventory.credential_expiry(a) < inventory.credential_expiry(b) end
 
 ---@type doctor.check
 return {
