@@ -94,14 +94,14 @@ function M.first_contact() return require("doctor.first_contact").run() end
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
 local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
 
-local function indent_lines(text) return (text:gsub("\n", "\n             ")) end
+local function indent_finding(text) return (text:gsub("\n", "\n             ")) end
 
 local function print_finding(finding)
   if log.quiet() and finding.verdict == "ok" then return end
   local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
-  log.prose(("%s%s: %s"):format(verdict, finding.check, indent_lines(finding.evidence)))
-  if finding.cause then log.prose("         why: " .. indent_lines(finding.cause)) end
-  if finding.fix then log.prose("         fix: " .. indent_lines(finding.fix)) end
+  log.prose(("%s%s: %s"):format(verdict, finding.check, indent_finding(finding.evidence)))
+  if finding.cause then log.prose("         why: " .. indent_finding(finding.cause)) end
+  if finding.fix then log.prose("         fix: " .. indent_finding(finding.fix)) end
 end
 
 -- Print the fix of the first finding again, which may have scrolled away.

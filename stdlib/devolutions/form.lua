@@ -113,7 +113,7 @@ local function renewal_fields(values)
   return fields
 end
 
-local function add_form(values)
+local function provider_add_form(values)
   return {
     where = PROVIDERS .. " > " .. (values.consumer == "cloud" and "Add Provider (+)" or "Add") .. " > Entra ID user",
     title = ("add the provider '%s'"):format(values.name), fields = FIELDS[values.consumer](values),
@@ -121,7 +121,7 @@ local function add_form(values)
   }
 end
 
-local function renew_form(values)
+local function provider_renew_form(values)
   return {
     where = ("%s > '%s' > edit (the pen, or the ellipsis menu: no page of the vendor describes it)")
       :format(PROVIDERS, values.name),
@@ -130,7 +130,7 @@ local function renew_form(values)
   }
 end
 
-local function remove_form(values)
+local function provider_remove_form(values)
   return {
     where = ("%s > '%s' > the menu in the list (no page of the vendor describes it)"):format(PROVIDERS, values.name),
     title = ("remove the provider '%s'"):format(values.name),
@@ -142,7 +142,7 @@ local function remove_form(values)
   }
 end
 
-local PURPOSES = { add = add_form, renew = renew_form, remove = remove_form }
+local PURPOSES = { add = provider_add_form, renew = provider_renew_form, remove = provider_remove_form }
 
 -- The form for a consumer that is not Devolutions: a service that signs in as the application.
 local function form_outside_devolutions(values, purpose)

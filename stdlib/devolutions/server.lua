@@ -92,7 +92,7 @@ local open_session = single_flight.wrap(function()
   session = credential
 end)
 
-local function current_session()
+local function devolutions_session()
   if settings ~= profiles.current() then settings, session = profiles.current(), nil end
   if not session then open_session() end
   return session
@@ -103,7 +103,7 @@ local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = 
 
 -- Send one call and judge the answer. When the session has expired, log in again and send once more.
 local function call_server(what, method, path, query, body)
-  local used = current_session()
+  local used = devolutions_session()
   local base = server_settings(settings).server
   local function build() return native_devolutions.request(base, method, path, query, body) end
   local first <close> = build()
@@ -166,7 +166,7 @@ end
 
 -- Read one page of a list. Official clients use two names for the page number. Both are sent, and the answer must be
 -- the page that was asked for.
-local function read_page(what, path, filter, number)
+local function read_list_page(what, path, filter, number)
   local query = { page = ("%d"):format(number), pageNumber = ("%d"):format(number), pageSize = ("%d"):format(PAGE) }
   for name, value in pairs(filter) do query[name] = value end
   local page = call_server(what, "GET", path, query)
@@ -186,30 +186,30 @@ local function raise_too_many_pages(what)
 end
 
 -- Go through the items of all pages.
-local function each_item(what, path, filter)
+local function each_page_item(what, path, filter)
   local page, number, place = { data = {} }, 0, 0
   return function()
     while place >= #page.data do
       if number > 0 and number >= (math.tointeger(page.totalPage) or 1) then return nil end
       if number >= MOST_PAGES then raise_too_many_pages(what) end
       number, place = number + 1, 0
-      page = read_page(what, path, filter, number)
+      page = read_list_page(what, path, filter, number)
     end
     place = place + 1
     return page.data[place]
   end
 end
 
-local function list_items(what, path, filter)
+local function list_all_items(what, path, filter)
   local all = {}
-  for item in each_item(what, path, filter) do all[#all + 1] = item end
+  for item in each_page_item(what, path, filter) do all[#all + 1] = item end
   return all
 end
 
 --- All vaults that the application identity may see. Waits.
 ---@return table[] with id, name, description, …
 function M.vaults()
-  return list_items("list the vaults", "/api/v1/vault", {})
+  return list_all_items("list the vaults", "/api/v1/vault", {})
 end
 
 --- The vault of that name or id. Raises a failure when there is none, or more than one. Waits.
@@ -258,7 +258,7 @@ function M.each_entry(vault_id, filter)
   filter = filter or {}
   -- It is unknown whether the server's filter by path ignores case, so that filter is not used.
   local asked = { name = filter.name, tag = filter.tag }
-  local next_entry = each_item("list the vault's entries", fill_path("/api/v1/vault/{id}/entry", vault_id), asked)
+  local next_entry = each_page_item("list the vault's entries", fill_path("/api/v1/vault/{id}/entry", vault_id), asked)
   return function()
     for entry in next_entry do
       if fits_filter(entry, filter) then return entry end
@@ -314,19 +314,19 @@ local function contains_members(wanted, stored)
   return true
 end
 
-local function deep_copy(value)
+local function copy_entry(value)
   if type(value) ~= "table" then return value end
   local made = {}
-  for name, member in pairs(value) do made[name] = deep_copy(member) end
+  for name, member in pairs(value) do made[name] = copy_entry(member) end
   return made
 end
 
-local function read_entry(what, vault_id, id)
+local function read_server_entry(what, vault_id, id)
   local entry = call_server(what, "GET", fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
     includePasswords = "true", includeSensitiveData = "true",
   })
   if type(entry) == "table" and type(entry.data) == "table" and entry.id then
-    as_read[entry] = deep_copy(entry)
+    as_read[entry] = copy_entry(entry)
     return entry
   end
   raise_bad_answer(what, "the answer is not an entry: it has no id and data")
@@ -338,7 +338,7 @@ end
 ---@return devolutions.entry
 function M.entry(vault_id, id)
   local what = ("read the entry %s"):format(id)
-  local entry = read_entry(what, vault_id, id)
+  local entry = read_server_entry(what, vault_id, id)
   check_secret_is_shown(what, entry)
   return entry
 end
@@ -347,7 +347,7 @@ local function entry_name(entry)
   return (entry.path and entry.path ~= "") and entry.path .. "\\" .. entry.name or entry.name
 end
 
-local function check_read_back(what, wanted, stored)
+local function check_entry_read_back(what, wanted, stored)
   for name, value in pairs(wanted.data) do
     if not contains_members(value, stored.data[name]) then
       fail.raise {
@@ -398,14 +398,14 @@ function M.create_entry(vault_id, entry)
       kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry",
     })
   end
-  local stored = read_entry(what, vault_id, made.id)
+  local stored = read_server_entry(what, vault_id, made.id)
   delete_when_misplaced(what, vault_id, entry, stored)
   check_secret_is_shown(what, stored)
-  return check_read_back(what, entry, stored)
+  return check_entry_read_back(what, entry, stored)
 end
 
 local function check_entry_unchanged(what, vault_id, entry)
-  local before, known = read_entry(what, vault_id, entry.id), as_read[entry]
+  local before, known = read_server_entry(what, vault_id, entry.id), as_read[entry]
   if before.modifiedOn == entry.modifiedOn and (not known or contains_members(known, before)) then return end
   fail.raise {
     kind = "conflict", what = what, why = "somebody changed it after it was read",
@@ -427,10 +427,10 @@ function M.replace_entry(vault_id, entry, options)
     name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
     description = entry.description, tags = entry.tags, data = entry.data,
   })
-  local stored = read_entry(what, vault_id, entry.id)
+  local stored = read_server_entry(what, vault_id, entry.id)
   check_folder(what, entry, stored, "")
   check_secret_is_shown(what, stored)
-  return check_read_back(what, entry, stored)
+  return check_entry_read_back(what, entry, stored)
 end
 
 --- Delete an entry. No failure when it is gone already. Waits.

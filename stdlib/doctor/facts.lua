@@ -259,7 +259,7 @@ end))
 ---@field claims table?
 ---@field failure table?
 
-local function prove_value(found, value)
+local function try_secret_value(found, value)
   if not value then return false end
   local accepted, more = prove.sign_in_once(found.appId, value)
   if not accepted then prove.raise_if_passing(found.appId, more) end
@@ -270,7 +270,7 @@ end
 local works = "whether the client secret works"
 define_fact("proof", "client secret", works, fact_of_application(function(found, examination)
   local values = examination:need "values"
-  return prove_value(found, values.journal or values.entry)
+  return try_secret_value(found, values.journal or values.entry)
 end))
 
 -- Does the secret that the consumer has sign in? False where the journal does not have its value.
@@ -279,7 +279,7 @@ define_fact("used_proof", "client secret", used_works, fact_of_application(funct
   local values = examination:need "values"
   if not values.used then return false end
   if values.journal and secret.equals(values.journal, values.used) then return examination:need "proof" end
-  return prove_value(found, values.used)
+  return try_secret_value(found, values.used)
 end))
 
 -- Does the value in the entry sign in?
@@ -288,7 +288,7 @@ define_fact("entry_proof", "entry", entry_works, fact_of_application(function(fo
   local values = examination:need "values"
   if not values.entry then return false end
   if not values.journal or secret.equals(values.journal, values.entry) then return examination:need "proof" end
-  return prove_value(found, values.entry)
+  return try_secret_value(found, values.entry)
 end))
 
 return M

@@ -28,7 +28,7 @@ local function failure_raised_by(fn, ...)
   return err
 end
 
-local function is_answered(path, options)
+local function settle_by_answer(path, options)
   local failure = failure_raised_by(graph.first, path, options)
   if not failure then return true, "it was answered" end
   return failure.kind == "denied" and nil or false, failure.why
@@ -45,10 +45,10 @@ end
 
 local NO_SERVER = "the profile names no Devolutions Server"
 
-local function has_server(current) return current.devolutions and current.devolutions.server end
+local function has_devolutions_server(current) return current.devolutions and current.devolutions.server end
 
 local function settle_paging(current)
-  if not has_server(current) then return nil, NO_SERVER end
+  if not has_devolutions_server(current) then return nil, NO_SERVER end
   server.login(current)
   local vaults = server.vaults() -- fails when the server answers with another page than the one asked for
   return #vaults > 100 and true or nil, #vaults > 100 and "the second page came when asked for"
@@ -56,7 +56,7 @@ local function settle_paging(current)
 end
 
 local function settle_server_version(current)
-  if not has_server(current) then return nil, NO_SERVER end
+  if not has_devolutions_server(current) then return nil, NO_SERVER end
   server.login(current)
   return true, "version " .. server.info().version
 end
@@ -82,7 +82,7 @@ local GROUP_CAST = "/groups/{id}/transitiveMembers/microsoft.graph.user"
 local function settle_group_cast()
   local group = graph.first("/groups", { select = { "id" }, what = "find any group" })
   if not group then return nil, "there is no group" end
-  return is_answered(graph.path(GROUP_CAST, group.id), { select = { "id" }, count = true, consistency = "eventual",
+  return settle_by_answer(graph.path(GROUP_CAST, group.id), { select = { "id" }, count = true, consistency = "eventual",
     what = "read a group's users" })
 end
 
@@ -98,7 +98,7 @@ M.beliefs = {
   { id = "restricted-member", belief = "users tell whether a restricted unit holds them (isManagementRestricted)",
     doubt = "it is in the schema, and on no page",
     call = "GET /users?$select=id,isManagementRestricted&$top=1", settle = function()
-      return is_answered("/users",
+      return settle_by_answer("/users",
         { select = { "id", "isManagementRestricted" }, top = 1, what = "read isManagementRestricted" })
     end },
   { id = "group-cast", belief = "the users in a group, nested ones too, come by a cast with $count",
@@ -115,7 +115,7 @@ M.beliefs = {
   { id = "workload-access", belief = "Conditional Access policies for workload identities can be listed",
     doubt = "it takes a licence, and what is refused without one is not known",
     call = "GET /identity/conditionalAccess/policies", settle = function()
-      local answered, said = is_answered("/identity/conditionalAccess/policies", { what = "read the policies" })
+      local answered, said = settle_by_answer("/identity/conditionalAccess/policies", { what = "read the policies" })
       return answered or nil, said -- the refusal may come from a missing licence
     end },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",

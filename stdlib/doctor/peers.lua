@@ -32,7 +32,7 @@ function M.parse_http_date(text)
   return day and MONTHS[month] and time.parse(("%s-%02d-%sT%sZ"):format(year, MONTHS[month], day, clock)) or nil
 end
 
-local function raise_not_reached(who, base, failure)
+local function raise_peer_not_reached(who, base, failure)
   local reason = explain.graph(failure)
   fail.raise {
     kind = "network", what = ("reach %s at %s"):format(who, base),
@@ -44,11 +44,11 @@ end
 -- Send one request without a credential. For the difference of the clocks, the server's date is taken to be of the
 -- middle of the round trip. Requests that are also made to sign in are sent with Moonlatch's own rights, the request to
 -- Graph with the script's.
-local function ask_service(who, base, request)
+local function ask_peer(who, base, request)
   local sent, now = time.monotonic(), time.now()
   local answer <close>, message, kind = http.send(request, nil,
     { timeout = WAIT, note = "reach " .. who, own = request:peer() ~= "graph" })
-  if not answer then raise_not_reached(who, base, retry.transport_failure(message, kind)) end
+  if not answer then raise_peer_not_reached(who, base, retry.transport_failure(message, kind)) end
   local took = time.monotonic() - sent
   local date = M.parse_http_date(answer:header "date")
   return {
@@ -57,7 +57,7 @@ local function ask_service(who, base, request)
   }
 end
 
-local function raise_wrong_service(who, peer, how)
+local function raise_wrong_peer(who, peer, how)
   fail.raise {
     kind = "config", what = ("find %s at %s"):format(who, peer.base),
     why = ("another service answers there (HTTP %d, %s)"):format(peer.status, peer.type),
@@ -72,10 +72,10 @@ local CLOUD = "Check `cloud` in the profile: the login and Graph addresses have 
 ---@return doctor.peer
 function M.login(profile)
   local who = "the login service"
-  local peer = ask_service(who, profile.login, native_oauth.discovery(profile.login .. "/" .. profile.tenant))
+  local peer = ask_peer(who, profile.login, native_oauth.discovery(profile.login .. "/" .. profile.tenant))
   if peer.status >= 500 then return peer end
   if (peer.status ~= 200 and peer.status ~= 400) or not peer.type:find("json", 1, true) then
-    raise_wrong_service(who, peer, CLOUD)
+    raise_wrong_peer(who, peer, CLOUD)
   end
   return peer
 end
@@ -84,8 +84,8 @@ end
 ---@param profile profile
 ---@return doctor.peer
 function M.graph(profile)
-  local peer = ask_service("Graph", profile.graph, native_graph.request(profile.graph, "GET", "/organization"))
-  if peer.status < 500 and peer.status ~= 401 then raise_wrong_service("Graph", peer, CLOUD) end
+  local peer = ask_peer("Graph", profile.graph, native_graph.request(profile.graph, "GET", "/organization"))
+  if peer.status < 500 and peer.status ~= 401 then raise_wrong_peer("Graph", peer, CLOUD) end
   return peer
 end
 
@@ -94,10 +94,10 @@ end
 ---@return doctor.peer
 function M.devolutions(devolutions)
   local who = "Devolutions Server"
-  local peer = ask_service(who, devolutions.server,
+  local peer = ask_peer(who, devolutions.server,
     native_devolutions.request(devolutions.server, "GET", "/api/public-instance-information"))
   if peer.status < 500 and peer.status ~= 200 then
-    raise_wrong_service(who, peer, "Check `server` under devolutions in the profile, with the path of the instance.")
+    raise_wrong_peer(who, peer, "Check `server` under devolutions in the profile, with the path of the instance.")
   end
   return peer
 end

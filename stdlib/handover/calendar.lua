@@ -11,12 +11,12 @@ local PRODUCT = "-//Moonlatch//Client secrets//EN"
 local LIMIT = 1 << 20
 
 -- Escape a text (RFC 5545, 3.3.11).
-local function escape_text(text)
+local function escape_calendar_text(text)
   return (text:gsub("[\\;,]", "\\%0"):gsub("\r?\n", "\\n"):gsub("%c", " "))
 end
 
 -- Break a line after at most 75 octets, never inside a character; the next line begins with a space (RFC 5545, 3.1).
-local function fold_line(line)
+local function fold_calendar_line(line)
   local parts, first = {}, 1
   while #line - first + 1 > (first == 1 and 75 or 74) do
     local stop = first + (first == 1 and 75 or 74)
@@ -27,15 +27,16 @@ local function fold_line(line)
   return table.concat(parts, "\r\n ")
 end
 
-local function date_value(moment) return (time.day(moment):gsub("-", "")) end
-local function utc_value(moment) return (time.iso(moment):gsub("[-:]", "")) end
+local function calendar_date(moment) return (time.day(moment):gsub("-", "")) end
+local function calendar_time(moment) return (time.iso(moment):gsub("[-:]", "")) end
 
-local function add_event(lines, name, event)
+local function add_calendar_event(lines, name, event)
+  local summary = escape_calendar_text(event.summary)
   local list = {
-    "BEGIN:VEVENT", ("UID:%s-%s@moonlatch"):format(event.id, name), "DTSTAMP:" .. utc_value(event.now),
-    "DTSTART;VALUE=DATE:" .. date_value(event.at), "DTEND;VALUE=DATE:" .. date_value(event.at + 86400),
-    "SUMMARY:" .. escape_text(event.summary), "DESCRIPTION:" .. escape_text(event.description), "TRANSP:TRANSPARENT",
-    "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-P1D", "DESCRIPTION:" .. escape_text(event.summary), "END:VALARM",
+    "BEGIN:VEVENT", ("UID:%s-%s@moonlatch"):format(event.id, name), "DTSTAMP:" .. calendar_time(event.now),
+    "DTSTART;VALUE=DATE:" .. calendar_date(event.at), "DTEND;VALUE=DATE:" .. calendar_date(event.at + 86400),
+    "SUMMARY:" .. summary, "DESCRIPTION:" .. escape_calendar_text(event.description), "TRANSP:TRANSPARENT",
+    "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-P1D", "DESCRIPTION:" .. summary, "END:VALARM",
     "END:VEVENT",
   }
   for _, line in ipairs(list) do lines[#lines + 1] = line end
@@ -58,18 +59,18 @@ function M.text(state, now)
   now = now or time.now()
   local what = ("the client secret %s of '%s'"):format(secret.short, state.name)
   local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
-  add_event(lines, "renew", {
+  add_calendar_event(lines, "renew", {
     id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
     description = (
       "It expires on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
       .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
   })
-  add_event(lines, "last", {
+  add_calendar_event(lines, "last", {
     id = secret.id, now = now, at = secret.ends, summary = "Last day of " .. what,
     description = "A service that signs in with it stops working. moonlatch doctor says which one uses it.",
   })
   lines[#lines + 1] = "END:VCALENDAR"
-  for i, line in ipairs(lines) do lines[i] = fold_line(line) end
+  for i, line in ipairs(lines) do lines[i] = fold_calendar_line(line) end
   return table.concat(lines, "\r\n") .. "\r\n"
 end
 

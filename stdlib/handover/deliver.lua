@@ -19,7 +19,7 @@ M.reveal = term.reveal
 
 local NOT_YET = { intent = true, sent = true, known = true }
 
-local function raise_refused(row, what, why, fix)
+local function raise_delivery_refused(row, what, why, fix)
   what = ("%s the client secret %s"):format(what, row.body.marker)
   fail.raise { kind = "refused", what = what, why = why, fix = fix }
 end
@@ -54,12 +54,13 @@ end
 function M.take_value(journal, row, how)
   M.reread_row(journal, row)
   if NOT_YET[row.state] then
-    raise_refused(row, "give", "it is not proven yet that it signs in", "Run apply, which proves it.")
+    raise_delivery_refused(row, "give", "it is not proven yet that it signs in", "Run apply, which proves it.")
   end
   local value = rows:value(journal, row)
   if not value then
-    raise_refused(row, "give", row.body.by_person and "it was made elsewhere, and the journal does not have its value"
-      or "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
+    local why = row.body.by_person and "it was made elsewhere, and the journal does not have its value"
+      or "the journal does not hold its value any more"
+    raise_delivery_refused(row, "give", why, "moonlatch apply --renew has a new one made.")
   end
   journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
   commit.commit(journal)

@@ -36,7 +36,7 @@ end
 ---@param row handover.row
 ---@param by string the person's name
 ---@return handover.page_server.desk
-local function new_desk(journal, row, by)
+local function page_desk(journal, row, by)
   local function state() return states.read(journal, row, graph_clock.now()) end
   local function secret_row() return deliver.secret_row(journal, state()) end
   return {
@@ -55,7 +55,7 @@ end
 -- Print a new address of the page, and open it in a browser the first time. Another user can read the address in the
 -- list of processes while the browser is opened. So the page answers one user only, and the token in the address is of
 -- no use to others. (Root can read everything anyway.)
-local function print_address(page, first)
+local function print_page_address(page, first)
   local url, port = page:invite(), page.port
   if log.json() then
     return term.write("out", json.encode { url = url, ["for"] = page.person.name } .. "\n")
@@ -73,7 +73,7 @@ local function print_address(page, first)
 end
 
 -- Serve until a person ends the page, nobody acts on it for ten minutes, or the terminal closes. Returns why it ended.
-local function serve_until_end(page)
+local function serve_page_until_end(page)
   local server, start = page.server, sys.monotonic()
   server:watch(STANDARD_INPUT)
   local attended = not server:ended() -- when input is a file or /dev/null, its end does not end the page
@@ -83,7 +83,7 @@ local function serve_until_end(page)
     if page.finished then return "finished" end
     if attended and server:ended() then return "left" end
     if page:ends_in() <= 0 or sys.monotonic() - start > LONGEST then return "late" end
-    if server:lines() > 0 then print_address(page, false) end
+    if server:lines() > 0 then print_page_address(page, false) end
   end
 end
 
@@ -98,9 +98,9 @@ local END_TEXTS = {
 ---@param named string? the user who may open the page; by default the owner of the terminal
 function M.serve(journal, row, named)
   local person = neighbour.person("show the hand-over as a page", named)
-  local page <close> = page_server.open(new_desk(journal, row, person.name), person)
-  print_address(page, true)
-  log.aside(END_TEXTS[serve_until_end(page)])
+  local page <close> = page_server.open(page_desk(journal, row, person.name), person)
+  print_page_address(page, true)
+  log.aside(END_TEXTS[serve_page_until_end(page)])
 end
 
 return M

@@ -60,7 +60,7 @@ local function page_asset(name) return assert(sys.embedded(FOLDER .. name), name
 
 local function csp_hash(text) return "'sha256-" .. crypto.base64(crypto.digest("sha256", text)) .. "'" end
 
-local function fill_placeholder(text, name, value)
+local function fill_page_placeholder(text, name, value)
   local first, last = text:find("@" .. name .. "@", 1, true)
   return text:sub(1, first - 1) .. value .. text:sub(last + 1)
 end
@@ -68,12 +68,12 @@ end
 -- The page with its style and script, and its Content Security Policy, which allows only this style and script.
 local function assemble_page()
   local style, script = page_asset "page.css", page_asset "page.js"
-  local page = fill_placeholder(fill_placeholder(page_asset "page.html", "STYLE", style), "SCRIPT", script)
+  local page = fill_page_placeholder(fill_page_placeholder(page_asset "page.html", "STYLE", style), "SCRIPT", script)
   return page, ("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; base-uri 'none'; "
     .. "form-action 'none'; frame-ancestors 'none'"):format(csp_hash(style), csp_hash(script))
 end
 
-local function response_headers(self, kind)
+local function page_headers(self, kind)
   return {
     ["Content-Type"] = kind, ["Cache-Control"] = "no-store", ["Content-Security-Policy"] = self.policy,
     ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
@@ -83,8 +83,8 @@ end
 
 local JSON = "application/json"
 
-local function reply_json(self, incoming, status, value)
-  incoming:reply(status, response_headers(self, JSON), value)
+local function reply_to_page(self, incoming, status, value)
+  incoming:reply(status, page_headers(self, JSON), value)
 end
 
 ---------------------------------------------------------------------------
@@ -100,67 +100,67 @@ local function page_state(self)
   return state
 end
 
-local function random_token() return crypto.base64url(crypto.random(32)) end
+local function page_token() return crypto.base64url(crypto.random(32)) end
 
 ROUTES["/session"] = function(self, incoming, body)
   if not self.token or body.token ~= self.token then
-    return reply_json(self, incoming, 401, { error = "The address was used before." })
+    return reply_to_page(self, incoming, 401, { error = "The address was used before." })
   end
-  self.token, self.session = nil, random_token()
-  reply_json(self, incoming, 200, { session = self.session })
+  self.token, self.session = nil, page_token()
+  reply_to_page(self, incoming, 200, { session = self.session })
 end
 
-ROUTES["/state"] = function(self, incoming) reply_json(self, incoming, 200, page_state(self)) end
+ROUTES["/state"] = function(self, incoming) reply_to_page(self, incoming, 200, page_state(self)) end
 
 -- C copies the value from the secret into the answer, through a buffer that is wiped. libevent's copy is wiped when
 -- libevent frees it, because the allocator wipes all memory that is freed.
 ROUTES["/secret"] = function(self, incoming)
   if self.was_given then
-    return reply_json(self, incoming, 409, {
+    return reply_to_page(self, incoming, 409, {
       error = "The secret was given once for this address. Press Enter in the terminal for a new address.",
     })
   end
   local value <close> = self.desk.give()
   self.was_given = true
-  reply_json(self, incoming, 200, { secret = value })
+  reply_to_page(self, incoming, 200, { secret = value })
   self.desk.given()
 end
 
 -- Answer an action of a person with the new state. Each action gives the page more time.
-local function reply_after_action(self, incoming)
+local function reply_after_page_action(self, incoming)
   self.acted = sys.monotonic()
-  reply_json(self, incoming, 200, page_state(self))
+  reply_to_page(self, incoming, 200, page_state(self))
 end
 
 ROUTES["/tick"] = function(self, incoming, body)
   self.desk.tick(tostring(body.key), body.done == true)
-  reply_after_action(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/tested"] = function(self, incoming, body)
   self.tested = body.done == true
-  reply_after_action(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/confirm"] = function(self, incoming, body)
   self.desk.confirm(body.id, self.tested)
-  reply_after_action(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/calendar"] = function(self, incoming)
-  incoming:reply(200, response_headers(self, "text/calendar; charset=utf-8"), self.desk.calendar())
+  incoming:reply(200, page_headers(self, "text/calendar; charset=utf-8"), self.desk.calendar())
 end
 
 ROUTES["/end"] = function(self, incoming)
   self.finished = true
-  reply_json(self, incoming, 200, {})
+  reply_to_page(self, incoming, 200, {})
 end
 
 ---------------------------------------------------------------------------
 -- Checking requests
 
 -- The status and the reason for refusing a request, before its body is read.
-local function refusal_of_request(self, incoming)
+local function page_request_refusal(self, incoming)
   if not neighbour.sent(self.person, incoming) then
     return 403, "This page is for another user of this computer. The terminal says for whom."
   end
@@ -180,20 +180,21 @@ local function refusal_of_request(self, incoming)
 end
 
 -- Answer one request. A failure of the hand-over is shown on the page and on the terminal.
-local function answer_request(self, incoming)
-  local status, why = refusal_of_request(self, incoming)
-  if status then return reply_json(self, incoming, status, { error = why }) end
+local function answer_page_request(self, incoming)
+  local status, why = page_request_refusal(self, incoming)
+  if status then return reply_to_page(self, incoming, status, { error = why }) end
   if incoming:path() == "/" then
-    return incoming:reply(200, response_headers(self, "text/html; charset=utf-8"), self.html)
+    return incoming:reply(200, page_headers(self, "text/html; charset=utf-8"), self.html)
   end
   local body = incoming:json()
   if type(body) ~= "table" then
-    return reply_json(self, incoming, 415, { error = "The body has to be a JSON object." })
+    return reply_to_page(self, incoming, 415, { error = "The body has to be a JSON object." })
   end
   local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
   if ok then return end
   log.warn(tostring(failure))
-  pcall(reply_json, self, incoming, 409, { error = tostring(failure) }) -- fails when the request was answered already
+  -- this reply fails when the request was answered already
+  pcall(reply_to_page, self, incoming, 409, { error = tostring(failure) })
 end
 
 ---------------------------------------------------------------------------
@@ -217,7 +218,7 @@ end
 --- Make a new address, which is valid for one session. The session before it ends.
 ---@return string url
 function PageServer:invite()
-  self.token, self.session, self.was_given, self.tested = random_token(), nil, false, false
+  self.token, self.session, self.was_given, self.tested = page_token(), nil, false, false
   self.acted = sys.monotonic()
   return self.base .. "/#" .. self.token
 end
@@ -231,7 +232,7 @@ end
 --- Answer the requests that arrive within `ms` milliseconds.
 ---@param ms integer
 function PageServer:turn(ms)
-  for _, incoming in ipairs(self.server:poll(ms)) do answer_request(self, incoming) end
+  for _, incoming in ipairs(self.server:poll(ms)) do answer_page_request(self, incoming) end
 end
 
 function PageServer:close()

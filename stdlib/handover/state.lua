@@ -220,7 +220,7 @@ end
 ---------------------------------------------------------------------------
 -- The items
 
-local function describe_client_secret(has)
+local function describe_consumer_secret(has)
   if not has.expired then return "it has the client secret " .. has.short end
   return ("it has the client secret %s, which expired on %s"):format(has.short, time.day(has.ends))
 end
@@ -233,7 +233,7 @@ local function set_provider_item(item, secret)
   if item.state == "done" then item.by, item.at = has.by, has.at
   elseif secret.state == "none" then item.note = "there is no client secret to give yet: apply makes and proves it"
   elseif has then
-    item.note = ("%s; %s"):format(describe_client_secret(has),
+    item.note = ("%s; %s"):format(describe_consumer_secret(has),
       waiting and waiting.short .. " is to take its place" or "apply makes the next one")
   end
 end
@@ -244,7 +244,7 @@ local function is_proof_outdated(state, item, row)
   return item.key == "proof" and row.state == "done" and not (has and row.body.secret == has.id)
 end
 
-local function set_item(journal, state, item)
+local function set_checklist_item(journal, state, item)
   local row = journal:get("checklist", M.item_id(state, item))
   if row and is_proof_outdated(state, item, row) then
     item.state, item.note = "open", ("last seen on %s, with another client secret"):format(time.day(row.body.at))
@@ -262,7 +262,8 @@ local function handover_items(journal, state)
     or checklist.items(state.consumer, state.address)
   for i, item in ipairs(list) do
     item.number = i
-    if item.key == "provider" then set_provider_item(item, state.secret) else set_item(journal, state, item) end
+    if item.key == "provider" then set_provider_item(item, state.secret)
+    else set_checklist_item(journal, state, item) end
   end
   return list
 end

@@ -15,11 +15,11 @@ function M.consumer_name(state)
   return TO[state.consumer] or ("the service that signs in as '%s'"):format(state.name)
 end
 
-local function add_line(lines, text, ...)
+local function add_summary_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
-local function expiry_text(one, now)
+local function handover_expiry_text(one, now)
   if not one.ends then return "its expiry date is unknown" end
   if one.ends <= now then return ("expired on %s, %s ago"):format(time.day(one.ends), time.span(now - one.ends)) end
   return ("until %s, another %s"):format(time.day(one.ends), time.span(one.ends - now))
@@ -31,13 +31,15 @@ local WAITS = {
 }
 
 -- Add which client secret the consumer has, and which one waits to be confirmed.
-local function add_secret(lines, state, now)
+local function add_secret_state(lines, state, now)
   local has, waiting = state.secret.has, state.secret.waiting
-  if has then add_line(lines, "  it has the client secret %s: %s", has.short, expiry_text(has, now)) end
+  if has then
+    add_summary_line(lines, "  it has the client secret %s: %s", has.short, handover_expiry_text(has, now))
+  end
   if waiting then
     local since = waiting.since and " since " .. time.day(waiting.since) or ""
-    add_line(lines, "  " .. WAITS[state.secret.state]:format("the client secret " .. waiting.short, since,
-      expiry_text(waiting, now)))
+    add_summary_line(lines, "  " .. WAITS[state.secret.state]:format("the client secret " .. waiting.short, since,
+      handover_expiry_text(waiting, now)))
   end
 end
 
@@ -57,21 +59,22 @@ local function item_sign(state, item)
   return item.required and "· open" or "· open, recommended only"
 end
 
-local function add_items(lines, state)
+local function add_checklist_items(lines, state)
   for _, item in ipairs(state.items) do
-    add_line(lines, "  %2d  %-17s %s%s", item.number, item.key, item_sign(state, item), item_remark(item))
-    add_line(lines, "      %s", item.what)
+    add_summary_line(lines, "  %2d  %-17s %s%s", item.number, item.key, item_sign(state, item), item_remark(item))
+    add_summary_line(lines, "      %s", item.what)
   end
 end
 
-local function add_command(lines, command, text) add_line(lines, "  %-34s  %s", command, text) end
+local function add_command_hint(lines, command, text) add_summary_line(lines, "  %-34s  %s", command, text) end
 
 -- Add the commands that make the client secret, or give it to a person.
 local function add_delivery_commands(lines, state, command)
-  if not state.secret.waiting then return add_command(lines, state.maker, "makes and proves its client secret") end
-  for _, line in ipairs(handover_terminal.form_lines(state.form)) do add_line(lines, "  " .. line) end
-  add_command(lines, command .. " --show", "show the client secret on this terminal; --secret-file PATH: to a new file")
-  add_command(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
+  if not state.secret.waiting then return add_command_hint(lines, state.maker, "makes and proves its client secret") end
+  for _, line in ipairs(handover_terminal.form_lines(state.form)) do add_summary_line(lines, "  " .. line) end
+  add_command_hint(lines, command .. " --show",
+    "show the client secret on this terminal; --secret-file PATH: to a new file")
+  add_command_hint(lines, command .. " --confirm", "when it is pasted, and Test connection succeeded")
 end
 
 -- Add the command that ticks all other items at once: when somebody set up the provider before, they are probably done.
@@ -83,28 +86,28 @@ local function add_command_for_former_items(lines, state, command)
     end
   end
   if #keys < 2 or not state.secret.has or state.destroyed then return end
-  add_line(lines, "  All of these are there already? %s --done %s", command, table.concat(keys, ","))
+  add_summary_line(lines, "  All of these are there already? %s --done %s", command, table.concat(keys, ","))
 end
 
 local function add_next_item(lines, state, item, command)
-  add_line(lines, "\nNext: %s", item.what)
-  add_line(lines, "  who        %s", item.who)
-  add_line(lines, "  where      %s", item.where)
-  add_line(lines, "  known by   %s", item.known_by)
-  if item.link then add_line(lines, "  page       %s", item.link) end
+  add_summary_line(lines, "\nNext: %s", item.what)
+  add_summary_line(lines, "  who        %s", item.who)
+  add_summary_line(lines, "  where      %s", item.where)
+  add_summary_line(lines, "  known by   %s", item.known_by)
+  if item.link then add_summary_line(lines, "  page       %s", item.link) end
   if item.key == "provider" then add_delivery_commands(lines, state, command)
-  else add_command(lines, ("%s --done %s"):format(command, item.key), "when it is") end
+  else add_command_hint(lines, ("%s --done %s"):format(command, item.key), "when it is") end
   add_command_for_former_items(lines, state, command)
 end
 
 -- Add when the next renewal is, because nothing else is left to do.
 local function add_renewal(lines, state, command, now)
-  add_line(lines, "\nNothing required is left for a person.")
+  add_summary_line(lines, "\nNothing required is left for a person.")
   local day = not state.destroyed and state.secret.renew_at
   if not day then return end
-  if day <= now then return add_command(lines, state.maker, "it is time: makes the next client secret") end
-  add_command(lines, state.maker, ("from %s on: makes the next client secret"):format(time.day(day)))
-  add_command(lines, command .. " --calendar FILE", "puts that day into your calendar")
+  if day <= now then return add_command_hint(lines, state.maker, "it is time: makes the next client secret") end
+  add_command_hint(lines, state.maker, ("from %s on: makes the next client secret"):format(time.day(day)))
+  add_command_hint(lines, command .. " --calendar FILE", "puts that day into your calendar")
 end
 
 --- What to do next; with the form when the provider is next.
@@ -128,14 +131,16 @@ end
 ---@return string
 function M.text(state, command, now)
   local lines = {}
-  add_line(lines, "%s%s%s", state.client_id == "" and "" or state.name .. ", for ", M.consumer_name(state),
+  add_summary_line(lines, "%s%s%s", state.client_id == "" and "" or state.name .. ", for ", M.consumer_name(state),
     state.address and " at " .. state.address or "")
-  if state.client_id == "" then add_line(lines, "  nothing was made for it yet; this can be prepared meanwhile:") end
-  if state.destroyed then add_line(lines, "  the application is gone; this is what is left of it there:") end
-  if state.client_id ~= "" then add_line(lines, "  client id %s, tenant %s", state.client_id, state.tenant) end
-  if not state.destroyed then add_secret(lines, state, now) end
-  add_line(lines, "  %s", state.complete and "complete" or layout.count(state.open, "required item") .. " open")
-  add_items(lines, state)
+  if state.client_id == "" then
+    add_summary_line(lines, "  nothing was made for it yet; this can be prepared meanwhile:")
+  end
+  if state.destroyed then add_summary_line(lines, "  the application is gone; this is what is left of it there:") end
+  if state.client_id ~= "" then add_summary_line(lines, "  client id %s, tenant %s", state.client_id, state.tenant) end
+  if not state.destroyed then add_secret_state(lines, state, now) end
+  add_summary_line(lines, "  %s", state.complete and "complete" or layout.count(state.open, "required item") .. " open")
+  add_checklist_items(lines, state)
   return table.concat(lines, "\n") .. "\n\n" .. M.next_step(state, command, now)
 end
 

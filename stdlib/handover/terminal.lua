@@ -39,7 +39,7 @@ local function secret_prompt(row, renewable)
   return AGAIN:format(on_page .. (renewable and ", have a [n]ew one made" or ""))
 end
 
-local function show_secret(journal, row, state)
+local function show_secret_on_terminal(journal, row, state)
   local shown, message = deliver.show(journal, row, state.name)
   if not shown then log.warn(("the secret could not be shown: %s"):format(message or "there is no terminal")) end
 end
@@ -56,12 +56,12 @@ end
 ---@return "confirmed"|"new"|"later" "new": the person asks for a new secret
 function M.ask_until_confirmed(journal, row, state, options)
   options = options or {}
-  if options.shown then show_secret(journal, row, state) end
+  if options.shown then show_secret_on_terminal(journal, row, state) end
   while true do
     output.end_progress()
     local answer = (M.ask(output.wrap_question(secret_prompt(row, options.renewable))) or ""):lower():sub(1, 1)
     local given = states.delivery_stage(row) ~= "to give"
-    if answer == "s" then show_secret(journal, row, state)
+    if answer == "s" then show_secret_on_terminal(journal, row, state)
     elseif answer == "p" then
       page.serve(journal, states.rows(journal, state.client_id)[1])
       deliver.reread_row(journal, row)

@@ -10,7 +10,7 @@ local retirement = require "rotation.retirement"
 local states = require "handover.state"
 local time = require "time"
 
-local function find_item(state, key)
+local function find_item_to_tick(state, key)
   local keys = {}
   for i, item in ipairs(state.items) do
     if item.key == key or tostring(item.number) == key then return item end
@@ -62,7 +62,7 @@ end
 ---@param how "terminal"|"page"|"command"
 ---@return handover.item
 return function(journal, state, key, done, by, how)
-  local item = find_item(state, key)
+  local item = find_item_to_tick(state, key)
   if item.key == "provider" then
     tick_provider(journal, state, item, done, by)
     return item

@@ -23,7 +23,7 @@ function M.failure(message)
   }
 end
 
-local function commit_now(journal)
+local function commit_journal_now(journal)
   local ok, message = journal:commit()
   if not ok then error(M.failure(message), 0) end
 end
@@ -32,7 +32,7 @@ end
 local function spawn_shared_commit(journal)
   pending_commits[journal] = task.spawn(function()
     pending_commits[journal] = nil
-    commit_now(journal)
+    commit_journal_now(journal)
   end)
   return pending_commits[journal]
 end
@@ -42,7 +42,7 @@ end
 ---@param journal host.journal.journal
 function M.commit(journal)
   local me = scheduler.current()
-  if not me then return commit_now(journal) end
+  if not me then return commit_journal_now(journal) end
   local commit = pending_commits[journal] or spawn_shared_commit(journal)
   table.insert(commit.waiters, me)
   while not commit.done do scheduler.suspend(true) end

@@ -71,10 +71,10 @@ end
 
 local strings = { type = "table", each = { type = "string" } }
 
-local function as_list(value) return type(value) == "table" and value or { value } end
+local function member_as_list(value) return type(value) == "table" and value or { value } end
 
 local one_or_several = { type = { "string", "table" }, check = function(value)
-  local ok, failure = pcall(schema.check, "", "", as_list(value), strings)
+  local ok, failure = pcall(schema.check, "", "", member_as_list(value), strings)
   if not ok then return failure.why end
 end }
 
@@ -84,12 +84,12 @@ local function words_rule(parse)
     if #value == 0 then return "it is empty: leave it out" end
     local wrong = one_or_several.check(value)
     if wrong then return wrong end
-    local ok, failure = pcall(parse, as_list(value))
+    local ok, failure = pcall(parse, member_as_list(value))
     if not ok then return ("%s: %s. %s"):format(failure.what, failure.why, failure.fix) end
   end }
 end
 
-local function parse_window(windows, except)
+local function parse_policy_window(windows, except)
   if windows or except then return require("policy.window").parse(windows, except) end
 end
 
@@ -102,8 +102,8 @@ local POLICY_RULE = {
     never = extend_rule(strings, { default = {} }),
     every = schema.duration { required = true },
     jitter = schema.duration { default = "0s" },
-    window = words_rule(function(list) return parse_window(list) end),
-    except = words_rule(function(list) return parse_window(nil, list) end),
+    window = words_rule(function(list) return parse_policy_window(list) end),
+    except = words_rule(function(list) return parse_policy_window(nil, list) end),
     limits = {
       type = "table", default = {},
       members = {
@@ -155,13 +155,13 @@ local function check_members_fit_target(file, fields, names)
   end
 end
 
-local function names_of_members(fields)
+local function policy_member_names(fields)
   local names = {}
   for name in pairs(fields) do names[name] = true end
   return names
 end
 
-local function check_terms(file, terms)
+local function check_policy_terms(file, terms)
   if terms.target == "users" then
     local wrong = terms.sink:why_not_for_passwords()
     if wrong then raise_policy_wrong(file, "sink", wrong) end
@@ -187,12 +187,12 @@ local function terms_of_fields(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
-  terms.window = parse_window(fields.window, fields.except)
-  terms.accept = sets.of(as_list(fields.accept))
+  terms.window = parse_policy_window(fields.window, fields.except)
+  terms.accept = sets.of(member_as_list(fields.accept))
   return terms
 end
 
-local function join_sorted(...)
+local function join_needs(...)
   local all, seen = {}, {}
   for _, list in ipairs { ... } do
     for _, word in ipairs(list) do
@@ -224,10 +224,10 @@ function M.needs(terms)
   local calls, scopes = policy_select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
   return {
-    graph = join_sorted(calls, CALLS[terms.target], CALLS[terms.credential] or {},
+    graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
-    scopes = join_sorted(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = terms.sink:needs(), run = join_sorted(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
+    scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
+    devolutions = terms.sink:needs(), run = join_needs(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
     files = terms.sink:files(),
   }
 end
@@ -238,13 +238,13 @@ end
 ---@return script.declaration
 function M.declare(found, value)
   local fields = schema.copy_fields(value)
-  local names = names_of_members(fields)
+  local names = policy_member_names(fields)
   schema.check(found.path, "", fields, POLICY_RULE)
   check_members_fit_target(found.path, fields, names)
-  local unknown = refusals.check(as_list(fields.accept), fields.select.kind)
+  local unknown = refusals.check(member_as_list(fields.accept), fields.select.kind)
   if unknown then raise_policy_wrong(found.path, "accept", unknown) end
   local terms = terms_of_fields(found.name, fields)
-  check_terms(found.path, terms)
+  check_policy_terms(found.path, terms)
   return {
     id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
     policy = terms,

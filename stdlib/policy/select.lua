@@ -48,12 +48,12 @@ end
 
 Selection.__add, Selection.__sub = selection_operator "+", selection_operator "-"
 
---- Is it a selection?
+--- Is the value a selection?
 ---@param value any
 ---@return boolean
 function M.is(value) return class.is(value, Selection) end
 
-local function as_list(value)
+local function selection_values(value)
   return type(value) == "table" and value or { value }
 end
 
@@ -72,7 +72,7 @@ local function new_selection(kind, fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = schema.copy_fields(as_list(value))
+    lists[name] = schema.copy_fields(selection_values(value))
     local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
@@ -163,7 +163,7 @@ function M.union(lists)
   return all
 end
 
-local function accounts_without(list, without)
+local function selected_without(list, without)
   local gone, left = {}, {}
   for _, account in ipairs(without) do gone[account.id] = true end
   for _, account in ipairs(list) do
@@ -191,11 +191,11 @@ local function evaluate_selection(selection, leaf)
   local left = evaluate_selection(selection.left, leaf)
   if is_property(selection.right) then return leave_out_accounts_with(left, selection.right) end
   local right = evaluate_selection(selection.right, leaf)
-  return selection.operator == "+" and M.union { left, right } or accounts_without(left, right)
+  return selection.operator == "+" and M.union { left, right } or selected_without(left, right)
 end
 
 -- A `leaf` function: the value of each field is read by the function of that field's name.
-local function leaf_reader(readers)
+local function selection_leaf_reader(readers)
   return function(fields)
     local lists = {}
     for _, name in ipairs(WORDS) do
@@ -217,7 +217,7 @@ end
 ---@return policy.found
 function M.find_accounts(selection, federated, holders)
   local reader, by_id = { federated = federated, holders = function() return holders end }, {}
-  local accounts = evaluate_selection(selection, leaf_reader {
+  local accounts = evaluate_selection(selection, selection_leaf_reader {
     group = function(name) return users.in_group(reader, name) end,
     upn = function(name) return users.by_name(reader, name) end,
     role = function(name) return users.with_role(reader, name) end,
@@ -242,7 +242,7 @@ function M.find_applications(selection, credential)
   local owned = require "entra.owned"
   local readers = application_readers(owned)
   readers.owned = function() return owned.all(credential) end
-  return evaluate_selection(selection, leaf_reader(readers))
+  return evaluate_selection(selection, selection_leaf_reader(readers))
 end
 
 --- Find the applications that a selection names by client id or provider. `owned` is left out, because it means the
@@ -250,7 +250,7 @@ end
 ---@param selection policy.selection
 ---@return entra.owned_application[]
 function M.find_named_applications(selection)
-  return evaluate_selection(selection, leaf_reader(application_readers(require "entra.owned")))
+  return evaluate_selection(selection, selection_leaf_reader(application_readers(require "entra.owned")))
 end
 
 ---------------------------------------------------------------------------

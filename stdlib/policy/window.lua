@@ -84,21 +84,21 @@ local function parse_window_part(text)
   }
 end
 
-local function join_texts(list, of_one)
+local function join_window_texts(list, of_one)
   local texts = {}
   for i, one in ipairs(list) do texts[i] = of_one(one) end
   return layout.list(texts, "and")
 end
 
 local function window_text(parts, excepted)
-  local text = join_texts(parts, function(part) return part.text end)
+  local text = join_window_texts(parts, function(part) return part.text end)
   if #excepted == 0 then return text end
-  return text .. " except " .. join_texts(excepted, function(one)
+  return text .. " except " .. join_window_texts(excepted, function(one)
     return not one.zone and not parts[1].days and one.text .. " UTC" or one.text
   end)
 end
 
-local function read_each(value, read)
+local function parse_each_window(value, read)
   local list = {}
   for i, text in ipairs(type(value) == "table" and value or { value }) do list[i] = read(text) end
   return list
@@ -109,7 +109,7 @@ end
 ---@param except string|string[]|nil days on which it is closed, by the clock of each window's zone (else by UTC)
 ---@return policy.window
 function M.parse(windows, except)
-  local parts, excepted = read_each(windows, parse_window_part), read_each(except, dates.parse)
+  local parts, excepted = parse_each_window(windows, parse_window_part), parse_each_window(except, dates.parse)
   if #parts == 0 then parts[1] = { text = "any time", zone = zone.load "UTC" } end
   for _, part in ipairs(parts) do part.excepted = dates.spans(excepted, part.zone) end
   return Window { text = window_text(parts, excepted), parts = parts }
@@ -118,7 +118,7 @@ end
 ---------------------------------------------------------------------------
 -- Asking
 
-local function local_day(part, time) return (time // 1 + part.zone:offset(time)) // DAY end
+local function local_day_of_window(part, time) return (time // 1 + part.zone:offset(time)) // DAY end
 
 -- When the window opens on the local day `number` (days since 1970); nil on a day on which it does not.
 local function window_opening_on(part, number)
@@ -127,9 +127,9 @@ end
 
 -- When the window closes, excepted days aside; nil when it is closed now. The search begins two days back, because on a
 -- day of 23 hours a window that opened the day before yesterday may still be open.
-local function closing_without_exceptions(part, time)
+local function window_closing_unexcepted(part, time)
   if not part.days then return math.huge end
-  local today, last = local_day(part, time), nil
+  local today, last = local_day_of_window(part, time), nil
   for number = today - 2, today + 1 do
     local opens = window_opening_on(part, number)
     if opens and opens <= time and time < opens + part.length then last = opens + part.length end
@@ -138,9 +138,9 @@ local function closing_without_exceptions(part, time)
 end
 
 -- The first moment from `time` on at which the window is open, excepted days aside.
-local function opening_without_exceptions(part, time)
-  if closing_without_exceptions(part, time) then return time end
-  local today = local_day(part, time)
+local function window_opening_unexcepted(part, time)
+  if window_closing_unexcepted(part, time) then return time end
+  local today = local_day_of_window(part, time)
   for number = today - 1, today + 8 do
     local opens = window_opening_on(part, number)
     if opens and opens > time then return opens end
@@ -149,7 +149,7 @@ local function opening_without_exceptions(part, time)
 end
 
 local function window_open_until(part, time)
-  local closes = closing_without_exceptions(part, time)
+  local closes = window_closing_unexcepted(part, time)
   for _, span in ipairs(closes and part.excepted or {}) do
     if span.from <= time and time < span.to then return nil end
     if span.from > time then closes = math.min(closes, span.from) end
@@ -158,9 +158,9 @@ local function window_open_until(part, time)
 end
 
 local function next_window_opening(part, time)
-  local opens = opening_without_exceptions(part, time)
+  local opens = window_opening_unexcepted(part, time)
   for _, span in ipairs(part.excepted) do
-    if span.from <= opens and opens < span.to then opens = opening_without_exceptions(part, span.to) end
+    if span.from <= opens and opens < span.to then opens = window_opening_unexcepted(part, span.to) end
   end
   return opens
 end

@@ -43,7 +43,7 @@ function M.is(value) return is(value) end
 ---------------------------------------------------------------------------
 -- The members of a rehearsal
 
-local function check_event(event)
+local function check_rehearsal_event(event)
   local count = 0
   for _, name in ipairs { "fault", "resume", "act" } do count = count + (event[name] ~= nil and 1 or 0) end
   if count ~= 1 then return "it is one of fault, resume and act" end
@@ -51,7 +51,7 @@ local function check_event(event)
 end
 
 local EVENT_RULE = {
-  type = "table", check = check_event,
+  type = "table", check = check_rehearsal_event,
   members = {
     at = schema.duration { required = true }, what = { type = "string" },
     fault = { type = "string" }, resume = { type = "string" }, act = { type = "function" },
@@ -76,7 +76,7 @@ local REHEARSAL_RULE = {
   },
 }
 
-local function sorted_events(list, over, file)
+local function sorted_rehearsal_events(list, over, file)
   local events = {}
   for i, one in ipairs(list) do
     events[i] = schema.copy_fields(one)
@@ -112,7 +112,7 @@ function M.declare(found, value)
   for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do
     terms.policies[i] = policy_name_beside(found, name)
   end
-  terms.events = sorted_events(fields.events, terms.over, found.path)
+  terms.events = sorted_rehearsal_events(fields.events, terms.over, found.path)
   return { id = found.name, summary = fields.summary, args = {}, needs = {}, rehearsal = terms }
 end
 

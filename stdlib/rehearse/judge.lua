@@ -73,9 +73,9 @@ local function judged_account(self, found, entry)
   return account
 end
 
-local function short_name(name) return name:match("^[^@]*") end
+local function short_account_name(name) return name:match("^[^@]*") end
 
-local function names_text(names)
+local function account_names_text(names)
   local shown = table.move(names, 1, math.min(#names, MOST), 1, {})
   local more = #names > MOST and (" and %d more"):format(#names - MOST) or ""
   return table.concat(shown, ", ") .. more
@@ -87,12 +87,12 @@ local NEWS = {
 }
 local REASONED = { failed = true, stop = true, refuse = true, person = true }
 
-local function reason_text(entry)
+local function news_reason(entry)
   return REASONED[entry.what] and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
 end
 
 -- The outcome of an entry. A changed application without a new secret had an old one removed: "cleared".
-local function outcome_of_entry(found, entry)
+local function rehearsed_outcome(found, entry)
   local is_minted = found.terms.target == "users" or entry.mints
   return entry.what == "changed" and not is_minted and "cleared" or entry.what
 end
@@ -100,15 +100,15 @@ end
 -- Add the news since the last run to the story. An account that stays stopped is told once.
 local function tell_news_in_story(self, what, by_reason)
   for _, group in ipairs(by_reason) do
-    self:tell("%s %s%s", names_text(group.names), NEWS[what], group.reason)
+    self:tell("%s %s%s", account_names_text(group.names), NEWS[what], group.reason)
   end
 end
 
 local function group_news_by_reason(self, found)
   local news = {}
   for _, entry in ipairs(found.entries) do
-    local account, what = judged_account(self, found, entry), outcome_of_entry(found, entry)
-    local reason = reason_text(entry)
+    local account, what = judged_account(self, found, entry), rehearsed_outcome(found, entry)
+    local reason = news_reason(entry)
     local is_new = NEWS[what] and (what == "changed" or account.said ~= what .. reason)
     account.said = what .. reason
     if is_new then
@@ -116,7 +116,7 @@ local function group_news_by_reason(self, found)
       local list = news[what]
       local group = list[reason] or { names = {}, reason = reason }
       if not list[reason] then list[reason], list[#list + 1] = group, group end
-      table.insert(group.names, short_name(entry.name))
+      table.insert(group.names, short_account_name(entry.name))
     end
   end
   return news
@@ -136,25 +136,25 @@ local function time_without_change(account, to)
   return to - account.since - (window and window:excepted(account.since, to) or 0)
 end
 
-local function count_change(account, now)
+local function count_rehearsed_change(account, now)
   account.changes[#account.changes + 1] = now
   account.longest, account.since = math.max(account.longest, time_without_change(account, now)), now
 end
 
-local function count_outcome(self, found, entry, now)
+local function count_rehearsed_outcome(self, found, entry, now)
   local account = judged_account(self, found, entry)
   account.state, account.accepted = entry.what, rotate_run.is_accepted(found.terms, entry)
   exclude_stopped_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
-  if outcome_of_entry(found, entry) ~= "changed" then return 0 end
-  count_change(account, now)
-  self.stage.touched[entry.name], self.stage.touched[short_name(entry.name)] = nil, nil
+  if rehearsed_outcome(found, entry) ~= "changed" then return 0 end
+  count_rehearsed_change(account, now)
+  self.stage.touched[entry.name], self.stage.touched[short_account_name(entry.name)] = nil, nil
   return 1
 end
 
 local function note_policy_run(self, found)
   local now, count = self.stage:now(), 0
-  for _, entry in ipairs(found.entries) do count = count + count_outcome(self, found, entry, now) end
+  for _, entry in ipairs(found.entries) do count = count + count_rehearsed_outcome(self, found, entry, now) end
   local name = found.terms.name
   self.most[name] = math.max(self.most[name] or 0, count)
   if count > 0 and found.is_open == false then table.insert(self.outside, time.iso(now)) end
@@ -175,7 +175,7 @@ local function compare_stored_values(self, values)
   end
   for name, account in pairs(self.accounts) do
     local stored = in_force[name] == nil and in_force[name:lower()] or in_force[name]
-    local touched = self.stage.touched[name] or self.stage.touched[short_name(name)]
+    local touched = self.stage.touched[name] or self.stage.touched[short_account_name(name)]
     local is_kept = account.terms.sink.kind == "server" and #account.changes > 0 and not touched
     if is_kept then self.stored = self.stored + 1 end
     if is_kept and not stored then
@@ -205,12 +205,12 @@ end
 ---------------------------------------------------------------------------
 -- The conditions
 
-local function add_verdict(verdicts, what, holds, why)
+local function add_rehearsal_verdict(verdicts, what, holds, why)
   verdicts[#verdicts + 1] = { what = what, holds = holds, why = not holds and why or nil }
 end
 
 -- The longest time an account had no change, from the beginning to the end of the rehearsal.
-local function longest_without_change(account, to)
+local function longest_time_without_change(account, to)
   return math.max(account.longest, time_without_change(account, account.stopped or to))
 end
 
@@ -220,23 +220,24 @@ local function judge_change_ages(self, terms, to, verdicts)
   local late, limit = {}, terms.every + self.terms.late
   for _, account in ipairs(self.order) do
     local is_of_it = account.terms == terms and not IGNORED[account.state]
-    if is_of_it and longest_without_change(account, to) > limit then
-      late[#late + 1] = ("%s after %s"):format(short_name(account.name), time.span(longest_without_change(account, to)))
+    if is_of_it and longest_time_without_change(account, to) > limit then
+      late[#late + 1] = ("%s after %s"):format(short_account_name(account.name),
+        time.span(longest_time_without_change(account, to)))
     end
   end
-  add_verdict(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(
+  add_rehearsal_verdict(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(
     time.span(terms.every), time.span(self.terms.late), terms.except and ", excepted days aside" or ""), #late == 0,
-    names_text(late))
+    account_names_text(late))
 end
 
 local function judge_policy_limits(self, terms, to, verdicts)
   if terms.target == "users" then judge_change_ages(self, terms, to, verdicts) end
   local most = terms.limits.max_changes
-  add_verdict(verdicts, ("no run changes more than %d"):format(most), (self.most[terms.name] or 0) <= most,
+  add_rehearsal_verdict(verdicts, ("no run changes more than %d"):format(most), (self.most[terms.name] or 0) <= most,
     ("one changed %d"):format(self.most[terms.name] or 0))
   for _, name in ipairs(terms.never) do
     local account = self.accounts[name]
-    add_verdict(verdicts, name .. " is never touched", not account or #account.changes == 0, "it was changed")
+    add_rehearsal_verdict(verdicts, name .. " is never touched", not account or #account.changes == 0, "it was changed")
   end
 end
 
@@ -249,27 +250,28 @@ local function judge_final_states(self, verdicts)
   local left = {}
   for _, account in ipairs(self.order) do
     local state = not account.accepted and OPEN[account.state]
-    if state then left[#left + 1] = ("%s (%s)"):format(short_name(account.name), state) end
+    if state then left[#left + 1] = ("%s (%s)"):format(short_account_name(account.name), state) end
   end
-  add_verdict(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person", #left == 0,
-    names_text(left))
+  add_rehearsal_verdict(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person",
+    #left == 0, account_names_text(left))
 end
 
 local function judge_expectations(self, outcome, verdicts)
   for _, expectation in ipairs(self.terms.expect) do
     local holds, why = expectation.holds(outcome)
-    add_verdict(verdicts, expectation.what, holds == true, why or "it does not hold")
+    add_rehearsal_verdict(verdicts, expectation.what, holds == true, why or "it does not hold")
   end
 end
 
 local function judge_conditions(self, outcome)
   local verdicts = outcome.verdicts
-  add_verdict(verdicts, ("a stored value was in force at each comparison (%d times)"):format(self.stored),
-    #self.wrong == 0, names_text(self.wrong))
+  add_rehearsal_verdict(verdicts, ("a stored value was in force at each comparison (%d times)"):format(self.stored),
+    #self.wrong == 0, account_names_text(self.wrong))
   for _, terms in ipairs(self.policies) do judge_policy_limits(self, terms, outcome.to, verdicts) end
-  add_verdict(verdicts, "nothing is changed outside the window", #self.outside == 0, names_text(self.outside))
+  add_rehearsal_verdict(verdicts, "nothing is changed outside the window", #self.outside == 0,
+    account_names_text(self.outside))
   judge_final_states(self, verdicts)
-  add_verdict(verdicts, ("the journal's chain of %d records is unbroken"):format(self.records or 0),
+  add_rehearsal_verdict(verdicts, ("the journal's chain of %d records is unbroken"):format(self.records or 0),
     self.records ~= nil, self.broken)
   judge_expectations(self, outcome, verdicts)
 end

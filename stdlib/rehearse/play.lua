@@ -55,7 +55,7 @@ local function replace_programs_and_folders(self)
 end
 
 -- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
-local function try_in_session(self, needs, fn, scripts)
+local function try_in_rehearsal_session(self, needs, fn, scripts)
   local _ <close> = output.divert_to(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
     local open <close> = session.open(self.stage.profile, {
@@ -68,8 +68,8 @@ local function try_in_session(self, needs, fn, scripts)
   return nil, result
 end
 
-local function run_in_session(self, needs, fn)
-  local result, failure = try_in_session(self, needs, fn)
+local function run_in_rehearsal_session(self, needs, fn)
+  local result, failure = try_in_rehearsal_session(self, needs, fn)
   if failure then error(failure, 0) end
   return result
 end
@@ -78,10 +78,10 @@ end
 -- Before the first run
 
 -- Make a provider's application with the setup script.
-local function make_provider(self, name)
+local function make_rehearsal_provider(self, name)
   local declaration = script.load "setup/entra-pam-provider"
   local args = script.arguments(declaration, { "--name", name })
-  local result = run_in_session(self, declaration.needs, function(open)
+  local result = run_in_rehearsal_session(self, declaration.needs, function(open)
     return workflow_run.run(declaration, "apply", args, {
       journal = open.journal, profile = open.profile, interactive = false,
     })
@@ -95,8 +95,8 @@ local LOOKING = {
   scopes = { "User.Read.All", "GroupMember.Read.All" },
 }
 
-local function add_missing_for(self, terms)
-  local missing = run_in_session(self, LOOKING, function(open)
+local function add_missing_to_emulator(self, terms)
+  local missing = run_in_rehearsal_session(self, LOOKING, function(open)
     self.stage.me = oauth.sign_in(open.profile).oid
     return seed.find_missing(self.stage, terms)
   end)
@@ -104,12 +104,12 @@ local function add_missing_for(self, terms)
     one.act()
     self.judge:tell("the emulator gets the %s '%s'", one.kind, one.name)
   end
-  for _, name in ipairs(seed.provider_names(terms)) do make_provider(self, name) end
+  for _, name in ipairs(seed.provider_names(terms)) do make_rehearsal_provider(self, name) end
 end
 
 local function prepare_tenant(self)
   if self.terms.setup then self.terms.setup(self.stage.tenant, self.stage.server) end
-  for _, terms in ipairs(self.policies) do add_missing_for(self, terms) end
+  for _, terms in ipairs(self.policies) do add_missing_to_emulator(self, terms) end
 end
 
 ---------------------------------------------------------------------------
@@ -117,7 +117,7 @@ end
 
 local RESUME = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 
-local function apply_event(self, event)
+local function apply_rehearsal_event(self, event)
   local stage = self.stage
   if event.fault then
     stage:fault(event.fault)
@@ -127,14 +127,14 @@ local function apply_event(self, event)
     event.act(stage.tenant, stage.server)
     return self.judge:tell("%s", event.what)
   end
-  run_in_session(self, RESUME, function(open) return resume_and_close.resume(open.journal, event.resume) end)
+  run_in_rehearsal_session(self, RESUME, function(open) return resume_and_close.resume(open.journal, event.resume) end)
   self.judge:tell("%s: journal resume %s", event.what or "a person has looked", event.resume)
 end
 
 local function apply_events_until(self, moment)
   local events = self.terms.events
   while events[self.place] and self.start + events[self.place].at <= moment do
-    apply_event(self, events[self.place])
+    apply_rehearsal_event(self, events[self.place])
     self.place = self.place + 1
   end
 end
@@ -143,7 +143,7 @@ end
 -- Runs
 
 local function run_policies_once(self)
-  local all, failure = try_in_session(self, self.needs, function(open)
+  local all, failure = try_in_rehearsal_session(self, self.needs, function(open)
     local options = { journal = open.journal, profile = open.profile, rights = open.rights }
     return (rotate_policies.once(self.policies, options))
   end, self.scripts)
@@ -164,7 +164,7 @@ local function next_policy_run(found, now)
 end
 
 -- The moment of the next run: when a policy has something to do, or an event happens.
-local function next_run(self, all)
+local function next_rehearsal_run(self, all)
   local now = self.stage:now()
   local soonest = all and math.huge or now + AGAIN
   for _, found in ipairs(all or {}) do soonest = math.min(soonest, next_policy_run(found, now)) end
@@ -173,7 +173,7 @@ local function next_run(self, all)
   return event and math.min(soonest, self.start + event.at) or soonest
 end
 
-local function log_progress(self)
+local function log_rehearsal_progress(self)
   local days = (self.stage:now() - self.start) // DAY
   log.progress(("%s: day %d of %d"):format(self.terms.name, days, self.terms.over // DAY))
 end
@@ -196,11 +196,11 @@ function M.play(terms, stage)
   local ends = self.start + terms.over
   repeat
     apply_events_until(self, stage:now())
-    local moment = next_run(self, run_policies_once(self))
-    log_progress(self)
+    local moment = next_rehearsal_run(self, run_policies_once(self))
+    log_rehearsal_progress(self)
     stage:pass(math.min(moment, ends) - stage:now())
   until moment >= ends
-  run_in_session(self, {}, function(open) self.judge:check_journal(open.journal) end)
+  run_in_rehearsal_session(self, {}, function(open) self.judge:check_journal(open.journal) end)
   return self.judge:finish(stage:now())
 end
 

@@ -9,17 +9,17 @@ local M = {}
 local CREW = { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil" } -- users that the emulator always has
 
 -- All values of one field in a selection, added or taken away.
-local function selected_values(selection, name, found)
+local function values_in_selection(selection, name, found)
   found = found or {}
   if not selection.operator then
     for _, word in ipairs(selection.fields[name] or {}) do found[#found + 1] = word end
     return found
   end
-  return selected_values(selection.right, name, selected_values(selection.left, name, found))
+  return values_in_selection(selection.right, name, values_in_selection(selection.left, name, found))
 end
 
 local function find_missing_groups(stage, selection, missing)
-  for _, name in ipairs(selected_values(selection, "group")) do
+  for _, name in ipairs(values_in_selection(selection, "group")) do
     local there = graph.all("/groups", { filter = graph.filter("displayName eq %s", name), select = { "id" } })
     if #there == 0 then
       missing[#missing + 1] = { kind = "group", name = name, act = function() stage.tenant.add_group(name, CREW) end }
@@ -45,7 +45,7 @@ local function find_missing_vault(stage, terms, missing)
 end
 
 local function raise_client_id_unknown(terms)
-  local ids = selected_values(terms.select, "client_id")
+  local ids = values_in_selection(terms.select, "client_id")
   if #ids == 0 then return end
   fail.raise {
     kind = "config", what = "rehearse " .. terms.name,
@@ -65,11 +65,11 @@ function M.find_missing(stage, terms)
   find_missing_vault(stage, terms, missing)
   if terms.target == "users" then
     find_missing_groups(stage, terms.select, missing)
-    find_missing_users(stage, selected_values(terms.select, "upn"), missing)
+    find_missing_users(stage, values_in_selection(terms.select, "upn"), missing)
     find_missing_users(stage, terms.never, missing)
   else
     raise_client_id_unknown(terms)
-    if #selected_values(terms.select, "owned") > 0 then
+    if #values_in_selection(terms.select, "owned") > 0 then
       missing[#missing + 1] = {
         kind = "application", name = "Billing", act = function() M.add_owned(stage, "Billing") end,
       }
@@ -89,6 +89,6 @@ end
 --- The names of the providers that the setup has to make first.
 ---@param terms policy.terms
 ---@return string[]
-function M.provider_names(terms) return selected_values(terms.select, "provider") end
+function M.provider_names(terms) return values_in_selection(terms.select, "provider") end
 
 return M

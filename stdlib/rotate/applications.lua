@@ -54,7 +54,7 @@ local function credential_dates(self, policy)
 end
 
 -- The fields that `rotation` wants, for every kind of credential.
-local function rotation_fields(self, target, policy)
+local function application_rotation_fields(self, target, policy)
   local fields = credential_dates(self, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
   fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
@@ -67,7 +67,7 @@ end
 
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
-local function await_delivery(run, secret, target, where)
+local function await_delivery_by_person(run, secret, target, where)
   if secret:is_confirmed() then return end
   if not secret.row then return run:note(LATER) end
   run:await {
@@ -83,7 +83,7 @@ end
 
 -- Hand the client secret over to a person. For a provider the hand-over shows Devolutions' form; for another consumer
 -- it is unknown what the person has to do.
-local function hand_over_to_person(run, secret, self, target, entry)
+local function hand_secret_to_person(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
   sink_handover.hand_over(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
@@ -104,16 +104,16 @@ function DELIVER.server(run, secret, self, target, have)
   run:ensure(to)
   if secret.row then secret:placed("stored", to:where()) end
   if secret.row and to:confirms() then return secret:confirm("read back from " .. to:where()) end
-  hand_over_to_person(run, secret, self, target, to)
+  hand_secret_to_person(run, secret, self, target, to)
 end
 
 function DELIVER.handover(run, secret, self, target)
   if secret.row then secret:placed("handed_over", states.HERE) end
-  hand_over_to_person(run, secret, self, target)
+  hand_secret_to_person(run, secret, self, target)
 end
 
 -- Call `act` in a step of the run, unless the client secret was handed over before.
-local function hand_over_once(run, secret, target, what, act)
+local function hand_over_secret_once(run, secret, target, what, act)
   if not secret:is_placed() then
     run:change {
       kind = "hand-over", name = target.displayName, made = what,
@@ -129,18 +129,20 @@ function DELIVER.sealed(run, secret, self, target)
   local fields = self.terms.sink.fields
   local name = secret.row and ("%s-%s.sealed"):format(target.appId, secret.row.id) or nil
   local path = name and ("%s/%s"):format(fields.folder, name) or fields.folder
-  hand_over_once(run, secret, target, path, function() sealed.write(fields.folder, name, fields.to, secret.value) end)
-  await_delivery(run, secret, target, path)
+  hand_over_secret_once(run, secret, target, path, function()
+    sealed.write(fields.folder, name, fields.to, secret.value)
+  end)
+  await_delivery_by_person(run, secret, target, path)
 end
 
 function DELIVER.command(run, secret, self, target)
   local words = self.terms.sink.fields
-  hand_over_once(run, secret, target, "the program " .. words[1], function()
+  hand_over_secret_once(run, secret, target, "the program " .. words[1], function()
     command.feed(words, {
       name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
     }, secret.value)
   end)
-  await_delivery(run, secret, target, "what the program " .. words[1] .. " keeps")
+  await_delivery_by_person(run, secret, target, "what the program " .. words[1] .. " keeps")
 end
 
 -- Set the kind of sink. Without a Devolutions Server, client secrets go to a person.
@@ -176,7 +178,7 @@ local function client_secret_steps(self, entry)
         disk_space.check(run.profile)
         if have.entry then have.entry:probe(run.journal) end
       end)
-      local fields = rotation_fields(self, target, have.policy)
+      local fields = application_rotation_fields(self, target, have.policy)
       fields.sink = have.entry
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
@@ -195,7 +197,7 @@ local function signs_in_here(self, target)
   return sign_in.client_id == target.appId and (sign_in.certificate or {}).from == "sealed"
 end
 
-local function await_certificate(run, new_certificate)
+local function await_use_of_certificate(run, new_certificate)
   local credential = new_certificate.credential
   if credential:is_confirmed() then return end
   if not credential.row then return run:note(LATER) end
@@ -216,7 +218,7 @@ local function certificate_steps(self, entry)
   return {
     step "Certificate" (function(run, have)
       run:before_change(function() disk_space.check(run.profile) end)
-      local fields = rotation_fields(self, target, self.policy:of(target))
+      local fields = application_rotation_fields(self, target, self.policy:of(target))
       fields.used_here = signs_in_here(self, target)
       have.certificate = certificate.ensure(run, fields)
       entry.credential = have.certificate.credential
@@ -224,7 +226,7 @@ local function certificate_steps(self, entry)
     step "Proof" (function(_, have) scheduler.uninterrupted(have.certificate.prove, have.certificate, {}) end),
     step "Delivery" (function(run, have)
       scheduler.uninterrupted(have.certificate.place, have.certificate)
-      await_certificate(run, have.certificate)
+      await_use_of_certificate(run, have.certificate)
     end),
   }
 end
@@ -236,7 +238,7 @@ local function rotation_workflow(self, entry)
   }
 end
 
-local function run_rotation(self, entry, mode)
+local function run_application_rotation(self, entry, mode)
   entry.result = workflow_run.run(rotation_workflow(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
@@ -251,7 +253,7 @@ end
 -- Finding what is due
 
 -- Why the application's credential may not be changed here, and the word for that reason; nil when it may.
-local function why_not_rotated(self, target)
+local function why_application_not_rotated(self, target)
   local sign_in = self.options.profile.sign_in
   if target.appId == sign_in.client_id and sign_in.method == "client_secret" and not rotates_certificates(self) then
     return "it is the application that runs this, and its secret is in the profile: nothing would sign in with a new "
@@ -267,7 +269,7 @@ local function is_use_confirmed_by_storing(self)
 end
 
 -- What an earlier run has left unfinished; nil when nothing.
-local function why_unfinished(self, target)
+local function why_application_unfinished(self, target)
   local rows = rotates_certificates(self) and rotations.certificates or rotations.client_secrets
   for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
@@ -278,34 +280,35 @@ local function why_unfinished(self, target)
   end
 end
 
-local function set_refused(entry, failure)
+local function set_application_refused(entry, failure)
   entry.what, entry.why, entry.fix = "refuse", failure.why, failure.fix
   entry.code = type(failure.code) == "string" and failure.code or failure.kind
 end
 
 -- The most urgent text for a person: an alarm about a credential that does not work any more, else what waits.
-local function waiting_text(result)
+local function application_waiting_text(result)
   return result.alarms[1] or result.waiting[1].what
 end
 
 local function judge_application(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
-  if result.failure then return set_refused(entry, result.failure) end
-  local begun = why_unfinished(self, entry.target)
+  if result.failure then return set_application_refused(entry, result.failure) end
+  local begun = why_application_unfinished(self, entry.target)
     or entry.adopts and "the sink holds a credential that this journal does not know, and that signs in: it is adopted"
   if begun then
     entry.what, entry.why = "recover", result.alarms[1] or begun
   elseif changes > 0 then
     entry.what, entry.why = "change", "a new one is needed, or an old one goes"
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "stop", "waits for a person: " .. waiting_text(result), result.waiting
+    entry.what, entry.waiting = "stop", result.waiting
+    entry.why = "waits for a person: " .. application_waiting_text(result)
   else
     entry.what, entry.why = "wait", "in force"
   end
 end
 
 -- The change that the plan shows for the application's credential, in one line, and its action.
-local function planned_change(entry)
+local function planned_credential_change(entry)
   for _, one in ipairs(entry.result.steps) do
     for _, item in ipairs(one.items) do
       if item.kind == "client secret" or item.kind == "certificate" then return item.made, item.action end
@@ -315,13 +318,13 @@ end
 
 local function application_entry(self, target)
   local entry = { name = target.displayName, target = target }
-  local refused, code = why_not_rotated(self, target)
+  local refused, code = why_application_not_rotated(self, target)
   if refused then
     entry.what, entry.why, entry.code = "refuse", refused, code
     return entry
   end
-  judge_application(self, entry, run_rotation(self, entry, "plan"))
-  local made, action = planned_change(entry)
+  judge_application(self, entry, run_application_rotation(self, entry, "plan"))
+  local made, action = planned_credential_change(entry)
   if made and (entry.what == "change" or entry.what == "wait") then entry.why = made end
   entry.mints = action == "create" or entry.what == "recover"
   return entry
@@ -343,7 +346,7 @@ local function sort_application_entries(self)
   end
 end
 
-local function names_as_set(names)
+local function application_name_set(names)
   local words = {}
   for i, name in ipairs(names) do words[i] = name:lower() end
   return sets.of(words)
@@ -357,7 +360,7 @@ end
 function M.find_due(terms, tenant, options)
   local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
   choose_sink_kind(self)
-  self.policy, self.named = credential_policy.read(), options.now and names_as_set(options.now) or nil
+  self.policy, self.named = credential_policy.read(), options.now and application_name_set(options.now) or nil
   for _, target in ipairs(policy_select.find_applications(terms.select, terms.credential)) do
     if is_to_be_rotated(self, target) then table.insert(self.entries, application_entry(self, target)) end
   end
@@ -375,13 +378,13 @@ end
 ---------------------------------------------------------------------------
 -- Changing
 
-local function set_outcome(entry, result)
+local function set_application_outcome(entry, result)
   if result.failure then
     entry.failure = result.failure
     entry.what = result.failure.code == "busy" and "busy" or "failed"
     entry.why = result.failure.why
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "person", waiting_text(result), result.waiting
+    entry.what, entry.why, entry.waiting = "person", application_waiting_text(result), result.waiting
   else
     entry.what, entry.why = "changed", "done"
   end
@@ -397,7 +400,7 @@ local function rotate_applications_in_turn(self, entries, stop)
     elseif stopped then
       entry.what, entry.why = "skipped", "another one failed, and the policy stops then"
     else
-      stopped = not set_outcome(entry, run_rotation(self, entry, "apply")) and stop
+      stopped = not set_application_outcome(entry, run_application_rotation(self, entry, "apply")) and stop
     end
   end
 end

@@ -22,7 +22,7 @@ local DISPENSABLE = {
 ---@field permissions string[] application permissions, sorted: the least that are enough
 ---@field reasons table<string, string[]> permission -> the calls that need it
 
-local function group_by_target(policies)
+local function group_policies_by_target(policies)
   local rights = { users = {}, applications = {} }
   for _, terms in ipairs(policies) do table.insert(rights[terms.target], terms) end
   return rights
@@ -41,7 +41,7 @@ end
 ---@return rotate.least_rights
 function M.for_policies(names)
   local loaded = #names > 0 and rotate_policies.load(names) or { policies = {}, needs = { graph = {} } }
-  local rights = group_by_target(loaded.policies)
+  local rights = group_policies_by_target(loaded.policies)
   local least = permissions.least(indispensable_calls(loaded.needs))
   local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of the applications that it owns" } }
   for _, name in ipairs(least.application) do

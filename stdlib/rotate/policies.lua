@@ -13,7 +13,7 @@ local traceback = require "base.traceback"
 
 local M = {}
 
-local SHORTEST, LONGEST = 60, 3600 -- seconds between two looks of a service
+local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 
 local function raise_no_policy_named()
   fail.raise {
@@ -29,7 +29,7 @@ local function raise_not_a_policy(name)
   }
 end
 
-local function add_new_words(into, from)
+local function add_needs(into, from)
   for _, word in ipairs(from or {}) do
     if not into.seen[word] then into[#into + 1] = word end
     into.seen[word] = true
@@ -48,7 +48,7 @@ function M.load(names)
     copies.tell_replacement(found)
     policies[i] = declaration.policy or raise_not_a_policy(name)
     scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
-    for peer, list in pairs(needs) do add_new_words(list, declaration.needs[peer]) end
+    for peer, list in pairs(needs) do add_needs(list, declaration.needs[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
   return { policies = policies, needs = needs, scripts = scripts }
@@ -102,7 +102,7 @@ function M.next_due(found, now, latest)
 end
 
 -- Seconds until the next run: an hour, or less when something is due earlier.
-local function seconds_to_next_run(all)
+local function seconds_to_next_watch_round(all)
   local now, soonest = time.now(), time.now() + LONGEST
   for _, found in ipairs(all) do soonest = M.next_due(found, now, soonest) end
   return math.max(SHORTEST, soonest - now)
@@ -110,7 +110,7 @@ end
 
 local NEWS = { changed = true, failed = true, ended = true, left = true, busy = true }
 
-local function has_news(all)
+local function has_rotation_news(all)
   for _, found in ipairs(all) do
     if found.failure then return true end
     for _, entry in ipairs(found.entries) do
@@ -121,11 +121,11 @@ local function has_news(all)
 end
 
 -- Run the policies, and return the seconds until the next run. A failure is logged, because the next run may succeed.
-local function run_round(policies, options)
+local function run_watch_round(policies, options)
   local ok, all = xpcall(M.once, traceback.keep, policies, options)
   if ok then
-    if has_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
-    return seconds_to_next_run(all)
+    if has_rotation_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
+    return seconds_to_next_watch_round(all)
   end
   if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end
   require("permissions.denied").explain(all)
@@ -141,7 +141,7 @@ function M.watch(policies, options)
   log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
     :format(layout.count(#policies, "policy", "policies")))
   while true do
-    local ok, wait = pcall(run_round, policies, options)
+    local ok, wait = pcall(run_watch_round, policies, options)
     if ok then ok, wait = pcall(task.sleep, wait) end
     if not ok and fail.is(wait, "interrupted") then return 0 end
     if not ok then error(wait, 0) end

@@ -11,7 +11,7 @@ local workflow_print = require "workflow.print"
 
 local M = {}
 
-local MOST = 20 -- lines of a kind, unless more are asked for
+local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
@@ -27,7 +27,7 @@ local HEADING = {
 local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
   "waits", "ended", "idle", "wait", "accepted", "never" }
 
-local function add_line(lines, text, ...)
+local function add_report_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
@@ -57,11 +57,11 @@ local function group_heading(what, is_plan)
   return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
 end
 
-local function add_group(lines, what, entries, is_plan)
-  add_line(lines, "  %d %s", #entries, group_heading(what, is_plan))
+local function add_entry_group(lines, what, entries, is_plan)
+  add_report_line(lines, "  %d %s", #entries, group_heading(what, is_plan))
   local most = log.verbose() and #entries or MOST
-  for i = 1, math.min(most, #entries) do add_line(lines, "%s", entry_line(what, entries[i])) end
-  if #entries > most then add_line(lines, "    … and %d more; --verbose names them", #entries - most) end
+  for i = 1, math.min(most, #entries) do add_report_line(lines, "%s", entry_line(what, entries[i])) end
+  if #entries > most then add_report_line(lines, "    … and %d more; --verbose names them", #entries - most) end
 end
 
 local function schedule_text(found)
@@ -74,50 +74,52 @@ local function schedule_text(found)
 end
 
 -- Add the limits of the policy, and how long Graph's write budget makes the run take.
-local function add_limits(lines, found)
+local function add_run_limits(lines, found)
   local limits, count = found.terms.limits, #found.changes
   if found.later > 0 then
-    add_line(lines, "  %d are due beyond the limit of %d a run: they wait for the next", found.later,
+    add_report_line(lines, "  %d are due beyond the limit of %d a run: they wait for the next", found.later,
       limits.max_changes)
   end
   if count == 0 then return end
-  if limits.canary > 0 and count > limits.canary then add_line(lines, "  %d of them first, alone", limits.canary) end
+  if limits.canary > 0 and count > limits.canary then
+    add_report_line(lines, "  %d of them first, alone", limits.canary)
+  end
   local rate, ahead = http.write_budget()
   if not rate then return end
   local needed = count / rate + (ahead or 0)
-  add_line(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
+  add_report_line(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
     needed >= 60 and ("; they take at least " .. time.span(needed)) or "")
 end
 
-local function add_waiting(lines, entry)
+local function add_waiting_entries(lines, entry)
   for _, wait in ipairs(entry.waiting or {}) do workflow_print.add_wait(lines, entry.name, wait) end
 end
 
-local function add_left_over(lines, list)
+local function add_left_over_entries(lines, list)
   if #list == 0 then return end
-  add_line(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
+  add_report_line(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
   for i = 1, math.min(log.verbose() and #list or MOST, #list) do
-    add_line(lines, "    · %s  %s", list[i].name, list[i].why)
+    add_report_line(lines, "    · %s  %s", list[i].name, list[i].why)
   end
   if #list > MOST and not log.verbose() then
-    add_line(lines, "    … and %d more; --verbose names them", #list - MOST)
+    add_report_line(lines, "    … and %d more; --verbose names them", #list - MOST)
   end
 end
 
-local function add_policy(lines, found, is_plan)
-  add_line(lines, "%s: %s", found.terms.name, found.terms.summary)
-  if found.failure then add_line(lines, "%s", report_failure.text(found.failure)) end
+local function add_policy_report(lines, found, is_plan)
+  add_report_line(lines, "%s: %s", found.terms.name, found.terms.summary)
+  if found.failure then add_report_line(lines, "%s", report_failure.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
-  add_line(lines, "  %s", schedule_text(found))
-  add_line(lines, "  to %s", found.instead or tostring(found.terms.sink))
+  add_report_line(lines, "  %s", schedule_text(found))
+  add_report_line(lines, "  to %s", found.instead or tostring(found.terms.sink))
   local groups = group_entries(found)
   for _, what in ipairs(ORDER) do
-    if groups[what] then add_group(lines, what, groups[what], is_plan) end
+    if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end
   end
-  if #found.entries == 0 then add_line(lines, "  nobody is selected") end
-  add_left_over(lines, found.left_over or {})
-  if is_plan then add_limits(lines, found) end
-  for _, entry in ipairs(found.entries) do add_waiting(lines, entry) end
+  if #found.entries == 0 then add_report_line(lines, "  nobody is selected") end
+  add_left_over_entries(lines, found.left_over or {})
+  if is_plan then add_run_limits(lines, found) end
+  for _, entry in ipairs(found.entries) do add_waiting_entries(lines, entry) end
 end
 
 --- The plan or the outcome, as text.
@@ -127,8 +129,8 @@ end
 function M.text(all, is_plan)
   local lines = {}
   for i, found in ipairs(all) do
-    if i > 1 then add_line(lines, "") end
-    add_policy(lines, found, is_plan)
+    if i > 1 then add_report_line(lines, "") end
+    add_policy_report(lines, found, is_plan)
   end
   return table.concat(lines, "\n")
 end

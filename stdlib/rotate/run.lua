@@ -33,12 +33,12 @@ end
 
 -- Read what the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy
 -- for users declares these calls, so they are made with the rights of the first such policy.
-local function read_tenant(policies, options)
+local function read_tenant_for_policies(policies, options)
   local tenant = { me = oauth.sign_in(options.profile), role_ids = {} }
   local first = first_policy_for(policies, "users")
   if not first then return tenant end
   tenant.holders, tenant.federated = with_policy_rights(options, first, task.all,
-    { role_holders.read, users.federated_domains })
+    { role_holders.read_holders, users.federated_domains })
   tenant.role_ids = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.role_ids[id] = true end
   return tenant
@@ -112,7 +112,7 @@ end
 ---@param options rotation.options
 ---@return table[] found one a policy
 function M.plan(policies, options)
-  local tenant, all = read_tenant(policies, options), {}
+  local tenant, all = read_tenant_for_policies(policies, options), {}
   for i, terms in ipairs(policies) do
     all[i] = plan_policy(terms, tenant, options)
     set_window_state(all[i])
@@ -121,7 +121,7 @@ function M.plan(policies, options)
   return all
 end
 
-local function has_changes(all)
+local function has_planned_changes(all)
   for _, found in ipairs(all) do
     if #found.changes + #found.recoveries > 0 then return true end
     for _, entry in ipairs(found.entries) do
@@ -148,7 +148,7 @@ end
 ---@return table[] found one a policy
 function M.once(policies, options)
   local all = M.plan(policies, options)
-  if has_changes(all) then
+  if has_planned_changes(all) then
     clock_skew.check "rotate"
     disk_space.check(options.profile)
     if options.confirm and not options.confirm(all) then return all end

@@ -65,31 +65,31 @@ local Users = class "rotate.users"
 ---------------------------------------------------------------------------
 -- Reading
 
-local function lower_case_set(list)
+local function user_name_set(list)
   local set = {}
   for _, word in ipairs(list) do set[word:lower()] = true end
   return set
 end
 
 
-local function run_setting(terms, tenant, options)
+local function rotation_setting(terms, tenant, options)
   return {
-    terms = terms, now = graph_clock.now(), never = lower_case_set(terms.never),
+    terms = terms, now = graph_clock.now(), never = user_name_set(terms.never),
     operator = tenant.me.kind == "user" and tenant.me.oid,
     role_ids = tenant.role_ids, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
-    named = options.now and lower_case_set(options.now) or nil, outside_window = options.outside_window,
+    named = options.now and user_name_set(options.now) or nil, outside_window = options.outside_window,
   }
 end
 
 -- Set the verdict or the outcome of an entry.
-local function set_entry(entry, what, why, code, fix)
+local function set_account_outcome(entry, what, why, code, fix)
   entry.what, entry.why, entry.code, entry.fix = what, why, code, fix
   return entry
 end
 
 -- Was the account's entry modified since we wrote it?
-local function is_entry_edited(row, current)
+local function is_account_entry_edited(row, current)
   local modified = row and row.body.value and row.body.modified
   return modified and current and current.marker == row.body.marker and current.modified
     and current.modified ~= modified
@@ -100,14 +100,15 @@ end
 local function account_entry(self, account)
   local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
   local verdict = due.judge_account(self.run.setting, account, row, slot)
-  local entry = set_entry({ name = account.upn, id = account.id }, verdict.what, verdict.why, verdict.code, verdict.fix)
+  local entry = { name = account.upn, id = account.id }
+  set_account_outcome(entry, verdict.what, verdict.why, verdict.code, verdict.fix)
   self.run.sink:claim(account)
   if verdict.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
     entry.renamed = slot.current.name
-    set_entry(entry, "wait",
+    set_account_outcome(entry, "wait",
       ("%s; its entry is called %s, and gets the account's name"):format(verdict.why, entry.renamed))
   end
-  if verdict.what == "wait" and is_entry_edited(row, slot.current) then entry.edited = slot.current.id end
+  if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
   if verdict.due then entry.due = verdict.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
@@ -160,7 +161,7 @@ local EDITED = "somebody changed its entry, which holds another value than the p
 local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
 
 -- Read the edited entries, and stop the accounts whose entries hold another password. An edited note stops nothing.
-local function check_edited_entries(self)
+local function stop_accounts_with_edited_entries(self)
   local edited = {}
   for _, entry in ipairs(self.entries) do
     if entry.edited then edited[#edited + 1] = entry end
@@ -168,11 +169,11 @@ local function check_edited_entries(self)
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
     if not value or self.run.sink:holds(entry.edited, value) then return end
-    set_entry(entry, "stop", EDITED, "edited", EDITED_FIX)
+    set_account_outcome(entry, "stop", EDITED, "edited", EDITED_FIX)
   end)
 end
 
-local function password_sink(terms, profile)
+local function password_sink_of_policy(terms, profile)
   local devolutions = profile.devolutions
   if not devolutions or not devolutions.server then
     fail.raise {
@@ -200,14 +201,14 @@ local function keep_named_accounts(self)
   self.entries, self.left_over = entries, {}
 end
 
-local function by_urgency(a, b)
+local function is_more_urgent(a, b)
   if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
   if a.due ~= b.due then return (a.due or math.huge) < (b.due or math.huge) end
   return a.name < b.name
 end
 
 local function sort_account_entries(self)
-  table.sort(self.entries, by_urgency)
+  table.sort(self.entries, is_more_urgent)
   self.changes, self.recoveries, self.later = {}, {}, 0
   for _, entry in ipairs(self.entries) do
     if entry.what == "recover" then table.insert(self.recoveries, entry) end
@@ -234,13 +235,13 @@ local function collect_garbage_early() collectgarbage("incremental", 120, 400) e
 function M.find_due(terms, tenant, options)
   collect_garbage_early()
   local self = Users { terms = terms, entries = {}, left_over = {} }
-  local sink = password_sink(terms, options.profile)
+  local sink = password_sink_of_policy(terms, options.profile)
   local found = task.all {
     function() return policy_select.find_accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return sink:open(options.profile) end,
   }
   self.run = {
-    journal = options.journal, sink = sink, terms = terms, setting = run_setting(terms, tenant, options),
+    journal = options.journal, sink = sink, terms = terms, setting = rotation_setting(terms, tenant, options),
     federated = tenant.federated, directory = directory_clock.of(options.journal),
   }
   local seen = {}
@@ -250,7 +251,7 @@ function M.find_due(terms, tenant, options)
   end
   add_unselected_accounts(self, { federated = tenant.federated }, seen)
   find_left_over_entries(self)
-  check_edited_entries(self)
+  stop_accounts_with_edited_entries(self)
   keep_named_accounts(self)
   sort_account_entries(self)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
@@ -273,9 +274,9 @@ local function outcome_of_failure(failure)
   return failure.kind == "person" and "stop" or failure.kind == "refused" and failure.code and "refuse" or "failed"
 end
 
-local function set_failed(self, entry, failure)
+local function set_account_failed(self, entry, failure)
   if fail.is(failure, "interrupted") then
-    set_entry(entry, "skipped", "the program was asked to stop")
+    set_account_outcome(entry, "skipped", "the program was asked to stop")
     return
   end
   if fail.is(failure, "denied") and not self.explained then
@@ -284,19 +285,19 @@ local function set_failed(self, entry, failure)
   end
   entry.failure = failure
   if fail.is(failure) then
-    return set_entry(entry, outcome_of_failure(failure), failure.why, failure.code, failure.fix)
+    return set_account_outcome(entry, outcome_of_failure(failure), failure.why, failure.code, failure.fix)
   end
-  set_entry(entry, "failed", tostring(failure))
+  set_account_outcome(entry, "failed", tostring(failure))
 end
 
 local BAD = { failed = true, stop = true, left = true }
 
-local function log_entry(entry)
+local function log_account_outcome(entry)
   if entry.what == "changed" then return log.detail("changed " .. entry.name) end
   if BAD[entry.what] then log.warn(("%s: %s"):format(entry.name, entry.why)) end
 end
 
-local function notify_program(self, entry, done)
+local function notify_program_of_change(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
   local ok, failure = pcall(scheduler.uninterrupted, command.notify, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
@@ -304,27 +305,27 @@ local function notify_program(self, entry, done)
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
 end
 
-local function rotate_entry(self, entry)
+local function rotate_account_entry(self, entry)
   local open = self:open()
   if entry.what == "change" and not open then
-    set_entry(entry, "waits", "the window has closed")
+    set_account_outcome(entry, "waits", "the window has closed")
     return
   end
   local ok, done = xpcall(user_password.rotate, traceback.keep, self.run, account_of_entry(entry))
   if not ok then
-    set_failed(self, entry, done)
-    log_entry(entry)
+    set_account_failed(self, entry, done)
+    log_account_outcome(entry)
     if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
     return
   end
-  set_entry(entry, done.what, done.why or "done", done.code, done.fix)
+  set_account_outcome(entry, done.what, done.why or "done", done.code, done.fix)
   if done.warning then log.warn(done.warning) end
-  log_entry(entry)
-  notify_program(self, entry, done)
+  log_account_outcome(entry)
+  notify_program_of_change(self, entry, done)
 end
 
-local function rotate_entries(self, entries, at_once, stop)
-  local _, failures = crew.each(entries, at_once, function(entry) rotate_entry(self, entry) end, {
+local function rotate_account_entries(self, entries, at_once, stop)
+  local _, failures = crew.each(entries, at_once, function(entry) rotate_account_entry(self, entry) end, {
     stop_on_failure = stop, progress = self.progress, forget = true,
   })
   return failures
@@ -336,7 +337,7 @@ local function split_off_canary(entries, count)
 end
 
 -- Probe the sink before the first change of a run. A run without a change does not probe it.
-local function probe_sink_once(self)
+local function probe_password_sink_once(self)
   if not self.tried then self.run.sink:probe(self.run.journal) end
   self.tried = true
 end
@@ -351,7 +352,7 @@ local function adopt_stored_passwords(self)
   end
 end
 
-local function rename_entry(self, entry)
+local function rename_password_entry(self, entry)
   local row = rows:get(self.run.journal, entry.id)
   local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
   if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
@@ -359,11 +360,11 @@ local function rename_entry(self, entry)
 end
 
 -- Give entries the names of their accounts.
-local function rename_entries(self)
+local function rename_password_entries(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      local ok, failure = xpcall(rename_entry, traceback.keep, self, entry)
-      if not ok then set_failed(self, entry, failure) end
+      local ok, failure = xpcall(rename_password_entry, traceback.keep, self, entry)
+      if not ok then set_account_failed(self, entry, failure) end
     end
   end
 end
@@ -384,26 +385,26 @@ local function retry_busy_accounts(self)
     if entry.what == "busy" and #busy < left then busy[#busy + 1] = entry end
   end
   if #busy > 0 and not task.stopping() and self:open() then
-    probe_sink_once(self)
-    rotate_entries(self, busy, AT_ONCE, false)
+    probe_password_sink_once(self)
+    rotate_account_entries(self, busy, AT_ONCE, false)
   end
 end
 
-local function skip_changes(self, why)
+local function skip_account_changes(self, why)
   for _, entry in ipairs(self.changes) do
-    if entry.what == "change" then set_entry(entry, "skipped", why) end
+    if entry.what == "change" then set_account_outcome(entry, "skipped", why) end
   end
 end
 
 --- Finish rotations that an earlier run began. Waits.
 function Users:recover()
-  if #self.recoveries > 0 then probe_sink_once(self) end
-  rotate_entries(self, self.recoveries, AT_ONCE, false)
+  if #self.recoveries > 0 then probe_password_sink_once(self) end
+  rotate_account_entries(self, self.recoveries, AT_ONCE, false)
 end
 
 -- Free the memory that finding many accounts took. After that, garbage may fill the part of HEAP that the accounts
 -- leave: a collection takes time in proportion to the memory in use, so it is run as rarely as HEAP allows.
-local function free_memory(self)
+local function free_account_memory(self)
   if #self.entries >= MANY then sys.trim() end
   local used = collectgarbage("count") + IN_FLIGHT
   collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
@@ -419,19 +420,19 @@ end
 function Users:act()
   record_left_over(self)
   adopt_stored_passwords(self)
-  rename_entries(self)
+  rename_password_entries(self)
   forget_expired_passwords(self)
   run_limit.apply(self)
-  free_memory(self)
+  free_account_memory(self)
   local changes = self:open() and self.changes or {}
-  if #changes > 0 then probe_sink_once(self) end
+  if #changes > 0 then probe_password_sink_once(self) end
   local canary, rest = split_off_canary(changes, self.terms.limits.canary)
-  if rotate_entries(self, canary, 1, true) > 0 then
-    skip_changes(self, "one of the first failed, so no other was begun")
-  elseif rotate_entries(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
-    skip_changes(self, "another one failed, and the policy stops then")
+  if rotate_account_entries(self, canary, 1, true) > 0 then
+    skip_account_changes(self, "one of the first failed, so no other was begun")
+  elseif rotate_account_entries(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
+    skip_account_changes(self, "another one failed, and the policy stops then")
   elseif task.stopping() then
-    skip_changes(self, "the program was asked to stop")
+    skip_account_changes(self, "the program was asked to stop")
   else
     retry_busy_accounts(self)
   end

@@ -86,7 +86,7 @@ end
 -- The values of the rotation
 
 -- The words of three letters or more in the person's names.
-local function name_words(names)
+local function person_name_words(names)
   local words = {}
   for _, name in ipairs(names) do
     for word in name:gmatch("[%w\128-\255]+") do
@@ -104,7 +104,7 @@ local function contains_name_word(value, words)
 end
 
 local function generate_password(rotation)
-  local shape, words = rotation.run.terms.password, name_words(rotation.names)
+  local shape, words = rotation.run.terms.password, person_name_words(rotation.names)
   for _ = 1, 100 do
     local value = secret.generate(shape.length, shape.excluded)
     if not contains_name_word(value, words) then return value end

@@ -35,7 +35,7 @@ local function credential_marker(credential) return credential and markers.of_cr
 
 -- Choose the credential that the value belongs to: the credential that the entry's marker names, or the only one in the
 -- list. Nil when neither decides.
-local function choose_credential(self, list)
+local function credential_of_value(self, list)
   local named = self.sink:marker()
   for _, credential in ipairs(list) do
     if named and credential_marker(credential) == named then return credential end
@@ -71,7 +71,7 @@ local function adopted_row(self, value, credential)
   body.workflow, body.grace, body.adopted = terms.workflow, terms.grace, true
   body.marker = credential_marker(credential) or unclaimed_marker(self)
   body.key_id, body.known_at = credential and credential.keyId, graph_clock.now()
-  body.made_at = credential and inventory.start_of(credential) or body.made_at
+  body.made_at = credential and inventory.credential_start(credential) or body.made_at
   if journal then return self.kind.rows:new(journal, body) end
   body.marker = body.marker or "in " .. tostring(self.sink)
   return { id = "", state = "known", body = body, created = graph_clock.now() }
@@ -100,7 +100,7 @@ function M.adopt_from_sink(self)
   local list = credentials_of_value(self, value)
   if #list == 0 and self.kind.must_be_listed then return end
   local accepted, failure = prove.sign_in_once(self.application.appId, self.kind.prover(value))
-  if accepted then return adopt_value(self, value, choose_credential(self, list)) end
+  if accepted then return adopt_value(self, value, credential_of_value(self, list)) end
   prove.raise_if_passing(self.application.appId, failure)
   if list[1] then raise_value_refused(self, list[1]) end
 end

@@ -79,7 +79,7 @@ end
 ---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = secret.hint(value, 3), ends = credential and inventory.expiry_of(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.credential_expiry(credential) or nil }
 end
 
 --- The value that signs in.
@@ -177,7 +177,7 @@ function M.look_for(journal, row, application)
 end
 
 -- The value is lost with the answer, so another client secret is made.
-local function make_another(self)
+local function make_another_secret(self)
   M.look_for(self.run.journal, self.row, self.application)
   if self.tries < TRIES then return M.begin(self) end
   fail.raise {
@@ -188,20 +188,20 @@ local function make_another(self)
   }
 end
 
-M.steps = { intent = send_add_password, sent = make_another }
+M.steps = { intent = send_add_password, sent = make_another_secret }
 
 ---------------------------------------------------------------------------
 -- Two installations at once
 
 -- Was the credential made before ours? Of two credentials of the same second, the one with the lower marker counts as
 -- the earlier one.
-local function was_made_before(credential, own)
+local function was_secret_made_before(credential, own)
   local first, second = tostring(credential.startDateTime), tostring(own.startDateTime)
   if first ~= second then return first < second end
   return credential.displayName < own.displayName
 end
 
-local function raise_made_twice(self, why)
+local function raise_secret_made_twice(self, why)
   fail.raise {
     kind = "conflict", what = ("make a client secret for '%s'"):format(self.terms.name), why = why,
     fix = "Run the same command again: it goes on with the other client secret, if a sink holds its value.",
@@ -215,7 +215,7 @@ function M.withdraw(self, why)
   local row, journal = self.row, self.run.journal
   M.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, why)
-  raise_made_twice(self, why .. "; the client secret made here was removed again")
+  raise_secret_made_twice(self, why .. "; the client secret made here was removed again")
 end
 
 -- Client secrets that other installations made since this run began.
@@ -234,8 +234,8 @@ end
 function M.give_way(self)
   local own = self.minted and M.find(self.row, M.listed(self.application))
   for _, other in ipairs((own or not self.minted) and secrets_of_rivals(self) or {}) do
-    if not own then raise_made_twice(self, other.displayName .. " was made by another installation just now") end
-    if was_made_before(other, own) then
+    if not own then raise_secret_made_twice(self, other.displayName .. " was made by another installation just now") end
+    if was_secret_made_before(other, own) then
       M.withdraw(self, other.displayName .. " was made at the same time, and before it")
     end
   end
@@ -262,7 +262,7 @@ end
 
 -- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only a
 -- refused sign-in shows that it is gone, and only when its sign-in was accepted before.
-local function is_surely_gone(application, row, value)
+local function is_secret_surely_gone(application, row, value)
   if not row then return false end
   if not M.is_new(row) then return true end
   if not value or not row.body.proven_at then return false end
@@ -270,14 +270,14 @@ local function is_surely_gone(application, row, value)
   return not accepted and failure.code == M.gone
 end
 
-local function is_secret_listed(application, key_id)
+local function is_client_secret_listed(application, key_id)
   for _, credential in ipairs(M.read(application)) do
     if credential.keyId == key_id then return true end
   end
   return false
 end
 
-local function raise_removal_uncertain(what)
+local function raise_secret_removal_uncertain(what)
   fail.raise {
     kind = "transient", resumes = true, what = what,
     why = "Entra refuses the request and does not list it; it is so new that this does not show that it is gone",
@@ -288,14 +288,14 @@ end
 -- Repeat the removal while the credential is listed: for some seconds Entra may answer "no such credential" about a
 -- credential that it lists. Returns false when the credential was refused and never listed, so that it is unknown
 -- whether it is gone.
-local function remove_while_listed(application, key_id, send_again)
+local function remove_secret_while_listed(application, key_id, send_again)
   local was_listed, err = false, nil
   for waited = 0, PATIENCE, PAUSE do
     local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
-    if not is_secret_listed(application, key_id) then return was_listed end
+    if not is_client_secret_listed(application, key_id) then return was_listed end
     was_listed = true
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
@@ -311,11 +311,11 @@ function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local seen = remove_while_listed(application, key_id, function()
+  local seen = remove_secret_while_listed(application, key_id, function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)
-  if not seen and not is_surely_gone(application, row, value) then raise_removal_uncertain(what) end
+  if not seen and not is_secret_surely_gone(application, row, value) then raise_secret_removal_uncertain(what) end
 end
 
 return M

@@ -17,7 +17,7 @@ local function raise_argument_is_option(words, place, filled)
   }
 end
 
-local function fill_arguments(words, values)
+local function fill_program_arguments(words, values)
   local filled = {}
   for i = 2, #words do
     filled[i - 1] = words[i]:gsub("{(%w+)}", function(name) return values[name] end)
@@ -28,7 +28,8 @@ local function fill_arguments(words, values)
 end
 
 local function run_policy_program(words, values, input)
-  local status = program_run.run(words[1], fill_arguments(words, values), { input = input, note = values.rotation })
+  local arguments = fill_program_arguments(words, values)
+  local status = program_run.run(words[1], arguments, { input = input, note = values.rotation })
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),

@@ -116,7 +116,7 @@ end
 function Credential:prover() return self.kind.prover(self.value) end
 
 -- Sign in once; for an application that was restored just now, repeat until Entra knows the application again.
-local function sign_in_with_proof(self, proof)
+local function sign_in_with_credential(self, proof)
   if not self.application.restored then return prove.sign_in_once(self.application.appId, proof) end
   local shown = prove.await_proof(self.application.appId, proof, {})
   return shown.proven, shown.claims or shown.failure or {}
@@ -127,7 +127,7 @@ end
 local function is_credential_gone(self, row, proof)
   if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
-  local accepted, failure = sign_in_with_proof(self, proof)
+  local accepted, failure = sign_in_with_credential(self, proof)
   return not accepted and failure.code == self.kind.gone
 end
 
@@ -179,7 +179,7 @@ end
 
 -- Set the lifetime of a new credential by the tenant's policy. Called only before a credential is made, because the
 -- policy does not concern existing credentials.
-local function set_lifetime(self)
+local function set_credential_lifetime(self)
   local terms = self.terms
   terms.lifetime = self.kind.lifetime(terms)
   lifetime.check_terms(self.kind.name, terms)
@@ -188,7 +188,7 @@ local function set_lifetime(self)
   end
 end
 
-local function key_ids(credentials)
+local function credential_key_ids(credentials)
   local ids = {}
   for _, credential in ipairs(credentials) do ids[credential.keyId] = true end
   return ids
@@ -208,16 +208,16 @@ local function make_credential(self)
 end
 
 -- The row of the credential that would be made, as far as a plan knows it.
-local function planned_row(terms)
+local function planned_credential_row(terms)
   return { body = { lifetime = terms.lifetime, ends = graph_clock.now() + terms.lifetime } }
 end
 
 local function change_to_new_credential(self, why)
   local run = self.run
-  set_lifetime(self)
+  set_credential_lifetime(self)
   run:change {
     kind = self.kind.name, name = self.terms.name,
-    made = lifetime.validity_text(planned_row(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
+    made = lifetime.validity_text(planned_credential_row(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
     act = function()
       begin_credential(self)
       make_credential(self)
@@ -249,10 +249,10 @@ local function who_made_credential(self, credential)
   local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then
-      return "made here, and not on record any more; perhaps in use. Once nothing uses it, it goes with: " .. retire
+      return "made here, and not on record any more; perhaps in use. Once nothing uses it, remove it with: " .. retire
     end
   end
-  return "of another journal, and perhaps in use; once nothing uses it, it goes with: " .. retire
+  return "of another journal, and perhaps in use; once nothing uses it, remove it with: " .. retire
 end
 
 local function report_foreign_credentials(self)
@@ -272,7 +272,7 @@ local function reread_before_making(self)
 end
 
 -- Choose the credential to use and set `row`, or return why a new credential is made.
-local function choose_credential(self)
+local function choose_credential_to_use(self)
   adopt.adopt_from_sink(self)
   existing_secret.adopt(self)
   return use_newest_credential(self)
@@ -301,14 +301,14 @@ local function find_or_make_credential(self)
   run:lease("application/" .. self.application.appId,
     ("work on the %s of '%s'"):format(self.kind.name, self.terms.name))
   self:sort_credentials()
-  self.seen = key_ids(self.kind.listed(self.application))
+  self.seen = credential_key_ids(self.kind.listed(self.application))
   if run.mode == "destroy" then return retirement.register_removal(self) end
   note_credential_in_use(self)
   recover_lost_credentials(self)
-  local why = choose_credential(self)
+  local why = choose_credential_to_use(self)
   if not self.row and run:acting() then
     reread_before_making(self)
-    why = choose_credential(self)
+    why = choose_credential_to_use(self)
   end
   if not self.row then
     note_unlisted_credentials(self)
@@ -372,9 +372,9 @@ local function await_token_roles(self, claims)
 end
 
 -- Sign in once with a credential that was proven before, and check its roles.
-local function check_sign_in(self)
+local function check_credential_sign_in(self)
   local run, roles = self.run, self.roles
-  local accepted, more = sign_in_with_proof(self, self:prover())
+  local accepted, more = sign_in_with_credential(self, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
     return prove.await_person(run, ("find out why the %s in use is refused"):format(self.kind.name),
@@ -405,7 +405,7 @@ function Credential:prove(roles)
     return run:unseen("the journal does not have its value, so no sign-in with it was tried; resetting a password in "
       .. "Devolutions shows that it works")
   end
-  if row.state ~= "known" or not run:acting() then return check_sign_in(self) end
+  if row.state ~= "known" or not run:acting() then return check_credential_sign_in(self) end
   local proof = prove.await_proof(self.application.appId, self:prover(), roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })

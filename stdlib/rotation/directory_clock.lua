@@ -36,7 +36,7 @@ function DirectoryClock:offset(now)
   return { low = self.low, high = self.high, known = known }
 end
 
-local function record_offset(self, low, high, now)
+local function record_clock_offset(self, low, high, now)
   self.low, self.high, self.seen_at = low, high, now
   self.journal:put(KIND, ID, "seen", { low = low, high = high, seen_at = now }, time.now())
 end
@@ -56,14 +56,14 @@ function DirectoryClock:agrees(low, high, now)
     else low, high = math.min(low, self.low), math.max(high, self.high) end
   end
   local is_news = math.abs(low - self.low) > STEP or math.abs(high - self.high) > STEP
-  if is_news or not self.seen_at or now - self.seen_at > REFRESH then record_offset(self, low, high, now) end
+  if is_news or not self.seen_at or now - self.seen_at > REFRESH then record_clock_offset(self, low, high, now) end
 end
 
 --- Replace the recorded offset by the one that two changes of ours showed. Durable when the call returns.
 ---@param offset rotation.offset
 ---@param now number server time
 function DirectoryClock:learn(offset, now)
-  record_offset(self, round_to_milliseconds(offset.low), round_to_milliseconds(offset.high), now)
+  record_clock_offset(self, round_to_milliseconds(offset.low), round_to_milliseconds(offset.high), now)
   commit.commit(self.journal)
 end
 

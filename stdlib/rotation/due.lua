@@ -57,7 +57,7 @@ local function why_password_elsewhere(account)
   if not account.changed then return "Entra does not say when its password was last changed", "date" end
 end
 
-local function why_out_of_reach(setting, account)
+local function why_roles_do_not_reach(setting, account)
   local is_plain = not reach.is_admin(account) and not account.restricted and not account.synced and not account.guest
   if setting.by_permission and is_plain then return nil end
   local reachable, why = reach.verdict(account, setting.role_ids)
@@ -77,7 +77,7 @@ function M.why_not_changed(setting, account)
   if setting.operator == account.id then return "never", "it is the account that runs this" end
   if account.outside then return "refuse", "its policy does not select it any more", "outside" end
   local why, code = why_password_elsewhere(account)
-  if not why then why, code = why_out_of_reach(setting, account) end
+  if not why then why, code = why_roles_do_not_reach(setting, account) end
   if why then return "refuse", why, code end
 end
 
@@ -165,7 +165,7 @@ local function judge_unknown_account(row, account, slot)
   local current = slot.current
   if not current or not current.marker then return new_verdict("change", "never changed from here") end
   if is_dated_by_entry(slot, account) then return nil, { marker = current.marker, since = account.changed } end
-  local why = ("what lies in the sink was set on %s, and the password was changed since (%s)")
+  local why = ("the sink's value was set on %s, and the password was changed since (%s)")
     :format(time.iso(current.since or 0), time.iso(account.changed))
   if is_change_accepted(row, account) then return new_verdict("change", why) end
   return new_verdict("stop", why, { fix = fix_for_foreign_change(account, slot) })
@@ -183,7 +183,7 @@ local function due_jitter(setting, account, marker)
   return word / 2 ^ 32 * setting.terms.jitter
 end
 
-local function judge_by_date(setting, account, since, marker, adopt)
+local function judge_account_by_date(setting, account, since, marker, adopt)
   local due = since + setting.terms.every - due_jitter(setting, account, marker)
   local changed = ("changed %s ago"):format(time.span(math.max(0, setting.now - since)))
   if adopt then changed = changed .. "; the sink's value is in force, and is adopted" end
@@ -220,10 +220,10 @@ local function judge_known_account(setting, account, row, slot)
   end
   if account.changed <= row.body.changed_at then -- reads lag, so only a later date counts
     return judge_missing_entry(row, account, slot)
-      or judge_by_date(setting, account, row.body.changed_at, row.body.marker)
+      or judge_account_by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = who_changed_password(setting, row, account, slot)
-  if adopt then return judge_by_date(setting, account, adopt.since, adopt.marker, adopt) end
+  if adopt then return judge_account_by_date(setting, account, adopt.since, adopt.marker, adopt) end
   if is_change_accepted(row, account) then return new_verdict("change", why) end
   return new_verdict("stop", why, { fix = fix_for_foreign_change(account, slot) })
 end
@@ -244,12 +244,12 @@ local function judge_account_row(setting, account, row, slot)
     return apply_reconcile(setting, judge_known_account(setting, account, row, slot))
   end
   local verdict, adopt = judge_unknown_account(row, account, slot)
-  if adopt then return judge_by_date(setting, account, adopt.since, adopt.marker, adopt) end
+  if adopt then return judge_account_by_date(setting, account, adopt.since, adopt.marker, adopt) end
   return apply_reconcile(setting, verdict)
 end
 
 -- The verdict for an account that a person named: the account is due, and an entry that is gone is written again.
-local function verdict_for_named(judged)
+local function verdict_for_named_account(judged)
   if judged.what == "wait" or judged.code == "entry_gone" then
     return new_verdict("change", judged.why .. "; you asked for it now", { adopt = judged.adopt })
   end
@@ -258,7 +258,7 @@ end
 
 -- Put the rotation off until no request of the rotation before can be carried out any more. For an account that a
 -- person named, the run waits until then.
-local function delay_until_rested(setting, account, slot, verdict)
+local function delay_account_until_rested(setting, account, slot, verdict)
   local from = change_date.rested_from(account.changed, slot.current and slot.current.since)
   if setting.now >= from then return verdict end
   local why = ("changed %s ago; it waits until no earlier request can be carried out any more")
@@ -282,7 +282,7 @@ function M.judge_account(setting, account, row, slot)
   if code == "date" then return new_verdict("refuse", why, { code = code }) end
   local verdict = judge_account_row(setting, account, row, slot)
   if verdict.what == "recover" then return verdict end -- an open rotation is ended, as far as that is allowed today
-  if M.is_named(setting, account) then verdict = verdict_for_named(verdict) end
+  if M.is_named(setting, account) then verdict = verdict_for_named_account(verdict) end
   if verdict.what == "wait" or verdict.what == "busy" then return verdict end
   if row and row.state == "orphaned" then
     return GONE[code] and new_verdict("recover", verdict.why .. "; " .. why) or verdict
@@ -291,7 +291,7 @@ function M.judge_account(setting, account, row, slot)
   if verdict.what ~= "change" then return verdict end
   local wrong = why_entry_unusable(account, slot)
   if wrong then return new_verdict("refuse", wrong, { code = "entry" }) end
-  return delay_until_rested(setting, account, slot, verdict)
+  return delay_account_until_rested(setting, account, slot, verdict)
 end
 
 return M

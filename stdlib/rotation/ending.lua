@@ -35,7 +35,7 @@ function M.outcome_of(err) return class.is(err, RotationEnd) and err.done or nil
 local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",
   "pending_at", "chosen", "before", "quiet_until" }
 
-local function clear_open_members(body)
+local function clear_members_of_open_rotation(body)
   for _, name in ipairs(OPEN) do body[name] = nil end
   body.candidates = {}
 end
@@ -44,8 +44,8 @@ local function forget_sealed_values(journal, names)
   for _, name in ipairs(names or {}) do journal:forget(name) end
 end
 
-local function put_closed(rotation, more)
-  clear_open_members(rotation.row.body)
+local function put_rotation_closed(rotation, more)
+  clear_members_of_open_rotation(rotation.row.body)
   more.closed_at = graph_clock.now()
   rotation_account.stage(rotation, "closed", more)
   commit.commit(rotation.run.journal)
@@ -64,7 +64,7 @@ local function delete_left_pending(rotation)
 end
 
 -- The span of time in which a request with the value in force may be carried out once more.
-local function span_of_chosen(body)
+local function request_span_of_chosen(body)
   local chosen = body.candidates[body.chosen]
   return { number = body.chosen, first = chosen.first, from = chosen.from,
     to = math.max(chosen.to, chosen.last) + change_date.TIMEOUT + change_date.LATE }
@@ -80,20 +80,20 @@ function M.close(rotation)
   forget_sealed_values(journal, body.kept)
   local earlier = body.previous and body.previous.value
   if earlier and earlier ~= body.value then journal:forget(earlier) end
-  put_closed(rotation, { name = rotation.account.upn, sent = span_of_chosen(body) })
+  put_rotation_closed(rotation, { name = rotation.account.upn, sent = request_span_of_chosen(body) })
   sink:release(rotation.account)
 end
 
 -- Close the row with the members that it had before this rotation, because none of the rotation's values can be in
 -- force.
-local function restore_previous(rotation, why)
+local function restore_previous_password(rotation, why)
   local body = rotation.row.body
   rotation.run.sink:delete_pending(rotation.account, body.marker)
   rotation_account.forget_values(rotation)
   local previous = body.previous or {}
   body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
   body.sent = nil
-  put_closed(rotation, { why = why })
+  put_rotation_closed(rotation, { why = why })
 end
 
 --- Close a rotation none of whose values can be in force, and raise its outcome. With a `code`, the account is refused.
@@ -101,7 +101,7 @@ end
 ---@param why string
 ---@param code string? of the refusal
 function M.give_up(rotation, why, code)
-  restore_previous(rotation, why)
+  restore_previous_password(rotation, why)
   end_rotation(rotation.account.outside and "ended" or "refuse", why, code)
 end
 
@@ -110,7 +110,7 @@ end
 ---@param rotation rotation.password
 ---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
 function M.step_back(rotation, verdict)
-  restore_previous(rotation, verdict.why)
+  restore_previous_password(rotation, verdict.why)
   error(RotationEnd { done = verdict }, 0)
 end
 
@@ -155,7 +155,7 @@ end
 function M.forget_expired_values(journal, row)
   if row.state ~= "left" or row.body.kept_until > graph_clock.now() then return false end
   forget_sealed_values(journal, M.sealed_names(row))
-  clear_open_members(row.body)
+  clear_members_of_open_rotation(row.body)
   rows:put(journal, row, "closed", { closed_at = graph_clock.now(), kept_until = nil })
   return true
 end
@@ -204,7 +204,7 @@ local function adopt_later_rotation(rotation, current)
   rotation_account.forget_values(rotation)
   if body.previous and body.previous.value then journal:forget(body.previous.value) end
   body.value = nil
-  put_closed(rotation, { marker = current.marker, changed_at = current.since, adopted = true })
+  put_rotation_closed(rotation, { marker = current.marker, changed_at = current.since, adopted = true })
   end_rotation("idle", "a later rotation of our own is in force, and is adopted")
 end
 

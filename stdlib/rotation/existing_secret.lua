@@ -26,16 +26,16 @@ local function day_text(moment)
 end
 
 -- "'PAM', Secret ID …c7e1, begins with "abc", from 2026-01-02 to 2027-01-02"
-local function describe_client_secret(credential)
+local function describe_existing_secret(credential)
   local name = type(credential.displayName) == "string" and credential.displayName or "no description"
   local hint = type(credential.hint) == "string" and (', begins with "%s"'):format(credential.hint) or ""
   return ("'%s', Secret ID %s%s, from %s to %s"):format(name, credential.keyId, hint,
-    day_text(inventory.start_of(credential)), day_text(inventory.expiry_of(credential)))
+    day_text(inventory.credential_start(credential)), day_text(inventory.credential_expiry(credential)))
 end
 
 local function raise_secret_id_unknown(self, named)
   local lines = {}
-  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe_client_secret(credential) end
+  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe_existing_secret(credential) end
   fail.raise {
     kind = "usage", what = ("take %s for the client secret that Devolutions has"):format(named),
     why = ("'%s' has no client secret with that Secret ID that could be used still"):format(self.terms.name),
@@ -55,7 +55,7 @@ local function ask_which_secret(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
   for number, credential in ipairs(foreign) do
-    log.prose(("  %d  %s"):format(number, describe_client_secret(credential)))
+    log.prose(("  %d  %s"):format(number, describe_existing_secret(credential)))
   end
   output.end_progress()
   local answer = M.ask(output.wrap_question(QUESTION))
@@ -66,7 +66,7 @@ local function note_choice_of_secrets(self)
   local run = self.run
   run:warn("'%s' has client secrets that were not made here. If Devolutions has one of them, say which, with "
     .. "--in-use SECRET-ID; else a new one is made, to be pasted there", self.terms.name)
-  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_client_secret(credential)) end
+  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_existing_secret(credential)) end
 end
 
 local function choose_existing_secret(self)
@@ -81,13 +81,13 @@ end
 -- Adopting
 
 local function existing_secret_row(self, credential)
-  local application, terms, ends = self.application, self.terms, inventory.expiry_of(credential)
+  local application, terms, ends = self.application, self.terms, inventory.credential_expiry(credential)
   local now, name = graph_clock.now(), credential.displayName
   return self.kind.rows:new(self.run.journal, {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
     marker = type(name) == "string" and name ~= "" and name or credential.keyId, by_person = true,
     key_id = credential.keyId, hint = credential.hint, grace = terms.grace,
-    ends = ends < math.huge and ends or nil, made_at = inventory.start_of(credential), known_at = now,
+    ends = ends < math.huge and ends or nil, made_at = inventory.credential_start(credential), known_at = now,
     confirmed_at = now, confirmed_by = "a person",
   })
 end

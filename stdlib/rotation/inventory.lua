@@ -21,7 +21,7 @@ local M = {}
 --- When a credential expires.
 ---@param credential table of Graph
 ---@return number math.huge when Entra does not say
-function M.expiry_of(credential)
+function M.credential_expiry(credential)
   local text = credential.endDateTime
   return type(text) == "string" and time.parse(text) or math.huge
 end
@@ -29,7 +29,7 @@ end
 --- When a credential became valid. Nil when Entra does not say.
 ---@param credential table of Graph
 ---@return number?
-function M.start_of(credential)
+function M.credential_start(credential)
   local text = credential.startDateTime
   return type(text) == "string" and time.parse(text) or nil
 end
@@ -52,27 +52,27 @@ local function lost_credential(row, credential)
   return credential or (row.body.key_id and { keyId = row.body.key_id, hint = row.body.hint }) or nil
 end
 
-local function is_row_expired(row, now)
+local function is_credential_row_expired(row, now)
   local ends = row.body.ends
   return ends ~= nil and ends <= now
 end
 
 -- The list of the inventory to which a row without a usable value belongs; nil when the row is closed.
-local function list_for_row(view, row, now)
+local function inventory_list_for_row(view, row, now)
   local state = row.state
   if state == "intent" then return view.intents end
   if state ~= "retiring" and state ~= "sent" then return nil end
-  if is_row_expired(row, now) then return view.expired end
+  if is_credential_row_expired(row, now) then return view.expired end
   if state == "sent" then return view.lost end
   return row.body.retire_at <= now and view.overdue or view.retiring
 end
 
-local function sort_row(view, kind, row, credential, now)
+local function sort_row_into_inventory(view, kind, row, credential, now)
   if kind.rows:usable(row) then
-    table.insert(is_row_expired(row, now) and view.expired or view.older, row)
+    table.insert(is_credential_row_expired(row, now) and view.expired or view.older, row)
     return
   end
-  local list = list_for_row(view, row, now)
+  local list = inventory_list_for_row(view, row, now)
   if list == view.lost then table.insert(list, { row = row, credential = lost_credential(row, credential) })
   elseif list then table.insert(list, row) end
 end
@@ -102,11 +102,11 @@ function M.take(kind, rows, credentials, terms, now)
   for _, row in ipairs(rows) do
     local credential = kind.find(row, credentials)
     if credential then known[credential] = true end
-    sort_row(view, kind, row, credential, now)
+    sort_row_into_inventory(view, kind, row, credential, now)
   end
   view.newest = table.remove(view.older)
   for _, credential in ipairs(credentials) do
-    if not known[credential] and M.expiry_of(credential) > now then table.insert(view.foreign, credential) end
+    if not known[credential] and M.credential_expiry(credential) > now then table.insert(view.foreign, credential) end
   end
   view.due = M.why_due(view, terms, now)
   return view

@@ -8,7 +8,7 @@ local rows = require("journal.rotations").user_passwords
 local M = {}
 
 -- The value that was in force before this rotation. It counts again when the rotation is given up.
-local function previous_value(row, adopt)
+local function previous_password_value(row, adopt)
   if adopt then return { marker = adopt.marker, changed_at = adopt.since } end
   local body = row and row.body
   if not body or not body.changed_at then return body and body.previous end
@@ -17,7 +17,7 @@ end
 
 -- The pending values that do not stop this rotation and stay in the sink: values of other rotations that a person
 -- passed over, and values of our own rotation that ended with an unknown outcome.
-local function left_pending(row)
+local function pending_values_to_leave(row)
   local left
   for name, why in pairs(row and row.body.left or {}) do
     left = left or {}
@@ -55,8 +55,8 @@ function M.begin(rotation, row, verdict)
   local sealed_names = row and row.state == "left" and ending.sealed_names(row) or row and row.body.kept
   rotation.row = rows:new(rotation.run.journal, {
     user = rotation.account.id, name = rotation.account.upn, policy = rotation.run.terms.name, candidates = {},
-    before = rotation.account.changed, previous = previous_value(row, verdict.adopt), left = left_pending(row),
-    kept = sealed_names, entry = row and row.body.entry,
+    before = rotation.account.changed, previous = previous_password_value(row, verdict.adopt),
+    left = pending_values_to_leave(row), kept = sealed_names, entry = row and row.body.entry,
     quiet_until = row and change_date.quiet_from(row.body.candidates),
   }, rotation.account.id)
   rotation_account.add_candidate(rotation)

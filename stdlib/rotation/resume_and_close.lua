@@ -48,7 +48,7 @@ local function row_of_tenant_user(journal, name, what)
 end
 
 -- Take the lease on the account: nobody else works on it until the lease is closed.
-local function take_account_lease(journal, row, what)
+local function take_lease_to_resume(journal, row, what)
   local lease, why = leases.take(journal, "user/" .. row.id, what)
   if lease then return lease end
   fail.raise {
@@ -94,7 +94,7 @@ function M.resume(journal, name, over)
   if over and not markers.installation_of(over) then raise_not_a_marker(over) end
   local what = "resume " .. name
   local row = find_account_row(journal, name) or row_of_tenant_user(journal, name, what)
-  local _ <close> = take_account_lease(journal, row, what)
+  local _ <close> = take_lease_to_resume(journal, row, what)
   leave_open_rotation(journal, row, over)
   if over then pass_over_marker(row, over) end
   rows:put(journal, row, row.state, { forgiven = users.password_changed_at(row.id) or graph_clock.now() })
@@ -123,7 +123,7 @@ local function check_no_request_pending(row, what)
 end
 
 -- Delete the rotation's pending entries from Devolutions Server.
-local function delete_pending_entries(row, profile)
+local function delete_pending_of_closed(row, profile)
   local pending = row.body.pending
   if not pending then return end
   local server = require "devolutions.server"
@@ -142,10 +142,10 @@ end
 function M.close(journal, name, drop_from)
   local what = "close the rotation of " .. name
   local row = find_account_row(journal, name) or raise_account_unknown(what)
-  local _ <close> = take_account_lease(journal, row, what)
+  local _ <close> = take_lease_to_resume(journal, row, what)
   check_rotation_open(row, what)
   check_no_request_pending(row, what)
-  if drop_from then delete_pending_entries(row, drop_from) end
+  if drop_from then delete_pending_of_closed(row, drop_from) end
   ending.put_left(journal, row, "closed by a person")
   journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
   commit.commit(journal)

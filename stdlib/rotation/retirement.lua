@@ -101,7 +101,7 @@ end
 local function leave_credential_of_person(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
-    "made elsewhere and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+    "made elsewhere and replaced; once nothing uses it, remove it with: moonlatch journal retire " .. row.body.key_id)
 end
 
 local function retire_credentials(self, rows, why)
@@ -114,7 +114,9 @@ end
 
 local AT_ONCE = "removed at once, as a person asked"
 
-local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
+local function why_retirement_is_due(row)
+  return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at))
+end
 
 -- Every credential before the one in use, for a person who asked to remove them now.
 local function all_earlier_credentials(self)
@@ -168,16 +170,16 @@ local function retire_lost_credentials(self, value)
       retire_credential(self, row, credential, "its answer was lost, its value is known to nobody")
     else
       self.run:leave(self.kind.name, row.body.marker,
-        "its answer was lost; goes with: moonlatch journal retire " .. credential.keyId)
+        "its answer was lost; remove it with: moonlatch journal retire " .. credential.keyId)
     end
   end
 end
 
 -- Which of the earlier credentials are removed in this run; and a function that says why.
 local function credentials_to_retire(self)
-  if not self:is_confirmed() then return {}, why_overdue end
+  if not self:is_confirmed() then return {}, why_retirement_is_due end
   if self.terms.old_now then return all_earlier_credentials(self), function() return AT_ONCE end end
-  return self.view.overdue, why_overdue
+  return self.view.overdue, why_retirement_is_due
 end
 
 --- Remove replaced credentials whose retirement date has passed, and credentials of lost answers. Waits.
@@ -193,12 +195,12 @@ end
 
 -- Which credentials are removed once the new one that a plan shows is in use; and a function that says why.
 local function credentials_to_retire_later(self)
-  if not self.sink:confirms() then return {}, why_overdue end
+  if not self.sink:confirms() then return {}, why_retirement_is_due end
   if self.terms.old_now then
     local list = all_earlier_credentials(self)
     return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
   end
-  return self.view.overdue, why_overdue
+  return self.view.overdue, why_retirement_is_due
 end
 
 --- Show in a plan which credentials will be removed after a new one was made. Nothing is shown where a person pastes
@@ -217,7 +219,7 @@ end
 ---@param row rotation.row
 ---@return boolean, string why
 function M.is_ours_to_remove(self, row)
-  if self.application.ours then return true, "goes with the application" end
+  if self.application.ours then return true, "deleted with the application" end
   if row.body.by_person then return false, "it was made elsewhere, and is in use, as a person said" end
   if row.body.adopted then return false, "it was adopted, not made here" end
   if row.body.key_id then return true, "the journal says it was made here" end

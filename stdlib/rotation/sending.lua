@@ -22,7 +22,7 @@ local STALE = {} -- raised when the look is too old at the moment when the reque
 ---------------------------------------------------------------------------
 -- Looking at the account
 
-local function read_account(rotation)
+local function read_account_to_send_to(rotation)
   local now, names = users.read_with_names(rotation.run, rotation.row.body.user)
   return { now, names }
 end
@@ -53,7 +53,7 @@ function M.look_at_account(rotation)
   local began, account = time.monotonic(), rotation.account
   local slot, read = task.all {
     function() return rotation.run.sink:look(account, rotation.row.body.name) end,
-    function() return read_account(rotation) end,
+    function() return read_account_to_send_to(rotation) end,
   }
   local now = read[1]
   if now then now.roles, now.group, now.outside = account.roles, account.group, account.outside end
@@ -79,7 +79,7 @@ end
 
 -- The offset of the directory's clock: the known offset, or, while a change with an unexpected date is being checked,
 -- the offset that this date suggests.
-local function offset_to_use(rotation)
+local function clock_offset_to_use(rotation)
   local probe = rotation.row.body.probe
   if not probe then return rotation.run.directory:offset(graph_clock.now()) end
   local low, high = change_date.offsets(probe.span, probe.moment)
@@ -111,7 +111,7 @@ function M.finding(rotation)
   if changed == body.before then return "unmoved" end
   if body.probe and changed == body.probe.moment then return "explained" end
   if body.probe and not change_date.quiet_from(body.candidates) then return "moved" end
-  return change_date.explains(body.candidates, changed, offset_to_use(rotation)) and "explained" or "moved"
+  return change_date.explains(body.candidates, changed, clock_offset_to_use(rotation)) and "explained" or "moved"
 end
 
 ---------------------------------------------------------------------------
@@ -130,7 +130,7 @@ local function graph_time_range()
 end
 
 -- Record, before the request leaves, that the request may be carried out from now on.
-local function record_sending(rotation, sent)
+local function record_value_sending(rotation, sent)
   if time.monotonic() - rotation.looked_at > FRESH then error(STALE, 0) end
   local candidate = rotation.row.body.candidates[sent.number]
   local earliest, latest = graph_time_range()
@@ -144,7 +144,7 @@ local function record_sending(rotation, sent)
 end
 
 -- Record that the request did not leave: the candidate gets its former state back.
-local function record_unsent(rotation, sent)
+local function record_value_unsent(rotation, sent)
   if not sent.before then return end
   rotation.row.body.candidates[sent.number] = sent.before
   rotation_account.stage(rotation, sent.state)
@@ -152,7 +152,7 @@ end
 
 -- Record that the request was answered with success: within PROMPT seconds, or so late that the answer proves too
 -- little.
-local function record_accepted(rotation, sent)
+local function record_value_accepted(rotation, sent)
   local candidate = rotation.row.body.candidates[sent.number]
   local _, latest = graph_time_range()
   candidate.to, candidate.unanswered, candidate.why = latest, sent.before.unanswered, nil
@@ -167,7 +167,7 @@ local function record_accepted(rotation, sent)
 end
 
 -- Record that the request was refused, and certainly not carried out. Earlier requests with the same value still count.
-local function record_refused(rotation, sent, state, why)
+local function record_value_refused(rotation, sent, state, why)
   local candidate = rotation.row.body.candidates[sent.number]
   candidate.from, candidate.to, candidate.unanswered = sent.before.from, sent.before.to, sent.before.unanswered
   candidate.state, candidate.why = sent.before.from and "open" or state, why
@@ -184,17 +184,17 @@ end
 
 local DENIED = { [401] = true, [403] = true, [429] = true }
 
-local function record_failure(rotation, sent, failure)
+local function record_sending_failure(rotation, sent, failure)
   if not sent.before or change_outcome.never_left(failure) then
-    record_unsent(rotation, sent)
+    record_value_unsent(rotation, sent)
     error(failure, 0)
   end
   if is_password_rejected(failure) then
-    record_refused(rotation, sent, "rejected", failure.why)
+    record_value_refused(rotation, sent, "rejected", failure.why)
     return "rejected", failure
   end
   if DENIED[failure.status] then
-    record_refused(rotation, sent, "denied", failure.why)
+    record_value_refused(rotation, sent, "denied", failure.why)
     if failure.status ~= 429 then error(failure, 0) end
     return "throttled", failure
   end
@@ -226,15 +226,16 @@ function M.send(rotation)
   }, {
     repeatable = false, once = true, timeout = change_date.TIMEOUT, what = rotation_account.change_text(rotation),
     note = "password " .. markers.of_value(body.marker, sent.number),
-    ready = function() look_again_when_stale(rotation) end, sending = function() record_sending(rotation, sent) end,
+    ready = function() look_again_when_stale(rotation) end,
+    sending = function() record_value_sending(rotation, sent) end,
   }))
-  if ok then return record_accepted(rotation, sent) end
+  if ok then return record_value_accepted(rotation, sent) end
   if failure == STALE then
-    record_unsent(rotation, sent)
+    record_value_unsent(rotation, sent)
     return "again"
   end
   if not fail.is(failure) then error(failure, 0) end
-  local result = table.pack(record_failure(rotation, sent, failure))
+  local result = table.pack(record_sending_failure(rotation, sent, failure))
   commit.commit(rotation.run.journal)
   return table.unpack(result)
 end

@@ -73,7 +73,7 @@ local function reopen_candidate(rotation, why)
   rotation_account.stage(rotation, "sent")
 end
 
-local function record_changed(rotation, moment)
+local function record_password_changed(rotation, moment)
   local candidates = rotation.row.body.candidates
   local low, high = change_date.offsets(candidates[#candidates].answered, moment)
   rotation.run.directory:agrees(low, high, graph_clock.now())
@@ -108,7 +108,7 @@ local function judge_second_date(rotation, moment, span)
       .. "more after that"):format(time.iso(first.moment)))
   end
   rotation.run.directory:learn(offset, graph_clock.now())
-  record_changed(rotation, moment)
+  record_password_changed(rotation, moment)
 end
 
 -- Decide what to do about a date outside the span of the answered request: send the value again, check the clock's
@@ -142,7 +142,7 @@ function M.await_change(rotation)
   if not moment then return handle_change_not_shown(rotation) end
   if body.probe then return judge_second_date(rotation, moment, span) end
   local distance = change_date.distance(span, moment, offset)
-  if distance == 0 then return record_changed(rotation, moment) end
+  if distance == 0 then return record_password_changed(rotation, moment) end
   judge_unexpected_date(rotation, moment, distance, offset)
 end
 

@@ -46,7 +46,7 @@ local YOUNG = 600 -- seconds for which the rotation of another pending entry is 
 -- Waiting
 
 -- Wait until a moment, by Graph's clock. A program that is asked to stop ends here, where no request is open.
-local function pause_until(rotation, moment, why)
+local function pause_rotation_until(rotation, moment, why)
   local left = moment - (graph_clock.range() or graph_clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(rotation.account.upn, time.span(left), why)) end
   while left >= 0 do
@@ -56,7 +56,7 @@ local function pause_until(rotation, moment, why)
   end
 end
 
-local function pause_or_stop(seconds)
+local function pause_rotation(seconds)
   if task.stopping() then scheduler.raise_interrupted() end
   task.sleep(seconds)
 end
@@ -73,7 +73,7 @@ local function raise_change_not_allowed(rotation, why, code)
   }
 end
 
-local function check_window(rotation)
+local function check_policy_window(rotation)
   local window = rotation.run.terms.window
   if not window or rotation.run.setting.outside_window then return end
   local open, when = window:at(time.now())
@@ -92,7 +92,7 @@ local function check_todays_rules(rotation, finding)
     if is_quiet then ending.leave(rotation, why) end
     raise_change_not_allowed(rotation, why, code)
   end
-  check_window(rotation)
+  check_policy_window(rotation)
 end
 
 local function check_first_send_is_recent(rotation)
@@ -137,13 +137,13 @@ local function may_wait_for_other(rotation, other)
   return time.monotonic() - rotation.yielded < YIELD
 end
 
-local function is_pending_entry_old(entry) return entry.since ~= nil and graph_clock.now() - entry.since > YOUNG end
+local function is_other_pending_old(entry) return entry.since ~= nil and graph_clock.now() - entry.since > YOUNG end
 
 local function handle_other_pending(rotation, other)
-  if rotation_account.is_unsent(rotation) and is_pending_entry_old(other) then
+  if rotation_account.is_unsent(rotation) and is_other_pending_old(other) then
     ending.step_back(rotation, due.judge_foreign_pending(rotation.run.setting, rotation.slot, other))
   end
-  if may_wait_for_other(rotation, other) then return pause_or_stop(2) end
+  if may_wait_for_other(rotation, other) then return pause_rotation(2) end
   give_way_to_other(rotation,
     ("%s has a pending value in the sink (%s)"):format(name_other_rotator(other), other.marker or other.id))
 end
@@ -164,7 +164,7 @@ end
 local function wait_for_own_pending(rotation)
   rotation.unlisted = (rotation.unlisted or 0) + 1
   local seconds = LISTING[rotation.unlisted]
-  if seconds then return pause_or_stop(seconds) end
+  if seconds then return pause_rotation(seconds) end
   if not rotation_account.is_unsent(rotation) then
     orphan(rotation, "the sink does not have its pending value any more")
   end
@@ -187,10 +187,10 @@ end
 
 -- Can no request with these values be carried out any more? While one can, this waits, and then returns false, so that
 -- the caller looks again.
-local function are_requests_over(rotation, candidates)
+local function are_password_requests_over(rotation, candidates)
   local quiet = math.max(change_date.quiet_from(candidates) or 0, rotation.row.body.quiet_until or 0)
   if (graph_clock.range() or 0) > quiet then return true end
-  pause_until(rotation, quiet, "until a request without an answer cannot be carried out any more")
+  pause_rotation_until(rotation, quiet, "until a request without an answer cannot be carried out any more")
   return false
 end
 
@@ -218,7 +218,7 @@ local function try_another_value(rotation)
     orphan(rotation, ("Entra refused %d generated passwords: %s"):format(count_refused_values(body),
       body.candidates[#body.candidates].why or "it does not say why"))
   end
-  if not are_requests_over(rotation, body.candidates) then return end
+  if not are_password_requests_over(rotation, body.candidates) then return end
   rotation_account.add_candidate(rotation)
   store_pending_value(rotation)
 end
@@ -256,13 +256,13 @@ local function wait_for_passed_over(rotation)
   if not passes_over_pending(rotation) then return false end
   local from = body.pending_at + SETTLE + change_date.TIMEOUT + change_date.LATE
   if (graph_clock.range() or 0) > from then return false end
-  pause_until(rotation, from, "until the rotation that was passed over cannot send any more")
+  pause_rotation_until(rotation, from, "until the rotation that was passed over cannot send any more")
   return true
 end
 
 -- May the same value be sent once more? A request with it may explain the change.
 local function may_send_same_value(rotation)
-  if not are_requests_over(rotation, rotation.row.body.candidates) then return false end
+  if not are_password_requests_over(rotation, rotation.row.body.candidates) then return false end
   check_first_send_is_recent(rotation)
   check_not_reset_by_person(rotation)
   return true
@@ -274,12 +274,12 @@ local function earlier_candidates(rotation)
   return table.move(candidates, 1, #candidates - 1, 1, {})
 end
 
-local function send_value(rotation, tries)
+local function send_password_value(rotation, tries)
   local outcome, failure = sending.send(rotation)
   if outcome == "unknown" or outcome == "slow" then
     tries.unknown = tries.unknown + 1
     if tries.unknown > #PAUSES then raise_change_unknown(rotation, failure) end
-    pause_or_stop(PAUSES[tries.unknown])
+    pause_rotation(PAUSES[tries.unknown])
   elseif outcome == "throttled" then
     tries.throttled = tries.throttled + 1
     if tries.throttled > 10 then error(failure, 0) end
@@ -290,7 +290,7 @@ local function send_value(rotation, tries)
 end
 
 -- Act on the last look at the account. The caller looks again afterwards.
-local function act_on_look(rotation, tries)
+local function act_on_account_look(rotation, tries)
   local finding, other = sending.finding(rotation)
   if finding == "gone" then return ending.account_gone(rotation) end
   if finding == "unlisted" then return wait_for_own_pending(rotation) end
@@ -307,8 +307,9 @@ local function act_on_look(rotation, tries)
   end
   if finding == "explained" and not may_send_same_value(rotation) then return end
   if newest.rejected and finding == "unmoved" then return try_another_value(rotation) end
-  if wait_for_passed_over(rotation) or not are_requests_over(rotation, earlier_candidates(rotation)) then return end
-  send_value(rotation, tries)
+  if wait_for_passed_over(rotation) then return end
+  if not are_password_requests_over(rotation, earlier_candidates(rotation)) then return end
+  send_password_value(rotation, tries)
 end
 
 local function set_password(rotation)
@@ -320,7 +321,7 @@ local function set_password(rotation)
     else
       if task.stopping() then scheduler.raise_interrupted() end -- the last point at which stopping leaves nothing open
       sending.look_at_account(rotation)
-      act_on_look(rotation, tries)
+      act_on_account_look(rotation, tries)
     end
   until rotation.row.state == "changed"
 end
@@ -385,7 +386,7 @@ end
 
 -- End a rotation of an earlier run that may not go on: an orphaned rotation, or a rotation that has sent nothing and is
 -- not allowed any more.
-local function check_resumable(rotation)
+local function check_rotation_resumable(rotation)
   local state = rotation.row.state
   if state == "orphaned" then leave_orphaned(rotation) end
   if state ~= "intent" and state ~= "pending" or not rotation_account.is_unsent(rotation) then return end
@@ -397,7 +398,7 @@ end
 local function drive_password_rotation(rotation, verdict)
   if verdict.what == "change" then opening.begin(rotation, rotation.row, verdict)
   elseif verdict.reopens then opening.reopen(rotation)
-  else check_resumable(rotation) end
+  else check_rotation_resumable(rotation) end
   lifecycle.drive(STEPS, rotation, "closed")
 end
 
@@ -418,7 +419,7 @@ local function judge_account_now(run, now, row)
   return due.judge_account(run.setting, now, row, run.sink:look(now, row and row.body.name))
 end
 
-local function raise_refusal(account, verdict)
+local function raise_rotation_refusal(account, verdict)
   fail.raise {
     kind = verdict.what == "stop" and "person" or "refused", what = ("set a new password for %s"):format(account.upn),
     why = verdict.why, fix = verdict.fix, code = verdict.code,
@@ -428,7 +429,7 @@ end
 -- Wait until an account that a person named may be rotated again. Returns whether this waited.
 local function rest_before_change(rotation, verdict)
   if not verdict.rests or verdict.what ~= "change" then return false end
-  pause_until(rotation, verdict.due, "until the change before it cannot be overtaken any more")
+  pause_rotation_until(rotation, verdict.due, "until the change before it cannot be overtaken any more")
   return true
 end
 
@@ -443,13 +444,13 @@ local function rotate_account(run, account)
   if rest_before_change(rotation, verdict) then return rotate_account(run, account) end
   if verdict.what == "wait" then return { what = "idle", why = verdict.why } end
   if verdict.what == "busy" then return { what = "busy", why = verdict.why } end
-  if verdict.what ~= "change" and verdict.what ~= "recover" then raise_refusal(now, verdict) end
+  if verdict.what ~= "change" and verdict.what ~= "recover" then raise_rotation_refusal(now, verdict) end
   local ok, err = xpcall(scheduler.uninterrupted, traceback.keep, drive_password_rotation, rotation, verdict)
   if ok then return { what = "changed", row = rotation.row, warning = rotation.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end
 
-local function take_account_lease(run, account)
+local function take_rotation_lease(run, account)
   return leases.take(run.journal, "user/" .. account.id, ("set a new password for %s"):format(account.upn))
 end
 
@@ -458,7 +459,7 @@ end
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
 function M.rotate(run, account)
-  local lease <close>, held_by = take_account_lease(run, account)
+  local lease <close>, held_by = take_rotation_lease(run, account)
   if not lease then return { what = "busy", why = held_by } end
   return rotate_account(run, account)
 end
@@ -468,7 +469,7 @@ end
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
 function M.adopt(run, account, adopt)
-  local lease <close> = take_account_lease(run, account)
+  local lease <close> = take_rotation_lease(run, account)
   if not lease then return end
   local row = rows:get(run.journal, account.id)
     or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },

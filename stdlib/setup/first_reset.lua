@@ -91,7 +91,7 @@ local function send_reset_until_role_counts(account, application, value)
 end
 
 -- Wait until the directory shows the change, and return its date; nil when it does not show in SIGHT seconds.
-local function await_password_change(account, before)
+local function await_reset_shown(account, before)
   local waited = 0
   while true do
     local changed = users.password_changed_at(account.id)
@@ -105,7 +105,7 @@ end
 local function perform_reset(run, proof, account)
   local before = users.password_changed_at(account.id)
   send_reset_until_role_counts(account, proof.application, proof.value)
-  local changed = await_password_change(account, before)
+  local changed = await_reset_shown(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {
     reset = { user = account.id, at = changed or graph_clock.now(), seen = changed ~= nil },
   })
@@ -114,7 +114,7 @@ end
 ---------------------------------------------------------------------------
 -- The report: only what was seen
 
-local function roles_text(account)
+local function test_user_roles_text(account)
   local names = {}
   for i, role in ipairs(account.roles) do names[i] = role.name end
   if account.group then names[#names + 1] = "the role-assignable group '" .. account.group .. "'" end
@@ -124,15 +124,15 @@ end
 local function note_reset(run, account, reset)
   if reset.seen then
     run:note("shown: with this secret the application set the password of %s (%s); Entra shows the change at %s",
-      account.upn, roles_text(account), time.iso(reset.at))
+      account.upn, test_user_roles_text(account), time.iso(reset.at))
   else
     run:note("accepted: a reset of %s (%s) by the application; Entra does not show yet that it took effect",
-      account.upn, roles_text(account))
+      account.upn, test_user_roles_text(account))
   end
   run:note "this proves nothing about other accounts: for them only Microsoft's table counts"
 end
 
-local function await_person_on_denial(run, account, denied)
+local function await_person_when_reset_denied(run, account, denied)
   run:await {
     what = ("find out why the application may not reset %s"):format(account.upn), why = denied.why,
     how = {
@@ -162,7 +162,7 @@ function M.show(run, proof, account)
     kind = KIND, name = account.upn, made = "by the application, with this secret",
     act = function() perform_reset(run, proof, account) end,
   })
-  if denied then return await_person_on_denial(run, account, denied) end
+  if denied then return await_person_when_reset_denied(run, account, denied) end
   if run:acting() then note_reset(run, account, proof.row.body.reset) end
 end
 

@@ -17,7 +17,7 @@ local AT_ONCE = 4 -- candidates read side by side
 local MOST = 20 -- candidates read in all
 
 -- The service principals that hold the role in the whole tenant.
-local function applications_with_role(role)
+local function principals_with_how_to_role(role)
   local found = {}
   for _, one in ipairs(graph.all("/roleManagement/directory/roleAssignments", {
     filter = graph.filter("roleDefinitionId eq %s", microsoft_ids.roles[role]), expand = "principal",
@@ -32,10 +32,11 @@ local function applications_with_role(role)
 end
 
 -- The service principals that may be look-alikes, each once, and at most MOST.
-local function find_candidates()
+local function find_look_alike_candidates()
   local list, seen = {}, {}
   for _, holders in ipairs(table.pack(task.all {
-    function() return applications_with_role(ROLES[1]) end, function() return applications_with_role(ROLES[2]) end,
+    function() return principals_with_how_to_role(ROLES[1]) end,
+    function() return principals_with_how_to_role(ROLES[2]) end,
   })) do
     for _, principal in ipairs(holders) do
       if not seen[principal.id] and principal.appId and #list < MOST then list[#list + 1] = principal end
@@ -46,7 +47,7 @@ local function find_candidates()
 end
 
 -- Has the service principal the permissions that one of the how-to's versions asks for?
-local function has_provider_permissions(principal, offered)
+local function looks_alike_by_permissions(principal, offered)
   local ids = {}
   for i, grant in ipairs(graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
     top = 999, what = "read which permissions are granted to " .. tostring(principal.displayName),
@@ -74,8 +75,8 @@ end
 
 local function find_look_alikes(offered)
   local found = {}
-  for _, one in ipairs(task.map(find_candidates(), AT_ONCE, function(principal)
-    return has_provider_permissions(principal, offered) and read_unmarked_application(principal) or false
+  for _, one in ipairs(task.map(find_look_alike_candidates(), AT_ONCE, function(principal)
+    return looks_alike_by_permissions(principal, offered) and read_unmarked_application(principal) or false
   end)) do
     if one then found[#found + 1] = one end
   end

@@ -27,7 +27,7 @@ local M = {}
 ---------------------------------------------------------------------------
 -- Before the network
 
-local function check_arguments(args)
+local function check_setup_arguments(args)
   lifetime.check_arguments("client secret", args)
   if args.secret_file then secret_file.check(args.secret_file) end
 end
@@ -35,7 +35,7 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
-local function read_role_demands()
+local function read_provider_role_demands()
   local helpdesk, privileged = task.all {
     function() return directory_role.pim_demanded "Helpdesk Administrator" or false end,
     function() return directory_role.pim_demanded "Privileged Authentication Administrator" or false end,
@@ -46,7 +46,7 @@ end
 ---------------------------------------------------------------------------
 -- Noting what was found
 
-local function note_environment(run, have, info, company, plans)
+local function note_setup_environment(run, have, info, company, plans)
   checks.note_tenant(run, have, company, plans)
   if info then run:note("Devolutions Server %s, vault '%s'", info.version, have.entry.vault) end
   if not run.profile.devolutions then run:note("the profile names no Devolutions: the secret is handed to a person") end
@@ -82,7 +82,7 @@ end
 ---@param args table
 ---@return entra.found
 function M.look(run, have, args)
-  check_arguments(args)
+  check_setup_arguments(args)
   local both, principal, company, plans, accounts, info, pim = task.all {
     function() return checks.read_application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
@@ -90,7 +90,7 @@ function M.look(run, have, args)
     function() return checks.read_licences() or false end,
     function() return reach.find(args.managed) end,
     function() return have.entry and have.entry:opened() or false end,
-    read_role_demands,
+    read_provider_role_demands,
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
@@ -98,7 +98,7 @@ function M.look(run, have, args)
   }
   found.test_user = run.mode ~= "destroy"
     and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil
-  note_environment(run, have, info, company, plans)
+  note_setup_environment(run, have, info, company, plans)
   note_secret_policy(run, found.policy)
   note_adopted_application(run, found.application)
   warn_of_look_alikes(run, have, found)

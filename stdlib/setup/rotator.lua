@@ -36,7 +36,7 @@ local M = {}
 -- The applications to own and the accounts to reach
 
 -- The provider's application, and the applications that policies name. In `destroy` the provider's may be gone.
-local function applications_to_own(run, args, needed)
+local function applications_for_rotator(run, args, needed)
   local provider, missing = fail.catch("missing", owned.of_provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
@@ -46,9 +46,9 @@ local function applications_to_own(run, args, needed)
   return policy_select.union(lists)
 end
 
-local function accounts_to_rotate(needed)
+local function accounts_for_rotator(needed)
   if #needed.users == 0 then return {} end
-  local federated, holders = task.all { users.federated_domains, role_holders.read }
+  local federated, holders = task.all { users.federated_domains, role_holders.read_holders }
   local lists = {}
   for i, terms in ipairs(needed.users) do
     lists[i] = policy_select.find_accounts(terms.select, federated, holders).accounts
@@ -56,13 +56,13 @@ local function accounts_to_rotate(needed)
   return policy_select.union(lists)
 end
 
-local function roles_to_hold(needed, accounts)
+local function roles_for_rotator(needed, accounts)
   if #needed.users == 0 then return {}, {} end
   local role, beyond = reach.weakest_for(accounts)
   return { role }, beyond
 end
 
-local function read_role_demands(roles)
+local function read_rotator_role_demands(roles)
   local pim = {}
   for _, role in ipairs(roles) do pim[role] = directory_role.pim_demanded(role) or false end
   return pim
@@ -71,7 +71,7 @@ end
 ---------------------------------------------------------------------------
 -- Noting what was found
 
-local function note_permissions(run, needed)
+local function note_rotator_permissions(run, needed)
   for _, name in ipairs(needed.permissions) do
     local calls = needed.reasons[name]
     run:note("%s: %s%s", name, calls[1], #calls > 1 and (" and %d more"):format(#calls - 1) or "")
@@ -118,18 +118,18 @@ function M.look(run, have, args)
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.read_application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
-    function() return accounts_to_rotate(needed) end,
-    function() return applications_to_own(run, args, needed) end,
+    function() return accounts_for_rotator(needed) end,
+    function() return applications_for_rotator(run, args, needed) end,
     function() return checks.read_tenant(run, have) end,
   }
-  local roles, beyond = roles_to_hold(needed, accounts)
+  local roles, beyond = roles_for_rotator(needed, accounts)
   local found = {
     application = both.application, policy = both.policy, graph = principal, tenant = have.admin.principal.tenant,
     accounts = accounts, owned = targets, roles = roles, beyond = beyond, permissions = needed.permissions,
-    pim = read_role_demands(roles), premium = premium,
+    pim = read_rotator_role_demands(roles), premium = premium,
   }
   note_certificate_policy(run, found.policy)
-  note_permissions(run, needed)
+  note_rotator_permissions(run, needed)
   checks.check_admin(run, have, found)
   run:before_change(function() disk_space.check(run.profile) end)
   return found
@@ -138,24 +138,24 @@ end
 ---------------------------------------------------------------------------
 -- The profile for unattended runs
 
-local function lua_string(text) return ("%q"):format(text) end
+local function quote_lua(text) return ("%q"):format(text) end
 
 local GLOBAL_LOGIN, GLOBAL_GRAPH = "https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0"
 
-local function profile_cloud_line(profile)
+local function rotator_profile_cloud_line(profile)
   if profile.login == GLOBAL_LOGIN and profile.graph == GLOBAL_GRAPH then return nil end
-  local ca = profile.ca and (", ca = " .. lua_string(profile.ca)) or ""
-  return ("  cloud = { login = %s, graph = %s%s },"):format(lua_string(profile.login), lua_string(profile.graph), ca)
+  local ca = profile.ca and (", ca = " .. quote_lua(profile.ca)) or ""
+  return ("  cloud = { login = %s, graph = %s%s },"):format(quote_lua(profile.login), quote_lua(profile.graph), ca)
 end
 
 -- The lines of a profile that signs in with the certificate, and is otherwise like the profile in use.
-local function profile_lines(profile, fields)
-  local lines = { "rotator = {", ("  tenant = %s,"):format(lua_string(profile.tenant)) }
-  lines[#lines + 1] = profile_cloud_line(profile)
-  lines[#lines + 1] = ("  sign_in = { method = \"certificate\", client_id = %s,"):format(lua_string(fields.client_id))
-  local source = fields.path and "path = " .. lua_string(fields.path) or 'from = "sealed"'
+local function rotator_profile_lines(profile, fields)
+  local lines = { "rotator = {", ("  tenant = %s,"):format(quote_lua(profile.tenant)) }
+  lines[#lines + 1] = rotator_profile_cloud_line(profile)
+  lines[#lines + 1] = ("  sign_in = { method = \"certificate\", client_id = %s,"):format(quote_lua(fields.client_id))
+  local source = fields.path and "path = " .. quote_lua(fields.path) or 'from = "sealed"'
   lines[#lines + 1] = ("    certificate = { %s } },"):format(source)
-  lines[#lines + 1] = ("  -- key, devolutions and all else: as in the profile %s"):format(lua_string(profile.name))
+  lines[#lines + 1] = ("  -- key, devolutions and all else: as in the profile %s"):format(quote_lua(profile.name))
   lines[#lines + 1] = "},"
   return lines
 end
@@ -168,7 +168,7 @@ local read_fields = options_of("setup.rotator.tell_profile", { client_id = "stri
 function M.tell_profile(run, fields)
   local read = read_fields(fields)
   run:note "unattended runs sign in by this section of the configuration's profiles:"
-  for _, line in ipairs(profile_lines(run.profile, read)) do run:note("  %s", line) end
+  for _, line in ipairs(rotator_profile_lines(run.profile, read)) do run:note("  %s", line) end
 end
 
 return M

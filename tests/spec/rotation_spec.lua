@@ -388,7 +388,7 @@ describe("the client secret", function()
       local without = { sink = false }
       local result = go("apply", without)
       assert.same({ "key-1", "key-2" }, listed_ids())
-      assert.equal("its answer was lost; goes with: moonlatch journal retire key-1", result.left[1].why)
+      assert.equal("its answer was lost; remove it with: moonlatch journal retire key-1", result.left[1].why)
     end)
 
     it("gives up after the second time, and says what will be done", function()
@@ -519,7 +519,7 @@ describe("the client secret", function()
       credential("made in the portal", 100)
       local result = go "apply"
       assert.same({ "key-1", "key-2", "key-3" }, listed_ids())
-      assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
+      assert.equal("of another journal, and perhaps in use; once nothing uses it, remove it with: moonlatch journal "
         .. "retire key-1", result.left[1].why)
       assert.equal("made by a person", result.left[2].why)
       assert.equal("ml:99999999:0011", tenant:run(by_word.retire, journal, "key-1"))
@@ -532,7 +532,7 @@ describe("the client secret", function()
       end
       local result = go "apply"
       assert.same({ "key-1", "key-2" }, listed_ids())
-      assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
+      assert.equal("of another journal, and perhaps in use; once nothing uses it, remove it with: moonlatch journal "
         .. "retire key-2", result.left[1].why)
       assert.is_nil(result.left[2])
       assert.truthy(result.steps[1].notes[1]:find("in the last minutes; moonlatch verify lists it later", 1, true))
@@ -670,7 +670,7 @@ describe("the client secret", function()
       go "apply"
       local result, status = go "destroy"
       assert.equal(0, status)
-      assert.equal("goes with the application", result.steps[1].items[1].made)
+      assert.equal("deleted with the application", result.steps[1].items[1].made)
       assert.same({ "retiring" }, states())
       assert.same({}, app.removed)
     end)

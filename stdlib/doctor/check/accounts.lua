@@ -7,7 +7,7 @@ local users = require "entra.users"
 
 local MOST = 5 -- accounts named in one finding
 
-local function account_names(accounts)
+local function managed_account_names(accounts)
   local list = {}
   for place, account in ipairs(accounts) do
     if place > MOST then
@@ -54,7 +54,7 @@ local KINDS = {
     cause = "Nobody can sign in with them.", fix = "Enable them, or remove them from the managed accounts." },
 }
 
-local function accounts_of_kind(accounts, kind, federated)
+local function managed_accounts_of_kind(accounts, kind, federated)
   local found = {}
   for _, account in ipairs(accounts) do
     if kind.is(account, federated) then found[#found + 1] = account end
@@ -64,11 +64,11 @@ end
 
 local function report_unknown_reach(findings, accounts)
   local roles = reach.roles_for(accounts)
-  local doubtful = accounts_of_kind(accounts, {
+  local doubtful = managed_accounts_of_kind(accounts, {
     is = function(account) return reach.judge(account, roles) == "unknown" end,
   })
   if #doubtful == 0 then return end
-  findings:unknown { evidence = "whether these can be reset: " .. account_names(doubtful),
+  findings:unknown { evidence = "whether these can be reset: " .. managed_account_names(doubtful),
     cause = "Microsoft's pages contradict each other on roles they hold.", fix = "Reset one of them to find out." }
 end
 
@@ -83,11 +83,12 @@ return {
     end
     local accounts, federated, has_reported = facts:want "accounts", federated_domains(), false
     for _, kind in ipairs(KINDS) do
-      local found = accounts_of_kind(accounts, kind, federated)
+      local found = managed_accounts_of_kind(accounts, kind, federated)
       if #found > 0 then
         has_reported = true
-        findings[kind.verdict](findings, { evidence = kind.evidence:format(account_names(found)), cause = kind.cause,
-          fix = kind.fix })
+        findings[kind.verdict](findings, {
+          evidence = kind.evidence:format(managed_account_names(found)), cause = kind.cause, fix = kind.fix,
+        })
       end
     end
     report_unknown_reach(findings, accounts)

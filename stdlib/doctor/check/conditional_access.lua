@@ -9,19 +9,19 @@ local task = require "task"
 local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
 local WHERE = "Entra admin center > Conditional Access > Policies"
 
-local function list_members(value) return type(value) == "table" and value or {} end
+local function policy_members(value) return type(value) == "table" and value or {} end
 
-local function member_set(value) return sets.of(list_members(value)) end
+local function policy_member_set(value) return sets.of(policy_members(value)) end
 
 -- Does the policy include this service principal, and block it? (Graph: conditionalAccessPolicy,
 -- conditionalAccessClientApplications)
 local function does_policy_block(policy, id)
   local clients = type(policy.conditions) == "table" and policy.conditions.clientApplications
   if policy.state ~= "enabled" or type(clients) ~= "table" then return false end
-  local meant = member_set(clients.includeServicePrincipals)
+  local meant = policy_member_set(clients.includeServicePrincipals)
   local included = meant[id] or meant.ServicePrincipalsInMyTenant
   local controls = type(policy.grantControls) == "table" and policy.grantControls.builtInControls
-  return included and not member_set(clients.excludeServicePrincipals)[id] and member_set(controls).block
+  return included and not policy_member_set(clients.excludeServicePrincipals)[id] and policy_member_set(controls).block
 end
 
 ---------------------------------------------------------------------------
@@ -31,14 +31,14 @@ local LOCATION_NAMES = { All = "everywhere", AllTrusted = "all trusted locations
 
 local function location_addresses(location)
   local list = {}
-  for i, range in ipairs(list_members(location.ipRanges)) do list[i] = tostring(range.cidrAddress) end
+  for i, range in ipairs(policy_members(location.ipRanges)) do list[i] = tostring(range.cidrAddress) end
   return #list > 0 and (" (%s)"):format(table.concat(list, ", ")) or ""
 end
 
 -- The names of locations, with their addresses where they have some (Graph: ipNamedLocation).
 local function location_names(ids, locations)
   local list = {}
-  for i, id in ipairs(list_members(ids)) do
+  for i, id in ipairs(policy_members(ids)) do
     local known = locations[id]
     list[i] = LOCATION_NAMES[id] or known and ("'%s'%s"):format(known.displayName, location_addresses(known))
       or tostring(id)
@@ -61,14 +61,14 @@ end
 
 -- The other conditions of the policy, in words.
 local function blocked_risks(policy)
-  local risks = list_members(policy.conditions.servicePrincipalRiskLevels)
+  local risks = policy_members(policy.conditions.servicePrincipalRiskLevels)
   return #risks > 0 and (", when Entra sees a risk (%s)"):format(table.concat(risks, ", ")) or ""
 end
 
 ---------------------------------------------------------------------------
 -- Reading
 
-local function read_or_failure(path, what)
+local function read_access_policies(path, what)
   local ok, list = pcall(graph.all, path, { what = what })
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
@@ -85,8 +85,8 @@ end
 local function find_blocking_policies(id)
   local all, failure, named = nil, nil, nil
   task.all {
-    function() all, failure = read_or_failure("/identity/conditionalAccess/policies", "read the policies") end,
-    function() named = read_or_failure("/identity/conditionalAccess/namedLocations", "read the locations") end,
+    function() all, failure = read_access_policies("/identity/conditionalAccess/policies", "read the policies") end,
+    function() named = read_access_policies("/identity/conditionalAccess/namedLocations", "read the locations") end,
   }
   local found = { failure = failure, locations = {}, policies = all and {} }
   for _, location in ipairs(named or {}) do found.locations[location.id] = location end

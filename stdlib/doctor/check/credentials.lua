@@ -6,14 +6,14 @@ local markers = require "journal.marker"
 local time = require "time"
 
 local function describe_credential(credential)
-  local ends = inventory.expiry_of(credential)
+  local ends = inventory.credential_expiry(credential)
   return ("'%s' (%s), until %s"):format(credential.displayName or "", credential.keyId,
     ends < math.huge and time.day(ends) or "no end")
 end
 
 -- The fix for an unknown credential after the journal was lost: the setup adopts the value in an entry; of a pasted
 -- client secret a person has to say which one it is.
-local function adoption_fix(facts, credential, has_journal)
+local function credential_adoption_fix(facts, credential, has_journal)
   if has_journal then return "" end
   if facts:want "entry" then return facts.setup .. " adopts what the entry holds. " end
   return ("If %s has it: %s --in-use %s. "):format(facts:want("use").who, facts.setup, credential.keyId)
@@ -26,11 +26,11 @@ local function report_unknown_credential(findings, facts, credential, has_journa
     evidence = "an unknown credential: " .. describe_credential(credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
       or "A person or another program made it. Whoever has it can do everything that the application may.",
-    fix = adoption_fix(facts, credential, has_journal) .. retire,
+    fix = credential_adoption_fix(facts, credential, has_journal) .. retire,
   }
 end
 
-local function is_expiring_before(a, b) return inventory.expiry_of(a) < inventory.expiry_of(b) end
+local function is_expiring_before(a, b) return inventory.credential_expiry(a) < inventory.credential_expiry(b) end
 
 ---@type doctor.check
 return {

@@ -10,7 +10,7 @@ local time = require "time"
 
 local STAGES = { ["to give"] = "waits to be given to somebody", given = "was given to somebody" }
 
-local function expiry_text(waiting)
+local function waiting_secret_expiry(waiting)
   if not waiting.ends then return "whose expiry date is not known" end
   return "which expires in " .. time.span(waiting.ends - graph_clock.now())
 end
@@ -21,21 +21,21 @@ local function report_waiting_secret(findings, facts, state)
   local has = use.has and ("; %s still has %s"):format(use.who, in_use.short_key_id(use.has)) or ""
   findings:warning {
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
-      expiry_text(waiting), STAGES[state.secret.state], has),
+      waiting_secret_expiry(waiting), STAGES[state.secret.state], has),
     cause = "Until somebody confirms that it is in use, the client secret before it is never retired.",
     fix = "moonlatch handover shows the form. When it is pasted and Test connection succeeded: moonlatch handover "
       .. "--confirm",
   }
 end
 
-local function next_item(state)
+local function next_checklist_item(state)
   for _, item in ipairs(state.items) do
     if item.key == state.next then return item end
   end
 end
 
 local function report_open_items(findings, state)
-  local item = next_item(state)
+  local item = next_checklist_item(state)
   if not item or item.key == "provider" then return end
   findings:warning {
     evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"),

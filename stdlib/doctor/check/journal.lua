@@ -3,7 +3,7 @@
 local time = require "time"
 
 -- Is the chain of records unbroken?
-local function check_chain(findings, journal, profile)
+local function check_journal_chain(findings, journal, profile)
   local count, message, seq = journal:verify()
   if not count then
     return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
@@ -48,7 +48,7 @@ return {
       return findings:unknown { evidence = ("there is no journal in %s"):format(facts.profile.state),
         cause = "Nothing was set up from here, or the folder was lost." }
     end
-    check_chain(findings, journal, facts.profile)
+    check_journal_chain(findings, journal, facts.profile)
     local view = facts:want "view"
     if not view then return end
     report_unfinished_secret(findings, facts, view.newest)

@@ -3,7 +3,7 @@
 local api_permissions = require "entra.api_permissions"
 local sets = require "base.sets"
 
-local function granted_ids(grants, graph_id)
+local function granted_permission_ids(grants, graph_id)
   local ids = {}
   for _, grant in ipairs(grants) do
     if grant.resourceId == graph_id then ids[grant.appRoleId] = true end
@@ -11,7 +11,7 @@ local function granted_ids(grants, graph_id)
   return ids
 end
 
-local function missing_values(wanted, granted)
+local function missing_permission_values(wanted, granted)
   local list = {}
   for _, value in ipairs(wanted) do
     if not api_permissions.is_held(granted, value) then list[#list + 1] = value end
@@ -23,7 +23,7 @@ end
 local function missing_permissions(wanted, offered, ids)
   local granted = {}
   for _, role in ipairs(offered.appRoles) do granted[role.value] = ids[role.id] end
-  return missing_values(wanted, granted)
+  return missing_permission_values(wanted, granted)
 end
 
 local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
@@ -42,7 +42,7 @@ local function report_token_permissions(findings, facts, absent)
   local waiting = {}
   local there = {}
   for _, value in ipairs(absent) do there[value] = true end
-  for _, value in ipairs(missing_values(facts:want("terms").permissions, sets.of(proof.claims.roles))) do
+  for _, value in ipairs(missing_permission_values(facts:want("terms").permissions, sets.of(proof.claims.roles))) do
     if not there[value] then waiting[#waiting + 1] = value end
   end
   if #waiting > 0 then
@@ -61,7 +61,8 @@ return {
     if not found then return findings:unknown { evidence = "not checked: there is no application" } end
     local grants, offered = facts:want "grants", facts:want "offered"
     if not grants then return findings:unknown { evidence = "not checked: there is no service principal" } end
-    local absent = missing_permissions(facts:want("terms").permissions, offered, granted_ids(grants, offered.id))
+    local granted = granted_permission_ids(grants, offered.id)
+    local absent = missing_permissions(facts:want("terms").permissions, offered, granted)
     if #absent > 0 then report_missing_consent(findings, facts, absent) end
     report_token_permissions(findings, facts, absent)
     local undeclared = missing_permissions(facts:want("terms").permissions, offered, api_permissions.declared(found))

@@ -29,15 +29,15 @@ function M.credential_with_id(value, credentials)
   end
 end
 
-local function is_secret_listed(row, credentials)
+local function is_tried_secret_listed(row, credentials)
   for _, credential in ipairs(credentials) do
     if credential.keyId == row.body.key_id then return true end
   end
   return false
 end
 
-local function why_not_accepted(found, row)
-  if row and row.body.key_id and not is_secret_listed(row, found.passwordCredentials or {}) then
+local function why_secret_not_accepted(found, row)
+  if row and row.body.key_id and not is_tried_secret_listed(row, found.passwordCredentials or {}) then
     return "Somebody removed it from the application."
   end
   return "It is not a client secret of this application."
@@ -62,7 +62,7 @@ local function report_refused_secret(findings, facts, found, row, failure)
   elseif code == 7000215 then
     local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
     return findings:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
-      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_not_accepted(found, row),
+      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_secret_not_accepted(found, row),
       fix = fix_for_refused_secret(facts, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
@@ -74,7 +74,7 @@ end
 -- The secret that the consumer has
 
 -- The commands that make the next secret and give it to the consumer.
-local function renewal_fix(facts, use)
+local function secret_renewal_fix(facts, use)
   if use.waiting then return PASTE end
   return facts.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
 end
@@ -85,7 +85,7 @@ local function report_expired_secret(findings, facts, use)
     evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = waiting and "The new one was made in time, but nobody said that it was pasted."
       or "Nobody renewed it in time.",
-    fix = renewal_fix(facts, use),
+    fix = secret_renewal_fix(facts, use),
   }
 end
 
@@ -100,12 +100,12 @@ local function report_working_secret(findings, facts, use)
   findings:warning {
     evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = use.waiting and "The new one is there; nobody said that it was pasted." or "It is time to renew it.",
-    fix = renewal_fix(facts, use),
+    fix = secret_renewal_fix(facts, use),
   }
 end
 
 -- Why Entra does not list the secret: this installation removed it, or somebody else did.
-local function why_not_listed(has)
+local function why_secret_not_listed(has)
   return has.state == "closed" and ("This installation closed it: %s."):format(has.body.why)
     or "Somebody removed it from the application."
 end
@@ -114,17 +114,17 @@ end
 local function report_untried_secret(findings, facts, found, use)
   local has = use.has
   local sentence = in_use.consumer_sentence(use, use.who, time.now())
-  if has.body.key_id and not is_secret_listed(has, found.passwordCredentials or {}) then
+  if has.body.key_id and not is_tried_secret_listed(has, found.passwordCredentials or {}) then
     return findings:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
-      in_use.short_key_id(has)), cause = why_not_listed(has),
-      fix = renewal_fix(facts, use) }
+      in_use.short_key_id(has)), cause = why_secret_not_listed(has),
+      fix = secret_renewal_fix(facts, use) }
   end
   local is_due = lifetime.expires_soon(has, facts.args, time.now())
   local how = is_due and findings.warning or findings.unknown
   how(findings, {
     evidence = sentence .. ". Entra lists it; the journal does not have its value, so no sign-in with it was tried",
     cause = "It was made elsewhere.",
-    fix = is_due and renewal_fix(facts, use)
+    fix = is_due and secret_renewal_fix(facts, use)
       or "To see it work: reset the password of a managed account in Devolutions.",
   })
 end
@@ -151,7 +151,7 @@ local function report_newest_secret(findings, facts, newest)
   findings:ok("the newest client secret signs the application in, for another %s", time.span(left))
 end
 
-local function report_without_confirmation(findings, facts, found)
+local function report_unconfirmed_secret(findings, facts, found)
   local proof = facts:want "proof"
   if proof then
     local newest = facts:want("values").newest
@@ -176,7 +176,7 @@ function M.run(findings, facts)
   if not found then return findings:unknown { evidence = "not checked: there is no application" } end
   local use = facts:want "use"
   if use.has then return report_secret_in_use(findings, facts, found, use) end
-  report_without_confirmation(findings, facts, found)
+  report_unconfirmed_secret(findings, facts, found)
 end
 
 return M
