@@ -74,16 +74,17 @@ end
 local function add_table_line(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
 
 -- Add a row whose last cell takes several lines.
-local function add_cell_beside(lines, left, text, room)
-  for i, part in ipairs(layout.wrap(text, room)) do
+local function add_cell_beside(lines, left, text, width)
+  for i, part in ipairs(layout.wrap(text, width)) do
     add_table_line(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
   end
 end
 
 -- Add a row, and its last cell on lines of its own below it.
-local function add_cell_below(lines, left, text, room)
+local function add_cell_below(lines, left, text, width)
   add_table_line(lines, left)
-  for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add_table_line(lines, BELOW_INDENT .. part) end
+  if text == "" then return end
+  for _, part in ipairs(layout.wrap(text, width)) do add_table_line(lines, BELOW_INDENT .. part) end
 end
 
 -- The lines of a table. On a narrow terminal, a cell of the last column takes several lines, beside the other cells or
@@ -91,11 +92,11 @@ end
 local function table_lines(rows, columns, width)
   local last, left, used = columns[#columns], lines_of_left_columns(rows, columns)
   local widest, right = measure_table_column(rows, last)
-  local lines, room = {}, width - used
+  local lines, beside = {}, width - used -- beside: the space for the last column beside the others
   for i = 0, #rows do
     local text = i == 0 and table_column_title(last) or table_cell_text(rows[i][last.key])
-    if widest <= room or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
-    elseif room >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, room)
+    if widest <= beside or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
+    elseif beside >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, beside)
     else add_cell_below(lines, left[i], text, width - #BELOW_INDENT) end
   end
   return lines

@@ -166,13 +166,15 @@ local function rename_old_parameters(profile, old)
   return name
 end
 
-local function print_rekey_result(values, files, left, kept)
-  if log.json() then return report.json { values = values, files = files, old_key = left, passphrase = kept } end
+local function print_rekey_result(values, files, left, old_parameters)
+  if log.json() then
+    return report.json { values = values, files = files, old_key = left, passphrase = old_parameters }
+  end
   log.say(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
     layout.count(values, "value"), layout.count(files, "file")))
   log.say("Backups made before need the old key: keep it as long as you keep them, and take another backup now.")
   if #left > 0 then log.say("The old key alone opens: " .. table.concat(left, ", ") .. ".") end
-  if kept then log.say(("How the old key is made of its passphrase is kept in %s."):format(kept)) end
+  if old_parameters then log.say(("The parameters of the old passphrase are in %s."):format(old_parameters)) end
 end
 
 --- Seal everything with the key that the profile names now. `--old-key` says where the old key is.

@@ -20,10 +20,10 @@ local function token_expiry_text(expires)
   return ("%s, in %s"):format(time.iso(expires), time.span(left))
 end
 
-local function kept_sign_in_text(profile, kept)
+local function kept_sign_in_text(profile, stored)
   if not token_cache.is_personal(profile) then return nil end
-  if not kept then return "no: `moonlatch login` keeps it" end
-  return ("since %s, sealed in %s"):format(kept.since, token_cache.path(profile))
+  if not stored then return "no: `moonlatch login` keeps it" end
+  return ("since %s, sealed in %s"):format(stored.since, token_cache.path(profile))
 end
 
 local CONSENT = [[
@@ -75,8 +75,8 @@ local function print_principal(profile, principal, found)
   log.say("  object id   " .. (principal.oid or "not said"))
   print_principal_rights(principal)
   log.say("  token       until " .. token_expiry_text(found.expires))
-  local kept = kept_sign_in_text(profile, found.kept)
-  if kept then log.say("  kept        " .. kept) end
+  local stored = kept_sign_in_text(profile, found.kept)
+  if stored then log.say("  kept        " .. stored) end
   log.say(("  profile     %s (%s)"):format(profile.name, profile.file))
   for _, consent in ipairs(found.consents) do print_left_behind_consent(consent) end
   for _, remark in ipairs(remarks.of(profile)) do

@@ -182,14 +182,16 @@ local function absolute_path(path, folder)
 end
 
 -- Complete the sources of the profile's secrets: absolute paths, and names.
-local function complete_sources(given, binding, folder)
+local function complete_sources(settings, binding, folder)
   local function path(value) return absolute_path(value, folder) end
-  source.complete(given.key, "key", binding, path)
-  source.complete(given.sign_in.secret, "client-secret", binding, path)
-  source.complete(given.sign_in.certificate and given.sign_in.certificate.passphrase, "certificate-passphrase", binding,
-    path)
-  if type(given.proxy) == "table" then source.complete(given.proxy.password, "proxy-password", binding, path) end
-  if given.devolutions then source.complete(given.devolutions.app_secret, "devolutions-secret", binding, path) end
+  source.complete(settings.key, "key", binding, path)
+  source.complete(settings.sign_in.secret, "client-secret", binding, path)
+  local passphrase = settings.sign_in.certificate and settings.sign_in.certificate.passphrase
+  source.complete(passphrase, "certificate-passphrase", binding, path)
+  if type(settings.proxy) == "table" then
+    source.complete(settings.proxy.password, "proxy-password", binding, path)
+  end
+  if settings.devolutions then source.complete(settings.devolutions.app_secret, "devolutions-secret", binding, path) end
 end
 
 ---------------------------------------------------------------------------
@@ -259,8 +261,8 @@ local function write_budget_of(file, where, budget)
   end
 end
 
-local function state_folder_of(given, kind, binding, folder)
-  if given.state then return absolute_path(given.state, folder) end
+local function state_folder_of(settings, kind, binding, folder)
+  if settings.state then return absolute_path(settings.state, folder) end
   if kind == "emulator" then return folder .. "/state" end
   return M.state_folder() .. "/" .. binding
 end
@@ -299,27 +301,27 @@ end
 
 local function proxy_settings(given) return type(given) == "string" and { url = given } or given end
 
-local function complete_profile(file, name, given)
+local function complete_profile(file, name, settings)
   local folder, where = file:match("^(.*)/[^/]*$") or ".", "profiles." .. name
-  schema.check(file, where, given, profile_rule)
-  local cloud = find_cloud(file, where .. ".cloud", given.cloud)
-  local emulator = emulator_settings(file, where .. ".emulator", given.emulator)
-  local kind, tenant = emulator and "emulator" or "real", given.tenant:lower()
+  schema.check(file, where, settings, profile_rule)
+  local cloud = find_cloud(file, where .. ".cloud", settings.cloud)
+  local emulator = emulator_settings(file, where .. ".emulator", settings.emulator)
+  local kind, tenant = emulator and "emulator" or "real", settings.tenant:lower()
   local login = without_trailing_slash(cloud.login)
   local binding = login:match("^%a+://([^/]+)"):gsub(":", "_") .. "/" .. tenant
-  sign_in.complete(given.sign_in, function(path) return absolute_path(path, folder) end)
-  complete_sources(given, binding, folder)
+  sign_in.complete(settings.sign_in, function(path) return absolute_path(path, folder) end)
+  complete_sources(settings, binding, folder)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_address(cloud.graph),
-    ca = absolute_path(cloud.ca, folder), proxy = proxy_settings(given.proxy),
+    ca = absolute_path(cloud.ca, folder), proxy = proxy_settings(settings.proxy),
     clock = emulator and absolute_path(emulator.clock, folder),
     strict_certificates = cloud.strict_certificates ~= false,
-    sign_in = given.sign_in, key = given.key, devolutions = complete_devolutions(given.devolutions, folder),
-    state = state_folder_of(given, kind, binding, folder), binding = binding,
-    write_budget = write_budget_of(file, where .. ".write_budget", given.write_budget),
-    programs = given.programs, folders = {},
+    sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
+    state = state_folder_of(settings, kind, binding, folder), binding = binding,
+    write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
+    programs = settings.programs, folders = {},
   }
-  for place, path in pairs(given.folders) do profile.folders[place] = absolute_path(path, folder) end
+  for place, path in pairs(settings.folders) do profile.folders[place] = absolute_path(path, folder) end
   check_profile_addresses(file, where, profile)
   return profile
 end

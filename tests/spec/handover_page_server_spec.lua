@@ -278,7 +278,7 @@ describe("the hand-over's page", function()
     assert.same({ "refused the page to the user with the number 0: it is for the user 'ann' only" }, told)
   end)
 
-  it("refuses a program whose user the kernel does not tell", function()
+  it("refuses a program whose user is unknown to the kernel", function()
     local incoming = { user = function() return nil end }
     assert.is_false(neighbour.sent(page.person, incoming))
     assert.is_false(neighbour.sent({ uid = 0, name = "root", refused = {} }, incoming))

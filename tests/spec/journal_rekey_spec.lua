@@ -158,7 +158,7 @@ describe("moonlatch journal rekey", function()
       "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n",
       "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
     assert.equal(0, status, shown)
-    assert.matches("How the old key is made of its passphrase is kept in passphrase%-%x+%.json",
+    assert.matches("The parameters of the old passphrase are in passphrase%-%x+%.json",
       (shown:gsub("%s+", " ")))
     assert.is_nil(sys.stat(place.path .. "/j/passphrase.old.json"))
     assert(sys.write(config, text, "replace"))
