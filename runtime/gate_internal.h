@@ -136,8 +136,8 @@ const struct rule *gate_rules_find(const struct rights *rights, const char *peer
 
 enum gate_use { GATE_USE_RUN, GATE_USE_READ, GATE_USE_WRITE }; /* run a program; read a folder; write to a folder */
 
-/* May the script use the program or folder of this name in this way? NULL, or "undeclared" and a sentence in message.
- */
+/* May the script use the program or folder of this name in this way? NULL, or "undeclared" and a sentence in
+ * message. */
 const char *gate_rules_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
                                   size_t size);
 
@@ -160,7 +160,7 @@ struct door {
   struct gate_transfer **tail; /* where the next transfer is linked */
   lua_Integer count;           /* transfers that are queued or in flight */
   int open;
-  int sealed; /* peers, programs, folders and rights are final */
+  int sealed; /* 1: peers, programs, folders and rights are final */
   int emulator;
   struct journal *journal; /* anchored by user value 1; NULL for none */
   struct budget *budget;   /* the limit of changes at Graph; NULL: no limit. Its clock is anchored. */

@@ -100,8 +100,8 @@ int http_address_is_allowed(const struct sockaddr *address, enum http_reach reac
 void http_sockets_add(struct http_sockets *sockets, int fd);
 void http_sockets_remove(struct http_sockets *sockets, int fd);
 
-/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is known.
- */
+/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is
+ * known. */
 int http_sockets_are_quiet(struct http_sockets *sockets, int port);
 
 /* Does this header line have another client-request-id than id? Then the answer belongs to another request. */

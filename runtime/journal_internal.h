@@ -124,8 +124,8 @@ struct journal {
 /* Return the journal at index 1; raise its message when it refuses further writes. */
 struct journal *journal_check_working(lua_State *L);
 
-/* Raise the journal's message, as the error value that the opener's function makes of it. A person reads it, so it
- * has no line of Lua. */
+/* Raise the journal's message, as the error value that the opener's function makes of it. No position in a Lua file
+ * is added, because a person reads it. */
 int journal_raise(lua_State *L, const struct journal *journal);
 
 /* Return the finite number at index; raise an argument error for another value. */

@@ -333,7 +333,7 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
     return lib_fail(L, "cannot start '%s': %s", request.arguments[0], strerror(code));
   }
   if (!input) return 1;
-  /* When the child ends without reading its input, its exit status tells. */
+  /* a failed write is not reported: a child that ends without reading its input has an exit status that tells */
   sys_files_write_all(child->input, input->bytes, input->length);
   close_child_descriptor(&child->input);
   return 1;

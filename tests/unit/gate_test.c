@@ -164,7 +164,7 @@ static void set_environment(void) {
   unlink(KEY_LOG);
 }
 
-static int setup(void **state) {
+static int open_gate_state(void **state) {
   static const luaL_Reg modules[] = {{"host.gate", luaopen_host_gate},       {"host.json", luaopen_host_json},
                                      {"host.process", luaopen_host_process}, {"host.secret", luaopen_host_secret},
                                      {"host.sys", luaopen_host_sys},         {NULL, NULL}};
@@ -182,7 +182,7 @@ static int setup(void **state) {
   return run_lua(L, prologue) ? 0 : -1;
 }
 
-static int teardown(void **state) {
+static int close_gate_state(void **state) {
   run_lua(*state, "close()");
   lua_close(*state);
   return 0;
@@ -333,5 +333,5 @@ int main(void) {
       cmocka_unit_test(a_secret_does_not_get_on_record),
       cmocka_unit_test(the_environment_is_ignored),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, open_gate_state, close_gate_state);
 }
