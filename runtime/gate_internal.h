@@ -1,4 +1,4 @@
-/* What the files gate*.c share. */
+/* Declarations that the files gate*.c share. */
 #ifndef GATE_INTERNAL_H
 #define GATE_INTERNAL_H
 
@@ -101,7 +101,8 @@ struct rule {
 
 enum gate_mode { GATE_DECLARED, GATE_READ, GATE_WRITE };
 
-/* What the code of one script file may do. Narrowed rights allow what their parent allows, except changes. */
+/* The rights of one script file: the calls, programs and folders that its code may use. Narrowed rights allow what
+ * their parent allows, except changes. */
 struct rights {
   const struct rights *parent; /* the rights that these were narrowed from, which user value 1 anchors; NULL for none */
   const struct door *door;     /* the door that made the rights, anchored by user value 1 */

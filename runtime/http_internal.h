@@ -1,4 +1,4 @@
-/* What http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
+/* Declarations that http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 

@@ -148,11 +148,13 @@ static int child_line(lua_State *L) {
   struct child *child = check_child(L);
   double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
-  for (size_t seen = 0;;) {
-    char *newline = pending->length > seen ? memchr(pending->data + seen, '\n', pending->length - seen) : NULL;
+  for (size_t searched = 0;;) {
+    char *newline =
+        pending->length > searched ? memchr(pending->data + searched, '\n', pending->length - searched) : NULL;
     if (newline) return push_child_line(L, pending, (size_t)(newline - pending->data), 1);
-    seen = pending->length;
-    if (seen >= MAX_LINE_BYTES || (child->output < 0 && seen > 0)) return push_child_line(L, pending, seen, 0);
+    searched = pending->length;
+    if (searched >= MAX_LINE_BYTES || (child->output < 0 && searched > 0))
+      return push_child_line(L, pending, searched, 0);
     int timeout = child->output >= 0 && !wait_for_child_output(child, deadline);
     if (timeout || child->output < 0) {
       luaL_pushfail(L);

@@ -1,4 +1,4 @@
-/* What the files of host.sys share, and the functions that other native modules use. */
+/* Declarations that the files of host.sys share, and the functions that other native modules use. */
 #ifndef SYS_H
 #define SYS_H
 

@@ -1,4 +1,4 @@
-/* Which requests the gate's rules allow, and how they refuse others, without a network. */
+/* The gate's rules: the requests that they allow, and how they refuse others, without a network. */
 #include "gate_internal.h"
 
 #include <setjmp.h>
@@ -269,7 +269,7 @@ static void a_template_has_a_grammar(void **state) {
   for (size_t i = 1; i < sizeof good / sizeof *good; i++)
     if (gate_template_problem(good[i])) fail_msg("%s: %s", good[i], gate_template_problem(good[i]));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (!gate_template_problem(bad[i])) fail_msg("%s was taken", bad[i]);
+    if (!gate_template_problem(bad[i])) fail_msg("%s was accepted", bad[i]);
 }
 
 static void programs_and_folders_are_declared(void **state) {

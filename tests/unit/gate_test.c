@@ -301,7 +301,7 @@ static void an_abandoned_change_is_on_record(void **state) {
                               "equal('commit', log[#log])\n"));
 }
 
-static void a_secret_does_not_get_on_record(void **state) {
+static void a_secret_does_not_get_into_a_gate_record(void **state) {
   assert_true(run_lua(
       *state, "local kept = journal()\n"
               "local door <close> = open(kept)\n"
@@ -330,7 +330,7 @@ int main(void) {
       cmocka_unit_test(one_commit_serves_all_of_a_turn),
       cmocka_unit_test(a_failure_is_an_outcome_too),
       cmocka_unit_test(an_abandoned_change_is_on_record),
-      cmocka_unit_test(a_secret_does_not_get_on_record),
+      cmocka_unit_test(a_secret_does_not_get_into_a_gate_record),
       cmocka_unit_test(the_environment_is_ignored),
   };
   return cmocka_run_group_tests(tests, open_gate_state, close_gate_state);

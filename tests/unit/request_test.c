@@ -1,4 +1,4 @@
-/* What requests, answers and credentials refuse. */
+/* Requests, answers and credentials refuse URLs, headers and values that could change a request. */
 #include "request.h"
 
 #include <setjmp.h>
