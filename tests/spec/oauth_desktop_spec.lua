@@ -117,7 +117,7 @@ describe("a page that waits for the browser", function()
     local _ <close> = place
     local running <close> = assert(process.start(words, nil, nil, "kept"))
     assert.equal(1, running:wait(20))
-    assert.truthy(running:complaint():find("a user whom this namespace does not know", 1, true))
+    assert.truthy(running:complaint():find("this namespace does not map that user", 1, true))
   end)
 end)
 
