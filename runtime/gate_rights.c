@@ -1,4 +1,4 @@
-/* host.gate.rights: what one script may do, as a Lua object. Rights can be added until their door is sealed; from
+/* host.gate.rights: the rights of one script, as a Lua object. Rights can be added until their door is sealed; from
  * then on they can only be narrowed. gate_rules.c decides by them.
  *
  * Ownership: rights own their rules. User value 1 anchors the object that their pointers lead to: the parent of

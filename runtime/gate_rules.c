@@ -1,4 +1,4 @@
-/* What one script may do: the calls that it declared, and whether a request is one of them. No I/O and no Lua. */
+/* The rules of one script: the calls that it declared, and whether a request is one of them. No I/O and no Lua. */
 #include "gate_internal.h"
 
 #include <stdio.h>

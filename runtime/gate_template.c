@@ -131,7 +131,7 @@ static struct slice next_lookup_key(const char **rest, const char *end, int *pla
   return key;
 }
 
-static int have_same_lookup_keys(struct slice pattern, struct slice actual) {
+static int template_keys_match(struct slice pattern, struct slice actual) {
   const char *a = pattern.at, *b = actual.at;
   const char *a_end = a + pattern.length, *b_end = b + actual.length;
   int plain = 1;
@@ -142,18 +142,18 @@ static int have_same_lookup_keys(struct slice pattern, struct slice actual) {
 
 /* Does "(uniqueName='x')" match the template "(uniqueName)" or "(uniqueName='{name}')"? The keys between the
  * parentheses have to be the same, in the same order. */
-static int matches_lookup_segment(struct slice pattern, struct slice actual) {
+static int template_lookup_matches(struct slice pattern, struct slice actual) {
   const char *open = memchr(pattern.at, '(', pattern.length);
   size_t name = (size_t)(open - pattern.at) + 1;
   if (actual.length <= name || memcmp(pattern.at, actual.at, name) != 0) return 0;
   if (actual.at[actual.length - 1] != ')') return 0;
-  return have_same_lookup_keys((struct slice){pattern.at + name, pattern.length - name - 1},
-                               (struct slice){actual.at + name, actual.length - name - 1});
+  return template_keys_match((struct slice){pattern.at + name, pattern.length - name - 1},
+                             (struct slice){actual.at + name, actual.length - name - 1});
 }
 
 /* Does the rest of a path, which begins without a slash, match "{name+}" and the literal segments after it (tail)?
  * One or more ids, then exactly the tail. */
-static int match_repeated_segments(const char *tail, const char *path) {
+static int template_match_repeated(const char *tail, const char *path) {
   size_t length = strlen(path), end = strlen(tail);
   if (length <= end || strcmp(path + length - end, tail) != 0) return 0;
   const char *stop = path + length - end;
@@ -171,11 +171,11 @@ int gate_template_match(const char *text, const char *path) {
     struct slice pattern = gate_slice_cut(&text, "/");
     enum segment_form segment_form = template_segment_form(pattern);
     if (segment_form == BELOW) return 1;
-    if (segment_form == SEVERAL) return match_repeated_segments(text, path);
+    if (segment_form == SEVERAL) return template_match_repeated(text, path);
     struct slice actual = gate_slice_cut(&path, "/");
     if (segment_form == WRONG || (segment_form == ONE && !is_id_segment(actual)) ||
         (segment_form == LITERAL && !gate_slice_equal(pattern, actual)) ||
-        (segment_form == CALL && !matches_lookup_segment(pattern, actual)))
+        (segment_form == CALL && !template_lookup_matches(pattern, actual)))
       return 0;
   }
   return !*text && !*path;

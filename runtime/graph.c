@@ -34,8 +34,8 @@ static int is_listed_text(const char *text, size_t length, const char *const *li
   return 0;
 }
 
-/* Does a POST to this path only read? The last segment decides; no object that can be created has one of these names.
- */
+/* Does a POST to this path only read? The last segment decides; no object that can be created has one of these
+ * names. */
 static int is_graph_reading_action(const char *path) {
   static const char *const reading_actions[] = {
       "checkMemberGroups", "checkMemberObjects", "getAvailableExtensionProperties",

@@ -275,8 +275,8 @@ int graph_judge(lua_State *L) {
 
 /* ---- $batch ---- */
 
-/* Add the headers of the part at index to the answer, and the Date of the batch, which parts do not have. [-0, +0, m]
- */
+/* Add the headers of the part at index to the answer, and the Date of the batch, which parts do not have. [-0, +0,
+ * m] */
 static void copy_batch_part_headers(lua_State *L, int part, struct answer *answer, const struct answer *batch) {
   const char *date = answer_header(batch, "date");
   int ok = !date || answer_add_header(answer, "date", date);

@@ -1,4 +1,4 @@
-/* What http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
+/* Declarations that http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 
@@ -102,8 +102,8 @@ int http_address_is_allowed(const struct sockaddr *address, enum http_reach reac
 void http_sockets_add(struct http_sockets *sockets, int fd);
 void http_sockets_remove(struct http_sockets *sockets, int fd);
 
-/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is known.
- */
+/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is
+ * known. */
 int http_sockets_are_quiet(struct http_sockets *sockets, int port);
 
 /* Does this header line have another client-request-id than id? Then the answer belongs to another request. */

@@ -74,8 +74,8 @@ static const char *judge_content_length(struct frame *frame, const char *value, 
   return NULL;
 }
 
-/* Store a header in the frame, and judge the headers that frame the body. Returns NULL, or why the answer is refused.
- */
+/* Store a header in the frame, and judge the headers that frame the body. Returns NULL, or why the answer is
+ * refused. */
 static const char *judge_header_field(struct frame *frame, const char *line, const char *colon, const char *end) {
   const char *value = colon + 1;
   size_t name = (size_t)(colon - line), size = trim_header_value(&value, end);
@@ -309,7 +309,8 @@ static void correct_curl_code(struct transfer *transfer, CURLcode code) {
   if (code == CURLE_WRITE_ERROR) transfer->hostile = "a compressed body that cannot be unpacked";
   if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
     transfer->hostile = "a chunk without a proper length";
-  /* libcurl's limit for one header line. When memory is really out, our own callbacks or the preparation notice it. */
+  /* libcurl reports a header line beyond its limit as lack of memory. A real lack of memory is noticed in our own
+   * callbacks, or before the request is sent. */
   if (code == CURLE_OUT_OF_MEMORY && transfer->ready_count && (transfer->frame.in_headers || !transfer->frame.status))
     transfer->too_large = 3;
 }

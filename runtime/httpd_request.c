@@ -117,9 +117,9 @@ static void decode_form_text(lua_State *L, struct buffer *out, struct span text)
 static struct span cut_form_span(struct span *rest, char stop) {
   const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
   struct span head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
-  size_t taken = head.length + (end ? 1 : 0);
-  rest->data += taken;
-  rest->length -= taken;
+  size_t cut_length = head.length + (end ? 1 : 0);
+  rest->data += cut_length;
+  rest->length -= cut_length;
   return head;
 }
 

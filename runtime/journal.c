@@ -21,7 +21,7 @@
 
 #define MAX_NAME 512
 
-enum { ANCHOR_CLOCK = 1, ANCHOR_FAILURE }; /* indices in the table of user value 1 */
+enum { ANCHOR_CLOCK = 1, ANCHOR_FAILURE }; /* indices of the anchored values in the table of user value 1 */
 
 struct journal *journal_check(lua_State *L, int index) {
   struct journal *journal = luaL_checkudata(L, index, JOURNAL);
@@ -132,7 +132,7 @@ static void push_journal_column(lua_State *L, sqlite3_stmt *row, int column) {
 /* Decode the JSON in this column. [-0, +1, e] */
 static void push_journal_json(lua_State *L, sqlite3_stmt *row, int column) {
   struct json_rules rules = {0};
-  push_journal_column(L, row, column); /* an error resets the row */
+  push_journal_column(L, row, column); /* copied first, because raising an error resets the row */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   if (!json_decode(L, text, length, &rules)) {

@@ -133,7 +133,7 @@ static int journal_admin_read(lua_State *L) {
   struct journal *journal = push_closed_journal(L, 2, 3);
   struct journal opened;
   const char *kind = journal_copy_open(&opened, journal, path, READ_FILE);
-  *journal = opened; /* keys and binding are the same */
+  *journal = opened; /* the opened copy has the same keys and binding */
   if (!kind) return 1;
   return lib_fail_kind(L, kind, "%s", journal->message);
 }

@@ -107,8 +107,8 @@ int journal_compact_drop_row(struct journal *journal, const struct compact *comp
   return journal_store_run(journal, drop);
 }
 
-/* Append the record of a row again, when its record is among those that are removed. 1: *number is the row's number;
- * 0: there is no such row; -1: it failed. */
+/* Find the next row whose audit record will be removed, and append the record again. Returns 1: *number is the row's
+ * number; 0: there is no further row; -1: it failed. */
 static int compact_keep_record(struct journal *journal, const struct compact *compact, int64_t *number) {
   sqlite3_stmt *find = journal_store_statement(journal, NEXT_RECORD);
   sqlite3_bind_int64(find, 1, *number);
@@ -128,7 +128,7 @@ static int compact_keep_record(struct journal *journal, const struct compact *co
   return code == SQLITE_DONE ? 0 : ok ? 1 : -1;
 }
 
-/* The same for a sealed value; id is the id of the last one. */
+/* The same for sealed values; id is the id of the value that was found last. */
 static int compact_keep_value(struct journal *journal, const struct compact *compact, char id[JOURNAL_BINDING + 1]) {
   sqlite3_stmt *find = journal_store_statement(journal, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
@@ -146,7 +146,7 @@ static int compact_keep_value(struct journal *journal, const struct compact *com
                                                                                                                    : -1;
 }
 
-/* Append the records of all rows and values that stay, where they are among those that are removed. */
+/* Append the audit record of each remaining row and value again, when the record is among the removed ones. */
 static int compact_keep_rows(struct journal *journal, struct compact *compact) {
   int64_t number = INT64_MIN;
   char id[JOURNAL_BINDING + 1] = "";

@@ -1,4 +1,4 @@
-/* What the files of host.journal share. Calls go down this list:
+/* Declarations that the files of host.journal share. Calls go down this list:
  * journal.c, journal_admin.c: functions for Lua, on the records and on the journal as a whole;
  * journal_rekey.c, journal_restore.c, journal_compact.c, journal_copy.c: a new key, a backup, a segment, a copy in
  * one file;
@@ -28,7 +28,7 @@ enum { JOURNAL_BINDING = 512 };                                 /* size of a bin
 enum { KEY_ID_SIZE = 4, SEAL_OVERHEAD = 1 + KEY_ID_SIZE + 28 }; /* version, key id, and the overhead of a box (box.h) */
 enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS = 64 };
 
-/* What a sealed value is bound to: all three are authenticated data of its box. */
+/* The name that a sealed value is bound to: all three parts are authenticated data of its box. */
 struct seal_name {
   const char *use; /* "value" or "check" */
   const char *binding;
@@ -124,8 +124,8 @@ struct journal {
 /* Return the journal at index 1; raise its message when it refuses further writes. */
 struct journal *journal_check_working(lua_State *L);
 
-/* Raise the journal's message, as the error value that the opener's function makes of it. A person reads it, so it
- * has no line of Lua. */
+/* Raise the journal's message, as the error value that the opener's function makes of it. No position in a Lua file
+ * is added, because a person reads it. */
 int journal_raise(lua_State *L, const struct journal *journal);
 
 /* Return the finite number at index; raise an argument error for another value. */

@@ -123,8 +123,8 @@ const char *journal_place_open_alone(struct journal *journal, const char *direct
   return journal_place_fail_open(journal, directory, "busy", "another moonlatch uses the journal");
 }
 
-/* Make an empty private file, unless it exists. An existing file is not opened: closing it would drop SQLite's locks.
- */
+/* Make an empty private file, unless it exists. An existing file is not opened: closing it would drop SQLite's
+ * locks. */
 static const char *make_journal_file(const char *file) {
   int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0 && errno != EEXIST) return strerror(errno);

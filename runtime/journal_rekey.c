@@ -40,7 +40,8 @@ static int rekey_replace_value(struct journal *current, double time, const char 
   return journal_audit_append_row(current, as_json, time, AUDIT_SEAL);
 }
 
-/* Seal the first value after this id again. 1: id is its id; 0: there is none; -1: it failed. */
+/* Seal the value whose id follows this id with the next keys. Returns 1: id is the id of that value; 0: there is no
+ * further value; -1: it failed. */
 static int rekey_next_value(struct journal *current, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
                             struct buffer *scratch) {
   sqlite3_stmt *find = journal_store_statement(current, NEXT_SEALED);

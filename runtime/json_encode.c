@@ -123,12 +123,13 @@ static int encode_decimal(struct encoding *encoding, lua_Number number) {
   char text[32], *end = text + sizeof text;
   double size = fabs(number), scaled = rint(size * 1e6);
   if (!(size >= 1e-4 && size < 4e9) || scaled / 1e6 != size) return 0;
-  unsigned long long whole = (unsigned long long)scaled / 1000000, places = (unsigned long long)scaled % 1000000;
+  unsigned long long integer_part = (unsigned long long)scaled / 1000000,
+                     decimals = (unsigned long long)scaled % 1000000;
   int count = 6;
-  for (; count > 0 && places % 10 == 0; count--) places /= 10;
-  char *start = write_digits_before(end, places, count);
+  for (; count > 0 && decimals % 10 == 0; count--) decimals /= 10;
+  char *start = write_digits_before(end, decimals, count);
   if (count) *--start = '.';
-  start = write_digits_before(start, whole, 1);
+  start = write_digits_before(start, integer_part, 1);
   if (number < 0) *--start = '-';
   append_json(encoding, start, (size_t)(end - start));
   return 1;

@@ -1,5 +1,5 @@
-/* What json.c and json_scan.c share: the strict scanner that checks a text before lua-cjson decodes it, and lists the
- * spots that cjson decodes wrongly. No Lua here. */
+/* Declarations that json.c and json_scan.c share: the strict scanner that checks a text before lua-cjson decodes it,
+ * and lists the spots that cjson decodes wrongly. No Lua here. */
 #ifndef JSON_INTERNAL_H
 #define JSON_INTERNAL_H
 

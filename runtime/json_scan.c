@@ -166,7 +166,7 @@ static int scan_number(struct json_scan *scan) {
     scan->at++;
   else if (!scan_digits(scan))
     return 0;
-  size_t whole = scan->at;
+  size_t integer_end = scan->at;
   if (peek_byte(scan) == '.') {
     scan->at++;
     if (!scan_digits(scan)) return 0;
@@ -176,8 +176,9 @@ static int scan_number(struct json_scan *scan) {
     if (peek_byte(scan) == '+' || peek_byte(scan) == '-') scan->at++;
     if (!scan_digits(scan)) return 0;
   }
-  if (scan->at > whole) return check_float(scan, start) && append_value_spot(scan, SPOT_NUMBER, start);
-  return (whole - digits <= 15 || check_long_integer(scan, start)) && append_value_spot(scan, SPOT_INTEGER, start);
+  if (scan->at > integer_end) return check_float(scan, start) && append_value_spot(scan, SPOT_NUMBER, start);
+  return (integer_end - digits <= 15 || check_long_integer(scan, start)) &&
+         append_value_spot(scan, SPOT_INTEGER, start);
 }
 
 static int scan_literal(struct json_scan *scan, const char *literal, size_t size) {
@@ -383,13 +384,13 @@ static size_t unescape_json_character(const char *text, size_t length, char *out
 size_t json_unescape(const char *text, size_t length, char *out) {
   size_t filled = 0;
   for (size_t i = 0; i < length;) {
-    size_t size = 1, taken = 1;
+    size_t size = 1, escape_length = 1;
     if (text[i] == '\\')
-      taken = unescape_json_character(text + i, length - i, out + filled, &size);
+      escape_length = unescape_json_character(text + i, length - i, out + filled, &size);
     else
       out[filled] = text[i];
     filled += size;
-    i += taken;
+    i += escape_length;
   }
   return filled;
 }

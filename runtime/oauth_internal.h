@@ -1,4 +1,4 @@
-/* What oauth.c (requests) and oauth_judge.c (answers) of host.oauth share. */
+/* Declarations that oauth.c (requests) and oauth_judge.c (answers) of host.oauth share. */
 #ifndef OAUTH_INTERNAL_H
 #define OAUTH_INTERNAL_H
 

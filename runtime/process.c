@@ -148,11 +148,13 @@ static int child_line(lua_State *L) {
   struct child *child = check_child(L);
   double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
-  for (size_t seen = 0;;) {
-    char *newline = pending->length > seen ? memchr(pending->data + seen, '\n', pending->length - seen) : NULL;
+  for (size_t searched = 0;;) {
+    char *newline =
+        pending->length > searched ? memchr(pending->data + searched, '\n', pending->length - searched) : NULL;
     if (newline) return push_child_line(L, pending, (size_t)(newline - pending->data), 1);
-    seen = pending->length;
-    if (seen >= MAX_LINE_BYTES || (child->output < 0 && seen > 0)) return push_child_line(L, pending, seen, 0);
+    searched = pending->length;
+    if (searched >= MAX_LINE_BYTES || (child->output < 0 && searched > 0))
+      return push_child_line(L, pending, searched, 0);
     int timeout = child->output >= 0 && !wait_for_child_output(child, deadline);
     if (timeout || child->output < 0) {
       luaL_pushfail(L);
@@ -333,7 +335,7 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
     return lib_fail(L, "cannot start '%s': %s", request.arguments[0], strerror(code));
   }
   if (!input) return 1;
-  /* When the child ends without reading its input, its exit status tells. */
+  /* a failed write is not reported: a child that ends without reading its input has an exit status that tells */
   sys_files_write_all(child->input, input->bytes, input->length);
   close_child_descriptor(&child->input);
   return 1;

@@ -68,11 +68,11 @@ static uint32_t needle_hash(const struct secret_needle *needle) {
 }
 
 /* Return the filter's word for a hash. Most texts contain no secret, and the filter saves a look into the buckets. */
-static uint64_t *index_filter_word(const struct secret_index *index, uint32_t key) {
+static uint64_t *secret_filter_word(const struct secret_index *index, uint32_t key) {
   return &index->filter[(key >> 6) & (index->bucket_count - 1)];
 }
 
-static uint64_t index_filter_bit(uint32_t key) {
+static uint64_t secret_filter_bit(uint32_t key) {
   return (uint64_t)1 << (key & 63);
 }
 
@@ -81,7 +81,7 @@ static void insert_needle(struct secret_index *index, struct secret_needle *need
   struct secret_needle **bucket = &index->buckets[key & (index->bucket_count - 1)];
   needle->next = *bucket;
   *bucket = needle;
-  *index_filter_word(index, key) |= index_filter_bit(key);
+  *secret_filter_word(index, key) |= secret_filter_bit(key);
 }
 
 /* Distribute the needles over bucket_count buckets, and make a new filter without removed needles. 0 when memory is
@@ -187,7 +187,7 @@ int secret_index_next(const struct secret_index *index, const char *text, size_t
   for (size_t i = hit->position; i < length; i++) {
     window = slide_window(window, (unsigned char)text[i]);
     uint32_t key = hash_window(window);
-    if (!(*index_filter_word(index, key) & index_filter_bit(key)) || i + 1 < SECRET_WINDOW) continue;
+    if (!(*secret_filter_word(index, key) & secret_filter_bit(key)) || i + 1 < SECRET_WINDOW) continue;
     if (!find_longest_needle_match(index, key, text, length, i + 1 - SECRET_WINDOW, hit)) continue;
     hit->position = i + 1;
     hit->window = window;

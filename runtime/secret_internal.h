@@ -1,4 +1,5 @@
-/* What the files of host.secret share: the index that finds secrets in a text, and the vault of a Lua state. */
+/* Declarations that the files of host.secret share: the index that finds secrets in a text, and the vault of a Lua
+ * state. */
 #ifndef SECRET_INTERNAL_H
 #define SECRET_INTERNAL_H
 

@@ -48,20 +48,20 @@ struct escaping {
 static const struct escaping escapings[] = {{'%', decode_percent_escape}, {'\\', decode_json_escape}};
 
 /* A part of a text: one escape, or the characters between two escapes. */
-struct text_part {
-  size_t taken, size; /* length in the text, and of the decoded bytes */
+struct escaped_part {
+  size_t text_length, size; /* length in the text, and of the decoded bytes */
   int escaped;
   char bytes[4]; /* decoded bytes of an escape */
 };
 
-static struct text_part escaped_part_at(const char *text, size_t length, const struct escaping *escaping) {
-  struct text_part text_part = {.size = 1};
-  text_part.taken = escaping->decode(text, length, text_part.bytes, &text_part.size);
-  text_part.escaped = text_part.taken > 0;
-  if (text_part.escaped) return text_part;
+static struct escaped_part escaped_part_at(const char *text, size_t length, const struct escaping *escaping) {
+  struct escaped_part part = {.size = 1};
+  part.text_length = escaping->decode(text, length, part.bytes, &part.size);
+  part.escaped = part.text_length > 0;
+  if (part.escaped) return part;
   const char *next = memchr(text + 1, escaping->mark, length - 1);
-  text_part.taken = text_part.size = (size_t)((next ? next : text + length) - text);
-  return text_part;
+  part.text_length = part.size = (size_t)((next ? next : text + length) - text);
+  return part;
 }
 
 /* Push a borrowed buffer with the text's escapes decoded; it may contain secrets in clear. [-0, +1, e] */
@@ -69,9 +69,9 @@ static struct buffer *push_unescaped_text(lua_State *L, const char *text, size_t
                                           const struct escaping *escaping) {
   struct buffer *decoded = buffer_borrow(L);
   for (size_t i = 0; i < length;) {
-    struct text_part text_part = escaped_part_at(text + i, length - i, escaping);
-    buffer_add(L, decoded, text_part.escaped ? text_part.bytes : text + i, text_part.size);
-    i += text_part.taken;
+    struct escaped_part part = escaped_part_at(text + i, length - i, escaping);
+    buffer_add(L, decoded, part.escaped ? part.bytes : text + i, part.size);
+    i += part.text_length;
   }
   return decoded;
 }
@@ -80,9 +80,9 @@ static struct buffer *push_unescaped_text(lua_State *L, const char *text, size_t
 static size_t *push_unescaped_offsets(lua_State *L, const char *text, size_t length, const struct escaping *escaping) {
   size_t *offsets = lua_newuserdatauv(L, length * sizeof *offsets, 0), count = 0;
   for (size_t i = 0; i < length;) {
-    struct text_part text_part = escaped_part_at(text + i, length - i, escaping);
-    for (size_t k = 0; k < text_part.size; k++) offsets[count++] = i + (text_part.escaped ? 0 : k);
-    i += text_part.taken;
+    struct escaped_part part = escaped_part_at(text + i, length - i, escaping);
+    for (size_t k = 0; k < part.size; k++) offsets[count++] = i + (part.escaped ? 0 : k);
+    i += part.text_length;
   }
   return offsets;
 }

@@ -1,4 +1,4 @@
-/* What the files of host.sys share, and the functions that other native modules use. */
+/* Declarations that the files of host.sys share, and the functions that other native modules use. */
 #ifndef SYS_H
 #define SYS_H
 
@@ -47,8 +47,8 @@ int sys_files_open_private(lua_State *L, const char *path, int flags, mode_t ref
 /* Append the rest of the file to out, at most limit bytes. Returns 0 or an errno value; EFBIG when there is more. */
 int sys_files_read_all(int fd, struct buffer *out, size_t limit);
 
-/* Write all bytes; 0 or an errno value. Continues after interruptions, and waits when the descriptor is non-blocking.
- */
+/* Write all bytes; 0 or an errno value. Continues after interruptions, and waits when the descriptor is
+ * non-blocking. */
 int sys_files_write_all(int fd, const char *data, size_t length);
 
 /* Rename a synced temporary file to path, which must not exist (place_new) or is replaced (replace), and sync the

@@ -48,7 +48,7 @@ static void on_bounded_count(lua_State *L, lua_Debug *record) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &bound_key);
   struct bound *bound = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (!bound) { /* a coroutine that was made within a bound may live longer */
+  if (!bound) { /* a coroutine that was made within a bound may live longer than the bound */
     lua_sethook(L, NULL, 0, 0);
     return;
   }

@@ -37,11 +37,11 @@ static double time_one_decode(lua_State *L, int function) {
   lua_pushvalue(L, function);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  double taken = now() - start;
+  double seconds = now() - start;
   if (!lua_istable(L, -1)) luaL_error(L, "it was not decoded");
   lua_pop(L, 1);
   lua_gc(L, LUA_GCRESTART);
-  return taken;
+  return seconds;
 }
 
 static int compare_decoders(lua_State *L) {
@@ -60,8 +60,8 @@ static int compare_decoders(lua_State *L) {
   lua_getfield(L, -1, "decode");
   lua_replace(L, 3);
   for (int i = 0; i < 2 * atoi(argv[2]); i++) {
-    double taken = time_one_decode(L, 2 + i % 2);
-    if (taken < best[i % 2]) best[i % 2] = taken;
+    double seconds = time_one_decode(L, 2 + i % 2);
+    if (seconds < best[i % 2]) best[i % 2] = seconds;
   }
   printf("%.2f %.2f\n", size / best[0], size / best[1]);
   return 0;

@@ -35,10 +35,10 @@ static void append_base64url(lua_State *L, struct buffer *out, const uint8_t *da
 }
 
 /* Fill the body with a token answer whose claims are these bytes. */
-static void fill_token(lua_State *L, struct buffer *judge_input, const uint8_t *data, size_t size) {
-  buffer_append_string(judge_input, "{\"token_type\":\"Bearer\",\"expires_in\":3600,\"access_token\":\"e30.");
-  append_base64url(L, judge_input, data, size);
-  buffer_append_string(judge_input, ".c2ln\"}");
+static void fill_token(lua_State *L, struct buffer *judge_fuzzed_answer, const uint8_t *data, size_t size) {
+  buffer_append_string(judge_fuzzed_answer, "{\"token_type\":\"Bearer\",\"expires_in\":3600,\"access_token\":\"e30.");
+  append_base64url(L, judge_fuzzed_answer, data, size);
+  buffer_append_string(judge_fuzzed_answer, ".c2ln\"}");
 }
 
 /* Set headers of the answer to the first line of the same bytes. */
@@ -58,7 +58,7 @@ static void push_judge_arguments(lua_State *L, int which, int answer) {
   if (judges[which].argument && *judges[which].argument) lua_pushstring(L, judges[which].argument);
 }
 
-static int judge_input(lua_State *L) {
+static int judge_fuzzed_answer(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   if (input->size < 2) return 0;
   int which = input->data[0] % (JUDGES + 1), is_claims = which == JUDGES;
@@ -83,6 +83,6 @@ static int judge_input(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  fuzz_run(judge_input, data, size);
+  fuzz_run(judge_fuzzed_answer, data, size);
   return 0;
 }

@@ -37,7 +37,7 @@ static void check_spots(const struct json_scan *scan) {
   }
 }
 
-static int scan_input(lua_State *L, const struct input *input) {
+static int scan_fuzzed_text(lua_State *L, const struct input *input) {
   struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more_names = secrets};
   scan.spots = buffer_new(L);
   scan.names = buffer_new(L);
@@ -52,14 +52,14 @@ static int scan_input(lua_State *L, const struct input *input) {
 }
 
 /* Encode the value on top, with secrets in clear, to out. */
-static void encode_top(lua_State *L, struct buffer *out) {
+static void encode_fuzzed_value(lua_State *L, struct buffer *out) {
   json_encode(L, lua_gettop(L), out, 1);
 }
 
-static int decode_input(lua_State *L) {
+static int decode_fuzzed_text(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const struct json_rules rules = {.secrets = secrets};
-  int accepted = scan_input(L, input);
+  int accepted = scan_fuzzed_text(L, input);
   int decoded = json_decode(L, (const char *)input->data, input->size, &rules);
   if (!decoded) {
     const char *message = lua_tostring(L, -1);
@@ -69,11 +69,11 @@ static int decode_input(lua_State *L) {
   fuzz_expect(accepted, "what is decoded to be accepted by the scanner");
   struct buffer *first = buffer_new(L), *second;
   lua_insert(L, -2);
-  encode_top(L, first);
+  encode_fuzzed_value(L, first);
   fuzz_expect(json_decode(L, first->data, first->length, &rules), "what we encode to be JSON");
   second = buffer_new(L);
   lua_insert(L, -2);
-  encode_top(L, second);
+  encode_fuzzed_value(L, second);
   fuzz_expect(first->length == second->length && memcmp(first->data, second->data, first->length) == 0,
               "the same text for the same value");
   buffer_free(first);
@@ -82,6 +82,6 @@ static int decode_input(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  fuzz_run(decode_input, data, size);
+  fuzz_run(decode_fuzzed_text, data, size);
   return 0;
 }

@@ -105,7 +105,7 @@ static void check_base(lua_State *L, const char *link) {
   fuzz_expect(strcmp(near, far) == 0, "the same URL whatever came before");
 }
 
-static int check_link(lua_State *L) {
+static int check_fuzzed_link(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const char *link = fuzz_push_text(L, input, 0);
   check_origin(L, link);
@@ -122,6 +122,6 @@ static int check_link(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (size < 8000) fuzz_run(check_link, data, size);
+  if (size < 8000) fuzz_run(check_fuzzed_link, data, size);
   return 0;
 }

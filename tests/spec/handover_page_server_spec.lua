@@ -300,8 +300,8 @@ describe("whom a page is for", function()
     local ok, failure = pcall(neighbour.person, "show a page")
     person:revert()
     assert.is_false(ok)
-    assert.equal("show a page: cannot find the owner of the terminal: fstat failed\n"
-      .. "Run the command in a terminal of your own.",
+    assert.equal("show a page: cannot find the owner of the terminal: fstat failed\nRun the command in a terminal "
+      .. "of your own.",
       tostring(failure))
   end)
 end)

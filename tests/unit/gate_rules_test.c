@@ -1,4 +1,4 @@
-/* Which requests the gate's rules allow, and how they refuse others, without a network. */
+/* The gate's rules: the requests that they allow, and how they refuse others, without a network. */
 #include "gate_internal.h"
 
 #include <setjmp.h>
@@ -24,14 +24,14 @@ static void allow(struct rules *rules, const char *method, const char *path, con
   assert_true(gate_rules_add(&rules->rights, &rule));
 }
 
-static int setup(void **state) {
+static int open_rules_state(void **state) {
   lua_State *L = luaL_newstate();
   request_types(L);
   *state = L;
   return 0;
 }
 
-static int teardown(void **state) {
+static int close_rules_state(void **state) {
   lua_close(*state);
   return 0;
 }
@@ -269,7 +269,7 @@ static void a_template_has_a_grammar(void **state) {
   for (size_t i = 1; i < sizeof good / sizeof *good; i++)
     if (gate_template_problem(good[i])) fail_msg("%s: %s", good[i], gate_template_problem(good[i]));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (!gate_template_problem(bad[i])) fail_msg("%s was taken", bad[i]);
+    if (!gate_template_problem(bad[i])) fail_msg("%s was accepted", bad[i]);
 }
 
 static void programs_and_folders_are_declared(void **state) {
@@ -405,17 +405,18 @@ static void a_proxy_is_plain_http(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_template_matches_the_paths_it_means),
-      cmocka_unit_test_setup_teardown(only_declared_calls_leave, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, setup, teardown),
-      cmocka_unit_test_setup_teardown(only_declared_members_are_set, setup, teardown),
-      cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
-      cmocka_unit_test_setup_teardown(narrowed_rights_change_nothing, setup, teardown),
+      cmocka_unit_test_setup_teardown(only_declared_calls_leave, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(only_declared_members_are_set, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(narrowed_rights_change_nothing, open_rules_state, close_rules_state),
       cmocka_unit_test(a_template_has_a_grammar),
       cmocka_unit_test(programs_and_folders_are_declared),
-      cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, setup, teardown),
+      cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, open_rules_state,
+                                      close_rules_state),
       cmocka_unit_test(a_peer_named_again_is_replaced),
       cmocka_unit_test(real_peers_are_never_on_this_machine),
       cmocka_unit_test(identities_are_served_near_by),

@@ -1,4 +1,4 @@
-/* Where a secret may be in a body, for peers whose places a rule declares. */
+/* The places of a body that may hold a secret, for peers whose places a rule declares. */
 #include "gate_internal.h"
 #include "secret.h"
 

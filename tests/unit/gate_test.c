@@ -164,7 +164,7 @@ static void set_environment(void) {
   unlink(KEY_LOG);
 }
 
-static int setup(void **state) {
+static int open_gate_state(void **state) {
   static const luaL_Reg modules[] = {{"host.gate", luaopen_host_gate},       {"host.json", luaopen_host_json},
                                      {"host.process", luaopen_host_process}, {"host.secret", luaopen_host_secret},
                                      {"host.sys", luaopen_host_sys},         {NULL, NULL}};
@@ -182,7 +182,7 @@ static int setup(void **state) {
   return run_lua(L, prologue) ? 0 : -1;
 }
 
-static int teardown(void **state) {
+static int close_gate_state(void **state) {
   run_lua(*state, "close()");
   lua_close(*state);
   return 0;
@@ -301,7 +301,7 @@ static void an_abandoned_change_is_on_record(void **state) {
                               "equal('commit', log[#log])\n"));
 }
 
-static void a_secret_does_not_get_on_record(void **state) {
+static void a_secret_does_not_get_into_a_gate_record(void **state) {
   assert_true(run_lua(
       *state, "local kept = journal()\n"
               "local door <close> = open(kept)\n"
@@ -330,8 +330,8 @@ int main(void) {
       cmocka_unit_test(one_commit_serves_all_of_a_turn),
       cmocka_unit_test(a_failure_is_an_outcome_too),
       cmocka_unit_test(an_abandoned_change_is_on_record),
-      cmocka_unit_test(a_secret_does_not_get_on_record),
+      cmocka_unit_test(a_secret_does_not_get_into_a_gate_record),
       cmocka_unit_test(the_environment_is_ignored),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, open_gate_state, close_gate_state);
 }

@@ -11,12 +11,12 @@
 
 #define LUA_NEW_BLOCK 4 /* Lua passes the type of a new block in place of its old size */
 
-static int setup(void **state) {
+static int open_test_heap(void **state) {
   *state = heap_open();
   return *state ? 0 : -1;
 }
 
-static int teardown(void **state) {
+static int close_test_heap(void **state) {
   heap_close(*state);
   return 0;
 }
@@ -79,11 +79,11 @@ static void sizes_that_cannot_be_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(blocks_keep_what_they_hold, setup, teardown),
+      cmocka_unit_test_setup_teardown(blocks_keep_what_they_hold, open_test_heap, close_test_heap),
 #ifndef __SANITIZE_ADDRESS__
-      cmocka_unit_test_setup_teardown(nothing_stays_of_what_was_freed_or_shrunk, setup, teardown),
+      cmocka_unit_test_setup_teardown(nothing_stays_of_what_was_freed_or_shrunk, open_test_heap, close_test_heap),
 #endif
-      cmocka_unit_test_setup_teardown(sizes_that_cannot_be_are_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(sizes_that_cannot_be_are_refused, open_test_heap, close_test_heap),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static const char test_prologue[] =
     "folder = assert(sys.temporary('journal-test-'))\n"
     "function reopen(key) return assert(journal.open(folder .. '/j', key, 'host/tenant')) end\n";
 
-static int open_test_state(void **state) {
+static int open_journal_state(void **state) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   state_preload(L);
@@ -30,7 +30,7 @@ static int open_test_state(void **state) {
   return 0;
 }
 
-static int close_test_state(void **state) {
+static int close_journal_state(void **state) {
   lua_State *L = *state;
   assert_int_equal(luaL_dostring(L, "require('host.sys').remove_tree(folder)"), LUA_OK);
   lua_close(L);
@@ -92,8 +92,8 @@ static void refuses_for_good(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(audits_and_commits, open_test_state, close_test_state),
-      cmocka_unit_test_setup_teardown(refuses_for_good, open_test_state, close_test_state),
+      cmocka_unit_test_setup_teardown(audits_and_commits, open_journal_state, close_journal_state),
+      cmocka_unit_test_setup_teardown(refuses_for_good, open_journal_state, close_journal_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,12 +14,12 @@
 
 int luaopen_host_json(lua_State *L);
 
-static int setup(void **state) {
+static int open_json_state(void **state) {
   *state = luaL_newstate();
   return *state ? 0 : -1;
 }
 
-static int teardown(void **state) {
+static int close_json_state(void **state) {
   lua_close(*state);
   return 0;
 }
@@ -183,12 +183,15 @@ static void memory_that_is_out_at_any_moment_is_an_error_and_no_crash(void **sta
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_body_that_is_sent_has_its_secrets_in_clear_and_escaped, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_secret_that_is_not_utf8_cannot_be_sent_as_json, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_decode_obeys_its_rules, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_text_need_not_end_with_a_nul, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_body_that_is_sent_has_its_secrets_in_clear_and_escaped, open_json_state,
+                                      close_json_state),
+      cmocka_unit_test_setup_teardown(a_secret_that_is_not_utf8_cannot_be_sent_as_json, open_json_state,
+                                      close_json_state),
+      cmocka_unit_test_setup_teardown(a_decode_obeys_its_rules, open_json_state, close_json_state),
+      cmocka_unit_test_setup_teardown(a_text_need_not_end_with_a_nul, open_json_state, close_json_state),
 #ifndef __SANITIZE_ADDRESS__
-      cmocka_unit_test_setup_teardown(nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped, setup, teardown),
+      cmocka_unit_test_setup_teardown(nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped, open_json_state,
+                                      close_json_state),
 #endif
       cmocka_unit_test(memory_that_is_out_at_any_moment_is_an_error_and_no_crash),
   };

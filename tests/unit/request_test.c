@@ -1,4 +1,4 @@
-/* What requests, answers and credentials refuse. */
+/* Requests, answers and credentials refuse URLs, headers and values that could change a request. */
 #include "request.h"
 
 #include <setjmp.h>
@@ -8,14 +8,14 @@
 
 #include <cmocka.h>
 
-static int setup(void **state) {
+static int open_request_state(void **state) {
   lua_State *L = luaL_newstate();
   request_types(L);
   *state = L;
   return 0;
 }
 
-static int teardown(void **state) {
+static int close_request_state(void **state) {
   lua_close(*state);
   return 0;
 }
@@ -224,16 +224,18 @@ static void a_known_base_changes_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, setup, teardown),
-      cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, setup, teardown),
-      cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_refused_origin_says_why, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_known_base_changes_nothing, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_method_is_a_token, setup, teardown),
-      cmocka_unit_test_setup_teardown(headers_cannot_be_injected, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_token_cannot_bring_headers, setup, teardown),
-      cmocka_unit_test_setup_teardown(an_answer_finds_its_headers, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_closed_request_is_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, open_request_state,
+                                      close_request_state),
+      cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, open_request_state,
+                                      close_request_state),
+      cmocka_unit_test_setup_teardown(a_refused_origin_says_why, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_known_base_changes_nothing, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_method_is_a_token, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(headers_cannot_be_injected, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_token_cannot_bring_headers, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(an_answer_finds_its_headers, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_closed_request_is_refused, open_request_state, close_request_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
