@@ -1,9 +1,9 @@
 --- A script that loops ends at the first SIGINT or SIGTERM, whatever it loops in.
 
+local await = require "await"
 local moonlatch = require "moonlatch"
 local process = require "host.process"
 local rehearsal = require "rehearsal"
-local sys = require "host.sys"
 
 local RAISED = "error: stopped\n  why: %s\n  fix: Run the same command again to go on.\n"
 local TOLD = { INT = "Ctrl-C was pressed", TERM = "it received SIGTERM" }
@@ -38,25 +38,7 @@ local UNREACHED = {
   ["a pattern whose end is caught"] = "while true do pcall(string.find, ('a'):rep(30000), ('.-'):rep(20) .. 'b') end",
 }
 
-local PATIENCE = 120 -- seconds, on a machine where twenty others want each processor
-
--- State of a process and its processor time in seconds (proc(5): fields 3, 14 and 15; a clock tick is 10 ms).
-local function look(pid)
-  local file <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
-  local state, user, system = file:read("a"):match("%) (%S)" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
-  return state, (user + system) / 100
-end
-
-local function used(pid) return (select(2, look(pid))) end
-
--- Wait until `is_there()` holds.
-local function wait_until(is_there)
-  local deadline = sys.monotonic() + PATIENCE
-  while not is_there() do
-    assert(sys.monotonic() < deadline, "what the test waits for did not come")
-    sys.sleep(10)
-  end
-end
+local function used(child) return select(2, await.process(child:pid())) end
 
 -- Start `-e code`, which prints "ready" before its loop. With an emulator it may change things there; inside: it may
 -- require all of the library.
@@ -71,20 +53,12 @@ local function start(code, emulator, inside)
   return assert(process.start(words, nil, nil, "kept"))
 end
 
-local function wait_for_ready(child)
-  local line
-  repeat -- an emulator's sign-in says something before
-    line = child:line(PATIENCE)
-    assert(line, line or child:complaint())
-  until line == "ready"
-end
-
 -- Wait until it is ready, and sleeps or has computed for some time: then it is in its loop. Then send it a signal.
 local function stop_in_loop(child, signal)
-  wait_for_ready(child)
-  local before = used(child:pid())
-  wait_until(function()
-    local state, now = look(child:pid())
+  assert.equal("ready", child:line(await.PATIENCE))
+  local before = used(child)
+  await.event("the script is in its loop", function()
+    local state, now = await.process(child:pid())
     return state == "S" or now > before + 0.05
   end)
   child:kill(signal)
@@ -92,15 +66,12 @@ end
 
 -- Wait for its end; the seconds of processor time that it took, as far as they were seen.
 local function wait(child)
-  local before, after = used(child:pid()), nil
-  local deadline = sys.monotonic() + PATIENCE
-  repeat
-    local status = child:wait(0.02)
-    if status then return status, (after or before) - before end
-    local ok, now = pcall(used, child:pid())
-    after = ok and now or after
-  until sys.monotonic() > deadline
-  error("it did not end", 2)
+  local before, after = used(child), nil
+  local status = await.event("the program ends", function()
+    after = select(2, await.process(child:pid())) or after
+    return child:wait(0.01)
+  end)
+  return status, (after or before) - before
 end
 
 describe("a script that loops", function()
@@ -140,16 +111,17 @@ describe("a script that loops", function()
       local text = ("a"):rep(6000) -- to look for b takes about 0.1 seconds, in which no hook is called
       print "ready"
       while true do text:find "^.-.-b" end]], emulator)
-    wait_until(function() return emulator:count "PATCH" == 1 end)
+    await.event("the change has left", function() return emulator:count "PATCH" == 1 end)
     emulator:admin("change", "adele", { jobTitle = "on leave" })
     stop_in_loop(child, "INT")
-    local before = used(child:pid())
-    wait_until(function() return used(child:pid()) > before + 0.85 end) -- the timer ran out twice and soon will again
+    local before = used(child)
+    await.event("the timer ran out twice", function() return used(child) > before + 0.85 end) -- and soon will again
     child:kill "INT"
     local status, seconds = wait(child)
     assert.equal(1, status)
     assert.is_true(seconds < 1, ("it took %.2f seconds"):format(seconds))
-    assert.equal(RAISED:format(TOLD.INT), (child:complaint():gsub("^To sign in,[^\n]*\n\n[^\n]*\n\n", "")))
+    local told = RAISED:format(TOLD.INT)
+    assert.equal(told, child:complaint():sub(-#told)) -- after what the sign-in said
   end)
 
   it("in code that may change something ends when it does not come back by itself", function()
@@ -173,8 +145,8 @@ describe("a script that loops", function()
       repeat until sys.terminated()
       for i = 1, 2000000 do local _ = i * i end
       print "finished"]], emulator, true)
-    wait_for_ready(child)
+    assert.equal("ready", child:line(await.PATIENCE))
     child:kill "TERM"
-    assert.equal("finished", child:line(PATIENCE))
+    assert.equal("finished", child:line(await.PATIENCE))
   end)
 end)

@@ -1,7 +1,7 @@
+local await = require "await"
 local child = require "child"
 local journals = require "journals"
 local process = require "host.process"
-local sys = require "host.sys"
 
 describe("two processes", function()
   it("make one journal together", function()
@@ -86,8 +86,7 @@ describe("a crash", function()
           assert(j:commit())
           term.write("out", n .. "\n")
         end]], place.path .. "/j", tostring(acknowledged))
-      acknowledged = assert(tonumber(victim:line(10)))
-      sys.sleep(7 * round)
+      for _ = 1, 10 * round do acknowledged = assert(tonumber(victim:line(await.PATIENCE))) end
       victim:kill("KILL")
       assert.equal(128 + 9, victim:wait(10))
       for line in function() return victim:line(1) end do acknowledged = tonumber(line) end

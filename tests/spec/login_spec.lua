@@ -104,7 +104,7 @@ If nobody needs it any more, take it back:
 
   it("is asked again when the sign-in that was kept is over, and unattended runs say so", function()
     done "login"
-    sys.sleep(1100) -- their times are whole seconds
+    scene:later "2s" -- their times are whole seconds
     scene:control("POST", "/graph/v1.0/users/adele@contoso.onmicrosoft.com/revokeSignInSessions")
     local outcome = run "whoami"
     assert.equal(1, outcome.status, outcome.out)

@@ -1,5 +1,6 @@
 --- Opening the person's browser: when, with what, and that nobody else gets in by it.
 
+local await = require "await"
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local process = require "host.process"
@@ -128,8 +129,7 @@ describe("a program that is left to itself", function()
     local code = ('exec >%s.new; cut -d" " -f5,6 /proc/$$/stat; readlink /proc/$$/fd/0 /proc/$$/fd/2; env; echo $$; '
       .. "mv %s.new %s"):format(path, path, path)
     assert.is_true(process.detach({ "/bin/sh", "-c", code }, { "HOME", "NOT_THERE" }))
-    local deadline = sys.monotonic() + 10
-    while not sys.stat(path) and sys.monotonic() < deadline do sys.sleep(10) end
+    await.event("the program writes", function() return sys.stat(path) end)
     local text = assert(sys.read(path, 4096))
     local pid = text:match("(%d+)\n$")
     assert.matches(("^%s %s\n/dev/null\n/dev/null\n"):format(pid, pid), text)
