@@ -75,7 +75,7 @@ static int admits(const struct rule *rule, const struct call *call) {
 
 static int fits(const struct rule *rule, const char *peer, const struct call *call) {
   return strcmp(rule->peer, peer) == 0 && strcmp(rule->method, call->method) == 0 &&
-         gate_template_match(rule->path, call->path);
+         gate_template_match(rule->path, call->path, gate_template_forms(peer, call->method));
 }
 
 /* The rule that allows the call; or NULL, and in *near one that fits but for the members. */

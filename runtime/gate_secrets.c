@@ -39,7 +39,7 @@ static int has_places(const char *peer) {
 
 static int is_of(const struct place *place, const char *peer, const struct call *call) {
   return strcmp(place->peer, peer) == 0 && strcmp(place->method, call->method) == 0 &&
-         gate_template_match(place->path, call->path);
+         gate_template_match(place->path, call->path, gate_template_forms(peer, call->method));
 }
 
 static int is_at(const struct place *place, const char *way) {

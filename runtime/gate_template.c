@@ -97,22 +97,39 @@ static int leads_up(struct slice segment) {
   return 1;
 }
 
-/* An id is one segment that no server takes for more: no operator ($ref,
- * $batch), no slash in disguise, no step up. */
-static int is_id(struct slice segment) {
-  if (!segment.length || *segment.at == '$' || leads_up(segment)) return 0;
-  if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
-  return !has_escape(segment, "2f") && !has_escape(segment, "5c");
+/* Is this one value to every server: no slash in disguise, no step up? */
+static int is_one(struct slice value) {
+  return value.length && !leads_up(value) && !has_escape(value, "2f") && !has_escape(value, "5c");
 }
 
-/* The end of a quoted value that begins at text; quotes inside are doubled. */
+/* An id is one segment, and no operator ($ref, $batch). */
+static int is_id(struct slice segment) {
+  if (segment.length && *segment.at == '$') return 0;
+  if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
+  return is_one(segment);
+}
+
+/* The end of a quoted value that begins at text, or NULL when nothing ends it; quotes inside are doubled. */
 static const char *skip_quoted(const char *text, const char *end) {
   for (text++; text < end; text++) {
     if (*text != '\'') continue;
     if (text + 1 == end || text[1] != '\'') return text + 1;
     text++;
   }
-  return end;
+  return NULL;
+}
+
+/* Is the segment "name('value')", or with GATE_KEYED "name(key='value')": one object of the list called name? */
+static int names_one(struct slice name, struct slice segment, enum gate_forms forms) {
+  const char *end = segment.at + segment.length - 1, *quote = segment.at + name.length + 1;
+  if (forms == GATE_AS_WRITTEN || segment.length < name.length + 4 || *end != ')' || quote[-1] != '(') return 0;
+  if (memcmp(segment.at, name.at, name.length) != 0) return 0;
+  if (forms == GATE_KEYED && isalpha((unsigned char)*quote)) {
+    while (quote < end && isalnum((unsigned char)*quote)) quote++;
+    if (*quote++ != '=') return 0;
+  }
+  return quote < end && *quote == '\'' && skip_quoted(quote, end) == end &&
+         is_one((struct slice){quote + 1, (size_t)(end - quote) - 2});
 }
 
 /* The next key of "a='x',b='y'" and where the one after it begins; *plain becomes 0 where more than a value follows. */
@@ -122,8 +139,10 @@ static struct slice next_key(const char **rest, const char *end, int *plain) {
   key.length = (size_t)(*rest - key.at);
   if (*rest < end && **rest == '=') {
     ++*rest;
-    if (*rest < end && **rest == '\'') *rest = skip_quoted(*rest, end);
-    for (int quoted = (*rest)[-1] == '\''; *rest < end && **rest != ','; ++*rest)
+    const char *after = *rest < end && **rest == '\'' ? skip_quoted(*rest, end) : *rest;
+    int quoted = after != *rest;
+    *plain = *plain && after;
+    for (*rest = after ? after : end; *rest < end && **rest != ','; ++*rest)
       if (quoted || strchr("()'", **rest)) *plain = 0;
   }
   if (*rest < end) ++*rest;
@@ -164,7 +183,18 @@ static int match_several(const char *tail, const char *path) {
   }
 }
 
-int gate_template_match(const char *text, const char *path) {
+/* Where the text goes on with one placeholder: what stands after it; else NULL. */
+static const char *after_placeholder(const char *text) {
+  if (*text++ != '/') return NULL;
+  return form_of(gate_slice_cut(&text, "/")) == ONE ? text : NULL;
+}
+
+enum gate_forms gate_template_forms(const char *peer, const char *method) {
+  if (strcmp(peer, "graph") != 0) return GATE_AS_WRITTEN;
+  return strcmp(method, "PATCH") == 0 || strcmp(method, "PUT") == 0 ? GATE_QUOTED : GATE_KEYED;
+}
+
+int gate_template_match(const char *text, const char *path, enum gate_forms forms) {
   while (*text == '/' && *path == '/') {
     text++, path++;
     struct slice pattern = gate_slice_cut(&text, "/");
@@ -172,6 +202,11 @@ int gate_template_match(const char *text, const char *path) {
     if (form == BELOW) return 1;
     if (form == SEVERAL) return match_several(text, path);
     struct slice actual = gate_slice_cut(&path, "/");
+    const char *rest = form == LITERAL ? after_placeholder(text) : NULL;
+    if (rest && names_one(pattern, actual, forms)) {
+      text = rest;
+      continue;
+    }
     if (form == WRONG || (form == ONE && !is_id(actual)) || (form == LITERAL && !gate_slice_same(pattern, actual)) ||
         (form == CALL && !same_call(pattern, actual)))
       return 0;
@@ -196,14 +231,17 @@ void gate_template_suggest(struct buffer *out, const char *path) {
     path++;
     struct slice segment = gate_slice_cut(&path, "/");
     const char *open = memchr(segment.at, '(', segment.length), *equals = memchr(segment.at, '=', segment.length);
-    int keyed = open && equals > open;
+    int keyed = open && equals > open, quoted = open && open[1] == '\'';
     buffer_append_string(out, "/");
-    if (keyed)
+    if (quoted) {
+      buffer_append(out, segment.at, (size_t)(open - segment.at));
+      buffer_append_string(out, "/{id}");
+    } else if (keyed)
       buffer_append(out, segment.at, (size_t)(equals - segment.at));
     else if (is_name(segment))
       buffer_append_string(out, "{id}");
     else
       buffer_append(out, segment.at, segment.length);
-    if (keyed) buffer_append_string(out, ")");
+    if (keyed && !quoted) buffer_append_string(out, ")");
   }
 }

@@ -56,9 +56,9 @@ local scopes = {} ---@type string[]
 
 local function by_refresh(settings, refresh_token)
   local scope = ask.user_scope(settings, scopes)
-  return ask.ask(("renew the sign-in to '%s'"):format(settings.tenant), function()
+  return ask.ask(ask.for_token(settings, ("renew the sign-in to '%s'"):format(settings.tenant), function()
     return native_oauth.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, scope)
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end
 
 ---@type table<string, fun(): oauth.way>
@@ -240,11 +240,11 @@ end
 -- Send one request, on a connection of its own.
 local function try(client_id, proof)
   local settings = signed or profiles.current()
-  return ask.once(("prove a credential of application %s"):format(client_id), function()
+  return ask.once(ask.for_application(settings, ("prove a credential of application %s"):format(client_id), function()
     local request = proving(settings, client_id, proof)
     request:set_fresh()
     return request
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end
 
 --- Does this client secret, or this key with its certificate, sign the application in? Waits.

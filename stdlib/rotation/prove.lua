@@ -5,6 +5,7 @@ local explain = require "explain.cause"
 local fail = require "fail"
 local kinds = require "fail.kinds"
 local log = require "log"
+local login_codes = require "explain.login_codes"
 local oauth = require "oauth.sign_in"
 local task = require "task"
 local time = require "time"
@@ -16,12 +17,8 @@ local OVER = 10 -- seconds from the first sign-in to the last
 local PAUSE = 5
 local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 
--- AADSTS codes for a credential that has not propagated yet: wrong secret, unknown application, certificate not on the
--- application.
-local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
-
 local function not_yet(failure)
-  return NOT_YET[failure.code] or kinds.of(failure.kind).passes or false
+  return login_codes.is_new(failure.code) or kinds.of(failure.kind).passes or false
 end
 
 --- Which of these roles are missing in a token.

@@ -2,6 +2,7 @@
 
 local aadsts = require "explain.aadsts"
 local explain = require "explain.cause"
+local login_codes = require "explain.login_codes"
 local graph_rules = require "explain.graph_errors"
 
 local function check_texts(entry, where)
@@ -17,7 +18,10 @@ end
 describe("explain.aadsts", function()
   it("has a cause, a fix and a source for each number, and each number once", function()
     local seen = {}
+    local marks = { codes = true, source = true, cause = true, fix = true, application_fix = true, new = true,
+      policy = true, wraps = true, kind = true }
     for _, entry in ipairs(aadsts) do
+      for name in pairs(entry) do assert.is_true(marks[name], name) end
       for _, code in ipairs(entry.codes) do
         check_texts(entry, tostring(code))
         assert.is_nil(seen[code], code)
@@ -44,6 +48,33 @@ describe("explain.aadsts", function()
     assert.same(reason, explain.aadsts("AADSTS7000222"))
     for _, unknown in ipairs { 1, "x", "", 1.5, "AADSTS" } do assert.is_nil(explain.aadsts(unknown)) end
     assert.is_nil(explain.aadsts(nil))
+  end)
+end)
+
+describe("explain.login_codes", function()
+  it("chooses the last known number; one that wraps others only when it is alone", function()
+    for _, case in ipairs {
+      { { 7000215 }, 7000215 }, { { 70002, 70000 }, 70000 }, { { 70000, 70002 }, 70000 }, { { 70002 }, 70002 },
+      { { 70002, 5 }, 5 }, { { 5, 53003 }, 53003 }, { { 53003, 5 }, 53003 }, { {}, 1 }, { { 5, 6 }, 6 },
+    } do
+      assert.equal(case[2], login_codes.choose(case[1], "AADSTS1: read only where there is no list"))
+    end
+  end)
+
+  it("reads the numbers of the message where there is no list", function()
+    local text = "AADSTS70002: Error validating credentials. AADSTS50126: Wrong."
+    assert.equal(50126, login_codes.choose(nil, text))
+    assert.equal(50126, login_codes.choose({}, text))
+    assert.is_nil(login_codes.choose(nil, "no number"))
+    assert.is_nil(login_codes.choose(nil, nil))
+  end)
+
+  it("tells what refuses something new, and what is a policy", function()
+    for _, code in ipairs { 7000215, 700016, 7000229, 700027, 70021 } do assert.is_true(login_codes.is_new(code)) end
+    for _, code in ipairs { 7000222, 53003, 5 } do assert.is_false(login_codes.is_new(code)) end
+    for _, code in ipairs { 53000, 53003, 530032 } do assert.is_true(login_codes.is_policy(code)) end
+    assert.is_false(login_codes.is_policy(7000229))
+    assert.is_false(login_codes.is_policy(nil))
   end)
 end)
 
@@ -112,8 +143,10 @@ describe("explain.login and explain.devolutions", function()
   it("prefer the number, then the kind, then the word", function()
     assert.equal("the client secret has expired", explain.login({ code = 7000222, error = "invalid_client" }).cause)
     assert.equal("there were too many requests", explain.login({ kind = "throttled", error = "http" }).cause)
-    assert.equal("the application's credential was not accepted", explain.login({ code = 5,
-      error = "invalid_client" }).cause)
+    assert.equal("the code AADSTS5 is unknown to Moonlatch; invalid_client often means that the application's "
+      .. "credential was not accepted", explain.login({ code = 5, error = "invalid_client" }).cause)
+    assert.equal("the code AADSTS5 is unknown to Moonlatch", explain.login({ code = 5, error = "new" }).cause)
+    assert.equal("the application's credential was not accepted", explain.login({ error = "invalid_client" }).cause)
     assert.equal("the login service refuses", explain.login({ error = "new" }).cause)
     assert.equal("the host name cannot be resolved", explain.login({ transport = "dns" }).cause)
   end)

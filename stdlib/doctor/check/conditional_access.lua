@@ -3,10 +3,10 @@
 local explain = require "explain.cause"
 local fail = require "fail"
 local graph = require "graph"
+local login_codes = require "explain.login_codes"
 local sets = require "base.sets"
 local task = require "task"
 
-local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
 local WHERE = "Entra admin center > Conditional Access > Policies"
 
 local function members(value) return type(value) == "table" and value or {} end
@@ -140,7 +140,7 @@ function M.run(record, look)
   local principal, proof = look:want "principal_of_app", look:want "proof"
   local found = principal and find(principal.id) or { locations = {} }
   local code = proof and proof.failure and proof.failure.code
-  if BLOCKED[code] then return tell_blocked(record, code, found) end
+  if login_codes.is_policy(code) then return tell_blocked(record, code, found) end
   if found.policies then return tell_elsewhere(record, found, proof and proof.accepted) end
   if not found.failure then return end
   record:unknown { evidence = "not checked: the policies for workload identities could not be read",
