@@ -3,6 +3,7 @@
 local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
+local licence = require "entra.licence"
 local profiles = require "profile.current"
 local scheduler = require "task.scheduler"
 local states = require "handover.state"
@@ -100,7 +101,8 @@ local function judge(record, check, err)
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
-  record:failure(err.kind == "denied" and (check.denied or "unknown") or "broken", err)
+  local unseen = err.kind == "denied" or licence.is_missing(err)
+  record:failure(unseen and (check.denied or "unknown") or "broken", err)
 end
 
 --- Run one check. Returns its findings, in its order.

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local licence = require "entra.licence"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local peers = require "doctor.peers"
@@ -28,10 +29,11 @@ local function failure_of(fn, ...)
   return err
 end
 
-local function works(path, options)
-  local failure = failure_of(graph.first, path, options)
+local function works(path, options, read)
+  local failure = failure_of(read or graph.first, path, options)
   if not failure then return true, "it was answered" end
-  return failure.kind == "denied" and nil or false, failure.why
+  if failure.kind == "denied" or licence.is_missing(failure) then return nil, failure.why end
+  return false, failure.why
 end
 
 local function premium()
@@ -39,7 +41,7 @@ local function premium()
     what = "read who is eligible",
   })
   if not failure then return nil, "this tenant has the licence, so it is not refused" end
-  if failure.code ~= "AadPremiumLicenseRequired" then return nil, failure.why end
+  if not licence.is_missing(failure) then return nil, failure.why end
   return true, ("refused with status %s"):format(tostring(failure.status))
 end
 
@@ -106,8 +108,7 @@ M.beliefs = {
     call = "GET " .. GROUP_CAST .. "?$count=true", settle = cast },
   { id = "app-policy", belief = "the tenant's policy for client secrets is read with Policy.Read.All",
     doubt = "the permission tables disagree", call = "GET /policies/defaultAppManagementPolicy", settle = function()
-      local failure = failure_of(graph.get, "/policies/defaultAppManagementPolicy", { what = "read the policy" })
-      return failure == nil, failure and failure.why or "it was answered"
+      return works("/policies/defaultAppManagementPolicy", { what = "read the policy" }, graph.get)
     end },
   { id = "premium-status", belief = "without Entra ID P2, calls of PIM fail with AadPremiumLicenseRequired",
     doubt = "statuses 400 and 403 were both seen",
@@ -115,8 +116,7 @@ M.beliefs = {
   { id = "workload-access", belief = "Conditional Access policies for workload identities can be listed",
     doubt = "it takes a licence, and what is refused without one is not known",
     call = "GET /identity/conditionalAccess/policies", settle = function()
-      local answered, said = works("/identity/conditionalAccess/policies", { what = "read the policies" })
-      return answered or nil, said -- the refusal may come from a missing licence
+      return works("/identity/conditionalAccess/policies", { what = "read the policies" })
     end },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
     doubt = "known from its clients only",

@@ -5,6 +5,7 @@
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local graph = require "graph"
+local licence = require "entra.licence"
 local sets = require "base.sets"
 local time = require "time"
 local upsert = require "entra.upsert"
@@ -23,8 +24,7 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 local function if_readable(read)
   local ok, value = pcall(read)
   if ok then return value end
-  if not fail.is(value) then error(value, 0) end
-  if value.kind == "denied" or value.code == "AadPremiumLicenseRequired" then return nil end
+  if licence.is_missing(value) or fail.is(value, "denied") then return nil end
   error(value, 0)
 end
 
@@ -154,14 +154,13 @@ local function schedule_of(request)
 end
 
 -- The codes by which Entra says that the tenant's rules do not allow the request.
-local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true,
-  AadPremiumLicenseRequired = true }
+local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true }
 
 --- Was a request refused by the tenant's rules, or for lack of rights? Then another way may work.
 ---@param failure any
 ---@return boolean
 function M.is_against(failure)
-  return fail.is(failure) and (failure.kind == "denied" or AGAINST[failure.code] == true)
+  return licence.is_missing(failure) or fail.is(failure, "denied") or fail.is(failure) and AGAINST[failure.code] == true
 end
 
 --- Send the request. Returns what the service says of it; nil when it was carried out before. Waits.

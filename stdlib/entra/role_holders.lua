@@ -1,9 +1,9 @@
 --- Who holds which directory role: actively, by eligibility, and through role-assignable groups. All assignments of the
 --- tenant are read at once: they are few, and its users are many.
 
-local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
+local licence = require "entra.licence"
 local task = require "task"
 
 local M = {}
@@ -38,7 +38,7 @@ function M.eligible()
     what = "read who is eligible for which directory role",
   })
   if ok then return list end
-  if fail.is(list) and list.code == "AadPremiumLicenseRequired" then return {} end
+  if licence.is_missing(list) then return {} end
   error(list, 0)
 end
 

@@ -1,8 +1,8 @@
 --- The AADSTS numbers of the Microsoft identity platform: what they mean, and what to do.
 ---
---- `source`: "docs" is Microsoft Learn, "Microsoft Entra authentication and authorization error codes", or the page that
---- is named beside the entry; "field" is what several public tools report and no page of Microsoft says. Microsoft may
---- change the meaning of a number: show it, and branch on it only where nothing else tells the cases apart.
+--- `source`: "docs" is Microsoft Learn, "Microsoft Entra authentication and authorization error codes", or the page
+--- that is named beside the entry; "field" is what several public tools report and no page of Microsoft says. Microsoft
+--- may change the meaning of a number: show it, and branch on it only where nothing else tells the cases apart.
 ---
 --- Marks, for `explain.login_codes`:
 --- - `new`: an application, service principal or credential that was made a moment ago is refused so until the login
@@ -61,7 +61,8 @@ return {
     fix = "Use method = \"device_code\" with it, or another application." },
 
   -- Its certificate or federated credential
-  { codes = { 700027 }, source = "docs", new = true, cause = "the signature was not made with a certificate of the application",
+  { codes = { 700027 }, source = "docs", new = true,
+    cause = "the signature was not made with a certificate of the application",
     fix = "Check which certificate the application has. One added a moment ago may take some minutes." },
   { codes = { 700023 }, source = "field", cause = "the signed assertion is meant for another endpoint",
     fix = "Check `tenant` and `cloud` in the profile: the assertion names the endpoint that they make." },
@@ -126,7 +127,8 @@ return {
       fix = "Sign in again: moonlatch login." },
 
   -- Policy
-  { codes = { 53000, 53001 }, source = "docs", policy = true, cause = "a Conditional Access policy requires a managed device",
+  { codes = { 53000, 53001 }, source = "docs", policy = true,
+    cause = "a Conditional Access policy requires a managed device",
     fix = "A device code never proves a device: sign in with method = \"browser\" on one that is managed, or as an "
       .. "application." },
   { codes = { 53003 }, source = "docs", cause = "a Conditional Access policy blocks this sign-in",
@@ -141,11 +143,13 @@ return {
   -- Microsoft's side
   { codes = { 50196 }, source = "docs", cause = "the same token was asked for too often",
     fix = "Wait some minutes. If it happens again, report it as a defect with the trace id." },
-  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", kind = "transient", cause = "the login service is in trouble",
+  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", kind = "transient",
+    cause = "the login service is in trouble",
     fix = "Try again in some minutes." },
-  -- cnbeining/onedrivecmd issue 67 has the quota; Microsoft's list has only "Graph returned with a forbidden error code"
-  { codes = { 90093 }, source = "field", cause = "Graph refused what the sign-in asked of it, such as a new object beyond"
-    .. " the tenant's quota", fix = "The message says why; the sign-in log has more, under the correlation id." },
+  -- Microsoft's list: "Graph returned with a forbidden error code"; cnbeining/onedrivecmd issue 67 has the quota
+  { codes = { 90093 }, source = "field",
+    cause = "Graph refused what the sign-in asked of it, such as a new object beyond the tenant's quota",
+    fix = "The message says why; the sign-in log has more, under the correlation id." },
   { codes = { 90055 }, source = "docs", kind = "throttled", cause = "the tenant asks for too many tokens at once",
     fix = "Wait some minutes, and do less at once." },
 }

@@ -5,6 +5,7 @@
 local graph_errors = require "explain.graph_errors"
 local kinds = require "fail.kinds"
 local login_codes = require "explain.login_codes"
+local sets = require "base.sets"
 local time = require "time"
 
 local M = {}
@@ -176,6 +177,7 @@ end
 local function matches(rule, failure, context)
   return (not rule.status or rule.status == failure.status)
     and (not rule.code or rule.code == failure.code)
+    and (not rule.exists or failure.exists == true)
     and (not rule.kind or rule.kind == failure.kind)
     and (not rule.text or holds(failure.message, rule.text))
     and (not rule.method or rule.method == context.method)
@@ -183,9 +185,23 @@ local function matches(rule, failure, context)
     and (not rule.member or has_member(context.body, rule.member))
 end
 
+-- Does the rule for a whole kind not know the code?
+local function is_strange(rule, failure)
+  local code = failure.code
+  if not rule.usual or code == nil or code == "" then return false end
+  return not sets.of(rule.usual)[code]
+end
+
 local function by_rule(failure, context)
   for _, rule in ipairs(graph_errors) do
-    if matches(rule, failure, context) then return { cause = rule.cause, fix = rule.fix, source = rule.source } end
+    if matches(rule, failure, context) then
+      local cause = rule.cause
+      if is_strange(rule, failure) then
+        cause = ("the code %s is unknown to Moonlatch; HTTP %s often means that %s")
+          :format(failure.code, tostring(failure.status), cause)
+      end
+      return { cause = cause, fix = rule.fix, source = rule.source }
+    end
   end
 end
 

@@ -114,7 +114,8 @@ end
 local function failure_of(fields)
   local words = (fields.error_description or ""):gsub("%c.*", ""):gsub(" Trace ID:.*", ""):sub(1, 500)
   return {
-    error = fields.error, suberror = fields.error_subcode, code = login_codes.choose(nil, words), message = words ~= "" and words or fields.error,
+    error = fields.error, suberror = fields.error_subcode, code = login_codes.choose(nil, words),
+    message = words ~= "" and words or fields.error,
     kind = fields.error == "access_denied" and "person" or "auth",
   }
 end

@@ -93,9 +93,15 @@ end
 ---------------------------------------------------------------------------
 -- The target
 
+-- The key of the user in the path: /users/KEY or /users('KEY').
 local function user_in(path)
+  local function decoded(key)
+    return (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  end
+  local quoted = path:match("^/users%('([^/]+)'%)")
+  if quoted then return (decoded(quoted):gsub("''", "'")) end
   local key = path:match("^/users/([^/]+)")
-  return key and (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  return key and decoded(key)
 end
 
 local function restricted(user)
@@ -183,11 +189,17 @@ local function find_reason(asked)
   return role_reason(held, rows, roles, why) or owned_only(held, rows) or unknown(held, rows, roles)
 end
 
+-- Codes of refusals that no permission would change.
+local OTHER = {
+  insufficient_claims = true, Authorization_IdentityNotFound = true,
+  Authentication_RequestFromUnsupportedUserRole = true,
+}
+
 --- Find out why a call was denied, and put that into the failure. For failures that a person will see. Other errors
 --- stay as they are, and so does a failure that a script made: only calls that Graph did deny are asked about. Waits.
 ---@param err any
 function M.explain(err)
-  if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end
+  if not fail.is(err, "denied") or err.status ~= 403 or err.explained or OTHER[err.code] then return end
   err.explained = true
   local made = call.denied(err)
   if not made then return end

@@ -178,6 +178,34 @@ describe("a refusal", function()
       .. "is not known why Graph says no", because(update()))
   end)
 
+  for code, cause in pairs {
+    Directory_ResourceSizeExceeded = "the object has no room for another value",
+    RoleAssignmentRequestPolicyValidationFailed = "the role's own settings refuse the request",
+    Authentication_RequestFromNonPremiumTenantOrB2CTenant = "the tenant lacks the licence that this list needs",
+    Authentication_RequestFromUnsupportedUserRole = "the signed-in person holds no role that may read reports",
+    CannotUpdateLockedServicePrincipalProperty = "the application locks this property of its service principals",
+    Directory_QuotaExceeded = "the directory, or the creator of these objects, has too many objects",
+    insufficient_claims = "a Conditional Access policy requires a stronger sign-in",
+  } do
+    it("that no permission would change is not asked about: " .. code, function()
+      app("User.Read.All")
+      on("PATCH", "/v1.0/*", { 403, {}, { error = { code = code, message = "Words." } } })
+      local err = update()
+      assert.equal(cause, err.why:sub(1, #cause))
+      assert.same({ "POST", "PATCH" }, { tenant.door.requests[1].method, tenant.door.requests[2].method })
+      assert.equal(2, #tenant.door.requests)
+    end)
+  end
+
+  it("of a user by a quoted address is about that user", function()
+    person("User-PasswordProfile.ReadWrite.All", HELPDESK)
+    on("GET", "/v1.0/users('%24o%27%27neil@x.test')", { 200, {}, { id = "u1", userPrincipalName = "$o'neil@x.test",
+      isManagementRestricted = true } })
+    local path = graph.path("/users/{id}", "$o'neil@x.test")
+    local err = failure(graph.patch, path, { passwordProfile = { password = "x" } })
+    assert.matches("^%$o'neil@x%.test is in a restricted management administrative unit", err.why)
+  end)
+
   it("keeps what is known by itself where the call is not in the table", function()
     app()
     local err = failure(graph.get, "/reports/something")

@@ -46,6 +46,39 @@ describe("a Conditional Access policy for workload identities", function()
   end)
 end)
 
+describe("a sign-in of the application that policies refuse", function()
+  local ID, OTHER = "99999999-0000-4000-8000-000000000002", "99999999-0000-4000-8000-000000000003"
+  local REFUSED = { code = 53003, error = "invalid_grant", status = 400, application = true, policies = { ID },
+    correlation_id = "c-1", message = "AADSTS53003: Blocked." }
+  local function policy(id, name) return { id = id, displayName = name, conditions = {} } end
+
+  -- The finding, when these policies were read.
+  local function told(failure, found)
+    local said
+    access.tell_blocked({ broken = function(_, fields) said = fields end }, failure, found)
+    return said
+  end
+
+  it("is told with the name of the policy that the answer names, and of no other", function()
+    local found = { locations = {}, policies = { policy(OTHER, "Guess") },
+      by_id = { [ID] = policy(ID, "No workloads"), [OTHER] = policy(OTHER, "Guess") } }
+    local said = told(REFUSED, found)
+    assert.equal("AADSTS53003: the sign-in of the application is blocked (correlation id c-1)", said.evidence)
+    assert.equal("The policy 'No workloads' blocks it everywhere.", said.cause)
+  end)
+
+  it("is told with the id, where the policies may not be read", function()
+    assert.equal("a Conditional Access policy blocks this sign-in (id of the policy: " .. ID .. ")",
+      told(REFUSED, { locations = {}, by_id = {} }).cause)
+  end)
+
+  it("is told by the conditions of the policies, where the answer names none", function()
+    local failure = { code = 53003, error = "invalid_grant", status = 400, policies = {} }
+    local found = { locations = {}, policies = { policy(OTHER, "Guess") }, by_id = {} }
+    assert.equal("The policy 'Guess' blocks it everywhere.", told(failure, found).cause)
+  end)
+end)
+
 describe("where a policy blocks", function()
   local LOCATIONS = { here = { displayName = "Office", ipRanges = { { cidrAddress = "198.51.100.7/32" } } },
     there = { displayName = "Canada", countriesAndRegions = { "CA" } } }

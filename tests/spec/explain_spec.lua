@@ -9,7 +9,8 @@ local function check_texts(entry, where)
   assert.equal("string", type(entry.cause), where)
   assert.equal("string", type(entry.fix), where)
   assert.is_true(#entry.cause <= 220, where)
-  assert.truthy(entry.cause:match("^%l") or entry.cause:match("^Graph "), where .. ": a cause stands after a colon")
+  local first = entry.cause:match "^%S+"
+  assert.truthy(first:match "^%l" or first == "Graph" or first == "Entra", where .. ": a cause stands after a colon")
   assert.is_nil(entry.cause:match("%.$"), where .. ": a cause has no full stop")
   assert.truthy(entry.fix:match("^%u.*%.$"), where .. ": a fix is a sentence")
   assert.truthy(entry.source == "docs" or entry.source == "field", where)
@@ -113,6 +114,23 @@ describe("explain.graph", function()
     { { code = "Directory_QuotaExceeded" }, {},
       "the directory, or the creator of these objects, has too many objects" },
     { { kind = "conflict" }, {}, "it is so already" },
+    { { kind = "conflict", exists = true }, {}, "it exists already" },
+    { { kind = "conflict", code = "NewCode", status = 409 }, {},
+      "the code NewCode is unknown to Moonlatch; HTTP 409 often means that it is so already" },
+    { { kind = "denied", code = "NewCode", status = 403 }, {},
+      "the code NewCode is unknown to Moonlatch; HTTP 403 often means that we are not allowed to do this" },
+    { { kind = "missing", code = "MailboxNotEnabledForRESTAPI", status = 404 }, {},
+      "the code MailboxNotEnabledForRESTAPI is unknown to Moonlatch; HTTP 404 often means that the object" },
+    { { kind = "missing", code = "Request_ResourceNotFound", status = 404 }, {}, "the object does not exist" },
+    { { kind = "refused", code = "Directory_ResourceSizeExceeded" }, {}, "the object has no room for another value" },
+    { { kind = "refused", code = "Authentication_RequestFromNonPremiumTenantOrB2CTenant" }, {},
+      "the tenant lacks the licence that this list needs" },
+    { { kind = "denied", code = "Authentication_RequestFromUnsupportedUserRole" }, {},
+      "the signed-in person holds no role that may read reports" },
+    { { kind = "refused", code = "RoleAssignmentRequestAcrsValidationFailed" }, {}, "the role's settings ask for" },
+    { { kind = "refused", code = "CannotUpdateLockedServicePrincipalProperty" }, {}, "the application locks this" },
+    { { code = "Authorization_RequestDenied" }, { method = "PATCH", path = "/users('$x@y')",
+      body = { passwordProfile = {} } }, "we may not set this person's password" },
     { { kind = "missing" }, {}, "the object does not exist" },
     { { kind = "missing" }, { fresh_write = true }, "Entra has not replicated the last change" },
     { { kind = "refused", lag = true }, { fresh_write = true }, "Entra has not replicated the last change" },

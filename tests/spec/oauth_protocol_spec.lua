@@ -246,7 +246,8 @@ describe("host.oauth.judge_token", function()
     assert.is_nil(token)
     assert.same({
       error = "invalid_client", suberror = "basic_action", codes = { 7000215 }, policies = {}, status = 401,
-      trace_id = "5e8e1e2a-0001", correlation_id = "5e8e1e2a-0002", message = "AADSTS7000215: Invalid client secret provided.",
+      trace_id = "5e8e1e2a-0001", correlation_id = "5e8e1e2a-0002",
+      message = "AADSTS7000215: Invalid client secret provided.",
     }, failure)
   end)
 

@@ -198,9 +198,9 @@ describe("oauth", function()
       on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = "something_new",
         error_description = "AADSTS9999999: Words." } })
       local err = fails(sign_in)
-      assert.equal("the code AADSTS9999999 is unknown to Moonlatch; invalid_grant often means that what the application "
-        .. "showed is not valid, or a policy refuses it. It said: AADSTS9999999: Words. (HTTP 400 invalid_grant)",
-        err.why)
+      assert.equal("the code AADSTS9999999 is unknown to Moonlatch; invalid_grant often means that what the "
+        .. "application showed is not valid, or a policy refuses it. It said: AADSTS9999999: Words. "
+        .. "(HTTP 400 invalid_grant)", err.why)
       assert.equal("Look the code up at https://login.microsoftonline.com/error?code=9999999. If it is that: The "
         .. "sign-in log (Service principal sign-ins) says more.", err.fix)
     end)
@@ -462,7 +462,7 @@ describe("oauth", function()
       fails(sign_in)
       assert.equal(60, told)
       assert.equal(2, #said)
-      assert.matches("If the page says that you do not have access %(53003%), a Conditional Access policy blocks device",
+      assert.matches("If the page says that you do not have access %(53003%), a Conditional Access policy blocks",
         said[2])
     end)
 

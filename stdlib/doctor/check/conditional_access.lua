@@ -76,6 +76,7 @@ end
 ---@class doctor.access what was read of Conditional Access
 ---@field policies table[]? those that block the application
 ---@field failure Failure? why they could not be read
+---@field by_id table<string, table> all policies that were read
 ---@field locations table<string, table>
 
 ---@param id string of the service principal
@@ -86,9 +87,10 @@ local function find(id)
     function() all, failure = read("/identity/conditionalAccess/policies", "read the policies") end,
     function() named = read("/identity/conditionalAccess/namedLocations", "read the locations") end,
   }
-  local found = { failure = failure, locations = {}, policies = all and {} }
+  local found = { failure = failure, locations = {}, policies = all and {}, by_id = {} }
   for _, location in ipairs(named or {}) do found.locations[location.id] = location end
   for _, policy in ipairs(all or {}) do
+    found.by_id[policy.id] = policy
     if blocks(policy, id) then table.insert(found.policies, policy) end
   end
   return found
@@ -97,21 +99,32 @@ end
 ---------------------------------------------------------------------------
 -- What is reported
 
-local function places(found)
+local function places(policies, found)
   local list = {}
-  for i, policy in ipairs(found.policies or {}) do
+  for i, policy in ipairs(policies) do
     list[i] = ("The policy '%s' blocks it %s%s.")
       :format(policy.displayName, where(policy, found.locations), when(policy))
   end
   return table.concat(list, " ")
 end
 
+-- The policies that refused the sign-in: those that the answer names, else those that should by their conditions.
+local function refusing(failure, found)
+  local ids, list = failure.policies or {}, {}
+  for _, id in ipairs(ids) do list[#list + 1] = found.by_id[id] end
+  return #ids > 0 and list or found.policies or {}
+end
+
+local function evidence_of(failure)
+  local text = ("AADSTS%d: the sign-in of the application is blocked"):format(failure.code)
+  return failure.correlation_id and ("%s (correlation id %s)"):format(text, failure.correlation_id) or text
+end
+
 -- Report that the sign-in from this computer was refused.
-local function tell_blocked(record, code, found)
-  local reason, named = explain.aadsts(code), places(found)
+local function tell_blocked(record, failure, found)
+  local named = places(refusing(failure, found), found)
   record:broken {
-    evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
-    cause = named ~= "" and named or reason and reason.cause,
+    evidence = evidence_of(failure), cause = named ~= "" and named or explain.login(failure).cause,
     fix = ("Let the policy exclude this application, or name the address it signs in from as a location that it "
       .. "excludes: %s%s."):format(WHERE, named == "" and "; the sign-in log says which policy it is" or ""),
   }
@@ -134,13 +147,13 @@ local function tell_elsewhere(record, found, tried)
 end
 
 ---@type doctor.check
-local M = { name = "conditional access", blocks = blocks, where = where }
+local M = { name = "conditional access", blocks = blocks, where = where, tell_blocked = tell_blocked }
 
 function M.run(record, look)
   local principal, proof = look:want "principal_of_app", look:want "proof"
-  local found = principal and find(principal.id) or { locations = {} }
-  local code = proof and proof.failure and proof.failure.code
-  if login_codes.is_policy(code) then return tell_blocked(record, code, found) end
+  local found = principal and find(principal.id) or { locations = {}, by_id = {} }
+  local failure = proof and proof.failure
+  if failure and login_codes.is_policy(failure.code) then return tell_blocked(record, failure, found) end
   if found.policies then return tell_elsewhere(record, found, proof and proof.accepted) end
   if not found.failure then return end
   record:unknown { evidence = "not checked: the policies for workload identities could not be read",
