@@ -18,7 +18,7 @@ local SHOWN = 2 -- calls shown as reasons
 
 ---@class command.permissions.granted
 ---@field who string
----@field kind permissions.kind
+---@field kind graph.required.kind
 ---@field difference permissions.difference
 ---@field roles permissions.difference? of a person
 

@@ -213,7 +213,15 @@ function M.graph(failure, context)
   context = context or {}
   if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
   if failure.transport then return kinds.transport(failure) end
-  if context.fresh_write and (failure.lag or failure.kind == "missing") then
+  if failure.lagged and failure.status == 403 then
+    return {
+      cause = ("Graph refused this for %s, although the token has the permission: Entra may not know yet what was made"
+        .. " a moment ago, or a directory role is missing"):format(time.span(failure.lagged)),
+      fix = "Run the same command again in some minutes: it goes on where it stopped. If it is refused again, see who"
+        .. " we are with `moonlatch whoami`.",
+    }
+  end
+  if context.fresh_write and failure.status ~= 403 and (failure.lag or failure.kind == "missing") then
     return {
       cause = "Entra has not replicated the last change after two minutes",
       fix = "Run the same command again in some minutes: it goes on where it stopped.",

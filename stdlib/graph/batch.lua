@@ -52,7 +52,10 @@ end
 -- Settle a part by its answer, or set when it is tried again.
 ---@param pending graph.pending
 local function take(pending, value, failure)
-  if value ~= nil then return settle(pending, value) end
+  if value ~= nil then
+    pending.call:succeeded(value)
+    return settle(pending, value)
+  end
   local wait, more = retry.after(pending.call, failure, pending.state)
   if not wait then return settle(pending, nil, more) end
   pending.due = time.monotonic() + wait

@@ -8,8 +8,8 @@ local fail = require "fail"
 local granted = require "permissions.granted"
 local graph = require "graph"
 local log = require "log"
-local permissions = require "permissions.least"
 local reach = require "entra.reach"
+local required = require "graph.required"
 local rights = require "task.rights"
 local scheduler = require "task.scheduler"
 local sets = require "base.sets"
@@ -34,7 +34,7 @@ end
 local function lacking(held, rows)
   for _, row in ipairs(rows) do
     local least = row[held.kind][1]
-    if least and not permissions.covers(held.token, row[held.kind]) then
+    if least and not required.covers(held.token, row[held.kind]) then
       local missing = {}
       for _, name in ipairs(least) do
         if not held.token[name] then missing[#missing + 1] = name end
@@ -65,7 +65,7 @@ local function not_consented(held, missing, requested, why)
     return { cause = name .. " was not consented to the client that you signed in with",
       fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
         :format(name) }
-  elseif requested and permissions.covers(requested, { missing }) then
+  elseif requested and required.covers(requested, { missing }) then
     return { cause = name .. " is asked for by the application, but nobody consented to it",
       fix = "Have a Privileged Role Administrator grant admin consent: App registrations > API permissions." }
   elseif requested then
@@ -81,7 +81,7 @@ local function permission_reason(held, rows)
   if not missing then return nil end
   if #missing == 0 and #row[held.kind] == 0 then return IMPOSSIBLE[held.kind] end
   local consented, why = granted.consented(held)
-  if consented and permissions.covers(consented, { missing }) then return not_in_token(missing) end
+  if consented and required.covers(consented, { missing }) then return not_in_token(missing) end
   if consented then return not_consented(held, missing, granted.requested(held)) end
   local name = words(missing)
   return {
@@ -149,7 +149,7 @@ local function role_reason(held, rows, roles, why)
       fix = fix }
   end
   local mine = sets.of(roles)
-  if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
+  if mine["Global Administrator"] or required.covers(mine, wanted) then return nil end
   return { cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, words(roles)), fix = fix }
 end
 
@@ -167,7 +167,7 @@ local function unknown(held, rows, roles)
   local names = {}
   for _, row in ipairs(rows) do
     for _, together in ipairs(row[held.kind]) do
-      if permissions.covers(held.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
+      if required.covers(held.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
     end
   end
   return {
@@ -178,7 +178,7 @@ local function unknown(held, rows, roles)
 end
 
 local function find_reason(asked)
-  local rows = permissions.rows(asked.method, asked.path, asked.members)
+  local rows = required.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
   local held = granted.token()
   local reason = permission_reason(held, rows)

@@ -1,25 +1,13 @@
 --- The least permissions and directory roles that a set of Graph calls needs.
----
---- stdlib/data/calls.tsv has what each call needs, with its sources. Microsoft's own table misleads: it ignores what a
---- body sets, and names rare special-purpose permissions as the least.
 
-local fact_tables = require "base.fact_tables"
+local required = require "graph.required"
 local sets = require "base.sets"
 
 local M = {}
 
----@alias permissions.kind "application"|"delegated"
-
----@class permissions.row
----@field call string "PATCH /users/{id}#passwordProfile"
----@field application string[][] alternatives, the least first, each of what counts together; empty: impossible
----@field delegated string[][]
----@field roles string[][]? directory roles that do, the weakest first; empty: a member needs none; nil: not known
----@field source string
-
 ---@class permissions.need
 ---@field entry string as it was declared
----@field row permissions.row
+---@field row graph.required.row
 
 ---@class permissions.least
 ---@field application string[] sorted
@@ -27,125 +15,9 @@ local M = {}
 ---@field roles string[] the weakest that do, for a person
 ---@field needs permissions.need[]
 ---@field unknown string[] declared calls of which nothing is known
----@field unavailable table<permissions.kind, string[]> declared calls that cannot be made so at all
+---@field unavailable table<graph.required.kind, string[]> declared calls that cannot be made so at all
 ---@field roles_unknown string[] calls whose role is not known
 ---@field notes string[]
-
-local METHODS = {} -- the key under which a node of the tree holds its rows
-local tree ---@type table? of paths
-
----------------------------------------------------------------------------
--- The table
-
-local function alternatives(text)
-  local list = {}
-  for one in text:gmatch("[^,]+") do
-    local together = {}
-    for name in one:gmatch("[^+]+") do together[#together + 1] = name end
-    list[#list + 1] = together
-  end
-  return list
-end
-
-local function roles_of(text)
-  if text == "" then return nil end
-  return text == "member" and {} or alternatives(text)
-end
-
-local function add_row(method, path, row)
-  local node = tree
-  for segment in path:gsub("#.*", ""):gmatch("[^/]+") do
-    node[segment] = node[segment] or {}
-    node = node[segment]
-  end
-  node[METHODS] = node[METHODS] or {}
-  local member = path:match("#(.*)$") or ""
-  node[METHODS][method .. "#" .. member:lower()] = row
-end
-
-local function load_tree()
-  tree = {}
-  for _, fields in ipairs(fact_tables.rows "stdlib/data/calls.tsv") do
-    local method, path, application, delegated, roles, source = table.unpack(fields)
-    if delegated == "=" then delegated = application end
-    add_row(method, path, {
-      call = method .. " " .. path, application = alternatives(application), delegated = alternatives(delegated),
-      roles = roles_of(roles), source = source,
-    })
-  end
-end
-
--- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function segments_of(path)
-  local list = {}
-  for segment in path:lower():gmatch("[^/]+") do
-    local name, inside = segment:match("^([^(]+)%((.*)%)$")
-    list[#list + 1] = name or segment
-    if inside then list[#list + 1] = "{id}" end
-  end
-  if list[#list] == "$count" then list[#list] = nil end
-  return list
-end
-
-local function walk(segments)
-  local node = tree
-  for _, segment in ipairs(segments) do
-    node = node[segment] or segment ~= "*" and node["{id}"]
-    if not node then return nil end
-  end
-  return node[METHODS]
-end
-
-local function rows_at(path)
-  if not tree then load_tree() end
-  local segments = segments_of(path)
-  local found = walk(segments)
-  if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
-    segments[#segments] = nil
-    found = walk(segments)
-  end
-  return found
-end
-
---- What a call needs; several rows when its members need different things. Empty when
---- nothing is known of it.
----@param method string
----@param path string a template as in needs, or a real path
----@param members string[]? of the body, where they are known
----@return permissions.row[]
-function M.rows(method, path, members)
-  local there = rows_at(path)
-  if not there then return {} end
-  local base, found, seen = there[method .. "#"], {}, {}
-  for _, member in ipairs(members or {}) do
-    local row = there[method .. "#" .. member:lower()] or base
-    if row and not seen[row] then found[#found + 1] = row end
-    if row then seen[row] = true end
-  end
-  if #found == 0 then found[1] = base end
-  return found
-end
-
----------------------------------------------------------------------------
--- The least
-
-local function has_all(held, together)
-  for _, name in ipairs(together) do
-    if not held[name] then return false end
-  end
-  return true
-end
-
---- Is one of the alternatives held?
----@param held table<string, boolean>
----@param list string[][]
----@return boolean
-function M.covers(held, list)
-  for _, together in ipairs(list) do
-    if has_all(held, together) then return true end
-  end
-  return false
-end
 
 local function missing(held, together)
   local list = {}
@@ -174,7 +46,7 @@ end
 
 local function all_covered(held, wanted)
   for _, list in ipairs(wanted) do
-    if not M.covers(held, list) then return false end
+    if not required.covers(held, list) then return false end
   end
   return true
 end
@@ -192,7 +64,7 @@ local function least_of(wanted, had)
     if #list == 1 then hold(list) end
   end
   for _, list in ipairs(wanted) do
-    if not M.covers(held, list) then hold(list) end
+    if not required.covers(held, list) then hold(list) end
   end
   for _, name in ipairs(had or {}) do held[name] = nil end
   local added = sets.sorted(held)
@@ -217,7 +89,7 @@ end
 local function needs_of(entries)
   local needs, unknown = {}, {}
   for _, entry in ipairs(entries) do
-    local rows = M.rows(read(entry))
+    local rows = required.rows(read(entry))
     for _, row in ipairs(rows) do needs[#needs + 1] = { entry = entry, row = row } end
     if #rows == 0 then unknown[#unknown + 1] = entry end
   end
@@ -280,7 +152,7 @@ end
 
 --- The calls that need this one of the permissions or roles: those not covered without it.
 ---@param least permissions.least
----@param kind permissions.kind|"roles"
+---@param kind graph.required.kind|"roles"
 ---@param name string
 ---@return string[] entries
 function M.reasons(least, kind, name)
@@ -288,7 +160,7 @@ function M.reasons(least, kind, name)
   for _, other in ipairs(least[kind]) do held[other] = other ~= name or nil end
   for _, need in ipairs(least.needs) do
     local list = need.row[kind]
-    if list and #list > 0 and not M.covers(held, list) then found[#found + 1] = need.entry end
+    if list and #list > 0 and not required.covers(held, list) then found[#found + 1] = need.entry end
   end
   return found
 end
@@ -300,14 +172,14 @@ end
 
 --- What a holder lacks for the calls, and holds without need.
 ---@param least permissions.least
----@param kind permissions.kind|"roles"
+---@param kind graph.required.kind|"roles"
 ---@param held string[]
 ---@return permissions.difference
 function M.compare(least, kind, held)
   local set, wanted, covered, blocked, needless = sets.of(held), {}, {}, {}, {}
   for _, need in ipairs(least.needs) do
     local list = need.row[kind]
-    if list and #list > 0 and not M.covers(set, list) then
+    if list and #list > 0 and not required.covers(set, list) then
       blocked[#blocked + 1], wanted[#wanted + 1] = need.entry, list
     elseif list and #list > 0 then
       covered[#covered + 1] = list

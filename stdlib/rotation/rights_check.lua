@@ -4,7 +4,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
-local permissions = require "permissions.least"
+local required = require "graph.required"
 local sets = require "base.sets"
 
 local M = {}
@@ -16,8 +16,8 @@ local ALL = { "Application.ReadWrite.All", "Directory.ReadWrite.All" }
 
 -- The permission that is missing for a call; nil when none is.
 local function lacking(token, call)
-  for _, row in ipairs(permissions.rows(table.unpack(call))) do
-    if not permissions.covers(token, row.application) then return table.concat(row.application[1], " and ") end
+  for _, row in ipairs(required.rows(table.unpack(call))) do
+    if not required.covers(token, row.application) then return table.concat(row.application[1], " and ") end
   end
 end
 

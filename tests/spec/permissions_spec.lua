@@ -1,6 +1,7 @@
 --- permissions: the least a set of calls needs, held against what is known of single calls.
 
 local permissions = require "permissions.least"
+local required = require "graph.required"
 
 -- Facts with their sources, gathered apart from stdlib/data/calls.tsv. `app` and `person` are the least permission
 -- ("a+b": both; "-": impossible), `role` the weakest directory role of a person.
@@ -131,7 +132,7 @@ end)
 describe("what a call needs", function()
   local function calls(...)
     local list = {}
-    for _, row in ipairs(permissions.rows(...)) do list[#list + 1] = row.call end
+    for _, row in ipairs(required.rows(...)) do list[#list + 1] = row.call end
     return list
   end
 
