@@ -38,6 +38,8 @@ local SIGN_IN = {
     fix = "Sign in again: moonlatch login.",
     application = { cause = "the tenant asks for something that only a person can do",
       fix = "An application cannot do it: the sign-in log (Service principal sign-ins) says what is asked for." } },
+  invalid_scope = { cause = "a permission that is asked for does not exist, or this sign-in was not granted it",
+    fix = "Check the names of the permissions in the script's needs; then sign in again: moonlatch login." },
   not_json = { cause = "the answer is not from Microsoft's login service",
     fix = "Check `login` in the profile, and whether a proxy answers instead." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",

@@ -339,6 +339,72 @@ describe("oauth", function()
       assert.equal(1, #said)
     end)
 
+    describe("at a service that grants less than was asked for, and refuses more at a renewal (RFC 6749, 6)", function()
+      local GRANTED = "https://graph.example/User.Read.All openid"
+      local asked, granted
+
+      before_each(function()
+        asked, granted = {}, GRANTED
+        oauth.use_scopes { "User.Read.All", "Group.Read.All" }
+        on("POST", contoso.TOKEN, function(request)
+          local scope = request.text:match("scope=([^&]*)") or ""
+          scope = scope:gsub("%%20", " "):gsub("%%3A", ":"):gsub("%%2F", "/")
+          if not request.text:find("refresh_token", 1, true) then
+            return table.unpack(contoso.token { access_token = PERSON, refresh_token = "refresh-1", scope = granted })
+          end
+          asked[#asked + 1] = scope
+          for one in scope:gmatch "%S+" do
+            if not (" " .. GRANTED .. " "):find(" " .. one .. " ", 1, true) then
+              return 400, {}, { error = "invalid_scope", error_description = "refresh token missing requested scope" }
+            end
+          end
+          return table.unpack(contoso.token { access_token = PERSON, refresh_token = "refresh-2", scope = scope })
+        end)
+      end)
+
+      it("a renewal asks for what was granted, again and again", function()
+        run(function()
+          sign_in()
+          oauth.renew()
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All", "https://graph.example/User.Read.All" }, asked)
+      end)
+
+      it("the form of the names does not matter", function()
+        granted = "user.read.all OPENID"
+        run(function()
+          sign_in()
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All" }, asked)
+      end)
+
+      it("what another script wants is asked for, and its refusal asks for a new sign-in", function()
+        local err = fails(function()
+          sign_in()
+          oauth.use_scopes { "User.Read.All", "AuditLog.Read.All" }
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All https://graph.example/AuditLog.Read.All" }, asked)
+        assert.equal("a permission that is asked for does not exist, or this sign-in was not granted it. It said: "
+          .. "refresh token missing requested scope (HTTP 400 invalid_scope)", err.why)
+        assert.matches("sign in again: moonlatch login%.$", err.fix)
+      end)
+    end)
+
+    it("renews with .default, which asks for what was granted, whatever the answer listed", function()
+      oauth.use_scopes {}
+      on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1",
+        scope = "email openid https://graph.example/User.Read" })
+      run(function()
+        sign_in()
+        oauth.renew()
+      end)
+      assert.equal("grant_type=refresh_token&client_id=public-1&scope=https%3A%2F%2Fgraph.example%2F.default"
+        .. "&refresh_token=[secret]", tenant.door.requests[3].body)
+    end)
+
     describe("that is kept", function()
       local events, kept
 
