@@ -33,6 +33,7 @@ return {
       "GET /applications(appId)", "GET /applications(uniqueName)", "GET /applications/{id}/appManagementPolicies",
       "GET /directory/deletedItems/microsoft.graph.application", "GET /groups", "GET /groups/{id}",
       "GET /groups/{id}/owners", "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
       "GET /identity/conditionalAccess/namedLocations", "GET /identity/conditionalAccess/policies",
       "GET /oauth2PermissionGrants", "GET /organization",
       "GET /policies/defaultAppManagementPolicy", "GET /roleManagement/directory/roleAssignments",
@@ -40,7 +41,10 @@ return {
       "GET /roleManagement/directory/roleEligibilityScheduleInstances", "GET /servicePrincipals(appId)",
       "GET /servicePrincipals/{id}/appRoleAssignments", "GET /users", "GET /users/{id}",
     },
-    scopes = { "Directory.Read.All", "Policy.Read.All", "RoleManagement.Read.Directory" },
+    scopes = {
+      "Directory.Read.All", "Policy.Read.All", "RoleManagement.Read.Directory",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    },
     devolutions = { "vaults:read", "entries:read" },
   },
 

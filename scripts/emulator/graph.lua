@@ -11,7 +11,7 @@ local M = {}
 
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
-  "policies", "pim", "directory", "deleted", "batch" } do
+  "policies", "pim", "pim_groups", "directory", "deleted", "batch" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 

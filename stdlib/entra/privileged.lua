@@ -7,7 +7,6 @@ local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
 local role_holders = require "entra.role_holders"
-local log = require "log"
 local sets = require "base.sets"
 local task = require "task"
 
@@ -23,12 +22,12 @@ M.SELECT = {
 ---@field role string name of the role, or "owner of …"
 ---@field how string "active", "eligible", "active, through the group 'X'", "owner of the group 'X'"
 
--- The eligible assignments. None without the licence; nil without the permission.
-local function eligible()
+-- The eligible assignments. Where they may not be read, the reason is noted in `unread`.
+local function eligible(unread)
   local ok, list = pcall(role_holders.eligible)
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
-  log.warn("who is eligible for a role is left out: " .. list.why)
+  unread[#unread + 1] = "who is eligible for a role: " .. list.why
   return {}
 end
 
@@ -46,31 +45,45 @@ local function spread(held, list, named, by_id, how)
     for _, member in ipairs(group and group.members or {}) do
       add(held, member.id, role, ("%s%s, through the group '%s'"):format(how, scope, group.name))
     end
+    for _, one in ipairs(group and group.eligible or {}) do
+      if one.access == "member" then
+        add(held, one.id, role, ("eligible member of the group '%s'%s"):format(group.name, scope))
+      end
+    end
     if group then group.roles = (group.roles and group.roles .. ", " or "") .. role end
   end
 end
 
--- Add the owners of role-assignable groups: an owner can add any account to the group.
+-- Add the owners of role-assignable groups, who can add any account to the group, and those who could become owners.
 local function spread_owners(held, list)
   for _, group in ipairs(list) do
     for _, owner in ipairs(group.owners) do
       add(held, owner.id, group.roles or "none yet", ("owner of the role-assignable group '%s'"):format(group.name))
     end
+    for _, one in ipairs(group.eligible) do
+      if one.access == "owner" or not group.roles then
+        add(held, one.id, group.roles or "none yet", ("eligible %s of the role-assignable group '%s'")
+          :format(one.access, group.name))
+      end
+    end
   end
 end
 
 --- The privileges of every principal, by object id; service principals included. Waits.
----@return table<string, entra.privilege[]>
+---@return table<string, entra.privilege[]> held
+---@return string[] unread what could not be read, and why: where there is any, the privileges are not all
 function M.holders()
+  local unread = {}
   local active, could, named, list = task.all {
-    role_holders.active, eligible, role_holders.role_names, role_holders.groups,
+    role_holders.active, function() return eligible(unread) end, role_holders.role_names,
+    function() return role_holders.groups(unread) end,
   }
   local held, by_id = {}, {}
   for _, group in ipairs(list) do by_id[group.id] = group end
   spread(held, active, named, by_id, "active")
   spread(held, could, named, by_id, "eligible")
   spread_owners(held, list)
-  return held
+  return held, unread
 end
 
 --- The users among these principals. Waits.

@@ -5,7 +5,9 @@ local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local log = require "log"
 local oauth = require "oauth.sign_in"
+local policy_select = require "policy.select"
 local rights = require "task.rights"
 local rights_check = require "rotation.rights_check"
 local role_holders = require "entra.role_holders"
@@ -24,20 +26,28 @@ local function with_rights(options, terms, fn, ...)
   return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
 end
 
-local function first_of(policies, target)
+local function first_of(policies, is_meant)
   for _, terms in ipairs(policies) do
-    if terms.target == target then return terms end
+    if terms.target == "users" and is_meant(terms) then return terms end
   end
 end
 
+local function is_by_role(terms) return policy_select.by_role(terms.select) end
+
 -- What the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy for
--- users declares these calls, so they are made with the rights of the first.
+-- users declares these calls, so they are made with the rights of the first; who is eligible for a group is declared by
+-- policies that select by role.
 local function tenant_of(policies, options)
   local tenant = { me = oauth.sign_in(options.profile), held = {} }
-  local first = first_of(policies, "users")
+  local by_role = first_of(policies, is_by_role)
+  local first = by_role or first_of(policies, function() return true end)
   if not first then return tenant end
-  tenant.holders, tenant.federated = with_rights(options, first, task.all,
-    { role_holders.read, users.federated_domains })
+  tenant.holders, tenant.federated = with_rights(options, first, task.all, {
+    function() return role_holders.read { eligible_for_groups = by_role ~= nil } end, users.federated_domains,
+  })
+  for _, unread in ipairs(tenant.holders.unread) do
+    log.warn("a selection by role may leave accounts out, as this could not be read: " .. unread)
+  end
   tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant

@@ -89,6 +89,11 @@ return {
       end
     end
     tell_doubts(record, accounts)
+    for _, unread in ipairs(accounts.unread or {}) do
+      record:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
+        cause = "This could not be read: " .. unread,
+        fix = "Let the doctor sign in with the permission PrivilegedEligibilitySchedule.Read.AzureADGroup." }
+    end
     if not told then record:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account")) end
   end,
 }
