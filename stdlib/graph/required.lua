@@ -11,15 +11,17 @@ local M = {}
 
 ---@class graph.required.row
 ---@field call string "PATCH /users/{id}#passwordProfile"
----@field application string[][] alternatives, the least first, each of what counts together; empty: impossible
----@field delegated string[][]
----@field roles string[][]? directory roles that do, the weakest first; empty: a member needs none; nil: not known
+---@field application string[][] alternatives, the least first; each is a list of permissions that are needed together;
+--- empty: an application cannot make the call
+---@field delegated string[][] the same for a person
+---@field roles string[][]? alternatives of directory roles, the weakest first; empty: a member needs no role; nil: not
+--- known
 ---@field source string
 
-local METHODS = {} -- the key under which a node of the tree holds its rows
-local tree ---@type table? of paths
+local ROWS = {} -- the key under which a node of the tree has its rows
+local path_tree ---@type table? segment -> node, from the root
 
-local function alternatives(text)
+local function parse_alternatives(text)
   local list = {}
   for one in text:gmatch("[^,]+") do
     local together = {}
@@ -29,36 +31,36 @@ local function alternatives(text)
   return list
 end
 
-local function roles_of(text)
+local function parse_roles(text)
   if text == "" then return nil end
-  return text == "member" and {} or alternatives(text)
+  return text == "member" and {} or parse_alternatives(text)
 end
 
-local function add_row(method, path, row)
-  local node = tree
+local function add_call_row(method, path, row)
+  local node = path_tree
   for segment in path:gsub("#.*", ""):gmatch("[^/]+") do
     node[segment] = node[segment] or {}
     node = node[segment]
   end
-  node[METHODS] = node[METHODS] or {}
+  node[ROWS] = node[ROWS] or {}
   local member = path:match("#(.*)$") or ""
-  node[METHODS][method .. "#" .. member:lower()] = row
+  node[ROWS][method .. "#" .. member:lower()] = row
 end
 
-local function load_tree()
-  tree = {}
+local function load_path_tree()
+  path_tree = {}
   for _, fields in ipairs(fact_tables.rows "stdlib/data/calls.tsv") do
     local method, path, application, delegated, roles, source = table.unpack(fields)
     if delegated == "=" then delegated = application end
-    add_row(method, path, {
-      call = method .. " " .. path, application = alternatives(application), delegated = alternatives(delegated),
-      roles = roles_of(roles), source = source,
+    add_call_row(method, path, {
+      call = method .. " " .. path, application = parse_alternatives(application),
+      delegated = parse_alternatives(delegated), roles = parse_roles(roles), source = source,
     })
   end
 end
 
 -- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function segments_of(path)
+local function path_segments(path)
   local list = {}
   for segment in path:lower():gmatch("[^/]+") do
     local name, inside = segment:match("^([^(]+)%((.*)%)$")
@@ -69,38 +71,38 @@ local function segments_of(path)
   return list
 end
 
-local function walk(segments)
-  local node = tree
+local function rows_of_segments(segments)
+  local node = path_tree
   for _, segment in ipairs(segments) do
     node = node[segment] or segment ~= "*" and node["{id}"]
     if not node then return nil end
   end
-  return node[METHODS]
+  return node[ROWS]
 end
 
-local function rows_at(path)
-  if not tree then load_tree() end
-  local segments = segments_of(path)
-  local found = walk(segments)
+local function rows_of_path(path)
+  if not path_tree then load_path_tree() end
+  local segments = path_segments(path)
+  local found = rows_of_segments(segments)
   if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
     segments[#segments] = nil
-    found = walk(segments)
+    found = rows_of_segments(segments)
   end
   return found
 end
 
---- What a call needs; several rows when its members need different things. Empty when
---- nothing is known of it.
+--- The rows of the table for a call: several rows when the members of its body need different permissions; none when
+--- the table does not have the call.
 ---@param method string
----@param path string a template as in needs, or a real path
----@param members string[]? of the body, where they are known
+---@param path string a template as in needs, or the path of a request
+---@param members string[]? the members of the body, where they are known
 ---@return graph.required.row[]
 function M.rows(method, path, members)
-  local there = rows_at(path)
-  if not there then return {} end
-  local base, found, seen = there[method .. "#"], {}, {}
+  local rows_here = rows_of_path(path)
+  if not rows_here then return {} end
+  local base, found, seen = rows_here[method .. "#"], {}, {}
   for _, member in ipairs(members or {}) do
-    local row = there[method .. "#" .. member:lower()] or base
+    local row = rows_here[method .. "#" .. member:lower()] or base
     if row and not seen[row] then found[#found + 1] = row end
     if row then seen[row] = true end
   end
@@ -108,20 +110,20 @@ function M.rows(method, path, members)
   return found
 end
 
-local function has_all(held, together)
+local function has_all_permissions(held, together)
   for _, name in ipairs(together) do
     if not held[name] then return false end
   end
   return true
 end
 
---- Is one of the alternatives held?
----@param held table<string, boolean>
----@param list string[][]
+--- Does the holder have all permissions of one of the alternatives?
+---@param held table<string, boolean> permissions or roles
+---@param list string[][] alternatives
 ---@return boolean
 function M.covers(held, list)
   for _, together in ipairs(list) do
-    if has_all(held, together) then return true end
+    if has_all_permissions(held, together) then return true end
   end
   return false
 end

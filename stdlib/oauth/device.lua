@@ -26,13 +26,13 @@ local function await_person(settings, code)
   repeat
     task.sleep(interval)
     if hint and time.now() >= hint then
-      log.prose(BLOCKED)
+      log.instruct(BLOCKED)
       hint = nil
     end
     local token, failure = ask.once(question)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
-    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes then ask.raise(what, failure) end
+    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes_by_itself then ask.raise(what, failure) end
     if failure.retry_after and time.now() + failure.retry_after >= ends then
       failure.again = time.now() + failure.retry_after
       ask.raise(what, failure)
@@ -50,7 +50,7 @@ return function(settings, _, scopes)
     what = ("ask '%s' for a device code"):format(settings.tenant), judge = native_oauth.judge_device_code,
     build = function() return native_oauth.device_code(ask.authority(settings), client_id, scope) end,
   }
-  log.prose(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
+  log.instruct(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
   local token = await_person(settings, code)
   code.device_code:close() -- used once; on failure it stays registered, so that logs mask it
   return token

@@ -23,7 +23,7 @@ local LOOK = { users = rotate_users.look, applications = applications.look }
 -- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
 local function with_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
-  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
+  return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
 local function first_of(policies, is_meant)
@@ -48,7 +48,7 @@ local function tenant_of(policies, options)
   for _, unread in ipairs(tenant.holders.unread) do
     log.warn("a selection by role may leave accounts out, as this could not be read: " .. unread)
   end
-  tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
+  tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
 end

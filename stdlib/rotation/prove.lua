@@ -19,7 +19,7 @@ local PAUSE = 5
 local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 
 local function not_yet(failure)
-  return login_codes.is_new(failure.code) or kinds.of(failure.kind).passes or false
+  return login_codes.is_new(failure.code) or kinds.of(failure.kind).passes_by_itself or false
 end
 
 --- Which of these roles are missing in a token.
@@ -57,7 +57,7 @@ end
 ---@param client_id string
 ---@param failure table
 function M.raise_if_passing(client_id, failure)
-  if kinds.of(failure.kind).passes then raise_refused(client_id, failure) end
+  if kinds.of(failure.kind).passes_by_itself then raise_refused(client_id, failure) end
 end
 
 ---------------------------------------------------------------------------
@@ -127,7 +127,7 @@ function M.once(client_id, value)
   for try = 1, TIMES do
     proof, failure = oauth.prove(client_id, value)
     if proof then return true, proof.claims end
-    local wait = kinds.of(failure.kind).passes and wait_after(failure)
+    local wait = kinds.of(failure.kind).passes_by_itself and wait_after(failure)
     if not wait or try == TIMES then break end
     if wait > PAUSE then
       log.progress(("the login service asks to wait: trying again in %s"):format(time.span(wait)))

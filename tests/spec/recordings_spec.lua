@@ -67,9 +67,9 @@ describe("a recorded answer", function()
   end
 
   local tenant
-  local prose = log.prose
+  local prose = log.instruct
   after_each(function()
-    log.prose = prose
+    log.instruct = prose
     tenant:close()
   end)
 
@@ -88,7 +88,7 @@ describe("a recorded answer", function()
     if who == "person" then
       tenant:close()
       tenant = contoso.new { method = "device_code", client_id = "public-1" }
-      log.prose = function() end
+      log.instruct = function() end
       tenant.door:on("POST", "/contoso.onmicrosoft.com/oauth2/v2.0/devicecode", { 200, {}, {
         device_code = "device-code-1", user_code = "ABC-DEF", verification_uri = "https://microsoft.com/devicelogin",
         expires_in = 900, interval = 5,
