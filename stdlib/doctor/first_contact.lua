@@ -88,6 +88,18 @@ local function cast()
     what = "read a group's users" })
 end
 
+local ELIGIBLE_IN_GROUPS = "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+
+local function eligible_for_groups()
+  local group = graph.first("/groups", {
+    filter = "isAssignableToRole eq true", select = { "id" }, what = "find a role-assignable group",
+  })
+  if not group then return nil, "there is no role-assignable group" end
+  return works(ELIGIBLE_IN_GROUPS, {
+    filter = graph.filter("groupId eq %s", group.id), what = "read who is eligible for a group",
+  })
+end
+
 ---@type doctor.belief[]
 M.beliefs = {
   { id = "login-date", belief = "the login service says its time in each answer", doubt = "not promised anywhere",
@@ -118,6 +130,9 @@ M.beliefs = {
     call = "GET /identity/conditionalAccess/policies", settle = function()
       return works("/identity/conditionalAccess/policies", { what = "read the policies" })
     end },
+  { id = "eligible-for-groups", belief = "PIM for Groups tells who is eligible for a role-assignable group",
+    doubt = "documented, not tried", call = "GET " .. ELIGIBLE_IN_GROUPS .. "?$filter=groupId eq '…'",
+    settle = eligible_for_groups },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
     doubt = "known from its clients only",
     call = "GET {dvls}/api/public-instance-information", settle = server_version },
@@ -128,6 +143,23 @@ M.beliefs = {
   { id = "late-request", belief = "a request that timed out is not carried out more than 120 seconds later",
     doubt = "no page says so; what is called changed, and how long an account rests, stand on it",
     call = "PATCH /users/{id} with a passwordProfile, cut after it was sent, on an account made for it" },
+  { id = "own-key-id", belief = "addPassword takes a keyId that is sent along (nothing is built on this)",
+    doubt = "both recorded calls of 2021 took it; no call since is known",
+    call = "POST /applications/{id}/addPassword with passwordCredential.keyId, on an application made for it; the"
+      .. " answer has to carry that keyId" },
+  { id = "owned-create", belief = "Application.ReadWrite.OwnedBy lets an application create applications",
+    doubt = "the table of permissions says so, and two reports tell of a 403",
+    call = "PATCH /applications(uniqueName='…') with Prefer: create-if-missing, as an application that has only this" },
+  { id = "new-403",
+    belief = "a 403 just after a creation passes within 30 seconds, where the token has the permission",
+    doubt = "seen for seconds in the field", call = "POST /servicePrincipals right after POST /applications, repeated" },
+  { id = "new-principal", belief = "a sign-in before its new service principal is known fails with AADSTS7000229",
+    doubt = "documented for applications without one; not tried just after creating it",
+    call = "POST {login}/{tenant}/oauth2/v2.0/token right after POST /servicePrincipals, repeated" },
+  { id = "blocking-policy",
+    belief = "a sign-in that Conditional Access blocks tells the policy's id in claims (capolids)",
+    doubt = "recorded once, in 2025; an answer of 2023 has none",
+    call = "sign in as an application that a policy for workload identities blocks" },
   { id = "echoed-id", belief = "Graph's answer names the client-request-id of its request when asked to",
     doubt = "documented, not tried; an answer that names another is taken for nobody's",
     call = "GET /organization with return-client-request-id: true" },

@@ -27,7 +27,8 @@ end
 ---@return string[]
 function M.names(ids)
   if not ids or #ids == 0 then return {} end
-  local ok, named = rights.with(scheduler.require_current(), rights.diagnosis(), pcall, task.within, PATIENCE, read, ids)
+  local task_now = scheduler.require_current()
+  local ok, named = rights.with(task_now, rights.diagnosis(), pcall, task.within, PATIENCE, read, ids)
   if ok then return named end
   log.detail("the name of the Conditional Access policy could not be read: " .. tostring(named))
   return {}

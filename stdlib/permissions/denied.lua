@@ -158,8 +158,18 @@ local function role_reason(holder, rows, roles, why)
   }
 end
 
-local function owned_applications_reason(holder, rows)
+-- Does the call create an application?
+local function creates_application(asked)
+  return asked.method == "POST" and asked.path == "/applications"
+    or asked.method == "PATCH" and asked.path:find "^/applications%(uniqueName=" ~= nil
+end
+
+local function owned_applications_reason(asked, holder, rows)
   if not holder.token["Application.ReadWrite.OwnedBy"] or holder.token["Application.ReadWrite.All"] then return nil end
+  if creates_application(asked) then
+    return { cause = "Application.ReadWrite.OwnedBy, which should let us create applications, does not suffice in some"
+      .. " tenants", fix = "Grant Application.ReadWrite.All, or have a person create the application." }
+  end
   for _, row in ipairs(rows) do
     if row.application[1] and row.application[1][1] == "Application.ReadWrite.OwnedBy" then
       return { cause = "Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it",
@@ -191,7 +201,7 @@ local function find_reason(asked)
   local roles, why = granted.roles(holder)
   local ok, target = pcall(target_reason, asked, roles)
   if ok and target then return target end
-  return role_reason(holder, rows, roles, why) or owned_applications_reason(holder, rows)
+  return role_reason(holder, rows, roles, why) or owned_applications_reason(asked, holder, rows)
     or unknown_reason(holder, rows, roles)
 end
 

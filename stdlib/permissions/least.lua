@@ -111,15 +111,22 @@ local NOTES = {
     .. "Microsoft Graph; for those of other APIs Cloud Application Administrator does.",
   ["GET /users"] = "GET /users: User.ReadBasic.All does where only displayName, givenName, id, mail, surname and "
     .. "userPrincipalName are read.",
-  ["POST /applications"] = "POST /applications: a person needs no role where the tenant lets its members register "
-    .. "applications.",
+  -- hashicorp/terraform-provider-azuread issue 939 (2022), and a log of 2026
+  ["POST /applications"] = "Creating an application: a person needs no role where the tenant lets its members register "
+    .. "applications. An application with Application.ReadWrite.OwnedBy alone was refused (403) in two reports, so "
+    .. "creating may take Application.ReadWrite.All.",
 }
 NOTES["POST /serviceprincipals/{id}/approleassignments"] = NOTES["POST /serviceprincipals/{id}/approleassignedto"]
+
+-- An upsert by its own key creates, too.
+local function note_on(need)
+  return NOTES[need.entry:find "^PATCH /applications%(uniqueName" and "POST /applications" or need.row.call]
+end
 
 local function notes_on_needs(needs)
   local notes, said = {}, {}
   for _, need in ipairs(needs) do
-    local note = NOTES[need.row.call]
+    local note = note_on(need)
     local silent = need.row.call == "PATCH /users/{id}" and need.entry:find("#", 1, true)
     if note and not silent and not said[note] then notes[#notes + 1] = note end
     if note then said[note] = true end

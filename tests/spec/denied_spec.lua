@@ -174,6 +174,17 @@ describe("a refusal", function()
     assert.equal("Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it", because(err))
   end)
 
+  it("to create an application may come though Application.ReadWrite.OwnedBy is there", function()
+    app("Application.ReadWrite.OwnedBy")
+    local posted = failure(graph.post, "/applications", { displayName = "x" })
+    local upserted = failure(graph.patch, "/applications(uniqueName='x')", { displayName = "x" })
+    for _, err in ipairs { posted, upserted } do
+      assert.equal("Application.ReadWrite.OwnedBy, which should let us create applications, does not suffice in some "
+        .. "tenants", because(err))
+      assert.matches("^Grant Application.ReadWrite.All", err.fix)
+    end
+  end)
+
   it("is said to be unexplained where nothing is missing", function()
     person("User.ReadWrite.All", GLOBAL)
     on("GET", "/v1.0/users/u1", { 200, {}, { id = "u1", userPrincipalName = "u1@contoso" } })

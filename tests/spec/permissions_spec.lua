@@ -124,6 +124,10 @@ describe("the least permissions", function()
     assert.same({ "POST /users/{id}/revokeSignInSessions" }, least.roles_unknown)
     assert.equal(1, #least.notes)
     assert.matches("not known before a first reset", least.notes[1])
+    for _, entry in ipairs { "POST /applications", "PATCH /applications(uniqueName)" } do
+      assert.matches("Application.ReadWrite.OwnedBy alone was refused", permissions.least({ entry }).notes[1])
+    end
+    assert.same({}, permissions.least({ "PATCH /applications/{id}" }).notes)
     assert.matches("without members", permissions.least({ "PATCH /users/{id}" }).notes[1])
     assert.same({}, permissions.least({ "PATCH /users/{id}#department" }).notes)
   end)
