@@ -26,6 +26,11 @@ return {
       type = "boolean", default = false,
       help = "list what Moonlatch assumes about the real services and could not try, and check what reading can check",
     },
+    record = {
+      type = "string",
+      help = "with --first-contact: folder for a recording of the answers, without ids, names and secrets; it is shown"
+        .. " first",
+    },
   },
 
   needs = {
@@ -50,11 +55,11 @@ return {
 
   examples = {
     "moonlatch doctor", "moonlatch doctor --managed \"PAM managed tier 0\"", "moonlatch doctor --json",
-    "moonlatch doctor --first-contact",
+    "moonlatch doctor --first-contact", "moonlatch doctor --first-contact --record recordings",
   },
 
   run = function(args)
-    if args.first_contact then return doctor.first_contact() end
+    if args.first_contact then return doctor.first_contact { record = args.record } end
     return doctor.show(doctor.examine("setup/entra-pam-provider", {
       name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
       vault = args.vault, path = args.path, renew_before = args.renew_before,

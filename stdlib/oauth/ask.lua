@@ -58,7 +58,8 @@ function M.raise(what, failure, who)
   if failure.retry_after and not failure.again then failure.again = time.now() + failure.retry_after end
   local reason = blame_clock(explain.login(failure), failure)
   fail.raise {
-    kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
+    kind = failure.kind == "pending" and "person" or failure.kind, -- nobody waits for a person here
+    what = what, why = explain.why(reason, failure, said(failure), who or "It"),
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code or failure.error,
     said = said(failure), request_id = failure.trace_id, cause = failure,
     unreachable = outage.is_unreached(failure) or nil,

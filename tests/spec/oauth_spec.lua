@@ -194,6 +194,13 @@ describe("oauth", function()
       end)
     end
 
+    it("an answer that tells an application to wait for a person is a failure like others", function()
+      on("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
+      local err = fails(sign_in)
+      assert.equal("person", err.kind)
+      assert.equal("nobody has signed in with the code yet", err.why:match "^(.-)%. It said: ")
+    end)
+
     it("says of an unknown number that it is unknown; what the error often means is a guess", function()
       on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = "something_new",
         error_description = "AADSTS9999999: Words." } })

@@ -1,11 +1,8 @@
 --- Recorded answers of Graph and of the login service, through the client: each success decodes, and each refusal has
 --- the kind, the cause and the fix that a person judged to be right for it.
 
-local contoso = require "contoso"
 local fail = require "fail"
-local graph = require "graph"
 local log = require "log"
-local oauth = require "oauth.sign_in"
 local recordings = require "recordings"
 
 local LOGIN = "token-errors.json"
@@ -53,8 +50,6 @@ local JUDGED = {
   [LOGIN .. " 11"] = { "auth", "the code or the refresh token is not valid", "Sign in again", who = "person" },
 }
 
-local BODIES = { ["graph-errors.json 11"] = { passwordProfile = { forceChangePasswordNextSignIn = false } } }
-
 local function begins(text, start)
   assert(text and text:sub(1, #start) == start, ("%q does not begin with %q"):format(tostring(text), start))
 end
@@ -66,37 +61,9 @@ describe("a recorded answer", function()
     return
   end
 
-  local tenant
-  local prose = log.instruct
-  after_each(function()
-    log.instruct = prose
-    tenant:close()
-  end)
-
-  local function answer_of(one) return { one.status, one.headers, one.body } end
-
-  local function ask(one)
-    local call = graph[one.method:lower()]
-    tenant.door:on(one.method, "/v1.0*", answer_of(one))
-    return pcall(tenant.run, tenant, function()
-      if one.method == "GET" or one.method == "DELETE" then return call(one.path, {}) end
-      return call(one.path, BODIES[one.place] or one.sent or {}, {})
-    end)
-  end
-
-  local function sign_in(one, who)
-    if who == "person" then
-      tenant:close()
-      tenant = contoso.new { method = "device_code", client_id = "public-1" }
-      log.instruct = function() end
-      tenant.door:on("POST", "/contoso.onmicrosoft.com/oauth2/v2.0/devicecode", { 200, {}, {
-        device_code = "device-code-1", user_code = "ABC-DEF", verification_uri = "https://microsoft.com/devicelogin",
-        expires_in = 900, interval = 5,
-      } })
-    end
-    tenant.door:on("POST", contoso.TOKEN, answer_of(one))
-    return pcall(tenant.run, tenant, oauth.sign_in, tenant.profile)
-  end
+  local instruct = log.instruct
+  before_each(function() log.instruct = function() end end)
+  after_each(function() log.instruct = instruct end)
 
   local function check(failure, judged)
     assert(fail.is(failure), tostring(failure))
@@ -105,19 +72,14 @@ describe("a recorded answer", function()
     begins(failure.fix, judged[3])
   end
 
-  local function try(one)
-    tenant = contoso.new()
-    if one.place:sub(1, #LOGIN) == LOGIN then return sign_in(one, JUDGED[one.place] and JUDGED[one.place].who) end
-    return ask(one)
-  end
-
   for _, one in ipairs(all) do
     local call = one.method and one.method .. " " .. one.path or "sign-in"
     it(("%s is understood (%s)"):format(one.place, call), function()
-      local ok, value = try(one)
+      local judged = JUDGED[one.place]
+      local ok, value = pcall(recordings.replay, one, judged and judged.who)
       if one.refuses then
         assert(not ok, "it was taken for a success")
-        check(value, assert(JUDGED[one.place], "nobody has judged this refusal yet: " .. tostring(value)))
+        check(value, assert(judged, "nobody has judged this refusal yet: " .. tostring(value)))
       else
         assert(ok, tostring(value))
         assert.equal("table", type(value))
@@ -126,7 +88,6 @@ describe("a recorded answer", function()
   end
 
   it("has a list of what is right for it that names no answer twice, and none that is not there", function()
-    tenant = contoso.new()
     local there = {}
     for _, one in ipairs(all) do there[one.place] = one.refuses end
     for place in pairs(JUDGED) do assert(there[place], place .. " is judged, and not recorded") end
