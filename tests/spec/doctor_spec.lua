@@ -96,6 +96,52 @@ describe("where a policy blocks", function()
   end)
 end)
 
+describe("what the doctor could not read", function()
+  local contoso = require "contoso"
+  local tenant
+  before_each(function() tenant = contoso.new() end)
+  after_each(function() tenant:close() end)
+
+  -- The findings of a check that gets these facts.
+  local function findings(check, facts)
+    local said, record = {}, {}
+    for _, verdict in ipairs { "broken", "warning", "unknown" } do
+      record[verdict] = function(_, fields) said[#said + 1] = verdict .. ": " .. fields.evidence end
+    end
+    record.ok = function(_, text, ...) said[#said + 1] = "ok: " .. text:format(...) end
+    tenant:run(require("doctor.check." .. check).run, record, { want = function(_, name) return facts[name] end,
+      args = {}, setup = "moonlatch apply" })
+    return said
+  end
+
+  local ANN = { id = "u", upn = "ann@x.test", roles = {}, enabled = true }
+  local FACTS = { terms = { managed = { "ann@x.test" } }, accounts = { ANN, unread = {} } }
+  local REFUSED = { 403, {}, { error = { code = "Authorization_RequestDenied", message = "no" } } }
+
+  it("is not said to be so: whether accounts are federated", function()
+    tenant.door:on("GET", "/v1.0/organization", { 200, {}, { value = { { verifiedDomains = {} } } } })
+    assert.same({ "ok: 1 account, none synced, guest, federated or disabled" }, findings("accounts", FACTS))
+    tenant.door:on("GET", "/v1.0/organization", REFUSED)
+    assert.same({ "unknown: not checked: whether accounts are in a federated domain",
+      "ok: 1 account, none synced, guest or disabled" }, findings("accounts", FACTS))
+  end)
+
+  it("is not said to be so: which roles the accounts could get", function()
+    tenant.door:on("GET", "/v1.0/organization", { 200, {}, { value = { { verifiedDomains = {} } } } })
+    local facts = { terms = FACTS.terms, accounts = { ANN, unread = { "who is eligible: no" } } }
+    assert.equal("unknown: not checked: whether the accounts can get more roles than are listed",
+      findings("accounts", facts)[1])
+  end)
+
+  it("is not said to be so: whether a role assignment expires", function()
+    local facts = { principal_of_app = { id = "sp" }, terms = { managed = {} }, held = {
+      { roleDefinitionId = "729827e3-9c14-49f7-bb1b-9608f156bbb8", directoryScopeId = "/" } } }
+    assert.equal(2, #findings("roles", facts))
+    facts.schedules = { unread = { why = "no" } }
+    assert.equal("unknown: not checked: whether a role assignment expires", findings("roles", facts)[3])
+  end)
+end)
+
 describe("a field of CSV", function()
   it("is quoted where it must be, and never a formula", function()
     assert.equal("", writer.field(nil))

@@ -19,11 +19,11 @@ local function names_of(accounts)
   return table.concat(list, ", ")
 end
 
--- The domains whose users sign in at another identity provider; {} where they may not be read.
+-- The domains whose users sign in at another identity provider; nil and the failure where they cannot be read.
 local function federated_domains()
   local ok, domains = pcall(users.federated_domains)
   if ok then return domains end
-  if fail.is(domains) and not fail.is(domains, "interrupted") then return {} end
+  if fail.is(domains) and not fail.is(domains, "interrupted") then return nil, domains end
   error(domains, 0)
 end
 
@@ -79,9 +79,10 @@ return {
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
-    local accounts, federated, told = look:want "accounts", federated_domains(), false
+    local accounts, told = look:want "accounts", false
+    local federated, unread = federated_domains()
     for _, kind in ipairs(KINDS) do
-      local found = pick(accounts, kind, federated)
+      local found = pick(accounts, kind, federated or {})
       if #found > 0 then
         told = true
         record[kind.verdict](record, { evidence = kind.evidence:format(names_of(found)), cause = kind.cause,
@@ -89,11 +90,18 @@ return {
       end
     end
     tell_doubts(record, accounts)
-    for _, unread in ipairs(accounts.unread or {}) do
+    for _, why in ipairs(accounts.unread or {}) do
       record:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
-        cause = "This could not be read: " .. unread,
+        cause = "This could not be read: " .. why,
         fix = "Let the doctor sign in with the permission PrivilegedEligibilitySchedule.Read.AzureADGroup." }
     end
-    if not told then record:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account")) end
+    if unread then
+      record:unknown { evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
+        fix = unread.fix }
+    end
+    if not told then
+      record:ok("%s, none synced, guest%s or disabled", layout.count(#accounts, "account"),
+        federated and ", federated" or "")
+    end
   end,
 }

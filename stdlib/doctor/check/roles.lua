@@ -53,7 +53,12 @@ end
 
 -- Report assignments that expire and that no other assignment follows.
 local function check_ends(record, look)
-  for _, one in ipairs(look:want "schedules" or {}) do
+  local schedules = look:want "schedules" or {}
+  if schedules.unread then
+    record:unknown { evidence = "not checked: whether a role assignment expires", cause = schedules.unread.why,
+      fix = schedules.unread.fix }
+  end
+  for _, one in ipairs(schedules) do
     local ends = type(one.endDateTime) == "string" and time.parse(one.endDateTime)
     if ends then
       local name = look:want("role_names")[one.roleDefinitionId] or one.roleDefinitionId
