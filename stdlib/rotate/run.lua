@@ -5,7 +5,6 @@ local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
-local log = require "log"
 local oauth = require "oauth.sign_in"
 local policy_select = require "policy.select"
 local rights = require "task.rights"
@@ -45,9 +44,6 @@ local function tenant_of(policies, options)
   tenant.holders, tenant.federated = with_rights(options, first, task.all, {
     function() return role_holders.read { eligible_for_groups = by_role ~= nil } end, users.federated_domains,
   })
-  for _, unread in ipairs(tenant.holders.unread) do
-    log.warn("a selection by role may leave accounts out, as this could not be read: " .. unread)
-  end
   tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
@@ -71,6 +67,7 @@ end
 ---@field open boolean is its window open?
 ---@field moment number? until when it is open, or from when
 ---@field failure Failure? why it could not even be looked at
+---@field unread string[]? what could not be read of who is selected, and why: there may be more accounts
 
 local function look_with_matrix(terms, tenant, options)
   rights_check.check(terms, tenant)
@@ -84,6 +81,7 @@ local function look(terms, tenant, options)
     require("permissions.denied").explain(found)
     return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }
   end
+  found.unread = terms.target == "users" and is_by_role(terms) and tenant.holders.unread or {}
   return found
 end
 
@@ -182,8 +180,8 @@ function M.is_accepted(terms, entry)
   return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
 end
 
---- The exit status: 0 all is well; 1 something failed, was refused or belongs to another rotation, or a person is
---- needed; 3 a plan has something to do or to say.
+--- The exit status: 0 all is well; 1 something failed, was refused, could not be looked at or belongs to another
+--- rotation, or a person is needed; 3 a plan has something to do or to say.
 ---@param all table[]
 ---@param is_plan boolean
 ---@return integer
@@ -191,6 +189,7 @@ function M.status(all, is_plan)
   local status, list = 0, is_plan and TO_DO or BAD
   for _, found in ipairs(all) do
     if found.failure then return 1 end
+    if found.unread and found.unread[1] then status = is_plan and 3 or 1 end
     for _, entry in ipairs(found.entries) do
       if list[entry.what] and not M.is_accepted(found.terms, entry) then status = is_plan and 3 or 1 end
       if is_plan and entry.renamed then status = 3 end
