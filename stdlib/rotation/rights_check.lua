@@ -6,6 +6,7 @@ local fail = require "fail"
 local graph = require "graph"
 local required = require "graph.required"
 local sets = require "base.sets"
+local task = require "task"
 
 local M = {}
 
@@ -47,7 +48,10 @@ function M.check(terms, tenant)
   }
 end
 
-local function owns(application, me)
+local LAG = 6 -- seconds after which a read is not that of a replica that lacks a new owner
+
+-- Does one read of the owners show us among them?
+local function is_listed_owner(application, me)
   local owners, denied = fail.catch("denied", graph.all, graph.path("/applications/{id}/owners", application.id), {
     select = { "id" }, what = ("read who owns '%s'"):format(application.displayName),
   })
@@ -56,6 +60,13 @@ local function owns(application, me)
     if owner.id == me.oid then return true end
   end
   return false
+end
+
+-- Two reads, because a single one may come from before we were made an owner.
+local function owns(application, me)
+  if is_listed_owner(application, me) then return true end
+  task.sleep(LAG)
+  return is_listed_owner(application, me)
 end
 
 --- Why the signed-in application may not change another application: it may change only what it owns. Nil when it may.

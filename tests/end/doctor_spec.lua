@@ -99,7 +99,7 @@ describe("moonlatch doctor", function()
 
   it("shows each request with --verbose, and no secret", function()
     local outcome = job.must(emu:run { "whoami", "--verbose" }, 0)
-    assert.matches("POST   /[^\n]*/oauth2/v2.0/token  200  %d+ ms", outcome.err)
+    assert.matches("POST   /[^\n]*/oauth2/v2.0/token  200  %d+ ms  [%d.]+ K?B\n", outcome.err)
     assert.is_nil((outcome.out .. outcome.err):find("eyJ", 1, true))
   end)
 
