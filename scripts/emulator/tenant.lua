@@ -10,10 +10,10 @@ local fact_tables = require "base.fact_tables"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
+local moments = require "emulator.moments"
 local random = require "emulator.random"
 local secret = require "secret.emulator"
 local seed = require "emulator.tenant.seed"
-local time = require "time"
 
 local M = {}
 
@@ -43,8 +43,23 @@ M.FLAGS = {
   premium = true,
   -- Status of that refusal: 400 and 403 were both seen.
   premium_status = 400,
-  -- Status of "another object has this key": 400 and 409 were both seen.
-  same_key_status = 400,
+  -- Status of "another object has this key": 409 in the field (see answer.same_key).
+  same_key_status = 409,
+  -- signInAudience of an application that was created without one: recorded 2025; AzureADandPersonalMicrosoftAccount
+  -- was recorded 2022.
+  default_audience = "AzureADMyOrg",
+  -- Does addPassword take the keyId of the request? Recorded 2021, two of two calls; not tried since.
+  own_key_id = true,
+  -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
+  -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
+  removal_lag = { 1, 8 },
+  -- How far behind the replicas are that answer some of the reads, seconds: a list read twice then shows an older
+  -- state the second time (in the field, 2026: the number of secrets read 0, 1 and 2 in a row). false: never. With a
+  -- lag, the emulator that is served has 2.
+  reads_flip = false,
+  -- For how long is an application that created an object refused with a plain 403, as if it did not own it? Seconds
+  -- {min, max}; in the field for POST /servicePrincipals, with another text. false: not at all.
+  owner_delay = false,
   -- Does the unique name of a deleted application stay taken (true), or can an upsert use it again (false)? Not
   -- documented; we assume that it stays taken for the 30 days.
   deleted_keeps_unique_name = true,
@@ -104,12 +119,14 @@ local function load_roles(tenant)
     tenant.role_ids[name] = id
     tenant.role_names[id] = name
     tenant.role_order[i] = id
+    local object = random.guid(tenant.seed, "directory role", i)
+    tenant.role_objects[id], tenant.role_templates[object] = object, id
   end
 end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
   "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
-  "role_requests", "access_policies", "locations" }
+  "role_requests", "access_policies", "locations", "devices" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0
@@ -154,11 +171,12 @@ function M.new(options)
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
-    role_ids = {}, role_names = {}, role_order = {}, writes = {},
+    role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {}, writes = {},
     events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
-  tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2] }
+  tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],
+    behind = function() return tenant:behind() end }
   open_collections(tenant, options)
   load_roles(tenant)
   tenant.policy = default_policy()
@@ -166,10 +184,23 @@ function M.new(options)
   return tenant
 end
 
+--- How far the replicas are behind at most, seconds.
+---@return number
+function Tenant:behind()
+  return self.source.max and self.flags.reads_flip or 0
+end
+
 --- Turn the lag on ({min, max} seconds) or off (false), for the writes that follow.
 ---@param range number[]|false
 function Tenant:set_lag(range)
   self.source.min, self.source.max = range and range[1] or nil, range and range[2] or nil
+end
+
+--- The moment from which an object made now is known to be its creator's; see the flag owner_delay.
+---@return number?
+function Tenant:ownership_from()
+  local range = self.flags.owner_delay
+  return range and self.now() + self.source:delay(range) or nil
 end
 
 --- A new service principal's row for an application.
@@ -359,8 +390,9 @@ end
 ---@return table[]
 function Tenant:passwords(owner, at)
   local list = json.array {}
-  for _, key in ipairs(self.keys_of[owner] or {}) do
-    local row = self.listed_secrets:get(key, at)
+  local keys = self.keys_of[owner] or {}
+  for i = #keys, 1, -1 do -- the newest comes first (recorded 2021)
+    local row = self.listed_secrets:get(keys[i], at)
     if row then list[#list + 1] = row end
   end
   return list
@@ -377,13 +409,15 @@ end
 
 --- Store a new secret of an application or service principal.
 ---@param owner string
----@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number}
+---@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number,
+--- startDateTime: string?, endDateTime: string?} the texts as the client sent them
 ---@param listed number? seconds until GET shows it; by default the flag `secret_hidden` says
 ---@param working number? seconds until the token endpoint accepts it
 ---@return table row as Graph shows it
 function Tenant:put_secret(owner, row, listed, working)
   row.hint = secret.hint(row._value, 3)
-  row.startDateTime, row.endDateTime = time.iso(row._start), time.iso(row._end)
+  row.startDateTime = row.startDateTime or moments.ticks(row._start)
+  row.endDateTime = row.endDateTime or moments.ticks(row._end)
   local keys = known_keys(self, owner)
   self.keys_of[owner] = keys
   keys[#keys + 1] = row.keyId

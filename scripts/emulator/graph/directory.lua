@@ -4,6 +4,7 @@
 local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -15,6 +16,7 @@ local function organization_row(tenant)
     id = tenant.id, displayName = tenant.name, tenantType = "AAD", countryLetterCode = "CA",
     createdDateTime = "2021-01-01T00:00:00Z", preferredLanguage = "en", onPremisesSyncEnabled = true,
     mobileDeviceManagementAuthority = "unknown",
+    directorySizeQuota = { used = 1234, total = 300000 }, isMultipleDataLocationsForServicesEnabled = json.null,
     technicalNotificationMails = json.array { "adele@" .. tenant.domain },
     verifiedDomains = json.array { { capabilities = "Email, OfficeCommunicationsOnline", isDefault = true,
       isInitial = true, name = tenant.domain, type = "Managed" } },
@@ -125,8 +127,7 @@ local function wanted_types(body)
   return set
 end
 
---- At most 1000 ids; missing objects are left out (directoryobject-getbyids). No context URL: the schema has none for
---- this call.
+--- At most 1000 ids; missing objects are left out (directoryobject-getbyids).
 local function by_ids(ctx)
   local ids = ctx.body.ids
   if type(ids) ~= "table" then answer.bad("A value is required for parameter 'ids'.") end
@@ -139,7 +140,7 @@ local function by_ids(ctx)
       list[#list + 1] = query.object(ctx, type_name, row, select and schema.names(type_name, select))
     end
   end
-  return 200, { value = list }
+  return 200, { ["@odata.context"] = ctx:context("directoryObjects"), value = list }, head.acted(ctx)
 end
 
 M.routes = {

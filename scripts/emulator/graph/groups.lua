@@ -4,6 +4,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -129,12 +130,12 @@ local function create(ctx)
   local row = { groupTypes = json.array {} }
   for name, value in pairs(ctx.body) do row[name] = value end
   row.id, row.createdDateTime = directory.new_id(ctx.tenant), time.iso(ctx:now())
-  ctx.tenant.groups:put(row.id, row)
+  ctx.tenant.groups:put(row.id, directory.group_row(row))
   if access.is_person(ctx) then
     ctx.tenant.members:put(row.id, { list = {}, set = {}, out = {}, owners = { [ctx.caller.oid] = true } })
   end
   local _, shown = query.entity(ctx, "group", row)
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/groups/" .. row.id }
+  return 201, shown, head.created(ctx, "Group", row.id)
 end
 
 local function may_change(ctx, key)

@@ -49,12 +49,19 @@ local function objects_of(ctx, ids)
   return list
 end
 
+-- Groups and directory roles (Microsoft Learn: user-list-memberof).
+local function membership_ids(ctx, id, all)
+  local ids = (all and directory.all_groups or directory.groups)(ctx.tenant, id, ctx.at)
+  local roles = directory.role_memberships(ctx.tenant, id, ctx.at, all)
+  return table.move(roles, 1, #roles, #ids + 1, ids)
+end
+
 local function source(ctx)
   return query.source(ctx.tenant.users, {
     dress = dressed(ctx),
     expand = {
-      memberOf = function(row) return objects_of(ctx, directory.groups(ctx.tenant, row.id, ctx.at)) end,
-      transitiveMemberOf = function(row) return objects_of(ctx, directory.all_groups(ctx.tenant, row.id, ctx.at)) end,
+      memberOf = function(row) return objects_of(ctx, membership_ids(ctx, row.id, false)) end,
+      transitiveMemberOf = function(row) return objects_of(ctx, membership_ids(ctx, row.id, true)) end,
     },
   })
 end
@@ -204,8 +211,7 @@ end
 
 local function memberships(all)
   return function(ctx, key)
-    local user = M.find(ctx, key)
-    local ids = (all and directory.all_groups or directory.groups)(ctx.tenant, user.id, ctx.at)
+    local ids = membership_ids(ctx, M.find(ctx, key).id, all)
     ctx.collection = "directoryObjects"
     return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
   end
@@ -229,6 +235,8 @@ local function revoke(ctx, key)
   ctx.tenant.users:change(user.id, { signInSessionsValidFromDateTime = time.iso(ctx:now()) })
   return 200, { value = true }
 end
+
+query.dress("user", dressed)
 
 M.routes = {
   ["GET /me"] = me,

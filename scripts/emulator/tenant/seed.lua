@@ -1,6 +1,7 @@
 --- The seeded tenant: people by name with their roles and groups, Microsoft's own service principals, and an
 --- application that somebody made by hand.
 
+local directory = require "emulator.tenant.directory"
 local fact_tables = require "base.fact_tables"
 local json = require "json"
 local random = require "emulator.random"
@@ -70,13 +71,17 @@ local PECULIAR = {
   breakglass = { passwordPolicies = "DisablePasswordExpiration" },
 }
 
-local function guid(tenant, kind, key)
+local function number_of(key)
   local number = 0
   for i = 1, #key do
     number = (number * 131 + key:byte(i)) & 0xFFFFFFFF
   end
-  return random.guid(tenant.seed, kind, number)
+  return number
 end
+
+local function guid(tenant, kind, key) return random.guid(tenant.seed, kind, number_of(key)) end
+
+local function long_id(tenant, kind, key) return random.long_id(tenant.seed, kind, number_of(key)) end
 
 local function identities(tenant, person, upn)
   if person.key ~= "gail" then
@@ -113,7 +118,7 @@ end
 local function seed_roles(tenant, key, names, collection)
   for _, name in ipairs(names or {}) do
     local role = assert(tenant.role_ids[name], name)
-    local id = guid(tenant, collection, key .. name):gsub("-", "") .. "-1"
+    local id = long_id(tenant, collection, key .. name) .. (collection == "role_eligibilities" and "-1-e" or "-1")
     tenant[collection]:seed(id, {
       id = id,
       principalId = tenant.ids[key],
@@ -147,7 +152,7 @@ end
 local function seed_group(tenant, group)
   local id = guid(tenant, "named group", group.key)
   tenant.ids[group.key] = id
-  tenant.groups:seed(id, {
+  tenant.groups:seed(id, directory.group_row {
     id = id,
     displayName = group.name,
     description = group.description,
