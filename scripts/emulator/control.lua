@@ -38,6 +38,7 @@ M.ACTIONS = {
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
   add_group = "name, [members]",
   add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
+  add_issuer = "issuer, [{n, e}]: the keys of an issuer that federated credentials name",
   add_location = "{name, ranges, trusted}; the flag `location` says from which applications sign in",
   add_member = "group, member",
   add_owner = "group, owner, true to take it away again",

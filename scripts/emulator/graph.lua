@@ -11,7 +11,7 @@ local M = {}
 
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
-  "policies", "pim", "directory", "deleted", "batch" } do
+  "policies", "pim", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta", "property" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 
@@ -96,12 +96,12 @@ local function add_route(method_and_path, handler, template)
   local method, path = method_and_path:match("^(%u+) (.+)$")
   local node = tree
   for segment in path:gmatch("[^/]+") do
-    local name = segment:lower()
+    local name = segment == "{property}" and "{id}" or segment:lower()
     node[name] = node[name] or {}
     node = node[name]
   end
   node[METHODS] = node[METHODS] or {}
-  local call = template:gsub("/%$count$", ""):gsub("members/microsoft%.graph%.user$", "members")
+  local call = template:gsub("/%$count$", ""):gsub("(member%a*)/microsoft%.graph%.%a+$", "%1"):gsub("/{property}$", "")
   node[METHODS][method] = { handler = handler, call = method .. " " .. call }
 end
 

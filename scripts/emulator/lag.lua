@@ -202,6 +202,16 @@ function Collection:drop(id, delay)
   self.dropped[self.latest_drop] = add_version(self, id, self.source:visible_from(delay), false)
 end
 
+--- Go through the ids of the rows that somebody wrote after the start.
+---@return fun(): string?
+function Collection:written()
+  local id
+  return function()
+    id = next(self.versions, id)
+    return id
+  end
+end
+
 --- Is the row there, or was it at a moment that somebody can still ask for?
 ---@param id string
 ---@return boolean

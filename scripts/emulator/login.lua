@@ -5,6 +5,7 @@ local grants = require "emulator.login.grants"
 local identity = require "emulator.login.identity"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
+local resource_manager = require "emulator.login.resource_manager"
 local scopes = require "emulator.login.scopes"
 local secret = require "secret.emulator"
 local sign_in = require "emulator.login.sign_in"
@@ -143,6 +144,7 @@ end
 ---@param request httpd.request
 ---@return integer status, table headers, string|table body
 function Login:handle(request)
+  if resource_manager.owns(request) then return resource_manager.handle(self, request) end
   local name, path = request.path:match("^/([^/]+)(/.*)$")
   if not name then
     return 200, page("This is an emulator; sign-ins happen by themselves.")
@@ -173,13 +175,19 @@ function Login.refuse(_, status)
   return { status = status, headers = {}, body = refusal.body(failure) }
 end
 
---- The claims of the token in an Authorization header; or nil and what is wrong with the token.
+--- The claims of the token for Graph in an Authorization header; or nil and what is wrong with the token.
 ---@param header string?
 ---@return table|nil claims, string? message
-function Login:caller(header)
+function Login:caller(header) return self:claims(header, "graph") end
+
+--- The same for a token for another resource.
+---@param header string?
+---@param resource "graph"|"resource manager"
+---@return table|nil claims, string? message
+function Login:claims(header, resource)
   local token = header and header:match("^[Bb]earer (.+)$")
   if not token then return nil, "Access token is empty." end
-  return self.tokens:verify(token, function(audience) return self.audiences[audience] == "graph" end)
+  return self.tokens:verify(token, function(audience) return self.audiences[audience] == resource end)
 end
 
 --- A person signs in at a device code: see sign_in.approve_device.

@@ -12,7 +12,8 @@ local random = require "emulator.random"
 local M = {}
 
 local DIRECTORY = { user = true, group = true, application = true, servicePrincipal = true, directoryObject = true }
-local MIXED = { "user", "group", "servicePrincipal", "application", "directoryRole", "device" } -- what a directoryObject may be
+-- What a directoryObject may be.
+local MIXED = { "user", "group", "servicePrincipal", "application", "directoryRole", "device" }
 local PAGE, LARGEST = 100, 999
 local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true } -- Microsoft Learn: user resource
 
@@ -33,6 +34,7 @@ local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true 
 ---@field count nil|fun(at: number): integer
 ---@field dress nil|fun(row: table): table adds members that are computed from the row
 ---@field expand nil|table<string, fun(row: table, inner: string): any>
+---@field show nil|fun(row: table): table? in place of the usual form of a row
 ---@field mixed boolean? rows are directory objects of several types
 ---@field single_page boolean?
 
@@ -214,8 +216,16 @@ local dresses = {} ---@type table<string, fun(ctx: emulator.context): fun(row: t
 ---@param dressed fun(ctx: emulator.context): fun(row: table): table
 function M.dress(type_name, dressed) dresses[type_name] = dressed end
 
+--- The function that gives a row of a type its computed members.
+---@param ctx emulator.context
+---@param type_name string
+---@return fun(row: table): table
+function M.dresser(ctx, type_name)
+  return dresses[type_name] and dresses[type_name](ctx) or function(row) return row end
+end
+
 local function dressed_row(ctx, type_name, row)
-  return dresses[type_name] and dresses[type_name](ctx)(row) or row
+  return M.dresser(ctx, type_name)(row)
 end
 
 local function show_object(ctx, type_name, row, select)
@@ -235,6 +245,8 @@ function M.object(ctx, type_name, row, select)
 end
 
 local function show(ctx, type_name, source, query, row)
+  local own = source.show and source.show(row)
+  if own then return own end
   if source.mixed then return show_object(ctx, row._type, row, query.select) end
   local shown = schema.show(type_name, row, query.select)
   for _, expansion in ipairs(query.expand) do
@@ -322,7 +334,8 @@ end
 function M.list(ctx, type_name, source)
   local query = M.read(ctx, type_name)
   local at = moment(ctx, query)
-  local body = { value = json.array {}, ["@odata.context"] = context_of(ctx, ctx.collection or type_name .. "s", query) }
+  local context = context_of(ctx, ctx.collection or type_name .. "s", query)
+  local body = { value = json.array {}, ["@odata.context"] = context }
   if query.count and query.from == 1 then body["@odata.count"] = total(source, query, at) end
   local step = query.orderby and sorted(source, query, at) or rows_from(source, query, at)
   local top = source.single_page and math.huge or query.top
@@ -390,12 +403,12 @@ end
 
 --- A source over a plain list of rows.
 ---@param rows table[]
----@param more table? dress, expand, mixed
+---@param more table? dress, expand, show, mixed
 ---@return emulator.source
 function M.rows(rows, more)
   more = more or {}
   return {
-    dress = more.dress, expand = more.expand, mixed = more.mixed, single_page = more.single_page,
+    dress = more.dress, expand = more.expand, show = more.show, mixed = more.mixed, single_page = more.single_page,
     count = function() return #rows end,
     scan = function(_, from)
       local place = from - 1

@@ -53,6 +53,9 @@ M.FLAGS = {
   -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
   -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
   removal_lag = { 1, 8 },
+  -- Does the delegated permission Directory.AccessAsUser.All allow what the person's roles allow? Older pages of Learn
+  -- list it for most calls of the directory (2021); whether it is enough for role assignments is not established.
+  access_as_user = true,
   -- How far behind the replicas are that answer some of the reads, seconds: a list read twice then shows an older
   -- state the second time (in the field, 2026: the number of secrets read 0, 1 and 2 in a row). false: never. With a
   -- lag, the emulator that is served has 2.
@@ -126,7 +129,7 @@ end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
   "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
-  "role_requests", "access_policies", "locations", "devices" }
+  "role_requests", "access_policies", "locations", "devices", "federations" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0
@@ -170,7 +173,7 @@ function M.new(options)
   local range = options.lag == nil and { 1, 5 } or options.lag or {}
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
-    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
+    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {},
     role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {}, writes = {},
     events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
@@ -279,11 +282,18 @@ function Tenant:check_secret(app_id, value)
   return nil, expired and "expired" or "invalid", expired
 end
 
---- The federated credentials of a client.
+--- The federated credentials of a client, as they are visible now.
 ---@param app_id string
----@return {issuer: string, subject: string, audience: string, keys: table}[]
-function Tenant:federations(app_id)
-  return self.federated[app_id] or {}
+---@return {issuer: string, subject: string, audience: string, keys: table}[] keys: of the issuer, as far as known
+function Tenant:federations_of(app_id)
+  local list = {}
+  for _, row in self.federations:scan(self.now()) do
+    if row._client == app_id then
+      list[#list + 1] = { issuer = row.issuer, subject = row.subject, audience = row.audiences[1],
+        keys = self.issuers[row.issuer] or {} }
+    end
+  end
+  return list
 end
 
 --- The managed identities that are turned on.
@@ -329,6 +339,7 @@ end
 function Tenant:scopes(app_id, person_id)
   local at, set, found = self.now(), {}, {}
   local principal = self:principal_of(app_id, at)
+  for _, scope in ipairs(principal and principal._scopes or {}) do set[scope] = true end
   for _, row in self.grants:scan(at) do
     local for_them = row.consentType == "AllPrincipals" or row.principalId == person_id
     if principal and row.clientId == principal.id and row.resourceId == self.graph.id and for_them then

@@ -59,12 +59,26 @@ local function licences(ctx)
   return query.list(ctx, "subscribedSku", query.rows(rows, { single_page = true }))
 end
 
-local function domains(ctx)
-  return query.list(ctx, "domain", query.rows({ {
+-- Partners of the tenant: it has none.
+local function contracts(ctx)
+  return query.list(ctx, "contract", query.rows {})
+end
+
+local function domain_row(ctx)
+  return {
     id = ctx.tenant.domain, authenticationType = "Managed", isAdminManaged = true, isDefault = true, isInitial = true,
     isRoot = true, isVerified = true, passwordNotificationWindowInDays = 14, passwordValidityPeriodInDays = 2147483647,
     supportedServices = json.array { "Email", "OfficeCommunicationsOnline" },
-  } }, { single_page = true }))
+  }
+end
+
+local function domains(ctx)
+  return query.list(ctx, "domain", query.rows({ domain_row(ctx) }, { single_page = true }))
+end
+
+local function domain(ctx, id)
+  if id:lower() ~= ctx.tenant.domain then answer.missing(id) end
+  return query.entity(ctx, "domain", domain_row(ctx))
 end
 
 ---------------------------------------------------------------------------
@@ -147,7 +161,9 @@ M.routes = {
   ["GET /organization"] = organizations,
   ["GET /organization/{id}"] = organization,
   ["GET /subscribedSkus"] = licences,
+  ["GET /contracts"] = contracts,
   ["GET /domains"] = domains,
+  ["GET /domains/{id}"] = domain,
   ["GET /directory/administrativeUnits"] = units,
   ["GET /directory/administrativeUnits/{id}"] = unit,
   ["GET /directory/administrativeUnits/{id}/members"] = unit_members,

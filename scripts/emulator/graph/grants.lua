@@ -5,11 +5,13 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
 local json = require "json"
 local moments = require "emulator.moments"
 local principals = require "emulator.graph.principals"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
+local users = require "emulator.graph.users"
 
 local M = {}
 
@@ -124,6 +126,16 @@ local function revoke(property)
   end
 end
 
+-- The app roles that a user or a group has.
+local function roles_of(kind, find)
+  return function(ctx, key)
+    local row = find(ctx, key)
+    ctx.collection = ("%s('%s')/appRoleAssignments"):format(kind, row.id)
+    return query.list(ctx, "appRoleAssignment", query.source(ctx.tenant.app_role_assignments,
+      { only = only("principalId", row.id) }))
+  end
+end
+
 ---------------------------------------------------------------------------
 -- Delegated grants
 
@@ -137,6 +149,12 @@ end
 local function grants_of(ctx, key)
   local row = principals.visible(ctx, key)
   return query.list(ctx, "oAuth2PermissionGrant", query.source(ctx.tenant.grants, { only = only("clientId", row.id) }))
+end
+
+local function grants_for(ctx, key)
+  local user = users.find(ctx, key)
+  return query.list(ctx, "oAuth2PermissionGrant",
+    query.source(ctx.tenant.grants, { only = only("principalId", user.id) }))
 end
 
 local function visible_grant(ctx, id)
@@ -201,6 +219,9 @@ M.routes = {
   ["GET /servicePrincipals/{id}/appRoleAssignments/{id}"] = get("principalId"),
   ["DELETE /servicePrincipals/{id}/appRoleAssignments/{id}"] = revoke("principalId"),
   ["GET /servicePrincipals/{id}/oauth2PermissionGrants"] = grants_of,
+  ["GET /users/{id}/appRoleAssignments"] = roles_of("users", users.find),
+  ["GET /groups/{id}/appRoleAssignments"] = roles_of("groups", groups.find),
+  ["GET /users/{id}/oauth2PermissionGrants"] = grants_for,
   ["GET /oauth2PermissionGrants"] = list_grants,
   ["POST /oauth2PermissionGrants"] = post_grant,
   ["GET /oauth2PermissionGrants/{id}"] = get_grant,

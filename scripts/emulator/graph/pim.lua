@@ -20,7 +20,7 @@ local SHORT = 300 -- seconds that an assignment stays at least, with the flag pi
 ---------------------------------------------------------------------------
 -- Views
 
--- The id of the schedule of an assignment: a GUID (recorded 2024). An assignment that was made without PIM has one, too.
+-- The id of the schedule of an assignment: a GUID (recorded 2024). An assignment made without PIM has one, too.
 local function schedule_of(row)
   if row._schedule then return row._schedule end
   local hash = crypto.hex(crypto.digest("sha256", row.id))
@@ -132,9 +132,11 @@ end
 local function new_request(ctx, body, from, to)
   local id, now = directory.new_id(ctx.tenant), ctx:now()
   local row = { id = id, status = from > now and "Granted" or "Provisioned", createdDateTime = moments.ticks(now),
-    completedDateTime = moments.ticks(from), targetScheduleId = id, _from = from, _until = to }
+    completedDateTime = moments.ticks(math.max(from, now)), targetScheduleId = id, _from = from, _until = to }
   for name, value in pairs(body) do row[name] = value end
   row.isValidationOnly = false
+  row.ticketInfo = { ticketNumber = json.null, ticketSystem = json.null }
+  for name, value in pairs(schema.is_given(body.ticketInfo) and body.ticketInfo or {}) do row.ticketInfo[name] = value end
   row.scheduleInfo = { startDateTime = moments.ticks(from), recurrence = json.null, expiration = expiration_of(body) }
   row.createdBy = { application = json.null, device = json.null,
     user = { id = ctx.caller.oid, displayName = json.null } }

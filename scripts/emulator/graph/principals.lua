@@ -162,17 +162,6 @@ local function owners(ctx, key)
   return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
 end
 
-local function memberships(all)
-  return function(ctx, key)
-    local row = M.visible(ctx, key)
-    local ids = (all and directory.all_groups or directory.groups)(ctx.tenant, row.id, ctx.at)
-    local roles = directory.role_memberships(ctx.tenant, row.id, ctx.at, all)
-    table.move(roles, 1, #roles, #ids + 1, ids)
-    ctx.collection = "directoryObjects"
-    return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
-  end
-end
-
 query.dress("servicePrincipal", dressed)
 
 M.routes = {
@@ -183,8 +172,6 @@ M.routes = {
   ["PATCH /servicePrincipals/{id}"] = patch,
   ["DELETE /servicePrincipals/{id}"] = delete,
   ["GET /servicePrincipals/{id}/owners"] = owners,
-  ["GET /servicePrincipals/{id}/memberOf"] = memberships(false),
-  ["GET /servicePrincipals/{id}/transitiveMemberOf"] = memberships(true),
 }
 
 return M

@@ -4,6 +4,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -153,6 +154,14 @@ function M.taken(ctx, body)
   end
 end
 
+local function keep_assignment(ctx, body)
+  local id = directory.new_long_id(ctx.tenant) .. "-1"
+  local row = { id = id, principalId = body.principalId, roleDefinitionId = body.roleDefinitionId,
+    directoryScopeId = body.directoryScopeId }
+  ctx.tenant.role_assignments:put(id, row)
+  return row
+end
+
 local function assign(ctx)
   local body = ctx.body
   access.need_role(ctx, access.GRANT_ROLES)
@@ -160,10 +169,7 @@ local function assign(ctx)
   if M.taken(ctx, body) then
     answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
   end
-  local id = directory.new_long_id(ctx.tenant) .. "-1"
-  local row = { id = id, principalId = body.principalId, roleDefinitionId = body.roleDefinitionId,
-    directoryScopeId = body.directoryScopeId }
-  ctx.tenant.role_assignments:put(id, row)
+  local row = keep_assignment(ctx, body)
   local _, shown = query.entity(ctx, "unifiedRoleAssignment", row, nil,
     "roleManagement/directory/roleAssignments/$entity")
   return 201, shown
@@ -243,6 +249,38 @@ local function role_members(ctx, key)
   return query.list(ctx, "directoryObject", source)
 end
 
+-- The older way to assign a role: it makes the same assignment (Microsoft Learn: directoryrole-post-members).
+local function add_member(ctx, key)
+  local body = { principalId = groups.reference(ctx), roleDefinitionId = find_role(ctx, key), directoryScopeId = "/" }
+  access.need_role(ctx, access.GRANT_ROLES)
+  check_new(ctx, body)
+  if M.taken(ctx, body) then
+    answer.bad("One or more added object references already exist for the following modified properties: 'members'.")
+  end
+  keep_assignment(ctx, body)
+  return 204
+end
+
+local function remove_member(ctx, key, id)
+  local row = M.taken(ctx, { principalId = id:lower(), roleDefinitionId = find_role(ctx, key), directoryScopeId = "/" })
+  access.need_role(ctx, access.GRANT_ROLES)
+  ctx.tenant.role_assignments:drop(row and row.id or answer.missing(id))
+  return 204
+end
+
+-- Every role is active here as soon as somebody holds it; activating one changes nothing (directoryrole-post).
+local function activate(ctx)
+  local template = M.id_in(ctx.body.roleTemplateId)
+  if not ctx.tenant.role_names[template] then answer.missing(ctx.body.roleTemplateId) end
+  for _, row in ipairs(active_roles(ctx)) do
+    if row.roleTemplateId == template then
+      answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
+    end
+  end
+  local _, shown = query.entity(ctx, "directoryRole", directory.role_object(ctx.tenant, template))
+  return 201, shown
+end
+
 local function templates(ctx)
   local rows = {}
   for i, id in ipairs(ctx.tenant.role_order) do
@@ -260,6 +298,9 @@ M.routes = {
   ["GET /roleManagement/directory/roleAssignments/{id}"] = get_assignment,
   ["DELETE /roleManagement/directory/roleAssignments/{id}"] = unassign,
   ["GET /directoryRoles"] = list_roles,
+  ["POST /directoryRoles"] = activate,
+  ["POST /directoryRoles/{id}/members/$ref"] = add_member,
+  ["DELETE /directoryRoles/{id}/members/{id}/$ref"] = remove_member,
   ["GET /directoryRoles/{id}"] = get_role,
   ["GET /directoryRoles/{id}/members"] = role_members,
   ["GET /directoryRoleTemplates"] = templates,

@@ -77,7 +77,7 @@ local function fitting(list, member, value, code)
 end
 
 local function check_foreign(login, client, header, claims, assertion)
-  local list = login.tenant:federations(client.service_principal.appId)
+  local list = login.tenant:federations_of(client.service_principal.appId)
   list = fitting(list, "issuer", claims.iss, 700211)
   list = fitting(list, "subject", claims.sub, 700213)
   list = fitting(list, "audience", claims.aud, 700212)

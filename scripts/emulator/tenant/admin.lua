@@ -391,12 +391,18 @@ end
 ---@param client string client id
 ---@param credential {issuer: string, subject: string, audience: string?, keys: {n: string, e: string}[]}
 function M:add_federation(client, credential)
-  local list = self.federated[client] or {}
-  self.federated[client] = list
-  list[#list + 1] = {
-    issuer = credential.issuer, subject = credential.subject, keys = credential.keys,
-    audience = credential.audience or "api://AzureADTokenExchange",
-  }
+  local id = directory.new_id(self)
+  self.federations:put(id, { id = id, _client = client, name = "federated-" .. id:sub(1, 8),
+    issuer = credential.issuer, subject = credential.subject,
+    audiences = json.array { credential.audience or "api://AzureADTokenExchange" } }, 0)
+  self:add_issuer(credential.issuer, credential.keys)
+end
+
+--- Publish the keys of an issuer of tokens: the emulator fetches none.
+---@param issuer string
+---@param keys {n: string, e: string}[]
+function M:add_issuer(issuer, keys)
+  self.issuers[issuer] = keys
 end
 
 --- Remove a secret by its key id.

@@ -203,6 +203,15 @@ function M.role_memberships(tenant, id, at, all)
   return found
 end
 
+--- The ids of the groups and directory roles that an object is a member of.
+---@param all boolean through groups too
+---@return string[]
+function M.memberships(tenant, id, at, all)
+  local ids = (all and M.all_groups or M.groups)(tenant, id, at)
+  local roles = M.role_memberships(tenant, id, at, all)
+  return table.move(roles, 1, #roles, #ids + 1, ids)
+end
+
 --- The security identifier of an object: its id as four numbers (in each recorded group; the form: Microsoft Learn,
 --- assign-local-admin).
 ---@param id string
