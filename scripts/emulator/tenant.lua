@@ -217,6 +217,7 @@ function Tenant:principal_row(id, application)
     displayName = application.displayName,
     appDisplayName = application.displayName,
     appOwnerOrganizationId = self.id,
+    createdDateTime = application.createdDateTime,
     accountEnabled = true,
     appRoleAssignmentRequired = false,
     servicePrincipalType = "Application",

@@ -33,7 +33,7 @@ end
 local function view_of(kind, of)
   return function(row)
     local shown = { memberType = "Direct", startDateTime = row._starts and moments.milliseconds(row._starts)
-      or "2025-01-01T00:00:00Z" }
+      or "2025-01-01T09:14:01.153Z" }
     local schedule_id = schedule_of(row)
     if of == "schedule" then shown.id = schedule_id end
     if kind == "assignment" then
