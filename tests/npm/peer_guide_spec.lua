@@ -48,9 +48,10 @@ local function guide_by_az(az)
     PERMISSIONS["Group.Read.All"] .. "=Role", PERMISSIONS["RoleManagement.ReadWrite.Directory"] .. "=Role",
     PERMISSIONS["User.Read.All"] .. "=Role" }
   local resource = az { "ad", "sp", "show", "--id", GRAPH_APP, "--query", "{id:id}" }
+  local assignments = ("%s/servicePrincipals/%s/appRoleAssignments"):format(GRAPH, principal.id)
   for _, role in pairs(PERMISSIONS) do
-    az { "rest", "--method", "post", "--url", ("%s/servicePrincipals/%s/appRoleAssignments"):format(GRAPH, principal.id),
-      "--body", json.encode { principalId = principal.id, resourceId = resource.id, appRoleId = role } }
+    az { "rest", "--method", "post", "--url", assignments, "--body",
+      json.encode { principalId = principal.id, resourceId = resource.id, appRoleId = role } }
   end
   for _, role in ipairs(ROLES) do
     az { "rest", "--method", "post", "--url", GRAPH .. "/roleManagement/directory/roleAssignments", "--body",
@@ -67,9 +68,11 @@ end
 local function register_client(cloud)
   local tenant = cloud.emulator.tenant
   local app = tenant:add_app { name = "CLI for Microsoft 365" }
-  tenant:change(app.id, { isFallbackPublicClient = true, publicClient = { redirectUris = json.array { "http://localhost" } } })
+  local client = { redirectUris = json.array { "http://localhost" } }
+  tenant:change(app.id, { isFallbackPublicClient = true, publicClient = client })
   tenant:consent(app.appId, { "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All",
-    "Group.Read.All", "RoleManagement.ReadWrite.Directory", "User-PasswordProfile.ReadWrite.All", "User.ReadWrite.All" })
+    "Group.Read.All", "RoleManagement.ReadWrite.Directory", "User-PasswordProfile.ReadWrite.All",
+    "User.ReadWrite.All" })
   return app.appId
 end
 

@@ -136,7 +136,8 @@ local function new_request(ctx, body, from, to)
   for name, value in pairs(body) do row[name] = value end
   row.isValidationOnly = false
   row.ticketInfo = { ticketNumber = json.null, ticketSystem = json.null }
-  for name, value in pairs(schema.is_given(body.ticketInfo) and body.ticketInfo or {}) do row.ticketInfo[name] = value end
+  local ticket = schema.is_given(body.ticketInfo) and body.ticketInfo or {}
+  for name, value in pairs(ticket) do row.ticketInfo[name] = value end
   row.scheduleInfo = { startDateTime = moments.ticks(from), recurrence = json.null, expiration = expiration_of(body) }
   row.createdBy = { application = json.null, device = json.null,
     user = { id = ctx.caller.oid, displayName = json.null } }
