@@ -35,6 +35,7 @@ M.ACTIONS = {
   activate = "person",
   add_access_policy = "{name, only: [client]?, state?, except: [location id]?}: Conditional Access blocks applications",
   add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
+  add_awkward = "a user, a group and an application whose names attack every format of output",
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
   add_group = "name, [members]",
   add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
@@ -155,7 +156,7 @@ local function graph(world, request, path)
     oid = admin.id, appid = world.client, idtyp = "user", scp = table.concat(scopes, " "),
     wids = { world.tenant.role_ids["Global Administrator"] }, tid = world.tenant.id,
   }
-  request.path = path
+  request.path, request.steady = path, true
   return world.graph(request, claims)
 end
 

@@ -23,6 +23,7 @@ end
 ---@field body table? decoded JSON, secrets lifted
 ---@field base string "https://127.0.0.1:4711"
 ---@field stale number? answer a read from the state of that many seconds ago
+---@field steady boolean? answered by the replica that is never behind
 ---@field refusal string? why the token was not accepted (then there is no caller)
 
 ---@class emulator.caller claims of the token
@@ -226,7 +227,7 @@ end
 --- The moment whose state a request sees. Each request is answered by one of several replicas, some of which are behind
 --- by up to the flag `reads_flip`.
 local function moment(tenant, request)
-  local behind = tenant:behind() * random.fraction(tenant.seed, "replica", tenant.requests)
+  local behind = request.steady and 0 or tenant:behind() * random.fraction(tenant.seed, "replica", tenant.requests)
   return tenant.now() - (request.stale or 0) - behind
 end
 

@@ -2,6 +2,7 @@
 --- pages and Graph are functions of this object.
 
 local admin = require "emulator.tenant.admin"
+local awkward = require "emulator.tenant.awkward"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local directory = require "emulator.tenant.directory"
@@ -98,9 +99,9 @@ M.FLAGS = {
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, conditional_access, events, graveyard } do
+for _, part in ipairs { admin, awkward, conditional_access, events, graveyard } do
   for name, method in pairs(part) do
-    Tenant[name] = method
+    if type(method) == "function" then Tenant[name] = method end
   end
 end
 
@@ -173,7 +174,7 @@ function M.new(options)
   local range = options.lag == nil and { 1, 5 } or options.lag or {}
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
-    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {},
+    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
     role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {}, writes = {},
     events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
@@ -374,6 +375,22 @@ function Tenant:person(name)
   for _, user in self.users:scan(at, 1, { "userPrincipalName", name }) do
     if user.userPrincipalName:lower() == wanted then return user end
   end
+end
+
+--- Remember the name of a user who gets another one, or is deleted.
+---@param row table as it was
+function Tenant:remember_name(row)
+  self.former_names[row.userPrincipalName:lower()] = row.id
+end
+
+--- The user who had this name once.
+---@param name string
+---@return table? row, boolean? deleted
+function Tenant:former_person(name)
+  local id = self.former_names[name:lower()]
+  if not id then return nil end
+  local row, item = self.users:newest(id), self.deleted:newest(id)
+  return row or item and item.row, not row and item ~= nil or nil
 end
 
 --- The seeded people, for a person who asks how to sign in.

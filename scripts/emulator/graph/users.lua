@@ -204,6 +204,7 @@ local function update(ctx, key)
       changes[name] = value
     end
   end
+  if changes.userPrincipalName then ctx.tenant:remember_name(user) end
   ctx.tenant.users:change(user.id, changes)
   if changes._password then ctx.tenant:record_reset(ctx.caller, user) end
   return 204

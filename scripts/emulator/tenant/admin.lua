@@ -306,7 +306,9 @@ end
 function M:change(who, changes)
   local id = principal_id(self, who)
   for _, collection in ipairs { self.users, self.service_principals, self.applications, self.groups } do
-    if collection:newest(id) then
+    local row = collection:newest(id)
+    if row then
+      if changes.userPrincipalName and collection == self.users then self:remember_name(row) end
       collection:change(id, changes, 0)
       return
     end
