@@ -37,7 +37,7 @@ describe("names that attack the output", function()
     local line = { ... }
     for i, word in ipairs(words) do table.insert(line, i, word == "THE GROUP" and ids.group or word) end
     local outcome = emu:run(line)
-    assert.is_nil(outcome.err:find("--verbose shows where this comes from", 1, true), outcome.err) -- not a mistake of ours
+    assert.is_nil(outcome.err:find("--verbose shows where this comes from", 1, true), outcome.err) -- no mistake of ours
     return outcome
   end
 
