@@ -221,7 +221,12 @@ function M.dress(type_name, dressed) dresses[type_name] = dressed end
 ---@param type_name string
 ---@return fun(row: table): table
 function M.dresser(ctx, type_name)
-  return dresses[type_name] and dresses[type_name](ctx) or function(row) return row end
+  local made = ctx.dressers or {}
+  ctx.dressers = made
+  if not made[type_name] then
+    made[type_name] = dresses[type_name] and dresses[type_name](ctx) or function(row) return row end
+  end
+  return made[type_name]
 end
 
 local function dressed_row(ctx, type_name, row)
