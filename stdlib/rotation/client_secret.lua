@@ -28,6 +28,7 @@ local LOOKS = { 0, 120, 900 } -- seconds after sending at which the credential o
 local TRIES = 2 -- lost answers in one run
 local HIDDEN = 3600 -- seconds for which Entra's list may lack a new client secret
 local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be accepted, and to show
+local MISSES = 3 -- reads in a row that do not list a new credential, before it counts as gone
 
 ---------------------------------------------------------------------------
 -- Looking
@@ -281,16 +282,18 @@ local function raise_uncertain(what)
 end
 
 -- Send the removal again while the credential is listed. For some seconds Entra may answer "no such credential" about
--- one that exists and is listed.
-local function remove_while_listed(application, key_id, send_again)
-  local was_listed, err = false, nil
+-- one that exists and is listed. A replica that is behind does not list a new one, so several reads in a row have to
+-- miss it. Returns whether it was listed.
+local function remove_while_listed(application, key_id, is_new, send_again)
+  local was_listed, missed, err = false, 0, nil
   for waited = 0, PATIENCE, PAUSE do
     local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
-    if not is_listed(application, key_id) then return was_listed end
-    was_listed = true
+    missed = is_listed(application, key_id) and 0 or missed + 1
+    was_listed = was_listed or missed == 0
+    if missed > 0 and (not is_new or not was_listed or missed == MISSES) then return was_listed end
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
   error(err, 0)
@@ -305,7 +308,7 @@ function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local seen = remove_while_listed(application, key_id, function()
+  local seen = remove_while_listed(application, key_id, not row or M.is_new(row), function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)

@@ -259,6 +259,39 @@ describe("the client secret", function()
     end)
   end)
 
+  describe("a new credential that Entra does not find for some seconds", function()
+    -- The list of each read, "+" with it and "-" without it; the last one goes on. Removal works after `refusals`.
+    local function remove(reads, refusals)
+      local asked, looks = 0, 0
+      tenant.door:on("POST", APP .. "/removePassword", function()
+        asked = asked + 1
+        if asked > refusals then return 204, {} end
+        return 400, {}, { error = { code = "Request_BadRequest", message = "No password credential found" } }
+      end)
+      tenant.door:on("GET", APP, function()
+        looks = math.min(looks + 1, #reads)
+        local list = reads:sub(looks, looks) == "+" and { { keyId = "k", displayName = "new", hint = "abc" } } or {}
+        return 200, {}, { id = "app-object", passwordCredentials = list }
+      end)
+      local ok, err = tenant:run(pcall, client_secret.remove, { id = "app-object", appId = "app", displayName = "a" },
+        nil, { keyId = "k", displayName = "new" })
+      return ok, asked, err
+    end
+
+    it("is removed, though a replica that is behind does not list it meanwhile", function()
+      assert.same({ true, 5 }, { remove("+-+-+", 4) })
+    end)
+
+    it("is gone when several reads in a row do not list it", function()
+      assert.same({ true, 4 }, { remove("+-", 100) })
+    end)
+
+    it("is not said to be gone when it never was listed", function()
+      local ok, asked, err = remove("-", 100)
+      assert.same({ false, 1, "transient" }, { ok, asked, err.kind })
+    end)
+  end)
+
   it("keeps the one before as long as nobody confirms the new one", function()
     sink.linked = false
     go "apply"
