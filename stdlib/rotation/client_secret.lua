@@ -280,6 +280,12 @@ local function raise_uncertain(what)
   }
 end
 
+-- Is a credential that no row has so new that a missing entry proves nothing?
+local function is_new_credential(credential)
+  local since = type(credential.startDateTime) == "string" and time.parse(credential.startDateTime)
+  return not since or graph_clock.now() - since <= HIDDEN
+end
+
 local UNLISTED = 6 -- reads in a row that do not list a new credential, after one that did
 
 -- Send the removal again while the credential is listed. For some seconds Entra may answer "no such credential" about
@@ -311,7 +317,7 @@ function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local is_new = not row or M.is_new(row)
+  local is_new = not row and is_new_credential(credential) or row ~= nil and M.is_new(row)
   local seen = remove_while_listed(application, key_id, is_new, function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))

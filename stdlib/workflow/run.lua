@@ -73,10 +73,18 @@ function Run:has_plans()
   return false
 end
 
+-- The text with its values filled in. A value may be a name in the tenant: a line break in it would be read as further
+-- lines of the plan.
+local function filled(text, ...)
+  local values = table.pack(...)
+  for i, value in ipairs(values) do values[i] = type(value) == "string" and value:gsub("%c", " ") or value end
+  return values.n > 0 and text:format(table.unpack(values, 1, values.n)) or text
+end
+
 --- Tell the reader of the plan something. It is no change.
----@param text string
+---@param text string with the values for text:format after it; control characters in them become blanks
 function Run:note(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = filled(text, ...)
   table.insert(self.step.notes, text)
   if self:acting() then log.note("  · " .. text) end
 end
@@ -84,7 +92,7 @@ end
 --- Like note, but a warning.
 ---@param text string
 function Run:warn(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = filled(text, ...)
   table.insert(self.step.warnings, text)
   if self:acting() then log.warn(text) end
 end

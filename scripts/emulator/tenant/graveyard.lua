@@ -41,6 +41,7 @@ function M:bury(type_name, row)
   local item = { type = type_name, row = copy, at = self.now(), links = take_links(self, row.id) }
   self[COLLECTIONS[type_name]]:drop(row.id)
   self.deleted:put(row.id, item)
+  if type_name == "user" then self:remember_name(newest) end
 end
 
 local function bring_back(tenant, item)
