@@ -61,13 +61,13 @@ function M.read_role_names()
   return named
 end
 
-local function read_group_members(group)
+local function read_role_group_members(group)
   local members = {}
   for user in groups.list_users(group.id, { "id" }, group.displayName) do members[#members + 1] = user end
   return members
 end
 
-local function read_group_owners(group)
+local function read_role_group_owners(group)
   return graph.all(graph.path("/groups/{id}/owners", group.id), {
     select = { "id" }, what = ("read the owners of the group '%s'"):format(group.displayName),
   })
@@ -92,7 +92,7 @@ local function users_of(id)
   local group = graph.get(graph.path("/groups/{id}", id), {
     select = { "id", "displayName" }, missing = "nil", what = "look whether an eligible principal is a group",
   })
-  return group and read_group_members(group) or { { id = id } }
+  return group and read_role_group_members(group) or { { id = id } }
 end
 
 local function as_users(instances)
@@ -133,8 +133,8 @@ function M.read_role_groups(unread)
   })
   local list = task.map(found, AT_ONCE, function(group)
     local members, owners = task.all {
-      function() return read_group_members(group) end,
-      function() return read_group_owners(group) end,
+      function() return read_role_group_members(group) end,
+      function() return read_role_group_owners(group) end,
     }
     return { id = group.id, name = group.displayName, members = members, owners = owners, eligible = {} }
   end)
@@ -146,7 +146,7 @@ end
 --- reads side by side.
 ---@param options { eligible_for_groups: boolean }?
 ---@return entra.holders
-function M.read(options)
+function M.read_holders(options)
   local unread, asked = {}, options and options.eligible_for_groups
   local active, eligible, named, found = task.all {
     M.read_active, M.read_eligible, M.read_role_names,

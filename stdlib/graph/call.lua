@@ -67,7 +67,7 @@ end
 function Call:resource() return self.path:match("^/[^/?(]*") end
 
 -- The names of the members of a body.
-local function member_names(body)
+local function body_member_names(body)
   local names = {}
   for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
   table.sort(names)
@@ -88,7 +88,7 @@ end
 -- Does the token in use have what the table of permissions asks for this call?
 local function is_covered(call)
   local principal = not call.options.credential and oauth.signed_in()
-  local rows = principal and required.rows(call.method, call.path, member_names(call.body)) or {}
+  local rows = principal and required.rows(call.method, call.path, body_member_names(call.body)) or {}
   local kind = principal and principal.kind == "app" and "application" or "delegated"
   local held = principal and sets.of(kind == "application" and principal.roles or principal.scopes)
   for _, row in ipairs(rows) do
@@ -166,7 +166,7 @@ end
 local WITH_REQUEST_ID = "%s (request-id %s)"
 
 -- Status, code, message and request id of an answer in one text.
-local function quote_answer(failure)
+local function quote_graph_answer(failure)
   if not failure.status then return failure.message end
   local words = tostring(failure.status)
   if failure.code and failure.code ~= "" then words = words .. " " .. failure.code end
@@ -209,8 +209,8 @@ end
 ---@param failure http.retry.failure
 ---@return Failure
 function M.failure(call, failure)
-  local reason, words = explain.graph(failure, call), quote_answer(failure)
-  local made = { method = call.method, path = call.path, members = member_names(call.body) }
+  local reason, words = explain.graph(failure, call), quote_graph_answer(failure)
+  local made = { method = call.method, path = call.path, members = body_member_names(call.body) }
   if failure.status == 403 then remember_denied(made) end
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,

@@ -59,8 +59,9 @@ local function load_path_tree()
   end
 end
 
--- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function path_segments(path)
+-- Split a path into segments. A key in parentheses becomes the segment "{id}", and "/$count" at the end is dropped:
+-- "/applications(uniqueName='x')/owners/$count" gives { "applications", "{id}", "owners" }.
+local function segments_of_call_path(path)
   local list = {}
   for segment in path:lower():gmatch("[^/]+") do
     local name, inside = segment:match("^([^(]+)%((.*)%)$")
@@ -71,7 +72,7 @@ local function path_segments(path)
   return list
 end
 
-local function rows_of_segments(segments)
+local function permission_rows_of_segments(segments)
   local node = path_tree
   for _, segment in ipairs(segments) do
     node = node[segment] or segment ~= "*" and node["{id}"]
@@ -80,13 +81,13 @@ local function rows_of_segments(segments)
   return node[ROWS]
 end
 
-local function rows_of_path(path)
+local function permission_rows_of_path(path)
   if not path_tree then load_path_tree() end
-  local segments = path_segments(path)
-  local found = rows_of_segments(segments)
+  local segments = segments_of_call_path(path)
+  local found = permission_rows_of_segments(segments)
   if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
     segments[#segments] = nil
-    found = rows_of_segments(segments)
+    found = permission_rows_of_segments(segments)
   end
   return found
 end
@@ -98,7 +99,7 @@ end
 ---@param members string[]? the members of the body, where they are known
 ---@return graph.required.row[]
 function M.rows(method, path, members)
-  local rows_here = rows_of_path(path)
+  local rows_here = permission_rows_of_path(path)
   if not rows_here then return {} end
   local base, found, seen = rows_here[method .. "#"], {}, {}
   for _, member in ipairs(members or {}) do

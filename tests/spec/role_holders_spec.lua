@@ -121,7 +121,7 @@ describe("a role-assignable group", function()
   end)
 
   it("is not asked who is eligible for it where nobody needs to know", function()
-    tenant:run(role_holders.read)
+    tenant:run(role_holders.read_holders)
     assert.equal(0, tenant.door:count("GET", ELIGIBLE))
   end)
 end)

@@ -81,7 +81,7 @@ describe("an application that was made an owner a moment ago", function()
   local ME = { kind = "app", oid = "me", name = "Rotator", roles = { "Application.ReadWrite.OwnedBy" } }
   local function answer(...) return { 200, {}, { value = json.array { ... } } } end
   local function why()
-    return tenant:run(rights_check.why_not_ours, { id = "a", displayName = "Billing" }, ME)
+    return tenant:run(rights_check.why_not_changeable, { id = "a", displayName = "Billing" }, ME)
   end
 
   it("is not refused because one read came too early", function()

@@ -7,7 +7,7 @@ local users = require "entra.users"
 
 local MOST = 5 -- accounts named in one finding
 
-local function names_of(accounts)
+local function managed_account_names(accounts)
   local list = {}
   for place, account in ipairs(accounts) do
     if place > MOST then
@@ -54,7 +54,7 @@ local KINDS = {
     cause = "Nobody can sign in with them.", fix = "Enable them, or remove them from the managed accounts." },
 }
 
-local function pick(accounts, kind, federated)
+local function managed_accounts_of_kind(accounts, kind, federated)
   local found = {}
   for _, account in ipairs(accounts) do
     if kind.is(account, federated) then found[#found + 1] = account end
@@ -62,45 +62,48 @@ local function pick(accounts, kind, federated)
   return found
 end
 
-local function tell_doubts(record, accounts)
+local function report_unknown_reach(findings, accounts)
   local roles = reach.roles_for(accounts)
-  local doubtful = pick(accounts, { is = function(account) return reach.judge(account, roles) == "unknown" end })
+  local doubtful = managed_accounts_of_kind(accounts, {
+    is = function(account) return reach.judge(account, roles) == "unknown" end,
+  })
   if #doubtful == 0 then return end
-  record:unknown { evidence = "whether these can be reset: " .. names_of(doubtful),
+  findings:unknown { evidence = "whether these can be reset: " .. managed_account_names(doubtful),
     cause = "Microsoft's pages contradict each other on roles they hold.", fix = "Reset one of them to find out." }
 end
 
 ---@type doctor.check
 return {
   name = "managed accounts",
-  run = function(record, look)
-    if #look:want("terms").managed == 0 then
-      return record:unknown {
+  run = function(findings, facts)
+    if #facts:want("terms").managed == 0 then
+      return findings:unknown {
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
-    local accounts, told = look:want "accounts", false
+    local accounts, has_reported = facts:want "accounts", false
     local federated, unread = federated_domains()
     for _, kind in ipairs(KINDS) do
-      local found = pick(accounts, kind, federated or {})
+      local found = managed_accounts_of_kind(accounts, kind, federated or {})
       if #found > 0 then
-        told = true
-        record[kind.verdict](record, { evidence = kind.evidence:format(names_of(found)), cause = kind.cause,
-          fix = kind.fix })
+        has_reported = true
+        findings[kind.verdict](findings, {
+          evidence = kind.evidence:format(managed_account_names(found)), cause = kind.cause, fix = kind.fix,
+        })
       end
     end
-    tell_doubts(record, accounts)
+    report_unknown_reach(findings, accounts)
     for _, why in ipairs(accounts.unread or {}) do
-      record:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
+      findings:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
         cause = "This could not be read: " .. why,
         fix = "Let the doctor sign in with the permission PrivilegedEligibilitySchedule.Read.AzureADGroup." }
     end
     if unread then
-      record:unknown { evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
+      findings:unknown { evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
         fix = unread.fix }
     end
-    if not told then
-      record:ok("%s, none synced, guest%s or disabled", layout.count(#accounts, "account"),
+    if not has_reported then
+      findings:ok("%s, none synced, guest%s or disabled", layout.count(#accounts, "account"),
         federated and ", federated" or "")
     end
   end,
