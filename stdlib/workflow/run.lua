@@ -9,6 +9,7 @@ local commit = require "journal.commit"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
+local note_text = require "workflow.note_text"
 local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
@@ -74,9 +75,9 @@ function Run:has_plans()
 end
 
 --- Add a note for the reader of the plan. A note is no change.
----@param text string
+---@param text string with the values for text:format after it; control characters in them become blanks
 function Run:note(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = note_text(text, ...)
   table.insert(self.step.notes, text)
   if self:acting() then log.note("  · " .. text) end
 end
@@ -84,7 +85,7 @@ end
 --- Add a warning for the reader of the plan.
 ---@param text string
 function Run:warn(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = note_text(text, ...)
   table.insert(self.step.warnings, text)
   if self:acting() then log.warn(text) end
 end

@@ -81,7 +81,11 @@ function M.permits(ctx, call)
   if not calls then load_calls() end
   local row = calls[call]
   if not row then return true end
-  for _, needed in ipairs(M.is_person(ctx) and row.user or row.app) do
+  local is_person = M.is_person(ctx)
+  if is_person and ctx.tenant.flags.access_as_user and M.permissions(ctx)["Directory.AccessAsUser.All"] then
+    return true
+  end
+  for _, needed in ipairs(is_person and row.user or row.app) do
     if covers(M.permissions(ctx), needed) then return true end
   end
   return false
@@ -133,7 +137,7 @@ M.GRANT_ROLES = { "Global Administrator", "Privileged Role Administrator" }
 ---@param ctx emulator.context
 ---@param row table with _owners
 function M.need_application(ctx, row)
-  local owner = row._owners and row._owners[ctx.caller.oid]
+  local owner = row._owners and row._owners[ctx.caller.oid] and (row._owned_from or 0) <= ctx:now()
   if M.is_person(ctx) then
     if not owner and not M.holds(ctx, M.APPLICATION_ROLES) then answer.denied() end
     return
@@ -252,6 +256,8 @@ local READERS = {
     "Directory.Read.All", "Directory.ReadWrite.All" },
 }
 READERS.application = READERS.servicePrincipal
+READERS.directoryRole = { "RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "Directory.Read.All",
+  "Directory.ReadWrite.All" }
 
 --- May the caller see more of an object than its id? If not, mixed lists show only ids (Microsoft Learn:
 --- group-list-members, "limited information").

@@ -3,6 +3,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -29,8 +30,7 @@ local function check_name(ctx, name)
       .. "domain names in your organization.")
   end
   if is_taken(ctx, name) then
-    answer.same_key(ctx.tenant, "Another object with the same value for property userPrincipalName already exists.",
-      "userPrincipalName")
+    answer.same_value "userPrincipalName"
   end
 end
 
@@ -60,7 +60,7 @@ local function create(ctx)
   for name, value in pairs(users.password(ctx, row, body.passwordProfile)) do row[name] = value end
   ctx.tenant.users:put(row.id, row)
   local _, shown = query.entity(ctx, "user", row)
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/users/" .. row.id }
+  return 201, shown, head.created(ctx, "User", row.id)
 end
 
 --- The roles decide whom an admin may delete, as for other sensitive changes (Microsoft Learn:
