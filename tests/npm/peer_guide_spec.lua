@@ -260,8 +260,9 @@ describe("the guide by cli-microsoft365", function()
     m365 { "entra", "app", "permission", "list", "--appId", app.appId }
     m365({ "entra", "user", "set", "--userName", "uma@" .. TENANT, "--resetPassword", "--newPassword",
       "Abc12345~!xyz" }, true)
-    assert.is_true(cloud.emulator.tenant:check_password("uma@" .. TENANT,
-      secret.from "Abc12345~!xyz"))
+    assert.is_true(cloud.emulator.tenant:check_password("uma@" .. TENANT, secret.from "Abc12345~!xyz"))
+    m365({ "login", "--authType", "secret", "--appId", app.appId, "--secret", value, "--tenant", TENANT }, true)
+    assert.equal(5, #m365 { "entra", "group", "member", "list", "--groupName", MANAGED })
     assert_all_right(cloud)
   end)
 end)

@@ -128,7 +128,7 @@ describe("the emulated login service", function()
     local emulator <close> = open()
     local app = add_app(emulator, { name = "one" })
     assert_refused(by_secret(emulator, app, { client_secret = "wrong" }), 401, "invalid_client", 7000215)
-    assert_refused(by_secret(emulator, app, { client_secret = "" }), 400, "invalid_request", 7000216)
+    assert_refused(by_secret(emulator, app, { client_secret = "" }), 401, "invalid_client", 7000216)
     assert_refused(by_secret(emulator, app, { client_assertion = "x.y.z" }), 400, "invalid_request", 900144)
     assert_refused(by_secret(emulator, app, { client_assertion = "x.y.z", client_assertion_type =
       "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" }), 401, "invalid_client", 700027)

@@ -274,6 +274,16 @@ describe("the emulated Graph, as recorded,", function()
     assert.equal(403, assigns("adele"))
   end)
 
+  it("refuses Privileged Identity Management in its own words", function()
+    local status, body = world:ask(world:claims("adele", { scp = "Directory.AccessAsUser.All" }), "GET",
+      "/roleManagement/directory/roleAssignmentScheduleRequests")
+    assert.same({ 403, "UnknownError" }, { status, body.error.code })
+    local inner = json.decode(body.error.message)
+    assert.equal("PermissionScopeNotGranted", inner.errorCode)
+    assert.equal("Authorization failed due to missing permission scope "
+      .. "RoleAssignmentSchedule.ReadWrite.Directory,RoleManagement.ReadWrite.Directory.", inner.message)
+  end)
+
   it("throttles in the words of Graph", function()
     world = fake.new { flags = { write_quota = { 1, 60 } } }
     local app = world.tenant:add_app { name = "busy", permissions = { "Application.ReadWrite.OwnedBy" } }

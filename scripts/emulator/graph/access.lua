@@ -73,6 +73,22 @@ local function covers(set, needed)
   return true
 end
 
+-- The part of Graph that is Privileged Identity Management's: there Directory.AccessAsUser.All is not enough, and a
+-- missing permission has words of its own (azure-cli#26471, 2023; terraform-provider-azuread#1727, 2025).
+local function is_schedule(call) return call:find("/rolemanagement/directory/role%a+schedule") ~= nil end
+
+local function refuse_schedule(row)
+  local names, seen = {}, {}
+  for _, alternative in ipairs(row) do
+    for _, name in ipairs(alternative) do
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  answer.refuse(403, "UnknownError", ('{"errorCode":"PermissionScopeNotGranted","message":"Authorization failed due to '
+    .. 'missing permission scope %s.","instanceAnnotations":[]}'):format(table.concat(names, ",")))
+end
+
 --- Do the token's permissions allow the call? A call without a row needs no permission.
 ---@param ctx emulator.context
 ---@param call string "PATCH /applications/{id}", path in lower case
@@ -82,9 +98,8 @@ function M.permits(ctx, call)
   local row = calls[call]
   if not row then return true end
   local is_person = M.is_person(ctx)
-  if is_person and ctx.tenant.flags.access_as_user and M.permissions(ctx)["Directory.AccessAsUser.All"] then
-    return true
-  end
+  local as_user = is_person and ctx.tenant.flags.access_as_user and not is_schedule(call)
+  if as_user and M.permissions(ctx)["Directory.AccessAsUser.All"] then return true end
   for _, needed in ipairs(is_person and row.user or row.app) do
     if covers(M.permissions(ctx), needed) then return true end
   end
@@ -95,7 +110,9 @@ end
 ---@param ctx emulator.context
 ---@param call string
 function M.need(ctx, call)
-  if not M.permits(ctx, call) then answer.denied() end
+  if M.permits(ctx, call) then return end
+  if is_schedule(call) then refuse_schedule(M.is_person(ctx) and calls[call].user or calls[call].app) end
+  answer.denied()
 end
 
 --- The template ids of the caller's directory roles: those in the token, or without the claim those held now.

@@ -60,7 +60,7 @@ local function check_new(ctx, application, body)
   end
   local count = 0
   for _, row in ctx.tenant.federations:scan(math.huge) do
-    if is_of(application)(row) then
+    if is_of(application)(row) then -- the refusal: azure-workload-identity, pkg/cloud/errors.go
       count = count + 1
       local is_same = row.issuer == body.issuer and row.subject == body.subject
       if row.name == body.name or is_same then

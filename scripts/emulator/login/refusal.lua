@@ -58,7 +58,7 @@ local CODES = {
   [7000112] = { "unauthorized_client", 400, "Application '%s'(%s) is disabled." },
   [7000215] = { "invalid_client", 401, "Invalid client secret provided. Ensure the secret being sent in the request "
     .. "is the client secret value, not the client secret ID, for a secret added to app '%s'." },
-  [7000216] = { "invalid_request", 400, "'client_assertion', 'client_secret' or 'request' is required for the "
+  [7000216] = { "invalid_client", 401, "'client_assertion', 'client_secret' or 'request' is required for the "
     .. "'client_credentials' grant type." },
   [7000218] = { "invalid_client", 401, "The request body must contain the following parameter: 'client_assertion' or "
     .. "'client_secret'." },

@@ -13,8 +13,8 @@ local M = {}
 M.GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 --- Microsoft Graph Command Line Tools, a public client of Microsoft (merill/msgraph documentation).
 M.CLI_APP = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
---- Azure CLI, a public client of Microsoft, and the permissions of Graph that Microsoft gave it in advance (azure-cli:
---- azure/cli/core/auth/constants.py; the permissions as tokens of 2024 in public issues show them).
+--- Azure CLI, a public client of Microsoft (azure-cli: azure/cli/core/auth/constants.py), and the permissions of Graph
+--- that Microsoft gave it in advance, as its tokens show them in public notes.
 M.AZURE_CLI_APP = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 local AZURE_CLI_SCOPES = { "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "AuditLog.Read.All",
   "DelegatedPermissionGrant.ReadWrite.All", "Directory.AccessAsUser.All", "Group.ReadWrite.All", "User.Read.All",
