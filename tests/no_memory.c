@@ -1,7 +1,7 @@
 /* Preloaded into a program by a test: lets allocations fail from number NO_MEMORY_AT since main began, NO_MEMORY_FOR
  * of them (1 when that is not said; Lua tries again after it has collected garbage, so one is little to it), and writes
- * to the file NO_MEMORY_COUNT how many there were. What libraries allocate before main is not counted: a failure there
- * is not the program's to tell. */
+ * to the file NO_MEMORY_COUNT how many there were, and how many of them before the first connection (0: there was
+ * none). What libraries allocate before main is not counted: a failure there is not the program's to tell. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef int main_function(int count, char **words, char **environment);
@@ -16,7 +17,8 @@ typedef int start_function(main_function *, int, char **, void (*)(void), void (
 
 static void *(*next_malloc)(size_t), *(*next_calloc)(size_t, size_t), *(*next_realloc)(void *, size_t);
 static main_function *real_main;
-static long count, chosen, lasting;
+static int (*next_connect)(int, const struct sockaddr *, socklen_t);
+static long count, connected, chosen, lasting;
 static int begun;
 static char counted[4096]; /* the file; the program wipes its environment */
 
@@ -72,9 +74,15 @@ void *realloc(void *block, size_t size) {
   return fails() ? NULL : next_realloc(block, size);
 }
 
+int connect(int fd, const struct sockaddr *address, socklen_t length) {
+  if (!next_connect) find("connect", &next_connect);
+  if (!connected && address->sa_family != AF_UNIX) connected = __atomic_load_n(&count, __ATOMIC_RELAXED);
+  return next_connect(fd, address, length);
+}
+
 static void write_count(void) {
-  char text[32];
-  int length = snprintf(text, sizeof text, "%ld\n", count);
+  char text[64];
+  int length = snprintf(text, sizeof text, "%ld %ld\n", count, connected);
   int fd = open(counted, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, text, (size_t)length) != length) abort();
   close(fd);
