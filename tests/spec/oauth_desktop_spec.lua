@@ -112,13 +112,13 @@ describe("a page that waits for the browser", function()
     running:kill "KILL"
   end)
 
-  it("is not there for a user who is the kernel's word for several", function()
+  it("is not there for a user whose id the namespace does not map", function()
     if not is_root() then return pending "only root can be several users" end
     local place, words = place_for "65534"
     local _ <close> = place
     local running <close> = assert(process.start(words, nil, nil, "kept"))
     assert.equal(1, running:wait(20))
-    assert.truthy(running:complaint():find("a user whom this namespace does not know", 1, true))
+    assert.truthy(running:complaint():find("this namespace does not map that user", 1, true))
   end)
 end)
 

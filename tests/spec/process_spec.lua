@@ -132,7 +132,7 @@ describe("host.process", function()
     assert.has_error(function() process.start({ "/bin/echo", 7 }) end,
       "bad argument #1 to 'start' (an argument is not a string)")
     assert.has_error(function() process.start({ "/bin/echo", "a\0b" }) end,
-      "bad argument #1 to 'start' (an argument holds a NUL)")
+      "bad argument #1 to 'start' (an argument has a NUL character)")
     assert.has_error(function() process.start("/bin/echo") end)
   end)
 

@@ -247,7 +247,7 @@ describe("a user's password", function()
       local rows, status = go()
       assert.same({ 1, "stop", "orphaned" }, { status, rows["t0-chen"].what, row_of().state })
       assert.matches("more than an hour has passed: it is not known which value is in force$", rows["t0-chen"].why)
-      assert.matches("value 1 lies in the entry vault 'Privileged', Tier0\\t0%-chen@.* %(pending%) %(id ",
+      assert.matches("value 1 is in the entry vault 'Privileged', Tier0\\t0%-chen@.* %(pending%) %(id ",
         rows["t0-chen"].failure.fix)
       resume()
       go()
@@ -401,7 +401,7 @@ describe("a user's password", function()
     cloud:wait(600)
     rows, status = go()
     assert.same({ 1, "stop" }, { status, rows["t0-chen"].what })
-    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by "
+    local other = rows["t0-chen"].why:match("^the sink has a pending password that may be in force, written by "
       .. "another installation of Moonlatch %((ml:%x+:%x+)%)$")
     resume()
     assert.equal("stop", go()["t0-chen"].what) -- it has to be named
