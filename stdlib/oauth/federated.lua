@@ -27,8 +27,8 @@ local function check_not_expired(token, path)
   fail.raise {
     kind = "config", what = "use the workload's token from " .. path,
     why = ("it expired at %s, %s ago by this computer's clock"):format(time.iso(expiry), time.span(now - expiry)),
-    fix = "The platform has to renew the file (Kubernetes: a projected service account token). Check that `token_file` is "
-      .. "that mount and not a copy of it.",
+    fix = "The platform has to renew the file (Kubernetes: a projected service account token). Check that `token_file` "
+      .. "is that mount and not a copy of it.",
   }
 end
 

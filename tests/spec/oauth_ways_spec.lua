@@ -221,13 +221,13 @@ describe("oauth", function()
     end)
 
     it("looks at the token's own expiry before a clock is blamed", function()
-      local function jwt(expiry)
+      local function token_of(expiry)
         return ("%s.%s.x"):format(crypto.base64url '{"alg":"RS256"}', crypto.base64url(('{"exp":%d}'):format(expiry)))
       end
-      local path = file("token", jwt(START - 299))
+      local path = file("token", token_of(START - 299))
       tenant.profile.sign_in.token_file = path
       run(sign_in)
-      file("token", jwt(START - 7200))
+      file("token", token_of(START - 7200))
       local err = fails(sign_in)
       assert.equal("config", err.kind)
       assert.matches("^it expired at %d+%-%d+%-%d+T[%d:]+Z, 2 hours ago by this computer's clock$", err.why)
