@@ -39,6 +39,7 @@ local original_of = setmetatable({}, { __mode = "k" }) ---@type table<function, 
 local Border = class "script.border"
 
 local OBJECT = { arguments = "kept", depth = math.huge } -- methods, and functions among results
+local JSON = { arguments = "kept", depth = 0 } -- functions among results that are JSON: what they give is JSON, too
 local CALLBACK = { depth = math.huge }
 local MEMBER = { depth = math.huge, copied = true }
 
@@ -115,6 +116,7 @@ end
 -- A table in which nothing was converted is given as it is, unless copies are wanted.
 local function give_plain(border, list, giving, level, seen)
   if level > giving.depth then return list end
+  seen = seen or {}
   if seen[list] then return seen[list] end
   local twin, changed = {}, giving.copied == true
   seen[list] = twin
@@ -129,18 +131,17 @@ local function give_plain(border, list, giving, level, seen)
 end
 
 local function give_table(border, value, giving, level, seen)
-  if behind[value] ~= nil then return value end
-  if fail.is(value) then return fail.copy(value) end
   local meta = metatable_of(value)
-  if meta ~= nil and border.metatables_of_script[meta] then return value end
-  if meta ~= nil and meta ~= ARRAY then return face_of(border, value) end
-  return give_plain(border, value, giving, level + 1, seen or {})
+  if meta == nil or meta == ARRAY then return give_plain(border, value, giving, level + 1, seen) end
+  if behind[value] ~= nil or border.metatables_of_script[meta] then return value end
+  if fail.is(value) then return fail.copy(value) end
+  return face_of(border, value)
 end
 
 function give(border, value, giving, level, seen)
   local kind = type(value)
   if kind == "table" then return give_table(border, value, giving, level or 0, seen) end
-  if kind == "function" then return give_function(border, value) end
+  if kind == "function" then return give_function(border, value, giving.depth == 0 and JSON or OBJECT) end
   if kind == "userdata" or kind == "thread" then return check_handle(value) end
   return value
 end
@@ -230,18 +231,25 @@ local function finish(border, how, ok, ...)
   error(border:caught(placed((...), 2)), 0)
 end
 
+-- An iterator takes nothing: the item that a loop hands back to it is not copied.
+local function shown_iterator(border, fn, how)
+  return function() return finish(border, how, xpcall(second, keep_trace, fn)) end
+end
+
 function show_function(border, fn, how)
   if border.shown[fn] then return border.shown[fn] end
   local function shown(...) return finish(border, how, xpcall(taken, keep_trace, border, how, fn, ...)) end
+  local takes = debug.getinfo(fn, "u")
+  if takes.nparams == 0 and not takes.isvararg then shown = shown_iterator(border, fn, how) end
   border.shown[fn], original_of[shown] = shown, fn
   return shown
 end
 
 -- A function among results: of the library, or one of the script's that comes back; see chunk_name.
-function give_function(border, fn)
+function give_function(border, fn, how)
   if border.scripts[fn] then return border.scripts[fn] end
   if original_of[fn] or debug.getinfo(fn, "S").source:sub(1, #LIBRARY) ~= LIBRARY then return fn end
-  return show_function(border, fn, OBJECT)
+  return show_function(border, fn, how)
 end
 
 ---------------------------------------------------------------------------
