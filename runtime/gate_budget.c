@@ -4,6 +4,9 @@
  * The file holds one 64-bit moment, in microseconds since the machine started: when the next change may leave.
  * A change takes that moment and moves it on by its share, in one atomic step. So nothing is lost when a
  * process dies, and nobody holds a lock. With an emulator's clock the moments are the emulator's.
+ *
+ * After a pause the moment lies in the past, and changes leave at once until it has caught up: a hundredth of the
+ * limit at most. The others share the span, so that the limit holds in any span.
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -18,10 +21,12 @@
 #define MICROSECONDS 1000000
 #define HORIZON (60LL * MICROSECONDS) /* no moment further ahead is given */
 #define MOST_AT_ONCE 20               /* changes of one $batch */
+#define SAVED 0.01                    /* of the limit: what may leave at once after a pause */
 
 struct budget {
   _Atomic int64_t *next; /* mapped */
   int64_t share;         /* microseconds of one change */
+  int64_t saved;         /* microseconds that the next moment may lie in the past */
   const struct clock *clock;
 };
 
@@ -39,12 +44,14 @@ static int is_stale(const struct budget *budget, int64_t next, int64_t now) {
 
 /* Take the first free moment for so many changes; 0 when there is none yet. */
 static int64_t take(struct budget *budget, int64_t count, int64_t now) {
-  int64_t next = atomic_load(budget->next), moment;
+  int64_t next = atomic_load(budget->next), moment, after;
   do {
     int64_t from = is_stale(budget, next, now) ? now : next;
     if (from > now + HORIZON) return 0;
+    if (from < now - budget->saved) from = now - budget->saved;
     moment = from > now ? from : now;
-  } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->share));
+    after = from + count * budget->share;
+  } while (!atomic_compare_exchange_weak(budget->next, &next, after));
   return moment;
 }
 
@@ -81,7 +88,8 @@ struct budget *gate_budget_open(lua_State *L, const char *path, double count, do
   int code = sys_counter_map(fd, 1, &next);
   struct budget *budget = code ? NULL : calloc(1, sizeof *budget);
   if (budget) {
-    *budget = (struct budget){next, (int64_t)(seconds * MICROSECONDS / count), clock};
+    int64_t at_once = (int64_t)(count * SAVED), share = (int64_t)(seconds * MICROSECONDS / (count - (double)at_once));
+    *budget = (struct budget){next, share, at_once * share, clock};
     return budget;
   }
   sys_counter_unmap(next);

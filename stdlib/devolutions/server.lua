@@ -12,6 +12,7 @@ local profiles = require "profile.current"
 local retry = require "http.retry"
 local secret = require "host.secret"
 local single_flight = require "task.single_flight"
+local task = require "task"
 local vault_folder = require "base.vault_folder"
 
 local M = {}
@@ -378,8 +379,9 @@ end
 --- "conflict". Waits.
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
+---@param beside nil|fun() what may be read beside reading the entry back
 ---@return devolutions.entry
-function M.create_entry(vault_id, entry)
+function M.create_entry(vault_id, entry, beside)
   local what = ("create the entry '%s'"):format(named(entry))
   local made = perform(what, "POST", path_of("/api/v1/vault/{id}/entry", vault_id), nil, {
     name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
@@ -388,7 +390,7 @@ function M.create_entry(vault_id, entry)
   if type(made.id) ~= "string" then
     raise(what, { kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry" })
   end
-  local kept = get(what, vault_id, made.id)
+  local kept = task.all { function() return get(what, vault_id, made.id) end, beside }
   take_back(what, vault_id, entry, kept)
   check_shown(what, kept)
   return check_kept(what, entry, kept)

@@ -109,7 +109,7 @@ end
 --- looked. Then another installation was faster, and our credential is removed again.
 ---@param self rotation.Credential
 function M.refuse_rival(self)
-  self.sink:fetch()
+  self.run:look(self.sink)
   local held = stranger(self)
   if not held or self.stranger and secret.equals(held, self.stranger) then return end
   self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")

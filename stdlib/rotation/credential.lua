@@ -18,6 +18,7 @@ local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
 local retirement = require "rotation.retirement"
+local task = require "task"
 
 local M = {}
 
@@ -258,12 +259,19 @@ local function list_foreign(self)
   end
 end
 
+-- Look at what Entra lists now and, side by side, at the sink.
+local function look_beside_sink(self, look_at_sink)
+  task.all {
+    function() self:look_anew() end,
+    function() if self.sink then look_at_sink() end end,
+  }
+end
+
 -- Look at everything once more under the lease, before a new one is made: another run may have ended since.
 local function look_once_more(self)
   clock_skew.check(("have a %s made"):format(self.kind.name))
-  self:look_anew()
+  look_beside_sink(self, function() self.sink:fetch() end)
   if self.kind.give_way then self.kind.give_way(self) end
-  if self.sink then self.sink:fetch() end
 end
 
 -- Choose the credential to use, if there is one; else return why a new one is made.
@@ -403,7 +411,7 @@ function Credential:prove(roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
-    self:look_anew()
+    look_beside_sink(self, function() run:look(self.sink) end) -- which is written to next
     self.kind.give_way(self)
   end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end

@@ -1,5 +1,6 @@
 --- The outcome of a workflow run: the counts, the exit status, and what to do about a failure.
 
+local fail = require "fail"
 local kinds = require "fail.kinds"
 
 local M = {}
@@ -43,11 +44,13 @@ end
 
 local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
 
---- Add to a failure where it happened; for one that passes by itself, or that looking settles, the fix is the same
---- command.
+--- Mark the step that failed, and add to the failure where it happened; for one that passes by itself, or that looking
+--- settles, the fix is the same command.
 ---@param run workflow.Run
 ---@param failure Failure
 function M.complete(run, failure)
+  if fail.is(failure, "denied") then require("permissions.denied").explain(failure) end
+  if run.step then run.step.state = "failed" end
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
   if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).settles then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix

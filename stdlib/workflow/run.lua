@@ -14,13 +14,16 @@ local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
 local scheduler = require "task.scheduler"
+local steps = require "workflow.steps"
 local task = require "task"
+local time = require "time"
 local wait_until = require "resource.wait_until"
 local workflow_print = require "workflow.print"
 
 local M = {}
 
 local SIDE_BY_SIDE = 8 -- changes side by side
+local RECENT = 5 -- seconds for which a look under the lease counts
 
 ---@class workflow.item one thing a step looked at
 ---@field kind string
@@ -77,25 +80,28 @@ end
 ---@param text string
 function Run:note(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.notes, text)
-  if self:acting() then log.note("  · " .. text) end
+  local record = steps.current(self)
+  table.insert(record.notes, text)
+  if self:acting() then steps.tell(record, log.note, "  · " .. text) end
 end
 
 --- Like note, but a warning.
 ---@param text string
 function Run:warn(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.warnings, text)
-  if self:acting() then log.warn(text) end
+  local record = steps.current(self)
+  table.insert(record.warnings, text)
+  if self:acting() then steps.tell(record, log.warn, text) end
 end
 
 --- Tell that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.unseen, text)
+  local record = steps.current(self)
+  table.insert(record.unseen, text)
   table.insert(self.unknown, text)
-  if self:acting() then log.note("  ? " .. text) end
+  if self:acting() then steps.tell(record, log.note, "  ? " .. text) end
 end
 
 --- Tell that the purpose of this workflow fails: a warning that makes a verification exit with 1.
@@ -111,9 +117,9 @@ local read_waiting = options_of("run:await", { what = "string", why = "string", 
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
   waiting = read_waiting(waiting)
-  waiting.step = self.step.name
+  local record = steps.current(self)
+  waiting.step, record.state = record.name, "waiting"
   table.insert(self.waiting, waiting)
-  self.step.state = "waiting"
 end
 
 --- Tell that something exists, may matter, and stays as it is.
@@ -121,7 +127,7 @@ end
 ---@param name string
 ---@param why string
 function Run:leave(kind, name, why)
-  table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
+  table.insert(self.left, { step = steps.current(self).name, kind = kind, name = name, why = why })
 end
 
 --- Run `fn` in the background. `wait` on the returned task gives its results. The run's end cancels it.
@@ -141,8 +147,9 @@ function Run:hold(thing) table.insert(self.held, thing) end
 ---@param name string of the lease
 ---@param what string what is not done in that case: "work on the certificate of 'X'"
 function Run:lease(name, what)
-  if not self:acting() and self.mode ~= "destroy" or not self.journal then return end
+  if not self:acting() and self.mode ~= "destroy" or not self.journal or self.leases[name] then return end
   local held, message = leases.take(self.journal, name, what)
+  self.leases[name] = held ~= nil
   if held then return self:hold(held) end
   fail.raise {
     kind = "conflict", code = "busy", what = what, why = message or "another process holds it",
@@ -172,12 +179,12 @@ end
 local function report(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
   local tell = item.action == "none" and log.note or log.prose -- a change is told also with --quiet
-  tell("  " .. workflow_print.line(item))
+  steps.tell(steps.of(run, item), tell, "  " .. workflow_print.line(item))
 end
 
 local function new_item(run, kind, name)
   local item = { kind = kind, name = name, action = "none", done = false }
-  table.insert(run.step.items, item)
+  table.insert(steps.current(run).items, item)
   return item
 end
 
@@ -241,12 +248,32 @@ local function after_update(actual, wanted)
   return value
 end
 
+local function lease_creating(run, thing)
+  run:lease("make/" .. (thing.key and thing:key() or tostring(thing)), "create " .. tostring(thing))
+end
+
+-- Is it the outcome of a look that counts still?
+local function is_recent(fetched)
+  return fetched ~= nil and fetched.looked ~= nil and time.monotonic() - fetched.looked <= RECENT
+end
+
+--- Look at a thing under the lease on creating it, unless that was done within the last five seconds. When `ensure`
+--- follows as soon, it creates the thing without another look. For a run that has made its first change. Waits.
+---@param thing resource.Resource
+function Run:look(thing)
+  if is_recent(thing.fetched) then return end
+  lease_creating(self, thing)
+  local began = time.monotonic()
+  thing:fetch()
+  thing.fetched.looked = began
+end
+
 -- Read once more before creating: another run may have created it. Creating what exists only once tells itself.
 local function look_again(run, thing)
   if thing.once or not run:acting() or not thing:readable() then return nil end
   task.check()
   open(run)
-  run:lease("make/" .. (thing.key and thing:key() or tostring(thing)), "create " .. tostring(thing))
+  lease_creating(run, thing)
   return thing:read()
 end
 
@@ -293,11 +320,12 @@ local function amend(run, item, thing, actual, changes)
   return run:acting() and value or after_update(actual, thing.wanted)
 end
 
+-- What is there; and was that a look under the lease, a moment ago?
 local function read(thing)
   local fetched = thing.fetched
   if not fetched then return thing:readable() and thing:read() or nil end
   thing.fetched = nil -- used once: later it may be different
-  return fetched.value
+  return fetched.value, is_recent(fetched)
 end
 
 -- A part of something that is ours is deleted with it.
@@ -310,9 +338,9 @@ local function note_undo(run, thing, item, actual)
 end
 
 local function ensure(run, thing, item)
-  local actual = read(thing)
+  local actual, is_look = read(thing)
   if run.mode == "destroy" then return note_undo(run, thing, item, actual) end
-  actual = actual or look_again(run, thing)
+  if not actual and not is_look then actual = look_again(run, thing) end
   if not actual then return make(run, item, thing) end
   if thing.adopt and run:acting() then thing:adopt(run, actual) end
   local changes = thing:differs(actual)
@@ -330,7 +358,7 @@ function Run:ensure(thing)
   return ensure(self, thing, new_item(self, thing.kind, thing.name))
 end
 
--- Raise the first error of several side by side; the others were recorded with their items.
+-- The others were recorded with their items.
 local function raise_first(outcomes)
   for _, one in ipairs(outcomes) do
     if not one.ok then error(one.result, 0) end
@@ -410,19 +438,6 @@ end
 ---------------------------------------------------------------------------
 -- The run
 
-local function begin(run, step)
-  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
-  table.insert(run.steps, run.step)
-  if run:acting() then log.step(step.name) else log.progress(step.name) end
-end
-
--- May a step marked `settled` start: is everything visible, and no person waited for?
-local function may_start(run, step)
-  if not step.settled or not run:acting() then return true end
-  run:settle()
-  return #run.waiting == 0
-end
-
 -- Raise a failure when --renew was given and no step keeps a credential.
 local function check_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
@@ -433,11 +448,7 @@ local function check_renewed(run)
 end
 
 local function go(run, declaration, dry)
-  for _, step in ipairs(declaration.steps) do
-    if not may_start(run, step) then break end
-    begin(run, step)
-    step.act(run, run.have, run.args)
-  end
+  steps.go_through(run, declaration.steps)
   if run.mode == "destroy" then return walk_back(run, dry) end
   run:settle()
   check_renewed(run)
@@ -472,18 +483,15 @@ function M.run(declaration, mode, args, options)
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
+    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, leases = {}, hooks = {}, watching = {},
+    undo = {},
   }
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
   local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
-  if not ok then
-    if fail.is(err, "denied") then require("permissions.denied").explain(err) end
-    outcome.complete(run, err)
-    if run.step then run.step.state = "failed" end
-  end
+  if not ok then outcome.complete(run, err) end
   local result = outcome.of(run, not ok and err or nil, options.dry)
   return result, result.status, scope and nil
 end
