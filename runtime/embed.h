@@ -1,4 +1,4 @@
-/* The Lua files in the binary. */
+/* The Lua files that are embedded in the program. */
 #ifndef EMBED_H
 #define EMBED_H
 
@@ -12,10 +12,10 @@ struct embedded {
   size_t chunk_length;
 };
 
-/* Sorted by name; written by embed.cmake. */
+/* The list of all embedded files, sorted by name; the build writes it (embed.cmake). */
 extern const struct embedded embedded[];
 
-/* The file of that name, or NULL. */
+/* Return the embedded file of that name, or NULL. */
 const struct embedded *embed_find(const char *name);
 
 #endif

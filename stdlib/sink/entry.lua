@@ -1,6 +1,5 @@
 --- A sink for a client secret: a credential entry of Devolutions Server (subType AzureServicePrincipal). The entry can
---- be read back, so its content is known. That the consumer reads this very entry is known only when a person said so
---- (`linked`).
+--- be read back, so its content is known. Whether the consumer reads this very entry, only a person can say (`linked`).
 
 local fail = require "fail"
 local markers = require "journal.marker"
@@ -37,35 +36,36 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
-local function raise_foreign(self)
+local function raise_entry_not_ours(self)
   fail.raise {
     kind = "not_ours", what = ("look for %s"):format(tostring(self)),
     why = ("there is an entry of this name %s that does not carry the tag '%s'"):format(self.made, self.tag),
-    fix = "Choose another --name or --path; or, if it is to be used and what it holds replaced, give it that tag.",
+    fix = "Choose another --name or --path. If Moonlatch may replace that entry's content, give the entry that tag.",
   }
 end
 
-local function ids_of(list)
+local function joined_entry_ids(list)
   local ids = {}
   for i, found in ipairs(list) do ids[i] = found.id end
   return table.concat(ids, ", ")
 end
 
-local function raise_several(self, list)
+local function raise_several_entries(self, list)
   fail.raise {
     kind = "conflict", what = ("look for %s"):format(tostring(self)),
-    why = ("%d entries %s have this name and the tag '%s' (%s)"):format(#list, self.made, self.tag, ids_of(list)),
-    fix = "Delete those that are not used, then run the same command again.",
+    why = ("%d entries %s have this name and the tag '%s' (%s)")
+      :format(#list, self.made, self.tag, joined_entry_ids(list)),
+    fix = "Delete the entries that are not used, then run the same command again.",
   }
 end
 
-local function pick(self, list)
+local function choose_our_entry(self, list)
   local ours = {}
   for _, found in ipairs(list) do
     if server.has_tag(found, self.tag) then ours[#ours + 1] = found end
   end
-  if #ours > 1 then raise_several(self, ours) end
-  if #ours == 0 and #list > 0 then raise_foreign(self) end
+  if #ours > 1 then raise_several_entries(self, ours) end
+  if #ours == 0 and #list > 0 then raise_entry_not_ours(self) end
   return ours[1]
 end
 
@@ -78,12 +78,12 @@ end
 --- Read the entry, with its secret; nil when there is none. Waits.
 ---@return devolutions.entry?
 function Entry:read()
-  local found = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  local found = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
   self.entry = found and server.entry(self.vault_id, found.id) or nil
   return self.entry
 end
 
-local function reach(self, profile)
+local function connect_and_read_entry(self, profile)
   server.login(profile)
   local info, vault = task.all { server.info, function() return server.vault(self.vault) end }
   self.vault_id = vault.id
@@ -97,7 +97,7 @@ end
 --- Begin to connect to the server, find the vault and read the entry, in the background. Changes nothing.
 ---@param run workflow.Run
 function Entry:open(run)
-  self.opening = run:meanwhile(function() return reach(self, run.profile) end)
+  self.opening = run:meanwhile(function() return connect_and_read_entry(self, run.profile) end)
 end
 
 --- Wait until `open` is done.
@@ -119,7 +119,7 @@ function Entry:marker()
   return self.entry and markers.find(self.entry.description)
 end
 
---- Does the consumer read this very entry, so that a stored secret is in use?
+--- Does the consumer read this very entry, as a person said, so that a secret stored here is in use?
 ---@return boolean
 function Entry:confirms() return self.linked == true end
 
@@ -135,10 +135,10 @@ end
 --- Raise a failure unless the vault accepts an entry, returns it unchanged, and lets it be deleted. Waits.
 ---@param journal host.journal.journal
 function Entry:probe(journal)
-  probe.run(journal, self.vault_id, self.path)
+  probe.try_vault(journal, self.vault_id, self.path)
 end
 
---- Delete an entry that an interrupted try left behind. Waits.
+--- Delete the probe entries that an interrupted run left behind. Waits.
 ---@param run workflow.Run
 function Entry:clear(run)
   for _, left in ipairs(self.tries) do
@@ -161,40 +161,40 @@ function Entry:hold(content)
   self.from = {}
 end
 
-local function data_of(content)
+local function entry_data(content)
   return { tenantId = content.tenant, clientId = content.client_id, clientSecret = content.value }
 end
 
-local function description_of(content)
+local function entry_description(content)
   return ("Client secret of the application '%s', kept by Moonlatch (%s)."):format(content.application, content.marker)
 end
 
 function Entry:differs(actual)
-  local changes = resource.compare(actual.data, data_of(self.content))
+  local changes = resource.compare(actual.data, entry_data(self.content))
   for _, change in ipairs(changes) do
     if change.member == "clientSecret" then change.text = "clientSecret: the new one" end
   end
   return changes
 end
 
--- The entries of this name and tag.
-local function list_alike(self)
+local function list_same_name(self)
   return server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })
 end
 
-local function create(self)
+-- Create the entry. While it is read back, list the entries of its name, for give_way.
+local function create_on_server(self)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
-    description = description_of(self.content), tags = { self.tag }, data = data_of(self.content),
+    description = entry_description(self.content), tags = { self.tag }, data = entry_data(self.content),
   }, function()
-    local ok, list = pcall(list_alike, self)
-    self.alike = ok and list or nil -- else give_way lists them, and fails where that fails
+    local ok, list = pcall(list_same_name, self)
+    self.same_name = ok and list or nil -- without it, give_way lists them, and raises what that raises
   end)
 end
 
--- When the answer is lost, read what the server did.
+-- A lost answer says nothing, so the entry is read to see whether the server created it.
 function Entry:create()
-  local made, unknown = fail.catch("unknown_outcome", create, self)
+  local made, unknown = fail.catch("unknown_outcome", create_on_server, self)
   self.entry = made or self:read()
   if not self.entry and unknown then error(unknown, 0) end
   self.is_new = true
@@ -202,23 +202,24 @@ function Entry:create()
 end
 
 -- When an entry was created, in whole seconds. Nil when the server's text names no time zone.
-local function made_at(listing)
+local function entry_created_at(listing)
   local at, zone = tostring(listing.createdOn):match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?%d*(.*)$")
   return (zone == "Z" or zone == "+00:00") and at or nil
 end
 
-local function is_before(one, other)
-  local first, second = made_at(one), made_at(other)
+local function was_created_before(one, other)
+  local first, second = entry_created_at(one), entry_created_at(other)
   return first ~= nil and second ~= nil and first < second
 end
 
--- The entry made here, as the vault lists it, and other entries of the same name and tag.
-local function listed(self, made)
+-- List the entries of this name and tag: the entry made here (nil when it is not listed in PATIENCE seconds), and the
+-- others.
+local function list_entries_of_same_name(self, made)
   local own, others
   for waited = 0, PATIENCE, PAUSE do
-    local alike = self.alike or list_alike(self)
-    self.alike, own, others = nil, nil, {}
-    for _, found in ipairs(alike) do
+    local entries = self.same_name or list_same_name(self)
+    self.same_name, own, others = nil, nil, {}
+    for _, found in ipairs(entries) do
       if found.id == made.id then own = found else others[#others + 1] = found end
     end
     if own or waited == PATIENCE then break end
@@ -227,52 +228,54 @@ local function listed(self, made)
   return own, others
 end
 
-local function raise_second(self, why, fix)
+local function raise_create_conflict(self, why, fix)
   fail.raise { kind = "conflict", what = ("create %s"):format(tostring(self)), why = why, fix = fix }
 end
 
--- The other run saw this entry, and gives way: wait for that.
-local function await_only(self, made)
+-- Wait until the other run has deleted its entry, because this one is older. Raises "conflict" when it does not.
+local function await_other_run_gives_way(self, made)
   for waited = 0, PATIENCE, PAUSE do
-    local _, others = listed(self, made)
+    local _, others = list_entries_of_same_name(self, made)
     if #others == 0 then return end
     if waited == PATIENCE then
-      local why = ("another run made an entry of the same name after it (%s), and it stays"):format(others[1].id)
-      raise_second(self, why, "Delete the one that is not used, then run the same command again.")
+      local why = ("another run made an entry of the same name later (%s), and did not delete it"):format(others[1].id)
+      raise_create_conflict(self, why, "Delete the entry that is not used, then run the same command again.")
     end
     task.sleep(PAUSE)
   end
 end
 
---- After creating the entry: another installation may have created the same one meanwhile. The older entry stays. This
---- one is deleted, and "conflict" raised, unless it is known to be the older one.
+--- Settle a race with another installation that created an entry of the same name meanwhile; called after `create`. The
+--- older entry stays. The entry made here is deleted, and "conflict" raised, unless it is known to be the older one.
 ---@param made devolutions.entry
 function Entry:give_way(made)
-  local own, others = listed(self, made)
+  local own, others = list_entries_of_same_name(self, made)
   if not own then
-    raise_second(self, "the vault does not list the entry that was made just now",
-      "Run the same command again: it looks at what lies there.")
+    raise_create_conflict(self, "the vault does not list the entry that was made just now",
+      "Run the same command again: it reads the vault anew.")
   end
   for _, other in ipairs(others) do
-    if not is_before(own, other) then
+    if not was_created_before(own, other) then
       server.delete_entry(self.vault_id, own.id)
       self.entry = nil
-      raise_second(self, ("another run made an entry of the same name (%s) at the same time, so this one was removed")
-        :format(other.id), "Run the same command again: it goes on with what lies there. The client secret made here "
-        .. "is kept in the journal.")
+      raise_create_conflict(self,
+        ("another run made an entry of the same name (%s) at the same time, so the entry made here was removed")
+          :format(other.id),
+        "Run the same command again: it goes on with the other entry. The client secret made here is kept in the "
+          .. "journal.")
     end
   end
-  if #others > 0 then await_only(self, own) end
+  if #others > 0 then await_other_run_gives_way(self, own) end
 end
 
 function Entry:update(actual)
-  for name, value in pairs(data_of(self.content)) do actual.data[name] = value end
-  actual.description = description_of(self.content)
+  for name, value in pairs(entry_data(self.content)) do actual.data[name] = value end
+  actual.description = entry_description(self.content)
   self.entry = server.replace_entry(self.vault_id, actual)
   return self.entry
 end
 
--- The write has read the entry back already.
+-- True without a request, because creating and replacing an entry read it back.
 function Entry.seen() return true end
 
 function Entry:ours(actual)

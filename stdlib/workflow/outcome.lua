@@ -52,7 +52,7 @@ function M.complete(run, failure)
   if fail.is(failure, "denied") then require("permissions.denied").explain(failure) end
   if run.step then run.step.state = "failed" end
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
-  if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).settles then return end
+  if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).same_command_resumes then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix
   if fix and failure.resumes then return end
   failure.fix = fix and fix .. " " .. AGAIN or AGAIN

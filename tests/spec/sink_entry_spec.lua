@@ -107,8 +107,8 @@ describe("the entry of a client secret", function()
       local result, status = apply()
       assert.equal(1, status)
       assert.equal("create Devolutions entry 'PAM': another run made an entry of the same name (another) at the same "
-        .. "time, so this one was removed\nRun the same command again: it goes on with what lies there. The client "
-        .. "secret made here is kept in the journal.", tostring(result.failure))
+        .. "time, so the entry made here was removed\nRun the same command again: it goes on with the other entry. The "
+        .. "client secret made here is kept in the journal.", tostring(result.failure))
       assert.same({ "another" }, ids())
     end)
   end
@@ -138,8 +138,8 @@ describe("the entry of a client secret", function()
     when("POST", "/entry$", "applied", function() made_by_another(5) end)
     local result, status = apply()
     assert.equal(1, status)
-    assert.equal("create Devolutions entry 'PAM': another run made an entry of the same name after it (another), and "
-      .. "it stays\nDelete the one that is not used, then run the same command again.", tostring(result.failure))
+    assert.equal("create Devolutions entry 'PAM': another run made an entry of the same name later (another), and did "
+      .. "not delete it\nDelete the entry that is not used, then run the same command again.", tostring(result.failure))
     assert.equal(2, #ids())
   end)
 
