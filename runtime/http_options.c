@@ -189,7 +189,6 @@ static int set_limit_options(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES) &&
          !curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, LOW_SPEED_SECONDS) &&
          !curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)HTTP_MAX_BODY) &&
-         !curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L) &&
          !curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L) && /* libcurl's default is 64 KiB per request */
          !curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 }
