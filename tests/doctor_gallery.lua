@@ -93,7 +93,7 @@ local CASES = {
     fault = function() return configure('login = "https://127%.0%.0%.1:%d+"', 'login = "https://127.0.0.1:1"') end,
     fix = "address in the profile", heal = restore },
   { "Graph's address is another service's: the wrong cloud host", check = "reach",
-    says = "something else answers there",
+    says = "another service answers there",
     fault = function()
       return configure('graph = "https://127%.0%.0%.1:%d+/v1%.0"', 'graph = "' .. emu.ready.devolutions .. '/v1.0"')
     end, fix = "those of the tenant's cloud", heal = restore },

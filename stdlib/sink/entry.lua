@@ -69,7 +69,7 @@ local function choose_our_entry(self, list)
   return ours[1]
 end
 
---- The name of the entry on record.
+--- The key of the entry in the journal.
 ---@return string
 function Entry:key()
   return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, vault_folder.key(self.path), self.name:lower())
@@ -161,16 +161,16 @@ function Entry:hold(content)
   self.from = {}
 end
 
-local function entry_data(content)
+local function credential_entry_data(content)
   return { tenantId = content.tenant, clientId = content.client_id, clientSecret = content.value }
 end
 
-local function entry_description(content)
+local function credential_entry_description(content)
   return ("Client secret of the application '%s', kept by Moonlatch (%s)."):format(content.application, content.marker)
 end
 
 function Entry:differs(actual)
-  local changes = resource.compare(actual.data, entry_data(self.content))
+  local changes = resource.compare(actual.data, credential_entry_data(self.content))
   for _, change in ipairs(changes) do
     if change.member == "clientSecret" then change.text = "clientSecret: the new one" end
   end
@@ -182,10 +182,11 @@ local function list_same_name(self)
 end
 
 -- Create the entry. While it is read back, list the entries of its name, for give_way.
-local function create_on_server(self)
+local function create_credential_entry(self)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
-    description = entry_description(self.content), tags = { self.tag }, data = entry_data(self.content),
+    description = credential_entry_description(self.content), tags = { self.tag },
+    data = credential_entry_data(self.content),
   }, function()
     local ok, list = pcall(list_same_name, self)
     self.same_name = ok and list or nil -- without it, give_way lists them, and raises what that raises
@@ -194,7 +195,7 @@ end
 
 -- A lost answer says nothing, so the entry is read to see whether the server created it.
 function Entry:create()
-  local made, unknown = fail.catch("unknown_outcome", create_on_server, self)
+  local made, unknown = fail.catch("unknown_outcome", create_credential_entry, self)
   self.entry = made or self:read()
   if not self.entry and unknown then error(unknown, 0) end
   self.is_new = true
@@ -269,8 +270,8 @@ function Entry:give_way(made)
 end
 
 function Entry:update(actual)
-  for name, value in pairs(entry_data(self.content)) do actual.data[name] = value end
-  actual.description = entry_description(self.content)
+  for name, value in pairs(credential_entry_data(self.content)) do actual.data[name] = value end
+  actual.description = credential_entry_description(self.content)
   self.entry = server.replace_entry(self.vault_id, actual)
   return self.entry
 end

@@ -29,13 +29,13 @@ end
 --- The record of the step that the running task works at.
 ---@param run workflow.Run
 ---@return workflow.record
-function M.current(run) return working[scheduler.current()] or run.step end
+function M.current_record(run) return working[scheduler.current()] or run.step end
 
 --- The record that an item is in.
 ---@param run workflow.Run
 ---@param item workflow.item
 ---@return workflow.record
-function M.of(run, item)
+function M.record_of_item(run, item)
   for _, record in ipairs(run.steps) do
     for _, one in ipairs(record.items) do
       if one == item then return record end
@@ -44,13 +44,13 @@ function M.of(run, item)
   return run.step
 end
 
---- Call `tell(text)`, when it is the turn of this step.
+--- Call `print_text(text)` when it is the turn of this step: at once, or when the steps beside it have ended.
 ---@param record workflow.record
----@param tell fun(text: string)
+---@param print_text fun(text: string)
 ---@param text string
-function M.tell(record, tell, text)
-  if not held[record] then return tell(text) end
-  table.insert(held[record], function() tell(text) end)
+function M.print_in_turn(record, print_text, text)
+  if not held[record] then return print_text(text) end
+  table.insert(held[record], function() print_text(text) end)
 end
 
 local function release(record)
@@ -66,7 +66,7 @@ local function side_by_side(run, steps)
   for i, step in ipairs(steps) do
     records[i] = begin(run, step)
     held[records[i]] = i > 1 and {} or nil
-    M.tell(records[i], log.step, step.name)
+    M.print_in_turn(records[i], log.step, step.name)
   end
   local outcomes = task.each(steps, #steps, function(step, i)
     working[scheduler.current()] = records[i]

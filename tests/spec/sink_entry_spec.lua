@@ -149,7 +149,7 @@ describe("the entry of a client secret", function()
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("create Devolutions entry 'PAM': another process holds it\n"
-      .. "Wait for the other one to end, then run the same command again.", tostring(result.failure))
+      .. "Wait until the other process has ended, then run the same command again.", tostring(result.failure))
     assert.same({}, ids())
   end)
 end)

@@ -192,7 +192,7 @@ describe("handing over to a person", function()
     rows:put(run.journal, it_is, "handed_over", { stored_at = 1, where = "terminal" })
     run.waiting = {}
     handover.tell_what_stays(run, "PAM")
-    assert.equal("remove what is left of 'PAM' in Devolutions Cloud; `moonlatch handover` keeps the list",
+    assert.equal("remove the remains of 'PAM' in Devolutions Cloud; `moonlatch handover` lists them",
       run.waiting[1].what)
     assert.equal("The accounts of Tier 0 keep the passwords they have, and nobody rotates them any more.",
       run.waiting[1].why)
@@ -210,8 +210,9 @@ describe("handing over to a person", function()
     run.waiting = {}
     handover.tell_what_stays(run, "PAM")
     assert.equal("see whether the provider 'PAM' in Devolutions Cloud still works", run.waiting[1].what)
-    assert.equal("Its application was adopted and stays, without what was added to it here. The accounts of Tier 0 are "
-      .. "rotated only while it has roles, permissions and a client secret of its own.", run.waiting[1].why)
+    assert.equal("Its application was adopted and stays, without the credentials and permissions that were added "
+      .. "here. The accounts of Tier 0 are rotated only while it has roles, permissions and a client secret of its "
+      .. "own.", run.waiting[1].why)
     assert.same({}, run.hooks)
   end)
 end)
