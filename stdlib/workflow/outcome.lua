@@ -44,8 +44,8 @@ end
 
 local RUN_AGAIN = "Run the same command again: it reads the present state, and goes on from there."
 
---- Mark the step that failed, and add the script and the step to the failure. When the same command, run again, goes on from the present state, add that
---- to the fix.
+--- Mark the step that failed, and add the script and the step to the failure. When the same command, run again, goes on
+--- from the present state, add that to the fix.
 ---@param run workflow.Run
 ---@param failure Failure
 function M.complete_failure(run, failure)
