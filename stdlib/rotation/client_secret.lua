@@ -287,7 +287,7 @@ local function raise_secret_removal_uncertain(what)
 end
 
 -- Repeat the removal while the credential is listed: for some seconds Entra may answer "no such credential" about a
--- credential that it lists. A replica that is behind does not list a new one, so several reads in a row have to miss it.
+-- credential that it lists. A replica that is behind does not list a new one: several reads in a row have to miss it.
 -- Returns false when the credential was refused and never listed, so that it is unknown whether it is gone.
 local function remove_secret_while_listed(application, key_id, is_new, send_again)
   local was_listed, missed, err = false, 0, nil

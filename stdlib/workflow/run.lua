@@ -73,18 +73,10 @@ function Run:has_plans()
   return false
 end
 
--- The text with its values filled in. A value may be a name in the tenant: a line break in it would be read as further
--- lines of the plan.
-local function filled(text, ...)
-  local values = table.pack(...)
-  for i, value in ipairs(values) do values[i] = type(value) == "string" and value:gsub("%c", " ") or value end
-  return values.n > 0 and text:format(table.unpack(values, 1, values.n)) or text
-end
-
 --- Add a note for the reader of the plan. A note is no change.
 ---@param text string with the values for text:format after it; control characters in them become blanks
 function Run:note(text, ...)
-  text = filled(text, ...)
+  text = workflow_print.filled(text, ...)
   table.insert(self.step.notes, text)
   if self:acting() then log.note("  · " .. text) end
 end
@@ -92,7 +84,7 @@ end
 --- Add a warning for the reader of the plan.
 ---@param text string
 function Run:warn(text, ...)
-  text = filled(text, ...)
+  text = workflow_print.filled(text, ...)
   table.insert(self.step.warnings, text)
   if self:acting() then log.warn(text) end
 end
@@ -100,7 +92,7 @@ end
 --- Record that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = workflow_print.filled(text, ...)
   table.insert(self.step.unseen, text)
   table.insert(self.unknown, text)
   if self:acting() then log.note("  ? " .. text) end
