@@ -55,6 +55,7 @@ M.ACTIONS = {
   erase_application = "client",
   exclude_from_access_policy = "id, client",
   grant = "client, permission",
+  make_eligible = "person or group, group, member or owner?: by PIM for Groups",
   remove_access_policy = "id",
   remove_consent = "client, permission?",
   remove_member = "group, member",

@@ -11,7 +11,8 @@ local M = {}
 
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
-  "policies", "pim", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta", "property" } do
+  "policies", "pim", "pim_groups", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta",
+  "property" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 

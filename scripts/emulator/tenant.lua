@@ -129,7 +129,7 @@ local function load_roles(tenant)
 end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
-  "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
+  "group_eligibilities", "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
   "role_requests", "access_policies", "locations", "devices", "federations" }
 
 local function open_collections(tenant, options)

@@ -95,10 +95,12 @@ return workflow.declare {
 
       "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
     },
     scopes = {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     devolutions = { "vaults:read", "entries:read", "entries:write" },
     when = {

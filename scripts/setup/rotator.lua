@@ -79,12 +79,14 @@ return workflow.declare {
       "GET /roleManagement/directory/roleAssignmentScheduleRequests",
       "POST /roleManagement/directory/roleAssignmentScheduleRequests",
 
-      "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
+      "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
     },
     scopes = {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "GroupMember.Read.All", "Directory.Read.All", "Policy.Read.All", "Organization.Read.All",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     when = { purge = { graph = { "DELETE /directory/deletedItems/{id}" } } }, -- destroy --purge
   },

@@ -18,8 +18,8 @@ end
 ---@type oauth.way
 return function(settings)
   local authority, sign_in = ask.authority(settings), settings.sign_in
-  return ask.ask(ask.as_application(settings), function()
+  return ask.ask(ask.for_application(settings, ask.as_application(settings), function()
     local assertion = read(sign_in.token_file)
     return native_oauth.client_assertion(authority, sign_in.client_id, assertion, ask.app_scope(settings))
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end

@@ -28,7 +28,6 @@ local LOOKS = { 0, 120, 900 } -- seconds after sending at which the credential o
 local TRIES = 2 -- lost answers in one run
 local HIDDEN = 3600 -- seconds for which Entra's list may lack a new client secret
 local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be accepted, and to show
-local MISSES = 3 -- reads in a row that do not list a new credential, before it counts as gone
 
 ---------------------------------------------------------------------------
 -- Reading
@@ -286,19 +285,29 @@ local function raise_secret_removal_uncertain(what)
   }
 end
 
--- Repeat the removal while the credential is listed: for some seconds Entra may answer "no such credential" about a
--- credential that it lists. A replica that is behind does not list a new one: several reads in a row have to miss it.
--- Returns false when the credential was refused and never listed, so that it is unknown whether it is gone.
+-- Is a credential that no row has so new that a missing entry proves nothing?
+local function is_new_credential(credential)
+  local since = type(credential.startDateTime) == "string" and time.parse(credential.startDateTime)
+  return not since or graph_clock.now() - since <= HIDDEN
+end
+
+local UNLISTED = 6 -- reads in a row that do not list a new credential, after one that did
+
+-- Repeat the removal while the credential is listed. For some seconds Entra may answer "no such credential" about
+-- one that exists and is listed. A new one may also be missing from single reads, which come from different replicas:
+-- that is no sign that it is gone. Returns true when it is gone, false when that is not known.
 local function remove_secret_while_listed(application, key_id, is_new, send_again)
-  local was_listed, missed, err = false, 0, nil
+  local was_listed, unlisted, err = false, 0, nil
   for waited = 0, PATIENCE, PAUSE do
     local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
-    missed = is_client_secret_listed(application, key_id) and 0 or missed + 1
-    was_listed = was_listed or missed == 0
-    if missed > 0 and (not is_new or not was_listed or missed == MISSES) then return was_listed end
+    local listed = is_client_secret_listed(application, key_id)
+    unlisted = listed and 0 or unlisted + 1
+    if not listed and not (was_listed and is_new) then return was_listed end
+    if unlisted == UNLISTED then return false end
+    was_listed = was_listed or listed
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
   error(err, 0)
@@ -313,7 +322,7 @@ function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local is_new = not row or M.is_new(row)
+  local is_new = not row and is_new_credential(credential) or row ~= nil and M.is_new(row)
   local seen = remove_secret_while_listed(application, key_id, is_new, function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))

@@ -46,6 +46,32 @@ function corrected() {
   return document;
 }
 
+// A path that the description lacks, by learn.microsoft.com's pages "List eligibilityScheduleInstances" (of
+// privilegedAccessGroup), which has its filter as required, and "privilegedAccessGroupEligibilityScheduleInstance".
+function added(document) {
+  const text = { type: 'string' };
+  const list = { type: 'array', uniqueItems: true, items: text };
+  const query = (name, schema, required) => ({ name, in: 'query', style: 'form', explode: false, schema, required });
+  const moment = { type: 'string', format: 'date-time', nullable: true };
+  const instance = { type: 'object', additionalProperties: false, properties: {
+    id: text, accessId: { type: 'string', enum: ['owner', 'member'] }, principalId: text, groupId: text,
+    memberType: { type: 'string', enum: ['direct', 'Direct', 'group', 'Group'] }, startDateTime: moment,
+    endDateTime: moment, eligibilityScheduleId: text,
+  } };
+  const page = { type: 'object', additionalProperties: false, required: ['value'], properties: {
+    '@odata.context': text, '@odata.nextLink': text, '@odata.count': { type: 'integer' },
+    value: { type: 'array', items: instance },
+  } };
+  document.paths['/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances'] = { get: {
+    parameters: [query('$filter', text, true), query('$select', list), query('$expand', list)],
+    responses: {
+      200: { description: 'a page', content: { 'application/json': { schema: page } } },
+      default: { $ref: '#/components/responses/error' },
+    },
+  } };
+  return document;
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'moonlatch-contract-'));
 const description = join(folder, 'description.json');
 
@@ -115,7 +141,7 @@ async function startPrism(port, upstream) {
   return prism;
 }
 
-const document = corrected();
+const document = added(corrected());
 writeFileSync(description, JSON.stringify(document));
 const exchanges = readFileSync(recorded, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
 far.listen(0, '127.0.0.1');

@@ -37,6 +37,19 @@ function M:assign_role(who, role, options)
   return id
 end
 
+--- Make somebody eligible for a group (PIM for Groups).
+---@param who string person, or the id of a group
+---@param group string its key or object id
+---@param as "member"|"owner"|nil
+---@return string id of the eligibility
+function M:make_eligible(who, group, as)
+  local principal, group_id, kind = principal_id(self, who), self.ids[group] or group, as or "member"
+  local id = ("%s_%s_%s"):format(group_id, kind, directory.new_id(self))
+  self.group_eligibilities:put(id, { id = id, groupId = group_id, principalId = principal, accessId = kind,
+    memberType = "direct", startDateTime = time.iso(self.now()), eligibilityScheduleId = id }, 0)
+  return id
+end
+
 --- Approve a request for a role that waits (PIM).
 ---@param id string of the request
 ---@return string id of the assignment

@@ -12,7 +12,7 @@ local COLLECTIONS = {
   application = "applications", servicePrincipal = "service_principals", user = "users", group = "groups",
 }
 local LINKS = { app_role_assignments = "principalId", grants = "clientId", role_assignments = "principalId",
-  role_eligibilities = "principalId" }
+  role_eligibilities = "principalId", group_eligibilities = "principalId" }
 
 local function take_links(tenant, id)
   local links = {}
