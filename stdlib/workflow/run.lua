@@ -9,7 +9,6 @@ local commit = require "journal.commit"
 local fail = require "fail"
 local leases = require "journal.lease"
 local log = require "log"
-local note_text = require "workflow.note_text"
 local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
@@ -80,7 +79,7 @@ end
 --- Add a note for the reader of the plan. A note is no change.
 ---@param text string with the values for text:format after it; control characters in them become blanks
 function Run:note(text, ...)
-  text = note_text(text, ...)
+  text = workflow_print.filled(text, ...)
   local record = steps.current_record(self)
   table.insert(record.notes, text)
   if self:acting() then steps.print_in_turn(record, log.note, "  · " .. text) end
@@ -89,7 +88,7 @@ end
 --- Add a warning for the reader of the plan.
 ---@param text string
 function Run:warn(text, ...)
-  text = note_text(text, ...)
+  text = workflow_print.filled(text, ...)
   local record = steps.current_record(self)
   table.insert(record.warnings, text)
   if self:acting() then steps.print_in_turn(record, log.warn, text) end
@@ -98,7 +97,7 @@ end
 --- Record that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
+  text = workflow_print.filled(text, ...)
   local record = steps.current_record(self)
   table.insert(record.unseen, text)
   table.insert(self.unknown, text)

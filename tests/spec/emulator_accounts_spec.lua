@@ -51,6 +51,14 @@ describe("the emulated Graph", function()
       assert.equals(200, (ask("adele", "GET", "/users/" .. UPN)))
     end)
 
+    it("get another name, if it is in our domain and nobody else's", function()
+      local uma = "/users/" .. world.tenant.ids.uma
+      for name, status in pairs { ["uma.k@contoso.onmicrosoft.com"] = 204, ["uma@fabrikam.com"] = 400,
+        ["HENRY@contoso.onmicrosoft.com"] = 400, uma = 400, ["UMA.K@contoso.onmicrosoft.com"] = 204 } do
+        assert.equal(status, (ask("adele", "PATCH", uma, { userPrincipalName = name })), name)
+      end
+    end)
+
     it("need what Graph asks for, in our domain, and a name of their own", function()
       local function refuse(message, more, without)
         local body = kim(more)

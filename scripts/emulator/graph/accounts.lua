@@ -15,25 +15,6 @@ local M = {}
 local REQUIRED = { "accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName" }
 local ROLES = { "Global Administrator", "User Administrator" }
 
-local function is_taken(ctx, name)
-  for _, user in ctx.tenant.users:scan(math.huge, 1, { "userPrincipalName", name }) do
-    if user.userPrincipalName:lower() == name:lower() then return true end
-  end
-  return false
-end
-
-local function check_name(ctx, name)
-  local domain = name:match "^[^@%s]+@([^@%s]+)$"
-  if not domain then answer.bad("Property userPrincipalName is invalid.") end
-  if domain:lower() ~= ctx.tenant.domain then
-    answer.bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
-      .. "domain names in your organization.")
-  end
-  if is_taken(ctx, name) then
-    answer.same_value "userPrincipalName"
-  end
-end
-
 local function check(ctx, body)
   local refusal = schema.refusal("user", body)
   if refusal then answer.bad("%s", refusal) end
@@ -42,7 +23,7 @@ local function check(ctx, body)
       answer.bad("A value is required for property '%s' of resource 'User'.", name)
     end
   end
-  check_name(ctx, body.userPrincipalName)
+  users.check_name(ctx, body.userPrincipalName)
 end
 
 local function create(ctx)

@@ -189,12 +189,35 @@ local function check_update(ctx, user, body)
   if others then access.need(ctx, "PATCH /users/{id}") end
 end
 
+local function is_taken(ctx, name, own)
+  for _, user in ctx.tenant.users:scan(math.huge, 1, { "userPrincipalName", name }) do
+    if user.userPrincipalName:lower() == name:lower() and user.id ~= own then return true end
+  end
+  return false
+end
+
+--- Refuse a user principal name that is in none of our domains, or another user's.
+---@param ctx emulator.context
+---@param name string
+---@param own string? id of the user who gets the name
+function M.check_name(ctx, name, own)
+  local domain = name:match "^[^@%s]+@([^@%s]+)$"
+  if not domain then answer.bad("Property userPrincipalName is invalid.") end
+  if domain:lower() ~= ctx.tenant.domain then
+    answer.bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
+      .. "domain names in your organization.")
+  end
+  if is_taken(ctx, name, own) then answer.same_value "userPrincipalName" end
+end
+
 local function update(ctx, key)
   local user = M.find(ctx, key)
   if not ctx.tenant.users:newest(user.id) then answer.missing(key) end -- deleted, and still shown
   check_update(ctx, user, ctx.body)
   local refusal = schema.refusal("user", ctx.body)
   if refusal then answer.bad("%s", refusal) end
+  local name = ctx.body.userPrincipalName
+  if schema.is_given(name) then M.check_name(ctx, name, user.id) end
   local changes = {}
   for name, value in pairs(ctx.body) do
     if name ~= "passwordProfile" then changes[name] = value end
