@@ -35,7 +35,10 @@ local function fault_of(outcome, expected)
     return outcome.out ~= expected.out and "success is claimed, and the output is another" or nil
   end
   local told = "\n" .. outcome.err .. "\n" .. outcome.out -- a policy's error stands with the policy
-  return not (told:find "\nerror: %S" or told:find "\nmoonlatch: %S") and "nobody says why it failed" or nil
+  for _, line in ipairs { "\nerror: %S", "\nmoonlatch: %S", "\n    ! %S+  %S" } do -- the last: of an account
+    if told:find(line) then return nil end
+  end
+  return "nobody says why it failed"
 end
 
 -- The allocations that fail, one in each run: every one before the first connection when half of the runs are enough
