@@ -134,6 +134,7 @@ describe("rotation by policy", function()
     assert.truthy(said({ "apply", POLICY, "--yes" }):find("fix: moonlatch rotate " .. POLICY, 1, true))
     assert.truthy(said({ "rotate", POLICY }):find("moonlatch rotate policies/tier0-users --yes does it", 1, true))
     assert.truthy(said({ "rotate", "--yes" }):find("POLICY is missing", 1, true))
-    assert.truthy(said({ "rotate", POLICY, "--yes", "--watch", "--json" }):find("the one JSON document would never end", 1, true))
+    local refusal = said { "rotate", POLICY, "--yes", "--watch", "--json" }
+    assert.truthy(refusal:find("the one JSON document would never end", 1, true), refusal)
   end)
 end)
