@@ -51,7 +51,8 @@ static int push_unusable_oauth_answer(lua_State *L, const struct answer *answer,
                             lua_pushfstring(L, "the login service's answer cannot be used: %s", reason));
 }
 
-/* Push the description without the ids that Entra appends to it; ids after a line break go with the line. [-0, +1, m] */
+/* Push the description without the ids that Entra appends to it; ids after a line break go with the line. [-0, +1, m]
+ */
 static void push_oauth_description(lua_State *L, const char *description, const char *error) {
   const char *ids = description ? strstr(description, " Trace ID:") : NULL;
   if (!description)
