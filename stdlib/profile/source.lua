@@ -120,9 +120,11 @@ end
 
 -- A sentence that says how to store the secret in its source.
 local function secret_storing_advice(source)
-  return source.word == "key"
-    and "`moonlatch init` makes the first key; a key that existed before has to be brought back."
-    or ("Store it: moonlatch login --secret %s"):format(source.word)
+  if source.word == "key" then
+    return "`moonlatch init` makes the first key; a key that existed before has to be brought back."
+  end
+  if not source.word then return "Name the source that holds it." end
+  return ("Store it: moonlatch login --secret %s"):format(source.word)
 end
 
 ---@type table<string, fun(source: profile.source, what: string, form: host.sys.form): host.secret>

@@ -63,6 +63,7 @@ local RULES = {
   { "^moonlatch new .*&&", before = NO_WEEKLY, status = false, says = "what must hold" },
   { "^moonlatch rotate .*%-%-now", status = 2, says = "no terminal" },
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
+  { "^moonlatch journal compact", typed = "y\n" },
   { "^moonlatch destroy", typed = "y\n" },
   { "^moonlatch doctor %-%-first" },
   { "^moonlatch doctor %-%-managed", status = 1, says = "\nbegin with roles: " }, -- the example setup is for others

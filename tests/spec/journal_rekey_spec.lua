@@ -130,6 +130,10 @@ describe("moonlatch journal rekey", function()
     refused(2, "the old key is not named")
     refused(2, "'purse:x' does not name a key", "--old-key", "purse:x")
     refused(2, "the old key and the one that the profile names are the same", "--old-key", old)
+    local missing = place.path .. "/missing"
+    assert.equal(("error: read the old key from %s\n  why: cannot open '%s': No such file or directory\n"
+      .. "  fix: Name the source that holds it.\n"):format(missing, missing),
+      run("rekey", "--yes", "--old-key", "file:" .. missing).err)
     with_new_key()
     place:write("wrong", ("w"):rep(40))
     refused(1, "cannot open", "--old-key", "file:" .. place.path .. "/wrong")
