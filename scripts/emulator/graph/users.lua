@@ -216,8 +216,8 @@ local function update(ctx, key)
   check_update(ctx, user, ctx.body)
   local refusal = schema.refusal("user", ctx.body)
   if refusal then answer.bad("%s", refusal) end
-  local name = ctx.body.userPrincipalName
-  if schema.is_given(name) then M.check_name(ctx, name, user.id) end
+  local new_name = ctx.body.userPrincipalName
+  if schema.is_given(new_name) then M.check_name(ctx, new_name, user.id) end
   local changes = {}
   for name, value in pairs(ctx.body) do
     if name ~= "passwordProfile" then changes[name] = value end
