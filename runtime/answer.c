@@ -98,11 +98,8 @@ static int answer_get_json(lua_State *L) {
 }
 
 void answer_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"status", answer_status},
-                                     {"header", answer_get_header},
-                                     {"json", answer_get_json},
-                                     {"size", answer_get_size},
-                                     {"close", answer_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"status", answer_status}, {"header", answer_get_header},
+                                     {"json", answer_get_json}, {"size", answer_get_size},
+                                     {"close", answer_close},   {NULL, NULL}};
   lib_type(L, ANSWER, methods, answer_close);
 }

@@ -51,7 +51,8 @@ static int push_unusable_oauth_answer(lua_State *L, const struct answer *answer,
                             lua_pushfstring(L, "the login service's answer cannot be used: %s", reason));
 }
 
-/* Push the description without the ids that Entra appends to it; ids after a line break go with the line. [-0, +1, m] */
+/* Push the description without the ids that Entra appends to it; ids after a line break go with the line. [-0, +1, m]
+ */
 static void push_oauth_description(lua_State *L, const char *description, const char *error) {
   const char *ids = description ? strstr(description, " Trace ID:") : NULL;
   if (!description)
@@ -275,6 +276,15 @@ static const char *handed_token_problem(lua_State *L, int claims, lua_Integer no
   if (end <= (lua_Number)now) return "it has expired";
   *seconds = end - (lua_Number)now > MAX_LIFETIME ? MAX_LIFETIME : (lua_Integer)end - now;
   return NULL;
+}
+
+/* oauth.expiry(token) -> seconds since 1970 | nil: the claim exp of a JWT (RFC 7519, 4.1.4), which nobody verified. */
+int oauth_judge_expiry(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  lua_settop(L, 1);
+  push_token_claims(L, secret);
+  if (lua_getfield(L, -1, "exp") != LUA_TNUMBER) return 0;
+  return 1;
 }
 
 /* oauth.given(access_token, resource, now) -> token | nil, message */

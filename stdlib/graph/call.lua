@@ -133,7 +133,7 @@ end
 ---@return graph.call
 function M.new(method, path, body, options)
   local base, query, headers = profiles.current().graph, nil, nil
-  if options then query, headers = M.query(options) end
+  if options and next(options) then query, headers = M.query(options) end
   options = options or NONE
   -- the request is built now, so that a wrong call raises its error here
   local first = native_graph.request(base, method, path, query, body, headers)

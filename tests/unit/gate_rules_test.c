@@ -189,11 +189,15 @@ static void what_may_create_needs_its_key_declared(void **state) {
   struct rules rules = graph_rules();
   allow(&rules, "PATCH", "/applications/{id}", NULL);
   allow(&rules, "GET", "/applications/{id}", NULL);
-  assert_string_equal(check_request(&rules, new_graph_request(*state, "GET", "/applications(uniqueName='x')", NULL), NULL, text), "sent");
-  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/applications('x')", NULL), NULL, text), "sent");
-  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/applications(uniqueName='x')", NULL), NULL, text),
-                      "undeclared: PATCH /applications(uniqueName='x') is not declared: if it is meant, add \"PATCH "
-                      "/applications(uniqueName)\" to needs.graph of tier0.lua");
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "GET", "/applications(uniqueName='x')", NULL), NULL, text),
+      "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/applications('x')", NULL), NULL, text),
+                      "sent");
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "PATCH", "/applications(uniqueName='x')", NULL), NULL, text),
+      "undeclared: PATCH /applications(uniqueName='x') is not declared: if it is meant, add \"PATCH "
+      "/applications(uniqueName)\" to needs.graph of tier0.lua");
   assert_string_equal(check_request(&rules, new_graph_request(*state, "DELETE", "/users('$x')", NULL), NULL, text),
                       "undeclared: DELETE /users('$x') is not declared: if it is meant, add \"DELETE /users/{id}\" to "
                       "needs.graph of tier0.lua");

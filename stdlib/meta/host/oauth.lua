@@ -142,5 +142,9 @@ function M.judge_identity(answer, resource, now) end
 ---@param now number
 ---@return host.oauth.token|nil, string? message
 function M.given(access_token, resource, now) end
+--- When a token says that it expires: the claim `exp` of a JWT (RFC 7519, 4.1.4). Its signature is not verified.
+---@param token host.secret
+---@return number|nil seconds since 1970; nil when the token does not say it
+function M.expiry(token) end
 
 return M
