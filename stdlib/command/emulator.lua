@@ -22,7 +22,7 @@ local function read_signing_key(path)
   if key then return pem end
   fail.raise {
     kind = "usage", what = "read the key that signs the emulator's tokens from " .. path, why = message,
-    fix = "Name a PEM file with an RSA key, as `openssl genrsa -out FILE 2048` makes it.",
+    fix = "Make a key (openssl genrsa -out FILE 2048), and name that file: moonlatch emulator --signing-key FILE",
   }
 end
 

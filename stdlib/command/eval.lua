@@ -10,7 +10,7 @@ local sandbox = require "script.sandbox"
 local function raise_bad_code(message)
   require("fail").raise {
     kind = "usage", what = "read the code of -e", why = message,
-    fix = "Write Lua, for example: moonlatch -e 'print(1 + 1)'",
+    fix = "Correct the Lua code after -e, in quotes of the shell: moonlatch -e 'print(1 + 1)'",
   }
 end
 

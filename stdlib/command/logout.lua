@@ -17,7 +17,8 @@ To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke se
 local function refuse_logout_of_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
-    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
+    fix = "Nothing has to be done. For an emulator that keeps running: moonlatch logout --config FILE, with the file "
+      .. "that it printed.",
   }
 end
 

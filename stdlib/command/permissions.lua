@@ -165,7 +165,7 @@ return {
   run = function(options)
     if not options.script then
       fail.raise { kind = "usage", what = "moonlatch permissions", why = "SCRIPT is missing",
-        fix = "`moonlatch scripts` lists all scripts." }
+        fix = "Name a script of those that `moonlatch scripts` lists: moonlatch permissions setup/entra-pam-provider" }
     end
     local declaration, found = script.load(options.script)
     if options.accept then return accept_script_needs(declaration, found) end

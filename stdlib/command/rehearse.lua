@@ -15,8 +15,8 @@ local time = require "time"
 local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
-    fix = declaration.steps and ("To try it: moonlatch apply %s --emulator."):format(name)
-      or "`moonlatch new policy NAME` makes a policy, with a test.",
+    fix = declaration.steps and ("To try it on an emulator: moonlatch apply %s --emulator"):format(name)
+      or "Make a policy with a test first: moonlatch new policy NAME",
   }
 end
 
@@ -55,7 +55,8 @@ local function refuse_profile_options(options)
   if not options.profile and not options.config then return end
   fail.raise {
     kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal runs on an emulator of its own",
-    fix = "Leave --profile and --config out. `moonlatch plan` shows what the policy would do in the tenant.",
+    fix = ("Leave --profile and --config out: moonlatch rehearse %s. To see what the policy would do in the tenant: "
+      .. "moonlatch plan %s"):format(options.policy, options.policy),
   }
 end
 

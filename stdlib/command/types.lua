@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
 
 local function write_definition_file(path, text)
@@ -9,7 +10,8 @@ local function write_definition_file(path, text)
   local ok, message = sys.write(path, text, "replace")
   if ok then return end
   fail.raise {
-    kind = "config", what = "write " .. path, why = message, fix = "Name a folder that you may write into.",
+    kind = "config", what = "write " .. path, why = message,
+    fix = path_fix.write(path, "name another folder: moonlatch types DIR"),
   }
 end
 

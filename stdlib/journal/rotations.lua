@@ -151,7 +151,7 @@ function Store:unseal(journal, name)
   if value or not message then return value end
   fail.raise {
     kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, name), why = message,
-    fix = "The profile's key must be the one the journal was made with.",
+    fix = "Name the key in the profile that the journal was made with; or check the journal: moonlatch journal verify",
   }
 end
 

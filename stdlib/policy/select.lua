@@ -281,10 +281,11 @@ end
 ---@return string? wrong
 function M.check(value)
   if M.is(value) and is_property(value) then
-    return ("%s only says what accounts are: select some, and take these away with -"):format(tostring(value))
+    return ("%s only says what accounts are, and selects none"):format(tostring(value)),
+      'Select some accounts, and take these away with -: policy.users{ group = "…" } - …'
   end
   if M.is(value) then return nil end
-  return 'it must be a selection: write policy.users{ group = "…" } or policy.applications{ … }'
+  return "it is not a selection", 'Write select = policy.users{ group = "…" } or policy.applications{ … }.'
 end
 
 return M

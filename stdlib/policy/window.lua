@@ -37,7 +37,7 @@ local Window = class "policy.window"
 local function raise_window_malformed(text, why)
   fail.raise {
     kind = "config", what = ('read the window "%s"'):format(text), why = why,
-    fix = 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".',
+    fix = 'Write the window as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".',
   }
 end
 

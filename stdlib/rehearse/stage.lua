@@ -28,7 +28,8 @@ local Stage = class "rehearse.stage"
 
 local function raise_emulator_refused(what, why)
   fail.raise {
-    kind = "config", what = what, why = why, fix = "`moonlatch emulator --help` says what a fault rule looks like.",
+    kind = "config", what = what, why = why,
+    fix = "Correct the fault rule: `moonlatch emulator --help` shows its form.",
   }
 end
 

@@ -130,7 +130,8 @@ function M.judge_foreign_pending(setting, slot, entry)
   end
   local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
     .. "is set, and that entry stays."):format(entry.marker)
-  return new_verdict("stop", why, { fix = M.entries_text(slot) .. (fix or "Look at it, and delete it by hand.") })
+  return new_verdict("stop", why, { fix = M.entries_text(slot) .. (fix or "Look at the pending entry, and delete it "
+    .. "by hand.") })
 end
 
 local function is_dated_by_entry(slot, account)

@@ -64,7 +64,7 @@ local EXAMPLES = {
 -- How the argument is given, in an example.
 local function how_to_give(name, argument)
   local value = argument.choices and argument.choices[1] or EXAMPLES[argument.type]
-  return ("For example: %s %s"):format(option_of_argument(name), value)
+  return ("Write it like this: %s %s"):format(option_of_argument(name), value)
 end
 
 local READERS = {
@@ -113,7 +113,7 @@ end
 local function refuse_unknown_argument(declaration, option)
   local options = options_of_arguments(declaration.args)
   local meant = nearest(option, options)
-  local all = #options > 0 and ("Its arguments are %s."):format(table.concat(options, ", "))
+  local all = #options > 0 and ("Leave it out, or use one of its arguments: %s."):format(table.concat(options, ", "))
     or "The script takes no arguments."
   refuse_arguments(("read the arguments of '%s'"):format(declaration.id), ("it has no argument %s"):format(option),
     meant and ("Did you mean %s?"):format(meant) or all)
@@ -158,7 +158,7 @@ local function store_argument_value(values, name, argument, value)
     table.move(value, 1, #value, #values[name] + 1, values[name])
   elseif values[name] ~= nil then
     refuse_arguments(("read the argument %s"):format(option_of_argument(name)), "it was given twice",
-      "Leave one of the two out.")
+      ("Leave out one of the two %s."):format(option_of_argument(name)))
   else
     values[name] = value
   end
