@@ -9,21 +9,21 @@ local function folder_of_path(path)
   return folder == nil and "." or folder == "" and "/" or folder
 end
 
---- The fix for a file that cannot be written: access to its folder, and room on the disk.
+--- The fix for a file that cannot be written: its folder, access to the folder, and room on the disk.
 ---@param path string
 ---@param otherwise string? what else can be done: "name another file with --config"
 ---@return string fix sentences
 function M.write(path, otherwise)
   local other = otherwise and ("; or " .. otherwise) or ""
-  return ("Give the user %s write access to the folder %s, and make sure that its disk has room%s. Then run the same "
-    .. "command again."):format(sys.user(), folder_of_path(path), other)
+  return ("Make sure that the folder %s exists, that the user %s may write to it, and that its disk has room%s. Then run "
+    .. "the same command again."):format(folder_of_path(path), sys.user(), other)
 end
 
 --- The fix for a file that cannot be read.
 ---@param path string
 ---@return string fix sentences
 function M.read(path)
-  return ("Give the user %s read access to %s and to the folders above it. Then run the same command again.")
+  return ("Make sure that the user %s may read %s and the folders above it. Then run the same command again.")
     :format(sys.user(), path)
 end
 

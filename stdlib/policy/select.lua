@@ -34,7 +34,7 @@ end
 local function check_properties(operator, left, right)
   local is_left, is_right = is_property(left), is_property(right)
   if not is_left and (not is_right or operator == "-") or is_left and is_right and operator == "+" then return end
-  error(("%s only says what accounts are: select some, and take these away with -")
+  error(("%s only says what accounts are, and selects none: select some accounts, and take these away with -")
     :format(tostring(is_left and left or right)), 3)
 end
 

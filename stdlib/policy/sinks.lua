@@ -87,7 +87,7 @@ local function sink_maker(kind)
   return function(fields_given)
     local fields = read(fields_given)
     local ok, failure = pcall(schema.check, kind, "", fields, KINDS[kind].rule)
-    if not ok then error(("%s: %s. %s"):format(failure.what, failure.why, failure.fix or ""), 2) end
+    if not ok then error(("%s: %s. %s"):format(failure.what, failure.why, failure.fix), 2) end
     local settle = KINDS[kind].settle
     return Sink { kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }
   end

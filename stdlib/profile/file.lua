@@ -361,7 +361,7 @@ function M.read(file, was_named)
     owner = ("Read it, then make it yours, because it decides where secrets go: sudo chown %s '%s'")
       :format(sys.user(), file),
     type = "Name a file with --config FILE.",
-    size = "Remove what is no configuration: it is at most 1 MiB of text.",
+    size = "Remove what does not belong there: a configuration is at most 1 MiB of text.",
     link = "Name the file itself with --config FILE: the links lead in a circle.",
     io = path_fix.read(file),
   }

@@ -45,7 +45,7 @@ local function check_source_members(source, optional)
     return ('from = "%s" needs %s'):format(source.from, EXAMPLE_OF_MEMBER[needed]),
       ("Add %s to it."):format(EXAMPLE_OF_MEMBER[needed])
   end
-  return source.name and check_source_name(source)
+  if source.name then return check_source_name(source) end
 end
 
 local function new_source_rule(choices, optional)

@@ -51,8 +51,8 @@ local function read_duration_argument(text)
 end
 
 local function read_folder_argument(text)
-  local wrong = vault_folder.check(text)
-  if wrong then return nil, wrong end
+  local wrong, fix = vault_folder.check(text)
+  if wrong then return nil, wrong, fix end
   return vault_folder.canonical(text)
 end
 
@@ -101,8 +101,8 @@ end
 ---@return any
 function M.value(name, argument, text)
   local what = ("read the argument %s '%s'"):format(option_of_argument(name), text)
-  local value, wrong = READERS[argument.type](text)
-  if value == nil then refuse_arguments(what, wrong, how_to_give(name, argument)) end
+  local value, wrong, fix = READERS[argument.type](text)
+  if value == nil then refuse_arguments(what, wrong, fix or how_to_give(name, argument)) end
   check_argument_choice(what, name, argument, value)
   return value
 end

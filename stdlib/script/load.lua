@@ -381,7 +381,7 @@ function M.load_found(found, emulator)
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
     why = border.without_border_line(tostring(value):match("^[^\n]*")),
-    fix = "Correct that line, and move work into `run` or into a step: the file only describes the script.",
+    fix = "Correct the file: it only describes the script, and work belongs in `run` or in a step.",
     cause = value,
   }
 end

@@ -246,15 +246,16 @@ describe("ticking an item", function()
     local ok, err = pcall(tick, journal, state_now(), "licens", true, "ada", "command")
     assert.is_false(ok)
     assert.equal("tick the item 'licens' of 'Devolutions PAM'", err.what)
-    assert.truthy(err.fix:find("Did you mean 'licence'? There are licence, identity,", 1, true))
+    assert.truthy(err.fix:find("Did you mean 'licence'? The items are licence, identity,", 1, true))
   end)
 
   it("confirms the client secret when it is the provider, but not before it was given", function()
     local row = made("0000c7e1", "proven")
     local ok, err = pcall(tick, journal, state_now(), "provider", true, "ada", "command")
     assert.is_false(ok)
-    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "It was not handed over yet: moonlatch "
-      .. "handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file." },
+    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "Hand it over first: moonlatch "
+      .. "handover --show shows it in a terminal window, and moonlatch handover --secret-file PATH writes it to a new "
+      .. "file." },
       { err.what, err.why, err.fix })
     give.record_given(journal, row, "terminal")
     tick(journal, state_now(), "provider", true, "ada", "command")

@@ -27,37 +27,36 @@ local CONFIGURATIONS = {
   ["compiled.lua"] = { string.dump(function() end), "load the file compiled.lua", "the file is compiled Lua",
     "Name the file with the source text." },
   ["large.lua"] = { (" "):rep((1 << 20) + 1), "read the configuration large.lua",
-    "refused 'large.lua': it is larger than 1048576 bytes", "A configuration is at most 1 MiB of text." },
+    "refused 'large.lua': it is larger than 1048576 bytes", "Remove what does not belong there: a configuration is at most 1 MiB of text." },
 }
 
 -- Scripts by name, and for each the failure of `plan ./FILE --emulator`.
 local SCRIPTS = {
   ["steps.lua"] = { SCRIPT:format "steps = { 5 }", "./steps.lua: steps[1]", "a table is needed, but it is a number",
-    "Correct that, then run the command again." },
+    "Write { … } as steps[1] in ./steps.lua." },
   ["named.lua"] = { SCRIPT:format "steps = { { name = 'One' } }", "./named.lua: steps[1]",
-    'it is not a step: write workflow.step "its name" (function(run, have, args) … end)',
-    "Correct that, then run the command again." },
+    "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.' },
   ["member.lua"] = { SCRIPT:format "policy = { every = '90d' }", "./member.lua: policy", "a script has no such member",
-    "Let the file return policy { select = …, every = …, sink = … } itself." },
+    "Write return policy { select = …, every = …, sink = … } at the end of the file, without a table around it." },
   ["latin.lua"] = { SCRIPT:format "run = function() print 'caf\xE9' end", "load the script ./latin.lua",
     "line 1: the byte 0xE9 is not UTF-8", "Save the file as UTF-8." },
   ["loop.lua"] = { "while true do end", "load the script ./loop.lua",
     "it does not end: it was stopped after ten million instructions",
-    "Correct that. A file of a script only describes the script: work belongs in `run` or in a step." },
+    "Correct the file: it only describes the script, and work belongs in `run` or in a step." },
 }
 
 -- Other command lines, and the failure of each.
 local COMMANDS = {
-  { "whoami --config .", 1, "read the configuration .", "refused '.': it is a folder", "Name a file: --config FILE." },
+  { "whoami --config .", 1, "read the configuration .", "refused '.': it is a folder", "Name a file with --config FILE." },
   { "scripts --scripts nowhere", 2, "look for scripts in nowhere", "there is no such folder",
-    "Name a folder: --scripts DIR." },
-  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? There is only policy NAME." },
+    "Name a folder that exists with --scripts DIR." },
+  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? The only action is policy NAME." },
   { "--profile", 2, "read the command line", "option '--profile' requires an argument",
-    "`moonlatch --help` lists the options." },
+    "Correct the option: `moonlatch --help` lists all options." },
   { "plan setup/entra-pam-provider --lifetime never --emulator", 2, "read the argument --lifetime 'never'",
-    "it needs a duration, of the form 180d, 7d12h, 30m or 45s", "For example: --lifetime 180d" },
+    "it needs a duration, of the form 180d, 7d12h, 30m or 45s", "Write it like this: --lifetime 180d" },
   { "plan setup/entra-pam-provider --name --emulator", 2, "read the argument --name", "no value follows it",
-    "For example: --name TEXT" },
+    "Write it like this: --name TEXT" },
 }
 
 describe("a newcomer hears why and what to do", function()
