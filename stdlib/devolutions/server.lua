@@ -226,8 +226,7 @@ function M.vault(name)
   fail.raise {
     kind = none and "missing" or "conflict", what = ("find the vault '%s'"):format(name),
     why = none and "the application identity sees no vault of that name" or ("%d vaults have that name"):format(#found),
-    fix = none and "Correct the name, or give the application identity access: Devolutions Server > the vault > "
-      .. "Permissions."
+    fix = none and "Correct the name, or give the application identity access to the vault in Devolutions Server."
       or "Name the vault by its id, or rename the others in Devolutions Server.",
   }
 end
@@ -355,8 +354,7 @@ local function check_entry_read_back(what, wanted, stored)
       fail.raise {
         kind = "conflict", what = what, why = ("read back, its %s is not what was written"):format(name),
         fix = "Look at the entry in Devolutions Server, because somebody may have changed it at the same time; then "
-          .. "run "
-          .. "the same command again.",
+          .. "run the same command again.",
       }
     end
   end

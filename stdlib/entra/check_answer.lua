@@ -16,8 +16,7 @@ function M.require_members(value, what, ...)
       fail.raise {
         kind = "bad_answer", what = what, why = ("the answer has no %s"):format(name),
         fix = "Run the same command again. If it stays so, check whether a proxy between this computer and Graph "
-          .. "changes "
-          .. "answers.",
+          .. "changes answers.",
       }
     end
   end

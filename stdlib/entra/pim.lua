@@ -134,9 +134,8 @@ local WORDS = {
 local function raise_request_not_granted(what, status)
   fail.raise {
     kind = "refused", what = what, why = ("the request ended as '%s'"):format(status),
-    fix = "See who refused it: Entra admin center > Identity Governance > Privileged Identity Management > My "
-      .. "requests. "
-      .. "Then run the same command again.",
+    fix = "See why in the Entra admin center under Identity Governance > Privileged Identity Management, then run the "
+      .. "same command again.",
   }
 end
 

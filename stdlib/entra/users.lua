@@ -102,8 +102,7 @@ function M.by_name(reader, name)
   local what = ("find the user '%s'"):format(name)
   local user = read_user(name, COLUMNS, what)
     or raise_selected_missing(what, "there is no such user", "Copy the user principal name, which has an @: Entra "
-      .. "admin "
-      .. "center > Users > the user.")
+      .. "admin center > Users > the user.")
   return { rotation_account(user, reader.federated) }
 end
 

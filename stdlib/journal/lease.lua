@@ -6,7 +6,7 @@ local sys = require "host.sys"
 
 local M = {}
 
-local FIX = "Nothing was changed. Give the user %s write access to that file, and make sure that its disk has room and "
+local FIX = "Nothing was changed. Make sure that it is a file that the user %s may write, that its disk has room, and "
   .. "that files can still be opened (ulimit -n). Then run the same command again."
 
 --- Take the lease on a name. Nil, and who holds it, when another process does. Raises "journal" when the lock file

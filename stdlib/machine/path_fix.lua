@@ -15,8 +15,8 @@ end
 ---@return string fix sentences
 function M.write(path, otherwise)
   local other = otherwise and ("; or " .. otherwise) or ""
-  return ("Make sure that the folder %s exists, that the user %s may write to it, and that its disk has room%s. Then run "
-    .. "the same command again."):format(folder_of_path(path), sys.user(), other)
+  return ("Make sure that the folder %s exists, that the user %s may write to it, and that its disk has room%s. Then "
+    .. "run the same command again."):format(folder_of_path(path), sys.user(), other)
 end
 
 --- The fix for a file that cannot be read.

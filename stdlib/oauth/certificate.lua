@@ -25,8 +25,8 @@ local function read_sealed(settings, source)
   local content <close> = sealed_file.read(settings, sealed_key.name(settings.sign_in.client_id))
   if not content then
     refuse(source, "there is no such file", "Make it: moonlatch apply setup/rotator, on this machine and with a "
-      .. "profile "
-      .. "that has the same tenant, state and key. For a file of your own, write certificate = { path = \"…\" }.")
+      .. "profile that has the same tenant, state and key. For a file of your own, write certificate = { path = "
+      .. "\"…\" }.")
   end
   local key, why = crypto.certificate(content)
   return key or refuse(source, why, "Bring the file back from a backup; or make a new one: moonlatch apply "

@@ -102,8 +102,7 @@ local function check_names_are_selected(all, names)
         kind = "usage", what = "rotate --now " .. name,
         why = "none of the policies selects an account or application of that name",
         fix = "Copy a name from what `moonlatch plan POLICY` prints: a user principal name, or an application's name "
-          .. "or "
-          .. "client id.",
+          .. "or client id.",
       }
     end
   end

@@ -43,8 +43,7 @@ local function raise_not_confirmable(row, is_deleted)
     fail.raise {
       kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
       fix = "Restore the application within 30 days, and its client secrets with it: run the command again that made "
-        .. "it "
-        .. "(moonlatch apply setup/entra-pam-provider).",
+        .. "it (moonlatch apply setup/entra-pam-provider).",
     }
   end
   fail.raise {
@@ -146,8 +145,7 @@ local function raise_credential_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or will be",
     fix = "Make a new credential (add --renew to the command that made this one) and confirm it (moonlatch journal "
-      .. "confirm "
-      .. "ID). Then this one is removed when its grace is over; if it leaked, run the same command again then.",
+      .. "confirm ID). Then this one is removed when its grace is over; if it leaked, run the same command again then.",
   }
 end
 

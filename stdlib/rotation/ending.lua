@@ -184,8 +184,7 @@ function M.account_missing(run, account, row)
     kind = "missing", what = ("set a new password for %s"):format(account.upn),
     why = "there is no such account any more",
     fix = "If it is still needed, restore it within 30 days: Entra admin center > Users > Deleted users. Otherwise "
-      .. "remove "
-      .. "it from the policy. The value that was in force stays in the journal.",
+      .. "remove it from the policy. The value that was in force stays in the journal.",
   }
 end
 

@@ -69,8 +69,7 @@ local function raise_change_not_allowed(rotation, why, code)
   fail.raise {
     kind = "refused", what = change_text(rotation), why = why, code = code,
     fix = open and ("Find out which password is in force, because the one that was sent before may be: %s. Nothing "
-      .. "more "
-      .. "is sent."):format(rotation_account.value_places(rotation))
+      .. "more is sent."):format(rotation_account.value_places(rotation))
       or "Nothing was sent. Change the policy if this account is to be rotated; or run the same command again later.",
   }
 end

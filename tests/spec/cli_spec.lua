@@ -132,9 +132,9 @@ describe("the command line", function()
 
     it("include --emulator beside --profile or --config", function()
       for _, option in ipairs { "--profile", "--config" } do
-        check({ "whoami", "--emulator", option, "x" }, 2, "", "error: read the command line\n"
-          .. ("  why: --emulator and %s exclude each other\n"):format(option)
-          .. "  fix: Leave out --emulator or --profile: a private emulator has a profile of its own.\n")
+        check({ "whoami", "--emulator", option, "x" }, 2, "", ("error: read the command line\n"
+          .. "  why: --emulator and %s exclude each other\n"
+          .. "  fix: Leave out --emulator or %s: a private emulator has a profile of its own.\n"):format(option, option))
       end
       assert.equal(2, run({ "-e", "", "--emulator", "--profile", "x" }).status)
     end)
@@ -177,7 +177,8 @@ describe("the command line", function()
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.equal(1, outcome.status)
     assert.matches("Edit that file; or move it away first, for a new copy.", outcome.err)
-    assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME and keep NAME%.\n$",
+    assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME and keep "
+      .. "NAME%.\n$",
       place:run({ "scripts", "shwo" }).err)
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)
@@ -290,7 +291,8 @@ describe("the command line", function()
   end)
 
   it("knows which action of a command was meant", function()
-    local there = "The actions are list, show ID, history %[COUNT%], verify %[FILE%], confirm ID, [^\n]+ and [^\n]+%.\n$"
+    local there = "The actions are list, show ID, history %[COUNT%], verify %[FILE%], confirm ID, [^\n]+ and "
+      .. "[^\n]+%.\n$"
     local outcome = run { "journal", "lst" }
     assert.equal(2, outcome.status)
     assert.matches("^error: journal lst\n  why: there is no such action\n  fix: Did you mean 'list'%? " .. there,
@@ -323,7 +325,8 @@ describe("the command line", function()
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()
       local place <close> = moonlatch.place()
-      assert.matches("fix: Name your tenant by its domain: moonlatch init %-%-tenant contoso.onmicrosoft.com\n$", place:run({ "init" }).err)
+      assert.matches("fix: Name your tenant by its domain: moonlatch init %-%-tenant contoso.onmicrosoft.com\n$",
+        place:run({ "init" }).err)
       local outcome = place:run { "init", "--tenant", "contoso.com", "--cloud", "globl" }
       assert.matches('Did you mean "global"%?', outcome.err)
       assert.is_nil(sys.stat(place.path .. "/.config"))
@@ -368,7 +371,8 @@ describe("output", function()
       local status, err = led(">/dev/full", words)
       assert.equal(1, status, words)
       assert.equal("error: show the result\n  why: cannot write to standard output: No space left on device\n"
-        .. "  fix: Make room where the output goes, then run the same command again: the changes stay, and are on record.\n",
+        .. "  fix: Make room where the output goes, then run the same command again: the changes stay, and are on "
+        .. "record.\n",
         err:match("error: .*"))
     end
   end)

@@ -36,7 +36,7 @@ describe("a folder of a vault", function()
     for text, case in pairs(cases) do
       local why = ("it contains an invisible character (%s in a Lua string)"):format(case[1])
       local fix = ("Write it as \"%s\" or [[%s]] in a file, '%s' in a shell."):format(case[3], case[2], case[2])
-      assert.equal(("%s. %s"):format(why, fix), folder.check(text))
+      assert.same({ why, fix }, { folder.check(text) })
       local _, err = pcall(folder.canonical, text)
       assert.is_true(fail.is(err, "usage"))
       assert.same({ case[4], why, fix }, { err.what, err.why, err.fix })

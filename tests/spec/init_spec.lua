@@ -156,7 +156,8 @@ return {
       local outcome = init("--tenant", "x.com", "--config", config)
       assert.equal(1, outcome.status)
       assert.equal(("error: add the profile 'x' to %s\n  why: there is a profile of that name\n"
-        .. "  fix: Nothing was changed. Choose another name: moonlatch init --tenant TENANT --profile NAME\n"):format(config), outcome.err)
+        .. "  fix: Nothing was changed. Choose another name: moonlatch init --tenant TENANT --profile "
+        .. "NAME\n"):format(config), outcome.err)
       assert.equal(MINE, text())
     end)
 

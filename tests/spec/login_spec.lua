@@ -167,7 +167,8 @@ If nobody needs it any more, take it back:
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
       assert.equal(2, outcome.status)
-      assert.matches("fix: Start an emulator that keeps running %(moonlatch emulator%), then: moonlatch login %-%-config FILE\n$",
+      assert.matches("fix: Start an emulator that keeps running %(moonlatch emulator%), then: moonlatch login "
+        .. "%-%-config FILE\n$",
         outcome.err)
     end
   end)

@@ -188,7 +188,8 @@ describe("profile", function()
     assert.equal("b", load_text(two:format "", "b").tenant)
     assert.equal("a", load_text(two:format [[default = "a",]]).tenant)
     assert.equal("choose a profile of DIR/moonlatch.lua: there are several, and none is the default\n"
-      .. 'Add --profile NAME to the command, with one of a, b; or write default = "a" in the file.', refusal(load_text, two:format ""))
+      .. 'Add --profile NAME to the command, with one of a, b; or write default = "a" in the file.',
+      refusal(load_text, two:format ""))
     assert.equal("choose the profile 'c' of DIR/moonlatch.lua: there is no such profile\nDid you mean 'a'?",
       refusal(load_text, two:format "", "c"))
     assert.matches("Name one of the profiles with %-%-profile: a, b.$", refusal(load_text, two:format "", "production"))

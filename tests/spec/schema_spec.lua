@@ -53,13 +53,14 @@ describe("schema", function()
 
   it("guesses what was meant", function()
     assert.equal('x.lua: top.nmae: there is no such member\nDid you mean "name"?', refusal { nmae = "" })
-    assert.equal('x.lua: top.color: "gren" is none of "red", "green"\nDid you mean "green"? Write it as top.color in x.lua.',
+    assert.equal('x.lua: top.color: "gren" is none of "red", "green"\nDid you mean "green"? Write it as top.color in '
+      .. 'x.lua.',
       refusal { name = "", color = "gren" })
     assert.equal("x.lua: top.something: there is no such member\nLeave it out of top in x.lua, or use one of color, "
       .. "count, even, inner, name, parts.",
       refusal { name = "", something = 1 })
-    assert.equal("x.lua: top[1]: there is no such member\nLeave it out of top in x.lua, or use one of color, count, even, "
-      .. "inner, name, parts.",
+    assert.equal("x.lua: top[1]: there is no such member\nLeave it out of top in x.lua, or use one of color, count, "
+      .. "even, inner, name, parts.",
       refusal { "stray", name = "" })
   end)
 end)

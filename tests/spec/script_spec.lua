@@ -112,7 +112,8 @@ describe("script", function()
         assert.matches("\n%u", text) -- each has a fix
         assert.equal("config", kind)
       end
-      assert.equal("DIR/other.lua: a table is needed, but it is nil\nLet DIR/other.lua return { … }.", (refusal(script.load, write("other", ""))))
+      assert.equal("DIR/other.lua: a table is needed, but it is nil\nLet DIR/other.lua return { … }.",
+        (refusal(script.load, write("other", ""))))
     end)
 
     it("starts no task: it would run later, beside other scripts", function()
@@ -322,7 +323,8 @@ describe("script", function()
     it("are refused, saying what and why, before anything is done", function()
       for message, words in pairs {
         ["read the arguments of 'made': it has no argument --nmae\nDid you mean --name?"] = { "--nmae", "x" },
-        ["read the arguments of 'made': it has no argument --zebra\nLeave it out, or use one of its arguments: --below, --color, --count, "
+        ["read the arguments of 'made': it has no argument --zebra\nLeave it out, or use one of its arguments: "
+          .. "--below, --color, --count, "
           .. "--input, --jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
         ["read the arguments of 'made': 'stray' belongs to no argument\nWrite arguments as --name value."] =
           { "stray" },
@@ -330,17 +332,21 @@ describe("script", function()
           .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell.\n"
           .. "Write it like this: --below 'Entra\\Tier0'"] =
           { "--below", "Entra/Tier0" },
-        ["read the argument --count '1.5': it needs a whole number\nWrite it like this: --count 5"] = { "--count", "1.5" },
-        ["read the argument --count: no value follows it\nWrite it like this: --count 5"] = { "--count", "--name", "x" },
+        ["read the argument --count '1.5': it needs a whole number\nWrite it like this: --count 5"] = { "--count", "
+          .. ""1.5" },
+        ["read the argument --count: no value follows it\nWrite it like this: --count 5"] = { "--count", "--name", "
+          .. ""x" },
         ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s\n"
           .. "Write it like this: --renew-before 180d"] =
           { "--renew-before", "soon" },
         ["read the argument --color 'gren': it is none of: red, green\nDid you mean 'green'?"] = { "--color", "gren" },
         ["read the argument --input '/nowhere': there is no such file\nWrite it like this: --input FILE"] =
           { "--input", "/nowhere" },
-        ["read the argument --jit-elevation 'maybe': it needs true or false\nWrite it like this: --jit-elevation true"] =
+        ["read the argument --jit-elevation 'maybe': it needs true or false\nWrite it like this: --jit-elevation "
+          .. "true"] =
           { "--jit-elevation=maybe" },
-        ["read the argument --name: it was given twice\nLeave out one of the two --name."] = { "--name", "a", "--name", "b" },
+        ["read the argument --name: it was given twice\nLeave out one of the two --name."] = { "--name", "a", "
+          .. ""--name", "b" },
         ["read the argument --name: no value follows it\nWrite it like this: --name TEXT"] = { "--name" },
       } do
         local text, kind = refusal(script.arguments, declaration, words)

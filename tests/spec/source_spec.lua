@@ -147,7 +147,8 @@ describe("a secret of a profile", function()
     assert.equal("error: read the client secret from the credential secret\n"
       .. "  why: CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials\n"
       .. "  fix: For a service, add LoadCredential=secret:/path to its unit. "
-      .. "To act by hand with the credentials of the installed units: sudo moonlatch-operator, then what follows `moonlatch`.\n",
+      .. "To act by hand with the credentials of the installed units: sudo moonlatch-operator, then what follows "
+      .. "`moonlatch`.\n",
       refused 'from = "credentials_directory", name = "secret"')
   end)
 
@@ -167,7 +168,8 @@ describe("a secret of a profile", function()
     assert.equal("error: read the client secret from the keyring "
       .. "(client-secret login.microsoftonline.com/contoso.onmicrosoft.com)\n  why: " .. why .. "\n"
       .. "  fix: Unlock the keyring and run the same command again. A service needs "
-      .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".\n', refused 'from = "keyring"')
+      .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".\n', refused 'from '
+      .. '= "keyring"')
   end)
 
   it("is kept sealed, once it was put there", function()
@@ -200,7 +202,7 @@ describe("a secret of a profile", function()
       put "client-secret")
     assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
-      .. "  fix: There are client%-secret, certificate%-passphrase, "
-      .. "devolutions%-secret, proxy%-password%.\n", put "password")
+      .. "  fix: Name one of client%-secret, certificate%-passphrase, devolutions%-secret, proxy%-password: "
+      .. "moonlatch login %-%-secret client%-secret\n", put "password")
   end)
 end)

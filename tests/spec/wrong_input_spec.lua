@@ -27,7 +27,8 @@ local CONFIGURATIONS = {
   ["compiled.lua"] = { string.dump(function() end), "load the file compiled.lua", "the file is compiled Lua",
     "Name the file with the source text." },
   ["large.lua"] = { (" "):rep((1 << 20) + 1), "read the configuration large.lua",
-    "refused 'large.lua': it is larger than 1048576 bytes", "Remove what does not belong there: a configuration is at most 1 MiB of text." },
+    "refused 'large.lua': it is larger than 1048576 bytes", "Remove what does not belong there: a configuration is at "
+      .. "most 1 MiB of text." },
 }
 
 -- Scripts by name, and for each the failure of `plan ./FILE --emulator`.
@@ -47,10 +48,12 @@ local SCRIPTS = {
 
 -- Other command lines, and the failure of each.
 local COMMANDS = {
-  { "whoami --config .", 1, "read the configuration .", "refused '.': it is a folder", "Name a file with --config FILE." },
+  { "whoami --config .", 1, "read the configuration .", "refused '.': it is a folder", "Name a file with --config "
+    .. "FILE." },
   { "scripts --scripts nowhere", 2, "look for scripts in nowhere", "there is no such folder",
     "Name a folder that exists with --scripts DIR." },
-  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? The only action is policy NAME." },
+  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? The only action is policy "
+    .. "NAME." },
   { "--profile", 2, "read the command line", "option '--profile' requires an argument",
     "Correct the option: `moonlatch --help` lists all options." },
   { "plan setup/entra-pam-provider --lifetime never --emulator", 2, "read the argument --lifetime 'never'",
