@@ -340,10 +340,10 @@ local CASES = {
   { "another rotator put a secret of its own into the entry", check = "entry", verdict = "warning",
     says = "Another rotator", fix = "adopts it",
     fault = function()
-      local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
+      local made = emu:control_text("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "theirs" } })
       emu:later "2m"
-      paste_secret(made.secretText)
+      paste_secret(made:match '"secretText":"([^"]+)"')
     end,
     heal = function()
       apply() -- adopts it

@@ -1,5 +1,6 @@
 --- The profile in use: the tenant, the way to sign in, and the places of keys, secrets and the journal.
 
+local fail = require "fail"
 local secret = require "host.secret"
 
 local M = {}
@@ -83,7 +84,15 @@ function M.load_on_demand(fn)
   open_session = fn
 end
 
---- The profile in use. Raises an error when there is none.
+-- Raise that there is no profile. Scripts meet this error when their file makes a call while the file is loaded.
+local function raise_no_profile()
+  fail.raise {
+    kind = "usage", what = "call a service", why = "no session is open: a file that is loaded may call no service",
+    fix = "Move the call into `run`, a step, or a function that one of these calls.",
+  }
+end
+
+--- The profile in use. Raises "usage" when there is none.
 ---@return profile
 function M.current()
   if not current and open_session then
@@ -91,7 +100,7 @@ function M.current()
     open_session = nil
     open()
   end
-  if not current then error("no profile is loaded: profile.load does that", 2) end
+  if not current then raise_no_profile() end
   return current
 end
 

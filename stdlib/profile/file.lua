@@ -284,6 +284,17 @@ local function state_folder_of(settings, kind, binding, folder)
   return M.state_folder() .. "/" .. binding
 end
 
+-- Without HOME there may be no state folder. The failure is raised when the folder is needed: a command that only reads
+-- needs none.
+local function set_state_folder(profile, ...)
+  local ok, state = pcall(state_folder_of, ...)
+  if ok then
+    profile.state = state
+    return
+  end
+  setmetatable(profile, { __index = function(_, member) if member == "state" then error(state, 0) end end })
+end
+
 -- Check the endpoint of managed identities. The endpoint of a real machine is known, so only an emulator's profile may
 -- name an endpoint.
 local function check_identity_endpoint(file, where, profile)
@@ -334,10 +345,11 @@ local function complete_profile(file, name, settings)
     clock = emulator and absolute_path(emulator.clock, folder),
     strict_certificates = cloud.strict_certificates ~= false,
     sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
-    state = state_folder_of(settings, kind, binding, folder), binding = binding,
+    binding = binding,
     write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
     programs = settings.programs, folders = {},
   }
+  set_state_folder(profile, settings, kind, binding, folder)
   for place, path in pairs(settings.folders) do profile.folders[place] = absolute_path(path, folder) end
   check_profile_addresses(file, where, profile)
   return profile

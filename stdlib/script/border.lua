@@ -291,10 +291,9 @@ local function copy_module_members(members)
   return twin
 end
 
--- When the first parameter of a function is called `run`, the function acts with the profile and the journal of that
--- run: require a run as its first argument.
-local function require_run_argument(how, fn)
-  if debug.getlocal(fn, 1) ~= "run" then return how end
+-- How values cross at a function of the module: a function of a run requires a run as its first argument.
+local function conversion_of(how, function_name)
+  if not (how.of_run and how.of_run[function_name]) then return how end
   local twin = copy_module_members(how)
   twin.run = true
   return twin
@@ -304,7 +303,7 @@ local function new_view(border, module, name, how)
   local members, meta = {}, metatable_of(module)
   for key, value in next, module do
     if type(value) == "function" then
-      members[key] = how.raw and value or wrap_library_function(border, value, require_run_argument(how, value))
+      members[key] = how.raw and value or wrap_library_function(border, value, conversion_of(how, key))
     elseif type(value) == "table" then
       members[key] = new_view(border, value, ("%s.%s"):format(name, key), how)
     else

@@ -8,6 +8,8 @@ local M = {}
 --- kept: a table in which no value has to be converted stays the same table, for values that belong to one run; as they
 --- are: no value is converted, for modules that only pass the script's values back to the script
 ---@field depth number the levels of nested tables in results in which objects of the library are converted
+---@field of_run table<string, true>? the functions that act with the profile and the journal of a run: their first
+--- argument is the run that the step got
 ---@field raw boolean? no value is converted, because all values are texts, numbers and plain tables
 
 local COPIED = { arguments = "copied", depth = math.huge }
@@ -16,17 +18,28 @@ local ANSWERS = { arguments = "copied", depth = 0 } -- results are JSON, without
 local PLAIN = { arguments = "as they are", depth = 0, raw = true } -- functions of texts, numbers and JSON
 local OWN = { arguments = "as they are", depth = 3 } -- depth: an outcome's failure
 
+-- An interface of setup steps whose named functions act for a run.
+local function kept_of_run(...)
+  local interface = { arguments = KEPT.arguments, depth = KEPT.depth, of_run = {} }
+  for _, name in ipairs { ... } do interface.of_run[name] = true end
+  return interface
+end
+
 ---@type table<string, script.interface>
 M.interfaces = {
-  certificate = KEPT, devolutions = KEPT, discover = COPIED, doctor = COPIED, fail = OWN, folder = COPIED,
-  graph = ANSWERS, json = PLAIN, log = PLAIN, policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
-  rotation = KEPT, secret = COPIED, sink = KEPT,
+  certificate = kept_of_run "ensure", devolutions = KEPT, discover = COPIED, doctor = COPIED, fail = OWN,
+  folder = COPIED, graph = ANSWERS, json = PLAIN, log = PLAIN, policy = COPIED, program = COPIED, rehearse = COPIED,
+  report = PLAIN,
+  rotation = kept_of_run("client_secret", "certificate"), secret = COPIED,
+  sink = kept_of_run("entry", "deliver"),
   task = OWN, time = PLAIN, workflow = COPIED,
 
-  ["entra.admin"] = KEPT, ["entra.api_permissions"] = KEPT, ["entra.application"] = KEPT, ["entra.consent"] = KEPT,
-  ["entra.directory_role"] = KEPT, ["entra.owner"] = KEPT, ["entra.reach"] = KEPT,
-  ["entra.service_principal"] = KEPT,
-  ["setup.first_reset"] = KEPT, ["setup.preflight"] = KEPT, ["setup.rotator"] = KEPT,
+  ["entra.admin"] = kept_of_run "sign_in", ["entra.api_permissions"] = kept_of_run "tell_elevation",
+  ["entra.application"] = KEPT, ["entra.consent"] = kept_of_run "ensure",
+  ["entra.directory_role"] = kept_of_run "ensure", ["entra.owner"] = KEPT,
+  ["entra.reach"] = kept_of_run("explain", "report"), ["entra.service_principal"] = KEPT,
+  ["setup.first_reset"] = kept_of_run "show", ["setup.preflight"] = kept_of_run "look",
+  ["setup.rotator"] = kept_of_run("look", "explain_roles", "tell_profile"),
 }
 
 --- The modules that the emulator's files may require besides. The emulator plays the services, in a process of its own

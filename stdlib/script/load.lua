@@ -377,6 +377,7 @@ function M.load_found(found, emulator)
   local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
     lua_file.run_bounded, traceback.keep, load_and_check)
   if ok then return value end
+  if fail.is(value, "usage") then value.what = ("load the script %s: %s"):format(found.path, value.what) end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,

@@ -7,6 +7,7 @@ local http = require "http.client"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
+local sys = require "host.sys"
 local time_clock = require "time.clock"
 
 local M = {}
@@ -80,7 +81,7 @@ local function write_head_to_syslog(session)
     if journal:commit() then return journal:head() end
   end)
   if not ok or not seq or seq == session.began_at then return end
-  require("host.sys").syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
+  sys.syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
 end
 
 ---------------------------------------------------------------------------
@@ -88,7 +89,7 @@ end
 
 local function open_emulator_clock(profile)
   if not profile.clock then return nil end
-  local clock, message = require("host.sys").clock(profile.clock)
+  local clock, message = sys.clock(profile.clock)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
@@ -125,6 +126,21 @@ local function keep_person_signed_in(profile, fresh)
   if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
 end
 
+-- Where a session only reads, and the state folder neither exists nor can be made, nothing can be on record on this
+-- machine: use a temporary folder, which is removed at the end. A folder that exists and cannot be used stays an error.
+local function use_temporary_state(session, profile)
+  local ok, state = pcall(function() return profile.state end)
+  if ok and (sys.stat(state) or sys.mkdir(state, true)) then return profile end
+  local folder, message = sys.temporary "moonlatch-state-"
+  if not folder then
+    fail.raise { kind = "config", what = "make a temporary state folder", why = message, fix = "Set TMPDIR." }
+  end
+  session.temporary_state = folder
+  log.aside(("nothing is on record on this machine: %s; so a temporary folder is used, and nothing is kept")
+    :format(ok and ("the state folder %s cannot be made"):format(state) or "HOME is not set"))
+  return setmetatable({ state = folder }, { __index = profile })
+end
+
 --- Open a session for a profile, which becomes the profile in use.
 ---@param profile profile
 ---@param options session.options?
@@ -132,8 +148,11 @@ end
 function M.open(profile, options)
   if current then error("a session is open already", 2) end
   options = options or {}
+  local session <const> = Session { rights = {} }
+  local keeps_nothing = options.reading or options.journal == false and options.mode == "read" and not options.fresh
+  session.profile = keeps_nothing and use_temporary_state(session, profile) or profile
+  profile = session.profile
   profiles.use(profile)
-  local session <const> = Session { profile = profile, rights = {} }
   local session_rights
   current = session
   local ok, err = pcall(function()
@@ -178,6 +197,7 @@ function Session:close()
     if self[part] then self[part]:close() end
     self[part] = nil
   end
+  if self.temporary_state then sys.remove_tree(self.temporary_state) end
   if self.emulator then self.emulator:close() end
 end
 
