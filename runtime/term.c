@@ -146,8 +146,8 @@ static int term_write(lua_State *L) {
   return 1;
 }
 
-/* term.write_data(text) -> true | nil, message. Write to standard output for a program: control characters are data
- * unless it is a terminal. */
+/* term.write_data(text) -> true | nil, message. Write data to standard output, with secrets masked. On a terminal,
+ * control characters are made harmless, too; in a file or a pipe they are data, and stay. */
 static int term_write_data(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

@@ -56,7 +56,7 @@ local function folder_spelling_advice(text)
 end
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking a folder
 
 local NOT_UTF8 = "it is not UTF-8; in Lua, \\ and digits mean a byte"
 
@@ -98,7 +98,7 @@ function M.canonical(text)
 end
 
 ---------------------------------------------------------------------------
--- Comparing
+-- Comparing folders
 
 -- First and last capital letter of a range, and the distance to its small letters: Latin, Greek, Cyrillic.
 local CAPITALS = { { 0x41, 0x5a, 32 }, { 0xc0, 0xd6, 32 }, { 0xd8, 0xde, 32 }, { 0x391, 0x3a9, 32 },

@@ -105,7 +105,7 @@ local function split_command_words(command, words)
 end
 
 ---------------------------------------------------------------------------
--- Parsing
+-- Parsing the options
 
 local function raise_command_line_usage(why, fix)
   fail.raise { kind = "usage", what = "read the command line", why = why, fix = fix }

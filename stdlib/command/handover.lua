@@ -153,7 +153,7 @@ local function has_handover_action(options)
 end
 
 ---------------------------------------------------------------------------
--- Printing
+-- Printing the hand-overs
 
 local function print_handover_states(journal, rows)
   local list, complete = json.array {}, true

@@ -162,7 +162,7 @@ function M.info()
 end
 
 ---------------------------------------------------------------------------
--- Lists
+-- Lists and their pages
 
 -- Read one page of a list. Official clients use two names for the page number. Both are sent, and the answer must be
 -- the page that was asked for.
@@ -277,7 +277,7 @@ function M.entries(vault_id, filter)
 end
 
 ---------------------------------------------------------------------------
--- Entries
+-- Entries of a vault
 
 -- The members that hold the secret of an entry, by subType.
 local SECRETS = {

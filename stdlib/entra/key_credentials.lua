@@ -203,7 +203,7 @@ function M.add(application, own, der, signing_key)
 end
 
 ---------------------------------------------------------------------------
--- Removing
+-- Removing a certificate
 
 local function raise_certificate_in_use_unseen(application, own)
   fail.raise {

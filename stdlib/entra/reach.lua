@@ -222,7 +222,7 @@ function M.find(managed)
 end
 
 ---------------------------------------------------------------------------
--- Printing
+-- Printing who is out of reach
 
 local MOST_LINES = 10
 

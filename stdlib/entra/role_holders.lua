@@ -23,7 +23,7 @@ local AT_ONCE = 16 -- groups read side by side
 ---@field groups entra.role_group[]
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading role assignments
 
 --- Read the active assignments. Waits.
 ---@return table[]

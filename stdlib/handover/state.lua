@@ -80,7 +80,7 @@ local M = {}
 M.HERE = "journal"
 
 ---------------------------------------------------------------------------
--- Rows
+-- Rows of hand-overs
 
 --- Record a hand-over. Durable with the next commit.
 ---@param journal host.journal.journal

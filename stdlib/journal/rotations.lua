@@ -34,7 +34,7 @@ local Store = class "rotation.Rows"
 local function new_rotation_store(own) return Store { kind = own.kind, own = own } end
 
 ---------------------------------------------------------------------------
--- Rows
+-- Rows of rotations
 
 --- A new row with an id and a marker of its own. It is not on record yet.
 ---@param journal host.journal.journal?
@@ -124,7 +124,7 @@ end
 function Store.commit(_, journal) commit.commit(journal) end
 
 ---------------------------------------------------------------------------
--- Values
+-- Sealed values
 
 --- The name under which a value of the row is sealed.
 ---@param row host.journal.row

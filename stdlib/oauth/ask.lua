@@ -63,7 +63,7 @@ function M.raise(what, failure, who)
 end
 
 ---------------------------------------------------------------------------
--- Requests
+-- Asking the login service
 
 --- Send once the request that `build` makes, with its credential if it has one. Waits.
 ---@param what string

@@ -52,7 +52,7 @@ function M.text(entry)
 end
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking declared calls
 
 local function did_you_mean_hint(word)
   return word and ('; did you mean "%s"?'):format(word) or ""

@@ -138,7 +138,7 @@ end
 Selection.__tostring = selection_text
 
 ---------------------------------------------------------------------------
--- Finding
+-- Finding what is selected
 
 -- Has any part of the selection, added or taken away, a field of this name?
 local function does_selection_name(selection, name)

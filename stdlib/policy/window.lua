@@ -32,7 +32,7 @@ local DAYS = { sun = 0, mon = 1, tue = 2, wed = 3, thu = 4, fri = 5, sat = 6 }
 local Window = class "policy.window"
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading a window
 
 local function raise_window_malformed(text, why)
   fail.raise {
@@ -116,7 +116,7 @@ function M.parse(windows, except)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- When a window is open
 
 local function local_day_of_window(part, time) return (time // 1 + part.zone:offset(time)) // DAY end
 

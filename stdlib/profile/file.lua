@@ -157,7 +157,7 @@ local file_rule = {
 }
 
 ---------------------------------------------------------------------------
--- Paths
+-- Paths of the configuration
 
 local function home_folder()
   return sys.getenv("HOME") or fail.raise {

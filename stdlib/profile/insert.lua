@@ -128,7 +128,7 @@ function M.add_profile(text, file, name, profile)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing the configuration
 
 local function raise_configuration_unwritten(file, why, fix, backup)
   fail.raise {

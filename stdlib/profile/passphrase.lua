@@ -74,7 +74,7 @@ local function does_key_open_check_box(profile, found, key)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- Asking for the passphrase
 
 local WITHOUT_TERMINAL = 'Without a terminal, write key = { from = "credentials_directory", name = "…" } in the '
   .. 'profile; or key = { from = "passphrase", fd = 3 }, and add 3<FILE to the command.'

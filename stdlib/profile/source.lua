@@ -15,7 +15,7 @@ local M = {}
 ---@field word string? the name of the secret for `moonlatch login --secret`; filled in by `complete`
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking a source
 
 local MEMBER_OF_SOURCE = {
   file = "path", mounted = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd",
@@ -121,7 +121,7 @@ local function raise_source(source, what, why, fix, kind)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading a value from its source
 
 -- A sentence that says how to store the secret in its source.
 local function secret_storing_advice(source)
@@ -217,7 +217,7 @@ function M.read(source, what, form)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing a value to its source
 
 ---@type table<string, fun(source: profile.source, what: string, value: host.secret): any, string?>
 local WRITERS = {}

@@ -81,7 +81,7 @@ local function control_actions(self, path)
 end
 
 ---------------------------------------------------------------------------
--- Time
+-- Emulated time
 
 --- Let time pass. The emulator and the program share the clock.
 ---@param seconds number

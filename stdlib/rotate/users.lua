@@ -63,7 +63,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 local Users = class "rotate.users"
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the accounts
 
 local function user_name_set(list)
   local set = {}
@@ -266,7 +266,7 @@ function Users:open()
 end
 
 ---------------------------------------------------------------------------
--- Changing
+-- Changing accounts
 
 local function outcome_of_failure(failure)
   if not fail.is(failure) then return "failed" end

@@ -173,7 +173,7 @@ local function judge_unknown_account(row, account, slot)
 end
 
 ---------------------------------------------------------------------------
--- When
+-- When an account is due
 
 -- A share of the policy's jitter, different for each rotation, so that many accounts do not become due in the same
 -- minute.

@@ -29,7 +29,7 @@ end
 function M.outcome_of(err) return class.is(err, RotationEnd) and err.done or nil end
 
 ---------------------------------------------------------------------------
--- Closing
+-- Closing a rotation
 
 -- The members of a row that have a meaning only while its rotation is open.
 local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",

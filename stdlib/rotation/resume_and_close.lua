@@ -102,7 +102,7 @@ function M.resume(journal, name, over)
 end
 
 ---------------------------------------------------------------------------
--- Closing
+-- Closing a rotation
 
 local function check_rotation_open(row, what)
   if row.state ~= "closed" and row.state ~= "left" then return end

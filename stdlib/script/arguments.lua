@@ -23,7 +23,7 @@ local function options_of_arguments(args)
 end
 
 ---------------------------------------------------------------------------
--- Values
+-- Values of arguments
 
 local BOOLEAN_WORDS = { ["true"] = true, yes = true, ["false"] = false, no = false }
 

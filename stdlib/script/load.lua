@@ -80,7 +80,7 @@ function M.own_folder()
 end
 
 ---------------------------------------------------------------------------
--- Finding
+-- Finding a script
 
 local function read_script_file(path)
   local text, message, kind = sys.read(path, MOST_BYTES)

@@ -127,14 +127,15 @@ describe("the command line", function()
       check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
         .. "  why: it needs a whole number\n  fix: Write it like this: --times 5\n")
       check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
-        .. "  why: it has no steps\n  fix: moonlatch run ./say.lua\n")
+        .. "  why: it has no steps\n  fix: Run it with the command for its kind: moonlatch run ./say.lua\n")
     end)
 
     it("include --emulator beside --profile or --config", function()
       for _, option in ipairs { "--profile", "--config" } do
         check({ "whoami", "--emulator", option, "x" }, 2, "", ("error: read the command line\n"
           .. "  why: --emulator and %s exclude each other\n"
-          .. "  fix: Leave out --emulator or %s: a private emulator has a profile of its own.\n"):format(option, option))
+          .. "  fix: Leave out --emulator or %s: a private emulator has a profile of its own.\n")
+          :format(option, option))
       end
       assert.equal(2, run({ "-e", "", "--emulator", "--profile", "x" }).status)
     end)

@@ -137,7 +137,8 @@ describe("devolutions.server", function()
         .. "or give the application identity access to the vault in Devolutions Server.", tostring(err))
       err = fails(server.vault, "B")
       assert.equal("conflict", err.kind)
-      assert.equal("find the vault 'B': 2 vaults have that name\nName the vault by its id.", tostring(err))
+      assert.equal("find the vault 'B': 2 vaults have that name\nName the vault by its id, or rename the "
+        .. "others in Devolutions Server.", tostring(err))
     end)
 
     it("refuse to end before all was looked at", function()

@@ -44,7 +44,8 @@ describe("init", function()
     assert.equal("credentials_directory\n", show "key.from")
     local outcome = place:run { "init", "--tenant", "x.com", "--key", "purse", "--config", "other.lua" }
     assert.equal("error: choose where the key comes from\n  why: 'purse' is not one of the choices\n"
-      .. "  fix: Choose one of keyring, file, passphrase, credentials_directory: moonlatch init --key file.\n", outcome.err)
+      .. "  fix: Choose one of keyring, file, passphrase, credentials_directory: moonlatch init --key file.\n",
+      outcome.err)
   end)
 
   it("writes comments, every setting it was given, and nothing it would refuse itself", function()

@@ -167,9 +167,7 @@ If nobody needs it any more, take it back:
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
       assert.equal(2, outcome.status)
-      assert.matches("fix: Start an emulator that keeps running %(moonlatch emulator%), then: moonlatch login "
-        .. "%-%-config FILE\n$",
-        outcome.err)
+      assert.matches(("moonlatch %s %%-%%-config FILE, with the file that it print"):format(command), outcome.err)
     end
   end)
 

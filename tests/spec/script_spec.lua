@@ -329,13 +329,12 @@ describe("script", function()
         ["read the arguments of 'made': 'stray' belongs to no argument\nWrite arguments as --name value."] =
           { "stray" },
         ["read the argument --below 'Entra/Tier0': folders are separated by \\. Write it as "
-          .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell.\n"
-          .. "Write it like this: --below 'Entra\\Tier0'"] =
+          .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell."] =
           { "--below", "Entra/Tier0" },
-        ["read the argument --count '1.5': it needs a whole number\nWrite it like this: --count 5"] = { "--count", "
-          .. ""1.5" },
-        ["read the argument --count: no value follows it\nWrite it like this: --count 5"] = { "--count", "--name", "
-          .. ""x" },
+        ["read the argument --count '1.5': it needs a whole number\nWrite it like this: --count 5"] = {
+          "--count", "1.5" },
+        ["read the argument --count: no value follows it\nWrite it like this: --count 5"] = {
+          "--count", "--name", "x" },
         ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s\n"
           .. "Write it like this: --renew-before 180d"] =
           { "--renew-before", "soon" },
@@ -345,8 +344,8 @@ describe("script", function()
         ["read the argument --jit-elevation 'maybe': it needs true or false\nWrite it like this: --jit-elevation "
           .. "true"] =
           { "--jit-elevation=maybe" },
-        ["read the argument --name: it was given twice\nLeave out one of the two --name."] = { "--name", "a", "
-          .. ""--name", "b" },
+        ["read the argument --name: it was given twice\nLeave out one of the two --name."] = {
+          "--name", "a", "--name", "b" },
         ["read the argument --name: no value follows it\nWrite it like this: --name TEXT"] = { "--name" },
       } do
         local text, kind = refusal(script.arguments, declaration, words)

@@ -168,8 +168,8 @@ describe("a secret of a profile", function()
     assert.equal("error: read the client secret from the keyring "
       .. "(client-secret login.microsoftonline.com/contoso.onmicrosoft.com)\n  why: " .. why .. "\n"
       .. "  fix: Unlock the keyring and run the same command again. A service needs "
-      .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".\n', refused 'from '
-      .. '= "keyring"')
+      .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".\n',
+      refused 'from = "keyring"')
   end)
 
   it("is kept sealed, once it was put there", function()
