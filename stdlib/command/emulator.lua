@@ -26,6 +26,13 @@ local function read_signing_key(path)
   }
 end
 
+local function run_emulator_command(options)
+  secret.room(SECRET_MEMORY)
+  local declaration, args = fixed.load(NAME, options)
+  args.signing_key = args.signing_key and read_signing_key(args.signing_key)
+  return declaration.run(args) or 0
+end
+
 ---@type cli.command
 return {
   summary = "serve an emulated Entra tenant, Devolutions Server and Devolutions Cloud on this machine",
@@ -33,10 +40,5 @@ return {
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),
 
-  run = function(options)
-    secret.room(SECRET_MEMORY)
-    local declaration, args = fixed.load(NAME, options)
-    args.signing_key = args.signing_key and read_signing_key(args.signing_key)
-    return declaration.run(args) or 0
-  end,
+  run = run_emulator_command,
 }

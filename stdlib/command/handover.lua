@@ -187,6 +187,11 @@ local function run_handover(journal, profile, options)
   return 0
 end
 
+local function run_handover_command(options)
+  local open <close> = session.start(options, { owner = "moonlatch handover" })
+  return command_task.run(run_handover, open.journal, open.profile, options)
+end
+
 ---@type cli.command
 return {
   summary = "show what a person has to do in Devolutions, and hand over the client secret",
@@ -219,8 +224,5 @@ return {
     "moonlatch handover --json",
   },
 
-  run = function(options)
-    local open <close> = session.start(options, { owner = "moonlatch handover" })
-    return command_task.run(run_handover, open.journal, open.profile, options)
-  end,
+  run = run_handover_command,
 }

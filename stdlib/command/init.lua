@@ -266,6 +266,12 @@ local function extend_configuration(options, file)
   }
 end
 
+local function run_init_command(options)
+  local file = options.config or profile_file.file()
+  if sys.stat(file) then return extend_configuration(options, file) end
+  return make_configuration(options, file)
+end
+
 ---@type cli.command
 return {
   summary = "write a configuration, or add a profile to it, and make the key of its journal",
@@ -287,9 +293,5 @@ return {
     "moonlatch init --profile contoso      # the key that this profile names, if there is none yet",
   },
 
-  run = function(options)
-    local file = options.config or profile_file.file()
-    if sys.stat(file) then return extend_configuration(options, file) end
-    return make_configuration(options, file)
-  end,
+  run = run_init_command,
 }

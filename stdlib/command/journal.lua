@@ -242,6 +242,14 @@ local function run_action_without_journal(action, options)
   return action.alone(open.profile, options.id, options) or 0
 end
 
+local function run_journal_command(options)
+  local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
+  if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
+  if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
+  local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
+  return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
+end
+
 ---@type cli.command
 return {
   summary = "show the journal; back it up and restore it; confirm or retire a secret",
@@ -282,11 +290,5 @@ return {
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 
-  run = function(options)
-    local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
-    if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
-    local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
-    return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
-  end,
+  run = run_journal_command,
 }

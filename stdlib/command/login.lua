@@ -169,6 +169,23 @@ local function log_in_and_print(profile, announced)
   print_sign_in(profile, principal, about and about.oid == principal.oid)
 end
 
+local function run_login_command(options)
+  if options.emulator then refuse_login_to_emulator() end
+  if options.secret then return store_named_secret(options) end
+  if options.fd then refuse_descriptor_without_secret() end
+  local open <close> = session.start(options, {
+    owner = "moonlatch login", journal = false, mode = "read", fresh = true,
+    needs = { scopes = login_scopes_of_script(options) },
+  })
+  profiles.key():close() -- raises when the key is missing, before the person signs in
+  local names = store_missing_secrets(open.profile)
+  local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
+    options["for"] ~= nil)
+  if ok then return 0 end
+  remove_stored_secrets(open.profile, names, err)
+  error(err, 0)
+end
+
 ---@type cli.command
 return {
   summary = "sign in, and stay signed in",
@@ -184,20 +201,5 @@ return {
     "moonlatch login --secret devolutions-secret", "moonlatch login --secret client-secret --fd 3 3<file",
   },
 
-  run = function(options)
-    if options.emulator then refuse_login_to_emulator() end
-    if options.secret then return store_named_secret(options) end
-    if options.fd then refuse_descriptor_without_secret() end
-    local open <close> = session.start(options, {
-      owner = "moonlatch login", journal = false, mode = "read", fresh = true,
-      needs = { scopes = login_scopes_of_script(options) },
-    })
-    profiles.key():close() -- raises when the key is missing, before the person signs in
-    local names = store_missing_secrets(open.profile)
-    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
-      options["for"] ~= nil)
-    if ok then return 0 end
-    remove_stored_secrets(open.profile, names, err)
-    error(err, 0)
-  end,
+  run = run_login_command,
 }

@@ -45,23 +45,25 @@ local function print_signed_out(about, secrets, path)
   end
 end
 
+local function run_logout_command(options)
+  if options.emulator then refuse_logout_of_emulator() end
+  local profile = profiles.load { config = options.config, name = options.profile }
+  local path, about = token_cache.path(profile), token_cache.forget(profile)
+  local secrets = options.secrets and remove_sealed_secrets(profile) or {}
+  profiles.use(nil)
+  if log.json() then
+    report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
+  else
+    print_signed_out(about, secrets, path)
+  end
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "forget the stored sign-in, and say what stays valid at Entra",
   options = { { name = "--secrets", help = "forget the sealed secrets of the profile too" } },
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
-  run = function(options)
-    if options.emulator then refuse_logout_of_emulator() end
-    local profile = profiles.load { config = options.config, name = options.profile }
-    local path, about = token_cache.path(profile), token_cache.forget(profile)
-    local secrets = options.secrets and remove_sealed_secrets(profile) or {}
-    profiles.use(nil)
-    if log.json() then
-      report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
-    else
-      print_signed_out(about, secrets, path)
-    end
-    return 0
-  end,
+  run = run_logout_command,
 }

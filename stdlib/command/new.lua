@@ -58,6 +58,11 @@ end
 ---@type table<string, cli.action>
 local ACTIONS = { policy = { run = make_policy, names = "NAME" } }
 
+local function run_new_command(options)
+  actions.choose("new", ACTIONS, { "policy" }, options.what, options.name).run(options.name, options)
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "write a policy to edit, with a test beside it",
@@ -73,8 +78,5 @@ return {
     "moonlatch rotate policies/weekly                     # do it",
   },
 
-  run = function(options)
-    actions.choose("new", ACTIONS, { "policy" }, options.what, options.name).run(options.name, options)
-    return 0
-  end,
+  run = run_new_command,
 }

@@ -60,6 +60,18 @@ local function refuse_profile_options(options)
   }
 end
 
+local function run_rehearse_command(options)
+  refuse_profile_options(options)
+  local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
+  local played <close> = stage.open { scripts = options.scripts }
+  local outcome = play.play(terms, played)
+  local took = sys.monotonic() - began
+  output.end_progress()
+  if log.json() then report.json(rehearse_print.table(outcome, took))
+  else log.say(rehearse_print.text(outcome, took)) end
+  return outcome.holds and 0 or 1
+end
+
 ---@type cli.command
 return {
   summary = "run a policy on a private emulator: a year of it in seconds",
@@ -80,15 +92,5 @@ return {
     "moonlatch new policy weekly && moonlatch rehearse policies/weekly",
   },
 
-  run = function(options)
-    refuse_profile_options(options)
-    local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
-    local played <close> = stage.open { scripts = options.scripts }
-    local outcome = play.play(terms, played)
-    local took = sys.monotonic() - began
-    output.end_progress()
-    if log.json() then report.json(rehearse_print.table(outcome, took))
-    else log.say(rehearse_print.text(outcome, took)) end
-    return outcome.holds and 0 or 1
-  end,
+  run = run_rehearse_command,
 }

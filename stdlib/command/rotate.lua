@@ -52,6 +52,15 @@ local function refuse_rotate_option_pairs(options)
     "Leave out --json, and read the changes in the journal: moonlatch journal history")
 end
 
+local function run_rotate_command(options)
+  if options.now and #options.now == 0 then options.now = nil end
+  local loaded = rotate_policies.load(options.policy or {})
+  refuse_rotate_option_pairs(options)
+  workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
+  local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
+  return command_task.run(rotate_loaded_policies, options, loaded, open)
+end
+
 ---@type cli.command
 return {
   summary = "rotate due passwords and secrets; finish interrupted rotations first",
@@ -81,12 +90,5 @@ return {
     "moonlatch rotate policies/tier0-users policies/app-client-secrets --watch --yes",
   },
 
-  run = function(options)
-    if options.now and #options.now == 0 then options.now = nil end
-    local loaded = rotate_policies.load(options.policy or {})
-    refuse_rotate_option_pairs(options)
-    workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
-    local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
-    return command_task.run(rotate_loaded_policies, options, loaded, open)
-  end,
+  run = run_rotate_command,
 }

@@ -104,6 +104,11 @@ local ACTIONS = {
 }
 local ORDER = { "list", "show", "copy", "diff", "keep" }
 
+local function run_scripts_command(options)
+  actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options)
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "list scripts; show one; copy one to edit it",
@@ -121,8 +126,5 @@ return {
     "moonlatch scripts diff setup/entra-pam-provider      # what is different in yours",
   },
 
-  run = function(options)
-    actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options)
-    return 0
-  end,
+  run = run_scripts_command,
 }

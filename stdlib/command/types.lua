@@ -15,20 +15,22 @@ local function write_definition_file(path, text)
   }
 end
 
+local function run_types_command(options)
+  local count = 0
+  for name, text in pairs(require("script.definitions").files()) do
+    write_definition_file(options.folder .. "/" .. name, text)
+    count = count + 1
+  end
+  log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
+    .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "write definition files (LuaCATS) of the modules for scripts, for editors",
   arguments = { { name = "folder", help = "folder to write into; files of the same names are replaced" } },
   examples = { "moonlatch types ~/.config/moonlatch/types     # then: workspace.library in .luarc.json" },
 
-  run = function(options)
-    local count = 0
-    for name, text in pairs(require("script.definitions").files()) do
-      write_definition_file(options.folder .. "/" .. name, text)
-      count = count + 1
-    end
-    log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
-      .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
-    return 0
-  end,
+  run = run_types_command,
 }

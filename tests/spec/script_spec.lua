@@ -167,7 +167,7 @@ describe("script", function()
         ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: a call of Graph is a text: "
           .. "Moonlatch knows which of its members hold secrets",
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
-          .. '"entries:read", "entries:write"\nDid you mean "entries:write"?',
+          .. '"entries:read", "entries:write"\nDid you mean "entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
         ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
@@ -328,7 +328,7 @@ describe("script", function()
           .. "--input, --jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
         ["read the arguments of 'made': 'stray' belongs to no argument\nWrite arguments as --name value."] =
           { "stray" },
-        ["read the argument --below 'Entra/Tier0': folders are separated by \\. Write it as "
+        ["read the argument --below 'Entra/Tier0': folders are separated by \\\nWrite it as "
           .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell."] =
           { "--below", "Entra/Tier0" },
         ["read the argument --count '1.5': it needs a whole number\nWrite it like this: --count 5"] = {
