@@ -21,6 +21,7 @@ local FIXES = {
     .. "backup.",
   key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
     .. "rekey` gives it another one.",
+  newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
   binding = "Name the profile that the backup was made with (--profile NAME), or another backup.",
   busy = "Wait until the other process has ended, or stop it; then run the same command again.",
   living = "Restore a backup only when the journal is lost: records made after the backup are not in it. To restore it "

@@ -28,6 +28,8 @@ local FIXES = {
   busy = "Wait until the other process has ended, or stop it (timers and services, too); then run the same command "
     .. "again.",
   key = "Name with --old-key the key that the journal was made with; the profile names the new key.",
+  binding = "Name the profile of this journal with --profile NAME: the journal belongs to another tenant.",
+  newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
 }
 
 local function raise_rekey_usage(why)
@@ -108,7 +110,7 @@ local function rekey_journal(profile, old, new)
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
-    fix = FIXES[kind] or path_fix.write(profile.state .. "/journal.db"),
+    fix = FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
   }
 end
 
@@ -141,10 +143,11 @@ end
 local function rekey_segments(profile, old, new)
   for _, name in ipairs(journal_segments.names(profile.state)) do
     local path = profile.state .. "/" .. name
-    local ok, message = native_journal.rekey_segment(path, old, new, profile.binding)
+    local ok, message, kind = native_journal.rekey_segment(path, old, new, profile.binding)
     if not ok then
       fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
-        fix = "Copy that file from a backup into the folder, then run the same command again." }
+        fix = FIXES[kind] or kind == "io" and path_fix.write(path)
+          or "Copy that file from a backup into the folder, then run the same command again." }
     end
   end
 end

@@ -201,8 +201,8 @@ end
 local function judge_missing_entry(row, account, slot)
   if slot.current or is_change_accepted(row, account) or not row.body.changed_at then return nil end
   return new_verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
-    or "the folder of the policy"), { fix = "Move it back; or have a new password set and stored: moonlatch rotate "
-    .. "POLICY --now NAME.", code = "entry_gone" })
+    or "the folder of the policy"), { fix = ("Move it back; or have a new password set and stored: moonlatch rotate "
+    .. "%s --now %s"):format(row.body.policy or "POLICY", account.upn), code = "entry_gone" })
 end
 
 -- May our own request have been carried out a second time, so lately that the same value may be sent again?

@@ -68,7 +68,7 @@ function M.open_journal(profile, clock)
   local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message,
-    fix = owner_fix or JOURNAL_FIXES[kind] or path_fix.write(profile.state .. "/journal.db"),
+    fix = owner_fix or JOURNAL_FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
   }
 end
 

@@ -391,9 +391,11 @@ describe("giving the client secret", function()
 
   it("refuses what is not proven, and what is not held any more", function()
     local ok, err = pcall(give.take_value, journal, made("0000c7e1", "known"), "page")
-    assert.same({ false, "it is not proven yet that it signs in" }, { ok, err.why })
+    assert.same({ false, "it is not proven yet that it signs in",
+      "Prove it: moonlatch apply setup/entra-pam-provider" }, { ok, err.why, err.fix })
     ok, err = pcall(give.take_value, journal, made("00009f00", "closed"), "page")
-    assert.same({ false, "the journal does not hold its value any more" }, { ok, err.why })
+    assert.same({ false, "the journal does not hold its value any more",
+      "Have a new one made: moonlatch apply setup/entra-pam-provider --renew" }, { ok, err.why, err.fix })
     assert.equal(0, #journal.audits)
   end)
 

@@ -324,6 +324,7 @@ describe("a journal's folder", function()
     journals.tamper(place, "PRAGMA user_version = 99")
     assert.equal(("cannot open the journal in '%s/j': a newer version of Moonlatch made it"):format(place.path),
       select(2, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))
+    assert.equal("newer", select(3, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))
   end)
 end)
 

@@ -167,7 +167,8 @@ describe("script", function()
         ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: a call of Graph is a text: "
           .. "Moonlatch knows which of its members hold secrets",
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
-          .. '"entries:read", "entries:write"\nDid you mean "entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
+          .. '"entries:read", "entries:write"\nDid you mean '
+          .. '"entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
         ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',

@@ -53,11 +53,6 @@ local SCRIPTS = {
     "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.' },
   ["member.lua"] = { SCRIPT:format "policy = { every = '90d' }", "./member.lua: policy", "a script has no such member",
     "Write return policy { select = …, every = …, sink = … } at the end of the file, without a table around it." },
-  ["method.lua"] = {
-    SCRIPT:format "steps = { (require 'workflow').resource 'x' { read = print, delet = print } }",
-    "load the script ./method.lua: define a resource",
-    "'delet' is not a method that Moonlatch calls, but resembles 'delete'",
-    "Rename it to 'delete'; if it is a helper of your own, choose a name that is less similar." },
   ["summary.lua"] = { "return { run = print }", "./summary.lua: summary", "it is missing; a string is needed",
     'Add summary = "…" to the table that ./summary.lua returns.' },
   ["latin.lua"] = { SCRIPT:format "run = function() print 'caf\xE9' end", "load the script ./latin.lua",
@@ -139,6 +134,14 @@ describe("a newcomer hears why and what to do", function()
       check(words, table.unpack(case, 2))
     end)
   end
+
+  it("about a method of a resource whose name is nearly one that is called", function()
+    place:write("delet.lua", SCRIPT:format
+      "steps = { (require 'workflow').resource 'x' { read = print, delet = print } }")
+    check({ "plan", "./delet.lua", "--emulator" }, 2, "load the script ./delet.lua: define a resource",
+      "'delet' is not a method that Moonlatch calls, but resembles 'delete'",
+      "Rename it to 'delete'; if it is a helper of your own, choose a name that is less similar.")
+  end)
 
   it("about a file that links lead to in a circle, and one in a folder that is not there", function()
     assert(os.execute(("ln -s ring '%s/ring'"):format(place.path)))
