@@ -89,7 +89,7 @@ local function place_of_step(steps, name)
   for i, step in ipairs(steps) do names[i] = "'" .. step.name .. "'" end
   fail.raise {
     kind = "config", what = ("change the step '%s'"):format(name), why = "there is no step of that name",
-    fix = "The steps are " .. table.concat(names, ", ") .. ".",
+    fix = "Name one of its steps: " .. table.concat(names, ", ") .. ".",
   }
 end
 
@@ -173,8 +173,9 @@ local function check_method_name(name)
   local meant = not RESOURCE_METHODS[name] and nearest(name, RESOURCE_METHODS)
   if not meant then return end
   fail.raise {
-    kind = "usage", what = "define a resource", why = ("it has no method '%s'"):format(name),
-    fix = ("Did you mean '%s'? Give a method of your own a name that is less similar."):format(meant),
+    kind = "usage", what = "define a resource", why = ("'%s' is not a method that Moonlatch calls, but resembles "
+      .. "'%s'"):format(name, meant),
+    fix = ("Rename it to '%s'; if it is a helper of your own, choose a name that is less similar."):format(meant),
   }
 end
 

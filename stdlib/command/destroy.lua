@@ -13,7 +13,7 @@ local function require_profile_name(options)
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
       or "the profile is of a real tenant, and --confirm is missing",
-    fix = ("If you mean this tenant, add --confirm %s."):format(profile.name),
+    fix = ("If you mean this tenant: moonlatch destroy %s --confirm %s"):format(options.script, profile.name),
   }
 end
 
@@ -50,7 +50,7 @@ return {
   run = function(options)
     local invocation = workflow_command.load(options, "destroy")
     invocation.args.purge = options.purge -- the script declares the calls for it under `needs.when.purge`
-    workflow_command.require_consent(options, "destroy " .. options.script)
+    workflow_command.require_consent(options, "destroy " .. options.script, false)
     return workflow_command.run(invocation, false, function(run_steps)
       require_profile_name(options)
       if not options.yes then

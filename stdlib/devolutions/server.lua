@@ -163,7 +163,7 @@ function M.info()
 end
 
 ---------------------------------------------------------------------------
--- Lists
+-- Lists and their pages
 
 -- Read one page of a list. Official clients use two names for the page number. Both are sent, and the answer must be
 -- the page that was asked for.
@@ -227,8 +227,8 @@ function M.vault(name)
   fail.raise {
     kind = none and "missing" or "conflict", what = ("find the vault '%s'"):format(name),
     why = none and "the application identity sees no vault of that name" or ("%d vaults have that name"):format(#found),
-    fix = none and "Check the name, and give the application identity access to the vault in Devolutions Server."
-      or "Name the vault by its id.",
+    fix = none and "Correct the name, or give the application identity access to the vault in Devolutions Server."
+      or "Name the vault by its id, or rename the others in Devolutions Server.",
   }
 end
 
@@ -278,7 +278,7 @@ function M.entries(vault_id, filter)
 end
 
 ---------------------------------------------------------------------------
--- Entries
+-- Entries of a vault
 
 -- The members that hold the secret of an entry, by subType.
 local SECRETS = {
@@ -295,7 +295,8 @@ local function check_secret_is_shown(what, entry)
     if not secret.is(value) or #value == 0 then
       fail.raise {
         kind = "denied", what = what, why = ("the server does not show the entry's %s"):format(name),
-        fix = "In Devolutions Server, give the application identity \"View password\" on the vault.",
+        fix = "Give the application identity \"View password\" on the vault in Devolutions Server, then run the same "
+          .. "command again.",
       }
     end
   end
@@ -353,7 +354,8 @@ local function check_entry_read_back(what, wanted, stored)
     if not contains_members(value, stored.data[name]) then
       fail.raise {
         kind = "conflict", what = what, why = ("read back, its %s is not what was written"):format(name),
-        fix = "Somebody else may have changed the entry at the same time: look at the entry, then run this again.",
+        fix = "Look at the entry in Devolutions Server, because somebody may have changed it at the same time; then "
+          .. "run the same command again.",
       }
     end
   end

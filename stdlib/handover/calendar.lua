@@ -2,6 +2,7 @@
 --- events, so a calendar that imports the file again replaces them.
 
 local fail = require "fail"
+local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
 local time = require "time"
 
@@ -45,7 +46,8 @@ end
 local function raise_no_expiry_date(state)
   fail.raise {
     kind = "missing", what = ("make a calendar for '%s'"):format(state.name),
-    why = "there is no client secret with a known expiry date", fix = "moonlatch apply makes one.",
+    why = "there is no client secret with a known expiry date",
+    fix = ("Make one: %s"):format(state.maker),
   }
 end
 
@@ -83,14 +85,14 @@ function M.write(path, state)
   if there and not (content and content:find("\r\nPRODID:" .. PRODUCT .. "\r\n", 1, true)) then
     fail.raise {
       kind = "usage", what = "write the calendar " .. path, why = "there is a file that Moonlatch did not write",
-      fix = "Name a new file.",
+      fix = "Name a new file: moonlatch handover --calendar FILE",
     }
   end
   local ok, message = sys.write(path, text, there and "replace" or "new")
   if ok then return end
   fail.raise {
     kind = "config", what = "write the calendar " .. path, why = message or "the file cannot be written",
-    fix = "Name another file.",
+    fix = path_fix.write(path, "name another file: moonlatch handover --calendar FILE"),
   }
 end
 

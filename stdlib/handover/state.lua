@@ -80,7 +80,7 @@ local M = {}
 M.HERE = "journal"
 
 ---------------------------------------------------------------------------
--- Rows
+-- Rows of hand-overs
 
 --- Record a hand-over. Durable with the next commit.
 ---@param journal host.journal.journal
@@ -157,6 +157,25 @@ local function setup_command_of(journal, body)
     end
   end
   return M.setup_command(body.workflow, body.client_id ~= "" and body.name or nil)
+end
+
+--- The command that makes the client secret of a row, or goes on with it.
+---@param journal host.journal.journal
+---@param row rotation.row of a client secret
+---@return string
+function M.maker_of_secret(journal, row)
+  local handover = journal:get("handover", row.body.app_id)
+  return handover and setup_command_of(journal, handover.body) or M.setup_command(row.body.workflow)
+end
+
+--- The command that replaces the client secret of a row by a new one.
+---@param journal host.journal.journal
+---@param row rotation.row of a client secret
+---@return string
+function M.renewal_of_secret(journal, row)
+  local maker = M.maker_of_secret(journal, row)
+  local is_policy = maker:find("^moonlatch rotate ") ~= nil
+  return maker .. (is_policy and (" --now '%s'"):format(row.body.name) or " --renew")
 end
 
 --- All hand-overs on record, oldest first; or those of one client id or of one provider's name.

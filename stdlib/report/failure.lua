@@ -82,7 +82,7 @@ end
 function M.print_unwritten_result(why)
   return M.print(fail.new {
     kind = "config", what = "show the result", why = why,
-    fix = "Make room where the output goes, then run it again: the changes stay, and are on record.",
+    fix = "Make room where the output goes, then run the same command again: the changes stay, and are on record.",
   })
 end
 

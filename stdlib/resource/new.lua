@@ -35,7 +35,7 @@ function M.known(value)
 end
 
 ---------------------------------------------------------------------------
--- Comparing
+-- Comparing a resource
 
 -- Does `actual` have all the values of `wanted`? Members of `actual` that are not in `wanted` do not count.
 local function has_wanted_values(actual, wanted)

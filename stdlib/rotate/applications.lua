@@ -376,7 +376,7 @@ function Applications:open()
 end
 
 ---------------------------------------------------------------------------
--- Changing
+-- Changing applications
 
 local function set_application_outcome(entry, result)
   if result.failure then

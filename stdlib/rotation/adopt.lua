@@ -49,7 +49,7 @@ local function raise_value_refused(self, credential)
     kind = "conflict", what = ("go on with the %s in %s"):format(self.kind.name, tostring(self.sink)),
     why = ("this journal does not know it, Entra still lists it (%s), but a sign-in with it is refused")
       :format(credential.keyId),
-    fix = ("If it is not needed: moonlatch journal retire %s, then run the same command again.")
+    fix = ("If no service uses it: moonlatch journal retire %s, then run the same command again.")
       :format(credential.keyId),
   }
 end

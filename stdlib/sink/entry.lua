@@ -34,7 +34,7 @@ local function entry(fields)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the entry
 
 local function raise_entry_not_ours(self)
   fail.raise {
@@ -152,7 +152,7 @@ function Entry:clear(run)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing the entry
 
 --- Set the content that the entry should have.
 ---@param content { tenant: string, client_id: string, value: any, marker: string, application: string }

@@ -242,7 +242,7 @@ function Run:settle()
 end
 
 ---------------------------------------------------------------------------
--- Ensuring
+-- Ensuring a resource
 
 -- The object after an update, as far as a plan can know it.
 local function object_after_update(actual, wanted)

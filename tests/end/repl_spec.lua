@@ -36,7 +36,7 @@ error: read the name 'grap'
   fix: Did you mean 'graph'?
 error: read what was typed
   why: line 1: unexpected symbol near '='
-  fix: Write Lua. help() lists what there is.
+  fix: Correct the Lua code. Type help() for what there is.
 error: run what was typed
   why: line 1: attempt to call a nil value (field 'lst')
   fix: Did you mean graph.list?

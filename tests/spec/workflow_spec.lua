@@ -541,7 +541,7 @@ describe("a copy with other steps", function()
   it("knows only the steps there are", function()
     local ok, err = pcall(function() two_steps(world()):with { ["Thrid"] = false } end)
     assert.is_false(ok)
-    assert.equal("change the step 'Thrid': there is no step of that name\nThe steps are 'First', 'Second'.",
+    assert.equal("change the step 'Thrid': there is no step of that name\nName one of its steps: 'First', 'Second'.",
       tostring(err))
   end)
 
