@@ -35,10 +35,9 @@ function M.entry(run, fields)
 end
 
 local function store(run, secret, to, fields)
-  secret:check_place()
   to:hold {
     tenant = fields.tenant, client_id = fields.client_id, value = secret.value, application = fields.name,
-    marker = secret.row and secret.row.body.marker,
+    marker = secret.row and secret.row.body.marker, credential = secret,
   }
   run:ensure(to)
   secret:placed("stored", to:where())

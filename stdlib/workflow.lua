@@ -145,8 +145,7 @@ end
 -- Resources of a script's own
 
 local METHODS = sets.of {
-  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "give_way", "adopt", "gone", "readable",
-  "once",
+  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "adopt", "gone", "readable", "once",
 }
 
 -- A method that is misspelt would never be called: a resource that is to be deleted would stay.
@@ -182,7 +181,7 @@ end
 --- resource; it reads its fields and calls its other methods, and changes neither.
 ---
 --- Methods: read (what is there, nil when nothing is), create, update(self, actual, changes), delete(self, actual), key
---- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs, give_way.
+--- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs.
 --- `once` is a text: by what the far side itself takes one only.
 ---@param kind string what plans call it: "group"
 ---@return fun(methods: table<string, function>): fun(fields: table): resource.Resource

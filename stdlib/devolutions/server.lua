@@ -16,6 +16,9 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
+--- Seconds after which a request that was not answered is given up.
+M.TIMEOUT = 30
+
 local PAGE = 100
 local MOST_PAGES = 1000
 
@@ -62,10 +65,11 @@ local function server_of(current)
 end
 
 -- The request is closed at the end, because it may hold a secret.
-local function exchange(what, request, credential, judge, own)
+local function exchange(what, request, credential, judge, options)
   local _ <close> = request
-  local answer <close>, message, kind, maybe_sent = http.send(request, credential,
-    { timeout = 30, note = what, own = own })
+  local answer <close>, message, kind, maybe_sent = http.send(request, credential, {
+    timeout = M.TIMEOUT, note = what, own = options.own, sending = options.sending,
+  })
   if not answer then return nil, retry.transport(message, kind, maybe_sent) end
   return judge(answer)
 end
@@ -79,7 +83,7 @@ local open_session = single_flight.wrap(function()
     attempt = function()
       return exchange(what, native_devolutions.login(server.server, server.app_key, app_secret), nil, function(answer)
         return native_devolutions.judge_login(answer, server.server)
-      end, true)
+      end, { own = true })
     end,
   }
   if not credential then raise(what, failure) end
@@ -95,8 +99,9 @@ end
 -- The session itself is Moonlatch's; all else is the script's it works for.
 local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = true }
 
--- Send one call and judge the answer. When the session has expired, log in again and send once more.
-local function perform(what, method, path, query, body)
+-- Send one call and judge the answer. When the session has expired, log in again and send once more. `sending` is
+-- called for each try when it leaves, and may raise to stop it.
+local function perform(what, method, path, query, body, sending)
   local used = login_if_needed()
   local base = server_of(settings).server
   local function build() return native_devolutions.request(base, method, path, query, body) end
@@ -108,7 +113,7 @@ local function perform(what, method, path, query, body)
       local request = unsent or build()
       unsent, used = nil, session
       local function judge(answer) return native_devolutions.judge(request, answer) end
-      return exchange(what, request, used, judge, OWN[path])
+      return exchange(what, request, used, judge, { own = OWN[path], sending = sending })
     end,
     renew = function()
       if session == used then open_session() end
@@ -378,13 +383,14 @@ end
 --- "conflict". Waits.
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
+---@param options { sending: nil|fun() }? sending: called when the request leaves; it may raise to stop it
 ---@return devolutions.entry
-function M.create_entry(vault_id, entry)
+function M.create_entry(vault_id, entry, options)
   local what = ("create the entry '%s'"):format(named(entry))
   local made = perform(what, "POST", path_of("/api/v1/vault/{id}/entry", vault_id), nil, {
     name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
     description = entry.description or "", tags = entry.tags, data = entry.data,
-  })
+  }, options and options.sending)
   if type(made.id) ~= "string" then
     raise(what, { kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry" })
   end
@@ -407,16 +413,17 @@ end
 --- since. Returns the entry as it is afterwards. Waits.
 ---@param vault_id string
 ---@param entry devolutions.entry
----@param options { just_read: boolean? }? just_read: the entry was read a moment ago, without waiting since, so it is
---- not read once more
+---@param options { just_read: boolean?, sending: nil|fun() }? just_read: the entry was read a moment ago, without
+--- waiting since, so it is not read once more; sending: called for each try when it leaves, and may raise to stop it
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry, options)
   local what = ("change the entry '%s'"):format(named(entry))
-  if not (options and options.just_read) then check_unchanged(what, vault_id, entry) end
+  options = options or {}
+  if not options.just_read then check_unchanged(what, vault_id, entry) end
   perform(what, "PUT", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
     name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
     description = entry.description, tags = entry.tags, data = entry.data,
-  })
+  }, options.sending)
   local kept = get(what, vault_id, entry.id)
   check_place(what, entry, kept, "")
   check_shown(what, kept)

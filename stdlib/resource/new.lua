@@ -81,8 +81,6 @@ end
 ---@field read fun(self): table? what exists; nil when nothing does
 ---@field create fun(self): table? create it, and return what exists then
 ---@field once string? how the service makes sure that there is only one; nil: it accepts a second one
----@field give_way nil|fun(self, made: table) called after creating, where the service accepts a second one: delete
---- what was made, and raise "conflict", when somebody else made the same first
 ---@field update nil|fun(self, actual: table, changes: resource.change[]): table?
 ---@field delete nil|fun(self, actual: table, run: workflow.Run)
 ---@field key nil|fun(self): string its name on record, and in a lease

@@ -105,15 +105,20 @@ function M.from_place(self)
   if list[1] then raise_unsettled(self, list[1]) end
 end
 
---- Call this before writing our value: raises "conflict" when the place does not hold what it held when this run
---- looked. Then another installation was faster, and our credential is removed again.
+--- Call this before writing our value, when the place was just read: raises "conflict" when the place does not hold
+--- what it held when this run looked first. Then another installation was faster. A credential that this run made was
+--- given to nobody yet, and is removed again.
 ---@param self rotation.Credential
 function M.refuse_rival(self)
-  self.sink:fetch()
   local held = stranger(self)
   if not held or self.stranger and secret.equals(held, self.stranger) then return end
-  self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")
-    :format(tostring(self.sink), self.sink:marker() or "without a marker"))
+  local why = ("another installation has brought one to %s meanwhile (%s)")
+    :format(tostring(self.sink), self.sink:marker() or "without a marker")
+  if self.minted then self.kind.withdraw(self, why) end
+  fail.raise {
+    kind = "conflict", what = ("write the %s to %s"):format(self.kind.name, tostring(self.sink)), why = why,
+    fix = "Run the same command again: it goes on with what lies there now, if that works.",
+  }
 end
 
 return M

@@ -57,7 +57,7 @@ local M = {}
 ---@class rotation.place where a value is stored that can be read back
 ---@field held fun(self, app_id: string): host.secret?
 ---@field marker fun(self): string?
----@field fetch fun(self): any
+---@field fetch fun(self): any read it anew
 ---@field confirms fun(self): boolean does the stored value show that the consumer uses it?
 
 ---@class rotation.Credential
@@ -420,9 +420,10 @@ function Credential:replace(why)
   self:prove(self.roles)
 end
 
---- Raise "conflict" when another value was stored in the place meanwhile. Called before a new one is written there.
+--- Raise "conflict" when another value was stored in the place since this run looked first. Called before the value is
+--- written there, when the place was just read.
 function Credential:check_place()
-  if self.minted and self.sink then adopt.refuse_rival(self) end
+  if self.sink then adopt.refuse_rival(self) end
 end
 
 --- Put on record that the value was stored, or handed over, where it belongs.

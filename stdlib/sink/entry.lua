@@ -2,6 +2,7 @@
 --- be read back, so its content is known. That the consumer reads this very entry is known only when a person said so
 --- (`linked`).
 
+local change_outcome = require "rotation.change_outcome"
 local fail = require "fail"
 local markers = require "journal.marker"
 local ownership = require "resource.ownership"
@@ -11,6 +12,7 @@ local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"
 local vault_folder = require "base.vault_folder"
+local write_lease = require "sink.write_lease"
 
 ---@class sink.entry: resource.Resource
 ---@field workflow string
@@ -20,8 +22,6 @@ local vault_folder = require "base.vault_folder"
 ---@field vault_id string once opened
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind("Devolutions entry", { open = { "confirms", "vault", "path" } })
-
-local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and until the vault must list a new entry
 
 --- An entry in a vault.
 ---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
@@ -97,6 +97,7 @@ end
 --- Begin to connect to the server, find the vault and read the entry, in the background. Changes nothing.
 ---@param run workflow.Run
 function Entry:open(run)
+  self.journal = run.journal
   self.opening = run:meanwhile(function() return reach(self, run.profile) end)
 end
 
@@ -154,8 +155,16 @@ end
 ---------------------------------------------------------------------------
 -- Writing
 
+---@class sink.entry.content
+---@field tenant string
+---@field client_id string
+---@field value any
+---@field marker string
+---@field application string name of the application
+---@field credential rotation.Credential? whose value it is; asked before the value is written
+
 --- Set the content that the entry should have.
----@param content { tenant: string, client_id: string, value: any, marker: string, application: string }
+---@param content sink.entry.content
 function Entry:hold(content)
   self.content = content
   self.from = {}
@@ -177,91 +186,62 @@ function Entry:differs(actual)
   return changes
 end
 
-local function create(self)
+local function create(self, sending)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
     description = description_of(self.content), tags = { self.tag }, data = data_of(self.content),
-  })
+  }, { sending = sending })
 end
 
--- When the answer is lost, read what the server did.
-function Entry:create()
-  local made, unknown = fail.catch("unknown_outcome", create, self)
-  self.entry = made or self:read()
-  if not self.entry and unknown then error(unknown, 0) end
+-- When the answer is lost, read what the server did. Raise when somebody who takes no lease, such as a person, has
+-- created a second entry meanwhile.
+local function make(self, sending)
+  local made, unknown = fail.catch("unknown_outcome", create, self, sending)
+  local there = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  if not made and not there then error(unknown, 0) end
   self.is_new = true
-  return #self:differs(self.entry) == 0 and self.entry or self:update(self.entry)
+  return made or server.entry(self.vault_id, there.id)
 end
 
--- When an entry was created, in whole seconds. Nil when the server's text names no time zone.
-local function made_at(listing)
-  local at, zone = tostring(listing.createdOn):match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?%d*(.*)$")
-  return (zone == "Z" or zone == "+00:00") and at or nil
-end
-
-local function is_before(one, other)
-  local first, second = made_at(one), made_at(other)
-  return first ~= nil and second ~= nil and first < second
-end
-
--- The entry made here, as the vault lists it, and other entries of the same name and tag.
-local function listed(self, made)
-  local own, others
-  for waited = 0, PATIENCE, PAUSE do
-    own, others = nil, {}
-    for _, found in ipairs(server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })) do
-      if found.id == made.id then own = found else others[#others + 1] = found end
-    end
-    if own or waited == PATIENCE then break end
-    task.sleep(PAUSE)
-  end
-  return own, others
-end
-
-local function raise_second(self, why, fix)
-  fail.raise { kind = "conflict", what = ("create %s"):format(tostring(self)), why = why, fix = fix }
-end
-
--- The other run saw this entry, and gives way: wait for that.
-local function await_only(self, made)
-  for waited = 0, PATIENCE, PAUSE do
-    local _, others = listed(self, made)
-    if #others == 0 then return end
-    if waited == PATIENCE then
-      local why = ("another run made an entry of the same name after it (%s), and it stays"):format(others[1].id)
-      raise_second(self, why, "Delete the one that is not used, then run the same command again.")
-    end
-    task.sleep(PAUSE)
-  end
-end
-
---- After creating the entry: another installation may have created the same one meanwhile. The older entry stays. This
---- one is deleted, and "conflict" raised, unless it is known to be the older one.
----@param made devolutions.entry
-function Entry:give_way(made)
-  local own, others = listed(self, made)
-  if not own then
-    raise_second(self, "the vault does not list the entry that was made just now",
-      "Run the same command again: it looks at what lies there.")
-  end
-  for _, other in ipairs(others) do
-    if not is_before(own, other) then
-      server.delete_entry(self.vault_id, own.id)
-      self.entry = nil
-      raise_second(self, ("another run made an entry of the same name (%s) at the same time, so this one was removed")
-        :format(other.id), "Run the same command again: it goes on with what lies there. The client secret made here "
-        .. "is kept in the journal.")
-    end
-  end
-  if #others > 0 then await_only(self, own) end
-end
-
-function Entry:update(actual)
+local function replace(self, actual, sending)
   for name, value in pairs(data_of(self.content)) do actual.data[name] = value end
   actual.description = description_of(self.content)
-  self.entry = server.replace_entry(self.vault_id, actual)
-  return self.entry
+  return server.replace_entry(self.vault_id, actual, { just_read = true, sending = sending })
 end
+
+-- Under the lease: look once more, then write.
+local function write(self, sending)
+  local there, credential = self:read(), self.content.credential
+  if credential then credential:check_place() end
+  local written = there or make(self, sending)
+  return #self:differs(written) == 0 and written or replace(self, written, sending)
+end
+
+-- Write the entry as the only machine that does. The lease stays when the outcome of a write is unknown: until that
+-- write cannot be carried out any more, nobody else may write.
+local function write_alone(self)
+  local content, left = self.content, false
+  local lease = write_lease.take {
+    vault_id = self.vault_id, path = self.path, name = self.name, marker = content.marker, journal = self.journal,
+  }
+  local ok, result = pcall(write, self, function()
+    lease:check()
+    left = true
+  end)
+  if ok or not left or fail.is(result) and change_outcome.certainly_not(result) then lease:release() end
+  if not ok then error(result, 0) end
+  self.entry = result
+  return result
+end
+
+--- Create the entry, or bring the one that was created meanwhile to the content wanted. Raises "conflict" when another
+--- machine writes the entry, or has written another value. Waits.
+---@return devolutions.entry
+function Entry:create() return write_alone(self) end
+
+--- Bring the entry to the content wanted; raises as `create` does. Waits.
+---@return devolutions.entry
+function Entry:update() return write_alone(self) end
 
 -- The write has read the entry back already.
 function Entry.seen() return true end

@@ -266,7 +266,6 @@ local function make(run, item, thing)
   local value = carry_out(run, item, action, function()
     ownership.adding(run, thing)
     local value = thing:create()
-    if thing.give_way then thing:give_way(value) end
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
   end)
