@@ -1,4 +1,4 @@
---- The rules by which machines store a client secret in one entry, in a model of their own (tests/models/write_lease.py).
+--- The rules by which machines store a client secret in one entry, in a model of their own: tests/models/.
 --- Two machines, every order of their steps; deaths, late writes and old listings included.
 
 local json = require "host.json"
