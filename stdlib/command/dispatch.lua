@@ -2,6 +2,7 @@
 
 local argparse = require "argparse"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
@@ -310,6 +311,7 @@ function M.run(words)
     return 0
   end
   check_together(options)
+  hint.use(options.profile, COMMANDS)
   require_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()

@@ -2,6 +2,7 @@
 --
 -- Everything leaves by host.term, which takes secrets out by value.
 
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local term = require "host.term"
 local time = require "time"
@@ -49,6 +50,7 @@ end
 ---@param stream "out"|"err"
 ---@param text string
 function M.line(stream, text)
+  text = hint.complete(text)
   if listener then return tell_listener(text) end
   clear()
   term.write(settings.json and "err" or stream, text .. "\n")
@@ -60,6 +62,7 @@ end
 ---@return string
 function M.fitted(text, stream)
   stream = settings.json and "err" or stream or "out"
+  text = hint.complete(text)
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 

@@ -1,5 +1,6 @@
 --- The one document that --json writes at the end, and records as people read them. Scripts use `report`.
 
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local term = require "host.term"
@@ -43,7 +44,7 @@ function M.flush()
   local document = documents[1]
   if #documents > 1 then document = json.array(documents) end
   documents = {}
-  term.write("out", json.encode(document, true) .. "\n")
+  term.write("out", json.encode(hint.complete_all(document), true) .. "\n")
 end
 
 return M

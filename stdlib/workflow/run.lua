@@ -45,6 +45,7 @@ local SIDE_BY_SIDE = 8 -- changes side by side
 ---@field journal host.journal.journal?
 ---@field profile table
 ---@field interactive boolean may a person be asked something?
+---@field dry boolean with "destroy": is nothing deleted?
 ---@field renew string? make new credentials now; why
 ---@field old_now boolean? remove the earlier ones as soon as the new ones are in use
 ---@field keeps_credentials boolean? does a step keep a credential?
@@ -86,7 +87,7 @@ end
 function Run:warn(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
   table.insert(self.step.warnings, text)
-  if self:acting() then log.warn(text) end
+  if self:acting() or self.mode == "destroy" and not self.dry then log.warn(text) end
 end
 
 --- Tell that something could not be looked at, and may be wrong. A verification then exits with 3.
@@ -470,8 +471,9 @@ function M.run(declaration, mode, args, options)
   options = options or {}
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
-    interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {}, hooks = {}, watching = {}, undo = {},
+    interactive = options.interactive or false, dry = options.dry or false, renew = options.renew,
+    old_now = options.old_now, have = {}, steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {},
+    hooks = {}, watching = {}, undo = {},
   }
   local scope <close> = setmetatable({}, { __close = function() release(run) end })
   local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)

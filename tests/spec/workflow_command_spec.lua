@@ -91,7 +91,8 @@ describe("a job", function()
     local outcome = run { "apply", "./job.lua" }
     assert.same({ 2, "" }, { outcome.status, outcome.out })
     assert.equal("error: apply ./job.lua\n  why: there is no terminal on which to ask before changes\n"
-      .. "  fix: moonlatch plan shows what would change; moonlatch apply ./job.lua --yes does it.\n", outcome.err)
+      .. "  fix: moonlatch --profile emulated plan shows what would change; moonlatch --profile emulated apply "
+      .. "./job.lua --yes does it.\n", outcome.err)
   end)
 
   it("is destroyed in a real tenant only when the profile is named again", function()
@@ -119,7 +120,7 @@ describe("a job", function()
     assert.equal("(nothing)\n", journal().out)
     assert.matches("^%d+ records, unbroken; the last is %d+:%x+\n$", journal("verify").out)
     assert.equal("error: journal show none\n  why: there is no record of that id\n"
-      .. "  fix: `moonlatch journal list` shows them.\n", journal("show", "none").err)
+      .. "  fix: `moonlatch --profile emulated journal list` shows them.\n", journal("show", "none").err)
     assert.equal(2, journal("show").status)
     assert.matches("there is no such action", journal("lsit").err)
     assert.equal(1, journal("confirm", "none").status)
